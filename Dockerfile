@@ -13,6 +13,7 @@ RUN python -m pip install --require-hashes -r requirements/runtime.txt
 COPY activities activities
 COPY answers answers
 COPY cli cli
+COPY control control
 COPY graph graph
 COPY inventory inventory
 COPY storage storage

@@ -10,11 +10,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from graph.tenants import Cloud, TenantConfig
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, TENANTS_AT_ONCE
 from inventory.data_keys import WrappingKeys, key_bytes
 from inventory.user_errors import UserError
@@ -56,6 +58,13 @@ def _web_address(value: str | None) -> str | None:
     return value.rstrip("/") if value else value
 
 
+def _ids(value: object) -> object:
+    try:
+        return tuple(UUID(part.strip()) for part in value.split(",")) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("must be tenant ids (GUIDs), with commas between them") from None
+
+
 def _proxy(value: SecretStr | None) -> SecretStr | None:
     """Its message repeats nothing of the URL, which may hold a password."""
     url = "" if value is None else value.get_secret_value()
@@ -82,6 +91,7 @@ WebAddress = Annotated[str | None, AfterValidator(_web_address)]
 HttpsUrl = Annotated[str | None, AfterValidator(_https)]
 ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
 RandomKey = Annotated[SecretStr | None, AfterValidator(_key)]
+TenantIds = Annotated[tuple[UUID, ...], NoDecode, BeforeValidator(_ids)]
 ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None
 
 
@@ -98,6 +108,12 @@ class Settings(BaseSettings):
     graph_ca_file: Path | None = None
     graph_proxy_url: ProxyUrl = None
     tenants_file: Path = Path("tenants.toml")
+    web_sign_in_client_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    web_sign_in_tenants: TenantIds = ()
+    web_sign_in_cloud: Cloud = Cloud.PUBLIC
+    web_sign_in_secret_file: Path | None = None
+    web_sign_in_certificate_file: Path | None = None
+    web_sign_in_federated_token_file: Path | None = None
     sensitive_fields_key: RandomKey = None
     sensitive_fields_key_previous: SecretStr | None = None
     sensitive_fields_comparable: bool = False
@@ -125,6 +141,21 @@ class Settings(BaseSettings):
     activities_per_second: ActivityRate = None
     activities_per_second_per_tenant: ActivityRate = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def web_sign_in_app(self) -> TenantConfig | None:
+        """The app registration of the web page; None where people do not sign in with Entra ID."""
+        if self.web_sign_in_client_id is None or not self.web_sign_in_tenants:
+            return None
+        return TenantConfig(
+            id=self.web_sign_in_tenants[0],
+            name="the web page",
+            cloud=self.web_sign_in_cloud,
+            client_id=self.web_sign_in_client_id,
+            client_secret_file=self.web_sign_in_secret_file,
+            certificate_file=self.web_sign_in_certificate_file,
+            federated_token_file=self.web_sign_in_federated_token_file,
+        )
 
     @property
     def graph_proxy(self) -> str | None:
@@ -194,9 +225,25 @@ def load_settings() -> Settings:
         raise ConfigurationError(
             "SENSITIVE_FIELDS_KEY_PREVIOUS needs SENSITIVE_FIELDS_KEY, which took its place; set it"
         )
+    _check_sign_in(settings)
     if (settings.worker_deployment_name is None) != (settings.worker_build_id is None):
         raise ConfigurationError("WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together; set both, or neither")
     return settings
+
+
+def _check_sign_in(settings: Settings) -> None:
+    """Raises `ConfigurationError` where the app registration of the web page is known in part."""
+    credentials = [
+        name
+        for name in ("web_sign_in_secret_file", "web_sign_in_certificate_file", "web_sign_in_federated_token_file")
+        if getattr(settings, name) is not None
+    ]
+    parts = (settings.web_sign_in_client_id is not None, bool(settings.web_sign_in_tenants), len(credentials) == 1)
+    if any(parts) != all(parts) or len(credentials) > 1:
+        raise ConfigurationError(
+            "sign-in to the web page needs WEB_SIGN_IN_CLIENT_ID, WEB_SIGN_IN_TENANTS, and one of"
+            " WEB_SIGN_IN_SECRET_FILE, WEB_SIGN_IN_CERTIFICATE_FILE and WEB_SIGN_IN_FEDERATED_TOKEN_FILE (docs/web.md)"
+        )
 
 
 def check_key(settings: Settings) -> None:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import cast
 
 from temporalio import activity
@@ -188,7 +187,7 @@ class ConfirmActivities:
                     session,
                     request.run_id,
                     list(read_anew.values()),
-                    same=partial(self._observers.says_the_same, request.tenant_id),
+                    comparison=self._observers.comparison(request.tenant_id),
                 )
             await confirming.mark_found_by_id(session, request.run_id, found)
             pending = await details.count_pending(session, request.run_id, request.type_keys) if read_anew else {}

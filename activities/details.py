@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid5
 
@@ -305,7 +304,7 @@ class DetailActivities:
 
     def _observe(self, item: _Item, document: JsonObject) -> None:
         observations, invalid = item.observer.observe_page(
-            [document], with_references=True, edit=edit_in(item.pending.meta)
+            [document], with_references=True, edit=edit_in(item.pending.meta), has_details=True
         )
         if invalid:
             context: dict[str, ContextValue] = {"invalid": invalid[0].reason}
@@ -344,7 +343,7 @@ class DetailActivities:
                     request.run_id,
                     request.wave_token,
                     observations,
-                    same=partial(self._observers.says_the_same, request.tenant_id),
+                    comparison=self._observers.comparison(request.tenant_id),
                 )
             await details.drop(session, request.run_id, [item.pending for item in (*whole, *gone)])
             merged = {id(item) for item in stale}

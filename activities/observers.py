@@ -10,14 +10,16 @@ from temporalio.exceptions import ApplicationError
 from graph.catalog import Catalog
 from graph.cpu_executor import crunch
 from inventory.canonical import SENSITIVE_MARK, Canonicalizer
+from inventory.changed_fields import changed_by
 from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode, encode
-from inventory.normal_form import likeness_hash, says_the_same
+from inventory.normal_form import likeness_hash
 from inventory.observation import ObservationRules, Observer
 from storage.data_keys import StoredDataKey, a_shared_data_key, keep_data_key, stored_data_key
 from storage.database import Database
 from storage.first_form import FirstFormItem
+from storage.new_versions import NewVersion
 from storage.recreated_items import StoredDocument
 
 _MARK = f'"{SENSITIVE_MARK}":'.encode()
@@ -133,26 +135,15 @@ class Observers:
             self._canonicalizers[type_key] = Canonicalizer(
                 volatile=rules.volatile,
                 sensitive=rules.sensitive,
+                masked=rules.masked,
                 ordered=rules.ordered,
                 by_nature=True,
             )
         return self._canonicalizers[type_key]
 
-    async def says_the_same(self, tenant_id: UUID, items: Sequence[FirstFormItem]) -> list[bool]:
-        """Whether each item's stored document of form 0 equals the one that Graph served now, by today's rules."""
-        observers = await self.of_tenant(tenant_id)
-        return await crunch(tenant_id, lambda: [self._is_same(observers, item) for item in items])
-
-    def _is_same(self, observers: TenantObservers, item: FirstFormItem) -> bool:
-        if item.stored is None:
-            return False
-        collection = self._catalog.collections[item.type_key]
-        stored: Any = decode(item.stored)
-        served: Any = decode(item.served)
-        by_todays_rules = observers.canonicalizer(item.type_key).canonical_value(stored)
-        # What is stored in clear and hidden today gets a version that hides it.
-        is_hidden_anew = encode(by_todays_rules).count(_MARK) > encode(stored).count(_MARK)
-        return not is_hidden_anew and says_the_same(by_todays_rules, served, collection.form)
+    def comparison(self, tenant_id: UUID) -> "TenantComparison":
+        """The comparison of one tenant's documents."""
+        return TenantComparison(self, self._catalog, tenant_id)
 
     def likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
         """The likeness of each document: its hash without its item's identity."""
@@ -160,13 +151,49 @@ class Observers:
 
     def _likeness(self, stored: StoredDocument) -> bytes:
         collection = self._catalog.collections[stored.type_key]
-        return likeness_hash(stored.document, stored.external_id, collection.form, id_field=collection.id_field)
+        document = stored.document
+        if collection.masked:
+            # A release before this one stored nothing in the place of a masked value.
+            value: Any = decode(document)
+            document = self.canonicalizer(stored.type_key).canonical(value)
+        return likeness_hash(document, stored.external_id, collection.form, id_field=collection.id_field)
 
     def _rules(self, type_key: str) -> ObservationRules:
         collection = self._catalog.collections[type_key]
         return collection.observation_rules(
             hide_script_bodies=self._secrecy.hide_script_bodies, show_payloads=self._secrecy.show_payloads
         )
+
+
+class TenantComparison:
+    """The comparison of a tenant's documents by the catalog's rules (`storage.merge.DocumentComparison`)."""
+
+    def __init__(self, observers: Observers, catalog: Catalog, tenant_id: UUID) -> None:
+        self._observers = observers
+        self._catalog = catalog
+        self._tenant_id = tenant_id
+
+    async def says_the_same(self, items: Sequence[FirstFormItem]) -> list[bool]:
+        """Whether each item's stored document of form 0 has the hash of the one that Graph served, by today's rules."""
+        observers = await self._observers.of_tenant(self._tenant_id)
+        return await crunch(self._tenant_id, lambda: [self._is_same(observers, item) for item in items])
+
+    def _is_same(self, observers: TenantObservers, item: FirstFormItem) -> bool:
+        if item.stored is None:
+            return False
+        stored: Any = decode(item.stored)
+        by_todays_rules = observers.canonicalizer(item.type_key).canonical_value(stored)
+        # What is stored in clear and hidden today gets a version that hides it.
+        is_hidden_anew = encode(by_todays_rules).count(_MARK) > encode(stored).count(_MARK)
+        form = self._catalog.collections[item.type_key].form
+        return not is_hidden_anew and form.hash(by_todays_rules) == item.content_hash
+
+    async def are_changes(self, versions: Sequence[NewVersion]) -> list[bool]:
+        """Whether each version tells a change of the tenant, as `changes` does."""
+        return await crunch(self._tenant_id, lambda: [self._is_change(version) for version in versions])
+
+    def _is_change(self, version: NewVersion) -> bool:
+        return changed_by(version, self._catalog.collections[version.type_key].comparability) != []
 
 
 def _tenant_is_gone() -> ApplicationError:

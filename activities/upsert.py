@@ -1,7 +1,5 @@
 """The activity that merges fetched waves into the inventory."""
 
-from functools import partial
-
 from temporalio import activity
 
 from activities.messages.merges import UpsertItems, UpsertItemsResult
@@ -37,7 +35,7 @@ class UpsertActivities:
                         key: (refresh.period, refresh.read_before) for key, refresh in request.refreshes.items()
                     },
                     deep=request.deep,
-                    same=partial(self._observers.says_the_same, request.tenant_id),
+                    comparison=self._observers.comparison(request.tenant_id),
                 )
                 unlisted = (
                     await confirming.count_unlisted(session, request.run_id, request.ended) if request.ended else {}

@@ -40,14 +40,14 @@ class FieldRow(NamedTuple):
 Field = FieldChange | FieldRecord | DriftFindingRecord
 
 
-def rows(fields: Sequence[Field] | None) -> list[FieldRow]:
-    """The fields as a page shows them; of very many the first."""
-    return [_row(field) for field in told(fields)[:MAX_FIELDS]]
+def rows(fields: Sequence[Field] | None, most: int = MAX_FIELDS, most_lines: int = MAX_LINES) -> list[FieldRow]:
+    """The fields as a page shows them; of very many the first `most`, and of a long text the first lines."""
+    return [_row(field, most_lines) for field in told(fields)[:most]]
 
 
-def left_out(fields: Sequence[Field] | None) -> int:
+def left_out(fields: Sequence[Field] | None, most: int = MAX_FIELDS) -> int:
     """How many fields more there are than a page shows."""
-    return max(0, len(told(fields)) - MAX_FIELDS)
+    return max(0, len(told(fields)) - most)
 
 
 def visible(text: str) -> str:
@@ -63,7 +63,7 @@ def name(text: str | None) -> str:
     return shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
 
 
-def _row(field: Field) -> FieldRow:
+def _row(field: Field, most_lines: int) -> FieldRow:
     said = field_text(field)
     return FieldRow(
         label=name(said.label),
@@ -73,6 +73,6 @@ def _row(field: Field) -> FieldRow:
         before=None if said.before is None else visible(said.before),
         after=None if said.after is None else visible(said.after),
         note=visible(said.note),
-        lines=tuple(visible(line) for line in said.lines[:MAX_LINES]),
-        left_out=max(0, len(said.lines) - MAX_LINES),
+        lines=tuple(visible(line) for line in said.lines[:most_lines]),
+        left_out=max(0, len(said.lines) - most_lines),
     )

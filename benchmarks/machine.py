@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 
 from temporalio.client import Client
 
-from cli.temporal import start_sync
 from connections import connect_temporal
+from control.runs import start_sync
 from inventory.records import RunRecord
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres

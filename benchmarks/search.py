@@ -20,7 +20,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.item_filter import WantedSetting
+from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.search.answer import Sought, find, search_basis, tenant_settings
 from answers.search.records import SettingState
 from answers.status.answer import status
@@ -202,6 +202,9 @@ def questions(tenants: int) -> dict[str, Question]:
         "search, a word of every sixth name": found(Sought("bitlocker")),
         "search, two words of one name in ten thousand": found(Sought("kiosk reception")),
         "search, a word of no name": found(Sought("zeppelin")),
+        "search --state missing, a word of every sixth": found(
+            Sought("bitlocker", items=ItemFilter(state=StateChoice.MISSING))
+        ),
         "search --setting bitLockerEnabled=false": found(Sought(None, WantedSetting("bitLockerEnabled", "false"))),
         "settings bitLockerEnabled=false": told("bitLockerEnabled", "false"),
         "settings, one that every tenant sets": told("device_vendor_msft_policy_config_area1_setting37", None),

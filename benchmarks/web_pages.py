@@ -118,7 +118,7 @@ def fill_versions(url: str, tenants: int, versions: int) -> None:
                             ],
                         }
                     )
-                    digest = hashlib.sha256(document + bytes(tenant)).digest()
+                    digest = hashlib.sha256(document).digest()
                     copied.write_row((UUID(int=tenant), digest, compress(document), len(document)))
         parameters = {"versions": versions, "documents": DOCUMENTS}
         for statement in _FILL_VERSIONS:
@@ -130,7 +130,9 @@ async def new_cookie(database: Database, client: httpx.AsyncClient) -> str:
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         digest = hashlib.sha256(token.encode()).digest()
-        await web_sessions.add_link(session, digest, Person(name="ada", role=Role.ADMIN), timedelta(hours=1))
+        await web_sessions.add_link(
+            session, digest, Person(person_id="local/ada", name="ada", role=Role.ADMIN), timedelta(hours=1)
+        )
     answer = await client.get(f"/sign-in/{token}")
     return answer.cookies[COOKIE]
 

@@ -35,14 +35,15 @@ COMMANDS: Mapping[str, str] = {
     "compare": "answers.compare.command",
     "dependencies": "answers.dependencies.command",
     "assignments": "answers.assignments.command",
-    "dangling": "answers.dependencies.command",
-    "unassigned": "answers.dependencies.command",
+    "dangling": "answers.dependencies.dangling_command",
+    "unassigned": "answers.dependencies.dangling_command",
     "baseline": "answers.drift.baseline_command",
     "drift": "answers.drift.command",
     "database": "cli.database",
     "portfolio": "cli.portfolio",
     "schedule": "cli.schedule",
     "web": "cli.web",
+    "access": "answers.access.command",
 }
 """The commands in the order of the help: the module of each, and its name there if it is another."""
 

@@ -112,6 +112,7 @@ def _row(entry: Collection) -> dict[str, Any]:
         "left_out_types": sorted(entry.left_out_types),
         "left_out_where": entry.left_out_where,
         "sensitive": sorted(entry.sensitive),
+        "masked": sorted(entry.masked),
         "script_bodies": sorted(entry.script_bodies),
         "payloads": sorted(entry.payloads),
         "references": {path: list(keys) for path, keys in sorted(entry.references.items())},

@@ -64,6 +64,8 @@ def _detail(detail: DetailCall) -> str:
 def _documents(entry: Collection) -> Iterator[str]:
     if entry.sensitive:
         yield f"Hidden by a keyed hash, so that only a change shows: {', '.join(sorted(entry.sensitive))}."
+    if entry.masked:
+        yield f"Shown by Graph to nobody, so that only an edit of the item shows: {', '.join(sorted(entry.masked))}."
     if entry.script_bodies:
         yield f"Hidden where the configuration says so: {', '.join(sorted(entry.script_bodies))}."
     if entry.payloads:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from inventory.outcomes import RunStatus
-from inventory.user_errors import UnavailableError, UserError
+from inventory.user_errors import NeverReadError, UnavailableError, UserError
 from inventory.visible_text import visible
 
 
@@ -46,6 +46,8 @@ def errors_for_people() -> Iterator[None]:
     """
     try:
         yield
+    except NeverReadError as error:
+        fail(str(error), ExitCode.PARTIAL)
     except UserError as error:
         fail(str(error), ExitCode.USAGE)
     except UnavailableError as error:

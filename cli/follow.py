@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import typer
-from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -25,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cli import output
 from cli.errors import ExitCode
-from cli.worker_versions import nobody_takes
+from control.progress import ANSWER_SECONDS, nobody_polls
 from inventory.outcomes import RunStatus
 from workflows.messages import PortfolioProgress, SyncProgress
 
@@ -53,12 +51,6 @@ LOGGED = Pace(least=2, share=0.25, most=300)
 
 CHECKED = Pace(least=2, share=0.1, most=5)
 """Looks at what holds the workflow up; they are not billed."""
-
-ANSWER_SECONDS = 4.0
-"""How long a worker may take to answer a query, or to take up a task, before a line reports it.
-
-After the longest gap on a terminal, or the first gaps elsewhere, a line reports a frozen worker within ten seconds.
-"""
 
 TEMPORAL_GAP_SECONDS = 5.0
 """How often to try again while Temporal itself does not answer."""
@@ -204,13 +196,7 @@ class Follower(Generic[ProgressT]):
 
     async def _nobody(self, description: WorkflowExecutionDescription) -> str | None:
         """Why no worker takes the workflow; None where one polls that should."""
-        request = DescribeTaskQueueRequest(
-            namespace=self._client.namespace,
-            task_queue=TaskQueue(name=self._task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-        queue = await self._client.workflow_service.describe_task_queue(request)
-        return nobody_takes(self._task_queue, queue, description.raw_info.versioning_info)
+        return await nobody_polls(self._client, self._task_queue, description)
 
     def _silence(self) -> str:
         self._silent = True

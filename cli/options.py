@@ -7,12 +7,12 @@ from uuid import UUID
 import typer
 
 from cli.errors import UsageError
-from cli.typed_text import NAME
 from configuration import Settings, load_settings
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import Selection, select
+from inventory.typed_text import NAME
 
 MOST = 1_000_000
 """Rows that a person may ask for at once: of more, nobody reads to the end."""

@@ -125,10 +125,11 @@ STYLES = {
 }
 
 
-def print_json(value: BaseModel | dict[str, Any]) -> None:
+def print_json(value: BaseModel | dict[str, Any] | bytes) -> None:
     """One JSON object on one line of stdout, with escaped invisible characters, in a pipe too: it is the same JSON."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    sys.stdout.write(escaped_json(orjson.dumps(plain, default=str).decode()) + "\n")
+    written = plain if isinstance(plain, bytes) else orjson.dumps(plain, default=str)
+    sys.stdout.write(escaped_json(written.decode()) + "\n")
 
 
 def styled(word: object) -> Text:

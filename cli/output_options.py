@@ -5,17 +5,29 @@ A command gets the options by a decorator and need not pass them on: the printin
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Annotated, Any, TypeVar, cast
+from uuid import UUID
 
 import typer
 
 from cli.errors import UsageError, errors_for_people
 from cli.pager import paged
+
+
+@dataclass
+class SortedTogether:
+    """Rows of several tenants that are sorted together: each answer's tables are kept until all tenants have answered.
+
+    `names` are the tenants', by id.
+    """
+
+    names: Mapping[UUID, str]
+    tables: list[Any] = field(default_factory=list)
 
 
 @dataclass
@@ -25,7 +37,7 @@ class OutputOptions:
     `columns` and `sort` are names of columns; one to sort by begins with `-` where the order is descending.
     `csv_header` is the header that has been printed: an answer of several tables has one. `is_paged`: the answer goes
     to a pager, and so do notes on stderr, in their order. `about` is the tenant that the answer is about, where it is
-    one of several: notes on stderr begin with it.
+    one of several: notes on stderr begin with it. `together`: that answer's rows are sorted with those of the others.
     """
 
     utc: bool = False
@@ -36,6 +48,7 @@ class OutputOptions:
     csv_header: list[str] = field(default_factory=list)
     is_paged: bool = False
     about: str = ""
+    together: SortedTogether | None = None
 
 
 _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=OutputOptions())  # noqa: B039 - never written

@@ -33,14 +33,16 @@ from cli.options import (
 )
 from cli.output_options import prints_tables
 from cli.progress import PortfolioView
-from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, queued_portfolio_record, unrecorded_portfolio_runs
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
+from control import runs
+from control.portfolio_words import selection_name, summary, tenants_in_words
+from control.queued_runs import LOOK_GAP_SECONDS, LOOKS, queued_portfolio_record, unrecorded_portfolio_runs
 from inventory.bounds import NAMED, TENANTS_AT_ONCE
 from inventory.plurals import counted
-from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
+from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantOutcomeRecord
 from inventory.visible_text import visible
 from storage import portfolio as records
 from workflows import search_attributes
@@ -62,9 +64,6 @@ AtOnceOption = Annotated[
 PortfolioRunArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The portfolio run's id, or its beginning.", show_default=False)
 ]
-
-MOST_NAMED = 3
-"""Tenants that a choice of tenants names."""
 
 Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
 
@@ -160,31 +159,14 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             search_attributes=search_attributes.portfolio(portfolio_input.selection, selection_name(portfolio_input)),
-            static_summary=summary(portfolio_input, TenantNames.load(load_settings())),
+            static_summary=summary(portfolio_input, TenantNames.load(load_settings()).of),
         )
     except WorkflowAlreadyStartedError as running:
         wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
-        await temporal.refuse_other_holder(client, workflow_id, running.run_id, wanted)
+        await runs.refuse_other_holder(client, workflow_id, running.run_id, wanted)
         run_id = running.first_run_id or running.run_id
-        return UUID(run_id), temporal.handle_of(client, workflow_id, UUID(run_id)), True
+        return UUID(run_id), runs.handle_of(client, workflow_id, UUID(run_id)), True
     return UUID(handle.first_execution_run_id), handle, False
-
-
-def summary(portfolio_input: PortfolioInput, names: TenantNames) -> str:
-    """What Temporal Web shows of a portfolio run beside its id."""
-    return f"{visible(tenants_in_words(portfolio_input.chosen, names))}: {selection_name(portfolio_input)}"
-
-
-def selection_name(portfolio_input: PortfolioInput) -> str:
-    """What people call the selection of a portfolio run."""
-    return selection_name_of(portfolio_input.selection, portfolio_input.selection_name)
-
-
-def tenants_in_words(chosen: TenantChoice, names: TenantNames) -> str:
-    """The choice, with the names of a few tenants."""
-    if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
-        return chosen.in_words()
-    return ", ".join([*map(names.of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])
 
 
 @portfolio.command("runs")
@@ -209,7 +191,7 @@ def portfolio_runs(
 def _run_columns(names: TenantNames) -> tuple[Column, ...]:
     return (
         Column("portfolio run", "portfolio_run_id", shape=Shape.ID),
-        Column("tenants", "chosen", lambda record: tenants_in_words(record.chosen, names), is_kept=True),
+        Column("tenants", "chosen", lambda record: tenants_in_words(record.chosen, names.of), is_kept=True),
         Column("selection", "selection_name", _selection, is_kept=True),
         Column("schedule", "schedule"),
         Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
@@ -300,8 +282,8 @@ async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
         return record
     client = await connect_temporal(temporal_connect_config())
     wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
-    await temporal.refuse_other_holder(client, record.workflow_id, str(record.portfolio_run_id), wanted)
-    handle = temporal.handle_of(client, record.workflow_id, record.portfolio_run_id)
+    await runs.refuse_other_holder(client, record.workflow_id, str(record.portfolio_run_id), wanted)
+    handle = runs.handle_of(client, record.workflow_id, record.portfolio_run_id)
     await _follow(client, settings, handle, record.portfolio_run_id)
     async with opened_database(settings) as database, database.portfolio() as session:
         ended = await records.portfolio_record(session, record.portfolio_run_id)
@@ -337,7 +319,9 @@ async def _cancel(settings: Settings, run_id: str, reason: str | None) -> Portfo
     client = await connect_temporal(temporal_connect_config())
     wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
     try:
-        await temporal.request_cancel(client, record.workflow_id, record.portfolio_run_id, reason, wanted)
+        await runs.request_cancel(
+            client, record.workflow_id, record.portfolio_run_id, reason, wanted, temporal.requester()
+        )
     except LookupError:
         raise UsageError(
             f"portfolio run {record.portfolio_run_id} is over; python starter.py portfolio runs lists them"
@@ -350,7 +334,7 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
     output.stdout.print(f"portfolio run {record.portfolio_run_id} ", output.styled(record.status))
     schedule = f"  schedule {record.schedule}" if record.schedule else ""
     output.stdout.print(
-        f"{tenants_in_words(record.chosen, names)}  {_selection(record)} ({record.selection_hash[:12]}){schedule}"
+        f"{tenants_in_words(record.chosen, names.of)}  {_selection(record)} ({record.selection_hash[:12]}){schedule}"
         f"  started {output.when(record.started_at)}  took {took or '…'}"
     )
     if record.cancel_requested_by:

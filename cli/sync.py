@@ -30,10 +30,11 @@ from cli.options import (
     valid_selection_name,
 )
 from cli.progress import RunView
-from cli.queued_runs import queued_record
 from cli.sessions import opened_database
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
+from control import runs
+from control.queued_runs import queued_record
 from inventory.records import RunRecord, SyncRecord
 from inventory.selection import Selection
 from storage import queries
@@ -102,7 +103,7 @@ async def sync_tenant(
     async with opened_database(settings, pool_size=2) as database:
         await check_database(database)
         task_queue = settings.temporal_task_queue
-        run = await temporal.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep, name=name)
+        run = await runs.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep, name=name)
         with nullcontext() if quiet else leaving(temporal.goes_on(run.run_id, tenant_name)):
             with RunView(tenant_name) as view:
                 if run.joined and not quiet:
@@ -158,7 +159,7 @@ async def _cancel(
     client = await connect_temporal(temporal_connect_config())
     try:
         wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
-        await temporal.request_cancel(client, workflow_id, run_id, reason, wanted)
+        await runs.request_cancel(client, workflow_id, run_id, reason, wanted, temporal.requester())
     except LookupError as error:
         raise UsageError(f"{error}; python starter.py runs lists runs and their status") from None
     return workflow_id, run_id

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from pydantic import BaseModel
 from rich.cells import cell_len
@@ -20,11 +21,12 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from answers.csv_rows import csv_line, fields_of, flat
 from cli import output
-from cli.csv_rows import csv_line, fields_of, flat
 from cli.errors import UsageError
 from cli.output_options import output_options
 from graph.catalog import load_catalog
+from inventory.plurals import counted
 from inventory.visible_text import visible
 
 GAP = 2
@@ -55,6 +57,9 @@ NARROWEST = 40
 
 LONGEST_CONSTANT = 40
 """Characters of a value that stands once for all rows."""
+
+ROWS_AT_A_TIME = 1000
+"""Rows that are added before those beyond the limit are left out again."""
 
 Record = BaseModel | Mapping[str, Any]
 
@@ -102,50 +107,98 @@ def collection_column(field: str = "type_key") -> Column:
     return Column("collection", field, title, Shape.HEADING)
 
 
+def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True) -> Column:
+    """The tenant of each record, by name: what it is sorted by, too."""
+
+    def name(record: Any) -> str:
+        tenant_id = record.tenant_id
+        return name_of(tenant_id) or str(tenant_id)
+
+    return Column("tenant", "tenant", name, is_kept=is_kept)
+
+
 class Table:
     """Collects records, and prints them as a table, or as CSV with `--csv`.
 
     `record` is the type of the records, or names their fields where they are mappings; else the columns name them.
     A summary stands above the table that was asked for: it is no CSV, and `--columns` and `--sort` are not of it.
+    With `--sort`, `most` is how many of all rows are printed; whoever adds rows in their own order bounds them.
     """
 
     def __init__(
-        self, record: type[BaseModel] | Sequence[str] | None, columns: Sequence[Column], *, is_summary: bool = False
+        self,
+        record: type[BaseModel] | Sequence[str] | None,
+        columns: Sequence[Column],
+        *,
+        is_summary: bool = False,
+        most: int | None = None,
     ) -> None:
         self._columns = list(columns)
         if record is None:
             self._fields = [column.field for column in columns]
         else:
             self._fields = fields_of(record) if isinstance(record, type) else list(record)
-        self._records: list[Record] = []
+        self.records: list[Record] = []
         self._options = replace(output_options(), columns=(), sort=()) if is_summary else output_options()
         self._is_summary = is_summary
+        if self._options.together is not None and not is_summary:
+            self._columns.insert(1, tenant_column(self._options.together.names.get))
         self._chosen = [self._named(name) for name in self._options.columns]
         self._order = [(self._named(name.removeprefix("-")), name.startswith("-")) for name in self._options.sort]
+        self._most = most
+        self.beyond = 0
 
     def add(self, record: Record) -> None:
         """Adds a row. CSV that keeps its order is printed at once."""
         if self._options.as_csv and not (self._order or self._is_summary):
             self._print_csv([record])
-        else:
-            self._records.append(record)
+            return
+        self.records.append(record)
+        if self._order and self._most is not None and len(self.records) > 2 * self._most + ROWS_AT_A_TIME:
+            self._sort()
 
     def print(self, title: str | None = None, *, is_ordered: bool = False) -> None:
-        """Prints the table; with a heading column by it and then by the first column, unless it is ordered already."""
-        for column, descending in reversed(self._order):
-            self._records.sort(key=partial(_sort_key, column), reverse=descending)
+        """Prints the table; with a heading column by it and then by the first column, unless it is ordered already.
+
+        Where it is sorted together with those of other tenants, it is kept for `print_together`.
+        """
+        if title is not None and not self._options.as_csv:
+            output.stdout.print(title, style="table.title")
+        if self._options.together is not None and not self._is_summary:
+            self._options.together.tables.append(self)
+            return
+        self._print(is_ordered=is_ordered)
+
+    def _print(self, *, is_ordered: bool = False) -> None:
+        self._sort()
         if self._options.as_csv:
             if not self._is_summary:
-                self._print_csv(self._records)
-        else:
-            if title is not None:
-                output.stdout.print(title, style="table.title")
-            if self._records:
-                is_flat = bool(self._chosen or self._order)
-                layout = _Layout(
-                    self._chosen or self._columns, self._records, is_chosen=bool(self._chosen), is_flat=is_flat
-                )
-                layout.print(is_ordered=is_ordered or is_flat)
+                self._print_csv(self.records)
+        elif self.records:
+            is_flat = bool(self._chosen or self._order)
+            layout = _Layout(self._chosen or self._columns, self.records, is_chosen=bool(self._chosen), is_flat=is_flat)
+            layout.print(is_ordered=is_ordered or is_flat)
+        if self.beyond:
+            rows = counted(self.beyond, "more row")
+            output.stderr.print(f"--limit {self._most} leaves out {rows}", style="dim")
+
+    def _sort(self) -> None:
+        """Sorts the rows, and leaves out those beyond the first `most`."""
+        for column, descending in reversed(self._order):
+            self.records.sort(key=partial(_sort_key, column), reverse=descending)
+        if self._order and self._most is not None:
+            self.beyond += len(self.records[self._most :])
+            del self.records[self._most :]
+
+    def print_together(self, others: Iterable["Table"]) -> None:
+        """Prints the rows of this table and of other tenants' tables as one, in the order of `--sort`."""
+        for other in others:
+            self.records += other.records
+            self.beyond += other.beyond
+            self._sort()
+        if self._chosen and not self._options.as_csv and not {"tenant", "tenant_id"} & {c.field for c in self._chosen}:
+            self._chosen.insert(1, self._named("tenant"))
+        self._print()
 
     def _named(self, name: str) -> Column:
         """The column of a name, which is its heading or a field of the record. Raises `UsageError`."""

@@ -1,96 +1,12 @@
-"""Starting and cancelling runs through Temporal."""
+"""Who asks Temporal on the command line, when, and what a person who leaves a run is told."""
 
 import getpass
 import socket
 from datetime import UTC, datetime
 from shlex import quote
-from typing import Any, NamedTuple
 from uuid import UUID
 
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
-
-from activities.holders import SYNC_WORKFLOW, Kind, held
-from cli.errors import UsageError
-from graph.catalog import load_catalog
-from inventory.selection import Selection
 from inventory.visible_text import visible
-from workflows import search_attributes
-from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
-from workflows.sync import SyncWorkflow
-
-
-class StartedRun(NamedTuple):
-    """A run that was started, or that was under way and has been joined."""
-
-    run_id: UUID
-    workflow_id: str
-    joined: bool
-    handle: WorkflowHandle[SyncWorkflow, SyncResult]
-
-
-async def start_sync(
-    client: Client,
-    task_queue: str,
-    tenant_id: UUID,
-    tenant_name: str,
-    selection: Selection,
-    *,
-    deep: bool = False,
-    name: str | None = None,
-) -> StartedRun:
-    """Starts the run of a selection, or joins the one that is under way: the workflow id is the lock.
-
-    `name` is what the selection is called.
-
-    Raises `UsageError` where something else holds the workflow id.
-    """
-    workflow_id = sync_workflow_id(tenant_id, selection)
-    selection_name = name or load_catalog().name_of(selection.type_keys)
-    try:
-        handle = await client.start_workflow(
-            SyncWorkflow.run,
-            SyncInput(tenant_id=tenant_id, selection=selection, deep=deep, selection_name=name),
-            id=workflow_id,
-            task_queue=task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.queued(
-                tenant_id, selection, tenant_name=tenant_name, selection_name=selection_name
-            ),
-            static_summary=f"{visible(tenant_name)}: {selection_name}",
-        )
-    except WorkflowAlreadyStartedError as running:
-        await refuse_other_holder(client, workflow_id, running.run_id, Kind(SYNC_WORKFLOW, task_queue))
-        run_id = running.first_run_id or running.run_id
-        return StartedRun(UUID(run_id), workflow_id, joined=True, handle=handle_of(client, workflow_id, UUID(run_id)))
-    return StartedRun(UUID(handle.first_execution_run_id), workflow_id, joined=False, handle=handle)
-
-
-def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
-    """The handle of a run or portfolio run: its result belongs to this run, never to a later one."""
-    return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
-
-
-async def refuse_other_holder(client: Client, workflow_id: str, run_id: str | None, wanted: Kind) -> None:
-    """Raises `UsageError` unless the workflow is of the wanted kind; one that Temporal no longer has is nobody's.
-
-    `run_id` is an execution of it; None means the latest one.
-    """
-    try:
-        description = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return
-        raise
-    _refuse_other(client, description, wanted)
-
-
-def _refuse_other(client: Client, description: WorkflowExecutionDescription, wanted: Kind) -> None:
-    holder = Kind.of(description)
-    if holder != wanted:
-        raise UsageError(held(f"workflow id {description.id}", client.namespace, holder, wanted))
 
 
 def goes_on(run_id: UUID, tenant_name: str) -> str:
@@ -100,29 +16,6 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
         f"  follow it: python starter.py run {run_id} --follow\n"
         f"  cancel it: python starter.py cancel {quote(visible(tenant_name))} --run {run_id}"
     )
-
-
-async def request_cancel(
-    client: Client, workflow_id: str, run_id: UUID | None, reason: str | None, wanted: Kind
-) -> None:
-    """Signals a run or portfolio run to cancel.
-
-    Raises `LookupError` where no such run is under way, and `UsageError` where something else holds its workflow id.
-    """
-    handle = client.get_workflow_handle(workflow_id)
-    request = CancelRequest(reason=reason, requested_by=requester(), run_id=run_id)
-    try:
-        description = await handle.describe()
-        if description.status is not WorkflowExecutionStatus.RUNNING:
-            raise LookupError("no such run is under way")
-        _refuse_other(client, description, wanted)
-        if run_id is not None and description.raw_info.first_run_id != str(run_id):
-            raise LookupError("the run has ended; a newer one of the same selection is under way")
-        await handle.signal("cancel", request)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise LookupError("no such run is under way") from None
-        raise
 
 
 def requester() -> str:

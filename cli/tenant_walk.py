@@ -17,21 +17,39 @@ from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cli import output
-from cli.errors import ExitCode, words_of
+from cli.errors import ExitCode, UsageError, words_of
 from cli.options import AskedTenant, AskedTenants
-from cli.output_options import output_options, using
+from cli.output_options import SortedTogether, output_options, using
 from cli.sessions import opened_database
 from cli.spool import printed_afterwards
 from configuration import Settings
 from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
 from storage.database import Database
 
 Ask = Callable[[Database, AskedTenant], Awaitable[None]]
 """Prints the answer for one tenant. It may raise `typer.Exit`, with the exit code of this answer."""
 
 
-class NeverReadError(Exception):
-    """No run of the tenant has completed, so the answer says nothing of it. The text says what cannot be said."""
+class RowLimit:
+    """How many rows an answer has at most, over all tenants that are asked.
+
+    With `--sort` all rows are read, and the first ones of all are printed.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        self._left = None if output_options().sort else most
+
+    @property
+    def to_read(self) -> int | None:
+        """How many rows of the next tenant are read; None for all."""
+        return self._left
+
+    def count(self, rows: int) -> None:
+        """So many rows of a tenant belong to the answer."""
+        if self._left is not None:
+            self._left = max(0, self._left - rows)
 
 
 class _Ending(Enum):
@@ -49,15 +67,27 @@ async def asked_session(database: Database, tenant: AskedTenant) -> AsyncIterato
         yield session
 
 
-def ask_each(settings: Settings, asked: AskedTenants, ask: Ask, *, pool_size: int = 1, as_json: bool = False) -> None:
+def ask_each(
+    settings: Settings,
+    asked: AskedTenants,
+    ask: Ask,
+    *,
+    pool_size: int = 1,
+    as_json: bool = False,
+    limit: RowLimit | None = None,
+) -> None:
     """Asks each tenant. What `ask` prints for a tenant is printed when its transactions have ended.
 
-    For people each of several tenants has a heading. Raises `typer.Exit`.
+    For people each of several tenants has a heading. With `--sort` the rows of all tenants are one table, printed when
+    all have answered. A tenant whose rows are all beyond the `limit` is not asked. Raises `typer.Exit`.
     """
-    asyncio.run(_ask_each(settings, asked, ask, pool_size, is_data=as_json or output_options().as_csv))
+    is_data = as_json or output_options().as_csv
+    asyncio.run(_ask_each(settings, asked, ask, pool_size, limit or RowLimit(None), is_data=is_data))
 
 
-async def _ask_each(settings: Settings, asked: AskedTenants, ask: Ask, pool_size: int, *, is_data: bool) -> None:
+async def _ask_each(
+    settings: Settings, asked: AskedTenants, ask: Ask, pool_size: int, limit: RowLimit, *, is_data: bool
+) -> None:
     async with opened_database(settings, pool_size=pool_size) as database:
         if not asked.are_many:
             (tenant,) = asked.tenants
@@ -67,12 +97,22 @@ async def _ask_each(settings: Settings, asked: AskedTenants, ask: Ask, pool_size
                 raise typer.Exit(code)
             return
         endings, codes = Counter[_Ending](), {int(ExitCode.SUCCESS)}
+        together = SortedTogether({tenant.tenant_id: tenant.name for tenant in asked.tenants})
+        of_one = replace(output_options(), together=together if output_options().sort else None)
         for tenant in asked.tenants:
-            with using(replace(output_options(), about=tenant.name)):
+            if limit.to_read == 0:
+                break
+            with using(replace(of_one, about=tenant.name)):
                 ending, code = await _ask_one(database, tenant, ask, None if is_data else _heading_of(tenant))
             endings[ending] += 1
             codes.add(code)
+    if together.tables:
+        first, *others = together.tables
+        first.print_together(others)
     _say(endings)
+    if beyond := len(asked.tenants) - endings.total():
+        words = counted(beyond, "tenant was", "tenants were")
+        output.stderr.print(f"--limit {limit.most} is reached: {words} not asked", style="dim")
     if endings[_Ending.FAILED] == len(asked.tenants):
         raise typer.Exit(ExitCode.FAILED)
     if code := max(codes):
@@ -83,19 +123,22 @@ async def _ask_one(
     database: Database, tenant: AskedTenant, ask: Ask, heading: Callable[[str | None], None] | None
 ) -> tuple[_Ending, int]:
     """How the question to one of several tenants ended, and its exit code."""
-    header = output_options().csv_header
+    header, together = output_options().csv_header, output_options().together
     printed_before = list(header)
+    sorted_before = [] if together is None else list(together.tables)
     try:
         with printed_afterwards(heading):
             ending, code = await _answered(database, tenant, ask)
-    except BrokenPipeError:  # the reader has enough
+    except (BrokenPipeError, UsageError):  # the reader has enough; the question is wrong, whomever it is put to
         raise
     except Exception as error:  # noqa: BLE001 - the other tenants are answered all the same
         header[:] = printed_before  # what was printed for this tenant is thrown away
+        if together is not None:
+            together.tables[:] = sorted_before
         with printed_afterwards(heading):
             output.stderr.print(words_of(error), style="red", markup=False)
         return _Ending.FAILED, ExitCode.PARTIAL
-    return ending, code if ending is _Ending.ANSWERED else ExitCode.PARTIAL
+    return ending, code
 
 
 async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
@@ -104,7 +147,7 @@ async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[
         await ask(database, tenant)
     except NeverReadError as never:
         output.stderr.print(str(never), style="yellow", markup=False)
-        return _Ending.NEVER_READ, ExitCode.SUCCESS
+        return _Ending.NEVER_READ, ExitCode.PARTIAL
     except typer.Exit as ended:
         return _Ending.ANSWERED, ended.exit_code
     return _Ending.ANSWERED, ExitCode.SUCCESS

@@ -1,17 +1,10 @@
-"""Text that a person may type: no control characters, and no more than a name, an id or a reason needs."""
+"""The texts that are given to commands: each is looked through before its command begins."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
-from unicodedata import category
 
 from cli.errors import ExitCode, fail
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-"""Names of baselines and schedules."""
-
-MOST_CHARACTERS = 2_000
-"""Of a name, an id, a reason or a note: PostgreSQL indexes no longer value, and nobody reads one."""
+from inventory.typed_text import problem_with
 
 
 def look_through(command: Any) -> None:
@@ -37,12 +30,3 @@ def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         return [value]
     return [character for character in value if isinstance(character, str)] if isinstance(value, list | tuple) else []
-
-
-def problem_with(text: str) -> str | None:
-    """The fault of a text; None if there is none."""
-    if len(text) > MOST_CHARACTERS:
-        return f"{len(text)} characters are too many; write {MOST_CHARACTERS} at most"
-    if any(category(character) in ("Cc", "Cs") for character in text):
-        return "holds a control character, a line break or an invalid byte; remove it"
-    return None

@@ -1,9 +1,11 @@
-"""`web`: the web page on this machine."""
+"""`web`: serves the web page."""
 
 import asyncio
 import getpass
 import logging
 import socket
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,62 +18,126 @@ from cli.options import JsonOption
 from cli.sessions import opened_database
 from configuration import Settings, load_settings
 from connections import check_database, temporal_connect_config
+from graph.entra_sign_in import EntraSignIn
+from graph.proxy import proxy_of
+from graph.trust import ssl_context
 from inventory.log_lines import FORMAT
 from web.application import create_app
+from web.place import WebPlace, place
 from web.sign_in import new_link
 from web.site import Site
-
-HOST = "127.0.0.1"
-
-PORT = 8080
 
 CONNECTIONS = 10
 """To PostgreSQL: as many pages can be asked for at the same moment."""
 
 
 class WebAddresses(BaseModel):
-    """Where the web page is, and the address that signs a person in once."""
+    """Where the web page is, and the address that signs a person in once; none where people sign in with Entra ID."""
 
     url: str
-    sign_in_url: str
+    sign_in_url: str | None
 
 
 def web(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="A port of 127.0.0.1; 0 takes a free one.")] = PORT,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 8080,
+    listen: Annotated[str, typer.Option(metavar="ADDRESS", help="An address of this machine.")] = "127.0.0.1",
+    hostname: Annotated[str | None, typer.Option(metavar="NAME", help="The name in the page's address.")] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate chain, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's key, PEM.")] = None,
+    behind_proxy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The host name of an HTTPS proxy in front of the page.")
+    ] = None,
+    proxy_address: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="The proxy's address; only it is answered. May be repeated."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve the web page to this machine: tenants, inventory, coverage and runs. Ctrl-C ends it.
+    """Serve the web page: tenants, inventory, coverage, changes, drift, runs. Ctrl-C ends it.
 
-    It prints an address that signs you in once, within an hour.
+    It listens to this machine alone and prints an address that signs you in once, within an hour. To others it listens
+    only if people sign in with Entra ID and the way is encrypted (docs/web.md).
 
     Example: python starter.py web --port 8081
     """
     with errors_for_people():
         settings = load_settings()
-        asyncio.run(_serve(settings, port, as_json=as_json))
+        where = place(
+            listen,
+            hostname=hostname,
+            certificate=tls_certificate,
+            key=tls_key,
+            behind_proxy=behind_proxy,
+            proxies=proxy_address or (),
+            has_sign_in=settings.web_sign_in_app is not None,
+        )
+        asyncio.run(_serve(settings, where, port, as_json=as_json))
 
 
-async def _serve(settings: Settings, port: int, *, as_json: bool) -> None:
+async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: bool) -> None:
     logging.basicConfig(format=FORMAT, level=settings.log_level)
     async with opened_database(settings, pool_size=CONNECTIONS) as database:
         await check_database(database)
-        site = Site(settings, database, temporal_connect_config().get("namespace", "default"))
-        site.tenants()
-        with _listener(port) as listener:
-            url = f"http://{HOST}:{listener.getsockname()[1]}"
-            sign_in_url = await new_link(database, url, getpass.getuser())
+        with _listener(where.address, port) as listener:
+            url = where.url(listener.getsockname()[1])
+            namespace = temporal_connect_config().get("namespace", "default")
+            site = Site(settings, database, namespace, place=where, url=url, entra=_entra(settings))
+            site.tenants()
+            sign_in_url = None if site.entra else await new_link(database, url, getpass.getuser())
             if as_json:
                 output.print_json(WebAddresses(url=url, sign_in_url=sign_in_url))
+                sys.stdout.flush()
+            elif sign_in_url is None:
+                output.stdout.print(f"People sign in with Entra ID at {url}")
             else:
                 output.stdout.print(f"Open this to sign in, once, within an hour: {sign_in_url}")
-            server = uvicorn.Server(
-                uvicorn.Config(create_app(site), lifespan="off", log_config=None, access_log=False, server_header=False)
+            certificate, key = where.tls or (None, None)
+            server = _Server(
+                uvicorn.Config(
+                    create_app(site),
+                    lifespan="off",
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    # No forwarded header is believed: the page knows its own address.
+                    proxy_headers=False,
+                    ssl_certfile=certificate,
+                    ssl_keyfile=key,
+                )
             )
+            server.closing = site.closing
             await server.serve([listener])
 
 
-def _listener(port: int) -> socket.socket:
+class _Server(uvicorn.Server):
+    """Ends pages that follow a run when it ends itself; it would wait minutes for them."""
+
+    closing: asyncio.Event
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.closing.set()
+        await super().shutdown(sockets)
+
+
+def _entra(settings: Settings) -> EntraSignIn | None:
+    app = settings.web_sign_in_app
+    if app is None:
+        return None
+    context = ssl_context(settings.graph_ca_file)
+    return EntraSignIn(
+        app,
+        settings.web_sign_in_tenants,
+        context,
+        authority_url=settings.graph_authority_url,
+        proxy=proxy_of(settings.graph_proxy, context),
+    )
+
+
+def _listener(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.create_server((HOST, port))
+        return socket.create_server((address, port), family=family)
     except OSError as error:
-        raise UsageError(f"port {port} of {HOST} cannot be used ({error.strerror}); name another one: --port") from None
+        raise UsageError(
+            f"port {port} of {address} cannot be used ({error.strerror}); name another one: --port"
+        ) from None

@@ -130,6 +130,9 @@ class Canonicalizer:
     shows and the value does not; without a key it is replaced by a constant. Of a list the members are replaced first,
     so that the mark of the whole can be had from theirs. Null stays null, and what is such a replacement already stays
     as it is. With `by_nature` also each text is hidden that is a secret by its name or shape (`secret_patterns`).
+
+    `masked` holds `#microsoft.graph.someType/name`: secrets in whose place Graph shows another text at each read. Their
+    mark is a constant under any key, and stands in each object of the type: a release before stored none.
     """
 
     def __init__(
@@ -137,13 +140,14 @@ class Canonicalizer:
         *,
         volatile: frozenset[str] = frozenset(),
         sensitive: frozenset[str] = frozenset(),
+        masked: frozenset[str] = frozenset(),
         ordered: frozenset[str] = frozenset(),
         data_key: DataKey | None = None,
         by_nature: bool = False,
     ) -> None:
         self._by_nature = by_nature
-        # What is volatile comes last, so that it holds where a name is both.
-        places = _by_place([(name, False) for name in sensitive] + [(name, True) for name in volatile])
+        # What is left out comes last, so that it holds where a name is both.
+        places = _by_place([(name, False) for name in sensitive] + [(name, True) for name in (*masked, *volatile)])
         self._treatments = _Treatments(
             frozenset(name for name in volatile if "/" not in name),
             frozenset(name for name in sensitive if "/" not in name),
@@ -155,8 +159,13 @@ class Canonicalizer:
         self._by_type = {place: special for place, special in places.items() if place.startswith("#")}
         self._hidden_names = frozenset(name.removeprefix("/") for name in sensitive if "/" not in name[1:])
         self._hidden_of_type = {
-            kind: frozenset(name for name in special if f"{kind}/{name}" in sensitive)
+            kind: frozenset(name for name in special if f"{kind}/{name}" in sensitive | masked)
             for kind, special in self._by_type.items()
+        }
+        self._masked_of_type = {
+            kind: names
+            for kind, special in self._by_type.items()
+            if (names := [name for name in special if f"{kind}/{name}" in masked])
         }
         self._data_key = data_key
 
@@ -230,6 +239,14 @@ class Canonicalizer:
                 result[name] = self._list(child, depth, treatment)
             else:
                 result[name] = _checked(child) if isinstance(child, float) else child
+        return self._with_masked(result, value) if self._masked_of_type else result
+
+    def _with_masked(self, result: JsonObject, value: JsonObject) -> JsonObject:
+        """The object with the marks of its masked values; one that is stored already stays as it is."""
+        kind = value.get(TYPE)
+        for name in self._masked_of_type.get(kind, ()) if isinstance(kind, str) else ():
+            held = value.get(name)
+            result[name] = held if is_mark(held) else {SENSITIVE_MARK: True}
         return result
 
     def _list(self, value: list[JsonValue], depth: int, treatment: _Treatment) -> JsonValue:

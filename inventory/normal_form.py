@@ -164,19 +164,6 @@ class NormalForm:
         ]
 
 
-def says_the_same(sorted_document: JsonObject, document: JsonObject, form: NormalForm) -> bool:
-    """Whether a document of form 0 and one of this form have the same content.
-
-    Both are compared by today's rules, without the properties that form 0 left out everywhere and that are content in
-    some places.
-    """
-    loose = form.of_sorted()
-    one, other = (
-        loose.of(_without_names(without_edits(served), NO_CONTENT_IN_FORM_0)) for served in (sorted_document, document)
-    )
-    return encode(one) == encode(other)
-
-
 def read_in_form_0(sorted_document: JsonObject, document: JsonObject, expanded: frozenset[str]) -> JsonObject:
     """What a document of this form says of all that one of form 0 was read with.
 

@@ -35,8 +35,8 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 class ObservationRules(BaseModel):
     """What a collection's catalog entry says about reading one of its objects. Names are Graph property names.
 
-    `volatile` and `sensitive` name properties at any depth or in one place (`Canonicalizer`). What the others name, at
-    any depth, the normal form needs (`ArrayRules`).
+    `volatile`, `sensitive` and `masked` name properties at any depth or in one place (`Canonicalizer`). What the others
+    name, at any depth, the normal form needs (`ArrayRules`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +48,7 @@ class ObservationRules(BaseModel):
     """A singleton that carries no id of its own is identified by its type key."""
     volatile: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
+    masked: frozenset[str] = frozenset()
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
@@ -139,6 +140,7 @@ class Observer:
         self._canonicalizer = Canonicalizer(
             volatile=rules.volatile,
             sensitive=rules.sensitive,
+            masked=rules.masked,
             ordered=rules.ordered,
             data_key=data_key,
             by_nature=True,
@@ -147,6 +149,7 @@ class Observer:
             Canonicalizer(
                 volatile=rules.volatile - rules.change_signs,
                 sensitive=rules.sensitive,
+                masked=rules.masked,
                 ordered=rules.ordered,
                 data_key=data_key,
                 by_nature=True,
@@ -164,9 +167,15 @@ class Observer:
         return other
 
     def observe_page(
-        self, objects: Sequence[JsonValue], *, with_references: bool = False, edit: str | None = None
+        self,
+        objects: Sequence[JsonValue],
+        *,
+        with_references: bool = False,
+        edit: str | None = None,
+        has_details: bool = False,
     ) -> tuple[list[Observation], list[InvalidObject]]:
         """The observations of one page, in its order, and its bad objects. `edit` is that of objects that tell none.
+        Objects that have their details get no `list_hash`.
 
         An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object. GUIDs
         in upper and lower case are one id.
@@ -176,7 +185,9 @@ class Observer:
         seen: set[str] = set()
         for position, candidate in enumerate(objects):
             try:
-                observation = self.observe(candidate, with_references=with_references, edit=edit)
+                observation = self.observe(
+                    candidate, with_references=with_references, edit=edit, has_details=has_details
+                )
                 if (key := item_key(observation.external_id)) in seen:
                     raise _Invalid(InvalidReason.DUPLICATE_ID)
             except _Invalid as bad:
@@ -186,7 +197,14 @@ class Observer:
                 observations.append(observation)
         return observations, invalid
 
-    def observe(self, candidate: JsonValue, *, with_references: bool = False, edit: str | None = None) -> Observation:
+    def observe(
+        self,
+        candidate: JsonValue,
+        *,
+        with_references: bool = False,
+        edit: str | None = None,
+        has_details: bool = False,
+    ) -> Observation:
         """The observation of one Graph object; `edit` is its latest one where it tells none."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
@@ -202,7 +220,7 @@ class Observer:
             content_hash = self._form.hash(canonical)
             cut = cut_lists(candidate, self._expansion)
             document = encode(with_links(canonical, cut))
-            list_hash = self._list_hash(candidate)
+            list_hash = None if has_details else self._list_hash(candidate)
         except TooDeepError:
             raise _Invalid(InvalidReason.TOO_DEEP) from None
         except NotANumberError:

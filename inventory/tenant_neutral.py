@@ -108,7 +108,8 @@ class UnresolvedReference(NamedTuple):
 
 
 class TenantNeutralRules(NamedTuple):
-    """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer.
+    """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer, and
+    `masked` as its.
 
     `details` are the properties that details give to every whole document, be they empty. `alternate_keys` name the
     object as its id does.
@@ -121,6 +122,7 @@ class TenantNeutralRules(NamedTuple):
     references: ReferenceRules
     details: frozenset[str] = frozenset()
     alternate_keys: frozenset[str] = frozenset()
+    masked: frozenset[str] = frozenset()
 
 
 class NeutralDocument(NamedTuple):
@@ -147,7 +149,7 @@ class Neutralizer:
 
     def __init__(self, rules: TenantNeutralRules) -> None:
         self.rules = rules
-        self._canonicalizer = Canonicalizer(volatile=rules.identity)
+        self._canonicalizer = Canonicalizer(volatile=rules.identity, masked=rules.masked)
 
     def targets(self, document: JsonObject) -> set[tuple[tuple[str, ...], str]]:
         """The ids of other objects in a document, each with the collections that it may belong to."""

@@ -9,5 +9,9 @@ class UserError(ValueError):
     """The request or the configuration cannot be carried out as it is."""
 
 
+class NeverReadError(UserError):
+    """No completed run has read what the question is about, so nothing can be said of it."""
+
+
 class UnavailableError(Exception):
     """A server does not answer, or is not ready."""

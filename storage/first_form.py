@@ -1,8 +1,9 @@
 """Items whose current version is of normal form 0: the first run that reads one compares it under today's form.
 
-A document of form 0 was stored sorted and hashed as stored. If it equals the one that Graph serves now, the item takes
-the new hash and keeps its version, so no change is reported. An index names the collections that have such items:
-others cost one look.
+A document of form 0 was stored sorted and hashed as stored. If its hash by today's rules is that of the document that
+Graph serves now, the item takes the hash and keeps its version. Any other item gets a version, which tells no change if
+form 0 had only lost an order or a property: later ones are compared with it. An index names the collections that have
+such items: others cost one look.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,28 +12,25 @@ from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-from zstandard import ZstdError
 
 from inventory.normal_form import FORM
 from storage.bodies import BODY, Documents
-from storage.compression import decompress
 from storage.rows import Values, fetch
 
 ITEMS_AT_A_TIME = 200
 
 
 class FirstFormItem(NamedTuple):
-    """An item with its stored document, None if that is damaged, and the one that Graph serves now, with its hash."""
+    """An item with its stored document, None if that is damaged, and the hash of the one that Graph serves now."""
 
     type_key: str
     external_id: str
     stored: bytes | None
-    served: bytes
     content_hash: bytes
 
 
 SameItems = Callable[[Sequence[FirstFormItem]], Awaitable[Sequence[bool]]]
-"""Whether both documents of each item are equal."""
+"""Whether the stored document of each item has the hash."""
 
 # The planner takes a wave for one row, and would look each of its items up. Most collections have none of form 0.
 _ARE_THERE = text("""
@@ -45,7 +43,7 @@ SELECT EXISTS (
 """)
 
 _SOME = text(f"""
-SELECT item.type_key, item.external_id, item.version_number, d.body, d.body_hash, s.document AS served, s.content_hash
+SELECT item.type_key, item.external_id, item.version_number, d.body, d.body_hash, s.content_hash
 FROM inventory_item AS item
 JOIN staged_observation AS s USING (type_key, external_id)
 JOIN item_version AS v USING (type_key, external_id, version_number)
@@ -94,8 +92,4 @@ async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[
 def _with_documents(row: Values) -> Values:
     item = row["type_key"], row["external_id"]
     stored = Documents().of(row.pop("body"), row.pop("body_hash"), *item, row.pop("version_number"))
-    try:
-        served = decompress(row["served"])
-    except ZstdError:
-        served = b""
-    return {**row, "stored": stored, "served": served}
+    return {**row, "stored": stored}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
 import orjson
@@ -14,8 +14,9 @@ from inventory.bounds import SHARDS
 from inventory.normal_form import FORM
 from inventory.observation import Observation
 from storage.details import HOLD_DOCUMENTS
-from storage.first_form import SameItems, take_over
+from storage.first_form import FirstFormItem, take_over
 from storage.listed_pages import mark_merged
+from storage.new_versions import VERSIONS_AT_A_TIME, NewVersion, new_versions
 from storage.sql import statement
 from storage.staging import stage
 
@@ -24,7 +25,7 @@ NAMED_DUPLICATES = 10
 
 
 class MergeResult(NamedTuple):
-    """What one merge did. Each staged row is counted once.
+    """What one merge did. Each staged row is counted once, as `changed` if it made a version that tells a change.
 
     `duplicates` counts, by type key, the rows whose item this run had already seen on an earlier page, unchanged, or
     that the merged waves hold more than once; `reread` those it had seen before the listing began anew.
@@ -39,6 +40,16 @@ class MergeResult(NamedTuple):
     reread: dict[str, int]
     lost: list[UUID]
     """The tokens whose staged rows are gone: a crash emptied the unlogged table. The others are merged."""
+
+
+class DocumentComparison(Protocol):
+    """The comparison of documents by the rules of their collections, which storage does not know."""
+
+    async def says_the_same(self, items: Sequence[FirstFormItem]) -> Sequence[bool]:
+        """Whether the stored document of each item has the hash of the one that Graph serves."""
+
+    async def are_changes(self, versions: Sequence[NewVersion]) -> Sequence[bool]:
+        """Whether each version tells a change of the tenant."""
 
 
 class StagedRowsLostError(Exception):
@@ -78,7 +89,7 @@ async def merge(
     detail_refresh: timedelta | None = None,
     refreshes: Mapping[str, tuple[timedelta, datetime | None]] = MappingProxyType({}),
     deep: bool = False,
-    same: SameItems | None = None,
+    comparison: DocumentComparison | None = None,
 ) -> MergeResult:
     """Merges the rows staged under `fetch_token`, once: a later call returns the first one's result.
 
@@ -87,7 +98,7 @@ async def merge(
     whose listing began anew in this run, where an item that comes again is no repetition. Items whose details are due
     are left as pending: those with a new list document, those with details older than `detail_refresh`, and with `deep`
     all. `refreshes` has the collections whose details are due at another age, each with the moment before which they
-    were read (`detail_ages.read_before`). `same` compares items whose documents are of normal form 0. Raises
+    were read (`detail_ages.read_before`). Without `comparison` each new version counts as a change. Raises
     `StagedRowsLostError` if the rows of all tokens are gone; nothing is merged then.
     """
     earlier = await claim(session, run_id, fetch_token)
@@ -102,7 +113,7 @@ async def merge(
         session,
         run_id,
         tokens,
-        same,
+        comparison,
         restarted=restarted,
         detail_refresh=detail_refresh,
         refreshes=refreshes,
@@ -110,11 +121,12 @@ async def merge(
     )
     if not tokens or row.staged != sum(promised[token] for token in tokens):
         raise StagedRowsLostError(f"{row.staged} of {sum(promised.values())} staged rows are there")
+    changed = await _changed(session, row, comparison)
     seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
     merged = MergeResult(
         created=row.created,
-        changed=row.changed,
-        unchanged=row.staged - row.created - row.changed - seen_again,
+        changed=changed,
+        unchanged=row.staged - row.created - changed - seen_again,
         duplicates=row.duplicates,
         reread=row.reread,
         duplicate_ids=[(type_key, external_id) for type_key, external_id in row.duplicate_ids],
@@ -137,36 +149,52 @@ async def merge_whole(
     fetch_token: UUID,
     observations: Sequence[Observation],
     *,
-    same: SameItems | None = None,
+    comparison: DocumentComparison | None = None,
 ) -> int:
     """Merges whole documents of items that the run has listed; how many of them the tenant has changed.
 
-    For a wave that this transaction has claimed. `same` judges items whose documents are of normal form 0.
+    For a wave that this transaction has claimed.
     """
     await stage(session, run_id, fetch_token, observations, are_whole=True)
-    changed: int = (await _merge_staged(session, run_id, [fetch_token], same, of_details=True)).superseded
-    return changed
+    row = await _merge_staged(session, run_id, [fetch_token], comparison, of_details=True)
+    return await _changed(session, row, comparison)
 
 
 async def merge_found(
-    session: AsyncSession, run_id: UUID, observations: Sequence[Observation], *, same: SameItems | None = None
+    session: AsyncSession,
+    run_id: UUID,
+    observations: Sequence[Observation],
+    *,
+    comparison: DocumentComparison | None = None,
 ) -> None:
     """Merges items that a GET by id has found: they count as unchanged, but for what the merge says has changed.
 
-    Their details are to be read, too. `same` judges items whose documents are of normal form 0.
+    Their details are to be read, too.
     """
     fetch_token = uuid4()
     await claim(session, run_id, fetch_token)
     await stage(session, run_id, fetch_token, observations)
-    merged = await _merge_staged(session, run_id, [fetch_token], same, deep=True)
-    await record(session, run_id, fetch_token, {"changed": merged.changed})
+    row = await _merge_staged(session, run_id, [fetch_token], comparison, deep=True)
+    await record(session, run_id, fetch_token, {"changed": await _changed(session, row, comparison)})
+
+
+async def _changed(session: AsyncSession, row: Row[Any], comparison: DocumentComparison | None) -> int:
+    """How many items of a merge the tenant has changed."""
+    found = [(type_key, external_id, number) for type_key, external_id, number in row.new_versions]
+    if comparison is None:
+        return len(found)
+    changed = 0
+    for start in range(0, len(found), VERSIONS_AT_A_TIME):
+        versions = await new_versions(session, found[start : start + VERSIONS_AT_A_TIME])
+        changed += sum(await comparison.are_changes(versions))
+    return changed
 
 
 async def _merge_staged(
     session: AsyncSession,
     run_id: UUID,
     fetch_tokens: Sequence[UUID],
-    same: SameItems | None,
+    comparison: DocumentComparison | None,
     *,
     of_details: bool = False,
     restarted: Sequence[str] = (),
@@ -188,8 +216,8 @@ async def _merge_staged(
         "refresh_bounds": [bound for _, bound in refreshes.values()],
         "deep": deep,
     }
-    if same is not None:
-        await take_over(session, run_id, fetch_tokens, same)
+    if comparison is not None:
+        await take_over(session, run_id, fetch_tokens, comparison.says_the_same)
     row = (await session.execute(_MERGE, {**waves, **how})).one()
     await session.execute(_DISCARD, waves)
     return row

@@ -156,7 +156,12 @@ FROM sync_run AS run LEFT JOIN LATERAL (
 
 _ONE_RUN = text(f"{_RUNS} WHERE run_id = :run_id")
 
-_RECENT_RUNS = text(f"{_RUNS} ORDER BY queued_at DESC, run_id LIMIT :limit")
+_RECENT_RUNS = text(f"""{_RUNS}
+WHERE queued_at <= coalesce(CAST(:after_at AS timestamptz), 'infinity')
+    AND (queued_at < coalesce(CAST(:after_at AS timestamptz), 'infinity') OR run_id > CAST(:after_run_id AS uuid))
+    AND (CAST(:status AS text) IS NULL OR status = :status)
+ORDER BY queued_at DESC, run_id LIMIT :limit
+""")
 
 _LATEST_COMPLETED_OF_SELECTION = text(f"""
 SELECT run_id, selection, status AS "run.status", started_at AS "run.started_at",
@@ -267,9 +272,20 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     return found[0] if found else None
 
 
-async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
-    """The newest runs first; of all tenants in a portfolio session."""
-    return await fetch(session, _RECENT_RUNS, RunRecord, {"limit": limit})
+class RunPlace(NamedTuple):
+    """The place of a run among all, newest first."""
+
+    queued_at: datetime
+    run_id: UUID
+
+
+async def recent_runs(
+    session: AsyncSession, limit: int, after: RunPlace | None = None, status: RunStatus | None = None
+) -> list[RunRecord]:
+    """The newest runs first, or those `after` a place, of one status or all; of all tenants in a portfolio session."""
+    after_at, after_run_id = after or (None, None)
+    parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status}
+    return await fetch(session, _RECENT_RUNS, RunRecord, parameters)
 
 
 async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:

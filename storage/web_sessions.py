@@ -4,19 +4,21 @@ Tokens are random, so a plain SHA-256 of each is enough to find it and gives not
 audit record share a transaction.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import Interval, delete, insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.people import Person
 from storage.models.base import CLOCK, table
-from storage.models.web import AuditRecord, SignInLink, WebSession
+from storage.models.web import SignInFlow, SignInLink, WebSession
 from storage.rows import fetch_one
 
 _LINK = table(SignInLink)
 _SESSION = table(WebSession)
-_AUDIT = table(AuditRecord)
+_FLOW = table(SignInFlow)
 
 _REDEEM = text("""
 WITH redeemed AS (
@@ -40,12 +42,35 @@ audit AS (
 SELECT person_id, person AS name, role FROM session
 """)
 
+_SIGN_IN = text("""
+WITH ended AS (
+    DELETE FROM web_session WHERE session_hash = :replaced_hash
+),
+session AS (
+    INSERT INTO web_session (session_hash, person_id, person, role, expires_at)
+    VALUES (:session_hash, :person_id, :name, :role, clock_timestamp() + :lifetime)
+),
+known AS (
+    INSERT INTO web_person (person_id, name, role) VALUES (:person_id, :name, :role)
+    ON CONFLICT (person_id) DO UPDATE
+    SET name = excluded.name, role = excluded.role, signed_in_at = excluded.signed_in_at
+)
+INSERT INTO audit_record (person_id, person, role, action) VALUES (:person_id, :name, :role, 'signed_in')
+""")
+
 _END = text("""
 WITH ended AS (
     DELETE FROM web_session WHERE session_hash = :session_hash RETURNING person_id, person, role
 )
 INSERT INTO audit_record (person_id, person, role, action) SELECT person_id, person, role, 'signed_out' FROM ended
 """)
+
+
+class BegunSignIn(NamedTuple):
+    """MSAL's record of a sign-in, and the page that the person asked for."""
+
+    flow: dict[str, Any]
+    goes_to: str
 
 
 async def add_link(session: AsyncSession, link_hash: bytes, person: Person, lifetime: timedelta) -> None:
@@ -71,6 +96,32 @@ async def redeem_link(
     return await fetch_one(session, _REDEEM, Person, parameters)
 
 
+async def begin_flow(
+    session: AsyncSession, flow_hash: bytes, flow: Mapping[str, Any], goes_to: str, lifetime: timedelta
+) -> None:
+    """Keeps a sign-in that begins. What has expired is deleted on the way."""
+    for expiring in (_FLOW, _SESSION):
+        await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
+    expires_at = CLOCK + literal(lifetime, Interval)
+    await session.execute(
+        insert(_FLOW).values(flow_hash=flow_hash, flow=dict(flow), goes_to=goes_to, expires_at=expires_at)
+    )
+
+
+async def take_flow(session: AsyncSession, flow_hash: bytes) -> BegunSignIn | None:
+    """Uses a sign-in that has begun up; None where it is used, expired or unknown."""
+    taken = delete(_FLOW).where(_FLOW.c.flow_hash == flow_hash, _FLOW.c.expires_at > CLOCK)
+    return await fetch_one(session, taken.returning(_FLOW.c.flow, _FLOW.c.goes_to), BegunSignIn)
+
+
+async def sign_in(
+    session: AsyncSession, person: Person, session_hash: bytes, lifetime: timedelta, *, replaced_hash: bytes | None
+) -> None:
+    """Begins the session of a person, and ends the one that the browser had."""
+    parameters = {"session_hash": session_hash, "lifetime": lifetime, "replaced_hash": replaced_hash}
+    await session.execute(_SIGN_IN, {**person.model_dump(), **parameters})
+
+
 async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None:
     """The person of a session that has not expired."""
     found = select(_SESSION.c.person_id, _SESSION.c.person.label("name"), _SESSION.c.role)
@@ -85,3 +136,11 @@ async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None
 async def end_session(session: AsyncSession, session_hash: bytes) -> None:
     """Signs a person out."""
     await session.execute(_END, {"session_hash": session_hash})
+
+
+async def end_sessions(session: AsyncSession, person_id: str) -> int:
+    """Signs a person out everywhere; how many sessions that were."""
+    ended = await session.execute(
+        delete(_SESSION).where(_SESSION.c.person_id == person_id).returning(_SESSION.c.session_hash)
+    )
+    return len(ended.all())

@@ -36,8 +36,9 @@ settings.load_profile("patient")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Readline, which pytest loads, exports the size of a terminal that need not be there.
-for name in ("COLUMNS", "LINES"):
+# Readline, which pytest loads, exports the size of a terminal that need not be there. Output that is never buffered
+# hides a line that is not written until a program ends.
+for name in ("COLUMNS", "LINES", "PYTHONUNBUFFERED"):
     os.environ.pop(name, None)
 
 

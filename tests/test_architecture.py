@@ -22,6 +22,7 @@ OURS = {
     "cli",
     "configuration",
     "connections",
+    "control",
     "graph",
     "inventory",
     "local",
@@ -36,13 +37,16 @@ OURS = {
 }
 ON_THE_COMMAND_LINE = {
     *(CHECKOUT / "answers").glob("*/*command.py"),
+    CHECKOUT / "answers" / "compare" / "session.py",
+    CHECKOUT / "answers" / "dependencies" / "columns.py",
+    CHECKOUT / "answers" / "dependencies" / "open_lines.py",
     CHECKOUT / "answers" / "dependencies" / "session.py",
     CHECKOUT / "answers" / "export" / "folder.py",
     CHECKOUT / "answers" / "runs" / "report.py",
 }
 """What of a question belongs to the command line, whose frame it may use."""
 
-ON_THE_WEB = set((CHECKOUT / "answers").glob("*/routes.py"))
+ON_THE_WEB = set((CHECKOUT / "answers").glob("*/*routes.py"))
 """What of a question belongs to the web page, whose frame it may use."""
 
 SHARED_OF_A_QUESTION = {"answer", "records"}
@@ -89,6 +93,11 @@ def test_a_command_asks_its_answer_and_not_the_database(path: Path) -> None:
 def test_the_web_page_and_the_command_line_do_not_need_each_other() -> None:
     for path in ON_THE_WEB | set((CHECKOUT / "web").rglob("*.py")):
         assert not [name for name in imported(path) if name.split(".")[0] in {"cli", "local", "activities"}], path
+
+
+def test_requests_to_temporal_need_neither_the_command_line_nor_the_web_page() -> None:
+    for path in (CHECKOUT / "control").rglob("*.py"):
+        assert not [name for name in imported(path) if name.split(".")[0] in {"cli", "local", "web"}], path
 
 
 def test_a_question_uses_another_one_by_its_answer_and_its_records() -> None:

@@ -14,16 +14,31 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from answers.access import routes as access
+from answers.assignments import routes as assignments
+from answers.audit import routes as audit
+from answers.changes import routes as changes
+from answers.changes.answer import UnknownPlaceError
+from answers.compare import routes as compare
 from answers.coverage import routes as coverage
+from answers.dependencies import routes as dependencies
+from answers.drift import baseline_routes, decision_routes
+from answers.drift import routes as drift
+from answers.drift.baselines import UnknownBaselineError
+from answers.export import routes as export
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
 from answers.runs.answer import UnknownRunError
+from answers.schedules import routes as schedules
+from answers.search import routes as search
 from answers.status import routes as status
+from answers.versions import routes as versions
 from answers.versions.answer import UnknownVersionError
+from graph.entra_sign_in import SignInRefusedError
 from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
-from web import sign_in
+from web import entra, sign_in
 from web.layout import error_page
 from web.roles import RoleNeededError
 from web.scope import NoSuchPageError, without_nul
@@ -32,17 +47,26 @@ from web.site import Site
 
 ROUTERS = (
     status.router,
+    changes.router,
+    drift.router,
+    decision_routes.router,
+    baseline_routes.router,
     items.router,
+    versions.router,
+    compare.router,
     coverage.router,
     runs.router,
+    search.router,
+    dependencies.router,
+    assignments.router,
+    export.router,
+    schedules.router,
+    access.router,
+    audit.router,
 )
 """The routes of all questions; each needs a signed-in person."""
 
 STATIC = Path(__file__).resolve().parent / "static"
-
-LOOPBACK = ("127.0.0.1", "localhost")
-"""The names under which the page may be asked for. Any other one is a name that another site has pointed at this
-machine: https://owasp.org/www-community/attacks/DNS_Rebinding"""
 
 
 class Problem(BaseModel):
@@ -54,7 +78,14 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 404, 422, 500, 503)}
 """What every route below `/api` may answer instead of its records, for the OpenAPI document."""
 
-NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownRunError, UnknownVersionError)
+NOT_THERE = (
+    NoSuchPageError,
+    UnknownBaselineError,
+    UnknownItemError,
+    UnknownPlaceError,
+    UnknownRunError,
+    UnknownVersionError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -63,9 +94,10 @@ def create_app(site: Site) -> FastAPI:
     """The application of a site."""
     app = FastAPI(title="Tenant Inventory", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)
-    app.add_middleware(Security)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=site.place.hosts)
+    app.add_middleware(Security, place=site.place)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.include_router(entra.router)
     app.include_router(sign_in.router)
     signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)], responses=PROBLEMS)
     for router in ROUTERS:
@@ -83,6 +115,7 @@ def create_app(site: Site) -> FastAPI:
 def _answer_errors(app: FastAPI) -> None:
     for kind, code, title in (
         (sign_in.NotSignedInError, 401, "Please sign in"),
+        (SignInRefusedError, 403, "You are not signed in"),
         (RoleNeededError, 403, "This is not for your role"),
         *((kind, 404, "This is not here") for kind in NOT_THERE),
         (UnavailableError, 503, "This cannot be answered now"),
@@ -121,4 +154,4 @@ def _handler(status: int, title: str) -> Callable[[Request, Exception], Awaitabl
 def _error(request: Request, status: int, title: str, remedy: str) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse(Problem(detail=f"{title}: {remedy}").model_dump(), status)
-    return HTMLResponse(error_page(request, title, remedy), status)
+    return HTMLResponse(error_page(request, title, remedy, may_sign_in=status in (401, 403)), status)

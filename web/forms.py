@@ -6,8 +6,31 @@ A form has the field of the macro `parts.once()`; its route takes `Once` and han
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Form
+from fastapi import Depends, Form
+
+from inventory.typed_text import problem_with
+from inventory.user_errors import UserError
 
 REQUEST_ID = "request_id"
 
 Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; sent again, it does nothing.")]
+
+
+class TypedTextError(UserError):
+    """A field of a form holds text that cannot be kept."""
+
+
+def typed(text: str, label: str) -> str | None:
+    """The text of a field; None where it is empty. Raises `TypedTextError`."""
+    wanted = text.strip()
+    if (problem := problem_with(wanted)) is not None:
+        raise TypedTextError(f"{label}: {problem}")
+    return wanted or None
+
+
+def _reason(reason: Annotated[str, Form(description="Why; kept in the records.")] = "") -> str | None:
+    return typed(reason, "reason")
+
+
+Reason = Annotated[str | None, Depends(_reason)]
+"""Why a person acts; None where the field `reason` is empty."""

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import Request
@@ -13,7 +14,7 @@ from answers import pages
 from inventory.elapsed_time import elapsed, lasting
 from inventory.people import Role
 from inventory.plurals import counted
-from web.site import item_path
+from web.site import item_path, site_of
 
 
 class Entry(NamedTuple):
@@ -24,14 +25,34 @@ class Entry(NamedTuple):
     role: Role = Role.READER
 
 
-NAVIGATION = (Entry("Tenants", "/"),)
+NAVIGATION = (
+    Entry("Tenants", "/"),
+    Entry("Runs", "/runs"),
+    Entry("Schedules", "/schedules"),
+    Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
+    Entry("Compare", "/compare"),
+    Entry("Search", "/search"),
+    Entry("Settings", "/settings"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
+    Entry("Audit", "/audit"),
+    Entry("Access", "/access", Role.ADMIN),
+)
 """The pages over all of the person's tenants."""
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
+    Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
     Entry("Missing", "/missing"),
     Entry("Coverage", "/coverage"),
+    Entry("Assignments", "/assignments"),
+    Entry("Dependencies", "/dependencies"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
+    Entry("Schedules", "/schedules"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
 
@@ -41,9 +62,25 @@ def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
     return HTMLResponse(_render(request, template, shown))
 
 
-def error_page(request: Request, title: str, remedy: str) -> str:
-    """A page that says what is wrong and what to do."""
-    return _render(request, "layout/error.html", {"title": title, "remedy": remedy})
+def fragment(request: Request, template: str, **shown: Any) -> str:
+    """A part of a page, which a live page puts in the place of the one before."""
+    return _render(request, template, shown)
+
+
+def error_page(request: Request, title: str, remedy: str, *, may_sign_in: bool = False) -> str:
+    """A page that says what is wrong and what to do, with the way to Entra ID where that helps."""
+    shown = {"title": title, "remedy": remedy, "sign_in": _sign_in_path(request) if may_sign_in else None}
+    return _render(request, "layout/error.html", shown)
+
+
+def _sign_in_path(request: Request) -> str | None:
+    """Where somebody who is not signed in signs in with Entra ID, and comes back from to the page asked for."""
+    if site_of(request).entra is None or getattr(request.state, "person", None) is not None:
+        return None
+    if request.method != "GET" or request.url.path.startswith("/sign-"):
+        return "/sign-in"
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"/sign-in?next={quote(request.url.path + query, safe='')}"
 
 
 def _render(request: Request, template: str, shown: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """What a request may read or change: one tenant or the portfolio, in a transaction with a short statement timeout."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Annotated, NamedTuple
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Annotated, Any, NamedTuple, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from graph.tenants import TenantConfig, Tenants
 from inventory.access_rules import visible_tenants
 from inventory.user_errors import UnavailableError, UserError
+from web.recent_answers import RecentAnswers
 from web.security import SAFE_METHODS
 from web.sign_in import HasAccess
 from web.site import Site, site_of
@@ -20,7 +22,7 @@ from web.site import Site, site_of
 STATEMENT_SECONDS = 5
 """Nobody waits longer for a page; what takes longer belongs to the command line."""
 
-_LIMIT = text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
+_LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
 
 class NoSuchPageError(UserError):
@@ -47,6 +49,36 @@ class PortfolioScope(NamedTuple):
 
     tenants: Tenants
     session: AsyncSession
+
+
+SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
+
+
+class WritingSessionOf(Protocol):
+    """Opens a session that may write one tenant's rows."""
+
+    def __call__(
+        self, tenant_id: UUID, *, snapshot: bool = False, seconds: int = STATEMENT_SECONDS
+    ) -> AbstractAsyncContextManager[AsyncSession]: ...
+
+
+class TenantSessions(NamedTuple):
+    """The person's tenants, and transactions of single ones, two of them at a time.
+
+    `session_of` opens one that reads one moment, and `writing_session_of` one that may also write; either raises
+    `NoSuchPageError` for a tenant that the person does not see. With `snapshot` one that writes sees one moment, too,
+    and raises `StorageCollisionError` where another transaction has written the same rows. `seconds` limit each of its
+    statements. `recent_answers` has the latest answers to anybody.
+    """
+
+    tenants: Tenants
+    session_of: SessionOf
+    writing_session_of: WritingSessionOf
+    recent_answers: RecentAnswers[Any]
+
+    def named(self, tenant_id: UUID) -> TenantConfig:
+        """One of the person's tenants. Raises `NoSuchPageError`."""
+        return _one_of(self.tenants, tenant_id)
 
 
 TheSite = Annotated[Site, Depends(site_of)]
@@ -82,6 +114,7 @@ def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
 
 
 Named = Annotated[TenantConfig, Depends(_one_of)]
+"""One tenant of the person's, without a transaction."""
 
 
 async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
@@ -100,6 +133,11 @@ async def _tenant_to_change(tenant: Named, site: TheSite) -> AsyncIterator[Tenan
         yield TenantScope(tenant, session)
 
 
+async def _no_tenant(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+    async with site.database.no_tenant(read_only=True) as session, _limited(session):
+        yield PortfolioScope(tenants, session)
+
+
 async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
     async with site.database.no_tenant() as session, _limited(session):
         yield PortfolioScope(tenants, session)
@@ -107,22 +145,51 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
 
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
+NoTenant = Annotated[PortfolioScope, Depends(_no_tenant)]
+"""The person's tenants, and a transaction that reads what belongs to no tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
 """One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
 """The person's tenants, and a transaction that writes what belongs to no tenant, as `TenantToChange`."""
 
 
+async def _turn(site: TheSite) -> AsyncIterator[None]:
+    """Waits until so few pages hold several connections that this one may, too."""
+    async with site.several_tenants:
+        yield
+
+
+def _tenant_sessions(_turn: Annotated[None, Depends(_turn)], tenants: Visible, site: TheSite) -> TenantSessions:
+    @asynccontextmanager
+    async def opened(
+        tenant_id: UUID, *, read_only: bool, snapshot: bool, seconds: int = STATEMENT_SECONDS
+    ) -> AsyncIterator[AsyncSession]:
+        tenant = _one_of(tenants, tenant_id)
+        transaction = site.database.tenant(tenant.id, read_only=read_only, snapshot=snapshot)
+        async with transaction as session, _limited(session, seconds):
+            yield session
+
+    return TenantSessions(
+        tenants,
+        partial(opened, read_only=True, snapshot=True),
+        partial(opened, read_only=False, snapshot=False),
+        site.recent_answers,
+    )
+
+
+SeveralTenants = Annotated[TenantSessions, Depends(_tenant_sessions)]
+"""What a route takes before any other dependency with a session, so that requests do not wait for each other."""
+
+
 @asynccontextmanager
-async def _limited(session: AsyncSession) -> AsyncIterator[None]:
+async def _limited(session: AsyncSession, seconds: int = STATEMENT_SECONDS) -> AsyncIterator[None]:
     """Ends statements that take too long. Raises `TooSlowError`."""
-    await session.execute(_LIMIT)
+    await session.execute(_LIMIT, {"limit": f"{seconds}s"})
     try:
         yield
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "57014":
             raise
         raise TooSlowError(
-            f"the database needed longer than {STATEMENT_SECONDS} seconds; narrow the question, or ask it on the"
-            " command line"
+            f"the database needed longer than {seconds} seconds; narrow the question, or ask it on the command line"
         ) from None

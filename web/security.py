@@ -6,9 +6,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from web.place import WebPlace
+
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
-    " base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self';"
+    " img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -17,14 +19,24 @@ HEADERS = {
 }
 """https://owasp.org/www-project-secure-headers/"""
 
+HSTS_SECONDS = 365 * 24 * 3600
+
+HEALTH = "/healthz"
+"""Says that the process answers, to whoever asks, and nothing else."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Security:
-    """Middleware: adds `HEADERS` to every answer, and refuses cross-site requests that could change anything."""
+    """Middleware: adds `HEADERS` to every answer, refuses cross-site requests that could change anything, and whoever
+    comes around the proxy.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, place: WebPlace) -> None:
         self._app = app
+        self._place = place
+        https = {"Strict-Transport-Security": f"max-age={HSTS_SECONDS}"} if place.is_https else {}
+        self._headers = {**HEADERS, **https}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on."""
@@ -35,15 +47,22 @@ class Security:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        if scope["method"] not in SAFE_METHODS and not is_same_origin(Headers(scope=scope)):
-            refusal = PlainTextResponse("this request comes from another site", 403)
-            await refusal(scope, receive, send_with_headers)
-            return
-        await self._app(scope, receive, send_with_headers)
+        await self._answer(scope)(scope, receive, send_with_headers)
+
+    def _answer(self, scope: Scope) -> ASGIApp:
+        """What answers a request: the application, or a refusal."""
+        if scope["path"] == HEALTH:
+            return PlainTextResponse("ok\n")
+        headers = Headers(scope=scope)
+        if not self._place.lets_in(scope["client"][0] if scope["client"] else None):
+            return PlainTextResponse("the page is asked through its proxy", 403)
+        if scope["method"] not in SAFE_METHODS and not is_same_origin(headers):
+            return PlainTextResponse("this request comes from another site", 403)
+        return self._app
 
 
 def is_same_origin(headers: Headers) -> bool:

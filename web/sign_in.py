@@ -1,7 +1,7 @@
-"""Signing in by a one-time link, and the session cookie that follows.
+"""Who is signed in: the session cookie; and signing in by a one-time link.
 
-The link is printed by the command that starts the page, for whoever sits at that machine; the server listens on the
-loopback interface only.
+The command prints the link for whoever sits at that machine. Where people sign in with Entra ID (`web.entra`) it prints
+none.
 """
 
 import hashlib
@@ -48,14 +48,14 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
     return f"{base_url}/sign-in/{token}"
 
 
-class Access(NamedTuple):
+class PersonAccess(NamedTuple):
     """A signed-in person, and the rules about which tenants the person sees."""
 
     person: Person
     rules: Sequence[AccessRule]
 
 
-async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> Access:
+async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> PersonAccess:
     """Who makes the request. Raises `NotSignedInError`."""
     token = request.cookies.get(COOKIE)
     if token:
@@ -64,11 +64,13 @@ async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> A
             rules = await access_rules.rules_about(session, person) if person else []
         if person is not None:
             request.state.person = person
-            return Access(person, rules)
+            return PersonAccess(person, rules)
+    if site.entra is not None:
+        raise NotSignedInError("you are not signed in; sign in with Microsoft")
     raise NotSignedInError("you are not signed in; open the address that the command printed, or start it again")
 
 
-HasAccess = Annotated[Access, Depends(access)]
+HasAccess = Annotated[PersonAccess, Depends(access)]
 
 
 async def signed_in(access: HasAccess) -> Person:
@@ -90,9 +92,7 @@ async def redeem(request: Request, token: str, site: Annotated[Site, Depends(sit
             error_page(request, "This link is used up or has expired", "Start the command again for a new one."), 403
         )
     answer = RedirectResponse("/", 303)
-    answer.set_cookie(
-        COOKIE, cookie, max_age=int(SESSION_LIFETIME.total_seconds()), secure=True, httponly=True, samesite="lax"
-    )
+    set_session(answer, cookie)
     return answer
 
 
@@ -103,9 +103,17 @@ async def sign_out(request: Request, site: Annotated[Site, Depends(site_of)]) ->
     if token:
         async with site.database.no_tenant() as session:
             await web_sessions.end_session(session, digest(token))
-    answer = HTMLResponse(error_page(request, "You are signed out", "Start the command again to sign in."))
+    remedy = "Start the command again to sign in." if site.entra is None else "Close the browser on a shared machine."
+    answer = HTMLResponse(error_page(request, "You are signed out", remedy, may_sign_in=True))
     answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
     return answer
+
+
+def set_session(answer: Response, cookie: str) -> None:
+    """Gives the browser the cookie of a session."""
+    answer.set_cookie(
+        COOKIE, cookie, max_age=int(SESSION_LIFETIME.total_seconds()), secure=True, httponly=True, samesite="lax"
+    )
 
 
 def digest(token: str) -> bytes:

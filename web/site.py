@@ -1,23 +1,53 @@
 """What all requests of one web process share."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Request
 
 from configuration import Settings
+from control.live_runs import LiveRuns
+from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
+from web.place import WebPlace
+from web.recent_answers import RecentAnswers
+from web.temporal import TemporalAccess
+
+SEVERAL_TENANTS_AT_ONCE = 3
+"""So many pages that read several tenants are made at once: each holds up to three connections of the pool."""
 
 
 class Site:
     """The configuration, the database and the tenants file of a web process."""
 
-    def __init__(self, settings: Settings, database: Database, temporal_namespace: str = "default") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        temporal_namespace: str = "default",
+        temporal: TemporalAccess | None = None,
+        *,
+        place: WebPlace | None = None,
+        url: str = "http://localhost",
+        entra: EntraSignIn | None = None,
+    ) -> None:
+        """`url` is the page's own for people; without `entra` a one-time link signs the owner in."""
         self.settings = settings
         self.database = database
+        self.temporal = temporal or TemporalAccess()
+        self.closing = asyncio.Event()
+        """Set when the web process ends: streams end, too."""
+        self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
+        self.recent_answers: RecentAnswers[Any] = RecentAnswers()
+        self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
+        self.place = place or WebPlace()
+        self.url = url
+        self.entra = entra
         self._tenants_file = _ReadFile(settings.tenants_file)
 
     def tenants(self) -> Tenants:

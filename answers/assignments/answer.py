@@ -6,7 +6,7 @@ An item of a collection that was not read to its end has its last known assignme
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,12 +26,12 @@ from answers.assignments.rules import (
 )
 from answers.dependencies.records import CannotSayRecord
 from answers.named_ids import ObjectNames
-from graph.catalog import Catalog
+from graph.catalog import Catalog, load_catalog
 from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
 from inventory.exact_json import JsonObject, decode
 from inventory.outcomes import Outcome
 from inventory.references import ReferenceRole
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 from storage.coverage import coverage, is_read
 from storage.current_documents import current_documents
 from storage.object_names import display_names
@@ -40,6 +40,14 @@ AT_ONCE = 200
 """Documents that are read together."""
 
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
+
+
+class AssignmentPage(NamedTuple):
+    """The assignments of some items, what is not known, and the item after which the next page begins, if any."""
+
+    assignments: list[ItemAssignment]
+    cannot_say: list[CannotSayRecord]
+    goes_on: tuple[str, str] | None
 
 
 class NothingAssignableError(UserError):
@@ -62,15 +70,67 @@ async def assignments(
 
     `sought`: of the items of this id, its beginning, or this name. Raises `NothingAssignableError`.
     """
+    wanted = _assignable(catalog, type_keys)
+    async for record in _of_all(session, tenant_id, catalog, await _items(session, wanted, sought)):
+        yield record
+    if sought is None:
+        for unread in await _unread(session, tenant_id, wanted):
+            yield unread
+
+
+async def assignment_page(
+    session: AsyncSession,
+    tenant_id: UUID,
+    sought: str | None,
+    type_keys: Sequence[str] | None,
+    *,
+    after: tuple[str, str] | None,
+    most: int,
+) -> AssignmentPage:
+    """The assignments of `most` items, those that follow the type key and id `after`, as `assignments` has them.
+
+    What cannot be said of items is said of these. Raises `NothingAssignableError`.
+    """
+    catalog = load_catalog()
+    wanted = _assignable(catalog, type_keys)
+    items = await _items(session, wanted, sought)
+    if after is not None:
+        place = next((number for number, item in enumerate(items, 1) if item[:2] == after), None)
+        if place is None:
+            raise NothingAssignableError("the list does not go on after this item; go back to its beginning")
+        items = items[place:]
+    found, cannot_say = list[ItemAssignment](), list[CannotSayRecord]()
+    async for record in _of_all(session, tenant_id, catalog, items[:most]):
+        if isinstance(record, ItemAssignment):
+            found.append(record)
+        else:
+            cannot_say.append(record)
+    if sought is None:
+        cannot_say += await _unread(session, tenant_id, wanted)
+    last = items[most - 1] if len(items) > most else None
+    return AssignmentPage(found, cannot_say, None if last is None else (last.type_key, last.external_id))
+
+
+def _assignable(catalog: Catalog, type_keys: Sequence[str] | None) -> list[str]:
     assignable = [key for key, collection in sorted(catalog.collections.items()) if collection.assignable]
-    wanted = [key for key in assignable if type_keys is None or key in type_keys]
-    found = await queries.items(session, wanted, sought)
+    return [key for key in assignable if type_keys is None or key in type_keys]
+
+
+async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | None) -> list[AssignableItem]:
+    found = await queries.items(session, type_keys, sought)
     if sought is not None and not found and not await is_read(session):
-        raise NothingAssignableError(f"{TENANT_NEVER_READ}, so nothing is known of {sought!r}")
+        raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing is known of {sought!r}")
     if sought is not None and not found:
         raise NothingAssignableError(
             f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory"
         )
+    return found
+
+
+async def _of_all(
+    session: AsyncSession, tenant_id: UUID, catalog: Catalog, found: Sequence[AssignableItem]
+) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
+    """The assignments of the items; at the end, by collection, how many have unknown ones."""
     unknown: Counter[str] = Counter()
     for type_key, members in groupby(found, key=lambda item: item.type_key):
         items = list(members)
@@ -82,13 +142,18 @@ async def assignments(
                     unknown[type_key] += 1
     for key, times in sorted(unknown.items()):
         yield CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=ASSIGNMENTS_NOT_SHOWN, references=times)
-    if sought is None:
-        covered = await coverage(session)
-        for key in wanted:
-            basis = covered.get(key)
-            if basis is None or (basis.listed_at is None and basis.outcome is not Outcome.SKIPPED):
-                reason = NEVER_READ if basis is None else basis.reason
-                yield CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None)
+
+
+async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[str]) -> list[CannotSayRecord]:
+    """Those of the collections that were never read to their end, and why."""
+    covered = await coverage(session)
+    found = []
+    for key in type_keys:
+        basis = covered.get(key)
+        if basis is None or (basis.listed_at is None and basis.outcome is not Outcome.SKIPPED):
+            reason = NEVER_READ if basis is None else basis.reason
+            found.append(CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None))
+    return found
 
 
 async def _of_items(

@@ -23,6 +23,7 @@ from graph.catalog import load_catalog
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ, Coverage
 from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
 
 
 @prints_tables
@@ -63,15 +64,17 @@ def assignments(
 
         coverage = asyncio.run(ask())
         if not coverage:
-            output.stderr.print(TENANT_NEVER_READ, style="yellow")
-        if as_json or not coverage:
+            raise NeverReadError(TENANT_NEVER_READ)
+        if as_json:
             return
         table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
         if not shown:
             output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
         for reason, collections in _by_reason(cannot_say).items():
             more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
-            output.stderr.print(f"not known of {', '.join(collections[:NAMED])}{more}: {reason}", style="yellow")
+            output.stderr.print(
+                f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}", style="yellow"
+            )
 
 
 def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:

@@ -1,30 +1,29 @@
 """Changes of a tenant that its runs have noticed, field by field, and the coverage on which they rest."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import islice
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.changes.audit import AUDIT_LOGS, AuditStatus
+from answers.changes.audit import AUDIT_LOGS, Attribution, AuditStatus
 from answers.changes.audit_answer import UnattributedChange, attributed
 from answers.changes.queries import (
     AbsenceFacts,
-    Event,
     EventKind,
     VersionFacts,
-    Window,
     absences_of,
     events,
+    newest_events,
     versions_of,
 )
+from answers.changes.queries import Event as Event
+from answers.changes.queries import Window as Window
 from answers.changes.records import AuditLogCoverage, ChangeKind, ChangeRecord, ChangesSummary, UnlistedCollection
-from answers.changes.rules import Comparability, changed_fields, changed_fields_of_listed
 from answers.field_labels import field_change
 from answers.log_collections import log_types
 from answers.object_names import object_names
@@ -33,15 +32,14 @@ from answers.runs.answer import ended_run
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, kind_of, load_catalog
 from inventory.canonical import Canonicalizer, JsonObject
+from inventory.changed_fields import Comparability, changed_by
 from inventory.coverage import Coverage
 from inventory.differences import Difference
-from inventory.document_parts import DetailPlace, without_places
 from inventory.exact_json import decode
 from inventory.missing import Confidence
-from inventory.normal_form import NormalForm, read_in_form_0
-from inventory.records import DamagedRecord
+from inventory.normal_form import NormalForm
+from inventory.records import DamagedRecord, VersionRecord
 from inventory.references import ReferenceRules
-from inventory.stale import lacking
 from inventory.user_errors import UserError
 from storage.coverage import coverage
 from storage.documents import database_time
@@ -51,6 +49,14 @@ DEFAULT_DAYS = 7
 """A window without a beginning goes back so far."""
 
 EVENTS_AT_A_TIME = 500
+
+EVENTS_LOOKED_AT = 200
+
+PAGES_LOOKED_AT = 5
+"""So often a page of newest changes looks for more events that are wanted, before it leaves that to the next page."""
+
+SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
+"""Opens a session that is bound to one tenant."""
 
 DOCUMENTS_AT_A_TIME = 20
 """They may have some megabytes each, and there are two of a version."""
@@ -91,6 +97,99 @@ def event_at(place: str) -> Event:
     raise UnknownPlaceError(f"--after takes goes_on_after of a summary, not {place!r}")
 
 
+class WantedChanges(NamedTuple):
+    """Which changes are wanted: of these kinds (of all where none is named), and by somebody whose name has a text."""
+
+    kinds: frozenset[ChangeKind] = frozenset()
+    actor: str = ""
+
+    def may_be(self, event: Event) -> bool:
+        """Whether an event may be the notice of such a change."""
+        return not self.kinds or not self.kinds.isdisjoint(_KINDS_OF[event.kind, event.version_number == 1])
+
+    def fits(self, change: ChangeRecord) -> bool:
+        """Whether a change is wanted."""
+        sought = self.actor.casefold()
+        by = (name for event in change.audit.events for name in (event.actor, event.actor_id) if name)
+        return (not self.kinds or change.kind in self.kinds) and (
+            not sought or any(sought in name.casefold() for name in by)
+        )
+
+
+_KINDS_OF = {
+    (EventKind.VERSION, True): {ChangeKind.APPEARED, ChangeKind.RECREATED},
+    (EventKind.VERSION, False): {ChangeKind.CHANGED, ChangeKind.RENAMED},
+    (EventKind.ABSENT, False): {ChangeKind.MISSING},
+    (EventKind.RETURNED, False): {ChangeKind.CAME_BACK},
+}
+"""What an event may be the notice of: by its kind, and by whether its version is an item's first."""
+
+
+class ChangePage(NamedTuple):
+    """Some changes, newest first. `goes_on` is the place where the next page begins; None if no event is left.
+
+    A page may end before it is full, since only so many events are looked at for it.
+    """
+
+    changes: list[ChangeRecord]
+    goes_on: str | None
+
+
+async def newest_changes(
+    session: AsyncSession,
+    session_of: SessionOf,
+    window: Window,
+    *,
+    wanted: WantedChanges,
+    limit: int,
+    before: Event | None = None,
+    tenant_ids: Sequence[UUID] | None = None,
+) -> ChangePage:
+    """Up to `limit` changes of a window that are wanted, newest first; `before` the event where the last page ended.
+
+    `tenant_ids` are the tenants to ask about in a portfolio session. `session_of` opens a session of one tenant.
+    """
+    found: list[tuple[Event, ChangeRecord]] = []
+    for _ in range(PAGES_LOOKED_AT):
+        page = await newest_events(session, window, EVENTS_LOOKED_AT, before, tenant_ids)
+        for some in _batches((event for event in page if wanted.may_be(event)), DOCUMENTS_AT_A_TIME):
+            found += [noticed for noticed in await _of_tenants(session_of, some) if wanted.fits(noticed[1])]
+            if len(found) > limit:
+                last, _ = found[limit - 1]
+                return ChangePage([change for _, change in found[:limit]], place_among_tenants(last))
+        if len(page) < EVENTS_LOOKED_AT:
+            return ChangePage([change for _, change in found], None)
+        before = page[-1]
+    return ChangePage([change for _, change in found], None if before is None else place_among_tenants(before))
+
+
+async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tuple[Event, ChangeRecord]]:
+    """The changes that these events of several tenants are the notice of, in their order."""
+    by_tenant: dict[UUID, list[Event]] = {}
+    for event in found:
+        by_tenant.setdefault(cast("UUID", event.tenant_id), []).append(event)
+    noticed: dict[Event, ChangeRecord] = {}
+    for tenant_id, events_of_tenant in by_tenant.items():
+        async with session_of(tenant_id) as session:
+            logs = await coverage(session, AUDIT_LOGS)
+            noticed |= dict(await _changes_of(session, tenant_id, events_of_tenant, logs))
+    return [(event, noticed[event]) for event in found if event in noticed]
+
+
+def place_among_tenants(event: Event) -> str:
+    """The place of an event among those of several tenants, which `event_among_tenants` reads."""
+    return f"{event.tenant_id}/{event.place}"
+
+
+def event_among_tenants(place: str) -> Event:
+    """The event at the place that a page calls `goes_on`. Raises `UnknownPlaceError`."""
+    tenant_id, _, rest = place.partition("/")
+    try:
+        return event_at(rest)._replace(tenant_id=UUID(tenant_id))
+    except (ValueError, UnknownPlaceError):
+        raise UnknownPlaceError(f"{place!r} is no place in a list of changes") from None
+
+
 class ChangeFeed:
     """Up to `limit` changes of a window, oldest first. First the `records`, then the `summary` of them."""
 
@@ -120,17 +219,21 @@ class ChangeFeed:
         async with aclosing(changes(self._session, self._tenant_id, self._window, self._after)) as found:
             async for event, change in found:
                 if last is not None and self._counts.total() == self._limit:
-                    self._goes_on_after = f"{last.at.isoformat()}/{last.kind}/{last.type_key}/{last.external_id}"
+                    self._goes_on_after = last.place
                     return
                 last = event
-                self._counts[change.kind] += 1
-                self._audit[change.audit.status] += 1
-                if change.audit.status is AuditStatus.NOT_READ and change.audit.log is not None:
-                    self._without_log[change.audit.log] += 1
-                for version in change.damaged_versions:
-                    damaged = DamagedRecord(type_key=change.type_key, external_id=change.external_id, version=version)
-                    self._damaged[damaged] = None
+                self.count(change)
                 yield change
+
+    def count(self, change: ChangeRecord) -> None:
+        """Counts a change, so that the summary is of it, too."""
+        self._counts[change.kind] += 1
+        self._audit[change.audit.status] += 1
+        if change.audit.status is AuditStatus.NOT_READ and change.audit.log is not None:
+            self._without_log[change.audit.log] += 1
+        for version in change.damaged_versions:
+            damaged = DamagedRecord(type_key=change.type_key, external_id=change.external_id, version=version)
+            self._damaged[damaged] = None
 
     async def summary(self) -> ChangesSummary:
         """The basis of the changes."""
@@ -183,6 +286,34 @@ async def changes(
             for event, change in await _changes_of(session, tenant_id, some, logs):
                 yield event, change
         page = await events(session, window, EVENTS_AT_A_TIME, page[-1])
+
+
+async def authors(
+    session: AsyncSession, type_key: str, external_id: str, history: Sequence[VersionRecord]
+) -> dict[int, Attribution]:
+    """Who made each version of an item, by its number. `history` has the versions, newest first."""
+    collection = load_catalog().collections.get(type_key)
+    has_details = collection is not None and bool(collection.details)
+    found: list[UnattributedChange] = []
+    for version, before in zip(history, [*history[1:], None], strict=True):
+        first = ChangeKind.RECREATED if version.recreates_external_id else ChangeKind.APPEARED
+        change = ChangeRecord(
+            tenant_id=version.tenant_id,
+            run_id=version.first_observed_run_id,
+            noticed_at=version.first_observed_at,
+            seen_before_at=None if before is None else before.last_observed_at,
+            type_key=type_key,
+            external_id=external_id,
+            display_name=version.display_name,
+            item_kind="",
+            kind=first if version.version == 1 else ChangeKind.CHANGED,
+            confidence=Confidence.HIGH,
+            evidence="observed",
+            version=version.version,
+        )
+        found.append(UnattributedChange(change, before.first_observed_at if has_details and before else None))
+    logs = await coverage(session, AUDIT_LOGS)
+    return {cast("int", change.version): change.audit for change in await attributed(session, found, logs)}
 
 
 async def _changes_of(
@@ -271,36 +402,10 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
 
 def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
     """The differences from the version before; None if one of the two is deleted or damaged."""
-    if version.document is None or version.document_before is None:
-        return None
-    before, after = _object(version.document_before), _object(version.document)
-    rules = comparability(type_key)
-    if version.was_sorted and not version.is_sorted:
-        after = read_in_form_0(before, after, rules.expanded)
-    if version.is_sorted or version.was_sorted:
-        rules = rules._replace(form=rules.form.of_sorted())
-    lacked = [DetailPlace(*part.place) for part in lacking(version.lacked_before or ())]
-    if lacked and all(place.property is not None for place in lacked):
-        return changed_fields(without_places(before, lacked), without_places(after, lacked), rules)
-    if version.details_complete and not version.before_complete:
-        return changed_fields_of_listed(before, after, rules)
-    return changed_fields(before, after, rules)
-
-
-@cache
-def comparability(type_key: str) -> Comparability:
-    """How documents of a collection are compared; of one that left the catalog, as they are."""
     collection = load_catalog().collections.get(type_key)
-    if collection is None:
-        return Comparability(Canonicalizer(), NormalForm(), None)
-    whole = any(detail.property is None for detail in collection.details)
-    return Comparability(
-        Canonicalizer(volatile=collection.no_content),
-        collection.form,
-        None if whole else collection.detail_properties,
-        collection.detail_properties,
-        collection.expanded,
-    )
+    # Documents of a collection that left the catalog are compared as they are.
+    how = Comparability(Canonicalizer(), NormalForm(), None) if collection is None else collection.comparability
+    return changed_by(version, how)
 
 
 async def _names(session: AsyncSession, versions: Mapping[Event, VersionFacts]) -> dict[tuple[str, str], str]:

@@ -35,10 +35,11 @@ from cli.output_options import output_options, prints_tables, refuse_columns_wit
 from cli.sessions import say_what_is_damaged
 from cli.stale_lines import say_stale, stale_words
 from cli.table import Table, shown_id
-from cli.tenant_walk import NeverReadError, ask_each
+from cli.tenant_walk import RowLimit, ask_each
 from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 from storage.database import Database
 
@@ -100,19 +101,32 @@ def changes(
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         place = None if after is None else event_at(after)
+        rows = RowLimit(limit)
 
         async def ask(database: Database, about: AskedTenant) -> None:
             kept: list[ChangeRecord] = []
-            show_one = output.print_json if as_json else _shown() if html is None else _keeping(kept)
+            table = Table(ChangeRecord, (), most=limit)
+            show_one = (
+                output.print_json
+                if as_json
+                else table.add
+                if output_options().as_csv
+                else _show
+                if html is None
+                else _keeping(kept)
+            )
             async with database.tenant(about.tenant_id, read_only=True) as session:
                 run_id = None if run is None else await find_run(session, run)
                 beginning = None if since is None else await moment_of(session, since, output.time_zone())
                 window = await window_of(session, wanted, since=beginning, run_id=run_id)
-                feed = ChangeFeed(session, about.tenant_id, window, after=place, limit=limit)
+                feed = ChangeFeed(session, about.tenant_id, window, after=place, limit=rows.to_read)
                 async with aclosing(feed.records()) as found:
                     async for change in found:
                         show_one(change)
+                if output_options().as_csv:
+                    table.print()
                 summary = await feed.summary()
+                rows.count(sum(summary.changes.values()))
                 was_read = await is_read(session)
             if html is not None:
                 name = TenantNames.load(settings).of(about.tenant_id)
@@ -126,7 +140,7 @@ def changes(
             if summary.damaged:
                 raise typer.Exit(ExitCode.PARTIAL)
 
-        ask_each(settings, asked, ask, as_json=as_json)
+        ask_each(settings, asked, ask, as_json=as_json, limit=rows)
 
 
 def _refuse_of_one_tenant(**options: object) -> None:
@@ -134,11 +148,6 @@ def _refuse_of_one_tenant(**options: object) -> None:
     for name, value in options.items():
         if value is not None:
             raise UsageError(f"--{name} is about one tenant: give it with TENANT")
-
-
-def _shown() -> Callable[[ChangeRecord], None]:
-    """Prints a change for people, or as a row of CSV."""
-    return Table(ChangeRecord, ()).add if output_options().as_csv else _show
 
 
 def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
@@ -226,6 +235,6 @@ def _say(summary: ChangesSummary) -> None:
         was_read = "not read"
         if reading.read_from is not None:
             was_read = f"read at {output.when(reading.read_from)}, too early for some of these changes"
-        output.stderr.print(f"{AUDIT_LOGS[log]}'s audit log was {was_read}: --type {log} in a sync", style="yellow")
-    if summary.goes_on_after is not None:
+        output.stderr.print(f"{AUDIT_LOGS[log]}'s audit log was {was_read}; sync --type {log} reads it", style="yellow")
+    if summary.goes_on_after is not None and not output_options().about:
         output.stderr.print(f"there are more: --after {summary.goes_on_after}", style="dim", markup=False)

@@ -1,13 +1,13 @@
 """Events: new versions, items gone missing, items that came back, in the order in which runs noticed them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import DamagedRecord
@@ -35,11 +35,12 @@ class Event(NamedTuple):
     kind: EventKind
     run_id: UUID
     version_number: int
+    tenant_id: UUID | None = None
 
     @property
-    def place(self) -> tuple[datetime, str, str, str]:
-        """Where it stands among all events."""
-        return (self.at, self.type_key, self.external_id, self.kind)
+    def place(self) -> str:
+        """Where it stands among the events of its tenant, as a text."""
+        return f"{self.at.isoformat()}/{self.kind}/{self.type_key}/{self.external_id}"
 
 
 class Window(NamedTuple):
@@ -98,7 +99,11 @@ class AbsenceFacts(NamedTuple):
     confidence: str
 
 
-_EVENTS = statement("events", Path(__file__).parent)
+EPSILON = timedelta(microseconds=1)
+"""The step between two moments of PostgreSQL."""
+
+_OLDEST_FIRST = statement("events", Path(__file__).parent, order="ASC", beyond=">")
+_NEWEST_FIRST = statement("events", Path(__file__).parent, order="DESC", beyond="<")
 
 _VERSIONS = text(f"""
 SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v.details_complete,
@@ -155,21 +160,49 @@ CROSS JOIN LATERAL (
 
 
 async def events(session: AsyncSession, window: Window, limit: int, after: Event | None = None) -> list[Event]:
-    """A page of events, oldest first: `limit` at most, those that follow the event `after`."""
-    at, type_key, external_id, kind = (window.since, "", "", "") if after is None else after.place
+    """A page of the session's tenant's events, oldest first: `limit` at most, those that follow the event `after`."""
+    first = Event(window.since, "", "", EventKind.ABSENT, UUID(int=0), 0)
+    return await _page(session, _OLDEST_FIRST, window, limit, after or first)
+
+
+async def newest_events(
+    session: AsyncSession,
+    window: Window,
+    limit: int,
+    before: Event | None = None,
+    tenant_ids: Sequence[UUID] | None = None,
+) -> list[Event]:
+    """A page of events, newest first: `limit` at most, those that precede the event `before`.
+
+    `tenant_ids` are the tenants to ask about in a portfolio session.
+    """
+    end = Event(window.until + EPSILON, "", "", EventKind.ABSENT, UUID(int=0), 0)
+    return await _page(session, _NEWEST_FIRST, window, limit, before or end, tenant_ids)
+
+
+async def _page(
+    session: AsyncSession,
+    events_in_order: TextClause,
+    window: Window,
+    limit: int,
+    after: Event,
+    tenant_ids: Sequence[UUID] | None = None,
+) -> list[Event]:
     parameters = {
         "since": window.since,
         "until": window.until,
         "type_keys": None if window.type_keys is None else list(window.type_keys),
         "left_out": list(window.left_out),
         "run_id": window.run_id,
+        "tenant_ids": None if tenant_ids is None else list(tenant_ids),
         "limit": limit,
-        "after_at": at,
-        "after_type_key": type_key,
-        "after_external_id": external_id,
-        "after_kind": kind,
+        "after_at": after.at,
+        "after_tenant_id": after.tenant_id,
+        "after_type_key": after.type_key,
+        "after_external_id": after.external_id,
+        "after_kind": after.kind if after.type_key else "",
     }
-    return await fetch(session, _EVENTS, Event, parameters)
+    return await fetch(session, events_in_order, Event, parameters)
 
 
 async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, VersionFacts]:

@@ -1,30 +1,78 @@
-"""`compare --by-setting` on a terminal, as CSV, and what it says of what was left out."""
+"""`compare --by-setting`: two tenants by setting, and what is said of what was left out."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
+from answers.compare.answer import side
+from answers.compare.page import settings_page
 from answers.compare.records import Status
+from answers.compare.session import ComparisonOutput, named, opened_sessions, say_never_read
+from answers.compare.setting_comparison import SETTING_COLLECTIONS, SettingsComparison
 from answers.compare.setting_records import (
     HeldValue,
     SettingComparison,
     SettingPolicy,
     SettingsComparisonRecord,
+    SettingUncertainty,
     UncertainPolicy,
 )
 from cli import output
+from cli.html_file import check_count, write_html
+from cli.options import TenantNames
 from cli.output_options import output_options
+from cli.sessions import say_what_is_damaged
+from cli.stale_lines import stale_words
 from cli.table import Column, Shape, collection_title, print_table
+from configuration import Settings
 from inventory.plurals import counted
+from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 MOST_SHOWN = 3
 """Policies of a value, and assignments of a policy, that a terminal shows; the page and --json have all."""
 
 
-def print_settings(record: SettingsComparisonRecord, settings: Sequence[SettingComparison]) -> None:
+async def compare_settings(
+    settings: Settings,
+    here: UUID,
+    there: UUID,
+    type_keys: Sequence[str] | None,
+    options: ComparisonOutput,
+) -> bool:
+    """Prints a comparison of two by setting; whether all that was asked for was covered."""
+    names = TenantNames.load(settings)
+    async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
+        sides = (await side(named(names, here), one), await side(named(names, there), other))
+        comparison = SettingsComparison(*sides, type_keys)
+        found = await comparison.settings()
+        record = comparison.record()
+    chosen = [setting for setting in found if not options.only or setting.status in options.only]
+    differing = [setting for setting in chosen if setting.status is not Status.SAME or setting.differs_within]
+    shown = chosen if options.only or output_options().as_csv else differing
+    if options.as_json:
+        for setting in chosen:
+            output.print_json(setting)
+        output.print_json(record)
+    elif options.html is not None:
+        check_count(len(shown))
+        write_html(options.html, settings_page(record, shown))
+    elif say_never_read(*sides):
+        return False
+    elif record.collections:
+        _print_settings(record, shown)
+        print_gaps(record)
+    else:
+        none = ", ".join(SETTING_COLLECTIONS)
+        output.stderr.print(f"nothing is compared: neither tenant has read one of {none}", style="yellow")
+    say_what_is_damaged(record.damaged)
+    return record.is_complete
+
+
+def _print_settings(record: SettingsComparisonRecord, settings: Sequence[SettingComparison]) -> None:
     """The settings, conflicts first; on a terminal below the numbers."""
     here, there = record.here.name, record.there.name
     columns = (
-        Column("what", "status", lambda setting: heading(setting, here, there), Shape.HEADING),
+        Column("what", "status", lambda setting: _heading(setting, here, there), Shape.HEADING),
         Column("setting", "label"),
         Column(here, "values_here", lambda setting: _values(setting.here), is_kept=True),
         Column(there, "values_there", lambda setting: _values(setting.there), is_kept=True),
@@ -34,7 +82,7 @@ def print_settings(record: SettingsComparisonRecord, settings: Sequence[SettingC
         Column("not certain", "uncertain", _uncertain, Shape.BELOW),
     )
     if not output_options().as_csv:
-        for line in summary(record):
+        for line in _summary(record):
             output.stdout.print(line, markup=False)
     print_table(columns, settings, record=SettingComparison, is_ordered=True)
 
@@ -53,7 +101,7 @@ def print_gaps(record: SettingsComparisonRecord) -> None:
         output.stderr.print(_gap(policy), style="yellow", markup=False)
 
 
-def summary(record: SettingsComparisonRecord) -> list[str]:
+def _summary(record: SettingsComparisonRecord) -> list[str]:
     """The numbers in words."""
     counts, here, there = record.counts, record.here.name, record.there.name
     policies = [
@@ -75,7 +123,7 @@ def summary(record: SettingsComparisonRecord) -> list[str]:
     return lines
 
 
-def heading(setting: SettingComparison, here: str, there: str) -> str:
+def _heading(setting: SettingComparison, here: str, there: str) -> str:
     """What became of a setting, as the heading of those that it happened to."""
     match setting.status:
         case Status.DIFFERENT:
@@ -134,6 +182,12 @@ def _uncertain(setting: SettingComparison) -> str:
 
 
 def _gap(policy: UncertainPolicy) -> str:
-    reasons = ", ".join(str(reason).replace("_", " ") for reason in policy.reasons)
+    reasons = ", ".join(_reason(reason, policy.stale) for reason in policy.reasons)
     name = policy.display_name or policy.external_id
     return f'not certain: "{visible(name)}" of {policy.tenant.name} ({collection_title(policy.type_key)}): {reasons}'
+
+
+def _reason(reason: SettingUncertainty, stale: Staleness | None) -> str:
+    if reason is SettingUncertainty.STALE and stale is not None:
+        return stale_words(stale)
+    return str(reason).replace("_", " ")

@@ -148,11 +148,12 @@ class _PolicyDocument:
         self.reasons: set[SettingUncertainty] = set()
         self.document: JsonObject | None = None
         self.assigned_to: list[str] | None = None
+        self.stale = None if found is None else found.stale
         if found is None or found.document is None:
             self.reasons.add(SettingUncertainty.NO_DOCUMENT)
             return
         self.document = cast("JsonObject", decode(found.document))
-        if found.stale is not None:
+        if self.stale is not None:
             self.reasons.add(SettingUncertainty.STALE)
         if not found.details_complete:
             self.reasons.add(SettingUncertainty.DETAILS_INCOMPLETE)
@@ -206,6 +207,7 @@ class _SettingReader:
                         external_id=item.external_id,
                         display_name=item.display_name,
                         reasons=sorted(policy.reasons),
+                        stale=policy.stale,
                     )
                 )
             if policy.document is None:

@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.coverage.queries import failing_collections
 from answers.coverage.records import CollectionCoverageRecord, CoverageRecord
 from graph.catalog import load_catalog
 from inventory.coverage import Coverage
@@ -20,6 +21,14 @@ async def tenant_coverage(session: AsyncSession) -> CoverageRecord:
         collections=sorted(records, key=lambda record: (ORDER.index(record.outcome), record.category, record.title)),
         never_selected=sorted(load_catalog().collections.keys() - covered.keys()),
     )
+
+
+async def coverage_with_failures(session: AsyncSession) -> CoverageRecord:
+    """The same, with the times since which collections have not been read."""
+    found = await tenant_coverage(session)
+    since = {failing.type_key: failing.since for failing in await failing_collections(session)}
+    records = [one.model_copy(update={"failing_since": since.get(one.type_key)}) for one in found.collections]
+    return found.model_copy(update={"collections": records})
 
 
 def _record(found: Coverage) -> CollectionCoverageRecord:

@@ -14,6 +14,8 @@ class CollectionCoverageRecord(BaseModel):
 
     `listed_at` is when a run last read it to its end (null if none has). `permissions` are the permissions that the
     catalog asks for; filled where Graph refused the read for want of one. `remedy` says what to do about an error.
+    `failing_since` is when the first run began that did not read it to its end, after the last one that did; null where
+    the latest run read it, or the answer does not say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +30,7 @@ class CollectionCoverageRecord(BaseModel):
     run_id: UUID
     run_started_at: datetime
     listed_at: datetime | None
+    failing_since: datetime | None = None
 
 
 class CoverageRecord(BaseModel):

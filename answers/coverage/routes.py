@@ -1,12 +1,18 @@
 """The page of a tenant's coverage."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from answers.coverage.answer import tenant_coverage
-from answers.coverage.records import CoverageRecord
+from answers.coverage.answer import coverage_with_failures
+from answers.coverage.records import CollectionCoverageRecord, CoverageRecord
+from answers.coverage.rules import tasks
+from answers.item_kinds import title_of
+from answers.pages import grouped
+from graph.catalog import load_catalog
+from inventory.outcomes import Outcome
 from web.layout import page
 from web.scope import OneTenant
+from web.twins import csv_file
 
 router = APIRouter()
 
@@ -14,11 +20,30 @@ router = APIRouter()
 @router.get("/tenants/{tenant_id}/coverage", response_class=HTMLResponse, include_in_schema=False)
 async def coverage_page(request: Request, scope: OneTenant) -> HTMLResponse:
     """Which collections were read, and what to do about the others."""
-    found = await tenant_coverage(scope.session)
-    return page(request, "coverage/coverage.html", tenant=scope.tenant, coverage=found)
+    found = await coverage_with_failures(scope.session)
+    skipped = [record for record in found.collections if record.outcome is Outcome.SKIPPED]
+    read = [record for record in found.collections if record.outcome is Outcome.COMPLETE]
+    return page(
+        request,
+        "coverage/coverage.html",
+        tenant=scope.tenant,
+        coverage=found,
+        tasks=tasks(found.collections),
+        skipped=grouped(skipped, lambda record: record.error_code),
+        read=grouped(read, lambda record: record.category),
+        never=sorted(grouped(found.never_selected, lambda key: load_catalog().collections[key].category)),
+        title_of=title_of,
+    )
 
 
 @router.get("/api/tenants/{tenant_id}/coverage")
 async def coverage_records(scope: OneTenant) -> CoverageRecord:
     """The coverage of a tenant's collections."""
-    return await tenant_coverage(scope.session)
+    return await coverage_with_failures(scope.session)
+
+
+@router.get("/tenants/{tenant_id}/coverage.csv", include_in_schema=False)
+async def coverage_csv(scope: OneTenant) -> Response:
+    """The coverage of a tenant's collections, as CSV."""
+    found = await coverage_with_failures(scope.session)
+    return csv_file(f"coverage-{scope.tenant.name}", CollectionCoverageRecord, found.collections)

@@ -6,6 +6,7 @@ that leave it open because they were not read.
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from inventory.records import DamagedRecord
 from inventory.references import ReferenceRole, collection_of
 from storage import references
 from storage.database import Database
+from storage.unread_references import unread_references
 
 MOST = 500
 """References that are followed from or to one item, where no other limit is given."""
@@ -55,6 +57,22 @@ class Neighbourhood(NamedTuple):
     dependencies: list[DependencyRecord]
     is_cut: bool
     cannot_say: list[CannotSayRecord]
+
+
+@cache
+def _rules_hashes() -> dict[str, bytes]:
+    return {type_key: rules.hash() for type_key, rules in load_catalog().reading_rules().items()}
+
+
+async def are_read(session: AsyncSession) -> bool:
+    """Whether all documents of the session's tenant have been looked through for references."""
+    return await references.are_read(session, _rules_hashes())
+
+
+async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
+    """How far a tenant has been read, for a session that may not read references: it names those that are not read."""
+    unread = await unread_references(session, _rules_hashes())
+    return await TenantCoverage.of(session, load_catalog(), tenant_id, unread=unread)
 
 
 async def read_references(database: Database, tenant_id: UUID, progress: Callable[[int], None]) -> list[DamagedRecord]:
@@ -145,7 +163,7 @@ def reason_in_words(record: CannotSayRecord) -> str:
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
-    """References whose targets are not there, by target; at the end, by collection, references that cannot be judged.
+    """References whose targets are not there, by collection and name; at the end references that cannot be judged.
 
     `type_keys`: only references of these collections' items.
     """
@@ -172,7 +190,7 @@ async def dangling(
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
-    """Items that are assigned to nobody; at the end, by collection, items that cannot be judged.
+    """Items that are assigned to nobody, by collection and name; at the end items that cannot be judged.
 
     Without `type_keys`, collections whose items nobody assigns are left out.
     """

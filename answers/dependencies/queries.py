@@ -119,6 +119,8 @@ _EDGE_COLUMNS = f"""
     target_gone.evidence AS "target.absence_evidence", target_gone.confidence AS "target.absence_confidence"
 """
 
+_BY_NAME = 'ORDER BY r.type_key, name_key(item.display_name) COLLATE "C" NULLS LAST, r.external_id'
+
 _NAMED = "unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)"
 
 _SEEN = text(f"""
@@ -188,6 +190,7 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS r {_ITEM} {_TARGET}
 WHERE item.absent_from IS NULL
+{_BY_NAME}, r.position
 """)
 
 _UNASSIGNED = text(f"""
@@ -201,7 +204,7 @@ SELECT {_ITEM_COLUMNS}, coalesce(item.content_observed_at, item.last_seen_at) AS
 FROM item_reference AS r {_ITEM}
 WHERE r.target_id IN (:nobody, :unknown) AND r.target_type_keys = '{{}}' AND item.absent_from IS NULL
     AND (CAST(:type_keys AS text[]) IS NULL OR r.type_key = ANY (CAST(:type_keys AS text[])))
-ORDER BY r.type_key, r.external_id
+{_BY_NAME}
 """)
 
 _REACHING = text(f"""
@@ -264,9 +267,9 @@ async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
 
 
 async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[Edge]:
-    """The references of items that are there to what is not, or is not known to be, by target, streamed.
+    """The references of items that are there to what is not, or is not known to be, streamed.
 
-    `type_keys`: of these collections' items alone.
+    By collection, name and place of the item. `type_keys`: of these collections' items alone.
     """
     parameters = {"type_keys": None if type_keys is None else list(type_keys)}
     async for edge in fetch_stream(session, _DANGLING, Edge, parameters):
@@ -274,7 +277,7 @@ async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> A
 
 
 async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[UnassignedItem]:
-    """The items that are there and assigned to nobody, or of which that is not known, streamed."""
+    """The items that are there and assigned to nobody or may be, by collection and name, streamed."""
     parameters = {
         "nobody": NOBODY,
         "unknown": ASSIGNMENTS_UNKNOWN,

@@ -203,8 +203,10 @@ class CannotSayRecord(BaseModel):
 
     `references` counts the references whose targets may be in it, and the items whose assignments are not known; it is
     null if the collection's own items are missing, however many. With the reason `damaged` it counts the items whose
-    references could not be read, since their stored documents do not match their hashes. With the reason `old_details`
-    it counts the items whose details were read before the latest listing, the first at `read_at`.
+    references could not be read, since their stored documents do not match their hashes. With `references_not_read` it
+    counts the items whose references the next run reads, up to 1,001, and is null if it reads those of all items. With
+    the reason `old_details` it counts the items whose details were read before the latest listing, the first at
+    `read_at`.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -13,6 +13,8 @@ from inventory.references import ReferenceRole
 NOT_IN_THE_CATALOG = "not_in_the_catalog"
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 DAMAGED = "damaged"
+REFERENCES_NOT_READ = "references_not_read"
+"""References of new versions, or by new rules, which the next run reads."""
 
 NEVER_ASSIGNED = frozenset({"deviceComplianceScripts"})
 """Collections whose items nobody assigns, though Graph lists assignments of them: a compliance policy names its script

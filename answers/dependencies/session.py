@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.dependencies.answer import READERS, read_references
+from answers.dependencies.answer import READERS, are_read, read_references
 from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
 from cli.output_options import output_options
@@ -34,8 +34,13 @@ async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tup
 async def references_session(database: Database, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
     """The same on a database that is open, with `READERS` connections.
 
-    Items whose stored documents are damaged are named on stderr.
+    Where nothing is unread, one transaction looks and answers. Items whose stored documents are damaged are named on
+    stderr.
     """
+    async with database.tenant(tenant_id, read_only=True) as session:
+        if await are_read(session):
+            yield session, await TenantCoverage.of(session, load_catalog(), tenant_id)
+            return
     if output_options().about:  # the answers for the tenants before are being read
         damaged = await read_references(database, tenant_id, lambda _: None)
     else:

@@ -16,13 +16,14 @@ from answers.dependencies.records import (
     ObjectState,
     Presence,
 )
-from answers.dependencies.rules import DAMAGED, item_presence, not_listed_reason, unseen_presence
+from answers.dependencies.rules import DAMAGED, REFERENCES_NOT_READ, item_presence, not_listed_reason, unseen_presence
 from answers.old_details import OLD_DETAILS, OldDetailsRecord, may_be_old, old_details
 from answers.times import EARLIEST
 from graph.catalog import Catalog
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
 from storage.coverage import coverage as coverage_of
+from storage.unread_references import UnreadReferences
 
 
 class TenantCoverage:
@@ -35,8 +36,13 @@ class TenantCoverage:
         collections: Mapping[str, Coverage],
         damaged: Sequence[DamagedRecord] = (),
         old_details: Sequence[OldDetailsRecord] = (),
+        unread: Sequence[UnreadReferences] = (),
     ) -> None:
-        """`damaged` are the items whose references could not be read (`storage.references.catch_up`)."""
+        """`damaged` are the items whose references could not be read (`storage.references.catch_up`).
+
+        `unread` are collections with items whose references have not been read yet.
+        """
+        self._unread_references = unread
         self._old_details = old_details
         self._damaged = damaged
         self._tenant_id = tenant_id
@@ -45,10 +51,15 @@ class TenantCoverage:
 
     @classmethod
     async def of(
-        cls, session: AsyncSession, catalog: Catalog, tenant_id: UUID, damaged: Sequence[DamagedRecord] = ()
+        cls,
+        session: AsyncSession,
+        catalog: Catalog,
+        tenant_id: UUID,
+        damaged: Sequence[DamagedRecord] = (),
+        unread: Sequence[UnreadReferences] = (),
     ) -> "TenantCoverage":
         """Of the session's tenant."""
-        return cls(catalog, tenant_id, await coverage_of(session), damaged, await old_details(session))
+        return cls(catalog, tenant_id, await coverage_of(session), damaged, await old_details(session), unread)
 
     def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
         """The presence of an item that was seen. `path`: the place in its document on which the answer rests."""
@@ -116,9 +127,11 @@ class TenantCoverage:
         return [self.cannot_say(key, reason, times) for (key, reason), times in sorted(counted.items())]
 
     def unreadable(self) -> list[CannotSayRecord]:
-        """What is open since stored documents are damaged, by collection."""
+        """What is open since references are not read, of damaged documents or not yet, by collection."""
         counted = Counter(version.type_key for version in self._damaged)
-        return [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
+        damaged = [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
+        unread = [self.cannot_say(of.type_key, REFERENCES_NOT_READ, of.items) for of in self._unread_references]
+        return [*damaged, *unread]
 
     def cannot_say(self, type_key: str, reason: str, references: int | None) -> CannotSayRecord:
         """What is open of one collection."""

@@ -13,7 +13,7 @@ from answers.compare.answer import SessionOf
 from answers.compare.records import Status
 from answers.drift import decision_queries, queries
 from answers.drift.against_tenant import evaluate_against_tenant
-from answers.drift.baseline_queries import gaps
+from answers.drift.baseline_queries import claim_evaluation, gaps, latest_ended_run, note_evaluation
 from answers.drift.baselines import UnknownBaselineError, baseline_called, baselines
 from answers.drift.decision_scope import (
     DecisionInForce,
@@ -25,6 +25,7 @@ from answers.drift.direction import direction_of
 from answers.drift.evaluation import evaluate
 from answers.drift.queries import KnownFinding
 from answers.drift.records import (
+    BaselineDrift,
     BaselineRecord,
     DecisionRecord,
     DriftCounts,
@@ -47,6 +48,8 @@ from inventory.differences import Difference, DifferenceKind
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
+from inventory.user_errors import NeverReadError
+from inventory.version import VERSION
 from storage.coverage import is_read
 from storage.current_documents import current_documents
 from storage.detail_ages import with_old_details
@@ -80,18 +83,71 @@ async def evaluated_drift(
     """
     known = await baselines(session) if name is None else [await baseline_called(session, name)]
     if not known and not await is_read(session):
-        raise UnknownBaselineError(f"{TENANT_NEVER_READ}, so it deviates from nothing")
+        raise NeverReadError(f"{TENANT_NEVER_READ}, so it deviates from nothing")
     if not known:
         raise UnknownBaselineError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
     found: list[Drift] = []
     for baseline in known:
-        if baseline.other_tenant_id is None:
-            damaged = await evaluate(session, tenant_id, baseline.name)
-        else:
-            async with session_of(baseline.other_tenant_id) as golden:
-                damaged = await evaluate_against_tenant(session, golden, tenant_id, baseline)
+        damaged = await _evaluated(session, session_of, tenant_id, baseline, only_if_behind=False)
         found.append(await drift(session, tenant_id, baseline.name, type_keys, damaged))
     return found
+
+
+async def bring_up_to_date(
+    session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord
+) -> None:
+    """Compares the tenant with a baseline if a run has ended since that was last done, and nobody is doing it now."""
+    await _evaluated(session, session_of, tenant_id, baseline, only_if_behind=True)
+
+
+async def _evaluated(
+    session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord, *, only_if_behind: bool
+) -> list[DamagedRecord]:
+    """Holds the tenant against a baseline; the versions whose stored documents are damaged."""
+    after = f"{VERSION} {await latest_ended_run(session)}"
+    if baseline.other_tenant_id is None:
+        if only_if_behind and not await claim_evaluation(session, baseline.name, after):
+            return []
+        damaged = await evaluate(session, tenant_id, baseline.name)
+    else:
+        async with session_of(baseline.other_tenant_id) as golden:
+            after = f"{after} {await latest_ended_run(golden)}"
+            if only_if_behind and not await claim_evaluation(session, baseline.name, after):
+                return []
+            damaged = await evaluate_against_tenant(session, golden, tenant_id, baseline)
+    await note_evaluation(session, baseline.name, after)
+    return damaged
+
+
+async def baseline_drift(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
+    """The drift of these tenants from each of their baselines, the most severe first; in a portfolio session."""
+    found = await queries.drift_in_numbers(session, tenant_ids)
+    return sorted(found, key=_severest_first)
+
+
+def _severest_first(drift: BaselineDrift) -> tuple[int, int, int, str, str]:
+    return -drift.high, -drift.medium, -drift.low, str(drift.tenant_id), drift.baseline
+
+
+async def drift_of_item(
+    session: AsyncSession, tenant_id: UUID, type_key: str, external_id: str
+) -> list[DriftFindingRecord]:
+    """What of one item deviates from the tenant's baselines, by their last evaluation; first what to look at first."""
+    return await _in_order(session, tenant_id, await queries.findings_of_item(session, type_key, external_id))
+
+
+async def findings_called(
+    session: AsyncSession, tenant_id: UUID, fingerprints: Sequence[str]
+) -> list[DriftFindingRecord]:
+    """Those of the findings that are not resolved, by their last evaluation, in the order of a report."""
+    return await _in_order(session, tenant_id, await queries.findings_named(session, fingerprints))
+
+
+async def _in_order(session: AsyncSession, tenant_id: UUID, known: Sequence[KnownFinding]) -> list[DriftFindingRecord]:
+    scoped = await decision_queries.scope_decisions(session)
+    now, names = await database_time(session), await _names(session, known)
+    records = (_record(tenant_id, found, names, decision_of(found, scoped, now), is_current=True) for found in known)
+    return [finding for of_item in by_item(records) for finding in of_item]
 
 
 async def drift(

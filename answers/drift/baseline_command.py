@@ -17,9 +17,9 @@ from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant
 from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
 from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
-from cli.typed_text import NAME
 from configuration import load_settings
 from inventory.plurals import counted
+from inventory.typed_text import NAME
 
 baseline = typer.Typer(no_args_is_help=True, help="Baselines: what a tenant's drift is measured against.")
 
@@ -169,7 +169,7 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
         why = f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
         say(f"not covered: {collection.type_key} ({why})")
     if record.forgotten:
-        say(f"versions of that time are forgotten, so nothing is said of {counted(record.forgotten, 'item')}")
+        say(f"retention has deleted versions of that time, so nothing is said of {counted(record.forgotten, 'item')}")
     if record.unread:
         say(f"no document had been read, so nothing is said of {counted(record.unread, 'item')}")
     if record.presumed:

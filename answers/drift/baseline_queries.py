@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -85,8 +85,12 @@ FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:rea
     AS one (type_key, external_id, why)
 """)
 
+_LATEST_ENDED = text("""
+SELECT run_id FROM sync_run WHERE finished_at IS NOT NULL ORDER BY finished_at DESC, run_id DESC LIMIT 1
+""")
+
 _BASELINES = text(f"""
-SELECT tenant_id, name, kind, at, run_id, other_tenant_id, set_by, set_at, reason,
+SELECT tenant_id, name, kind, at, run_id, other_tenant_id, set_by, set_at, reason, evaluated_at,
     (SELECT count(*) FROM item_version_pin WHERE pinned_by = '{_PINNED_BY}' || b.name) AS pinned,
     gaps.forgotten, gaps.unread, gaps.presumed
 FROM baseline AS b CROSS JOIN LATERAL (
@@ -103,7 +107,8 @@ async def set_baseline(session: AsyncSession, new: NewBaseline) -> None:
     """Sets a baseline, or another in the place of the one of this name, and pins the versions that it needs."""
     await session.execute(HOLD_DOCUMENTS)
     row = insert(_BASELINE).values(new._asdict()).inline()
-    replaced = {name: row.excluded[name] for name in (*new._fields, "set_at") if name != "name"}
+    new_fields = (*new._fields, "set_at", "evaluated_at", "evaluated_after")
+    replaced = {name: row.excluded[name] for name in new_fields if name != "name"}
     key = [_BASELINE.c.tenant_id, _BASELINE.c.name]
     await session.execute(row.on_conflict_do_update(index_elements=key, set_=replaced))
     await _unpin(session, new.name)
@@ -163,6 +168,24 @@ async def drop_baseline(session: AsyncSession, name: str) -> bool:
 async def lock_baseline(session: AsyncSession, name: str) -> None:
     """Makes evaluations of one baseline wait for each other."""
     await session.execute(select(_BASELINE.c.name).where(_BASELINE.c.name == name).with_for_update())
+
+
+async def latest_ended_run(session: AsyncSession) -> UUID | None:
+    """The run of the tenant that ended last."""
+    return cast("UUID | None", (await session.execute(_LATEST_ENDED)).scalar_one_or_none())
+
+
+async def claim_evaluation(session: AsyncSession, name: str, after: str) -> bool:
+    """Locks a baseline that was not evaluated after these runs; False if it was, or is being evaluated elsewhere."""
+    behind = (_BASELINE.c.name == name, _BASELINE.c.evaluated_after.is_distinct_from(after))
+    claimed = select(_BASELINE.c.name).where(*behind).with_for_update(skip_locked=True)
+    return (await session.execute(claimed)).first() is not None
+
+
+async def note_evaluation(session: AsyncSession, name: str, after: str) -> None:
+    """Notes that the tenant has been held against a baseline after these runs."""
+    evaluated = update(_BASELINE).where(_BASELINE.c.name == name)
+    await session.execute(evaluated.values(evaluated_at=func.now(), evaluated_after=after))
 
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:

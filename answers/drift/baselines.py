@@ -13,7 +13,7 @@ from answers.drift.rules import BaselineKind
 from answers.times import utc_text
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.outcomes import COMPLETED_STATUSES
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 from storage import queries
 from storage.coverage import is_read
 from storage.documents import database_time
@@ -98,9 +98,9 @@ async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
 
 
 async def _refuse_unread(session: AsyncSession) -> None:
-    """Raises `NoBaselineError` where no run of the tenant has completed."""
+    """Raises `NeverReadError` where no run of the tenant has completed."""
     if not await is_read(session):
-        raise NoBaselineError(f"{TENANT_NEVER_READ}, so it has nothing to measure")
+        raise NeverReadError(f"{TENANT_NEVER_READ}, so it has nothing to measure")
 
 
 async def baselines(session: AsyncSession) -> list[BaselineRecord]:

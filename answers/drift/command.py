@@ -39,10 +39,11 @@ from cli.sessions import without_collisions
 from cli.stale_lines import stale_words
 from cli.table import Column, Shape, print_table, short_ids
 from cli.tenant_or_command import TenantOrCommand
-from cli.tenant_walk import NeverReadError, ask_each
+from cli.tenant_walk import ask_each
 from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 from storage.database import Database
 
@@ -111,12 +112,13 @@ def show_drift(
         if asked.are_many and golden_id is not None:
             others = (named for named in asked.tenants if named.tenant_id != golden_id)
             asked = AskedTenants(tuple(others), are_many=True)
-        is_line = asked.are_many and not output_options().as_csv
+        shown = output_options()
+        is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
 
         async def ask(database: Database, one: AskedTenant) -> None:
             async def evaluate() -> list[Drift]:
                 async with database.tenant(one.tenant_id, read_only=False, snapshot=True) as session:
-                    if asked.are_many and not await is_read(session):
+                    if not await is_read(session):
                         raise NeverReadError(TENANT_NEVER_READ)
                     name = baseline
                     if golden_id is not None:

@@ -1,5 +1,6 @@
 """Decisions about findings, items and fields: the latest of each, all that were made, and new ones."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -99,23 +100,28 @@ INSERT INTO drift_decision (fingerprint, number, decision, value_hash, decided_b
 SELECT fingerprint,
     1 + (SELECT count(*) FROM drift_decision AS past WHERE past.fingerprint = f.fingerprint),
     :decision, value_hash, :decided_by, :reason, :until
-FROM drift_finding AS f WHERE fingerprint = :fingerprint AND resolved_at IS NULL
-RETURNING number
+FROM drift_finding AS f WHERE fingerprint = ANY (:fingerprints) AND resolved_at IS NULL
+RETURNING fingerprint
 """)
 
 
 async def decide(
-    session: AsyncSession, fingerprint: str, decision: Decision, decided_by: str, reason: str, until: datetime | None
-) -> bool:
-    """Writes down a decision about a finding and the value that it has; False where it is not open any more."""
+    session: AsyncSession,
+    fingerprints: Sequence[str],
+    decision: Decision,
+    decided_by: str,
+    reason: str,
+    until: datetime | None,
+) -> list[str]:
+    """Writes down a decision about findings and the value that each has; those of them that are not resolved."""
     values = {
-        "fingerprint": fingerprint,
+        "fingerprints": list(fingerprints),
         "decision": str(decision),
         "decided_by": decided_by,
         "reason": reason,
         "until": until,
     }
-    return (await session.execute(_DECIDE, values)).first() is not None
+    return list((await session.execute(_DECIDE, values)).scalars())
 
 
 async def scope_decisions(session: AsyncSession) -> list[ScopeDecision]:

@@ -1,6 +1,7 @@
 """Decisions about drift: of a finding on its value, of an item or a field whatever its value."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -41,15 +42,39 @@ async def decide(
 
     Raises `UnknownFindingError`, and `DecisionOverError` where `until` is not in the future.
     """
-    if until is not None and until <= await database_time(session):
-        raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
+    await _refuse_over(session, until)
     known = await _finding(session, beginning)
     fingerprint = known.finding.fingerprint
-    await decision_queries.decide(session, fingerprint, decision, decided_by, reason, until)
+    await decision_queries.decide(session, [fingerprint], decision, decided_by, reason, until)
     found = await drift(session, tenant_id, known.baseline, [known.finding.type_key])
     return next(
         finding for finding in found.findings if (finding.fingerprint, finding.period) == (fingerprint, known.period)
     )
+
+
+async def decide_findings(
+    session: AsyncSession,
+    fingerprints: Sequence[str],
+    decision: Decision,
+    decided_by: str,
+    reason: str,
+    until: datetime | None = None,
+) -> list[str]:
+    """Decides about open findings, each on its value; the fingerprints of those that still deviate.
+
+    Raises `UnknownFindingError` if none of them does, and `DecisionOverError` where `until` is not in the future.
+    """
+    await _refuse_over(session, until)
+    decided = await decision_queries.decide(session, fingerprints, decision, decided_by, reason, until)
+    if not decided:
+        raise UnknownFindingError("none of these findings deviates any more")
+    return decided
+
+
+async def _refuse_over(session: AsyncSession, until: datetime | None) -> None:
+    """Raises `DecisionOverError` where a decision would end before it begins."""
+    if until is not None and until <= await database_time(session):
+        raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
 
 
 async def decide_scope(
@@ -62,8 +87,7 @@ async def decide_scope(
     until: datetime | None = None,
 ) -> DriftDecisionRecord:
     """Decides about an item, a field pattern, or both: whatever deviates there, now and later. Raises as `decide`."""
-    if until is not None and until <= await database_time(session):
-        raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
+    await _refuse_over(session, until)
     if scope.baseline is not None:
         await baseline_called(session, scope.baseline)
     fingerprint = scope.fingerprint(tenant_id)

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
 from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.baseline_queries import pinned_by
+from answers.drift.records import BaselineDrift
 from answers.drift.rules import Decision, DriftDocument, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.tables import DriftFinding
@@ -178,6 +180,60 @@ ORDER BY array_position(ARRAY['high', 'medium', 'low'], severity), type_key, dis
 
 _UNRESOLVED = text(f"{_FINDINGS} WHERE resolved_at IS NULL")
 
+_OF_ITEM = text(f"""{_FINDINGS}
+WHERE baseline IN (SELECT name FROM baseline) AND (type_key, external_id) = (:type_key, :external_id)
+    AND resolved_at IS NULL
+ORDER BY f.baseline, f.fingerprint
+""")
+
+_NAMED = text(f"{_FINDINGS} WHERE f.fingerprint = ANY (:fingerprints) AND resolved_at IS NULL")
+
+# `scoped`: the decisions about items and fields that hold.
+# `counted`: findings that are not resolved, by whether a decision that holds is about each.
+# The end of a tenant's latest run is looked up off the index of its runs.
+_IN_NUMBERS = text("""
+WITH scoped AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT DISTINCT ON (tenant_id, fingerprint) * FROM drift_decision
+        WHERE value_hash IS NULL AND tenant_id = ANY (:tenant_ids)
+        ORDER BY tenant_id, fingerprint, number DESC
+    ) AS latest
+    WHERE decision <> 'open' AND coalesce(until > clock_timestamp(), true)
+),
+counted AS (
+    SELECT tenant_id, baseline, count(*) FILTER (WHERE is_closed) AS closed,
+        count(*) FILTER (WHERE NOT is_closed AND severity = 'high') AS high,
+        count(*) FILTER (WHERE NOT is_closed AND severity = 'medium') AS medium,
+        count(*) FILTER (WHERE NOT is_closed AND severity = 'low') AS low
+    FROM (
+        SELECT finding.tenant_id, finding.baseline, finding.severity, coalesce((
+            SELECT decision <> 'open' AND value_hash = finding.value_hash AND coalesce(until > clock_timestamp(), true)
+            FROM drift_decision AS decided
+            WHERE (decided.tenant_id, decided.fingerprint) = (finding.tenant_id, finding.fingerprint)
+            ORDER BY number DESC LIMIT 1
+        ), false) OR EXISTS (
+            SELECT FROM scoped WHERE scoped.tenant_id = finding.tenant_id
+                AND coalesce(scoped.scope_baseline = finding.baseline, true)
+                AND coalesce(scoped.scope_type_key = finding.type_key, true)
+                AND coalesce(scoped.scope_external_id = finding.external_id, true)
+                AND coalesce(finding.path ~ ('^(?:' || scoped.scope_expression || ')$'), true)
+        ) AS is_closed
+        FROM drift_finding AS finding
+        WHERE finding.resolved_at IS NULL AND finding.tenant_id = ANY (:tenant_ids)
+    ) AS finding
+    GROUP BY tenant_id, baseline
+)
+SELECT b.tenant_id, b.name AS baseline, b.kind, b.at, b.other_tenant_id, b.evaluated_at,
+    b.evaluated_at IS NULL OR EXISTS (
+        SELECT FROM sync_run AS run
+        WHERE run.tenant_id IN (b.tenant_id, b.other_tenant_id) AND run.finished_at > b.evaluated_at
+    ) AS is_behind,
+    coalesce(counted.high, 0) AS high, coalesce(counted.medium, 0) AS medium, coalesce(counted.low, 0) AS low,
+    coalesce(counted.closed, 0) AS closed
+FROM baseline AS b LEFT JOIN counted ON (counted.tenant_id, counted.baseline) = (b.tenant_id, b.name)
+WHERE b.tenant_id = ANY (:tenant_ids)
+""")
+
 _BEGINNING = text(f"""{_FINDINGS}
 WHERE starts_with(f.fingerprint, :prefix) AND resolved_at IS NULL
 ORDER BY f.fingerprint LIMIT :most
@@ -291,6 +347,21 @@ async def findings_of(
 async def unresolved_findings(session: AsyncSession) -> list[KnownFinding]:
     """The findings of all baselines that are not resolved, in no order."""
     return await fetch(session, _UNRESOLVED, KnownFinding)
+
+
+async def findings_of_item(session: AsyncSession, type_key: str, external_id: str) -> list[KnownFinding]:
+    """The findings of all baselines about an item that are not resolved."""
+    return await fetch(session, _OF_ITEM, KnownFinding, {"type_key": type_key, "external_id": external_id})
+
+
+async def findings_named(session: AsyncSession, fingerprints: Sequence[str]) -> list[KnownFinding]:
+    """Those of the findings that are not resolved, in no order."""
+    return await fetch(session, _NAMED, KnownFinding, {"fingerprints": list(fingerprints)})
+
+
+async def drift_in_numbers(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
+    """The drift of these tenants from each of their baselines, in a portfolio session."""
+    return await fetch(session, _IN_NUMBERS, BaselineDrift, {"tenant_ids": list(tenant_ids)})
 
 
 async def findings_beginning(session: AsyncSession, prefix: str, most: int) -> list[KnownFinding]:

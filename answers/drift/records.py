@@ -39,7 +39,7 @@ class BaselineRecord(BaseModel):
     `covered` names the collections that had been listed to their end, `not_covered` the others that had been read.
     `pinned` counts the versions that are kept for it. Of items in covered collections `forgotten` counts those whose
     version of then is gone, `unread` those of which no document had been read, and `presumed` those of which it is not
-    recorded whether they were there.
+    recorded whether they were there. `evaluated_at` is when the tenant was last held against it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +59,7 @@ class BaselineRecord(BaseModel):
     forgotten: int
     unread: int
     presumed: int
+    evaluated_at: datetime | None = None
 
 
 class ComparedCollection(BaseModel):
@@ -159,6 +160,33 @@ class DriftReport(BaseModel):
     old_details: list[OldDetailsRecord] = []
     open_weakening: int = 0
     items: list[DriftItemRecord] = []
+
+
+class BaselineDrift(BaseModel):
+    """A tenant's drift from one of its baselines in numbers, by its last evaluation.
+
+    `is_behind`: a run of the tenant has ended since. `high`, `medium` and `low` count findings that no decision which
+    holds is about, `closed` the others.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    baseline: str
+    kind: BaselineKind
+    at: datetime
+    other_tenant_id: UUID | None
+    evaluated_at: datetime | None
+    is_behind: bool
+    high: int
+    medium: int
+    low: int
+    closed: int
+
+    @property
+    def open(self) -> int:
+        """How many findings are open."""
+        return self.high + self.medium + self.low
 
 
 class DecisionState(StrEnum):

@@ -43,6 +43,12 @@ class Baseline(Base):
     set_by: Mapped[str]
     set_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     reason: Mapped[str | None]
+    evaluated_at: Mapped[datetime | None] = mapped_column(
+        comment="when the tenant was last held against it; null where it never was"
+    )
+    evaluated_after: Mapped[str | None] = mapped_column(
+        comment="the release, and the runs that had ended by then: of the tenant, and of the other one"
+    )
 
 
 class BaselineCollection(Base):

@@ -10,7 +10,7 @@ from answers.export.records import ForgottenRecord
 from answers.times import utc_text
 from inventory.records import DamagedRecord
 from inventory.stale import StaleItem
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 from storage import documents
 
 
@@ -46,8 +46,10 @@ async def export(
     wanted = None if type_keys is None else sorted(type_keys)
     if not await documents.was_read(session, moment, wanted):
         what = "these collections" if wanted else "this tenant"
-        when = "yet" if at is None else f"by {utc_text(moment)}"
-        raise NothingKnownError(f"no run had read {what} {when}, so nothing is exported and no file is removed")
+        nothing = "so nothing is exported and no file is removed"
+        if at is None:
+            raise NeverReadError(f"no run had read {what} yet, {nothing}")
+        raise NothingKnownError(f"no run had read {what} by {utc_text(moment)}, {nothing}")
     incomplete = presumed = unread = 0
     forgotten: list[ForgottenRecord] = []
     damaged: list[DamagedRecord] = []

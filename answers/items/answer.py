@@ -1,6 +1,6 @@
 """A tenant's items with their states relative to a selection, and one item by its id or name."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -8,20 +8,37 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.ids import named
 from answers.item_kinds import with_kinds
+from answers.items.queries import MOST_COUNTED, CollectionSize, collection_sizes
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.log_collections import log_types
 from answers.search.answer import Sought, find
+from graph.catalog import load_catalog
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 from storage import documents, queries
 from storage.coverage import coverage, is_read
+
+__all__ = [
+    "ItemList",
+    "MissingList",
+    "UnknownItemError",
+    "category_sizes",
+    "collection_sizes",
+    "find_item",
+    "items",
+    "missing",
+]
 
 
 class UnknownItemError(UserError):
     """The tenant has no such item, or several; the message names the items that may be meant."""
+
+
+class UnreadItemError(UnknownItemError, NeverReadError):
+    """The item's collection was never read, so nobody can tell whether there is such an item."""
 
 
 class ItemList(NamedTuple):
@@ -29,6 +46,14 @@ class ItemList(NamedTuple):
 
     basis: ItemsBasis | None
     items: AsyncIterator[ItemRecord]
+
+
+class CategorySize(NamedTuple):
+    """A category that completed runs cover, and how many items it has; `is_cut`: it has more than were counted."""
+
+    category: str
+    items: int
+    is_cut: bool
 
 
 class MissingList(NamedTuple):
@@ -102,6 +127,19 @@ async def missing(
     return MissingList(_basis(question, type_keys), with_kinds(found), unread)
 
 
+def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
+    """The categories of these collections with their sizes, by name."""
+    collections = load_catalog().collections
+    found: dict[str, CategorySize] = {}
+    for size in sizes:
+        if size.type_key in collections:
+            category = collections[size.type_key].category
+            before = found.get(category, CategorySize(category, 0, is_cut=False))
+            is_cut = before.is_cut or size.items > MOST_COUNTED
+            found[category] = CategorySize(category, before.items + min(size.items, MOST_COUNTED), is_cut=is_cut)
+    return [found[name] for name in sorted(found)]
+
+
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
     """The id of the one item with this id or name. Raises `UnknownItemError`."""
     found = await documents.find(session, type_key, sought, NAMED + 1)
@@ -115,7 +153,7 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
         raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in found])}")
     if not found:
         if not await coverage(session, [type_key]):
-            raise UnknownItemError(await _never_read(session, type_key, sought))
+            raise UnreadItemError(await _never_read(session, type_key, sought))
         raise UnknownItemError(
             f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
         )

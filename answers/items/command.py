@@ -1,6 +1,6 @@
 """`items`, `missing`: what the database knows of a tenant."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -40,13 +40,14 @@ from cli.options import (
 from cli.output_options import output_options, prints_tables
 from cli.stale_lines import say_stale
 from cli.table import Column, Shape, Table
-from cli.tenant_walk import NeverReadError, ask_each, asked_session
+from cli.tenant_walk import RowLimit, ask_each, asked_session
 from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
 from inventory.stale import StaleItem
+from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 from storage.database import Database
 
@@ -98,11 +99,11 @@ def items(
             None if sought == Sought() else sought,
             chosen_type_keys(type_keys, categories),
             selection,
-            limit,
+            RowLimit(limit),
             _place(after),
             asked.are_many,
         )
-        ask_each(settings, asked, partial(_show_items, listing, as_json=as_json), as_json=as_json)
+        ask_each(settings, asked, partial(_show_items, listing, as_json=as_json), as_json=as_json, limit=listing.limit)
 
 
 class _Listing(NamedTuple):
@@ -111,7 +112,7 @@ class _Listing(NamedTuple):
     sought: Sought | None
     type_keys: tuple[str, ...] | None
     selection: str | None
-    limit: int | None
+    limit: RowLimit
     after: tuple[str, str]
     are_many: bool
     """Whether other tenants are asked, too: then a setting that none of this one's items sets is no mistake."""
@@ -155,6 +156,7 @@ def missing(
         _refuse_place(after, selection, asked)
         wanted = known_type_keys(type_keys)
         place = _place(after)
+        rows = RowLimit(limit)
         if not_read and evidence:
             raise UsageError("--not-read is --evidence not_read: give one of them")
         chosen = (
@@ -166,28 +168,27 @@ def missing(
         async def show(database: Database, tenant: AskedTenant) -> None:
             async with asked_session(database, tenant) as session:
                 found = await answer.missing(
-                    session, selection, wanted, evidence=chosen, confidence=confidence, limit=limit, after=place
+                    session, selection, wanted, evidence=chosen, confidence=confidence, limit=rows.to_read, after=place
                 )
                 if found is None:
                     raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing can be called missing")
                 if as_json:
-                    async for item in found.items:
-                        output.print_json(item)
+                    rows.count(await _print_json(found.items))
                     return
-                if not await _print(Table(MissingRecord, _MISSING_COLUMNS), found.items, limit, _title(found.basis)):
+                if not await _print(MissingRecord, _MISSING_COLUMNS, found.items, rows, _title(found.basis)):
                     which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
                     output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
                 for collection in found.not_read:
                     output.stdout.print(_not_read(collection), style="yellow")
 
-        ask_each(settings, asked, show, as_json=as_json)
+        ask_each(settings, asked, show, as_json=as_json, limit=rows)
 
 
 def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants) -> None:
     """Raises `UsageError` where an option of one tenant comes with several."""
     for option, given in (("--after", after), ("--selection", selection)):
         if given is not None and asked.are_many:
-            raise UsageError(f"{option} is of one tenant: give it with TENANT")
+            raise UsageError(f"{option} is about one tenant: give it with TENANT")
 
 
 def _place(after: str | None) -> tuple[str, str]:
@@ -207,7 +208,7 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
             listing.selection,
             listing.type_keys,
             sought=listing.sought,
-            limit=listing.limit,
+            limit=listing.limit.to_read,
             after=listing.after,
         )
         try:
@@ -220,15 +221,14 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
             output.stderr.print(f"no items: {unknown}", style="dim")
 
 
-async def _print_items(found: answer.ItemList, limit: int | None, *, as_json: bool) -> None:
+async def _print_items(found: answer.ItemList, limit: RowLimit, *, as_json: bool) -> None:
     """Raises `NeverReadError` where there is no item, and no run has completed that might have found one."""
-    shown, stale = 0, list[ItemRecord]()
+    stale = list[ItemRecord]()
     if as_json:
-        async for item in found.items:
-            output.print_json(item)
-            shown += 1
+        shown = await _print_json(found.items)
+        limit.count(shown)
     else:
-        shown = await _print(Table(ItemRecord, _ITEM_COLUMNS), found.items, limit, _title(found.basis), stale)
+        shown = await _print(ItemRecord, _ITEM_COLUMNS, found.items, limit, _title(found.basis), stale)
         say_stale([StaleItem.model_validate(item, from_attributes=True) for item in stale])
     if shown:
         return
@@ -238,23 +238,34 @@ async def _print_items(found: answer.ItemList, limit: int | None, *, as_json: bo
         output.stdout.print(f"no items: {rests_on(found.basis.listed, found.basis.listed_from)}")
 
 
+async def _print_json(items: AsyncIterator[ItemRecord]) -> int:
+    """Prints the items; how many there were."""
+    shown = 0
+    async for item in items:
+        output.print_json(item)
+        shown += 1
+    return shown
+
+
 async def _print(
-    table: Table,
+    record: type[ItemRecord],
+    columns: Sequence[Column],
     items: AsyncIterator[ItemRecord],
-    limit: int | None,
+    limit: RowLimit,
     title: str,
     stale: list[ItemRecord] | None = None,
 ) -> int:
     """Prints the items, and whether there may be more; how many there were. `stale` takes in those that are."""
-    shown, last = 0, None
+    table, shown, last = Table(record, columns, most=limit.most), 0, None
     async for last in items:
         table.add(last)
         shown += 1
         if stale is not None and last.stale:
             stale.append(last)
     table.print(title if shown else None)
-    if last is not None and shown == limit:
+    if last is not None and shown == limit.to_read and not output_options().about:
         output.stderr.print(f"there may be more: --after {last.type_key}/{visible(last.external_id)}", style="dim")
+    limit.count(shown)
     return shown
 
 

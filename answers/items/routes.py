@@ -1,22 +1,25 @@
-"""The pages of a tenant's inventory: the list, what is missing, and one item with its versions."""
+"""The pages of a tenant's inventory: the list, and what is missing."""
 
-from typing import Annotated, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Literal, NamedTuple
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.coverage.answer import tenant_coverage
+from answers.item_kinds import title_of, told_kind
 from answers.items import answer
-from answers.items.records import ItemsBasis, UnreadCollection
+from answers.items.answer import MissingList
 from answers.pages import grouped
-from answers.search.answer import Sought
-from answers.versions import answer as versions
-from answers.versions.answer import ComparedVersions
-from graph.catalog import kind_of, load_catalog
-from inventory.missing import EvidenceKind
-from inventory.records import ItemRecord, MissingRecord, VersionRecord
+from graph.catalog import kinds_in
+from inventory.missing import Confidence, EvidenceKind
+from inventory.records import ItemRecord, MissingRecord
+from web.addresses import query_with
+from web.item_choice import CHOICE_ERRORS, ItemChoice, TypeKey, item_choice
 from web.layout import page
-from web.scope import NoSuchPageError, OneTenant
+from web.scope import NoSuchPageError, OneTenant, TenantScope
+from web.twins import csv_file, say_next, whole_csv_file
 
 router = APIRouter()
 
@@ -25,12 +28,15 @@ PAGE = 100
 
 LOOKED_FOR = (EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED)
 
-TypeKey = Annotated[str | None, Query(alias="type", description="Only this collection.", max_length=100)]
 After = Annotated[
     str, Query(description="Go on after this item, TYPE/ID: the last one of the page before.", max_length=2000)
 ]
-Words = Annotated[str, Query(alias="name", description="Words that the name has.", max_length=200)]
-Number = Annotated[int | None, Query(ge=1, le=1_000_000)]
+Evidence = Annotated[EvidenceKind | Literal[""], Query(description="Only items of this evidence.")]
+HowSure = Annotated[
+    Confidence | Literal[""], Query(alias="confidence", description="Only items that are missing this surely.")
+]
+Choice = Annotated[ItemChoice, Depends(item_choice)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class ListPage(NamedTuple):
@@ -41,128 +47,140 @@ class ListPage(NamedTuple):
 
 
 @router.get("/tenants/{tenant_id}/items", response_class=HTMLResponse, include_in_schema=False)
-async def items_page(
-    request: Request, scope: OneTenant, type_key: TypeKey = None, name: Words = "", after: After = ""
-) -> HTMLResponse:
-    """The inventory, or the items with these words in their names, each with its state."""
-    found = await answer.items(
-        scope.session, None, _chosen(type_key), sought=_sought(name), limit=PAGE + 1, after=_place(after)
-    )
-    shown = _page([item async for item in found.items])
-    choices = [record.type_key for record in (await tenant_coverage(scope.session)).collections]
+async def items_page(request: Request, scope: OneTenant, choice: Choice, after: After = "") -> HTMLResponse:
+    """The inventory, or the chosen items of it, each with its state."""
+    sizes = await answer.collection_sizes(scope.session)
+    try:
+        found = await answer.items(
+            scope.session, None, choice.type_keys, sought=choice.sought, limit=PAGE + 1, after=_place(after)
+        )
+        items, problem = [item async for item in found.items], ""
+    except CHOICE_ERRORS as error:
+        items, problem = [], str(error)
+    shown = _page(items)
     return page(
         request,
         "items/items.html",
         tenant=scope.tenant,
-        basis=found.basis,
+        coverage=await tenant_coverage(scope.session),
         shown=shown,
-        type_key=type_key,
-        name=name,
-        choices=sorted(choices, key=_title),
-        title_of=_title,
-        kind_of=_kind,
+        problem=problem,
+        choice=choice,
+        chosen=[name for name, value in choice._asdict().items() if value],
+        sizes=sorted(sizes, key=lambda size: title_of(size.type_key).casefold()),
+        categories=answer.category_sizes(sizes),
+        kinds=kinds_in(choice.type_key),
+        next_query=query_with(request, after=shown.after) if shown.after else None,
+        query_with=partial(query_with, request, after=None),
+        csv=f"/tenants/{scope.tenant.id}/items.csv{query_with(request, after=None)}",
+        title_of=title_of,
+        kind_of=told_kind,
     )
 
 
 @router.get("/tenants/{tenant_id}/missing", response_class=HTMLResponse, include_in_schema=False)
-async def missing_page(request: Request, scope: OneTenant, type_key: TypeKey = None, after: After = "") -> HTMLResponse:
+async def missing_page(
+    request: Request,
+    scope: OneTenant,
+    type_key: TypeKey = None,
+    evidence: Evidence = "",
+    confidence: HowSure = "",
+    after: After = "",
+) -> HTMLResponse:
     """What was looked for and not found, and what was not read."""
-    found = await answer.missing(
-        scope.session, None, _chosen(type_key), evidence=LOOKED_FOR, limit=PAGE + 1, after=_place(after)
-    )
+    found = await _missing(scope, type_key, evidence or LOOKED_FOR, confidence, after, PAGE)
     shown = _page([] if found is None else [item async for item in found.items])
-    not_read: list[UnreadCollection] = [] if found is None else found.not_read
-    basis: ItemsBasis | None = None if found is None else found.basis
+    coverage = await tenant_coverage(scope.session)
     return page(
         request,
         "items/missing.html",
         tenant=scope.tenant,
-        basis=basis,
+        coverage=coverage,
         shown=shown,
-        not_read=not_read,
+        not_read=[] if found is None else found.not_read,
         type_key=type_key,
-        title_of=_title,
-        kind_of=_kind,
-    )
-
-
-@router.get(
-    "/tenants/{tenant_id}/items/{type_key}/{external_id:path}", response_class=HTMLResponse, include_in_schema=False
-)
-async def item_page(
-    request: Request,
-    scope: OneTenant,
-    type_key: str,
-    external_id: str,
-    version: Number = None,
-    older: Annotated[int | None, Query(alias="from", ge=1, le=1_000_000)] = None,
-) -> HTMLResponse:
-    """One item: its state, its document, its versions, and the difference of two of them."""
-    history = await versions.history(scope.session, type_key, external_id)
-    if not history:
-        raise NoSuchPageError("this tenant's inventory has no document of such an item")
-    shown, document = await versions.show(scope.session, type_key, external_id, version)
-    compared = await _compared(scope, history, shown.version, older)
-    return page(
-        request,
-        "items/item.html",
-        tenant=scope.tenant,
-        item=shown,
-        lines=await versions.readable(scope.session, type_key, document),
-        history=history,
-        compared=compared,
-        title_of=_title,
+        evidence=evidence,
+        confidence=confidence,
+        chosen=bool(type_key or evidence or confidence),
+        choices=sorted(((record.type_key, record.title) for record in coverage.collections), key=lambda of: of[1]),
+        next_query=query_with(request, after=shown.after) if shown.after else None,
+        csv=f"{request.url.path}.csv{query_with(request, after=None)}",
+        title_of=title_of,
+        kind_of=told_kind,
     )
 
 
 @router.get("/api/tenants/{tenant_id}/items")
 async def item_records(
-    scope: OneTenant,
-    type_key: TypeKey = None,
-    name: Words = "",
-    after: After = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
+    request: Request, response: Response, scope: OneTenant, choice: Choice, after: After = "", limit: Limit = PAGE
 ) -> list[ItemRecord]:
     """Items by type key and id."""
     found = await answer.items(
-        scope.session, None, _chosen(type_key), sought=_sought(name), limit=limit, after=_place(after)
+        scope.session, None, choice.type_keys, sought=choice.sought, limit=limit + 1, after=_place(after)
     )
-    return [item async for item in found.items]
+    items = [item async for item in found.items]
+    say_next(response, request, _place_after(items, limit))
+    return items[:limit]
+
+
+@router.get("/tenants/{tenant_id}/items.csv", include_in_schema=False)
+async def items_csv(scope: OneTenant, choice: Choice) -> Response:
+    """All chosen items as a CSV file."""
+    found = await answer.items(scope.session, None, choice.type_keys, sought=choice.sought)
+    return await whole_csv_file(f"items-{scope.tenant.name}", ItemRecord, found.items)
 
 
 @router.get("/api/tenants/{tenant_id}/missing")
 async def missing_records(
-    scope: OneTenant, type_key: TypeKey = None, after: After = "", limit: Annotated[int, Query(ge=1, le=1000)] = PAGE
+    request: Request,
+    response: Response,
+    scope: OneTenant,
+    type_key: TypeKey = None,
+    evidence: Evidence = "",
+    confidence: HowSure = "",
+    after: After = "",
+    limit: Limit = PAGE,
 ) -> list[MissingRecord]:
     """Missing items, also of collections that were not read; empty before any completed run."""
-    found = await answer.missing(scope.session, None, _chosen(type_key), limit=limit, after=_place(after))
-    return [] if found is None else [item async for item in found.items]
+    found = await _missing(scope, type_key, evidence or tuple(EvidenceKind), confidence, after, limit)
+    items = [] if found is None else [item async for item in found.items]
+    say_next(response, request, _place_after(items, limit))
+    return items[:limit]
 
 
-@router.get("/api/tenants/{tenant_id}/versions/{type_key}/{external_id:path}")
-async def version_records(scope: OneTenant, type_key: str, external_id: str) -> list[VersionRecord]:
-    """The versions of an item that are kept, newest first."""
-    return await versions.history(scope.session, type_key, external_id)
+@router.get("/tenants/{tenant_id}/missing.csv", include_in_schema=False)
+async def missing_csv(
+    scope: OneTenant, type_key: TypeKey = None, evidence: Evidence = "", confidence: HowSure = ""
+) -> Response:
+    """All items that were looked for and not found, as CSV."""
+    found = await _missing(scope, type_key, evidence or LOOKED_FOR, confidence, "", None)
+    if found is None:
+        return csv_file("missing", MissingRecord, [])
+    return await whole_csv_file(f"missing-{scope.tenant.name}", MissingRecord, found.items)
 
 
-async def _compared(
-    scope: OneTenant, history: list[VersionRecord], number: int, older: int | None
-) -> ComparedVersions | None:
-    """The shown version and an older one, by default its predecessor; None where there is none."""
-    kept = [version.version for version in history if version.version < number]
-    before = older if older is not None else max(kept, default=None)
-    if before is None:
-        return None
-    first = history[0]
-    return await versions.compare(scope.session, first.type_key, first.external_id, before, number)
+async def _missing(
+    scope: TenantScope,
+    type_key: str | None,
+    evidence: EvidenceKind | tuple[EvidenceKind, ...],
+    confidence: Confidence | str,
+    after: str,
+    limit: int | None,
+) -> MissingList | None:
+    """The missing items, one more than the limit."""
+    return await answer.missing(
+        scope.session,
+        None,
+        _chosen(type_key),
+        evidence=(evidence,) if isinstance(evidence, EvidenceKind) else evidence,
+        confidence=Confidence(confidence) if confidence else None,
+        limit=None if limit is None else limit + 1,
+        after=_place(after),
+    )
 
 
 def _chosen(type_key: str | None) -> list[str] | None:
     return [type_key] if type_key else None
-
-
-def _sought(name: str) -> Sought | None:
-    return Sought(words=name) if name.strip() else None
 
 
 def _place(after: str) -> tuple[str, str]:
@@ -176,17 +194,10 @@ def _place(after: str) -> tuple[str, str]:
 
 
 def _page(items: list[ItemRecord]) -> ListPage:
-    shown = items[:PAGE]
-    after = f"{shown[-1].type_key}/{shown[-1].external_id}" if len(items) > PAGE else None
-    return ListPage(grouped(shown, lambda item: item.type_key), after)
+    return ListPage(grouped(items[:PAGE], lambda item: item.type_key), _place_after(items, PAGE))
 
 
-def _title(type_key: str) -> str:
-    collection = load_catalog().collections.get(type_key)
-    return type_key if collection is None else collection.title
-
-
-def _kind(item: ItemRecord) -> str:
-    """The kind, where it says more than the collection's title does."""
-    kind = kind_of(item.type_key, item.meta)
-    return "" if kind == _title(item.type_key) else kind
+def _place_after(items: Sequence[ItemRecord], limit: int) -> str | None:
+    """The place of the last item of a page of so many; None where there are no more items."""
+    last = items[limit - 1] if len(items) > limit else None
+    return None if last is None else f"{last.type_key}/{last.external_id}"

@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.ids import IdRange, id_range, run_id_range, the_one
 from answers.times import TIME_FORMS, typed_time
 from inventory.bounds import NAMED
-from inventory.outcomes import CollectionResult, Counts, Outcome
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UserError
 from storage import coverage, queries
 from storage.documents import database_time
+from storage.queries import RunPlace
 
 
 class UnknownRunError(UserError):
@@ -24,9 +25,18 @@ class UnknownMomentError(UserError):
     """The text names neither a run nor a time that is over."""
 
 
-async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
-    """The newest recorded runs first; of all tenants in a portfolio session."""
-    return await queries.recent_runs(session, limit)
+async def recent_runs(
+    session: AsyncSession, limit: int, after: UUID | None = None, status: RunStatus | None = None
+) -> list[RunRecord]:
+    """The newest recorded runs first, or those `after` a run, of one status or all; of all tenants in a portfolio
+    session. Raises `UnknownRunError`.
+    """
+    if after is None:
+        return await queries.recent_runs(session, limit, None, status)
+    run = await queries.run_record(session, after)
+    if run is None:
+        raise UnknownRunError("the run after which the list goes on is not here; begin with the newest")
+    return await queries.recent_runs(session, limit, RunPlace(run.queued_at, run.run_id), status)
 
 
 async def is_read(session: AsyncSession) -> bool:

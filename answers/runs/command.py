@@ -5,17 +5,17 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 import typer
-from temporalio.client import WorkflowFailureError, WorkflowQueryFailedError
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.holders import SYNC_WORKFLOW, Kind, held
+from activities.holders import SYNC_WORKFLOW, Kind
 from answers.ids import IdRange, run_id_range, the_one
 from answers.runs import answer
 from answers.runs.report import print_run
 from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
-from cli.follow import ANSWER_SECONDS, Follower, Handle, leaving
+from cli.follow import Follower, Handle, leaving
 from cli.options import (
     JsonOption,
     OptionalTenantArgument,
@@ -26,12 +26,14 @@ from cli.options import (
 )
 from cli.output_options import prints_tables
 from cli.progress import RunView
-from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
-from cli.temporal import goes_on, handle_of, now, refuse_other_holder
+from cli.temporal import goes_on, now
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
+from control.progress import ANSWER_SECONDS, run_progress
+from control.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
+from control.runs import handle_of, refuse_other_holder
 from inventory.bounds import NAMED
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -143,7 +145,7 @@ async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNam
             return record
         if follow:
             return await _follow(settings, database, record, names.of(record.tenant_id))
-        return await _live(record, Kind(SYNC_WORKFLOW, settings.temporal_task_queue))
+        return await _live(record, settings.temporal_task_queue)
 
 
 async def find_record(
@@ -225,9 +227,9 @@ async def _failed_with(handle: Handle) -> ErrorCode | None:
     return None
 
 
-async def _live(record: RunRecord, wanted: Kind) -> RunRecord:
+async def _live(record: RunRecord, task_queue: str) -> RunRecord:
     """The record with the counts and collections that the running workflow tells; says where they come from."""
-    told = await _told(record, wanted)
+    told = await _told(record, task_queue)
     if isinstance(told, str):
         output.stderr.print(f"{told}: the counts are those of merged items so far", style="dim", markup=False)
         return record
@@ -235,20 +237,13 @@ async def _live(record: RunRecord, wanted: Kind) -> RunRecord:
     return answer.live_record(record, told.counts, told.collections)
 
 
-async def _told(record: RunRecord, wanted: Kind) -> SyncProgress | str:
+async def _told(record: RunRecord, task_queue: str) -> SyncProgress | str:
     """What the workflow tells; else why it does not."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             client = await connect_temporal(temporal_connect_config())
-            handle = handle_of(client, record.workflow_id, record.run_id)
-            description = await handle.describe()
-            if description.raw_info.first_run_id != str(record.run_id):
-                return "the workflow has ended"
-            if (holder := Kind.of(description)) != wanted:
-                return held(f"workflow id {record.workflow_id}", client.namespace, holder, wanted)
-            progress: SyncProgress = await handle.query("progress", result_type=SyncProgress)
+            return await run_progress(client, task_queue, record)
     except (ConfigurationError, UnreachableError):
         return "Temporal does not answer"
-    except (RPCError, TimeoutError, WorkflowQueryFailedError):
+    except TimeoutError:
         return "no worker answers"
-    return progress

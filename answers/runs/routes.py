@@ -1,73 +1,291 @@
-"""The pages of a tenant's runs."""
+"""The pages of runs: of one tenant and of all, one run live while it is under way, its start and its cancellation."""
 
-from collections.abc import Sequence
-from typing import Annotated
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from temporalio.client import Client
 
-from answers.runs.answer import UnknownRunError, recent_runs, run_record
+from answers.runs.answer import UnknownRunError, recent_runs
+from control.live_runs import LOOK_SECONDS, LiveRun
+from control.progress import no_worker
+from control.queued_runs import LOOK_GAP_SECONDS, LOOKS
+from control.runs import StartedRun, cancel_run, start_sync
 from graph.catalog import load_catalog
+from graph.tenants import TenantConfig
 from inventory.error_codes import EXPLANATIONS
-from inventory.outcomes import Outcome
+from inventory.outcomes import Outcome, RunStatus
+from inventory.people import Action, Person, Role
 from inventory.records import RunRecord
-from web.layout import page
-from web.scope import OneTenant, TenantScope
-from web.site import Site, site_of
+from inventory.user_errors import UnavailableError
+from web.acts import Act, carry_out
+from web.forms import Once, Reason
+from web.layout import fragment, page
+from web.roles import needs
+from web.scope import AllTenants, Named, OneTenant, PortfolioScope, TenantScope, TheSite
+from web.selection_form import FormSelection, selection_choices
+from web.site import Site
+from web.twins import csv_file, say_next
 
 router = APIRouter()
 
+PAGE = 50
+
+STREAM_SECONDS = 180.0
+"""How long one stream of a live page lasts. Then the browser asks again, and is asked who it is."""
+
 ORDER = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED)
 
-Limit = Annotated[int, Query(ge=1, le=200, description="How many, newest first.")]
+Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")]
+After = Annotated[UUID | None, Query(description="Go on after this run.")]
+Status = Annotated[RunStatus | None, Query(description="Only runs of this status.")]
+
+
+def _status(status: Annotated[str, Query(max_length=20)] = "") -> RunStatus | None:
+    """A page's form sends an empty status for all."""
+    return RunStatus(status) if status in set(RunStatus) else None
+
+
+PageStatus = Annotated[RunStatus | None, Depends(_status)]
+
+
+@router.get("/runs", response_class=HTMLResponse, include_in_schema=False)
+async def all_runs_page(request: Request, scope: AllTenants, status: PageStatus, after: After = None) -> HTMLResponse:
+    """The newest runs of all tenants."""
+    found = await recent_runs(scope.session, PAGE + 1, after, status)
+    names = {tenant.id: tenant.name for tenant in scope.tenants}
+    return _runs_page(request, found, status, names=names, is_later=after is not None)
 
 
 @router.get("/tenants/{tenant_id}/runs", response_class=HTMLResponse, include_in_schema=False)
-async def runs_page(request: Request, scope: OneTenant, limit: Limit = 50) -> HTMLResponse:
-    """The newest runs."""
-    found = await recent_runs(scope.session, limit)
-    selections = {run.run_id: load_catalog().name_of(run.selection.type_keys) for run in found}
-    return page(
-        request, "runs/runs.html", tenant=scope.tenant, runs=found, selections=selections, is_cut=len(found) == limit
-    )
+async def runs_page(request: Request, scope: OneTenant, status: PageStatus, after: After = None) -> HTMLResponse:
+    """The newest runs of a tenant."""
+    found = await recent_runs(scope.session, PAGE + 1, after, status)
+    return _runs_page(request, found, status, names={}, is_later=after is not None, tenant=scope.tenant)
 
 
-@router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
-async def run_page(
-    request: Request, scope: OneTenant, run_id: UUID, site: Annotated[Site, Depends(site_of)]
+def _runs_page(
+    request: Request, found: Sequence[RunRecord], status: RunStatus | None, *, names: Mapping[UUID, str], **shown: Any
 ) -> HTMLResponse:
-    """One run: what was read, what was not and why."""
-    run = await _run(scope, run_id)
-    collections = sorted(run.collections.items(), key=lambda found: (ORDER.index(found[1].outcome), found[0]))
-    titles = {key: collection.title for key, collection in load_catalog().collections.items()}
+    runs = found[:PAGE]
+    follows = {"after": runs[-1].run_id, **({} if status is None else {"status": status})} if found[PAGE:] else None
     return page(
         request,
-        "runs/run.html",
-        tenant=scope.tenant,
-        run=run,
-        selection=load_catalog().name_of(run.selection.type_keys),
-        collections=collections,
-        titles=titles,
-        explanations=EXPLANATIONS,
-        workflow_url=site.workflow_url(run.workflow_id, run.run_id),
+        "runs/runs.html",
+        runs=runs,
+        names=names,
+        status=status,
+        statuses=list(RunStatus),
+        selections={run.run_id: _selection_name(run) for run in runs},
+        next_query=follows and urlencode(follows),
+        **shown,
     )
+
+
+@router.get("/api/runs")
+async def all_run_records(
+    request: Request,
+    response: Response,
+    scope: AllTenants,
+    limit: Limit = PAGE,
+    after: After = None,
+    status: Status = None,
+) -> Sequence[RunRecord]:
+    """The newest runs of all tenants."""
+    return await _records(request, response, scope, limit, after, status)
 
 
 @router.get("/api/tenants/{tenant_id}/runs")
-async def run_records(scope: OneTenant, limit: Limit = 50) -> Sequence[RunRecord]:
+async def run_records(
+    request: Request,
+    response: Response,
+    scope: OneTenant,
+    limit: Limit = PAGE,
+    after: After = None,
+    status: Status = None,
+) -> Sequence[RunRecord]:
     """The newest runs of a tenant."""
-    return await recent_runs(scope.session, limit)
+    return await _records(request, response, scope, limit, after, status)
+
+
+async def _records(
+    request: Request,
+    response: Response,
+    scope: PortfolioScope | TenantScope,
+    limit: int,
+    after: UUID | None,
+    status: RunStatus | None,
+) -> Sequence[RunRecord]:
+    found = await recent_runs(scope.session, limit + 1, after, status)
+    say_next(response, request, str(found[limit - 1].run_id) if found[limit:] else None)
+    return found[:limit]
+
+
+@router.get("/runs.csv", include_in_schema=False)
+async def all_runs_csv(scope: AllTenants, status: PageStatus, limit: Limit = 1000, after: After = None) -> Response:
+    """The newest runs of all tenants as CSV."""
+    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status))
+
+
+@router.get("/tenants/{tenant_id}/runs.csv", include_in_schema=False)
+async def runs_csv(scope: OneTenant, status: PageStatus, limit: Limit = 1000, after: After = None) -> Response:
+    """The newest runs of a tenant as CSV."""
+    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status))
+
+
+@router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
+async def run_page(request: Request, tenant: Named, run_id: UUID, site: TheSite) -> HTMLResponse:
+    """One run: what was read, what was not and why. It follows a run that is under way."""
+    return page(request, "runs/run.html", **_shown(site, tenant, await _live_run(site, tenant, run_id)))
 
 
 @router.get("/api/tenants/{tenant_id}/runs/{run_id}")
-async def one_run_record(scope: OneTenant, run_id: UUID) -> RunRecord:
-    """One run of a tenant."""
-    return await _run(scope, run_id)
+async def one_run_record(tenant: Named, run_id: UUID, site: TheSite) -> RunRecord:
+    """One run of a tenant; with the counts of its workflow while it is under way."""
+    return (await _live_run(site, tenant, run_id)).record
 
 
-async def _run(scope: TenantScope, run_id: UUID) -> RunRecord:
-    run = await run_record(scope.session, run_id)
-    if run is None:
+async def _live_run(site: Site, tenant: TenantConfig, run_id: UUID, *, within: float = 0.0) -> LiveRun:
+    found = await site.live_runs.look(tenant.id, run_id, within=within)
+    if found is None:
         raise UnknownRunError("this tenant has no such run")
-    return run
+    return found
+
+
+def _shown(site: Site, tenant: TenantConfig, live: LiveRun) -> dict[str, Any]:
+    run = live.record
+    collections = sorted(
+        run.collections.items(), key=lambda found: (found[0] in live.reading, ORDER.index(found[1].outcome), found[0])
+    )
+    return {
+        "tenant": tenant,
+        "run": run,
+        "live": live,
+        "selection": _selection_name(run),
+        "collections": collections,
+        "titles": {key: collection.title for key, collection in load_catalog().collections.items()},
+        "explanations": EXPLANATIONS,
+        "workflow_url": site.workflow_url(run.workflow_id, run.run_id),
+    }
+
+
+def _selection_name(run: RunRecord) -> str:
+    return run.selection_name or load_catalog().name_of(run.selection.type_keys)
+
+
+async def _first_look(tenant: Named, run_id: UUID, site: TheSite) -> LiveRun:
+    """Before the stream begins: a run that is not there is an error, and no stream."""
+    return await _live_run(site, tenant, run_id, within=LOOK_SECONDS)
+
+
+@router.get("/tenants/{tenant_id}/runs/{run_id}/live", response_class=EventSourceResponse, include_in_schema=False)
+async def live_run(
+    request: Request, tenant: Named, first: Annotated[LiveRun, Depends(_first_look)], site: TheSite
+) -> AsyncIterator[ServerSentEvent]:
+    """The changing part of a run's page, again whenever it has changed, until the run or the stream ends.
+
+    Between looks it holds no connection to the database.
+    """
+    clock = asyncio.get_running_loop().time
+    ends_at = clock() + STREAM_SECONDS
+    live, sent = first, ""
+    while True:
+        part = fragment(request, "runs/progress.html", **_shown(site, tenant, live))
+        if part != sent:
+            yield ServerSentEvent(raw_data=part)
+            sent = part
+        if live.record.status.ended:
+            yield ServerSentEvent(event="ended", raw_data="")
+            return
+        if clock() >= ends_at:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(site.closing.wait(), LOOK_SECONDS)
+            return
+        try:
+            live = await _live_run(site, tenant, first.record.run_id, within=LOOK_SECONDS)
+        except (UnavailableError, UnknownRunError):
+            return  # The browser asks again, later and later.
+
+
+@router.get("/tenants/{tenant_id}/sync", response_class=HTMLResponse, include_in_schema=False)
+async def sync_form(
+    request: Request,
+    scope: OneTenant,
+    _person: Operator,
+    site: TheSite,
+    like: Annotated[UUID | None, Query(description="Choose the collections of this run.")] = None,
+    deep: bool = False,
+) -> HTMLResponse:
+    """The form that starts a run."""
+    run = None if like is None else (await _live_run(site, scope.tenant, like)).record
+    return page(
+        request,
+        "runs/sync.html",
+        tenant=scope.tenant,
+        choices=selection_choices(None if run is None else run.selection),
+        deep=deep,
+        trouble=await _trouble(site),
+    )
+
+
+async def _trouble(site: Site) -> str | None:
+    """Why a run would not begin now."""
+    try:
+        async with site.temporal.answering() as client:
+            return await no_worker(client, site.settings.temporal_task_queue)
+    except UnavailableError as error:
+        return str(error)
+
+
+@router.post("/tenants/{tenant_id}/sync", include_in_schema=False)
+async def start(
+    tenant: Named,
+    person: Operator,
+    site: TheSite,
+    selection: FormSelection,
+    once: Once,
+    reason: Reason,
+    deep: Annotated[bool, Form(description="Read the details of every item.")] = False,
+) -> RedirectResponse:
+    """Starts the run of a selection, or joins the one that is under way."""
+    name = load_catalog().name_of(selection.type_keys)
+    action = Action.DEEP_READ_REQUESTED if deep else Action.SYNC_REQUESTED
+
+    async def request(client: Client) -> StartedRun:
+        return await start_sync(client, site.settings.temporal_task_queue, tenant.id, tenant.name, selection, deep=deep)
+
+    started = await carry_out(site, Act(person, action, name, once, reason, tenant.id), request)
+    if started is None:
+        return RedirectResponse(f"/tenants/{tenant.id}/runs", 303)
+    await _wait_until_known(site, tenant, started.run_id)
+    return RedirectResponse(f"/tenants/{tenant.id}/runs/{started.run_id}", 303)
+
+
+async def _wait_until_known(site: Site, tenant: TenantConfig, run_id: UUID) -> None:
+    """Temporal's list knows a run a moment after its start; the page of the run need not fail until then."""
+    for _ in range(LOOKS):
+        with suppress(UnknownRunError):
+            await _live_run(site, tenant, run_id)
+            return
+        await asyncio.sleep(LOOK_GAP_SECONDS)
+
+
+@router.post("/tenants/{tenant_id}/runs/{run_id}/cancel", include_in_schema=False)
+async def cancel(tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: Once, reason: Reason) -> Response:
+    """Asks a run to stop. Items that it has merged are kept."""
+    run = (await _live_run(site, tenant, run_id)).record
+
+    async def request(client: Client) -> None:
+        await cancel_run(client, site.settings.temporal_task_queue, run, reason, person.name)
+
+    subject = f"run {run_id}: {_selection_name(run)}"
+    await carry_out(site, Act(person, Action.SYNC_CANCELLED, subject, once, reason, tenant.id), request)
+    return RedirectResponse(f"/tenants/{tenant.id}/runs/{run_id}", 303)

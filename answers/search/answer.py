@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.item_kinds import with_kind
+from answers.object_names import setting_names
 from answers.search import queries
 from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from answers.search.rules import alike, meant, patterns, setting_state
@@ -17,7 +18,8 @@ from graph.catalog import load_catalog
 from inventory.plurals import counted
 from inventory.records import ItemRecord
 from inventory.settings import setting_key
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
+from storage.coverage import is_read
 from storage.queries import Question
 
 MOST_MEANT = 100
@@ -41,6 +43,14 @@ class Sought(NamedTuple):
     items: ItemFilter = ItemFilter()
 
 
+class Place(NamedTuple):
+    """An item in the order of `find`."""
+
+    tenant_id: UUID
+    type_key: str
+    external_id: str
+
+
 async def find(
     session: AsyncSession,
     sought: Sought,
@@ -52,7 +62,7 @@ async def find(
 ) -> AsyncGenerator[ItemRecord, None]:
     """The items, by tenant, type key and id, `limit` at most; of all visible tenants where none are named.
 
-    Their states are relative to the question `asked`, or else to the latest run of each collection. In a session of one
+    Their states are relative to the question `asked`, or else to the latest run of each collection. Of one
     tenant they may be those that follow the type key and id `after`.
     Raises `UnknownSettingError`.
     """
@@ -78,9 +88,26 @@ async def find(
                         return
 
 
+async def find_after(
+    session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: Place | None, limit: int
+) -> list[ItemRecord]:
+    """The first `limit` items that follow a place, as `find` has them. Raises `UnknownSettingError`."""
+    rest = sorted(tenant_ids)
+    found: list[ItemRecord] = []
+    if place is not None:
+        here = [tenant_id for tenant_id in rest if tenant_id == place.tenant_id]
+        rest = [tenant_id for tenant_id in rest if tenant_id > place.tenant_id]
+        if here:
+            after = (place.type_key, place.external_id)
+            found = [item async for item in find(session, sought, here, limit=limit, after=after)]
+    if rest and len(found) < limit:
+        found += [item async for item in find(session, sought, rest, limit=limit - len(found))]
+    return found
+
+
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
     """The same question of some tenants at a time, in order: where a page is found among the first, it ends there."""
-    if wanted.tenant_ids is None or wanted.settings is not None:
+    if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
         yield wanted
         return
     for first in range(0, len(wanted.tenant_ids), TENANTS_AT_A_TIME):
@@ -97,7 +124,7 @@ async def search_basis(
 async def settings_meant(session: AsyncSession, name: str) -> list[str]:
     """The settings that a name means: by its whole name, by the display name of its definition, by its last parts.
 
-    Raises `UnknownSettingError`.
+    Raises `UnknownSettingError`, or `NeverReadError` where nothing was read.
     """
     for exact in dict.fromkeys((name, setting_key(name))):
         if await queries.is_known(session, exact):
@@ -107,6 +134,8 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
     if not found:
         defined = [setting_key(definition) for definition in await queries.definitions_called(session, name)]
         found = [key for key in defined if key in set(known)] or defined
+    if not found and not known and not await is_read(session):
+        raise NeverReadError(f"no run has completed here, so nobody can tell what sets {name!r}")
     if not found:
         near = alike(name, known)
         did_you_mean = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -133,7 +162,7 @@ async def tenant_settings(
     read = await queries.readings(session, sorted(tenant_ids), rules)
     by_tenant: dict[UUID, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
     for items in found:
-        by_tenant[items.tenant_id][items.value.value] += items.value.items
+        by_tenant[items.tenant_id][items.value] += items.items
     answers = []
     for tenant_id in sorted(tenant_ids):
         said = [SettingValue(value=value, items=count) for value, count in by_tenant[tenant_id].items()]
@@ -151,6 +180,34 @@ async def tenant_settings(
         )
     order = list(SettingState)
     return sorted(answers, key=lambda tenant: (order.index(tenant.state), tenant.tenant_id))
+
+
+async def catalogues(session: AsyncSession) -> list[UUID]:
+    """The tenants whose catalogues name settings and choices; in a portfolio session."""
+    return await queries.catalogues(session)
+
+
+class NamedSettings(NamedTuple):
+    """What tenants set, with the names of choices, and the display names of the settings by their whole names."""
+
+    tenants: list[TenantSetting]
+    names: dict[str, str]
+
+
+async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> NamedSettings:
+    """The same with the display names that the catalogue of the session's tenant has."""
+    settings = sorted({setting for tenant in found for setting in tenant.settings})
+    ids = {*settings, *(setting.removeprefix("device_") for setting in settings)}
+    known = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}
+
+    def named(value: SettingValue, tenant: TenantSetting) -> SettingValue:
+        ids = [setting_key(f"{setting}_{value.value}") for setting in tenant.settings]
+        return value.model_copy(update={"name": next((known[choice] for choice in ids if choice in known), None)})
+
+    return NamedSettings(
+        [tenant.model_copy(update={"values": [named(value, tenant) for value in tenant.values]}) for tenant in found],
+        {setting: known[setting] for setting in settings if setting in known},
+    )
 
 
 def _of_settings_catalog() -> set[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -10,10 +10,10 @@ import typer
 from rich.text import Text
 
 from answers.search import answer
-from answers.search.answer import Sought
-from answers.search.records import SearchBasis, SettingState, TenantSetting
+from answers.search.answer import NamedSettings, Sought
+from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
     KindOption,
@@ -34,10 +34,10 @@ from cli.options import (
     TypeOption,
     chosen_tenants,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.spool import printed_afterwards
-from cli.table import Column, Table, print_table
+from cli.table import Column, Table, print_table, tenant_column
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.plurals import counted
@@ -51,8 +51,8 @@ NAMED = 3
 
 _WORDS = {
     SettingState.SET: "set",
-    SettingState.HIDDEN: "set, value hidden",
-    SettingState.OTHER_VALUE: "another value",
+    SettingState.HIDDEN: "set to a hidden value",
+    SettingState.OTHER_VALUE: "set to another value",
     SettingState.NOT_SET: "not set",
     SettingState.UNKNOWN: "unknown",
 }
@@ -125,18 +125,33 @@ def settings(
             raise UsageError("say which setting")
         tenant_ids = _tenant_ids(configured, tenants, tags)
 
-        async def ask() -> list[TenantSetting]:
-            async with opened_database(configured) as database, database.portfolio() as session:
-                return await answer.tenant_settings(session, wanted, tenant_ids)
+        async def ask() -> NamedSettings:
+            async with opened_database(configured) as database:
+                async with database.portfolio() as session:
+                    settings = NamedSettings(await answer.tenant_settings(session, wanted, tenant_ids), {})
+                    catalogues = await answer.catalogues(session)
+                for tenant_id in catalogues:
+                    async with database.tenant(tenant_id, read_only=True) as session:
+                        named = await answer.with_names(session, settings.tenants)
+                    if named.names:
+                        return named
+                return settings
 
-        found = asyncio.run(ask())
+        found, names = asyncio.run(ask())
         shown = [tenant for tenant in found if not states or tenant.state in states]
         if as_json:
             for tenant in shown:
                 output.print_json(tenant)
-            return
-        _print_settings(shown, TenantNames.load(configured))
-        _say_settings(setting, found)
+        else:
+            _print_settings(shown, TenantNames.load(configured))
+            _say_settings(setting, found, names)
+        _end(sum(tenant.read_from is None for tenant in found))
+
+
+def _end(never_read: int) -> None:
+    """Raises `typer.Exit` where a tenant was never read: the answer says nothing of it."""
+    if never_read:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None) -> list[UUID]:
@@ -147,13 +162,14 @@ def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequenc
 
 async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], limit: int, *, as_json: bool) -> None:
     names = TenantNames.load(settings)
-    tenant = Column("tenant", "tenant_id", lambda item: names.of(item.tenant_id), is_kept=len(tenant_ids) > 1)
-    table = Table(ItemRecord, (COLLECTION, NAME, tenant, *KIND_AND_ID, *STATE))
+    tenant = tenant_column(names.of, is_kept=len(tenant_ids) > 1)
+    table = Table(ItemRecord, (COLLECTION, NAME, tenant, *KIND_AND_ID, *STATE), most=limit)
+    is_sorted = bool(output_options().sort)
     found: set[UUID] = set()
     items = 0
     with printed_afterwards():
         async with opened_database(settings) as database, database.portfolio() as session:
-            async for item in answer.find(session, sought, tenant_ids, limit=limit):
+            async for item in answer.find(session, sought, tenant_ids, limit=None if is_sorted else limit):
                 items += 1
                 found.add(item.tenant_id)
                 if as_json:
@@ -164,8 +180,9 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
     if not as_json:
         table.print()
         output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
-    if items == limit:
-        output.stderr.print(f"there may be more: --limit {limit * 10}, or more words", style="dim")
+    if items == limit and not is_sorted:
+        output.stderr.print(f"there may be more: give --limit {limit * 10} or more words", style="dim")
+    _end(basis.never_read)
 
 
 def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
@@ -182,7 +199,7 @@ def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
 
 def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
     columns = (
-        Column("tenant", "tenant_id", lambda tenant: names.of(tenant.tenant_id)),
+        tenant_column(names.of, is_kept=False),
         Column("state", "state", _state, is_kept=True),
         Column("values", "values", _values),
         Column("not read", "not_read", _not_read, yields=True),
@@ -196,9 +213,15 @@ def _state(tenant: TenantSetting) -> Text:
 
 
 def _values(tenant: TenantSetting) -> str:
-    """The values and how many items set each."""
-    said = [f"{'hidden' if value.value is None else value.value} ({value.items})" for value in tenant.values[:NAMED]]
+    """The values and how many policies set each."""
+    said = [f"{_value(value)}: {counted(value.items, 'policy', 'policies')}" for value in tenant.values[:NAMED]]
     return ", ".join(said) + (", …" if len(tenant.values) > NAMED else "")
+
+
+def _value(value: SettingValue) -> str:
+    """A value: a choice by its name, and as `settings NAME=VALUE` takes it."""
+    told = "hidden" if value.value is None else value.value
+    return told if value.name is None else f"{value.name} ({told})"
 
 
 def _not_read(tenant: TenantSetting) -> str:
@@ -206,7 +229,7 @@ def _not_read(tenant: TenantSetting) -> str:
     return ", ".join(said) + (", …" if len(tenant.not_read) > NAMED else "")
 
 
-def _say_settings(setting: str, found: Sequence[TenantSetting]) -> None:
+def _say_settings(setting: str, found: Sequence[TenantSetting], names: Mapping[str, str]) -> None:
     """How many tenants are in each state, and what that rests on."""
     counts = Counter(tenant.state for tenant in found)
     said = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
@@ -214,6 +237,9 @@ def _say_settings(setting: str, found: Sequence[TenantSetting]) -> None:
     when = f"; readings since {output.when(min(read))}" if read else "; nothing was read yet"
     output.stdout.print(f"{setting}: {counted(len(found), 'tenant')}: {said}{when}")
     for tenant in found[:1]:
-        if tenant.settings != [setting.partition("=")[0]]:
-            output.stdout.print(f"this means {', '.join(tenant.settings)}", style="dim")
-    output.stdout.print("policies say so; devices may differ, as a policy may be assigned to nobody", style="dim")
+        if tenant.settings != [setting.partition("=")[0]] or names:
+            meant = [f'"{names[key]}" ({key})' if key in names else key for key in tenant.settings]
+            output.stdout.print(f"this means {', '.join(meant)}", style="dim")
+    output.stdout.print(
+        "this is what policies say; devices may differ, since a policy may be assigned to nobody", style="dim"
+    )

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.search.records import SearchBasis, SettingValue, UnreadSettings
+from answers.search.records import SearchBasis, UnreadSettings
 from inventory.records import ItemRecord
 from storage.absences import IS_CONFIRMED
 from storage.queries import COVERED_ITEM_COLUMNS, Question, with_covered_state
@@ -54,6 +54,25 @@ class ItemQuery(NamedTuple):
 
 _IS_NAMED = "name_key LIKE ALL (CAST(:patterns AS text[]))"
 
+# What a complete listing did not show is marked, and found by the mark's index; of a collection that was not listed to
+# its end any item may be unseen.
+_UNSEEN = """(
+    SELECT tenant_id, type_key, external_id FROM inventory_item WHERE absent_from IS NOT NULL
+    UNION
+    SELECT tenant_id, type_key, external_id FROM collection_coverage AS c CROSS JOIN LATERAL (
+        SELECT external_id FROM inventory_item AS one
+        WHERE (one.tenant_id, one.type_key) = (c.tenant_id, c.type_key) AND one.last_seen_at < c.run_started_at
+        OFFSET 0
+    ) AS item
+    WHERE c.outcome <> 'complete'
+) AS found"""
+
+_OF_THAT_NAME = f"""EXISTS (
+    SELECT FROM item_name AS named
+    WHERE (named.tenant_id, named.type_key, named.external_id)
+        = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}
+)"""
+
 
 @cache
 def _statement(has: frozenset[str]) -> TextClause:
@@ -68,12 +87,10 @@ def _statement(has: frozenset[str]) -> TextClause:
             SELECT DISTINCT tenant_id, type_key, external_id FROM item_setting
             WHERE setting = ANY (CAST(:settings AS text[])){of_value}
         ) AS found"""
-        if "patterns" in has:
-            conditions.append(f"""EXISTS (
-                SELECT FROM item_name AS named
-                WHERE (named.tenant_id, named.type_key, named.external_id)
-                    = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}
-            )""")
+        conditions += [_OF_THAT_NAME] if "patterns" in has else []
+    elif "unseen" in has:
+        source = _UNSEEN
+        conditions += [_OF_THAT_NAME] if "patterns" in has else []
     elif "patterns" in has:
         source = "item_name AS found"
         conditions.append(_IS_NAMED)
@@ -115,7 +132,7 @@ async def found_items(
     """
     parameters = wanted.parameters()
     shape = partial(with_covered_state, asked=asked)
-    statement = _statement(frozenset(parameters))
+    statement = _statement(frozenset(parameters) | ({"unseen"} if wanted.is_seen is False else set()))
     async with aclosing(fetch_stream(session, statement, ItemRecord, parameters, shape=shape)) as items:
         async for item in items:
             yield item
@@ -147,12 +164,13 @@ class SetItems(NamedTuple):
 
     tenant_id: UUID
     type_key: str
-    value: SettingValue
+    value: str | None
+    items: int
 
 
 # Items that are gone set nothing; those that were not read set what they last did.
 _SET_ITEMS = text(f"""
-SELECT found.tenant_id, found.type_key, found.value AS "value.value", count(*) AS "value.items"
+SELECT found.tenant_id, found.type_key, found.value, count(*) AS items
 FROM (
     SELECT DISTINCT tenant_id, type_key, external_id, value FROM item_setting
     WHERE setting = ANY (CAST(:settings AS text[]))
@@ -262,9 +280,14 @@ async def known_settings(session: AsyncSession) -> list[str]:
     return list((await session.execute(_KNOWN)).scalars())
 
 
+async def catalogues(session: AsyncSession) -> list[UUID]:
+    """The tenants that have read the catalogue of definitions lately."""
+    return list((await session.execute(_CATALOGUES, {"most": CATALOGUES})).scalars())
+
+
 async def definitions_called(session: AsyncSession, name: str) -> list[str]:
     """The ids of the settings catalogue's definitions of this display name, where a tenant's catalogue was read."""
-    tenants = list((await session.execute(_CATALOGUES, {"most": CATALOGUES})).scalars())
+    tenants = await catalogues(session)
     if not tenants:
         return []
     return sorted((await session.execute(_DEFINITIONS, {"tenant_ids": tenants, "name": name})).scalars())

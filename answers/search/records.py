@@ -23,12 +23,16 @@ class SettingState(StrEnum):
 
 
 class SettingValue(BaseModel):
-    """How many items of a tenant set a value; null stands for values that are hidden or too long to be searched for."""
+    """How many items of a tenant set a value; null stands for values that are hidden or too long to be searched for.
+
+    `name` is the display name of a choice, where a tenant's catalogue of definitions was read.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     value: str | None
     items: int
+    name: str | None = None
 
 
 class UnreadSettings(BaseModel):

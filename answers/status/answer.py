@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.log_collections import log_types
-from answers.status.queries import tenant_states
+from answers.status import queries
+from answers.status.queries import RecentRuns, tenant_states
 from answers.status.records import TenantStatus
 from answers.status.rules import OLD_AFTER, attention, most_urgent_first
 from storage.documents import database_time
@@ -22,3 +23,8 @@ async def status(
     return most_urgent_first(
         tenant.model_copy(update={"attention": attention(tenant, now, old_after)}) for tenant in found
     )
+
+
+async def found_by_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
+    """What the runs of the session's tenant found in the last `span`."""
+    return await queries.recent_runs(session, span)

@@ -1,9 +1,11 @@
 """The state of every tenant at once, in a portfolio session."""
 
 from collections.abc import Collection
+from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Interval, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.status.records import TenantStatus
@@ -93,6 +95,26 @@ FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
     LEFT JOIN stale USING (tenant_id)
     LEFT JOIN drift USING (tenant_id)
 """)
+
+
+_RECENT_RUNS = text("""
+SELECT count(*) AS runs, coalesce(sum(created), 0) AS created, coalesce(sum(changed), 0) AS changed
+FROM sync_run WHERE queued_at >= clock_timestamp() - :span AND finished_at IS NOT NULL
+""").bindparams(bindparam("span", type_=Interval))
+
+
+class RecentRuns(NamedTuple):
+    """The ended runs of a span of time, and the items that they found new and changed."""
+
+    runs: int
+    created: int
+    changed: int
+
+
+async def recent_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
+    """What the runs of the session's tenant found that were queued in the last `span`."""
+    (found,) = await fetch(session, _RECENT_RUNS, RecentRuns, {"span": span})
+    return found
 
 
 async def tenant_states(

@@ -1,48 +1,120 @@
 """The pages of the portfolio and of one tenant."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.runs.answer import recent_runs
-from answers.status.answer import status
-from answers.status.records import TenantStatus
+from answers.status.answer import found_by_runs, status
+from answers.status.records import Attention, TenantStatus
+from answers.status.rules import following, has_words, reasons
 from web.layout import page
-from web.scope import AllTenants, OneTenant, PortfolioScope
+from web.scope import AllTenants, NoSuchPageError, OneTenant, PortfolioScope
+from web.twins import csv_file, say_next
 
 router = APIRouter()
+
+PAGE = 100
 
 RUNS = 5
 """Recent runs on the page of a tenant."""
 
-Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
+SPANS = (("day", "1d", timedelta(days=1)), ("week", "7d", timedelta(days=7)))
+"""For which the page of a tenant says what runs found: in words, and as the page of changes takes it."""
+
+
+class TenantsAsked(NamedTuple):
+    """The tenants that an address asks for."""
+
+    tag: str = ""
+    name: str = ""
+    why: Attention | None = None
+
+    def query(self, **others: object) -> str:
+        """The query string of an address that asks for these, but for the `others`."""
+        asked = {**self._asdict(), **others}
+        return urlencode({name: str(value) for name, value in asked.items() if value})
+
+
+def _asked(
+    tag: Annotated[str, Query(description="Only tenants with this tag.", max_length=64)] = "",
+    name: Annotated[str, Query(description="Only tenants with these words in their names.", max_length=200)] = "",
+    why: Annotated[Attention | None, Query(description="Only tenants that need attention for this reason.")] = None,
+) -> TenantsAsked:
+    return TenantsAsked(tag, name.strip(), why)
+
+
+Asked = Annotated[TenantsAsked, Depends(_asked)]
+After = Annotated[UUID | None, Query(description="Go on after this tenant.")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
-async def portfolio_page(request: Request, scope: AllTenants, tag: Tag = None) -> HTMLResponse:
+async def portfolio_page(request: Request, scope: AllTenants, asked: Asked, after: After = None) -> HTMLResponse:
     """Which tenants need attention, the most urgent first."""
-    found = await _status(scope, tag)
-    names = {tenant.id: tenant.name for tenant in scope.tenants}
-    tags = sorted({tag for tenant in scope.tenants for tag in tenant.tags})
-    return page(request, "status/portfolio.html", tenants=found, names=names, tags=tags, tag=tag)
+    found = await _status(scope, asked)
+    wanted = _for_reason(found, asked.why)
+    shown = _following(wanted, after)
+    return page(
+        request,
+        "status/portfolio.html",
+        statuses=found,
+        tenants=shown[:PAGE],
+        follows=asked.query(after=shown[PAGE - 1].tenant_id) if shown[PAGE:] else None,
+        reasons=reasons(found),
+        names={tenant.id: tenant.name for tenant in scope.tenants},
+        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        asked=asked,
+        is_later=after is not None,
+    )
 
 
 @router.get("/api/status")
-async def portfolio_records(scope: AllTenants, tag: Tag = None) -> Sequence[TenantStatus]:
+async def portfolio_records(
+    request: Request, response: Response, scope: AllTenants, asked: Asked, after: After = None, limit: Limit = 1000
+) -> Sequence[TenantStatus]:
     """The state of every tenant, the most urgent first."""
-    return await _status(scope, tag)
+    found = _following(_for_reason(await _status(scope, asked), asked.why), after)
+    say_next(response, request, str(found[limit - 1].tenant_id) if found[limit:] else None)
+    return found[:limit]
+
+
+@router.get("/tenants.csv", include_in_schema=False)
+async def portfolio_csv(scope: AllTenants, asked: Asked) -> Response:
+    """The state of every tenant as CSV."""
+    return csv_file("tenants", TenantStatus, _for_reason(await _status(scope, asked), asked.why))
 
 
 @router.get("/tenants/{tenant_id}", response_class=HTMLResponse, include_in_schema=False)
 async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
-    """Whether the picture of a tenant is whole, and its latest runs."""
+    """Whether the picture of a tenant is whole, what changed, what is missing, and its latest runs."""
     (found,) = await status(scope.session, [scope.tenant.id])
     runs = await recent_runs(scope.session, RUNS)
-    return page(request, "status/tenant.html", tenant=scope.tenant, status=found, runs=runs)
+    spans = [(words, since, await found_by_runs(scope.session, span)) for words, since, span in SPANS]
+    return page(request, "status/tenant.html", tenant=scope.tenant, status=found, runs=runs, spans=spans)
 
 
-async def _status(scope: PortfolioScope, tag: str | None) -> list[TenantStatus]:
-    chosen = [tenant.id for tenant in scope.tenants if tag is None or tag in tenant.tags]
+async def _status(scope: PortfolioScope, asked: TenantsAsked) -> list[TenantStatus]:
+    """The state of the tenants of a tag and with words in their names, for whatever reason."""
+    chosen = [
+        tenant.id
+        for tenant in scope.tenants
+        if (not asked.tag or asked.tag in tenant.tags) and has_words(tenant.name, asked.name)
+    ]
     return await status(scope.session, chosen)
+
+
+def _for_reason(tenants: Sequence[TenantStatus], why: Attention | None) -> Sequence[TenantStatus]:
+    return [tenant for tenant in tenants if why is None or why in tenant.attention]
+
+
+def _following(tenants: Sequence[TenantStatus], after: UUID | None) -> Sequence[TenantStatus]:
+    try:
+        return following(tenants, after)
+    except LookupError as error:
+        raise NoSuchPageError(str(error)) from None

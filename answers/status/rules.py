@@ -1,7 +1,9 @@
 """Which tenants need attention, and in what order."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from answers.status.records import Attention, TenantStatus
 from inventory.outcomes import RunStatus
@@ -36,3 +38,25 @@ def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
             -tenant.missing - tenant.high_drift - tenant.stale,
         ),
     )
+
+
+def reasons(tenants: Iterable[TenantStatus]) -> dict[Attention, int]:
+    """How many tenants need attention for each reason, the most urgent first; a tenant may have several."""
+    found = Counter(reason for tenant in tenants for reason in tenant.attention)
+    return {reason: found[reason] for reason in Attention if found[reason]}
+
+
+def has_words(name: str, words: str) -> bool:
+    """Whether each of the words is in the name, in upper or lower case."""
+    folded = name.casefold()
+    return all(word in folded for word in words.casefold().split())
+
+
+def following(tenants: Sequence[TenantStatus], after: UUID | None) -> Sequence[TenantStatus]:
+    """The tenants after one of them; all of them after None. Raises `LookupError` where it is not among them."""
+    if after is None:
+        return tenants
+    place = next((place for place, tenant in enumerate(tenants) if tenant.tenant_id == after), None)
+    if place is None:
+        raise LookupError("the tenant after which the list goes on is not in it; begin with the first")
+    return tenants[place + 1 :]

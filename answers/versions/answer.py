@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
+import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,8 +12,9 @@ from answers.field_labels import FieldChange, field_change
 from answers.object_names import object_names
 from answers.versions.records import DifferenceRecord, ShownRecord
 from graph.catalog import kind_of, load_catalog
-from inventory.differences import Difference, differences
-from inventory.exact_json import JsonObject, decode
+from inventory.canonical import Canonicalizer
+from inventory.differences import Difference, DifferenceKind, differences
+from inventory.exact_json import JsonObject, decode, encode
 from inventory.normal_form import NormalForm
 from inventory.records import VersionRecord
 from inventory.user_errors import UserError
@@ -89,17 +91,30 @@ async def compare(
         return None
     before, document_before = await _kept(session, kept, after.version - 1 if older is None else older)
     collection = load_catalog().collections.get(type_key)
-    form, details = NormalForm(), frozenset[str]()
+    form, details, masked = NormalForm(), frozenset[str](), frozenset[str]()
     if collection is not None:
-        form, details = collection.form, collection.detail_properties
+        form, details, masked = collection.form, collection.detail_properties, collection.masked
     if await documents.are_sorted(session, type_key, external_id, [before.version, after.version]):
         form = form.of_sorted()
     old, new = _object(document_before), _object(document_after)
     names = await object_names(session, [(type_key, old), (type_key, new)])
     rules = {} if collection is None else collection.references
-    found = [_record(difference, field_change(difference, rules, names)) for difference in differences(old, new, form)]
+    canonicalizer = Canonicalizer(masked=masked)
+    found = [
+        _record(difference, field_change(difference, rules, names))
+        for difference in differences(canonicalizer.canonical_value(old), canonicalizer.canonical_value(new), form)
+        # A release before this one noted no edit.
+        if not (difference.untold and difference.kind is DifferenceKind.MAY_HAVE_CHANGED)
+    ]
     unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
     return ComparedVersions(before, after, found, unread)
+
+
+def with_all_digits(difference: DifferenceRecord) -> bytes:
+    """A difference as JSON, with every digit of its values."""
+    before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
+    plain = {**dict(difference), "before": before, "after": after, "text": difference.text}
+    return orjson.dumps(plain, default=str)
 
 
 def _record(difference: Difference, named: FieldChange) -> DifferenceRecord:

@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
@@ -229,7 +229,7 @@ def diff(
         _say_what_is_compared(compared)
         if as_json:
             for difference in compared.differences:
-                output.print_json(_plain(difference))
+                output.print_json(answer.with_all_digits(difference))
             return
         if output_options().as_csv:
             print_table((), compared.differences, record=DifferenceRecord)
@@ -278,9 +278,3 @@ def _print(difference: DifferenceRecord) -> None:
     output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)
     if said.label != difference.path.removesuffix("[]"):
         output.stdout.print(f"    {visible(difference.path)}", style="dim", markup=False)
-
-
-def _plain(difference: DifferenceRecord) -> dict[str, Any]:
-    """One difference for machines, with every digit of its values."""
-    before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
-    return {**dict(difference), "before": before, "after": after, "text": difference.text}

@@ -12,6 +12,8 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from graph.catalog.facts.enumerations import enumerations
+from inventory.canonical import Canonicalizer
+from inventory.changed_fields import Comparability
 from inventory.cut_lists import expansion, expansion_by, names_of
 from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules
@@ -81,6 +83,10 @@ TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9
 QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
 """A property at any depth; with `/` only of the object itself, with `parent/` only in the property `parent`, with
 `#type/` only in objects of the type."""
+
+
+TypedName = Annotated[str, Field(pattern=r"^#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*$")]
+"""A property in objects of a type."""
 
 
 Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
@@ -222,6 +228,8 @@ class Collection(BaseModel):
     change_signs: frozenset[QualifiedName] = frozenset()
     """Volatile properties of a list that tell that an item's details may have changed."""
     sensitive: frozenset[QualifiedName] = frozenset()
+    masked: frozenset[TypedName] = frozenset()
+    """Secrets in whose place Graph shows another text at each read."""
     script_bodies: frozenset[QualifiedName] = frozenset()
     """Sensitive where the configuration says so."""
     payloads: frozenset[QualifiedName] = frozenset()
@@ -424,6 +432,7 @@ class Collection(BaseModel):
             singleton=self.singleton,
             volatile=self.volatile,
             sensitive=hidden | (self.script_bodies if hide_script_bodies else frozenset()),
+            masked=self.masked,
             ordered=self.ordered,
             unordered=self.unordered,
             null_not_shown=self.null_not_shown,
@@ -444,6 +453,18 @@ class Collection(BaseModel):
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
         return self.observation_rules().form
+
+    @cached_property
+    def comparability(self) -> Comparability:
+        """How two documents of an item of the collection are compared."""
+        whole = any(detail.property is None for detail in self.details)
+        return Comparability(
+            Canonicalizer(volatile=self.no_content, masked=self.masked),
+            self.form,
+            None if whole else self.detail_properties,
+            self.detail_properties,
+            self.expanded,
+        )
 
     @property
     def no_content(self) -> frozenset[str]:
@@ -466,6 +487,7 @@ class Collection(BaseModel):
             references={rule: types for rule, types in self.references.items() if not self._is_identity(path_of(rule))},
             details=self.detail_properties,
             alternate_keys=self.alternate_keys,
+            masked=self.masked,
         )
 
 

@@ -10,6 +10,7 @@ from local.simulated_graph.faults import ActiveFault, Fault, FaultKind, Faults
 from local.simulated_graph.messages import Answer, BeforeAnswer, GraphRequest, Kind
 from local.simulated_graph.recording import RecordedRequest
 from local.simulated_graph.server import SimulatedGraph
+from local.simulated_graph.sign_ins import SignInFault, SimulatedPerson
 from local.simulated_graph.tenant import SimulatedTenant
 from local.simulated_graph.waits import Violation
 
@@ -26,7 +27,9 @@ __all__ = [
     "GraphRequest",
     "Kind",
     "RecordedRequest",
+    "SignInFault",
     "SimulatedGraph",
+    "SimulatedPerson",
     "SimulatedTenant",
     "Violation",
 ]

@@ -42,6 +42,8 @@ def application(service: Service, control_routes: Sequence[BaseRoute]) -> Starle
             *control_routes,
             Route("/{tenant}/v2.0/.well-known/openid-configuration", token, methods=_METHODS),
             Route("/{tenant}/oauth2/v2.0/token", token, methods=_METHODS),
+            Route("/{tenant}/oauth2/v2.0/authorize", token, methods=_METHODS),
+            Route("/{tenant}/discovery/v2.0/keys", token, methods=_METHODS),
             Route("/v1.0/{path:path}", graph, methods=_METHODS),
             Route("/beta/{path:path}", graph, methods=_METHODS),
             Route("/{path:path}", nowhere, methods=_METHODS),

@@ -103,6 +103,7 @@ class SimulatedGraph:
         pager = Pager(f"skiptokens {seed}", page_size, empty_page_every)
         reader = Reader(self.base_url, pager, keeps_answers=keeps_answers)
         tokens = TokenService(self.base_url, credentials, str(seed), token_lifetime)
+        self.sign_ins = tokens.sign_ins
         self.faults = Faults()
         self.budgets = Budgets(budgets)
         self._waits = Waits()

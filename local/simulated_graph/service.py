@@ -218,7 +218,11 @@ class Service:
         tenant_id = request.path.split("/")[1]
         if request.path.endswith("/token"):
             return self._tokens.token(request, tenant_id) if request.method == "POST" else method_not_allowed(request)
-        return self._tokens.discovery(request, tenant_id) if request.method == "GET" else method_not_allowed(request)
+        if request.method != "GET":
+            return method_not_allowed(request)
+        if request.path.endswith("/authorize"):
+            return self._tokens.sign_ins.authorize(request, tenant_id)
+        return self._tokens.keys() if request.path.endswith("/keys") else self._tokens.discovery(request, tenant_id)
 
     async def _batch_answer(self, request: GraphRequest) -> Answer:
         if request.method != "POST":

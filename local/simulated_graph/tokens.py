@@ -14,6 +14,7 @@ import orjson
 
 from local.simulated_graph.credentials import AssertionExpiredError, Credentials
 from local.simulated_graph.messages import Answer, GraphRequest, error
+from local.simulated_graph.sign_ins import SignIns
 
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _GRAPH_HOSTS = (
@@ -48,6 +49,7 @@ class TokenService:
     ) -> None:
         self._base_url = base_url
         self._tenants = tenants
+        self.sign_ins = SignIns(base_url, tenants)
         self._key = hashlib.sha256(f"access tokens {secret}".encode()).digest()
         self._lifetime = lifetime
         self._numbers = count(1)
@@ -55,14 +57,15 @@ class TokenService:
         self._first_good: dict[str, int] = {}
 
     def discovery(self, request: GraphRequest, tenant_id: str) -> Answer:
-        """The OpenID configuration of a tenant."""
-        if tenant_id not in self._tenants:
+        """The OpenID configuration of a tenant, or of all organizations."""
+        if tenant_id not in (*self._tenants, "organizations"):
             return _tenant_unknown(request, tenant_id, "invalid_tenant")
         authority = f"{self._base_url}/{tenant_id}"
+        issued_by = "{tenantid}" if tenant_id == "organizations" else tenant_id
         return _json(
             200,
             {
-                "issuer": f"{authority}/v2.0",
+                "issuer": f"{self._base_url}/{issued_by}/v2.0",
                 "authorization_endpoint": f"{authority}/oauth2/v2.0/authorize",
                 "token_endpoint": self._token_endpoint(tenant_id),
                 "jwks_uri": f"{authority}/discovery/v2.0/keys",
@@ -77,6 +80,8 @@ class TokenService:
     def token(self, request: GraphRequest, tenant_id: str) -> Answer:
         """A token for the client credentials in the request's form, or the reason why there is none."""
         form = dict(parse_qsl(request.body.decode(errors="replace")))
+        if form.get("grant_type") == "authorization_code":
+            return self._redeemed(request, tenant_id, form)
         tenant = self._tenants.get(tenant_id)
         if tenant is None:
             return _tenant_unknown(request, tenant_id, "invalid_request")
@@ -96,6 +101,25 @@ class TokenService:
                 "access_token": self.issue(tenant_id, answers_challenge=_answers_challenge(form)),
             },
         )  # fmt: skip
+
+    def keys(self) -> Answer:
+        """The keys that sign ID tokens."""
+        return _json(200, self.sign_ins.keys())
+
+    def _redeemed(self, request: GraphRequest, tenant_id: str, form: Mapping[str, str]) -> Answer:
+        """An ID token for the code of a sign-in, or the reason why there is none."""
+        owner = self.sign_ins.owner(tenant_id, form.get("client_id", ""))
+        if owner is None:
+            return token_refusal(request, 400, "unauthorized_client", 700016, "Application was not found.")
+        refused = self._client_refusal(request, self._tenants[owner], tenant_id, form)
+        if refused is not None:
+            return refused
+        redeemed = self.sign_ins.redeem(form)
+        if isinstance(redeemed, tuple):
+            return token_refusal(request, 400, "invalid_grant", *redeemed)
+        lifetime = int(self._lifetime.total_seconds())
+        about = {"token_type": "Bearer", "scope": "openid profile", "expires_in": lifetime, "ext_expires_in": lifetime}
+        return _json(200, {**about, "access_token": self.issue(owner), **redeemed})
 
     def challenge(self, tenant_id: str) -> None:
         """Refuse the tenant's tokens from now on, until one is acquired with the claims of the challenge."""

@@ -26,7 +26,7 @@ DROP POLICY IF EXISTS across_tenants ON {table};
 CREATE POLICY across_tenants ON {table} FOR SELECT USING (reads_all_tenants());
 """
 
-OF_THE_WEB = frozenset({"access_rule", "audit_record", "sign_in_link", "web_person", "web_session"})
+OF_THE_WEB = frozenset({"access_rule", "audit_record", "sign_in_flow", "sign_in_link", "web_person", "web_session"})
 """Tables of no tenant that a transaction over all tenants does not see either."""
 
 ISOLATION_OF_THE_WEB = """

@@ -1,6 +1,7 @@
 """Who is signed in on the web page, and what people did there. These tables belong to no tenant."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, text
@@ -25,6 +26,23 @@ class SignInLink(Base):
     role: Mapped[str]
     expires_at: Mapped[datetime]
     person_id: Mapped[str | None]
+
+
+class SignInFlow(Base):
+    """A sign-in with Entra ID that has begun."""
+
+    __tablename__ = "sign_in_flow"
+    __table_args__ = (
+        CheckConstraint("octet_length(flow_hash) = 32", name="flow_hash_is_sha256"),
+        {"comment": "sign-ins with Entra ID that have begun; each is used once"},
+    )
+
+    flow_hash: Mapped[bytes] = mapped_column(
+        primary_key=True, comment="SHA-256 of the token in the cookie of the browser that began it"
+    )
+    flow: Mapped[dict[str, Any]] = mapped_column(comment="state, nonce and the verifier of PKCE")
+    goes_to: Mapped[str] = mapped_column(comment="the page that the person asked for")
+    expires_at: Mapped[datetime]
 
 
 class WebSession(Base):

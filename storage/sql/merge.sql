@@ -173,7 +173,6 @@ superseded AS (
     ) AS old
     WHERE seen.is_new_version AND seen.version_number > 1
         AND v.ctid = old.place AND v.last_observed_at IS NULL
-    RETURNING v.details_complete
 ),
 
 -- The rules by which references of these collections are read. Whoever changes the rules waits (FOR SHARE), and looks
@@ -272,12 +271,14 @@ repeated AS (
     WHERE times > 1 OR seen_before_by = :run_id AND is_new_version IS NOT TRUE
 )
 
--- `superseded`: a version that completes one without details shows nothing new about the tenant, so it is no change.
+-- `new_versions`: those that are not the first of their items.
 SELECT
     (SELECT coalesce(sum(times), 0)::int FROM staged) AS staged,
     (SELECT count(*) FROM merged WHERE is_created) AS created,
-    (SELECT count(*) FROM merged WHERE is_new_version AND NOT is_created) AS changed,
-    (SELECT count(*) FROM superseded WHERE details_complete) AS superseded,
+    ARRAY(
+        SELECT jsonb_build_array(type_key, external_id, version_number) FROM merged
+        WHERE is_new_version AND version_number > 1 ORDER BY type_key, external_id
+    ) AS new_versions,
     (
         SELECT coalesce(jsonb_object_agg(type_key, times), '{}')
         FROM (SELECT type_key, sum(times) AS times FROM repeated WHERE NOT is_reread GROUP BY type_key) AS by_type

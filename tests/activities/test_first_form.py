@@ -33,8 +33,8 @@ async def is_same(observers: Observers, stored: dict[str, Any], served: dict[str
     today = await observers.of_tenant(TENANT)
     observed = today.observer("deviceConfigurations").observe(served)
     before = Canonicalizer(ordered=rules.ordered).sorted_canonical(stored)
-    item = FirstFormItem("deviceConfigurations", "1", before, observed.document, observed.content_hash)
-    (same,) = await observers.says_the_same(TENANT, [item])
+    item = FirstFormItem("deviceConfigurations", "1", before, observed.content_hash)
+    (same,) = await observers.comparison(TENANT).says_the_same([item])
     return same
 
 

@@ -10,7 +10,7 @@ from cli.app import COMMANDS
 from inventory.coverage import TENANT_NEVER_READ
 from storage.database import Database
 from tests.cli.looking import CommandLine
-from tests.cli.test_tenant_walk import Portfolio
+from tests.cli.test_tenant_walk import ALPHA, Portfolio
 from tests.storage.support import sync
 
 TENANT, OTHER, UNREAD = UUID(int=61), UUID(int=62), UUID(int=63)
@@ -44,7 +44,7 @@ QUESTIONS = (
     Question("dependencies", ("--reaches", GROUP_ID), "3 collections read to their end since "),
     Question("dependencies", ("--all",), "3 collections read to their end since "),
     Question("dangling", (), "no dangling references: 3 collections read to their end since "),
-    Question("unassigned", (), "nothing is assigned to nobody: 3 collections read to their end since "),
+    Question("unassigned", (), "no unassigned items: 3 collections read to their end since "),
     Question("assignments", (), "no assignments: 3 collections read to their end since "),
     Question("assignments", ("x",), "nothing that can be assigned has the id or name 'x'"),
     Question("export", ("out",), "0 written, 0 unchanged, 0 removed", "no run had read this tenant yet"),
@@ -57,7 +57,7 @@ ASK_NO_TENANT = {
     *("run", "status", "search", "settings", "compare", "baseline"),
     *("database", "portfolio", "schedule", "retention", "limits"),
 }
-NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "tenant", "doctor", "web"}
+NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "tenant", "doctor", "web", "access"}
 
 
 def test_each_question_is_asked() -> None:
@@ -74,9 +74,11 @@ async def test_a_tenant_never_read_says_so_and_an_empty_answer_what_it_rests_on(
         await sync(database, tenant_id, [], *TYPES)
     unread = await CommandLine(database_url, tmp_path, UNREAD)(question.command, *question.arguments)
     assert question.unread in unread.stdout + unread.stderr
+    assert unread.code == (0 if question.command == "runs" else 3), "a script may rest on 0"
     assert not unread.stdout or question.command in ("compare", "runs")
     empty = await CommandLine(database_url, tmp_path, TENANT)(question.command, *question.arguments)
     assert question.empty in empty.stdout + empty.stderr
+    assert empty.code != 3
 
 
 @pytest.mark.parametrize("words", OF_THE_PORTFOLIO, ids=" ".join)
@@ -84,5 +86,18 @@ async def test_a_question_of_the_portfolio_names_tenants_never_read(
     database_url: str, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     done = await Portfolio(database_url, tmp_path)(*words)
-    assert done.code == 0
+    assert done.code == (0 if words == ("status",) else 3), "that tenants were never read is what status tells"
     assert "never" in done.stdout
+
+
+async def test_a_setting_of_tenants_never_read_is_one_line_that_says_so(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    portfolio = Portfolio(database_url, tmp_path)
+    for words in (("settings", "bitLockerEnabled=false"), ("search", "--setting", "bitLockerEnabled=false")):
+        done = await portfolio(*words)
+        line = "error: no run has completed here, so nobody can tell what sets 'bitLockerEnabled'\n"
+        assert (done.code, done.stdout, done.stderr) == (3, "", line)
+    await sync(database, ALPHA, [], *TYPES)
+    done = await portfolio("settings", "bitLockerEnabled=false")
+    assert (done.code, done.stderr) == (2, "error: no item that has been read sets 'bitLockerEnabled'\n")

@@ -292,7 +292,7 @@ def test_no_reader_of_bodies_goes_another_way() -> None:
         for path in (checkout / package).rglob("*.py")
         if re.search(r"\bdecompress\b|Decompressor", path.read_text())
     }
-    assert found == {"storage/bodies.py", "storage/compression.py", "storage/details.py", "storage/first_form.py"}
+    assert found == {"storage/bodies.py", "storage/compression.py", "storage/details.py"}
 
 
 def test_a_document_larger_than_any_that_is_read_is_not_written_either(monkeypatch: pytest.MonkeyPatch) -> None:

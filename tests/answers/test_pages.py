@@ -53,6 +53,7 @@ from answers.page_values import MAX_FIELDS, left_out, rows
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence
 from inventory.settings import SettingKind
+from inventory.stale import Staleness, StalePart
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -233,7 +234,12 @@ def settings() -> str:
     ]
     policy = SettingPolicy(type_key="intents", external_id="1", display_name=HOSTILE, assigned_to=[HOSTILE])
     doubtful = UncertainPolicy(
-        tenant=HERE, type_key="intents", external_id="1", display_name=HOSTILE, reasons=[SettingUncertainty.STALE]
+        tenant=HERE,
+        type_key="intents",
+        external_id="1",
+        display_name=HOSTILE,
+        reasons=[SettingUncertainty.STALE],
+        stale=Staleness(since=NOW, parts=[StalePart(detail=HOSTILE, member_detail=HOSTILE, member_name=HOSTILE)]),
     )
     record = SettingsComparisonRecord(
         here=HERE, there=THERE, asked_at=NOW, counts=SettingCounts(different=1, shared=1), collections=collections,

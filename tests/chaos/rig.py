@@ -17,8 +17,8 @@ from uuid import UUID
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.temporal import StartedRun, start_sync
 from connections import UnreachableError, connect_temporal
+from control.runs import StartedRun, start_sync
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from local.simulated_graph import SimulatedGraph, SimulatedTenant

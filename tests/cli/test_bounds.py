@@ -13,7 +13,7 @@ from answers.drift.rules import Decision
 from answers.ids import IdRange, id_range
 from answers.times import EARLIEST, LATEST, time_of
 from cli.app import app
-from cli.typed_text import MOST_CHARACTERS, problem_with
+from inventory.typed_text import MOST_CHARACTERS, problem_with
 from storage.database import Database
 from tests.cli.looking import CommandLine
 from tests.each import of_each

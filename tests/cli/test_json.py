@@ -145,7 +145,7 @@ def test_no_wait_prints_the_record_of_a_queued_run(system: System) -> None:
 def test_items_have_no_state_before_a_run_has_completed(system: System) -> None:
     assert system.starter("items", system.tenant.name, "--json").objects() == []
     nothing = system.starter("missing", system.tenant.name, "--json")
-    assert (nothing.code, nothing.stdout) == (0, "")
+    assert (nothing.code, nothing.stdout) == (3, "")
 
 
 def test_the_catalog_lists_every_collection(system: System) -> None:

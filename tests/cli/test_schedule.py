@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from cli.durations import duration_of, in_short
-from cli.errors import UsageError
 from cli.schedule import schedule_spec
+from control.durations import duration_of, in_short
+from inventory.user_errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from cli.schedule import schedule_spec
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, str], words: str) -> None:
     given: dict[str, str | None] = {"every": None, "cron": None, "calendar": None, "time_zone": None} | options
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UserError) as refused:
         schedule_spec(given["every"], given["cron"], given["calendar"], given["time_zone"], options.get("jitter", "0s"))
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from answers.csv_rows import FORMULA_STARTS, csv_line, fields_of
 from cli import output
-from cli.csv_rows import FORMULA_STARTS, csv_line, fields_of
 from cli.errors import UsageError
 from cli.output_options import OutputOptions, using
 from cli.table import Column, Shape, print_table, short_ids

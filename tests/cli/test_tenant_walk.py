@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.options import AskedTenant, AskedTenants
 from cli.output import print_json
-from cli.tenant_walk import NeverReadError, ask_each
+from cli.output_options import OutputOptions, using
+from cli.table import Column, print_table
+from cli.tenant_walk import ask_each
 from configuration import Settings
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, GROUPS, configuration, group, target
 from tests.cli.looking import Ended
@@ -96,6 +98,71 @@ async def test_a_tag_chooses_tenants(database: Database, portfolio: Portfolio) -
     assert {line["tenant_id"] for line in done.objects()} == {str(ALPHA), str(BETA)}
 
 
+async def named(database: Database, names: dict[UUID, str]) -> None:
+    """Profiles of each tenant, whose names are the letters of a word."""
+    for tenant_id, letters in names.items():
+        items = [configuration(letter, displayName=letter) for letter in letters]
+        await sync(database, tenant_id, items, CONFIGURATIONS)
+
+
+@pytest.mark.parametrize("question", ["items", "changes"])
+async def test_a_limit_holds_over_all_tenants(database: Database, portfolio: Portfolio, question: str) -> None:
+    await named(database, {ALPHA: "ab", BETA: "cd", GAMMA: "ef"})
+    if question == "changes":
+        await named(database, {ALPHA: "abx", BETA: "cdxy", GAMMA: "efx"})
+    for limit, answered in ((1, [ALPHA]), (3, [ALPHA, BETA]), (100, [ALPHA, BETA, GAMMA])):
+        done = await portfolio(question, "--all-tenants", "--limit", str(limit), "--json")
+        rows = [line["tenant_id"] for line in done.objects() if "summary" not in line]
+        assert len(rows) == min(limit, {"items": 6, "changes": 4}[question])
+        assert done.code == 0
+        not_asked = {
+            1: "--limit 1 is reached: 2 tenants were not asked",
+            3: "--limit 3 is reached: 1 tenant was not asked",
+        }
+        if question == "items":
+            assert list(dict.fromkeys(rows)) == list(map(str, answered))
+            assert done.stderr.splitlines()[-1] == not_asked.get(limit, "3 tenants")
+
+
+async def test_rows_of_all_tenants_are_sorted_together(database: Database, portfolio: Portfolio) -> None:
+    await named(database, {ALPHA: "adf", BETA: "be", GAMMA: "c"})
+    done = await portfolio("items", "--all-tenants", "--sort", "-name", "--limit", "4", "--csv")
+    header, *rows = csv.reader(done.stdout.splitlines())
+    assert [row[header.index("display_name")] for row in rows] == ["f", "e", "d", "c"]
+    assert "--limit 4 leaves out 2 more rows" in done.stderr
+    done = await portfolio("items", "--all-tenants", "--sort", "tenant,-name", "--columns", "name")
+    answers, table = done.stdout.split("name  tenant\n")
+    assert [line.split() for line in table.splitlines()] == [
+        ["f", "Alpha"], ["d", "Alpha"], ["a", "Alpha"], ["e", "beta"], ["b", "beta"], ["c", "gamma"]
+    ]  # fmt: skip
+    assert [line.split(":")[0] for line in answers.splitlines() if line[0] != " "] == ["Alpha", "beta", "gamma"]
+
+
+async def test_one_tenant_is_sorted_before_its_rows_are_limited(database: Database, portfolio: Portfolio) -> None:
+    await named(database, {ALPHA: "abcd"})
+    done = await portfolio("items", "alpha", "--sort", "-name", "--limit", "1", "--columns", "name")
+    assert done.stdout.splitlines()[-1] == "d"
+    assert "--limit 1 leaves out 3 more rows" in done.stderr
+    assert "--after" not in done.stderr
+    found = await portfolio("search", "d", "--sort", "-name", "--limit", "1", "--csv", "--columns", "name,tenant")
+    assert found.stdout.splitlines() == ["display_name,tenant", "d,Alpha"]
+
+
+async def test_changes_are_sorted_as_csv(database: Database, portfolio: Portfolio) -> None:
+    for words in ({ALPHA: "a", BETA: "a"}, {ALPHA: "axz", BETA: "ay"}):
+        await named(database, words)
+    for arguments, expected in ((("alpha",), ["z", "x"]), (("--all-tenants",), ["z", "y", "x"])):
+        done = await portfolio("changes", *arguments, "--csv", "--sort", "-display_name", "--columns", "display_name")
+        assert done.stdout.splitlines() == ["display_name", *expected]
+
+
+async def test_a_column_that_is_none_is_refused_once(database: Database, portfolio: Portfolio) -> None:
+    await named(database, {ALPHA: "a", BETA: "b"})
+    done = await portfolio("items", "--all-tenants", "--sort", "nonsense")
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.count("there is no column 'nonsense'") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -156,5 +223,22 @@ def test_a_failure_is_a_line_and_an_exit_code_and_stops_no_other_tenant(
     assert walk(database_url, monkeypatch, answers) == code
     out, err = capsys.readouterr()
     assert out == "".join(f'{{"tenant":"{name}"}}\n' for name in printed)
-    failed = [name for name, answer in zip("ab", answers, strict=True) if isinstance(answer, UserError)]
+    is_failure = [isinstance(answer, UserError) and not isinstance(answer, NeverReadError) for answer in answers]
+    failed = [name for name, failed in zip("ab", is_failure, strict=True) if failed]
     assert [line for line in err.splitlines() if "no such run" in line] == [f"{name}: no such run" for name in failed]
+
+
+def test_rows_of_a_tenant_that_failed_are_not_among_the_sorted_ones(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tenants = tuple(AskedTenant(UUID(int=number), name) for number, name in enumerate("abc"))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+
+    async def ask(database: Database, tenant: AskedTenant) -> None:
+        print_table((Column("name", "name"),), [{"name": tenant.name}])
+        if tenant.name == "b":
+            raise RuntimeError("no answer")
+
+    with using(OutputOptions(as_csv=True, sort=("-name",))), pytest.raises(typer.Exit):
+        ask_each(Settings(), AskedTenants(tenants, are_many=True), ask)
+    assert capsys.readouterr().out.splitlines() == ["name", "c", "a"]

@@ -10,7 +10,7 @@ from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueueVersioningInfo
 from temporalio.api.workflow.v1 import WorkflowExecutionVersioningInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 
-from cli.worker_versions import nobody_takes
+from control.worker_versions import nobody_takes
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 

@@ -79,6 +79,73 @@ def test_08_a_version_alone_is_no_change_of_an_item_without_such_a_value(stage: 
     assert (after.counts.changed, [change for change in stage.changes(type_key) if change.kind == "changed"]) == (0, [])
 
 
+CATALOG_SECRET = "settings[com.apple.wifi.managed_password].settingInstance.simpleSettingValue.value"
+
+
+def catalog_policy(changed_at: str, **properties: Any) -> Documents:
+    """A policy of the settings catalog with a secret; Graph shows another token for it at each read."""
+    value = {
+        "@odata.type": "#microsoft.graph.deviceManagementConfigurationSecretSettingValue",
+        "settingValueTemplateReference": None,
+        "value": "30000000-0000-4000-8000-0000000000a0",
+        "valueState": "encryptedValueToken",
+    }
+    instance = {
+        "@odata.type": "#microsoft.graph.deviceManagementConfigurationSimpleSettingInstance",
+        "settingDefinitionId": "com.apple.wifi.managed_password",
+        "settingInstanceTemplateReference": None,
+        "simpleSettingValue": value,
+    }
+    policy = {
+        "id": "30000000-0000-4000-8000-0000000000b0",
+        "name": "Wi-Fi",
+        "description": "",
+        "createdDateTime": "2026-01-01T08:00:00Z",
+        "lastModifiedDateTime": changed_at,
+        "settingCount": 1,
+        "settings": [{"id": "0", "settingInstance": instance}],
+        "assignments": [],
+    }
+    return {"configurationPolicies": [{**policy, **properties}]}
+
+
+def test_a_secret_of_the_settings_catalog_may_have_changed_where_its_policy_was_edited(stage: Stage) -> None:
+    (type_key,) = held = catalog_policy("2026-01-01T08:00:00Z")
+    external_id = held[type_key][0]["id"]
+    stage.hold(held)
+    first = stage.sync([type_key])
+    done = stage.command("baseline", "set", "golden", "--run", str(first.run_id), "--reason", "as it was")
+    assert done.code == 0, done.stderr
+    again = stage.sync([type_key], "--deep")
+    assert (again.counts.changed, stage.changes(type_key)[1:]) == (0, []), "another token is no edit"
+
+    stage.hold(catalog_policy("2026-02-01T08:00:00.1230000Z"))
+    edited = stage.sync([type_key])
+    (change,) = [entry for entry in stage.changes(type_key) if entry.kind == "changed"]
+    told = (CATALOG_SECRET, "may_have_changed", True)
+    assert edited.counts.changed == 1
+    assert [(field.path, field.kind, field.hidden) for field in change.fields or ()] == [told]
+    (finding,) = stage.drift()
+    assert (finding.path, finding.hidden, finding.evidence) == (CATALOG_SECRET, True, "edited")
+    (difference,) = stage.diff(type_key, external_id)
+    assert (difference.path, difference.kind, difference.hidden) == told
+    shown: Any = stage.show(type_key, external_id)["settings"][0]["settingInstance"]["simpleSettingValue"]
+    assert shown["value"] == {"edited": "2026-02-01T08:00:00.1230000Z", "sensitive": True}
+    assert shown["valueState"] == "encryptedValueToken"
+
+    # Another spelling of the same moment, and another token, are no edit.
+    stage.hold(catalog_policy("2026-02-01T08:00:00.123Z"))
+    assert stage.sync([type_key], "--deep").counts.changed == 0
+
+    stage.hold(catalog_policy("2026-03-01T08:00:00Z"), stage.other)
+    done = stage.system.starter("sync", stage.other.name, "--type", type_key, "--json")
+    assert done.code == 0, done.stderr
+    done = stage.system.starter("compare", stage.tenant.name, stage.other.name, "--type", type_key, "--json")
+    (compared,) = [line for line in done.objects() if "matched_by" in line]
+    assert (compared["status"], compared["fields"]) == ("undecided", [])
+    assert "secret_not_shown" in compared["uncertain"]
+
+
 SECRETS = {
     "26-secret-in-imported-wifi-profile": (
         "payload",

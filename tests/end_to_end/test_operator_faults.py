@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from cli.temporal import StartedRun
+from control.runs import StartedRun
 from inventory.outcomes import RunStatus
 from inventory.records import RunRecord
 from local.simulated_graph import Fault, FaultKind, Kind, SimulatedTenant

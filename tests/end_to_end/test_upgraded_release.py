@@ -76,14 +76,14 @@ def test_an_upgraded_database_tells_no_change_and_keeps_its_documents(system: Sy
 
     first = system.sync(*ALL)
     assert first.status == "success", first.error_codes
-    assert (first.counts.created, first.counts.unchanged + first.counts.changed) == (0, first.counts.observed)
+    assert (first.counts.created, first.counts.changed, first.counts.unchanged) == (0, 0, first.counts.observed)
     since = ("--since", str(first.started_at))
     assert told(system, "changes", *since) == []
     assert told(system, "drift") == []
     assert 0 < len(of_earlier_forms(system)) < waiting, "items whose details are not due wait for their turn"
 
     deep = system.sync(*ALL, "--deep")
-    assert (deep.status, of_earlier_forms(system)) == ("success", [])
+    assert (deep.status, of_earlier_forms(system), deep.counts.changed) == ("success", [], 0)
     assert told(system, "changes", *since) == []
     assert told(system, "drift") == []
     after = stored(system)
@@ -101,6 +101,7 @@ def test_an_edit_made_during_the_upgrade_is_told_and_nothing_else(system: System
     system.tenant.change(path, edited, {"description": "edited during the upgrade"})
     system.start_worker()
     run = system.sync("--type", EDITED, "--deep")
+    assert run.counts.changed == 1
     assert told(system, "changes", "--since", str(run.started_at)) == [(edited, "changed")]
     assert told(system, "drift") == [(edited, "description")]
     assert other != edited

@@ -242,7 +242,8 @@ class _Judged:
             name = entry.parent_filter.partition(" ")[0]
             known = of_parent is not None and name in self.facts.properties(of_parent.type_name)
             yield from self._unless(known, f"parent filter {name}")
-        for kind in ("volatile", "change_signs", "sensitive", "script_bodies", "payloads", "ordered", "identity"):
+        of_properties = "volatile change_signs sensitive masked script_bodies payloads ordered identity"
+        for kind in of_properties.split():
             names = getattr(entry, kind) - default_names(kind)
             yield from self._anywhere(shape, sorted(names), kind)
 

@@ -394,9 +394,9 @@ def test_no_setting_is_hidden_by_a_name_that_is_everywhere() -> None:
         )
 
 
-def test_the_token_of_a_settings_catalog_secret_is_no_part_of_a_version() -> None:
+def test_the_token_of_a_settings_catalog_secret_is_masked() -> None:
     secret = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue/value"
-    held = {key for key, entry in COLLECTIONS.items() if secret in entry.observation_rules().volatile}
+    held = {key for key, entry in COLLECTIONS.items() if secret in entry.observation_rules().masked}
     assert held == {
         "configurationPolicies",
         "compliancePolicies",
@@ -406,6 +406,7 @@ def test_the_token_of_a_settings_catalog_secret_is_no_part_of_a_version() -> Non
     }
     for entry in COLLECTIONS.values():
         assert "valueState" not in entry.volatile | entry.sensitive
+        assert entry.masked <= {secret}
 
 
 def test_what_differs_between_reads_is_no_sign_of_a_change() -> None:

@@ -127,21 +127,44 @@ def test_what_is_volatile_in_one_place_is_dropped_there_alone(
     assert blind.canonical(document) == PLAIN.canonical(without(document, volatile))
 
 
-def test_an_encrypted_token_is_dropped_and_its_state_stays() -> None:
-    secret = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
-    blind = Canonicalizer(volatile=frozenset({f"{secret}/value"}), sensitive=frozenset({f"{secret}/value", "psk"}))
+SECRET = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
 
-    def policy(token: str) -> JsonObject:
-        value: JsonObject = {"@odata.type": secret, "value": token, "valueState": "encryptedValueToken"}
-        return {"value": "plain", "settings": [{"simpleSettingValue": value, "value": 1}], "psk": "x"}
 
-    assert blind.canonical(policy("one")) == blind.canonical(policy("other"))
-    assert blind.canonical_value(policy("one")) == {
-        "value": "plain",
-        "settings": [{"simpleSettingValue": {"@odata.type": secret, "valueState": "encryptedValueToken"}, "value": 1}],
-        "psk": {"sensitive": True},
-    }
-    assert blind.hidden_names({"@odata.type": secret, "value": "one"}) == {"value"}
+@pytest.mark.parametrize("data_key", [None, DataKey(b"key")])
+def test_a_masked_value_has_one_mark_under_any_key_and_its_state_stays(data_key: DataKey | None) -> None:
+    masked = Canonicalizer(masked=frozenset({f"{SECRET}/value"}), data_key=data_key, by_nature=True)
+
+    def policy(token: JsonValue) -> dict[str, Any]:
+        return {"settings": [{"value": {"@odata.type": SECRET, "value": token, "valueState": "encryptedValueToken"}}]}
+
+    mark: JsonObject = {"sensitive": True}
+    assert masked.canonical_value(policy("one")) == masked.canonical_value(policy("other")) == policy(mark)
+    assert masked.canonical_value(policy(None)) == policy(mark)
+    stamp: JsonObject = {"edited": "1", "sensitive": True}
+    assert masked.canonical_value(policy(stamp)) == policy(stamp), "a stored mark stays as it is"
+    of_a_release_before = policy(None)
+    del of_a_release_before["settings"][0]["value"]["value"]
+    assert masked.canonical_value(of_a_release_before) == policy(mark)
+    assert masked.hidden_names({"@odata.type": SECRET, "value": "one"}) == {"value"}
+    assert masked.canonical_value({"@odata.type": "#other", "value": 1}) == {"@odata.type": "#other", "value": 1}
+
+
+def test_what_is_volatile_in_one_type_is_dropped_there_alone() -> None:
+    blind = Canonicalizer(volatile=frozenset({"#t/state"}), sensitive=frozenset({"#t/state", "psk"}))
+
+    def policy(state: str) -> JsonObject:
+        return {"state": "plain", "parts": [{"part": {"@odata.type": "#t", "state": state}, "state": 1}], "psk": "x"}
+
+    assert (
+        blind.canonical_value(policy("one"))
+        == blind.canonical_value(policy("other"))
+        == {
+            "state": "plain",
+            "parts": [{"part": {"@odata.type": "#t"}, "state": 1}],
+            "psk": {"sensitive": True},
+        }
+    )
+    assert blind.hidden_names({"@odata.type": "#t", "state": "one"}) == {"state"}
 
 
 def test_what_is_dropped_by_its_place_or_by_its_type_is_not_hidden_by_the_other() -> None:

@@ -29,6 +29,10 @@ objects = st.builds(
     st.just({}) | st.sampled_from(IDS).map(lambda external_id: {"id": external_id}),
 )
 some_names = st.frozensets(st.sampled_from(NAMES), max_size=2)
+masked_names = st.frozensets(
+    st.tuples(st.sampled_from(TYPES), st.sampled_from(NAMES)).map("/".join).filter(lambda name: name.startswith("#")),
+    max_size=2,
+)
 sensitive_names = st.frozensets(
     st.sampled_from(NAMES)
     | st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).map("/".join)
@@ -40,6 +44,7 @@ canonicalizers = st.builds(
     volatile=some_names,
     ordered=some_names,
     sensitive=sensitive_names,
+    masked=masked_names,
     data_key=st.sampled_from([None, DataKey(b"key"), DataKey(b"key", "0a1b2c3d")]),
 )
 

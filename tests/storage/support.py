@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
 from graph.catalog import AUDIT_EVENTS, load_catalog
-from inventory.canonical import JsonObject
+from inventory.canonical import Canonicalizer, JsonObject
+from inventory.changed_fields import Comparability, changed_by
 from inventory.error_codes import ErrorCode
+from inventory.exact_json import decode
 from inventory.normal_form import NormalForm, likeness_hash
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
@@ -18,6 +20,8 @@ from inventory.selection import Selection
 from storage import merge as merging
 from storage import queries, runs, staging
 from storage.database import Database
+from storage.first_form import FirstFormItem
+from storage.new_versions import NewVersion
 from storage.recreated_items import StoredDocument, link_recreated
 
 LEASE = timedelta(minutes=10)
@@ -61,6 +65,23 @@ async def likenesses(documents: Sequence[StoredDocument]) -> list[bytes]:
     return [likeness_hash(stored.document, stored.external_id, NormalForm()) for stored in documents]
 
 
+class Comparison:
+    """Documents compared as they are; `settings` are a detail."""
+
+    async def says_the_same(self, items: Sequence[FirstFormItem]) -> list[bool]:
+        return [
+            item.stored is not None and NormalForm().hash(cast("JsonObject", decode(item.stored))) == item.content_hash
+            for item in items
+        ]
+
+    async def are_changes(self, versions: Sequence[NewVersion]) -> list[bool]:
+        details = frozenset({"settings"})
+        return [
+            changed_by(version, Comparability(Canonicalizer(), NormalForm(), details, details)) != []
+            for version in versions
+        ]
+
+
 async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:
     run = identity(*type_keys)
     async with database.tenant(tenant_id) as session:
@@ -77,7 +98,7 @@ async def land(
     async with database.tenant(tenant_id) as session:
         await staging.stage(session, run.run_id, token, wave)
     async with database.tenant(tenant_id) as session:
-        return await merging.merge(session, run.run_id, token, promised_rows=len(wave))
+        return await merging.merge(session, run.run_id, token, promised_rows=len(wave), comparison=Comparison())
 
 
 ONE_CREATED = {"created": 1, "changed": 0, "unchanged": 0}

@@ -17,7 +17,7 @@ from storage import merge as merging
 from storage.compression import decompress
 from storage.database import Database
 from storage.details import RemainingDetails, Share
-from tests.storage.support import begin, end, listed, observation
+from tests.storage.support import Comparison, begin, end, listed, observation
 
 TENANT = uuid4()
 DAY = timedelta(days=1)
@@ -59,7 +59,7 @@ async def land_whole(database: Database, run: runs.RunIdentity, external_id: str
         whole = observation("a", external_id, **properties)._replace(list_hash=pending.list_hash)
         token = uuid4()
         assert await merging.claim(session, run.run_id, token) is None
-        changed = await merging.merge_whole(session, run.run_id, token, [whole])
+        changed = await merging.merge_whole(session, run.run_id, token, [whole], comparison=Comparison())
         await details.drop(session, run.run_id, [pending])
         return changed
 

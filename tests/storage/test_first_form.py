@@ -1,6 +1,5 @@
 """The first run after an upgrade compares what release 0.3.0 stored under today's normal form, and tells no change."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -8,17 +7,16 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from inventory.exact_json import decode
-from inventory.normal_form import FORM, NormalForm, says_the_same
+from inventory.normal_form import FORM
 from inventory.outcomes import Counts, RunStatus
 from storage import merge as merging
 from storage import runs, staging
 from storage.database import Database
 from storage.database import database_url as sqlalchemy_url
 from storage.documents import document
-from storage.first_form import FirstFormItem
 from storage.versions import history
 from tests.storage.earlier_release import write_item
-from tests.storage.support import begin, observation
+from tests.storage.support import Comparison, begin, observation
 
 TENANT = uuid4()
 SERVED: dict[str, Any] = {
@@ -30,13 +28,6 @@ SERVED: dict[str, Any] = {
     "version": 3,
 }
 STORED = {**{name: value for name, value in SERVED.items() if name != "version"}, "description": []}
-
-
-async def same(items: Sequence[FirstFormItem]) -> list[bool]:
-    return [
-        item.stored is not None and says_the_same(_object(item.stored), _object(item.served), NormalForm())
-        for item in items
-    ]
 
 
 def _object(document: bytes) -> dict[str, Any]:
@@ -64,21 +55,34 @@ async def merged(database: Database, *documents: dict[str, Any]) -> merging.Merg
             for document in documents
         ]
         await staging.stage(session, run.run_id, token, rows)
-        result = await merging.merge(session, run.run_id, token, promised_rows=len(documents), same=same)
+        result = await merging.merge(session, run.run_id, token, promised_rows=len(documents), comparison=Comparison())
         await runs.finish_run(session, run, runs.RunEnd(RunStatus.CANCELLED, Counts(), [], {}))
     return result
 
 
 async def test_an_item_that_says_the_same_takes_the_new_hash_and_keeps_its_version(stored: Database) -> None:
-    first = await merged(stored, SERVED)
+    served = {name: value for name, value in SERVED.items() if name != "version"}
+    served["onDemandRules"] = [*reversed(SERVED["onDemandRules"])]
+    first = await merged(stored, served)
     assert (first.created, first.changed, first.unchanged) == (0, 0, 1)
     async with stored.tenant(TENANT) as session:
         (version,) = await history(session, "a", "1")
         assert _object(await document(session, "a", "1", 1) or b"{}")["roleScopeTagIds"] == ["0", "5"], "as it was"
         form = (await session.execute(text("SELECT form FROM inventory_item"))).scalar_one()
     assert (version.version, form) == (1, FORM)
-    again = await merged(stored, SERVED)
+    again = await merged(stored, served)
     assert (again.changed, again.unchanged) == (0, 1)
+
+
+async def test_a_version_with_what_form_0_lost_is_no_change_and_later_ones_are(stored: Database) -> None:
+    first = await merged(stored, SERVED)
+    assert (first.created, first.changed, first.unchanged) == (0, 0, 1)
+    async with stored.tenant(TENANT) as session:
+        assert [version.version for version in await history(session, "a", "1")] == [2, 1]
+        assert _object(await document(session, "a", "1", 2) or b"{}") == SERVED
+        assert _object(await document(session, "a", "1", 1) or b"{}")["roleScopeTagIds"] == ["0", "5"], "as it was"
+    assert (await merged(stored, SERVED)).unchanged == 1
+    assert (await merged(stored, {**SERVED, "version": 4})).changed == 1, "a property that form 0 left out"
 
 
 async def test_an_item_that_says_something_else_has_changed(stored: Database) -> None:
@@ -115,6 +119,8 @@ async def test_of_two_waves_with_an_item_the_later_is_what_it_says_now(stored: D
             row = observation("a", "1", **{key: value for key, value in served.items() if key != "id"})
             await staging.stage(session, run.run_id, token, [row])
     async with stored.tenant(TENANT) as session:
-        result = await merging.merge(session, run.run_id, first, promised_rows=1, together_with={second: 1}, same=same)
+        result = await merging.merge(
+            session, run.run_id, first, promised_rows=1, together_with={second: 1}, comparison=Comparison()
+        )
         assert result.changed == 1
         assert [version.version for version in await history(session, "a", "1")] == [2, 1]

@@ -89,7 +89,7 @@ TABLES = frozenset(
     }
 )
 OF_NO_TENANT = "portfolio_run"
-OF_THE_WEB = {"access_rule", "audit_record", "sign_in_link", "web_person", "web_session"}
+OF_THE_WEB = {"access_rule", "audit_record", "sign_in_flow", "sign_in_link", "web_person", "web_session"}
 """Seen in a session of no tenant alone: see `tests/web`."""
 PORTFOLIO = portfolio.PortfolioIdentity(
     uuid4(), "portfolio/test", Selection(type_keys=("a",)), TenantChoice(tenant_ids=(THEIRS,))
@@ -178,7 +178,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     async with database.tenant(THEIRS) as session:
         await evaluate(session, THEIRS, "golden")
         for fingerprint in await drift.open_fingerprints(session, "golden"):
-            await decisions.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
+            await decisions.decide(session, [fingerprint], Decision.ACCEPTED, "the test", "a reason", None)
         everything = DecisionScope(field="*")
         fingerprint = everything.fingerprint(THEIRS)
         await decisions.decide_scope(session, fingerprint, everything, Decision.EXPECTED, "the test", "a reason", None)
@@ -199,6 +199,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
                 session, link, Person(person_id="local/ada", name="ada", role=Role.READER), LEASE
             )
         await web_sessions.redeem_link(session, bytes(32), bytes(32), LEASE)
+        await web_sessions.begin_flow(session, bytes(32), {"state": "x"}, "/", LEASE)
         everyone = access_rules.Subject(None, Role.READER)
         await access_rules.set_rule(session, everyone, is_excluded=False, set_by="ada", reason=None)
     async with database.tenant(THEIRS) as session:

@@ -28,6 +28,7 @@ OF_NO_TENANT = {
     "access_rule": "set_by",
     "portfolio_run": "portfolio_run_id",
     "audit_record": "person",
+    "sign_in_flow": "goes_to",
     "sign_in_link": "person",
     "web_person": "name",
     "web_session": "person",

@@ -77,6 +77,27 @@ async def test_an_unchanged_item_is_not_read_again(database: Database) -> None:
         assert (await session.execute(text("SELECT xmin::text FROM item_reference"))).scalar_one() == before
 
 
+async def are_read(database: Database, rules: dict[str, ReadingRules] = RULES) -> bool:
+    async with database.tenant(TENANT, read_only=True) as session:
+        return await references.are_read(session, {key: rule.hash() for key, rule in rules.items()})
+
+
+async def test_all_are_read_only_by_the_rules_in_force_and_to_the_last_version(database: Database) -> None:
+    assert not await are_read(database), "no rules have been followed"
+    await catch_up(database)
+    assert await are_read(database)
+    for name in "ab":
+        await sync(
+            database, TENANT, [policy(groupIds=[name]), observation("things", "1", name=name)], "policies", "things"
+        )
+        assert not await are_read(database)
+        await catch_up(database)
+        assert await are_read(database), "what a later release reads is left to it"
+    others = {"policies": ReadingRules({"use": ("groups",)}, assignable=False)}
+    assert not await are_read(database, others)
+    assert not await are_read(database, {**RULES, "apps": ReadingRules({"x": ("groups",)}, assignable=False)})
+
+
 async def test_what_a_list_shows_is_read_once_it_is_the_version(database: Database) -> None:
     run = await begin(database, TENANT, "policies")
     await land(database, TENANT, run, [listed("policies", "p", groupIds=["a"])])

@@ -17,6 +17,7 @@ FILES = sorted(
     path.relative_to(CHECKOUT) for package in ("storage", "answers") for path in (CHECKOUT / package).rglob("*.sql")
 )
 PARTS = {
+    "answers/changes/events.sql": {"order": "DESC", "beyond": "<"},
     "answers/drift/candidates.sql": {"body": BODY},
     "storage/sql/forget_runs.sql": {"completed": completed()},
     "storage/sql/items_then.sql": {"completed": completed("r"), "since_of_version": SINCE_OF_VERSION},

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -42,8 +43,8 @@ def running(environment: dict[str, str], *options: str) -> Iterator[subprocess.P
             process.kill()
 
 
-def addresses(process: subprocess.Popen[str]) -> dict[str, str]:
+def addresses(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What a page that was started with `--json` says of itself."""
     assert process.stdout is not None
-    found: dict[str, str] = json.loads(process.stdout.readline())
+    found: dict[str, Any] = json.loads(process.stdout.readline())
     return found

@@ -2,11 +2,13 @@
 
 import signal
 import socket
+import ssl
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+import trustme
 
 from tests.patience import PATIENCE_SECONDS
 from tests.web.process import addresses, environment_of, running
@@ -45,3 +47,39 @@ def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str]) -
     assert process.returncode == 2
     assert f"port {port} of 127.0.0.1 cannot be used" in errors
     assert errors.count("\n") == 1
+
+
+def test_beyond_this_machine_it_is_served_with_sign_in_and_encrypted_alone(environment: dict[str, str]) -> None:
+    with running(environment, "--listen=0.0.0.0", "--port=0") as process:
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 2
+    assert "could sign in with the printed link; set WEB_SIGN_IN_CLIENT_ID" in errors
+    assert errors.count("\n") == 1
+
+
+def test_with_its_own_certificate_it_speaks_tls_and_people_sign_in(environment: dict[str, str], tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    certificate, key, secret = (tmp_path / name for name in ("certificate.pem", "key.pem", "secret"))
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    key.write_bytes(issued.private_key_pem.bytes())
+    secret.write_text("a secret")
+    app = {
+        "WEB_SIGN_IN_CLIENT_ID": str(uuid4()),
+        "WEB_SIGN_IN_TENANTS": str(uuid4()),
+        "WEB_SIGN_IN_SECRET_FILE": str(secret),
+    }
+    files = (f"--tls-certificate={certificate}", f"--tls-key={key}")
+    with running({**environment, **app}, "--port=0", "--json", *files) as process:
+        told = addresses(process)
+        assert told["sign_in_url"] is None, "nobody signs in by a link"
+        trust = ssl.create_default_context()
+        authority.configure_trust(trust)
+        with httpx.Client(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False, verify=trust) as client:
+            page = client.get("/")
+            assert page.status_code == 401
+            assert 'href="/sign-in?next=%2F"' in page.text
+            assert "strict-transport-security" in page.headers
+            assert client.get("/healthz").text == "ok\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_SECONDS)

@@ -86,6 +86,46 @@ GROUP BY type_key, item_key(external_id)
 ORDER BY type_key, key
 """)
 
+# An item in one spelling, the usual case, keeps the numbers of its versions, so one statement moves many.
+ALONE_AT_A_TIME = 1000
+ALONE = """
+moved AS MATERIALIZED (
+    SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:keys AS text[]))
+        AS one (type_key, external_id, key)
+)
+"""
+MOVE_ALONE = text(f"""
+WITH {ALONE},
+renamed AS (
+    UPDATE inventory_item AS item
+    SET external_id = moved.key, graph_id = moved.external_id,
+        recreates_external_id = nullif(item.recreates_external_id, moved.external_id)
+    FROM moved
+    WHERE item.tenant_id = current_tenant()
+        AND (item.type_key, item.external_id) = (moved.type_key, moved.external_id)
+),
+versions AS (
+    UPDATE item_version AS v SET external_id = moved.key FROM moved
+    WHERE v.tenant_id = current_tenant() AND (v.type_key, v.external_id) = (moved.type_key, moved.external_id)
+),
+pins AS (
+    UPDATE item_version_pin AS pin SET external_id = moved.key FROM moved
+    WHERE pin.tenant_id = current_tenant() AND (pin.type_key, pin.external_id) = (moved.type_key, moved.external_id)
+)
+UPDATE item_absence AS absence SET external_id = moved.key FROM moved
+WHERE absence.tenant_id = current_tenant()
+    AND (absence.type_key, absence.external_id) = (moved.type_key, moved.external_id)
+""")
+FOLLOWING_ALONE = tuple(
+    text(f"""
+    WITH {ALONE}
+    UPDATE {table} AS other SET external_id = moved.key FROM moved
+    WHERE other.tenant_id = current_tenant()
+        AND (other.type_key, other.external_id) = (moved.type_key, moved.external_id)
+    """)
+    for table in ("item_reference", "unread_item", "pending_item", "baseline_gap", "drift_finding")
+)
+
 # What the others tell beside versions was told because of the spelling: absences, gaps, what is read and pending.
 DROPPED = (
     *(
@@ -172,12 +212,10 @@ FOLLOWING = tuple(
     text(statement)
     for statement in (
         """
-        UPDATE item_reference SET external_id = :key, version_number = CASE
-            WHEN NOT :are_several THEN version_number ELSE (
-                SELECT version_number FROM inventory_item
-                WHERE tenant_id = current_tenant() AND (type_key, external_id) = (:type_key, :key)
-            )
-        END
+        UPDATE item_reference SET external_id = :key, version_number = (
+            SELECT version_number FROM inventory_item
+            WHERE tenant_id = current_tenant() AND (type_key, external_id) = (:type_key, :key)
+        )
         WHERE tenant_id = current_tenant() AND (type_key, external_id) = (:type_key, :kept)
         """,
         *(
@@ -235,26 +273,35 @@ def upgrade() -> None:
         groups = connection.execute(MOVED).all()
         if groups:
             execute("ALTER TABLE item_version DISABLE TRIGGER immutable")
+        alone = [(type_key, spellings[0], key) for type_key, key, spellings in groups if len(spellings) == 1]
+        for start in range(0, len(alone), ALONE_AT_A_TIME):
+            _move_alone(connection, alone[start : start + ALONE_AT_A_TIME])
         for type_key, key, spellings in groups:
-            _move(connection, type_key, key, spellings)
+            if len(spellings) > 1:
+                _move(connection, type_key, key, spellings)
         if groups:
             execute("ALTER TABLE item_version ENABLE TRIGGER immutable")
         for statement in NAMED:
             execute(statement)
 
 
+def _move_alone(connection: Connection, items: list[tuple[str, str, str]]) -> None:
+    """Moves items, each in one spelling, to their keys."""
+    type_keys, external_ids, keys = zip(*items, strict=True)
+    moved = {"type_keys": list(type_keys), "external_ids": list(external_ids), "keys": list(keys)}
+    for statement in (MOVE_ALONE, *FOLLOWING_ALONE):
+        connection.execute(statement, moved)
+
+
 def _move(connection: Connection, type_key: str, key: str, spellings: list[str]) -> None:
-    """Moves an item to its key; several spellings by way of a key that nothing has, so that no two rows meet."""
+    """Moves an item in several spellings to its key, by way of a key that nothing has, so that no two rows meet."""
     kept, *others = spellings
     item = {"type_key": type_key, "key": key, "graph_id": kept, "others": others, "kept": kept, "spellings": spellings}
-    if others:
-        between = f"{key} "
-        for statement in DROPPED:
-            connection.execute(statement, item)
-        connection.execute(MOVE, {**item, "moved_to": between, "are_several": True})
-        now = {"spellings": [between], "kept": between}
-    else:
-        now = {}
+    between = f"{key} "
+    for statement in DROPPED:
+        connection.execute(statement, item)
+    connection.execute(MOVE, {**item, "moved_to": between, "are_several": True})
+    now = {"spellings": [between], "kept": between}
     connection.execute(MOVE, {**item, **now, "moved_to": key, "are_several": False})
     for statement in FOLLOWING:
-        connection.execute(statement, {**item, "are_several": bool(others)})
+        connection.execute(statement, item)

@@ -83,7 +83,7 @@ async def test_what_is_not_known_is_named(starter: CommandLine, database: Databa
     assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
     assert ("intents", "never_read", None) in reasons
     done = await starter("assignments")
-    assert f"not known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
+    assert f"assignments not known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
 
 
 async def test_an_item_that_is_not_there_is_refused(starter: CommandLine) -> None:

@@ -96,7 +96,7 @@ async def test_people_read_what_became_of_what_field_by_field(starter: CommandLi
 async def test_people_read_who_did_it(starter: CommandLine, database: Database) -> None:
     unread = await starter("changes")
     for owner, log in (("Intune", "auditEvents"), ("Entra", "directoryAudits")):
-        assert unread.stderr.count(f"{owner}'s audit log was not read: --type {log} in a sync") == 1
+        assert unread.stderr.count(f"{owner}'s audit log was not read; sync --type {log} reads it") == 1
     assert "not in the audit log" not in unread.stdout
     await sync(database, TENANT, [], AUDIT_EVENTS)
     read = await starter("changes")

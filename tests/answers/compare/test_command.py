@@ -10,7 +10,13 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
-from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord, SettingUncertainty
+from answers.compare.setting_records import (
+    SettingComparison,
+    SettingRow,
+    SettingsComparisonRecord,
+    SettingsMatrixRecord,
+    SettingUncertainty,
+)
 from cli.app import app
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
@@ -120,10 +126,31 @@ async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Any) -> No
     assert [line["display_name"] for line in lines] == ["Mine"]
 
 
-async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any) -> None:
-    done = await run(str(UUID(int=41)), str(UUID(int=42)))
-    assert done.code == 3
-    assert "nothing to compare" in done.stderr
+@pytest.mark.parametrize("options", [(), ("--by-setting",), ("--type", "configurationPolicies", "--by-setting")])
+async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any, options: tuple[str, ...]) -> None:
+    unread, other = str(UUID(int=41)), str(UUID(int=42))
+    said = "never read: no run has completed, so nothing is compared\n"
+    for tenants, line in (
+        (("alpha", unread), f"{unread} was {said}"),
+        ((unread, other), f"{unread} and {other} were {said}"),
+    ):
+        done = await run(*tenants, *options)
+        assert (done.code, done.stdout, done.stderr) == (3, "", line)
+        assert (await run(*tenants, *options, "--json")).code == 3
+
+
+async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: Any, database: Database) -> None:
+    delta, epsilon = UUID(int=34), UUID(int=35)
+    for tenant_id in (delta, epsilon):
+        await sync(database, tenant_id, [], "groups")
+    done = await run(str(delta), str(epsilon), "--by-setting")
+    assert (done.code, done.stdout) == (3, "")
+    assert done.stderr.startswith("nothing is compared: neither tenant has read one of compliancePolicies, ")
+
+
+async def test_what_is_all_zeros_is_left_out(run: Any) -> None:
+    assert "0 items" not in (await run("alpha", "beta", "--type", POLICIES)).stdout
+    assert "0 items of 1 other collection are the same" in (await run("alpha", "beta")).stdout, "groups are none"
 
 
 @pytest.mark.parametrize(
@@ -243,15 +270,19 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
         document = {"displayName": "Baseline", "@odata.type": kind, "osMinimumVersion": minimum, "assignments": []}
         await sync(database, owner, [observation(POLICIES, "baseline", **document)], POLICIES, "groups")
     await stale(database, tenant_id, "baseline")
-    table = await run("alpha", "beta", "--by-setting")
-    assert f'not certain: "Baseline" of {tenant} (' in " ".join(table.stderr.split())
-    assert table.stderr.rstrip().endswith(": stale")
+    since = "stale since 2026-01-01 00:00:00Z: settings could not be read (graph_unavailable, HTTP 500)"
+    table = await run("alpha", "beta", "--by-setting", "--utc")
+    told = " ".join(table.stderr.split())
+    assert f'not certain: "Baseline" of {tenant} (' in told
+    assert told.endswith(f": {since}")
     assert "not certain: stale" in table.stdout
     csv = await run("alpha", "beta", "--by-setting", "--csv", "--columns", "label,uncertain")
     assert csv.stdout.splitlines()[1] == 'osMinimumVersion (windows10CompliancePolicy),"[""stale""]"'
     told, last = (await run("alpha", "beta", "--by-setting", "--json")).objects()
     assert SettingComparison.model_validate(told).uncertain == [SettingUncertainty.STALE]
     (policy,) = SettingsComparisonRecord.model_validate(last).uncertain_policies
+    assert policy.stale is not None
+    assert (policy.stale.since.isoformat(), len(policy.stale.parts)) == ("2026-01-01T00:00:00+00:00", 1)
     assert (policy.tenant.name, policy.external_id, policy.reasons) == (
         tenant,
         "baseline",
@@ -262,6 +293,61 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
     written = " ".join(page.read_text().split())
     assert "Not all settings are known of 1 item" in written
     assert "not certain: stale" in written
+    assert since.partition(": ")[2] in written
+    assert "stale since" in written
+
+
+async def test_a_golden_tenant_against_others_by_setting(database: Database, run: Any, tmp_path: Path) -> None:
+    kind = "#microsoft.graph.windows10CompliancePolicy"
+    settings: dict[UUID, dict[str, object]] = {
+        A: {"osMinimumVersion": "10.1", "bitLockerEnabled": True, "secureBootEnabled": True},
+        B: {"osMinimumVersion": "10.2", "bitLockerEnabled": True, "osMaximumVersion": "11"},
+        C: {"osMinimumVersion": "10.1", "bitLockerEnabled": {"sensitive": "0" * 64}},
+    }
+    for tenant_id, document in settings.items():
+        named = {"displayName": f"Of {tenant_id}", "@odata.type": kind, "assignments": []}
+        await sync(database, tenant_id, [observation(POLICIES, "p", **named, **document)], POLICIES, "groups")
+    done = await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--json")
+    assert (done.code, done.stderr) == (0, "")
+    *lines, last = done.objects()
+    rows = {row.label.split()[0]: row for row in map(SettingRow.model_validate, lines)}
+    assert list(rows) == ["osMinimumVersion", "secureBootEnabled", "bitLockerEnabled"], "most conflicts first"
+    assert {name: [str(cell.status) for cell in row.cells] for name, row in rows.items()} == {
+        "osMinimumVersion": ["different", "same"],
+        "secureBootEnabled": ["missing", "missing"],
+        "bitLockerEnabled": ["same", "undecided"],
+    }
+    assert [value.text for value in rows["osMinimumVersion"].golden] == ["10.1"]
+    record = SettingsMatrixRecord.model_validate(last)
+    assert [(tenant.there.name, tenant.counts.different, tenant.counts.only_there) for tenant in record.tenants] == [
+        ("beta", 1, 1), ("gamma", 0, 0)
+    ]  # fmt: skip
+    people = (await run("--golden", "alpha", "--tag", "emea", "--by-setting")).stdout.splitlines()
+    (minimum,) = [line.split() for line in people if line.startswith("osMinimumVersion")]
+    assert minimum[-3:] == ["10.1", "10.2", "same"]
+    only = await run("--golden", "alpha", "beta", "--by-setting", "--only", "only_here", "--csv", "--columns", "label")
+    assert only.stdout.splitlines() == ["label", "secureBootEnabled (windows10CompliancePolicy)"]
+    page = tmp_path / "matrix.html"
+    assert (await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--html", str(page))).code == 0
+    assert "cannot be told" in page.read_text()
+
+
+async def test_a_golden_tenant_by_setting_says_what_was_not_read(database: Database, run: Any) -> None:
+    unread = str(UUID(int=41))
+    kind = "#microsoft.graph.windows10CompliancePolicy"
+    await sync(database, A, [observation(POLICIES, "p", **{"@odata.type": kind, "osMinimumVersion": "1"})], POLICIES)
+    done = await run("--golden", "alpha", "beta", unread, "--by-setting")
+    assert done.code == 3
+    assert f"{unread} was never read: no run has completed, so it has no column" in done.stderr
+    failed: dict[str, tuple[Outcome, ErrorCode | None]] = {POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+    await sync(database, B, [], POLICIES, status=RunStatus.FAILED, outcomes=failed)
+    done = await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--json")
+    assert done.code == 3
+    row, _ = done.objects()
+    assert [cell["status"] for cell in row["cells"]] == ["not_covered", "missing"]
+    done = await run("--golden", unread, "alpha", "--by-setting")
+    assert (done.code, done.stdout) == (3, "")
+    assert done.stderr == f"{unread} was never read: no run has completed, so nothing is compared\n"
 
 
 async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path) -> None:
@@ -283,7 +369,7 @@ async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--golden", "alpha", "beta"), "--by-setting compares two tenants"),
+        (("--golden", "alpha", "beta", "--only", "only_there"), "each row is an item or a setting of that tenant"),
         (("alpha", "beta", "--fields"), "--fields shows fields of items"),
         (("alpha", "beta", "--only", "renamed"), "a setting is never renamed or ambiguous"),
         (("alpha", "beta", "--type", "groups"), "no settings are compared there"),

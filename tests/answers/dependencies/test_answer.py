@@ -35,6 +35,7 @@ CONFIGURATIONS, GROUPS, FILTERS, ACCESS = (
     "assignmentFilters",
     "conditionalAccessPolicies",
 )
+APP_CONFIGURATIONS = "mobileAppConfigurations"
 ALL = (CONFIGURATIONS, GROUPS, FILTERS, ACCESS)
 THROTTLED = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
 
@@ -465,9 +466,23 @@ async def test_what_only_a_get_by_its_id_found_says_so_on_both_ends_of_a_referen
     for type_key, external_id, item, named in ((CONFIGURATIONS, "c", found, listed), (GROUPS, "g", found, found)):
         async with database.tenant(TENANT) as session:
             await session.execute(unlisted, {"type_key": type_key, "external_id": external_id})
-        for asked in ((CONFIGURATIONS, "c"), (GROUPS, "g")):
+        for asked, asked_state in (((CONFIGURATIONS, "c"), item), ((GROUPS, "g"), named)):
             (dependency,) = (await around(database, *asked)).dependencies
             assert (state(dependency.item), state(dependency.target)) == (item, named), asked
+            async with database.tenant(TENANT, read_only=True) as session:
+                tenant = await TenantCoverage.of(session, CATALOG, TENANT)
+                assert state(await answers.item_record(session, tenant, asked)) == asked_state, asked
     await synced(database, *items)
     (dependency,) = (await around(database, GROUPS, "g")).dependencies
     assert (state(dependency.item), state(dependency.target)) == (listed, listed)
+
+
+async def test_an_audience_is_no_name_by_which_documents_refer_to_an_item(database: Database) -> None:
+    nobody = observation(APP, "a", displayName="App", assignments=[])
+    hostile = observation(
+        APP_CONFIGURATIONS, "c", displayName="Settings", targetedMobileApps=["nobody"], assignments=[]
+    )
+    await synced(database, nobody, hostile, types=(APP, APP_CONFIGURATIONS))
+    (dependency,) = (await around(database, APP_CONFIGURATIONS, "c")).dependencies
+    assert (dependency.target.external_id, dependency.target.presence) == ("nobody", Presence.NEVER_SEEN)
+    assert (await around(database, APP, "a")).dependencies == []

@@ -1,11 +1,14 @@
 """`dependencies`, `dangling`, `unassigned` as people and machines see them."""
 
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import networkx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.database import Database
 from tests.answers.dependencies.test_answer import (
@@ -163,3 +166,37 @@ async def test_a_picture_says_what_it_leaves_out(starter: CommandLine, name: str
     everything = (await starter("dependencies", "--all", "--format", name)).stdout
     assert "more than" not in everything
     assert "not drawn: references of items in" in everything, "collections that were never read"
+
+
+async def test_findings_stand_by_collection_and_name(starter: CommandLine, database: Database, tenant_id: UUID) -> None:
+    items = [
+        configuration("a", target("group", "lost"), displayName="Zebra"),
+        configuration("b", target("group", "away"), displayName="apple"),
+        configuration("c", displayName="Quince"),
+        configuration("d", displayName="kiwi"),
+        policy("p", includeGroups=["gone"]),
+    ]
+    await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS, FILTERS, ACCESS)
+    dangling = [line for line in (await starter("dangling", "--json")).objects() if line["answer"] == "dangling"]
+    assert [line["item"]["external_id"] for line in dangling] == ["p", "b", "a"]
+    unassigned = [line for line in (await starter("unassigned", "--json")).objects() if line["answer"] == "unassigned"]
+    assert [line["external_id"] for line in unassigned] == ["d", "c"]
+
+
+async def test_a_question_to_a_tenant_without_unread_items_is_one_transaction(
+    starter: CommandLine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = 0
+    tenant = Database.tenant
+
+    def counting(database: Database, *args: Any, **named: Any) -> AbstractAsyncContextManager[AsyncSession]:
+        nonlocal opened
+        opened += 1
+        return tenant(database, *args, **named)
+
+    monkeypatch.setattr(Database, "tenant", counting)
+    first = await starter("dangling")
+    assert opened > 1
+    opened = 0
+    assert (await starter("dangling")).stdout == first.stdout
+    assert opened == 1

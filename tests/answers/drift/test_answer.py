@@ -60,7 +60,7 @@ def told(found: Iterable[DriftFindingRecord]) -> Told:
 
 async def decide(database: Database, finding: DriftFindingRecord, decision: Decision, **options: Any) -> None:
     async with database.tenant(TENANT) as session:
-        assert await stored.decide(session, finding.fingerprint, decision, "ada", "as agreed", options.get("until"))
+        assert await stored.decide(session, [finding.fingerprint], decision, "ada", "as agreed", options.get("until"))
 
 
 async def test_a_tenant_that_is_as_its_baseline_has_no_drift(database: Database) -> None:

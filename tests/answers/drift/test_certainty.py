@@ -70,7 +70,7 @@ async def test_a_decision_about_a_hidden_value_falls_when_it_is_another(database
     (finding,) = (await evaluated(database)).findings
     assert (finding.hidden, finding.before, finding.after) == (True, None, None)
     async with database.tenant(TENANT) as session:
-        assert await stored.decide(session, finding.fingerprint, Decision.ACCEPTED, "ada", "rotated", None)
+        assert await stored.decide(session, [finding.fingerprint], Decision.ACCEPTED, "ada", "rotated", None)
     await sync(database, TENANT, [secretive("b")], A)
     assert [entry.decision for entry in (await evaluated(database)).findings] == [Decision.ACCEPTED]
     await sync(database, TENANT, [secretive("c")], A)

@@ -160,7 +160,7 @@ async def test_a_threshold_makes_the_exit_code_4(
 
 async def test_a_gate_does_not_pass_on_what_was_not_read(run: Commands, drifted: Any, database: Database) -> None:
     unread = await asyncio.to_thread(run, "drift", UUID(int=99), "--fail-on", "high")
-    assert (unread.code, unread.stdout) == (2, "")
+    assert (unread.code, unread.stdout) == (3, "")
     await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
     failed: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
     await sync(database, TENANT, [], A, "groups", status=RunStatus.FAILED, outcomes={A: failed, "groups": failed})

@@ -106,7 +106,7 @@ async def test_a_high_finding_counts_until_somebody_decides(database: Database) 
 
     async def decide(decision: Decision, until: datetime | None = None) -> int:
         async with database.tenant(CALM) as session:
-            await decision_queries.decide(session, high[0].fingerprint, decision, "ada", "as agreed", until)
+            await decision_queries.decide(session, [high[0].fingerprint], decision, "ada", "as agreed", until)
         return (await states(database))[CALM].high_drift
 
     async with database.tenant(CALM, read_only=True) as session:

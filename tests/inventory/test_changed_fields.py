@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from answers.changes.rules import Comparability, changed_fields, changed_fields_of_listed
 from inventory.canonical import Canonicalizer
+from inventory.changed_fields import Comparability, changed_fields, changed_fields_of_listed
 from inventory.data_keys import DataKey
 from inventory.normal_form import NormalForm
 

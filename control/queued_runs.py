@@ -1,6 +1,7 @@
 """Runs and portfolio runs that no worker has taken up yet: Temporal has them, the database has no record of them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -30,6 +31,9 @@ LOOKS = 3
 
 LOOK_GAP_SECONDS = 1.0
 
+Connect = Callable[[], Awaitable[Client]]
+"""Gives a client of Temporal."""
+
 InputT = TypeVar("InputT", bound=BaseModel)
 
 
@@ -43,16 +47,22 @@ class _Started(NamedTuple, Generic[InputT]):
 
 
 async def unrecorded_runs(
-    database: Database, task_queue: str, tenant_id: UUID | None = None, ids: IdRange | None = None, *, most: int = 20
+    database: Database,
+    task_queue: str,
+    tenant_id: UUID | None = None,
+    ids: IdRange | None = None,
+    *,
+    most: int = 20,
+    connect: Connect | None = None,
 ) -> list[RunRecord] | None:
     """The queued runs without a record, newest first: of one tenant or all, whose ids are in a range if one is given.
 
-    None where Temporal does not tell.
+    `connect` gives a client; without it a new one is made. None where Temporal does not tell.
     """
     query = _query(SYNC_WORKFLOW, task_queue, ids)
     if tenant_id is not None:
         query += f" AND TenantId = '{tenant_id}'"
-    queued = await _queued(query, SyncInput, most)
+    queued = await _queued(query, SyncInput, most, connect or _new_client)
     if queued is None:
         return None
     async with database.portfolio() as session:
@@ -75,7 +85,7 @@ async def unrecorded_portfolio_runs(
     database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20
 ) -> list[PortfolioRecord] | None:
     """The queued portfolio runs without a record, newest first; None where Temporal does not tell."""
-    queued = await _queued(_query(PORTFOLIO_WORKFLOW, task_queue, ids), PortfolioInput, most)
+    queued = await _queued(_query(PORTFOLIO_WORKFLOW, task_queue, ids), PortfolioInput, most, _new_client)
     if queued is None:
         return None
     async with database.portfolio() as session:
@@ -96,10 +106,14 @@ def _query(workflow: str, task_queue: str, ids: IdRange | None) -> str:
     return query if ids is None else f"{query} AND RunId STARTS_WITH '{ids.beginning}'"
 
 
-async def _queued(query: str, input_type: type[InputT], most: int) -> list[_Started[InputT]] | None:
+async def _new_client() -> Client:
+    return await connect_temporal(temporal_connect_config())
+
+
+async def _queued(query: str, input_type: type[InputT], most: int, connect: Connect) -> list[_Started[InputT]] | None:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            client = await connect_temporal(temporal_connect_config())
+            client = await connect()
             executions = [execution async for execution in client.list_workflows(query, limit=most)]
             found = await asyncio.gather(*(_started(client, execution, input_type) for execution in executions))
             return [started for started in found if started is not None]

@@ -3,20 +3,20 @@
 import re
 from datetime import timedelta
 
-from cli.errors import UsageError
+from control.errors import RequestError
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _FORM = re.compile("".join(rf"(?:(?P<{name}>\d{{1,6}}){unit})?" for unit, name in _UNITS.items()))
 
 
 def duration_of(value: str, option: str, *, least: timedelta = timedelta(0), most: timedelta) -> timedelta:
-    """The duration that an option names, within its bounds. Raises `UsageError`."""
+    """The duration that an option names, within its bounds. Raises `RequestError`."""
     match = _FORM.fullmatch(value.strip().lower())
     if match is None or not any(match.groupdict().values()):
-        raise UsageError(f"{option}: {value!r} is not a duration; write 90s, 15m, 2h, 1d or 1h30m")
+        raise RequestError(f"{option}: {value!r} is not a duration; write 90s, 15m, 2h, 1d or 1h30m")
     duration = timedelta(**{name: int(number) for name, number in match.groupdict().items() if number})
     if not least <= duration <= most:
-        raise UsageError(f"{option}: {value} is not between {in_short(least)} and {in_short(most)}")
+        raise RequestError(f"{option}: {value} is not between {in_short(least)} and {in_short(most)}")
     return duration
 
 

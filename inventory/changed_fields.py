@@ -1,12 +1,15 @@
-"""Differences of two documents of an item."""
+"""Which fields of an item a version changes: run records count such versions, and `changes` tells them."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, cast
 
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue
 from inventory.cut_lists import cut_properties
 from inventory.differences import Difference, differences, is_number_of_a_setting
-from inventory.normal_form import NormalForm
+from inventory.document_parts import DetailPlace, without_places
+from inventory.exact_json import decode
+from inventory.normal_form import NormalForm, read_in_form_0
+from inventory.stale import StalePart, lacking
 
 
 class Comparability(NamedTuple):
@@ -22,6 +25,49 @@ class Comparability(NamedTuple):
     completed_by: frozenset[str] | None
     asked_for: frozenset[str] = frozenset()
     expanded: frozenset[str] = frozenset()
+
+
+class VersionPair(Protocol):
+    """A version and the one before it: their documents, if they can be read, and how they were read.
+
+    `is_sorted` and `was_sorted`: a document is of normal form 0. `lacked_before` are the details that could not be read
+    for the version before.
+    """
+
+    @property
+    def document(self) -> bytes | None: ...
+    @property
+    def document_before(self) -> bytes | None: ...
+    @property
+    def details_complete(self) -> bool: ...
+    @property
+    def before_complete(self) -> bool | None: ...
+    @property
+    def is_sorted(self) -> bool: ...
+    @property
+    def was_sorted(self) -> bool: ...
+    @property
+    def lacked_before(self) -> Sequence[StalePart] | None: ...
+
+
+def changed_by(pair: VersionPair, comparability: Comparability) -> list[Difference] | None:
+    """What a version changes: nothing if it only adds details, or was only read by other rules.
+
+    None if one of the two is deleted or damaged.
+    """
+    if pair.document is None or pair.document_before is None:
+        return None
+    before, after = _object(pair.document_before), _object(pair.document)
+    if pair.was_sorted and not pair.is_sorted:
+        after = read_in_form_0(before, after, comparability.expanded)
+    if pair.is_sorted or pair.was_sorted:
+        comparability = comparability._replace(form=comparability.form.of_sorted())
+    lacked = [DetailPlace(*part.place) for part in lacking(pair.lacked_before or ())]
+    if lacked and all(place.property is not None for place in lacked):
+        return changed_fields(without_places(before, lacked), without_places(after, lacked), comparability)
+    if pair.details_complete and not pair.before_complete:
+        return changed_fields_of_listed(before, after, comparability)
+    return changed_fields(before, after, comparability)
 
 
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
@@ -61,3 +107,7 @@ def _is_plain(value: JsonValue) -> bool:
 
 def _only(document: Mapping[str, JsonValue], names: set[str]) -> JsonObject:
     return {name: value for name, value in document.items() if name in names}
+
+
+def _object(document: bytes) -> JsonObject:
+    return cast("JsonObject", decode(document))

@@ -1,0 +1,105 @@
+"""The page that says who gets what: of all items of a tenant, of one, or of a collection."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from answers.assignments import answer
+from answers.assignments.answer import AssignmentPage, NothingAssignableError
+from answers.assignments.records import ItemAssignment
+from answers.coverage.answer import tenant_coverage
+from answers.dependencies.answer import reason_in_words
+from answers.dependencies.records import CannotSayRecord
+from answers.item_kinds import title_of
+from answers.pages import grouped
+from graph.catalog import load_catalog
+from web.addresses import query_with
+from web.layout import page
+from web.scope import NoSuchPageError, OneTenant, TenantScope
+from web.twins import say_next, whole_csv_file
+
+router = APIRouter()
+
+PAGE = 50
+"""Items of a page; each has an assignment or some."""
+
+MOST_OF_AN_ITEM = 20
+"""Assignments of one item that a page names."""
+
+TypeKey = Annotated[str, Query(alias="type", description="Only items of this collection.", max_length=100)]
+Item = Annotated[str, Query(alias="item", description="Only the items of this id or name.", max_length=1000)]
+After = Annotated[
+    str, Query(description="Go on after this item, TYPE/ID: the last one of the page before.", max_length=2000)
+]
+Limit = Annotated[int, Query(description="How many items.", ge=1, le=1000)]
+
+
+@router.get("/tenants/{tenant_id}/assignments", response_class=HTMLResponse, include_in_schema=False)
+async def assignments_page(
+    request: Request, scope: OneTenant, type_key: TypeKey = "", item: Item = "", after: After = ""
+) -> HTMLResponse:
+    """Who gets what, by collection and name."""
+    found, problem = AssignmentPage([], [], None), ""
+    try:
+        found = await _assignments(scope, type_key, item.strip(), after, PAGE)
+    except NothingAssignableError as error:
+        problem = str(error)
+    assignable = [key for key, collection in load_catalog().collections.items() if collection.assignable]
+    return page(
+        request,
+        "assignments/assignments.html",
+        tenant=scope.tenant,
+        coverage=await tenant_coverage(scope.session),
+        choices=sorted(((key, title_of(key)) for key in assignable), key=lambda of: of[1].casefold()),
+        type_key=type_key,
+        item=item,
+        by_item=grouped(found.assignments, lambda record: (record.type_key, record.external_id)),
+        most=MOST_OF_AN_ITEM,
+        problem=problem,
+        open_reasons=grouped(found.cannot_say, reason_in_words),
+        next_query=query_with(request, after=_text(found.goes_on)) if found.goes_on else None,
+        csv=f"{request.url.path}.csv{query_with(request, after=None)}",
+        title_of=title_of,
+    )
+
+
+@router.get("/api/tenants/{tenant_id}/assignments")
+async def assignment_records(
+    request: Request,
+    response: Response,
+    scope: OneTenant,
+    type_key: TypeKey = "",
+    item: Item = "",
+    after: After = "",
+    limit: Limit = 100,
+) -> list[ItemAssignment | CannotSayRecord]:
+    """The assignments of so many items, by collection and name; at the end what is not known."""
+    found = await _assignments(scope, type_key, item.strip(), after, limit)
+    say_next(response, request, _text(found.goes_on))
+    return [*found.assignments, *found.cannot_say]
+
+
+@router.get("/tenants/{tenant_id}/assignments.csv", include_in_schema=False)
+async def assignments_csv(scope: OneTenant, type_key: TypeKey = "", item: Item = "") -> Response:
+    """All assignments, as CSV."""
+    chosen = [type_key] if type_key else None
+    found = answer.assignments(scope.session, scope.tenant.id, load_catalog(), item.strip() or None, chosen)
+    return await whole_csv_file(f"assignments-{scope.tenant.name}", ItemAssignment, found)
+
+
+async def _assignments(scope: TenantScope, type_key: str, item: str, after: str, limit: int) -> AssignmentPage:
+    """Raises `NothingAssignableError` and `NoSuchPageError`."""
+    place = None
+    if after:
+        key, slash, external_id = after.partition("/")
+        if not slash:
+            raise NoSuchPageError("a place in the list is TYPE/ID")
+        place = (key, external_id)
+    chosen = [type_key] if type_key else None
+    tenant_id = scope.tenant.id
+    return await answer.assignment_page(scope.session, tenant_id, item or None, chosen, after=place, most=limit)
+
+
+def _text(place: tuple[str, str] | None) -> str | None:
+    return None if place is None else "/".join(place)

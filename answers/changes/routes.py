@@ -1,0 +1,249 @@
+"""The pages of changes: of one tenant, and of several as one feed, newest first."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC
+from typing import Annotated, Literal, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.changes import answer
+from answers.changes.answer import DEFAULT_DAYS, ChangeFeed, ChangePage, Event, WantedChanges, Window
+from answers.changes.records import ChangeKind, ChangeRecord
+from answers.coverage.answer import tenant_coverage
+from answers.runs.answer import moment_of
+from answers.status.answer import status
+from answers.times import TIME_FORMS
+from graph.catalog import load_catalog
+from web.fitting import fitting_page
+from web.scope import AllTenants, OneTenant, PortfolioScope, SeveralTenants, TenantScope, TenantSessions
+from web.twins import csv_file, say_next
+
+router = APIRouter()
+
+PAGE = 50
+
+ATTEMPTS = (
+    {"most_fields": 5, "most_lines": 8},
+    {"most_fields": 2, "most_lines": 4},
+    {"most_fields": 0, "most_lines": 0},
+)
+"""How much of each change a page shows: less where it would get too long."""
+
+
+class ChangeQuestion(NamedTuple):
+    """The part of a feed that an address asks for."""
+
+    type_key: str | None = None
+    kind: ChangeKind | None = None
+    since: str = ""
+    by: str = ""
+    run_id: UUID | None = None
+    after: str = ""
+
+    @property
+    def wanted(self) -> WantedChanges:
+        """The changes that are wanted."""
+        return WantedChanges(frozenset() if self.kind is None else frozenset({self.kind}), self.by)
+
+    @property
+    def place(self) -> Event | None:
+        """Where the page begins. Raises `UnknownPlaceError`."""
+        return answer.event_among_tenants(self.after) if self.after else None
+
+    def query(self, **others: object) -> str:
+        """The query string of an address that asks for this, but for the `others`."""
+        asked = {
+            "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **others
+        }  # fmt: skip
+        return urlencode({name: str(value) for name, value in asked.items() if value})
+
+
+def _asked(
+    type_key: Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)] = "",
+    kind: Annotated[ChangeKind | Literal[""], Query(description="Only changes of this kind.")] = "",
+    since: Annotated[
+        str, Query(description=f"After this time ({TIME_FORMS}, in UTC) or this run. Default: 7 days.", max_length=100)
+    ] = "",
+    by: Annotated[str, Query(description="By somebody whose name or id has this text.", max_length=200)] = "",
+    run: Annotated[UUID | None, Query(description="Only changes that this run noticed.")] = None,
+    after: Annotated[
+        str, Query(description="Go on here: the address of the next page, in the header Link, has it.", max_length=2000)
+    ] = "",
+) -> ChangeQuestion:
+    return ChangeQuestion(type_key or None, kind or None, since.strip(), by.strip(), run, after)
+
+
+Asked = Annotated[ChangeQuestion, Depends(_asked)]
+Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.get("/tenants/{tenant_id}/changes", response_class=HTMLResponse, include_in_schema=False)
+async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTMLResponse:
+    """What runs noticed in a tenant, newest first."""
+    window = await _window(scope.session, asked)
+    found = await _of_tenant(scope, asked, window, PAGE)
+    feed = ChangeFeed(scope.session, scope.tenant.id, window)
+    for change in found.changes:
+        feed.count(change)
+    summary = await feed.summary()
+    covered = await tenant_coverage(scope.session)
+    return _page(
+        request,
+        asked,
+        window,
+        found,
+        path=f"/tenants/{scope.tenant.id}/changes",
+        tenant=scope.tenant,
+        coverage=covered,
+        choices=sorted(((record.type_key, record.title) for record in covered.collections), key=_title_of_choice),
+        old_details=summary.old_details,
+        stale=summary.stale,
+    )
+
+
+@router.get("/changes", response_class=HTMLResponse, include_in_schema=False)
+async def all_changes_page(
+    request: Request, several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None
+) -> HTMLResponse:
+    """What runs noticed in all tenants, or in those of a tag, newest first."""
+    window = await _window(scope.session, asked)
+    tenant_ids = _tenant_ids(scope, tag)
+    found = await _of_tenants(several, scope.session, tenant_ids, asked, window, PAGE)
+    known = load_catalog().collections
+    return _page(
+        request,
+        asked,
+        window,
+        found,
+        path="/changes",
+        tag=tag or "",
+        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        names={tenant.id: tenant.name for tenant in scope.tenants},
+        statuses=await status(scope.session, tenant_ids),
+        choices=sorted(((key, collection.title) for key, collection in known.items()), key=_title_of_choice),
+        old_details=[],
+        stale=[],
+    )
+
+
+@router.get("/api/tenants/{tenant_id}/changes")
+async def change_records(
+    request: Request, response: Response, scope: OneTenant, asked: Asked, limit: Limit = 100
+) -> Sequence[ChangeRecord]:
+    """What runs noticed in a tenant, newest first."""
+    found = await _of_tenant(scope, asked, await _window(scope.session, asked), limit)
+    say_next(response, request, found.goes_on)
+    return found.changes
+
+
+@router.get("/api/changes")
+async def all_change_records(
+    request: Request,
+    response: Response,
+    several: SeveralTenants,
+    scope: AllTenants,
+    asked: Asked,
+    tag: Tag = None,
+    limit: Limit = 100,
+) -> Sequence[ChangeRecord]:
+    """What runs noticed in all tenants, or in those of a tag, newest first."""
+    window = await _window(scope.session, asked)
+    found = await _of_tenants(several, scope.session, _tenant_ids(scope, tag), asked, window, limit)
+    say_next(response, request, found.goes_on)
+    return found.changes
+
+
+@router.get("/tenants/{tenant_id}/changes.csv", include_in_schema=False)
+async def changes_csv(request: Request, scope: OneTenant, asked: Asked, limit: Limit = 1000) -> Response:
+    """What runs noticed in a tenant, newest first, as CSV."""
+    found = await _of_tenant(scope, asked, await _window(scope.session, asked), limit)
+    answered = csv_file("changes", ChangeRecord, found.changes)
+    say_next(answered, request, found.goes_on)
+    return answered
+
+
+@router.get("/changes.csv", include_in_schema=False)
+async def all_changes_csv(
+    request: Request, several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None, limit: Limit = 1000
+) -> Response:
+    """What runs noticed in all tenants, or in those of a tag, newest first, as CSV."""
+    window = await _window(scope.session, asked)
+    found = await _of_tenants(several, scope.session, _tenant_ids(scope, tag), asked, window, limit)
+    answered = csv_file("changes", ChangeRecord, found.changes)
+    say_next(answered, request, found.goes_on)
+    return answered
+
+
+def _page(
+    request: Request, asked: ChangeQuestion, window: Window, found: ChangePage, *, path: str, **shown: object
+) -> HTMLResponse:
+    tag = shown.get("tag")
+    query = asked.query(tag=tag)
+    return fitting_page(
+        request,
+        "changes/changes.html",
+        ATTEMPTS,
+        shown=found.changes,
+        goes_on=asked.query(tag=tag, after=found.goes_on) if found.goes_on else None,
+        wider=asked.query(tag=tag, since="90d"),
+        api=f"/api{path}?{query}",
+        csv=f"{path}.csv?{query}",
+        window=window,
+        kinds=list(ChangeKind),
+        days=DEFAULT_DAYS,
+        type_key=asked.type_key,
+        kind=asked.kind,
+        since=asked.since,
+        by=asked.by,
+        run_id=asked.run_id,
+        **shown,
+    )
+
+
+async def _window(session: AsyncSession, asked: ChangeQuestion) -> Window:
+    since = None if asked.run_id or not asked.since else await moment_of(session, asked.since, UTC)
+    type_keys = None if asked.type_key is None else (asked.type_key,)
+    return await answer.window_of(session, type_keys, since=since, run_id=asked.run_id)
+
+
+async def _of_tenant(scope: TenantScope, asked: ChangeQuestion, window: Window, limit: int) -> ChangePage:
+    @asynccontextmanager
+    async def the_session(_tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+        yield scope.session
+
+    return await answer.newest_changes(
+        scope.session, the_session, window, wanted=asked.wanted, limit=limit, before=asked.place
+    )
+
+
+async def _of_tenants(
+    several: TenantSessions,
+    session: AsyncSession,
+    tenant_ids: Sequence[UUID],
+    asked: ChangeQuestion,
+    window: Window,
+    limit: int,
+) -> ChangePage:
+    return await answer.newest_changes(
+        session,
+        several.session_of,
+        window,
+        wanted=asked.wanted,
+        limit=limit,
+        before=asked.place,
+        tenant_ids=tenant_ids,
+    )
+
+
+def _tenant_ids(scope: PortfolioScope, tag: str | None) -> list[UUID]:
+    return [tenant.id for tenant in scope.tenants if not tag or tag in tenant.tags]
+
+
+def _title_of_choice(choice: tuple[str, str]) -> str:
+    return choice[1].casefold()

@@ -1,0 +1,133 @@
+"""`compare --golden A B C`: a golden tenant against many, item by item."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from uuid import UUID
+
+from rich.text import Text
+
+from answers.compare.answer import side
+from answers.compare.matrix import Matrix
+from answers.compare.page import matrix_page, occurring
+from answers.compare.records import CellStatus, ItemName, MatrixRecord, MatrixRow, MatrixTenant, Status
+from answers.compare.session import (
+    STYLES,
+    ComparisonOutput,
+    counts_column,
+    named,
+    opened_sessions,
+    stale_items,
+)
+from cli import output
+from cli.html_file import check_count, collection_titles, write_html
+from cli.options import TenantNames
+from cli.output_options import output_options
+from cli.sessions import say_what_is_damaged
+from cli.spool import printed_afterwards
+from cli.stale_lines import say_stale
+from cli.table import Column, collection_column, print_table
+from configuration import Settings
+
+_CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
+"""The words for a status of two tenants in a cell of a matrix, if they differ."""
+
+
+async def compare_golden(
+    settings: Settings,
+    golden: UUID,
+    others: Sequence[UUID],
+    type_keys: Sequence[str] | None,
+    options: ComparisonOutput,
+) -> bool:
+    """Prints a golden tenant compared with others; whether it covers the whole request."""
+    shown: list[MatrixRow] = []
+    names = TenantNames.load(settings)
+    shows_all = bool(options.only) or output_options().as_csv
+    wanted = {str(cell) for status in options.only or () for cell in _CELLS_OF.get(status, (status,))}
+    with printed_afterwards():
+        async with opened_sessions(settings) as session_of, session_of(golden) as session:
+            matrix = await Matrix.of(
+                await side(named(names, golden), session),
+                [named(names, other) for other in others],
+                session_of,
+                type_keys,
+            )
+            async for row in matrix.rows():
+                if options.only and not any(str(cell.status) in wanted for cell in row.cells):
+                    continue
+                if options.as_json:
+                    output.print_json(row)
+                elif shows_all or any(cell.status is not CellStatus.SAME for cell in row.cells):
+                    shown.append(row)
+            record = matrix.record()
+    if options.as_json:
+        output.print_json(record)
+    elif options.html is not None:
+        check_count(len(shown))
+        write_html(options.html, matrix_page(record, shown, collection_titles()))
+    else:
+        _print_matrix(record, shown)
+    for tenant in record.without_inventory:
+        output.stderr.print(
+            f"{tenant.name} was never read: no run has completed, so it has no column", style="yellow", markup=False
+        )
+    say_what_is_damaged(record.damaged)
+    if not any(tenant.collections for tenant in record.tenants):
+        output.stderr.print(
+            "these tenants were never read: no run has completed, so there is nothing to compare", style="yellow"
+        )
+    return record.is_complete
+
+
+def _cell_column(tenant: str, number: int) -> Column:
+    """A tenant's counterpart of each item of the golden one."""
+
+    def text(row: MatrixRow) -> Text:
+        cell = row.cells[number]
+        words = str(cell.status).replace("_", " ")
+        if cell.status is CellStatus.DIFFERENT:
+            words = f"{words} ({len(cell.fields)})"
+        return Text(words, style=STYLES[cell.status])
+
+    return Column(tenant, f"cells.{number}", text, is_kept=True)
+
+
+def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
+    names = occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
+    print_table(
+        (Column("tenant", "name"), *map(counts_column, names)),
+        sorted(record.tenants, key=lambda tenant: -tenant.counts.differing),
+        record=MatrixTenant,
+        title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
+        is_summary=True,
+    )
+    columns = (
+        collection_column(),
+        Column("item", "display_name", lambda row: row.display_name or row.external_id),
+        *(_cell_column(tenant.name, number) for number, tenant in enumerate(record.tenants)),
+    )
+    print_table(columns, rows, record=MatrixRow)
+    golden = [
+        stale
+        for row in rows
+        for known in [next((cell.stale_here for cell in row.cells if cell.stale_here is not None), None)]
+        for stale in stale_items(
+            row.type_key, [ItemName(external_id=row.external_id, display_name=row.display_name)], known
+        )
+    ]
+    say_stale(golden, tenant=record.golden.name)
+    for number, tenant in enumerate(record.tenants):
+        cells = [(row.type_key, row.cells[number]) for row in rows]
+        say_stale(
+            [stale for type_key, cell in cells for stale in stale_items(type_key, cell.there, cell.stale_there)],
+            tenant=tenant.name,
+        )
+    for tenant in record.tenants:
+        left_out = [collection for collection in tenant.collections if not collection.is_compared]
+        if left_out:
+            named = ", ".join(
+                f"{collection.type_key} (golden: {collection.golden.in_words};"
+                f" {tenant.name}: {collection.tenant.in_words})"
+                for collection in left_out
+            )
+            output.stderr.print(f"not compared with {tenant.name}: {named}", style="yellow", markup=False)

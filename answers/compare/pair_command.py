@@ -1,0 +1,186 @@
+"""`compare A B`: two tenants, item by item."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from uuid import UUID
+
+from rich.text import Text
+
+from answers.compare.answer import Comparison, side
+from answers.compare.page import comparison_page, occurring
+from answers.compare.records import CollectionComparison, ComparisonRecord, ItemComparison, Status
+from answers.compare.session import (
+    STYLES,
+    ComparisonOutput,
+    counts_column,
+    named,
+    opened_sessions,
+    say_never_read,
+    stale_items,
+)
+from answers.field_text import field_text, told
+from cli import output
+from cli.html_file import check_count, write_html
+from cli.options import TenantNames
+from cli.output_options import output_options
+from cli.sessions import say_what_is_damaged
+from cli.spool import printed_afterwards
+from cli.stale_lines import say_stale, stale_words
+from cli.table import Column, Table, collection_column, collection_title, print_table
+from configuration import Settings
+from inventory.plurals import counted
+from inventory.tenant_neutral import Uncertainty
+from inventory.visible_text import visible
+
+
+async def compare_pair(
+    settings: Settings,
+    here: UUID,
+    there: UUID,
+    type_keys: Sequence[str] | None,
+    options: ComparisonOutput,
+) -> bool:
+    """Prints a comparison of two tenants; whether it covers the whole request."""
+    shown: list[ItemComparison] = []
+    rows = Table(ItemComparison, _ITEM_COLUMNS)
+    names = TenantNames.load(settings)
+    with printed_afterwards():
+        async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
+            sides = (await side(named(names, here), one), await side(named(names, there), other))
+            comparison = Comparison(*sides, type_keys)
+            async for item in comparison.items():
+                if options.only and item.status not in options.only:
+                    continue
+                if options.as_json:
+                    output.print_json(item)
+                elif output_options().as_csv:
+                    rows.add(item)
+                elif options.only or item.status is not Status.SAME:
+                    shown.append(item)
+            record = comparison.record()
+    if options.as_json:
+        output.print_json(record)
+    elif options.html is not None:
+        check_count(len(shown))
+        write_html(options.html, comparison_page(record, shown))
+    elif say_never_read(*sides):
+        return False
+    elif output_options().as_csv:
+        rows.print()
+        say_what_is_left_out(record)
+    else:
+        _print_counts(record)
+        _print_items(record, shown, fields=options.fields)
+        say_what_is_left_out(record)
+    say_what_is_damaged(record.damaged)
+    return record.is_complete
+
+
+def say_what_is_left_out(record: ComparisonRecord) -> None:
+    """Names on stderr the collections that are not compared."""
+    for left_out in record.collections:
+        if not left_out.is_compared:
+            output.stderr.print(
+                f"not compared: {left_out.type_key} ({record.here.name}: {left_out.here.in_words};"
+                f" {record.there.name}: {left_out.there.in_words})",
+                style="yellow",
+                markup=False,
+            )
+
+
+def _print_counts(record: ComparisonRecord) -> None:
+    """The collections that differ, the most different first, and how many are the same."""
+    rows = record.differing
+    names = occurring(Status, [collection.counts for collection in rows])
+    print_table(
+        (Column("collection", "title"), *map(counts_column, names)),
+        rows,
+        record=CollectionComparison,
+        title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
+        is_summary=True,
+    )
+    if not record.same:
+        return
+    alike = sum(collection.counts.same for collection in record.same)
+    items, others = counted(alike, "item"), counted(len(record.same), "other collection")
+    output.stdout.print(f"{items} of {others} {'is' if alike == 1 else 'are'} the same", style="dim")
+
+
+def _name(item: ItemComparison) -> str:
+    """The name on both sides, or both names."""
+    here, there = (
+        " / ".join(visible(end.display_name or end.external_id) for end in ends) for ends in (item.here, item.there)
+    )
+    return here if here == there or not there else f"{here} ↔ {there}" if here else there
+
+
+def _print_items(record: ComparisonRecord, items: Sequence[ItemComparison], *, fields: bool) -> None:
+    """The items by collection and name; with `fields` each with those that differ."""
+    if not fields:
+        print_table(_ITEM_COLUMNS, items, record=ItemComparison)
+        _say_stale(record, items)
+        return
+    ordered = sorted(items, key=lambda item: (collection_title(item.type_key).casefold(), _name(item).casefold()))
+    for type_key, members in groupby(ordered, key=lambda item: item.type_key):
+        output.stdout.print(collection_title(type_key), style="bold cyan")
+        for item in members:
+            _print_item(item)
+
+
+def _say_stale(record: ComparisonRecord, items: Sequence[ItemComparison]) -> None:
+    """Which of the items are stale, of each tenant."""
+    here = [stale for item in items for stale in stale_items(item.type_key, item.here, item.stale_here)]
+    there = [stale for item in items for stale in stale_items(item.type_key, item.there, item.stale_there)]
+    say_stale(here, tenant=record.here.name)
+    say_stale(there, tenant=record.there.name)
+
+
+def _status(item: ItemComparison) -> Text:
+    words = str(item.status).replace("_", " ")
+    if item.status is Status.DIFFERENT:
+        words += f" in {counted(len(told(item.fields)), 'field')}"
+    return Text(words, style=STYLES[item.status])
+
+
+_WORDS = {Uncertainty.HIDDEN_WITHOUT_KEY: "masked by Graph or hidden without key"}
+"""What an uncertainty is called where its code alone would mislead: the marks of both look alike."""
+
+
+def _uncertain(item: ItemComparison) -> str:
+    return ", ".join(_WORDS.get(reason, str(reason).replace("_", " ")) for reason in item.uncertain)
+
+
+def _kind(item: ItemComparison) -> str:
+    """The kind, where it says more than the heading does."""
+    return "" if collection_title(item.type_key).startswith(f"{item.kind} (") else item.kind
+
+
+_ITEM_COLUMNS = (
+    collection_column(),
+    Column("name", "here", _name),
+    Column("kind", "kind", _kind),
+    Column("what", "status", _status, is_kept=True),
+    Column("not certain", "uncertain", _uncertain),
+)
+
+
+def _print_item(item: ItemComparison) -> None:
+    """One item, and the fields that differ."""
+    words = _status(item)
+    if item.uncertain:
+        words.append(f"; not certain: {_uncertain(item)}")
+    kind = f"{item.kind}: " if _kind(item) else ""
+    output.stdout.print(Text.assemble("  ", words, f"  {kind}", (_name(item), "bold")))
+    for where, stale in (("here", item.stale_here), ("there", item.stale_there)):
+        if stale is not None:
+            output.stdout.print(f"    {where} {stale_words(stale)}", style="yellow", markup=False)
+    for field in told(item.fields):
+        output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
+    for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
+        for reference in unresolved:
+            output.stdout.print(
+                f"    {where} not translated: {visible(reference.path)}: {visible(reference.target_id)}"
+                f" ({' or '.join(reference.target_types)}: {str(reference.reason).replace('_', ' ')})",
+                style="dim",
+                markup=False,
+            )

@@ -1,0 +1,367 @@
+"""The pages that compare tenants: two by policy or by setting, and a golden one with many."""
+
+from collections.abc import Hashable, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from answers.compare.answer import Comparison, side
+from answers.compare.matrix import Matrix
+from answers.compare.page import TENANTS_ACROSS, occurring
+from answers.compare.records import (
+    CellStatus,
+    ComparisonRecord,
+    ItemComparison,
+    MatrixRecord,
+    MatrixRow,
+    Status,
+    TenantRecord,
+)
+from answers.compare.setting_comparison import SettingsComparison
+from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
+from answers.item_kinds import title_of
+from inventory.user_errors import UserError
+from web.addresses import query_with
+from web.fitting import fitting_page
+from web.scope import SeveralTenants, TenantSessions
+from web.twins import csv_file, say_next
+
+router = APIRouter()
+
+PAGE = 100
+
+ATTEMPTS = tuple(
+    {"most": most, "most_fields": fields, "most_lines": lines}
+    for most, fields, lines in ((PAGE, 4, 6), (PAGE, 2, 3), (50, 1, 2), (25, 0, 0), (10, 0, 0))
+)
+"""How much a page shows: less where it would get too long."""
+
+Named = Annotated[UUID | Literal[""], Query(description="The id of a tenant.")]
+TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
+Only = Annotated[Status | Literal[""], Query(description="Only what ended so. Default: all that is not the same.")]
+Tag = Annotated[str, Query(description="The tenants with this tag.", max_length=64)]
+After = Annotated[str, Query(description="Go on after this row: its number.", pattern=r"^\d{0,7}$")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+RowT = TypeVar("RowT")
+
+
+class ComparisonUnit(StrEnum):
+    """What is compared: policies, or the settings in them whatever policies hold them."""
+
+    POLICY = "policy"
+    SETTING = "setting"
+
+
+By = Annotated[ComparisonUnit, Query(description="By policy, or by setting.")]
+
+
+class UncomparableError(UserError):
+    """What is asked for is no comparison."""
+
+
+class ComparedItems(NamedTuple):
+    """Two tenants by policy: all results, those to look at first in front."""
+
+    record: ComparisonRecord
+    items: list[ItemComparison]
+
+
+class ComparedSettings(NamedTuple):
+    """Two tenants by setting, conflicts first."""
+
+    record: SettingsComparisonRecord
+    settings: list[SettingComparison]
+
+
+class GoldenComparison(NamedTuple):
+    """A golden tenant with others, the rows with the most differences first."""
+
+    record: MatrixRecord
+    rows: list[MatrixRow]
+
+
+class Slice(NamedTuple):
+    """Some rows of an answer; `begin` is the number of the first, `total` how many there are."""
+
+    rows: Sequence[Any]
+    begin: int
+    total: int
+
+
+@router.get("/compare", response_class=HTMLResponse, include_in_schema=False)
+async def compare_page(
+    request: Request,
+    several: SeveralTenants,
+    left: Named = "",
+    right: Named = "",
+    golden: Named = "",
+    by: By = ComparisonUnit.POLICY,
+    type_key: TypeKey = "",
+    only: Only = "",
+    tag: Tag = "",
+    after: After = "",
+    tenants_after: Annotated[str, Query(alias="tenants", pattern=r"^\d{0,5}$", description="Leave out so many.")] = "",
+) -> HTMLResponse:
+    """Two tenants compared, or a golden one with many: differences first."""
+    asked = {
+        "tenants": sorted(several.tenants, key=lambda tenant: tenant.name.casefold()),
+        "tags": sorted({tag for tenant in several.tenants for tag in tenant.tags}),
+        "left": left,
+        "right": right,
+        "golden": golden,
+        "by": by,
+        "type_key": type_key,
+        "only": only,
+        "tag": tag,
+        "title_of": title_of,
+        "query_with": partial(query_with, request, after=None),
+    }
+    if golden:
+        places = int(after or 0), int(tenants_after or 0)
+        return await _golden_page(request, several, golden, tag, type_key, places, asked)
+    if not (left and right):
+        return fitting_page(request, "compare/choose.html", ({},), **asked)
+    if by is ComparisonUnit.SETTING:
+        found = await _settings(several, left, right)
+        chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]
+        return _paged(request, "compare/by_setting.html", chosen, int(after or 0), asked, record=found.record)
+    compared = await _items(several, left, right, type_key)
+    items = [item for item in compared.items if _is_wanted(item.status, only)]
+    columns = occurring(Status, [collection.counts for collection in compared.record.differing])
+    return _paged(
+        request, "compare/by_policy.html", items, int(after or 0), asked, record=compared.record, columns=columns
+    )
+
+
+@router.get("/api/compare")
+async def comparison_record(
+    several: SeveralTenants, left: UUID, right: UUID, type_key: TypeKey = ""
+) -> ComparisonRecord:
+    """Two tenants compared by policy, in numbers, with the coverage."""
+    return (await _items(several, left, right, type_key)).record
+
+
+@router.get("/api/compare/items")
+async def compared_items(
+    request: Request,
+    response: Response,
+    several: SeveralTenants,
+    left: UUID,
+    right: UUID,
+    type_key: TypeKey = "",
+    only: Only = "",
+    after: After = "",
+    limit: Limit = PAGE,
+) -> Sequence[ItemComparison]:
+    """The items of two tenants that are not the same, those to look at first in front."""
+    found = await _items(several, left, right, type_key)
+    return _some(request, response, [item for item in found.items if _is_wanted(item.status, only)], after, limit)
+
+
+@router.get("/api/compare/settings")
+async def compared_settings(
+    request: Request,
+    response: Response,
+    several: SeveralTenants,
+    left: UUID,
+    right: UUID,
+    only: Only = "",
+    after: After = "",
+    limit: Limit = PAGE,
+) -> Sequence[SettingComparison]:
+    """The settings of two tenants that are not the same, conflicts first."""
+    found = await _settings(several, left, right)
+    chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]
+    return _some(request, response, chosen, after, limit)
+
+
+@router.get("/api/compare/golden")
+async def golden_record(
+    several: SeveralTenants, golden: UUID, tag: Tag = "", type_key: TypeKey = "", after: After = ""
+) -> MatrixRecord:
+    """A golden tenant compared with the first tenants after so many, in numbers, with the coverage."""
+    return (await _many(several, golden, _others(several, golden, tag)[int(after or 0) :], type_key)).record
+
+
+@router.get("/compare.csv", include_in_schema=False)
+async def compared_csv(
+    request: Request,
+    several: SeveralTenants,
+    left: UUID,
+    right: UUID,
+    by: By = ComparisonUnit.POLICY,
+    type_key: TypeKey = "",
+    only: Only = "",
+    after: After = "",
+    limit: Limit = 1000,
+) -> Response:
+    """The items or settings of two tenants that are not the same, as CSV."""
+    links = Response()
+    if by is ComparisonUnit.SETTING:
+        settings = await compared_settings(request, links, several, left, right, only, after, limit)
+        table = csv_file("settings", SettingComparison, settings)
+    else:
+        items = await compared_items(request, links, several, left, right, type_key, only, after, limit)
+        table = csv_file("comparison", ItemComparison, items)
+    if "link" in links.headers:
+        table.headers["link"] = links.headers["link"]
+    return table
+
+
+@router.get("/compare/golden.csv", include_in_schema=False)
+async def golden_csv(
+    several: SeveralTenants, golden: UUID, tag: Tag = "", type_key: TypeKey = "", after: After = ""
+) -> Response:
+    """The items of a golden tenant that are otherwise in one of the first tenants after so many, as CSV."""
+    found = await _many(several, golden, _others(several, golden, tag)[int(after or 0) :], type_key)
+    return csv_file("golden", MatrixRow, [row for row in found.rows if _differs(row)])
+
+
+async def _golden_page(
+    request: Request,
+    several: TenantSessions,
+    golden: UUID,
+    tag: str,
+    type_key: str,
+    places: tuple[int, int],
+    asked: dict[str, Any],
+) -> HTMLResponse:
+    after, tenants_after = places
+    others = _others(several, golden, tag)
+    found = await _many(several, golden, others[tenants_after:], type_key)
+    rows = [row for row in found.rows if _differs(row)]
+    names = (*CellStatus, "extra")
+    return _paged(
+        request,
+        "compare/golden.html",
+        rows,
+        after,
+        asked,
+        record=found.record,
+        columns=occurring(names, [tenant.counts for tenant in found.record.tenants]),
+        number_of_others=len(others),
+        first=tenants_after,
+        next_tenants=tenants_after + TENANTS_ACROSS if tenants_after + TENANTS_ACROSS < len(others) else None,
+        types=sorted({row.type_key for row in found.rows}, key=title_of),
+    )
+
+
+def _paged(
+    request: Request, template: str, rows: Sequence[Any], begin: int, asked: dict[str, Any], **shown: Any
+) -> HTMLResponse:
+    attempts = (
+        {**attempt, "slice": Slice(rows[begin : begin + attempt["most"]], begin, len(rows))} for attempt in ATTEMPTS
+    )
+    return fitting_page(request, template, attempts, **asked, **shown)
+
+
+def _some(request: Request, response: Response, rows: Sequence[RowT], after: str, limit: int) -> Sequence[RowT]:
+    end = int(after or 0) + limit
+    if end < len(rows):
+        say_next(response, request, str(end))
+    return rows[end - limit : end]
+
+
+async def _items(several: TenantSessions, left: UUID, right: UUID, type_key: str) -> ComparedItems:
+    async def find() -> ComparedItems:
+        async with several.session_of(left) as one, several.session_of(right) as other:
+            sides = await side(here, one), await side(there, other)
+            comparison = Comparison(*sides, [type_key] if type_key else None)
+            items = [item async for item in comparison.items()]
+            record = comparison.record()
+        differing = {collection.type_key: place for place, collection in enumerate(record.differing)}
+        return ComparedItems(record, sorted(items, key=partial(_place, differing)))
+
+    here, there = _two(several, left, right)
+    found: ComparedItems = await several.recent_answers.answer(("items", left, right, type_key), find)
+    return found
+
+
+async def _settings(several: TenantSessions, left: UUID, right: UUID) -> ComparedSettings:
+    async def find() -> ComparedSettings:
+        async with several.session_of(left) as one, several.session_of(right) as other:
+            comparison = SettingsComparison(await side(here, one), await side(there, other))
+            settings = await comparison.settings()
+            return ComparedSettings(comparison.record(), settings)
+
+    here, there = _two(several, left, right)
+    found: ComparedSettings = await several.recent_answers.answer(("settings", left, right), find)
+    return found
+
+
+async def _many(
+    several: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str
+) -> GoldenComparison:
+    """The golden tenant with the first `TENANTS_ACROSS` of the others."""
+
+    async def find() -> GoldenComparison:
+        async with several.session_of(golden) as session:
+            model = await side(_named(several, golden), session)
+            matrix = await Matrix.of(model, chosen, several.session_of, [type_key] if type_key else None)
+            rows = [row async for row in matrix.rows()]
+            return GoldenComparison(matrix.record(), sorted(rows, key=_place_of_row))
+
+    _named(several, golden)
+    chosen = others[:TENANTS_ACROSS]
+    asked: Hashable = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
+    found: GoldenComparison = await several.recent_answers.answer(asked, find)
+    return found
+
+
+def _two(several: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
+    """Both sides. Raises `NoSuchPageError`, and `UncomparableError` where they are one."""
+    if left == right:
+        raise UncomparableError("a tenant is the same as itself; choose two different ones")
+    return _named(several, left), _named(several, right)
+
+
+def _named(several: TenantSessions, tenant_id: UUID) -> TenantRecord:
+    """A tenant that the person sees. Raises `NoSuchPageError`."""
+    tenant = several.named(tenant_id)
+    return TenantRecord(tenant_id=tenant.id, name=tenant.name)
+
+
+def _others(several: TenantSessions, golden: UUID, tag: str) -> list[TenantRecord]:
+    """The tenants of a tag, or all, but for the golden one, by name."""
+    chosen = [tenant for tenant in several.tenants if tenant.id != golden and (not tag or tag in tenant.tags)]
+    return [_named(several, tenant.id) for tenant in sorted(chosen, key=lambda tenant: tenant.name.casefold())]
+
+
+_ORDER = (
+    Status.DIFFERENT,
+    Status.ONLY_HERE,
+    Status.ONLY_THERE,
+    Status.RENAMED,
+    Status.AMBIGUOUS,
+    Status.UNDECIDED,
+    Status.SAME,
+)
+
+
+def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, int, str]:
+    """Where a result stands: by the collection that differs most, then by what somebody can act on."""
+    name = (item.here or item.there)[0].display_name or ""
+    place = differing.get(item.type_key, len(differing))
+    return place, item.type_key, _ORDER.index(item.status), name.casefold()
+
+
+def _place_of_row(row: MatrixRow) -> tuple[str, int, str]:
+    """Where a row stands: by its collection, then by the number of tenants in which it is otherwise."""
+    otherwise = sum(cell.status is not CellStatus.SAME for cell in row.cells)
+    return title_of(row.type_key), -otherwise, (row.display_name or "").casefold()
+
+
+def _is_wanted(status: Status, only: Status | Literal[""]) -> bool:
+    return status is only if only else status is not Status.SAME
+
+
+def _is_wanted_setting(setting: SettingComparison, only: Status | Literal[""]) -> bool:
+    return _is_wanted(setting.status, only) or (not only and setting.differs_within)
+
+
+def _differs(row: MatrixRow) -> bool:
+    return any(cell.status is not CellStatus.SAME for cell in row.cells)

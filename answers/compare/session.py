@@ -1,0 +1,81 @@
+"""What the commands of `compare` share: the sessions of tenants, how an answer is shown, and its common lines."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from answers.compare.answer import SessionOf
+from answers.compare.records import ItemName, Status, TenantRecord
+from answers.compare.sides import Side
+from cli import output
+from cli.options import TenantNames
+from cli.sessions import opened_database
+from cli.table import Column, Shape
+from configuration import Settings
+from inventory.stale import StaleItem, Staleness
+
+STYLES = {
+    "same": "green",
+    "different": "yellow",
+    "renamed": "yellow",
+    "undecided": "dim",
+    "ambiguous": "magenta",
+    "only_here": "red",
+    "missing": "red",
+    "only_there": "cyan",
+    "cannot_have": "dim",
+    "not_covered": "dim",
+}
+
+
+@dataclass(frozen=True)
+class ComparisonOutput:
+    """How a comparison is shown."""
+
+    only: Sequence[Status] | None
+    html: Path | None
+    _: KW_ONLY
+    fields: bool
+    as_json: bool
+
+
+@asynccontextmanager
+async def opened_sessions(settings: Settings) -> AsyncIterator[SessionOf]:
+    """Opens sessions of tenants, each a transaction that sees one moment."""
+    async with opened_database(settings, pool_size=2) as database:
+        yield partial(database.tenant, read_only=True, snapshot=True)
+
+
+def named(names: TenantNames, tenant_id: UUID) -> TenantRecord:
+    return TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
+
+
+def counts_column(name: str) -> Column:
+    return Column(
+        name.replace("_", " "),
+        f"counts.{name}",
+        lambda row: getattr(row.counts, name) or None,
+        Shape.NUMBER,
+        is_kept=True,
+    )
+
+
+def stale_items(type_key: str, items: Sequence[ItemName], stale: Staleness | None) -> list[StaleItem]:
+    if stale is None:
+        return []
+    first = items[0]
+    return [StaleItem(type_key=type_key, stale=stale, **first.model_dump())]
+
+
+def say_never_read(*sides: Side) -> bool:
+    """Says on stderr which of two tenants were never read; whether one was."""
+    unread = [side.tenant.name for side in sides if not side.coverage]
+    if unread:
+        were = "was" if len(unread) == 1 else "were"
+        output.stderr.print(
+            f"{' and '.join(unread)} {were} never read: no run has completed, so nothing is compared", style="yellow"
+        )
+    return bool(unread)

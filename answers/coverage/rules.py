@@ -1,0 +1,35 @@
+"""What must be done so that collections are read."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from answers.coverage.records import CollectionCoverageRecord
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome
+
+
+class Task(NamedTuple):
+    """Something to do, and the collections that it mends: `permissions` are those to grant, if that is it."""
+
+    code: ErrorCode | None
+    remedy: str | None
+    permissions: tuple[str, ...]
+    collections: list[CollectionCoverageRecord]
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """When the first of its collections was first not read."""
+        return min((one.failing_since for one in self.collections if one.failing_since), default=None)
+
+
+def tasks(collections: Iterable[CollectionCoverageRecord]) -> list[Task]:
+    """What mends the collections that were not read to their end, what mends most of them first."""
+    found: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
+    found = defaultdict(list)
+    for one in collections:
+        if one.outcome in (Outcome.FAILED, Outcome.INCOMPLETE):
+            found[one.error_code, one.remedy, tuple(one.permissions)].append(one)
+    ordered = sorted(found.items(), key=lambda entry: (-len(entry[1]), str(entry[0][0]), entry[0][2]))
+    return [Task(*what, members) for what, members in ordered]

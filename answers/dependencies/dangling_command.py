@@ -1,0 +1,128 @@
+"""`dangling`, `unassigned`: references without a target, items without an assignment."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from answers.dependencies import answer
+from answers.dependencies.columns import DANGLING_COLUMNS, UNASSIGNED_COLUMNS
+from answers.dependencies.open_lines import end_if_damaged, refuse_never_read, say_what_is_open
+from answers.dependencies.records import CannotSayRecord, DanglingRecord, UnassignedRecord
+from answers.dependencies.session import references_session
+from answers.dependencies.tenant_coverage import TenantCoverage
+from cli import output
+from cli.basis_lines import rests_on_coverage
+from cli.errors import errors_for_people
+from cli.options import (
+    AllTenantsOption,
+    AskedTenant,
+    JsonOption,
+    OptionalTenantArgument,
+    TagOption,
+    TypeOption,
+    asked_tenants,
+    known_type_keys,
+)
+from cli.output_options import prints_tables
+from cli.table import Column, print_table
+from cli.tenant_walk import ask_each
+from configuration import load_settings
+from graph.catalog import load_catalog
+from inventory.plurals import counted
+from storage.database import Database
+
+
+@prints_tables
+def dangling(
+    tenant: OptionalTenantArgument = None,
+    all_tenants: AllTenantsOption = False,
+    tags: TagOption = None,
+    type_keys: TypeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """References to items that are not in the tenant, with the confidence. Collections that were not read are named.
+
+    Example: python starter.py dangling contoso --type conditionalAccessPolicies
+    """
+    with errors_for_people():
+        settings = load_settings()
+        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+        wanted = known_type_keys(type_keys)
+
+        async def ask(database: Database, about: AskedTenant) -> None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
+                found = [record async for record in answer.dangling(session, coverage, wanted)]
+            _show_records(found, coverage, _DANGLING, as_json=as_json)
+
+        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json)
+
+
+@prints_tables
+def unassigned(
+    tenant: OptionalTenantArgument = None,
+    all_tenants: AllTenantsOption = False,
+    tags: TagOption = None,
+    type_keys: TypeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Items that are assigned to nobody, also those with exclusions only. Collections that were not read are named.
+
+    Example: python starter.py unassigned --tag emea --type configurationPolicies
+    """
+    with errors_for_people():
+        settings = load_settings()
+        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+        wanted = known_type_keys(type_keys)
+
+        async def ask(database: Database, about: AskedTenant) -> None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
+                unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
+                found = [record async for record in unassigned]
+            _show_records(found, coverage, _UNASSIGNED, as_json=as_json)
+
+        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json)
+
+
+class _Question(NamedTuple):
+    """How the answers of `dangling` and `unassigned` are said."""
+
+    record: type[BaseModel]
+    columns: tuple[Column, ...]
+    title: Callable[[int], str]
+    nothing: str
+    open: str
+
+
+def _show_records(found: Sequence[BaseModel], coverage: TenantCoverage, question: _Question, *, as_json: bool) -> None:
+    """Prints an answer. Raises `NeverReadError`, or `typer.Exit` where stored documents are damaged."""
+    cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
+    rows = [record for record in found if not isinstance(record, CannotSayRecord)]
+    if as_json:
+        for record in found:
+            output.print_json(record)
+    elif rows:
+        print_table(question.columns, rows, record=question.record, title=question.title(len(rows)))
+    refuse_never_read(coverage)
+    if not as_json:
+        if not rows:
+            print_table(question.columns, [], record=question.record)
+            output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
+        say_what_is_open(cannot_say, question.open)
+    end_if_damaged(cannot_say)
+
+
+_DANGLING = _Question(
+    DanglingRecord,
+    DANGLING_COLUMNS,
+    lambda number: counted(number, "dangling reference"),
+    "no dangling references",
+    "targets not known in",
+)
+_UNASSIGNED = _Question(
+    UnassignedRecord,
+    UNASSIGNED_COLUMNS,
+    lambda number: f"{counted(number, 'item is', 'items are')} assigned to nobody",
+    "no unassigned items",
+    "more may be in",
+)

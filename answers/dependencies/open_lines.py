@@ -1,0 +1,59 @@
+"""What answers about references say of their own gaps: collections, damaged documents, a tenant that was never read."""
+
+from collections.abc import Sequence
+
+import typer
+
+from answers.dependencies import answer
+from answers.dependencies.records import CannotSayRecord
+from answers.dependencies.rules import DAMAGED
+from answers.dependencies.tenant_coverage import TenantCoverage
+from cli import output
+from cli.basis_lines import rests_on_coverage
+from cli.errors import ExitCode
+from inventory.coverage import TENANT_NEVER_READ
+from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
+
+UNREAD_SHOWN = 6
+"""So many collections a line for people names."""
+
+
+def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
+    """By reason, a line that names the collections that the answer leaves open."""
+    by_reason: dict[str, list[str]] = {}
+    lines = []
+    for record in records:
+        if record.read_at is not None:
+            items = counted(record.references or 0, "item")
+            lines.append(f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on")
+            continue
+        number = f" ({record.references:,})" if record.references is not None else ""
+        by_reason.setdefault(answer.reason_in_words(record), []).append(f"{record.type_key}{number}")
+    for reason, named in sorted(by_reason.items()):
+        more = f" and {len(named) - UNREAD_SHOWN} more" if named[UNREAD_SHOWN:] else ""
+        lines.append(f"{words} {', '.join(named[:UNREAD_SHOWN])}{more}: {reason}")
+    return lines
+
+
+def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
+    """Says it on stderr."""
+    for line in open_lines(records, words):
+        output.stderr.print(line, style="yellow", markup=False)
+
+
+def refuse_never_read(coverage: TenantCoverage) -> None:
+    """Raises `NeverReadError` where the tenant was never read."""
+    if not coverage.collections:
+        raise NeverReadError(TENANT_NEVER_READ)
+
+
+def say_basis(coverage: TenantCoverage) -> None:
+    """On stderr: what an empty answer rests on."""
+    output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
+
+
+def end_if_damaged(cannot_say: Sequence[CannotSayRecord]) -> None:
+    """Raises `typer.Exit` where stored documents are damaged: the answer lacks what they held."""
+    if any(record.reason == DAMAGED for record in cannot_say):
+        raise typer.Exit(ExitCode.PARTIAL)

@@ -1,0 +1,401 @@
+"""The pages of references: what an item needs and what needs it, what reaches a group, and references to nothing.
+
+A page writes nothing, so it does not read references: it names those that the next run reads.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.coverage.answer import tenant_coverage
+from answers.dependencies import answer
+from answers.dependencies.records import (
+    CannotSayRecord,
+    DanglingRecord,
+    DependencyRecord,
+    Direction,
+    ObjectRecord,
+    ReachRecord,
+    UnassignedRecord,
+)
+from answers.ids import GUID
+from answers.item_kinds import title_of
+from answers.items.answer import UnknownItemError, find_item
+from answers.pages import MOST, grouped
+from answers.status.answer import status
+from answers.status.records import TenantStatus
+from graph.catalog import load_catalog
+from inventory.item_ids import item_key
+from web.addresses import query_with
+from web.fitting import fitting_page
+from web.layout import page
+from web.scope import (
+    AllTenants,
+    NoSuchPageError,
+    OneTenant,
+    PortfolioScope,
+    SeveralTenants,
+    TenantScope,
+    TenantSessions,
+)
+from web.sorted_pages import SortedPage, sorted_page
+from web.twins import say_next, whole_csv_file
+
+router = APIRouter()
+
+PAGE = 100
+"""Rows of a page, some 50 KB of HTML."""
+
+MAX_DEPTH = 5
+
+NEIGHBOURS = 100
+"""References from or to one item that a page follows."""
+
+TENANTS_AT_A_TIME = 20
+"""Tenants that one page over tenants asks: each is a question of its own, of some milliseconds."""
+
+OF_A_TENANT = 8
+"""Rows that a page over tenants shows of each."""
+
+TypeKey = Annotated[str, Query(alias="type", description="Only references of this collection's items.", max_length=100)]
+After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
+AfterTenant = Annotated[str, Query(alias="after", description="Go on after the tenant of this id.", max_length=100)]
+ItemType = Annotated[str, Query(alias="type", description="The item's collection.", max_length=100)]
+Item = Annotated[str, Query(alias="item", description="The item's id or name.", max_length=1000)]
+Group = Annotated[str, Query(alias="reaches", description="A group's id or name.", max_length=1000)]
+Everyone = Annotated[bool, Query(description="Also items for all users or all devices that do not name the group.")]
+Depth = Annotated[int, Query(description="How many references to follow.", ge=1, le=MAX_DEPTH)]
+
+
+class Neighbours(NamedTuple):
+    """What an item needs and what needs it, and what of that is not known."""
+
+    start: ObjectRecord
+    needs: list[DependencyRecord]
+    needed_by: list[DependencyRecord]
+    is_cut: bool
+    cannot_say: list[CannotSayRecord]
+
+
+class Reach(NamedTuple):
+    """What reaches a group, one page of it."""
+
+    rows: SortedPage[ReachRecord]
+    reached: int
+    cannot_say: list[CannotSayRecord]
+
+
+class Question(StrEnum):
+    """The questions whose answers are lists of one tenant or of several."""
+
+    DANGLING = "dangling"
+    UNASSIGNED = "unassigned"
+
+
+class TenantPart(NamedTuple):
+    """One tenant on a page over tenants: the first of its `total` rows, and what is not known of it."""
+
+    tenant_id: UUID
+    name: str
+    status: TenantStatus
+    rows: Sequence[DanglingRecord | UnassignedRecord]
+    total: int
+    cannot_say: list[CannotSayRecord]
+
+
+@router.get("/tenants/{tenant_id}/dependencies", response_class=HTMLResponse, include_in_schema=False)
+async def dependencies_page(
+    request: Request,
+    scope: OneTenant,
+    type_key: ItemType = "",
+    item: Item = "",
+    reaches: Group = "",
+    everyone: Everyone = False,
+    depth: Depth = 1,
+    after: After = "",
+) -> HTMLResponse:
+    """What breaks if somebody touches an item; of a group, what reaches it."""
+    key, sought = (answer.GROUPS, reaches) if reaches else (type_key or answer.GROUPS, item)
+    found, reach, problem = None, None, ""
+    if sought.strip():
+        try:
+            external_id = await _id_of(scope.session, key, sought.strip())
+            found = await _neighbours(scope, key, external_id, depth)
+            if key == answer.GROUPS:
+                reach = await _reach(scope, external_id, after, PAGE, everyone=everyone)
+        except UnknownItemError as error:
+            problem = str(error)
+    return page(
+        request,
+        "dependencies/dependencies.html",
+        tenant=scope.tenant,
+        coverage=await tenant_coverage(scope.session),
+        choices=_choices(),
+        type_key=key,
+        item=sought,
+        everyone=everyone,
+        depth=depth,
+        found=found,
+        reach=reach,
+        problem=problem,
+        max_depth=MAX_DEPTH,
+        neighbours_shown=NEIGHBOURS,
+        open_reasons=_open_reasons([] if found is None else found.cannot_say),
+        next_query=query_with(request, after=reach.rows.goes_on) if reach and reach.rows.goes_on else None,
+        title_of=title_of,
+    )
+
+
+@router.get("/api/tenants/{tenant_id}/dependencies")
+async def dependency_records(
+    scope: OneTenant, type_key: ItemType, item: Item, depth: Depth = 1
+) -> list[DependencyRecord | CannotSayRecord]:
+    """What an item needs and what needs it, nearest first; at the end what is not known. Up to 100 of each item."""
+    found = await _neighbours(scope, type_key, await _id_of(scope.session, type_key, item), depth)
+    return [*found.needs, *found.needed_by, *found.cannot_say]
+
+
+@router.get("/api/tenants/{tenant_id}/reach")
+async def reach_records(
+    request: Request,
+    response: Response,
+    scope: OneTenant,
+    reaches: Group,
+    everyone: Everyone = False,
+    after: After = "",
+    limit: Limit = PAGE,
+) -> list[ReachRecord | CannotSayRecord]:
+    """Items that reach a group, by collection and name; at the end what is not known."""
+    group_id = await _id_of(scope.session, answer.GROUPS, reaches)
+    found = await _reach(scope, group_id, after, limit, everyone=everyone)
+    say_next(response, request, found.rows.goes_on)
+    return [*found.rows.rows, *found.cannot_say]
+
+
+@router.get("/tenants/{tenant_id}/dangling", response_class=HTMLResponse, include_in_schema=False)
+async def dangling_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
+    """References to what is not there."""
+    return await _list_page(request, scope, Question.DANGLING, type_key, after)
+
+
+@router.get("/tenants/{tenant_id}/unassigned", response_class=HTMLResponse, include_in_schema=False)
+async def unassigned_page(
+    request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = ""
+) -> HTMLResponse:
+    """Items that nobody gets."""
+    return await _list_page(request, scope, Question.UNASSIGNED, type_key, after)
+
+
+@router.get("/api/tenants/{tenant_id}/dangling")
+async def dangling_records(
+    request: Request,
+    response: Response,
+    scope: OneTenant,
+    type_key: TypeKey = "",
+    after: After = "",
+    limit: Limit = PAGE,
+) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    """References to what is not there, by collection and name of the items; at the end what is not known."""
+    found = await _answer(scope.session, scope.tenant.id, Question.DANGLING, type_key)
+    shown = sorted_page(found.rows, _place, after, limit)
+    say_next(response, request, shown.goes_on)
+    return [*shown.rows, *found.cannot_say]
+
+
+@router.get("/api/tenants/{tenant_id}/unassigned")
+async def unassigned_records(
+    request: Request,
+    response: Response,
+    scope: OneTenant,
+    type_key: TypeKey = "",
+    after: After = "",
+    limit: Limit = PAGE,
+) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    """Items that are assigned to nobody, by collection and name; at the end what is not known."""
+    found = await _answer(scope.session, scope.tenant.id, Question.UNASSIGNED, type_key)
+    shown = sorted_page(found.rows, _place, after, limit)
+    say_next(response, request, shown.goes_on)
+    return [*shown.rows, *found.cannot_say]
+
+
+@router.get("/tenants/{tenant_id}/dangling.csv", include_in_schema=False)
+async def dangling_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
+    """All references to what is not there, as CSV."""
+    found = await _records(scope.session, scope.tenant.id, Question.DANGLING, type_key)
+    return await whole_csv_file(f"dangling-{scope.tenant.name}", DanglingRecord, found)
+
+
+@router.get("/tenants/{tenant_id}/unassigned.csv", include_in_schema=False)
+async def unassigned_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
+    """All items that are assigned to nobody, as CSV."""
+    found = await _records(scope.session, scope.tenant.id, Question.UNASSIGNED, type_key)
+    return await whole_csv_file(f"unassigned-{scope.tenant.name}", UnassignedRecord, found)
+
+
+@router.get("/dangling", response_class=HTMLResponse, include_in_schema=False)
+async def all_dangling_page(
+    request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
+) -> HTMLResponse:
+    """References to what is not there, of one tenant after the other."""
+    return await _tenants_page(request, several, scope, Question.DANGLING, tag, after)
+
+
+@router.get("/unassigned", response_class=HTMLResponse, include_in_schema=False)
+async def all_unassigned_page(
+    request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
+) -> HTMLResponse:
+    """Items that nobody gets, of one tenant after the other."""
+    return await _tenants_page(request, several, scope, Question.UNASSIGNED, tag, after)
+
+
+class _Answer(NamedTuple):
+    """Rows of an answer, `MOST` of them at most, how many there are, and what is not known."""
+
+    rows: list[DanglingRecord | UnassignedRecord]
+    total: int
+    cannot_say: list[CannotSayRecord]
+
+
+async def _answer(session: AsyncSession, tenant_id: UUID, question: Question, type_key: str) -> _Answer:
+    rows: list[DanglingRecord | UnassignedRecord] = []
+    total, cannot_say = 0, list[CannotSayRecord]()
+    async for record in await _records(session, tenant_id, question, type_key):
+        if isinstance(record, CannotSayRecord):
+            cannot_say.append(record)
+            continue
+        total += 1
+        if total <= MOST:
+            rows.append(record)
+    return _Answer(rows, total, cannot_say)
+
+
+async def _records(
+    session: AsyncSession, tenant_id: UUID, question: Question, type_key: str
+) -> AsyncIterator[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    coverage = await answer.coverage_as_read(session, tenant_id)
+    chosen = [type_key] if type_key else None
+    if question is Question.DANGLING:
+        return answer.dangling(session, coverage, chosen)
+    return answer.unassigned(session, coverage, load_catalog(), chosen)
+
+
+async def _list_page(
+    request: Request, scope: TenantScope, question: Question, type_key: str, after: str
+) -> HTMLResponse:
+    found = await _answer(scope.session, scope.tenant.id, question, type_key)
+    shown = sorted_page(found.rows, _place, after, PAGE)
+    return page(
+        request,
+        f"dependencies/{question}.html",
+        tenant=scope.tenant,
+        coverage=await tenant_coverage(scope.session),
+        choices=_choices(),
+        type_key=type_key,
+        by_collection=grouped(shown.rows, _collection_of),
+        total=found.total,
+        most=MOST,
+        open_reasons=_open_reasons(found.cannot_say),
+        next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
+        csv=f"{request.url.path}.csv{query_with(request, after=None)}",
+        title_of=title_of,
+    )
+
+
+async def _tenants_page(
+    request: Request, several: TenantSessions, scope: PortfolioScope, question: Question, tag: str, after: str
+) -> HTMLResponse:
+    chosen = sorted(
+        (tenant for tenant in scope.tenants if not tag or tag in tenant.tags),
+        key=lambda tenant: (tenant.name.casefold(), str(tenant.id)),
+    )
+    places = {str(tenant.id): place for place, tenant in enumerate(chosen, 1)}
+    if after and after not in places:
+        raise NoSuchPageError("no page of the list begins there; go back to its first page")
+    begins = places.get(after, 0)
+    asked = chosen[begins : begins + TENANTS_AT_A_TIME]
+    statuses = {one.tenant_id: one for one in await status(scope.session, [tenant.id for tenant in asked])}
+    parts = []
+    for tenant in asked:
+        async with several.session_of(tenant.id) as session:
+            found = await _answer(session, tenant.id, question, "")
+        rows = sorted_page(found.rows, _place, "", OF_A_TENANT).rows
+        parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, found.total, found.cannot_say))
+    goes_on = begins + len(asked) < len(chosen)
+    return fitting_page(
+        request,
+        f"dependencies/all_{question}.html",
+        [{"most": most} for most in (OF_A_TENANT, 3, 0)],
+        parts_of_tenants=parts,
+        statuses=list(statuses.values()),
+        begins=begins + 1,
+        asked=len(asked),
+        chosen=len(chosen),
+        tag=tag,
+        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        next_query=query_with(request, after=str(asked[-1].id)) if goes_on else None,
+        title_of=title_of,
+    )
+
+
+async def _neighbours(scope: TenantScope, type_key: str, external_id: str, depth: int) -> Neighbours:
+    coverage = await answer.coverage_as_read(scope.session, scope.tenant.id)
+    key = (type_key, external_id)
+    found = await answer.neighbourhood(scope.session, coverage, load_catalog(), key, depth=depth, most=NEIGHBOURS)
+    start = await answer.item_record(scope.session, coverage, key)
+    needs, needed_by = (
+        [record for record in found.dependencies if record.direction is direction]
+        for direction in (Direction.NEEDS, Direction.NEEDED_BY)
+    )
+    return Neighbours(start, needs, needed_by, found.is_cut, found.cannot_say)
+
+
+async def _reach(scope: TenantScope, group_id: str, after: str, limit: int, *, everyone: bool) -> Reach:
+    coverage = await answer.coverage_as_read(scope.session, scope.tenant.id)
+    rows, cannot_say = list[ReachRecord](), list[CannotSayRecord]()
+    async for record in answer.reaching(scope.session, coverage, load_catalog(), group_id, everyone=everyone):
+        if isinstance(record, ReachRecord):
+            rows.append(record)
+        else:
+            cannot_say.append(record)
+    shown = sorted_page(rows, lambda row: _place_of(row.item), after, limit)
+    return Reach(shown, sum(row.reaches for row in rows), cannot_say)
+
+
+async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
+    """The id of an item by id or name; an id that was never seen may be referred to all the same.
+
+    Raises `UnknownItemError`.
+    """
+    return item_key(sought) if GUID.fullmatch(sought) else await find_item(session, type_key, sought)
+
+
+def _open_reasons(records: Sequence[CannotSayRecord]) -> list[tuple[str, list[CannotSayRecord]]]:
+    """What is not known, by the reason in words."""
+    return grouped(records, answer.reason_in_words)
+
+
+def _choices() -> list[tuple[str, str]]:
+    """The collections by their titles."""
+    known = load_catalog().collections.items()
+    return sorted(((key, collection.title) for key, collection in known), key=lambda of: of[1].casefold())
+
+
+def _collection_of(row: DanglingRecord | UnassignedRecord) -> str:
+    return row.type_key if isinstance(row, UnassignedRecord) else row.item.type_keys[0]
+
+
+def _place(row: DanglingRecord | UnassignedRecord) -> tuple[str, ...]:
+    if isinstance(row, UnassignedRecord):
+        return title_of(row.type_key).casefold(), (row.display_name or "").casefold(), row.external_id
+    return (*_place_of(row.item), row.path, row.target.external_id)
+
+
+def _place_of(end: ObjectRecord) -> tuple[str, ...]:
+    return title_of(end.type_keys[0]).casefold(), (end.display_name or "").casefold(), end.external_id

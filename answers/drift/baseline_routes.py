@@ -1,0 +1,149 @@
+"""The pages of baselines: what a tenant is held against, set and removed."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from answers.coverage.answer import tenant_coverage
+from answers.drift import baselines
+from answers.drift.baselines import LONGEST_NAME, NoBaselineError
+from answers.drift.records import BaselineRecord
+from answers.runs.answer import recent_runs, time_over
+from answers.times import TIME_FORMS
+from graph.tenants import TenantConfig
+from inventory.outcomes import COMPLETED_STATUSES
+from inventory.people import Action, Person, Role
+from storage import audit
+from web.confirmation import Confirmed
+from web.forms import Once
+from web.layout import page
+from web.roles import needs
+from web.scope import OneTenant, SeveralTenants, TenantScope, TenantSessions, TenantToChange, Visible
+
+router = APIRouter()
+
+RUNS = 30
+"""Recent runs that a form offers."""
+
+Approver = Annotated[Person, Depends(needs(Role.APPROVER))]
+Name = Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
+Reason = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
+
+
+class BaselineSource(StrEnum):
+    """What becomes a baseline: the inventory as it is or was, what a run covered, or another tenant's inventory."""
+
+    MOMENT = "moment"
+    RUN = "run"
+    TENANT = "tenant"
+
+
+@router.get("/tenants/{tenant_id}/baselines", response_class=HTMLResponse, include_in_schema=False)
+async def baselines_page(request: Request, scope: OneTenant, tenants: Visible) -> HTMLResponse:
+    """What a tenant is held against."""
+    return page(
+        request,
+        "drift/baselines.html",
+        tenant=scope.tenant,
+        coverage=await tenant_coverage(scope.session),
+        shown=await baselines.baselines(scope.session),
+        runs=[run for run in await recent_runs(scope.session, RUNS) if run.status in COMPLETED_STATUSES],
+        others=[other for other in tenants if other.id != scope.tenant.id],
+        names={other.id: other.name for other in tenants},
+    )
+
+
+@router.get("/api/tenants/{tenant_id}/baselines")
+async def baseline_records(scope: OneTenant) -> Sequence[BaselineRecord]:
+    """What a tenant is held against."""
+    return await baselines.baselines(scope.session)
+
+
+@router.post("/tenants/{tenant_id}/baselines", include_in_schema=False)
+async def set_baseline(
+    scope: TenantToChange,
+    tenants: Visible,
+    person: Approver,
+    once: Once,
+    _confirmed: Confirmed,
+    name: Name,
+    reason: Reason,
+    source: Annotated[BaselineSource, Form(alias="of")],
+    at: Annotated[str, Form(max_length=100)] = "",
+    run: Annotated[UUID | None, Form()] = None,
+    other: Annotated[UUID | None, Form()] = None,
+) -> RedirectResponse:
+    """Sets a baseline; it takes the place of one of the same name."""
+    session, tenant_id = scope.session, scope.tenant.id
+    if await _recorded(scope, person, Action.BASELINE_SET, f"baseline {name} ({source})", reason, once):
+        if source is BaselineSource.TENANT:
+            golden = None if other is None else tenants.get(other)
+            if golden is None:
+                raise NoBaselineError("it is not said which of the tenants that you see is the baseline")
+            await baselines.set_tenant(session, name, tenant_id, golden.id, person.name, reason)
+        elif source is BaselineSource.RUN:
+            if run is None:
+                raise NoBaselineError("it is not said of which run the baseline is")
+            await baselines.set_run(session, name, run, person.name, reason)
+        else:
+            moment = await time_over(session, at, UTC) if at.strip() else None
+            if at.strip() and moment is None:
+                raise NoBaselineError(f"{at!r} is no time; write {TIME_FORMS}")
+            await baselines.set_moment(session, name, moment, person.name, reason)
+    return RedirectResponse(f"/tenants/{tenant_id}/drift?baseline={name}", 303)
+
+
+@router.post("/tenants/{tenant_id}/baselines/remove", include_in_schema=False)
+async def remove_baseline(
+    scope: TenantToChange, person: Approver, once: Once, _confirmed: Confirmed, name: Name, reason: Reason
+) -> RedirectResponse:
+    """Removes a baseline with its pins and findings."""
+    if await _recorded(scope, person, Action.BASELINE_REMOVED, f"baseline {name}", reason, once):
+        await baselines.drop_baseline(scope.session, name)
+    return RedirectResponse(f"/tenants/{scope.tenant.id}/baselines", 303)
+
+
+@router.post("/drift/golden", response_class=HTMLResponse, include_in_schema=False)
+async def set_golden_baselines(
+    request: Request,
+    scope: SeveralTenants,
+    person: Approver,
+    once: Once,
+    _confirmed: Confirmed,
+    golden: Annotated[UUID, Form()],
+    tag: Annotated[str, Form(min_length=1, max_length=64)],
+    reason: Reason,
+) -> HTMLResponse:
+    """Makes one tenant's inventory a baseline of all tenants with a tag; says of each what became of it."""
+    model = scope.named(golden)
+    chosen = [tenant for tenant in scope.tenants if tag in tenant.tags and tenant.id != golden]
+    outcomes = [
+        (tenant.id, tenant.name, await _golden(scope, tenant.id, model, person, reason, once)) for tenant in chosen
+    ]
+    return page(request, "drift/golden.html", golden=model, tag=tag, outcomes=outcomes)
+
+
+async def _golden(
+    scope: TenantSessions, tenant_id: UUID, golden: TenantConfig, person: Person, reason: str, once: UUID
+) -> str:
+    """Sets the baseline in one tenant's transaction; why not, where it cannot be set."""
+    try:
+        async with scope.writing_session_of(tenant_id) as session:
+            of = TenantScope(scope.named(tenant_id), session)
+            if await _recorded(of, person, Action.BASELINE_SET, f"baseline of {golden.name}", reason, once):
+                await baselines.golden_baseline(session, tenant_id, golden.id, golden.name, person.name)
+    except NoBaselineError as error:
+        return str(error)
+    return ""
+
+
+async def _recorded(scope: TenantScope, person: Person, action: Action, subject: str, reason: str, once: UUID) -> bool:
+    """Records an act; False if the form was received before."""
+    return await audit.record(
+        scope.session, person, action, tenant_id=scope.tenant.id, subject=subject, reason=reason, request_id=once
+    )

@@ -1,0 +1,233 @@
+"""The pages of drift: of a tenant's baselines, and of all tenants in numbers."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from answers.coverage.answer import tenant_coverage
+from answers.drift.answer import Drift, baseline_drift, bring_up_to_date, drift
+from answers.drift.baselines import UnknownBaselineError, baselines
+from answers.drift.records import BaselineDrift, BaselineRecord, DriftFindingRecord, DriftReport
+from answers.drift.severity import Severity
+from answers.drift.triage import weakens
+from answers.pages import grouped
+from answers.status.answer import status
+from graph.catalog import load_catalog
+from storage.database import StorageCollisionError
+from web.fitting import fitting_page
+from web.layout import page
+from web.scope import AllTenants, SeveralTenants, TenantSessions
+from web.twins import csv_file, say_next
+
+router = APIRouter()
+
+PAGE = 100
+
+ATTEMPTS = tuple({"most_lines": lines, "most": most} for lines, most in ((8, PAGE), (3, PAGE // 2), (2, PAGE // 5)))
+"""How much a page shows: less where it would get too long."""
+
+BaselineName = Annotated[str, Query(alias="baseline", description="By default the first one.", max_length=100)]
+TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
+Wanted = Annotated[Severity | None, Query(description="Only findings of this severity.")]
+Everything = Annotated[bool, Query(alias="all", description="Also what is accepted, expected here, or resolved.")]
+After = Annotated[str, Query(description="Go on after this finding: its fingerprint and period.", max_length=100)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
+
+
+@router.get("/tenants/{tenant_id}/drift", response_class=HTMLResponse, include_in_schema=False)
+async def drift_page(
+    request: Request,
+    scope: SeveralTenants,
+    tenant_id: UUID,
+    name: BaselineName = "",
+    type_key: TypeKey = "",
+    severity: str = "",
+    everything: Everything = False,
+    after: After = "",
+) -> HTMLResponse:
+    """How a tenant deviates from a baseline, item by item, what weakens its protection first."""
+    tenant = scope.named(tenant_id)
+    wanted = Severity(severity) if severity in set(Severity) else None
+    known, baseline, found = await _evaluated(scope, tenant_id, name)
+    async with scope.session_of(tenant_id) as session:
+        covered = await tenant_coverage(session)
+    if found is None or baseline is None:
+        return page(request, "drift/none.html", tenant=tenant, coverage=covered)
+    findings = _chosen(found, type_key, wanted, after, everything=everything)
+    query = {"baseline": baseline.name, "type": type_key, "severity": severity, "all": "1" if everything else ""}
+    return fitting_page(
+        request,
+        "drift/drift.html",
+        ATTEMPTS,
+        tenant=tenant,
+        coverage=covered,
+        baselines=known,
+        baseline=baseline,
+        golden=_name_of(scope, baseline),
+        report=found.report,
+        findings=findings,
+        weakens=weakens,
+        by_item=by_item,
+        choices=sorted({(key, _title(key)) for key in (finding.type_key for finding in found.findings)}),
+        severities=list(Severity),
+        type_key=type_key,
+        severity=wanted,
+        everything=everything,
+        query=lambda **others: urlencode({key: value for key, value in (query | others).items() if value}),
+        place_of=_place_of,
+    )
+
+
+@router.get("/drift", response_class=HTMLResponse, include_in_schema=False)
+async def all_drift_page(request: Request, scope: AllTenants, tag: Tag = None, after: After = "") -> HTMLResponse:
+    """How all tenants, or those of a tag, deviate from their baselines, in numbers, the most severe first."""
+    chosen = {tenant.id: tenant for tenant in scope.tenants if not tag or tag in tenant.tags}
+    found = await baseline_drift(scope.session, list(chosen))
+    places = [f"{drift.tenant_id}/{drift.baseline}" for drift in found]
+    begin = places.index(after) + 1 if after in places else 0
+    with_baseline = {drift.tenant_id for drift in found}
+    return page(
+        request,
+        "drift/all.html",
+        shown=found[begin : begin + PAGE],
+        after=places[begin + PAGE - 1] if begin + PAGE < len(found) else None,
+        without=[tenant for tenant in chosen.values() if tenant.id not in with_baseline],
+        names={tenant.id: tenant.name for tenant in scope.tenants},
+        statuses=await status(scope.session, list(chosen)),
+        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        tag=tag or "",
+        tenants=list(scope.tenants),
+    )
+
+
+@router.get("/api/drift")
+async def all_drift_records(scope: AllTenants, tag: Tag = None) -> Sequence[BaselineDrift]:
+    """How all tenants, or those of a tag, deviate from each of their baselines, in numbers."""
+    return await baseline_drift(scope.session, [tenant.id for tenant in scope.tenants if not tag or tag in tenant.tags])
+
+
+@router.get("/drift.csv", include_in_schema=False)
+async def all_drift_csv(scope: AllTenants, tag: Tag = None) -> Response:
+    """The same as CSV."""
+    return csv_file("drift", BaselineDrift, await all_drift_records(scope, tag))
+
+
+@router.get("/api/tenants/{tenant_id}/drift")
+async def drift_report(scope: SeveralTenants, tenant_id: UUID, name: BaselineName = "") -> DriftReport:
+    """What a tenant's drift from a baseline rests on, and its items with open findings."""
+    scope.named(tenant_id)
+    _, _, found = await _evaluated(scope, tenant_id, name)
+    if found is None:
+        raise UnknownBaselineError("this tenant has no baseline")
+    return found.report
+
+
+@router.get("/api/tenants/{tenant_id}/findings")
+async def finding_records(
+    request: Request,
+    response: Response,
+    scope: SeveralTenants,
+    tenant_id: UUID,
+    name: BaselineName = "",
+    type_key: TypeKey = "",
+    severity: Wanted = None,
+    everything: Everything = False,
+    after: After = "",
+    limit: Limit = PAGE,
+) -> Sequence[DriftFindingRecord]:
+    """What deviates from a baseline, what weakens the tenant's protection first."""
+    scope.named(tenant_id)
+    _, _, found = await _evaluated(scope, tenant_id, name)
+    findings = [] if found is None else _chosen(found, type_key, severity, after, everything=everything)
+    if len(findings) > limit:
+        say_next(response, request, _place_of(findings[limit - 1]))
+    return findings[:limit]
+
+
+@router.get("/tenants/{tenant_id}/drift.csv", include_in_schema=False)
+async def findings_csv(
+    request: Request,
+    scope: SeveralTenants,
+    tenant_id: UUID,
+    name: BaselineName = "",
+    type_key: TypeKey = "",
+    severity: Wanted = None,
+    everything: Everything = False,
+    after: After = "",
+    limit: Limit = 1000,
+) -> Response:
+    """The same as CSV."""
+    answer = Response()
+    rows = await finding_records(request, answer, scope, tenant_id, name, type_key, severity, everything, after, limit)
+    table = csv_file("drift", DriftFindingRecord, rows)
+    if "link" in answer.headers:
+        table.headers["link"] = answer.headers["link"]
+    return table
+
+
+async def _evaluated(
+    scope: TenantSessions, tenant_id: UUID, name: str
+) -> tuple[list[BaselineRecord], BaselineRecord | None, Drift | None]:
+    """The tenant's baselines, the one that is asked for, and the drift from it, evaluated if a run has ended since.
+
+    Where the golden tenant is not among the person's tenants, the drift is that of the last evaluation. Raises
+    `UnknownBaselineError`.
+    """
+    async with scope.session_of(tenant_id) as session:
+        known = await baselines(session)
+    chosen = next((baseline for baseline in known if not name or baseline.name == name), None)
+    if chosen is None and name:
+        raise UnknownBaselineError(f"this tenant has no baseline {name!r}")
+    if chosen is None:
+        return known, None, None
+    if chosen.other_tenant_id is None or scope.tenants.get(chosen.other_tenant_id) is not None:
+        # Where another request is evaluating it at this moment, the last evaluation stands.
+        with suppress(StorageCollisionError):
+            async with scope.writing_session_of(tenant_id, snapshot=True) as session:
+                await bring_up_to_date(session, scope.session_of, tenant_id, chosen)
+    async with scope.session_of(tenant_id) as session:
+        found = await drift(session, tenant_id, chosen.name)
+    return known, found.report.baseline, found
+
+
+def _chosen(
+    found: Drift, type_key: str, severity: Severity | None, after: str, *, everything: bool
+) -> list[DriftFindingRecord]:
+    """The findings that are asked for, from a place on."""
+    wanted = [
+        finding
+        for finding in found.findings
+        if (finding.is_open or everything)
+        and type_key in ("", finding.type_key)
+        and severity in (None, finding.severity)
+    ]
+    places = [_place_of(finding) for finding in wanted]
+    return wanted[places.index(after) + 1 :] if after in places else wanted
+
+
+def by_item(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, str], list[DriftFindingRecord]]]:
+    """The findings by item, in their order."""
+    return grouped(findings, lambda finding: (finding.type_key, finding.external_id))
+
+
+def _place_of(finding: DriftFindingRecord) -> str:
+    return f"{finding.fingerprint}.{finding.period}"
+
+
+def _name_of(scope: TenantSessions, baseline: BaselineRecord) -> str:
+    """The other tenant, by its name where the person may see it."""
+    if baseline.other_tenant_id is None:
+        return ""
+    tenant = scope.tenants.get(baseline.other_tenant_id)
+    return str(baseline.other_tenant_id) if tenant is None else tenant.name
+
+
+def _title(type_key: str) -> str:
+    collection = load_catalog().collections.get(type_key)
+    return type_key if collection is None else collection.title

@@ -1,0 +1,32 @@
+"""How many items each collection of a tenant has, counted no further than people read."""
+
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.rows import fetch
+
+MOST_COUNTED = 1_000
+"""A collection with more items is said to have more than that."""
+
+
+class CollectionSize(NamedTuple):
+    """A collection that completed runs cover; `items` is at most `MOST_COUNTED + 1`."""
+
+    type_key: str
+    items: int
+
+
+# Each by the primary key of items, and no further than the limit: a collection of a million costs what a thousand do.
+_SIZES = text("""
+SELECT c.type_key, (
+    SELECT count(*) FROM (SELECT FROM inventory_item AS one WHERE one.type_key = c.type_key LIMIT :most) AS counted
+) AS items
+FROM collection_coverage AS c ORDER BY c.type_key
+""")
+
+
+async def collection_sizes(session: AsyncSession) -> list[CollectionSize]:
+    """The collections of the session's tenant with their sizes, by type key."""
+    return await fetch(session, _SIZES, CollectionSize, {"most": MOST_COUNTED + 1})

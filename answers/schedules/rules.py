@@ -1,0 +1,48 @@
+"""Who sees and who changes a schedule, and how a form shows when it starts."""
+
+import re
+from collections.abc import Collection
+from typing import NamedTuple
+from uuid import UUID
+
+from inventory.portfolio import TenantChoice
+
+
+class Rights(NamedTuple):
+    """Whether a person sees a schedule, and whether the person may change it."""
+
+    may_see: bool
+    may_change: bool
+
+
+def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[UUID], *, sees_all: bool) -> Rights:
+    """What a person may do with a schedule that covers these tenants now.
+
+    All tenants and tags are looked up when a run begins, so only a person who sees all tenants may choose by them.
+    """
+    if sees_all:
+        return Rights(may_see=True, may_change=True)
+    theirs = set(visible)
+    by_id = not (chosen.everyone or chosen.tags)
+    return Rights(may_see=not theirs.isdisjoint(covered), may_change=by_id and theirs.issuperset(covered))
+
+
+class Timing(NamedTuple):
+    """The times of a schedule as its form has them: `how` is the field that is filled in."""
+
+    how: str = "calendar"
+    every: str = ""
+    calendar: str = ""
+    cron: str = ""
+
+
+_TIME_OF_DAY = re.compile(r"(?:[a-z,-]+ +)?\d{1,2}:\d{2}")
+
+
+def timing(every: str | None, comment: str) -> Timing:
+    """The form of an existing schedule: its interval, or what Temporal keeps of a time of day or a cron expression."""
+    if every is not None:
+        return Timing("every", every=every)
+    if _TIME_OF_DAY.fullmatch(comment):
+        return Timing("calendar", calendar=comment)
+    return Timing("cron", cron=comment)

@@ -1,0 +1,248 @@
+"""The pages over tenants that find items by words and settings, and say which tenants set something."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from answers.item_filter import WantedSetting
+from answers.item_kinds import title_of, told_kind
+from answers.pages import grouped
+from answers.search import answer
+from answers.search.answer import Place, Sought, UnknownSettingError
+from answers.search.records import SettingState, TenantSetting
+from graph.catalog import load_catalog
+from inventory.records import ItemRecord
+from web.addresses import query_with
+from web.item_choice import CHOICE_ERRORS, ItemChoice, SettingTextError, item_choice
+from web.layout import page
+from web.scope import AllTenants, NoSuchPageError, PortfolioScope
+from web.twins import csv_file, say_next, whole_csv_file
+
+router = APIRouter()
+
+PAGE = 100
+"""Rows of a page, some 40 KB of HTML."""
+
+Choice = Annotated[ItemChoice, Depends(item_choice)]
+Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
+After = Annotated[
+    str, Query(description="Go on after this item, TENANT/TYPE/ID: the last one of the page before.", max_length=2000)
+]
+AfterTenant = Annotated[
+    UUID | Literal[""], Query(alias="after", description="Go on after this tenant: the last one of the page before.")
+]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+SettingName = Annotated[
+    str, Query(description="A definition's id or name, an OMA-URI, or the path of a property.", max_length=1000)
+]
+SettingText = Annotated[str, Query(description="Only tenants that set it to this value.", max_length=1000)]
+StateOfSetting = Annotated[SettingState | Literal[""], Query(description="Only tenants in this state.")]
+
+
+class ItemRow(NamedTuple):
+    """An item with its collection and kind as people call them."""
+
+    item: ItemRecord
+    collection: str
+    kind: str
+
+
+@router.get("/search", response_class=HTMLResponse, include_in_schema=False)
+async def search_page(
+    request: Request, scope: AllTenants, choice: Choice, tag: Tag = "", after: After = ""
+) -> HTMLResponse:
+    """Items of all tenants by words of their names, or by what they set."""
+    chosen = _tenant_ids(scope, tag)
+    found, basis, problem = list[ItemRecord](), None, ""
+    try:
+        if (sought := _sought(choice)) is not None:
+            found = await answer.find_after(scope.session, sought, chosen, _place(after), PAGE + 1)
+        basis = await answer.search_basis(scope.session, chosen, choice.type_keys)
+    except CHOICE_ERRORS as error:
+        problem = str(error)
+    shown = [ItemRow(item, title_of(item.type_key), told_kind(item)) for item in found[:PAGE]]
+    last = shown[-1].item if len(found) > PAGE else None
+    return page(
+        request,
+        "search/search.html",
+        choice=choice,
+        is_asked=bool(choice.name.strip() or choice.setting.strip()),
+        basis=basis,
+        problem=problem,
+        searched=len(chosen),
+        by_tenant=grouped(shown, lambda row: row.item.tenant_id),
+        names=_names(scope),
+        tags=_tags(scope),
+        tag=tag,
+        categories=load_catalog().categories(),
+        next_query=query_with(request, after=_place_of(last)) if last else None,
+        in_tenant=query_with(request, after=None, tag=None),
+        csv=f"/search.csv{query_with(request, after=None)}",
+    )
+
+
+@router.get("/api/search")
+async def found_records(
+    request: Request,
+    response: Response,
+    scope: AllTenants,
+    choice: Choice,
+    tag: Tag = "",
+    after: After = "",
+    limit: Limit = PAGE,
+) -> list[ItemRecord]:
+    """Items of all tenants by tenant, type key and id; `name` or `setting` is needed."""
+    sought = _needed(choice)
+    found = await answer.find_after(scope.session, sought, _tenant_ids(scope, tag), _place(after), limit + 1)
+    say_next(response, request, _place_of(found[limit - 1]) if len(found) > limit else None)
+    return found[:limit]
+
+
+@router.get("/search.csv", include_in_schema=False)
+async def search_csv(scope: AllTenants, choice: Choice, tag: Tag = "") -> Response:
+    """All these items as a CSV file."""
+    found = answer.find(scope.session, _needed(choice), _tenant_ids(scope, tag))
+    return await whole_csv_file("search", ItemRecord, found)
+
+
+@router.get("/settings", response_class=HTMLResponse, include_in_schema=False)
+async def settings_page(
+    request: Request,
+    scope: AllTenants,
+    setting: SettingName = "",
+    value: SettingText = "",
+    state: StateOfSetting = "",
+    tag: Tag = "",
+    after: AfterTenant = "",
+) -> HTMLResponse:
+    """Which tenants set something, which do not, and of which nobody can tell."""
+    found, problem = list[TenantSetting](), ""
+    if setting.strip():
+        try:
+            found = await _settings(scope, setting, value, tag)
+        except UnknownSettingError as error:
+            problem = str(error)
+    wanted = [tenant for tenant in found if state in ("", tenant.state)]
+    rest = _after_tenant(wanted, after)
+    read = [tenant.read_from for tenant in found if tenant.read_from is not None]
+    return page(
+        request,
+        "search/settings.html",
+        setting=setting,
+        value=value,
+        state=state,
+        counts=[(one, count) for one, count in _counts(found) if count or one == state],
+        meant=found[0].settings if found else [],
+        tenants=rest[:PAGE],
+        asked=len(found),
+        read_from=min(read, default=None),
+        problem=problem,
+        names=_names(scope),
+        tags=_tags(scope),
+        tag=tag,
+        title_of=title_of,
+        with_state=lambda one: query_with(request, after=None, state=one),
+        next_query=query_with(request, after=str(rest[PAGE - 1].tenant_id)) if len(rest) > PAGE else None,
+        csv=f"/settings.csv{query_with(request, after=None)}",
+    )
+
+
+@router.get("/api/settings")
+async def setting_records(
+    request: Request,
+    response: Response,
+    scope: AllTenants,
+    setting: SettingName,
+    value: SettingText = "",
+    state: StateOfSetting = "",
+    tag: Tag = "",
+    after: AfterTenant = "",
+    limit: Limit = PAGE,
+) -> list[TenantSetting]:
+    """What each tenant sets, by state and the tenant's name."""
+    found = await _settings(scope, setting, value, tag)
+    rest = _after_tenant([tenant for tenant in found if state in ("", tenant.state)], after)
+    say_next(response, request, str(rest[limit - 1].tenant_id) if len(rest) > limit else None)
+    return rest[:limit]
+
+
+@router.get("/settings.csv", include_in_schema=False)
+async def settings_csv(
+    scope: AllTenants, setting: SettingName, value: SettingText = "", state: StateOfSetting = "", tag: Tag = ""
+) -> Response:
+    """The same as a CSV file."""
+    found = await _settings(scope, setting, value, tag)
+    return csv_file("settings", TenantSetting, [tenant for tenant in found if state in ("", tenant.state)])
+
+
+async def _settings(scope: PortfolioScope, setting: str, value: str, tag: str) -> list[TenantSetting]:
+    """Raises `UnknownSettingError`."""
+    if not setting.strip():
+        raise SettingTextError("say which setting")
+    wanted = WantedSetting(setting.strip(), value.strip() or None)
+    found = await answer.tenant_settings(scope.session, wanted, _tenant_ids(scope, tag))
+    names, order = _names(scope), list(SettingState)
+    return sorted(found, key=lambda tenant: (order.index(tenant.state), names[tenant.tenant_id].casefold()))
+
+
+def _counts(found: Sequence[TenantSetting]) -> list[tuple[SettingState, int]]:
+    counts = Counter(tenant.state for tenant in found)
+    return [(state, counts[state]) for state in SettingState]
+
+
+def _after_tenant(found: list[TenantSetting], after: UUID | str) -> list[TenantSetting]:
+    """Raises `NoSuchPageError` where the tenant is not among them (any more)."""
+    if not after:
+        return found
+    places = {tenant.tenant_id: place for place, tenant in enumerate(found)}
+    if not isinstance(after, UUID) or after not in places:
+        raise NoSuchPageError("no page of the list begins there; go back to its first page")
+    return found[places[after] + 1 :]
+
+
+def _sought(choice: ItemChoice) -> Sought | None:
+    """What is looked for; None where neither words nor a setting say so, since that would be everything."""
+    if not (choice.name.strip() or choice.setting.strip()) or choice.sought is None:
+        return None
+    return choice.sought._replace(type_keys=choice.type_keys)
+
+
+def _needed(choice: ItemChoice) -> Sought:
+    sought = _sought(choice)
+    if sought is None:
+        raise SettingTextError("say what to search for: words of a name, or a setting")
+    return sought
+
+
+def _tenant_ids(scope: PortfolioScope, tag: str) -> list[UUID]:
+    return [tenant.id for tenant in scope.tenants if not tag or tag in tenant.tags]
+
+
+def _names(scope: PortfolioScope) -> dict[UUID, str]:
+    return {tenant.id: tenant.name for tenant in scope.tenants}
+
+
+def _tags(scope: PortfolioScope) -> list[str]:
+    return sorted({tag for tenant in scope.tenants for tag in tenant.tags})
+
+
+def _place(after: str) -> Place | None:
+    """Raises `NoSuchPageError`."""
+    if not after:
+        return None
+    tenant, slash, rest = after.partition("/")
+    type_key, second_slash, external_id = rest.partition("/")
+    if not (slash and second_slash):
+        raise NoSuchPageError("a place in the list is TENANT/TYPE/ID")
+    try:
+        return Place(UUID(tenant), type_key, external_id)
+    except ValueError:
+        raise NoSuchPageError("a place in the list is TENANT/TYPE/ID") from None
+
+
+def _place_of(item: ItemRecord) -> str:
+    return f"{item.tenant_id}/{item.type_key}/{item.external_id}"

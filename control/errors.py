@@ -1,0 +1,7 @@
+"""The error of a request that cannot be carried out."""
+
+from inventory.user_errors import UserError
+
+
+class RequestError(UserError):
+    """The request cannot be carried out as it was made; the message says how it can."""

@@ -1,0 +1,112 @@
+"""Runs as they are now, for all who look at them: one look serves everybody who asks at about the same time."""
+
+import asyncio
+from typing import NamedTuple
+from uuid import UUID
+
+from answers.ids import IdRange
+from answers.runs.answer import live_record, run_record
+from configuration import ConfigurationError
+from connections import UnreachableError
+from control.progress import ANSWER_SECONDS, run_progress
+from control.queued_runs import Connect, unrecorded_runs
+from inventory.records import RunRecord
+from inventory.user_errors import UnavailableError
+from storage.database import Database
+from workflows.messages import SyncProgress
+
+LOOK_SECONDS = 2.0
+"""How old a look may be that a live page shows: so often PostgreSQL and the workflow are asked, however many watch."""
+
+FORGOTTEN_SECONDS = 60.0
+"""After so long a run that nobody looks at is forgotten."""
+
+
+class LiveRun(NamedTuple):
+    """A run, with the counts and collections of its workflow while it is under way.
+
+    `reading` are the collections that have no outcome yet. `trouble` is why the workflow does not tell: then the counts
+    are those of the items merged so far.
+    """
+
+    record: RunRecord
+    waiting_for: str | None = None
+    reading: frozenset[str] = frozenset()
+    trouble: str | None = None
+
+
+class LiveRuns:
+    """Looks at runs. `connect` gives a client of Temporal."""
+
+    def __init__(self, database: Database, connect: Connect, task_queue: str) -> None:
+        self._database = database
+        self._connect = connect
+        self._task_queue = task_queue
+        self._looks: dict[tuple[UUID, UUID], _Look] = {}
+
+    async def look(self, tenant_id: UUID, run_id: UUID, *, within: float = 0.0) -> LiveRun | None:
+        """The run as it was at most so many seconds ago; None if the tenant has no such run.
+
+        Raises `UnavailableError`.
+        """
+        clock = asyncio.get_running_loop().time
+        self._forget(clock())
+        look = self._looks.setdefault((tenant_id, run_id), _Look())
+        async with look.lock:
+            if look.at is None or clock() - look.at >= within:
+                look.found, look.failure = None, None
+                try:
+                    look.found = await self._look(tenant_id, run_id)
+                except UnavailableError as error:
+                    look.failure = error
+                look.at = clock()
+            if look.failure is not None:
+                raise look.failure
+            return look.found
+
+    def _forget(self, now: float) -> None:
+        for key, look in list(self._looks.items()):
+            if look.at is not None and now - look.at > FORGOTTEN_SECONDS and not look.lock.locked():
+                del self._looks[key]
+
+    async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun | None:
+        async with self._database.tenant(tenant_id, read_only=True) as session:
+            record = await run_record(session, run_id)
+        if record is None:
+            wanted = IdRange(run_id, run_id)
+            queued = await unrecorded_runs(
+                self._database, self._task_queue, tenant_id, wanted, most=1, connect=self._connect
+            )
+            if not queued:
+                return None
+            record = queued[0]
+        return LiveRun(record) if record.status.ended else await self._live(record)
+
+    async def _live(self, record: RunRecord) -> LiveRun:
+        told = await self._told(record)
+        if isinstance(told, str):
+            return LiveRun(record, trouble=told)
+        return LiveRun(
+            live_record(record, told.counts, told.collections),
+            told.waiting_for,
+            frozenset(key for key, result in told.collections.items() if result.outcome is None),
+        )
+
+    async def _told(self, record: RunRecord) -> SyncProgress | str:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await run_progress(await self._connect(), self._task_queue, record)
+        except (ConfigurationError, UnreachableError) as error:
+            return str(error)
+        except TimeoutError:
+            return f"no worker of task queue {self._task_queue!r} answers"
+
+
+class _Look:
+    """The latest look at a run; whoever holds the lock looks."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.at: float | None = None
+        self.found: LiveRun | None = None
+        self.failure: UnavailableError | None = None

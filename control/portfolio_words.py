@@ -1,0 +1,32 @@
+"""A portfolio in words: its tenants, its selection."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from graph.catalog import load_catalog
+from inventory.portfolio import TenantChoice
+from inventory.visible_text import visible
+from workflows.messages import PortfolioInput
+
+MOST_NAMED = 3
+"""Tenants that a choice of tenants names."""
+
+NameOf = Callable[[UUID], str]
+"""The name of a tenant for people."""
+
+
+def summary(portfolio_input: PortfolioInput, name_of: NameOf) -> str:
+    """What Temporal Web shows of a portfolio run beside its id."""
+    return f"{visible(tenants_in_words(portfolio_input.chosen, name_of))}: {selection_name(portfolio_input)}"
+
+
+def selection_name(portfolio_input: PortfolioInput) -> str:
+    """What people call the selection of a portfolio run."""
+    return portfolio_input.selection_name or load_catalog().name_of(portfolio_input.selection.type_keys)
+
+
+def tenants_in_words(chosen: TenantChoice, name_of: NameOf) -> str:
+    """The choice, with the names of a few tenants."""
+    if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
+        return chosen.in_words()
+    return ", ".join([*map(name_of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])

@@ -1,0 +1,62 @@
+"""How far a run under way is, as its workflow tells."""
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import WorkflowExecutionVersioningInfo
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryFailedError
+from temporalio.service import RPCError
+
+from activities.holders import SYNC_WORKFLOW, Kind, held
+from control.runs import handle_of
+from control.worker_versions import nobody_takes
+from inventory.records import RunRecord
+from workflows.messages import SyncProgress
+
+ANSWER_SECONDS = 4.0
+"""How long a worker may take to answer a query, or to take up a task, before a line reports it.
+
+After the longest gap on a terminal, or the first gaps elsewhere, a line reports a frozen worker within ten seconds.
+"""
+
+
+async def run_progress(client: Client, task_queue: str, record: RunRecord) -> SyncProgress | str:
+    """What the workflow of a run tells; else why it does not. A run that no worker would take is not asked.
+
+    A query is a billed action of Temporal Cloud, a look at the task queue is none.
+    """
+    wanted = Kind(SYNC_WORKFLOW, task_queue)
+    handle = handle_of(client, record.workflow_id, record.run_id)
+    try:
+        description = await handle.describe()
+        if description.raw_info.first_run_id != str(record.run_id):
+            return "the workflow has ended"
+        if (holder := Kind.of(description)) != wanted:
+            return held(f"workflow id {record.workflow_id}", client.namespace, holder, wanted)
+        if (nobody := await nobody_polls(client, task_queue, description)) is not None:
+            return nobody
+        progress: SyncProgress = await handle.query("progress", result_type=SyncProgress)
+    except (RPCError, WorkflowQueryFailedError):
+        return "no worker answers"
+    return progress
+
+
+async def nobody_polls(client: Client, task_queue: str, description: WorkflowExecutionDescription) -> str | None:
+    """Why no worker takes the workflow; None where one polls that should."""
+    return nobody_takes(task_queue, await workflow_task_queue(client, task_queue), description.raw_info.versioning_info)
+
+
+async def no_worker(client: Client, task_queue: str) -> str | None:
+    """Why no worker would take a new run; None where one polls that should."""
+    return nobody_takes(task_queue, await workflow_task_queue(client, task_queue), WorkflowExecutionVersioningInfo())
+
+
+async def workflow_task_queue(client: Client, task_queue: str) -> DescribeTaskQueueResponse:
+    """The pollers and versions of the task queue of workflows."""
+    return await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )

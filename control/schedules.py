@@ -1,0 +1,341 @@
+"""Portfolio runs at given times, kept by Temporal."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
+    ScheduleDescription,
+    ScheduleHandle,
+    ScheduleInfo,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleRange,
+    ScheduleSpec,
+    ScheduleState,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.holders import PORTFOLIO_WORKFLOW, Kind, held
+from control.durations import duration_of, in_short
+from control.errors import RequestError
+from control.portfolio_words import NameOf, selection_name, summary
+from inventory.typed_text import NAME
+from workflows import search_attributes
+from workflows.messages import PortfolioInput
+from workflows.portfolio import PortfolioWorkflow
+
+SHORTEST = timedelta(minutes=1)
+LONGEST = timedelta(days=366)
+SHORTEST_CATCH_UP = timedelta(seconds=10)
+LONGEST_CATCH_UP = timedelta(days=365)
+CATCH_UP = "10m"
+"""How late a start may be after an outage, where nobody says."""
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
+
+Label = Callable[[str], str]
+"""What a person calls a part of a schedule: an option, a field of a form."""
+
+
+class UnknownScheduleError(RequestError):
+    """There is no schedule of this name."""
+
+
+class StoredSchedule(NamedTuple):
+    """A schedule as Temporal has it. `last_status` is that of the portfolio run that it started last."""
+
+    name: str
+    input: PortfolioInput
+    when: str
+    jitter: str | None
+    catch_up: str
+    paused: bool
+    note: str | None
+    next_at: datetime | None
+    last_at: datetime | None
+    last_status: str | None
+    running: int
+    actions: int
+    skipped_overlap: int
+    missed_catch_up: int
+    spec: ScheduleSpec
+
+
+class Schedules:
+    """The schedules of one task queue. Task queues that share a namespace have schedules of their own.
+
+    Methods raise `RequestError` for what is not possible, and `RPCError` where Temporal does not answer.
+    """
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._prefix = f"tenant-inventory-portfolio/{task_queue}/"
+
+    async def keep(
+        self,
+        name: str,
+        portfolio_input: PortfolioInput,
+        spec: ScheduleSpec,
+        catch_up: timedelta,
+        note: str | None,
+        name_of: NameOf,
+    ) -> bool:
+        """Creates the schedule, or changes the existing one; whether it was created.
+
+        An existing one stays paused if it is, and keeps its note where there is no new one.
+        """
+        wanted = Schedule(
+            action=ScheduleActionStartWorkflow(
+                PortfolioWorkflow.run,
+                portfolio_input,
+                id=portfolio_input.workflow_id,
+                task_queue=self._task_queue,
+                typed_search_attributes=search_attributes.portfolio(
+                    portfolio_input.selection, selection_name(portfolio_input)
+                ),
+                static_summary=summary(portfolio_input, name_of),
+            ),
+            spec=spec,
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=catch_up, pause_on_failure=False),
+            state=ScheduleState(note=note),
+        )
+
+        def changed(there: ScheduleUpdateInput) -> ScheduleUpdate:
+            self._refuse_other(there.description)
+            state = there.description.schedule.state
+            wanted.state = ScheduleState(note=state.note if note is None else note, paused=state.paused)
+            return ScheduleUpdate(wanted)
+
+        schedule_id = self._id(name)
+        async with _refusals():
+            try:
+                await self._client.create_schedule(schedule_id, wanted)
+            except ScheduleAlreadyRunningError:
+                await self._client.get_schedule_handle(schedule_id).update(changed)
+                return False
+        return True
+
+    async def all(self) -> tuple[list[StoredSchedule], list[str]]:
+        """The schedules by name, and lines about those that are left out because they are not ours."""
+        async with _refusals():
+            ids = [
+                listed.id async for listed in await self._client.list_schedules() if listed.id.startswith(self._prefix)
+            ]
+            found: list[StoredSchedule] = []
+            left_out: list[str] = []
+            for schedule_id in sorted(ids):
+                try:
+                    found.append(await self.one(schedule_id.removeprefix(self._prefix)))
+                except UnknownScheduleError:
+                    continue  # It has been deleted since it was listed.
+                except RequestError as error:
+                    left_out.append(str(error))
+        return found, left_out
+
+    async def one(self, name: str) -> StoredSchedule:
+        """The schedule of a name. Raises `UnknownScheduleError`, and `RequestError` if it is not ours."""
+        async with _refusals():
+            description = await self._described(name)
+            return await self._stored(description)
+
+    async def refuse_existing(self, name: str) -> None:
+        """Raises `RequestError` if there is a schedule of this name."""
+        try:
+            await self.one(name)
+        except UnknownScheduleError:
+            return
+        raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")
+
+    async def pause(self, name: str, note: str | None = None) -> None:
+        """Starts that are due meanwhile do not happen."""
+        async with self._ours(name) as handle:
+            await handle.pause(note=note)
+
+    async def resume(self, name: str, note: str | None = None) -> None:
+        """Lets a paused schedule start portfolio runs again."""
+        async with self._ours(name) as handle:
+            await handle.unpause(note=note)
+
+    async def trigger(self, name: str) -> None:
+        """Starts the portfolio run now, unless the last one is still under way."""
+        async with self._ours(name) as handle:
+            await handle.trigger(overlap=ScheduleOverlapPolicy.SKIP)
+
+    async def delete(self, name: str) -> None:
+        """Deletes it; a portfolio run that it has started goes on."""
+        async with self._ours(name) as handle:
+            await handle.delete()
+
+    def _id(self, name: str) -> str:
+        return f"{self._prefix}{name}"
+
+    @asynccontextmanager
+    async def _ours(self, name: str) -> AsyncIterator[ScheduleHandle]:
+        async with _refusals():
+            self._refuse_other(await self._described(name))
+            try:
+                yield self._client.get_schedule_handle(self._id(name))
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    raise _unknown(name) from None
+                raise
+
+    async def _described(self, name: str) -> ScheduleDescription:
+        try:
+            return await self._client.get_schedule_handle(self._id(name)).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise _unknown(name) from None
+            raise
+
+    def _refuse_other(self, there: ScheduleDescription) -> None:
+        wanted = Kind(PORTFOLIO_WORKFLOW, self._task_queue)
+        if (holder := Kind.scheduled_by(there.schedule)) != wanted:
+            raise RequestError(held(f"schedule id {there.id}", self._client.namespace, holder, wanted))
+
+    async def _stored(self, description: ScheduleDescription) -> StoredSchedule:
+        self._refuse_other(description)
+        action, info, spec = description.schedule.action, description.info, description.schedule.spec
+        args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
+        try:
+            (portfolio_input,) = await description.data_converter.decode(args, [PortfolioInput])
+        except (ApplicationError, RuntimeError, ValueError):
+            raise RequestError(f"schedule {description.id}: its input is not valid") from None
+        paused = description.schedule.state.paused
+        return StoredSchedule(
+            name=description.id.removeprefix(self._prefix),
+            input=portfolio_input,
+            when=in_words(spec),
+            jitter=in_short(spec.jitter) if spec.jitter else None,
+            catch_up=in_short(description.schedule.policy.catchup_window or LONGEST_CATCH_UP),
+            paused=paused,
+            note=description.schedule.state.note or None,
+            next_at=None if paused else next(iter(info.next_action_times), None),
+            last_at=info.recent_actions[-1].started_at if info.recent_actions else None,
+            last_status=await self._last_status(info),
+            running=len(info.running_actions),
+            actions=info.num_actions,
+            skipped_overlap=info.num_actions_skipped_overlap,
+            missed_catch_up=info.num_actions_missed_catchup_window,
+            spec=spec,
+        )
+
+    async def _last_status(self, info: ScheduleInfo) -> str | None:
+        """The status of the portfolio run that was started last; None where Temporal no longer has it."""
+        if not info.recent_actions:
+            return None
+        action = info.recent_actions[-1].action
+        if not isinstance(action, ScheduleActionExecutionStartWorkflow):
+            return None
+        handle = self._client.get_workflow_handle(
+            action.workflow_id, first_execution_run_id=action.first_execution_run_id
+        )
+        try:
+            description = await handle.describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        return description.typed_search_attributes.get(search_attributes.RUN_STATUS)
+
+
+def _unknown(name: str) -> UnknownScheduleError:
+    return UnknownScheduleError(f"there is no schedule {name!r}; python starter.py schedule list shows all")
+
+
+@asynccontextmanager
+async def _refusals() -> AsyncIterator[None]:
+    """Makes a `RequestError` of Temporal's refusals that a person can do something about."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" not in error.message:
+            raise RequestError(f"Temporal does not take this schedule: {error.message}") from None
+        if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED):
+            raise RequestError(f"Temporal does not allow schedules here ({error.status.name})") from None
+        raise
+
+
+def valid_name(name: str) -> str:
+    """The name, if a schedule can have it. Raises `RequestError`."""
+    if NAME.fullmatch(name) is None:
+        raise RequestError(f"{name!r} is not a schedule's name; use letters, digits, '.', '_' and '-', at most 100")
+    return name
+
+
+def catch_up_window(value: str, label: Label) -> timedelta:
+    """How late a start may be. Raises `RequestError`."""
+    return duration_of(value, label("catch-up"), least=SHORTEST_CATCH_UP, most=LONGEST_CATCH_UP)
+
+
+def schedule_spec(
+    every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str, label: Label
+) -> ScheduleSpec:
+    """When to start: exactly one of the first three is given. Raises `RequestError`."""
+    if time_zone is not None:
+        if every is not None:
+            raise RequestError(f"{label('time-zone')} goes with {label('cron')} or {label('calendar')}")
+        try:
+            ZoneInfo(time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise RequestError(
+                f"{label('time-zone')}: {time_zone!r} is not known; write one such as Europe/Berlin"
+            ) from None
+    spec = ScheduleSpec(time_zone_name=time_zone)
+    spec.jitter = duration_of(jitter, label("jitter"), most=timedelta(days=1)) or None
+    if every is not None:
+        spec.intervals = [ScheduleIntervalSpec(every=duration_of(every, label("every"), least=SHORTEST, most=LONGEST))]
+    elif cron is not None:
+        if len(cron.split()) != 5:
+            raise RequestError(
+                f'{label("cron")} takes five fields: minute, hour, day, month, weekday, such as "0 * * * *"'
+            )
+        spec.cron_expressions = [cron]
+    else:
+        spec.calendars = [_calendar(calendar or "", label("calendar"))]
+    return spec
+
+
+def _calendar(value: str, label: str) -> ScheduleCalendarSpec:
+    match = _CALENDAR.fullmatch(value.strip().lower())
+    wrong = RequestError(f'{label}: {value!r} is not a time; write "06:30", "mon-fri 06:30" or "sat,sun 22:00"')
+    if match is None or int(match["hour"]) > 23 or int(match["minute"]) > 59:
+        raise wrong
+    days: list[ScheduleRange] = []
+    for part in (match["days"] or "sun-sat").split(","):
+        first, dash, last = part.partition("-")
+        if first not in DAYS or (last if dash else first) not in DAYS:
+            raise wrong
+        start, end = DAYS.index(first), DAYS.index(last if dash else first)
+        # A range that runs over Saturday is two.
+        days += [ScheduleRange(start, end)] if start <= end else [ScheduleRange(start, 6), ScheduleRange(0, end)]
+    return ScheduleCalendarSpec(
+        hour=[ScheduleRange(int(match["hour"]))],
+        minute=[ScheduleRange(int(match["minute"]))],
+        day_of_week=days,
+        comment=value.strip().lower(),
+    )
+
+
+def in_words(spec: ScheduleSpec) -> str:
+    """When the schedule starts, as it was set. Temporal keeps a cron expression as a calendar."""
+    words = [f"every {in_short(interval.every)}" for interval in spec.intervals]
+    words += [calendar_spec.comment or "calendar" for calendar_spec in spec.calendars]
+    words += list(spec.cron_expressions)
+    zone = f" {spec.time_zone_name}" if spec.time_zone_name else ""
+    return ", ".join(words) + zone + (f" + up to {in_short(spec.jitter)}" if spec.jitter else "")

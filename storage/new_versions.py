@@ -1,0 +1,67 @@
+"""New versions, each with the version before it: a run counts those that tell a change of the tenant."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.stale import StalePart
+from storage.bodies import BODY, Documents
+from storage.rows import Values, fetch
+
+VERSIONS_AT_A_TIME = 100
+
+
+class NewVersion(NamedTuple):
+    """A version with the one before it. A document that is damaged or forgotten is None."""
+
+    type_key: str
+    external_id: str
+    document: bytes | None
+    document_before: bytes | None
+    details_complete: bool
+    before_complete: bool | None
+    is_sorted: bool
+    was_sorted: bool
+    lacked_before: list[StalePart] | None
+
+
+_VERSIONS = text(f"""
+SELECT v.type_key, v.external_id, v.version_number, v.details_complete, before.details_complete AS before_complete,
+    before.stale_parts AS lacked_before, d.body, d.body_hash, d.is_sorted,
+    old.body AS body_before, old.body_hash AS hash_before, old.is_sorted IS TRUE AS was_sorted
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))
+    AS wanted (type_key, external_id, version_number)
+CROSS JOIN LATERAL (
+    SELECT * FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+        = (wanted.type_key, wanted.external_id, wanted.version_number) LIMIT 1
+) AS v
+CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+LEFT JOIN LATERAL (
+    SELECT * FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+        = (wanted.type_key, wanted.external_id, wanted.version_number - 1) LIMIT 1
+) AS before ON true
+LEFT JOIN LATERAL (
+    SELECT {BODY} FROM document AS one WHERE one.content_hash = before.content_hash LIMIT 1
+) AS old ON true
+""")
+
+
+async def new_versions(session: AsyncSession, found: Sequence[tuple[str, str, int]]) -> list[NewVersion]:
+    """The versions with these numbers of items, given by type key and id."""
+    parameters = {
+        "type_keys": [type_key for type_key, _, _ in found],
+        "external_ids": [external_id for _, external_id, _ in found],
+        "numbers": [number for _, _, number in found],
+    }
+    return await fetch(session, _VERSIONS, NewVersion, parameters, shape=_with_documents)
+
+
+def _with_documents(row: Values) -> Values:
+    read, item, number = Documents(), (row["type_key"], row["external_id"]), row.pop("version_number")
+    document = read.of(row.pop("body"), row.pop("body_hash"), *item, number)
+    before = read.of(row.pop("body_before"), row.pop("hash_before"), *item, number - 1)
+    return {**row, "document": document, "document_before": before}

@@ -1,0 +1,300 @@
+"""The pages of references: what reaches a group, references to nothing, items that nobody gets, who gets what."""
+
+import csv
+import io
+from typing import Any
+
+import httpx
+import pytest
+
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.observation import Observation
+from inventory.outcomes import Outcome, RunStatus
+from storage import references
+from storage.database import Database
+from tests.storage.support import observation, sync
+from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
+
+CONFIGURATIONS, GROUPS = "deviceConfigurations", "groups"
+PILOT = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+OF = f"/tenants/{CONTOSO}"
+
+
+def target(kind: str, group_id: str | None = None) -> dict[str, Any]:
+    named = {} if group_id is None else {"groupId": group_id}
+    return {"target": {"@odata.type": f"#microsoft.graph.{kind}AssignmentTarget", **named}}
+
+
+def profile(external_id: str, *assignments: dict[str, Any], name: str = "") -> Observation:
+    return observation(
+        CONFIGURATIONS, external_id, displayName=name or f"Profile {external_id}", assignments=list(assignments)
+    )
+
+
+def group(external_id: str, name: str) -> Observation:
+    return observation(GROUPS, external_id, displayName=name)
+
+
+async def synced(database: Database, *items: Observation, tenant_id: Any = CONTOSO) -> None:
+    """One clean run, and its references read."""
+    await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS)
+    await references.catch_up(database, tenant_id, load_catalog().reading_rules(), in_turn=True)
+
+
+def row_of(page: str, name: str) -> str:
+    """The row of a table whose heading is this name."""
+    return next(row for row in page.split("<tr>") if f">{name}</bdi>" in row.partition("</th>")[0])
+
+
+async def test_a_group_shows_what_reaches_it_and_what_excludes_it(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await synced(
+        database,
+        group(PILOT, "Pilot devices"),
+        profile("in", target("group", PILOT), name="Baseline"),
+        profile("out", target("exclusionGroup", PILOT), target("allDevices"), name="Everything else"),
+        profile("all", target("allDevices"), name="For everyone"),
+    )
+    for query in ("reaches=Pilot+devices", f"reaches={PILOT.upper()}", "type=groups&item=pilot+devices"):
+        page = await words_of(signed_in, f"{OF}/dependencies?{query}")
+        assert "1 item reaches this group, 1 excludes it." in page, query
+        assert "yes" in row_of(page, "Baseline")
+        assert "no, excluded" in row_of(page, "Everything else")
+        assert ">For everyone<" not in page
+        assert f'href="{OF}/items/{CONFIGURATIONS}/in"' in page
+        assert "Nothing else that was read refers to it" in page
+    assert ">For everyone<" in await words_of(signed_in, f"{OF}/dependencies?reaches=Pilot+devices&everyone=true")
+    records = await json_of(signed_in, f"/api{OF}/reach?reaches=Pilot+devices&limit=1")
+    reach = [record for record in records if record["answer"] == "reach"]
+    assert [record["item"]["display_name"] for record in reach] == ["Baseline"]
+    around = await json_of(signed_in, f"/api{OF}/dependencies?type={CONFIGURATIONS}&item=in")
+    assert [record["target"]["display_name"] for record in around if record["answer"] == "dependency"] == [
+        "Pilot devices"
+    ]
+
+
+async def test_an_item_shows_what_it_needs_through_several_steps(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await synced(database, group(PILOT, "Pilot devices"), profile("in", target("group", PILOT), name="Baseline"))
+    page = await words_of(signed_in, f"{OF}/dependencies?type={CONFIGURATIONS}&item=Baseline&depth=2")
+    assert "Pilot devices" in page.partition("<h2>It needs</h2>")[2]
+    assert "<h2>Reaches it</h2>" not in page
+    assert '<th scope="col">Through</th>' in page
+    await words_of(signed_in, f"{OF}/dependencies?type={CONFIGURATIONS}&item=Baseline&depth=6", 422)
+
+
+async def test_an_item_that_is_not_there_is_said_beside_the_form(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    page = await words_of(signed_in, f"/tenants/{UNREAD}/dependencies?reaches=Pilot")
+    assert "never read" in page
+    await synced(database, group(PILOT, "Pilot devices"))
+    page = await words_of(signed_in, f"{OF}/dependencies?reaches=Pilot+device")
+    assert "did you mean" in page
+    assert '<form class="filter"' in page
+    assert (await signed_in.get(f"/api{OF}/reach?reaches=nothing-like-it")).status_code == 404
+    assert "Name an item" in await words_of(signed_in, f"{OF}/dependencies")
+
+
+async def test_references_to_nothing_are_listed_and_what_was_not_read_is_not_called_nothing(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    everything = [group(PILOT, "Pilot devices"), profile("in", target("group", PILOT), name="Baseline")]
+    await synced(database, *everything)
+    assert "No reference leads to nothing" in await words_of(signed_in, f"{OF}/dangling")
+    await synced(database, everything[1])
+    page = await words_of(signed_in, f"{OF}/dangling")
+    assert "Pilot devices" in row_of(page, "Baseline"), "by its last name"
+    assert "gone" in row_of(page, "Baseline")
+    assert "1 reference of items" in page
+    (record,) = [one for one in await json_of(signed_in, f"/api{OF}/dangling") if one["answer"] == "dangling"]
+    assert record["target"]["external_id"] == PILOT
+    rows = list(csv.DictReader(io.StringIO((await signed_in.get(f"{OF}/dangling.csv")).text)))
+    assert [row["target.external_id"] for row in rows] == [PILOT]
+    only = await words_of(signed_in, f"{OF}/dangling?type=conditionalAccessPolicies")
+    assert "No reference of Conditional Access policies leads to nothing" in only
+    refused = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    outcomes = {CONFIGURATIONS: (Outcome.COMPLETE, None), GROUPS: refused}
+    await sync(
+        database,
+        FABRIKAM,
+        [everything[1]],
+        CONFIGURATIONS,
+        GROUPS,
+        status=RunStatus.PARTIAL,
+        outcomes=outcomes,
+    )
+    await references.catch_up(database, FABRIKAM, load_catalog().reading_rules(), in_turn=True)
+    page = await words_of(signed_in, f"/tenants/{FABRIKAM}/dangling")
+    assert "No reference leads to nothing, as far as it is known" in page
+    assert "Groups (1)" in page.partition("<h2>Not known</h2>")[2]
+    assert "graph permission missing" in page
+
+
+async def test_items_that_nobody_gets_are_listed(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await synced(
+        database,
+        group(PILOT, "Pilot devices"),
+        profile("none", name="Forgotten"),
+        profile("out", target("exclusionGroup", PILOT), name="Excludes only"),
+        profile("in", target("group", PILOT), name="Baseline"),
+    )
+    page = await words_of(signed_in, f"{OF}/unassigned")
+    assert "no assignments" in row_of(page, "Forgotten")
+    assert "only excludes 1 group" in row_of(page, "Excludes only")
+    assert ">Baseline<" not in page
+    records = [one for one in await json_of(signed_in, f"/api{OF}/unassigned") if one["answer"] == "unassigned"]
+    assert [record["display_name"] for record in records] == ["Excludes only", "Forgotten"]
+    assert len((await signed_in.get(f"{OF}/unassigned.csv")).text.splitlines()) == 3
+
+
+async def test_references_that_are_not_read_yet_are_named_and_a_page_reads_none(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await synced(database, group(PILOT, "Pilot devices"), profile("in", target("group", PILOT)))
+    await sync(database, CONTOSO, [group(PILOT, "Pilot devices"), profile("in")], CONFIGURATIONS, GROUPS)
+    for _ in range(2):
+        page = await words_of(signed_in, f"{OF}/unassigned")
+        assert "Device configuration profiles (1): references not read; the next run reads them" in " ".join(
+            page.split()
+        )
+        assert ">Profile in<" not in page
+    await references.catch_up(database, CONTOSO, load_catalog().reading_rules(), in_turn=True)
+    page = await words_of(signed_in, f"{OF}/unassigned")
+    assert "references not read" not in page
+    assert ">Profile in<" in page
+
+
+async def test_rules_of_a_new_release_leave_all_items_of_a_collection_open(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await synced(database, group(PILOT, "Pilot devices"), profile("in"))
+    async with database.tenant(CONTOSO) as session:
+        rules = dict(load_catalog().reading_rules())
+        rules[CONFIGURATIONS] = rules[CONFIGURATIONS]._replace(has_settings=False)
+        await references.follow_rules(session, rules)
+    (record,) = [
+        one for one in await json_of(signed_in, f"/api{OF}/dangling") if one.get("reason") == "references_not_read"
+    ]
+    assert (record["type_key"], record["references"]) == (CONFIGURATIONS, None)
+
+
+@pytest.mark.parametrize("question", ["dangling", "unassigned"])
+async def test_a_page_over_tenants_shows_each_and_links_to_its_own(
+    database: Database, signed_in: httpx.AsyncClient, question: str
+) -> None:
+    await synced(database, *(profile(f"p{number:02}") for number in range(12)))
+    await synced(database, profile("x", target("group", PILOT), name="Lonely"), tenant_id=FABRIKAM)
+    page = await words_of(signed_in, f"/{question}")
+    assert "Tenants 1 to 3 of 3" in page
+    contoso, fabrikam = (
+        page.partition(f'<a href="/tenants/{tenant_id}/{question}">')[2].partition("</tbody>")[0]
+        for tenant_id in (CONTOSO, FABRIKAM)
+    )
+    if question == "unassigned":
+        assert "12 items" in contoso
+        assert ">Profile p07<" in contoso
+        assert ">Profile p08<" not in contoso
+        assert "0 items" in fabrikam
+    else:
+        assert "0 references" in contoso
+        assert "Lonely" in fabrikam
+    assert "never read" in page.partition(str(UNREAD))[2]
+    only = await words_of(signed_in, f"/{question}?tag=emea")
+    assert "Tenants 1 to 1 of 1" in only
+    assert "Lonely" not in only
+    await words_of(signed_in, f"/{question}?after=nonsense", 404)
+
+
+async def test_long_lists_go_on_page_by_page(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await synced(
+        database, *(profile(f"p{number:03}", target("group", PILOT), name="One name") for number in range(230))
+    )
+    for question in (f"dangling?type={CONFIGURATIONS}", f"dependencies?reaches={PILOT}"):
+        seen: list[str] = []
+        address: str | None = f"{OF}/{question}"
+        while address is not None:
+            page = await words_of(signed_in, address)
+            assert len(page) < 100_000
+            seen += [row.partition('"')[0] for row in page.split(f'<th scope="row"><a href="{OF}/items/')[1:]]
+            follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+            address = f"{OF}/{question.partition('?')[0]}{follows}" if follows else None
+        assert len(seen) == len(set(seen)) == 230, question
+    await words_of(signed_in, f"{OF}/dangling?after=nonsense", 404)
+    await words_of(signed_in, f'{OF}/dangling?after=["\\u0000"]', 200)
+
+
+async def test_hostile_names_are_text_on_every_page_of_references(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await synced(
+        database,
+        group(PILOT, HOSTILE),
+        profile("in", {**target("group", PILOT), "intent": HOSTILE}, target("group", HOSTILE), name=HOSTILE),
+        profile("none", name=HOSTILE),
+    )
+    for address in (
+        f"{OF}/dangling",
+        f"{OF}/dangling?type={HOSTILE}",
+        f"{OF}/unassigned",
+        f"{OF}/dependencies?reaches={PILOT}",
+        f"{OF}/dependencies?type={HOSTILE}&item={HOSTILE}",
+        f"{OF}/dependencies?type={CONFIGURATIONS}&item=in&depth=3",
+        f"{OF}/assignments",
+        f"{OF}/assignments?item={HOSTILE}",
+        "/dangling",
+        "/unassigned",
+    ):
+        page = await words_of(signed_in, address)
+        assert "<script" not in page, address
+        assert "\u202e" not in page.partition("</form>")[2].partition("</form>")[2], address
+
+
+async def test_who_gets_what_is_in_names_item_by_item(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await synced(
+        database,
+        group(PILOT, "Pilot devices"),
+        profile("in", target("group", PILOT), target("exclusionGroup", "gone"), name="Baseline"),
+        profile("none", name="Forgotten"),
+    )
+    page = await words_of(signed_in, f"{OF}/assignments")
+    baseline = page.partition(">Baseline</bdi>")[2].partition("</tbody>")[0]
+    assert "Pilot devices" in baseline
+    assert f"dependencies?reaches={PILOT}" in baseline
+    assert "> not<" in baseline
+    assert "nobody" in page.partition(">Forgotten</bdi>")[2].partition("</tbody>")[0]
+    only = await words_of(signed_in, f"{OF}/assignments?item=forgotten")
+    assert ">Baseline<" not in only
+    assert "nothing that can be assigned has the id or name" in await words_of(signed_in, f"{OF}/assignments?item=x")
+    assert (await signed_in.get(f"/api{OF}/assignments?item=x")).status_code == 400
+    records = await json_of(signed_in, f"/api{OF}/assignments?type={CONFIGURATIONS}")
+    assert [record["target_name"] for record in records if record["record"] == "assignment"] == [
+        "Pilot devices",
+        None,
+        None,
+    ]
+    assert len((await signed_in.get(f"{OF}/assignments.csv")).text.splitlines()) == 4
+    assert "never read" in await words_of(signed_in, f"/tenants/{UNREAD}/assignments")
+
+
+async def test_assignments_go_on_item_by_item(database: Database, signed_in: httpx.AsyncClient) -> None:
+    many = [target("group", f"g{number}") for number in range(60)]
+    await synced(
+        database, profile("p000", *many), *(profile(f"p{number:03}", target("allUsers")) for number in range(1, 120))
+    )
+    seen: list[str] = []
+    address: str | None = f"{OF}/assignments"
+    while address is not None:
+        page = await words_of(signed_in, address)
+        assert len(page) < 100_000
+        seen += [row.partition("<")[0] for row in page.split("<bdi>Profile ")[1:]]
+        follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+        address = f"{OF}/assignments{follows}" if follows else None
+    assert seen == [f"p{number:03}" for number in range(120)]
+    assert "40 more assignments" in await words_of(signed_in, f"{OF}/assignments")
+    await words_of(signed_in, f"{OF}/assignments?after=nonsense", 404)
+    records = await json_of(signed_in, f"/api{OF}/assignments?type={CONFIGURATIONS}&limit=1")
+    assert len([record for record in records if record["record"] == "assignment"]) == 60

@@ -1,0 +1,272 @@
+"""Drift on the web page: findings and what they rest on, decisions, baselines, and who may make them."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from sqlalchemy import text
+
+from inventory.error_codes import ErrorCode
+from inventory.observation import Observation
+from inventory.outcomes import Outcome, RunStatus
+from inventory.people import Role
+from storage.database import Database
+from tests.storage.support import observation, sync
+from tests.web.reading import next_of, rows_of, text_of
+from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
+
+CONFIGURATIONS = "conditionalAccessPolicies"
+DRIFT = f"/tenants/{CONTOSO}/drift"
+BASELINES = f"/tenants/{CONTOSO}/baselines"
+Clients = dict[Role, httpx.AsyncClient]
+
+
+def policy(external_id: str, **properties: Any) -> Observation:
+    return observation(CONFIGURATIONS, external_id, **{"displayName": f"Policy {external_id}", **properties})
+
+
+async def read(database: Database, tenant_id: UUID, *seen: Observation) -> None:
+    await sync(database, tenant_id, seen, CONFIGURATIONS)
+
+
+def act(**fields: Any) -> dict[str, Any]:
+    """A form that somebody has filled in and confirmed."""
+    return {"request_id": str(uuid4()), "confirmed": "yes", "reason": "as agreed", **fields}
+
+
+async def sent(client: httpx.AsyncClient, address: str, form: dict[str, Any], status: int = 303) -> str:
+    answer = await client.post(address, data=form)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+async def with_drift(database: Database, client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    """Contoso with a baseline from which two policies deviate; the findings."""
+    await read(database, CONTOSO, policy("1", state="enabled"), policy("2", note=1), policy("3"))
+    await sent(client, BASELINES, act(name="golden", of="moment"))
+    await read(database, CONTOSO, policy("1", state="disabled"), policy("2", note=2))
+    found: list[dict[str, Any]] = await json_of(client, f"/api/tenants/{CONTOSO}/findings")
+    return found
+
+
+async def acts(database: Database) -> list[tuple[Any, ...]]:
+    async with database.tenant(CONTOSO) as session:
+        rows = await session.execute(text("SELECT person, action, subject, reason FROM audit_record ORDER BY at"))
+        return [tuple(row) for row in rows]
+
+
+async def test_findings_are_listed_by_item_and_evaluated_when_a_run_has_ended(
+    database: Database, of_role: Clients
+) -> None:
+    approver = of_role[Role.APPROVER]
+    found = await with_drift(database, approver)
+    assert (found[0]["external_id"], found[0]["kind"]) == ("1", "changed")
+    page = await words_of(of_role[Role.READER], DRIFT)
+    rows = rows_of(page)
+    assert "weakens protection" in rows[1], "what weakens first"
+    assert "state" in rows[1]
+    assert '"enabled" "disabled"' in rows[1].replace("'", '"')
+    assert any("missing" in row for row in rows)
+    assert "3 open in 3 items" in text_of(page)
+    assert "1 collection compared" in text_of(page)
+    assert 'type="checkbox" name="finding"' not in page, "a reader decides nothing"
+    await read(database, CONTOSO, policy("1", state="enabled"), policy("2", note=1), policy("3"))
+    assert "as the baseline" in await words_of(of_role[Role.READER], DRIFT)
+    everything = await words_of(of_role[Role.READER], f"{DRIFT}?all=1")
+    assert len([row for row in rows_of(everything) if "resolved" in row]) == 3
+
+
+async def test_an_evaluation_is_not_repeated_until_a_run_ends(database: Database, of_role: Clients) -> None:
+    await with_drift(database, of_role[Role.APPROVER])
+
+    async def evaluated_at() -> str:
+        (baseline,) = await json_of(of_role[Role.READER], f"/api/tenants/{CONTOSO}/baselines")
+        return str(baseline["evaluated_at"])
+
+    first = await evaluated_at()
+    await words_of(of_role[Role.READER], DRIFT)
+    assert await evaluated_at() == first
+    await read(database, CONTOSO, policy("1", state="enabled"))
+    await words_of(of_role[Role.READER], DRIFT)
+    assert await evaluated_at() > first
+    await sent(of_role[Role.APPROVER], BASELINES, act(name="golden", of="moment"))
+    assert await evaluated_at() == "None", "another baseline of the name was never evaluated"
+
+
+async def test_ticked_findings_are_decided_with_a_reason_and_taken_back(database: Database, of_role: Clients) -> None:
+    approver = of_role[Role.APPROVER]
+    found = await with_drift(database, approver)
+    ticked = [finding["fingerprint"] for finding in found[:2]]
+    form = await words_of(approver, f"{DRIFT}/decide?finding={ticked[0]}&finding={ticked[1]}")
+    assert form.count('name="finding"') == 2
+    decision = act(finding=ticked, decision="accepted", until="2999-06-30")
+    await sent(approver, f"{DRIFT}/decisions", decision)
+    await sent(approver, f"{DRIFT}/decisions", decision)
+    page = await words_of(of_role[Role.READER], f"{DRIFT}/decisions")
+    rows = rows_of(page)
+    assert len(rows) == 2, "sent twice, decided once"
+    assert all("“as agreed”" in row and "the approver" in row and "2999-07-01" in row for row in rows)
+    assert "Take back" not in page
+    assert len(await json_of(approver, f"/api/tenants/{CONTOSO}/findings")) == 1
+    decided = await json_of(approver, f"/api/tenants/{CONTOSO}/decisions")
+    assert {record["decision_id"] for record in decided} == set(ticked)
+    await sent(approver, f"{DRIFT}/withdraw", act(decision=ticked[0], reason="was wrong"))
+    assert len(await json_of(approver, f"/api/tenants/{CONTOSO}/findings")) == 2
+    said = await acts(database)
+    assert [(person, action, reason) for person, action, _, reason in said[-2:]] == [
+        ("the approver", "decided", "as agreed"),
+        ("the approver", "decision_withdrawn", "was wrong"),
+    ]
+    assert "2 findings" in said[-2][2]
+
+
+async def test_items_and_fields_are_decided_whatever_their_values(database: Database, of_role: Clients) -> None:
+    approver = of_role[Role.APPROVER]
+    found = await with_drift(database, approver)
+    by_item = {finding["external_id"]: finding["fingerprint"] for finding in found}
+    await sent(approver, f"{DRIFT}/decisions", act(finding=[by_item["1"]], decision="expected", about="items"))
+    await sent(
+        approver, f"{DRIFT}/decisions", act(finding=[by_item["2"]], decision="accepted", about="field", field="no*")
+    )
+    await read(database, CONTOSO, policy("1", state="other"), policy("2", note=3))
+    left = await json_of(approver, f"/api/tenants/{CONTOSO}/findings")
+    assert [finding["external_id"] for finding in left] == ["3"]
+    rows = rows_of(await words_of(approver, f"{DRIFT}/decisions"))
+    assert ["no*" in rows[0], "Policy 1" in rows[1], "expected here" in rows[1]] == [True] * 3
+    scoped = (await json_of(approver, f"/api/tenants/{CONTOSO}/decisions"))[0]["decision_id"]
+    await sent(approver, f"{DRIFT}/withdraw", act(decision=scoped))
+    assert len(await json_of(approver, f"/api/tenants/{CONTOSO}/findings")) == 2
+    assert "taken back" in await words_of(approver, f"{DRIFT}/decisions?all=1")
+
+
+async def test_a_decision_that_says_nothing_is_refused(database: Database, of_role: Clients) -> None:
+    approver = of_role[Role.APPROVER]
+    found = await with_drift(database, approver)
+    ticked = [found[0]["fingerprint"]]
+    right = {"finding": ticked, "decision": "accepted"}
+    for wrong, status in (
+        ({"confirmed": ""}, 400),
+        ({"until": "yesterday"}, 400),
+        ({"until": "nonsense"}, 400),
+        ({"about": "field", "field": " "}, 400),
+        ({"decision": "open"}, 400),
+        ({"finding": ["0" * 64]}, 400),
+        ({"reason": " "}, 422),
+        ({"finding": []}, 422),
+        ({"finding": ["x"]}, 422),
+    ):
+        await sent(approver, f"{DRIFT}/decisions", act(**{**right, **wrong}), status)
+    await words_of(approver, f"{DRIFT}/decide", 400)
+    await words_of(approver, f"{DRIFT}/decide?finding={'0' * 64}", 400)
+    assert await json_of(approver, f"/api/tenants/{CONTOSO}/decisions") == []
+    assert {action for _, action, _, _ in await acts(database)} == {"baseline_set"}
+
+
+async def test_lower_roles_decide_and_set_nothing(database: Database, of_role: Clients) -> None:
+    found = await with_drift(database, of_role[Role.APPROVER])
+    ticked = found[0]["fingerprint"]
+    before = await acts(database)
+    for role in (Role.READER, Role.OPERATOR):
+        client = of_role[role]
+        for address, form in (
+            (f"{DRIFT}/decisions", act(finding=[ticked], decision="accepted")),
+            (f"{DRIFT}/withdraw", act(decision=ticked)),
+            (BASELINES, act(name="mine", of="moment")),
+            (f"{BASELINES}/remove", act(name="golden")),
+            ("/drift/golden", act(golden=str(FABRIKAM), tag="emea")),
+        ):
+            assert "role approver" in await sent(client, address, form, 403)
+        await words_of(client, f"{DRIFT}/decide?finding={ticked}", 403)
+        assert '<form method="post" action="/tenants' not in await words_of(client, BASELINES)
+    assert await acts(database) == before
+
+
+async def test_a_baseline_is_of_a_run_or_another_tenant_and_is_removed(database: Database, of_role: Clients) -> None:
+    approver = of_role[Role.APPROVER]
+    await read(database, CONTOSO, policy("1", state="enabled"))
+    run = (await json_of(approver, f"/api/tenants/{CONTOSO}/runs"))[0]["run_id"]
+    await sent(approver, BASELINES, act(name="of-run", of="run", run=run))
+    await sent(approver, BASELINES, act(name="x", of="tenant", other=str(uuid4())), 400)
+    await sent(approver, BASELINES, act(name="x", of="tenant"), 400)
+    await sent(approver, BASELINES, act(name="x y", of="moment"), 422)
+    await sent(approver, BASELINES, act(name="x", of="moment", at="nonsense"), 400)
+    await sent(approver, f"/tenants/{UNREAD}/baselines", act(name="x", of="moment"), 400)
+    assert [baseline["name"] for baseline in await json_of(approver, f"/api{BASELINES}")] == ["of-run"]
+    await read(database, FABRIKAM, policy("9", displayName="Policy 1", state="disabled"))
+    await sent(approver, BASELINES, act(name="theirs", of="tenant", other=str(FABRIKAM)))
+    page = await words_of(approver, f"{DRIFT}?baseline=theirs")
+    assert "Against the inventory of Fabrikam, as it is" in text_of(page)
+    assert any("state" in row for row in rows_of(page))
+    await sent(approver, f"{BASELINES}/remove", act(name="theirs"))
+    assert "theirs" not in await words_of(approver, BASELINES)
+    await words_of(approver, f"{DRIFT}?baseline=theirs", 404)
+
+
+async def test_tenants_of_a_tag_are_held_against_a_golden_one(database: Database, of_role: Clients) -> None:
+    approver = of_role[Role.APPROVER]
+    for tenant_id, state in ((CONTOSO, "enabled"), (FABRIKAM, "disabled")):
+        await read(database, tenant_id, policy("1", state=state))
+    form = act(golden=str(FABRIKAM), tag="emea")
+    assert "1 tenant with the tag emea has its inventory" in text_of(await sent(approver, "/drift/golden", form, 200))
+    await sent(approver, "/drift/golden", form, 200)
+    row = rows_of(await words_of(approver, "/drift"))[0]
+    assert ["Contoso" in row, "Fabrikam, as it is" in row, "not evaluated yet" in row] == [True] * 3
+    await words_of(of_role[Role.READER], DRIFT)
+    (drift,) = await json_of(of_role[Role.READER], "/api/drift")
+    assert (drift["high"] + drift["medium"] + drift["low"], drift["is_behind"]) == (1, False)
+    await read(database, FABRIKAM, policy("1", state="enabled"))
+    (drift,) = await json_of(of_role[Role.READER], "/api/drift?tag=emea")
+    assert drift["is_behind"], "the golden tenant was read since"
+    assert "read since" in await words_of(of_role[Role.READER], "/drift")
+    assert (await of_role[Role.READER].get("/drift.csv")).text.count("\n") == 2
+    assert [action for _, action, _, _ in await acts(database)] == ["baseline_set"]
+
+
+async def test_no_baseline_never_read_and_partly_read_say_so(database: Database, of_role: Clients) -> None:
+    reader = of_role[Role.READER]
+    assert "never read" in await words_of(reader, f"/tenants/{UNREAD}/drift")
+    assert "never read" in await words_of(reader, f"/tenants/{UNREAD}/baselines")
+    assert "Nothing is decided" in await words_of(reader, f"/tenants/{UNREAD}/drift/decisions")
+    await read(database, CONTOSO, policy("1"))
+    assert "no baseline" in await words_of(reader, DRIFT)
+    assert "Without a baseline" in await words_of(reader, "/drift")
+    assert await json_of(reader, f"/api/tenants/{CONTOSO}/findings") == []
+    await words_of(reader, f"/api/tenants/{CONTOSO}/drift", 404)
+    await sent(of_role[Role.APPROVER], BASELINES, act(name="golden", of="moment"))
+    await sync(
+        database,
+        CONTOSO,
+        [],
+        CONFIGURATIONS,
+        status=RunStatus.FAILED,
+        outcomes={CONFIGURATIONS: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)},
+    )
+    page = text_of(await words_of(reader, DRIFT))
+    assert "1 left out" in page
+    assert "failed:graph throttled now" in page
+    await words_of(reader, f"/tenants/{uuid4()}/drift", 404)
+
+
+async def test_many_hostile_findings_are_small_pages_of_text(database: Database, of_role: Clients) -> None:
+    approver = of_role[Role.APPROVER]
+
+    def large(number: int, edition: str) -> Observation:
+        fields = {f"field{place}{HOSTILE}": f"{HOSTILE * 20}{edition}" for place in range(5)}
+        return policy(f"{HOSTILE}{number:03}", displayName=f"{number}{HOSTILE}", **fields)
+
+    await read(database, CONTOSO, *(large(number, "a") for number in range(50)))
+    await sent(approver, BASELINES, act(name="golden", of="moment"))
+    await read(database, CONTOSO, *(large(number, "b") for number in range(50)))
+    seen: list[str] = []
+    address: str | None = DRIFT
+    while address is not None:
+        page = await words_of(approver, address)
+        assert len(page.encode()) < 100_000
+        assert "<script" not in page
+        assert "\u202e" not in page
+        seen += [part.partition('"')[0] for part in page.split('name="finding" value="')[1:]]
+        follows = next_of(page)
+        address = f"{DRIFT}{follows}" if follows else None
+    assert len(seen) == len(set(seen)) == 250
+    query = "&".join(f"finding={fingerprint}" for fingerprint in seen[:100])
+    assert len((await words_of(approver, f"{DRIFT}/decide?{query}")).encode()) < 100_000

@@ -1,0 +1,228 @@
+"""Signing in with Entra ID: from the page to the simulated authority and back, and every way that ends at the door."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from configuration import Settings
+from graph.entra_sign_in import EntraSignIn
+from graph.tenants import TenantConfig
+from graph.trust import ssl_context
+from inventory.people import Role
+from local.simulated_graph import SignInFault, SimulatedGraph, SimulatedPerson
+from storage.database import Database
+from tests.patience import PATIENCE_SECONDS
+from tests.web.support import CONTOSO, SAME_ORIGIN, browser, words_of
+from web.application import create_app
+from web.entra import FLOW_COOKIE, own_page
+from web.sign_in import COOKIE
+from web.site import Site
+
+ORIGIN = "https://inventory.example"
+REDIRECT = f"{ORIGIN}/sign-in/entra"
+PEOPLE = {role: SimulatedPerson(str(uuid4()), f"{role}@msp.example", (role.title(),)) for role in Role}
+NOBODY = SimulatedPerson(str(uuid4()), "nobody@msp.example", ())
+BOTH = SimulatedPerson(str(uuid4()), "both@msp.example", ("Reader", "Approver", "Unknown"))
+
+
+@pytest.fixture(scope="module")
+def authority() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=2) as server:
+        server.sign_ins.register(server.tenants[0].id, REDIRECT, *PEOPLE.values(), NOBODY, BOTH)
+        yield server
+
+
+@pytest.fixture
+def graph(authority: SimulatedGraph) -> Iterator[SimulatedGraph]:
+    yield authority
+    authority.sign_ins.fault = None
+
+
+@pytest.fixture
+def app(graph: SimulatedGraph, database: Database, database_url: str, tenants_file: Path, tmp_path: Path) -> FastAPI:
+    tenant = graph.tenants[0]
+    secret = tmp_path / "secret"
+    secret.write_text(tenant.client_secret)
+    registration = TenantConfig(
+        id=UUID(tenant.id), name="the web page", client_id=tenant.client_id, client_secret_file=secret
+    )
+    entra = EntraSignIn(registration, [registration.id], ssl_context(graph.ca_file), authority_url=graph.authority_url)
+    settings = Settings(database_url=SecretStr(database_url), tenants_file=tenants_file, _env_file=None)
+    return create_app(Site(settings, database, url=ORIGIN, entra=entra))
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(app) as client:
+        yield client
+
+
+async def at_entra(graph: SimulatedGraph, address: str, person: SimulatedPerson) -> str:
+    """The path to which Entra sends the person back."""
+    async with httpx.AsyncClient(verify=ssl_context(graph.ca_file), timeout=PATIENCE_SECONDS, trust_env=False) as entra:
+        answer = await entra.get(f"{address}&login_hint={person.name}")
+    assert answer.status_code == 302, answer.text
+    back: str = answer.headers["location"]
+    assert back.startswith(f"{REDIRECT}?")
+    return back.removeprefix(ORIGIN)
+
+
+async def sign_in(
+    graph: SimulatedGraph, client: httpx.AsyncClient, person: SimulatedPerson, goes_to: str = "/"
+) -> httpx.Response:
+    begun = await client.get(f"/sign-in?next={quote(goes_to, safe='')}")
+    assert begun.status_code == 303, begun.text
+    return await client.get(await at_entra(graph, begun.headers["location"], person))
+
+
+async def test_a_person_signs_in_and_comes_back_to_the_page_asked_for(
+    graph: SimulatedGraph, database: Database, client: httpx.AsyncClient
+) -> None:
+    wanted = f"/tenants/{CONTOSO}/items?type=groups&after=x"
+    page = await words_of(client, wanted, 401)
+    link = page.partition('class="button" href="')[2].partition('"')[0]
+    assert parse_qs(urlsplit(link).query)["next"] == [wanted]
+    answer = await sign_in(graph, client, PEOPLE[Role.ADMIN], wanted)
+    assert (answer.status_code, answer.headers["location"]) == (303, wanted)
+    assert PEOPLE[Role.ADMIN].name in await words_of(client, "/")
+    assert FLOW_COOKIE not in client.cookies
+    async with database.no_tenant() as session:
+        acts = await session.execute(text("SELECT person_id, person, role, action FROM audit_record"))
+        person_id = f"{graph.tenants[0].id}/{PEOPLE[Role.ADMIN].object_id}"
+        assert acts.all() == [(person_id, PEOPLE[Role.ADMIN].name, "admin", "signed_in")]
+    assert "Sign in with Microsoft" not in await words_of(client, "/nothing-here", 404)
+    signed_out = await client.post("/sign-out", headers=SAME_ORIGIN)
+    assert 'href="/sign-in"' in signed_out.text
+    await words_of(client, "/", 401)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_an_app_role_is_the_persons_role(graph: SimulatedGraph, client: httpx.AsyncClient, role: Role) -> None:
+    await sign_in(graph, client, PEOPLE[role])
+    page = await words_of(client, "/")
+    assert ("Contoso" in page) is (role is Role.ADMIN), "the others see no tenant until a rule lets them"
+    assert (f", {role}." in page) is (role is not Role.ADMIN)
+
+
+async def test_the_highest_of_several_app_roles_counts(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
+    await sign_in(graph, client, BOTH)
+    assert ", approver." in await words_of(client, "/")
+
+
+async def test_whoever_has_no_app_role_is_told_so(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
+    answer = await sign_in(graph, client, NOBODY)
+    assert answer.status_code == 403
+    assert "has no role here" in answer.text
+    assert COOKIE not in client.cookies
+    await words_of(client, "/", 401)
+
+
+@pytest.mark.parametrize("fault", [SignInFault.WRONG_NONCE, SignInFault.EXPIRED, SignInFault.FOREIGN_KEY])
+async def test_a_token_that_is_not_right_signs_nobody_in(
+    graph: SimulatedGraph, client: httpx.AsyncClient, fault: SignInFault
+) -> None:
+    graph.sign_ins.fault = fault
+    answer = await sign_in(graph, client, PEOPLE[Role.ADMIN])
+    assert answer.status_code == 403
+    assert "You are not signed in" in answer.text
+    assert COOKIE not in client.cookies
+
+
+async def test_a_code_works_once_and_in_the_browser_that_began(
+    app: FastAPI, graph: SimulatedGraph, client: httpx.AsyncClient
+) -> None:
+    begun = await client.get("/sign-in")
+    back = await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN])
+    async with browser(app) as other:
+        assert "begun no sign-in" in await words_of(other, back, 403)
+        assert (await other.get("/sign-in")).status_code == 303
+        assert "not the answer" in await words_of(other, back, 403), "a victim does not sign in as the attacker"
+    cookie = client.cookies[FLOW_COOKIE]
+    assert (await client.get(back)).status_code == 303
+    client.cookies.set(FLOW_COOKIE, cookie)
+    assert "begun no sign-in" in await words_of(client, back, 403), "replayed"
+
+
+async def test_a_flow_that_is_too_old_is_none(
+    graph: SimulatedGraph, database: Database, client: httpx.AsyncClient
+) -> None:
+    begun = await client.get("/sign-in")
+    back = await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN])
+    async with database.no_tenant() as session:
+        await session.execute(text("RESET ROLE"))
+        await session.execute(text("UPDATE sign_in_flow SET expires_at = clock_timestamp()"))
+    assert "too long ago" in await words_of(client, back, 403)
+
+
+async def test_a_session_that_somebody_planted_is_not_taken_on(
+    app: FastAPI, graph: SimulatedGraph, client: httpx.AsyncClient
+) -> None:
+    """Session fixation: the session is new, and the one before is over."""
+    await sign_in(graph, client, PEOPLE[Role.READER])
+    planted = client.cookies[COOKIE]
+    await sign_in(graph, client, PEOPLE[Role.ADMIN])
+    assert client.cookies[COOKIE] != planted
+    async with browser(app) as attacker:
+        attacker.cookies.set(COOKIE, planted)
+        await words_of(attacker, "/", 401)
+
+
+async def test_the_cookies_are_the_browsers_alone(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
+    begun = await client.get("/sign-in")
+    done = await client.get(await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN]))
+    set_cookies = [*begun.headers.get_list("set-cookie"), *done.headers.get_list("set-cookie")]
+    assert len(set_cookies) == 3
+    for cookie in set_cookies:
+        assert cookie.startswith("__Host-")
+        assert all(part in cookie for part in ("; HttpOnly", "; Secure", "; SameSite=lax", "; Path=/"))
+        assert "Domain" not in cookie
+    asked = dict(parse_qsl(urlsplit(begun.headers["location"]).query))
+    assert asked["code_challenge_method"] == "S256"
+    assert {"state", "nonce", "code_challenge"} <= asked.keys()
+
+
+ELSEWHERE = (
+    "https://evil.example/",
+    "//evil.example/",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "javascript:alert(1)",
+    "/ok\r\nSet-Cookie: x=y",
+    "evil.example",
+    "",
+    " //evil.example",
+    "/\t/evil.example",
+)
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_nobody_is_sent_to_another_site(address: str) -> None:
+    assert own_page(address) == "/"
+
+
+async def test_an_address_of_another_site_leads_to_the_first_page(
+    graph: SimulatedGraph, client: httpx.AsyncClient
+) -> None:
+    for address in ("https://evil.example/", "//evil.example"):
+        assert (await sign_in(graph, client, PEOPLE[Role.ADMIN], address)).headers["location"] == "/"
+
+
+async def test_an_authority_that_does_not_answer_is_said(app: FastAPI, client: httpx.AsyncClient) -> None:
+    registration = TenantConfig(id=uuid4(), name="x", client_id="x", client_secret_file=Path("/nowhere"))
+    app.state.site.entra = EntraSignIn(
+        registration, [registration.id], ssl_context(None), authority_url="https://127.0.0.1:1"
+    )
+    assert "cannot be read" in await words_of(client, "/sign-in", 503)
+
+
+async def test_without_an_app_registration_there_is_no_such_way(app: FastAPI, client: httpx.AsyncClient) -> None:
+    app.state.site.entra = None
+    for path in ("/sign-in", "/sign-in/entra?code=x&state=y"):
+        assert "Sign in with Microsoft" not in await words_of(client, path, 401)

@@ -1,0 +1,146 @@
+"""The archive of a tenant's documents: what is in it, who may have it, and its audit record."""
+
+import io
+import json
+from pathlib import Path
+from uuid import UUID, uuid4
+from zipfile import ZipFile
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from answers.export.rules import MANIFEST, read_manifest
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from inventory.people import Role
+from storage.database import Database
+from tests.storage.support import observation, sync
+from tests.web.support import CONTOSO, HOSTILE, LOCATIONS, POLICIES, UNREAD, words_of
+
+PAGE = f"/tenants/{CONTOSO}/export"
+
+
+async def asked(client: httpx.AsyncClient, page: str = PAGE, **fields: str) -> httpx.Response:
+    """The answer to the form."""
+    return await client.post(page, data={"request_id": str(uuid4()), "confirmed": "yes", **fields})
+
+
+def unpacked(answer: httpx.Response) -> ZipFile:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/zip"
+    archive = ZipFile(io.BytesIO(answer.content))
+    assert archive.testzip() is None
+    return archive
+
+
+async def exports(database: Database, tenant_id: UUID = CONTOSO) -> list[tuple[str, str | None]]:
+    """Who exported what, by the audit records."""
+    async with database.no_tenant() as session:
+        await session.execute(text("RESET ROLE"))
+        found = await session.execute(
+            text("SELECT person, subject FROM audit_record WHERE action = 'exported' AND tenant_id = :id ORDER BY at"),
+            {"id": tenant_id},
+        )
+        return [(row.person, row.subject) for row in found]
+
+
+async def some(database: Database) -> None:
+    refused = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    await sync(
+        database,
+        CONTOSO,
+        [observation(POLICIES, "p1", displayName="Require MFA", state="enabled"), observation(POLICIES, HOSTILE)],
+        POLICIES,
+        LOCATIONS,
+        status=RunStatus.PARTIAL,
+        outcomes={POLICIES: (Outcome.COMPLETE, None), LOCATIONS: refused},
+    )
+
+
+async def test_the_archive_has_every_document_and_says_what_is_not_known(
+    database: Database, of_role: dict[Role, httpx.AsyncClient], tmp_path: Path
+) -> None:
+    await some(database)
+    answer = await asked(of_role[Role.OPERATOR])
+    assert answer.headers["content-disposition"] == 'attachment; filename="Contoso.zip"'
+    archive = unpacked(answer)
+    documents = [name for name in archive.namelist() if name.startswith("conditional-access/")]
+    assert len(documents) == 2
+    (policy,) = [name for name in documents if "Require MFA" in name]
+    assert json.loads(archive.read(policy)) == {"displayName": "Require MFA", "id": "p1", "state": "enabled"}
+    record = json.loads(archive.read("export.json"))
+    assert (record["written"], record["types_not_read"]) == (2, [LOCATIONS])
+    assert read_manifest(archive.read(MANIFEST)).files == set(documents)
+    for member in archive.infolist():
+        assert (tmp_path / member.filename).resolve().is_relative_to(tmp_path), "it is unpacked below its folder"
+    assert await exports(database) == [("the operator", "all collections")]
+
+
+async def test_the_same_documents_make_the_same_bytes(
+    database: Database, of_role: dict[Role, httpx.AsyncClient]
+) -> None:
+    await some(database)
+    first, second = [(await asked(of_role[Role.OPERATOR], decoded="true")).content for _ in range(2)]
+    assert first == second
+    assert [name for name in ZipFile(io.BytesIO(first)).namelist() if name.endswith(".txt")]
+
+
+async def test_a_category_and_a_moment_are_chosen(database: Database, of_role: dict[Role, httpx.AsyncClient]) -> None:
+    await some(database)
+    async with database.tenant(CONTOSO) as session:
+        run_id = (await session.execute(text("SELECT run_id FROM sync_run"))).scalar_one()
+    await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Require MFA", state="off")], POLICIES)
+    then = unpacked(await asked(of_role[Role.OPERATOR], at=str(run_id), category="conditional-access"))
+    (policy,) = [name for name in then.namelist() if "Require MFA" in name]
+    assert json.loads(then.read(policy))["state"] == "enabled"
+    assert (await exports(database))[0][1] == f"conditional-access, as of {run_id}"
+    wrong = await asked(of_role[Role.OPERATOR], at="yesteryear")
+    assert wrong.status_code == 400
+    assert (await asked(of_role[Role.OPERATOR], category="nonsense")).status_code == 400
+    assert len(await exports(database)) == 1, "what was not given out is not recorded"
+
+
+async def test_a_form_that_is_sent_twice_gives_one_archive(
+    database: Database, of_role: dict[Role, httpx.AsyncClient]
+) -> None:
+    await some(database)
+    client, request_id = of_role[Role.APPROVER], str(uuid4())
+    unpacked(await asked(client, request_id=request_id))
+    again = await asked(client, request_id=request_id)
+    assert (again.status_code, again.headers["location"]) == (303, f"{PAGE}?used=true")
+    assert "That form was used" in await words_of(client, again.headers["location"])
+    assert len(await exports(database)) == 1
+
+
+async def test_an_archive_is_no_readers_and_needs_a_tick(
+    database: Database, of_role: dict[Role, httpx.AsyncClient]
+) -> None:
+    await some(database)
+    reader = of_role[Role.READER]
+    assert (await asked(reader)).status_code == 403
+    await words_of(reader, PAGE, 403)
+    assert "/export" not in await words_of(reader, f"/tenants/{CONTOSO}/items")
+    assert f'href="{PAGE}"' in await words_of(of_role[Role.OPERATOR], f"/tenants/{CONTOSO}/items")
+    assert (await asked(of_role[Role.OPERATOR], confirmed="")).status_code == 400
+    assert await exports(database) == []
+
+
+@pytest.mark.parametrize("tenant_id", [UNREAD, uuid4()], ids=["never read", "of nobody"])
+async def test_nothing_is_no_archive(
+    database: Database, of_role: dict[Role, httpx.AsyncClient], tenant_id: UUID
+) -> None:
+    answer = await asked(of_role[Role.OPERATOR], f"/tenants/{tenant_id}/export")
+    assert answer.status_code == (400 if tenant_id == UNREAD else 404)
+    assert await exports(database, tenant_id) == []
+
+
+async def test_an_archive_that_takes_too_long_says_what_to_do(
+    database: Database, of_role: dict[Role, httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some(database)
+    monkeypatch.setattr("answers.export.routes.EXPORT_SECONDS", 0)
+    answer = await asked(of_role[Role.OPERATOR])
+    assert answer.status_code == 503
+    assert "choose a category" in answer.text
+    assert await exports(database) == []

@@ -1,0 +1,166 @@
+"""The inventory page: what it finds, what its numbers say, and its file."""
+
+import csv
+import io
+
+import httpx
+
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from storage import references
+from storage.database import Database
+from tests.storage.support import observation, sync
+from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, LOCATIONS, POLICIES, UNREAD, json_of, words_of
+
+COMPLIANCE = "deviceCompliancePolicies"
+ITEMS = f"/tenants/{CONTOSO}/items"
+
+
+async def some_items(database: Database) -> None:
+    """Present, missing and unread items of three collections, for two platforms."""
+    windows = observation(
+        COMPLIANCE,
+        "c1",
+        **{"@odata.type": "#microsoft.graph.windows10CompliancePolicy"},
+        displayName="Windows baseline",
+        bitLockerEnabled=False,
+    )
+    mac = observation(
+        COMPLIANCE, "c2", **{"@odata.type": "#microsoft.graph.macOSCompliancePolicy"}, displayName="Mac baseline"
+    )
+    gone = observation(POLICIES, "p2", displayName="Block legacy")
+    everything = [windows, mac, gone, observation(LOCATIONS, "l1", displayName="Head office")]
+    await sync(database, CONTOSO, everything, COMPLIANCE, POLICIES, LOCATIONS)
+    refused = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    outcomes = {COMPLIANCE: (Outcome.COMPLETE, None), POLICIES: (Outcome.COMPLETE, None), LOCATIONS: refused}
+    await sync(
+        database,
+        CONTOSO,
+        everything[:2],
+        COMPLIANCE,
+        POLICIES,
+        LOCATIONS,
+        status=RunStatus.PARTIAL,
+        outcomes=outcomes,
+    )
+    await references.catch_up(database, CONTOSO, load_catalog().reading_rules())
+
+
+async def names_on(client: httpx.AsyncClient, query: str) -> list[str]:
+    """The names of the items that the page shows; the JSON has the same."""
+    page = await words_of(client, f"{ITEMS}?{query}")
+    known = ("Windows baseline", "Mac baseline", "Block legacy", "Head office")
+    shown = [name for name in known if f">{name}<" in page]
+    assert sorted(item["display_name"] for item in await json_of(client, f"/api{ITEMS}?{query}")) == sorted(shown)
+    return shown
+
+
+async def test_each_filter_leaves_only_items_that_match(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await some_items(database)
+    assert len(await names_on(signed_in, "")) == 4
+    for query, names in {
+        "platform=macos": ["Mac baseline"],
+        "category=conditional-access": ["Block legacy", "Head office"],
+        f"category=conditional-access&type={LOCATIONS}": ["Head office"],
+        f"category=compliance&type={LOCATIONS}": [],
+        "state=present": ["Windows baseline", "Mac baseline"],
+        "state=missing": ["Block legacy"],
+        "state=not_read": ["Head office"],
+        "kind=windows": ["Windows baseline"],
+        "setting=bitLockerEnabled%3Dfalse": ["Windows baseline"],
+        "name=baseline&platform=windows": ["Windows baseline"],
+        "name=&type=&category=&platform=&kind=&state=missing&setting=": ["Block legacy"],
+    }.items():
+        assert await names_on(signed_in, query) == names, query
+
+
+async def test_the_choices_say_how_many_items_each_has(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await some_items(database)
+    page = await words_of(signed_in, f"{ITEMS}?type={POLICIES}")
+    assert ">Conditional Access policies (1)<" in page
+    assert "conditional access (2)" in page
+    assert ">compliance (2)<" in page
+    many = [observation(POLICIES, f"p{number}") for number in range(1_002)]
+    await sync(database, FABRIKAM, many, POLICIES)
+    page = await words_of(signed_in, f"/tenants/{FABRIKAM}/items")
+    assert ">Conditional Access policies (1,000+)<" in page
+    assert "conditional access (1000+)" in page
+
+
+async def test_a_filter_that_cannot_be_read_is_said_beside_the_form(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await some_items(database)
+    for query, words in (
+        ("setting=bitLokerEnabled", "did you mean"),
+        ("setting=%3Dx", "a setting is NAME or NAME=VALUE"),
+        ("category=nonsense", "unknown category"),
+    ):
+        page = await words_of(signed_in, f"{ITEMS}?{query}")
+        assert words in page
+        assert '<form class="filter"' in page
+        assert (await signed_in.get(f"/api{ITEMS}?{query}")).status_code == 400, query
+    await words_of(signed_in, f"{ITEMS}?platform=amiga", 422)
+
+
+async def test_a_filter_stays_while_pages_are_turned(database: Database, signed_in: httpx.AsyncClient) -> None:
+    found = [observation(POLICIES, f"p{number:03}", displayName=f"Policy {number:03}") for number in range(130)]
+    await sync(database, CONTOSO, found, POLICIES)
+    page = await words_of(signed_in, f"{ITEMS}?name=policy&state=present")
+    follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+    assert "name=policy&state=present&after=" in follows
+    last = await words_of(signed_in, f"{ITEMS}{follows}")
+    assert ">Policy 129<" in last
+    assert ">Policy 099<" not in last
+    assert 'rel="next"' not in last
+
+
+async def test_the_file_has_all_items_of_the_filter(database: Database, signed_in: httpx.AsyncClient) -> None:
+    found = [observation(POLICIES, f"p{number:03}", displayName=f"Policy {number:03}") for number in range(130)]
+    await sync(database, CONTOSO, [*found, observation(POLICIES, "x", displayName="=1+1")], POLICIES)
+    answer = await signed_in.get(f"{ITEMS}.csv?type={POLICIES}")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="items-Contoso.csv"'
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert len(rows) == 131
+    assert {row["state"] for row in rows} == {"present"}
+    assert rows[-1]["display_name"] == "'=1+1", "a spreadsheet takes it for text"
+    assert len(list(csv.DictReader(io.StringIO((await signed_in.get(f"{ITEMS}.csv?name=129")).text)))) == 1
+
+
+async def test_a_tenant_without_items_or_runs_says_so(database: Database, signed_in: httpx.AsyncClient) -> None:
+    assert "never read" in await words_of(signed_in, f"/tenants/{UNREAD}/items?state=missing")
+    await sync(database, CONTOSO, [], POLICIES)
+    page = await words_of(signed_in, ITEMS)
+    assert "No items from here on" in page
+    assert "Conditional Access policies (0)" in page
+
+
+async def test_filters_are_text_wherever_they_are_shown(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName=HOSTILE)], POLICIES)
+    for name in ("name", "type", "category", "kind", "setting"):
+        page = await signed_in.get(ITEMS, params={name: HOSTILE})
+        assert "<script" not in page.text, name
+
+
+async def test_what_is_missing_is_filtered_by_evidence_and_goes_into_a_file(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await some_items(database)
+    missing = f"/tenants/{CONTOSO}/missing"
+    for query, is_shown in (
+        ("", True),
+        ("evidence=not_listed&confidence=low", True),
+        (f"type={COMPLIANCE}", False),
+        ("evidence=confirmed", False),
+        ("confidence=high", False),
+    ):
+        page = await words_of(signed_in, f"{missing}?{query}")
+        assert (">Block legacy<" in page) is is_shown, query
+        assert "Head office" not in page, "it was not looked for"
+        found = [item["display_name"] for item in await json_of(signed_in, f"/api{missing}?{query}")]
+        assert ("Block legacy" in found) is is_shown, query
+        assert ("Block legacy" in (await signed_in.get(f"{missing}.csv?{query}")).text) is is_shown, query
+    assert "No such item is missing" in await words_of(signed_in, f"{missing}?evidence=confirmed")
+    assert len((await signed_in.get(f"/tenants/{UNREAD}/missing.csv")).text.splitlines()) == 1

@@ -1,0 +1,348 @@
+"""Runs on the web page: lists, one run live, starting and cancelling through a real Temporal."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import text
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from answers.runs import routes
+from configuration import Settings
+from control.live_runs import LiveRuns
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.people import Role
+from inventory.selection import Selection
+from local.temporal import EmbeddedTemporal
+from storage.database import Database
+from tests.patience import until_async
+from tests.storage.support import begin, end, land, observation, sync
+from tests.web.asgi_stream import streamed
+from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, words_of
+from web.application import STATIC, create_app
+from web.site import Site
+from web.temporal import TemporalAccess
+from workflows.messages import CancelRequest, SyncInput, SyncProgress, sync_workflow_id
+
+Clients = dict[Role, httpx.AsyncClient]
+
+VENDORED = {
+    "htmx-4.0.1.min.js": "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
+    "hx-sse-4.0.1.min.js": "18ef2761356ec1fe0bb6d92612315b37517a7c1e9856b661c5ae81fef239d103",
+    "LICENSE-htmx.txt": "d3d2456f76414f2456104660ebd65aff1c04cd7966b942bdabd63f3cdb316a38",
+}
+"""SHA-256 of files of htmx.org 4.0.1, as https://registry.npmjs.org/htmx.org/-/htmx.org-4.0.1.tgz has them."""
+
+NOWHERE = {"target_host": "127.0.0.1:1"}
+
+
+def form(**fields: str | list[str]) -> dict[str, str | list[str]]:
+    return {"request_id": str(uuid4()), "reads": "some", "type": [POLICIES, LOCATIONS], **fields}
+
+
+@workflow.defn(name="SyncWorkflow")
+class StandIn:
+    """A run that has read one of two collections, and notes who cancels it until it is told to end."""
+
+    def __init__(self) -> None:
+        self.requests: list[CancelRequest] = []
+        self.is_over = False
+
+    @workflow.run
+    async def run(self, _: SyncInput) -> list[CancelRequest]:
+        await workflow.wait_condition(lambda: self.is_over)
+        return self.requests
+
+    @workflow.signal
+    def cancel(self, request: CancelRequest) -> None:
+        self.requests.append(request)
+
+    @workflow.signal
+    def end(self) -> None:
+        self.is_over = True
+
+    @workflow.query
+    def progress(self) -> SyncProgress:
+        return SyncProgress(
+            status=RunStatus.RUNNING,
+            counts=Counts(observed=7, created=7),
+            collections={
+                POLICIES: CollectionResult(outcome=Outcome.COMPLETE, pages=1, items=7),
+                LOCATIONS: CollectionResult(),
+            },
+        )
+
+
+@pytest.fixture
+def queue() -> str:
+    return f"queue-{uuid4()}"
+
+
+@pytest.fixture
+def app(
+    database: Database, database_url: str, tenants_file: Path, queue: str, request: pytest.FixtureRequest
+) -> FastAPI:
+    """The page; beside a Temporal where the test uses it, else beside none."""
+    address = NOWHERE
+    if "client" in request.fixturenames:
+        server: EmbeddedTemporal = request.getfixturevalue("temporal")
+        address = {"target_host": server.address}
+    settings = Settings(
+        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
+    )
+    return create_app(Site(settings, database, temporal=TemporalAccess(lambda: address)))
+
+
+@pytest.fixture
+async def client(temporal: EmbeddedTemporal) -> AsyncIterator[Client]:
+    """A client of the Temporal beside the page; the run that a test leaves is ended."""
+    client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    yield client
+    with suppress(RPCError):
+        await client.get_workflow_handle(
+            sync_workflow_id(CONTOSO, Selection(type_keys=(POLICIES, LOCATIONS)))
+        ).terminate()
+
+
+@pytest.fixture
+async def started(client: Client, of_role: Clients) -> str:
+    """The page of a run that an operator has started."""
+    answer = await of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/sync", data=form(reason="a ticket"))
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+async def audited(database: Database) -> list[tuple[Any, ...]]:
+    async with database.tenant(CONTOSO) as session:
+        found = await session.execute(
+            text("SELECT person, action, subject, reason FROM audit_record WHERE tenant_id IS NOT NULL ORDER BY at")
+        )
+        return [tuple(row) for row in found]
+
+
+def test_the_scripts_are_those_that_their_authors_publish() -> None:
+    folder = STATIC / "vendor"
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()} == VENDORED
+
+
+async def test_a_run_without_a_worker_is_queued_and_its_page_says_why(
+    database: Database, of_role: Clients, started: str, queue: str
+) -> None:
+    operator = of_role[Role.OPERATOR]
+    page = await words_of(operator, started)
+    assert "queued" in page
+    assert f"No worker is polling task queue &#39;{queue}&#39;; start one: python worker.py" in page
+    record = await json_of(operator, f"/api{started}")
+    assert record["selection"]["type_keys"] == [POLICIES, LOCATIONS]
+    assert await audited(database) == [("the operator", "sync_requested", f"{POLICIES}, {LOCATIONS}", "a ticket")]
+    assert "No worker is polling" in await words_of(operator, f"/tenants/{CONTOSO}/sync")
+    chosen = (await words_of(operator, f"/tenants/{CONTOSO}/sync?like={record['run_id']}")).split("<label>")
+    assert [part.partition('value="')[2].partition('"')[0] for part in chosen if " checked" in part] == [
+        "some", POLICIES, LOCATIONS
+    ]  # fmt: skip
+    await words_of(operator, started.replace(str(CONTOSO), str(FABRIKAM)), 404)
+
+
+async def test_the_workflow_tells_how_far_it_is_and_is_cancelled_once_for_a_reason(
+    database: Database, of_role: Clients, started: str, queue: str, client: Client
+) -> None:
+    operator = of_role[Role.OPERATOR]
+    record = await json_of(operator, f"/api{started}")
+    handle = client.get_workflow_handle(record["workflow_id"])
+    async with Worker(client, task_queue=queue, workflows=[StandIn], workflow_runner=UnsandboxedWorkflowRunner()):
+        await until_async(lambda: _says(operator, started, "1 of 2 collections ended"))
+        page = await words_of(operator, started)
+        assert "7 items: 7 created" in page
+        assert "being read" in page
+        assert f'action="{started}/cancel"' in page
+        sent = {"request_id": str(uuid4()), "reason": "wrong tenant"}
+        for _ in range(2):
+            assert (await operator.post(f"{started}/cancel", data=sent)).headers["location"] == started
+        await handle.signal("end")
+        (request,) = await handle.result()
+    assert (request["reason"], request["requested_by"], request["run_id"]) == (
+        "wrong tenant",
+        "the operator",
+        record["run_id"],
+    )
+    assert [entry[1] for entry in await audited(database)] == ["sync_requested", "sync_cancelled"]
+
+
+async def _says(client: httpx.AsyncClient, address: str, words: str) -> bool:
+    return words in (await client.get(address)).text
+
+
+async def test_a_second_form_joins_the_run_and_the_same_form_does_nothing(
+    database: Database, of_role: Clients, client: Client
+) -> None:
+    operator = of_role[Role.OPERATOR]
+    sent = form(deep="true")
+    first = (await operator.post(f"/tenants/{CONTOSO}/sync", data=sent)).headers["location"]
+    again = (await operator.post(f"/tenants/{CONTOSO}/sync", data=sent)).headers["location"]
+    other = (await operator.post(f"/tenants/{CONTOSO}/sync", data=form())).headers["location"]
+    assert (again, other) == (f"/tenants/{CONTOSO}/runs", first)
+    assert [entry[1] for entry in await audited(database)] == ["deep_read_requested", "sync_requested"]
+    record = await json_of(operator, f"/api{first}")
+    events = [event async for event in client.get_workflow_handle(record["workflow_id"]).fetch_history_events()]
+    payloads = events[0].workflow_execution_started_event_attributes.input.payloads
+    (given,) = await client.data_converter.decode(payloads, [SyncInput])
+    assert (given.deep, given.tenant_id) == (True, CONTOSO)
+
+
+async def test_a_temporal_that_is_away_is_one_line_and_the_record_says_not_done(
+    database: Database, of_role: Clients
+) -> None:
+    operator = of_role[Role.OPERATOR]
+    answer = await operator.post(f"/tenants/{CONTOSO}/sync", data=form())
+    assert answer.status_code == 503
+    assert "Temporal does not answer at 127.0.0.1:1" in answer.text
+    subjects = [entry[2] for entry in await audited(database)]
+    assert subjects[0] == f"{POLICIES}, {LOCATIONS}"
+    assert subjects[1].startswith(f"not done: {POLICIES}, {LOCATIONS} (Temporal does not answer")
+    assert "Temporal does not answer" in await words_of(operator, f"/tenants/{CONTOSO}/sync")
+
+
+async def test_readers_start_and_cancel_nothing_and_see_no_button(database: Database, of_role: Clients) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
+    for role, client in of_role.items():
+        may = role.includes(Role.OPERATOR)
+        assert (await client.get(f"/tenants/{CONTOSO}/sync")).status_code == (200 if may else 403)
+        assert ("Cancel this run" in await words_of(client, address)) is may
+        assert ("Start a run" in await words_of(client, f"/tenants/{CONTOSO}/runs")) is may
+    for path in (f"/tenants/{CONTOSO}/sync", f"{address}/cancel"):
+        assert (await of_role[Role.READER].post(path, data=form())).status_code == 403
+    assert await audited(database) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"type": []}, "at least one collection"),
+        ({"type": ["conditionalAccessPolicy"]}, "did you mean"),
+        ({"category": "no-such"}, "category &#39;no-such&#39;"),
+        ({"reason": "a\nb"}, "control character"),
+    ],
+)
+async def test_a_form_that_makes_no_sense_starts_nothing(
+    database: Database, of_role: Clients, fields: dict[str, Any], words: str
+) -> None:
+    answer = await of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/sync", data=form(**fields))
+    assert answer.status_code == 400
+    assert words in answer.text
+    assert await audited(database) == []
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "LOOK_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("quick_looks")
+async def test_a_live_page_follows_the_run_and_ends_with_it(app: FastAPI, database: Database, of_role: Clients) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
+    reader = of_role[Role.READER]
+    page = await words_of(reader, address)
+    assert f'hx-sse:connect="{address}/live" hx-sse:close="ended"' in page
+    assert f'<a href="{address}">load it again</a>' in page, "without script"
+    async with streamed(app, reader, f"{address}/live") as stream:
+        assert await stream.status() == 200
+        assert "0 items" in (await stream.event() or "")
+        await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
+        assert "1 item: 1 created" in (await stream.event() or "")
+        await end(database, CONTOSO, run)
+        assert "success" in (await stream.event() or "")
+        assert (await stream.event() or "").startswith("event: ended\n")
+        assert await stream.event() is None
+    assert "hx-sse" not in await words_of(reader, address)
+    await words_of(reader, f"/tenants/{FABRIKAM}/runs/{run.run_id}/live", 404)
+
+
+@pytest.mark.usefixtures("quick_looks")
+async def test_a_stream_ends_after_a_while_and_when_the_browser_leaves(
+    app: FastAPI, database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    address = f"/tenants/{CONTOSO}/runs/{run.run_id}/live"
+    async with streamed(app, of_role[Role.READER], address) as stream:
+        assert await stream.status() == 200
+        assert await stream.event()
+    monkeypatch.setattr(routes, "STREAM_SECONDS", 0.0)
+    async with streamed(app, of_role[Role.READER], address) as stream:
+        assert await stream.status() == 200
+        assert await stream.event()
+        assert await stream.event() is None
+
+
+async def test_two_hundred_people_who_look_at_a_run_cost_one_look_and_hold_no_connection(
+    database_url: str, database: Database
+) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    asked = 0
+
+    async def connect() -> Client:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return await TemporalAccess(lambda: NOWHERE).client()
+
+    one_connection = Database(database_url, pool_size=1)
+    live_runs = LiveRuns(one_connection, connect, "queue")
+    found = await asyncio.gather(*(live_runs.look(CONTOSO, run.run_id, within=1e6) for _ in range(200)))
+    async with one_connection.tenant(CONTOSO) as session:
+        assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
+    await one_connection.close()
+    assert asked == 1
+    assert {live.record.run_id for live in found if live} == {run.run_id}
+    assert all(live and "does not answer" in (live.trouble or "") for live in found)
+
+
+async def test_runs_are_read_page_by_page_and_by_status(database: Database, of_role: Clients) -> None:
+    reader = of_role[Role.READER]
+    wanted: set[UUID] = set()
+    for number in range(routes.PAGE + 3):
+        tenant_id = CONTOSO if number % 2 else FABRIKAM
+        run = await begin(database, tenant_id, POLICIES)
+        wanted.add(run.run_id)
+        await end(database, tenant_id, run, RunStatus.PARTIAL if number < 2 else RunStatus.SUCCESS)
+    seen: list[str] = []
+    address: str | None = "/runs"
+    while address is not None:
+        page = await words_of(reader, address)
+        seen += [part.partition('"')[0] for part in page.split("/runs/")[1:]]
+        follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+        address = f"/runs{follows}" if follows else None
+    assert (len(seen), set(seen)) == (len(wanted), {str(run_id) for run_id in wanted})
+    assert (await words_of(reader, "/runs?status=partial")).count("/runs/") == 2
+    partial = await json_of(reader, "/api/runs?status=partial")
+    records = await json_of(reader, "/api/runs?limit=3")
+    after = records[1]["run_id"]
+    (third,) = (await reader.get("/api/runs", params={"limit": 1, "after": after})).json()
+    assert third == records[2]
+    link = (await reader.get("/api/runs?limit=2&status=success")).headers["link"]
+    assert link == f'</api/runs?limit=2&status=success&after={records[1]["run_id"]}>; rel="next"'
+    lines = (await reader.get("/runs.csv?status=partial")).text.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["run_id", *(record["run_id"] for record in partial)]
+    of_contoso = await json_of(reader, f"/api/tenants/{CONTOSO}/runs?limit=1000")
+    assert {record["tenant_id"] for record in of_contoso} == {str(CONTOSO)}
+
+
+async def test_a_failed_collection_says_why_on_the_page_of_its_run(database: Database, of_role: Clients) -> None:
+    await sync(database, CONTOSO, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: (Outcome.FAILED, None)})
+    (record,) = await json_of(of_role[Role.READER], f"/api/tenants/{CONTOSO}/runs")
+    page = await words_of(of_role[Role.READER], f"/tenants/{CONTOSO}/runs/{record['run_id']}")
+    assert "failed" in page
+    assert f"/tenants/{CONTOSO}/changes?run={record['run_id']}" in page

@@ -1,0 +1,222 @@
+"""Schedules on the web page, kept by a real Temporal: who sees, makes, changes, pauses, starts and deletes them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import text
+from temporalio.client import Client, ScheduleDescription
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from answers.schedules.rules import Rights, Timing, rights, timing
+from configuration import Settings
+from control.schedules import Schedules
+from inventory.people import Action, Role
+from inventory.portfolio import TenantChoice
+from local.temporal import EmbeddedTemporal
+from storage import access_rules
+from storage.access_rules import Subject
+from storage.database import Database
+from tests.patience import until_async
+from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, words_of
+from web.application import create_app
+from web.site import Site
+from web.temporal import TemporalAccess
+
+Clients = dict[Role, httpx.AsyncClient]
+
+
+@pytest.fixture
+def queue() -> str:
+    return f"queue-{uuid4()}"
+
+
+@pytest.fixture
+def app(temporal: EmbeddedTemporal, database: Database, database_url: str, tenants_file: Path, queue: str) -> FastAPI:
+    settings = Settings(
+        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
+    )
+    access = TemporalAccess(lambda: {"target_host": temporal.address})
+    return create_app(Site(settings, database, temporal=access))
+
+
+@pytest.fixture
+async def client(temporal: EmbeddedTemporal, queue: str) -> AsyncIterator[Client]:
+    """A client of the Temporal beside the page; schedules that a test leaves are deleted."""
+    client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    yield client
+    schedules = Schedules(client, queue)
+    for schedule in (await schedules.all())[0]:
+        await schedules.delete(schedule.name)
+
+
+def form(name: str = "nightly", **fields: str | list[str]) -> dict[str, str | list[str]]:
+    new = {"request_id": str(uuid4()), "name": name, "is_new": "true", "how": "calendar", "calendar": "mon-fri 06:30"}
+    return {**new, "time_zone": "Europe/Berlin", "whom": "everyone", "reads": "some", "type": POLICIES, **fields}
+
+
+def act(name: str, what: str, **fields: str) -> dict[str, str]:
+    return {"request_id": str(uuid4()), "name": name, "act": what, **fields}
+
+
+async def described(client: Client, queue: str, name: str = "nightly") -> ScheduleDescription:
+    return await client.get_schedule_handle(f"tenant-inventory-portfolio/{queue}/{name}").describe()
+
+
+async def audited(database: Database) -> list[tuple[Any, ...]]:
+    async with database.no_tenant() as session:
+        found = await session.execute(
+            text("SELECT action, subject FROM audit_record WHERE action <> 'signed_in' ORDER BY at")
+        )
+        return [tuple(row) for row in found]
+
+
+async def hide(database: Database, tenant_id: UUID) -> None:
+    """Operators do not see the tenant any more."""
+    async with database.no_tenant() as session:
+        subject = Subject(None, Role.OPERATOR, tenant_id=tenant_id)
+        await access_rules.set_rule(session, subject, is_excluded=True, set_by="ada", reason=None)
+
+
+async def test_a_schedule_is_made_changed_paused_started_and_deleted(
+    database: Database, of_role: Clients, client: Client, queue: str
+) -> None:
+    operator = of_role[Role.OPERATOR]
+    assert "No schedule yet" in await words_of(operator, "/schedules")
+    answer = await operator.post("/schedules", data=form(note="by night"))
+    assert (answer.status_code, answer.headers.get("location")) == (303, "/schedules"), answer.text
+    (record,) = await json_of(operator, "/api/schedules")
+    assert (record["name"], record["tenants"], record["selection_name"]) == ("nightly", "all tenants", POLICIES)
+    assert (record["when"], record["note"]) == ("mon-fri 06:30 Europe/Berlin", "by night")
+    page = await words_of(operator, "/schedules")
+    assert "mon-fri 06:30 Europe/Berlin" in page
+    assert f"No worker is polling task queue &#39;{queue}&#39;" in page
+
+    assert "\r\nnightly,all tenants," in await words_of(operator, "/schedules.csv")
+    edit = "/schedules/edit?name=nightly"
+    shown = await words_of(operator, edit)
+    assert 'value="mon-fri 06:30"' in shown
+    assert 'value="Europe/Berlin"' in shown
+    await operator.post("/schedules/act", data=act("nightly", "pause", reason="maintenance"))
+    assert "It is paused: nothing starts" in await words_of(operator, edit)
+    changed = form(is_new="false", how="every", every="2h", time_zone="", whom="some", tenant=str(CONTOSO))
+    assert (await operator.post("/schedules", data=changed)).status_code == 303
+    found = await described(client, queue)
+    assert found.schedule.state.paused, "a change does not resume it"
+    assert found.schedule.spec.intervals[0].every.total_seconds() == 7200
+    assert "Contoso" in await words_of(operator, "/schedules")
+    await operator.post("/schedules/act", data=act("nightly", "resume"))
+    assert not (await described(client, queue)).schedule.state.paused
+    await operator.post("/schedules/act", data=act("nightly", "trigger"))
+
+    async def has_started() -> bool:
+        return (await described(client, queue)).info.num_actions == 1
+
+    await until_async(has_started)
+    assert (await operator.post("/schedules/act", data=act("nightly", "delete"))).status_code == 400
+    await operator.post("/schedules/act", data=act("nightly", "delete", confirmed="yes"))
+    assert await json_of(operator, "/api/schedules") == []
+    await words_of(operator, edit, 404)
+    assert await audited(database) == [
+        (Action.SCHEDULE_CHANGED, "schedule nightly: made"),
+        (Action.SCHEDULE_CHANGED, "schedule nightly: pause"),
+        (Action.SCHEDULE_CHANGED, "schedule nightly: changed"),
+        (Action.SCHEDULE_CHANGED, "schedule nightly: resume"),
+        (Action.SCHEDULE_CHANGED, "schedule nightly: trigger"),
+        (Action.SCHEDULE_DELETED, "schedule nightly: delete"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"name": "no name"}, "is not a schedule&#39;s name"),
+        ({"calendar": "someday"}, "Time of day: &#39;someday&#39; is not a time"),
+        ({"how": "every", "time_zone": ""}, "Interval: &#39;&#39; is not a duration"),
+        ({"how": "cron", "cron": "* *"}, "Cron takes five fields"),
+        ({"how": "cron", "cron": "x x x x x"}, "Temporal does not take this schedule"),
+        ({"time_zone": "Moon/Sea"}, "Time zone: &#39;Moon/Sea&#39; is not known"),
+        ({"jitter": "2d"}, "Random delay: 2d is not between"),
+        ({"at_once": "0"}, "a number from 1 to"),
+        ({"whom": "some"}, "or some by name or tag"),
+        ({"whom": "some", "tag": "moon"}, "no tenant of yours has the tag"),
+        ({"note": "a\nb"}, "note: holds a control character"),
+    ],
+)
+async def test_a_form_that_makes_no_sense_makes_no_schedule(
+    of_role: Clients, client: Client, fields: dict[str, str], words: str
+) -> None:
+    answer = await of_role[Role.OPERATOR].post("/schedules", data=form(**fields))
+    assert answer.status_code == 400
+    assert words.casefold() in answer.text.casefold()
+    assert await json_of(of_role[Role.READER], "/api/schedules") == []
+
+
+async def test_a_new_schedule_does_not_replace_one_of_its_name(of_role: Clients, client: Client) -> None:
+    operator = of_role[Role.OPERATOR]
+    await operator.post("/schedules", data=form())
+    answer = await operator.post("/schedules", data=form(calendar="22:00"))
+    assert (answer.status_code, "already" in answer.text) == (400, True)
+    (record,) = await json_of(operator, "/api/schedules")
+    assert record["when"].startswith("mon-fri 06:30")
+
+
+async def test_readers_see_schedules_and_change_none(of_role: Clients, client: Client, database: Database) -> None:
+    await of_role[Role.OPERATOR].post("/schedules", data=form())
+    reader = of_role[Role.READER]
+    page = await words_of(reader, "/schedules")
+    assert "nightly" in page
+    assert "/schedules/edit" not in page
+    assert (await reader.get("/schedules/edit")).status_code == 403
+    assert (await reader.post("/schedules", data=form("other"))).status_code == 403
+    assert (await reader.post("/schedules/act", data=act("nightly", "pause"))).status_code == 403
+    assert len(await audited(database)) == 1
+
+
+async def test_who_sees_some_tenants_only_keeps_schedules_of_those(
+    of_role: Clients, client: Client, database: Database
+) -> None:
+    everybody, limited = of_role[Role.ADMIN], of_role[Role.OPERATOR]
+    await hide(database, FABRIKAM)
+    both = [str(CONTOSO), str(FABRIKAM)]
+    for name, fields in (
+        ("all", {}),
+        ("both", {"whom": "some", "tenant": both}),
+        ("theirs", {"whom": "some", "tenant": str(FABRIKAM)}),
+        ("mine", {"whom": "some", "tenant": str(CONTOSO)}),
+    ):
+        assert (await everybody.post("/schedules", data=form(name, **fields))).status_code == 303, name
+    records = await json_of(limited, "/api/schedules")
+    assert [record["name"] for record in records] == ["all", "both", "mine"]
+    assert "Fabrikam" not in str(records)
+    assert "Fabrikam" not in await words_of(limited, "/schedules/edit?name=both")
+    await words_of(limited, "/schedules/edit?name=theirs", 404)
+    for name, status in (("all", 400), ("both", 400), ("theirs", 404), ("mine", 303)):
+        assert (await limited.post("/schedules/act", data=act(name, "pause"))).status_code == status, name
+        mine = form(name, is_new="false", whom="some", tenant=str(CONTOSO))
+        assert (await limited.post("/schedules", data=mine)).status_code == status, name
+    for fields in ({}, {"whom": "some", "tag": "emea"}, {"whom": "some", "tenant": both}):
+        assert (await limited.post("/schedules", data=form("new", **fields))).status_code == 400, fields
+    assert [record["paused"] for record in await json_of(everybody, "/api/schedules")] == [False, False, True, False]
+
+
+def test_only_who_sees_all_tenants_chooses_by_more_than_ids() -> None:
+    mine, other = uuid4(), uuid4()
+    some = TenantChoice(tenant_ids=(mine,))
+    assert rights(some, [mine], [mine], sees_all=False) == Rights(may_see=True, may_change=True)
+    assert rights(some, [mine, other], [mine], sees_all=False) == Rights(may_see=True, may_change=False)
+    assert rights(some, [other], [mine], sees_all=False) == Rights(may_see=False, may_change=False)
+    for chosen in (TenantChoice(everyone=True), TenantChoice(tags=("emea",))):
+        assert rights(chosen, [mine], [mine], sees_all=False) == Rights(may_see=True, may_change=False)
+        assert rights(chosen, [mine, other], [mine, other], sees_all=True) == Rights(may_see=True, may_change=True)
+
+
+def test_a_form_shows_when_a_schedule_starts() -> None:
+    assert timing("2h", "") == Timing("every", every="2h")
+    assert timing(None, "mon-fri 06:30") == Timing("calendar", calendar="mon-fri 06:30")
+    assert timing(None, "0 * * * *") == Timing("cron", cron="0 * * * *")

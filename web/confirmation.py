@@ -1,0 +1,23 @@
+"""A box that a person ticks before an act: the form says beside it what will happen."""
+
+from typing import Annotated
+
+from fastapi import Depends, Form
+
+from inventory.user_errors import UserError
+
+FIELD = "confirmed"
+
+
+class NotConfirmedError(UserError):
+    """The box of a form is not ticked."""
+
+
+def _confirmed(confirmed: Annotated[str, Form(alias=FIELD, description="yes")] = "") -> None:
+    """Raises `NotConfirmedError`."""
+    if confirmed != "yes":
+        raise NotConfirmedError("nothing was done, since the box that confirms it was not ticked; go back and tick it")
+
+
+Confirmed = Annotated[None, Depends(_confirmed)]
+"""What a route takes whose form has the box `confirmed` with the value `yes`."""

@@ -1,0 +1,22 @@
+"""Pages that stay small whatever tenants hold: what does not fit is named, and stands on another page."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from web.layout import page
+
+MOST_BYTES = 100_000
+"""Of a page: it loads in a moment on a slow line, and a browser shows it at once."""
+
+
+def fitting_page(request: Request, template: str, attempts: Iterable[Mapping[str, Any]], **shown: Any) -> HTMLResponse:
+    """The page of the first attempt that is small enough, or else of the last one. An attempt adds to what is shown."""
+    answer = HTMLResponse()
+    for attempt in attempts:
+        answer = page(request, template, **shown, **attempt)
+        if len(answer.body) <= MOST_BYTES:
+            break
+    return answer

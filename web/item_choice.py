@@ -1,0 +1,78 @@
+"""Which items an address asks for: the parameters of every page that lists items."""
+
+from typing import Annotated, Literal, NamedTuple
+
+from fastapi import Query
+
+from answers.item_filter import ItemFilter, Platform, StateChoice, WantedSetting
+from answers.search.answer import Sought, UnknownSettingError
+from graph.catalog import UnknownCategoryError, load_catalog
+from inventory.user_errors import UserError
+
+TypeKey = Annotated[str | None, Query(alias="type", description="Only this collection.", max_length=100)]
+
+
+class SettingTextError(UserError):
+    """The text names no setting."""
+
+
+CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError)
+"""What a page says beside its form, so that the person can mend the words there."""
+
+
+class ItemChoice(NamedTuple):
+    """The parameters as they were given; what is empty was not."""
+
+    name: str = ""
+    type_key: str = ""
+    category: str = ""
+    platform: str = ""
+    kind: str = ""
+    state: str = ""
+    setting: str = ""
+
+    @property
+    def type_keys(self) -> list[str] | None:
+        """The collections that are chosen; None for all. Raises `UnknownCategoryError`."""
+        of_category = load_catalog().in_categories([self.category]) if self.category else None
+        if self.type_key:
+            return [self.type_key] if of_category is None or self.type_key in of_category else []
+        return None if of_category is None else sorted(of_category)
+
+    @property
+    def sought(self) -> Sought | None:
+        """What else is looked for; None where nothing is. Raises `SettingTextError`."""
+        found = Sought(
+            words=self.name.strip() or None,
+            setting=wanted_setting(self.setting) if self.setting.strip() else None,
+            items=ItemFilter(
+                platform=Platform(self.platform) if self.platform else None,
+                kind=self.kind.strip() or None,
+                state=StateChoice(self.state) if self.state else None,
+            ),
+        )
+        return None if found == Sought() else found
+
+
+async def item_choice(
+    name: Annotated[str, Query(description="Words that the name has.", max_length=200)] = "",
+    type_key: TypeKey = None,
+    category: Annotated[str, Query(description="Only collections of this category.", max_length=100)] = "",
+    platform: Annotated[Platform | Literal[""], Query(description="Only items for this platform.")] = "",
+    kind: Annotated[str, Query(description="Words in the kind of the item.", max_length=100)] = "",
+    state: Annotated[StateChoice | Literal[""], Query(description="Only items in this state.")] = "",
+    setting: Annotated[
+        str,
+        Query(description="Only items that set this, NAME or NAME=VALUE.", max_length=1000),
+    ] = "",
+) -> ItemChoice:
+    """The items that a request asks for."""
+    return ItemChoice(name, type_key or "", category, platform, kind, state, setting)
+
+
+def wanted_setting(text: str) -> WantedSetting:
+    """The setting that a text names. Raises `SettingTextError`."""
+    wanted = WantedSetting.of(text)
+    if not wanted.name or wanted.value == "":
+        raise SettingTextError("a setting is NAME or NAME=VALUE, such as bitLockerEnabled=false")
+    return wanted

@@ -1,0 +1,34 @@
+"""Answers that take seconds, kept for a minute, so that the pages of one answer follow each other."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from time import monotonic
+from typing import Generic, TypeVar
+
+AnswerT = TypeVar("AnswerT")
+
+KEPT_SECONDS = 60
+"""An answer says when it was found."""
+
+KEPT_ANSWERS = 4
+"""One may have tens of megabytes."""
+
+
+class RecentAnswers(Generic[AnswerT]):
+    """The latest answers, by what was asked. Whoever asks has been let in to all that the key names."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._answers: OrderedDict[Hashable, tuple[float, AnswerT]] = OrderedDict()
+
+    async def answer(self, asked: Hashable, find: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        """The answer, found anew if it is not known or too old."""
+        known = self._answers.get(asked)
+        if known is not None and self._clock() - known[0] < KEPT_SECONDS:
+            return known[1]
+        found = await find()
+        self._answers[asked] = (self._clock(), found)
+        self._answers.move_to_end(asked)
+        while len(self._answers) > KEPT_ANSWERS:
+            self._answers.popitem(last=False)
+        return found

@@ -1,0 +1,58 @@
+"""The part of a form that names collections, and the selection that it means."""
+
+from typing import Annotated, Literal, NamedTuple
+
+from fastapi import Depends, Form
+
+from graph.catalog import load_catalog
+from inventory.selection import Selection, select
+from inventory.user_errors import UserError
+
+
+class NoSelectionError(UserError):
+    """The form names no collection."""
+
+
+class CollectionChoice(NamedTuple):
+    """A collection that a form shows; `is_chosen` before a person changes it."""
+
+    type_key: str
+    title: str
+    is_chosen: bool
+
+
+class SelectionChoices(NamedTuple):
+    """What a form shows of the collections: everything, or some by category."""
+
+    is_everything: bool
+    categories: list[tuple[str, list[CollectionChoice]]]
+
+
+def selection_choices(chosen: Selection | None = None) -> SelectionChoices:
+    """The choices of a form, with those of a selection marked; without one everything is marked."""
+    catalog = load_catalog()
+    marked = frozenset() if chosen is None else frozenset(chosen.type_keys)
+    is_everything = chosen is None or marked == catalog.everything()
+    categories: dict[str, list[CollectionChoice]] = {name: [] for name in catalog.categories()}
+    for key, collection in sorted(catalog.collections.items(), key=lambda entry: entry[1].title.casefold()):
+        choice = CollectionChoice(key, collection.title, not is_everything and key in marked)
+        categories[collection.category].append(choice)
+    return SelectionChoices(is_everything, list(categories.items()))
+
+
+def _selection(
+    reads: Annotated[Literal["everything", "some"], Form(description="All collections, or some of them.")],
+    categories: Annotated[list[str], Form(alias="category", max_length=100)] = [],  # noqa: B006 - FastAPI copies it
+    type_keys: Annotated[list[str], Form(alias="type", max_length=1000)] = [],  # noqa: B006 - FastAPI copies it
+) -> Selection:
+    catalog = load_catalog()
+    if reads == "everything":
+        return select(catalog.everything(), known=catalog.collections)
+    named = set(type_keys) | catalog.in_categories(categories)
+    if not named:
+        raise NoSelectionError("choose everything, or at least one collection")
+    return select(named, known=catalog.collections)
+
+
+FormSelection = Annotated[Selection, Depends(_selection)]
+"""The selection of a form with the macro `parts.selection`."""

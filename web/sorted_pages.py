@@ -1,0 +1,53 @@
+"""Pages of lists that are sorted here: each begins after a place, which stays where it is when rows come and go."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from web.scope import NoSuchPageError
+
+RowT = TypeVar("RowT")
+
+Place = tuple[str, ...]
+"""What rows are sorted by, unique for each."""
+
+PLACE_CHARACTERS = 80
+"""Characters of each part of a place; a row is found by the beginning of its name."""
+
+
+class SortedPage(NamedTuple, Generic[RowT]):
+    """Some rows of `total`, and the place after which the next page begins; None on the last one."""
+
+    rows: list[RowT]
+    total: int
+    goes_on: str | None
+
+
+def sorted_page(
+    rows: Iterable[RowT], place_of: Callable[[RowT], Sequence[str]], after: str, most: int
+) -> SortedPage[RowT]:
+    """The page of `most` rows that begins after a place. Raises `NoSuchPageError`."""
+    placed = [(tuple(part[:PLACE_CHARACTERS] for part in place_of(row)), row) for row in rows]
+    placed.sort(key=lambda one: one[0])
+    times = Counter[Place]()
+    found: list[tuple[Place, RowT]] = []
+    for place, row in placed:
+        found.append(((*place, f"{times[place]:06}"), row))
+        times[place] += 1
+    begins = _place(after)
+    rest = [(place, row) for place, row in found if begins is None or place > begins]
+    goes_on = json.dumps(rest[most - 1][0], ensure_ascii=False) if len(rest) > most else None
+    return SortedPage([row for _, row in rest[:most]], len(found), goes_on)
+
+
+def _place(text: str) -> Place | None:
+    if not text:
+        return None
+    try:
+        place = json.loads(text)
+    except (ValueError, RecursionError):
+        place = None
+    if not isinstance(place, list) or not all(isinstance(part, str) for part in place):
+        raise NoSuchPageError("no page of the list begins there; go back to its first page")
+    return tuple(place)

@@ -1,0 +1,69 @@
+"""Temporal for the web process: one client, made when a page first needs it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from connections import (
+    UnreachableError,
+    connect_temporal,
+    refused,
+    register_search_attributes,
+    temporal_connect_config,
+)
+from temporal_errors import no_answer
+
+ANSWER_SECONDS = 10
+"""Nobody waits longer for an act or a page of Temporal's."""
+
+RETRY_SECONDS = 5.0
+"""For so long after a failure nobody else waits for a new connection."""
+
+
+class TemporalAccess:
+    """The client of a web process. `config` gives the arguments of `Client.connect`."""
+
+    def __init__(self, config: Callable[[], Mapping[str, Any]] = temporal_connect_config) -> None:
+        self._config = config
+        self._lock = asyncio.Lock()
+        self._client: Client | None = None
+        self._may_start = False
+        self._failure: tuple[float, UnreachableError] | None = None
+
+    async def client(self) -> Client:
+        """The client, which connects again by itself. Raises `UnreachableError`, `ConfigurationError`."""
+        clock = asyncio.get_running_loop().time
+        async with self._lock:
+            if self._client is not None:
+                return self._client
+            if self._failure is not None and clock() - self._failure[0] < RETRY_SECONDS:
+                raise UnreachableError(str(self._failure[1]))
+            try:
+                self._client = await connect_temporal(self._config())
+            except UnreachableError as error:
+                self._failure = (clock(), error)
+                raise
+            return self._client
+
+    @asynccontextmanager
+    async def answering(self, *, to_start: bool = False) -> AsyncIterator[Client]:
+        """The client for one request of a person. Raises `UnreachableError` where there is no answer in time.
+
+        `to_start`: the namespace has the search attributes of our workflows afterwards.
+        """
+        address = self._config()["target_host"]
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                client = await self.client()
+                if to_start and not self._may_start:
+                    await register_search_attributes(client)
+                    self._may_start = True
+                yield client
+        except TimeoutError:
+            raise UnreachableError(no_answer(address, ANSWER_SECONDS)) from None
+        except RPCError as error:
+            raise refused(client, error) from None
