@@ -92,7 +92,7 @@ async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: boo
             else:
                 output.stdout.print(f"Open this to sign in, once, within an hour: {sign_in_url}")
             certificate, key = where.tls or (None, None)
-            server = uvicorn.Server(
+            server = _Server(
                 uvicorn.Config(
                     create_app(site),
                     lifespan="off",
@@ -105,7 +105,18 @@ async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: boo
                     ssl_keyfile=key,
                 )
             )
+            server.closing = site.closing
             await server.serve([listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends pages that follow a run when it ends itself; it would wait minutes for them."""
+
+    closing: asyncio.Event
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.closing.set()
+        await super().shutdown(sockets)
 
 
 def _entra(settings: Settings) -> EntraSignIn | None:

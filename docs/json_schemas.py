@@ -16,7 +16,12 @@ from activities.messages.retention import ForgottenOfTenant
 from answers.assignments.records import ItemAssignment
 from answers.changes.records import ChangeRecord, ChangesSummary
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
-from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
+from answers.compare.setting_records import (
+    SettingComparison,
+    SettingRow,
+    SettingsComparisonRecord,
+    SettingsMatrixRecord,
+)
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -80,6 +85,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "comparison": ComparisonRecord,
     "compared-setting": SettingComparison,
     "settings-comparison": SettingsComparisonRecord,
+    "setting-row": SettingRow,
+    "settings-matrix": SettingsMatrixRecord,
     "matrix-row": MatrixRow,
     "matrix": MatrixRecord,
     "baseline": BaselineRecord,
@@ -144,6 +151,8 @@ PRINTED: dict[str, tuple[Line, ...]] = {
         Line("with `--by-setting`, the last", "settings-comparison"),
         Line("with `--golden`, each item", "matrix-row"),
         Line("with `--golden`, the last", "matrix"),
+        Line("with `--golden` and `--by-setting`, each setting of the golden tenant", "setting-row"),
+        Line("with `--golden` and `--by-setting`, the last", "settings-matrix"),
     ),
     "baseline set": (Line("one line", "baseline"),),
     "baseline list": (Line("each line", "baseline"),),

@@ -14,7 +14,7 @@ from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
 from web.place import WebPlace
-from web.remembered import Remembered
+from web.recent_answers import RecentAnswers
 from web.temporal import TemporalAccess
 
 SEVERAL_TENANTS_AT_ONCE = 3
@@ -39,9 +39,11 @@ class Site:
         self.settings = settings
         self.database = database
         self.temporal = temporal or TemporalAccess()
+        self.closing = asyncio.Event()
+        """Set when the web process ends: streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
-        self.remembered: Remembered[Any] = Remembered()
+        self.recent_answers: RecentAnswers[Any] = RecentAnswers()
         self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
         self.place = place or WebPlace()
         self.url = url

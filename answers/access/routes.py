@@ -11,7 +11,7 @@ from answers.access import answer
 from answers.access.answer import AccessError, AccessRequest, Subject
 from inventory.access_rules import AccessRule
 from inventory.people import Person, Role
-from web.confirmed import Confirmed
+from web.confirmation import Confirmed
 from web.forms import Once, Reason
 from web.layout import page
 from web.roles import needs

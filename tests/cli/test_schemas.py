@@ -74,6 +74,7 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("compare", (str(OTHER),), {"compared-item", "comparison"}),
     ("compare", ("--by-setting", str(OTHER)), {"compared-setting", "settings-comparison"}),
     ("compare", ("--golden", str(OTHER)), {"matrix-row", "matrix"}),
+    ("compare", ("--golden", str(OTHER), "--by-setting"), {"setting-row", "settings-matrix"}),
     ("baseline set", ("second", "--reason", "a test"), {"baseline"}),
     ("baseline list", (), {"baseline"}),
     ("drift", (), {"drift-report", "drift-finding"}),

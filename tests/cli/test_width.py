@@ -84,7 +84,12 @@ def calls(one: str, other: str, run: str, portfolio: str) -> dict[str, list[list
         "show": [[one, TYPE, NAMES[1]]],
         "diff": [[one, TYPE, NAMES[1]]],
         "changes": [[one, "--since", "2020-01-01"]],
-        "compare": [[one, other], [one, other, "--fields"], ["--golden", one, other]],
+        "compare": [
+            [one, other],
+            [one, other, "--fields"],
+            ["--golden", one, other],
+            ["--golden", one, other, "--by-setting"],
+        ],
         "dependencies": [[one, GROUPS, "Pilot"], [one, "--all"], [one, "--reaches", "Pilot", "--everyone"]],
         "assignments": [[one], [one, NAMES[1]]],
         "dangling": [[one]],
