@@ -23,7 +23,7 @@ from graph.proxy import proxy_of
 from graph.trust import ssl_context
 from inventory.log_lines import FORMAT
 from web.application import create_app
-from web.place import Place, place
+from web.place import WebPlace, place
 from web.sign_in import new_link
 from web.site import Site
 
@@ -74,7 +74,7 @@ def web(
         asyncio.run(_serve(settings, where, port, as_json=as_json))
 
 
-async def _serve(settings: Settings, where: Place, port: int, *, as_json: bool) -> None:
+async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: bool) -> None:
     logging.basicConfig(format=FORMAT, level=settings.log_level)
     async with opened_database(settings, pool_size=CONNECTIONS) as database:
         await check_database(database)

@@ -29,7 +29,7 @@ from inventory.people import Action, Person, Role
 from inventory.portfolio import TenantChoice
 from inventory.user_errors import UserError
 from web.acts import Act, carry_out
-from web.confirmed import NotConfirmedError
+from web.confirmation import NotConfirmedError
 from web.forms import Once, Reason, typed
 from web.layout import page
 from web.roles import needs

@@ -24,7 +24,7 @@ from graph.catalog import load_catalog
 from inventory.people import Action, Person, Role
 from inventory.records import VersionRecord
 from storage import audit
-from web.confirmed import Confirmed
+from web.confirmation import Confirmed
 from web.fitting import fitting_page
 from web.forms import Once
 from web.roles import needs
