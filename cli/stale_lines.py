@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cli import output
+from inventory.plurals import counted
 from inventory.stale import StaleItem, Staleness
 from inventory.visible_text import visible
 
@@ -22,4 +23,5 @@ def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
         name = visible(item.display_name or item.external_id)
         output.stderr.print(f"{name} ({item.type_key}){where}: {stale_words(item.stale)}", style="yellow", markup=False)
     if len(items) > NAMED:
-        output.stderr.print(f"and {len(items) - NAMED} more stale items{where}; --json names them", style="yellow")
+        more = counted(len(items) - NAMED, "more stale item")
+        output.stderr.print(f"and {more}{where}; --json names all", style="yellow")

@@ -36,6 +36,8 @@ NAVIGATION = (
     Entry("Settings", "/settings"),
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
+    Entry("Audit", "/audit"),
+    Entry("Access", "/access", Role.ADMIN),
 )
 """The pages over all of the person's tenants."""
 

@@ -133,6 +133,11 @@ async def _tenant_to_change(tenant: Named, site: TheSite) -> AsyncIterator[Tenan
         yield TenantScope(tenant, session)
 
 
+async def _no_tenant(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+    async with site.database.no_tenant(read_only=True) as session, _limited(session):
+        yield PortfolioScope(tenants, session)
+
+
 async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
     async with site.database.no_tenant() as session, _limited(session):
         yield PortfolioScope(tenants, session)
@@ -140,6 +145,8 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
 
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
+NoTenant = Annotated[PortfolioScope, Depends(_no_tenant)]
+"""The person's tenants, and a transaction that reads what belongs to no tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
 """One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]

@@ -52,7 +52,7 @@ def test_a_change_of_entra_is_told_with_who_made_it(system: System) -> None:
     system.tenant.rename("groups", group, "Pilot")
     noticed = system.sync(*types)
     first = system.starter("changes", system.tenant.name)
-    assert "Entra's audit log was not read: --type directoryAudits in a sync" in first.stderr
+    assert "Entra's audit log was not read; sync --type directoryAudits reads it" in first.stderr
     assert "Intune" not in first.stderr, "no change is Intune's"
 
     system.tenant.add("auditLogs/directoryAudits", directory_audit(policy, "Update conditional access policy"))

@@ -327,10 +327,15 @@ async def test_runs_are_read_page_by_page_and_by_status(database: Database, of_r
         address = f"/runs{follows}" if follows else None
     assert (len(seen), set(seen)) == (len(wanted), {str(run_id) for run_id in wanted})
     assert (await words_of(reader, "/runs?status=partial")).count("/runs/") == 2
+    partial = await json_of(reader, "/api/runs?status=partial")
     records = await json_of(reader, "/api/runs?limit=3")
     after = records[1]["run_id"]
     (third,) = (await reader.get("/api/runs", params={"limit": 1, "after": after})).json()
     assert third == records[2]
+    link = (await reader.get("/api/runs?limit=2&status=success")).headers["link"]
+    assert link == f'</api/runs?limit=2&status=success&after={records[1]["run_id"]}>; rel="next"'
+    lines = (await reader.get("/runs.csv?status=partial")).text.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["run_id", *(record["run_id"] for record in partial)]
     of_contoso = await json_of(reader, f"/api/tenants/{CONTOSO}/runs?limit=1000")
     assert {record["tenant_id"] for record in of_contoso} == {str(CONTOSO)}
 
