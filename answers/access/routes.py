@@ -6,12 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from web.confirmed import Confirmed
 
 from answers.access import answer
 from answers.access.answer import AccessError, AccessRequest, Subject
 from inventory.access_rules import AccessRule
 from inventory.people import Person, Role
+from web.confirmation import Confirmed
 from web.forms import Once, Reason
 from web.layout import page
 from web.roles import needs

@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from temporalio.client import Client
-from web.confirmed import NotConfirmedError
 
 from answers.schedules.rules import Rights, Timing, rights, timing
 from control.durations import in_short
@@ -30,6 +29,7 @@ from inventory.people import Action, Person, Role
 from inventory.portfolio import TenantChoice
 from inventory.user_errors import UserError
 from web.acts import Act, carry_out
+from web.confirmation import NotConfirmedError
 from web.forms import Once, Reason, typed
 from web.layout import page
 from web.roles import needs
