@@ -304,7 +304,7 @@ class DetailActivities:
 
     def _observe(self, item: _Item, document: JsonObject) -> None:
         observations, invalid = item.observer.observe_page(
-            [document], with_references=True, edit=edit_in(item.pending.meta)
+            [document], with_references=True, edit=edit_in(item.pending.meta), has_details=True
         )
         if invalid:
             context: dict[str, ContextValue] = {"invalid": invalid[0].reason}

@@ -3,8 +3,9 @@
     python -m benchmarks.reading FOLDER
     python -m benchmarks.reading FOLDER --before CHECKOUT
 
-FOLDER holds real Graph documents as the tests load them (`<path with _>.jsonl.gz`). Processor time alone is measured, and
-both checkouts take turns, so other work on the machine does not count.
+FOLDER holds real Graph documents as the tests load them (`<path with _>.jsonl.gz`). Each is read as a whole item, and
+as what a list shows of one, which is hashed a second time. Processor time alone is measured, and both checkouts take
+turns, so that other work on the machine counts little.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROUNDS = 5
@@ -28,24 +30,26 @@ from local.simulated_graph.documents import read_folder
 from storage.compression import compress
 
 collections = {collection.path.strip("/"): collection for collection in load_catalog().collections.values()}
-pages = [
-    (Observer(collections[path].observation_rules()), documents)
-    for path, documents in read_folder(Path(sys.argv[1])).items()
-    if path in collections
-]
-times = []
-for _ in range(4):
-    began = process_time()
-    items = [item for observer, documents in pages for item in observer.observe_page(documents)[0]]
-    times.append(process_time() - began)
-sizes = [len(compress(item.document)) for item in items]
-print(min(times) / len(items) * 1e6, sum(sizes) / len(items), sum(len(item.document) for item in items) / len(items))
+found = {path: documents for path, documents in read_folder(Path(sys.argv[1])).items() if path in collections}
+for has_details in (False, True):
+    pages = [
+        (Observer(collections[path].observation_rules().model_copy(update={"has_details": has_details})), documents)
+        for path, documents in found.items()
+    ]
+    times = []
+    for _ in range(4):
+        began = process_time()
+        items = [item for observer, documents in pages for item in observer.observe_page(documents)[0]]
+        times.append(process_time() - began)
+    print(min(times) / len(items) * 1e6)
+print(sum(len(compress(item.document)) for item in items) / len(items))
+print(sum(len(item.document) for item in items) / len(items))
 """
 
 
-def measured(checkout: Path, folder: Path) -> tuple[float, float, float]:
-    """Microseconds an item, and the bytes of its document, compressed and as JSON."""
-    done = subprocess.run(
+def measured(checkout: Path, folder: Path) -> tuple[float, ...]:
+    """Microseconds an item, whole and listed, and the bytes of its document, compressed and as JSON."""
+    done = subprocess.run(  # noqa: S603 - the measurement above
         [sys.executable, "-c", _MEASUREMENT, str(folder)],
         cwd=checkout,
         env={**os.environ, "PYTHONPATH": str(checkout)},
@@ -53,8 +57,7 @@ def measured(checkout: Path, folder: Path) -> tuple[float, float, float]:
         text=True,
         check=True,
     )
-    time, compressed, size = map(float, done.stdout.split())
-    return time, compressed, size
+    return tuple(map(float, done.stdout.split()))
 
 
 def main() -> None:
@@ -65,17 +68,20 @@ def main() -> None:
     given = parser.parse_args()
     checkouts = {"before": given.before, "now": Path(__file__).resolve().parents[1]}
     chosen = {name: path.resolve() for name, path in checkouts.items() if path is not None}
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in chosen}
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in chosen}
     for _ in range(ROUNDS):
         for name, checkout in chosen.items():
             found[name].append(measured(checkout, given.folder.resolve()))
     for name, rounds in found.items():
-        times = [time for time, _, _ in rounds]
-        _, compressed, size = rounds[-1]
+        whole, listed, compressed, size = zip(*rounds, strict=True)
         print(
-            f"{name:>6}: {statistics.median(times):.0f} µs an item ({min(times):.0f}–{max(times):.0f});"
-            f" a version of {compressed:.0f} bytes, {size:.0f} as JSON"
+            f"{name:>6}: {_range(whole)} µs a whole item, {_range(listed)} µs a listed one;"
+            f" a version of {compressed[0]:.0f} bytes, {size[0]:.0f} as JSON"
         )
+
+
+def _range(times: Sequence[float]) -> str:
+    return f"{statistics.median(times):.0f} ({min(times):.0f}–{max(times):.0f})"
 
 
 if __name__ == "__main__":

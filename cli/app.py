@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "portfolio": "cli.portfolio",
     "schedule": "cli.schedule",
     "web": "cli.web",
+    "access": "answers.access.command",
 }
 """The commands in the order of the help: the module of each, and its name there if it is another."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cli import output
 from graph.catalog import item_title
+from inventory.plurals import counted
 from inventory.stale import StaleItem, Staleness
 from inventory.visible_text import visible
 
@@ -23,4 +24,5 @@ def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
         name = visible(item_title(item.type_key, item.external_id, item.display_name))
         output.stderr.print(f"{name} ({item.type_key}){where}: {stale_words(item.stale)}", style="yellow", markup=False)
     if len(items) > NAMED:
-        output.stderr.print(f"and {len(items) - NAMED} more stale items{where}; --json names them", style="yellow")
+        more = counted(len(items) - NAMED, "more stale item")
+        output.stderr.print(f"and {more}{where}; --json names all", style="yellow")

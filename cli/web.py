@@ -23,7 +23,7 @@ from graph.proxy import proxy_of
 from graph.trust import ssl_context
 from inventory.log_lines import FORMAT
 from web.application import create_app
-from web.place import Place, place
+from web.place import WebPlace, place
 from web.sign_in import new_link
 from web.site import Site
 
@@ -74,7 +74,7 @@ def web(
         asyncio.run(_serve(settings, where, port, as_json=as_json))
 
 
-async def _serve(settings: Settings, where: Place, port: int, *, as_json: bool) -> None:
+async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: bool) -> None:
     logging.basicConfig(format=FORMAT, level=settings.log_level)
     async with opened_database(settings, pool_size=CONNECTIONS) as database:
         await check_database(database)
@@ -92,7 +92,7 @@ async def _serve(settings: Settings, where: Place, port: int, *, as_json: bool) 
             else:
                 output.stdout.print(f"Open this to sign in, once, within an hour: {sign_in_url}")
             certificate, key = where.tls or (None, None)
-            server = uvicorn.Server(
+            server = _Server(
                 uvicorn.Config(
                     create_app(site),
                     lifespan="off",
@@ -105,7 +105,18 @@ async def _serve(settings: Settings, where: Place, port: int, *, as_json: bool) 
                     ssl_keyfile=key,
                 )
             )
+            server.closing = site.closing
             await server.serve([listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends pages that follow a run when it ends itself; it would wait minutes for them."""
+
+    closing: asyncio.Event
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.closing.set()
+        await super().shutdown(sockets)
 
 
 def _entra(settings: Settings) -> EntraSignIn | None:

@@ -16,7 +16,12 @@ from activities.messages.retention import ForgottenOfTenant
 from answers.assignments.records import ItemAssignment
 from answers.changes.records import ChangeRecord, ChangesSummary
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
-from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
+from answers.compare.setting_records import (
+    SettingComparison,
+    SettingRow,
+    SettingsComparisonRecord,
+    SettingsMatrixRecord,
+)
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -31,6 +36,8 @@ from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from cli.web import WebAddresses
+from inventory.access_rules import AccessRule
+from inventory.people import KnownPerson
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
 from inventory.records import ItemRecord, MissingRecord, RunRecord, SyncRecord, VersionRecord
 
@@ -78,6 +85,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "comparison": ComparisonRecord,
     "compared-setting": SettingComparison,
     "settings-comparison": SettingsComparisonRecord,
+    "setting-row": SettingRow,
+    "settings-matrix": SettingsMatrixRecord,
     "matrix-row": MatrixRow,
     "matrix": MatrixRecord,
     "baseline": BaselineRecord,
@@ -87,6 +96,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
     "web-addresses": WebAddresses,
+    "access-rule": AccessRule,
+    "person": KnownPerson,
 }
 """By the name of the schema's file."""
 
@@ -140,6 +151,8 @@ PRINTED: dict[str, tuple[Line, ...]] = {
         Line("with `--by-setting`, the last", "settings-comparison"),
         Line("with `--golden`, each item", "matrix-row"),
         Line("with `--golden`, the last", "matrix"),
+        Line("with `--golden` and `--by-setting`, each setting of the golden tenant", "setting-row"),
+        Line("with `--golden` and `--by-setting`, the last", "settings-matrix"),
     ),
     "baseline set": (Line("one line", "baseline"),),
     "baseline list": (Line("each line", "baseline"),),
@@ -152,6 +165,11 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
     "web": (Line("one line", "web-addresses"),),
+    "access list": (Line("each line", "access-rule"),),
+    "access people": (Line("each line", "person"),),
+    "access grant": (Line("one line", "access-rule"),),
+    "access exclude": (Line("one line", "access-rule"),),
+    "access revoke": (Line("one line", "access-rule"),),
 }
 """By command."""
 

@@ -167,9 +167,15 @@ class Observer:
         return other
 
     def observe_page(
-        self, objects: Sequence[JsonValue], *, with_references: bool = False, edit: str | None = None
+        self,
+        objects: Sequence[JsonValue],
+        *,
+        with_references: bool = False,
+        edit: str | None = None,
+        has_details: bool = False,
     ) -> tuple[list[Observation], list[InvalidObject]]:
         """The observations of one page, in its order, and its bad objects. `edit` is that of objects that tell none.
+        Objects that have their details get no `list_hash`.
 
         An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object. GUIDs
         in upper and lower case are one id.
@@ -179,7 +185,9 @@ class Observer:
         seen: set[str] = set()
         for position, candidate in enumerate(objects):
             try:
-                observation = self.observe(candidate, with_references=with_references, edit=edit)
+                observation = self.observe(
+                    candidate, with_references=with_references, edit=edit, has_details=has_details
+                )
                 if (key := item_key(observation.external_id)) in seen:
                     raise _Invalid(InvalidReason.DUPLICATE_ID)
             except _Invalid as bad:
@@ -189,7 +197,14 @@ class Observer:
                 observations.append(observation)
         return observations, invalid
 
-    def observe(self, candidate: JsonValue, *, with_references: bool = False, edit: str | None = None) -> Observation:
+    def observe(
+        self,
+        candidate: JsonValue,
+        *,
+        with_references: bool = False,
+        edit: str | None = None,
+        has_details: bool = False,
+    ) -> Observation:
         """The observation of one Graph object; `edit` is its latest one where it tells none."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
@@ -205,7 +220,7 @@ class Observer:
             content_hash = self._form.hash(canonical)
             cut = cut_lists(candidate, self._expansion)
             document = encode(with_links(canonical, cut))
-            list_hash = self._list_hash(candidate)
+            list_hash = None if has_details else self._list_hash(candidate)
         except TooDeepError:
             raise _Invalid(InvalidReason.TOO_DEEP) from None
         except NotANumberError:

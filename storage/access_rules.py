@@ -39,16 +39,16 @@ async def rules(session: AsyncSession) -> list[AccessRule]:
 
 async def set_rule(
     session: AsyncSession, subject: Subject, *, is_excluded: bool, set_by: str, reason: str | None
-) -> AccessRule | None:
-    """Sets a rule; one about the same people and tenants is replaced. None if it is as it was."""
+) -> AccessRule:
+    """Sets a rule; one about the same people and tenants is replaced."""
     new = insert(_RULE).values(**subject._asdict(), is_excluded=is_excluded, set_by=set_by, reason=reason)
     replaced = {name: new.excluded[name] for name in ("is_excluded", "set_by", "reason")}
     statement = new.on_conflict_do_update(
         index_elements=["person_id", "role", "tenant_id", "tag"],
         set_={**replaced, "set_at": func.clock_timestamp()},
-        where=_RULE.c.is_excluded != new.excluded.is_excluded,
     )
-    return await fetch_one(session, statement.returning(_RULE), AccessRule)
+    (rule,) = await fetch(session, statement.returning(_RULE), AccessRule)
+    return rule
 
 
 async def delete_rule(session: AsyncSession, subject: Subject) -> AccessRule | None:

@@ -111,9 +111,9 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def no_tenant(self) -> AsyncIterator[AsyncSession]:
+    async def no_tenant(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
         """A transaction for rows of no tenant: it sees and writes those, and no row of any tenant."""
-        async with self._bound(_BIND_TO_WRITE, "") as session:
+        async with self._bound(_BIND_TO_READ if read_only else _BIND_TO_WRITE, "") as session:
             yield session
 
     async def excess(self) -> list[str]:

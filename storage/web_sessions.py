@@ -136,3 +136,11 @@ async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None
 async def end_session(session: AsyncSession, session_hash: bytes) -> None:
     """Signs a person out."""
     await session.execute(_END, {"session_hash": session_hash})
+
+
+async def end_sessions(session: AsyncSession, person_id: str) -> int:
+    """Signs a person out everywhere; how many sessions that were."""
+    ended = await session.execute(
+        delete(_SESSION).where(_SESSION.c.person_id == person_id).returning(_SESSION.c.session_hash)
+    )
+    return len(ended.all())

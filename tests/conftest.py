@@ -1,10 +1,17 @@
-"""What tests share: one PostgreSQL and one Temporal a process; a database, a task queue, a simulated Graph a test."""
+"""What tests share: one PostgreSQL and one Temporal a process; a database, a task queue, a simulated Graph a test.
 
+Processor time is scarce: continuous integration has two cores for all tests. Where the tests of a module start from
+the same rows, fill them once: `pytestmark = pytest.mark.filled.with_args(fill)`.
+"""
+
+import asyncio
+import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -21,7 +28,7 @@ from tests.end_to_end.system import SEEDS, System
 from tests.patience import PATIENCE_SECONDS
 
 # A busy machine is slow at times; that is no fault of what is tested. `make slow` plays properties with more examples.
-settings.register_profile("patient", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("patient"), max_examples=100)
 settings.load_profile("patient")
 
@@ -33,6 +40,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # hides a line that is not written until a program ends.
 for name in ("COLUMNS", "LINES", "PYTHONUNBUFFERED"):
     os.environ.pop(name, None)
+
+
+def pytest_collection() -> None:
+    """Imports and collects without the garbage collector, which finds none and takes a third of the time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is collected stays to the end: the garbage collector passes it by."""
+    gc.freeze()
+    gc.enable()
+
 
 GRAPH_DATA = Path(__file__).resolve().parents[2] / "shared" / "graph-data"
 
@@ -98,11 +117,61 @@ def used_again(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[s
     yield from copy_of(postgres, migrated_template)
 
 
+Fill = Callable[[Database], Awaitable[Any]]
+"""Fills an inventory, and returns what the tests need to know of its rows."""
+
+
+Rows = dict[str, bytes]
+"""Rows by table, as COPY writes them."""
+
+
+class Fills:
+    """The rows of each function that fills, and what it returned. It is called once; later its rows are put back."""
+
+    def __init__(self) -> None:
+        self._filled: dict[Fill, tuple[Rows, Any]] = {}
+
+    def put(self, fill: Fill, url: str) -> Any:
+        """Puts the rows of `fill` into an inventory without a row, and returns what it returned."""
+        if fill in self._filled:
+            put_back(url, self._filled[fill][0])
+        else:
+            returned = asyncio.run(filled_by(fill, url))
+            self._filled[fill] = (rows_of(url), returned)
+        return self._filled[fill][1]
+
+
+async def filled_by(fill: Fill, url: str) -> Any:
+    """Fills an inventory, and returns what `fill` returned. No connection to it stays open."""
+    database = Database(url)
+    try:
+        return await fill(database)
+    finally:
+        await database.close()
+
+
+@pytest.fixture(scope="session")
+def fills() -> Fills:
+    return Fills()
+
+
 @pytest.fixture
-def database_url(used_again: str) -> Iterator[str]:
-    """An inventory without a row. Its schema is not to be changed: the next test has it, too."""
+def database_url(request: pytest.FixtureRequest, used_again: str) -> Iterator[str]:
+    """An inventory without a row, or with those of the mark `filled`.
+
+    Its schema is not to be changed: the next test has it, too.
+    """
+    if request.node.get_closest_marker("filled") is not None:
+        request.getfixturevalue("filled")
     yield used_again
     empty(used_again)
+
+
+@pytest.fixture
+def filled(request: pytest.FixtureRequest, used_again: str, fills: Fills) -> Any:
+    """What the function of the mark `filled` returned."""
+    (fill,) = request.node.get_closest_marker("filled").args
+    return fills.put(fill, used_again)
 
 
 @pytest.fixture
@@ -144,15 +213,39 @@ def empty(url: str) -> None:
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
         connection.execute("SET session_replication_role = replica")
-        filled = connection.execute(
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-            " AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0"
-        )
-        tables = [sql.Identifier(name) for (name,) in filled]
+        tables = filled_tables(connection)
         for table in tables:
             connection.execute(sql.SQL("DELETE FROM {}").format(table))
         if tables:
             connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(tables)))
+
+
+def rows_of(url: str) -> Rows:
+    """All rows of an inventory."""
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        rows: Rows = {}
+        for table in filled_tables(connection):
+            with cursor.copy(sql.SQL("COPY {} TO STDOUT").format(table)) as copy:
+                rows[table.as_string()] = b"".join(copy)
+        return rows
+
+
+def put_back(url: str, rows: Rows) -> None:
+    """Writes all rows of another inventory into one without a row, past its triggers."""
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        for table, data in rows.items():
+            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                copy.write(data)
+
+
+def filled_tables(connection: psycopg.Connection) -> list[sql.Identifier]:
+    """The tables that hold rows, or did before they were vacuumed."""
+    found = connection.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        " AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0"
+    )
+    return [sql.Identifier(name) for (name,) in found]
 
 
 def url_of(postgres: EmbeddedPostgres, name: str, login: str | None = None) -> str:

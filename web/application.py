@@ -14,7 +14,9 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from answers.access import routes as access
 from answers.assignments import routes as assignments
+from answers.audit import routes as audit
 from answers.changes import routes as changes
 from answers.changes.answer import UnknownPlaceError
 from answers.compare import routes as compare
@@ -59,6 +61,8 @@ ROUTERS = (
     assignments.router,
     export.router,
     schedules.router,
+    access.router,
+    audit.router,
 )
 """The routes of all questions; each needs a signed-in person."""
 

@@ -36,6 +36,8 @@ NAVIGATION = (
     Entry("Settings", "/settings"),
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
+    Entry("Audit", "/audit"),
+    Entry("Access", "/access", Role.ADMIN),
 )
 """The pages over all of the person's tenants."""
 
@@ -50,7 +52,6 @@ TENANT_NAVIGATION = (
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
-    Entry("Schedules", "/schedules"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
 

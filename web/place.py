@@ -32,7 +32,7 @@ class Tls(NamedTuple):
     key: Path
 
 
-class Place(NamedTuple):
+class WebPlace(NamedTuple):
     """Where the page listens, and how it is reached. If there are `proxies`, they alone are answered."""
 
     address: str = "127.0.0.1"
@@ -78,7 +78,7 @@ def place(
     behind_proxy: str | None = None,
     proxies: Sequence[str] = (),
     has_sign_in: bool,
-) -> Place:
+) -> WebPlace:
     """The place of these options. Raises `PlaceError` in one line for the first thing that is missing."""
     try:
         is_loopback = ip_address(address).is_loopback
@@ -101,10 +101,10 @@ def place(
             raise PlaceError("--hostname is missing: the name in the certificate, by which people reach the page")
     if hostname is None and has_sign_in:
         hostname = "localhost"  # the one name for which Entra ID takes a redirect URI without TLS
-    return Place(address, None if hostname is None else _host_name(hostname), tls)
+    return WebPlace(address, None if hostname is None else _host_name(hostname), tls)
 
 
-def _behind_proxy(address: str, name: str, proxies: Sequence[str], *, has_sign_in: bool, is_loopback: bool) -> Place:
+def _behind_proxy(address: str, name: str, proxies: Sequence[str], *, has_sign_in: bool, is_loopback: bool) -> WebPlace:
     if not has_sign_in:
         raise PlaceError(f"a proxy would show the page to whoever reaches {name}; {SIGN_IN_NEEDED}")
     if not proxies and not is_loopback:
@@ -113,7 +113,7 @@ def _behind_proxy(address: str, name: str, proxies: Sequence[str], *, has_sign_i
         networks = [ip_network(proxy) for proxy in proxies]
     except ValueError:
         raise PlaceError("--proxy-address takes an address or a network, such as 10.0.0.5 or 10.0.0.0/28") from None
-    return Place(address, _host_name(name), None, is_proxied=True, proxies=networks)
+    return WebPlace(address, _host_name(name), None, is_proxied=True, proxies=networks)
 
 
 def _host_name(name: str) -> str:

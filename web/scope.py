@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from graph.tenants import TenantConfig, Tenants
 from inventory.access_rules import visible_tenants
 from inventory.user_errors import UnavailableError, UserError
-from web.remembered import Remembered
+from web.recent_answers import RecentAnswers
 from web.security import SAFE_METHODS
 from web.sign_in import HasAccess
 from web.site import Site, site_of
@@ -68,13 +68,13 @@ class TenantSessions(NamedTuple):
     `session_of` opens one that reads one moment, and `writing_session_of` one that may also write; either raises
     `NoSuchPageError` for a tenant that the person does not see. With `snapshot` one that writes sees one moment, too,
     and raises `StorageCollisionError` where another transaction has written the same rows. `seconds` limit each of its
-    statements. `remembered` has the latest answers to anybody.
+    statements. `recent_answers` has the latest answers to anybody.
     """
 
     tenants: Tenants
     session_of: SessionOf
     writing_session_of: WritingSessionOf
-    remembered: Remembered[Any]
+    recent_answers: RecentAnswers[Any]
 
     def named(self, tenant_id: UUID) -> TenantConfig:
         """One of the person's tenants. Raises `NoSuchPageError`."""
@@ -133,6 +133,11 @@ async def _tenant_to_change(tenant: Named, site: TheSite) -> AsyncIterator[Tenan
         yield TenantScope(tenant, session)
 
 
+async def _no_tenant(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+    async with site.database.no_tenant(read_only=True) as session, _limited(session):
+        yield PortfolioScope(tenants, session)
+
+
 async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
     async with site.database.no_tenant() as session, _limited(session):
         yield PortfolioScope(tenants, session)
@@ -140,6 +145,8 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
 
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
+NoTenant = Annotated[PortfolioScope, Depends(_no_tenant)]
+"""The person's tenants, and a transaction that reads what belongs to no tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
 """One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
@@ -166,7 +173,7 @@ def _tenant_sessions(_turn: Annotated[None, Depends(_turn)], tenants: Visible, s
         tenants,
         partial(opened, read_only=True, snapshot=True),
         partial(opened, read_only=False, snapshot=False),
-        site.remembered,
+        site.recent_answers,
     )
 
 

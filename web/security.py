@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from web.place import Place
+from web.place import WebPlace
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self';"
@@ -32,7 +32,7 @@ class Security:
     comes around the proxy.
     """
 
-    def __init__(self, app: ASGIApp, place: Place) -> None:
+    def __init__(self, app: ASGIApp, place: WebPlace) -> None:
         self._app = app
         self._place = place
         https = {"Strict-Transport-Security": f"max-age={HSTS_SECONDS}"} if place.is_https else {}

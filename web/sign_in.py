@@ -48,14 +48,14 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
     return f"{base_url}/sign-in/{token}"
 
 
-class Access(NamedTuple):
+class PersonAccess(NamedTuple):
     """A signed-in person, and the rules about which tenants the person sees."""
 
     person: Person
     rules: Sequence[AccessRule]
 
 
-async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> Access:
+async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> PersonAccess:
     """Who makes the request. Raises `NotSignedInError`."""
     token = request.cookies.get(COOKIE)
     if token:
@@ -64,13 +64,13 @@ async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> A
             rules = await access_rules.rules_about(session, person) if person else []
         if person is not None:
             request.state.person = person
-            return Access(person, rules)
+            return PersonAccess(person, rules)
     if site.entra is not None:
         raise NotSignedInError("you are not signed in; sign in with Microsoft")
     raise NotSignedInError("you are not signed in; open the address that the command printed, or start it again")
 
 
-HasAccess = Annotated[Access, Depends(access)]
+HasAccess = Annotated[PersonAccess, Depends(access)]
 
 
 async def signed_in(access: HasAccess) -> Person:

@@ -13,8 +13,8 @@ from control.live_runs import LiveRuns
 from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
-from web.place import Place
-from web.remembered import Remembered
+from web.place import WebPlace
+from web.recent_answers import RecentAnswers
 from web.temporal import TemporalAccess
 
 SEVERAL_TENANTS_AT_ONCE = 3
@@ -31,7 +31,7 @@ class Site:
         temporal_namespace: str = "default",
         temporal: TemporalAccess | None = None,
         *,
-        place: Place | None = None,
+        place: WebPlace | None = None,
         url: str = "http://localhost",
         entra: EntraSignIn | None = None,
     ) -> None:
@@ -39,11 +39,13 @@ class Site:
         self.settings = settings
         self.database = database
         self.temporal = temporal or TemporalAccess()
+        self.closing = asyncio.Event()
+        """Set when the web process ends: streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
-        self.remembered: Remembered[Any] = Remembered()
+        self.recent_answers: RecentAnswers[Any] = RecentAnswers()
         self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
-        self.place = place or Place()
+        self.place = place or WebPlace()
         self.url = url
         self.entra = entra
         self._tenants_file = _ReadFile(settings.tenants_file)

@@ -72,7 +72,9 @@ def assignments(
             output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
         for reason, collections in _by_reason(cannot_say).items():
             more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
-            output.stderr.print(f"not known of {', '.join(collections[:NAMED])}{more}: {reason}", style="yellow")
+            output.stderr.print(
+                f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}", style="yellow"
+            )
 
 
 def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:

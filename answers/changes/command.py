@@ -235,6 +235,6 @@ def _say(summary: ChangesSummary) -> None:
         was_read = "not read"
         if reading.read_from is not None:
             was_read = f"read at {output.when(reading.read_from)}, too early for some of these changes"
-        output.stderr.print(f"{AUDIT_LOGS[log]}'s audit log was {was_read}: --type {log} in a sync", style="yellow")
+        output.stderr.print(f"{AUDIT_LOGS[log]}'s audit log was {was_read}; sync --type {log} reads it", style="yellow")
     if summary.goes_on_after is not None and not output_options().about:
         output.stderr.print(f"there are more: --after {summary.goes_on_after}", style="dim", markup=False)

@@ -35,7 +35,7 @@ ATTEMPTS = (
 """How much of each change a page shows: less where it would get too long."""
 
 
-class ChangesAsked(NamedTuple):
+class ChangeQuestion(NamedTuple):
     """The part of a feed that an address asks for."""
 
     type_key: str | None = None
@@ -74,11 +74,11 @@ def _asked(
     after: Annotated[
         str, Query(description="Go on here: the address of the next page, in the header Link, has it.", max_length=2000)
     ] = "",
-) -> ChangesAsked:
-    return ChangesAsked(type_key or None, kind or None, since.strip(), by.strip(), run, after)
+) -> ChangeQuestion:
+    return ChangeQuestion(type_key or None, kind or None, since.strip(), by.strip(), run, after)
 
 
-Asked = Annotated[ChangesAsked, Depends(_asked)]
+Asked = Annotated[ChangeQuestion, Depends(_asked)]
 Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -181,7 +181,7 @@ async def all_changes_csv(
 
 
 def _page(
-    request: Request, asked: ChangesAsked, window: Window, found: ChangePage, *, path: str, **shown: object
+    request: Request, asked: ChangeQuestion, window: Window, found: ChangePage, *, path: str, **shown: object
 ) -> HTMLResponse:
     tag = shown.get("tag")
     query = asked.query(tag=tag)
@@ -206,13 +206,13 @@ def _page(
     )
 
 
-async def _window(session: AsyncSession, asked: ChangesAsked) -> Window:
+async def _window(session: AsyncSession, asked: ChangeQuestion) -> Window:
     since = None if asked.run_id or not asked.since else await moment_of(session, asked.since, UTC)
     type_keys = None if asked.type_key is None else (asked.type_key,)
     return await answer.window_of(session, type_keys, since=since, run_id=asked.run_id)
 
 
-async def _of_tenant(scope: TenantScope, asked: ChangesAsked, window: Window, limit: int) -> ChangePage:
+async def _of_tenant(scope: TenantScope, asked: ChangeQuestion, window: Window, limit: int) -> ChangePage:
     @asynccontextmanager
     async def the_session(_tenant_id: UUID) -> AsyncIterator[AsyncSession]:
         yield scope.session
@@ -226,7 +226,7 @@ async def _of_tenants(
     several: TenantSessions,
     session: AsyncSession,
     tenant_ids: Sequence[UUID],
-    asked: ChangesAsked,
+    asked: ChangeQuestion,
     window: Window,
     limit: int,
 ) -> ChangePage:

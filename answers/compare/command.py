@@ -13,6 +13,7 @@ from answers.compare.records import Status
 from answers.compare.session import ComparisonOutput
 from answers.compare.setting_command import compare_settings
 from answers.compare.setting_comparison import SETTING_COLLECTIONS
+from answers.compare.setting_matrix_command import compare_golden_settings
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_html
 from cli.options import (
@@ -88,7 +89,7 @@ def compare(
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         if by_setting:
-            _check_by_setting(golden, only, wanted, fields=fields)
+            _check_by_setting(only, wanted, fields=fields)
         if golden is None:
             if everyone or tags or tenants is None or len(tenants) != 2:
                 raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
@@ -101,20 +102,19 @@ def compare(
             if fields:
                 raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
             if only and Status.ONLY_THERE in only:
-                raise UsageError("with --golden each row is an item of that tenant, so --only only_there shows none")
+                raise UsageError(
+                    "with --golden each row is an item or a setting of that tenant, so --only only_there shows none"
+                )
             golden_id = tenant_id_of(settings, golden)
             others = _others(settings, golden_id, tenants, tags, everyone=everyone)
-            complete = asyncio.run(compare_golden(settings, golden_id, others, wanted, options))
+            answer_golden = compare_golden_settings if by_setting else compare_golden
+            complete = asyncio.run(answer_golden(settings, golden_id, others, wanted, options))
         if not complete:
             raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _check_by_setting(
-    golden: str | None, only: Sequence[Status] | None, type_keys: Sequence[str] | None, *, fields: bool
-) -> None:
+def _check_by_setting(only: Sequence[Status] | None, type_keys: Sequence[str] | None, *, fields: bool) -> None:
     """Raises `UsageError` where a comparison by setting cannot be what was asked for."""
-    if golden is not None:
-        raise UsageError("--by-setting compares two tenants; name two without --golden")
     if fields:
         raise UsageError("--fields shows fields of items; leave it out with --by-setting")
     if {Status.RENAMED, Status.AMBIGUOUS}.intersection(only or ()):

@@ -5,7 +5,12 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel
 
 from answers.compare.records import CellStatus, ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow, Status
-from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
+from answers.compare.setting_records import (
+    SettingComparison,
+    SettingRow,
+    SettingsComparisonRecord,
+    SettingsMatrixRecord,
+)
 from answers.pages import Titles, grouped, page
 
 TENANTS_ACROSS = 6
@@ -39,6 +44,17 @@ def settings_page(record: SettingsComparisonRecord, settings: Sequence[SettingCo
         "compare/settings.html",
         record=record,
         sections=grouped(settings, lambda setting: str(setting.status)),
+    )
+
+
+def settings_matrix_page(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> str:
+    """A golden tenant against others by setting: a row for each of its settings."""
+    return page(
+        "compare/settings_matrix.html",
+        record=record,
+        rows=rows,
+        tenants=sorted(record.tenants, key=lambda tenant: -tenant.counts.different),
+        across=TENANTS_ACROSS,
     )
 
 

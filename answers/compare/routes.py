@@ -49,14 +49,14 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 RowT = TypeVar("RowT")
 
 
-class ComparedBy(StrEnum):
+class ComparisonUnit(StrEnum):
     """What is compared: policies, or the settings in them whatever policies hold them."""
 
     POLICY = "policy"
     SETTING = "setting"
 
 
-By = Annotated[ComparedBy, Query(description="By policy, or by setting.")]
+By = Annotated[ComparisonUnit, Query(description="By policy, or by setting.")]
 
 
 class UncomparableError(UserError):
@@ -77,7 +77,7 @@ class ComparedSettings(NamedTuple):
     settings: list[SettingComparison]
 
 
-class ComparedMany(NamedTuple):
+class GoldenComparison(NamedTuple):
     """A golden tenant with others, the rows with the most differences first."""
 
     record: MatrixRecord
@@ -99,7 +99,7 @@ async def compare_page(
     left: Named = "",
     right: Named = "",
     golden: Named = "",
-    by: By = ComparedBy.POLICY,
+    by: By = ComparisonUnit.POLICY,
     type_key: TypeKey = "",
     only: Only = "",
     tag: Tag = "",
@@ -125,7 +125,7 @@ async def compare_page(
         return await _golden_page(request, several, golden, tag, type_key, places, asked)
     if not (left and right):
         return fitting_page(request, "compare/choose.html", ({},), **asked)
-    if by is ComparedBy.SETTING:
+    if by is ComparisonUnit.SETTING:
         found = await _settings(several, left, right)
         chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]
         return _paged(request, "compare/by_setting.html", chosen, int(after or 0), asked, record=found.record)
@@ -193,7 +193,7 @@ async def compared_csv(
     several: SeveralTenants,
     left: UUID,
     right: UUID,
-    by: By = ComparedBy.POLICY,
+    by: By = ComparisonUnit.POLICY,
     type_key: TypeKey = "",
     only: Only = "",
     after: After = "",
@@ -201,7 +201,7 @@ async def compared_csv(
 ) -> Response:
     """The items or settings of two tenants that are not the same, as CSV."""
     links = Response()
-    if by is ComparedBy.SETTING:
+    if by is ComparisonUnit.SETTING:
         settings = await compared_settings(request, links, several, left, right, only, after, limit)
         table = csv_file("settings", SettingComparison, settings)
     else:
@@ -277,7 +277,7 @@ async def _items(several: TenantSessions, left: UUID, right: UUID, type_key: str
         return ComparedItems(record, sorted(items, key=partial(_place, differing)))
 
     here, there = _two(several, left, right)
-    found: ComparedItems = await several.remembered.answer(("items", left, right, type_key), find)
+    found: ComparedItems = await several.recent_answers.answer(("items", left, right, type_key), find)
     return found
 
 
@@ -289,24 +289,26 @@ async def _settings(several: TenantSessions, left: UUID, right: UUID) -> Compare
             return ComparedSettings(comparison.record(), settings)
 
     here, there = _two(several, left, right)
-    found: ComparedSettings = await several.remembered.answer(("settings", left, right), find)
+    found: ComparedSettings = await several.recent_answers.answer(("settings", left, right), find)
     return found
 
 
-async def _many(several: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str) -> ComparedMany:
+async def _many(
+    several: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str
+) -> GoldenComparison:
     """The golden tenant with the first `TENANTS_ACROSS` of the others."""
 
-    async def find() -> ComparedMany:
+    async def find() -> GoldenComparison:
         async with several.session_of(golden) as session:
             model = await side(_named(several, golden), session)
             matrix = await Matrix.of(model, chosen, several.session_of, [type_key] if type_key else None)
             rows = [row async for row in matrix.rows()]
-            return ComparedMany(matrix.record(), sorted(rows, key=_place_of_row))
+            return GoldenComparison(matrix.record(), sorted(rows, key=_place_of_row))
 
     _named(several, golden)
     chosen = others[:TENANTS_ACROSS]
     asked: Hashable = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
-    found: ComparedMany = await several.remembered.answer(asked, find)
+    found: GoldenComparison = await several.recent_answers.answer(asked, find)
     return found
 
 

@@ -61,7 +61,7 @@ async def compare_settings(
         return False
     elif record.collections:
         _print_settings(record, shown)
-        _print_gaps(record)
+        print_gaps(record)
     else:
         none = ", ".join(SETTING_COLLECTIONS)
         output.stderr.print(f"nothing is compared: neither tenant has read one of {none}", style="yellow")
@@ -88,7 +88,7 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
     print_table(columns, settings, record=SettingComparison, is_ordered=True)
 
 
-def _print_gaps(record: SettingsComparisonRecord) -> None:
+def print_gaps(record: SettingsComparisonRecord) -> None:
     """The collections and policies of which not all is known."""
     for collection in record.collections:
         if not collection.is_compared:

@@ -3,10 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from answers.compare.records import SideCoverage, Status, TenantRecord
+from answers.compare.records import CellStatus, SideCoverage, Status, TenantRecord
 from inventory.records import DamagedRecord
 from inventory.settings import SettingKind
 from inventory.stale import Staleness
@@ -153,3 +154,53 @@ class SettingsComparisonRecord(BaseModel):
             and all(collection.is_compared for collection in self.collections)
             and not self.damaged
         )
+
+
+class SettingCell(BaseModel):
+    """A setting of the golden tenant in another one: `missing` where that does not set it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    status: CellStatus
+    there: list[HeldValue] = []
+    uncertain: list[SettingUncertainty] = []
+
+
+class SettingRow(BaseModel):
+    """A setting of the golden tenant, with a cell for each other tenant, in the order in which they were named."""
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["setting_row"] = "setting_row"
+    key: str
+    label: str
+    kinds: list[SettingKind]
+    golden: list[HeldValue]
+    cells: list[SettingCell]
+
+
+class SettingsMatrixRecord(BaseModel):
+    """A golden tenant compared with many by setting: for each its numbers, and what they rest on.
+
+    In each comparison `here` is the golden tenant. `without_inventory` are tenants without a completed run, so without
+    cells.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["settings_matrix"] = "settings_matrix"
+    golden: TenantRecord
+    asked_at: datetime
+    tenants: list[SettingsComparisonRecord]
+    without_inventory: list[TenantRecord] = []
+
+    @property
+    def damaged(self) -> list[DamagedRecord]:
+        """The versions, each once, that could not be compared."""
+        return list(dict.fromkeys(version for tenant in self.tenants for version in tenant.damaged))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was asked for was compared; not where no tenant could be."""
+        return bool(self.tenants) and not self.without_inventory and all(tenant.is_complete for tenant in self.tenants)

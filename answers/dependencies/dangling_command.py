@@ -117,12 +117,12 @@ _DANGLING = _Question(
     DANGLING_COLUMNS,
     lambda number: counted(number, "dangling reference"),
     "no dangling references",
-    "not known of targets in",
+    "targets not known in",
 )
 _UNASSIGNED = _Question(
     UnassignedRecord,
     UNASSIGNED_COLUMNS,
     lambda number: f"{counted(number, 'item is', 'items are')} assigned to nobody",
-    "nothing is assigned to nobody",
+    "no unassigned items",
     "more may be in",
 )

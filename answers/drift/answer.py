@@ -122,7 +122,11 @@ async def _evaluated(
 async def baseline_drift(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
     """The drift of these tenants from each of their baselines, the most severe first; in a portfolio session."""
     found = await queries.drift_in_numbers(session, tenant_ids)
-    return sorted(found, key=lambda one: (-one.high, -one.medium, -one.low, str(one.tenant_id), one.baseline))
+    return sorted(found, key=_severest_first)
+
+
+def _severest_first(drift: BaselineDrift) -> tuple[int, int, int, str, str]:
+    return -drift.high, -drift.medium, -drift.low, str(drift.tenant_id), drift.baseline
 
 
 async def drift_of_item(

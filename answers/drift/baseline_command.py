@@ -169,7 +169,7 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
         why = f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
         say(f"not covered: {collection.type_key} ({why})")
     if record.forgotten:
-        say(f"versions of that time are forgotten, so nothing is said of {counted(record.forgotten, 'item')}")
+        say(f"retention has deleted versions of that time, so nothing is said of {counted(record.forgotten, 'item')}")
     if record.unread:
         say(f"no document had been read, so nothing is said of {counted(record.unread, 'item')}")
     if record.presumed:

@@ -19,7 +19,7 @@ from graph.tenants import TenantConfig
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.people import Action, Person, Role
 from storage import audit
-from web.confirmed import Confirmed
+from web.confirmation import Confirmed
 from web.forms import Once
 from web.layout import page
 from web.roles import needs

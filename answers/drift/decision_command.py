@@ -142,7 +142,7 @@ def list_decisions(
                 output.print_json(record)
             return
         holding = sum(record.state is DecisionState.HOLDS for record in records)
-        title = f"{counted(len(records), 'decision')}, {holding:,} in force" if records else "nothing is decided"
+        title = f"{counted(len(records), 'decision')}, {holding:,} in force" if records else "no decisions"
         print_table(_DECISION_COLUMNS, records, record=DriftDecisionRecord, title=title, is_ordered=True)
 
 
@@ -186,7 +186,7 @@ def _check(
 ) -> None:
     """Raises `UsageError` where it is not clear what is decided, or why."""
     if fingerprint is not None and (item or field or type_key or baseline):
-        raise UsageError("FINDING names it all: leave out --item, --field, --type and --baseline")
+        raise UsageError("FINDING names one finding: leave out --item, --field, --type and --baseline")
     if fingerprint is None and not (item or field):
         raise UsageError("say what is decided: FINDING, --item ITEM or --field PATTERN")
     if fingerprint is not None and len(fingerprint) < ID_BEGINNING:
@@ -196,7 +196,7 @@ def _check(
     if field is not None and len(field) > LONGEST_FIELD:
         raise UsageError(f"--field: a pattern has {LONGEST_FIELD} characters at most")
     if not why.strip():
-        raise UsageError("--why says nothing; a decision without a reason helps nobody")
+        raise UsageError("--why is empty: give the reason of the decision")
     if type_key is not None:
         known_type_keys([type_key])
 

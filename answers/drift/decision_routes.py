@@ -27,7 +27,7 @@ from inventory.people import Action, Person, Role
 from inventory.plurals import counted
 from inventory.user_errors import UserError
 from storage import audit
-from web.confirmed import Confirmed
+from web.confirmation import Confirmed
 from web.forms import Once
 from web.layout import page
 from web.roles import needs

@@ -112,7 +112,7 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
 
     for item in record.forgotten:
         which = visible(f"{item.type_key} {item.external_id} ({item.title})")
-        say(f"deleted by retention, so no file: the version of then of {which}")
+        say(f"no file, since retention has deleted the version of that time: {which}")
     for damaged in record.damaged:
         say(visible(f"{damaged.in_words}; no file"))
     if record.incomplete:

@@ -17,7 +17,7 @@ from answers.times import TIME_FORMS
 from graph.catalog import load_catalog
 from inventory.people import Action, Person, Role
 from storage import audit
-from web.confirmed import Confirmed
+from web.confirmation import Confirmed
 from web.forms import Once, typed
 from web.layout import page
 from web.roles import needs

@@ -188,7 +188,7 @@ def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants)
     """Raises `UsageError` where an option of one tenant comes with several."""
     for option, given in (("--after", after), ("--selection", selection)):
         if given is not None and asked.are_many:
-            raise UsageError(f"{option} is of one tenant: give it with TENANT")
+            raise UsageError(f"{option} is about one tenant: give it with TENANT")
 
 
 def _place(after: str | None) -> tuple[str, str]:

@@ -28,9 +28,10 @@ from web.acts import Act, carry_out
 from web.forms import Once, Reason
 from web.layout import fragment, page
 from web.roles import needs
-from web.scope import AllTenants, Named, OneTenant, TheSite
+from web.scope import AllTenants, Named, OneTenant, PortfolioScope, TenantScope, TheSite
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
+from web.twins import csv_file, say_next
 
 router = APIRouter()
 
@@ -90,18 +91,53 @@ def _runs_page(
 
 @router.get("/api/runs")
 async def all_run_records(
-    scope: AllTenants, limit: Limit = PAGE, after: After = None, status: Status = None
+    request: Request,
+    response: Response,
+    scope: AllTenants,
+    limit: Limit = PAGE,
+    after: After = None,
+    status: Status = None,
 ) -> Sequence[RunRecord]:
     """The newest runs of all tenants."""
-    return await recent_runs(scope.session, limit, after, status)
+    return await _records(request, response, scope, limit, after, status)
 
 
 @router.get("/api/tenants/{tenant_id}/runs")
 async def run_records(
-    scope: OneTenant, limit: Limit = PAGE, after: After = None, status: Status = None
+    request: Request,
+    response: Response,
+    scope: OneTenant,
+    limit: Limit = PAGE,
+    after: After = None,
+    status: Status = None,
 ) -> Sequence[RunRecord]:
     """The newest runs of a tenant."""
-    return await recent_runs(scope.session, limit, after, status)
+    return await _records(request, response, scope, limit, after, status)
+
+
+async def _records(
+    request: Request,
+    response: Response,
+    scope: PortfolioScope | TenantScope,
+    limit: int,
+    after: UUID | None,
+    status: RunStatus | None,
+) -> Sequence[RunRecord]:
+    found = await recent_runs(scope.session, limit + 1, after, status)
+    say_next(response, request, str(found[limit - 1].run_id) if found[limit:] else None)
+    return found[:limit]
+
+
+@router.get("/runs.csv", include_in_schema=False)
+async def all_runs_csv(scope: AllTenants, status: PageStatus, limit: Limit = 1000, after: After = None) -> Response:
+    """The newest runs of all tenants as CSV."""
+    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status))
+
+
+@router.get("/tenants/{tenant_id}/runs.csv", include_in_schema=False)
+async def runs_csv(scope: OneTenant, status: PageStatus, limit: Limit = 1000, after: After = None) -> Response:
+    """The newest runs of a tenant as CSV."""
+    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status))
 
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
@@ -170,7 +206,9 @@ async def live_run(
             return
         if clock() >= ends_at:
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(site.closing.wait(), LOOK_SECONDS)
+            return
         try:
             live = await _live_run(site, tenant, first.record.run_id, within=LOOK_SECONDS)
         except (UnavailableError, UnknownRunError):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from temporalio.client import Client
 
@@ -29,12 +29,14 @@ from inventory.people import Action, Person, Role
 from inventory.portfolio import TenantChoice
 from inventory.user_errors import UserError
 from web.acts import Act, carry_out
+from web.confirmation import NotConfirmedError
 from web.forms import Once, Reason, typed
 from web.layout import page
 from web.roles import needs
 from web.scope import NoSuchPageError, TheSite, Visible
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
+from web.twins import csv_file
 from workflows.messages import PortfolioInput
 
 router = APIRouter()
@@ -113,6 +115,12 @@ async def schedule_records(view: View, site: TheSite) -> Sequence[ScheduleRecord
     async with site.temporal.answering() as client:
         stored, _ = await _schedules(site, client).all()
     return [schedule.record for one in stored if (schedule := view.shown(one)) is not None]
+
+
+@router.get("/schedules.csv", include_in_schema=False)
+async def schedules_csv(view: View, site: TheSite) -> Response:
+    """The same as CSV."""
+    return csv_file("schedules", ScheduleRecord, await schedule_records(view, site))
 
 
 @router.get("/schedules/edit", response_class=HTMLResponse, include_in_schema=False)
@@ -253,7 +261,9 @@ async def act(
 ) -> RedirectResponse:
     """Pauses, resumes, starts or deletes a schedule."""
     if act is ScheduleAct.DELETE and not confirmed:
-        raise NotTheirsError("nothing was deleted, since the box that confirms it was not ticked; go back and tick it")
+        raise NotConfirmedError(
+            "nothing was deleted, since the box that confirms it was not ticked; go back and tick it"
+        )
     await _stored(site, view, name, to_change=True)
 
     async def request(client: Client) -> None:

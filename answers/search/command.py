@@ -51,8 +51,8 @@ NAMED = 3
 
 _WORDS = {
     SettingState.SET: "set",
-    SettingState.HIDDEN: "set, value hidden",
-    SettingState.OTHER_VALUE: "another value",
+    SettingState.HIDDEN: "set to a hidden value",
+    SettingState.OTHER_VALUE: "set to another value",
     SettingState.NOT_SET: "not set",
     SettingState.UNKNOWN: "unknown",
 }
@@ -181,7 +181,7 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
         table.print()
         output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
     if items == limit and not is_sorted:
-        output.stderr.print(f"there may be more: --limit {limit * 10}, or more words", style="dim")
+        output.stderr.print(f"there may be more: give --limit {limit * 10} or more words", style="dim")
     _end(basis.never_read)
 
 
@@ -240,4 +240,6 @@ def _say_settings(setting: str, found: Sequence[TenantSetting], names: Mapping[s
         if tenant.settings != [setting.partition("=")[0]] or names:
             meant = [f'"{names[key]}" ({key})' if key in names else key for key in tenant.settings]
             output.stdout.print(f"this means {', '.join(meant)}", style="dim")
-    output.stdout.print("policies say so; devices may differ, as a policy may be assigned to nobody", style="dim")
+    output.stdout.print(
+        "this is what policies say; devices may differ, since a policy may be assigned to nobody", style="dim"
+    )

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.runs.answer import recent_runs
@@ -15,6 +15,7 @@ from answers.status.records import Attention, TenantStatus
 from answers.status.rules import following, has_words, reasons
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, OneTenant, PortfolioScope
+from web.twins import csv_file, say_next
 
 router = APIRouter()
 
@@ -75,10 +76,18 @@ async def portfolio_page(request: Request, scope: AllTenants, asked: Asked, afte
 
 @router.get("/api/status")
 async def portfolio_records(
-    scope: AllTenants, asked: Asked, after: After = None, limit: Limit = 1000
+    request: Request, response: Response, scope: AllTenants, asked: Asked, after: After = None, limit: Limit = 1000
 ) -> Sequence[TenantStatus]:
     """The state of every tenant, the most urgent first."""
-    return _following(_for_reason(await _status(scope, asked), asked.why), after)[:limit]
+    found = _following(_for_reason(await _status(scope, asked), asked.why), after)
+    say_next(response, request, str(found[limit - 1].tenant_id) if found[limit:] else None)
+    return found[:limit]
+
+
+@router.get("/tenants.csv", include_in_schema=False)
+async def portfolio_csv(scope: AllTenants, asked: Asked) -> Response:
+    """The state of every tenant as CSV."""
+    return csv_file("tenants", TenantStatus, _for_reason(await _status(scope, asked), asked.why))
 
 
 @router.get("/tenants/{tenant_id}", response_class=HTMLResponse, include_in_schema=False)

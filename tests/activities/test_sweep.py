@@ -48,8 +48,7 @@ class Temporal:
             return type("Description", (), told)
 
 
-@pytest.fixture
-async def dead(database: Database) -> UUID:
+async def many_runs(database: Database) -> UUID:
     """The run that died, the last of many whose leases have expired."""
     ids = [uuid4() for _ in range(LIVE + 1)]
     async with database.tenant(TENANT) as session:
@@ -64,6 +63,14 @@ async def dead(database: Database) -> UUID:
             text("UPDATE sync_run SET lease_expires_at = clock_timestamp() WHERE run_id = :dead"), {"dead": ids[-1]}
         )
     return ids[-1]
+
+
+pytestmark = pytest.mark.filled.with_args(many_runs)
+
+
+@pytest.fixture
+def dead(filled: UUID) -> UUID:
+    return filled
 
 
 async def status(database: Database, run_id: UUID) -> tuple[RunStatus, list[ErrorCode]]:

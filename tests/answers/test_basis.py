@@ -44,7 +44,7 @@ QUESTIONS = (
     Question("dependencies", ("--reaches", GROUP_ID), "3 collections read to their end since "),
     Question("dependencies", ("--all",), "3 collections read to their end since "),
     Question("dangling", (), "no dangling references: 3 collections read to their end since "),
-    Question("unassigned", (), "nothing is assigned to nobody: 3 collections read to their end since "),
+    Question("unassigned", (), "no unassigned items: 3 collections read to their end since "),
     Question("assignments", (), "no assignments: 3 collections read to their end since "),
     Question("assignments", ("x",), "nothing that can be assigned has the id or name 'x'"),
     Question("export", ("out",), "0 written, 0 unchanged, 0 removed", "no run had read this tenant yet"),
@@ -57,7 +57,7 @@ ASK_NO_TENANT = {
     *("run", "status", "search", "settings", "compare", "baseline"),
     *("database", "portfolio", "schedule", "retention", "limits"),
 }
-NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "tenant", "doctor", "web"}
+NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "tenant", "doctor", "web", "access"}
 
 
 def test_each_question_is_asked() -> None:
@@ -101,3 +101,11 @@ async def test_a_setting_of_tenants_never_read_is_one_line_that_says_so(
     await sync(database, ALPHA, [], *TYPES)
     done = await portfolio("settings", "bitLockerEnabled=false")
     assert (done.code, done.stderr) == (2, "error: no item that has been read sets 'bitLockerEnabled'\n")
+
+
+async def test_without_a_portfolio_run_the_list_says_so(database_url: str, tmp_path: Path) -> None:
+    done = await Portfolio(database_url, tmp_path)("portfolio", "runs")
+    assert (done.code, done.stdout) == (
+        0,
+        "no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one\n",
+    )

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from zstandard import ZstdCompressor, ZstdError
 
+from answers.drift.baselines import set_moment
 from answers.export.rules import file_path
 from storage.bodies import DamagedDocumentError, document_of
 from storage.compression import MAX_DOCUMENT_BYTES, compress, decompress
@@ -37,12 +38,8 @@ BODIES = {
 }
 
 
-@pytest.fixture
-async def starter(
-    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> CommandLine:
+async def two_versions(database: Database) -> None:
     """A tenant with two policies of two versions each, and a baseline of the first ones; and another tenant."""
-    monkeypatch.chdir(tmp_path)
     for state in ("enabled", "disabled"):
         items = [
             observation(GROUPS, GROUP_ID, displayName="Pilot"),
@@ -60,7 +57,16 @@ async def starter(
         for tenant_id in (TENANT, OTHER):
             await sync(database, tenant_id, items, GROUPS, POLICIES)
         if state == "enabled":
-            await CommandLine(database_url, tmp_path, TENANT)("baseline set", "golden")
+            async with database.tenant(TENANT) as session:
+                await set_moment(session, "golden", None, "the test", None)
+
+
+pytestmark = pytest.mark.filled.with_args(two_versions)
+
+
+@pytest.fixture
+def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
     return CommandLine(database_url, tmp_path, TENANT)
 
 

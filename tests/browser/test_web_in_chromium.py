@@ -3,7 +3,6 @@
 With BROWSER_PICTURES=FOLDER the pictures are kept there.
 """
 
-import json
 import re
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -14,7 +13,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from playwright.async_api import Page
 
-from tests.browser.chromium import WIDE, Visit, needs_chromium, visit
+from tests.browser.chromium import WIDE, needs_chromium, visit
+from tests.browser.site import sign_in
 from tests.end_to_end.system import System
 from web.application import ROUTERS
 
@@ -93,20 +93,6 @@ async def problems_of(page: Page, pictures: Path, name: str) -> list[str]:
             await page.screenshot(path=pictures / f"web-{name}-narrow.png")
     await page.set_viewport_size(WIDE)
     return problems
-
-
-async def sign_in(visitor: Visit, week: System) -> str:
-    """Starts the page and signs in; the page's address."""
-    process = week.popen("web", "--port=0", "--json")
-    assert process.stdout is not None
-    addresses: dict[str, str] = json.loads(process.stdout.readline())
-    answer = await visitor.page.goto(addresses["url"])
-    assert answer is not None
-    assert answer.status == 401
-    assert "Please sign in" in await visitor.page.inner_text("h1")
-    visitor.complaints.clear()
-    await visitor.page.goto(addresses["sign_in_url"])
-    return addresses["url"]
 
 
 async def test_every_page_is_reached_by_links_and_can_be_used_by_everybody(week: System, pictures: Path) -> None:

@@ -12,7 +12,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from cli.app import app
 from graph.catalog import Collection, load_catalog
 from local.processes import free_port
 from local.simulated_graph import REAL_BUDGETS, Fault, FaultKind, Kind, SimulatedGraph
@@ -20,7 +22,7 @@ from local.state import State
 from storage import request_pace as pacing
 from storage.database import Database
 from tests.each import of_each
-from tests.end_to_end.system import Finished, starter
+from tests.end_to_end.system import Finished
 from tests.forking import CHECKOUT
 
 COLLECTIONS = load_catalog().collections
@@ -53,15 +55,14 @@ def environment(graph: SimulatedGraph, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def check(graph: SimulatedGraph, environment: dict[str, str], tmp_path: Path) -> Check:
+def check(graph: SimulatedGraph, environment: dict[str, str]) -> Check:
+    """Checks the first tenant, in this process: there are many checks."""
+
     def run(*arguments: str, **otherwise: str) -> Finished:
-        return starter(
-            "check",
-            graph.tenants[0].name,
-            *arguments,
-            environment={**environment, **otherwise},
-            folder=tmp_path,
-        )
+        words = ["check", graph.tenants[0].name, *arguments]
+        done = CliRunner().invoke(app, words, env={**environment, **otherwise})
+        assert isinstance(done.exception, SystemExit | None), done.exception
+        return Finished(done.exit_code, done.stdout, done.stderr)
 
     return run
 

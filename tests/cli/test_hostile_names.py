@@ -75,6 +75,7 @@ def item(system: System, graph: SimulatedGraph) -> str:
     return ids[0]
 
 
+@pytest.mark.slow
 def test_no_command_prints_what_steers_a_terminal(system: System, graph: SimulatedGraph, item: str) -> None:
     one, other = (tenant.name for tenant in graph.tenants)
     asked = [
@@ -123,6 +124,7 @@ def test_no_command_prints_what_steers_a_terminal(system: System, graph: Simulat
     assert re.search("Renamed \ufffd\\[2J", said), "a mark shows that something was there"
 
 
+@pytest.mark.slow
 def test_a_tenants_name_steers_no_terminal(system: System, graph: SimulatedGraph) -> None:
     """The tenants file takes any character but those of C0."""
     path = Path(system.environment["TENANTS_FILE"])

@@ -74,6 +74,7 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("compare", (str(OTHER),), {"compared-item", "comparison"}),
     ("compare", ("--by-setting", str(OTHER)), {"compared-setting", "settings-comparison"}),
     ("compare", ("--golden", str(OTHER)), {"matrix-row", "matrix"}),
+    ("compare", ("--golden", str(OTHER), "--by-setting"), {"setting-row", "settings-matrix"}),
     ("baseline set", ("second", "--reason", "a test"), {"baseline"}),
     ("baseline list", (), {"baseline"}),
     ("drift", (), {"drift-report", "drift-finding"}),
@@ -86,6 +87,9 @@ DECIDED = {"drift decide", "drift decisions"}
 """Commands about decisions, which `test_a_decision_is_valid` tries."""
 
 OF_A_RUNNING_SYSTEM = {"sync", "run", "portfolio sync", "portfolio runs", "portfolio run", "limits"}
+
+OF_ACCESS = {"access list", "access people", "access grant", "access exclude", "access revoke"}
+"""`tests/cli/test_access.py` tries them."""
 
 OF_ALL_TENANTS = {"status", "search", "settings"}
 """Their own tests hold their lines against the schemas."""
@@ -159,7 +163,7 @@ def test_each_kind_of_line_is_tried() -> None:
     tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
     rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
     assert tried <= rows
-    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, "demo", "web"}
+    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, *OF_ACCESS, "demo", "web"}
     assert {command for command, _ in rows - tried} == untried
 
 

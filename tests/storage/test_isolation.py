@@ -53,7 +53,7 @@ from storage import request_pace as pacing
 from storage.access import ALL_TENANTS
 from storage.database import Database, StorageUnavailableError
 from storage.models import Base
-from tests.conftest import OWNER, copy_of, empty, url_of
+from tests.conftest import OWNER, Rows, copy_of, empty, filled_by, put_back, rows_of, url_of
 from tests.storage.support import LEASE, SLOTS, audit_event, begin, end, identity, land, listed, observation, sync
 
 MINE, THEIRS = uuid4(), uuid4()
@@ -125,22 +125,19 @@ def used_again(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres, used_again: str) -> Iterator[str]:
     yield used_again
-    empty(url_of(postgres, used_again.rpartition("/")[2]))
+    empty(as_superuser(postgres, used_again))
+
+
+def as_superuser(postgres: EmbeddedPostgres, url: str) -> str:
+    """The URL of the same database, without the bounds of its owner."""
+    return url_of(postgres, url.rpartition("/")[2])
 
 
 @pytest.fixture(scope="module")
 def filled_once(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[tuple[str, runs.RunIdentity]]:
     """For tests that leave nothing behind."""
-
-    async def fill(url: str) -> runs.RunIdentity:
-        database = Database(url)
-        try:
-            return await their_rows(database)
-        finally:
-            await database.close()
-
     for url in copy_of(postgres, *set_up):
-        yield url, asyncio.run(fill(url))
+        yield url, asyncio.run(filled_by(their_rows, url))
 
 
 @pytest.fixture
@@ -151,9 +148,17 @@ async def filled(filled_once: tuple[str, runs.RunIdentity]) -> AsyncIterator[Fil
     await database.close()
 
 
+@pytest.fixture(scope="module")
+def their_rows_once(postgres: EmbeddedPostgres, filled_once: tuple[str, runs.RunIdentity]) -> Rows:
+    return rows_of(as_superuser(postgres, filled_once[0]))
+
+
 @pytest.fixture
-async def their_run(database: Database) -> runs.RunIdentity:
-    return await their_rows(database)
+def their_run(
+    postgres: EmbeddedPostgres, database_url: str, filled_once: tuple[str, runs.RunIdentity], their_rows_once: Rows
+) -> runs.RunIdentity:
+    put_back(as_superuser(postgres, database_url), their_rows_once)
+    return filled_once[1]
 
 
 async def their_rows(database: Database) -> runs.RunIdentity:

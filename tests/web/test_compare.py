@@ -15,7 +15,7 @@ from tests.inventory.test_settings import policy as catalog_policy
 from tests.storage.support import observation, sync
 from tests.web.reading import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
-from web.remembered import KEPT_ANSWERS, KEPT_SECONDS, Remembered
+from web.recent_answers import KEPT_ANSWERS, KEPT_SECONDS, RecentAnswers
 
 COMPLIANCE, CONFIGURATIONS = "deviceCompliancePolicies", "configurationPolicies"
 TWO = f"left={CONTOSO}&right={FABRIKAM}"
@@ -87,15 +87,14 @@ async def test_settings_are_compared_whatever_policies_hold_them(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     for tenant_id, value in ((CONTOSO, 0), (FABRIKAM, 1)):
-        found = observation(
-            CONFIGURATIONS, str(uuid4()), name=f"Policy {value}", **catalog_policy(choice(CORTANA, str(value)))
-        )
+        document = {"displayName": f"Policy {value}", **catalog_policy(choice(CORTANA, str(value)))}
+        found = observation(CONFIGURATIONS, str(uuid4()), **document)
         await sync(database, tenant_id, [found], CONFIGURATIONS)
     page = await words_of(signed_in, f"/compare?{TWO}&by=setting")
     (row,) = rows_of(page)
     assert "allowcortana" in row
     assert "in conflict" in row
-    assert ["Policy 0" in row, "Policy 1" in row, "assignments not known" in row] == [True] * 3
+    assert ["Policy 0" in row, "Policy 1" in row, "assignments not known" in row] == [True] * 3, row
     assert [setting["status"] for setting in await json_of(signed_in, f"/api/compare/settings?{TWO}")] == ["different"]
     assert (await signed_in.get(f"/compare.csv?{TWO}&by=setting")).text.count("\n") == 2
     assert "No setting ended so" in await words_of(signed_in, f"/compare?{TWO}&by=setting&only=same")
@@ -156,14 +155,14 @@ async def test_many_hostile_differences_are_small_pages_of_text(
 
 async def test_an_answer_is_kept_for_a_minute_and_no_longer() -> None:
     now, asked = 0.0, list[str]()
-    remembered: Remembered[str] = Remembered(lambda: now)
+    recent_answers: RecentAnswers[str] = RecentAnswers(lambda: now)
 
     async def answer(question: str) -> str:
         async def find() -> str:
             asked.append(question)
             return f"{question} at {now}"
 
-        return await remembered.answer(question, find)
+        return await recent_answers.answer(question, find)
 
     assert await answer("a") == await answer("a") == "a at 0.0"
     now = float(KEPT_SECONDS)

@@ -15,10 +15,10 @@ from configuration import Settings
 from storage.database import Database
 from tests.patience import PATIENCE_SECONDS
 from web.application import create_app
-from web.place import Place, PlaceError, Tls, place
+from web.place import PlaceError, Tls, WebPlace, place
 from web.site import Site
 
-PROXIED = Place("0.0.0.0", "inventory.example", None, is_proxied=True, proxies=[ip_network("10.0.0.0/28")])  # noqa: S104
+PROXIED = WebPlace("0.0.0.0", "inventory.example", None, is_proxied=True, proxies=[ip_network("10.0.0.0/28")])  # noqa: S104
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,8 @@ async def test_the_worst_comes_first_and_each_reason_shows_its_tenants(database:
     records = await json_of(reader, f"/api/status?after={UNREAD}&limit=1")
     assert [record["tenant_id"] for record in records] == [str(FABRIKAM)]
     await words_of(reader, f"/?after={uuid4()}", 404)
+    header, line = (await words_of(reader, "/tenants.csv?why=run_failed")).splitlines()
+    assert (header.partition(",")[0], line.partition(",")[0]) == ("tenant_id", str(FABRIKAM))
 
 
 def write_five_hundred(tenants_file: Path) -> list[UUID]:

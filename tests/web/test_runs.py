@@ -165,7 +165,7 @@ async def test_the_workflow_tells_how_far_it_is_and_is_cancelled_once_for_a_reas
         await until_async(lambda: _says(operator, started, "1 of 2 collections ended"))
         page = await words_of(operator, started)
         assert "7 items: 7 created" in page
-        assert "being read" in page
+        assert "not ended" in page
         assert f'action="{started}/cancel"' in page
         sent = {"request_id": str(uuid4()), "reason": "wrong tenant"}
         for _ in range(2):
@@ -258,6 +258,7 @@ async def test_a_live_page_follows_the_run_and_ends_with_it(app: FastAPI, databa
     page = await words_of(reader, address)
     assert f'hx-sse:connect="{address}/live" hx-sse:close="ended"' in page
     assert f'<a href="{address}">load it again</a>' in page, "without script"
+    assert "incomplete" not in page, "a collection of an open run has no outcome yet"
     async with streamed(app, reader, f"{address}/live") as stream:
         assert await stream.status() == 200
         assert "0 items" in (await stream.event() or "")
@@ -327,10 +328,15 @@ async def test_runs_are_read_page_by_page_and_by_status(database: Database, of_r
         address = f"/runs{follows}" if follows else None
     assert (len(seen), set(seen)) == (len(wanted), {str(run_id) for run_id in wanted})
     assert (await words_of(reader, "/runs?status=partial")).count("/runs/") == 2
+    partial = await json_of(reader, "/api/runs?status=partial")
     records = await json_of(reader, "/api/runs?limit=3")
     after = records[1]["run_id"]
     (third,) = (await reader.get("/api/runs", params={"limit": 1, "after": after})).json()
     assert third == records[2]
+    link = (await reader.get("/api/runs?limit=2&status=success")).headers["link"]
+    assert link == f'</api/runs?limit=2&status=success&after={records[1]["run_id"]}>; rel="next"'
+    lines = (await reader.get("/runs.csv?status=partial")).text.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["run_id", *(record["run_id"] for record in partial)]
     of_contoso = await json_of(reader, f"/api/tenants/{CONTOSO}/runs?limit=1000")
     assert {record["tenant_id"] for record in of_contoso} == {str(CONTOSO)}
 

@@ -97,6 +97,7 @@ async def test_a_schedule_is_made_changed_paused_started_and_deleted(
     assert "mon-fri 06:30 Europe/Berlin" in page
     assert f"No worker is polling task queue &#39;{queue}&#39;" in page
 
+    assert "\r\nnightly,all tenants," in await words_of(operator, "/schedules.csv")
     edit = "/schedules/edit?name=nightly"
     shown = await words_of(operator, edit)
     assert 'value="mon-fri 06:30"' in shown

@@ -16,8 +16,7 @@ APPS, SETS, TAGS = "mobileApps", "policySets", "roleScopeTags"
 TYPES = (CONFIGURATIONS, GROUPS, FILTERS, APPS, SETS, TAGS)
 
 
-@pytest.fixture
-async def starter(database: Database, database_url: str, tmp_path: Path) -> CommandLine:
+async def assigned(database: Database) -> None:
     """A tenant of which a group went after the items had been assigned to it."""
     by_set = {**target("group", "g"), "intent": "required", "source": "policySets", "sourceId": "set"}
     items = [
@@ -32,6 +31,13 @@ async def starter(database: Database, database_url: str, tmp_path: Path) -> Comm
     ]
     await sync(database, TENANT, [*items, group("gone")], *TYPES)
     await sync(database, TENANT, items, *TYPES)
+
+
+pytestmark = pytest.mark.filled.with_args(assigned)
+
+
+@pytest.fixture
+def starter(database_url: str, tmp_path: Path) -> CommandLine:
     return CommandLine(database_url, tmp_path, TENANT)
 
 
@@ -77,7 +83,7 @@ async def test_what_is_not_known_is_named(starter: CommandLine, database: Databa
     assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
     assert ("intents", "never_read", None) in reasons
     done = await starter("assignments")
-    assert f"not known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
+    assert f"assignments not known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
 
 
 async def test_an_item_that_is_not_there_is_refused(starter: CommandLine) -> None:

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -19,13 +19,10 @@ HOSTILE = "\x1b[31mred"
 RUNS = 3
 
 
-@pytest.fixture
-def tenant_id() -> UUID:
-    return uuid4()
+TENANT = UUID(int=21)
 
 
-@pytest.fixture
-async def noticing(database: Database, tenant_id: UUID) -> list[runs.RunIdentity]:
+async def three_runs(database: Database) -> list[runs.RunIdentity]:
     """Three runs: the first is no news; of the policies, the second notices three changes and the third four."""
     first = [observation(POLICIES, external_id, displayName=f"Policy {external_id}") for external_id in "abcd"]
     group = [observation(GROUPS, "g", displayName="Everyone", extra=number) for number in range(RUNS)]
@@ -37,26 +34,23 @@ async def noticing(database: Database, tenant_id: UUID) -> list[runs.RunIdentity
     third = [observation(POLICIES, "a", displayName="Other", extra=1), *first[1:], second[-1]]
     done: list[runs.RunIdentity] = []
     for items in (first, second, third):
-        async with database.tenant(tenant_id, read_only=True) as session:
+        async with database.tenant(TENANT, read_only=True) as session:
             at = await database_time(session)
         event = audit_event(f"on {len(done)}", "a", at=at)
-        run = await begin(database, tenant_id, POLICIES, GROUPS)
-        await land(database, tenant_id, run, [*items, group[len(done)], event])
-        await end(database, tenant_id, run)
+        run = await begin(database, TENANT, POLICIES, GROUPS)
+        await land(database, TENANT, run, [*items, group[len(done)], event])
+        await end(database, TENANT, run)
         done.append(run)
     return done
 
 
+pytestmark = pytest.mark.filled.with_args(three_runs)
+
+
 @pytest.fixture
-def starter(
-    noticing: list[runs.RunIdentity],
-    database_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tenant_id: UUID,
-) -> CommandLine:
+def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.chdir(tmp_path)
-    return CommandLine(database_url, tmp_path, tenant_id)
+    return CommandLine(database_url, tmp_path, TENANT)
 
 
 def told(lines: list[Any]) -> list[tuple[str, str]]:
@@ -68,14 +62,14 @@ THIRD = {("changed", "a"), ("came_back", "d"), ("changed", "g")}
 
 
 async def test_json_is_a_line_a_change_and_the_summary_last(
-    starter: CommandLine, noticing: list[runs.RunIdentity]
+    starter: CommandLine, filled: list[runs.RunIdentity]
 ) -> None:
     done = await starter("changes", "--json")
     assert (done.code, done.stderr) == (0, "")
     *lines, last = done.objects()
     assert set(told(lines)) == SECOND | THIRD
     assert [line["run_id"] for line in lines] == [
-        str(run.run_id) for run, some in ((noticing[1], SECOND), (noticing[2], THIRD)) for _ in some
+        str(run.run_id) for run, some in ((filled[1], SECOND), (filled[2], THIRD)) for _ in some
     ]
     renamed = next(line for line in lines if line["kind"] == "renamed")
     assert (renamed["renamed_from"], renamed["display_name"], renamed["confidence"]) == ("Policy a", "Other", "high")
@@ -99,12 +93,12 @@ async def test_people_read_what_became_of_what_field_by_field(starter: CommandLi
     assert "groups" not in done.stdout
 
 
-async def test_people_read_who_did_it(starter: CommandLine, database: Database, tenant_id: UUID) -> None:
+async def test_people_read_who_did_it(starter: CommandLine, database: Database) -> None:
     unread = await starter("changes")
     for owner, log in (("Intune", "auditEvents"), ("Entra", "directoryAudits")):
-        assert unread.stderr.count(f"{owner}'s audit log was not read: --type {log} in a sync") == 1
+        assert unread.stderr.count(f"{owner}'s audit log was not read; sync --type {log} reads it") == 1
     assert "not in the audit log" not in unread.stdout
-    await sync(database, tenant_id, [], AUDIT_EVENTS)
+    await sync(database, TENANT, [], AUDIT_EVENTS)
     read = await starter("changes")
     assert "Intune's audit log was" not in read.stderr
     below = {head: lines for head, *lines in blocks(read.stdout)}
@@ -130,9 +124,9 @@ def blocks(shown: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("named", ["run", "time"])
 async def test_since_a_run_or_a_time_tells_what_was_noticed_after_it(
-    starter: CommandLine, noticing: list[runs.RunIdentity], named: str
+    starter: CommandLine, filled: list[runs.RunIdentity], named: str
 ) -> None:
-    since = str(noticing[1].run_id)
+    since = str(filled[1].run_id)
     if named == "time":
         lines = (await starter("changes", "--json")).objects()
         since = max(line["noticed_at"] for line in lines[:-1] if line["run_id"] == since)
@@ -140,8 +134,8 @@ async def test_since_a_run_or_a_time_tells_what_was_noticed_after_it(
     assert set(told(lines)) == THIRD
 
 
-async def test_run_tells_what_that_run_noticed(starter: CommandLine, noticing: list[runs.RunIdentity]) -> None:
-    for run, expected in zip(noticing, (set(), SECOND, THIRD), strict=True):
+async def test_run_tells_what_that_run_noticed(starter: CommandLine, filled: list[runs.RunIdentity]) -> None:
+    for run, expected in zip(filled, (set(), SECOND, THIRD), strict=True):
         *lines, last = (await starter("changes", "--run", str(run.run_id), "--json")).objects()
         assert set(told(lines)) == expected
         assert last["summary"]["run_id"] == str(run.run_id)
@@ -186,9 +180,9 @@ async def test_wrong_usage_is_told_in_one_line(starter: CommandLine, arguments: 
 
 
 async def test_a_time_is_local_or_with_utc_in_utc(
-    database: Database, starter: CommandLine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+    database: Database, starter: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await sync(database, tenant_id, [observation("groups", "a")], "groups")
+    await sync(database, TENANT, [observation("groups", "a")], "groups")
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
     time.tzset()
     try:

@@ -10,7 +10,13 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
-from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord, SettingUncertainty
+from answers.compare.setting_records import (
+    SettingComparison,
+    SettingRow,
+    SettingsComparisonRecord,
+    SettingsMatrixRecord,
+    SettingUncertainty,
+)
 from cli.app import app
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
@@ -34,13 +40,19 @@ def policy(external_id: str, name: str, level: int = 1) -> Any:
     return observation(POLICIES, external_id, displayName=name, level=level)
 
 
-@pytest.fixture
-async def run(database: Database, database_url: str, tmp_path: Path) -> Any:
+async def three_tenants(database: Database) -> None:
     await sync(database, A, [policy("a1", "One"), policy("a2", "Two"), policy("a3", "Mine", 7)], POLICIES, "groups")
     await sync(
         database, B, [policy("b1", "One"), policy("b2", "Two", 2), policy("b3", "Theirs", 8)], POLICIES, "groups"
     )
     await sync(database, C, [policy("c1", "One")], POLICIES, "groups")
+
+
+pytestmark = pytest.mark.filled.with_args(three_tenants)
+
+
+@pytest.fixture
+def run(database_url: str, tmp_path: Path) -> Any:
     (tmp_path / "tenants.toml").write_text(TENANTS)
     environment = {
         "DATABASE_URL": database_url,
@@ -285,6 +297,59 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
     assert "stale since" in written
 
 
+async def test_a_golden_tenant_against_others_by_setting(database: Database, run: Any, tmp_path: Path) -> None:
+    kind = "#microsoft.graph.windows10CompliancePolicy"
+    settings: dict[UUID, dict[str, object]] = {
+        A: {"osMinimumVersion": "10.1", "bitLockerEnabled": True, "secureBootEnabled": True},
+        B: {"osMinimumVersion": "10.2", "bitLockerEnabled": True, "osMaximumVersion": "11"},
+        C: {"osMinimumVersion": "10.1", "bitLockerEnabled": {"sensitive": "0" * 64}},
+    }
+    for tenant_id, document in settings.items():
+        named = {"displayName": f"Of {tenant_id}", "@odata.type": kind, "assignments": []}
+        await sync(database, tenant_id, [observation(POLICIES, "p", **named, **document)], POLICIES, "groups")
+    done = await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--json")
+    assert (done.code, done.stderr) == (0, "")
+    *lines, last = done.objects()
+    rows = {row.label.split()[0]: row for row in map(SettingRow.model_validate, lines)}
+    assert list(rows) == ["osMinimumVersion", "secureBootEnabled", "bitLockerEnabled"], "most conflicts first"
+    assert {name: [str(cell.status) for cell in row.cells] for name, row in rows.items()} == {
+        "osMinimumVersion": ["different", "same"],
+        "secureBootEnabled": ["missing", "missing"],
+        "bitLockerEnabled": ["same", "undecided"],
+    }
+    assert [value.text for value in rows["osMinimumVersion"].golden] == ["10.1"]
+    record = SettingsMatrixRecord.model_validate(last)
+    assert [(tenant.there.name, tenant.counts.different, tenant.counts.only_there) for tenant in record.tenants] == [
+        ("beta", 1, 1), ("gamma", 0, 0)
+    ]  # fmt: skip
+    people = (await run("--golden", "alpha", "--tag", "emea", "--by-setting")).stdout.splitlines()
+    (minimum,) = [line.split() for line in people if line.startswith("osMinimumVersion")]
+    assert minimum[-3:] == ["10.1", "10.2", "same"]
+    only = await run("--golden", "alpha", "beta", "--by-setting", "--only", "only_here", "--csv", "--columns", "label")
+    assert only.stdout.splitlines() == ["label", "secureBootEnabled (windows10CompliancePolicy)"]
+    page = tmp_path / "matrix.html"
+    assert (await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--html", str(page))).code == 0
+    assert "cannot be told" in page.read_text()
+
+
+async def test_a_golden_tenant_by_setting_says_what_was_not_read(database: Database, run: Any) -> None:
+    unread = str(UUID(int=41))
+    kind = "#microsoft.graph.windows10CompliancePolicy"
+    await sync(database, A, [observation(POLICIES, "p", **{"@odata.type": kind, "osMinimumVersion": "1"})], POLICIES)
+    done = await run("--golden", "alpha", "beta", unread, "--by-setting")
+    assert done.code == 3
+    assert f"{unread} was never read: no run has completed, so it has no column" in done.stderr
+    failed: dict[str, tuple[Outcome, ErrorCode | None]] = {POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+    await sync(database, B, [], POLICIES, status=RunStatus.FAILED, outcomes=failed)
+    done = await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--json")
+    assert done.code == 3
+    row, _ = done.objects()
+    assert [cell["status"] for cell in row["cells"]] == ["not_covered", "missing"]
+    done = await run("--golden", unread, "alpha", "--by-setting")
+    assert (done.code, done.stdout) == (3, "")
+    assert done.stderr == f"{unread} was never read: no run has completed, so nothing is compared\n"
+
+
 async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>"
     for tenant_id, minimum in ((A, hostile), (B, "10.2")):
@@ -304,7 +369,7 @@ async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--golden", "alpha", "beta"), "--by-setting compares two tenants"),
+        (("--golden", "alpha", "beta", "--only", "only_there"), "each row is an item or a setting of that tenant"),
         (("alpha", "beta", "--fields"), "--fields shows fields of items"),
         (("alpha", "beta", "--only", "renamed"), "a setting is never renamed or ambiguous"),
         (("alpha", "beta", "--type", "groups"), "no settings are compared there"),

@@ -28,16 +28,10 @@ GROUP_ID = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"
 HOSTILE = '"]<b>\n;DROP'
 
 
-@pytest.fixture
-def tenant_id() -> UUID:
-    return uuid4()
+TENANT = UUID(int=61)
 
 
-@pytest.fixture
-async def starter(
-    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tenant_id: UUID
-) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
+async def assigned(database: Database) -> None:
     items = [
         group(GROUP_ID),
         observation(FILTERS, "f", displayName="Windows 11"),
@@ -46,8 +40,16 @@ async def starter(
         policy("p", includeGroups=["gone"]),
     ]
     for _ in range(2):
-        await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS, FILTERS, ACCESS)
-    return CommandLine(database_url, tmp_path, tenant_id)
+        await sync(database, TENANT, items, CONFIGURATIONS, GROUPS, FILTERS, ACCESS)
+
+
+pytestmark = pytest.mark.filled.with_args(assigned)
+
+
+@pytest.fixture
+def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(database_url, tmp_path, TENANT)
 
 
 async def test_dependencies_of_an_item_by_its_name(starter: CommandLine) -> None:

@@ -198,7 +198,9 @@ async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
     (forgotten,) = summary["forgotten"]
     assert forgotten == {"type_key": "groups", "external_id": "1", "display_name": "Staff", "title": "Staff"}
     people = await starter("export", str(folder), "--at", first)
-    assert "deleted by retention, so no file: the version of then of groups 1 (Staff)" in people.stderr
+    assert "no file, since retention has deleted the version of that time: groups 1 (Staff)" in " ".join(
+        people.stderr.split()
+    )
 
 
 async def test_the_summary_says_what_is_not_known(database: Database, starter: CommandLine, folder: Path) -> None:

@@ -59,8 +59,7 @@ def compliance(external_id: str, name: str, **properties: Any) -> Any:
     )
 
 
-@pytest.fixture
-async def starter(database: Database, database_url: str, tmp_path: Path) -> Starter:
+async def six_tenants(database: Database) -> None:
     off = compliance("off", "WIN - BitLocker baseline", bitLockerEnabled=False)
     await sync(database, OFF, [off, compliance("on", "WIN - Pilot", bitLockerEnabled=True)], *TYPES)
     gone = compliance("gone", "WIN - Old BitLocker", bitLockerEnabled=False)
@@ -73,6 +72,13 @@ async def starter(database: Database, database_url: str, tmp_path: Path) -> Star
     for tenant_id in NAMES:
         if tenant_id != NEVER:
             await references.catch_up(database, tenant_id, load_catalog().reading_rules())
+
+
+pytestmark = pytest.mark.filled.with_args(six_tenants)
+
+
+@pytest.fixture
+def starter(database_url: str, tmp_path: Path) -> Starter:
     return Starter(database_url, tmp_path)
 
 
@@ -111,7 +117,7 @@ async def test_a_setting_and_its_choices_are_named_as_people_call_them(starter: 
     rows = [line.split("  ") for line in done.stdout.splitlines()]
     assert [[cell.strip() for cell in row if cell][:3] for row in rows if row[0] in NAMES.values()] == [
         ["Bellows", "set", "Basic (1): 1 policy"],
-        ["Adatum", "another value", "Off (0): 1 policy"],
+        ["Adatum", "set to another value", "Off (0): 1 policy"],
     ]
     assert f'this means "Allow Telemetry" ({telemetry})' in " ".join(done.stdout.split())
     on, _ = (await starter("settings", telemetry, *tenants, "--json")).objects()
@@ -129,8 +135,8 @@ async def test_people_read_what_the_answer_rests_on(starter: Starter) -> None:
     assert "Adatum" in done.stdout
     said = " ".join(done.stdout.split())
     assert (
-        "bitLockerEnabled=false: 6 tenants: 1 set, 1 set, value hidden, 1 another value, 1 not set, 2 unknown;"
-        " readings since" in said
+        "bitLockerEnabled=false: 6 tenants: 1 set, 1 set to a hidden value, 1 set to another value, 1 not set,"
+        " 2 unknown; readings since" in said
     )
     assert "devices may differ" in said
 

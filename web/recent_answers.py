@@ -14,7 +14,7 @@ KEPT_ANSWERS = 4
 """One may have tens of megabytes."""
 
 
-class Remembered(Generic[AnswerT]):
+class RecentAnswers(Generic[AnswerT]):
     """The latest answers, by what was asked. Whoever asks has been let in to all that the key names."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:

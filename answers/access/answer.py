@@ -1,0 +1,133 @@
+"""The rules of access, changed together with their audit records; in sessions of no tenant."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.access_rules import AccessRule
+from inventory.people import Action, KnownPerson, Person, Role
+from inventory.user_errors import UserError
+from storage import access_rules, audit, web_sessions
+from storage.access_rules import Subject
+
+__all__ = [
+    "AccessError",
+    "AccessOverview",
+    "AccessRequest",
+    "Subject",
+    "access",
+    "end_sessions",
+    "exclude",
+    "find_person",
+    "grant",
+    "revoke",
+]
+
+
+class AccessError(UserError):
+    """The rule, or the person whom it is about, cannot be found."""
+
+
+class AccessOverview(NamedTuple):
+    """All rules, and everybody who has signed in."""
+
+    rules: Sequence[AccessRule]
+    people: Sequence[KnownPerson]
+
+
+class AccessRequest(NamedTuple):
+    """Who asks for a change, why, and by which form; a command has none."""
+
+    person: Person
+    reason: str | None = None
+    once: UUID | None = None
+
+
+async def access(session: AsyncSession) -> AccessOverview:
+    """The rules and the people."""
+    return AccessOverview(await access_rules.rules(session), await access_rules.people(session))
+
+
+def find_person(people: Sequence[KnownPerson], sought: str) -> str:
+    """The id of the person with this name or id. Raises `AccessError`.
+
+    Somebody who has not signed in yet is named by id: `<tenant id>/<object id>` of Entra ID.
+    """
+    wanted = sought.strip().casefold()
+    found = {person.person_id for person in people if wanted in (person.person_id.casefold(), person.name.casefold())}
+    if len(found) == 1:
+        return found.pop()
+    if found:
+        raise AccessError(f"{sought!r} is the name of several people; name one by id: {', '.join(sorted(found))}")
+    tenant_id, _, object_id = wanted.partition("/")
+    try:
+        return f"{UUID(tenant_id)}/{UUID(object_id)}"
+    except ValueError:
+        raise AccessError(
+            f"nobody called {sought!r} has signed in; name the person by id: TENANT-ID/OBJECT-ID of Entra ID"
+        ) from None
+
+
+async def grant(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
+    """Lets a person or a role see tenants. None if the form was received before; so do the others below."""
+    return await _set(session, subject, asked, is_excluded=False)
+
+
+async def exclude(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
+    """Keeps tenants from a person or a role, whatever other rules say."""
+    return await _set(session, subject, asked, is_excluded=True)
+
+
+async def _set(
+    session: AsyncSession, subject: Subject, asked: AccessRequest, *, is_excluded: bool
+) -> AccessRule | None:
+    words = f"{'exclude' if is_excluded else 'grant'}: {in_words(subject)}"
+    if not await _record(session, asked, words, subject.tenant_id):
+        return None
+    return await access_rules.set_rule(
+        session, subject, is_excluded=is_excluded, set_by=asked.person.name, reason=asked.reason
+    )
+
+
+async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
+    """Takes a rule away. Raises `AccessError` where there is none."""
+    if not await _record(session, asked, f"revoke: {in_words(subject)}", subject.tenant_id):
+        return None
+    rule = await access_rules.delete_rule(session, subject)
+    if rule is None:
+        raise AccessError(f"there is no rule about {in_words(subject)}")
+    return rule
+
+
+async def end_sessions(session: AsyncSession, person_id: str, asked: AccessRequest) -> int | None:
+    """Signs a person out everywhere; how many sessions that were."""
+    if not await _record(session, asked, f"end sessions: {person_id}", None):
+        return None
+    return await web_sessions.end_sessions(session, person_id)
+
+
+async def _record(session: AsyncSession, asked: AccessRequest, subject: str, tenant_id: UUID | None) -> bool:
+    return await audit.record(
+        session,
+        asked.person,
+        Action.ACCESS_CHANGED,
+        tenant_id=tenant_id,
+        subject=subject,
+        reason=asked.reason,
+        request_id=asked.once,
+    )
+
+
+def subject_of(rule: AccessRule) -> Subject:
+    """Whom and what a rule is about."""
+    return Subject(rule.person_id, rule.role, rule.tenant_id, rule.tag)
+
+
+def in_words(subject: Subject) -> str:
+    """Whom and what a rule is about, for people."""
+    who = f"the role {Role(subject.role)}" if subject.role else str(subject.person_id)
+    if subject.tenant_id is not None:
+        return f"{who}, tenant {subject.tenant_id}"
+    return f"{who}, {'all tenants' if subject.tag is None else f'tag {subject.tag}'}"

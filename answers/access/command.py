@@ -1,0 +1,217 @@
+"""`access`: which tenants people see on the web page."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.access import answer
+from answers.access.answer import AccessRequest, Subject
+from cli import output
+from cli.errors import UsageError, errors_for_people
+from cli.options import JsonOption, complete_tenant_name, configured_tenant
+from cli.output_options import prints_tables
+from cli.sessions import opened_database
+from cli.table import Column, Shape, print_table
+from configuration import Settings, load_settings
+from graph.tenants import load_tenants
+from inventory.access_rules import AccessRule
+from inventory.people import KnownPerson, Person, Role
+from inventory.plurals import counted
+
+access = typer.Typer(no_args_is_help=True, help="Access: which tenants people see on the web page.")
+
+ResultT = TypeVar("ResultT")
+
+RoleOption = Annotated[Role | None, typer.Option("--role", help="Everybody of this role.")]
+PersonOption = Annotated[
+    str | None, typer.Option("--person", metavar="NAME", help="A person's name, or id: TENANT-ID/OBJECT-ID.")
+]
+OneTenantOption = Annotated[
+    str | None,
+    typer.Option("--tenant", metavar="NAME", help="A tenant's id or name.", autocompletion=complete_tenant_name),
+]
+OneTagOption = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="The tenants with this tag.")]
+AllOption = Annotated[bool, typer.Option("--all-tenants", help="All tenants.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Kept with the rule and the audit record.")]
+
+
+@access.command("list")
+@prints_tables
+def list_rules(as_json: JsonOption = False) -> None:
+    """The rules about which tenants people see. An exclusion wins; without a rule an admin sees all, others none.
+
+    Example: python starter.py access list
+    """
+    with errors_for_people():
+        settings = load_settings()
+        found = _run(settings, answer.access)
+        if as_json:
+            for rule in found.rules:
+                output.print_json(rule)
+            return
+        names = {person.person_id: person.name for person in found.people}
+        tenants = {tenant.id: tenant.name for tenant in load_tenants(settings.tenants_file)}
+        columns = (
+            Column("who", "role", lambda rule: _who(rule, names), is_kept=True),
+            Column("sees", "is_excluded", lambda rule: "not" if rule.is_excluded else "yes", is_kept=True),
+            Column("tenants", "tenant_id", lambda rule: _tenants(rule, tenants), is_kept=True),
+            Column("set by", "set_by"),
+            Column("set", "set_at", lambda rule: output.ago(rule.set_at)),
+            Column("why", "reason", shape=Shape.BELOW),
+        )
+        print_table(columns, found.rules, record=AccessRule, title=counted(len(found.rules), "rule"), is_ordered=True)
+
+
+def _who(rule: AccessRule, names: Mapping[str, str]) -> str:
+    return f"every {rule.role}" if rule.person_id is None else names.get(rule.person_id, rule.person_id)
+
+
+def _tenants(rule: AccessRule, names: Mapping[UUID, str]) -> str:
+    if rule.tenant_id is not None:
+        return names.get(rule.tenant_id, str(rule.tenant_id))
+    return "all" if rule.tag is None else f"tag {rule.tag}"
+
+
+@access.command("people")
+@prints_tables
+def list_people(as_json: JsonOption = False) -> None:
+    """Everybody who has signed in, with the role of the last time.
+
+    Example: python starter.py access people
+    """
+    with errors_for_people():
+        found = _run(load_settings(), answer.access).people
+        if as_json:
+            for person in found:
+                output.print_json(person)
+            return
+        columns = (
+            Column("name", "name", is_kept=True),
+            Column("role", "role", is_kept=True),
+            Column("signed in", "signed_in_at", lambda person: output.ago(person.signed_in_at), is_kept=True),
+            Column("id", "person_id", shape=Shape.BELOW),
+        )
+        print_table(columns, found, record=KnownPerson, title=counted(len(found), "person", "people"), is_ordered=True)
+
+
+@access.command()
+def grant(
+    role: RoleOption = None,
+    person: PersonOption = None,
+    tenant: OneTenantOption = None,
+    tag: OneTagOption = None,
+    all_tenants: AllOption = False,
+    reason: ReasonOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a person or a role see a tenant, the tenants of a tag, or all.
+
+    Example: python starter.py access grant --role reader --tag emea
+    """
+    _change(answer.grant, "set", role, person, tenant, tag, reason, all_tenants=all_tenants, as_json=as_json)
+
+
+@access.command()
+def exclude(
+    role: RoleOption = None,
+    person: PersonOption = None,
+    tenant: OneTenantOption = None,
+    tag: OneTagOption = None,
+    all_tenants: AllOption = False,
+    reason: ReasonOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a tenant, the tenants of a tag, or all from a person or a role, whatever other rules say.
+
+    Example: python starter.py access exclude --role operator --tenant contoso --reason "their own team"
+    """
+    _change(answer.exclude, "set", role, person, tenant, tag, reason, all_tenants=all_tenants, as_json=as_json)
+
+
+@access.command()
+def revoke(
+    role: RoleOption = None,
+    person: PersonOption = None,
+    tenant: OneTenantOption = None,
+    tag: OneTagOption = None,
+    all_tenants: AllOption = False,
+    reason: ReasonOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the rule about these people and tenants away, whether it includes or excludes.
+
+    Example: python starter.py access revoke --role reader --tag emea
+    """
+    _change(answer.revoke, "revoked", role, person, tenant, tag, reason, all_tenants=all_tenants, as_json=as_json)
+
+
+@access.command("end-sessions")
+def end_sessions(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="A person's name or id.", show_default=False)],
+) -> None:
+    """Sign a person out everywhere, so that a role that was taken away in Entra ID ends at once.
+
+    Example: python starter.py access end-sessions ada@msp.example
+    """
+    with errors_for_people():
+
+        async def ask(session: AsyncSession) -> int | None:
+            person_id = answer.find_person((await answer.access(session)).people, person)
+            return await answer.end_sessions(session, person_id, AccessRequest(_owner()))
+
+        ended = _run(load_settings(), ask)
+        output.stdout.print(f"{counted(ended or 0, 'session')} of {person} ended", markup=False)
+
+
+def _change(
+    change: Callable[[AsyncSession, Subject, AccessRequest], Awaitable[AccessRule | None]],
+    done: str,
+    role: Role | None,
+    person: str | None,
+    tenant: str | None,
+    tag: str | None,
+    reason: str | None,
+    *,
+    all_tenants: bool,
+    as_json: bool,
+) -> None:
+    with errors_for_people():
+        settings = load_settings()
+        if (role is None) == (person is None):
+            raise UsageError("say who: --role ROLE or --person NAME")
+        if sum([tenant is not None, tag is not None, all_tenants]) != 1:
+            raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
+        tenant_id = None if tenant is None else configured_tenant(settings, tenant).id
+        if tag is not None and not any(tag in known.tags for known in load_tenants(settings.tenants_file)):
+            output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow", markup=False)
+
+        async def ask(session: AsyncSession) -> tuple[Subject, AccessRule | None]:
+            person_id = None
+            if person is not None:
+                person_id = answer.find_person((await answer.access(session)).people, person)
+            subject = Subject(person_id, role, tenant_id, tag)
+            return subject, await change(session, subject, AccessRequest(_owner(), reason))
+
+        subject, rule = _run(settings, ask)
+        if as_json and rule is not None:
+            output.print_json(rule)
+        else:
+            output.stdout.print(f"{done}: {answer.in_words(subject)}", markup=False)
+
+
+def _owner() -> Person:
+    """Whoever runs the command, and so owns the database."""
+    return Person(person_id=f"local/{getpass.getuser()}", name=getpass.getuser(), role=Role.ADMIN)
+
+
+def _run(settings: Settings, ask: Callable[[AsyncSession], Awaitable[ResultT]]) -> ResultT:
+    async def asked() -> ResultT:
+        async with opened_database(settings) as database, database.no_tenant() as session:
+            return await ask(session)
+
+    return asyncio.run(asked())

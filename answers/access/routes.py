@@ -1,0 +1,106 @@
+"""The page of access: which tenants people see. For administrators."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from answers.access import answer
+from answers.access.answer import AccessError, AccessRequest, Subject
+from inventory.access_rules import AccessRule
+from inventory.people import Person, Role
+from web.confirmation import Confirmed
+from web.forms import Once, Reason
+from web.layout import page
+from web.roles import needs
+from web.scope import NoTenant, NoTenantToChange
+
+router = APIRouter()
+
+Admin = Annotated[Person, Depends(needs(Role.ADMIN))]
+
+EVERYTHING = "all"
+"""The form's word for all tenants."""
+
+Who = Annotated[str, Form(max_length=300, description="A role, or a person's name or id.")]
+What = Annotated[str, Form(max_length=100, description="`all`, `tag:TAG` or `tenant:ID`.")]
+
+
+@router.get("/access", response_class=HTMLResponse, include_in_schema=False)
+async def access_page(request: Request, scope: NoTenant, _admin: Admin) -> HTMLResponse:
+    """The rules, the people who have signed in, and the form of a new rule."""
+    found = await answer.access(scope.session)
+    return page(
+        request,
+        "access/access.html",
+        rules=found.rules,
+        people=found.people,
+        roles=list(Role),
+        names={person.person_id: person.name for person in found.people},
+        tenants_by_id={known.id: known.name for known in scope.tenants},
+        tags=sorted({tag for known in scope.tenants for tag in known.tags}),
+        ruled={rule.person_id or rule.role for rule in found.rules if not rule.is_excluded},
+    )
+
+
+@router.get("/api/access")
+async def access_records(scope: NoTenant, _admin: Admin) -> Sequence[AccessRule]:
+    """The rules about which tenants people see."""
+    return (await answer.access(scope.session)).rules
+
+
+@router.post("/access", include_in_schema=False)
+async def set_rule(
+    scope: NoTenantToChange,
+    admin: Admin,
+    once: Once,
+    reason: Reason,
+    _confirmed: Confirmed,
+    who: Who,
+    what: What,
+    is_excluded: Annotated[bool, Form()] = False,
+) -> RedirectResponse:
+    """Sets a rule; one about the same people and tenants is replaced."""
+    subject = await _subject(scope, who, what)
+    change = answer.exclude if is_excluded else answer.grant
+    await change(scope.session, subject, AccessRequest(admin, reason, once))
+    return RedirectResponse("/access", 303)
+
+
+@router.post("/access/revoke", include_in_schema=False)
+async def revoke_rule(
+    scope: NoTenantToChange, admin: Admin, once: Once, _confirmed: Confirmed, rule_id: Annotated[UUID, Form()]
+) -> RedirectResponse:
+    """Takes a rule away; one that is gone already stays so."""
+    rules = {rule.access_rule_id: rule for rule in (await answer.access(scope.session)).rules}
+    if rule_id in rules:
+        await answer.revoke(scope.session, answer.subject_of(rules[rule_id]), AccessRequest(admin, once=once))
+    return RedirectResponse("/access", 303)
+
+
+@router.post("/access/end-sessions", include_in_schema=False)
+async def end_sessions(
+    scope: NoTenantToChange, admin: Admin, once: Once, _confirmed: Confirmed, who: Who
+) -> RedirectResponse:
+    """Signs a person out everywhere."""
+    person_id = answer.find_person((await answer.access(scope.session)).people, who)
+    await answer.end_sessions(scope.session, person_id, AccessRequest(admin, once=once))
+    return RedirectResponse("/access", 303)
+
+
+async def _subject(scope: NoTenantToChange, who: str, what: str) -> Subject:
+    """Whom and what a form's rule is about. Raises `AccessError`."""
+    role = Role(who) if who in set(Role) else None
+    person_id = None if role else answer.find_person((await answer.access(scope.session)).people, who)
+    kind, _, name = what.partition(":")
+    if what == EVERYTHING:
+        return Subject(person_id, role)
+    if kind == "tag" and any(name in tenant.tags for tenant in scope.tenants):
+        return Subject(person_id, role, tag=name)
+    if kind == "tenant":
+        found = [tenant.id for tenant in scope.tenants if str(tenant.id) == name]
+        if found:
+            return Subject(person_id, role, tenant_id=found[0])
+    raise AccessError("there is no such tenant or tag that you see")

@@ -1,0 +1,1 @@
+"""What people did on the web page."""

@@ -1,0 +1,44 @@
+"""Audit records, newest first, a page at a time; in a session of no tenant."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.audit.records import ActRecord
+from inventory.people import Action
+from storage.models.base import table
+from storage.models.web import AuditRecord
+from storage.rows import fetch
+
+_AUDIT = table(AuditRecord)
+
+
+class WantedActs(NamedTuple):
+    """Which acts; None of a field wants any. `until` and `after`, the last one of the page before, are not included."""
+
+    person_id: str | None = None
+    tenant_id: UUID | None = None
+    action: Action | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: tuple[datetime, UUID] | None = None
+
+
+async def acts(session: AsyncSession, wanted: WantedActs, limit: int) -> list[ActRecord]:
+    """Up to `limit` acts."""
+    found = select(*(_AUDIT.c[name] for name in ActRecord.model_fields))
+    for name in ("person_id", "tenant_id", "action"):
+        value = getattr(wanted, name)
+        if value is not None:
+            found = found.where(_AUDIT.c[name] == value)
+    if wanted.since is not None:
+        found = found.where(_AUDIT.c.at >= wanted.since)
+    if wanted.until is not None:
+        found = found.where(_AUDIT.c.at < wanted.until)
+    if wanted.after is not None:
+        found = found.where(tuple_(_AUDIT.c.at, _AUDIT.c.audit_id) < wanted.after)
+    newest = found.order_by(_AUDIT.c.at.desc(), _AUDIT.c.audit_id.desc()).limit(limit)
+    return await fetch(session, newest, ActRecord)

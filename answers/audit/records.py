@@ -1,0 +1,24 @@
+"""The record of an act."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.people import Action, Role
+
+
+class ActRecord(BaseModel):
+    """What a person did: `tenant_id` is null where it is about no single tenant."""
+
+    model_config = ConfigDict(frozen=True)
+
+    audit_id: UUID
+    at: datetime
+    person_id: str | None
+    person: str
+    role: Role
+    action: Action
+    tenant_id: UUID | None
+    subject: str | None
+    reason: str | None

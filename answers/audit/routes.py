@@ -1,0 +1,106 @@
+"""The page of acts, and the same records as JSON and CSV."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from answers.audit import answer
+from answers.audit.answer import WantedActs
+from answers.audit.records import ActRecord
+from inventory.people import Action
+from inventory.user_errors import UserError
+from web.addresses import query_with
+from web.layout import page
+from web.scope import NoTenant
+from web.sign_in import SignedIn
+from web.twins import MOST_ROWS, csv_file, say_next
+
+router = APIRouter()
+
+PAGE = 100
+
+
+class AfterError(UserError):
+    """The place at which a list goes on is not one that a list named."""
+
+
+def _after(
+    after: Annotated[str, Query(max_length=100, description="Go on after this act: the last one before.")] = "",
+) -> tuple[datetime, UUID] | None:
+    at, _, audit_id = after.partition("/")
+    try:
+        return (datetime.fromisoformat(at).astimezone(UTC), UUID(audit_id)) if after else None
+    except (ValueError, OverflowError):
+        raise AfterError("after is not an act of this list; begin at its first page") from None
+
+
+def _wanted(
+    after: Annotated[tuple[datetime, UUID] | None, Depends(_after)],
+    person: Annotated[str, Query(max_length=300, description="Only acts of the person with this id.")] = "",
+    tenant: Annotated[UUID | Literal[""], Query(description="Only acts about this tenant.")] = "",
+    action: Annotated[Action | Literal[""], Query(description="Only acts of this kind.")] = "",
+    since: Annotated[date | Literal[""], Query(description="Only acts of this day (UTC) or later.")] = "",
+    until: Annotated[date | Literal[""], Query(description="Only acts of this day (UTC) or earlier.")] = "",
+) -> WantedActs:
+    """A page's form sends an empty value for any."""
+    return WantedActs(
+        person.strip() or None,
+        tenant or None,
+        action or None,
+        _midnight(since) if since else None,
+        _midnight(until + timedelta(days=1)) if until and until < date.max else None,
+        after,
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+Wanted = Annotated[WantedActs, Depends(_wanted)]
+
+
+@router.get("/audit", response_class=HTMLResponse, include_in_schema=False)
+async def audit_page(request: Request, scope: NoTenant, person: SignedIn, wanted: Wanted) -> HTMLResponse:
+    """What people did, newest first."""
+    found = await answer.acts(scope.session, person, wanted, PAGE + 1)
+    return page(
+        request,
+        "audit/audit.html",
+        acts=found[:PAGE],
+        wanted=wanted,
+        until=(wanted.until - timedelta(days=1)).date() if wanted.until else "",
+        actions=list(Action),
+        tenants_by_id={known.id: known.name for known in scope.tenants},
+        next_query=query_with(request, after=_place_of(found[PAGE - 1])) if len(found) > PAGE else None,
+        csv=f"/audit.csv{query_with(request, after=None)}",
+    )
+
+
+@router.get("/api/audit")
+async def audit_records(
+    request: Request,
+    response: Response,
+    scope: NoTenant,
+    person: SignedIn,
+    wanted: Wanted,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")] = PAGE,
+) -> Sequence[ActRecord]:
+    """What people did, newest first: the person's own acts, or everybody's for an administrator."""
+    found = await answer.acts(scope.session, person, wanted, limit + 1)
+    say_next(response, request, _place_of(found[limit - 1]) if len(found) > limit else None)
+    return found[:limit]
+
+
+@router.get("/audit.csv", include_in_schema=False)
+async def audit_csv(scope: NoTenant, person: SignedIn, wanted: Wanted) -> Response:
+    """The newest acts as a file; of more than a file holds, filter by time."""
+    return csv_file("audit", ActRecord, await answer.acts(scope.session, person, wanted, MOST_ROWS))
+
+
+def _place_of(act: ActRecord) -> str:
+    return f"{act.at.isoformat()}/{act.audit_id}"

@@ -1,0 +1,121 @@
+"""`compare --golden A B C --by-setting`: a golden tenant against many, by setting."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from rich.text import Text
+
+from answers.compare.answer import side
+from answers.compare.page import settings_matrix_page
+from answers.compare.records import CellStatus, Status
+from answers.compare.session import STYLES, ComparisonOutput, named, opened_sessions, say_never_read
+from answers.compare.setting_command import print_gaps, value_line
+from answers.compare.setting_matrix import SettingMatrix
+from answers.compare.setting_records import (
+    HeldValue,
+    SettingCell,
+    SettingRow,
+    SettingsComparisonRecord,
+    SettingsMatrixRecord,
+)
+from cli import output
+from cli.html_file import check_count, write_html
+from cli.options import TenantNames
+from cli.output_options import output_options
+from cli.sessions import say_what_is_damaged
+from cli.table import Column, Shape, print_table
+from configuration import Settings
+
+_OF_STATUS = {Status.ONLY_HERE: CellStatus.MISSING}
+"""The words for a status of two tenants in a cell, if they differ."""
+
+
+async def compare_golden_settings(
+    settings: Settings,
+    golden: UUID,
+    others: Sequence[UUID],
+    type_keys: Sequence[str] | None,
+    options: ComparisonOutput,
+) -> bool:
+    """Prints a golden tenant compared with others by setting; whether it covers the whole request."""
+    names = TenantNames.load(settings)
+    async with opened_sessions(settings) as session_of, session_of(golden) as session:
+        here = await side(named(names, golden), session)
+        matrix = SettingMatrix(here, [named(names, other) for other in others], session_of, type_keys)
+        rows = await matrix.rows()
+        record = matrix.record()
+    wanted = {str(_OF_STATUS.get(status, status)) for status in options.only or ()}
+    chosen = [row for row in rows if not wanted or any(str(cell.status) in wanted for cell in row.cells)]
+    differing = [row for row in chosen if any(cell.status is not CellStatus.SAME for cell in row.cells)]
+    shown = chosen if wanted or output_options().as_csv else differing
+    if options.as_json:
+        for row in chosen:
+            output.print_json(row)
+        output.print_json(record)
+    elif options.html is not None:
+        check_count(len(shown))
+        write_html(options.html, settings_matrix_page(record, shown))
+    elif say_never_read(here):
+        return False
+    else:
+        _print(record, shown)
+    for tenant in record.without_inventory:
+        output.stderr.print(
+            f"{tenant.name} was never read: no run has completed, so it has no column", style="yellow", markup=False
+        )
+    say_what_is_damaged(record.damaged)
+    return record.is_complete
+
+
+def _print(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> None:
+    print_table(
+        (
+            Column("tenant", "there.name"),
+            Column("in conflict", "counts.different", shape=Shape.NUMBER, is_kept=True),
+            Column("cannot be told", "counts.undecided", lambda row: row.counts.undecided or None, Shape.NUMBER),
+            Column("not set", "counts.only_here", shape=Shape.NUMBER, is_kept=True),
+            Column("sets beside", "counts.only_there", shape=Shape.NUMBER, is_kept=True),
+            Column("same", "counts.same", shape=Shape.NUMBER, is_kept=True),
+        ),
+        sorted(record.tenants, key=lambda tenant: (-tenant.counts.different, -tenant.counts.only_here)),
+        record=SettingsComparisonRecord,
+        title=f"golden: {record.golden.name}, by setting, as of {output.when(record.asked_at)}",
+        is_summary=True,
+        is_ordered=True,
+    )
+    columns = (
+        Column("setting", "label"),
+        Column(record.golden.name, "golden", lambda row: _values(row.golden), is_kept=True),
+        *(_cell_column(tenant.there.name, number) for number, tenant in enumerate(record.tenants)),
+    )
+    print_table(columns, rows, record=SettingRow, is_ordered=True)
+    for tenant in record.tenants:
+        print_gaps(tenant)
+
+
+def _cell_column(tenant: str, number: int) -> Column:
+    """What a tenant makes of each setting of the golden one."""
+
+    def text(row: SettingRow) -> Text:
+        cell = row.cells[number]
+        return Text(cell_words(cell), style=STYLES[cell.status])
+
+    return Column(tenant, f"cells.{number}", text, is_kept=True)
+
+
+def cell_words(cell: SettingCell) -> str:
+    """What a tenant sets in the place of the golden value."""
+    match cell.status:
+        case CellStatus.DIFFERENT:
+            return _values(cell.there)
+        case CellStatus.UNDECIDED:
+            return "cannot be told"
+        case CellStatus.MISSING:
+            return "may be set" if cell.uncertain else "not set"
+        case CellStatus.NOT_COVERED:
+            return "not read"
+    return "same"
+
+
+def _values(values: Sequence[HeldValue]) -> str:
+    return " | ".join(value_line(value) for value in values)

@@ -1,0 +1,78 @@
+"""A run's page in Chromium follows the run, under the Content-Security-Policy that the page sends."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from storage.database import Database
+from tests.browser.chromium import needs_chromium, visit
+from tests.patience import PATIENCE_SECONDS
+from tests.storage.support import begin, end, land, observation
+from tests.web.process import addresses, environment_of, running
+
+POLICIES = "conditionalAccessPolicies"
+CONTOSO = uuid4()
+MILLISECONDS = PATIENCE_SECONDS * 1000
+
+
+@pytest.fixture
+def page(database_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The addresses of the page, beside no Temporal."""
+    environment = environment_of(database_url, tmp_path, CONTOSO) | {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
+    with running(environment, "--port=0", "--json") as process:
+        yield addresses(process)
+
+
+@needs_chromium
+@pytest.mark.slow
+async def test_a_page_renews_itself_until_its_run_has_ended(database: Database, page: dict[str, str]) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    async with visit() as visitor:
+        await visitor.page.goto(page["sign_in_url"])
+        await visitor.page.goto(f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}")
+        await visitor.page.evaluate("window.isTheSame = true")
+        shown = visitor.page.locator("main")
+        await expect(shown).to_contain_text("0 items")
+        await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
+        await expect(shown).to_contain_text("1 item: 1 created", timeout=MILLISECONDS)
+        await end(database, CONTOSO, run)
+        await expect(shown).to_contain_text("success", timeout=MILLISECONDS)
+        assert await visitor.page.evaluate("window.isTheSame"), "the page was not loaded again"
+        assert visitor.complaints == []
+
+
+@needs_chromium
+@pytest.mark.slow
+async def test_without_script_a_link_loads_the_page_again(database: Database, page: dict[str, str]) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    async with visit(script=False) as visitor:
+        await visitor.page.goto(page["sign_in_url"])
+        await visitor.page.goto(f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}")
+        await end(database, CONTOSO, run)
+        await visitor.page.get_by_role("link", name="load it again").click()
+        await expect(visitor.page.locator("main")).to_contain_text("success")
+
+
+@pytest.mark.slow
+async def test_ctrl_c_ends_the_page_while_somebody_watches_a_run(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    environment = environment_of(database_url, tmp_path, CONTOSO) | {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
+    with running(environment, "--port=0", "--json") as process:
+        told = addresses(process)
+        async with httpx.AsyncClient(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+            cookie = (await client.get(told["sign_in_url"])).headers["set-cookie"].partition(";")[0]
+            address = f"/tenants/{CONTOSO}/runs/{run.run_id}/live"
+            async with client.stream("GET", address, headers={"Cookie": cookie}) as answer:
+                async for line in answer.aiter_lines():
+                    assert line.startswith("data:")
+                    break
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert "Traceback" not in errors

@@ -1,0 +1,108 @@
+"""What an engineer does in a week, on the pages, in a browser: with script and without."""
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.chromium import needs_chromium, visit
+from tests.browser.site import sign_in
+from tests.end_to_end.system import System
+from tests.patience import PATIENCE_SECONDS
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+PATIENCE_MS = PATIENCE_SECONDS * 1000
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without"])
+async def test_a_week_of_work(week: System, script: bool) -> None:
+    async with visit(script=script) as visitor:
+        page = visitor.page
+        page.set_default_timeout(PATIENCE_MS)
+        await sign_in(visitor, week)
+        await _see_which_tenant_needs_work(page)
+        await _see_who_changed_what(page)
+        await _see_why_something_was_not_read(page)
+        await _decide_on_drift(page)
+        await _see_what_deviates_from_the_golden_tenant(page)
+        await _find(page)
+        await _start_a_run(page, script=script)
+        await _read_the_audit_records(page)
+    assert visitor.complaints == []
+
+
+async def _go(page: Page, *names: str) -> None:
+    for name in names:
+        await page.get_by_role("link", name=name, exact=True).first.click()
+
+
+async def _says(page: Page, words: str) -> None:
+    await expect(page.get_by_role("main")).to_contain_text(words, timeout=PATIENCE_MS)
+
+
+async def _see_which_tenant_needs_work(page: Page) -> None:
+    await _says(page, "1 of 4 tenants needs attention")
+    await _go(page, "Contoso")
+    await _says(page, "6 of 7 collections read")
+
+
+async def _see_who_changed_what(page: Page) -> None:
+    await page.get_by_role("navigation", name="Tenant", exact=True).get_by_role("link", name="Changes").click()
+    await _says(page, "by ada@contoso.example")
+    await _go(page, "Kiosk baseline (pilot)")
+    await _says(page, "What changed from version 1 to 2")
+
+
+async def _see_why_something_was_not_read(page: Page) -> None:
+    await page.get_by_role("navigation", name="Tenant", exact=True).get_by_role("link", name="Coverage").click()
+    await _says(page, "Policy.Read.All")
+
+
+async def _decide_on_drift(page: Page) -> None:
+    await page.get_by_role("navigation", name="Tenant", exact=True).get_by_role("link", name="Drift").click()
+    counts = page.get_by_role("main").locator("ul.counts")
+    before = int(re.findall(r"(\d+) open", await counts.inner_text())[0])
+    await page.locator("input[name=finding]").first.check()
+    await page.get_by_role("button", name=re.compile("Decide about the ticked")).click()
+    await page.get_by_label("accepted: known").check()
+    await page.get_by_role("textbox", name="Reason").fill("agreed with the service desk")
+    await page.get_by_label("These findings are closed").check()
+    await page.get_by_role("button", name="Decide", exact=True).click()
+    await expect(counts).to_contain_text(f"{before - 1} open", timeout=PATIENCE_MS)
+
+
+async def _see_what_deviates_from_the_golden_tenant(page: Page) -> None:
+    await _go(page, "Compare")
+    await page.locator("select[name=golden]").select_option(label="Contoso")
+    await page.locator("form").filter(has=page.locator("select[name=golden]")).get_by_role("button").click()
+    await _says(page, "Fabrikam")
+
+
+async def _find(page: Page) -> None:
+    await _go(page, "Search")
+    await page.get_by_label("Words of the name").fill("kiosk baseline")
+    await page.get_by_role("button", name="Search").click()
+    await _says(page, "Kiosk baseline (pilot)")
+    await _go(page, "Settings")
+    await page.get_by_label("Setting", exact=True).fill("bitLockerEnabled")
+    await page.get_by_label("Value").fill("false")
+    await page.get_by_role("main").get_by_role("button").first.click()
+    await _says(page, "Contoso")
+
+
+async def _start_a_run(page: Page, *, script: bool) -> None:
+    await _go(page, "Tenants", "Contoso")
+    await page.get_by_role("link", name=re.compile("Start a run")).click()
+    await page.get_by_role("textbox", name="Reason").fill("after the change")
+    await page.get_by_role("button", name="Start the run").click()
+    ended = page.get_by_role("main").get_by_text(re.compile("success|partial"))
+    while not script and not await ended.count():
+        await page.reload()
+    await expect(ended.first).to_be_visible(timeout=PATIENCE_MS)
+
+
+async def _read_the_audit_records(page: Page) -> None:
+    await _go(page, "Audit")
+    await _says(page, "agreed with the service desk")
+    await _says(page, "after the change")

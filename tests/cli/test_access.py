@@ -1,0 +1,110 @@
+"""`access`: rules about which tenants people see, kept from the command line."""
+
+import asyncio
+import getpass
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from cli.app import app
+from inventory.people import Person, Role
+from storage import web_sessions
+from storage.database import Database
+from tests.cli.looking import Ended
+from tests.cli.test_schemas import OF_ACCESS, record_of
+
+CONTOSO = UUID(int=1)
+ADA = Person(person_id=f"{uuid4()}/{uuid4()}", name="ada@msp.example", role=Role.READER)
+
+
+class Starter:
+    """The commands of `access`, in this process."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        tenants = folder / "tenants.toml"
+        tenants.write_text(
+            f'[[tenant]]\nid = "{CONTOSO}"\nname = "Contoso"\ntags = ["emea"]\nclient_id = "x"\n'
+            "managed_identity = true\n"
+        )
+        self._environment = {
+            "DATABASE_URL": database_url,
+            "TENANTS_FILE": str(tenants),
+            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+        }
+
+    async def __call__(self, *words: str) -> Ended:
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["access", *words], env=self._environment)
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+
+@pytest.fixture
+async def starter(database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starter:
+    monkeypatch.chdir(tmp_path)
+    async with database.no_tenant() as session:
+        for session_hash in (bytes(32), b"x" * 32):
+            await web_sessions.sign_in(session, ADA, session_hash, timedelta(hours=1), replaced_hash=None)
+    return Starter(database_url, tmp_path)
+
+
+async def test_rules_are_granted_excluded_listed_and_revoked(database: Database, starter: Starter) -> None:
+    lines = {
+        "access grant": await starter("grant", "--role", "reader", "--tag", "emea", "--json"),
+        "access exclude": await starter("exclude", "--person", "ADA@msp.example", "--tenant", "contoso", "--json"),
+        "access list": await starter("list", "--json"),
+        "access people": await starter("people", "--json"),
+        "access revoke": await starter("revoke", "--role", "reader", "--tag", "emea", "--json"),
+    }
+    assert lines.keys() == OF_ACCESS
+    for command, ended in lines.items():
+        assert ended.objects(), (command, ended)
+        for line in ended.objects():
+            assert record_of(line, command) in ("access-rule", "person"), command
+    assert [rule["tag"] for rule in lines["access list"].objects()] == ["emea", None]
+    (excluded,) = (await starter("list", "--json")).objects()
+    assert (excluded["person_id"], excluded["tenant_id"], excluded["is_excluded"]) == (
+        ADA.person_id,
+        str(CONTOSO),
+        True,
+    )
+    shown = (await starter("list")).stdout
+    assert all(word in shown for word in ("ada@msp.example", "not", "Contoso", getpass.getuser()))
+    async with database.no_tenant() as session:
+        acts = await session.execute(
+            text("SELECT person_id, subject FROM audit_record WHERE action = 'access_changed' ORDER BY at")
+        )
+        owner = f"local/{getpass.getuser()}"
+        assert [tuple(act) for act in acts] == [
+            (owner, "grant: the role reader, tag emea"),
+            (owner, f"exclude: {ADA.person_id}, tenant {CONTOSO}"),
+            (owner, "revoke: the role reader, tag emea"),
+        ]
+
+
+async def test_ending_sessions_signs_out_everywhere(database: Database, starter: Starter) -> None:
+    assert "2 sessions of ada@msp.example ended" in (await starter("end-sessions", "ada@msp.example")).stdout
+    async with database.no_tenant() as session:
+        assert await web_sessions.signed_in(session, bytes(32)) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("grant", "--tag", "emea"), "say who: --role ROLE or --person NAME"),
+        (("grant", "--role", "reader", "--person", "x", "--tag", "emea"), "say who"),
+        (("grant", "--role", "reader"), "say which tenants: --tenant NAME, --tag TAG or --all-tenants"),
+        (("exclude", "--role", "reader", "--all-tenants", "--tag", "emea"), "say which tenants"),
+        (("grant", "--person", "nobody", "--all-tenants"), "nobody called 'nobody' has signed in"),
+        (("revoke", "--role", "reader", "--all-tenants"), "there is no rule about the role reader, all tenants"),
+        (("end-sessions", "nobody"), "nobody called 'nobody' has signed in"),
+    ],
+)
+async def test_a_mistake_is_said_in_one_line(starter: Starter, words: tuple[str, ...], line: str) -> None:
+    ended = await starter(*words)
+    assert ended.code == 2
+    assert line in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert (await starter("list", "--json")).stdout == ""
