@@ -219,14 +219,14 @@ def queries(names: Sequence[str], words: Sequence[str]) -> Iterator[dict[str, st
     for name in names:
         for word in words:
             yield {name: word}
-    for one, other in (("left", "right"), ("golden", "tenants"), ("item", "type"), ("reaches", "type")):
-        if {one, other} <= set(names):
+    for first, other in (("left", "right"), ("golden", "tenants"), ("item", "type"), ("reaches", "type")):
+        if {first, other} <= set(names):
             for word in words:
                 second = POLICIES if other == "type" else str(CONTOSO)
-                yield {one: word, other: second}
-                yield {one: str(CONTOSO), other: word}
+                yield {first: word, other: second}
+                yield {first: str(CONTOSO), other: word}
                 if "by" in names:
-                    yield {one: word, other: second, "by": "setting"}
+                    yield {first: word, other: second, "by": "setting"}
 
 
 @pytest.mark.slow
