@@ -51,8 +51,8 @@ class TemporalAccess:
                 raise
             except asyncio.CancelledError:
                 # Whoever asked has waited long enough: a host that swallows packets.
-                error = UnreachableError(no_answer(config["target_host"], round(clock() - began)))
-                self._failure = (clock(), error)
+                silence = UnreachableError(no_answer(config["target_host"], round(clock() - began)))
+                self._failure = (clock(), silence)
                 raise
             return self._client
 
