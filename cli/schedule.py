@@ -117,7 +117,7 @@ def list_schedules(as_json: JsonOption = False) -> None:
         found = [record_of(schedule, names.of) for schedule in stored]
         if as_json:
             for row in found:
-                output.print_json(row)
+                output.print_json(row.model_dump())
             return
         print_table(_COLUMNS, found, record=ScheduleRecord)
         if not found:

@@ -42,10 +42,17 @@ class TemporalAccess:
                 return self._client
             if self._failure is not None and clock() - self._failure[0] < RETRY_SECONDS:
                 raise UnreachableError(str(self._failure[1]))
+            config = self._config()
+            began = clock()
             try:
-                self._client = await connect_temporal(self._config())
+                self._client = await connect_temporal(config)
             except UnreachableError as error:
                 self._failure = (clock(), error)
+                raise
+            except asyncio.CancelledError:
+                # Whoever asked has waited long enough: a host that swallows packets.
+                silence = UnreachableError(no_answer(config["target_host"], round(clock() - began)))
+                self._failure = (clock(), silence)
                 raise
             return self._client
 

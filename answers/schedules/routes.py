@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from temporalio.client import Client
 
-from answers.schedules.rules import Rights, Timing, rights, timing
+from answers.schedules.rules import Rights, StartTimes, rights, timing
 from control.durations import in_short
 from control.progress import no_worker
 from control.schedule_records import ScheduleRecord, record_of
@@ -105,7 +105,7 @@ async def schedules_page(request: Request, view: View, site: TheSite) -> HTMLRes
     async with site.temporal.answering() as client:
         stored, left_out = await _schedules(site, client).all()
         trouble = await no_worker(client, site.settings.temporal_task_queue)
-    shown = [schedule for one in stored if (schedule := view.shown(one)) is not None]
+    shown = [schedule for kept in stored if (schedule := view.shown(kept)) is not None]
     return page(request, "schedules/schedules.html", schedules=shown, left_out=left_out, trouble=trouble)
 
 
@@ -114,7 +114,7 @@ async def schedule_records(view: View, site: TheSite) -> Sequence[ScheduleRecord
     """The schedules, by name."""
     async with site.temporal.answering() as client:
         stored, _ = await _schedules(site, client).all()
-    return [schedule.record for one in stored if (schedule := view.shown(one)) is not None]
+    return [schedule.record for kept in stored if (schedule := view.shown(kept)) is not None]
 
 
 @router.get("/schedules.csv", include_in_schema=False)
@@ -140,7 +140,7 @@ async def schedule_form(
         "schedules/edit.html",
         schedule=shown,
         input=None if stored is None else stored.input,
-        timing=Timing() if stored is None else _timing(stored),
+        timing=StartTimes() if stored is None else _timing(stored),
         time_zone="" if stored is None else stored.spec.time_zone_name or "",
         choices=selection_choices(None if stored is None else stored.input.selection),
         tenants=sorted(visible, key=lambda tenant: tenant.name.casefold()),
@@ -151,7 +151,7 @@ async def schedule_form(
     )
 
 
-def _timing(stored: StoredSchedule) -> Timing:
+def _timing(stored: StoredSchedule) -> StartTimes:
     spec = stored.spec
     comment = next((calendar.comment or "" for calendar in spec.calendars), "")
     return timing(in_short(spec.intervals[0].every) if spec.intervals else None, comment)

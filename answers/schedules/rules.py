@@ -27,7 +27,7 @@ def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[
     return Rights(may_see=not theirs.isdisjoint(covered), may_change=by_id and theirs.issuperset(covered))
 
 
-class Timing(NamedTuple):
+class StartTimes(NamedTuple):
     """The times of a schedule as its form has them: `how` is the field that is filled in."""
 
     how: str = "calendar"
@@ -39,10 +39,10 @@ class Timing(NamedTuple):
 _TIME_OF_DAY = re.compile(r"(?:[a-z,-]+ +)?\d{1,2}:\d{2}")
 
 
-def timing(every: str | None, comment: str) -> Timing:
+def timing(every: str | None, comment: str) -> StartTimes:
     """The form of an existing schedule: its interval, or what Temporal keeps of a time of day or a cron expression."""
     if every is not None:
-        return Timing("every", every=every)
+        return StartTimes("every", every=every)
     if _TIME_OF_DAY.fullmatch(comment):
-        return Timing("calendar", calendar=comment)
-    return Timing("cron", cron=comment)
+        return StartTimes("calendar", calendar=comment)
+    return StartTimes("cron", cron=comment)

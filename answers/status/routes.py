@@ -28,7 +28,7 @@ SPANS = (("day", "1d", timedelta(days=1)), ("week", "7d", timedelta(days=7)))
 """For which the page of a tenant says what runs found: in words, and as the page of changes takes it."""
 
 
-class TenantsAsked(NamedTuple):
+class TenantFilter(NamedTuple):
     """The tenants that an address asks for."""
 
     tag: str = ""
@@ -45,11 +45,11 @@ def _asked(
     tag: Annotated[str, Query(description="Only tenants with this tag.", max_length=64)] = "",
     name: Annotated[str, Query(description="Only tenants with these words in their names.", max_length=200)] = "",
     why: Annotated[Attention | None, Query(description="Only tenants that need attention for this reason.")] = None,
-) -> TenantsAsked:
-    return TenantsAsked(tag, name.strip(), why)
+) -> TenantFilter:
+    return TenantFilter(tag, name.strip(), why)
 
 
-Asked = Annotated[TenantsAsked, Depends(_asked)]
+Asked = Annotated[TenantFilter, Depends(_asked)]
 After = Annotated[UUID | None, Query(description="Go on after this tenant.")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -99,7 +99,7 @@ async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
     return page(request, "status/tenant.html", tenant=scope.tenant, status=found, runs=runs, spans=spans)
 
 
-async def _status(scope: PortfolioScope, asked: TenantsAsked) -> list[TenantStatus]:
+async def _status(scope: PortfolioScope, asked: TenantFilter) -> list[TenantStatus]:
     """The state of the tenants of a tag and with words in their names, for whatever reason."""
     chosen = [
         tenant.id

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from answers.runs import routes
 from configuration import Settings
+from connections import UnreachableError
 from control.live_runs import LiveRuns
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.people import Role
@@ -212,6 +214,16 @@ async def test_a_temporal_that_is_away_is_one_line_and_the_record_says_not_done(
     assert subjects[0] == f"{POLICIES}, {LOCATIONS}"
     assert subjects[1].startswith(f"not done: {POLICIES}, {LOCATIONS} (Temporal does not answer")
     assert "Temporal does not answer" in await words_of(operator, f"/tenants/{CONTOSO}/sync")
+
+
+async def test_nobody_else_waits_for_a_temporal_that_has_just_not_answered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        access = TemporalAccess(lambda: {"target_host": f"127.0.0.1:{silent.getsockname()[1]}"})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await access.client()
+        with pytest.raises(UnreachableError, match="does not answer"):
+            await access.client()
 
 
 async def test_readers_start_and_cancel_nothing_and_see_no_button(database: Database, of_role: Clients) -> None:

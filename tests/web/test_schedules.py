@@ -13,7 +13,7 @@ from sqlalchemy import text
 from temporalio.client import Client, ScheduleDescription
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from answers.schedules.rules import Rights, Timing, rights, timing
+from answers.schedules.rules import Rights, StartTimes, rights, timing
 from configuration import Settings
 from control.schedules import Schedules
 from inventory.people import Action, Role
@@ -217,6 +217,6 @@ def test_only_who_sees_all_tenants_chooses_by_more_than_ids() -> None:
 
 
 def test_a_form_shows_when_a_schedule_starts() -> None:
-    assert timing("2h", "") == Timing("every", every="2h")
-    assert timing(None, "mon-fri 06:30") == Timing("calendar", calendar="mon-fri 06:30")
-    assert timing(None, "0 * * * *") == Timing("cron", cron="0 * * * *")
+    assert timing("2h", "") == StartTimes("every", every="2h")
+    assert timing(None, "mon-fri 06:30") == StartTimes("calendar", calendar="mon-fri 06:30")
+    assert timing(None, "0 * * * *") == StartTimes("cron", cron="0 * * * *")
