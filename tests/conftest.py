@@ -170,7 +170,8 @@ def database_url(request: pytest.FixtureRequest, used_again: str) -> Iterator[st
 @pytest.fixture
 def filled(request: pytest.FixtureRequest, used_again: str, fills: Fills) -> Any:
     """What the function of the mark `filled` returned."""
-    return fills.put(*request.node.get_closest_marker("filled").args, used_again)
+    (fill,) = request.node.get_closest_marker("filled").args
+    return fills.put(fill, used_again)
 
 
 @pytest.fixture

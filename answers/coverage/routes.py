@@ -8,6 +8,7 @@ from answers.coverage.records import CollectionCoverageRecord, CoverageRecord
 from answers.coverage.rules import tasks
 from answers.item_kinds import title_of
 from answers.pages import grouped
+from graph.catalog import load_catalog
 from inventory.outcomes import Outcome
 from web.layout import page
 from web.scope import OneTenant
@@ -30,6 +31,7 @@ async def coverage_page(request: Request, scope: OneTenant) -> HTMLResponse:
         tasks=tasks(found.collections),
         skipped=grouped(skipped, lambda record: record.error_code),
         read=grouped(read, lambda record: record.category),
+        never=sorted(grouped(found.never_selected, lambda key: load_catalog().collections[key].category)),
         title_of=title_of,
     )
 

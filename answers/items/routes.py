@@ -2,23 +2,24 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from answers.coverage.answer import tenant_coverage
 from answers.item_kinds import title_of, told_kind
 from answers.items import answer
-from answers.items.records import ItemsBasis, UnreadCollection
+from answers.items.answer import MissingList
 from answers.pages import grouped
 from graph.catalog import kinds_in
-from inventory.missing import EvidenceKind
+from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
 from web.addresses import query_with
 from web.item_choice import CHOICE_ERRORS, ItemChoice, TypeKey, item_choice
 from web.layout import page
-from web.scope import NoSuchPageError, OneTenant
-from web.twins import say_next, whole_csv_file
+from web.scope import NoSuchPageError, OneTenant, TenantScope
+from web.twins import csv_file, say_next, whole_csv_file
 
 router = APIRouter()
 
@@ -29,6 +30,10 @@ LOOKED_FOR = (EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED)
 
 After = Annotated[
     str, Query(description="Go on after this item, TYPE/ID: the last one of the page before.", max_length=2000)
+]
+Evidence = Annotated[EvidenceKind | Literal[""], Query(description="Only items of this evidence.")]
+HowSure = Annotated[
+    Confidence | Literal[""], Query(alias="confidence", description="Only items that are missing this surely.")
 ]
 Choice = Annotated[ItemChoice, Depends(item_choice)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -51,13 +56,13 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
         )
         items, problem = [item async for item in found.items], ""
     except CHOICE_ERRORS as error:
-        found, items, problem = await answer.items(scope.session, None, []), [], str(error)
+        items, problem = [], str(error)
     shown = _page(items)
     return page(
         request,
         "items/items.html",
         tenant=scope.tenant,
-        basis=found.basis,
+        coverage=await tenant_coverage(scope.session),
         shown=shown,
         problem=problem,
         choice=choice,
@@ -74,23 +79,32 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
 
 
 @router.get("/tenants/{tenant_id}/missing", response_class=HTMLResponse, include_in_schema=False)
-async def missing_page(request: Request, scope: OneTenant, type_key: TypeKey = None, after: After = "") -> HTMLResponse:
+async def missing_page(
+    request: Request,
+    scope: OneTenant,
+    type_key: TypeKey = None,
+    evidence: Evidence = "",
+    confidence: HowSure = "",
+    after: After = "",
+) -> HTMLResponse:
     """What was looked for and not found, and what was not read."""
-    found = await answer.missing(
-        scope.session, None, _chosen(type_key), evidence=LOOKED_FOR, limit=PAGE + 1, after=_place(after)
-    )
+    found = await _missing(scope, type_key, evidence or LOOKED_FOR, confidence, after, PAGE)
     shown = _page([] if found is None else [item async for item in found.items])
-    not_read: list[UnreadCollection] = [] if found is None else found.not_read
-    basis: ItemsBasis | None = None if found is None else found.basis
+    coverage = await tenant_coverage(scope.session)
     return page(
         request,
         "items/missing.html",
         tenant=scope.tenant,
-        basis=basis,
+        coverage=coverage,
         shown=shown,
-        not_read=not_read,
+        not_read=[] if found is None else found.not_read,
         type_key=type_key,
+        evidence=evidence,
+        confidence=confidence,
+        chosen=bool(type_key or evidence or confidence),
+        choices=sorted(((record.type_key, record.title) for record in coverage.collections), key=lambda of: of[1]),
         next_query=query_with(request, after=shown.after) if shown.after else None,
+        csv=f"{request.url.path}.csv{query_with(request, after=None)}",
         title_of=title_of,
         kind_of=told_kind,
     )
@@ -122,14 +136,47 @@ async def missing_records(
     response: Response,
     scope: OneTenant,
     type_key: TypeKey = None,
+    evidence: Evidence = "",
+    confidence: HowSure = "",
     after: After = "",
     limit: Limit = PAGE,
 ) -> list[MissingRecord]:
     """Missing items, also of collections that were not read; empty before any completed run."""
-    found = await answer.missing(scope.session, None, _chosen(type_key), limit=limit + 1, after=_place(after))
+    found = await _missing(scope, type_key, evidence or tuple(EvidenceKind), confidence, after, limit)
     items = [] if found is None else [item async for item in found.items]
     say_next(response, request, _place_after(items, limit))
     return items[:limit]
+
+
+@router.get("/tenants/{tenant_id}/missing.csv", include_in_schema=False)
+async def missing_csv(
+    scope: OneTenant, type_key: TypeKey = None, evidence: Evidence = "", confidence: HowSure = ""
+) -> Response:
+    """All items that were looked for and not found, as CSV."""
+    found = await _missing(scope, type_key, evidence or LOOKED_FOR, confidence, "", None)
+    if found is None:
+        return csv_file("missing", MissingRecord, [])
+    return await whole_csv_file(f"missing-{scope.tenant.name}", MissingRecord, found.items)
+
+
+async def _missing(
+    scope: TenantScope,
+    type_key: str | None,
+    evidence: EvidenceKind | tuple[EvidenceKind, ...],
+    confidence: Confidence | str,
+    after: str,
+    limit: int | None,
+) -> MissingList | None:
+    """The missing items, one more than the limit."""
+    return await answer.missing(
+        scope.session,
+        None,
+        _chosen(type_key),
+        evidence=(evidence,) if isinstance(evidence, EvidenceKind) else evidence,
+        confidence=Confidence(confidence) if confidence else None,
+        limit=None if limit is None else limit + 1,
+        after=_place(after),
+    )
 
 
 def _chosen(type_key: str | None) -> list[str] | None:

@@ -15,8 +15,10 @@ from sqlalchemy import Connection, Engine, event, make_url
 from answers.assignments import queries as assignments
 from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
+from answers.coverage import queries as coverage
 from answers.dependencies import queries as dependencies
 from answers.item_filter import ItemFilter, StateChoice, WantedSetting
+from answers.items import queries as items
 from answers.search.answer import Sought, find, settings_meant, tenant_settings
 from answers.status.queries import tenant_states
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
@@ -26,7 +28,7 @@ from inventory.reference_extraction import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from storage import confirmations as confirming
-from storage import documents, queries, references, runs, staging
+from storage import documents, queries, references, runs, staging, unread_references
 from storage import merge as merging
 from storage.access import PROBE, Access
 from storage.current_documents import current_documents
@@ -326,6 +328,17 @@ async def test_what_is_unread_is_read_by_index(filled: Database, explained: Expl
         for in_turn in (False, True):
             assert await references.read_some(session, ANY_RULES, in_turn=in_turn) == references.ITEMS_AT_A_TIME
         await session.rollback()
+    explained.assert_by_index()
+
+
+async def test_what_a_page_says_of_sizes_and_gaps_is_read_by_index(filled: Database, explained: Explained) -> None:
+    hashes = {key: rule.hash() for key, rule in ANY_RULES.items()}
+    async with filled.tenant(MINE, read_only=True) as session:
+        sizes = await items.collection_sizes(session)
+        assert await unread_references.unread_references(session, hashes)
+        await coverage.failing_collections(session)
+    assert sizes
+    assert max(size.items for size in sizes) <= items.MOST_COUNTED + 1
     explained.assert_by_index()
 
 

@@ -142,3 +142,25 @@ async def test_filters_are_text_wherever_they_are_shown(database: Database, sign
     for name in ("name", "type", "category", "kind", "setting"):
         page = await signed_in.get(ITEMS, params={name: HOSTILE})
         assert "<script" not in page.text, name
+
+
+async def test_what_is_missing_is_filtered_by_evidence_and_goes_into_a_file(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await some_items(database)
+    missing = f"/tenants/{CONTOSO}/missing"
+    for query, is_shown in (
+        ("", True),
+        ("evidence=not_listed&confidence=low", True),
+        (f"type={COMPLIANCE}", False),
+        ("evidence=confirmed", False),
+        ("confidence=high", False),
+    ):
+        page = await words_of(signed_in, f"{missing}?{query}")
+        assert (">Block legacy<" in page) is is_shown, query
+        assert "Head office" not in page, "it was not looked for"
+        found = [item["display_name"] for item in await json_of(signed_in, f"/api{missing}?{query}")]
+        assert ("Block legacy" in found) is is_shown, query
+        assert ("Block legacy" in (await signed_in.get(f"{missing}.csv?{query}")).text) is is_shown, query
+    assert "No such item is missing" in await words_of(signed_in, f"{missing}?evidence=confirmed")
+    assert len((await signed_in.get(f"/tenants/{UNREAD}/missing.csv")).text.splitlines()) == 1

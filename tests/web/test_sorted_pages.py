@@ -1,0 +1,77 @@
+"""Pages of sorted lists and files of whole ones, without a database."""
+
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from web import twins
+from web.scope import NoSuchPageError
+from web.sorted_pages import sorted_page
+
+NAMES = st.text(max_size=120)
+
+
+class Row(BaseModel):
+    name: str
+
+
+class Remark(BaseModel):
+    text: str
+
+
+def pages(rows: list[tuple[str, str]], most: int) -> list[list[tuple[str, str]]]:
+    """All pages, one after the other."""
+    found, after = [], ""
+    while True:
+        page = sorted_page(rows, lambda row: row, after, most)
+        assert page.total == len(rows)
+        found.append(page.rows)
+        if page.goes_on is None:
+            return found
+        after = page.goes_on
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b" * 100, "ä"]), NAMES), max_size=40), st.integers(1, 9))
+def test_pages_have_each_row_once(rows: list[tuple[str, str]], most: int) -> None:
+    found = pages(rows, most)
+    assert sorted(row for page in found for row in page) == sorted(rows)
+    assert all(len(page) == most for page in found[:-1])
+
+
+def test_rows_that_come_and_go_move_no_page() -> None:
+    rows = [("a", str(number)) for number in range(9)]
+    first = sorted_page(rows, lambda row: row, "", 3)
+    assert first.goes_on is not None
+    changed = [("a", "00"), *rows[:1], *rows[3:]]
+    assert sorted_page(changed, lambda row: row, first.goes_on, 3).rows == rows[3:6]
+
+
+@pytest.mark.parametrize("after", ["x", "{}", "[1]", '"a"', "[" * 5000, "null"])
+def test_what_is_no_place_is_refused(after: str) -> None:
+    with pytest.raises(NoSuchPageError):
+        sorted_page([("a", "b")], lambda row: row, after, 1)
+
+
+async def some(records: Iterable[BaseModel]) -> AsyncIterator[BaseModel]:
+    for record in records:
+        yield record
+
+
+async def test_a_file_has_rows_of_its_type_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "MOST_ROWS", 2)
+    answer = await twins.whole_csv_file("x", Row, some([Row(name="=a"), Remark(text="b"), Row(name="c")]))
+    assert [block async for block in answer.body_iterator] == [b"name\r\n'=a\r\nc\r\n"]
+
+
+async def test_a_file_of_too_many_rows_is_refused_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "MOST_ROWS", 2)
+    with pytest.raises(twins.TooManyRowsError, match="more than 2 rows"):
+        await twins.whole_csv_file("x", Row, some([Row(name="a")] * 3))
+
+
+def test_the_name_of_a_file_is_safe_in_a_header() -> None:
+    assert twins.as_download('Ünï"\r\nX: y.csv') == {"Content-Disposition": 'attachment; filename="n-X-y.csv"'}
+    assert twins.as_download("§") == {"Content-Disposition": 'attachment; filename="file"'}
