@@ -186,6 +186,8 @@ def portfolio_runs(
                 output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
             return
         print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord)
+        if not found:
+            output.stdout.print("no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one")
 
 
 def _run_columns(names: TenantNames) -> tuple[Column, ...]:

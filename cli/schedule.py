@@ -120,6 +120,8 @@ def list_schedules(as_json: JsonOption = False) -> None:
                 output.print_json(row)
             return
         print_table(_COLUMNS, found, record=ScheduleRecord)
+        if not found:
+            output.stdout.print("no schedules; python starter.py schedule set --help shows how to make one")
 
 
 _COLUMNS = (

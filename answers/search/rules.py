@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from answers.search.records import SettingState, SettingValue
 from inventory.name_key import name_key
 
-NAMED = 8
+NAMED = 4
 """Settings that an error names at most."""
 
 _ENDS = re.compile(r"[_./~\\]")

@@ -101,3 +101,11 @@ async def test_a_setting_of_tenants_never_read_is_one_line_that_says_so(
     await sync(database, ALPHA, [], *TYPES)
     done = await portfolio("settings", "bitLockerEnabled=false")
     assert (done.code, done.stderr) == (2, "error: no item that has been read sets 'bitLockerEnabled'\n")
+
+
+async def test_without_a_portfolio_run_the_list_says_so(database_url: str, tmp_path: Path) -> None:
+    done = await Portfolio(database_url, tmp_path)("portfolio", "runs")
+    assert (done.code, done.stdout) == (
+        0,
+        "no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one\n",
+    )

@@ -270,6 +270,7 @@ def test_a_schedule_joins_what_was_started_by_hand(system: System, temporal: Emb
         for record in listed:
             if record["schedule"] == "nightly":
                 handle = client.get_workflow_handle(record["workflow_id"])
+                assert await (await handle.describe()).static_summary() == "all tenants: assignmentFilters, groups"
                 running = (await handle.query(PortfolioWorkflow.progress)).running
                 return sum(run.joined for run in running) == TENANTS
         return False
