@@ -29,7 +29,7 @@ from answers.export import routes as export
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
-from answers.runs.answer import UnknownRunError
+from answers.runs.answer import UnknownMomentError, UnknownRunError
 from answers.schedules import routes as schedules
 from answers.search import routes as search
 from answers.status import routes as status
@@ -82,6 +82,7 @@ NOT_THERE = (
     NoSuchPageError,
     UnknownBaselineError,
     UnknownItemError,
+    UnknownMomentError,
     UnknownPlaceError,
     UnknownRunError,
     UnknownVersionError,

@@ -314,9 +314,10 @@ async def _many(
 
 def _two(several: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
     """Both sides. Raises `NoSuchPageError`, and `UncomparableError` where they are one."""
+    here, there = _named(several, left), _named(several, right)
     if left == right:
         raise UncomparableError("a tenant is the same as itself; choose two different ones")
-    return _named(several, left), _named(several, right)
+    return here, there
 
 
 def _named(several: TenantSessions, tenant_id: UUID) -> TenantRecord:

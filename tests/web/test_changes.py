@@ -92,7 +92,7 @@ async def test_a_feed_is_narrowed_by_collection_kind_time_run_and_author(
     assert len(rows_of(of_run)) == 2
     assert "that one run noticed" in of_run
     for wrong in ("since=nonsense", "since=2999-01-01"):
-        await words_of(signed_in, f"{CHANGES}?{wrong}", 400)
+        await words_of(signed_in, f"{CHANGES}?{wrong}", 404)
     for wrong in ("kind=nonsense", "run=nonsense"):
         await words_of(signed_in, f"{CHANGES}?{wrong}", 422)
     await words_of(signed_in, f"{CHANGES}?after=nonsense", 404)
