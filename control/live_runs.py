@@ -10,6 +10,7 @@ from configuration import ConfigurationError
 from connections import UnreachableError
 from control.progress import ANSWER_SECONDS, run_progress
 from control.queued_runs import Connect, unrecorded_runs
+from inventory.outcomes import Outcome
 from inventory.records import RunRecord
 from inventory.user_errors import UnavailableError
 from storage.database import Database
@@ -85,7 +86,10 @@ class LiveRuns:
     async def _live(self, record: RunRecord) -> LiveRun:
         told = await self._told(record)
         if isinstance(told, str):
-            return LiveRun(record, trouble=told)
+            is_open = (Outcome.INCOMPLETE, None)
+            found = record.collections.items()
+            reading = frozenset(key for key, result in found if (result.outcome, result.error_code) == is_open)
+            return LiveRun(record, reading=reading, trouble=told)
         return LiveRun(
             live_record(record, told.counts, told.collections),
             told.waiting_for,

@@ -5,6 +5,7 @@ a shell would start are tested in `tests/local_stack`, and wherever a test start
 """
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -104,6 +105,7 @@ def _become(
     program: str, arguments: list[str], environment: dict[str, str], folder: Path, stdout: Path, stderr: Path
 ) -> None:
     """Runs the program in this process, which is a fork that is there for nothing else."""
+    gc.freeze()  # The garbage collector would write to, and so copy, all pages that the fork shares.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     os.environ.clear()

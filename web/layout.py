@@ -52,7 +52,6 @@ TENANT_NAVIGATION = (
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
-    Entry("Schedules", "/schedules"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
 

@@ -166,9 +166,6 @@ def drift_rules(type_key: str) -> DriftRules:
     if collection is None:
         return DriftRules(Canonicalizer(), NormalForm())
     canonicalizer = Canonicalizer(
-        volatile=collection.no_content,
-        sensitive=collection.sensitive - collection.payloads,
-        masked=collection.masked,
-        ordered=collection.ordered,
+        volatile=collection.no_content, sensitive=collection.sensitive - collection.payloads, ordered=collection.ordered
     )
     return DriftRules(canonicalizer, collection.form, collection.detail_properties, collection.expanded)

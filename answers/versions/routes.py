@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import orjson
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from answers.assignments.answer import NothingAssignableError, assignments
 from answers.assignments.records import ItemAssignment
@@ -108,7 +108,7 @@ async def document_file(scope: OneTenant, type_key: str, external_id: str, versi
     return Response(document, media_type="application/json", headers=headers)
 
 
-@router.get("/api/tenants/{tenant_id}/documents/" + ITEM, response_class=Response, response_model=dict[str, Any])
+@router.get("/api/tenants/{tenant_id}/documents/" + ITEM, response_class=JSONResponse, response_model=dict[str, Any])
 async def document_record(scope: OneTenant, type_key: str, external_id: str, version: Number = None) -> Response:
     """A version of an item, by default the current one, with its document."""
     shown, document = await answer.show(scope.session, type_key, external_id, version)
@@ -129,7 +129,7 @@ async def versions_csv(scope: OneTenant, type_key: str, external_id: str) -> Res
 
 
 @router.get(
-    "/api/tenants/{tenant_id}/differences/" + ITEM, response_class=Response, response_model=list[DifferenceRecord]
+    "/api/tenants/{tenant_id}/differences/" + ITEM, response_class=JSONResponse, response_model=list[DifferenceRecord]
 )
 async def difference_records(
     scope: OneTenant, type_key: str, external_id: str, version: Number = None, older: Older = None

@@ -75,6 +75,7 @@ def item(system: System, graph: SimulatedGraph) -> str:
     return ids[0]
 
 
+@pytest.mark.slow
 def test_no_command_prints_what_steers_a_terminal(system: System, graph: SimulatedGraph, item: str) -> None:
     one, other = (tenant.name for tenant in graph.tenants)
     asked = [

@@ -12,6 +12,8 @@ from benchmarks.machine import POSTGRES
 from configuration import known_names
 from graph.tenants import load_tenants
 from tests.test_architecture import OURS, imported
+from web.place import PlaceError, place
+from web.security import HEALTH
 from workflows.search_attributes import ALL, type_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -42,9 +44,11 @@ def test_the_services_are_these() -> None:
         "temporal-ui",
         "migrations",
         "worker",
+        "web",
         "starter",
     }
     assert SERVICES["starter"]["profiles"] == ["starter"]
+    assert SERVICES["web"]["profiles"] == ["web"], "it does not start where people cannot sign in"
     assert "container_name" not in SERVICES["worker"], "a worker that has a name cannot be scaled"
     assert "ports" not in SERVICES["worker"]
 
@@ -76,7 +80,7 @@ def test_no_container_runs_as_root_writes_to_its_image_or_has_a_capability() -> 
         assert "cap_add" not in service, name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert not service.get("privileged"), name
-    product = {SERVICES[name]["user"] for name in ("migrations", "worker", "starter")}
+    product = {SERVICES[name]["user"] for name in ("migrations", "worker", "web", "starter")}
     assert product == set(re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE))
 
 
@@ -145,6 +149,7 @@ def test_each_service_has_the_login_of_its_own_work() -> None:
     assert logins == {
         "migrations": owner,
         "worker": worker,
+        "web": worker,
         "starter": worker,
         "temporal-schema": temporal,
         "temporal": temporal,
@@ -153,16 +158,39 @@ def test_each_service_has_the_login_of_its_own_work() -> None:
     }
 
 
-def test_only_the_web_ui_has_a_port_and_that_on_this_machine() -> None:
+def test_only_pages_have_a_port_and_that_on_this_machine() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
-        "temporal-ui": ["127.0.0.1:8080:8080"]
+        "temporal-ui": ["127.0.0.1:8080:8080"],
+        "web": ["127.0.0.1:8081:8080"],
+    }
+
+
+def test_the_page_is_served_behind_a_proxy_alone_and_says_that_it_is_well() -> None:
+    program, script, command, *options = SERVICES["web"]["command"]
+    assert (program, script, command) == ("python", "starter.py", "web")
+    written = [option.replace("${WEB_HOSTNAME:-}", "inventory.example") for option in options]
+    filled = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", option) for option in written]
+    given = dict(option.removeprefix("--").split("=") for option in filled)
+    assert given.keys() == {"listen", "behind-proxy", "proxy-address"}
+    served = place(
+        given["listen"], behind_proxy=given["behind-proxy"], proxies=[given["proxy-address"]], has_sign_in=True
+    )
+    assert served.lets_in("172.18.0.1"), "the gateway of a network that Docker makes"
+    assert not served.lets_in("203.0.113.1")
+    for name, has_sign_in in (("", True), ("inventory.example", False)):
+        with pytest.raises(PlaceError):
+            place(given["listen"], behind_proxy=name, proxies=[given["proxy-address"]], has_sign_in=has_sign_in)
+    assert HEALTH in SERVICES["web"]["healthcheck"]["test"][-1]
+    assert {name for name in SERVICES["web"]["environment"] if name.startswith("WEB_")} == {
+        name for name in known_names() if name.startswith("WEB_") and "FEDERATED" not in name
     }
 
 
 def test_temporal_and_postgres_are_reached_from_the_inner_network_only() -> None:
     assert COMPOSE["networks"] == {"inner": {"internal": True}}
     of = {name: service["networks"] for name, service in SERVICES.items()}
-    assert {name for name, networks in of.items() if networks != ["inner"]} == {"temporal-ui", "worker", "starter"}
+    reaching_out = {name for name, networks in of.items() if networks != ["inner"]}
+    assert reaching_out == {"temporal-ui", "worker", "web", "starter"}
     assert all("network_mode" not in service for service in SERVICES.values())
 
 
@@ -192,7 +220,7 @@ def test_nothing_starts_before_what_it_needs() -> None:
     assert SERVICES["databases"]["depends_on"]["postgres"]["condition"] == "service_healthy"
     for name in ("migrations", "temporal-schema"):
         assert SERVICES[name]["depends_on"]["databases"]["condition"] == "service_completed_successfully"
-    for name in ("worker", "starter"):
+    for name in ("worker", "web", "starter"):
         assert {key: value["condition"] for key, value in SERVICES[name]["depends_on"].items()} == {
             "migrations": "service_completed_successfully",
             "temporal-namespace": "service_completed_successfully",
@@ -211,7 +239,7 @@ def test_no_secret_is_in_the_file() -> None:
 
 
 def test_the_products_settings_are_known_ones() -> None:
-    for name in ("migrations", "worker", "starter"):
+    for name in ("migrations", "worker", "web", "starter"):
         assert set(SERVICES[name]["environment"]) <= known_names() | {"PGPASSWORD"}
 
 
@@ -221,7 +249,7 @@ def test_mounted_files_and_commands_exist() -> None:
             source = volume.split(":")[0]
             if source.startswith("./deploy/"):
                 assert (CHECKOUT / source).exists(), source
-    for name in ("migrations", "worker", "starter"):
+    for name in ("migrations", "worker", "web", "starter"):
         words = [*SERVICES[name].get("entrypoint", []), *SERVICES[name]["command"]]
         assert words[0] == "python"
         assert (CHECKOUT / words[1]).is_file()
@@ -250,8 +278,8 @@ def test_the_image_holds_what_it_imports_and_no_more() -> None:
     } - {"requirements/runtime.txt"}
     # The demo alone asks for the embedded servers, which are never in the image.
     assert copied == OURS - {"local"}
-    for place in sorted(copied):
-        for path in [*(CHECKOUT / place).rglob("*.py"), CHECKOUT / f"{place}.py"]:
+    for package in sorted(copied):
+        for path in [*(CHECKOUT / package).rglob("*.py"), CHECKOUT / f"{package}.py"]:
             if path.exists() and any(name.split(".")[0] == "local" for name in imported(path)):
                 assert path == CHECKOUT / "cli" / "demo.py"
 

@@ -21,6 +21,7 @@ def test_01_order_of_vpn_rules(stage: Stage) -> None:
     assert len(stage.versions(type_key, external_id)) == 2
 
 
+@pytest.mark.slow
 def test_02_order_of_home_screen(stage: Stage) -> None:
     case = Case("02-order-of-home-screen")
     type_key, (external_id,) = case.type_keys[0], case.ids
@@ -38,6 +39,7 @@ def test_02_order_of_home_screen(stage: Stage) -> None:
         assert shown[name] == served[name]
 
 
+@pytest.mark.slow
 def test_03_order_of_approval_stages(stage: Stage) -> None:
     case = Case("03-order-of-approval-stages")
     type_key, (external_id,) = case.type_keys[0], case.ids
@@ -78,6 +80,7 @@ def test_11_id_twice_in_a_list(stage: Stage) -> None:
     assert [kind for _, kind in fields] == ["removed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["12-nothing-configured-in-three-forms", "13-null-here-absent-there"])
 def test_12_and_13_nothing_configured_in_several_forms(stage: Stage, name: str) -> None:
     case = Case(name)
@@ -93,6 +96,7 @@ def test_12_and_13_nothing_configured_in_several_forms(stage: Stage, name: str) 
     assert len(fields) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["11-id-twice-in-a-list", "12-nothing-configured-in-three-forms", "13-null-here-absent-there"]
 )

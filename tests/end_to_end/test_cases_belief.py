@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.cases import Case, Stage, needs_cases
 
 pytestmark = needs_cases
@@ -44,6 +46,7 @@ def test_06_app_permission_granted(stage: Stage) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_07_catalogue_app_unassigned(stage: Stage) -> None:
     case = Case("07-catalogue-app-unassigned")
     type_key, (external_id,) = case.type_keys[0], case.ids
@@ -60,6 +63,7 @@ def test_07_catalogue_app_unassigned(stage: Stage) -> None:
     assert stage.sync(case.type_keys).counts.changed == 0
 
 
+@pytest.mark.slow
 def test_10_expand_shows_no_assignments(stage: Stage) -> None:
     case = Case("10-expand-shows-no-assignments")
     type_key, (external_id,) = case.type_keys[0], case.ids
@@ -76,6 +80,7 @@ def test_10_expand_shows_no_assignments(stage: Stage) -> None:
     assert stage.sync(case.type_keys).counts.changed == 0
 
 
+@pytest.mark.slow
 def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
     case = Case("22-uninstall-reaches-an-excluded-group")
     stage.hold(case.before)
@@ -100,6 +105,7 @@ def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
     }
 
 
+@pytest.mark.slow
 def test_25_no_licence_said_by_the_code(stage: Stage) -> None:
     case = Case("25-no-licence-said-by-the-code")
     governance = [key for key in case.type_keys if key != "groups"]

@@ -139,6 +139,7 @@ def test_an_added_or_removed_setting_is_its_definition_and_its_whole_choice(
     assert setting["label"] == definition
 
 
+@pytest.mark.slow
 def test_an_added_assignment_is_said_by_names(situation: Situation, tmp_path: Path) -> None:
     situation.become(case(18))
     said = 'include group "Pilot" · filter "Company devices" (include) · direct'
@@ -155,6 +156,7 @@ def test_an_added_assignment_is_said_by_names(situation: Situation, tmp_path: Pa
     assert field["after"]["target"]["groupId"] == "20000000-0000-4000-8000-000000000018", "the whole object"
 
 
+@pytest.mark.slow
 def test_a_text_that_becomes_a_number_is_told_and_its_type_is_one_word(situation: Situation) -> None:
     situation.become(case(19))
     for name, shown in people_read(situation).items():
@@ -167,6 +169,7 @@ def test_a_text_that_becomes_a_number_is_told_and_its_type_is_one_word(situation
     assert [field["label"] for field in fields] == [f"{definition} → @odata.type", definition]
 
 
+@pytest.mark.slow
 def test_of_two_exclusions_the_one_that_goes_has_its_intent(situation: Situation) -> None:
     situation.become(case(20))
     said = 'exclude group "Without the archiver" · available · direct'
@@ -180,6 +183,7 @@ def test_of_two_exclusions_the_one_that_goes_has_its_intent(situation: Situation
     assert field["label"] == 'assignments[exclusion group "Without the archiver", available]'
 
 
+@pytest.mark.slow
 def test_an_exclusion_that_moves_to_another_intent_has_both_and_no_id_of_an_assignment(
     situation: Situation,
 ) -> None:

@@ -63,6 +63,7 @@ async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]
         return {(row.type_key, row.external_id): row.together for row in await session.execute(statement)}
 
 
+@pytest.mark.slow
 def test_a_first_listing_brings_references_along_and_a_later_one_has_them_read(referring: System) -> None:
     selection = ["--type", "deviceCompliancePolicies", "--type", "configurationPolicies"]
     assert referring.sync(*selection).status is RunStatus.SUCCESS
@@ -108,6 +109,7 @@ def test_a_run_reads_references_and_a_deleted_group_dangles(graph: SimulatedGrap
     }
 
 
+@pytest.mark.slow
 def test_groups_that_could_not_be_read_are_not_called_gone(graph: SimulatedGraph, referring: System) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path=r"/groups\?"))
     assert referring.sync(*SELECTION).status is RunStatus.PARTIAL

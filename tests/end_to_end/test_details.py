@@ -54,6 +54,7 @@ ELSEWHERE = {"/identity/conditionalAccess/authenticationStrengths/policies"}
 """Where the reference has no path of v1.0: it is read at /policies/authenticationStrengthPolicies."""
 
 
+@pytest.mark.slow
 @needs_graph_data
 def test_a_run_of_everything_reads_every_endpoint_of_the_reference(graph: SimulatedGraph, detailed: System) -> None:
     opt_in = sorted({CATALOG.collections[key].category for key in CATALOG.collections.keys() - CATALOG.everything()})

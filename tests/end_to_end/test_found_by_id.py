@@ -100,6 +100,7 @@ def test_a_script_that_only_its_id_finds_is_no_change(stage: Stage) -> None:
     assert stage.sync(["deviceManagementScripts"]).counts.changed == 0
 
 
+@pytest.mark.slow
 def test_what_is_under_a_parent_is_read_anew_under_it(stage: Stage) -> None:
     stage.sync(["depEnrollmentProfiles"])
     key, item = next(iter(items(stage, "depEnrollmentProfiles").items()))

@@ -72,6 +72,7 @@ def test_a_tenant_that_only_the_command_knows_is_refused_as_a_failed_run(system:
     assert system.starter("runs", "--json").objects() == []
 
 
+@pytest.mark.slow
 async def test_a_collection_of_a_later_release_fails_alone_and_every_answer_says_so(
     system: System, temporal: EmbeddedTemporal
 ) -> None:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.system import System
 
 POLICIES = "identity/conditionalAccess/policies"
@@ -43,6 +45,7 @@ def test_a_change_is_told_with_who_made_it(system: System) -> None:
     assert shown.stdout.count("not in the audit log") == 1
 
 
+@pytest.mark.slow
 def test_a_change_of_entra_is_told_with_who_made_it(system: System) -> None:
     system.start_worker()
     types = ("--type", "conditionalAccessPolicies", "--type", "groups")

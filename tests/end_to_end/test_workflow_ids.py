@@ -151,6 +151,7 @@ async def test_a_run_of_another_tenant_under_the_id_of_this_one_is_refused(syste
     assert (await asyncio.to_thread(system.sync, *FEW)).status is RunStatus.SUCCESS
 
 
+@pytest.mark.slow
 async def test_a_portfolio_of_other_tenants_under_the_id_of_this_one_is_refused(system: System, client: Client) -> None:
     ours, theirs = (TenantChoice(tenant_ids=(UUID(tenant.id),)) for tenant in system.graph.tenants)
     given = PortfolioInput(selection=SELECTION, chosen=theirs)

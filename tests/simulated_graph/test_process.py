@@ -111,7 +111,7 @@ def test_control_needs_its_key(tmp_path: Path) -> None:
         assert client.put("/_simulator/generation", json={"generation": 3}).status_code == 401
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_stops_cleanly_and_keeps_its_ca(tmp_path: Path, stop: signal.Signals) -> None:
     with process(tmp_path) as (ready, running), signed_in(ready) as client:
         first = client.get(f"/beta/{CATALOG}").json()["value"]

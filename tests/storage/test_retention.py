@@ -111,7 +111,7 @@ histories = st.dictionaries(
 limits = st.none() | st.integers(0, 9)
 
 
-@pytest.mark.parametrize("examples", [10, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_retention_is_what_the_model_says(database_url: str, examples: int) -> None:
     @given(histories, limits, st.none() | st.integers(1, 5), st.integers(1, 6))
     @settings(max_examples=examples)

@@ -63,7 +63,7 @@ def edited(profile: dict[str, Any], random: Random, run: int) -> dict[str, Any]:
     return profile
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 async def test_a_rollout_tells_no_change_and_hides_none(database: Database, seed: int) -> None:
     random, tenant_id = Random(seed), uuid4()
     noise, observer = GraphNoise(random, COLLECTION.form), Observer(COLLECTION.observation_rules())

@@ -7,14 +7,27 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import httpx
+from fastapi import FastAPI
 
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
+from inventory.people import Role
 from storage.database import Database
 from tests.storage.support import audit_event, observation, sync
 from tests.web.reading import next_of, rows_of
-from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, LOCATIONS, POLICIES, UNREAD, json_of, words_of
+from tests.web.support import (
+    CONTOSO,
+    FABRIKAM,
+    HOSTILE,
+    LOCATIONS,
+    POLICIES,
+    UNREAD,
+    json_of,
+    person_of,
+    signed_in_as,
+    words_of,
+)
 
 CHANGES = f"/tenants/{CONTOSO}/changes"
 COMPLIANCE = "deviceCompliancePolicies"
@@ -145,6 +158,18 @@ async def test_several_tenants_are_one_feed(database: Database, signed_in: httpx
     (second,) = await json_of(signed_in, first.headers["link"].partition("<")[2].partition(">")[0])
     assert (second["tenant_id"], second["fields"][0]["after"]) == (str(CONTOSO), 3)
     assert "1 tenant never read" in await words_of(signed_in, "/changes")
+
+
+async def test_a_persons_feed_has_the_persons_tenants_alone(app: FastAPI, database: Database) -> None:
+    for level in (1, 2):
+        for tenant_id in (CONTOSO, FABRIKAM):
+            await grown(database, tenant_id, [policy("1", level=level)])
+    async with signed_in_as(app, database, person_of(Role.READER), [CONTOSO]) as client:
+        page = await words_of(client, "/changes")
+        assert len(rows_of(page)) == 1
+        assert "Fabrikam" not in page
+        assert {record["tenant_id"] for record in await json_of(client, "/api/changes")} == {str(CONTOSO)}
+        await words_of(client, f"/tenants/{FABRIKAM}/changes", 404)
 
 
 async def test_what_was_not_read_and_never_read_says_so(database: Database, signed_in: httpx.AsyncClient) -> None:

@@ -4,16 +4,17 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
-from inventory.people import Role
+from inventory.people import Person, Role
 from storage.database import Database
 from tests.storage.support import observation, sync
 from tests.web.reading import next_of, rows_of, text_of
-from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
+from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, signed_in_as, words_of
 
 CONFIGURATIONS = "conditionalAccessPolicies"
 DRIFT = f"/tenants/{CONTOSO}/drift"
@@ -270,3 +271,26 @@ async def test_many_hostile_findings_are_small_pages_of_text(database: Database,
     assert len(seen) == len(set(seen)) == 250
     query = "&".join(f"finding={fingerprint}" for fingerprint in seen[:100])
     assert len((await words_of(approver, f"{DRIFT}/decide?{query}")).encode()) < 100_000
+
+
+async def test_a_golden_tenant_of_somebody_else_is_not_read_for_a_person(
+    app: FastAPI, database: Database, of_role: Clients
+) -> None:
+    for tenant_id, state in ((CONTOSO, "enabled"), (FABRIKAM, "disabled")):
+        await read(database, tenant_id, policy("1", state=state))
+    await sent(of_role[Role.APPROVER], BASELINES, act(name="theirs", of="tenant", other=str(FABRIKAM)))
+    somebody = Person(person_id="local/somebody", name="somebody", role=Role.APPROVER)
+    async with signed_in_as(app, database, somebody, [CONTOSO]) as client:
+        page = await words_of(client, DRIFT)
+        assert "Fabrikam" not in page
+        assert "takes a person who may see the other tenant" in page
+        await sent(client, BASELINES, act(name="mine", of="tenant", other=str(FABRIKAM)), 400)
+        await sent(client, "/drift/golden", act(golden=str(FABRIKAM), tag="emea"), 404)
+        assert "Fabrikam" not in await words_of(client, "/drift")
+        assert "Fabrikam" not in await words_of(client, BASELINES)
+        for address in (f"/tenants/{FABRIKAM}/drift", f"/compare?left={CONTOSO}&right={FABRIKAM}"):
+            await words_of(client, address, 404)
+        await words_of(client, f"/compare?golden={FABRIKAM}", 404)
+        assert "Fabrikam" not in await words_of(client, "/compare")
+        await words_of(of_role[Role.READER], DRIFT)
+        assert any("state" in row for row in rows_of(await words_of(client, DRIFT))), "as somebody else evaluated it"

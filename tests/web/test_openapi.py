@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from inventory.people import Person, Role
+from local.temporal import EmbeddedTemporal
 from storage import access_rules, web_sessions
 from storage.database import Database
 from tests.patience import PATIENCE_SECONDS
@@ -55,11 +56,12 @@ def attack(url: str, cookie: str, folder: Path) -> subprocess.CompletedProcess[s
 
 @pytest.mark.parametrize("role", Role)
 async def test_no_request_breaks_the_page_or_its_schema(
-    database: Database, database_url: str, tmp_path: Path, role: Role
+    database: Database, database_url: str, temporal: EmbeddedTemporal, tmp_path: Path, role: Role
 ) -> None:
     for state in ("enabled", "disabled"):
         await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Require MFA", state=state)], POLICIES)
-    with running(environment_of(database_url, tmp_path, CONTOSO), "--port=0", "--json") as process:
+    environment = environment_of(database_url, tmp_path, CONTOSO) | {"TEMPORAL_ADDRESS": temporal.address}
+    with running(environment, "--port=0", "--json") as process:
         url = addresses(process)["url"]
         cookie = await signed_in(database, url, role)
         done = await asyncio.to_thread(attack, url, cookie, tmp_path)

@@ -37,6 +37,7 @@ from tests.web.support import (
 )
 from web import entra, sign_in
 from web.application import ROUTERS, create_app
+from web.layout import NAVIGATION, TENANT_NAVIGATION
 from web.sign_in import COOKIE, new_link
 from web.site import Site, item_path
 
@@ -79,6 +80,12 @@ def test_nothing_but_sign_in_and_files_is_open(app: FastAPI) -> None:
         "/sign-in",
         "/sign-in/entra",
     }
+
+
+def test_the_navigation_leads_to_pages() -> None:
+    pages = {route.path for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)}
+    of_a_tenant = {f"/tenants/{{tenant_id}}{entry.path}" for entry in TENANT_NAVIGATION}
+    assert {entry.path for entry in NAVIGATION} | of_a_tenant <= pages
 
 
 async def test_every_route_asks_who_is_there(anonymous: httpx.AsyncClient) -> None:

@@ -165,7 +165,7 @@ async def test_the_workflow_tells_how_far_it_is_and_is_cancelled_once_for_a_reas
         await until_async(lambda: _says(operator, started, "1 of 2 collections ended"))
         page = await words_of(operator, started)
         assert "7 items: 7 created" in page
-        assert "being read" in page
+        assert "not ended" in page
         assert f'action="{started}/cancel"' in page
         sent = {"request_id": str(uuid4()), "reason": "wrong tenant"}
         for _ in range(2):
@@ -258,6 +258,7 @@ async def test_a_live_page_follows_the_run_and_ends_with_it(app: FastAPI, databa
     page = await words_of(reader, address)
     assert f'hx-sse:connect="{address}/live" hx-sse:close="ended"' in page
     assert f'<a href="{address}">load it again</a>' in page, "without script"
+    assert "incomplete" not in page, "a collection of an open run has no outcome yet"
     async with streamed(app, reader, f"{address}/live") as stream:
         assert await stream.status() == 200
         assert "0 items" in (await stream.event() or "")

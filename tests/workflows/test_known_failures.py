@@ -153,6 +153,7 @@ async def test_a_known_failure_is_tried_briefly_until_it_answers_or_fails_otherw
     assert (again.attempts(), again.failing_runs()) == (ATTEMPTS, 1)
 
 
+@pytest.mark.slow
 async def test_details_that_fail_for_good_are_tried_briefly_too(hourly: Product) -> None:
     tenant = hourly.graph.tenants[0]
     hourly.fail(tenant, DETAILS)

@@ -304,6 +304,7 @@ class SlowTenant:
         self.portfolio.pages = 1 + max(0, self.pages + 1 - self.fetches)
 
 
+@pytest.mark.slow
 async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = SlowTenant(tenants[0])
@@ -329,6 +330,7 @@ async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(short: WorkflowEn
     assert {outcome.tenant_id: outcome.status for outcome in portfolio.outcomes()}[slow.tenant_id] is RunStatus.SUCCESS
 
 
+@pytest.mark.slow
 async def test_cancelling_reaches_runs_that_have_continued_as_new(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = SlowTenant(tenants[0], pages=15)

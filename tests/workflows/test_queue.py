@@ -187,6 +187,7 @@ async def test_a_run_continues_as_new_in_the_queue_and_keeps_its_place_and_its_p
         await Replayer(workflows=[SyncWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
 
+@pytest.mark.slow
 async def test_the_plan_comes_with_the_slot(
     skipping_and_short: WorkflowEnvironment, database_url: str, tmp_path: Path
 ) -> None:

@@ -256,7 +256,7 @@ async def test_of_several_of_one_name_nothing_is_said(database: Database) -> Non
     }
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 async def test_findings_are_those_of_a_plain_model(database: Database, seed: int) -> None:
     """The model: dictionaries of what the tenant held when the baseline was set, and of what a run has seen since."""
     random = Random(seed)

@@ -1,0 +1,250 @@
+"""Every route, as every role, asked for what belongs to a tenant that the person does not see: nothing is told or done.
+
+A new route is in the walk by itself: its addresses, query strings and forms are read from the route.
+"""
+
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
+from itertools import product
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from sqlalchemy import text
+
+from answers.drift.baselines import set_moment
+from answers.drift.evaluation import evaluate
+from answers.drift.queries import open_fingerprints
+from inventory.people import Role
+from storage import versions
+from storage.database import Database
+from tests.storage.support import observation, sync
+from tests.web.support import CONTOSO, FABRIKAM, POLICIES, person_of, signed_in_as
+from web.application import ROUTERS
+from web.roles import Needs
+
+MARK = "zzTheirSecretzz"
+"""In every name and document of the tenant that nobody here sees; in no request."""
+
+THEIR_ITEM, THEIR_BASELINE = "their-item", "their-baseline"
+GROUPS = "groups"
+
+
+class Theirs(NamedTuple):
+    """What names things of the hidden tenant."""
+
+    run_id: UUID
+    fingerprint: str
+
+    def words(self) -> list[str]:
+        """What may be written where a request names something."""
+        tenant = [str(FABRIKAM), "Fabrikam", f"tenant:{FABRIKAM}"]
+        places = [f"{FABRIKAM}/{POLICIES}/{THEIR_ITEM}", f"{POLICIES}/{THEIR_ITEM}"]
+        return [*tenant, *places, THEIR_ITEM, THEIR_BASELINE, str(self.run_id), self.fingerprint]
+
+
+class Fields(NamedTuple):
+    """The names in a route's query string, and in its form."""
+
+    query: frozenset[str]
+    form: frozenset[str]
+
+
+def fields_of(dependant: Dependant) -> Fields:
+    query, form = {field.alias for field in dependant.query_params}, {field.alias for field in dependant.body_params}
+    for inner in dependant.dependencies:
+        more = fields_of(inner)
+        query |= more.query
+        form |= more.form
+    return Fields(frozenset(query), frozenset(form))
+
+
+def routes() -> list[APIRoute]:
+    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
+
+def role_of(route: APIRoute) -> Role:
+    """The role that a route takes."""
+    needed = [dependency.call.role for dependency in route.dependant.dependencies if isinstance(dependency.call, Needs)]
+    return max(needed, key=list(Role).index, default=Role.READER)
+
+
+def path_of(route: APIRoute, tenant_id: UUID, theirs: Theirs) -> str:
+    """The route's address in a tenant, with the hidden tenant's own run and item in it."""
+    values = {
+        "tenant_id": str(tenant_id),
+        "run_id": str(theirs.run_id),
+        "type_key": POLICIES,
+        "external_id:path": THEIR_ITEM,
+    }
+    return re.sub(r"\{([^}]+)\}", lambda named: values[named[1]], route.path)
+
+
+@pytest.fixture
+async def theirs(database: Database) -> Theirs:
+    """Two tenants: ours of one item, and theirs with a row of most kinds."""
+    await sync(database, CONTOSO, [observation(POLICIES, "ours", displayName="Ours")], POLICIES, GROUPS)
+    for note in ("before", "after"):
+        found = [
+            observation(POLICIES, THEIR_ITEM, displayName=f"{MARK} policy", note=f"{MARK} {note}"),
+            observation(GROUPS, str(uuid4()), displayName=f"{MARK} group {note}"),
+        ]
+        await sync(database, FABRIKAM, found, POLICIES, GROUPS)
+        if note == "before":
+            async with database.tenant(FABRIKAM) as session:
+                await set_moment(session, THEIR_BASELINE, None, "the test", MARK)
+    async with database.tenant(FABRIKAM) as session:
+        await evaluate(session, FABRIKAM, THEIR_BASELINE)
+        await versions.pin(session, POLICIES, THEIR_ITEM, 1, "the test", MARK)
+        (fingerprint, *_) = await open_fingerprints(session, THEIR_BASELINE)
+        run_id = (await session.execute(text("SELECT run_id FROM sync_run LIMIT 1"))).scalar_one()
+    return Theirs(run_id, fingerprint)
+
+
+def their_rows(database_url: str) -> dict[str, str]:
+    """All rows of the hidden tenant, as a digest by table; seen by a superuser."""
+    with psycopg.connect(database_url) as connection:
+        tables = connection.execute(
+            "SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_name)"
+            " WHERE columns.table_schema = 'public' AND column_name = 'tenant_id' AND table_type = 'BASE TABLE'"
+        )
+        digest = "SELECT md5(coalesce(string_agg(t::text, ',' ORDER BY t::text), '')) FROM {} AS t WHERE tenant_id = %s"
+        found = {}
+        for (name,) in tables.fetchall():
+            row = connection.execute(digest.format(name).encode(), [FABRIKAM]).fetchone()
+            assert row is not None
+            found[name] = row[0]
+        assert len(found) > 25
+        return found
+
+
+@pytest.fixture
+def unchanged(database_url: str, theirs: Theirs) -> Iterator[None]:
+    before = their_rows(database_url)
+    yield
+    assert their_rows(database_url) == before
+
+
+@pytest.fixture
+async def clients(app: FastAPI, database: Database) -> AsyncIterator[dict[Role, httpx.AsyncClient]]:
+    """Somebody of each role who sees the one tenant alone."""
+    async with AsyncExitStack() as stack:
+        yield {
+            role: await stack.enter_async_context(signed_in_as(app, database, person_of(role), [CONTOSO]))
+            for role in Role
+        }
+
+
+def form_of(fields: Fields, **changed: str) -> dict[str, str]:
+    """A form with something in every field."""
+    plain = {"request_id": str(uuid4()), "confirmed": "yes", "reason": "a test", "version": "1"}
+    filled = {name: plain.get(name, "x") for name in fields.form}
+    return {**filled, **changed}
+
+
+def assert_tells_nothing(answer: httpx.Response, asked: str) -> None:
+    assert MARK not in answer.text, asked
+    assert answer.status_code != 500, asked
+    if "abrikam" not in asked:
+        assert "Fabrikam" not in answer.text, asked
+
+
+async def test_no_route_of_a_tenant_answers_whoever_does_not_see_it(
+    clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
+) -> None:
+    for route, role in product(routes(), Role):
+        fields = fields_of(route.dependant)
+        for method in sorted(route.methods or ()):
+            if "{tenant_id}" in route.path:
+                address = path_of(route, FABRIKAM, theirs)
+                form = form_of(fields) if method == "POST" else None
+                answer = await clients[role].request(method, address, data=form)
+                expected = (404, 422) if role.includes(role_of(route)) else (403, 404, 422)
+                assert answer.status_code in expected, (method, address, answer.text)
+                assert_tells_nothing(answer, address)
+
+
+async def test_no_address_of_ones_own_tenant_shows_another_ones_things(
+    clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
+) -> None:
+    for route, role in product(routes(), (Role.READER, Role.ADMIN)):
+        if "GET" in (route.methods or ()) and not route.path.endswith("/live"):
+            address = path_of(route, CONTOSO, theirs)
+            assert_tells_nothing(await clients[role].get(address), address)
+
+
+async def test_a_lower_role_acts_nowhere(
+    clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
+) -> None:
+    acting = [route for route in routes() if "POST" in (route.methods or ())]
+    assert len(acting) > 10
+    for route, role in product(acting, Role):
+        if not role.includes(role_of(route)):
+            address = path_of(route, CONTOSO, theirs)
+            answer = await clients[role].post(address, data=form_of(fields_of(route.dependant)))
+            assert answer.status_code == 403, (address, answer.text)
+
+
+@pytest.fixture
+def admin(clients: dict[Role, httpx.AsyncClient]) -> httpx.AsyncClient:
+    """Whoever may do the most: a lower role may do none of what this one may not."""
+    return clients[Role.ADMIN]
+
+
+@pytest.mark.slow
+async def test_no_query_string_leads_to_a_tenant_that_is_not_seen(
+    admin: httpx.AsyncClient, theirs: Theirs, unchanged: None
+) -> None:
+    tried = 0
+    for route in routes():
+        if "GET" not in (route.methods or ()) or route.path.endswith("/live"):
+            continue
+        address = path_of(route, CONTOSO, theirs)
+        names = fields_of(route.dependant).query
+        for asked in queries(sorted(names), theirs.words()):
+            answer = await admin.get(address, params=asked)
+            assert_tells_nothing(answer, str(answer.request.url))
+            tried += 1
+    assert tried > 200
+
+
+def queries(names: Sequence[str], words: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Each name with each word; and the names that make a question together."""
+    for name in names:
+        for word in words:
+            yield {name: word}
+    for one, other in (("left", "right"), ("golden", "tenants"), ("item", "type"), ("reaches", "type")):
+        if {one, other} <= set(names):
+            for word in words:
+                second = POLICIES if other == "type" else str(CONTOSO)
+                yield {one: word, other: second}
+                yield {one: str(CONTOSO), other: word}
+                if "by" in names:
+                    yield {one: word, other: second, "by": "setting"}
+
+
+@pytest.mark.slow
+async def test_no_form_reaches_a_tenant_that_is_not_seen(
+    admin: httpx.AsyncClient, database: Database, theirs: Theirs, unchanged: None
+) -> None:
+    tried = 0
+    for route in routes():
+        if "POST" not in (route.methods or ()):
+            continue
+        address = path_of(route, CONTOSO, theirs)
+        fields = fields_of(route.dependant)
+        for name in sorted(fields.form - {"request_id", "confirmed"}):
+            for word in theirs.words():
+                answer = await admin.post(address, data=form_of(fields, **{name: word}))
+                assert_tells_nothing(answer, f"{address} {name}={word}")
+                tried += 1
+    assert tried > 100
+    async with database.no_tenant() as session:
+        count = text("SELECT count(*) FROM audit_record WHERE tenant_id = :theirs")
+        assert (await session.execute(count, {"theirs": FABRIKAM})).scalar_one() == 0
