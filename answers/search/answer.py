@@ -34,6 +34,10 @@ class UnknownSettingError(UserError):
     """It cannot be told which setting is meant; the message names those that may be."""
 
 
+class UnreadSettingError(UnknownSettingError, NeverReadError):
+    """No run has completed, so nothing is known of any setting."""
+
+
 class Sought(NamedTuple):
     """What is looked for: words of a name, a setting, collections, and what else is known of an item."""
 
@@ -130,7 +134,7 @@ async def search_basis(
 async def settings_meant(session: AsyncSession, name: str) -> list[str]:
     """The settings that a name means: by its whole name, by the display name of its definition, by its last parts.
 
-    Raises `UnknownSettingError`, or `NeverReadError` where nothing was read.
+    Raises `UnknownSettingError`, or `UnreadSettingError` where nothing was read.
     """
     for exact in dict.fromkeys((name, setting_key(name))):
         if await queries.is_known(session, exact):
@@ -141,7 +145,7 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
         defined = [setting_key(definition) for definition in await queries.definitions_called(session, name)]
         found = [key for key in defined if key in set(known)] or defined
     if not found and not known and not await is_read(session):
-        raise NeverReadError(f"no run has completed here, so nobody can tell what sets {name!r}")
+        raise UnreadSettingError(f"no run has completed here, so nobody can tell what sets {name!r}")
     if not found:
         near = alike(name, known)
         did_you_mean = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -110,8 +110,9 @@ async def test_settings_that_nobody_can_mean_are_said_beside_the_form(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     assert "Name a setting" in await words_of(signed_in, "/settings")
-    assert "no item that has been read sets" in await words_of(signed_in, "/settings?setting=x")
+    assert "no run has completed here" in await words_of(signed_in, "/settings?setting=x")
     await two_tenants(database)
+    assert "no item that has been read sets" in await words_of(signed_in, "/settings?setting=x")
     assert "did you mean" in await words_of(signed_in, "/settings?setting=bitLokerEnabled")
     assert (await signed_in.get("/api/settings?setting=bitLokerEnabled")).status_code == 400
     await words_of(signed_in, f"/settings?setting=bitLockerEnabled&after={UUID(int=7)}", 404)

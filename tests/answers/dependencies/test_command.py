@@ -168,7 +168,9 @@ async def test_a_picture_says_what_it_leaves_out(starter: CommandLine, name: str
     assert "not drawn: references of items in" in everything, "collections that were never read"
 
 
-async def test_findings_stand_by_collection_and_name(starter: CommandLine, database: Database, tenant_id: UUID) -> None:
+async def test_findings_stand_by_collection_and_name(database: Database, database_url: str, tmp_path: Path) -> None:
+    tenant_id = uuid4()
+    of_tenant = CommandLine(database_url, tmp_path, tenant_id)
     items = [
         configuration("a", target("group", "lost"), displayName="Zebra"),
         configuration("b", target("group", "away"), displayName="apple"),
@@ -177,9 +179,11 @@ async def test_findings_stand_by_collection_and_name(starter: CommandLine, datab
         policy("p", includeGroups=["gone"]),
     ]
     await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS, FILTERS, ACCESS)
-    dangling = [line for line in (await starter("dangling", "--json")).objects() if line["answer"] == "dangling"]
+    dangling = [line for line in (await of_tenant("dangling", "--json")).objects() if line["answer"] == "dangling"]
     assert [line["item"]["external_id"] for line in dangling] == ["p", "b", "a"]
-    unassigned = [line for line in (await starter("unassigned", "--json")).objects() if line["answer"] == "unassigned"]
+    unassigned = [
+        line for line in (await of_tenant("unassigned", "--json")).objects() if line["answer"] == "unassigned"
+    ]
     assert [line["external_id"] for line in unassigned] == ["d", "c"]
 
 
