@@ -88,6 +88,7 @@ def test_a_frozen_worker_is_said_and_its_queued_run_is_shown(system: System) -> 
     assert system.starter("run", str(listed.run_id), "--json").run().status is RunStatus.SUCCESS
 
 
+@pytest.mark.slow
 def test_a_run_that_was_left_can_be_followed_and_cancelled_as_it_was_said(system: System) -> None:
     with started(system, "sync", system.tenant.name, *GROUPS) as sync:
         said = interrupted(sync, "no worker is polling")

@@ -51,6 +51,7 @@ def licence_for(entry: Collection) -> str | None:
     return licence_of(template_of(entry))
 
 
+@pytest.mark.slow
 def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_opens_to_apps(system: System) -> None:
     system.tenant.grant(printed(system))
     record = system.sync("--all")

@@ -98,6 +98,7 @@ def test_every_tenant_is_synced_once_and_the_record_says_so(system: System) -> N
     )
 
 
+@pytest.mark.slow
 def test_tenants_are_chosen_by_name_and_by_tag(system: System) -> None:
     tag(system, {0: ["emea", "pilot"], 1: ["emea"], 2: ["apac"]})
     system.start_worker()
@@ -178,6 +179,7 @@ def test_a_killed_worker_costs_a_portfolio_no_tenant(slow_system: System) -> Non
     assert len(runs_of(system)) == TENANTS, "no tenant was synced twice"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_under_way_is_joined(system: System) -> None:
     others: set[str] = set()
 
@@ -205,6 +207,7 @@ def test_a_run_that_is_under_way_is_joined(system: System) -> None:
     assert len(runs_of(system)) == TENANTS
 
 
+@pytest.mark.slow
 async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -> None:
     await asyncio.to_thread(system.start_worker)
     done = await asyncio.to_thread(

@@ -49,6 +49,7 @@ def test_the_command_forgets_now_and_says_what(system: System) -> None:
     assert system.sync("--type", "groups").counts.changed == 0
 
 
+@pytest.mark.slow
 async def test_the_worker_keeps_a_schedule_and_does_what_it_says(system: System, temporal: EmbeddedTemporal) -> None:
     system.environment |= {"VERSION_RETENTION_COUNT": "1", "RUN_RETENTION_DAYS": "30", "RETENTION_INTERVAL_HOURS": "7"}
     await asyncio.to_thread(system.start_worker)

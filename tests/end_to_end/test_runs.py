@@ -56,7 +56,8 @@ def stored_items(system: System) -> dict[tuple[str, str], str]:
 
 
 @needs_graph_data
-@pytest.mark.parametrize("page_size", [pytest.param(7, marks=pytest.mark.slow), 1000])
+@pytest.mark.slow
+@pytest.mark.parametrize("page_size", [7, 1000])
 def test_every_real_document_lands(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path, page_size: int | None
 ) -> None:
@@ -78,6 +79,7 @@ def test_every_real_document_lands(
         assert stored_items(system) == expected
 
 
+@pytest.mark.slow
 def test_syncing_twice_without_change_reports_all_as_unchanged(system: System, database_url: str) -> None:
     system.start_worker()
     selection = [argument for key in VARIED for argument in ("--type", key)]

@@ -122,6 +122,7 @@ def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_
     assert ask(system, "items", *TYPES, "--json").stdout.count('"stale":{') == 0
 
 
+@pytest.mark.slow
 def test_an_admx_value_that_answers_404_for_good_is_stale_and_the_other_values_are_told(
     graph: SimulatedGraph, system: System
 ) -> None:
