@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -35,6 +35,8 @@ def pages(rows: list[tuple[str, str]], most: int) -> list[list[tuple[str, str]]]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "a", "b" * 100, "ä"]), NAMES), max_size=40), st.integers(1, 9))
+@example([("a", "same")] * 5, 2)
+@example([("b" * 100, ""), ("b" * 90, ""), ("b" * 80, "")], 1)
 def test_pages_have_each_row_once(rows: list[tuple[str, str]], most: int) -> None:
     found = pages(rows, most)
     assert sorted(row for page in found for row in page) == sorted(rows)
