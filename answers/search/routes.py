@@ -12,7 +12,7 @@ from answers.item_filter import WantedSetting
 from answers.item_kinds import title_of, told_kind
 from answers.pages import grouped
 from answers.search import answer
-from answers.search.answer import Place, Sought, UnknownSettingError
+from answers.search.answer import Place, Sought
 from answers.search.records import SettingState, TenantSetting
 from graph.catalog import load_catalog
 from inventory.records import ItemRecord
@@ -124,7 +124,7 @@ async def settings_page(
     if setting.strip():
         try:
             found = await _settings(scope, setting, value, tag)
-        except UnknownSettingError as error:
+        except CHOICE_ERRORS as error:
             problem = str(error)
     wanted = [tenant for tenant in found if state in ("", tenant.state)]
     rest = _after_tenant(wanted, after)
