@@ -7,7 +7,7 @@ from fastapi import Query
 from answers.item_filter import ItemFilter, Platform, StateChoice, WantedSetting
 from answers.search.answer import Sought, UnknownSettingError
 from graph.catalog import UnknownCategoryError, load_catalog
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 
 TypeKey = Annotated[str | None, Query(alias="type", description="Only this collection.", max_length=100)]
 
@@ -16,7 +16,7 @@ class SettingTextError(UserError):
     """The text names no setting."""
 
 
-CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError)
+CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, NeverReadError)
 """What a page says beside its form, so that the person can mend the words there."""
 
 

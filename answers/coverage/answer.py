@@ -26,7 +26,7 @@ async def coverage_with_failures(session: AsyncSession) -> CoverageRecord:
     """The same, with the times since which collections have not been read."""
     found = await tenant_coverage(session)
     since = {failing.type_key: failing.since for failing in await failing_collections(session)}
-    records = [one.model_copy(update={"failing_since": since.get(one.type_key)}) for one in found.collections]
+    records = [record.model_copy(update={"failing_since": since.get(record.type_key)}) for record in found.collections]
     return found.model_copy(update={"collections": records})
 
 

@@ -21,15 +21,15 @@ class Task(NamedTuple):
     @property
     def failing_since(self) -> datetime | None:
         """When the first of its collections was first not read."""
-        return min((one.failing_since for one in self.collections if one.failing_since), default=None)
+        return min((record.failing_since for record in self.collections if record.failing_since), default=None)
 
 
 def tasks(collections: Iterable[CollectionCoverageRecord]) -> list[Task]:
     """What mends the collections that were not read to their end, what mends most of them first."""
     found: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
     found = defaultdict(list)
-    for one in collections:
-        if one.outcome in (Outcome.FAILED, Outcome.INCOMPLETE):
-            found[one.error_code, one.remedy, tuple(one.permissions)].append(one)
+    for record in collections:
+        if record.outcome in (Outcome.FAILED, Outcome.INCOMPLETE):
+            found[record.error_code, record.remedy, tuple(record.permissions)].append(record)
     ordered = sorted(found.items(), key=lambda entry: (-len(entry[1]), str(entry[0][0]), entry[0][2]))
     return [Task(*what, members) for what, members in ordered]

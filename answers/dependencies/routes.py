@@ -92,7 +92,7 @@ class Reach(NamedTuple):
     cannot_say: list[CannotSayRecord]
 
 
-class Question(StrEnum):
+class ReferenceQuestion(StrEnum):
     """The questions whose answers are lists of one tenant or of several."""
 
     DANGLING = "dangling"
@@ -182,7 +182,7 @@ async def reach_records(
 @router.get("/tenants/{tenant_id}/dangling", response_class=HTMLResponse, include_in_schema=False)
 async def dangling_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
     """References to what is not there."""
-    return await _list_page(request, scope, Question.DANGLING, type_key, after)
+    return await _list_page(request, scope, ReferenceQuestion.DANGLING, type_key, after)
 
 
 @router.get("/tenants/{tenant_id}/unassigned", response_class=HTMLResponse, include_in_schema=False)
@@ -190,7 +190,7 @@ async def unassigned_page(
     request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = ""
 ) -> HTMLResponse:
     """Items that nobody gets."""
-    return await _list_page(request, scope, Question.UNASSIGNED, type_key, after)
+    return await _list_page(request, scope, ReferenceQuestion.UNASSIGNED, type_key, after)
 
 
 @router.get("/api/tenants/{tenant_id}/dangling")
@@ -203,7 +203,7 @@ async def dangling_records(
     limit: Limit = PAGE,
 ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
     """References to what is not there, by collection and name of the items; at the end what is not known."""
-    found = await _answer(scope.session, scope.tenant.id, Question.DANGLING, type_key)
+    found = await _answer(scope.session, scope.tenant.id, ReferenceQuestion.DANGLING, type_key)
     shown = sorted_page(found.rows, _place, after, limit)
     say_next(response, request, shown.goes_on)
     return [*shown.rows, *found.cannot_say]
@@ -219,7 +219,7 @@ async def unassigned_records(
     limit: Limit = PAGE,
 ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
     """Items that are assigned to nobody, by collection and name; at the end what is not known."""
-    found = await _answer(scope.session, scope.tenant.id, Question.UNASSIGNED, type_key)
+    found = await _answer(scope.session, scope.tenant.id, ReferenceQuestion.UNASSIGNED, type_key)
     shown = sorted_page(found.rows, _place, after, limit)
     say_next(response, request, shown.goes_on)
     return [*shown.rows, *found.cannot_say]
@@ -228,14 +228,14 @@ async def unassigned_records(
 @router.get("/tenants/{tenant_id}/dangling.csv", include_in_schema=False)
 async def dangling_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
     """All references to what is not there, as CSV."""
-    found = await _records(scope.session, scope.tenant.id, Question.DANGLING, type_key)
+    found = await _records(scope.session, scope.tenant.id, ReferenceQuestion.DANGLING, type_key)
     return await whole_csv_file(f"dangling-{scope.tenant.name}", DanglingRecord, found)
 
 
 @router.get("/tenants/{tenant_id}/unassigned.csv", include_in_schema=False)
 async def unassigned_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
     """All items that are assigned to nobody, as CSV."""
-    found = await _records(scope.session, scope.tenant.id, Question.UNASSIGNED, type_key)
+    found = await _records(scope.session, scope.tenant.id, ReferenceQuestion.UNASSIGNED, type_key)
     return await whole_csv_file(f"unassigned-{scope.tenant.name}", UnassignedRecord, found)
 
 
@@ -244,7 +244,7 @@ async def all_dangling_page(
     request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
 ) -> HTMLResponse:
     """References to what is not there, of one tenant after the other."""
-    return await _tenants_page(request, several, scope, Question.DANGLING, tag, after)
+    return await _tenants_page(request, several, scope, ReferenceQuestion.DANGLING, tag, after)
 
 
 @router.get("/unassigned", response_class=HTMLResponse, include_in_schema=False)
@@ -252,7 +252,7 @@ async def all_unassigned_page(
     request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
 ) -> HTMLResponse:
     """Items that nobody gets, of one tenant after the other."""
-    return await _tenants_page(request, several, scope, Question.UNASSIGNED, tag, after)
+    return await _tenants_page(request, several, scope, ReferenceQuestion.UNASSIGNED, tag, after)
 
 
 class _Answer(NamedTuple):
@@ -263,7 +263,7 @@ class _Answer(NamedTuple):
     cannot_say: list[CannotSayRecord]
 
 
-async def _answer(session: AsyncSession, tenant_id: UUID, question: Question, type_key: str) -> _Answer:
+async def _answer(session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str) -> _Answer:
     rows: list[DanglingRecord | UnassignedRecord] = []
     total, cannot_say = 0, list[CannotSayRecord]()
     async for record in await _records(session, tenant_id, question, type_key):
@@ -277,17 +277,17 @@ async def _answer(session: AsyncSession, tenant_id: UUID, question: Question, ty
 
 
 async def _records(
-    session: AsyncSession, tenant_id: UUID, question: Question, type_key: str
+    session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str
 ) -> AsyncIterator[DanglingRecord | UnassignedRecord | CannotSayRecord]:
     coverage = await answer.coverage_as_read(session, tenant_id)
     chosen = [type_key] if type_key else None
-    if question is Question.DANGLING:
+    if question is ReferenceQuestion.DANGLING:
         return answer.dangling(session, coverage, chosen)
     return answer.unassigned(session, coverage, load_catalog(), chosen)
 
 
 async def _list_page(
-    request: Request, scope: TenantScope, question: Question, type_key: str, after: str
+    request: Request, scope: TenantScope, question: ReferenceQuestion, type_key: str, after: str
 ) -> HTMLResponse:
     found = await _answer(scope.session, scope.tenant.id, question, type_key)
     shown = sorted_page(found.rows, _place, after, PAGE)
@@ -309,7 +309,7 @@ async def _list_page(
 
 
 async def _tenants_page(
-    request: Request, several: TenantSessions, scope: PortfolioScope, question: Question, tag: str, after: str
+    request: Request, several: TenantSessions, scope: PortfolioScope, question: ReferenceQuestion, tag: str, after: str
 ) -> HTMLResponse:
     chosen = sorted(
         (tenant for tenant in scope.tenants if not tag or tag in tenant.tags),
@@ -320,7 +320,7 @@ async def _tenants_page(
         raise NoSuchPageError("no page of the list begins there; go back to its first page")
     begins = places.get(after, 0)
     asked = chosen[begins : begins + TENANTS_AT_A_TIME]
-    statuses = {one.tenant_id: one for one in await status(scope.session, [tenant.id for tenant in asked])}
+    statuses = {found.tenant_id: found for found in await status(scope.session, [tenant.id for tenant in asked])}
     parts = []
     for tenant in asked:
         async with several.session_of(tenant.id) as session:

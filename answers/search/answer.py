@@ -47,7 +47,7 @@ class Sought(NamedTuple):
     items: ItemFilter = ItemFilter()
 
 
-class Place(NamedTuple):
+class ItemPlace(NamedTuple):
     """An item in the order of `find`."""
 
     tenant_id: UUID
@@ -99,7 +99,7 @@ def _titles() -> dict[str, str]:
 
 
 async def find_after(
-    session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: Place | None, limit: int
+    session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: ItemPlace | None, limit: int
 ) -> list[ItemRecord]:
     """The first `limit` items that follow a place, as `find` has them. Raises `UnknownSettingError`."""
     rest = sorted(tenant_ids)

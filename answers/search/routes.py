@@ -12,7 +12,7 @@ from answers.item_filter import WantedSetting
 from answers.item_kinds import title_of, told_kind
 from answers.pages import grouped
 from answers.search import answer
-from answers.search.answer import Place, Sought, UnknownSettingError
+from answers.search.answer import ItemPlace, Sought
 from answers.search.records import SettingState, TenantSetting
 from graph.catalog import load_catalog
 from inventory.records import ItemRecord
@@ -124,7 +124,7 @@ async def settings_page(
     if setting.strip():
         try:
             found = await _settings(scope, setting, value, tag)
-        except UnknownSettingError as error:
+        except CHOICE_ERRORS as error:
             problem = str(error)
     wanted = [tenant for tenant in found if state in ("", tenant.state)]
     rest = _after_tenant(wanted, after)
@@ -230,7 +230,7 @@ def _tags(scope: PortfolioScope) -> list[str]:
     return sorted({tag for tenant in scope.tenants for tag in tenant.tags})
 
 
-def _place(after: str) -> Place | None:
+def _place(after: str) -> ItemPlace | None:
     """Raises `NoSuchPageError`."""
     if not after:
         return None
@@ -239,7 +239,7 @@ def _place(after: str) -> Place | None:
     if not (slash and second_slash):
         raise NoSuchPageError("a place in the list is TENANT/TYPE/ID")
     try:
-        return Place(UUID(tenant), type_key, external_id)
+        return ItemPlace(UUID(tenant), type_key, external_id)
     except ValueError:
         raise NoSuchPageError("a place in the list is TENANT/TYPE/ID") from None
 

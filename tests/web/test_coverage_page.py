@@ -47,7 +47,7 @@ async def test_a_collection_is_failing_since_the_first_run_after_its_last_readin
         await read(database, **outcomes)
     async with database.tenant(CONTOSO) as session:
         started = (await session.execute(text("SELECT started_at FROM sync_run ORDER BY started_at"))).scalars().all()
-    found = {one["type_key"]: one for one in (await json_of(signed_in, f"/api{PAGE}"))["collections"]}
+    found = {record["type_key"]: record for record in (await json_of(signed_in, f"/api{PAGE}"))["collections"]}
     told = {key: found[key]["failing_since"] for key in (LOCATIONS, COMPLIANCE, POLICIES)}
     expected = {LOCATIONS: started[2], COMPLIANCE: started[3], POLICIES: None}
     assert told == {

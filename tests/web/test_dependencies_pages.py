@@ -110,7 +110,7 @@ async def test_references_to_nothing_are_listed_and_what_was_not_read_is_not_cal
     assert "Pilot devices" in row_of(page, "Baseline"), "by its last name"
     assert "gone" in row_of(page, "Baseline")
     assert "1 reference of items" in page
-    (record,) = [one for one in await json_of(signed_in, f"/api{OF}/dangling") if one["answer"] == "dangling"]
+    (record,) = [record for record in await json_of(signed_in, f"/api{OF}/dangling") if record["answer"] == "dangling"]
     assert record["target"]["external_id"] == PILOT
     rows = list(csv.DictReader(io.StringIO((await signed_in.get(f"{OF}/dangling.csv")).text)))
     assert [row["target.external_id"] for row in rows] == [PILOT]
@@ -146,7 +146,9 @@ async def test_items_that_nobody_gets_are_listed(database: Database, signed_in: 
     assert "no assignments" in row_of(page, "Forgotten")
     assert "only excludes 1 group" in row_of(page, "Excludes only")
     assert ">Baseline<" not in page
-    records = [one for one in await json_of(signed_in, f"/api{OF}/unassigned") if one["answer"] == "unassigned"]
+    records = [
+        record for record in await json_of(signed_in, f"/api{OF}/unassigned") if record["answer"] == "unassigned"
+    ]
     assert [record["display_name"] for record in records] == ["Excludes only", "Forgotten"]
     assert len((await signed_in.get(f"{OF}/unassigned.csv")).text.splitlines()) == 3
 
@@ -177,7 +179,9 @@ async def test_rules_of_a_new_release_leave_all_items_of_a_collection_open(
         rules[CONFIGURATIONS] = rules[CONFIGURATIONS]._replace(has_settings=False)
         await references.follow_rules(session, rules)
     (record,) = [
-        one for one in await json_of(signed_in, f"/api{OF}/dangling") if one.get("reason") == "references_not_read"
+        record
+        for record in await json_of(signed_in, f"/api{OF}/dangling")
+        if record.get("reason") == "references_not_read"
     ]
     assert (record["type_key"], record["references"]) == (CONFIGURATIONS, None)
 

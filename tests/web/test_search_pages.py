@@ -110,7 +110,8 @@ async def test_settings_that_nobody_can_mean_are_said_beside_the_form(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     assert "Name a setting" in await words_of(signed_in, "/settings")
-    assert "no run has completed here" in await words_of(signed_in, "/settings?setting=x")
+    for address in ("/settings?setting=x", "/search?setting=x", f"/tenants/{UNREAD}/items?setting=x"):
+        assert "no run has completed here" in await words_of(signed_in, address)
     await two_tenants(database)
     assert "no item that has been read sets" in await words_of(signed_in, "/settings?setting=x")
     assert "did you mean" in await words_of(signed_in, "/settings?setting=bitLokerEnabled")

@@ -32,4 +32,4 @@ def test_what_mends_most_comes_first() -> None:
             record("d", ErrorCode.GRAPH_PERMISSION_MISSING, "X"),
         ]
     )
-    assert [[one.type_key for one in task.collections] for task in found] == [["b", "d"], ["c"], ["a"]]
+    assert [[record.type_key for record in task.collections] for task in found] == [["b", "d"], ["c"], ["a"]]
