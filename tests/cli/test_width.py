@@ -1,9 +1,12 @@
 """All commands at 80, 100 and 160 columns: no line is wider, and no cell is cut within a word that has room."""
 
+import asyncio
 import csv
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -13,7 +16,9 @@ from typer.testing import CliRunner
 
 from answers.csv_rows import FORMULA_STARTS
 from cli.app import app
+from inventory.people import Person, Role
 from local.simulated_graph import SimulatedGraph
+from storage import web_sessions
 from tests.end_to_end.system import System
 
 TYPE = "deviceConfigurations"
@@ -130,6 +135,12 @@ def ask(system: System, words: list[str], width: int | None = None) -> Answer:
     return Answer(done.exit_code, done.stdout, done.stderr)
 
 
+async def somebody_signs_in(system: System) -> None:
+    person = Person(person_id=f"{uuid4()}/{uuid4()}", name="ada@contoso.example", role=Role.OPERATOR)
+    async with system.database() as database, database.no_tenant() as session:
+        await web_sessions.sign_in(session, person, bytes(32), timedelta(hours=1), replaced_hash=None)
+
+
 def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]]:
     """Two tenants with names and ids of all lengths, of which things went; the command lines to try."""
     one, other = graph.tenants
@@ -151,6 +162,7 @@ def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]
     assert system.starter("schedule", "pause", "hourly").code == 0, "no run of it comes between two answers"
     rule = ["access", "exclude", "--role", "operator", "--tenant", one.name, "--reason", "their own team keeps it"]
     assert system.starter(*rule).code == 0
+    asyncio.run(somebody_signs_in(system))
     for name in NAMES[:3]:
         one.change(PATH, ids[name], {"description": f"{name} " * 20})
     one.remove(PATH, ids[NAMES[3]])
