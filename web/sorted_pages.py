@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Generic, NamedTuple, TypeVar
 
 from web.scope import NoSuchPageError
@@ -29,7 +30,7 @@ def sorted_page(
 ) -> SortedPage[RowT]:
     """The page of `most` rows that begins after a place. Raises `NoSuchPageError`."""
     placed = [(tuple(part[:PLACE_CHARACTERS] for part in place_of(row)), row) for row in rows]
-    placed.sort(key=lambda one: one[0])
+    placed.sort(key=itemgetter(0))
     times = Counter[Place]()
     found: list[tuple[Place, RowT]] = []
     for place, row in placed:

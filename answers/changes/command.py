@@ -123,11 +123,11 @@ def changes(
                 async with aclosing(feed.records()) as found:
                     async for change in found:
                         show_one(change)
-                if output_options().as_csv:
-                    table.print()
                 summary = await feed.summary()
                 rows.count(sum(summary.changes.values()))
                 was_read = await is_read(session)
+            if output_options().as_csv:
+                table.print()
             if html is not None:
                 name = TenantNames.load(settings).of(about.tenant_id)
                 write_html(html, changes_page(name, summary, kept, collection_titles()))

@@ -71,11 +71,14 @@ _UNSEEN = """(
     WHERE c.outcome <> 'complete'
 ) AS found"""
 
-_OF_THAT_NAME = f"""EXISTS (
-    SELECT FROM item_name AS named
+_NAME_OF_FOUND = f"""item_name AS named
     WHERE (named.tenant_id, named.type_key, named.external_id)
-        = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}
-)"""
+        = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}"""
+
+_OF_THAT_NAME = f"EXISTS (SELECT FROM {_NAME_OF_FOUND})"
+
+# What is unseen is little: for a scalar one name is looked up, where EXISTS may have the planner hash them all.
+_UNSEEN_OF_THAT_NAME = f"(SELECT true FROM {_NAME_OF_FOUND})"
 
 
 @cache
@@ -95,7 +98,7 @@ def _statement(has: frozenset[str]) -> TextClause:
     elif "unseen" in has:
         source = _UNSEEN
         or_titled = " OR found.type_key = ANY (CAST(:titled AS text[]))" if "titled" in has else ""
-        conditions += [f"({_OF_THAT_NAME}{or_titled})"] if "patterns" in has else []
+        conditions += [f"({_UNSEEN_OF_THAT_NAME}{or_titled})"] if "patterns" in has else []
     elif "titled" in has:
         source = f"""(
             SELECT tenant_id, type_key, external_id FROM item_name WHERE {_IS_NAMED}

@@ -135,7 +135,7 @@ async def settings_page(
         setting=setting,
         value=value,
         state=state,
-        counts=[(one, count) for one, count in _counts(found) if count or one == state],
+        counts=[(known, count) for known, count in _counts(found) if count or known == state],
         meant=found[0].settings if found else [],
         tenants=rest[:PAGE],
         asked=len(found),
@@ -145,7 +145,7 @@ async def settings_page(
         tags=_tags(scope),
         tag=tag,
         title_of=title_of,
-        with_state=lambda one: query_with(request, after=None, state=one),
+        with_state=lambda chosen: query_with(request, after=None, state=chosen),
         next_query=query_with(request, after=str(rest[PAGE - 1].tenant_id)) if len(rest) > PAGE else None,
         csv=f"/settings.csv{query_with(request, after=None)}",
     )

@@ -145,7 +145,7 @@ async def test_one_tenant_is_sorted_before_its_rows_are_limited(database: Databa
     assert "--limit 1 leaves out 3 more rows" in done.stderr
     assert "--after" not in done.stderr
     found = await portfolio("search", "d", "--sort", "-name", "--limit", "1", "--csv", "--columns", "name,tenant")
-    assert found.stdout.splitlines() == ["display_name,tenant", "d,Alpha"]
+    assert found.stdout.splitlines() == ["title,tenant", "d,Alpha"]
 
 
 async def test_changes_are_sorted_as_csv(database: Database, portfolio: Portfolio) -> None:

@@ -23,9 +23,11 @@ from graph.permission_ids import permission_ids
 from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
+from inventory.people import Role
 from local.postgres import EmbeddedPostgres, _binaries
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal, temporal_program
+from storage import access_rules
 from storage.database import Database
 from storage.models import Base
 from storage.schema import head
@@ -171,6 +173,10 @@ async def test_a_tenants_rows_are_deleted_and_no_others(run: Run, postgres: Embe
     database = Database(owner_url)
     await their_rows(database)
     await sync(database, EXAMPLE_TENANT, [observation("a", "1")], "a")
+    for tenant_id in (THEIRS, EXAMPLE_TENANT):
+        about = access_rules.Subject(None, Role.READER, tenant_id)
+        async with database.no_tenant() as session:
+            await access_rules.set_rule(session, about, is_excluded=True, set_by="ada", reason=None)
     await database.close()
     before = _rows(database_url, tables)
     run("removal", DATABASE_URL=owner_url)
@@ -185,7 +191,7 @@ async def test_a_tenants_rows_are_deleted_and_no_others(run: Run, postgres: Embe
             " WHERE finished_at IS NULL"
         )
     assert _remove(owner_url, THEIRS).returncode == 0
-    assert _rows(database_url, tables) == {}
+    assert _rows(database_url, tables) == {("access_rule", None): 1}, "the rule about all tenants"
 
 
 def _remove(database_url: str, tenant_id: UUID) -> "subprocess.CompletedProcess[str]":
@@ -198,7 +204,7 @@ def _remove(database_url: str, tenant_id: UUID) -> "subprocess.CompletedProcess[
     )
 
 
-def _rows(database_url: str, tables: set[str]) -> dict[tuple[str, UUID], int]:
+def _rows(database_url: str, tables: set[str]) -> dict[tuple[str, UUID | None], int]:
     """How many rows each tenant has in each table."""
     with psycopg.connect(database_url) as connection:
         return {

@@ -65,21 +65,26 @@ async def likenesses(documents: Sequence[StoredDocument]) -> list[bytes]:
     return [likeness_hash(stored.document, stored.external_id, NormalForm()) for stored in documents]
 
 
+DETAILS = frozenset({"settings"})
+AS_THEY_ARE = Comparability(Canonicalizer(), NormalForm(), DETAILS, DETAILS)
+"""How documents of made-up collections are compared; `settings` are a detail."""
+
+
 class Comparison:
-    """Documents compared as they are; `settings` are a detail."""
+    """The comparison of documents that all are of one collection."""
+
+    def __init__(self, comparability: Comparability = AS_THEY_ARE) -> None:
+        self._comparability = comparability
 
     async def says_the_same(self, items: Sequence[FirstFormItem]) -> list[bool]:
         return [
-            item.stored is not None and NormalForm().hash(cast("JsonObject", decode(item.stored))) == item.content_hash
+            item.stored is not None
+            and self._comparability.form.hash(cast("JsonObject", decode(item.stored))) == item.content_hash
             for item in items
         ]
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> list[bool]:
-        details = frozenset({"settings"})
-        return [
-            changed_by(version, Comparability(Canonicalizer(), NormalForm(), details, details)) != []
-            for version in versions
-        ]
+        return [changed_by(version, self._comparability) != [] for version in versions]
 
 
 async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:
@@ -90,15 +95,19 @@ async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: run
 
 
 async def land(
-    database: Database, tenant_id: UUID, run: runs.RunIdentity, observations: Iterable[Observation]
+    database: Database,
+    tenant_id: UUID,
+    run: runs.RunIdentity,
+    observations: Iterable[Observation],
+    comparability: Comparability = AS_THEY_ARE,
 ) -> merging.MergeResult:
     """Stages and merges one wave."""
-    wave = list(observations)
+    wave, comparison = list(observations), Comparison(comparability)
     token = uuid4()
     async with database.tenant(tenant_id) as session:
         await staging.stage(session, run.run_id, token, wave)
     async with database.tenant(tenant_id) as session:
-        return await merging.merge(session, run.run_id, token, promised_rows=len(wave), comparison=Comparison())
+        return await merging.merge(session, run.run_id, token, promised_rows=len(wave), comparison=comparison)
 
 
 ONE_CREATED = {"created": 1, "changed": 0, "unchanged": 0}
@@ -139,10 +148,11 @@ async def sync(
     *type_keys: str,
     status: RunStatus = RunStatus.SUCCESS,
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] | None = None,
+    comparability: Comparability = AS_THEY_ARE,
 ) -> merging.MergeResult:
     """One whole run."""
     run = await begin(database, tenant_id, *type_keys)
-    merged = await land(database, tenant_id, run, observations)
+    merged = await land(database, tenant_id, run, observations, comparability)
     await end(database, tenant_id, run, status, outcomes)
     return merged
 

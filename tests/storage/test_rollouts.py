@@ -74,7 +74,7 @@ async def test_a_rollout_tells_no_change_and_hides_none(database: Database, seed
         served = [observer.observe(noise.serve(document))._replace(list_hash=None) for document in held]
         for entry in served:
             first_served.setdefault(entry.content_hash, entry.document)
-        merged = await sync(database, tenant_id, served, COLLECTION.type_key)
+        merged = await sync(database, tenant_id, served, COLLECTION.type_key, comparability=COLLECTION.comparability)
         assert merged.changed == len(chosen), f"run {run}"
         edits.update(held[number]["id"] for number in chosen)
         async with database.tenant(tenant_id, read_only=True) as session:

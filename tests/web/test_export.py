@@ -96,7 +96,7 @@ async def test_a_category_and_a_moment_are_chosen(database: Database, of_role: d
     assert json.loads(then.read(policy))["state"] == "enabled"
     assert (await exports(database))[0][1] == f"conditional-access, as of {run_id}"
     wrong = await asked(of_role[Role.OPERATOR], at="yesteryear")
-    assert wrong.status_code == 400
+    assert wrong.status_code == 404
     assert (await asked(of_role[Role.OPERATOR], category="nonsense")).status_code == 400
     assert len(await exports(database)) == 1, "what was not given out is not recorded"
 
