@@ -265,17 +265,18 @@ async def start(
     started = await carry_out(site, Act(person, action, name, once, reason, tenant.id), request)
     if started is None:
         return RedirectResponse(f"/tenants/{tenant.id}/runs", 303)
-    await _wait_until_known(site, tenant, started.run_id)
-    return RedirectResponse(f"/tenants/{tenant.id}/runs/{started.run_id}", 303)
+    is_known = await _is_soon_known(site, tenant, started.run_id)
+    return RedirectResponse(f"/tenants/{tenant.id}/runs{f'/{started.run_id}' if is_known else ''}", 303)
 
 
-async def _wait_until_known(site: Site, tenant: TenantConfig, run_id: UUID) -> None:
-    """Temporal's list knows a run a moment after its start; the page of the run need not fail until then."""
+async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool:
+    """Temporal's list knows a run a moment after its start; the page of the run is not there until then."""
     for _ in range(LOOKS):
         with suppress(UnknownRunError):
             await _live_run(site, tenant, run_id)
-            return
+            return True
         await asyncio.sleep(LOOK_GAP_SECONDS)
+    return False
 
 
 @router.post("/tenants/{tenant_id}/runs/{run_id}/cancel", include_in_schema=False)

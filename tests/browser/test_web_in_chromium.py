@@ -5,7 +5,7 @@ With BROWSER_PICTURES=FOLDER the pictures are kept there.
 
 import re
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -64,12 +64,20 @@ def unseen_route(routes: list[Route], address: str) -> Route | None:
     return route
 
 
+_LINKS = """() => {
+    const forms = [...document.querySelectorAll("form[method=get][action]")].map(form => {
+        const box = form.querySelector("input[type=checkbox]");
+        if (box) box.checked = true;
+        return form.action + "?" + new URLSearchParams(new FormData(form));
+    });
+    return [...[...document.querySelectorAll("a[href]")].map(link => link.href), ...forms];
+}"""
+
+
 async def links_of(page: Page) -> list[str]:
-    """The addresses of this site to which a page links."""
-    script = "links => links.map(link => link.getAttribute('href'))"
-    hrefs: list[str] = await page.eval_on_selector_all("a[href]", script)
-    addresses = [urljoin(page.url, href).partition("#")[0] for href in hrefs]
-    return [address for address in addresses if urlsplit(address).netloc == urlsplit(page.url).netloc]
+    """The addresses of this site to which a page links, or leads by a form that asks."""
+    addresses: list[str] = await page.evaluate(_LINKS)
+    return [address.partition("#")[0] for address in addresses if urlsplit(address).netloc == urlsplit(page.url).netloc]
 
 
 async def problems_of(page: Page, pictures: Path, name: str) -> list[str]:
@@ -107,7 +115,7 @@ async def test_every_page_is_reached_by_links_and_can_be_used_by_everybody(week:
                 continue
             answer = await visitor.page.goto(address)
             assert answer is not None
-            found = await problems_of(visitor.page, pictures, route.name)
+            found = await problems_of(visitor.page, pictures, f"{route.name}-{len(route.addresses)}")
             if answer.status != 200:
                 found.append(f"status {answer.status}")
             if found:
