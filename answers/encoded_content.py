@@ -10,6 +10,7 @@ import hashlib
 import json
 import plistlib
 import re
+import unicodedata
 from typing import NamedTuple
 from xml.parsers.expat import ExpatError
 
@@ -118,7 +119,10 @@ def _decoded(content: bytes, codec: str, words: str) -> tuple[str, str] | None:
         text = content.decode(codec)
     except UnicodeDecodeError:
         return None
-    is_text = all(character.isprintable() or character in "\r\n\t\f\u00a0\u3000\ufeff" for character in text)
+    is_text = all(
+        character.isprintable() or character in "\r\n\t\f\ufeff" or unicodedata.category(character) == "Zs"
+        for character in text
+    )
     return (text, words) if is_text else None
 
 

@@ -75,7 +75,9 @@ class Problem(BaseModel):
     detail: str
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 404, 422, 500, 503)}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (400, 401, 403, 404, 422, 500, 503)
+}
 """What every route below `/api` may answer instead of its records, for the OpenAPI document."""
 
 NOT_THERE = (

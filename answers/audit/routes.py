@@ -1,5 +1,6 @@
 """The page of acts, and the same records as JSON and CSV."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from pydantic import BeforeValidator
 
 from answers.audit import answer
 from answers.audit.answer import WantedActs
@@ -23,6 +25,8 @@ router = APIRouter()
 
 PAGE = 100
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
 
 class AfterError(UserError):
     """The place at which a list goes on is not one that a list named."""
@@ -38,13 +42,23 @@ def _after(
         raise AfterError("after is not an act of this list; begin at its first page") from None
 
 
+def _is_day(value: object) -> object:
+    """Refuses a number, which pydantic would take for seconds since 1970."""
+    if isinstance(value, str) and value and _DAY.fullmatch(value) is None:
+        raise ValueError("not a day, such as 2026-06-30")
+    return value
+
+
+Day = Annotated[date | Literal[""], BeforeValidator(_is_day)]
+
+
 def _wanted(
     after: Annotated[tuple[datetime, UUID] | None, Depends(_after)],
     person: Annotated[str, Query(max_length=300, description="Only acts of the person with this id.")] = "",
     tenant: Annotated[UUID | Literal[""], Query(description="Only acts about this tenant.")] = "",
     action: Annotated[Action | Literal[""], Query(description="Only acts of this kind.")] = "",
-    since: Annotated[date | Literal[""], Query(description="Only acts of this day (UTC) or later.")] = "",
-    until: Annotated[date | Literal[""], Query(description="Only acts of this day (UTC) or earlier.")] = "",
+    since: Annotated[Day, Query(description="Only acts of this day (UTC) or later.")] = "",
+    until: Annotated[Day, Query(description="Only acts of this day (UTC) or earlier.")] = "",
 ) -> WantedActs:
     """A page's form sends an empty value for any."""
     return WantedActs(
