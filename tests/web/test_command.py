@@ -10,6 +10,7 @@ import httpx
 import pytest
 import trustme
 
+from cli.web import listener
 from tests.patience import PATIENCE_SECONDS
 from tests.web.process import addresses, environment_of, running
 
@@ -83,3 +84,10 @@ def test_with_its_own_certificate_it_speaks_tls_and_people_sign_in(environment: 
             assert client.get("/healthz").text == "ok\n"
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE_SECONDS)
+
+
+def test_a_page_is_sent_without_waiting_for_acknowledgements() -> None:
+    with listener("127.0.0.1", 0) as bound, socket.create_connection(bound.getsockname()):
+        accepted, _ = bound.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
