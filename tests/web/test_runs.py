@@ -45,7 +45,7 @@ VENDORED = {
     "hx-sse-4.0.1.min.js": "18ef2761356ec1fe0bb6d92612315b37517a7c1e9856b661c5ae81fef239d103",
     "LICENSE-htmx.txt": "d3d2456f76414f2456104660ebd65aff1c04cd7966b942bdabd63f3cdb316a38",
 }
-"""SHA-256 of files of htmx.org 4.0.1, as https://registry.npmjs.org/htmx.org/-/htmx.org-4.0.1.tgz has them."""
+"""SHA-256 of files of htmx.org 4.0.1, as its npm package has them."""
 
 NOWHERE = {"target_host": "127.0.0.1:1"}
 
