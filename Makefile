@@ -60,7 +60,7 @@ unit: $(INSTALLED) ## the tests, in parallel (WORKERS=n)
 slow: $(INSTALLED) ## the tests that take long (whole demos, killed portfolios, memory …), and properties with more examples
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "slow or hypothesis" --hypothesis-profile thorough
 
-browser: $(INSTALLED) ## the reports, opened in Chromium and printed (BROWSER_PICTURES=folder keeps what it saw)
+browser: $(INSTALLED) ## the pages and reports, opened in Chromium and printed (BROWSER_PICTURES=folder keeps what it saw)
 	$(PYTEST) -m browser tests/browser
 
 bench: $(INSTALLED) ## what docs/benchmarks.md reports (PART=latency, portfolio, large_tenant, growth, rate_limits …; ARGS='--rounds 3')
