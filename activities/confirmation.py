@@ -12,7 +12,7 @@ from activities.failures import told
 from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
 from activities.messages.pages import CursorFailure
 from activities.observers import Observers
-from activities.pages import cursor_failure
+from activities.page_observations import cursor_failure
 from activities.request_pace import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile

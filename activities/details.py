@@ -16,7 +16,7 @@ from activities.failures import told
 from activities.messages.details import DetailProgress, FetchDetails, FetchDetailsResult
 from activities.messages.pages import CursorFailure
 from activities.observers import Observers, TenantObservers
-from activities.pages import cursor_failure
+from activities.page_observations import cursor_failure
 from activities.request_pace import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile

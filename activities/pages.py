@@ -1,7 +1,6 @@
 """The activity that reads one wave of pages from Graph and stages their objects."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 from uuid import uuid4
 
 from temporalio import activity
@@ -10,40 +9,23 @@ from temporalio.exceptions import ApplicationError
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
 from activities.messages.pages import (
-    NAMED_INVALID,
-    CursorFailure,
-    CursorRequest,
     FetchPages,
     FetchPagesResult,
-    InvalidItem,
     PageResult,
 )
-from activities.observers import Observers, TenantObservers
+from activities.observers import Observers
+from activities.page_observations import PageObservations, PageObserver
 from activities.request_pace import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
 from graph.cpu_executor import crunch
-from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure, classify
-from graph.links import UntrustedLinkError
-from graph.pages import MalformedPageError, read_page
+from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
 from graph.tenants import TenantConfig
-from inventory.canonical import JsonValue
-from inventory.error_codes import SKIPPING_CODES, ErrorCode
-from inventory.meta import PARENT_ID
-from inventory.observation import Observation
-from inventory.references import MAX_ID_LENGTH
+from inventory.error_codes import ErrorCode
 from storage import listed_pages, runs, staging
 from storage.database import Database
-from storage.listed_pages import ReadPage
-
-
-class _Read(NamedTuple):
-    page: PageResult
-    observations: list[Observation]
-    shown: ReadPage | None = None
-    """The record of the page; None if it shows nothing about the collection."""
 
 
 class FetchActivities:
@@ -63,6 +45,7 @@ class FetchActivities:
         self._catalog = catalog
         self._tenants = tenants
         self._observers = observers
+        self._page_observer = PageObserver(graph, catalog)
         self._requested = AllowedRequests(database, catalog)
 
     @activity.defn
@@ -98,7 +81,7 @@ class FetchActivities:
                         raise
                     requests = len(request.cursors)
                     return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True)
-            reads = await crunch(tenant.id, self._read, tenant, request, answers, observers)
+            reads = await crunch(tenant.id, self._page_observer.read, tenant, request, answers, observers)
             failures = [read.page.failure for read in reads if read.page.failure is not None]
             await self._pace.heed(request.tenant_id, family, failures)
             return await self._staged(request, reads)
@@ -115,7 +98,7 @@ class FetchActivities:
         except GraphRequestError as error:
             return dict.fromkeys((get.key for get in gets), told(error, request.told_after))
 
-    async def _staged(self, request: FetchPages, reads: list[_Read]) -> FetchPagesResult:
+    async def _staged(self, request: FetchPages, reads: list[PageObservations]) -> FetchPagesResult:
         fetch_token = uuid4()
         observations = [observation for read in reads for observation in read.observations]
         async with self._database.tenant(request.tenant_id) as session:
@@ -131,107 +114,3 @@ class FetchActivities:
             requests=len(request.cursors),
             pages=[read.page for read in reads],
         )
-
-    def _read(
-        self,
-        tenant: TenantConfig,
-        request: FetchPages,
-        answers: Mapping[str, GraphAnswer | ReadFailure],
-        observers: TenantObservers,
-    ) -> list[_Read]:
-        return [
-            self._read_answer(tenant, request.api_version, cursor, answers[cursor.type_key], observers)
-            for cursor in request.cursors
-        ]
-
-    def _read_answer(
-        self,
-        tenant: TenantConfig,
-        api_version: str,
-        cursor: CursorRequest,
-        answer: GraphAnswer | ReadFailure,
-        observers: TenantObservers,
-    ) -> _Read:
-        """One page: a failure, or its observations. Hashing megabytes, so never on the event loop."""
-        collection = self._catalog.collections[cursor.type_key]
-        permission = self._catalog.permission_of_listing(cursor.type_key, cursor.url)
-        failure = (
-            answer
-            if isinstance(answer, ReadFailure)
-            else classify(answer, permission=permission, delegated_only=collection.delegated_only)
-        )
-        if not isinstance(answer, ReadFailure) and failure is None:
-            try:
-                page = read_page(
-                    answer,
-                    singleton=collection.singleton,
-                    left_out=collection.left_out_types,
-                    left_out_where=collection.left_out_where,
-                )
-            except MalformedPageError as error:
-                failure = error.failure
-        if failure is not None:
-            page_result = PageResult(type_key=cursor.type_key, was_read=False, failure=cursor_failure(failure))
-            refused = ReadPage(cursor.type_key, cursor.url, (), 0, failure.code)
-            return _Read(page_result, [], refused if failure.code in SKIPPING_CODES else None)
-        link_failure = None
-        if page.next_link is not None:
-            try:
-                self._graph.check_link(tenant, api_version, page.next_link)
-            except UntrustedLinkError as error:
-                link_failure = CursorFailure(code=error.code, retryable=False)
-        next_url = page.next_link if link_failure is None else None
-        if not collection.is_own_listing(cursor.url):
-            more_urls = [collection.child_url(parent_id) for parent_id in _ids(page.items)]
-            return _Read(
-                PageResult(type_key=cursor.type_key, next_url=next_url, more_urls=more_urls, failure=link_failure),
-                [],
-                ReadPage(cursor.type_key, cursor.url, [*_links(page.next_link), *more_urls], 0),
-            )
-        # A document that lacks its details is not the one that is stored.
-        observations, invalid = observers.observer(cursor.type_key).observe_page(
-            page.items, with_references=cursor.is_first_listing and not collection.details
-        )
-        parent_id = collection.parent_id_of(cursor.url)
-        if parent_id is not None:
-            observations = [entry._replace(meta={**entry.meta, PARENT_ID: parent_id}) for entry in observations]
-        return _Read(
-            PageResult(
-                type_key=cursor.type_key,
-                items=len(observations),
-                next_url=next_url,
-                invalid=len(invalid),
-                named_invalid=[
-                    InvalidItem(reason=bad.reason, position=bad.position, external_id=bad.external_id)
-                    for bad in invalid[:NAMED_INVALID]
-                ],
-                meta_dropped=sum(observation.meta_dropped for observation in observations),
-                size_bytes=sum(len(observation.document) for observation in observations),
-                failure=link_failure,
-            ),
-            observations,
-            ReadPage(cursor.type_key, cursor.url, _links(page.next_link), len(observations)),
-        )
-
-
-def _links(next_link: str | None) -> list[str]:
-    return [] if next_link is None else [next_link]
-
-
-def _ids(parents: Sequence[JsonValue]) -> list[str]:
-    """The usable ids among the parents of a page."""
-    ids = [parent.get("id") for parent in parents if isinstance(parent, dict)]
-    return [
-        external_id for external_id in ids if isinstance(external_id, str) and 0 < len(external_id) <= MAX_ID_LENGTH
-    ]
-
-
-def cursor_failure(failure: ReadFailure) -> CursorFailure:
-    """The failure of a read, as the workflow receives it."""
-    return CursorFailure(
-        code=failure.code,
-        retryable=failure.retryable,
-        restart=failure.restart,
-        retry_after=failure.retry_after,
-        context=dict(failure.context),
-    )

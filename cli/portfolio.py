@@ -199,7 +199,7 @@ def _run_columns(names: TenantNames) -> tuple[Column, ...]:
         Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
         Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
         Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
-        Column("took", "took", _lasted),
+        Column("took", "took", _lasted, is_kept=True),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )
 
@@ -346,7 +346,7 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
         Column("tenant", "tenant_id", lambda outcome: names.of(outcome.tenant_id)),
         Column("status", "status", lambda outcome: output.styled(outcome.status), is_kept=True),
         Column("", "joined", lambda outcome: "joined" if outcome.joined else ""),
-        Column("took", "took", _took),
+        Column("took", "took", _took, is_kept=True),
         Column("run", "run_id", shape=Shape.ID),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )

@@ -133,8 +133,8 @@ _COLUMNS = (
     Column("last", "last_at", lambda row: output.ago(row.last_at)),
     Column("ended as", "last_status", lambda row: output.styled(row.last_status), is_kept=True),
     Column("started", "actions", shape=Shape.NUMBER),
-    Column("skipped", "skipped_overlap", shape=Shape.NUMBER),
-    Column("missed", "missed_catch_up", shape=Shape.NUMBER),
+    Column("skipped", "skipped_overlap", lambda row: row.skipped_overlap or "", Shape.NUMBER),
+    Column("missed", "missed_catch_up", lambda row: row.missed_catch_up or "", Shape.NUMBER),
     Column("note", "note", shape=Shape.BELOW),
 )
 

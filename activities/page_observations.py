@@ -1,0 +1,141 @@
+"""An answer to a page of a listing, as what the workflow is told and what is staged."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from activities.messages.pages import NAMED_INVALID, CursorFailure, CursorRequest, FetchPages, InvalidItem, PageResult
+from activities.observers import TenantObservers
+from graph.catalog import Catalog
+from graph.client import GraphAnswer, GraphClient
+from graph.errors import ReadFailure, classify
+from graph.links import UntrustedLinkError
+from graph.pages import MalformedPageError, read_page
+from graph.tenants import TenantConfig
+from inventory.canonical import JsonValue
+from inventory.error_codes import SKIPPING_CODES
+from inventory.meta import PARENT_ID
+from inventory.observation import Observation
+from inventory.references import MAX_ID_LENGTH
+from storage.listed_pages import ReadPage
+
+
+class PageObservations(NamedTuple):
+    """A page as it was read: what the workflow is told, and what is staged."""
+
+    page: PageResult
+    observations: list[Observation]
+    shown: ReadPage | None = None
+    """The record of the page; None if it shows nothing about the collection."""
+
+
+class PageObserver:
+    """Reads answers. It hashes megabytes, so never on the event loop."""
+
+    def __init__(self, graph: GraphClient, catalog: Catalog) -> None:
+        self._graph = graph
+        self._catalog = catalog
+
+    def read(
+        self,
+        tenant: TenantConfig,
+        request: FetchPages,
+        answers: Mapping[str, GraphAnswer | ReadFailure],
+        observers: TenantObservers,
+    ) -> list[PageObservations]:
+        """Each cursor's page, in the order of the request."""
+        return [
+            self._read_answer(tenant, request.api_version, cursor, answers[cursor.type_key], observers)
+            for cursor in request.cursors
+        ]
+
+    def _read_answer(
+        self,
+        tenant: TenantConfig,
+        api_version: str,
+        cursor: CursorRequest,
+        answer: GraphAnswer | ReadFailure,
+        observers: TenantObservers,
+    ) -> PageObservations:
+        """One page: a failure, or its observations."""
+        collection = self._catalog.collections[cursor.type_key]
+        permission = self._catalog.permission_of_listing(cursor.type_key, cursor.url)
+        failure = (
+            answer
+            if isinstance(answer, ReadFailure)
+            else classify(answer, permission=permission, delegated_only=collection.delegated_only)
+        )
+        if not isinstance(answer, ReadFailure) and failure is None:
+            try:
+                page = read_page(
+                    answer,
+                    singleton=collection.singleton,
+                    left_out=collection.left_out_types,
+                    left_out_where=collection.left_out_where,
+                )
+            except MalformedPageError as error:
+                failure = error.failure
+        if failure is not None:
+            page_result = PageResult(type_key=cursor.type_key, was_read=False, failure=cursor_failure(failure))
+            refused = ReadPage(cursor.type_key, cursor.url, (), 0, failure.code)
+            return PageObservations(page_result, [], refused if failure.code in SKIPPING_CODES else None)
+        link_failure = None
+        if page.next_link is not None:
+            try:
+                self._graph.check_link(tenant, api_version, page.next_link)
+            except UntrustedLinkError as error:
+                link_failure = CursorFailure(code=error.code, retryable=False)
+        next_url = page.next_link if link_failure is None else None
+        if not collection.is_own_listing(cursor.url):
+            more_urls = [collection.child_url(parent_id) for parent_id in _ids(page.items)]
+            return PageObservations(
+                PageResult(type_key=cursor.type_key, next_url=next_url, more_urls=more_urls, failure=link_failure),
+                [],
+                ReadPage(cursor.type_key, cursor.url, [*_links(page.next_link), *more_urls], 0),
+            )
+        # A document that lacks its details is not the one that is stored.
+        observations, invalid = observers.observer(cursor.type_key).observe_page(
+            page.items, with_references=cursor.is_first_listing and not collection.details
+        )
+        parent_id = collection.parent_id_of(cursor.url)
+        if parent_id is not None:
+            observations = [entry._replace(meta={**entry.meta, PARENT_ID: parent_id}) for entry in observations]
+        return PageObservations(
+            PageResult(
+                type_key=cursor.type_key,
+                items=len(observations),
+                next_url=next_url,
+                invalid=len(invalid),
+                named_invalid=[
+                    InvalidItem(reason=bad.reason, position=bad.position, external_id=bad.external_id)
+                    for bad in invalid[:NAMED_INVALID]
+                ],
+                meta_dropped=sum(observation.meta_dropped for observation in observations),
+                size_bytes=sum(len(observation.document) for observation in observations),
+                failure=link_failure,
+            ),
+            observations,
+            ReadPage(cursor.type_key, cursor.url, _links(page.next_link), len(observations)),
+        )
+
+
+def _links(next_link: str | None) -> list[str]:
+    return [] if next_link is None else [next_link]
+
+
+def _ids(parents: Sequence[JsonValue]) -> list[str]:
+    """The usable ids among the parents of a page."""
+    ids = [parent.get("id") for parent in parents if isinstance(parent, dict)]
+    return [
+        external_id for external_id in ids if isinstance(external_id, str) and 0 < len(external_id) <= MAX_ID_LENGTH
+    ]
+
+
+def cursor_failure(failure: ReadFailure) -> CursorFailure:
+    """The failure of a read, as the workflow receives it."""
+    return CursorFailure(
+        code=failure.code,
+        retryable=failure.retryable,
+        restart=failure.restart,
+        retry_after=failure.retry_after,
+        context=dict(failure.context),
+    )
