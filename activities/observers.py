@@ -193,7 +193,7 @@ class TenantComparison:
         return await crunch(self._tenant_id, lambda: [self._is_change(version) for version in versions])
 
     def _is_change(self, version: NewVersion) -> bool:
-        return changed_by(version, self._catalog.collections[version.type_key].comparability) != []
+        return changed_by(version, self._catalog.comparability(version.type_key)) != []
 
 
 def _tenant_is_gone() -> ApplicationError:

@@ -70,6 +70,29 @@ def changed_by(pair: VersionPair, comparability: Comparability) -> list[Differen
     return changed_fields(before, after, comparability)
 
 
+def not_compared(pair: VersionPair, comparability: Comparability, changed: Sequence[Difference]) -> list[str]:
+    """The paths at which two documents were not read alike, so that nobody knows whether the tenant changed there.
+
+    `changed` is what the version changes.
+    """
+    if pair.document is None or pair.document_before is None:
+        return []
+    is_of_form_0 = pair.is_sorted or pair.was_sorted
+    found = differences(
+        comparability.canonicalizer.canonical_value(_object(pair.document_before)),
+        comparability.canonicalizer.canonical_value(_object(pair.document)),
+        comparability.form.of_sorted() if is_of_form_0 else comparability.form,
+    )
+    known = {difference.path for difference in changed}
+    return sorted(
+        {
+            difference.path
+            for difference in found
+            if difference.path not in known and not is_number_of_a_setting(difference.path)
+        }
+    )
+
+
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of two documents by today's rules.
 

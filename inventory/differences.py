@@ -70,6 +70,12 @@ class DifferenceKind(StrEnum):
     """A hidden value whose mark shows no change, in an object that was edited."""
 
 
+_BACKWARDS = {
+    DifferenceKind.ADDED: DifferenceKind.REMOVED,
+    DifferenceKind.REMOVED: DifferenceKind.ADDED,
+}
+
+
 class Difference(NamedTuple):
     """One field or member: `before` is None where it was added, `after` where it was removed.
 
@@ -83,6 +89,11 @@ class Difference(NamedTuple):
     after: JsonValue
     hidden: bool = False
     untold: bool = False
+
+    def backwards(self) -> "Difference":
+        """The difference from the later document to the earlier one."""
+        kind = _BACKWARDS.get(self.kind, self.kind)
+        return self._replace(kind=kind, before=self.after, after=self.before)
 
     def shown(self) -> "Difference":
         """The difference as it may be shown: without the digits of marks."""

@@ -106,6 +106,8 @@ class VersionChange(StrEnum):
     """It has the content of an earlier version."""
     COMPLETED = "completed"
     """It adds details that the version before lacks: no change of the tenant is known."""
+    REREAD = "reread"
+    """It was read by other rules, such as those of a later release: no change of the tenant is known."""
 
 
 class PinRecord(BaseModel):
@@ -147,6 +149,11 @@ class VersionRecord(BaseModel):
     size_bytes: int
     pins: list[PinRecord]
     stale: Staleness | None = None
+
+    @property
+    def tells_change(self) -> bool:
+        """Whether the tenant is known to have changed: `changes` tells it, but of a first listing."""
+        return self.change not in (VersionChange.COMPLETED, VersionChange.REREAD)
 
 
 class DamagedRecord(BaseModel):

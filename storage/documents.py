@@ -123,8 +123,10 @@ async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
     return await fetch(session, of_collection.order_by(_ITEM.c.last_seen_at.desc()).limit(NAMED_ITEMS), NamedItem)
 
 
-async def are_sorted(session: AsyncSession, type_key: str, external_id: str, version_numbers: Sequence[int]) -> bool:
-    """Whether the document of one of the versions is of normal form 0, so that only some orders can be compared."""
+async def sorted_versions(
+    session: AsyncSession, type_key: str, external_id: str, version_numbers: Sequence[int]
+) -> set[int]:
+    """Those of the versions whose documents are of normal form 0, so that only some orders can be compared."""
     sorted_ones = (
         select(_VERSION.c.version_number)
         .select_from(_VERSION.join(_DOCUMENT))
@@ -135,7 +137,7 @@ async def are_sorted(session: AsyncSession, type_key: str, external_id: str, ver
             _DOCUMENT.c.body_hash.is_(None),
         )
     )
-    return (await session.execute(sorted_ones.limit(1))).first() is not None
+    return set((await session.execute(sorted_ones)).scalars())
 
 
 async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:

@@ -1,4 +1,4 @@
-"""New versions, each with the version before it: a run counts those that tell a change of the tenant."""
+"""Versions, each with the version before it: a run counts those that tell a change of the tenant."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,6 +18,7 @@ class NewVersion(NamedTuple):
 
     type_key: str
     external_id: str
+    version_number: int
     document: bytes | None
     document_before: bytes | None
     details_complete: bool
@@ -61,7 +62,7 @@ async def new_versions(session: AsyncSession, found: Sequence[tuple[str, str, in
 
 
 def _with_documents(row: Values) -> Values:
-    read, item, number = Documents(), (row["type_key"], row["external_id"]), row.pop("version_number")
+    read, item, number = Documents(), (row["type_key"], row["external_id"]), row["version_number"]
     document = read.of(row.pop("body"), row.pop("body_hash"), *item, number)
     before = read.of(row.pop("body_before"), row.pop("hash_before"), *item, number - 1)
     return {**row, "document": document, "document_before": before}

@@ -31,13 +31,12 @@ from answers.old_details import old_details
 from answers.runs.answer import ended_run
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, has_names, kind_of, load_catalog
-from inventory.canonical import Canonicalizer, JsonObject
-from inventory.changed_fields import Comparability, changed_by
+from inventory.canonical import JsonObject
+from inventory.changed_fields import changed_by
 from inventory.coverage import Coverage
 from inventory.differences import Difference
 from inventory.exact_json import decode
 from inventory.missing import Confidence
-from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord, VersionRecord
 from inventory.references import ReferenceRules
 from inventory.user_errors import UserError
@@ -290,11 +289,13 @@ async def changes(
 async def authors(
     session: AsyncSession, type_key: str, external_id: str, history: Sequence[VersionRecord]
 ) -> dict[int, Attribution]:
-    """Who made each version of an item, by its number. `history` has the versions, newest first."""
+    """Who made each version of an item that tells a change, by its number. `history` is newest first."""
     collection = load_catalog().collections.get(type_key)
     has_details = collection is not None and bool(collection.details)
     found: list[UnattributedChange] = []
     for version, before in zip(history, [*history[1:], None], strict=True):
+        if not version.tells_change:
+            continue
         first = ChangeKind.RECREATED if version.recreates_external_id else ChangeKind.APPEARED
         change = ChangeRecord(
             tenant_id=version.tenant_id,
@@ -405,10 +406,7 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
 
 def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
     """The differences from the version before; None if one of the two is deleted or damaged."""
-    collection = load_catalog().collections.get(type_key)
-    # Documents of a collection that left the catalog are compared as they are.
-    how = Comparability(Canonicalizer(), NormalForm(), None) if collection is None else collection.comparability
-    return changed_by(version, how)
+    return changed_by(version, load_catalog().comparability(type_key))
 
 
 async def _names(session: AsyncSession, versions: Mapping[Event, VersionFacts]) -> dict[tuple[str, str], str]:

@@ -1,6 +1,6 @@
 """Evaluating drift: comparing a tenant with a baseline of its own, and recording the findings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.drift import queries
 from answers.drift.baseline_queries import lock_baseline
 from answers.drift.baselines import baseline_called
-from answers.drift.queries import Candidate, Finding
-from answers.drift.records import EDITED
+from answers.drift.queries import Candidate, Finding, FoundValue
+from answers.drift.records import EDITED, BaselineRecord
 from answers.drift.rules import (
     Deviation,
     DriftRules,
@@ -28,6 +28,7 @@ from answers.drift.scope import scope_of
 from answers.drift.severity import severity_of
 from graph.catalog import kind_of, load_catalog
 from inventory.canonical import Canonicalizer
+from inventory.changed_fields import changed_by
 from inventory.exact_json import encode
 from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord
@@ -49,7 +50,7 @@ async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[Da
     if baseline.other_tenant_id is not None:
         raise ValueError(f"baseline {name} is another tenant's inventory")
     scope = await scope_of(session, baseline)
-    known = await queries.open_fingerprints(session, name)
+    known = await queries.open_values(session, name)
     found: list[str] = []
     batch: list[Finding] = []
     read = Documents()
@@ -58,7 +59,7 @@ async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[Da
         if candidate.is_damaged:
             unreadable.add((candidate.type_key, candidate.external_id))
             continue
-        batch += await _findings(session, tenant_id, name, candidate, known, read)
+        batch += await _findings(session, tenant_id, baseline, candidate, known, read)
         if len(batch) >= FINDINGS_AT_A_TIME:
             found += await recorded(session, name, batch)
             batch = []
@@ -72,7 +73,12 @@ async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[Da
 
 
 async def _findings(
-    session: AsyncSession, tenant_id: UUID, baseline: str, candidate: Candidate, known: set[str], read: Documents
+    session: AsyncSession,
+    tenant_id: UUID,
+    baseline: BaselineRecord,
+    candidate: Candidate,
+    known: Mapping[str, FoundValue],
+    read: Documents,
 ) -> list[Finding]:
     """What a candidate deviates in; nothing where only the rules of the catalog have changed."""
     rules = drift_rules(candidate.type_key)
@@ -85,15 +91,41 @@ async def _findings(
     else:
         found = deviations(candidate.before, candidate.after, rules)
     by_fingerprint = {
-        fingerprint(tenant_id, baseline, candidate.type_key, candidate.external_id, deviation): deviation
+        fingerprint(tenant_id, baseline.name, candidate.type_key, candidate.external_id, deviation): deviation
         for deviation in found
     }
     new = [deviation for key, deviation in by_fingerprint.items() if key not in known]
     since = await _since(session, candidate, new, rules, read)
+    kept = await _kept_values(session, baseline, candidate, by_fingerprint, known)
+    by_fingerprint |= {key: by_fingerprint[key]._replace(value_hash=value) for key, value in kept.items()}
     return [
         _finding(candidate, key, deviation, since.get(key_of(deviation), candidate.since))
         for key, deviation in by_fingerprint.items()
     ]
+
+
+async def _kept_values(
+    session: AsyncSession,
+    baseline: BaselineRecord,
+    candidate: Candidate,
+    found: Mapping[str, Deviation],
+    known: Mapping[str, FoundValue],
+) -> dict[str, bytes]:
+    """The values of open findings whose items and baseline have not changed since, by what `changes` tells.
+
+    The items were read by other rules, such as those of a later release, so a decision about the values holds.
+    """
+    moved = {
+        key: known[key]
+        for key, deviation in found.items()
+        if key in known and known[key].value_hash != deviation.value_hash and known[key].last_seen_at >= baseline.set_at
+    }
+    comparability = load_catalog().comparability(candidate.type_key)
+    changed: dict[datetime, bool] = {}
+    for at in {value.last_seen_at for value in moved.values()}:
+        versions = await queries.versions_since(session, candidate, at)
+        changed[at] = any(changed_by(version, comparability) != [] for version in versions)
+    return {key: value.value_hash for key, value in moved.items() if not changed[value.last_seen_at]}
 
 
 async def _since(

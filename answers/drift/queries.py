@@ -18,11 +18,13 @@ from answers.drift.tables import DriftFinding
 from inventory.stale import Staleness
 from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents
 from storage.models.base import among, table, using
-from storage.models.items import InventoryItem, ItemVersionPin
+from storage.models.items import InventoryItem, ItemVersion, ItemVersionPin
+from storage.new_versions import NewVersion, new_versions
 from storage.rows import Values, fetch, fetch_stream
 from storage.sql import statement
 
 _FINDING, _PIN, _ITEM = table(DriftFinding), table(ItemVersionPin), table(InventoryItem)
+_VERSION = table(ItemVersion)
 
 
 class Candidate(NamedTuple):
@@ -73,6 +75,13 @@ class Finding(NamedTuple):
     severity: Severity
     evidence: str
     first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class FoundValue(NamedTuple):
+    """The hash of a finding's value, and when its item was last seen before it was found."""
+
+    value_hash: bytes
     last_seen_at: datetime
 
 
@@ -298,10 +307,22 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
     return found
 
 
-async def open_fingerprints(session: AsyncSession, baseline: str) -> set[str]:
-    """The findings of a baseline that are not resolved."""
+async def versions_since(session: AsyncSession, candidate: Candidate, at: datetime) -> list[NewVersion]:
+    """The versions of an item that were first observed after a moment and are kept, each with the one before it."""
+    item = (_VERSION.c.type_key == candidate.type_key, _VERSION.c.external_id == candidate.external_id)
+    later = select(_VERSION.c.version_number).where(*item, _VERSION.c.first_observed_at > at)
+    numbers = (await session.execute(later)).scalars()
+    return await new_versions(session, [(candidate.type_key, candidate.external_id, number) for number in numbers])
+
+
+async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundValue]:
+    """What was found last of a baseline's findings that are not resolved, by their fingerprints."""
+    columns = _FINDING.c["fingerprint", "value_hash", "last_seen_at"]
     unresolved = (_FINDING.c.baseline == baseline, _FINDING.c.resolved_at.is_(None))
-    return set((await session.execute(select(_FINDING.c.fingerprint).where(*unresolved))).scalars())
+    return {
+        row.fingerprint: FoundValue(row.value_hash, row.last_seen_at)
+        for row in await session.execute(select(*columns).where(*unresolved))
+    }
 
 
 async def record_findings(session: AsyncSession, baseline: str, findings: Sequence[Finding]) -> None:

@@ -12,13 +12,15 @@ from answers.field_labels import FieldChange, field_change
 from answers.object_names import object_names
 from answers.versions.records import DifferenceRecord, ShownRecord
 from graph.catalog import has_names, kind_of, load_catalog
-from inventory.canonical import Canonicalizer
-from inventory.differences import Difference, DifferenceKind, differences
+from inventory.changed_fields import changed_by, not_compared
+from inventory.differences import Difference
 from inventory.exact_json import JsonObject, decode, encode
-from inventory.normal_form import NormalForm
-from inventory.records import VersionRecord
+from inventory.records import VersionChange, VersionRecord
+from inventory.stale import StalePart
 from inventory.user_errors import UserError
 from storage import documents, queries, versions
+from storage.bodies import DOCUMENTS_AT_A_TIME
+from storage.new_versions import NewVersion, new_versions
 
 
 class UnknownVersionError(UserError):
@@ -26,23 +28,55 @@ class UnknownVersionError(UserError):
 
 
 class ComparedVersions(NamedTuple):
-    """Two versions of an item and their differences.
+    """Two versions of an item and their differences, by the rules of `changes`.
 
-    `unread` are the details that an earlier release did not read for one of them.
+    `not_compared` are the paths at which they were not read alike, so that nobody knows whether they differ.
     """
 
     before: VersionRecord
     after: VersionRecord
     differences: list[DifferenceRecord]
-    unread: list[str]
+    not_compared: list[str]
+
+
+class DocumentPair(NamedTuple):
+    """The documents of two versions of an item (`inventory.changed_fields.VersionPair`)."""
+
+    document: bytes
+    document_before: bytes
+    details_complete: bool
+    before_complete: bool
+    is_sorted: bool
+    was_sorted: bool
+    lacked_before: Sequence[StalePart]
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """The versions of an item that are kept, newest first."""
+    """The versions of an item that are kept, newest first. A version is a change where `changes` tells one."""
     found = await versions.history(session, type_key, external_id)
-    if has_names(type_key):
-        return found
-    return [version.model_copy(update={"renamed_from": None}) for version in found]
+    following = [version.version for version in found if version.version > 1]
+    told: dict[int, bool] = {}
+    for start in range(0, len(following), DOCUMENTS_AT_A_TIME):
+        numbers = following[start : start + DOCUMENTS_AT_A_TIME]
+        pairs = await new_versions(session, [(type_key, external_id, number) for number in numbers])
+        told |= {pair.version_number: _tells_change(pair) for pair in pairs if pair.document_before is not None}
+    return [_judged(version, told.get(version.version)) for version in found]
+
+
+def _tells_change(pair: NewVersion) -> bool:
+    return changed_by(pair, load_catalog().comparability(pair.type_key)) != []
+
+
+def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
+    """The version as a change or none; None where the one before it is forgotten or damaged."""
+    kind, renamed_from = version.change, version.renamed_from
+    if tells_change is False and kind is not VersionChange.COMPLETED:
+        kind = VersionChange.REREAD
+    elif tells_change and kind is VersionChange.COMPLETED:
+        kind = VersionChange.CHANGED
+    if tells_change is False or not has_names(version.type_key):
+        renamed_from = None
+    return version.model_copy(update={"change": kind, "renamed_from": renamed_from})
 
 
 async def pin(
@@ -54,7 +88,7 @@ async def pin(
     except IntegrityError:
         raise UnknownVersionError(f"version {number} was deleted by retention at this moment") from None
     if not pinned:
-        raise UnknownVersionError(_not_kept(await history(session, type_key, external_id), number))
+        raise UnknownVersionError(_not_kept(await versions.history(session, type_key, external_id), number))
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str) -> None:
@@ -73,7 +107,7 @@ async def readable(session: AsyncSession, type_key: str, document: bytes) -> lis
 
 async def show(session: AsyncSession, type_key: str, external_id: str, number: int | None) -> tuple[ShownRecord, bytes]:
     """A version, or the current one, and its document as canonical JSON. Raises `UnknownVersionError`."""
-    version, document = await _kept(session, await history(session, type_key, external_id), number)
+    version, document = await _kept(session, await versions.history(session, type_key, external_id), number)
     item = await queries.item(session, type_key, external_id)
     if item is None:
         raise UnknownVersionError(f"{type_key} {external_id} is not in this tenant's inventory any more")
@@ -94,29 +128,35 @@ async def compare(
 
     Raises `UnknownVersionError`.
     """
-    kept = await history(session, type_key, external_id)
+    kept = await versions.history(session, type_key, external_id)
     after, document_after = await _kept(session, kept, newer)
     if older is None and after.version == 1:
         return None
     before, document_before = await _kept(session, kept, after.version - 1 if older is None else older)
+    is_sorted = await documents.sorted_versions(session, type_key, external_id, [before.version, after.version])
+    old, new = (before, document_before), (after, document_after)
+    is_backwards = before.version > after.version
+    (first, document_first), (last, document_last) = (new, old) if is_backwards else (old, new)
+    pair = DocumentPair(
+        document_last,
+        document_first,
+        last.details_complete,
+        first.details_complete,
+        last.version in is_sorted,
+        first.version in is_sorted,
+        () if first.stale is None else first.stale.parts,
+    )
+    how = load_catalog().comparability(type_key)
+    found = changed_by(pair, how) or []
+    left = not_compared(pair, how, found)
     collection = load_catalog().collections.get(type_key)
-    form, details, masked = NormalForm(), frozenset[str](), frozenset[str]()
-    if collection is not None:
-        form, details, masked = collection.form, collection.detail_properties, collection.masked
-    if await documents.are_sorted(session, type_key, external_id, [before.version, after.version]):
-        form = form.of_sorted()
-    old, new = _object(document_before), _object(document_after)
-    names = await object_names(session, [(type_key, old), (type_key, new)])
     rules = {} if collection is None else collection.references
-    canonicalizer = Canonicalizer(masked=masked)
-    found = [
+    names = await object_names(session, [(type_key, _object(document)) for document in (document_first, document_last)])
+    records = [
         _record(difference, field_change(difference, rules, names))
-        for difference in differences(canonicalizer.canonical_value(old), canonicalizer.canonical_value(new), form)
-        # A release before this one noted no edit.
-        if not (difference.untold and difference.kind is DifferenceKind.MAY_HAVE_CHANGED)
+        for difference in (map(Difference.backwards, found) if is_backwards else found)
     ]
-    unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
-    return ComparedVersions(before, after, found, unread)
+    return ComparedVersions(before, after, records, left)
 
 
 def with_all_digits(difference: DifferenceRecord) -> bytes:

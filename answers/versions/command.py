@@ -11,7 +11,7 @@ import typer
 from answers.field_text import field_text, told
 from answers.versions import answer
 from answers.versions.answer import ComparedVersions
-from answers.versions.records import DifferenceRecord, ShownRecord
+from answers.versions.records import DifferenceRecord, ShownRecord, not_compared_in_words, version_in_words
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
@@ -23,7 +23,7 @@ from configuration import load_settings
 from graph.catalog import has_names
 from inventory.differences import DifferenceKind
 from inventory.exact_json import decode, encode
-from inventory.records import VersionChange, VersionRecord
+from inventory.records import VersionRecord
 from inventory.visible_text import escaped_json, visible
 
 TypeArgument = Annotated[
@@ -105,27 +105,9 @@ def _details(record: VersionRecord) -> str:
     return "" if record.details_complete else "incomplete"
 
 
-def _what(record: VersionRecord) -> str:
-    """The kind of a version, in words."""
-    words = {
-        VersionChange.FIRST: "first",
-        VersionChange.CHANGED: "changed",
-        VersionChange.RETURNED: f"returned to version {record.returns_to_version}'s document",
-        VersionChange.COMPLETED: "completed",
-    }
-    parts = [words[record.change]]
-    if record.recreates_external_id is not None:
-        parts.append(f"re-creation of {record.recreates_external_id}")
-    if record.renamed_from is not None:
-        parts.append(f'renamed from "{record.renamed_from}"')
-    if record.is_current:
-        parts.append("current")
-    return ", ".join(parts)
-
-
 _COLUMNS = (
     Column("version", "version", shape=Shape.NUMBER),
-    Column("what", "change", _what, is_kept=True),
+    Column("what", "change", version_in_words, is_kept=True),
     Column("name then", "display_name", lambda record: record.display_name if has_names(record.type_key) else None),
     Column("first observed", "first_observed_at", is_kept=True),
     Column("in run", "first_observed_run_id", shape=Shape.ID),
@@ -241,7 +223,7 @@ def diff(
 
 def _say_what_is_compared(compared: ComparedVersions) -> None:
     """On stderr: which versions, whether one lacks details, whether they are the same."""
-    before, after, found, unread = compared
+    before, after, found, not_compared = compared
     item = visible(f"{after.type_key} {after.external_id}")
     output.stderr.print(
         f"{item}: version {before.version} ({output.when(before.first_observed_at)})"
@@ -252,16 +234,11 @@ def _say_what_is_compared(compared: ComparedVersions) -> None:
     for version in (before, after):
         say_version_stale(version)
         if not version.details_complete:
-            output.stderr.print(
-                f"version {version.version} is incomplete: fields that only the other one has may be unchanged",
-                style="yellow",
-            )
-    if unread:
-        output.stderr.print(
-            f"one of the two was read without {', '.join(unread)}: they may be unchanged", style="yellow"
-        )
+            output.stderr.print(f"version {version.version} is incomplete: it lacks details", style="yellow")
+    if not_compared:
+        output.stderr.print(visible(not_compared_in_words(not_compared)), style="yellow", markup=False)
     if not found:
-        output.stderr.print("no difference")
+        output.stderr.print("no other difference" if not_compared else "no difference")
 
 
 _SIGNS = {

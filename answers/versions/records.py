@@ -1,5 +1,6 @@
 """Documents and differences as JSON. Fixed contracts; field names never change."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,12 @@ from answers.field_text import field_text
 from answers.titled_record import TitledRecord
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence, State
+from inventory.plurals import counted
+from inventory.records import VersionChange, VersionRecord
 from inventory.stale import Staleness
+
+NAMED_PATHS = 5
+"""Fields that are not compared and named."""
 
 
 class ShownRecord(TitledRecord):
@@ -41,6 +47,31 @@ class ShownRecord(TitledRecord):
 
     def _kind_in_words(self) -> str | None:
         return self.kind
+
+
+def version_in_words(version: VersionRecord) -> str:
+    """The kind of a version, and what else is known of it."""
+    words = {
+        VersionChange.FIRST: "first",
+        VersionChange.CHANGED: "changed",
+        VersionChange.RETURNED: f"returned to version {version.returns_to_version}'s document",
+        VersionChange.COMPLETED: "details added, no known change",
+        VersionChange.REREAD: "read by other rules, no known change",
+    }
+    parts = [words[version.change]]
+    if version.recreates_external_id is not None:
+        parts.append(f"re-creation of {version.recreates_external_id}")
+    if version.renamed_from is not None:
+        parts.append(f'renamed from "{version.renamed_from}"')
+    if version.is_current:
+        parts.append("current")
+    return ", ".join(parts)
+
+
+def not_compared_in_words(paths: Sequence[str]) -> str:
+    """What of two versions is not compared, in words."""
+    more = f" and {counted(len(paths) - NAMED_PATHS, 'other field')}" if len(paths) > NAMED_PATHS else ""
+    return f"not compared, because the two were not read alike: {', '.join(paths[:NAMED_PATHS])}{more}"
 
 
 class DifferenceRecord(BaseModel):

@@ -19,7 +19,7 @@ from answers.page_values import visible
 from answers.pages import grouped
 from answers.versions import answer
 from answers.versions.answer import ComparedVersions
-from answers.versions.records import DifferenceRecord
+from answers.versions.records import DifferenceRecord, not_compared_in_words, version_in_words
 from graph.catalog import load_catalog
 from inventory.people import Action, Person, Role
 from inventory.records import VersionRecord
@@ -97,6 +97,8 @@ async def item_page(
         findings=await drift_of_item(scope.session, scope.tenant.id, type_key, external_id),
         around=await _around(scope, type_key, external_id),
         title_of=title_of,
+        version_in_words=version_in_words,
+        not_compared_in_words=not_compared_in_words,
     )
 
 

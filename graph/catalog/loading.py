@@ -9,6 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from graph.catalog.model import Collection
+from inventory.canonical import Canonicalizer
+from inventory.changed_fields import Comparability
+from inventory.normal_form import NormalForm
 from inventory.reference_extraction import ReadingRules
 from inventory.titles import TitleRule
 from inventory.user_errors import UserError
@@ -58,6 +61,11 @@ class Catalog:
         if collection.parent is None or collection.is_own_listing(url):
             return collection.permission
         return self.collections[collection.parent].permission
+
+    def comparability(self, type_key: str) -> Comparability:
+        """How two documents of a collection are compared: as they are, if it left the catalog."""
+        entry = self.collections.get(type_key)
+        return Comparability(Canonicalizer(), NormalForm(), None) if entry is None else entry.comparability
 
     def reading_rules(self) -> dict[str, ReadingRules]:
         """How references are read, by type key; also of collections in which there are none."""

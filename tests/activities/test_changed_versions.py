@@ -23,6 +23,7 @@ def version(before: dict[str, Any] | None, after: dict[str, Any], **known: Any) 
     of = NewVersion(
         "configurationPolicies",
         "1",
+        2,
         encode(POLICY | after),
         None if before is None else encode(POLICY | before),
         details_complete=True,

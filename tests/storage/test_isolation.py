@@ -177,7 +177,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     await sync(database, THEIRS, [observation("b", "8")], "b")
     async with database.tenant(THEIRS) as session:
         await evaluate(session, THEIRS, "golden")
-        for fingerprint in await drift.open_fingerprints(session, "golden"):
+        for fingerprint in await drift.open_values(session, "golden"):
             await decisions.decide(session, [fingerprint], Decision.ACCEPTED, "the test", "a reason", None)
         everything = DecisionScope(field="*")
         fingerprint = everything.fingerprint(THEIRS)
@@ -396,7 +396,7 @@ async def _crossing_queries(
         "baseline_collections": lambda: baselines.baseline_collections(session, "golden"),
         "gaps": lambda: baselines.gaps(session, "golden"),
         "drop_baseline": lambda: baselines.drop_baseline(session, "golden"),
-        "open_fingerprints": lambda: drift.open_fingerprints(session, "golden"),
+        "open_values": lambda: drift.open_values(session, "golden"),
         "findings_of": lambda: drift.findings_of(session, "golden"),
         "findings_beginning": lambda: drift.findings_beginning(session, "", 10),
         "unresolved_findings": lambda: drift.unresolved_findings(session),

@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from answers.drift.baselines import set_moment
 from answers.drift.evaluation import evaluate
-from answers.drift.queries import open_fingerprints
+from answers.drift.queries import open_values
 from inventory.people import Role
 from storage import versions
 from storage.database import Database
@@ -102,7 +102,7 @@ async def theirs(database: Database) -> Theirs:
     async with database.tenant(FABRIKAM) as session:
         await evaluate(session, FABRIKAM, THEIR_BASELINE)
         await versions.pin(session, POLICIES, THEIR_ITEM, 1, "the test", MARK)
-        (fingerprint, *_) = await open_fingerprints(session, THEIR_BASELINE)
+        (fingerprint, *_) = await open_values(session, THEIR_BASELINE)
         run_id = (await session.execute(text("SELECT run_id FROM sync_run LIMIT 1"))).scalar_one()
     return Theirs(run_id, fingerprint)
 

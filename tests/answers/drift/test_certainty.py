@@ -1,10 +1,11 @@
 """Drift where not all is known: hidden values, forgotten versions, details and ids that nobody could read."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from answers.drift import decision_queries as stored
 from answers.drift.against_tenant import evaluate_against_tenant
@@ -85,6 +86,56 @@ async def test_a_value_that_a_rule_has_begun_to_hide_is_no_drift(database: Datab
     await golden(database)
     await sync(database, TENANT, [secretive("a")], A)
     assert (await evaluated(database)).findings == []
+
+
+POLICIES = "configurationPolicies"
+SECRET = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
+
+
+def with_secret(mark: dict[str, Any] | None, *others: str) -> Observation:
+    """A policy with a masked secret; a release before the marks stored nothing in the place of its value."""
+    value = {"@odata.type": SECRET, **({} if mark is None else {"value": mark})}
+    instances = [
+        {"settingDefinitionId": "password", "simpleSettingValue": value},
+        *({"settingDefinitionId": other} for other in others),
+    ]
+    settings = [{"id": str(place), "settingInstance": instance} for place, instance in enumerate(instances)]
+    return observation(POLICIES, "1", displayName="One", settings=settings)
+
+
+@pytest.mark.parametrize("is_in_baseline", [False, True], ids=["an added item", "an added setting"])
+async def test_a_decision_outlasts_a_new_reading_of_what_it_is_about(database: Database, is_in_baseline: bool) -> None:
+    before = [observation(POLICIES, "1", displayName="One", settings=[])] if is_in_baseline else []
+    await sync(database, TENANT, before, POLICIES)
+    await golden(database)
+    await sync(database, TENANT, [with_secret(None)], POLICIES)
+    (finding,) = (await evaluated(database)).findings
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("UPDATE drift_finding SET value_hash = sha256('by the rules of a release')"))
+        assert await stored.decide(session, [finding.fingerprint], Decision.ACCEPTED, "ada", "planned", None)
+    await sync(database, TENANT, [with_secret({"sensitive": True, "edited": "1"})], POLICIES)
+    for _ in range(2):
+        (kept,) = (await evaluated(database)).findings
+        assert (kept.fingerprint, kept.decision) == (finding.fingerprint, Decision.ACCEPTED)
+    await sync(database, TENANT, [with_secret({"sensitive": True, "edited": "2"})], POLICIES)
+    (fallen,) = (await evaluated(database)).findings
+    assert (fallen.fingerprint, fallen.decision) == (finding.fingerprint, Decision.OPEN)
+
+
+async def test_a_decision_falls_with_the_baseline_though_the_item_is_the_same(database: Database) -> None:
+    for level in (1, 2):
+        await sync(database, TENANT, [policy(level=level)], A)
+    async with database.tenant(TENANT, read_only=True) as session:
+        then = (await versions.history(session, A, "1"))[0].first_observed_at
+    async with database.tenant(TENANT) as session:
+        await set_moment(session, "golden", then - timedelta(microseconds=1), "ada", None)
+    await sync(database, TENANT, [policy(level=3)], A)
+    (finding,) = (await evaluated(database)).findings
+    async with database.tenant(TENANT) as session:
+        assert await stored.decide(session, [finding.fingerprint], Decision.ACCEPTED, "ada", "planned", None)
+    await golden(database, then)
+    (fallen,) = unresolved(await evaluated(database)).values()
+    assert (finding.before, fallen.before, fallen.decision) == (1, 2, Decision.OPEN)
 
 
 LIFETIMES = "tokenLifetimePolicies"

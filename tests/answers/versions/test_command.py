@@ -199,9 +199,20 @@ async def test_diff_says_which_details_an_earlier_release_did_not_read(
     lifetimes = "tokenLifetimePolicies"
     for properties in ({}, {"appliesTo": [{"id": "app"}]}, {"appliesTo": [{"id": "other"}]}):
         await sync(database, tenant_id, [observation(lifetimes, "1", **properties)], lifetimes)
-    words = "one of the two was read without appliesTo"
-    assert words in (await starter("diff", lifetimes, "1", "--from", "1", "--to", "2")).stderr
-    assert words not in (await starter("diff", lifetimes, "1", "--from", "2", "--to", "3")).stderr
+    words = "not compared, because the two were not read alike: appliesTo"
+    unread = await starter("diff", lifetimes, "1", "--from", "1", "--to", "2")
+    assert unread.stdout == ""
+    assert words in unread.stderr
+    both_read = await starter("diff", lifetimes, "1", "--from", "2", "--to", "3")
+    assert both_read.stdout
+    assert words not in both_read.stderr
+
+
+async def test_diff_goes_backwards(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
+    for seen in (_group(gone=1, n=1), _group(n=2)):
+        await sync(database, tenant_id, [seen], "groups")
+    backwards = await starter("diff", "groups", "1", "--from", "2", "--to", "1")
+    assert backwards.stdout.splitlines() == ["+ gone: 1", "~ n: 2 → 1"]
 
 
 async def test_what_cannot_be_found_names_what_may_have_been_meant(
