@@ -14,12 +14,15 @@ from configuration import Settings
 from inventory.records import DamagedRecord
 from inventory.visible_text import visible
 from storage.database import Database, StorageCollisionError
+from storage.timeouts import POOL_TIMEOUT_SECONDS
 
 
 @asynccontextmanager
-async def opened_database(settings: Settings, *, pool_size: int = 1) -> AsyncIterator[Database]:
+async def opened_database(
+    settings: Settings, *, pool_size: int = 1, pool_timeout: float = POOL_TIMEOUT_SECONDS
+) -> AsyncIterator[Database]:
     """The configured database; its connections are closed at the end."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=pool_size)
+    database = Database(settings.database_url.get_secret_value(), pool_size=pool_size, pool_timeout=pool_timeout)
     try:
         yield database
     finally:

@@ -22,6 +22,7 @@ from graph.entra_sign_in import EntraSignIn
 from graph.proxy import proxy_of
 from graph.trust import ssl_context
 from inventory.log_lines import FORMAT
+from storage.connection_turns import WAIT_SECONDS
 from web.application import create_app
 from web.place import WebPlace, place
 from web.sign_in import new_link
@@ -76,7 +77,7 @@ def web(
 
 async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: bool) -> None:
     logging.basicConfig(format=FORMAT, level=settings.log_level)
-    async with opened_database(settings, pool_size=CONNECTIONS) as database:
+    async with opened_database(settings, pool_size=CONNECTIONS, pool_timeout=WAIT_SECONDS) as database:
         await check_database(database)
         with listener(where.address, port) as bound:
             url = where.url(bound.getsockname()[1])

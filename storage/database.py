@@ -6,17 +6,19 @@ query that forgets its tenant returns nothing.
 """
 
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from uuid import UUID
 
 import psycopg
 from sqlalchemy import TextClause, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from inventory.user_errors import UserError
 from storage.access import ALL_TENANTS, EXCESS, PORTFOLIO_ROLE, PROBE, VISIBLE_TENANTS, WORKER_ROLE, Access, access
+from storage.connection_turns import TOO_MANY, ConnectionTurns
 from storage.errors import StorageCollisionError, StorageNotReadyError, StorageUnavailableError, classified
 from storage.timeouts import POOL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUTS, connection_parameters
 
@@ -71,13 +73,24 @@ def database_url(value: str) -> URL:
 class Database:
     """A pool of connections to one database. `pool_size` bounds how many are open at once."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "tenant-inventory") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        pool_timeout: float = POOL_TIMEOUT_SECONDS,
+        application_name: str = "tenant-inventory",
+    ) -> None:
+        """`pool_timeout`: the seconds that a transaction waits for a connection; then `StorageUnavailableError`."""
+        self.pool_size = pool_size
+        self.turns: ConnectionTurns | None = None
+        """How many connections each task may hold; without it, as many as there are."""
         self._access: Access | None = None
         self._engine: AsyncEngine = create_async_engine(
             database_url(url),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=POOL_TIMEOUT_SECONDS,
+            pool_timeout=pool_timeout,
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args=connection_parameters(application_name, {**TRANSACTION_TIMEOUTS, "timezone": "UTC"}),
@@ -129,14 +142,18 @@ class Database:
         self, bind: TextClause, tenant_id: str, *, snapshot: bool = False, **parameters: str
     ) -> AsyncIterator[AsyncSession]:
         try:
-            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                if snapshot:
-                    await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-                roles = await self._roles(session)
-                role = roles.portfolio if bind in (_BIND_TO_READ_ALL, _BIND_TO_READ_SOME) else roles.worker
-                await session.execute(bind, {"role": role, "tenant_id": tenant_id, **parameters})
-                yield session
+            turn = nullcontext() if self.turns is None else self.turns.holding()
+            with turn:
+                async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                    if snapshot:
+                        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                    roles = await self._roles(session)
+                    role = roles.portfolio if bind in (_BIND_TO_READ_ALL, _BIND_TO_READ_SOME) else roles.worker
+                    await session.execute(bind, {"role": role, "tenant_id": tenant_id, **parameters})
+                    yield session
         except (SQLAlchemyError, psycopg.Error) as error:
+            if isinstance(error, PoolTimeoutError) and self.turns is not None:
+                raise StorageUnavailableError(TOO_MANY) from None
             known = classified(error)
             if known is None or (bind is not _BIND_TO_WRITE and _is_our_write(error)):
                 raise

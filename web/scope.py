@@ -143,9 +143,10 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
         yield PortfolioScope(tenants, session)
 
 
-OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
-AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
-NoTenant = Annotated[PortfolioScope, Depends(_no_tenant)]
+# The scope `function` ends a transaction before the answer is sent: who reads slowly keeps no connection.
+OneTenant = Annotated[TenantScope, Depends(_tenant_scope, scope="function")]
+AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope, scope="function")]
+NoTenant = Annotated[PortfolioScope, Depends(_no_tenant, scope="function")]
 """The person's tenants, and a transaction that reads what belongs to no tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
 """One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
@@ -154,12 +155,13 @@ NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope
 
 
 async def _turn(site: TheSite) -> AsyncIterator[None]:
-    """Waits until so few pages hold several connections that this one may, too."""
-    async with site.several_tenants:
+    async with site.turns.several():
         yield
 
 
-def _tenant_sessions(_turn: Annotated[None, Depends(_turn)], tenants: Visible, site: TheSite) -> TenantSessions:
+def _tenant_sessions(
+    _turn: Annotated[None, Depends(_turn, scope="function")], tenants: Visible, site: TheSite
+) -> TenantSessions:
     @asynccontextmanager
     async def opened(
         tenant_id: UUID, *, read_only: bool, snapshot: bool, seconds: int = STATEMENT_SECONDS
@@ -177,7 +179,7 @@ def _tenant_sessions(_turn: Annotated[None, Depends(_turn)], tenants: Visible, s
     )
 
 
-SeveralTenants = Annotated[TenantSessions, Depends(_tenant_sessions)]
+SeveralTenants = Annotated[TenantSessions, Depends(_tenant_sessions, scope="function")]
 """What a route takes before any other dependency with a session, so that requests do not wait for each other."""
 
 

@@ -12,13 +12,11 @@ from configuration import Settings
 from control.live_runs import LiveRuns
 from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
+from storage.connection_turns import ConnectionTurns
 from storage.database import Database
 from web.place import WebPlace
 from web.recent_answers import RecentAnswers
 from web.temporal import TemporalAccess
-
-SEVERAL_TENANTS_AT_ONCE = 3
-"""So many pages that read several tenants are made at once: each holds up to three connections of the pool."""
 
 
 class Site:
@@ -44,7 +42,7 @@ class Site:
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
         self.recent_answers: RecentAnswers[Any] = RecentAnswers()
-        self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
+        self.turns = database.turns = ConnectionTurns(database.pool_size)
         self.place = place or WebPlace()
         self.url = url
         self.entra = entra

@@ -218,18 +218,18 @@ async def live_run(
 @router.get("/tenants/{tenant_id}/sync", response_class=HTMLResponse, include_in_schema=False)
 async def sync_form(
     request: Request,
-    scope: OneTenant,
+    tenant: Named,
     _person: Operator,
     site: TheSite,
     like: Annotated[UUID | None, Query(description="Choose the collections of this run.")] = None,
     deep: bool = False,
 ) -> HTMLResponse:
     """The form that starts a run."""
-    run = None if like is None else (await _live_run(site, scope.tenant, like)).record
+    run = None if like is None else (await _live_run(site, tenant, like)).record
     return page(
         request,
         "runs/sync.html",
-        tenant=scope.tenant,
+        tenant=tenant,
         choices=selection_choices(None if run is None else run.selection),
         deep=deep,
         trouble=await _trouble(site),

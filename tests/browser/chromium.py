@@ -14,6 +14,9 @@ EXECUTABLE = next(
 
 needs_chromium = pytest.mark.skipif(not EXECUTABLE, reason="there is no chromium here; a package manager has it")
 
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
+"""As root, and without /dev/shm: containers give it 64 MB, and a page that finds it full stands still for ever."""
+
 WIDE = ViewportSize(width=1200, height=900)
 
 
@@ -40,7 +43,7 @@ class Visit:
 async def visit(*, script: bool = True) -> AsyncIterator[Visit]:
     """Opens Chromium; without `script` pages run none."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
         try:
             context = await browser.new_context(viewport=WIDE, java_script_enabled=script)
             yield Visit(context, await context.new_page())
