@@ -38,8 +38,7 @@ PAGE = 100
 _FILL = (
     "SET session_replication_role = replica",
     "SET maintenance_work_mem = '1GB'",
-    "ALTER TABLE item_setting DROP CONSTRAINT item_setting_pkey",
-    "DROP INDEX item_setting_by_name",
+    "DROP INDEX item_setting_of_item, item_setting_by_name",
     """
     CREATE TEMPORARY TABLE made AS
     SELECT CAST(lpad(to_hex(number %% %(tenants)s + 1), 32, '0') AS uuid) AS tenant_id,
@@ -104,7 +103,7 @@ _FILL = (
         CROSS JOIN LATERAL (SELECT abs(hashtext(number || ' ' || position)) %% 4000 AS which) AS chosen
     WHERE type_key = ANY (CAST(%(with_settings)s AS text[]))
     """,
-    "ALTER TABLE item_setting ADD PRIMARY KEY (tenant_id, type_key, external_id, position)",
+    "CREATE INDEX item_setting_of_item ON item_setting (tenant_id, type_key, external_id)",
     "CREATE INDEX item_setting_by_name ON item_setting (setting, value)",
     """
     INSERT INTO reference_rules (tenant_id, type_key, rules_hash)

@@ -214,8 +214,6 @@ setting AS (
     SELECT type_key, external_id, position - 1, one ->> 0, one ->> 1
     FROM new CROSS JOIN LATERAL json_array_elements(read_settings) WITH ORDINALITY AS read (one, position)
     WHERE is_read
-    ON CONFLICT (tenant_id, type_key, external_id, position) DO UPDATE SET
-        setting = excluded.setting, value = excluded.value
 ),
 
 -- The end of the run reads the references of the others.
