@@ -33,6 +33,7 @@ from activities.run_records import RunLimits, RunRecordActivities
 from activities.sweep import SweepActivities
 from activities.tenants import TenantsFile
 from activities.upsert import UpsertActivities
+from activities.watch import WatchActivities
 from configuration import NO_KEY_WARNING, ConfigurationError, Settings, check_key, load_settings
 from connections import (
     UnreachableError,
@@ -61,6 +62,7 @@ from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
+from workflows.watch import WatchWorkflow
 
 DETAIL_BATCHES = 8
 """Fewer activities for Temporal to keep; what a killed worker loses is one batch, since each is taken in by itself."""
@@ -80,7 +82,7 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
 """From a fatal error to the end: the SDK's shutdown may wait for ever then (seen with temporalio 1.35)."""
 
-WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow)
+WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, WatchWorkflow)
 
 WORKFLOW_SLOTS = (10, 100)
 """At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
@@ -300,6 +302,7 @@ def activities(
     )
     retaining = RetentionActivities(database, RetentionLimits(given.older_than, given.kept, given.runs_older_than))
     portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
+    watching = WatchActivities(graph, database, catalog, tenants, observers)
     return [
         records.begin_run,
         records.renew_lease,
@@ -315,6 +318,8 @@ def activities(
         portfolios.open_portfolio,
         portfolios.follow_runs,
         portfolios.record_portfolio,
+        watching.watched_tenants,
+        watching.watch_tenants,
     ]
 
 

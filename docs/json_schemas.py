@@ -36,6 +36,7 @@ from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from cli.web import WebAddresses
+from control.watch_records import WatchedLogRecord, WatchRecord
 from inventory.access_rules import AccessRule
 from inventory.people import KnownPerson
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
@@ -96,6 +97,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
     "web-addresses": WebAddresses,
+    "watch": WatchRecord,
+    "watched-log": WatchedLogRecord,
     "access-rule": AccessRule,
     "person": KnownPerson,
 }
@@ -165,6 +168,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
     "web": (Line("one line", "web-addresses"),),
+    "watch list": (Line("the first", "watch"), Line("each audit log of a tenant after it", "watched-log")),
     "access list": (Line("each line", "access-rule"),),
     "access people": (Line("each line", "person"),),
     "access grant": (Line("one line", "access-rule"),),

@@ -50,6 +50,8 @@ PRINT_SOMETHING_ELSE = {
     "schedule resume",
     "schedule trigger",
     "schedule delete",
+    "watch on",
+    "watch off",
     "database upgrade",
     "database rotate-key",
 }
@@ -86,7 +88,7 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
 DECIDED = {"drift decide", "drift decisions"}
 """Commands about decisions, which `test_a_decision_is_valid` tries."""
 
-OF_A_RUNNING_SYSTEM = {"sync", "run", "portfolio sync", "portfolio runs", "portfolio run", "limits"}
+OF_A_RUNNING_SYSTEM = {"sync", "run", "portfolio sync", "portfolio runs", "portfolio run", "limits", "watch list"}
 
 OF_ACCESS = {"access list", "access people", "access grant", "access exclude", "access revoke"}
 """`tests/cli/test_access.py` tries them."""

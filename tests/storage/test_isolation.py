@@ -70,6 +70,7 @@ TABLES = frozenset(
         "listed_page",
         "merged_wave",
         "request_pace",
+        "audit_log_position",
         "document",
         "inventory_item",
         "item_version",
@@ -268,6 +269,7 @@ INSERTS = {
     " VALUES (:theirs, :run_id, 'b', gen_random_uuid(), gen_random_uuid(), '{}', true)",
     "merged_wave": "(tenant_id, run_id, fetch_token) VALUES (:theirs, :run_id, gen_random_uuid())",
     "request_pace": "(tenant_id, throttle_family) VALUES (:theirs, 'directory')",
+    "audit_log_position": "(tenant_id, type_key) VALUES (:theirs, 'auditEvents')",
     "document": "(tenant_id, content_hash, body, size) VALUES (:theirs, sha256('x'), '{}', 2)",
     "inventory_item": "(tenant_id, type_key, external_id, meta, content_hash, version_number, first_seen_at,"
     " first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id)"

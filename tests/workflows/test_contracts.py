@@ -34,12 +34,14 @@ from workflows.queue_place import QueuePlace
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
+from workflows.watch import WatchWorkflow
 
 FIELDS = {
     "BeginRunResult": "ahead opening plan policy selection_name tenant_name unknown",
     "CancelRequest": "reason requested_by run_id",
     "Cursor": "anchor attempts confirming detailing failed_with failures first_failed_at http_status left limit losses"
     " not_before of page part restarts size_bytes type_key url",
+    "ChooseWatched": "chosen",
     "ConfirmMissing": "api_version graph_patience limit run_id tenant_id told_after type_keys",
     "ConfirmMissingResult": "collections paced requests",
     "ConfirmedShare": "failure found gone left pending",
@@ -95,6 +97,11 @@ FIELDS = {
     "SyncInput": "deep frontier place selection selection_name tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
+    "WatchInput": "chosen",
+    "WatchResult": "activities_failed changed failed gone looked read requests tenants unknown_events",
+    "WatchTenants": "look_id tenant_ids workflow_id",
+    "WatchTenantsResult": "changed failed gone looked read requests unknown_events",
+    "WatchedTenants": "tenant_ids",
     "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows refreshes restarted run_id"
     " tenant_id",
     "UpsertItemsResult": "changed created duplicate_ids duplicates lost lost_tokens pending reread unchanged unlisted",
@@ -140,7 +147,7 @@ def test_the_worker_registers_exactly_these() -> None:
         definition for definition in vars(definitions).values() if hasattr(definition, "__temporal_activity_definition")
     ]
     assert signatures(registered) == signatures(defined)
-    assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow} == set(WORKFLOWS)
+    assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, WatchWorkflow} == set(WORKFLOWS)
 
 
 @pytest.mark.asyncio(loop_scope="session")
