@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from temporalio.client import Client
@@ -226,6 +226,11 @@ def graph_client(settings: Settings) -> GraphClient:
     )
 
 
+def machine_clock() -> datetime:
+    """The clock that a diagnosis compares with others. Nothing else of a worker depends on it."""
+    return datetime.now(UTC)
+
+
 def slots(settings: Settings) -> WorkerTuner:
     """How many tasks the worker takes at once: up to its maximum, as long as memory and processors have room.
 
@@ -309,7 +314,9 @@ def activities(
     retaining = RetentionActivities(database, RetentionLimits(given.older_than, given.kept, given.runs_older_than))
     portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
     warnings = [NO_KEY_WARNING] if settings.wrapping_keys is None else []
-    diagnosis = DiagnosisActivities(partial(graph_client, settings), database, catalog, tenants, warnings)
+    diagnosis = DiagnosisActivities(
+        partial(graph_client, settings), database, catalog, tenants, warnings, machine_clock
+    )
     return [
         records.begin_run,
         records.renew_lease,

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from temporalio import activity
 
-from activities.messages.diagnosis import CheckResult, DiagnoseWorker, DiagnosisResult, Verdict
+from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker, DiagnosisResult
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.client import GraphClient, GraphGet
@@ -45,8 +45,10 @@ class DiagnosisActivities:
         catalog: Catalog,
         tenants: TenantsFile,
         warnings: Sequence[str],
+        now: Callable[[], datetime],
     ) -> None:
-        """`warnings`: what the worker's settings make it warn of at start."""
+        """`warnings`: what the worker's settings make it warn of at start. `now`: the clock of its machine."""
+        self._now = now
         self._graph = graph
         self._database = database
         self._collection = catalog.collections[PROBED_COLLECTION]
@@ -56,26 +58,25 @@ class DiagnosisActivities:
     @activity.defn
     async def diagnose_worker(self, request: DiagnoseWorker) -> DiagnosisResult:
         """Reads only, so it may run again."""
-        checks = [_check("settings", Verdict.WARNING, warning) for warning in self._warnings]
+        checks = [_check("settings", CheckVerdict.WARNING, warning) for warning in self._warnings]
         checks += await self._of_database()
         checks += await self._of_tenants(request.tenant_ids)
-        return DiagnosisResult(checks=tuple(checks or [_check("settings", Verdict.OK, "as they should be")]))
+        return DiagnosisResult(checks=tuple(checks or [_check("settings", CheckVerdict.OK, "as they should be")]))
 
     async def _of_database(self) -> list[CheckResult]:
         try:
             excess = await self._database.excess()
             async with self._database.no_tenant(read_only=True) as session:
-                asked_at = datetime.now(UTC)
-                ahead = await database_clock(session) - asked_at
+                ahead = await database_clock(session) - self._now()
                 await check_access(session)
                 tables, is_bound = await open_tables(session), not await sees_a_tenant(session)
         except (StorageUnavailableError, StorageNotReadyError) as error:
-            return [_check("database", Verdict.FAILED, str(error))]
-        checks = [_check("database", Verdict.OK, "answers, at this program's revision and with its roles")]
+            return [_check("database", CheckVerdict.FAILED, str(error))]
+        checks = [_check("database", CheckVerdict.OK, "answers, at this program's revision and with its roles")]
         checks += [
             _check(
                 "database roles",
-                Verdict.WARNING,
+                CheckVerdict.WARNING,
                 f"the worker's login {right}; give it one that owns nothing: python starter.py database roles",
             )
             for right in excess
@@ -84,7 +85,7 @@ class DiagnosisActivities:
             checks.append(
                 _check(
                     "row-level security",
-                    Verdict.FAILED,
+                    CheckVerdict.FAILED,
                     f"does not keep tenants apart in {', '.join(tables)}; stop the workers, and have the owner run for"
                     " each: ALTER TABLE name ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
                 )
@@ -93,13 +94,13 @@ class DiagnosisActivities:
             checks.append(
                 _check(
                     "row-level security",
-                    Verdict.FAILED,
+                    CheckVerdict.FAILED,
                     "a session that is bound to no tenant sees rows of table tenant; stop the workers, and compare the"
                     " table's policies (\\d tenant in psql) with those of a new database",
                 )
             )
         else:
-            checks.append(_check("row-level security", Verdict.OK, "keeps tenants apart in every table"))
+            checks.append(_check("row-level security", CheckVerdict.OK, "keeps tenants apart in every table"))
         return [*checks, skew_check("database's clock", ahead)]
 
     async def _of_tenants(self, tenant_ids: Sequence[UUID]) -> list[CheckResult]:
@@ -107,49 +108,49 @@ class DiagnosisActivities:
             chosen = tenant_ids or list(await self._tenants.tags())
             entries = [(tenant_id, await self._tenants.get(tenant_id)) for tenant_id in chosen]
         except TenantsFileError as error:
-            return [_check("tenants file", Verdict.FAILED, str(error))]
+            return [_check("tenants file", CheckVerdict.FAILED, str(error))]
         turns = asyncio.Semaphore(TENANTS_AT_ONCE)
         async with self._graph() as graph:
 
             async def of_tenant(tenant_id: UUID, tenant: TenantConfig | None) -> CheckResult:
                 if tenant is None:
                     reason = "the worker's tenants file does not name this tenant; add it on every machine"
-                    return _check("tenant", Verdict.FAILED, reason, tenant_id)
+                    return _check("tenant", CheckVerdict.FAILED, reason, tenant_id)
                 async with turns:
                     verdict, message = await self._of_tenant(graph, tenant)
                 return _check("tenant", verdict, message, tenant_id, tenant.name)
 
             checks = list(await asyncio.gather(*(of_tenant(tenant_id, entry) for tenant_id, entry in entries)))
-            skew = [] if graph.clock_ahead is None else [skew_check("Graph's clock", graph.clock_ahead)]
-        named = _check("tenants file", Verdict.OK, f"names {counted(len(entries), 'tenant')}")
+            skew = [] if graph.clock is None else [skew_check("Graph's clock", graph.clock.now() - self._now())]
+        named = _check("tenants file", CheckVerdict.OK, f"names {counted(len(entries), 'tenant')}")
         return [*skew, *([] if tenant_ids else [named]), *checks]
 
-    async def _of_tenant(self, graph: GraphClient, tenant: TenantConfig) -> tuple[Verdict, str]:
+    async def _of_tenant(self, graph: GraphClient, tenant: TenantConfig) -> tuple[CheckVerdict, str]:
         collection = self._collection
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await graph.sign_in(tenant)
         except TimeoutError:
-            return Verdict.FAILED, "sign-in: nothing answers; check the network, the firewall and the proxy"
+            return CheckVerdict.FAILED, "sign-in: nothing answers; check the network, the firewall and the proxy"
         except GraphRequestError as error:
-            return Verdict.FAILED, f"no token: {error}"
+            return CheckVerdict.FAILED, f"no token: {error}"
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 request = GraphGet(collection.type_key, f"{collection.path}?$select=id")
                 answers = await graph.read_batch(tenant, collection.api_version, [request])
         except TimeoutError:
-            return Verdict.FAILED, "Graph does not answer; check the network, the firewall and the proxy"
+            return CheckVerdict.FAILED, "Graph does not answer; check the network, the firewall and the proxy"
         except GraphRequestError as error:
-            return Verdict.FAILED, str(error)
+            return CheckVerdict.FAILED, str(error)
         failure = classify(answers[collection.type_key], permission=collection.permission)
         if failure is None:
-            return Verdict.OK, "signs in and reads"
+            return CheckVerdict.OK, "signs in and reads"
         if failure.code is ErrorCode.GRAPH_PERMISSION_MISSING:
-            return Verdict.WARNING, (
+            return CheckVerdict.WARNING, (
                 f"signs in, but may not read {collection.type_key} ({collection.permission});"
                 " see: python starter.py check TENANT"
             )
-        verdict = Verdict.WARNING if failure.retryable else Verdict.FAILED
+        verdict = CheckVerdict.WARNING if failure.retryable else CheckVerdict.FAILED
         return verdict, f"signs in, but Graph answers {failure.code}; see docs/error-codes.md"
 
 
@@ -157,16 +158,16 @@ def skew_check(clock: str, ahead: timedelta) -> CheckResult:
     """Judges how far another clock is ahead of the worker's."""
     seconds = round(ahead.total_seconds())
     if abs(ahead) < NOTICEABLE_SKEW:
-        return _check(clock, Verdict.OK, "agrees with the worker's")
+        return _check(clock, CheckVerdict.OK, "agrees with the worker's")
     direction = "ahead of" if seconds > 0 else "behind"
     return _check(
         clock,
-        Verdict.WARNING if abs(ahead) < REFUSED_SKEW else Verdict.FAILED,
+        CheckVerdict.WARNING if abs(ahead) < REFUSED_SKEW else CheckVerdict.FAILED,
         f"is {abs(seconds)} seconds {direction} the worker's; synchronize both machines by NTP",
     )
 
 
 def _check(
-    check: str, verdict: Verdict, message: str, tenant_id: UUID | None = None, tenant: str | None = None
+    check: str, verdict: CheckVerdict, message: str, tenant_id: UUID | None = None, tenant: str | None = None
 ) -> CheckResult:
     return CheckResult(check=check, place=PLACE, verdict=verdict, message=message, tenant_id=tenant_id, tenant=tenant)

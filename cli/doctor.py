@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
 from activities.diagnosis import ANSWER_SECONDS, TENANTS_AT_ONCE
-from activities.messages.diagnosis import CheckResult, DiagnoseWorker, Verdict
+from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
 from cli import output
 from cli.errors import ExitCode, errors_for_people
 from cli.options import JsonOption, configured_tenant
@@ -37,7 +37,7 @@ from workflows.diagnosis import DIAGNOSIS_ID, DiagnosisWorkflow
 WORKER_SECONDS = 60
 """For a worker to take the diagnosis and check its database; the tenants come on top."""
 
-_STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
+_STYLES = {CheckVerdict.OK: "green", CheckVerdict.WARNING: "yellow", CheckVerdict.FAILED: "red"}
 
 
 @prints_tables
@@ -61,24 +61,24 @@ def doctor(
                 output.print_json(check)
         else:
             _print(checks)
-        if any(check.verdict is Verdict.FAILED for check in checks):
+        if any(check.verdict is CheckVerdict.FAILED for check in checks):
             raise typer.Exit(ExitCode.PARTIAL)
 
 
 async def _checks(settings: Settings, chosen: TenantConfig | None) -> list[CheckResult]:
-    checks = [_result("settings", Verdict.OK, "are valid")]
+    checks = [_result("settings", CheckVerdict.OK, "are valid")]
     count = 1
     try:
         count = len(load_tenants(settings.tenants_file))
-        checks.append(_result("tenants file", Verdict.OK, "is valid"))
+        checks.append(_result("tenants file", CheckVerdict.OK, "is valid"))
     except TenantsFileError as error:
-        checks.append(_result("tenants file", Verdict.FAILED, str(error)))
+        checks.append(_result("tenants file", CheckVerdict.FAILED, str(error)))
     checks.append(await _of_database(settings))
     try:
         client = await connect_temporal(temporal_connect_config())
     except UnreachableError as error:
-        return [*checks, _result("Temporal", Verdict.FAILED, str(error))]
-    checks.append(_result("Temporal", Verdict.OK, f"answers, and has namespace {client.namespace}"))
+        return [*checks, _result("Temporal", CheckVerdict.FAILED, str(error))]
+    checks.append(_result("Temporal", CheckVerdict.OK, f"answers, and has namespace {client.namespace}"))
     checks.append(await _of_search_attributes(client))
     tenant_ids = () if chosen is None else (chosen.id,)
     waves = -(-(len(tenant_ids) or count) // TENANTS_AT_ONCE)
@@ -91,8 +91,8 @@ async def _of_database(settings: Settings) -> CheckResult:
         try:
             await check_database(database)
         except UnreachableError as error:
-            return _result("database", Verdict.FAILED, str(error))
-    return _result("database", Verdict.OK, "answers, at this program's revision")
+            return _result("database", CheckVerdict.FAILED, str(error))
+    return _result("database", CheckVerdict.OK, "answers, at this program's revision")
 
 
 async def _of_search_attributes(client: Client) -> CheckResult:
@@ -100,14 +100,14 @@ async def _of_search_attributes(client: Client) -> CheckResult:
     try:
         missing = await missing_search_attributes(client)
     except UnreachableError as error:
-        return _result(check, Verdict.FAILED, str(error))
+        return _result(check, CheckVerdict.FAILED, str(error))
     if missing is None:
-        return _result(check, Verdict.WARNING, "Temporal does not let this client list them")
+        return _result(check, CheckVerdict.WARNING, "Temporal does not let this client list them")
     if missing:
         by_hand = search_attributes_by_hand(client.namespace)
         reason = f"the namespace lacks {', '.join(missing)}; a worker adds them at start, or {by_hand}"
-        return _result(check, Verdict.FAILED, reason)
-    return _result(check, Verdict.OK, "are there")
+        return _result(check, CheckVerdict.FAILED, reason)
+    return _result(check, CheckVerdict.OK, "are there")
 
 
 async def _of_worker(
@@ -116,7 +116,7 @@ async def _of_worker(
     task_queue = settings.temporal_task_queue
     try:
         if (nobody := await no_worker(client, task_queue)) is not None:
-            return [_result("workers", Verdict.FAILED, nobody)]
+            return [_result("workers", CheckVerdict.FAILED, nobody)]
         result = await client.execute_workflow(
             DiagnosisWorkflow.run,
             request,
@@ -125,17 +125,17 @@ async def _of_worker(
             execution_timeout=limit,
         )
     except RPCError as error:
-        return [_result("workers", Verdict.FAILED, str(refused(client, error)))]
+        return [_result("workers", CheckVerdict.FAILED, str(refused(client, error)))]
     except WorkflowFailureError:
         reason = (
             f"workers poll task queue {task_queue!r}, but none has made its checks within"
             f" {limit.total_seconds():.0f} seconds; see their logs, and whether they are of this release"
         )
-        return [_result("workers", Verdict.FAILED, reason)]
-    return [_result("workers", Verdict.OK, f"poll task queue {task_queue!r}"), *result.checks]
+        return [_result("workers", CheckVerdict.FAILED, reason)]
+    return [_result("workers", CheckVerdict.OK, f"poll task queue {task_queue!r}"), *result.checks]
 
 
-def _result(check: str, verdict: Verdict, message: str) -> CheckResult:
+def _result(check: str, verdict: CheckVerdict, message: str) -> CheckResult:
     return CheckResult(check=check, place="command", verdict=verdict, message=message)
 
 
@@ -149,6 +149,6 @@ _COLUMNS = (
 
 def _print(checks: Sequence[CheckResult]) -> None:
     print_table(_COLUMNS, checks, record=CheckResult, is_ordered=True)
-    failed = sum(check.verdict is Verdict.FAILED for check in checks)
-    warnings = sum(check.verdict is Verdict.WARNING for check in checks)
+    failed = sum(check.verdict is CheckVerdict.FAILED for check in checks)
+    warnings = sum(check.verdict is CheckVerdict.WARNING for check in checks)
     output.stdout.print(f"{failed} failed, {counted(warnings, 'warning')}, {len(checks) - failed - warnings} ok")

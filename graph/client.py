@@ -5,9 +5,9 @@ import base64
 import binascii
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ import httpx
 import orjson
 
 from graph.bodies import Unpacking, UnreadableBodyError, parse
-from graph.clock import clock_ahead
+from graph.clock import ClockReading, clock_reading
 from graph.cpu_executor import crunch
 from graph.errors import (
     AnswerTooLargeError,
@@ -109,8 +109,8 @@ class GraphClient:
     ) -> None:
         self._tokens = tokens
         self._base_url = base_url
-        self.clock_ahead: timedelta | None = None
-        """How far Graph's clock was ahead of this machine's, by the latest answer."""
+        self.clock: ClockReading | None = None
+        """Graph's clock, by the latest answer."""
         self._large_answer = asyncio.Lock()
         self._http = httpx.AsyncClient(
             verify=context,
@@ -256,7 +256,7 @@ class GraphClient:
     ) -> GraphAnswer:
         try:
             async with self._http.stream("POST", url, content=content, headers=headers) as response:
-                received_at = datetime.now(UTC)
+                received_at = time.monotonic()
                 unpacking = Unpacking(response.headers.get_list("content-encoding", split_commas=True))
                 body = bytearray()
                 async for packed in response.aiter_raw():
@@ -275,7 +275,7 @@ class GraphClient:
         except UnreadableBodyError as error:
             raise _malformed(str(error)) from None
         answer_headers = {name.lower(): value for name, value in response.headers.items()}
-        self.clock_ahead = clock_ahead(answer_headers.get("date"), received_at)
+        self.clock = clock_reading(answer_headers.get("date"), received_at)
         if len(body) < PARSE_IN_THREAD_BYTES:
             parsed = parse(bytes(body))
         else:

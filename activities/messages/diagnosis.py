@@ -6,7 +6,7 @@ from uuid import UUID
 from activities.messages.base import Message
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """The result of one check. A warning needs somebody's attention soon, a failure now."""
 
     OK = "ok"
@@ -21,7 +21,7 @@ class CheckResult(Message):
     place: str
     tenant_id: UUID | None = None
     tenant: str | None = None
-    verdict: Verdict
+    verdict: CheckVerdict
     message: str
 
 
