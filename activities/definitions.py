@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResult
 from activities.messages.details import FetchDetails, FetchDetailsResult
+from activities.messages.diagnosis import DiagnoseWorker, DiagnosisResult
 from activities.messages.merges import UpsertItems, UpsertItemsResult
 from activities.messages.pages import FetchPages, FetchPagesResult
 from activities.messages.portfolio import (
@@ -110,4 +111,10 @@ async def follow_runs(request: FollowRuns) -> FollowRunsResult:
 @activity.defn
 async def record_portfolio(request: RecordPortfolio) -> RecordPortfolioResult:
     """Records outcomes of tenants, and closes the record at the end."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def diagnose_worker(request: DiagnoseWorker) -> DiagnosisResult:
+    """Checks the worker's environment."""
     raise NotImplementedError

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from activities.messages.diagnosis import CheckResult
 from activities.messages.retention import ForgottenOfTenant
 from answers.assignments.records import ItemAssignment
 from answers.changes.records import ChangeRecord, ChangesSummary
@@ -95,6 +96,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "drift-decision": DriftDecisionRecord,
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
+    "check-result": CheckResult,
     "web-addresses": WebAddresses,
     "access-rule": AccessRule,
     "person": KnownPerson,
@@ -164,6 +166,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "drift decisions": (Line("each line", "drift-decision"),),
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
+    "doctor": (Line("each line", "check-result"),),
     "web": (Line("one line", "web-addresses"),),
     "access list": (Line("each line", "access-rule"),),
     "access people": (Line("each line", "person"),),
