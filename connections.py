@@ -140,22 +140,7 @@ async def register_search_attributes(client: Client) -> None:
     A client may lack the right to list them although they are there, so that refusal is no error: if they are not
     there, Temporal refuses the start of a workflow, and says why.
     """
-    try:
-        listed = await client.operator_service.list_search_attributes(
-            ListSearchAttributesRequest(namespace=client.namespace), timeout=CALL_TIMEOUT
-        )
-    except RPCError as error:
-        if error.status in _NOT_ALLOWED:
-            return
-        raise refused(client, error) from None
-    there = listed.custom_attributes
-    wanted = {key.name: _INDEXED_VALUE_TYPES[key.indexed_value_type] for key in ALL}
-    if other := [name for name, kind in wanted.items() if there.get(name, kind) != kind]:
-        raise UnreachableError(
-            f"namespace {client.namespace!r} has search attributes of other types: {', '.join(other)};"
-            " give this product a namespace of its own, and set TEMPORAL_NAMESPACE"
-        )
-    missing = {name: kind for name, kind in wanted.items() if name not in there}
+    missing = await missing_search_attributes(client)
     if not missing:
         return
     try:
@@ -171,6 +156,29 @@ async def register_search_attributes(client: Client) -> None:
             f"Temporal's namespace {client.namespace!r} lacks the search attributes {', '.join(missing)}, and does not"
             f" let this program add any ({error.status.name}); {search_attributes_by_hand(client.namespace)}"
         ) from None
+
+
+async def missing_search_attributes(client: Client) -> dict[str, IndexedValueType.ValueType] | None:
+    """The search attributes that the namespace lacks, with their types; None if the client may not list them.
+
+    Raises `UnreachableError`, also if the namespace has one of another type.
+    """
+    try:
+        listed = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace), timeout=CALL_TIMEOUT
+        )
+    except RPCError as error:
+        if error.status in _NOT_ALLOWED:
+            return None
+        raise refused(client, error) from None
+    there = listed.custom_attributes
+    wanted = {key.name: _INDEXED_VALUE_TYPES[key.indexed_value_type] for key in ALL}
+    if other := [name for name, kind in wanted.items() if there.get(name, kind) != kind]:
+        raise UnreachableError(
+            f"namespace {client.namespace!r} has search attributes of other types: {', '.join(other)};"
+            " give this product a namespace of its own, and set TEMPORAL_NAMESPACE"
+        )
+    return {name: kind for name, kind in wanted.items() if name not in there}
 
 
 async def check_database(database: Database) -> None:

@@ -14,7 +14,8 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -23,6 +24,7 @@ from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentC
 
 from activities.confirmation import ConfirmActivities
 from activities.details import DetailActivities
+from activities.diagnosis import DiagnosisActivities
 from activities.interceptor import ActivityInterceptor
 from activities.messages.runs import RunPolicy
 from activities.observers import Observers, SensitivityRules
@@ -57,6 +59,7 @@ from inventory.visible_text import visible
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
 from temporal_runtime import logging_runtime
+from workflows.diagnosis import DiagnosisWorkflow
 from workflows.messages import RetentionInput
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
@@ -82,7 +85,7 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
 """From a fatal error to the end: the SDK's shutdown may wait for ever then (seen with temporalio 1.35)."""
 
-WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, WatchWorkflow)
+WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, WatchWorkflow, DiagnosisWorkflow)
 
 WORKFLOW_SLOTS = (10, 100)
 """At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
@@ -197,12 +200,7 @@ async def built(
                 " roles and owns nothing (python starter.py database roles --worker-login NAME)",
                 excess,
             )
-        async with GraphClient.from_endpoints(
-            base_url=settings.graph_base_url,
-            authority_url=settings.graph_authority_url,
-            ca_file=settings.graph_ca_file,
-            proxy_url=settings.graph_proxy,
-        ) as graph:
+        async with graph_client(settings) as graph:
             yield Worker(
                 client,
                 task_queue=settings.temporal_task_queue,
@@ -218,6 +216,21 @@ async def built(
             )
     finally:
         await database.close()
+
+
+def graph_client(settings: Settings) -> GraphClient:
+    """A client of the configured Graph. Raises `TrustError`."""
+    return GraphClient.from_endpoints(
+        base_url=settings.graph_base_url,
+        authority_url=settings.graph_authority_url,
+        ca_file=settings.graph_ca_file,
+        proxy_url=settings.graph_proxy,
+    )
+
+
+def machine_clock() -> datetime:
+    """The clock that a diagnosis compares with others. Nothing else of a worker depends on it."""
+    return datetime.now(UTC)
 
 
 def slots(settings: Settings) -> WorkerTuner:
@@ -303,6 +316,10 @@ def activities(
     retaining = RetentionActivities(database, RetentionLimits(given.older_than, given.kept, given.runs_older_than))
     portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
     watching = WatchActivities(graph, database, catalog, tenants, observers)
+    warnings = [NO_KEY_WARNING] if settings.wrapping_keys is None else []
+    diagnosis = DiagnosisActivities(
+        partial(graph_client, settings), database, catalog, tenants, warnings, machine_clock
+    )
     return [
         records.begin_run,
         records.renew_lease,
@@ -320,6 +337,7 @@ def activities(
         portfolios.record_portfolio,
         watching.watched_tenants,
         watching.watch_tenants,
+        diagnosis.diagnose_worker,
     ]
 
 

@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResult
 from activities.messages.details import FetchDetails, FetchDetailsResult
+from activities.messages.diagnosis import DiagnoseWorker, DiagnosisResult
 from activities.messages.merges import UpsertItems, UpsertItemsResult
 from activities.messages.pages import FetchPages, FetchPagesResult
 from activities.messages.portfolio import (
@@ -27,7 +28,7 @@ from activities.messages.retention import (
 )
 from activities.messages.runs import BeginRunResult, FinishRun, FinishRunResult, RenewLease, RenewLeaseResult, Run
 from activities.messages.sweep import SweepResult
-from activities.messages.watch import ChooseWatched, WatchedTenants, WatchTenants, WatchTenantsResult
+from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
 
 
 @activity.defn
@@ -115,7 +116,7 @@ async def record_portfolio(request: RecordPortfolio) -> RecordPortfolioResult:
 
 
 @activity.defn
-async def watched_tenants(request: ChooseWatched) -> WatchedTenants:
+async def watched_tenants(request: WatchChoice) -> WatchedTenants:
     """The tenants to look at."""
     raise NotImplementedError
 
@@ -123,4 +124,10 @@ async def watched_tenants(request: ChooseWatched) -> WatchedTenants:
 @activity.defn
 async def watch_tenants(request: WatchTenants) -> WatchTenantsResult:
     """Reads what the audit logs of some tenants say was changed."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def diagnose_worker(request: DiagnoseWorker) -> DiagnosisResult:
+    """Checks the worker's environment."""
     raise NotImplementedError

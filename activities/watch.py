@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import log_unexpected
 from activities.items_by_id import ItemReader, ReadItems
-from activities.messages.watch import ChooseWatched, WatchedTenants, WatchTenants, WatchTenantsResult
+from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
 from activities.observers import Observers
 from activities.page_observations import cursor_failure
 from activities.request_pace import Pace
@@ -33,7 +33,7 @@ from inventory.portfolio import MOST_TENANTS
 from storage import references, watch
 from storage.confirmations import UnlistedItem
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
-from storage.watch import ItemsRead, LogLook, LogPosition
+from storage.watch import LogLook, LogPosition, LookItems
 
 LOGS = (AUDIT_EVENTS, DIRECTORY_AUDITS)
 
@@ -92,7 +92,7 @@ class WatchActivities:
         self._rules = catalog.reading_rules()
 
     @activity.defn
-    async def watched_tenants(self, request: ChooseWatched) -> WatchedTenants:
+    async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
         """The tenants to look at."""
         chosen = request.chosen.resolve(await self._tenants.tags())
         if len(chosen) > MOST_TENANTS:
@@ -190,7 +190,7 @@ class WatchActivities:
                     run_id,
                     request.workflow_id,
                     start.at,
-                    ItemsRead(read.found, read.gone, requests + read.requests, set(read.again.values())),
+                    LookItems(read.found, read.gone, requests + read.requests, set(read.again.values())),
                     events,
                     self._observers.comparison(tenant_id),
                 )

@@ -1,16 +1,21 @@
 """Details that were read before the latest listing, of collections whose lists do not tell when details change."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.catalog import load_catalog
+from inventory.plurals import counted
 from storage import detail_ages
 
 OLD_DETAILS = "old_details"
 """The evidence of what stands in old details, and the reason why an answer may lack something."""
+
+
+NAMED_COLLECTIONS = 3
+"""So many collections have a line each."""
 
 
 class OldDetailsRecord(BaseModel):
@@ -34,6 +39,16 @@ class OldDetailsRecord(BaseModel):
             f"{self.type_key}: rests on details read {age(self.read_at, now)} ({items}), so changes{of} since then may"
             " still come"
         )
+
+
+def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list[str]:
+    """A line for each collection, or one line for many: that is what each answer of a tenant rests on."""
+    if len(old) <= NAMED_COLLECTIONS:
+        return [record.in_words(now) for record in old]
+    items = counted(sum(record.items for record in old), "item")
+    first = age(min(record.read_at for record in old), now)
+    rests = f"{len(old)} collections rest on details of {items}, the first read {first}"
+    return [f"{rests}, so changes of such details may still come; sync --deep reads them"]
 
 
 async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = None) -> list[OldDetailsRecord]:

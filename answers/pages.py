@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from answers import page_values
+from answers.old_details import old_details_in_words
 from graph.catalog import item_title
 
 MOST = 5_000
@@ -48,6 +49,7 @@ def environment() -> Environment:
         "when": _when,
         "words": _words,
         "many": _many,
+        "old_details_in_words": old_details_in_words,
         "shown": page_values.name,
         "item_title": lambda item: item_title(item.type_key, item.external_id, item.display_name),
         "visible": page_values.visible,

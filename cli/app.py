@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "catalog": "cli.catalog",
     "permissions": "cli.permissions",
     "check": "cli.check",
+    "doctor": "cli.doctor",
     "sync": "cli.sync",
     "cancel": "cli.sync",
     "runs": "answers.runs.command",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from activities.messages.diagnosis import CheckResult
 from activities.messages.retention import ForgottenOfTenant
 from answers.assignments.records import ItemAssignment
 from answers.changes.records import ChangeRecord, ChangesSummary
@@ -96,6 +97,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "drift-decision": DriftDecisionRecord,
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
+    "check-result": CheckResult,
     "web-addresses": WebAddresses,
     "watch": WatchRecord,
     "watched-log": WatchedLogRecord,
@@ -167,6 +169,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "drift decisions": (Line("each line", "drift-decision"),),
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
+    "doctor": (Line("each line", "check-result"),),
     "web": (Line("one line", "web-addresses"),),
     "watch list": (Line("the first", "watch"), Line("each audit log of a tenant after it", "watched-log")),
     "access list": (Line("each line", "access-rule"),),

@@ -5,6 +5,7 @@ import base64
 import binascii
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import httpx
 import orjson
 
 from graph.bodies import Unpacking, UnreadableBodyError, parse
+from graph.clock import ClockReading, clock_reading
 from graph.cpu_executor import crunch
 from graph.errors import (
     AnswerTooLargeError,
@@ -107,6 +109,8 @@ class GraphClient:
     ) -> None:
         self._tokens = tokens
         self._base_url = base_url
+        self.clock: ClockReading | None = None
+        """Graph's clock, by the latest answer."""
         self._large_answer = asyncio.Lock()
         self._http = httpx.AsyncClient(
             verify=context,
@@ -252,6 +256,7 @@ class GraphClient:
     ) -> GraphAnswer:
         try:
             async with self._http.stream("POST", url, content=content, headers=headers) as response:
+                received_at = time.monotonic()
                 unpacking = Unpacking(response.headers.get_list("content-encoding", split_commas=True))
                 body = bytearray()
                 async for packed in response.aiter_raw():
@@ -270,6 +275,7 @@ class GraphClient:
         except UnreadableBodyError as error:
             raise _malformed(str(error)) from None
         answer_headers = {name.lower(): value for name, value in response.headers.items()}
+        self.clock = clock_reading(answer_headers.get("date"), received_at)
         if len(body) < PARSE_IN_THREAD_BYTES:
             parsed = parse(bytes(body))
         else:

@@ -60,7 +60,7 @@ class LogLook(NamedTuple):
     error_code: ErrorCode | None = None
 
 
-class ItemsRead(NamedTuple):
+class LookItems(NamedTuple):
     """The items that a look has asked Graph for: those that are there, whole, and those that are gone."""
 
     found: Sequence[Observation]
@@ -130,7 +130,7 @@ async def record_items(
     run_id: UUID,
     workflow_id: str,
     began_at: datetime,
-    items: ItemsRead,
+    items: LookItems,
     events: Mapping[tuple[str, str], Sequence[Observation]],
     comparison: DocumentComparison | None,
 ) -> LookResult:

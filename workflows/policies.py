@@ -42,6 +42,14 @@ SWEEP: ActivityLimits = {
 }
 
 
+DIAGNOSIS: ActivityLimits = {
+    **DATABASE,
+    # Some 30 seconds for each 16 tenants that nobody answers; the person who waits sets the workflow's own limit.
+    "start_to_close_timeout": timedelta(hours=1),
+    "schedule_to_close_timeout": timedelta(hours=1),
+}
+
+
 RETENTION: ActivityLimits = {
     **DATABASE,
     # It waits for the merges of the tenant that are under way, and is in no hurry.

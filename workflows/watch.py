@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages.watch import ChooseWatched, WatchTenants, WatchTenantsResult
+    from activities.messages.watch import WatchChoice, WatchTenants, WatchTenantsResult
     from workflows import policies
     from workflows.messages import WatchInput, WatchResult
 
@@ -30,7 +30,7 @@ class WatchWorkflow:
         """Returns the counts of all looks together."""
         watched = await workflow.execute_activity(
             definitions.watched_tenants,
-            ChooseWatched(chosen=given.chosen),
+            WatchChoice(chosen=given.chosen),
             summary="which tenants to watch",
             **policies.WATCH,
         )

@@ -7,7 +7,7 @@ from inventory.error_codes import ErrorCode
 from inventory.portfolio import RequestedTenants
 
 
-class ChooseWatched(Message):
+class WatchChoice(Message):
     """Which tenants are watched."""
 
     chosen: RequestedTenants

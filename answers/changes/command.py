@@ -13,6 +13,7 @@ from answers.changes.audit import AUDIT_LOGS, Attribution, AuditStatus
 from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.field_text import field_text, told
+from answers.old_details import old_details_in_words
 from answers.runs.answer import find_run, is_read, moment_of
 from answers.times import TIME_FORMS, typed_time
 from cli import output
@@ -227,8 +228,8 @@ def _say(summary: ChangesSummary) -> None:
     if summary.not_read:
         named = ", ".join(f"{collection.type_key} ({collection.reason})" for collection in summary.not_read)
         output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")
-    for old in summary.old_details:
-        output.stderr.print(old.in_words(summary.until), style="yellow", markup=False)
+    for line in old_details_in_words(summary.old_details, summary.until):
+        output.stderr.print(line, style="yellow", markup=False)
     for log, reading in summary.audit_logs.items():
         if not reading.not_read:
             continue

@@ -8,6 +8,7 @@ from answers.dependencies import answer
 from answers.dependencies.records import CannotSayRecord
 from answers.dependencies.rules import DAMAGED
 from answers.dependencies.tenant_coverage import TenantCoverage
+from answers.old_details import NAMED_COLLECTIONS
 from cli import output
 from cli.basis_lines import rests_on_coverage
 from cli.errors import ExitCode
@@ -22,11 +23,19 @@ UNREAD_SHOWN = 6
 def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
     """By reason, a line that names the collections that the answer leaves open."""
     by_reason: dict[str, list[str]] = {}
-    lines = []
+    old = {
+        record.type_key: (record.read_at, record.references or 0) for record in records if record.read_at is not None
+    }
+    lines = [
+        f"{type_key}: rests on details of {counted(items, 'item')} read from {output.when(read_at)} on"
+        for type_key, (read_at, items) in old.items()
+    ]
+    if len(old) > NAMED_COLLECTIONS:
+        items = counted(sum(items for _, items in old.values()), "item")
+        since = output.when(min(read_at for read_at, _ in old.values()))
+        lines = [f"{len(old)} collections rest on details of {items} read from {since} on"]
     for record in records:
         if record.read_at is not None:
-            items = counted(record.references or 0, "item")
-            lines.append(f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on")
             continue
         number = f" ({record.references:,})" if record.references is not None else ""
         by_reason.setdefault(answer.reason_in_words(record), []).append(f"{record.type_key}{number}")

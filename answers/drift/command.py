@@ -16,6 +16,7 @@ from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, fails, weakens
 from answers.field_text import field_text
+from answers.old_details import old_details_in_words
 from answers.runs.answer import is_read
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
@@ -203,8 +204,8 @@ def _say_basis(report: DriftReport) -> None:
             style="yellow",
             markup=False,
         )
-    for old in report.old_details:
-        output.stderr.print(old.in_words(report.evaluated_at), style="yellow", markup=False)
+    for line in old_details_in_words(report.old_details, report.evaluated_at):
+        output.stderr.print(line, style="yellow", markup=False)
     for damaged in report.damaged:
         output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
     for item in report.left_out_items:

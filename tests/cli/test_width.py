@@ -84,6 +84,7 @@ def calls(one: str, other: str, run: str, portfolio: str) -> dict[str, list[list
         "settings": [[SETTING], [SETTING, "--tenant", one]],
         "status": [[]],
         "limits": [[]],
+        "doctor": [[]],
         "retention": [[one, "--count", "1"]],
         "versions": [[one, TYPE, NAMES[1]]],
         "show": [[one, TYPE, NAMES[1]]],

@@ -220,8 +220,8 @@ def test_the_tables_are_these() -> None:
         if name in WITHOUT_KEY:
             assert not table.primary_key.columns
             assert "tenant_id" in {next(iter(index.columns)).name for index in table.indexes}
-            continue
-        assert next(iter(table.primary_key.columns)).name == "tenant_id"
+        else:
+            assert next(iter(table.primary_key.columns)).name == "tenant_id"
         for key in table.foreign_key_constraints:
             assert "tenant_id" in [column.name for column in key.columns] or key.referred_table.name == OF_NO_TENANT
 

@@ -12,7 +12,7 @@ from inventory.observation import Observation
 from storage import watch
 from storage.confirmations import UnlistedItem
 from storage.database import Database
-from storage.watch import ItemsRead, LogLook, LookResult, LookStart
+from storage.watch import LogLook, LookItems, LookResult, LookStart
 from tests.storage.support import Comparison, audit_event, items, observation, sync
 
 TENANT = uuid4()
@@ -85,7 +85,7 @@ async def record(
     found: Sequence[Observation] = (),
     gone: Sequence[str] = (),
 ) -> LookResult:
-    read = ItemsRead(found, [UnlistedItem("a", external_id) for external_id in gone], 1)
+    read = LookItems(found, [UnlistedItem("a", external_id) for external_id in gone], 1)
     events = {("a", "1"): [audit_event("e", "1")]}
     async with database.tenant(TENANT) as session:
         return await watch.record_items(session, run_id, "watch/test", start.at, read, events, Comparison())

@@ -27,6 +27,7 @@ from tests.workflows.test_sync_workflow import THROTTLED, started
 from worker import WORKFLOWS
 from worker import activities as activities_of_worker
 from workflows.cursor import Cursor
+from workflows.diagnosis import DiagnosisWorkflow
 from workflows.frontier import Frontier
 from workflows.messages import PortfolioState
 from workflows.portfolio import PortfolioWorkflow
@@ -41,7 +42,7 @@ FIELDS = {
     "CancelRequest": "reason requested_by run_id",
     "Cursor": "anchor attempts confirming detailing failed_with failures first_failed_at http_status left limit losses"
     " not_before of page part restarts size_bytes type_key url",
-    "ChooseWatched": "chosen",
+    "CheckResult": "check message place tenant tenant_id verdict",
     "ConfirmMissing": "api_version graph_patience limit run_id tenant_id told_after type_keys",
     "ConfirmMissingResult": "collections paced requests",
     "ConfirmedShare": "failure found gone left pending",
@@ -50,6 +51,8 @@ FIELDS = {
     "DetailRefresh": "period read_before",
     "DetailProgress": "cause failed failure gone left moved read",
     "DetailShare": "known_failure of part type_key",
+    "DiagnoseWorker": "tenant_ids",
+    "DiagnosisResult": "checks",
     "FetchDetails": "api_version attempts batches graph_patience limit malformed_attempts run_id shares tenant_id"
     " told_after wave_token",
     "FetchDetailsResult": "changed collections paced requests too_large",
@@ -97,6 +100,7 @@ FIELDS = {
     "SyncInput": "deep frontier place selection selection_name tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
+    "WatchChoice": "chosen",
     "WatchInput": "chosen",
     "WatchResult": "activities_failed changed failed gone looked read requests tenants unknown_events",
     "WatchTenants": "look_id tenant_ids workflow_id",
@@ -147,7 +151,9 @@ def test_the_worker_registers_exactly_these() -> None:
         definition for definition in vars(definitions).values() if hasattr(definition, "__temporal_activity_definition")
     ]
     assert signatures(registered) == signatures(defined)
-    assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, WatchWorkflow} == set(WORKFLOWS)
+    assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, DiagnosisWorkflow, WatchWorkflow} == set(
+        WORKFLOWS
+    )
 
 
 @pytest.mark.asyncio(loop_scope="session")

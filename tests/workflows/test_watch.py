@@ -1,5 +1,7 @@
 """One look over many tenants: fifty in an activity, and no activity's failure ends another. It replays."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.messages.watch import ChooseWatched, WatchedTenants, WatchTenants, WatchTenantsResult
+from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
 from inventory.error_codes import ErrorCode
 from inventory.portfolio import TenantChoice
 from workflows.messages import WatchInput
@@ -27,7 +29,7 @@ class Looks:
         self.together: list[int] = []
 
     @activity.defn(name="watched_tenants")
-    async def watched_tenants(self, request: ChooseWatched) -> WatchedTenants:
+    async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
         assert request.chosen.everyone
         return WatchedTenants(tenant_ids=[UUID(int=number) for number in range(self._tenants)])
 
@@ -44,7 +46,7 @@ class Looks:
 @pytest.mark.asyncio(loop_scope="session")
 async def test_tenants_are_looked_at_fifty_at_a_time(skipping: WorkflowEnvironment) -> None:
     looks, queue = Looks(2 * TENANTS_TOGETHER + 1), str(uuid4())
-    registered = [looks.watched_tenants, looks.watch_tenants]
+    registered: list[Callable[..., Any]] = [looks.watched_tenants, looks.watch_tenants]
     async with Worker(skipping.client, task_queue=queue, workflows=[WatchWorkflow], activities=registered):
         handle = await skipping.client.start_workflow(
             WatchWorkflow.run, WatchInput(chosen=TenantChoice(everyone=True)), id=f"watch/{queue}", task_queue=queue

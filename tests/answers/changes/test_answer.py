@@ -1,6 +1,6 @@
 """The change feed on a database alone: what is a change, what is none, and what the answer rests on."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +12,7 @@ from answers.changes.audit import AuditStatus
 from answers.changes.queries import Event, Window
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.log_collections import log_types
+from answers.old_details import OldDetailsRecord, old_details_in_words
 from graph.catalog import AUDIT_EVENTS
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence
@@ -26,6 +27,7 @@ from storage.documents import database_time
 from tests.storage.support import age_details, audit_event, begin, end, land, listed, observation, sync
 
 TENANT = uuid4()
+HOUR = timedelta(hours=1)
 A, B = "deviceCompliancePolicies", "groups"
 POLICY = {"displayName": "Baseline", "passwordRequired": True}
 FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {A: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
@@ -442,3 +444,15 @@ async def test_the_summary_names_details_that_are_older_than_the_list_and_that_n
     for old in summary.old_details:
         assert "appRoleAssignments" in old.properties
         assert old.in_words(summary.until).startswith("servicePrincipals: rests on details read 3 days ago (2 items), ")
+
+
+def test_old_details_of_many_collections_are_one_line() -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    old = [
+        OldDetailsRecord(type_key=f"collection{hours}", properties=["x"], items=hours, read_at=now - hours * HOUR)
+        for hours in range(1, 6)
+    ]
+    assert len(old_details_in_words(old[:3], now)) == 3
+    (line,) = old_details_in_words(old, now)
+    assert line.startswith("5 collections rest on details of 15 items, the first read 5 hours ago, so changes of")
+    assert old_details_in_words([], now) == []

@@ -1,0 +1,29 @@
+"""Graph's clock, by the `Date` header of an answer."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+
+class ClockReading(NamedTuple):
+    """A server's time as an answer gave it, and this process's monotonic seconds when the answer came."""
+
+    at: datetime
+    read_at: float
+
+    def now(self) -> datetime:
+        """The server's time now."""
+        return self.at + timedelta(seconds=time.monotonic() - self.read_at)
+
+
+def clock_reading(date: str | None, read_at: float) -> ClockReading | None:
+    """The reading of a `Date` header (RFC 9110, section 5.6.7); None if the header has no date.
+
+    The header counts whole seconds, so the reading is up to a second and the way of the answer too early.
+    """
+    try:
+        at = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    return ClockReading(at.replace(tzinfo=at.tzinfo or UTC), read_at)

@@ -1,0 +1,139 @@
+"""`doctor`: a worker's own view of its environment, and what to do where something is wrong."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from local.postgres import EmbeddedPostgres
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from storage.access import PORTFOLIO_ROLE, REVISION, WORKER_ROLE
+from tests.conftest import OWNER, copy_of, make_login, url_of
+from tests.end_to_end.system import Finished, System
+
+
+def checks(done: Finished) -> dict[tuple[str, str], dict[str, Any]]:
+    """The results by place and check, or place and tenant."""
+    return {(line["place"], line["tenant"] or line["check"]): line for line in done.objects()}
+
+
+def failed(done: Finished) -> set[tuple[str, str]]:
+    """The checks that failed."""
+    return {name for name, line in checks(done).items() if line["verdict"] == "failed"}
+
+
+def test_without_a_worker_doctor_says_so_and_how_to_start_one(system: System) -> None:
+    done = system.starter("doctor", "--json")
+    assert done.code == 3
+    workers = checks(done)["command", "workers"]
+    assert workers["verdict"] == "failed"
+    assert workers["message"].endswith("start one: python worker.py")
+    assert checks(done)["command", "database"]["verdict"] == "ok"
+
+
+def test_without_temporal_the_database_is_still_checked(system: System) -> None:
+    done = system.starter("doctor", "--json", TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert done.code == 3
+    assert failed(done) == {("command", "Temporal")}
+    assert checks(done)["command", "database"]["verdict"] == "ok"
+
+
+def test_a_worker_checks_its_environment_and_each_tenant(system: System) -> None:
+    system.start_worker()
+    done = system.starter("doctor", "--json")
+    assert done.code == 0, done.stdout + done.stderr
+    found = checks(done)
+    assert {name for name, line in found.items() if line["verdict"] == "warning"} <= {
+        ("worker", "settings"),
+        ("worker", "database roles"),
+    }
+    assert "SENSITIVE_FIELDS_KEY" in found["worker", "settings"]["message"]
+    for check in ("database", "row-level security", "database's clock", "Graph's clock", "tenants file"):
+        assert found["worker", check]["verdict"] == "ok", check
+    for tenant in system.graph.tenants:
+        assert found["worker", tenant.name]["message"] == "signs in and reads"
+        assert found["worker", tenant.name]["tenant_id"] == str(tenant.id)
+    shown = system.starter("doctor")
+    assert shown.code == 0
+    assert "0 failed" in shown.stdout
+
+
+def test_a_wrong_secret_fails_one_tenant_also_while_the_worker_has_a_token(system: System) -> None:
+    system.start_worker()
+    assert system.sync("--type", "groups").status == "success"
+    first, second = tomllib.loads((system.folder / "tenants.toml").read_text())["tenant"]
+    (system.folder / first["client_secret_file"]).write_text("wrong")
+    done = system.starter("doctor", "--json")
+    assert done.code == 3
+    assert failed(done) == {("worker", first["name"])}
+    assert "the client secret is wrong" in checks(done)["worker", first["name"]]["message"]
+    only = system.starter("doctor", second["name"], "--json")
+    assert only.code == 0
+    assert ("worker", first["name"]) not in checks(only)
+
+
+@pytest.mark.parametrize(
+    ("fault", "repair", "check", "words"),
+    [
+        (
+            "ALTER TABLE inventory_item DISABLE ROW LEVEL SECURITY",
+            "ALTER TABLE inventory_item ENABLE ROW LEVEL SECURITY",
+            "row-level security",
+            "in inventory_item;",
+        ),
+        (
+            "ALTER POLICY one_tenant ON tenant USING (true)",
+            "ALTER POLICY one_tenant ON tenant USING (tenant_id = current_tenant())",
+            "row-level security",
+            "sees rows of table tenant",
+        ),
+        (
+            "UPDATE alembic_version SET version_num = '0001'",
+            f"UPDATE alembic_version SET version_num = '{REVISION}'",
+            "database",
+            "database upgrade",
+        ),
+    ],
+)
+def test_a_worker_tells_a_database_that_does_not_keep_tenants_apart(
+    system: System, fault: str, repair: str, check: str, words: str
+) -> None:
+    system.start_worker()
+    assert system.sync("--type", "groups").status == "success"
+    with psycopg.connect(system.environment["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(fault)
+        try:
+            done = system.starter("doctor", "--json")
+        finally:
+            connection.execute(repair)
+    assert done.code == 3
+    assert ("worker", check) in failed(done)
+    assert words in checks(done)["worker", check]["message"]
+    assert system.starter("doctor", "--json").code == 0
+
+
+@pytest.mark.parametrize("set_up", ["one role", "two roles"])
+def test_with_a_login_that_owns_no_more_than_it_needs_nothing_is_to_do(
+    set_up: str,
+    postgres: EmbeddedPostgres,
+    graph: SimulatedGraph,
+    temporal: EmbeddedTemporal,
+    migrated_template: str,
+    one_role_template: str,
+    tmp_path: Path,
+) -> None:
+    login = OWNER if set_up == "one role" else "doctor_worker"
+    if login != OWNER:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            make_login(connection, login)
+            connection.execute(f"GRANT {WORKER_ROLE}, {PORTFOLIO_ROLE} TO {login}")
+    template = one_role_template if set_up == "one role" else migrated_template
+    for url in copy_of(postgres, template):
+        bounded = url_of(postgres, url.rpartition("/")[2], login)
+        with System(graph, temporal, bounded, tmp_path) as system:
+            system.start_worker()
+            found = checks(system.starter("doctor", "--json"))
+    assert {name for name, line in found.items() if line["verdict"] != "ok"} == {("worker", "settings")}
