@@ -91,18 +91,19 @@ class _Parser:
     def _comparison(self, path: str) -> Predicate:
         sign = self._next()
         if sign in _ORDERS:
-            return self._order(path, _ORDERS[sign])
+            return self._order(path, sign)
         if sign not in {"eq", "ne"}:
             raise FilterError(f"Unsupported operator '{sign}'.")
         wanted = _literal(self._next())
         return lambda document: (_property(document, path) == wanted) is (sign == "eq")
 
-    def _order(self, path: str, order: Callable[[datetime, datetime], bool]) -> Predicate:
+    def _order(self, path: str, sign: str) -> Predicate:
         """A comparison of moments, which is all that anybody orders by here."""
         try:
             wanted = datetime.fromisoformat(self._next())
         except ValueError:
-            raise FilterError(f"'{path}' is compared with no date and time.") from None
+            raise FilterError(f"Unsupported operator '{sign}' of what is no date and time.") from None
+        order = _ORDERS[sign]
 
         def holds(document: dict[str, Any]) -> bool:
             value = _property(document, path)

@@ -218,6 +218,9 @@ def test_what_a_running_system_prints_is_valid(system: System) -> None:
     diagnosis = system.starter("doctor", "--json").objects()
     assert {record_of(line, "doctor") for line in diagnosis} == {"check-result"}
     printed["doctor"] = diagnosis[:1]
+    state, *logs = system.starter("watch", "list", "--json").objects()
+    assert {record_of(line, "watch list") for line in logs} <= {"watched-log"}
+    printed["watch list"] = [state]
     assert printed.keys() == OF_A_RUNNING_SYSTEM
     for command, lines in printed.items():
         assert [record_of(line, command) for line in lines] == [PRINTED[command][0].record]

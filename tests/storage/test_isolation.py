@@ -44,6 +44,7 @@ from storage import (
     runs,
     staging,
     versions,
+    watch,
     web_sessions,
 )
 from storage import confirmations as confirming
@@ -53,6 +54,7 @@ from storage import request_pace as pacing
 from storage.access import ALL_TENANTS
 from storage.database import Database, StorageUnavailableError
 from storage.models import Base
+from storage.watch import LogLook
 from tests.conftest import OWNER, Rows, copy_of, empty, filled_by, put_back, rows_of, url_of
 from tests.storage.support import LEASE, SLOTS, audit_event, begin, end, identity, land, listed, observation, sync
 
@@ -195,6 +197,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         await staging.stage(session, run.run_id, uuid4(), [of_an_older_worker._replace(body_hash=None)])
         await listed_pages.open_listings(session, run.run_id, {"a": "/a"})
         await pacing.pause(session, "apps", LEASE)
+        await watch.keep_position(session, LogLook(AUDIT_EVENTS), datetime.now(UTC))
         await versions.pin(session, "a", "1", 1, "the test", None)
     async with database.no_tenant() as session:
         await portfolio.open_portfolio(session, PORTFOLIO)
