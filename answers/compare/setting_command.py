@@ -121,6 +121,8 @@ def _summary(record: SettingsComparisonRecord) -> list[str]:
     ]
     if counts.differs_within:
         lines.append(f"{counted(counts.differs_within, 'setting')} set to several values within one tenant")
+    if counts.why_undecided is not None:
+        lines.append(counts.why_undecided)
     return lines
 
 

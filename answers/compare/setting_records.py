@@ -87,7 +87,7 @@ class SettingComparison(BaseModel):
 class SettingCounts(BaseModel):
     """How many settings ended which way; `differs_within` counts those with a conflict within a tenant, of any status.
 
-    `shared` settings are set in both tenants.
+    `shared` settings are set in both tenants. `hidden` are those of the undecided that hold a hidden value.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -99,6 +99,17 @@ class SettingCounts(BaseModel):
     same: int = 0
     shared: int = 0
     differs_within: int = 0
+    hidden: int = 0
+
+    @property
+    def why_undecided(self) -> str | None:
+        """In words, why settings with a hidden value are undecided; None where there is none."""
+        if not self.hidden:
+            return None
+        return (
+            f"{self.hidden:,} cannot be told because a value is hidden: by setting only shown values are compared; by"
+            " item hidden ones are, of tenants that share a data key (SENSITIVE_FIELDS_COMPARABLE)"
+        )
 
 
 class SettingCollection(BaseModel):

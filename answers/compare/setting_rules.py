@@ -98,6 +98,8 @@ def counts_of(comparisons: Iterable[SettingComparison]) -> SettingCounts:
         numbers[comparison.status] += 1
         numbers["shared"] += comparison.status not in (Status.ONLY_HERE, Status.ONLY_THERE)
         numbers["differs_within"] += comparison.differs_within
+        is_hidden = SettingUncertainty.HIDDEN in comparison.uncertain
+        numbers["hidden"] += comparison.status is Status.UNDECIDED and is_hidden
     return SettingCounts(**numbers)
 
 

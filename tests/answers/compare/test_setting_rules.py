@@ -191,3 +191,13 @@ def test_two_published_baselines_conflict_where_their_choices_differ() -> None:
     assert conflicts & both == differing
     counts = counts_of(compared(here, there, {}))
     assert (counts.shared, counts.different) == (116, 12)
+
+
+def test_the_counts_say_why_settings_cannot_be_told() -> None:
+    hidden = [holding("a", None), holding("b", "1"), holding("c", "1")]
+    counts = counts_of(compared(hidden, [holding("a", "1"), holding("b", None), holding("c", "0")], {}))
+    assert (counts.different, counts.undecided, counts.hidden) == (1, 2, 2)
+    assert (counts.why_undecided or "").startswith("2 cannot be told because a value is hidden: ")
+    doubtful = [holding("a", "1", doubts=[SettingUncertainty.STALE])]
+    counts = counts_of(compared(doubtful, doubtful, {}))
+    assert (counts.undecided, counts.why_undecided) == (1, None)
