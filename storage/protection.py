@@ -17,6 +17,8 @@ WHERE c.relkind IN ('r', 'p')
         SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
     )
     AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
+    -- has no policies: it is read through a view, which binds; under one role, its owner may bypass that view
+    AND c.relname <> 'staged_item'
 ORDER BY c.relname
 """)
 

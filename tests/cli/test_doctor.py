@@ -1,12 +1,17 @@
 """`doctor`: a worker's own view of its environment, and what to do where something is wrong."""
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from storage.access import REVISION
+from local.postgres import EmbeddedPostgres
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from storage.access import PORTFOLIO_ROLE, REVISION, WORKER_ROLE
+from tests.conftest import OWNER, copy_of, make_login, url_of
 from tests.end_to_end.system import Finished, System
 
 
@@ -108,3 +113,27 @@ def test_a_worker_tells_a_database_that_does_not_keep_tenants_apart(
     assert ("worker", check) in failed(done)
     assert words in checks(done)["worker", check]["message"]
     assert system.starter("doctor", "--json").code == 0
+
+
+@pytest.mark.parametrize("set_up", ["one role", "two roles"])
+def test_with_a_login_that_owns_no_more_than_it_needs_nothing_is_to_do(
+    set_up: str,
+    postgres: EmbeddedPostgres,
+    graph: SimulatedGraph,
+    temporal: EmbeddedTemporal,
+    migrated_template: str,
+    one_role_template: str,
+    tmp_path: Path,
+) -> None:
+    login = OWNER if set_up == "one role" else "doctor_worker"
+    if login != OWNER:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            make_login(connection, login)
+            connection.execute(f"GRANT {WORKER_ROLE}, {PORTFOLIO_ROLE} TO {login}")
+    template = one_role_template if set_up == "one role" else migrated_template
+    for url in copy_of(postgres, template):
+        bounded = url_of(postgres, url.rpartition("/")[2], login)
+        with System(graph, temporal, bounded, tmp_path) as system:
+            system.start_worker()
+            found = checks(system.starter("doctor", "--json"))
+    assert {name for name, line in found.items() if line["verdict"] != "ok"} == {("worker", "settings")}

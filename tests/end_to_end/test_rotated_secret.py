@@ -1,0 +1,33 @@
+"""A new client secret for a tenant, by the steps of docs/operating.md, while a worker goes on."""
+
+import tomllib
+from pathlib import Path
+
+from tests.end_to_end.system import System
+
+
+def test_a_secret_is_rotated_without_a_failed_run(system: System) -> None:
+    system.start_worker()
+    (entry, *_) = tomllib.loads((system.folder / "tenants.toml").read_text())["tenant"]
+    secret_file = system.folder / entry["client_secret_file"]
+
+    def doctor() -> int:
+        return system.starter("doctor", system.tenant.name).code
+
+    statuses = [system.sync("--type", "groups").status]
+    system.tenant.register_secret("the new one")
+    statuses.append(system.sync("--type", "groups").status)
+
+    new_file = Path(f"{secret_file}.new")
+    new_file.write_text("the new one")
+    new_file.replace(secret_file)
+    assert doctor() == 0, "the worker signs in with the new one"
+    statuses.append(system.sync("--type", "groups").status)
+
+    system.tenant.withdraw_secret(system.tenant.client_secret)
+    assert doctor() == 0, "nothing needs the old one"
+    statuses.append(system.sync("--type", "groups").status)
+    assert statuses == ["success"] * 4
+
+    system.tenant.withdraw_secret("the new one")
+    assert doctor() == 3, "the worker did sign in with the new one"
