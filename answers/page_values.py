@@ -20,7 +20,7 @@ MAX_LINES = 200
 
 
 class FieldRow(NamedTuple):
-    """One field that differs. A side without a value is None, and so is a hidden one.
+    """One field that differs. A side without a value is None, and so is a hidden one, of which the `note` tells.
 
     `path` is the field's path in `--json`; it is empty if the label is the same. If `lines` have the difference, each
     with its sign, the sides are None; `left_out` counts the lines beyond them. `note` belongs to both sides.
@@ -29,7 +29,6 @@ class FieldRow(NamedTuple):
     label: str
     path: str
     kind: str
-    hidden: bool
     before: str | None
     after: str | None
     note: str
@@ -69,7 +68,6 @@ def _row(field: Field, most_lines: int) -> FieldRow:
         label=name(said.label),
         path="" if said.label == field.path.removesuffix("[]") else name(field.path),
         kind=said.kind,
-        hidden=field.hidden,
         before=None if said.before is None else visible(said.before),
         after=None if said.after is None else visible(said.after),
         note=visible(said.note),

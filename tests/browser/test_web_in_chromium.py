@@ -3,6 +3,7 @@
 With BROWSER_PICTURES=FOLDER the pictures are kept there.
 """
 
+import asyncio
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,6 +28,9 @@ RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
 """https://www.deque.com/axe/core-documentation/api-documentation/"""
+
+PAGE_SECONDS = 300
+"""A page takes two. Chromium's calls have no limit of their own."""
 
 EACH = 2
 """Pages of a route that are walked; their addresses differ in the query or in the tenant."""
@@ -113,14 +117,18 @@ async def test_every_page_is_reached_by_links_and_can_be_used_by_everybody(week:
             route = unseen_route(routes, address)
             if route is None:
                 continue
-            answer = await visitor.page.goto(address)
-            assert answer is not None
-            found = await problems_of(visitor.page, pictures, f"{route.name}-{len(route.addresses)}")
+            try:
+                async with asyncio.timeout(PAGE_SECONDS):
+                    answer = await visitor.page.goto(address)
+                    assert answer is not None
+                    found = await problems_of(visitor.page, pictures, f"{route.name}-{len(route.addresses)}")
+                    waiting += await links_of(visitor.page)
+            except TimeoutError:
+                pytest.fail(f"Chromium stands still on {address.removeprefix(site)}")
             if answer.status != 200:
                 found.append(f"status {answer.status}")
             if found:
                 problems[address.removeprefix(site)] = found
-            waiting += await links_of(visitor.page)
     assert problems == {}
     assert [route.path for route in routes if not route.addresses] == [], "no link leads there"
     assert visitor.complaints == []
