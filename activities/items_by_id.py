@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -26,6 +27,9 @@ from storage.database import Database
 from storage.details import LastVersion
 
 Answers = Mapping[UnlistedItem, GraphAnswer | ReadFailure]
+
+SHORT_WAIT = timedelta(seconds=10)
+"""For the next turn of a family that is asked one request at a time; a longer pause is left to the next look."""
 
 ROUNDS = 50
 """Of requests for the details of one batch of items; what needs more is left to full runs, which spread them."""
@@ -120,7 +124,7 @@ class ItemReader:
     ) -> Answers:
         """Graph's answer to each request, or why there is none. Raises `GraphRequestError` if Graph was not reached."""
         gets = [GraphGet(str(number), url) for number, url in enumerate(urls.values())]
-        async with self._pace.turn(tenant.id, family) as wait:
+        async with self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait:
             if wait:
                 return dict.fromkeys(urls, ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True, retry_after=wait))
             try:
@@ -191,7 +195,7 @@ class ItemReader:
                 return requests
             requests += len(calls)
             gets = [GraphGet(str(number), call.url) for number, (_, call) in enumerate(calls)]
-            async with self._pace.turn(tenant.id, family) as wait:
+            async with self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait:
                 if wait:
                     break
                 try:

@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import log_unexpected
-from activities.items_by_id import ItemReader, ReadItems
+from activities.items_by_id import SHORT_WAIT, ItemReader, ReadItems
 from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
 from activities.observers import Observers
 from activities.page_observations import cursor_failure
@@ -250,7 +250,10 @@ class WatchActivities:
         requests = 0
         failure: ReadFailure | None = None
         while url is not None and requests < MOST_PAGES and failure is None:
-            async with self._graph.admission() as admission, self._pace.turn(tenant.id, family) as wait:
+            async with (
+                self._graph.admission() as admission,
+                self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait,
+            ):
                 if wait:
                     return _Log(type_key, events, requests, ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True))
                 requests += 1
