@@ -36,6 +36,7 @@ from activities.sweep import SweepActivities
 from activities.tenants import TenantsFile
 from activities.upsert import UpsertActivities
 from activities.watch import WatchActivities
+from activities.waves import WaveActivities
 from configuration import NO_KEY_WARNING, ConfigurationError, Settings, check_key, load_settings
 from connections import (
     UnreachableError,
@@ -324,6 +325,9 @@ def activities(
         records.begin_run,
         records.renew_lease,
         records.finish_run,
+        WaveActivities(
+            fetching.fetch_pages, confirming.confirm_missing, detailing.fetch_details, settings.worker_activities
+        ).read_wave,
         fetching.fetch_pages,
         upserting.upsert_items,
         confirming.confirm_missing,

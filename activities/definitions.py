@@ -29,11 +29,18 @@ from activities.messages.retention import (
 from activities.messages.runs import BeginRunResult, FinishRun, FinishRunResult, RenewLease, RenewLeaseResult, Run
 from activities.messages.sweep import SweepResult
 from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
+from activities.messages.waves import ReadWave, ReadWaveResult
 
 
 @activity.defn
 async def begin_run(run: Run) -> BeginRunResult:
     """Opens the run's record once it has a slot, and plans its collections."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def read_wave(wave: ReadWave) -> ReadWaveResult:
+    """Reads one wave: batches of any API versions and throttle families."""
     raise NotImplementedError
 
 

@@ -56,35 +56,42 @@ async def classified(
     _began.set(time.monotonic())
     try:
         yield
-    except ApplicationError:
-        raise
-    except GraphRequestError as error:
+    except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw gets its code
+        raise application_error(error, graph_patience, retries_everything=retries_everything) from None
+
+
+def application_error(
+    error: Exception, graph_patience: timedelta, *, retries_everything: bool = False
+) -> ApplicationError:
+    """An exception of an activity as Temporal is told of it; see `classified`."""
+    if isinstance(error, ApplicationError):
+        return error
+    if isinstance(error, GraphRequestError):
         waited = max(_waited(), error.failing_for)
-        raise ApplicationError(
+        return ApplicationError(
             str(error),
             dict(error.context),
             type=error.code,
             non_retryable=not error.retryable or waited >= min(graph_patience, error.patience),
             next_retry_delay=error.retry_after,
-        ) from None
-    except (TenantsFileError, DataKeyError) as error:
+        )
+    if isinstance(error, TenantsFileError | DataKeyError):
         patience = min(graph_patience, CONFIGURATION_PATIENCE)
-        raise ApplicationError(
+        return ApplicationError(
             str(error),
             {"reason": str(error)},
             type=ErrorCode.CONFIGURATION_INVALID,
             non_retryable=_waited() >= patience,
-        ) from None
-    except (StorageUnavailableError, StorageNotReadyError) as error:
-        raise ApplicationError(str(error), type=ErrorCode.STORAGE_UNAVAILABLE) from None
-    except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw gets its code
-        log_unexpected(error)
-        is_final = _waited() >= graph_patience if _passes(error) else activity.info().attempt >= UNEXPECTED_ATTEMPTS
-        raise ApplicationError(
-            f"{type(error).__name__}; the worker's log has its place",
-            type=ErrorCode.UNEXPECTED_ERROR,
-            non_retryable=is_final and not retries_everything,
-        ) from None
+        )
+    if isinstance(error, StorageUnavailableError | StorageNotReadyError):
+        return ApplicationError(str(error), type=ErrorCode.STORAGE_UNAVAILABLE)
+    log_unexpected(error)
+    is_final = _waited() >= graph_patience if _passes(error) else activity.info().attempt >= UNEXPECTED_ATTEMPTS
+    return ApplicationError(
+        f"{type(error).__name__}; the worker's log has its place",
+        type=ErrorCode.UNEXPECTED_ERROR,
+        non_retryable=is_final and not retries_everything,
+    )
 
 
 def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:

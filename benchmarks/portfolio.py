@@ -1,11 +1,12 @@
 """Many small tenants at once: tenants a second, and what each costs Temporal and Graph.
 
-    python -m benchmarks.portfolio [--tenants 200] [--workers 1 2 4] [--rounds 5]
+    python -m benchmarks.portfolio [--tenants 200] [--workers 1 2 4] [--rounds 5] [--everything]
 
-Each tenant has forty collections of five items, and every request is answered after 100 ms. The tenants are synced by
-so many portfolio runs one after the other, each of its share of them; then, nothing having changed, by as many again.
-So each round begins and ends with fewer tenants at once than in its middle, and all tenants in one run are a little
-faster. Activities and events are those of one tenant's run in each round.
+Each tenant has forty collections of five items, and every request is answered after 100 ms. With `--everything` a run
+reads all collections of `--all`, fifty items each, and the delay is log-normal with a median of 100 ms. The tenants
+are synced by so many portfolio runs one after the other, each of its share of them; then, nothing having changed, by
+as many again. So each round begins and ends with fewer tenants at once than in its middle, and all tenants in one run
+are a little faster. Activities and events are those of one tenant's run in each round.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from uuid import UUID
 from temporalio.api.enums.v1 import EventType
 
 from benchmarks.machine import FIRST_RELEASE, TASK_QUEUE, Machine, facts, played, spread
+from graph.catalog import load_catalog
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from local.simulated_graph import Kind, SimulatedGraph, SimulatedTenant
@@ -26,7 +28,12 @@ from process_exit import run_to_exit
 from workflows.messages import PortfolioInput, sync_workflow_id
 from workflows.portfolio import PortfolioWorkflow
 
+FORTY = Selection(type_keys=FIRST_RELEASE)
 ITEMS = 5
+ITEMS_OF_EVERYTHING = 50
+LATENCY_SPREAD = 0.5
+"""One request in forty takes more than 2.7 times as long as the median."""
+
 LATENCY = timedelta(milliseconds=100)
 ACTIONS = (
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
@@ -48,9 +55,10 @@ class Round(NamedTuple):
     processor_milliseconds: dict[str, float]
 
 
-async def measure(machine: Machine, tenants: Sequence[SimulatedTenant], at_once: int) -> Round:
+async def measure(
+    machine: Machine, tenants: Sequence[SimulatedTenant], at_once: int, selection: Selection = FORTY
+) -> Round:
     """One portfolio run over these tenants."""
-    selection = Selection(type_keys=FIRST_RELEASE)
     chosen = TenantChoice(tenant_ids=tuple(UUID(tenant.id) for tenant in tenants))
     client = await machine.client()
     asked = len(machine.graph.requests(Kind.INNER))
@@ -98,14 +106,21 @@ def main() -> None:
     parser.add_argument("--tenants", type=int, default=200)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--everything", action="store_true", help="all collections, fifty items each")
     arguments = parser.parse_args()
+    selection, items, spread_of_latency = FORTY, ITEMS, 0.0
+    if arguments.everything:
+        selection = Selection(type_keys=tuple(load_catalog().everything()))
+        items, spread_of_latency = ITEMS_OF_EVERYTHING, LATENCY_SPREAD
     print(
-        f"{arguments.tenants} tenants in {arguments.rounds} portfolios, {len(FIRST_RELEASE)} collections of {ITEMS}"
-        f" items each, 100 ms; {facts()}"
+        f"{arguments.tenants} tenants in {arguments.rounds} portfolios, {len(selection.type_keys)} collections of"
+        f" {items} items each, 100 ms; {facts()}"
     )
     for workers in arguments.workers:
         at_once = 10 * workers
-        graph = SimulatedGraph(tenants=arguments.tenants, items_per_collection=ITEMS, latency=LATENCY)
+        graph = SimulatedGraph(
+            tenants=arguments.tenants, items_per_collection=items, latency=LATENCY, latency_spread=spread_of_latency
+        )
         print(f"{workers} workers, {at_once} tenants at once", flush=True)
         with Machine(graph, workers=workers, RUNS_OVERALL=str(at_once)) as machine:
 
@@ -113,7 +128,7 @@ def main() -> None:
                 tenants = machine.graph.tenants
                 shares = [tenants[number :: arguments.rounds] for number in range(arguments.rounds)]
                 for title in ("first sync", "unchanged"):
-                    report(title, [await measure(machine, share, at_once) for share in shares])
+                    report(title, [await measure(machine, share, at_once, selection) for share in shares])
 
             played(play)
 

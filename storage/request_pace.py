@@ -71,7 +71,9 @@ async def take_turn(session: AsyncSession, family: str, interval: timedelta | No
         if held_until is not None:
             return Turn(timedelta(0), held_until)
     wait = await session.execute(_WAIT, {"family": family, "interval": interval or timedelta(0)})
-    return Turn(max(wait.scalar_one_or_none() or timedelta(0), timedelta(0)))
+    # The turn may have come between the two statements: it is still nobody's.
+    least = timedelta(0) if interval is None else timedelta(milliseconds=1)
+    return Turn(max(wait.scalar_one_or_none() or timedelta(0), least))
 
 
 async def keep_turn(session: AsyncSession, family: str, held_until: datetime) -> datetime | None:

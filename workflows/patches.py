@@ -15,3 +15,6 @@ COUNTED_EARLY = "counted-early"
 
 KEEPS_PLACE = "keeps-place"
 """A queued run keeps its place by `renew_lease`, then asks for the slot (`workflows/queue.py`)."""
+
+WAVES_OF_FAMILIES = "waves-of-families"
+"""A wave holds batches of all API versions and throttle families, and follows pages (`workflows/sync.py`)."""

@@ -85,6 +85,14 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
     }
 
 
+def wave_limits(graph_patience: timedelta) -> ActivityLimits:
+    """The limits of a wave: those of a fetch, but for its duration.
+
+    It follows pages for 10 seconds, and its batches of details go on for 15; up to four of them wait for one another.
+    """
+    return {**fetch_limits(graph_patience), "start_to_close_timeout": timedelta(minutes=10)}
+
+
 QUEUE_POLL = timedelta(seconds=10)
 """How often a queued run of release 0.3.0 asks for a slot, with jitter; a later one keeps its place."""
 
@@ -99,6 +107,18 @@ MERGE_WAVES = 8
 
 PAGE_CAP = 20_000
 """Pages of one listing, at which it is taken for a loop: twenty million items at a thousand a page."""
+
+WAVES_IN_FLIGHT = 2
+"""Of a run: while one is read, the next one waits for a worker. Families with turns have waves beside them."""
+
+TURN_IN_WAVE = timedelta(seconds=2)
+"""The longest time between two turns of a family that a wave waits itself; for a longer one there is a timer."""
+
+WAVE_PAGE_BATCHES = 50
+"""Of pages: some 200 collections are 30 batches. What they tell fits a message of Temporal's many times over."""
+
+WAVE_BATCHES = 24
+"""Of details or confirmations: each batch makes several requests."""
 
 WAVE_BYTES = 32 * 1024 * 1024
 """Of documents, that one wave may be expected to bring, going by the pages before: a worker holds it in memory."""

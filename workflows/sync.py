@@ -1,9 +1,9 @@
 """SyncWorkflow: one selection of one tenant, read from Graph into the inventory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
@@ -11,11 +11,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages.confirmation import ConfirmMissing
+    from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResult
     from activities.messages.details import FetchDetails, FetchDetailsResult
     from activities.messages.merges import PromisedWave, UpsertItems
     from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, FetchPagesResult
     from activities.messages.runs import FinishRun, RenewLease, Run
+    from activities.messages.waves import PageBatch, ReadWave, ReadWaveResult
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from workflows import policies, search_attributes
@@ -26,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.frontier import Frontier
     from workflows.identity import refuse_other_id
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
-    from workflows.patches import COUNTED_EARLY
+    from workflows.patches import COUNTED_EARLY, WAVES_OF_FAMILIES
     from workflows.queue import Queue
     from workflows.report import details
 
@@ -160,15 +161,91 @@ class SyncWorkflow(CancellableWorkflow):
                 await self._wait_for_cursor()
 
     def _start_fetches(self) -> None:
+        if not workflow.patched(WAVES_OF_FAMILIES):
+            self._start_fetches_of_families()
+            return
+        while len(self._upserts) < self._frontier.policy.waves_in_flight and (
+            # A family with turns is waited for, and holds up no other.
+            len(self._fetches) < policies.WAVES_IN_FLIGHT + len(self._frontier.taken)
+        ):
+            batches = self._frontier.take_batches(workflow.now())
+            if not batches:
+                return
+            self._start(batches[0], self._read_wave(batches))
+
+    def _start_fetches_of_families(self) -> None:
         limit = self._frontier.policy.waves_in_flight
         while len(self._fetches) < limit and len(self._upserts) < limit:
             wave = self._frontier.take_wave(workflow.now())
             if not wave:
                 return
-            task = asyncio.create_task(self._step(wave))
-            self._fetches.append(task)
-            if not (wave[0].confirming or wave[0].detailing):
-                self._listing.append(task)
+            self._start(wave, self._step(wave))
+
+    def _start(self, cursors: Sequence[Cursor], reading: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(reading)
+        self._fetches.append(task)
+        if not (cursors[0].confirming or cursors[0].detailing):
+            self._listing.append(task)
+
+    async def _read_wave(self, batches: list[list[Cursor]]) -> None:
+        """Reads one wave of batches of one kind, and takes in what each came to."""
+        lead = batches[0][0]
+        policy = self._frontier.policy
+        wave = ReadWave(
+            tenant_id=self._run.tenant_id,
+            pages=[] if lead.confirming or lead.detailing else [self._page_request(batch) for batch in batches],
+            confirmations=[self._confirmation_request(batch) for batch in batches] if lead.confirming else [],
+            details=[self._detail_request(batch) for batch in batches] if lead.detailing else [],
+            at_once=policy.waves_in_flight,
+            in_turn=self._frontier.plan[lead.type_key].interval is not None,
+            graph_patience=policy.graph_patience,
+        )
+        limits = policies.wave_limits(policy.graph_patience)
+        try:
+            read = await self._activity(definitions.read_wave, wave, limits, _summary(batches))
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            for batch in batches:
+                self._fail_wave(batch, error)
+        else:
+            self._take_in(batches, read)
+        self._frontier.give_back(batches[0], workflow.now())
+
+    def _take_in(self, batches: Sequence[list[Cursor]], read: ReadWaveResult) -> None:
+        for batch, following in zip(batches, read.pages, strict=False):
+            self._take_in_pages(batch, following)
+        for batch, confirmed in zip(batches, read.confirmations, strict=False):
+            if confirmed.fetched is not None:
+                self._take_in_confirmed(batch, confirmed.fetched)
+            else:
+                self._take_in_failed(batch, confirmed.failure)
+        for batch, details_read in zip(batches, read.details, strict=False):
+            if details_read.fetched is not None:
+                self._take_in_details(batch, details_read.fetched)
+            else:
+                self._take_in_failed(batch, details_read.failure)
+
+    def _take_in_pages(self, batch: list[Cursor], read: Sequence[PageBatch]) -> None:
+        """The pages of a batch, then those that follow them: their cursors are on the frontier by then."""
+        if not read:
+            self._frontier.cursors += batch
+        for number, pages in enumerate(read):
+            cursors = (
+                [self._frontier.take_page(cursor.type_key, cursor.url) for cursor in pages.cursors] if number else batch
+            )
+            if pages.fetched is not None:
+                self._take_in_fetched(cursors, pages.fetched)
+            else:
+                self._take_in_failed(cursors, pages.failure)
+
+    def _take_in_failed(self, batch: Sequence[Cursor], failure: CursorFailure | None) -> None:
+        """A batch that failed as a whole; without a failure it was not read, and waits for a further wave."""
+        if failure is None:
+            self._frontier.cursors += batch
+            return
+        for cursor in batch:
+            self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
 
     async def _step(self, wave: list[Cursor]) -> None:
         """Reads one wave, of any kind."""
@@ -222,13 +299,19 @@ class SyncWorkflow(CancellableWorkflow):
 
     async def _fetch(self, wave: list[Cursor]) -> None:
         """Fetches one wave and hands its staged rows to a merge."""
+        names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
+        limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         try:
-            fetched = await self._fetch_pages(wave)
+            fetched = await self._activity(definitions.fetch_pages, self._page_request(wave), limits, names)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             self._fail_wave(wave, error)
             return
+        self._take_in_fetched(wave, fetched)
+
+    def _take_in_fetched(self, wave: list[Cursor], fetched: FetchPagesResult) -> None:
+        self._frontier.counts.requests += fetched.requests
         if self._put_back(wave, fetched):
             return
         by_type = {page.type_key: page for page in fetched.pages}
@@ -248,7 +331,7 @@ class SyncWorkflow(CancellableWorkflow):
         waves, self._staged = self._staged, []
         self._upserts.append(asyncio.create_task(self._upsert(waves)))
 
-    def _put_back(self, wave: list[Cursor], fetched: FetchPagesResult | FetchDetailsResult) -> bool:
+    def _put_back(self, wave: Sequence[Cursor], fetched: FetchPagesResult | FetchDetailsResult) -> bool:
         """Whether Graph was not asked, or answered with too much at once: the wave's cursors wait again."""
         if fetched.too_large:
             self._frontier.fold_too_large(wave)
@@ -261,16 +344,7 @@ class SyncWorkflow(CancellableWorkflow):
 
     async def _confirm(self, wave: list[Cursor]) -> None:
         """Asks by id for items that the listings of some collections did not show."""
-        planned = self._frontier.plan[wave[0].type_key]
-        request = ConfirmMissing(
-            tenant_id=self._run.tenant_id,
-            run_id=self._run.run_id,
-            api_version=planned.api_version,
-            type_keys=[cursor.type_key for cursor in wave],
-            limit=planned.wave_limit,
-            graph_patience=self._frontier.policy.graph_patience,
-            told_after=self._frontier.told_after(wave),
-        )
+        request = self._confirmation_request(wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "confirm " + ", ".join(request.type_keys)
         try:
@@ -280,6 +354,21 @@ class SyncWorkflow(CancellableWorkflow):
                 raise
             self._fail_wave(wave, error)
             return
+        self._take_in_confirmed(wave, confirmed)
+
+    def _confirmation_request(self, batch: Sequence[Cursor]) -> ConfirmMissing:
+        planned = self._frontier.plan[batch[0].type_key]
+        return ConfirmMissing(
+            tenant_id=self._run.tenant_id,
+            run_id=self._run.run_id,
+            api_version=planned.api_version,
+            type_keys=[cursor.type_key for cursor in batch],
+            limit=planned.wave_limit,
+            graph_patience=self._frontier.policy.graph_patience,
+            told_after=self._frontier.told_after(batch),
+        )
+
+    def _take_in_confirmed(self, wave: Sequence[Cursor], confirmed: ConfirmMissingResult) -> None:
         self._frontier.counts.requests += confirmed.requests
         for cursor in wave:
             if confirmed.paced is not None:
@@ -289,28 +378,33 @@ class SyncWorkflow(CancellableWorkflow):
 
     async def _fetch_details(self, wave: list[Cursor]) -> None:
         """Reads details of some items of a few collections."""
-        request = FetchDetails(
-            tenant_id=self._run.tenant_id,
-            run_id=self._run.run_id,
-            api_version=self._frontier.plan[wave[0].type_key].api_version,
-            wave_token=workflow.uuid4(),
-            shares=[self._frontier.share(cursor) for cursor in wave],
-            limit=self._frontier.detail_limit(wave),
-            attempts=self._frontier.policy.cursor_attempts,
-            graph_patience=self._frontier.policy.graph_patience,
-            batches=self._frontier.policy.detail_batches,
-            malformed_attempts=self._frontier.policy.malformed_attempts,
-            told_after=self._frontier.told_after(wave),
-        )
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "details of " + ", ".join(cursor.type_key for cursor in wave)
         try:
-            fetched = await self._activity(definitions.fetch_details, request, limits, names)
+            fetched = await self._activity(definitions.fetch_details, self._detail_request(wave), limits, names)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             self._fail_wave(wave, error)
             return
+        self._take_in_details(wave, fetched)
+
+    def _detail_request(self, batch: Sequence[Cursor]) -> FetchDetails:
+        return FetchDetails(
+            tenant_id=self._run.tenant_id,
+            run_id=self._run.run_id,
+            api_version=self._frontier.plan[batch[0].type_key].api_version,
+            wave_token=workflow.uuid4(),
+            shares=[self._frontier.share(cursor) for cursor in batch],
+            limit=self._frontier.detail_limit(batch),
+            attempts=self._frontier.policy.cursor_attempts,
+            graph_patience=self._frontier.policy.graph_patience,
+            batches=self._frontier.policy.detail_batches,
+            malformed_attempts=self._frontier.policy.malformed_attempts,
+            told_after=self._frontier.told_after(batch),
+        )
+
+    def _take_in_details(self, wave: Sequence[Cursor], fetched: FetchDetailsResult) -> None:
         self._frontier.counts.requests += fetched.requests
         self._frontier.counts.changed += fetched.changed
         self._frontier.counts.unchanged -= fetched.changed
@@ -324,27 +418,25 @@ class SyncWorkflow(CancellableWorkflow):
         for cursor in wave:
             self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
 
-    async def _fetch_pages(self, wave: list[Cursor]) -> FetchPagesResult:
-        request = FetchPages(
+    def _page_request(self, batch: Sequence[Cursor]) -> FetchPages:
+        planned = self._frontier.plan[batch[0].type_key]
+        return FetchPages(
             tenant_id=self._run.tenant_id,
             run_id=self._run.run_id,
-            api_version=self._frontier.plan[wave[0].type_key].api_version,
+            api_version=planned.api_version,
             cursors=[
                 CursorRequest(
                     type_key=cursor.type_key,
                     url=cursor.url,
                     is_first_listing=self._frontier.plan[cursor.type_key].is_first_listing,
+                    is_read_again=cursor.losses > 0,
                 )
-                for cursor in wave
+                for cursor in batch
             ],
             graph_patience=self._frontier.policy.graph_patience,
-            told_after=self._frontier.told_after(wave),
+            told_after=self._frontier.told_after(batch),
+            limit=planned.wave_limit,
         )
-        names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
-        limits = policies.fetch_limits(self._frontier.policy.graph_patience)
-        fetched = await self._activity(definitions.fetch_pages, request, limits, names)
-        self._frontier.counts.requests += fetched.requests
-        return fetched
 
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
         """Merges the read pages; a crash of PostgreSQL empties the staging, and the pages are read again."""
@@ -429,3 +521,16 @@ class SyncWorkflow(CancellableWorkflow):
 
     def _tell(self) -> None:
         workflow.set_current_details(details(self._status, self._waiting_for, self._frontier))
+
+
+def _summary(batches: Sequence[Sequence[Cursor]]) -> str:
+    """What a wave reads, for Temporal Web."""
+    lead = batches[0][0]
+    kind = "confirm " if lead.confirming else "details of " if lead.detailing else ""
+    return kind + ", ".join(
+        dict.fromkeys(
+            cursor.type_key if kind or cursor.page == 1 else f"{cursor.type_key} p{cursor.page}"
+            for batch in batches
+            for cursor in batch
+        )
+    )

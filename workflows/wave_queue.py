@@ -1,11 +1,12 @@
 """The cursors of a run, and the choice of those to read next, together."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
 from activities.messages.runs import PlannedCollection, RunPolicy
+from workflows import policies
 from workflows.cursor import Cursor
 from workflows.policies import WAVE_BYTES
 from workflows.wait_summaries import Wait, wait_summary
@@ -24,18 +25,55 @@ class WaveQueue(BaseModel):
     taken: list[str] = []
     """Throttle families that are asked one request at a time, and are being asked."""
 
+    def take_batches(self, now: datetime) -> list[list[Cursor]]:
+        """Takes the batches of the next wave off the frontier: cursors that are due, all listing, confirming or
+        detailing. Empty where none is due.
+
+        The longest-waiting cursor decides which. A family that is asked one request at a time has waves of its own.
+        """
+        first = self.take_wave(now)
+        batches = [first] if first else []
+        while first and (further := self._take(now, lambda cursor: self._may_join(batches, cursor))):
+            batches.append(further)
+        return batches
+
+    def _may_join(self, batches: Sequence[Sequence[Cursor]], cursor: Cursor) -> bool:
+        """Whether a wave of these batches has room for a cursor in a further one."""
+        lead = batches[0][0]
+        family = self.plan[cursor.type_key].throttle_family
+        if (cursor.confirming, cursor.detailing) != (lead.confirming, lead.detailing):
+            return False
+        interval = self._interval_of(lead) or self._interval_of(cursor)
+        if interval is not None:
+            if family != self.plan[lead.type_key].throttle_family or interval > policies.TURN_IN_WAVE:
+                return False
+        elif self._is_taken(cursor):
+            return False
+        most = policies.WAVE_BATCHES if lead.detailing or lead.confirming else policies.WAVE_PAGE_BATCHES
+        size = sum(taken.size_bytes for batch in batches for taken in batch)
+        return len(batches) < most and size + cursor.size_bytes <= WAVE_BYTES
+
+    def _interval_of(self, cursor: Cursor) -> timedelta | None:
+        return self.plan[cursor.type_key].interval
+
     def take_wave(self, now: datetime) -> list[Cursor]:
-        """Takes the next wave off the frontier: cursors that are due, of one API version and throttle family.
+        """Takes the next batch off the frontier: cursors that are due, of one API version and throttle family.
 
         The longest-waiting cursor decides which; empty where none is due.
         """
+        wave = self._take(now, lambda cursor: not self._is_taken(cursor))
+        if wave and self.plan[wave[0].type_key].interval is not None:
+            self.taken.append(self.plan[wave[0].type_key].throttle_family)
+        return wave
+
+    def _take(self, now: datetime, is_allowed: Callable[[Cursor], bool]) -> list[Cursor]:
         wave: list[Cursor] = []
         kept: list[Cursor] = []
         lead: tuple[str, str, bool, bool] | None = None
         for cursor in self.cursors:
             kin = self._kin(cursor)
             waits_until = self._due(cursor)
-            due = (waits_until is None or waits_until <= now) and not self._is_taken(cursor)
+            due = (waits_until is None or waits_until <= now) and is_allowed(cursor)
             if due and lead is None:
                 lead = kin
             if due and kin == lead and self._fits(wave, cursor):
@@ -43,9 +81,18 @@ class WaveQueue(BaseModel):
             else:
                 kept.append(cursor)
         self.cursors = kept
-        if wave and self.plan[wave[0].type_key].interval is not None:
-            self.taken.append(self.plan[wave[0].type_key].throttle_family)
         return wave
+
+    def take_page(self, type_key: str, url: str) -> Cursor:
+        """Takes the cursor of a page off the frontier, since a wave has read it after the page before.
+
+        One that is not there has ended with its collection, or its listing has begun anew: then the page only counts.
+        """
+        for cursor in self.cursors:
+            if (cursor.type_key, cursor.url) == (type_key, url):
+                self.cursors.remove(cursor)
+                return cursor
+        return Cursor(type_key=type_key, url=url)
 
     def give_back(self, wave: Sequence[Cursor], now: datetime) -> None:
         """The wave has come to its end: where its family is asked one request at a time, the next one's turn comes."""

@@ -15,6 +15,8 @@ class CursorRequest(Message):
     url: str
     is_first_listing: bool = False
     """Whether most of its items are new, so that reading their references at once pays."""
+    is_read_again: bool = False
+    """Whether its staged rows were lost: the pages that follow it have been read already."""
 
 
 class FetchPages(Message):
@@ -28,6 +30,8 @@ class FetchPages(Message):
     """How long to go on trying while Graph cannot be reached at all."""
     told_after: timedelta | None = None
     """See `RunPolicy.told_after`."""
+    limit: int = 1
+    """How many pages of the family one `$batch` may read."""
 
 
 class CursorFailure(Message):

@@ -43,15 +43,16 @@ _KEEP_ALIVE_SECONDS = 75
 class SimulatedGraph:
     """A simulated Microsoft Graph, and Entra's token endpoint, over HTTPS on this machine; runs while it is entered.
 
-    `documents` is a folder of published documents; what it has nothing for, and everything where it is None, comes from
-    a sample tenant. All tenants of a folder serve the same documents, so an id is unique in its tenant only.
+    `documents` is a folder of published documents; what it has nothing for, and everything where it is None, comes
+    from a sample tenant. All tenants of a folder serve the same documents, so an id is unique in its tenant only.
     `items_per_collection` scales every collection, `page_size` overrides every page size, `empty_page_every` puts an
-    empty page after every so many, `latency` passes before each direct or inner request is answered. The same `seed`
-    makes the same tenants, documents and skiptokens in every process. `state` is a folder for CA and control key that
-    outlives the server. `budgets` throttle (`REAL_BUDGETS` as Graph does); `faults` and `budgets` can be set while it
-    runs. With `keeps_answers` an answer is made once and shown again until its tenant is edited: for measurements, in
-    which Graph shall take next to nothing of the machine. Tenants that are `alike` have the same sample, but for a few
-    deviations of the second and third from the first (`deviations`).
+    empty page after every so many, `latency` passes before each direct or inner request is answered, or a log-normal
+    delay around it with a `latency_spread` (`Service`). The same `seed` makes the same tenants, documents and
+    skiptokens in every process. `state` is a folder for CA and control key that outlives the server. `budgets`
+    throttle (`REAL_BUDGETS` as Graph does); `faults` and `budgets` can be set while it runs. With `keeps_answers` an
+    answer is made once and shown again until its tenant is edited: for measurements, in which Graph shall take next
+    to nothing of the machine. Tenants that are `alike` have the same sample, but for a few deviations of the second
+    and third from the first (`deviations`).
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class SimulatedGraph:
         page_size: int | None = None,
         empty_page_every: int = 0,
         latency: timedelta = timedelta(0),
+        latency_spread: float = 0.0,
         token_lifetime: timedelta = DEFAULT_LIFETIME,
         generation: int = 0,
         seed: int = 0,
@@ -108,7 +110,7 @@ class SimulatedGraph:
         self.budgets = Budgets(budgets)
         self._waits = Waits()
         self._service = Service(
-            reader, tokens, contents, grants, licences, self.faults, self.budgets, self._waits, latency
+            reader, tokens, contents, grants, licences, self.faults, self.budgets, self._waits, latency, latency_spread
         )
         self.tenants = [
             SimulatedTenant(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from math import ceil
+from random import Random
 
 from local.simulated_graph.batch import BatchError, batch_answer, inner_requests
 from local.simulated_graph.budgets import Budgets, family_of
@@ -46,7 +47,8 @@ class Service:
     """Answers Graph's requests and the token endpoint's.
 
     `before_answer` goes before everything: whatever it returns is the answer. `latency` passes before each direct and
-    each inner request is answered; those of one batch wait side by side.
+    each inner request is answered; those of one batch wait side by side. With a `latency_spread` it is the median of
+    delays that are log-normal, whose logarithms have this standard deviation.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Service:
         budgets: Budgets,
         waits: Waits,
         latency: timedelta = timedelta(0),
+        latency_spread: float = 0.0,
     ) -> None:
         self.before_answer: BeforeAnswer | None = None
         self.recorder = Recorder()
@@ -72,6 +75,8 @@ class Service:
         self._budgets = budgets
         self._waits = waits
         self._latency = latency
+        self._latency_spread = latency_spread
+        self._delays = Random(0)  # noqa: S311 - the same delays each time
         self._readings = count(1)
 
     async def answer(self, request: GraphRequest) -> Answer:
@@ -83,7 +88,7 @@ class Service:
             except TokenError as reason:
                 refused = reason
         if self._latency and request.kind in _PAGES:
-            await asyncio.sleep(self._latency.total_seconds())
+            await asyncio.sleep(self._latency.total_seconds() * self._delays.lognormvariate(0, self._latency_spread))
         answer = self.before_answer(request) if self.before_answer else None
         made = _Made(answer) if answer is not None else await self._made(request, refused)
         number = self.recorder.record(request, made.answer, made.fault)

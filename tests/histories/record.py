@@ -67,7 +67,7 @@ def lost_wave() -> Script:
 SHAPES: dict[str, Callable[[], Script]] = {
     "plain": lambda: Script({"a": [3, 2], "b": [5], "c": [0]}),
     "throttled": lambda: Script({"a": [3, THROTTLED, THROTTLED, 2], "b": [5]}),
-    "continued-as-new": lambda: Script({"a": [2] * 12, "b": [1, THROTTLED, 1]}),
+    "continued-as-new": lambda: Script({"a": [2] * 12, "b": [1, THROTTLED, 1]}, one_page_a_wave=True),
     "cancelled": cancelled,
     "partial": lambda: Script({"a": [1], "b": [FORBIDDEN]}),
     "paused": lambda: Script({"a": [3, PAUSED, 2], "b": [5, 5]}),

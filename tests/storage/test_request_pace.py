@@ -149,3 +149,14 @@ async def test_a_pause_outlasts_the_turn_in_which_it_was_asked_for(database: Dat
     async with database.tenant(tenant) as session:
         await pacing.release_turn(session, "ca", HOUR, turn.held_until)
     assert (await _take(database, tenant, interval=HOUR)).wait > 9 * HOUR
+
+
+async def test_nobody_asks_without_a_turn_where_it_comes_while_it_is_asked_for(
+    database: Database, tenant: UUID
+) -> None:
+    await _take(database, tenant, interval=MINUTE)
+    for tenths in range(300):
+        await _move(database, tenant, "held_until", "clock_timestamp()")
+        await _move(database, tenant, "not_before", f"clock_timestamp() + interval '{tenths % 30 / 10} milliseconds'")
+        turn = await _take(database, tenant, interval=MINUTE)
+        assert turn.held_until is not None or turn.wait > timedelta(0)

@@ -25,6 +25,7 @@ from activities.messages.runs import (
     Run,
     RunPolicy,
 )
+from activities.waves import WAVE_BYTES, WaveActivities
 from inventory.backoff import KnownFailure
 
 Page = int | CursorFailure
@@ -48,6 +49,8 @@ class Script:
     losses: int = 0
     part_losses: int = 0
     """How many merges of several waves find the rows of the last one gone."""
+    one_page_a_wave: bool = False
+    """Whether each page is as much as one wave may bring."""
     loops: bool = False
     confirmable: bool = True
     unlisted: dict[str, int] = field(default_factory=dict)
@@ -123,6 +126,7 @@ class Script:
             type_key=type_key,
             items=page,
             next_url=f"/{type_key}?token={'same' if self.loops else len(script)}" if more else None,
+            size_bytes=WAVE_BYTES if self.one_page_a_wave else 0,
         )
 
     @activity.defn(name="upsert_items")
@@ -203,6 +207,7 @@ class Script:
     def activities(self) -> list[Callable[..., Awaitable[object]]]:
         return [
             self.begin_run,
+            WaveActivities(self.fetch_pages, self.confirm_missing, self.fetch_details, at_once=8).read_wave,
             self.fetch_pages,
             self.upsert_items,
             self.confirm_missing,

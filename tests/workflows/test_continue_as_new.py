@@ -21,7 +21,7 @@ UNLICENSED = CursorFailure(code=ErrorCode.GRAPH_NOT_LICENSED, retryable=False)
 
 
 async def test_a_long_run_continues_as_new_under_the_same_run_id(short: WorkflowEnvironment) -> None:
-    script = Script({"a": [2] * 40, "b": [1, THROTTLED, 1], "c": [UNLICENSED]})
+    script = Script({"a": [2] * 40, "b": [1, THROTTLED, 1], "c": [UNLICENSED]}, one_page_a_wave=True)
     async with started(short, script) as handle:
         result = await handle.result()
         description = await short.client.get_workflow_handle(handle.id).describe()

@@ -66,7 +66,7 @@ async def test_a_collection_that_nothing_is_pending_of_is_complete_at_once(skipp
 
 
 async def test_an_item_of_a_merge_that_ends_after_the_count_has_its_details_read(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [MERGE_ROWS, 1]}, pending={"a": 0})
+    script = Script({"a": [MERGE_ROWS, 1]}, pending={"a": 0}, one_page_a_wave=True)
     counted = asyncio.Event()
 
     async def before_upsert(request: UpsertItems) -> None:
@@ -98,7 +98,7 @@ async def test_collections_of_one_family_share_a_wave_of_details(skipping: Workf
 
 
 async def test_a_deep_run_says_so_to_every_merge(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [MERGE_ROWS, 1]}, pending={"a": 2})
+    script = Script({"a": [MERGE_ROWS, 1]}, pending={"a": 2}, one_page_a_wave=True)
     await run(skipping, script, deep=True)
     assert [request.deep for request in script.upserts] == [True, True]
     assert {request.detail_refresh for request in script.upserts} == {script.policy.detail_refresh}

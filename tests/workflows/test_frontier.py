@@ -98,6 +98,61 @@ def test_waves_take_every_cursor_once_and_stay_within_their_bytes(sizes: list[in
     assert sorted(taken) == sorted(keys)
 
 
+FAMILIES = ("wide", "other", "slow", "slower")
+INTERVALS = {"slow": SECOND, "slower": timedelta(minutes=1)}
+
+
+@given(
+    cursors=st.lists(
+        st.tuples(
+            st.sampled_from(FAMILIES),
+            st.sampled_from(["listing", "confirming", "detailing"]),
+            st.integers(0, WAVE_BYTES),
+        ),
+        min_size=1,
+        max_size=60,
+    )
+)
+def test_waves_of_batches_take_every_cursor_once_and_keep_families_with_turns_apart(
+    cursors: list[tuple[str, str, int]],
+) -> None:
+    keys = [f"c{number}" for number in range(len(cursors))]
+    front = frontier(*keys, families=[family for family, _, _ in cursors], intervals=INTERVALS)
+    front.cursors = [
+        Cursor(type_key=key, url="/", size_bytes=size, confirming=kind == "confirming", detailing=kind == "detailing")
+        for key, (_, kind, size) in zip(keys, cursors, strict=True)
+    ]
+    taken: list[str] = []
+    now = NOW
+    while front.cursors:
+        batches = front.take_batches(now)
+        if not batches:
+            now = due_of(front, now) or now
+            continue
+        wave = [cursor for batch in batches for cursor in batch]
+        families = {front.plan[cursor.type_key].throttle_family for cursor in wave}
+        assert len({(cursor.confirming, cursor.detailing) for cursor in wave}) == 1
+        assert families <= {"wide", "other"} or len(families) == 1
+        assert len(batches) == 1 or families != {"slower"}, "a long wait for a turn is a timer's"
+        assert len(batches) == 1 or sum(cursor.size_bytes for cursor in wave) <= WAVE_BYTES
+        assert all(len({front.plan[cursor.type_key].throttle_family for cursor in batch}) == 1 for batch in batches)
+        front.give_back(batches[0], now)
+        taken += [cursor.type_key for cursor in wave]
+    assert sorted(taken) == sorted(keys)
+    assert front.taken == []
+
+
+def test_a_page_that_a_wave_has_followed_is_taken_from_the_frontier_or_only_counts() -> None:
+    front = frontier("a")
+    (first,) = front.take_wave(NOW)
+    front.fold_page(first, PageResult(type_key="a", items=1, next_url="/a?2"), NOW, Random(1))
+    second = front.take_page("a", "/a?2")
+    assert (second.page, front.cursors) == (2, [])
+    front.fail("a", ErrorCode.GRAPH_PAGING_LOOP, {})
+    front.fold_page(front.take_page("a", "/a?3"), PageResult(type_key="a", next_url="/a?4"), NOW, Random(1))
+    assert (front.cursors, front.results["a"].error_code) == ([], ErrorCode.GRAPH_PAGING_LOOP)
+
+
 @given(pages=st.integers(2, 20), fitting=st.integers(1, 20))
 def test_pages_that_are_too_large_together_come_in_ever_smaller_waves(pages: int, fitting: int) -> None:
     front = frontier(*(f"c{number}" for number in range(pages)))

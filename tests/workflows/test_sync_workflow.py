@@ -197,7 +197,7 @@ async def test_a_wave_that_is_lost_again_and_again_ends_its_collections(skipping
 async def test_a_lost_wave_is_read_again_with_patience_and_what_follows_it_is_not(
     skipping: WorkflowEnvironment,
 ) -> None:
-    script = Script({"a": [MERGE_ROWS, 2]}, losses=1)
+    script = Script({"a": [MERGE_ROWS, 2]}, losses=1, one_page_a_wave=True)
 
     async def serve_again(request: UpsertItems) -> None:
         await script.second_page.wait()
@@ -259,7 +259,7 @@ async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(skipping: 
 async def test_what_is_much_is_merged_while_more_is_fetched(
     skipping: WorkflowEnvironment, pages: list[int], merges: list[int]
 ) -> None:
-    script = Script({"a": list(pages)})
+    script = Script({"a": list(pages)}, one_page_a_wave=True)
     result = await run(skipping, script)
     assert [1 + len(request.more_waves) for request in script.upserts] == merges
     assert result.counts.created == sum(pages)
@@ -480,7 +480,7 @@ async def test_a_run_is_cancelled_in_mid_wave(skipping: WorkflowEnvironment, by_
             fetching.set()
             await until_cancelled(request)
 
-    script = Script({"a": [2, 2]}, before_fetch=hang)
+    script = Script({"a": [2, 2]}, before_fetch=hang, one_page_a_wave=True)
     async with started(skipping, script) as handle:
         await fetching.wait()
         if by_signal:

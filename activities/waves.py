@@ -1,0 +1,227 @@
+"""The activity that reads one wave: `$batch` requests side by side, and the pages that follow, within a budget."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Generic, NamedTuple, TypeVar
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.failures import application_error
+from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResult
+from activities.messages.details import FetchDetails, FetchDetailsResult
+from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, FetchPagesResult
+from activities.messages.waves import ConfirmedBatch, DetailBatch, PageBatch, ReadWave, ReadWaveResult
+from inventory.error_codes import ErrorCode
+
+WAVE_REQUESTS = 200
+"""Pages that one wave reads: as many are read again if its worker dies."""
+
+WAVE_BYTES = 32 * 1024 * 1024
+"""Of documents, after which a wave follows no further pages: they wait in the database for their merge."""
+
+WAVE_SECONDS = 10.0
+"""After which a wave follows no further pages and waits for no turn: until it ends, nobody hears of what it read."""
+
+HANGING_SECONDS = 20.0
+"""Without a result, after which those that have come are told, and the batches under way are handed back."""
+
+RequestT = TypeVar("RequestT", FetchPages, ConfirmMissing, FetchDetails)
+ResultT = TypeVar("ResultT")
+
+
+class _Part(NamedTuple, Generic[ResultT]):
+    """A batch: its result, or why it failed for good. With neither it is to be read again."""
+
+    result: ResultT | None = None
+    failure: CursorFailure | None = None
+
+
+class _Budget:
+    """What is left of a wave's requests, bytes and seconds."""
+
+    def __init__(self) -> None:
+        self._requests = WAVE_REQUESTS
+        self._bytes = WAVE_BYTES
+        self._ends_at = time.monotonic() + WAVE_SECONDS
+
+    def spend(self, fetched: FetchPagesResult) -> None:
+        self._requests -= fetched.requests
+        self._bytes -= sum(page.size_bytes for page in fetched.pages)
+
+    def has_time(self, wait: timedelta) -> bool:
+        return time.monotonic() + wait.total_seconds() < self._ends_at
+
+    @property
+    def is_used_up(self) -> bool:
+        return self._requests <= 0 or self._bytes <= 0 or not self.has_time(timedelta(0))
+
+
+class WaveActivities:
+    """Each batch is idempotent by itself; a wave that is tried again reads its pages under other fetch tokens."""
+
+    def __init__(
+        self,
+        fetch_pages: Callable[[FetchPages], Awaitable[FetchPagesResult]],
+        confirm_missing: Callable[[ConfirmMissing], Awaitable[ConfirmMissingResult]],
+        fetch_details: Callable[[FetchDetails], Awaitable[FetchDetailsResult]],
+        at_once: int,
+    ) -> None:
+        """What reads one batch of each kind. `at_once`: how many batches of all waves a worker reads side by side."""
+        self._fetch_pages = fetch_pages
+        self._confirm_missing = confirm_missing
+        self._fetch_details = fetch_details
+        self._places = asyncio.Semaphore(at_once)
+
+    @activity.defn
+    async def read_wave(self, wave: ReadWave) -> ReadWaveResult:
+        """Reads the batches of a wave. One that fails, or that Graph leaves hanging, is handed back and holds up none.
+
+        Raises the error of a batch if no batch came to a result.
+        """
+        reading = _WaveReading(wave, self._places)
+        pages: list[list[PageBatch]] = [[] for _ in wave.pages]
+        confirmed = [_Part[ConfirmMissingResult]() for _ in wave.confirmations]
+        details = [_Part[FetchDetailsResult]() for _ in wave.details]
+
+        async def confirm(number: int, request: ConfirmMissing) -> None:
+            confirmed[number] = await reading.part(self._confirm_missing, request)
+
+        async def fetch_details(number: int, request: FetchDetails) -> None:
+            details[number] = await reading.part(self._fetch_details, request)
+
+        await reading.come_to_an_end(
+            [
+                *(self._read_pages(reading, *batch) for batch in zip(wave.pages, pages, strict=True)),
+                *(confirm(*numbered) for numbered in enumerate(wave.confirmations)),
+                *(fetch_details(*numbered) for numbered in enumerate(wave.details)),
+            ]
+        )
+        if reading.errors and not reading.results:
+            raise reading.errors[0]
+        return ReadWaveResult(
+            pages=pages,
+            confirmations=[ConfirmedBatch(fetched=part.result, failure=part.failure) for part in confirmed],
+            details=[DetailBatch(fetched=part.result, failure=part.failure) for part in details],
+        )
+
+    async def _read_pages(self, reading: "_WaveReading", request: FetchPages, read: list[PageBatch]) -> None:
+        """Adds to `read` the pages of a batch, and as many of the following ones as the budget allows."""
+        waiting = list(request.cursors)
+        met = {(cursor.type_key, cursor.url) for cursor in waiting}
+        while waiting and not (read and reading.budget.is_used_up):
+            asked = _of_different_collections(waiting, request.limit) if read else request.cursors
+            part = await reading.part(
+                self._fetch_pages, request.model_copy(update={"cursors": asked}), reading.wait_for_turn
+            )
+            if part.result is None and part.failure is None:
+                return
+            read.append(PageBatch(cursors=asked, fetched=part.result, failure=part.failure))
+            if part.result is None or not _goes_on(part.result):
+                return
+            reading.budget.spend(part.result)
+            further = [cursor for cursor in _following(asked, part.result) if (cursor.type_key, cursor.url) not in met]
+            met |= {(cursor.type_key, cursor.url) for cursor in further}
+            waiting = [*(cursor for cursor in waiting if cursor not in asked), *further]
+
+
+class _WaveReading:
+    """One attempt at a wave."""
+
+    def __init__(self, wave: ReadWave, places: asyncio.Semaphore) -> None:
+        self.budget = _Budget()
+        self.results = 0
+        self._latest_result = 0.0
+        self.errors: list[ApplicationError] = []
+        self._wave = wave
+        self._places = places
+        self._own_places = asyncio.Semaphore(1 if wave.in_turn else wave.at_once)
+
+    async def part(
+        self,
+        read: Callable[[RequestT], Awaitable[ResultT]],
+        request: RequestT,
+        again: Callable[[ResultT], Awaitable[bool]] | None = None,
+    ) -> _Part[ResultT]:
+        """One batch, read once there is a place for it; anew for as long as `again` says."""
+        try:
+            async with self._own_places:
+                while True:
+                    async with self._places:
+                        result = await read(request)
+                    if again is None or not await again(result):
+                        break
+        except Exception as error:  # noqa: BLE001 - what nobody foresaw has its code, and does not end the other batches
+            known = application_error(error, request.graph_patience)
+            if known.type == ErrorCode.RUN_ABANDONED:
+                raise known from None
+            if not known.non_retryable:
+                self.errors.append(known)
+                return _Part()
+            self._count_result()
+            context = known.details[0] if known.details else {}
+            return _Part(failure=CursorFailure(code=ErrorCode(str(known.type)), retryable=False, context=context))
+        self._count_result()
+        return _Part(result)
+
+    def _count_result(self) -> None:
+        self.results += 1
+        self._latest_result = time.monotonic()
+
+    async def come_to_an_end(self, parts: Sequence[Coroutine[None, None, None]]) -> None:
+        """Waits for all parts, but not for those that come to nothing while results of others wait."""
+        tasks = {asyncio.ensure_future(part) for part in parts}
+        pending = tasks
+        try:
+            while pending:
+                hanging_at = self._latest_result + HANGING_SECONDS
+                wait = hanging_at - time.monotonic() if self.results else None
+                if wait is not None and wait <= 0:
+                    return
+                done, pending = await asyncio.wait(
+                    pending, timeout=HANGING_SECONDS if wait is None else wait, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def wait_for_turn(self, fetched: FetchPagesResult) -> bool:
+        """Whether the family's turn has come, after a wait, where the wave is there to wait for it."""
+        if fetched.paced is None or not self._wave.in_turn or not self.budget.has_time(fetched.paced):
+            return False
+        await asyncio.sleep(fetched.paced.total_seconds())
+        return True
+
+
+def _goes_on(fetched: FetchPagesResult) -> bool:
+    """Whether the family was asked, and let its further pages be asked for."""
+    return (
+        fetched.paced is None
+        and not fetched.too_large
+        and all(page.failure is None or page.failure.code is not ErrorCode.GRAPH_THROTTLED for page in fetched.pages)
+    )
+
+
+def _following(asked: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
+    """The pages that follow the pages of a batch."""
+    by_type = {cursor.type_key: cursor for cursor in asked}
+    return [
+        by_type[page.type_key].model_copy(update={"url": url})
+        for page in fetched.pages
+        if page.failure is None and not by_type[page.type_key].is_read_again
+        for url in [*([] if page.next_url is None else [page.next_url]), *page.more_urls]
+    ]
+
+
+def _of_different_collections(waiting: Sequence[CursorRequest], limit: int) -> list[CursorRequest]:
+    """The first pages that one batch may read: each answer is told by its collection."""
+    by_type: dict[str, CursorRequest] = {}
+    for cursor in waiting:
+        if len(by_type) < limit:
+            by_type.setdefault(cursor.type_key, cursor)
+    return list(by_type.values())

@@ -1,0 +1,229 @@
+"""A wave: batches side by side, the pages that follow, what fails alone, and what a wave does not wait for."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities import waves
+from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResult
+from activities.messages.details import FetchDetails, FetchDetailsResult
+from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, FetchPagesResult, PageResult
+from activities.messages.waves import ReadWave, ReadWaveResult
+from activities.waves import WAVE_BYTES, WAVE_REQUESTS, WaveActivities
+from graph.errors import GraphUnreachedError
+from inventory.error_codes import ErrorCode
+from tests.patience import PATIENCE_SECONDS
+
+TENANT, RUN = uuid4(), uuid4()
+FOREVER = timedelta(days=1)
+THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True)
+
+Answer = Callable[[FetchPages], Awaitable[FetchPagesResult]]
+
+
+def batch(*type_keys: str, limit: int = 20, **cursor: bool) -> FetchPages:
+    """The first pages of collections."""
+    cursors = [CursorRequest(type_key=key, url=f"/{key}", **cursor) for key in type_keys]
+    return FetchPages(tenant_id=TENANT, run_id=RUN, api_version="beta", cursors=cursors, limit=limit)
+
+
+def fetched(*pages: PageResult, **result: object) -> FetchPagesResult:
+    values = {"fetch_token": uuid4(), "rows": 0, "requests": len(pages), "pages": list(pages), **result}
+    return FetchPagesResult.model_validate(values)
+
+
+def listing(pages: int, **page: object) -> Answer:
+    """Graph with listings of so many pages."""
+
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        results = []
+        for cursor in request.cursors:
+            number = int(cursor.url.partition("?")[2] or 1)
+            more = f"/{cursor.type_key}?{number + 1}" if number < pages else None
+            results.append(PageResult.model_validate({"type_key": cursor.type_key, "next_url": more, **page}))
+        return fetched(*results)
+
+    return answer
+
+
+async def no_confirmation(_request: ConfirmMissing) -> ConfirmMissingResult:
+    raise AssertionError
+
+
+async def no_details(_request: FetchDetails) -> FetchDetailsResult:
+    raise AssertionError
+
+
+async def read(answer: Answer, *batches: FetchPages, at_once: int = 8, in_turn: bool = False) -> ReadWaveResult:
+    """The result of a wave of these batches."""
+    wave = ReadWave(tenant_id=TENANT, pages=list(batches), at_once=at_once, in_turn=in_turn, graph_patience=FOREVER)
+    reading = WaveActivities(answer, no_confirmation, no_details, at_once=20)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return await ActivityEnvironment().run(reading.read_wave, wave)
+
+
+def urls(result: ReadWaveResult) -> list[list[list[str]]]:
+    return [[[cursor.url for cursor in pages.cursors] for pages in chain] for chain in result.pages]
+
+
+async def test_pages_that_follow_are_read_in_the_same_wave() -> None:
+    result = await read(listing(3), batch("a", "b"), batch("c"))
+    assert urls(result) == [
+        [["/a", "/b"], ["/a?2", "/b?2"], ["/a?3", "/b?3"]],
+        [["/c"], ["/c?2"], ["/c?3"]],
+    ]
+
+
+async def test_listings_under_parents_are_read_as_wide_as_a_batch_and_one_of_a_collection_at_a_time() -> None:
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        assert len({cursor.type_key for cursor in request.cursors}) == len(request.cursors) <= 2
+        return fetched(
+            *(
+                PageResult(
+                    type_key=cursor.type_key,
+                    more_urls=[f"{cursor.url}/1", f"{cursor.url}/2"] if cursor.url.count("/") == 1 else [],
+                )
+                for cursor in request.cursors
+            )
+        )
+
+    result = await read(answer, batch("a", "b", limit=2))
+    assert urls(result) == [[["/a", "/b"], ["/a/1", "/b/1"], ["/a/2", "/b/2"]]]
+
+
+async def test_what_follows_a_page_whose_rows_were_lost_is_not_read_again() -> None:
+    assert urls(await read(listing(3), batch("a", is_read_again=True))) == [[["/a"]]]
+
+
+async def test_a_listing_that_goes_in_circles_is_left_to_the_run() -> None:
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        return fetched(PageResult(type_key="a", next_url="/a?2" if request.cursors[0].url != "/a?2" else "/a"))
+
+    assert urls(await read(answer, batch("a"))) == [[["/a"], ["/a?2"]]]
+
+
+@pytest.mark.parametrize("page", [{"size_bytes": WAVE_BYTES}, {"failure": THROTTLED, "was_read": False}])
+async def test_no_page_is_followed_beyond_the_budget_or_against_a_throttle(page: dict[str, object]) -> None:
+    assert urls(await read(listing(3, **page), batch("a"))) == [[["/a"]]]
+
+
+async def test_a_wave_makes_a_bounded_number_of_requests() -> None:
+    (chain,) = (await read(listing(10 * WAVE_REQUESTS), batch("a"))).pages
+    assert len(chain) == WAVE_REQUESTS
+
+
+async def test_a_batch_that_fails_is_handed_back_and_holds_up_no_other() -> None:
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        if request.cursors[0].type_key == "broken":
+            raise GraphUnreachedError("nobody answers")
+        return await listing(2)(request)
+
+    assert urls(await read(answer, batch("broken"), batch("a"))) == [[], [["/a"], ["/a?2"]]]
+    with pytest.raises(ApplicationError, match="nobody answers") as raised:
+        await read(answer, batch("broken"))
+    assert (raised.value.type, raised.value.non_retryable) == (ErrorCode.GRAPH_UNAVAILABLE, False)
+
+
+async def test_a_batch_that_nothing_mends_fails_alone_and_an_abandoned_run_ends_all() -> None:
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        code = request.cursors[0].type_key
+        if code == "a":
+            return await listing(1)(request)
+        raise ApplicationError("no", {"reason": "no"}, type=code, non_retryable=True)
+
+    (failed,), (a,) = (await read(answer, batch("auth_failed"), batch("a"))).pages
+    assert failed.failure == CursorFailure(code=ErrorCode.AUTH_FAILED, retryable=False, context={"reason": "no"})
+    assert a.fetched is not None
+    with pytest.raises(ApplicationError) as raised:
+        await read(answer, batch("run_abandoned"), batch("a"))
+    assert raised.value.type == ErrorCode.RUN_ABANDONED
+
+
+async def test_batches_are_read_side_by_side_but_not_all_of_them() -> None:
+    under_way, most = 0, 0
+    full = asyncio.Event()
+
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        if under_way == 3:
+            full.set()
+        await full.wait()
+        under_way -= 1
+        return await listing(1)(request)
+
+    await read(answer, *(batch(str(number)) for number in range(9)), at_once=3)
+    assert most == 3
+
+
+async def test_a_batch_that_hangs_is_handed_back_once_the_others_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waves, "HANGING_SECONDS", 0.2)
+    cancelled = asyncio.Event()
+
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        if request.cursors[0].url in ("/hanging", "/late?2"):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+        return await listing(2)(request)
+
+    result = await read(answer, batch("hanging"), batch("late"), batch("a"))
+    assert urls(result) == [[], [["/late"]], [["/a"], ["/a?2"]]]
+    assert cancelled.is_set()
+
+
+async def test_a_wave_of_a_family_with_turns_waits_for_them_and_asks_one_at_a_time() -> None:
+    asked: dict[str, int] = defaultdict(int)
+
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        (cursor,) = request.cursors
+        asked[cursor.url] += 1
+        if asked[cursor.url] == 1:
+            return fetched(paced=timedelta(milliseconds=1))
+        return await listing(1)(request)
+
+    taken = await read(answer, batch("a", limit=1), batch("b", limit=1), in_turn=True)
+    assert [chain[0].fetched is not None and chain[0].fetched.paced for chain in taken.pages] == [None, None]
+    assert asked == {"/a": 2, "/b": 2}
+    asked.clear()
+    ((back,),) = (await read(answer, batch("a"))).pages
+    assert back.fetched is not None
+    assert back.fetched.paced == timedelta(milliseconds=1), "a paused family is handed back at once"
+    asked.clear()
+
+
+async def test_a_wave_does_not_wait_for_a_turn_that_comes_too_late() -> None:
+    async def answer(_request: FetchPages) -> FetchPagesResult:
+        return fetched(paced=timedelta(hours=1))
+
+    ((back,),) = (await read(answer, batch("a", limit=1), in_turn=True)).pages
+    assert back.fetched is not None
+    assert back.fetched.paced == timedelta(hours=1)
+
+
+async def test_a_cancelled_wave_ends_its_batches() -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def answer(_request: FetchPages) -> FetchPagesResult:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    reading = asyncio.create_task(read(answer, batch("a")))
+    await began.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert ended.is_set()
