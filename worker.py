@@ -35,6 +35,7 @@ from activities.run_records import RunLimits, RunRecordActivities
 from activities.sweep import SweepActivities
 from activities.tenants import TenantsFile
 from activities.upsert import UpsertActivities
+from activities.watch import WatchActivities
 from activities.waves import WaveActivities
 from configuration import NO_KEY_WARNING, ConfigurationError, Settings, check_key, load_settings
 from connections import (
@@ -65,6 +66,7 @@ from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
+from workflows.watch import WatchWorkflow
 
 DETAIL_BATCHES = 8
 """Fewer activities for Temporal to keep; what a killed worker loses is one batch, since each is taken in by itself."""
@@ -84,7 +86,7 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
 """From a fatal error to the end: the SDK's shutdown may wait for ever then (seen with temporalio 1.35)."""
 
-WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, DiagnosisWorkflow)
+WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, WatchWorkflow, DiagnosisWorkflow)
 
 WORKFLOW_SLOTS = (10, 100)
 """At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
@@ -314,6 +316,7 @@ def activities(
     )
     retaining = RetentionActivities(database, RetentionLimits(given.older_than, given.kept, given.runs_older_than))
     portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
+    watching = WatchActivities(graph, database, catalog, tenants, observers)
     warnings = [NO_KEY_WARNING] if settings.wrapping_keys is None else []
     diagnosis = DiagnosisActivities(
         partial(graph_client, settings), database, catalog, tenants, warnings, machine_clock
@@ -336,6 +339,8 @@ def activities(
         portfolios.open_portfolio,
         portfolios.follow_runs,
         portfolios.record_portfolio,
+        watching.watched_tenants,
+        watching.watch_tenants,
         diagnosis.diagnose_worker,
     ]
 

@@ -28,6 +28,7 @@ from activities.messages.retention import (
 )
 from activities.messages.runs import BeginRunResult, FinishRun, FinishRunResult, RenewLease, RenewLeaseResult, Run
 from activities.messages.sweep import SweepResult
+from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
 from activities.messages.waves import ReadWave, ReadWaveResult
 
 
@@ -118,6 +119,18 @@ async def follow_runs(request: FollowRuns) -> FollowRunsResult:
 @activity.defn
 async def record_portfolio(request: RecordPortfolio) -> RecordPortfolioResult:
     """Records outcomes of tenants, and closes the record at the end."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def watched_tenants(request: WatchChoice) -> WatchedTenants:
+    """The tenants to look at."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def watch_tenants(request: WatchTenants) -> WatchTenantsResult:
+    """Reads what the audit logs of some tenants say was changed."""
     raise NotImplementedError
 
 

@@ -14,6 +14,7 @@ SYNC_WORKFLOW = "SyncWorkflow"
 PORTFOLIO_WORKFLOW = "PortfolioWorkflow"
 SWEEP_WORKFLOW = "SweepWorkflow"
 RETENTION_WORKFLOW = "RetentionWorkflow"
+WATCH_WORKFLOW = "WatchWorkflow"
 """The types of workflows, as Temporal knows them."""
 
 

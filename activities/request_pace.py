@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
 from activities.messages.pages import CursorFailure
@@ -40,6 +41,19 @@ class Pace:
             answered.set()
             # Seen through even where the activity is cancelled: else the next one waits for the turn to run out.
             await asyncio.shield(holding)
+
+    @asynccontextmanager
+    async def turn_within(
+        self, tenant_id: UUID, family: ThrottleFamily, patience: timedelta
+    ) -> AsyncIterator[timedelta]:
+        """As `turn`, for a caller that no workflow lets wait: it waits for a turn that comes within `patience`."""
+        ends = monotonic() + patience.total_seconds()
+        while True:
+            async with self.turn(tenant_id, family) as wait:
+                if not wait or monotonic() + wait.total_seconds() > ends:
+                    yield wait
+                    return
+            await asyncio.sleep(wait.total_seconds())
 
     async def _hold(
         self, tenant_id: UUID, family: str, interval: timedelta, held_until: datetime, answered: asyncio.Event

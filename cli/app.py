@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "database": "cli.database",
     "portfolio": "cli.portfolio",
     "schedule": "cli.schedule",
+    "watch": "cli.watch",
     "web": "cli.web",
     "access": "answers.access.command",
 }

@@ -29,6 +29,7 @@ DELETE FROM merged_wave WHERE tenant_id = :'tenant';
 DELETE FROM staged_item WHERE tenant_id = :'tenant';
 DELETE FROM sync_run_collection WHERE tenant_id = :'tenant';
 DELETE FROM collection_coverage WHERE tenant_id = :'tenant';
+DELETE FROM audit_log_position WHERE tenant_id = :'tenant';
 DELETE FROM request_pace WHERE tenant_id = :'tenant';
 DELETE FROM item_version WHERE tenant_id = :'tenant';
 DELETE FROM inventory_item WHERE tenant_id = :'tenant';

@@ -37,6 +37,7 @@ from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from cli.web import WebAddresses
+from control.watch_records import WatchedLogRecord, WatchRecord
 from inventory.access_rules import AccessRule
 from inventory.people import KnownPerson
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
@@ -98,6 +99,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "limits": Limits,
     "check-result": CheckResult,
     "web-addresses": WebAddresses,
+    "watch": WatchRecord,
+    "watched-log": WatchedLogRecord,
     "access-rule": AccessRule,
     "person": KnownPerson,
 }
@@ -168,6 +171,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "limits": (Line("one line", "limits"),),
     "doctor": (Line("each line", "check-result"),),
     "web": (Line("one line", "web-addresses"),),
+    "watch list": (Line("the first", "watch"), Line("each audit log of a tenant after it", "watched-log")),
     "access list": (Line("each line", "access-rule"),),
     "access people": (Line("each line", "person"),),
     "access grant": (Line("one line", "access-rule"),),

@@ -8,6 +8,15 @@ from pydantic import BaseModel, ConfigDict
 from inventory.error_codes import ErrorCode
 
 
+class RunKind(StrEnum):
+    """How a run reads."""
+
+    SYNC = "sync"
+    """It lists the collections of its selection."""
+    WATCH = "watch"
+    """It reads the objects that audit events name, by id, and covers no collection."""
+
+
 class RunStatus(StrEnum):
     """`queued` → `running` → one of the four ends."""
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence, State
-from inventory.outcomes import ContextValue, Counts, Outcome, RunStatus
+from inventory.outcomes import ContextValue, Counts, Outcome, RunKind, RunStatus
 from inventory.selection import Selection
 from inventory.stale import Staleness
 
@@ -27,7 +27,10 @@ class CollectionRecord(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """The coverage and the gaps of one run. `selection_name` is its starter's (`--name`)."""
+    """The coverage and the gaps of one run. `selection_name` is its starter's (`--name`).
+
+    A run of the kind `watch` has read single items, of the collections of its selection, and covers none of these.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,6 +47,7 @@ class RunRecord(BaseModel):
     counts: Counts
     error_codes: list[ErrorCode]
     collections: dict[str, CollectionRecord]
+    kind: RunKind = RunKind.SYNC
 
 
 class SyncRecord(RunRecord):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
 from inventory.missing import CollectionInRun, Confidence, EvidenceKind, RunCoverage, State, confidence_of, item_state
-from inventory.outcomes import Outcome, RunStatus
+from inventory.outcomes import Outcome, RunKind, RunStatus
 from inventory.records import ItemRecord, MissingRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
@@ -134,7 +134,7 @@ _COUNTS = ", ".join(
 _RUNS = f"""
 SELECT
     run_id, tenant_id, selection_hash, selection, selection_name, workflow_id, status, queued_at, started_at,
-    finished_at, error_codes, {_COUNTS},
+    finished_at, error_codes, kind, {_COUNTS},
     (
         SELECT coalesce(json_object_agg(type_key, json_build_object(
             'outcome', outcome, 'pages', c.pages, 'items', items, 'error_code', error_code, 'context', context
@@ -156,7 +156,7 @@ _ONE_RUN = text(f"{_RUNS} WHERE run_id = :run_id")
 _RECENT_RUNS = text(f"""{_RUNS}
 WHERE queued_at <= coalesce(CAST(:after_at AS timestamptz), 'infinity')
     AND (queued_at < coalesce(CAST(:after_at AS timestamptz), 'infinity') OR run_id > CAST(:after_run_id AS uuid))
-    AND (CAST(:status AS text) IS NULL OR status = :status)
+    AND (CAST(:status AS text) IS NULL OR status = :status) AND kind = :kind
 ORDER BY queued_at DESC, run_id LIMIT :limit
 """)
 
@@ -277,11 +277,17 @@ class RunPlace(NamedTuple):
 
 
 async def recent_runs(
-    session: AsyncSession, limit: int, after: RunPlace | None = None, status: RunStatus | None = None
+    session: AsyncSession,
+    limit: int,
+    after: RunPlace | None = None,
+    status: RunStatus | None = None,
+    kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """The newest runs first, or those `after` a place, of one status or all; of all tenants in a portfolio session."""
+    """The newest runs of a kind first, or those `after` a place, of one status or all; of all tenants in a portfolio
+    session.
+    """
     after_at, after_run_id = after or (None, None)
-    parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status}
+    parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status, "kind": kind}
     return await fetch(session, _RECENT_RUNS, RunRecord, parameters)
 
 

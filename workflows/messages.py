@@ -211,3 +211,23 @@ class RetentionResult(Message):
     """The deleted rows, by tenant."""
 
     tenants: list[ForgottenOfTenant]
+
+
+class WatchInput(StartInput):
+    """Whose audit logs to look at."""
+
+    chosen: RequestedTenants
+
+
+class WatchResult(Message):
+    """What one look came to. `failed` counts tenants that could not be looked at, as the worker's log says why."""
+
+    tenants: int
+    looked: int
+    requests: int
+    read: int
+    changed: int
+    gone: int
+    unknown_events: int
+    failed: int
+    activities_failed: int

@@ -58,6 +58,15 @@ RETENTION: ActivityLimits = {
 }
 
 
+WATCH: ActivityLimits = {
+    **DATABASE,
+    # The look at one tenant has 100 seconds, and all tenants of an activity are looked at side by side.
+    "start_to_close_timeout": timedelta(minutes=4),
+    # The next look does what this one cannot.
+    "schedule_to_close_timeout": timedelta(minutes=10),
+}
+
+
 def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
     """The limits of a fetch. `graph_patience`: how long a wave is retried while Graph cannot be reached at all.
 

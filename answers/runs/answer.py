@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.ids import IdRange, id_range, run_id_range, the_one
 from answers.times import TIME_FORMS, typed_time
 from inventory.bounds import NAMED
-from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunKind, RunStatus
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UserError
 from storage import coverage, queries
@@ -26,17 +26,21 @@ class UnknownMomentError(UserError):
 
 
 async def recent_runs(
-    session: AsyncSession, limit: int, after: UUID | None = None, status: RunStatus | None = None
+    session: AsyncSession,
+    limit: int,
+    after: UUID | None = None,
+    status: RunStatus | None = None,
+    kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """The newest recorded runs first, or those `after` a run, of one status or all; of all tenants in a portfolio
-    session. Raises `UnknownRunError`.
+    """The newest recorded runs of a kind first, or those `after` a run, of one status or all; of all tenants in a
+    portfolio session. Raises `UnknownRunError`.
     """
     if after is None:
-        return await queries.recent_runs(session, limit, None, status)
+        return await queries.recent_runs(session, limit, None, status, kind)
     run = await queries.run_record(session, after)
     if run is None:
         raise UnknownRunError("the run after which the list goes on is not here; begin with the newest")
-    return await queries.recent_runs(session, limit, RunPlace(run.queued_at, run.run_id), status)
+    return await queries.recent_runs(session, limit, RunPlace(run.queued_at, run.run_id), status, kind)
 
 
 async def is_read(session: AsyncSession) -> bool:

@@ -36,7 +36,7 @@ from control.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
 from control.runs import handle_of, refuse_other_holder
 from inventory.bounds import NAMED
 from inventory.error_codes import ErrorCode
-from inventory.outcomes import RunStatus
+from inventory.outcomes import RunKind, RunStatus
 from inventory.portfolio import PortfolioRecord
 from inventory.records import RunRecord
 from inventory.user_errors import UnavailableError
@@ -50,6 +50,7 @@ RecordT = TypeVar("RecordT", RunRecord, PortfolioRecord)
 def runs(
     tenant: OptionalTenantArgument = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
+    of_watch: Annotated[bool, typer.Option("--watch", help="Show the runs of watch instead.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run records of one tenant or of all, newest first. Queued and running runs have their present state.
@@ -59,14 +60,17 @@ def runs(
     with errors_for_people():
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant) if tenant else None
-        records = asyncio.run(_recent(settings, tenant_id, limit))
+        recent = _of_watch if of_watch else _recent
+        records = asyncio.run(recent(settings, tenant_id, limit))
         if as_json:
             for record in records:
                 output.print_json(record)
             return
         names = TenantNames.load(settings)
         print_table(_columns(names), records, record=RunRecord)
-        if not records:
+        if not records and of_watch:
+            output.stdout.print("no runs of watch: it has seen no change; python starter.py watch list shows its looks")
+        elif not records:
             whose = "no tenant was ever read" if tenant is None else "this tenant was never read"
             output.stdout.print(f"no runs: {whose}; python starter.py sync TENANT --all reads one")
 
@@ -83,6 +87,15 @@ async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> lis
             "Temporal does not answer, so queued runs that no worker has taken up are not shown", style="dim"
         )
     return answer.newest_runs(recorded, queued or (), limit)
+
+
+async def _of_watch(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
+    """The newest runs of `watch`, which are recorded when they have ended."""
+    async with (
+        opened_database(settings, pool_size=1) as database,
+        database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session,
+    ):
+        return await answer.recent_runs(session, limit, kind=RunKind.WATCH)
 
 
 def _columns(names: TenantNames) -> tuple[Column, ...]:

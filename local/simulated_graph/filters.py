@@ -1,12 +1,20 @@
-"""`$filter`, as much of it as configuration is read with: comparisons, `isof`, `startswith`, `and`, `or`, `not`."""
+"""`$filter`, as much as the program needs: comparisons, also of moments, `isof`, `startswith`, `and`, `or`, `not`."""
 
+import operator
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 Predicate = Callable[[dict[str, Any]], bool]
 
 _TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<mark>[(),])|(?P<word>[^\s(),']+))")
+_ORDERS: dict[str, Callable[[datetime, datetime], bool]] = {
+    "ge": operator.ge,
+    "gt": operator.gt,
+    "le": operator.le,
+    "lt": operator.lt,
+}
 _FUNCTIONS = ("isof", "startswith", "contains", "endswith")
 
 
@@ -81,11 +89,27 @@ class _Parser:
         return lambda document: isinstance(value := _property(document, first), str) and test(value.lower())
 
     def _comparison(self, path: str) -> Predicate:
-        operator = self._next()
-        if operator not in {"eq", "ne"}:
-            raise FilterError(f"Unsupported operator '{operator}'.")
+        sign = self._next()
+        if sign in _ORDERS:
+            return self._order(path, sign)
+        if sign not in {"eq", "ne"}:
+            raise FilterError(f"Unsupported operator '{sign}'.")
         wanted = _literal(self._next())
-        return lambda document: (_property(document, path) == wanted) is (operator == "eq")
+        return lambda document: (_property(document, path) == wanted) is (sign == "eq")
+
+    def _order(self, path: str, sign: str) -> Predicate:
+        """A comparison of moments, which is all that anybody orders by here."""
+        try:
+            wanted = datetime.fromisoformat(self._next())
+        except ValueError:
+            raise FilterError(f"Unsupported operator '{sign}' of what is no date and time.") from None
+        order = _ORDERS[sign]
+
+        def holds(document: dict[str, Any]) -> bool:
+            value = _property(document, path)
+            return isinstance(value, str) and order(datetime.fromisoformat(value), wanted)
+
+        return holds
 
     def _next(self) -> str:
         if not self._tokens:

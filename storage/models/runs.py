@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.data_keys import DataKeyKind
 from inventory.error_codes import ErrorCode
-from inventory.outcomes import Outcome, RunStatus
+from inventory.outcomes import Outcome, RunKind, RunStatus
 from storage.counts import COUNT_NAMES
 from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
 
@@ -58,6 +58,7 @@ class SyncRun(Base):
         ),
         CheckConstraint("stale >= 0", name="stale_not_negative"),
         CheckConstraint("not_read >= 0", name="not_read_not_negative"),
+        CheckConstraint(one_of("kind", RunKind), name="kind_known"),
         Index(
             "sync_run_one_open_per_selection",
             "tenant_id",
@@ -115,6 +116,10 @@ class SyncRun(Base):
     )
     invalid: Mapped[int] = mapped_column(server_default=text("0"))
     errors: Mapped[int] = mapped_column(server_default=text("0"))
+    kind: Mapped[str] = mapped_column(
+        server_default=RunKind.SYNC,
+        comment="a full run of its selection, or a run of watch, which reads single objects and covers no collection",
+    )
 
 
 class SyncRunCollection(Base):
@@ -290,3 +295,25 @@ class RequestPace(Base):
     held_until: Mapped[datetime] = mapped_column(
         server_default=CLOCK, comment="a request that has its turn is under way until this moment, at most"
     )
+
+
+class AuditLogPosition(Base):
+    """How far `watch` has followed one audit log of the tenant."""
+
+    __tablename__ = "audit_log_position"
+    __table_args__ = {"comment": "how far watch has followed the audit logs of a tenant"}  # noqa: RUF012 - SQLAlchemy's own convention
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    type_key: Mapped[str] = mapped_column(primary_key=True, comment="the collection of the audit log")
+    tried_at: Mapped[datetime] = mapped_column(server_default=CLOCK, comment="when the log was last asked for")
+    read_at: Mapped[datetime | None] = mapped_column(comment="when the log was last read; null if it never was")
+    handled: Mapped[list[str]] = mapped_column(
+        server_default=text("'{}'"), comment="events that the next look may meet again and that need nothing more"
+    )
+    unknown_events: Mapped[int] = mapped_column(
+        server_default=text("0"),
+        comment="events so far that named no item that watch can read: full runs see what they changed",
+    )
+    error_code: Mapped[str | None] = mapped_column(comment="why the log could not be read; null if it was")

@@ -29,6 +29,7 @@ RUN_FIELDS = [
     "counts",
     "error_codes",
     "collections",
+    "kind",
 ]
 COLLECTION_FIELDS = ["outcome", "pages", "items", "error_code", "context"]
 COUNT_FIELDS = [

@@ -50,6 +50,8 @@ PRINT_SOMETHING_ELSE = {
     "schedule resume",
     "schedule trigger",
     "schedule delete",
+    "watch on",
+    "watch off",
     "database upgrade",
     "database rotate-key",
 }
@@ -86,7 +88,16 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
 DECIDED = {"drift decide", "drift decisions"}
 """Commands about decisions, which `test_a_decision_is_valid` tries."""
 
-OF_A_RUNNING_SYSTEM = {"sync", "run", "portfolio sync", "portfolio runs", "portfolio run", "limits", "doctor"}
+OF_A_RUNNING_SYSTEM = {
+    "sync",
+    "run",
+    "portfolio sync",
+    "portfolio runs",
+    "portfolio run",
+    "limits",
+    "doctor",
+    "watch list",
+}
 
 OF_ACCESS = {"access list", "access people", "access grant", "access exclude", "access revoke"}
 """`tests/cli/test_access.py` tries them."""
@@ -207,6 +218,9 @@ def test_what_a_running_system_prints_is_valid(system: System) -> None:
     diagnosis = system.starter("doctor", "--json").objects()
     assert {record_of(line, "doctor") for line in diagnosis} == {"check-result"}
     printed["doctor"] = diagnosis[:1]
+    state, *logs = system.starter("watch", "list", "--json").objects()
+    assert {record_of(line, "watch list") for line in logs} <= {"watched-log"}
+    printed["watch list"] = [state]
     assert printed.keys() == OF_A_RUNNING_SYSTEM
     for command, lines in printed.items():
         assert [record_of(line, command) for line in lines] == [PRINTED[command][0].record]

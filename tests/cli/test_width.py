@@ -51,6 +51,7 @@ NOT_WALKED = {
     "portfolio sync": "its table is that of `portfolio run`", "portfolio cancel": "no table",
     "schedule set": "no table", "schedule pause": "no table", "schedule resume": "no table",
     "schedule trigger": "no table", "schedule delete": "no table",
+    "watch on": "no table", "watch off": "no table",
     "baseline set": "no table", "baseline drop": "no table", "drift decide": "no table",
     "export": "it writes files",
     "access grant": "no table", "access exclude": "no table", "access revoke": "no table",
@@ -60,7 +61,7 @@ NOT_WALKED = {
 """Commands that are not walked, and why."""
 
 
-OTHER_FIELDS = {"limits", "run", "portfolio run", "missing", "portfolio runs"}
+OTHER_FIELDS = {"limits", "run", "portfolio run", "missing", "portfolio runs", "watch list"}
 """Commands whose JSON is one object, of which the table shows a part; and those whose JSON lists more."""
 
 PASSING = re.compile(r"(\d+|\d+-\d+-\d+|\d+:\d+:.*|just|now|ago|seconds?|minutes?)?")
@@ -106,6 +107,7 @@ def calls(one: str, other: str, run: str, portfolio: str) -> dict[str, list[list
         "portfolio runs": [[]],
         "portfolio run": [[portfolio]],
         "schedule list": [[]],
+        "watch list": [[]],
         "access list": [[]],
         "access people": [[]],
     }

@@ -44,6 +44,7 @@ from storage import (
     runs,
     staging,
     versions,
+    watch,
     web_sessions,
 )
 from storage import confirmations as confirming
@@ -53,6 +54,7 @@ from storage import request_pace as pacing
 from storage.access import ALL_TENANTS
 from storage.database import Database, StorageUnavailableError
 from storage.models import Base
+from storage.watch import LogLook
 from tests.conftest import OWNER, Rows, copy_of, empty, filled_by, put_back, rows_of, url_of
 from tests.storage.support import LEASE, SLOTS, audit_event, begin, end, identity, land, listed, observation, sync
 
@@ -70,6 +72,7 @@ TABLES = frozenset(
         "listed_page",
         "merged_wave",
         "request_pace",
+        "audit_log_position",
         "document",
         "inventory_item",
         "item_version",
@@ -194,6 +197,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         await staging.stage(session, run.run_id, uuid4(), [of_an_older_worker._replace(body_hash=None)])
         await listed_pages.open_listings(session, run.run_id, {"a": "/a"})
         await pacing.pause(session, "apps", LEASE)
+        await watch.keep_position(session, LogLook(AUDIT_EVENTS), datetime.now(UTC))
         await versions.pin(session, "a", "1", 1, "the test", None)
     async with database.no_tenant() as session:
         await portfolio.open_portfolio(session, PORTFOLIO)
@@ -268,6 +272,7 @@ INSERTS = {
     " VALUES (:theirs, :run_id, 'b', gen_random_uuid(), gen_random_uuid(), '{}', true)",
     "merged_wave": "(tenant_id, run_id, fetch_token) VALUES (:theirs, :run_id, gen_random_uuid())",
     "request_pace": "(tenant_id, throttle_family) VALUES (:theirs, 'directory')",
+    "audit_log_position": "(tenant_id, type_key) VALUES (:theirs, 'auditEvents')",
     "document": "(tenant_id, content_hash, body, size) VALUES (:theirs, sha256('x'), '{}', 2)",
     "inventory_item": "(tenant_id, type_key, external_id, meta, content_hash, version_number, first_seen_at,"
     " first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id)"

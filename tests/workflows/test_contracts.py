@@ -35,6 +35,7 @@ from workflows.queue_place import QueuePlace
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
+from workflows.watch import WatchWorkflow
 
 FIELDS = {
     "BeginRunResult": "ahead opening plan policy selection_name tenant_name unknown",
@@ -104,6 +105,12 @@ FIELDS = {
     "SyncInput": "deep frontier place selection selection_name tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
+    "WatchChoice": "chosen",
+    "WatchInput": "chosen",
+    "WatchResult": "activities_failed changed failed gone looked read requests tenants unknown_events",
+    "WatchTenants": "look_id tenant_ids workflow_id",
+    "WatchTenantsResult": "changed failed gone looked read requests unknown_events",
+    "WatchedTenants": "tenant_ids",
     "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows refreshes restarted run_id"
     " tenant_id",
     "UpsertItemsResult": "changed created duplicate_ids duplicates lost lost_tokens pending reread unchanged unlisted",
@@ -149,7 +156,9 @@ def test_the_worker_registers_exactly_these() -> None:
         definition for definition in vars(definitions).values() if hasattr(definition, "__temporal_activity_definition")
     ]
     assert signatures(registered) == signatures(defined)
-    assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, DiagnosisWorkflow} == set(WORKFLOWS)
+    assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, DiagnosisWorkflow, WatchWorkflow} == set(
+        WORKFLOWS
+    )
 
 
 @pytest.mark.asyncio(loop_scope="session")

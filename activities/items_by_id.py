@@ -1,0 +1,257 @@
+"""Reading single items by their ids: whole, with details, as a listing and the calls after it would have shown them."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from activities.observers import Observers, TenantObservers
+from activities.page_observations import cursor_failure
+from activities.request_pace import Pace
+from graph.catalog import Catalog, ThrottleFamily
+from graph.client import GraphAnswer, GraphClient, GraphGet
+from graph.cpu_executor import crunch
+from graph.details import DetailReading
+from graph.errors import BatchRefusedError, ReadFailure, classify
+from graph.links import UntrustedLinkError
+from graph.pages import is_found, is_gone
+from graph.tenants import TenantConfig
+from inventory.error_codes import ErrorCode
+from inventory.exact_json import JsonObject, decode
+from inventory.meta import PARENT_ID, edit_in
+from inventory.observation import Observation
+from storage import details
+from storage.confirmations import UnlistedItem
+from storage.database import Database
+from storage.details import LastVersion
+
+Answers = Mapping[UnlistedItem, GraphAnswer | ReadFailure]
+
+SHORT_WAIT = timedelta(seconds=10)
+"""For the next turn of a family that is asked one request at a time; a longer pause is left to the next look."""
+
+ROUNDS = 50
+"""Of requests for the details of one batch of items; what needs more is left to full runs, which spread them."""
+
+
+class ReadItems(NamedTuple):
+    """`again`: Graph did not answer for now. What is in none of the three cannot be read by its id."""
+
+    found: list[Observation]
+    gone: list[UnlistedItem]
+    again: dict[UnlistedItem, ErrorCode]
+    requests: int
+
+
+class _Item:
+    """One item that Graph has shown, and the reading of its details."""
+
+    def __init__(self, listed: Observation, reading: DetailReading) -> None:
+        self.listed = listed
+        self.reading = reading
+        self.failure: ReadFailure | None = None
+
+
+class ItemReader:
+    """Reads within the pace of each throttle family: a family that is paused is left alone, and its items wait."""
+
+    def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, observers: Observers) -> None:
+        self._graph = graph
+        self._database = database
+        self._catalog = catalog
+        self._observers = observers
+        self._pace = Pace(database)
+
+    async def read(self, tenant: TenantConfig, items: Sequence[UnlistedItem]) -> ReadItems:
+        """The items as they are now, and those that Graph says are gone."""
+        observers = await self._observers.of_tenant(tenant.id)
+        found: list[Observation] = []
+        gone: list[UnlistedItem] = []
+        again: dict[UnlistedItem, ErrorCode] = {}
+        requests = 0
+        for api_version, family, wave in self._waves(items):
+            answers = await self._ask(tenant, api_version, family, {item: self._whole_url(item) for item in wave})
+            requests += len(wave)
+            absent = [item for item in wave if isinstance(answer := answers[item], GraphAnswer) and is_gone(answer)]
+            if absent:
+                # What does not answer to all that a listing shows may still answer to its id.
+                confirmed = await self._ask(tenant, api_version, family, {item: self._id_url(item) for item in absent})
+                requests += len(absent)
+                gone += [
+                    item for item in absent if isinstance(answer := confirmed[item], GraphAnswer) and is_gone(answer)
+                ]
+            again |= {
+                item: answer.code
+                for item, answer in answers.items()
+                if (isinstance(answer, ReadFailure) and answer.retryable)
+            }
+            shown = {item: answer for item, answer in answers.items() if isinstance(answer, GraphAnswer)}
+            listed = await self._observed(tenant.id, observers, shown)
+            reading = {
+                item: _Item(observation, await crunch(tenant.id, self._reading, observers, item, observation))
+                for item, observation in listed.items()
+            }
+            requests += await self._read_details(tenant, api_version, family, list(reading.values()))
+            for item, read in reading.items():
+                if read.failure is not None:
+                    if read.failure.retryable:
+                        again[item] = read.failure.code
+                elif read.reading.gone:
+                    gone.append(item)
+                elif whole := await crunch(tenant.id, self._whole, observers, item, read):
+                    found.append(whole)
+        return ReadItems(found, gone, again, requests)
+
+    def _waves(self, items: Sequence[UnlistedItem]) -> Iterator[tuple[str, ThrottleFamily, list[UnlistedItem]]]:
+        groups: defaultdict[tuple[str, ThrottleFamily], list[UnlistedItem]] = defaultdict(list)
+        for item in items:
+            collection = self._catalog.collections[item.type_key]
+            groups[collection.api_version, collection.throttle_family].append(item)
+        for (api_version, family), of_group in groups.items():
+            for start in range(0, len(of_group), family.wave_limit):
+                yield api_version, family, of_group[start : start + family.wave_limit]
+
+    def _whole_url(self, item: UnlistedItem) -> str:
+        collection = self._catalog.collections[item.type_key]
+        return collection.whole_item_url(item.graph_id or item.external_id, item.parent_id)
+
+    def _id_url(self, item: UnlistedItem) -> str:
+        return self._catalog.collections[item.type_key].item_url(item.graph_id or item.external_id, item.parent_id)
+
+    async def _ask(
+        self, tenant: TenantConfig, api_version: str, family: ThrottleFamily, urls: Mapping[UnlistedItem, str]
+    ) -> Answers:
+        """Graph's answer to each request, or why there is none. Raises `GraphRequestError` if Graph was not reached."""
+        gets = [GraphGet(str(number), url) for number, url in enumerate(urls.values())]
+        async with self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait:
+            if wait:
+                return dict.fromkeys(urls, ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True, retry_after=wait))
+            try:
+                answers = await self._graph.read_batch(tenant, api_version, gets)
+            except BatchRefusedError as error:
+                await self._heed(tenant.id, family, [error.failure])
+                return dict.fromkeys(urls, error.failure)
+        judged = {item: self._judged(item, answers[get.key]) for item, get in zip(urls, gets, strict=True)}
+        await self._heed(
+            tenant.id, family, [failure for failure in judged.values() if isinstance(failure, ReadFailure)]
+        )
+        return judged
+
+    def _judged(self, item: UnlistedItem, answer: GraphAnswer) -> GraphAnswer | ReadFailure:
+        """The answer, if it shows the item or says that it is gone."""
+        collection = self._catalog.collections[item.type_key]
+        if is_gone(answer) or is_found(answer, collection.id_field, item.external_id):
+            return answer
+        failure = classify(answer, permission=collection.permission)
+        return failure or ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True)
+
+    async def _heed(self, tenant_id: UUID, family: ThrottleFamily, failures: Sequence[ReadFailure]) -> None:
+        await self._pace.heed(tenant_id, family, [cursor_failure(failure) for failure in failures])
+
+    async def _observed(
+        self, tenant_id: UUID, observers: TenantObservers, answers: Mapping[UnlistedItem, GraphAnswer]
+    ) -> dict[UnlistedItem, Observation]:
+        """The items as if they had been listed.
+
+        Graph may show more of an object by its id than in a list: a property that the item's last version lacks is left
+        out, so that it is no change.
+        """
+        async with self._database.tenant(tenant_id, read_only=True) as session:
+            last = await details.last_versions(session, list(answers))
+
+        def observed() -> dict[UnlistedItem, Observation]:
+            read = {}
+            for item, answer in answers.items():
+                if is_gone(answer):
+                    continue
+                observer = observers.observer(item.type_key)
+                valid, _ = observer.observe_page([answer.body])
+                before = last.get((item.type_key, item.external_id))
+                if valid and (more := _shown_by_id_alone(valid[0], before)):
+                    listed = {name: value for name, value in answer.body.items() if name not in more}
+                    valid, _ = observer.observe_page([listed])
+                if valid:
+                    read[item] = valid[0]
+            return read
+
+        return await crunch(tenant_id, observed)
+
+    def _reading(self, observers: TenantObservers, item: UnlistedItem, observation: Observation) -> DetailReading:
+        collection = self._catalog.collections[item.type_key]
+        document: Any = decode(observation.document)
+        graph_id = item.graph_id or item.external_id
+        return DetailReading(collection, observers.canonicalizer(item.type_key), graph_id, {**document})
+
+    async def _read_details(
+        self, tenant: TenantConfig, api_version: str, family: ThrottleFamily, items: Sequence[_Item]
+    ) -> int:
+        """Makes all calls that the items need; returns how many it made."""
+        requests = 0
+        for _ in range(ROUNDS):
+            calls = [(item, call) for item in items if item.failure is None for call in item.reading.open]
+            calls = calls[: family.wave_limit]
+            if not calls:
+                return requests
+            requests += len(calls)
+            gets = [GraphGet(str(number), call.url) for number, (_, call) in enumerate(calls)]
+            async with self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait:
+                if wait:
+                    break
+                try:
+                    answers = await self._graph.read_batch(tenant, api_version, gets)
+                except BatchRefusedError as error:
+                    await self._heed(tenant.id, family, [error.failure])
+                    for item, _ in calls:
+                        item.failure = error.failure
+                    continue
+            failures = []
+            for get, (item, call) in zip(gets, calls, strict=True):
+                failure = await crunch(tenant.id, item.reading.take, call, answers[get.key])
+                if failure is None and self._follows_untrusted(tenant, api_version, item.reading):
+                    failure = ReadFailure(ErrorCode.GRAPH_UNTRUSTED_LINK)
+                if failure is not None:
+                    item.failure = failure
+                    failures.append(failure)
+            await self._heed(tenant.id, family, failures)
+        for item in items:
+            if item.failure is None and item.reading.open:
+                item.failure = ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True)
+        return requests
+
+    def _follows_untrusted(self, tenant: TenantConfig, api_version: str, reading: DetailReading) -> bool:
+        """Whether an answer's link to its next page may not be followed."""
+        try:
+            for call in reading.open:
+                if call.page > 1:
+                    self._graph.check_link(tenant, api_version, call.url)
+        except UntrustedLinkError:
+            return True
+        return False
+
+    def _whole(self, observers: TenantObservers, item: UnlistedItem, read: _Item) -> Observation | None:
+        """The item with its details, under the id that the list spells, and under its parent."""
+        listed = read.listed
+        whole = listed
+        if listed.list_hash is not None:
+            if not read.reading.is_whole:
+                return None
+            valid, _ = observers.observer(item.type_key).observe_page(
+                [read.reading.whole()], with_references=True, edit=edit_in(listed.meta), has_details=True
+            )
+            if not valid:
+                return None
+            meta = {**listed.meta, **valid[0].meta}
+            whole = valid[0]._replace(
+                display_name=listed.display_name, meta=meta, list_hash=listed.list_hash, is_cut=listed.is_cut
+            )
+        meta = {**whole.meta, PARENT_ID: item.parent_id} if item.parent_id else whole.meta
+        return whole._replace(external_id=item.external_id, meta=meta)
+
+
+def _shown_by_id_alone(observation: Observation, last: LastVersion | None) -> set[str]:
+    """The properties that the item's last version lacks."""
+    if last is None or last.document is None:
+        return set()
+    now, before = (cast("JsonObject", decode(document)) for document in (observation.document, last.document))
+    return now.keys() - before.keys()

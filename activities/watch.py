@@ -1,0 +1,315 @@
+"""The activities of `watch`: what audit logs say was changed is read, many tenants in one activity."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from uuid import UUID, uuid5
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.failures import log_unexpected
+from activities.items_by_id import SHORT_WAIT, ItemReader, ReadItems
+from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
+from activities.observers import Observers
+from activities.page_observations import cursor_failure
+from activities.request_pace import Pace
+from activities.tenants import TenantsFile
+from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS, Catalog
+from graph.client import GraphClient, GraphGet
+from graph.cpu_executor import crunch
+from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure, classify
+from graph.links import UntrustedLinkError
+from graph.pages import MalformedPageError, read_page
+from graph.tenants import TenantConfig, TenantsFileError
+from inventory.data_keys import DataKeyError
+from inventory.error_codes import ErrorCode
+from inventory.item_ids import item_key
+from inventory.observation import Observation
+from inventory.portfolio import MOST_TENANTS
+from storage import references, watch
+from storage.confirmations import UnlistedItem
+from storage.database import Database, StorageNotReadyError, StorageUnavailableError
+from storage.watch import LogLook, LogPosition, LookItems
+
+LOGS = (AUDIT_EVENTS, DIRECTORY_AUDITS)
+
+OVERLAP = timedelta(hours=2)
+"""How far each look reaches back behind the one before: audit events come late, by minutes and at times by an hour."""
+
+LONGEST = timedelta(days=1)
+"""How far a look reaches back after a pause; full runs have read what is older."""
+
+MOST_PAGES = 10
+"""Of one log in one look."""
+
+MOST_ITEMS = 200
+"""That one look at a tenant reads; the next look reads the others."""
+
+TENANT_SECONDS = 100
+"""For the look at one tenant. All tenants of an activity are looked at side by side: none waits for another."""
+
+UNAVAILABLE_FOR = timedelta(hours=1)
+"""How long a log is left alone that the tenant does not have or the app may not read."""
+
+REFERENCES_WITHIN = timedelta(seconds=20)
+
+_NOT_AVAILABLE = frozenset(
+    {
+        ErrorCode.GRAPH_PERMISSION_MISSING,
+        ErrorCode.GRAPH_NOT_LICENSED,
+        ErrorCode.GRAPH_NOT_FOUND,
+        ErrorCode.GRAPH_DELEGATED_ONLY,
+    }
+)
+
+
+class _Log(NamedTuple):
+    """The events of one log since the last look. `failure` says why it could not be read."""
+
+    type_key: str
+    events: Sequence[Observation] = ()
+    requests: int = 0
+    failure: ReadFailure | None = None
+
+
+class WatchActivities:
+    """Each tenant's look is one transaction: repeated, it finds the events handled and does nothing."""
+
+    def __init__(
+        self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
+    ) -> None:
+        self._graph = graph
+        self._database = database
+        self._catalog = catalog
+        self._tenants = tenants
+        self._observers = observers
+        self._pace = Pace(database)
+        self._reader = ItemReader(graph, database, catalog, observers)
+        self._rules = catalog.reading_rules()
+
+    @activity.defn
+    async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
+        """The tenants to look at."""
+        chosen = request.chosen.resolve(await self._tenants.tags())
+        if len(chosen) > MOST_TENANTS:
+            raise ApplicationError(
+                f"{len(chosen)} tenants are more than the {MOST_TENANTS} that can be watched; divide them by tags",
+                type=ErrorCode.UNEXPECTED_ERROR,
+                non_retryable=True,
+            )
+        return WatchedTenants(tenant_ids=chosen)
+
+    @activity.defn
+    async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
+        """Looks at the tenants side by side; one tenant's failure is that tenant's alone, and the next look's."""
+        looks = await asyncio.gather(*(self._look(request, tenant_id) for tenant_id in request.tenant_ids))
+        failed = {
+            tenant_id: look
+            for tenant_id, look in zip(request.tenant_ids, looks, strict=True)
+            if isinstance(look, ErrorCode)
+        }
+        done = [look for look in looks if isinstance(look, WatchTenantsResult)]
+        counts = {
+            name: sum(getattr(look, name) for look in done)
+            for name in WatchTenantsResult.model_fields
+            if name != "failed"
+        }
+        return WatchTenantsResult(**counts, failed=failed)
+
+    async def _look(self, request: WatchTenants, tenant_id: UUID) -> WatchTenantsResult | ErrorCode:
+        try:
+            async with asyncio.timeout(TENANT_SECONDS):
+                return await self._looked(request, tenant_id)
+        except TimeoutError:
+            code = ErrorCode.GRAPH_UNAVAILABLE
+        except ApplicationError as error:
+            code = ErrorCode(error.type or ErrorCode.UNEXPECTED_ERROR)
+        except GraphRequestError as error:
+            code = error.code
+        except (TenantsFileError, DataKeyError):
+            code = ErrorCode.CONFIGURATION_INVALID
+        except (StorageUnavailableError, StorageNotReadyError):
+            code = ErrorCode.STORAGE_UNAVAILABLE
+        except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
+            log_unexpected(error)
+            code = ErrorCode.UNEXPECTED_ERROR
+        activity.logger.warning("%s: tenant %s was not looked at", code, tenant_id)
+        return code
+
+    async def _looked(self, request: WatchTenants, tenant_id: UUID) -> WatchTenantsResult:
+        async with self._database.tenant(tenant_id, read_only=True) as session:
+            start = await watch.begin_look(session)
+        # What no run has listed to its end is left to the first one that does.
+        readable = {
+            log: {
+                key
+                for key in start.listed & self._catalog.collections.keys()
+                if self._catalog.collections[key].audit_log == log and self._catalog.collections[key].confirmable
+            }
+            for log in LOGS
+        }
+        due = [log for log in LOGS if readable[log] and _is_due(start.positions.get(log), start.at)]
+        if not due:
+            return WatchTenantsResult()
+        tenant = await self._tenants.configured(tenant_id)
+        logs = [await self._read_log(tenant, log, start.positions.get(log), start.at) for log in due]
+        requests = sum(log.requests for log in logs)
+        new = {
+            log.type_key: [
+                event
+                for event in log.events
+                if event.external_id not in _handled(start.positions.get(log.type_key)) and _is_change(event)
+            ]
+            for log in logs
+        }
+        named = await self._named(tenant_id, readable, new)
+        every = {(item.type_key, item.external_id): item for of_event in named.values() for item in of_event}
+        items = [every[key] for key in sorted(every)[:MOST_ITEMS]]
+        read = ReadItems([], [], {}, 0)
+        if items:
+            read = await self._reader.read(tenant, items)
+        events: defaultdict[tuple[str, str], list[Observation]] = defaultdict(list)
+        for log in logs:
+            for event in new[log.type_key]:
+                for item in named.get(event.external_id, ()):
+                    events[item.type_key, item.external_id].append(event)
+        waiting = {(item.type_key, item.external_id) for item in read.again}
+        waiting |= {
+            (item.type_key, item.external_id) for of_event in named.values() for item in of_event if item not in items
+        }
+        run_id = uuid5(request.look_id, str(tenant_id))
+        result = watch.LookResult()
+        async with self._database.tenant(tenant_id) as session:
+            if read.found or read.gone:
+                result = await watch.record_items(
+                    session,
+                    run_id,
+                    request.workflow_id,
+                    start.at,
+                    LookItems(read.found, read.gone, requests + read.requests, set(read.again.values())),
+                    events,
+                    self._observers.comparison(tenant_id),
+                )
+                waiting |= result.contested
+            left = {event.external_id for key in waiting for event in events.get(key, ())}
+            unknown = 0
+            for log in logs:
+                named_none = sum(event.external_id not in named for event in new[log.type_key])
+                unknown += named_none
+                handled = [event.external_id for event in log.events if event.external_id not in left]
+                code = None if log.failure is None else log.failure.code
+                await watch.keep_position(session, LogLook(log.type_key, handled, named_none, code), start.at)
+        if result.changed:
+            await self._catch_up(tenant_id)
+        return WatchTenantsResult(
+            looked=1,
+            requests=requests + read.requests,
+            read=len(read.found),
+            changed=result.changed,
+            gone=result.gone,
+            unknown_events=unknown,
+        )
+
+    async def _named(
+        self, tenant_id: UUID, readable: dict[str, set[str]], new: dict[str, list[Observation]]
+    ) -> dict[str, list[UnlistedItem]]:
+        """The items that each event names, by the event's id; without events that name none.
+
+        An id tells its item by itself: no list of Microsoft's names for types, which is not published, is needed.
+        """
+        named: dict[str, list[UnlistedItem]] = {}
+        for log, events in new.items():
+            ids = {name for event in events for name in _ids(event)}
+            if not ids:
+                continue
+            async with self._database.tenant(tenant_id, read_only=True) as session:
+                found = await watch.items_named(session, readable[log], ids)
+            by_id: defaultdict[str, list[UnlistedItem]] = defaultdict(list)
+            for item in found:
+                by_id[item.external_id].append(item)
+            for event in events:
+                if items := [item for name in _ids(event) for item in by_id.get(item_key(name), ())]:
+                    named[event.external_id] = items
+        return named
+
+    async def _read_log(self, tenant: TenantConfig, type_key: str, position: LogPosition | None, now: datetime) -> _Log:
+        """The events of a log since the last look, and of the time before it in which others may still have come."""
+        collection = self._catalog.collections[type_key]
+        family = collection.throttle_family
+        after = now - OVERLAP
+        if position is not None and position.read_at is not None:
+            after = max(min(position.read_at, now) - OVERLAP, now - LONGEST)
+        since = after.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        url: str | None = f"{collection.path}?$filter={quote(f'activityDateTime ge {since}', safe='')}"
+        events: list[Observation] = []
+        observers = await self._observers.of_tenant(tenant.id)
+        requests = 0
+        failure: ReadFailure | None = None
+        while url is not None and requests < MOST_PAGES and failure is None:
+            async with (
+                self._graph.admission() as admission,
+                self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait,
+            ):
+                if wait:
+                    return _Log(type_key, events, requests, ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True))
+                requests += 1
+                try:
+                    answers = await self._graph.read_batch(
+                        tenant, collection.api_version, [GraphGet(type_key, url)], admission
+                    )
+                except BatchRefusedError as error:
+                    failure = error.failure
+                    break
+            answer = answers[type_key]
+            failure = classify(answer, permission=collection.permission)
+            if failure is not None:
+                break
+            try:
+                page = read_page(answer)
+                url = page.next_link
+                if url is not None:
+                    self._graph.check_link(tenant, collection.api_version, url)
+            except MalformedPageError as error:
+                failure = error.failure
+                break
+            except UntrustedLinkError as error:
+                failure = ReadFailure(error.code)
+                break
+            valid, _ = await crunch(tenant.id, observers.observer(type_key).observe_page, page.items)
+            events += valid
+        if failure is not None:
+            await self._pace.heed(tenant.id, family, [cursor_failure(failure)])
+        return _Log(type_key, events, requests, failure)
+
+    async def _catch_up(self, tenant_id: UUID) -> None:
+        """Reads the references of new versions. The next run reads what is left."""
+        for damaged in await references.catch_up(
+            self._database, tenant_id, self._rules, within=REFERENCES_WITHIN, readers=1
+        ):
+            activity.logger.warning(damaged.in_words)
+
+
+def _is_due(position: LogPosition | None, now: datetime) -> bool:
+    """Whether a log is to be asked for: one that the tenant does not have is left alone for a while."""
+    if position is None or position.error_code not in _NOT_AVAILABLE:
+        return True
+    return position.tried_at <= now - UNAVAILABLE_FOR
+
+
+def _handled(position: LogPosition | None) -> frozenset[str]:
+    return frozenset() if position is None else frozenset(position.handled)
+
+
+def _is_change(event: Observation) -> bool:
+    """Whether an event tells that something was changed: a failure changes nothing, nor does a reader."""
+    result, operation = event.meta.get("result"), event.meta.get("operation")
+    return str(result).lower() == "success" and str(operation).lower() != "get"
+
+
+def _ids(event: Observation) -> list[str]:
+    ids: Any = event.meta.get("resource_ids")
+    return [name for name in ids if isinstance(name, str) and name] if isinstance(ids, list) else []

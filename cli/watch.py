@@ -1,0 +1,128 @@
+"""`watch`: reads between runs what the tenants' audit logs say was changed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+from temporalio.client import Client
+
+from cli import output
+from cli.errors import errors_for_people
+from cli.options import AllTenantsOption, JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_tenants
+from cli.output_options import prints_tables
+from cli.sessions import opened_database
+from cli.table import Column, Shape, print_table
+from configuration import Settings, load_settings
+from connections import connect_temporal, connect_to_start, temporal_connect_config
+from control.durations import duration_of, in_short
+from control.portfolio_words import tenants_in_words
+from control.watch import EVERY, LONGEST, SHORTEST, WatchSchedule
+from control.watch_records import WatchedLogRecord, WatchRecord
+from graph.catalog import load_catalog
+from storage.watch import WatchedLog, watched_logs
+
+watch = typer.Typer(no_args_is_help=True, help="Reads between runs what audit logs say was changed.")
+
+
+@watch.command()
+def on(
+    tenants: SomeTenantsOption = None,
+    tags: TagOption = None,
+    all_tenants: AllTenantsOption = False,
+    every: Annotated[str, typer.Option(metavar="DURATION", help="How often: 1m to 1h.")] = EVERY,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch tenants: look at their audit logs every few minutes, and read the items that were changed. Needs the
+    permissions of `auditEvents` and `directoryAudits`, and a first run of each collection.
+
+    Example: python starter.py watch on --all-tenants --every 5m
+    """
+    with errors_for_people():
+        settings = load_settings()
+        chosen = chosen_tenants(settings, tenants, tags, everyone=all_tenants)
+        interval = duration_of(every, "--every", least=SHORTEST, most=LONGEST)
+        started = _asked(settings, lambda schedule: schedule.keep(chosen, interval), connect_to_start)
+        if as_json:
+            output.print_json({"on": True, "started": started})
+        else:
+            names = TenantNames.load(settings)
+            whose = tenants_in_words(chosen, names.of)
+            output.stdout.print(f"watching {whose} every {in_short(interval)}", markup=False)
+
+
+@watch.command()
+def off(as_json: JsonOption = False) -> None:
+    """End watching. A look that is under way goes on to its end.
+
+    Example: python starter.py watch off
+    """
+    with errors_for_people():
+        was_on = _asked(load_settings(), lambda schedule: schedule.delete())
+        if as_json:
+            output.print_json({"on": False, "was_on": was_on})
+        else:
+            output.stdout.print("watching is off" if was_on else "watching was off already")
+
+
+@watch.command("list")
+@prints_tables
+def list_watched(as_json: JsonOption = False) -> None:
+    """How tenants are watched, and when each audit log was last read, or why it could not be.
+
+    Example: python starter.py watch list
+    """
+    with errors_for_people():
+        settings = load_settings()
+        names = TenantNames.load(settings)
+        stored = _asked(settings, lambda schedule: schedule.stored())
+        found = [
+            WatchedLogRecord(tenant=names.of(log.tenant_id), log=log.type_key, **_without_key(log))
+            for log in asyncio.run(_logs(settings))
+        ]
+        state = WatchRecord(on=False)
+        if stored is not None:
+            values = stored._asdict()
+            state = WatchRecord(on=True, tenants=tenants_in_words(values.pop("chosen"), names.of), **values)
+        if as_json:
+            for record in (state, *found):
+                output.print_json(record)
+            return
+        print_table(_COLUMNS, found, record=WatchedLogRecord)
+        if stored is None:
+            output.stdout.print("watching is off; python starter.py watch on --help shows how to begin")
+        else:
+            output.stdout.print(
+                f"watching {state.tenants} every {state.every}: {state.looks} looks, next {output.ago(state.next_at)}",
+                markup=False,
+            )
+
+
+def _without_key(log: WatchedLog) -> dict[str, Any]:
+    return {name: value for name, value in log._asdict().items() if name != "type_key"}
+
+
+_COLUMNS = (
+    Column("tenant", "tenant", is_kept=True),
+    Column("log", "log", lambda row: load_catalog().collections[row.log].title, is_kept=True),
+    Column("read", "read_at", lambda row: output.ago(row.read_at) or "never", is_kept=True),
+    Column("unknown", "unknown_events", lambda row: row.unknown_events or "", Shape.NUMBER),
+    Column("problem", "error_code", lambda row: row.error_code or "", is_kept=True),
+)
+
+
+async def _logs(settings: Settings) -> list[WatchedLog]:
+    async with opened_database(settings, pool_size=1) as database, database.portfolio() as session:
+        return await watched_logs(session)
+
+
+def _asked(
+    settings: Settings,
+    ask: Callable[[WatchSchedule], Awaitable[Any]],
+    connect: Callable[[Any], Awaitable[Client]] = connect_temporal,
+) -> Any:
+    async def asked() -> Any:
+        client = await connect(temporal_connect_config())
+        return await ask(WatchSchedule(client, settings.temporal_task_queue))
+
+    return asyncio.run(asked())

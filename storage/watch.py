@@ -1,0 +1,234 @@
+"""Watch: how far a tenant's audit logs have been followed, and the items that their events made it read."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.error_codes import ErrorCode
+from inventory.item_ids import item_key
+from inventory.meta import PARENT_ID
+from inventory.observation import Observation
+from inventory.outcomes import RunKind, RunStatus
+from inventory.selection import Selection
+from storage import merge as merging
+from storage.confirmations import UnlistedItem, record_gone
+from storage.coverage import listed_once
+from storage.merge import DocumentComparison
+from storage.models.base import among, table
+from storage.models.items import InventoryItem
+from storage.models.runs import AuditLogPosition, MergedWave, SyncRun
+from storage.rows import fetch
+from storage.staging import stage
+
+_ITEM, _POSITION, _RUN, _WAVE = table(InventoryItem), table(AuditLogPosition), table(SyncRun), table(MergedWave)
+
+WATCH = "watch"
+"""What a run of watch calls its selection, which is one of no other run."""
+
+
+class LogPosition(NamedTuple):
+    """How far one audit log has been followed."""
+
+    type_key: str
+    tried_at: datetime
+    read_at: datetime | None
+    handled: list[str]
+    error_code: ErrorCode | None
+
+
+class LookStart(NamedTuple):
+    """What a look at one tenant begins with: the database's clock, the collections that a run has listed to its end."""
+
+    at: datetime
+    listed: frozenset[str]
+    positions: Mapping[str, LogPosition]
+
+
+class LogLook(NamedTuple):
+    """One audit log as a look has read it: `handled` are all events that need nothing more, `unknown` the new ones that
+    named no item. `error_code` says why it could not be read.
+    """
+
+    type_key: str
+    handled: Sequence[str] = ()
+    unknown: int = 0
+    error_code: ErrorCode | None = None
+
+
+class LookItems(NamedTuple):
+    """The items that a look has asked Graph for: those that are there, whole, and those that are gone."""
+
+    found: Sequence[Observation]
+    gone: Sequence[UnlistedItem]
+    requests: int
+    error_codes: Collection[ErrorCode] = ()
+
+
+class LookResult(NamedTuple):
+    """What a look has written. `contested` are items that another run has seen since the look began: nothing is said
+    of them.
+    """
+
+    changed: int = 0
+    gone: int = 0
+    contested: frozenset[tuple[str, str]] = frozenset()
+
+
+async def begin_look(session: AsyncSession) -> LookStart:
+    """Where the logs of the session's tenant were left."""
+    at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    wanted = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
+    positions = {row.type_key: row for row in await fetch(session, wanted, LogPosition)}
+    return LookStart(at, await listed_once(session), positions)
+
+
+async def items_named(
+    session: AsyncSession, type_keys: Collection[str], external_ids: Collection[str]
+) -> list[UnlistedItem]:
+    """The items of these collections that have one of these ids, in whichever spelling."""
+    parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
+    wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id).where(
+        among(_ITEM.c.type_key, sorted(type_keys)),
+        among(_ITEM.c.external_id, sorted({item_key(external_id) for external_id in external_ids})),
+    )
+    return await fetch(session, wanted.order_by(_ITEM.c.type_key, _ITEM.c.external_id), UnlistedItem)
+
+
+# What another run has seen since the look began may be newer than what the look has read.
+_LOCK = text("""
+SELECT type_key, external_id, last_seen_at >= :began_at AS is_contested
+FROM inventory_item JOIN unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
+    AS named (type_key, external_id) USING (type_key, external_id)
+ORDER BY type_key, external_id FOR UPDATE OF inventory_item
+""")
+
+# The mark on the item, in the statement that records the absence, as storage/absences.py has it.
+_MARK_GONE = text("""
+WITH gone AS MATERIALIZED (
+    SELECT item.tenant_id, item.type_key, item.external_id, item.last_seen_at
+    FROM inventory_item AS item JOIN unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
+        AS named (type_key, external_id) USING (type_key, external_id)
+    WHERE item.absent_from IS NULL
+),
+marked AS (
+    UPDATE inventory_item AS item SET absent_from = :began_at FROM gone
+    WHERE (item.tenant_id, item.type_key, item.external_id) = (gone.tenant_id, gone.type_key, gone.external_id)
+)
+INSERT INTO item_absence (type_key, external_id, absent_from, run_id, last_seen_at, evidence, confidence)
+SELECT type_key, external_id, :began_at, :run_id, last_seen_at, 'confirmed', 'high' FROM gone
+RETURNING external_id
+""")
+
+
+async def record_items(
+    session: AsyncSession,
+    run_id: UUID,
+    workflow_id: str,
+    began_at: datetime,
+    items: LookItems,
+    events: Mapping[tuple[str, str], Sequence[Observation]],
+    comparison: DocumentComparison | None,
+) -> LookResult:
+    """Writes what a look has read, with the events that named it, as a run of its own: once for each `run_id`.
+
+    The run covers no collection, so it makes nothing missing. Only items that Graph has answered with 404 are gone.
+    """
+    if (await session.execute(select(_RUN.c.run_id).where(_RUN.c.run_id == run_id))).first() is not None:
+        return LookResult()
+    keys = sorted({*(_key(item) for item in items.found), *(_key(item) for item in items.gone)})
+    locked = await session.execute(_LOCK, {"began_at": began_at, **_named(keys)})
+    contested = frozenset((row.type_key, row.external_id) for row in locked if row.is_contested)
+    found = [observation for observation in items.found if _key(observation) not in contested]
+    gone = [item for item in items.gone if _key(item) not in contested]
+    if not found and not gone:
+        return LookResult(contested=contested)
+    selection = Selection(type_keys=tuple(type_key for type_key, _ in keys), options={WATCH: True})
+    codes = sorted(items.error_codes)
+    await session.execute(
+        insert(_RUN).values(
+            run_id=run_id,
+            workflow_id=workflow_id,
+            kind=RunKind.WATCH,
+            selection_hash=selection.hash(),
+            selection=selection.model_dump(mode="json"),
+            selection_name=WATCH,
+            status=RunStatus.PARTIAL if codes else RunStatus.SUCCESS,
+            queued_at=began_at,
+            started_at=began_at,
+            finished_at=func.clock_timestamp(),
+            error_codes=codes,
+            errors=len(codes),
+            requests=items.requests,
+        )
+    )
+    naming = {_key(event): event for key in (*map(_key, found), *map(_key, gone)) for event in events.get(key, ())}
+    if naming:
+        await _merged(session, run_id, list(naming.values()), comparison)
+    changed = 0
+    if found:
+        changed = (await _merged(session, run_id, found, comparison)).changed
+    marked = 0
+    if gone:
+        await record_gone(session, run_id, gone)
+        named = _named([_key(item) for item in gone])
+        marked = len((await session.execute(_MARK_GONE, {"run_id": run_id, "began_at": began_at, **named})).all())
+    await session.execute(_WAVE.delete().where(_WAVE.c.run_id == run_id))
+    counts = {"observed": len(found), "changed": changed, "unchanged": len(found) - changed, "missing": marked}
+    await session.execute(update(_RUN).where(_RUN.c.run_id == run_id).values(**counts))
+    return LookResult(changed, marked, contested)
+
+
+async def _merged(
+    session: AsyncSession, run_id: UUID, observations: Sequence[Observation], comparison: DocumentComparison | None
+) -> merging.MergeResult:
+    token = uuid4()
+    await stage(session, run_id, token, observations, are_whole=True)
+    return await merging.merge(session, run_id, token, promised_rows=len(observations), comparison=comparison)
+
+
+async def keep_position(session: AsyncSession, look: LogLook, began_at: datetime) -> None:
+    """Notes how far a log has been followed, or why it could not be."""
+    is_read = look.error_code is None
+    values: dict[str, object] = {"tried_at": began_at, "error_code": look.error_code}
+    if is_read:
+        values |= {"read_at": began_at, "handled": list(look.handled)}
+    new = insert(_POSITION).values(type_key=look.type_key, unknown_events=look.unknown, **values).inline()
+    more = {"unknown_events": _POSITION.c.unknown_events + look.unknown}
+    # An attempt that was taken for dead, and ends after the next one, sets nothing back.
+    await session.execute(
+        new.on_conflict_do_update(
+            index_elements=[_POSITION.c.tenant_id, _POSITION.c.type_key],
+            set_={**values, **more},
+            where=_POSITION.c.tried_at <= began_at,
+        )
+    )
+
+
+class WatchedLog(NamedTuple):
+    """One audit log of one tenant, as the last look left it."""
+
+    tenant_id: UUID
+    type_key: str
+    tried_at: datetime
+    read_at: datetime | None
+    unknown_events: int
+    error_code: ErrorCode | None
+
+
+async def watched_logs(session: AsyncSession) -> list[WatchedLog]:
+    """The logs of all tenants, in a portfolio session."""
+    columns = _POSITION.c["tenant_id", "type_key", "tried_at", "read_at", "unknown_events", "error_code"]
+    return await fetch(session, select(*columns).order_by(_POSITION.c.tenant_id, _POSITION.c.type_key), WatchedLog)
+
+
+def _key(item: Observation | UnlistedItem) -> tuple[str, str]:
+    return item.type_key, item_key(item.external_id)
+
+
+def _named(keys: Sequence[tuple[str, str]]) -> dict[str, object]:
+    return {"type_keys": [type_key for type_key, _ in keys], "external_ids": [external_id for _, external_id in keys]}

@@ -1,0 +1,243 @@
+"""Watch, as a user gets it: from an edit in the tenant and its audit event to the line of `changes`."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from inventory.portfolio import TenantChoice
+from local.simulated_graph import SimulatedTenant
+from local.simulated_graph.faults import Fault, FaultKind
+from local.simulated_graph.messages import Kind
+from tests.end_to_end.system import System
+from workflows.messages import WatchInput, WatchResult
+from workflows.watch import WatchWorkflow
+
+PATH = "deviceManagement/deviceCompliancePolicies"
+EVENTS = "deviceManagement/auditEvents"
+POLICIES = "identity/conditionalAccess/policies"
+DIRECTORY_EVENTS = "auditLogs/directoryAudits"
+
+
+def test_a_change_is_told_with_who_made_it_before_the_next_run(system: System) -> None:
+    system.start_worker()
+    full = system.sync("--type", "deviceCompliancePolicies")
+    edited = system.tenant.documents(PATH)[0]["id"]
+    system.tenant.rename(PATH, edited, "Renamed")
+    add_event(system, edited, "Patch")
+
+    seen = look(system)
+    assert (seen.looked, seen.requests, seen.read, seen.changed) == (1, 2, 1, 1)
+    *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
+    (change,) = lines
+    assert (change["external_id"], change["kind"]) == (edited, "renamed")
+    assert change["audit"]["events"][0]["actor"] == "ada@contoso.example"
+
+    again = look(system)
+    assert (again.requests, again.read, again.changed) == (1, 0, 0), "the event is handled"
+    assert states(system) == {"present"}
+    runs, watched = (
+        system.starter("runs", system.tenant.name, *options, "--json").objects() for options in ((), ("--watch",))
+    )
+    assert [run["run_id"] for run in runs] == [str(full.run_id)]
+    assert [(run["kind"], run["counts"]["changed"]) for run in watched] == [("watch", 1)]
+    assert watched[0]["collections"] == {}, "it covers nothing"
+    assert system.sync("--type", "deviceCompliancePolicies").counts.changed == 0
+
+
+def test_a_deleted_item_is_gone_and_a_full_run_agrees(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies")
+    deleted, *others = (document["id"] for document in system.tenant.documents(PATH))
+    system.tenant.remove(PATH, deleted)
+    add_event(system, deleted, "Delete")
+
+    assert look(system).gone == 1
+    *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
+    assert [(line["external_id"], line["kind"], line["evidence"]) for line in lines] == [
+        (deleted, "missing", "confirmed")
+    ]
+    assert lines[0]["audit"]["status"] == "found"
+    by_run = {item.external_id: item.state for item in system.items("--type", "deviceCompliancePolicies")}
+    assert by_run == dict.fromkeys([deleted, *others], "present"), "missing is told by full runs alone"
+
+    full = system.sync("--type", "deviceCompliancePolicies")
+    assert full.counts.missing == 1
+    after = {item.external_id: (item.state, item.evidence) for item in system.items()}
+    assert after[deleted] == ("missing", "confirmed")
+    *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
+    assert [line["kind"] for line in lines] == ["missing"], "it is told once"
+
+
+def test_a_look_says_nothing_of_what_it_did_not_read(system: System) -> None:
+    """A collection that failed stays failed, and an item that left without an event stays present."""
+    system.start_worker()
+    full = system.sync("--type", "deviceCompliancePolicies", "--type", "groups")
+    edited, left, *_ = (document["id"] for document in system.tenant.documents(PATH))
+    system.tenant.rename(PATH, edited, "Renamed")
+    system.tenant.remove(PATH, left)
+    add_event(system, edited, "Patch")
+    before = system.starter("status", "--json").objects()
+    coverage = rows(system, "SELECT * FROM collection_coverage ORDER BY type_key")
+
+    assert look(system).changed == 1
+    assert states(system) == {"present"}
+    assert rows(system, "SELECT * FROM collection_coverage ORDER BY type_key") == coverage
+    assert system.starter("missing", system.tenant.name, "--json").objects() == []
+    of_selection = system.starter("items", system.tenant.name, "--selection", full.selection_hash[:12], "--json")
+    assert {item["state"] for item in of_selection.objects() if item["type_key"] != "auditEvents"} == {"present"}
+    after = system.starter("status", "--json").objects()
+    assert [tenant["run_id"] for tenant in after if "run_id" in tenant] == [
+        tenant["run_id"] for tenant in before if "run_id" in tenant
+    ]
+
+
+def test_late_repeated_foreign_and_failed_events(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies")
+    edited, other, *_ = (document["id"] for document in system.tenant.documents(PATH))
+    assert look(system).read == 0
+    system.tenant.rename(PATH, edited, "Renamed")
+    add_event(system, edited, "Patch", late=timedelta(minutes=70))
+    add_event(system, edited, "Patch", late=timedelta(minutes=71))
+    add_event(system, str(uuid4()), "Create")
+    add_event(system, other, "Get")
+    seen = look(system)
+    assert (seen.read, seen.changed, seen.unknown_events) == (1, 1, 1)
+    assert look(system).read == 0
+    (log,) = [line for line in system.starter("watch", "list", "--json").objects() if "log" in line]
+    assert (log["log"], log["unknown_events"], log["error_code"]) == ("auditEvents", 1, None)
+
+
+def test_a_change_of_entra_is_told(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "conditionalAccessPolicies")
+    policy = system.tenant.documents(POLICIES)[0]["id"]
+    system.tenant.rename(POLICIES, policy, "Require a second factor")
+    system.tenant.add(
+        DIRECTORY_EVENTS,
+        {
+            "activityDisplayName": "Update conditional access policy",
+            "activityDateTime": at(datetime.now(UTC)),
+            "operationType": "Update",
+            "result": "success",
+            "initiatedBy": {"app": None, "user": {"id": "u1", "userPrincipalName": "grace@contoso.example"}},
+            "targetResources": [{"id": policy, "type": "Policy", "modifiedProperties": []}],
+        },
+    )
+    assert look(system).changed == 1
+    *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
+    assert [line["audit"]["events"][0]["actor"] for line in lines] == ["grace@contoso.example"]
+
+
+def test_one_tenants_fault_is_its_own(system: System) -> None:
+    """One tenant's log is refused, and it is left alone; the other tenant is looked at."""
+    system.start_worker()
+    healthy, refused = system.graph.tenants
+    for tenant in (healthy, refused):
+        done = system.starter("sync", tenant.name, "--type", "deviceCompliancePolicies")
+        assert done.code == 0, done.stderr
+    edited = healthy.documents(PATH)[0]["id"]
+    healthy.rename(PATH, edited, "Renamed")
+    add_event(system, edited, "Patch")
+    system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=refused.id, path=EVENTS))
+    seen = look(system, refused, healthy)
+    assert (seen.looked, seen.failed, seen.changed) == (2, 0, 1)
+    logs = {line["tenant"]: line for line in system.starter("watch", "list", "--json").objects() if "log" in line}
+    assert logs[refused.name]["error_code"] == "graph_permission_missing"
+    assert logs[healthy.name]["error_code"] is None
+    assert look(system, refused).requests == 0, "it is left alone for a while"
+
+
+@pytest.mark.slow
+def test_a_look_whose_worker_is_killed_is_taken_up_by_another(system: System) -> None:
+    first = system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies")
+    edited = system.tenant.documents(PATH)[0]["id"]
+    system.tenant.rename(PATH, edited, "Renamed")
+    add_event(system, edited, "Patch")
+    # The log is answered, and the item is not.
+    system.graph.faults.add(Fault(FaultKind.SLOW_FIRST_BYTE, path=r"\$batch", seconds=60, skip=1))
+    before = len(system.graph.requests(Kind.BATCH))
+
+    async def looked() -> WatchResult:
+        handle = await begin(system, system.tenant)
+        await asyncio.to_thread(first.wait_until, lambda: len(system.graph.requests(Kind.BATCH)) >= before + 2)
+        system.kill(first)
+        system.graph.faults.clear()
+        await asyncio.to_thread(system.start_worker)
+        return await handle.result()
+
+    assert asyncio.run(looked()).changed == 1
+    *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
+    assert [line["external_id"] for line in lines] == [edited]
+    assert look(system).read == 0
+
+
+def test_watching_is_set_listed_and_ended(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies")
+    off = system.starter("watch", "list")
+    assert "watching is off" in off.stdout
+    started = system.starter("watch", "on", "--all-tenants", "--json")
+    assert started.objects() == [{"on": True, "started": True}], started.stderr
+    changed = system.starter("watch", "on", "--tenant", system.tenant.name, "--every", "10m")
+    assert changed.stdout == f"watching {system.tenant.name} every 10m\n", changed.stderr
+    state, *_ = system.starter("watch", "list", "--json").objects()
+    assert (state["on"], state["tenants"], state["every"]) == (True, system.tenant.name, "10m")
+    assert system.starter("watch", "off").stdout == "watching is off\n"
+    assert system.starter("watch", "off").stdout == "watching was off already\n"
+
+
+def states(system: System) -> set[str | None]:
+    """The states of the items that full runs have read."""
+    return {item.state for item in system.items() if item.type_key != "auditEvents"}
+
+
+def rows(system: System, query: str) -> list[Any]:
+    """Rows of the database, past row-level security."""
+    with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
+        return connection.execute(query).fetchall()
+
+
+def look(system: System, *tenants: SimulatedTenant) -> WatchResult:
+    """One look at the tenants: the first one, unless some are named."""
+
+    async def looked() -> WatchResult:
+        return await (await begin(system, *(tenants or (system.tenant,)))).result()
+
+    return asyncio.run(looked())
+
+
+async def begin(system: System, *tenants: SimulatedTenant) -> WorkflowHandle[WatchWorkflow, WatchResult]:
+    client = await Client.connect(system.environment["TEMPORAL_ADDRESS"], data_converter=pydantic_data_converter)
+    return await client.start_workflow(
+        WatchWorkflow.run,
+        WatchInput(chosen=TenantChoice(tenant_ids=tuple(UUID(str(tenant.id)) for tenant in tenants))),
+        id=f"watch-{uuid4()}",
+        task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
+    )
+
+
+def add_event(system: System, object_id: str, operation: str, *, late: timedelta = timedelta(0)) -> None:
+    """An event of Intune's log, which happened before it came."""
+    system.tenant.add(
+        EVENTS,
+        {
+            "activityType": f"{operation} DeviceCompliancePolicy",
+            "activityDateTime": at(datetime.now(UTC) - late),
+            "activityOperationType": operation,
+            "activityResult": "Success",
+            "actor": {"userPrincipalName": "ada@contoso.example"},
+            "resources": [{"resourceId": object_id, "displayName": "Policy"}],
+        },
+    )
+
+
+def at(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

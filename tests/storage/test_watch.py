@@ -1,0 +1,101 @@
+"""What a look of `watch` writes, and what it leaves alone."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from inventory.error_codes import ErrorCode
+from inventory.missing import State
+from inventory.observation import Observation
+from storage import watch
+from storage.confirmations import UnlistedItem
+from storage.database import Database
+from storage.watch import LogLook, LookItems, LookResult, LookStart
+from tests.storage.support import Comparison, audit_event, items, observation, sync
+
+TENANT = uuid4()
+ONE, TWO = observation("a", "1", name="first"), observation("a", "2")
+EDITED = observation("a", "1", name="second")
+
+
+async def test_a_look_merges_once_however_often_it_is_repeated(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    start, run_id = await begin(database), uuid4()
+    assert await record(database, start, run_id, found=[EDITED]) == LookResult(changed=1)
+    assert await record(database, start, run_id, found=[EDITED]) == LookResult()
+    assert await one(database, "SELECT count(*) FROM item_version WHERE external_id = '1'") == 2
+    assert await one(database, "SELECT count(*) FROM merged_wave") == 0
+    assert await one(database, "SELECT count(*) FROM audited_object WHERE object_id = '1'") == 1
+
+
+async def test_what_another_run_has_seen_since_is_left_to_it(database: Database) -> None:
+    """What a look has read may be older than what was written meanwhile, and so may its 404."""
+    await sync(database, TENANT, [ONE, TWO], "a")
+    start = await begin(database)
+    await sync(database, TENANT, [EDITED, TWO], "a")
+    stale = await record(database, start, uuid4(), found=[ONE], gone=["2"])
+    assert stale == LookResult(contested=frozenset({("a", "1"), ("a", "2")}))
+    assert await one(database, "SELECT count(*) FROM sync_run WHERE kind = 'watch'") == 0
+    assert {item.state for item in (await items(database, TENANT)).values()} == {State.PRESENT}
+    assert await one(database, "SELECT count(*) FROM item_version WHERE external_id = '1'") == 2
+
+
+async def test_a_404_makes_an_item_gone_and_no_other_missing(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    coverage = await one(database, "SELECT to_jsonb(c) FROM collection_coverage AS c")
+    start = await begin(database)
+    assert await record(database, start, uuid4(), gone=["1"]) == LookResult(gone=1)
+    assert await one(database, "SELECT array_agg(external_id) FROM item_absence") == ["1"]
+    assert await one(database, "SELECT to_jsonb(c) FROM collection_coverage AS c") == coverage
+    assert await states(database) == {"1": State.PRESENT, "2": State.PRESENT}, "by the run that listed both"
+    await sync(database, TENANT, [TWO], "a")
+    assert await one(database, "SELECT count(*) FROM item_absence") == 1
+    assert await states(database) == {"1": State.MISSING, "2": State.PRESENT}
+
+
+async def test_a_position_is_kept_and_set_back_by_nobody(database: Database) -> None:
+    await sync(database, TENANT, [ONE], "a")
+    first, second = await begin(database), await begin(database)
+    await keep(database, LogLook("auditEvents", ["e2"], 3), second.at)
+    await keep(database, LogLook("auditEvents", ["e1"], 4), first.at)
+    position = (await begin(database)).positions["auditEvents"]
+    assert (position.handled, position.read_at) == (["e2"], second.at)
+    third = await begin(database)
+    await keep(database, LogLook("auditEvents", error_code=ErrorCode.GRAPH_THROTTLED), third.at)
+    position = (await begin(database)).positions["auditEvents"]
+    assert (position.handled, position.read_at) == (["e2"], second.at), "a failure handles nothing"
+    assert (position.tried_at, position.error_code) == (third.at, ErrorCode.GRAPH_THROTTLED)
+
+
+async def states(database: Database) -> dict[str, State | None]:
+    return {key: item.state for key, item in (await items(database, TENANT)).items() if item.type_key == "a"}
+
+
+async def begin(database: Database) -> LookStart:
+    async with database.tenant(TENANT, read_only=True) as session:
+        return await watch.begin_look(session)
+
+
+async def record(
+    database: Database,
+    start: LookStart,
+    run_id: UUID,
+    found: Sequence[Observation] = (),
+    gone: Sequence[str] = (),
+) -> LookResult:
+    read = LookItems(found, [UnlistedItem("a", external_id) for external_id in gone], 1)
+    events = {("a", "1"): [audit_event("e", "1")]}
+    async with database.tenant(TENANT) as session:
+        return await watch.record_items(session, run_id, "watch/test", start.at, read, events, Comparison())
+
+
+async def keep(database: Database, look: LogLook, at: datetime) -> None:
+    async with database.tenant(TENANT) as session:
+        await watch.keep_position(session, look, at)
+
+
+async def one(database: Database, query: str) -> object:
+    async with database.tenant(TENANT) as session:
+        return (await session.execute(text(query))).scalar_one()

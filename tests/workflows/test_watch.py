@@ -1,0 +1,61 @@
+"""One look over many tenants: fifty in an activity, and no activity's failure ends another. It replays."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio import activity
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+
+from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
+from inventory.error_codes import ErrorCode
+from inventory.portfolio import TenantChoice
+from workflows.messages import WatchInput
+from workflows.watch import TENANTS_TOGETHER, WatchWorkflow
+
+BROKEN = UUID(int=60)
+"""The activity that looks at it fails as a whole."""
+
+
+class Looks:
+    """Looks at tenants, and remembers which together."""
+
+    def __init__(self, tenants: int) -> None:
+        self._tenants = tenants
+        self.together: list[int] = []
+
+    @activity.defn(name="watched_tenants")
+    async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
+        assert request.chosen.everyone
+        return WatchedTenants(tenant_ids=[UUID(int=number) for number in range(self._tenants)])
+
+    @activity.defn(name="watch_tenants")
+    async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
+        if BROKEN in request.tenant_ids:
+            raise ApplicationError("a defect", type=ErrorCode.UNEXPECTED_ERROR, non_retryable=True)
+        self.together.append(len(request.tenant_ids))
+        return WatchTenantsResult(
+            looked=len(request.tenant_ids), requests=2, failed={UUID(int=1): ErrorCode.AUTH_FAILED}
+        )
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_tenants_are_looked_at_fifty_at_a_time(skipping: WorkflowEnvironment) -> None:
+    looks, queue = Looks(2 * TENANTS_TOGETHER + 1), str(uuid4())
+    registered: list[Callable[..., Any]] = [looks.watched_tenants, looks.watch_tenants]
+    async with Worker(skipping.client, task_queue=queue, workflows=[WatchWorkflow], activities=registered):
+        handle = await skipping.client.start_workflow(
+            WatchWorkflow.run, WatchInput(chosen=TenantChoice(everyone=True)), id=f"watch/{queue}", task_queue=queue
+        )
+        result = await handle.result()
+        history = await handle.fetch_history()
+    assert sorted(looks.together) == [1, TENANTS_TOGETHER]
+    assert (result.tenants, result.looked, result.failed, result.activities_failed) == (101, 51, 2, 1)
+    scheduled = [event for event in history.events if event.HasField("activity_task_scheduled_event_attributes")]
+    assert len(scheduled) == 4, "one to choose, one for every fifty"
+    replayer = Replayer(workflows=[WatchWorkflow], data_converter=pydantic_data_converter)
+    await replayer.replay_workflow(history)

@@ -1,0 +1,74 @@
+"""WatchWorkflow: one look at the audit logs of many tenants. A schedule starts it every few minutes."""
+
+import asyncio
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities import definitions
+    from activities.messages.watch import WatchChoice, WatchTenants, WatchTenantsResult
+    from workflows import policies
+    from workflows.messages import WatchInput, WatchResult
+
+WATCH_ID = "watch"
+"""The workflow id; the schedule appends its time to it."""
+
+TENANTS_TOGETHER = 50
+"""In one activity: with the start and the choice of tenants, a look costs 50 tenants 5 actions."""
+
+ACTIVITIES_AT_ONCE = 4
+
+
+@workflow.defn
+class WatchWorkflow:
+    """Looks at all tenants once. What an activity could not do, the next look does: each tenant's look is whole."""
+
+    @workflow.run
+    async def run(self, given: WatchInput) -> WatchResult:
+        """Returns the counts of all looks together."""
+        watched = await workflow.execute_activity(
+            definitions.watched_tenants,
+            WatchChoice(chosen=given.chosen),
+            summary="which tenants to watch",
+            **policies.WATCH,
+        )
+        at_once = asyncio.Semaphore(ACTIVITIES_AT_ONCE)
+        tenant_ids = watched.tenant_ids
+        together = [
+            tenant_ids[start : start + TENANTS_TOGETHER] for start in range(0, len(tenant_ids), TENANTS_TOGETHER)
+        ]
+        looks = await asyncio.gather(*(self._look(some, at_once) for some in together))
+        done = [look for look in looks if look is not None]
+        return WatchResult(
+            tenants=len(tenant_ids),
+            looked=sum(look.looked for look in done),
+            requests=sum(look.requests for look in done),
+            read=sum(look.read for look in done),
+            changed=sum(look.changed for look in done),
+            gone=sum(look.gone for look in done),
+            unknown_events=sum(look.unknown_events for look in done),
+            failed=sum(len(look.failed) for look in done),
+            activities_failed=len(looks) - len(done),
+        )
+
+    async def _look(self, tenant_ids: list[UUID], at_once: asyncio.Semaphore) -> WatchTenantsResult | None:
+        """The look at some tenants; None if its activity failed, which ends no other."""
+        async with at_once:
+            try:
+                return await workflow.execute_activity(
+                    definitions.watch_tenants,
+                    WatchTenants(
+                        look_id=UUID(workflow.info().run_id),
+                        workflow_id=workflow.info().workflow_id,
+                        tenant_ids=tenant_ids,
+                    ),
+                    summary=f"look at {len(tenant_ids)} tenants",
+                    **policies.WATCH,
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.warning("the look at %d tenants failed", len(tenant_ids))
+                return None
