@@ -9,7 +9,7 @@ from uuid import UUID
 from activities.observers import Observers, TenantObservers
 from activities.page_observations import cursor_failure
 from activities.request_pace import Pace
-from graph.catalog import Catalog, ThrottleFamily
+from graph.catalog import AUDIT_EVENTS, Catalog, ThrottleFamily
 from graph.client import GraphAnswer, GraphClient, GraphGet
 from graph.cpu_executor import crunch
 from graph.details import DetailReading
@@ -155,7 +155,7 @@ class ItemReader:
         """The items as if they had been listed.
 
         Graph may show more of an object by its id than in a list: a property that the item's last version lacks is left
-        out, so that it is no change.
+        out, so that it is no change. An item of which that cannot be told is left out, and with that to full runs.
         """
         async with self._database.tenant(tenant_id, read_only=True) as session:
             last = await details.last_versions(session, list(answers))
@@ -171,11 +171,28 @@ class ItemReader:
                 if valid and (more := _shown_by_id_alone(valid[0], before)):
                     listed = {name: value for name, value in answer.body.items() if name not in more}
                     valid, _ = observer.observe_page([listed])
-                if valid:
+                if valid and not self._is_shown_otherwise(valid[0], before):
                     read[item] = valid[0]
             return read
 
         return await crunch(tenant_id, observed)
+
+    def _is_shown_otherwise(self, observation: Observation, last: LastVersion | None) -> bool:
+        """Whether a difference may come from the reading by id alone.
+
+        Lists of Intune show null for what is only given by id. By id, an expanded list can be empty where it is not:
+        https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
+        """
+        if last is None or last.document is None:
+            return True
+        collection = self._catalog.collections[observation.type_key]
+        now, before = (cast("JsonObject", decode(document)) for document in (observation.document, last.document))
+        of_intune = collection.audit_log == AUDIT_EVENTS
+        return any(
+            (of_intune and before.get(name) is None and value is not None)
+            or (name in collection.expanded and not value and before.get(name))
+            for name, value in now.items()
+        )
 
     def _reading(self, observers: TenantObservers, item: UnlistedItem, observation: Observation) -> DetailReading:
         collection = self._catalog.collections[item.type_key]

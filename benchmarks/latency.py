@@ -1,8 +1,10 @@
 """A tenant whose Graph is slow to answer, against the longest chain of requests that cannot be avoided.
 
-    python -m benchmarks.latency [--rounds 5] [--latency-ms 150]
+    python -m benchmarks.latency [--rounds 5] [--latency-ms 150] [--everything]
 
-Forty collections of fifty items, every request answered after 150 ms, two cores for everything. The longest chain is
+Forty collections of fifty items, every request answered after 150 ms, two cores for everything. With `--everything` a
+run reads all collections of `--all`, and then all but those of a throttle family that is asked
+one request at a time (Conditional Access); `--latency-ms 0` shows the product's own time. The longest chain is
 counted from what was asked: of one collection, each page needs the one before, its details need its last page, and what
 stands under a detail needs that; collections of a throttle family that is asked one request at a time need each other,
 and a second after each answer. The detail calls of a collection do not need each other.
@@ -45,19 +47,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--latency-ms", type=int, default=150)
+    parser.add_argument("--everything", action="store_true", help="all collections")
     arguments = parser.parse_args()
     latency = timedelta(milliseconds=arguments.latency_ms)
+    catalog = load_catalog()
+    type_keys = tuple(catalog.everything()) if arguments.everything else FIRST_RELEASE
+    selection = Selection(type_keys=type_keys)
+    if arguments.everything:
+        rest = tuple(key for key in type_keys if catalog.collections[key].throttle_family.interval is None)
+        without = "at any pace"
+    else:
+        rest = tuple(key for key in type_keys if not catalog.collections[key].details)
+        without = "without details"
+    others = Selection(type_keys=rest)
     graph = SimulatedGraph(tenants=arguments.rounds, items_per_collection=ITEMS, latency=latency)
-    selection = Selection(type_keys=FIRST_RELEASE)
-    plain = Selection(type_keys=tuple(key for key in FIRST_RELEASE if not load_catalog().collections[key].details))
-    print(f"{len(FIRST_RELEASE)} collections of {ITEMS} items, {arguments.latency_ms} ms a request; {facts()}")
+    print(f"{len(type_keys)} collections of {ITEMS} items, {arguments.latency_ms} ms a request; {facts()}")
     with Machine(graph, DETAIL_REFRESH_HOURS="168") as machine:
 
         async def play() -> None:
             for title, wanted in (
                 ("first sync, details of every item", selection),
                 ("second sync, nothing changed", selection),
-                (f"the {len(plain.type_keys)} collections without details", plain),
+                (f"the {len(rest)} collections {without}, nothing changed", others),
             ):
                 seconds, requests, chains = [], [], []
                 for tenant in graph.tenants:
@@ -70,12 +81,11 @@ def main() -> None:
                     chains.append(longest_chain(asked, wanted.type_keys, latency))
                     if record.status != "success":
                         raise SystemExit(f"the run ended as {record.status}: {record.error_codes}")
-                times = [took / chain for took, chain in zip(seconds, chains, strict=True)]
-                print(
-                    f"{title}: {spread(seconds)} s, {spread(requests, 0)} requests, longest chain {spread(chains)} s,"
-                    f" {spread(times)} times that, goal {GOAL}",
-                    flush=True,
-                )
+                line = f"{title}: {spread(seconds)} s, {spread(requests, 0)} requests, longest chain {spread(chains)} s"
+                if min(chains) > 0:
+                    times = [took / chain for took, chain in zip(seconds, chains, strict=True)]
+                    line += f", {spread(times)} times that, goal {GOAL}"
+                print(line, flush=True)
 
         played(play)
 

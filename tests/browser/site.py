@@ -8,7 +8,7 @@ from tests.end_to_end.system import System
 
 async def sign_in(visitor: Visit, week: System) -> str:
     """Starts the page and signs in; the page's address."""
-    process = week.popen("web", "--port=0", "--json")
+    process = week.popen("web", "--port=0", "--json", log=week.folder / "web.log")
     assert process.stdout is not None
     addresses: dict[str, str] = json.loads(process.stdout.readline())
     answer = await visitor.page.goto(addresses["url"])

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,16 +123,20 @@ class System:
         """Runs one command to its end."""
         return starter(*arguments, environment={**self.environment, **environment}, folder=self.folder)
 
-    def popen(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Starts one command as a shell would. It is killed at the end if it has not ended."""
-        command = subprocess.Popen(
-            [sys.executable, CHECKOUT / "starter.py", *arguments],
-            env={**os.environ, **self.environment},
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def popen(self, *arguments: str, log: Path | None = None) -> "subprocess.Popen[str]":
+        """Starts one command as a shell would. It is killed at the end if it has not ended.
+
+        `log` takes what it says on stderr; without it somebody has to read that, or the command stands still.
+        """
+        with log.open("a") if log else nullcontext() as stderr:
+            command = subprocess.Popen(
+                [sys.executable, CHECKOUT / "starter.py", *arguments],
+                env={**os.environ, **self.environment},
+                cwd=self.folder,
+                stdout=subprocess.PIPE,
+                stderr=stderr or subprocess.PIPE,
+                text=True,
+            )
         self._commands.append(command)
         return command
 
