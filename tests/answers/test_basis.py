@@ -57,7 +57,19 @@ ASK_NO_TENANT = {
     *("run", "status", "search", "settings", "compare", "baseline"),
     *("database", "portfolio", "schedule", "retention", "limits"),
 }
-NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "tenant", "doctor", "web", "access"}
+NO_QUESTIONS = {
+    "demo",
+    "catalog",
+    "permissions",
+    "check",
+    "sync",
+    "cancel",
+    "tenant",
+    "doctor",
+    "watch",
+    "web",
+    "access",
+}
 
 
 def test_each_question_is_asked() -> None:

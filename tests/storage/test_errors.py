@@ -211,9 +211,8 @@ async def test_a_write_in_a_transaction_of_ours_that_only_reads_is_our_mistake(d
             await session.execute(ADD)
 
 
-async def test_a_pool_that_is_used_up_says_so(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.database.POOL_TIMEOUT_SECONDS", 0.1)
-    database = Database(database_url, pool_size=1)
+async def test_a_pool_that_is_used_up_says_so(database_url: str) -> None:
+    database = Database(database_url, pool_size=1, pool_timeout=0.1)
     try:
         with pytest.raises(StorageUnavailableError, match=r"was in use for .* raise WORKER_DATABASE_CONNECTIONS"):
             async with database.tenant(TENANT), database.tenant(TENANT):
