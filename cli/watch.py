@@ -20,6 +20,7 @@ from control.portfolio_words import tenants_in_words
 from control.watch import EVERY, LONGEST, SHORTEST, WatchSchedule
 from control.watch_records import WatchedLogRecord, WatchRecord
 from graph.catalog import load_catalog
+from inventory.plurals import counted
 from storage.watch import WatchedLog, watched_logs
 
 watch = typer.Typer(no_args_is_help=True, help="Reads between runs what audit logs say was changed.")
@@ -93,7 +94,8 @@ def list_watched(as_json: JsonOption = False) -> None:
             output.stdout.print("watching is off; python starter.py watch on --help shows how to begin")
         else:
             output.stdout.print(
-                f"watching {state.tenants} every {state.every}: {state.looks} looks, next {output.ago(state.next_at)}",
+                f"watching {state.tenants} every {state.every}: {counted(state.looks, 'look')},"
+                f" next {output.ago(state.next_at)}",
                 markup=False,
             )
 
