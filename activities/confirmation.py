@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import cast
 
 from temporalio import activity
 
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
+from activities.items_by_id import ShownById
 from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
 from activities.messages.pages import CursorFailure
 from activities.observers import Observers
@@ -23,7 +23,6 @@ from graph.errors import GraphRequestError, ReadFailure, classify
 from graph.pages import is_found, is_gone
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
-from inventory.exact_json import JsonObject, decode
 from inventory.meta import PARENT_ID
 from inventory.observation import Observation
 from storage import confirmations as confirming
@@ -31,7 +30,6 @@ from storage import details, runs
 from storage import merge as merging
 from storage.confirmations import UnlistedItem
 from storage.database import Database
-from storage.details import LastVersion
 
 
 class ConfirmActivities:
@@ -133,7 +131,9 @@ class ConfirmActivities:
         """The items as if they had been listed; without those that cannot be read.
 
         Graph may show more of an object by its id than in a list: a property that the item's last version lacks is left
-        out, so that it is no change.
+        out, and one that a list of Intune shows as null stays null, so that neither is a change. By id an expanded list
+        can be empty where it is not; then the item keeps its content
+        (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
         """
         observers = await self._observers.of_tenant(tenant.id)
         async with self._database.tenant(tenant.id, read_only=True) as session:
@@ -146,9 +146,13 @@ class ConfirmActivities:
                 if isinstance(answer, GraphAnswer) and is_found(answer, id_field, item.external_id):
                     observer = observers.observer(item.type_key)
                     valid, _ = observer.observe_page([answer.body])
-                    if valid and (more := _shown_by_id_alone(valid[0], last.get((item.type_key, item.external_id)))):
-                        listed = {name: value for name, value in answer.body.items() if name not in more}
-                        valid, _ = observer.observe_page([listed])
+                    differs = ShownById.of(
+                        self._catalog.collections[item.type_key], valid, last.get((item.type_key, item.external_id))
+                    )
+                    if differs.emptied:
+                        continue
+                    if differs.more or differs.filled:
+                        valid, _ = observer.observe_page([differs.as_listed(answer.body)])
                     if valid:
                         read[item] = _as_listed(valid[0], item)
             return read
@@ -218,14 +222,6 @@ class ConfirmActivities:
 def _in_turn(family: ThrottleFamily) -> bool:
     """Whether the family's requests are made one at a time."""
     return family.interval is not None
-
-
-def _shown_by_id_alone(observation: Observation, last: LastVersion | None) -> set[str]:
-    """The properties that the item's last version lacks."""
-    if last is None or last.document is None:
-        return set()
-    now, before = (cast("JsonObject", decode(document)) for document in (observation.document, last.document))
-    return now.keys() - before.keys()
 
 
 def _as_listed(observation: Observation, item: UnlistedItem) -> Observation:

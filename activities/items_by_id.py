@@ -9,7 +9,7 @@ from uuid import UUID
 from activities.observers import Observers, TenantObservers
 from activities.page_observations import cursor_failure
 from activities.request_pace import Pace
-from graph.catalog import AUDIT_EVENTS, Catalog, ThrottleFamily
+from graph.catalog import AUDIT_EVENTS, Catalog, Collection, ThrottleFamily
 from graph.client import GraphAnswer, GraphClient, GraphGet
 from graph.cpu_executor import crunch
 from graph.details import DetailReading
@@ -33,6 +33,39 @@ SHORT_WAIT = timedelta(seconds=10)
 
 ROUNDS = 50
 """Of requests for the details of one batch of items; what needs more is left to full runs, which spread them."""
+
+
+class ShownById(NamedTuple):
+    """The properties of an object that a GET by id may show in another way than its list, going by its last version.
+
+    `more`: those that the version lacks. `filled`: those that lists of Intune show as null. `emptied`: expanded lists
+    that are empty by id, though they may not be: https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
+    """
+
+    more: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, collection: Collection, observed: Sequence[Observation], last: LastVersion | None) -> "ShownById":
+        """Of the one observation of the object; nothing without it, or without a last version."""
+        if not observed or last is None or last.document is None:
+            return cls()
+        now, before = (cast("JsonObject", decode(document)) for document in (observed[0].document, last.document))
+        common = now.keys() & before.keys()
+        return cls(
+            frozenset(now.keys() - before.keys()),
+            frozenset(
+                name
+                for name in common
+                if collection.audit_log == AUDIT_EVENTS and before[name] is None and now[name] is not None
+            ),
+            frozenset(name for name in common if name in collection.expanded and before[name] and not now[name]),
+        )
+
+    def as_listed(self, shown: JsonObject) -> JsonObject:
+        """The object as its list would show it."""
+        return {name: None if name in self.filled else value for name, value in shown.items() if name not in self.more}
 
 
 class ReadItems(NamedTuple):
@@ -168,31 +201,16 @@ class ItemReader:
                 observer = observers.observer(item.type_key)
                 valid, _ = observer.observe_page([answer.body])
                 before = last.get((item.type_key, item.external_id))
-                if valid and (more := _shown_by_id_alone(valid[0], before)):
-                    listed = {name: value for name, value in answer.body.items() if name not in more}
-                    valid, _ = observer.observe_page([listed])
-                if valid and not self._is_shown_otherwise(valid[0], before):
+                differs = ShownById.of(self._catalog.collections[item.type_key], valid, before)
+                if before is None or before.document is None or differs.filled or differs.emptied:
+                    continue
+                if differs.more:
+                    valid, _ = observer.observe_page([differs.as_listed(answer.body)])
+                if valid:
                     read[item] = valid[0]
             return read
 
         return await crunch(tenant_id, observed)
-
-    def _is_shown_otherwise(self, observation: Observation, last: LastVersion | None) -> bool:
-        """Whether a difference may come from the reading by id alone.
-
-        Lists of Intune show null for what is only given by id. By id, an expanded list can be empty where it is not:
-        https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
-        """
-        if last is None or last.document is None:
-            return True
-        collection = self._catalog.collections[observation.type_key]
-        now, before = (cast("JsonObject", decode(document)) for document in (observation.document, last.document))
-        of_intune = collection.audit_log == AUDIT_EVENTS
-        return any(
-            (of_intune and before.get(name) is None and value is not None)
-            or (name in collection.expanded and not value and before.get(name))
-            for name, value in now.items()
-        )
 
     def _reading(self, observers: TenantObservers, item: UnlistedItem, observation: Observation) -> DetailReading:
         collection = self._catalog.collections[item.type_key]
@@ -264,11 +282,3 @@ class ItemReader:
             )
         meta = {**whole.meta, PARENT_ID: item.parent_id} if item.parent_id else whole.meta
         return whole._replace(external_id=item.external_id, meta=meta)
-
-
-def _shown_by_id_alone(observation: Observation, last: LastVersion | None) -> set[str]:
-    """The properties that the item's last version lacks."""
-    if last is None or last.document is None:
-        return set()
-    now, before = (cast("JsonObject", decode(document)) for document in (observation.document, last.document))
-    return now.keys() - before.keys()

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from graph.catalog import load_catalog
 from inventory.meta import PARENT_ID
 from tests.end_to_end.cases import Stage
+from tests.end_to_end.system import System
 
 APPS, CONFIGURATIONS, SCRIPTS = (
     "deviceAppManagement/mobileApps",
@@ -71,6 +73,25 @@ def test_what_an_object_shows_by_its_id_alone_is_no_change(stage: Stage, type_ke
     assert stage.sync([type_key]).counts.changed == 1
     document = stage.show(type_key, key)
     assert (document["description"], "shownByIdAlone" in document) == ("edited", False)
+
+
+@pytest.mark.slow
+def test_no_object_of_any_collection_is_told_as_changed_because_only_its_id_finds_it(system: System) -> None:
+    system.start_worker()
+    system.sync("--all")
+    collections = load_catalog().collections
+    found = [
+        item
+        for item in system.items()
+        if collections[item.type_key].confirmable and "{" not in collections[item.type_key].path
+    ]
+    for item in found:
+        system.tenant.unlist(collections[item.type_key].path, item.external_id)
+    record = system.sync("--all")
+    assert (record.status, record.counts.changed, record.counts.missing) == ("success", 0, 0)
+    states = {(item.type_key, item.external_id): item.evidence for item in system.items()}
+    assert {states[item.type_key, item.external_id] for item in found} == {"found_by_id"}
+    assert len(found) > 600
 
 
 @pytest.mark.slow
