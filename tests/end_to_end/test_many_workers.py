@@ -14,8 +14,8 @@ from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.waves import WAVE_REQUESTS
 from connections import connect_temporal
-from graph.client import BATCH_LIMIT
 from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioRecord
 from inventory.records import RunRecord
@@ -33,8 +33,8 @@ AT_ONCE = 6
 WORKERS = 4
 KILLED = 2
 SELECTION = Selection(type_keys=("assignmentFilters", "deviceManagementScripts", "groups", "roleScopeTags"))
-WAVES = frozenset({"fetch_pages", "fetch_details", "confirm_missing"})
-"""The activities that ask Graph. What is lost with one is what it had asked in its last `$batch`."""
+WAVES = frozenset({"read_wave"})
+"""The activity that asks Graph. What is lost with one is at most what a wave may ask."""
 
 
 @pytest.fixture
@@ -168,5 +168,5 @@ async def test_workers_die_and_come_in_the_middle_of_a_portfolio(
     work = await Work.of(client, runs)
     assert work.lost_attempts > 0, "the workers died over something"
     counted = sum(run.counts.requests for run in runs)
-    assert len(graph.requests(Kind.INNER)) - counted <= in_flight * BATCH_LIMIT
+    assert len(graph.requests(Kind.INNER)) - counted <= in_flight * WAVE_REQUESTS
     assert all(work.ended_in[worker.pid] for worker in added), "both new workers took their part"
