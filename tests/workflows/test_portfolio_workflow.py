@@ -118,6 +118,7 @@ class Endless(Script):
     """Every run reads pages of one item."""
 
     portfolio: Portfolio | None = None
+    one_page_a_wave: bool = True
 
     def _page(self, type_key: str) -> PageResult:
         assert self.portfolio is not None
