@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from jinja2 import Environment, nodes
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 PACKAGES = ("inventory", "storage", "answers", "activities", "workflows")
 GLOSSARY = (CHECKOUT / "docs" / "glossary.md").read_text()
@@ -77,3 +79,27 @@ def test_a_loop_names_the_thing_that_it_goes_through() -> None:
     files = [path for path in sorted(CHECKOUT.rglob("*.py")) if path.relative_to(CHECKOUT).parts[0] not in NOT_OURS]
     assert len(files) > 500
     assert {str(path): found for path in files if (found := pointing(path.read_text()))} == {}
+
+
+def template_variables(source: str) -> Iterator[tuple[int, str]]:
+    """The line and name of each variable of a template's loops, and of each argument of its macros."""
+    parsed = Environment(autoescape=True).parse(source)
+    targets: list[nodes.Node] = [loop.target for loop in parsed.find_all(nodes.For)]
+    targets += [argument for macro in parsed.find_all(nodes.Macro) for argument in macro.args]
+    for target in targets:
+        names = [target] if isinstance(target, nodes.Name) else target.find_all(nodes.Name)
+        yield from ((name.lineno, name.name) for name in names)
+
+
+def pointing_in_template(source: str) -> list[tuple[int, str]]:
+    """The variables of a template that point at a thing and do not name it."""
+    return sorted((line, name) for line, name in template_variables(source) if name in POINTING)
+
+
+def test_a_loop_of_a_template_names_the_thing_that_it_goes_through() -> None:
+    loops = "{% for one in pages %}\n{% for each, page in pages %}{% endfor %}{% endfor %}"
+    assert pointing_in_template(loops) == [(1, "one"), (2, "each")]
+    assert pointing_in_template("{% macro value(one, text) %}{{ one }}{% endmacro %}") == [(1, "one")]
+    files = [path for package in ("answers", "web") for path in sorted((CHECKOUT / package).rglob("*.html"))]
+    assert len(files) > 40
+    assert {str(path): found for path in files if (found := pointing_in_template(path.read_text()))} == {}
