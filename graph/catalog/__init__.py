@@ -12,6 +12,7 @@ from graph.catalog.model import (
     DetailCall,
     ThrottleFamily,
 )
+from graph.catalog.write_rules import unpublished_requests, write_rules
 
 __all__ = [
     "AUDIT_EVENTS",
@@ -28,4 +29,6 @@ __all__ = [
     "kind_of",
     "kinds_in",
     "load_catalog",
+    "unpublished_requests",
+    "write_rules",
 ]

@@ -19,7 +19,9 @@ from inventory.user_errors import UserError
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
 
-NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml"})
+NO_ENTRIES = frozenset({
+    "defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml", "write_rules.toml",
+})  # fmt: skip
 """Files beside the entries."""
 
 

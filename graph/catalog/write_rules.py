@@ -1,0 +1,31 @@
+"""Reads how items would be written, for those collections of which that is known."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from inventory.write_rules import WriteRules
+
+
+@cache
+def write_rules() -> dict[str, WriteRules]:
+    """The rules of each collection that can be promoted, by type key."""
+    content = _content()
+    always = content["not_sent"]
+    return {
+        type_key: WriteRules.model_validate({**rules, "not_sent": [*always, *rules.get("not_sent", [])]})
+        for type_key, rules in content.items()
+        if type_key not in ("not_sent", "deviations")
+    }
+
+
+@cache
+def unpublished_requests() -> dict[str, str]:
+    """The requests that Microsoft's published paths lack, such as `PUT /path/{id}`, each with the reason for it."""
+    return dict(_content()["deviations"])
+
+
+@cache
+def _content() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("write_rules.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,76 @@
+"""How an item of a collection would be written: which requests carry it, and what of its document none may carry.
+
+Data for plans alone: nothing here sends a request.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class PartShape(StrEnum):
+    """How the members of a part look in the request's body."""
+
+    MEMBERS = "members"
+    """As the document has them, without what names them in their tenant."""
+    ADMINISTRATIVE_TEMPLATES = "administrative_templates"
+    """Values of administrative templates, which name their definitions by URL."""
+
+
+class PartRequest(BaseModel):
+    """A further request, which carries one property of the document and replaces all that was there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """The document's property that it carries."""
+    path: Annotated[str, Field(pattern=r"^/.*\{id\}/[A-Za-z]+$")]
+    """With the written object's `{id}`."""
+    key: str
+    """The body's property that holds the members."""
+    empty_keys: tuple[str, ...] = ()
+    """Further properties of the body, which are empty lists."""
+    beside: tuple[str, ...] = ()
+    """Properties of the document that are sent beside the members."""
+    only: tuple[str, ...] = ()
+    """What of each member is sent; all of it where this is empty."""
+    shape: PartShape = PartShape.MEMBERS
+    in_creation: bool = False
+    """The request that creates the object carries the property, too, so that only an update needs this one."""
+
+    @property
+    def is_audience(self) -> bool:
+        """Whether it says for whom the object is: that is written when all content is there."""
+        return self.name == "assignments"
+
+
+class WriteRules(BaseModel):
+    """How an item of a collection would be written. Names are Graph property names; a path has dots."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order: Annotated[int, Field(ge=1)]
+    """What is referred to comes first."""
+    not_sent: frozenset[str] = frozenset()
+    """Properties of the document that the service computes."""
+    fixed: frozenset[str] = frozenset()
+    """Properties that cannot change once the object is there."""
+    replaced: bool = False
+    """An update is a PUT of the whole object, and not a PATCH of what differs."""
+    parts: tuple[PartRequest, ...] = ()
+    ids_alone: frozenset[str] = frozenset()
+    """Paths to objects that a document shows whole, and a request names by `id` alone."""
+    bound: dict[str, str] = {}
+    """Properties that name other objects, with their collection's path: a request binds them by URL."""
+    inert: dict[str, JsonValue] = {}
+    """Paths with the values that keep a new object without effect. The properties are written whole at the end."""
+    built_in: dict[str, JsonValue] = {}
+    """An object with one of these values is Microsoft's: it is never created."""
+    not_in_document: dict[str, JsonValue] = {}
+    """Where a path has one of these values, the document does not hold all that the object is."""
+
+    @property
+    def last(self) -> tuple[str, ...]:
+        """Properties that say whom the object affects, and how. A new object gets them when all content is there."""
+        return tuple(dict.fromkeys(path.partition(".")[0] for path in self.inert))

@@ -1,0 +1,104 @@
+"""How items would be written, held against what Microsoft publishes."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.catalog import load_catalog, unpublished_requests, write_rules
+from inventory.write_rules import WriteRules
+from tests.graph.catalog_judge import shape_of
+
+PATHS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "schema" / "beta-paths.json.gz"
+COLLECTIONS = load_catalog().collections
+RULES = write_rules()
+BLOCKING_PARTS = {"deviceConfigurations": {"privacyAccessControls"}}
+"""Parts that further requests read and none would write: an item that has them is blocked."""
+
+
+def names_of(rules: WriteRules) -> Iterator[str]:
+    """The paths of properties that rules name."""
+    yield from (*rules.fixed, *rules.bound, *rules.ids_alone, *rules.inert, *rules.built_in, *rules.not_in_document)
+    for part in rules.parts:
+        yield part.name
+        yield from part.beside
+        yield from (f"{part.name}.{name}" for name in part.only)
+
+
+def missing_names(type_key: str, rules: WriteRules) -> set[str]:
+    """The names that no type of the collection has."""
+    missing = set()
+    for path in names_of(rules):
+        reached = shape_of(COLLECTIONS[type_key])
+        for name in () if path in ("@odata.type", "id") else path.split("."):
+            reached = None if reached is None else reached.step(name)
+        if reached is None:
+            missing.add(path)
+    return missing
+
+
+def requests_of(type_key: str, rules: WriteRules) -> Iterator[str]:
+    path = COLLECTIONS[type_key].path
+    yield f"POST {path}"
+    yield f"{'PUT' if rules.replaced else 'PATCH'} {path}/{{id}}"
+    yield from (f"POST {part.path}" for part in rules.parts)
+
+
+def test_every_kind_that_a_promotion_is_to_cover_has_rules() -> None:
+    assert RULES.keys() >= {
+        "assignmentFilters", "roleScopeTags", "configurationPolicies", "deviceConfigurations",
+        "deviceCompliancePolicies", "groupPolicyConfigurations", "deviceManagementScripts", "deviceShellScripts",
+        "deviceHealthScripts", "iosManagedAppProtections", "androidManagedAppProtections", "mobileAppConfigurations",
+        "targetedManagedAppConfigurations", "namedLocations", "authenticationStrengthPolicies",
+        "conditionalAccessPolicies",
+    }  # fmt: skip
+    assert RULES.keys() <= COLLECTIONS.keys()
+
+
+@pytest.mark.parametrize("type_key", sorted(RULES))
+def test_rules_name_properties_that_microsoft_publishes(type_key: str) -> None:
+    rules = RULES[type_key]
+    assert missing_names(type_key, rules) == set()
+    assert missing_names(type_key, rules.model_copy(update={"fixed": frozenset({"platfrom"})})) == {"platfrom"}
+
+
+@pytest.mark.parametrize("type_key", sorted(RULES))
+def test_what_further_requests_read_further_requests_write(type_key: str) -> None:
+    """Graph takes what it keeps beside an object by a request of its own, or with the object where it says so."""
+    rules, collection = RULES[type_key], COLLECTIONS[type_key]
+    written = {part.name for part in rules.parts} | rules.bound.keys()
+    with_the_object = {"settings"} if rules.replaced else set()
+    assert collection.detail_properties - written - with_the_object == BLOCKING_PARTS.get(type_key, set())
+    assert not collection.assignable or "assignments" in written
+
+
+@pytest.mark.parametrize("type_key", sorted(RULES))
+def test_nothing_is_sent_that_tells_of_a_tenant_or_that_the_service_computes(type_key: str) -> None:
+    rules = RULES[type_key]
+    assert rules.not_sent >= {"createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "version", "isAssigned"}
+    assert not rules.not_sent & {COLLECTIONS[type_key].name_field, "assignments", "settings", "state", "conditions"}
+
+
+@pytest.mark.skipif(not PATHS.is_file(), reason="Microsoft's published paths are not here")
+def test_every_request_is_published_or_a_deviation_with_a_reason() -> None:
+    paths: dict[str, Any] = json.loads(gzip.decompress(PATHS.read_bytes()))
+    published = {
+        f"{method.upper()} {re.sub(r'{[^}]+}', '{id}', path)}"
+        for path, facts in paths.items()
+        for method in facts["methods"]
+    }
+    needed = {request for type_key, rules in RULES.items() for request in requests_of(type_key, rules)}
+    assert needed - published == unpublished_requests().keys()
+
+
+def test_what_content_refers_to_is_written_first() -> None:
+    """Assignments come when all content is there."""
+    for type_key, rules in RULES.items():
+        content = {path: to for path, to in COLLECTIONS[type_key].references.items() if "assignments." not in path}
+        for targets in content.values():
+            for target in set(targets) & RULES.keys() - {type_key}:
+                assert RULES[target].order < rules.order, f"{type_key} refers to {target}"
