@@ -40,6 +40,9 @@ from inventory.version import VERSION
 BATCH_LIMIT = 20
 """Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
 
+REFUSED_TOKENS = 3
+"""So many tokens in turn may be refused with a whole `$batch`: challenges of other batches revoke a new one, too."""
+
 DEADLINE_SECONDS = 100
 """For one `$batch`, from the connection to the last byte."""
 
@@ -173,7 +176,8 @@ class GraphClient:
         A caller that processes a large answer while others read theirs keeps an `admission`; without one the answer's
         place is released as soon as it has been read.
 
-        The client answers a 401, of the batch or inside it, once with a fresh token and the claims of its challenge.
+        The client answers a 401 with a fresh token and the claims of its challenge: once inside the batch, and for the
+        whole batch until `REFUSED_TOKENS` were refused.
         Raises `GraphRequestError` if the whole batch failed: `BatchRefusedError` if Graph refused it or sent no answer
         to a batch, `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`. Raises `UntrustedLinkError`, before it sends
         anything, for a link that may not be followed.
@@ -188,16 +192,22 @@ class GraphClient:
             get.key: relative_link(get.url, root, api_version) if "://" in get.url[:10] else get.url for get in gets
         }
         token = await self._tokens.token(tenant)
-        outer, answers = await self._post(tenant, api_version, requests, token, admission)
-        refused = {key: url for key, url in requests.items() if key not in answers or answers[key].status == 401}
-        if outer.status == 401 or (refused and outer.status == 200):
-            challenged = outer if outer.status == 401 else next(answers[key] for key in refused)
+        answers: dict[str, GraphAnswer] = {}
+        pending, refused_tokens = requests, 0
+        while True:
+            outer, inner = await self._post(tenant, api_version, pending, token, admission)
+            answers |= inner
+            if outer.status == 200:
+                refused = {key: url for key, url in pending.items() if answers[key].status == 401}
+                if not refused or pending is not requests:
+                    return answers
+                challenged, pending = answers[next(iter(refused))], refused
+            else:
+                refused_tokens += 1
+                if outer.status != 401 or refused_tokens == REFUSED_TOKENS:
+                    raise _batch_error(outer)
+                challenged = outer
             token = await self._tokens.token(tenant, _claims(challenged), refused=token)
-            outer, again = await self._post(tenant, api_version, refused or requests, token, admission)
-            answers = {**answers, **again}
-        if outer.status != 200:
-            raise _batch_error(outer)
-        return answers
 
     def _root(self, tenant: TenantConfig) -> str:
         return self._base_url or CLOUD_ENDPOINTS[tenant.cloud].graph_url

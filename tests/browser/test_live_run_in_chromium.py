@@ -1,5 +1,6 @@
 """A run's page in Chromium follows the run, under the Content-Security-Policy that the page sends."""
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,25 @@ async def test_a_page_renews_itself_until_its_run_has_ended(database: Database, 
         await expect(shown).to_contain_text("success", timeout=MILLISECONDS)
         assert await visitor.page.evaluate("window.isTheSame"), "the page was not loaded again"
         assert visitor.complaints == []
+
+
+@needs_chromium
+@pytest.mark.slow
+async def test_a_page_renews_itself_whose_scripts_come_late(database: Database, page: dict[str, str]) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    async with visit() as visitor:
+        held = asyncio.get_running_loop().create_future()
+        await visitor.page.route("**/hx-sse-*.js", lambda route: held.set_result(route))
+        await visitor.page.goto(page["sign_in_url"])
+        address = f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}"
+        await visitor.page.goto(address, wait_until="commit")
+        route = await asyncio.wait_for(held, PATIENCE_SECONDS)
+        await visitor.page.wait_for_function("window.htmx", timeout=MILLISECONDS)
+        # Tasks that htmx has queued by now run before this one.
+        await visitor.page.evaluate("new Promise(done => setTimeout(() => setTimeout(done)))")
+        await route.continue_()
+        await end(database, CONTOSO, run)
+        await expect(visitor.page.locator("main")).to_contain_text("success", timeout=MILLISECONDS)
 
 
 @needs_chromium

@@ -19,9 +19,9 @@ import trustme
 
 from graph import authority_http
 from graph.bodies import parse
-from graph.client import BATCH_LIMIT, LARGE_BYTES, GraphClient, GraphGet
+from graph.client import BATCH_LIMIT, LARGE_BYTES, REFUSED_TOKENS, GraphClient, GraphGet
 from graph.credentials import CredentialError
-from graph.errors import GraphRequestError
+from graph.errors import BatchRefusedError, GraphRequestError
 from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
 from graph.tokens import AuthFailedError, TokenSource
@@ -165,6 +165,31 @@ async def test_a_401_that_stays_is_the_pages_answer(
     answers = await client.read_batch(tenant, "v1.0", GROUPS)
     assert answers["groups"].status == 401
     assert len(graph.requests(Kind.BATCH)) == 2
+
+
+@pytest.mark.parametrize(
+    ("refused", "serves"), [(REFUSED_TOKENS - 1, True), (REFUSED_TOKENS, False)], ids=["in time", "for ever"]
+)
+async def test_a_batch_outlasts_challenges_of_others_that_revoke_its_new_token(
+    client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, refused: int, serves: bool
+) -> None:
+    def challenge(request: GraphRequest) -> Answer | None:
+        if request.kind is Kind.INNER and len(graph.requests(Kind.INNER)) == 0:
+            return Answer.of(401, {"error": {"code": "x"}})
+        if request.kind is Kind.BATCH and 1 <= len(graph.requests(Kind.BATCH)) <= refused:
+            return Answer.of(401, {"error": {"code": "x"}})
+        return None
+
+    graph.before_answer = challenge
+    gets = [*GROUPS, GraphGet("skus", "/subscribedSkus")]
+    if serves:
+        answers = await client.read_batch(tenant, "v1.0", gets)
+        assert {key: answer.status for key, answer in answers.items()} == {"groups": 200, "skus": 200}
+    else:
+        with pytest.raises(BatchRefusedError) as failed:
+            await client.read_batch(tenant, "v1.0", gets)
+        assert failed.value.code is ErrorCode.GRAPH_UNAUTHORIZED
+    assert len(graph.requests(Kind.BATCH)) == REFUSED_TOKENS + 1
 
 
 async def test_a_claims_challenge_is_answered(client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph) -> None:
