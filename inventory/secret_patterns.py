@@ -13,7 +13,8 @@ from functools import lru_cache
 NAME_ENDINGS = (
     "password", "passwd", "passphrase", "passcode", "secret", "secrettext", "token", "tokenvalue",
     "presharedkey", "sharedkey", "privatekey", "secretkey", "apikey", "accesskey", "accountkey", "workspacekey",
-    "productkey", "licensekey", "licencekey", "encryptionkey", "storagekey", "connectionstring", "connectstring",
+    "productkey", "licensekey", "licencekey", "encryptionkey", "storagekey", "authkey", "wepkey", "keymaterial", "psk",
+    "connectionstring", "connectstring",
     "sasurl", "pkcs12value", "pfxblob", "onboardingblob", "offboardingblob",
 )  # fmt: skip
 """How the names of secrets end, in lower case and without what joins words."""
@@ -24,10 +25,36 @@ MIN_TEXT_LENGTH = 20
 _PIN = re.compile(r"(?:^|[a-z0-9_\- ])(?:Pin|PIN)$|^pin$")
 _JOINTS = str.maketrans("", "", "_- .")
 
-_WORD = r"(?:password|passwd|passphrase|pwd|secret|shared_?key|api_?key|access_?key|private_?key|auth_?token)"
-_WORDS = ("password", "passwd", "passphrase", "pwd", "secret", "key", "token")
+_WORD = (
+    r"(?:password|passwd|passphrase|passcode|pwd|secret(?:_?text)?|(?<!publickey)token|psk|key_?material|connection_?string|(?<=_)pass|(?-i:(?<=[a-z])Pass)"
+    r"|(?:pre_?shared|shared|private|secret|api|access|account|workspace|product|licen[cs]e|encryption|storage|auth|wep)"
+    r"[_-]?key)"
+)
+"""How the names of secrets end in texts, as in `NAME_ENDINGS`."""
+_WORDS = (
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "secret",
+    "key",
+    "token",
+    "psk",
+    "connectionstring",
+    "pass",
+)
+_NAME = r"[\w.\-]{0,64}?" + _WORD
+"""A whole name; the bound keeps the search of long texts without spaces linear."""
+_NAMED = re.compile(
+    r"(?:password|passwd|passphrase|passcode|pwd|secret|text|key|token|psk|material|string|pass)(?![a-z0-9_-])"
+)
+"""Where in a text of lower case a name may end like a secret's: Base64 mostly has no such place."""
 _NO_LITERAL = r"(?![$%{<*\[(])"
 """A variable or placeholder stands where a literal could."""
+_BARE = _NO_LITERAL + r"(?=[^\s\"'&;,|<>]*\d)[^\s\"'&;,|<>$%{}()\[\]`*\\]{6,}(?![^\s\"'&;,|<>])"
+"""A literal without quotes: a secret has a digit, a variable or the call of a function mostly none."""
+_LITERAL = r"(?:[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']|" + _BARE + ")"
 
 _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (hints, re.compile(shape, re.IGNORECASE))
@@ -42,19 +69,48 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
             ("accountkey=", "sharedaccess"),
             r"(?:AccountKey|SharedAccessKey|SharedAccessSignature)=[^;\s\"'<>$]{8,}",
         ),
-        (("pwd=", "password="), r";\s*(?:password|pwd)=" + _NO_LITERAL + r"[^;\"'\s]{3,}"),
+        (("pwd=", "password="), r";\s*(?:password|pwd)=(?:\{(?![{$%])|" + _NO_LITERAL + r")[^;\"'\s]{3,}"),
         (("://",), r"://[^/\s:@\"'<>]+:" + _NO_LITERAL + r"[^/\s@\"'<>]{3,}@"),
         # Tokens that say whose they are: GitHub, GitLab, Slack, Stripe, Entra ID's client secrets, webhooks.
         (("gh", "github_pat_"), r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30,})"),
         (("glpat-", "xox", "sk_live_"), r"\b(?:glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}|sk_live_[A-Za-z0-9]{16,})"),
         (("q~",), r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])"),
+        (("aiza", "npm_", "sk-"), r"\b(?:(?-i:AIza)[\w-]{35}|npm_[A-Za-z0-9]{36}|(?-i:sk)-(?:proj-|ant-)?[\w-]{32,})"),
+        (
+            ("authorization",),
+            r"Authorization[\"']?\s*[:=]\s*[\"']?(?:Bearer|Basic)\s+" + _NO_LITERAL + r"[\w+/=.~-]{16,}",
+        ),
         (("webhook", "hooks."), r"(?:\.webhook\.office\.com/webhookb2|hooks\.slack\.com/services)/[^\s\"'<>$]{8,}"),
         # Literals in scripts, JSON, XML and property lists.
-        (_WORDS, _WORD + r"[\"']?\s*[:=]\s*(?:\(\s*)?[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']"),
-        (("securestring",), r"ConvertTo-SecureString\s+(?:-String\s+)?[\"'][^\"'$\n]{3,}[\"']"),
-        (("<key>",), r"<key>[^<]*(?:" + _WORD + r"|token)</key>\s*<(?:string|data)>\s*[^\s<]"),
-        ((*_WORDS, "keymaterial"), r"<(?:\w+:)?(?:keyMaterial|" + _WORD + r")(?:\s[^<>]*)?>\s*[^\s<$%{][^<]{2,}</"),
+        (_WORDS, _WORD + r"[\"']?\s*(?::=|=>|[:=])\s*(?:\(\s*)?[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']"),
+        # Without quotes: shells, addresses, properties of installers; files of settings, a line each.
+        (_WORDS, r"(?<![\w$.\-])" + _NAME + "=" + _BARE),
+        (_WORDS, r"(?m:^)[ \t-]*" + _NAME + r"[ \t]*[:=][ \t]+" + _BARE + r"[ \t]*(?m:$)"),
+        # Options: `-Password 'x'`, `--token x`, `/password:x`.
+        (_WORDS, r"(?<!\S)(?:--?|/)" + _NAME + r"(?:\s+|[:=])" + _LITERAL),
+        # Pairs of a name and a value: XML, JSON, the registry.
+        (
+            _WORDS,
+            r"(?:\b(?:name|key|id)|/v|-Name)[\"']?\s*[:=]?\s*[\"']?" + _NAME + r"[\"']?[\s,]+"
+            r"(?:/t\s+\w+\s+)?[\"']?(?:-?value\w{0,16}|/d)[\"']?\s*[:=]?\s*" + _LITERAL,
+        ),
+        (("securestring",), r"ConvertTo-SecureString\s+(?:-(?:AsPlainText|Force|String)\s+)*[\"'][^\"'$\n]{3,}[\"']"),
+        (("<key>",), r"<key>[^<]{0,200}" + _WORD + r"</key>\s*<(?:string|data)>\s*" + _NO_LITERAL + r"[^\s<]"),
+        (
+            _WORDS,
+            r"<(?:\w{1,64}:)?" + _NAME + r"(?:\s[^<>]*)?>\s*(?:<Value>\s*)?[^\s<$%{][^<]{2,}</",
+        ),
         (("pidkey=",), r"PIDKEY=\"[^\"]"),
+        (("key", "ipk"), r"(?-i:\b[A-Z0-9]{5}(?:-[A-Z0-9]{5}){4}\b)"),
+        (("private-lines",), r"(?m:^)Private-Lines:"),
+        # Commands that take a password in a place of its own.
+        (("curl",), r"\bcurl\b[^\n|;]{0,300}\s(?:-u|--user)\s+[\"']?[^\s:\"'$]{1,99}:(?![$%{<*])[^\s\"'$]{3,}"),
+        (("net",), r"\bnet1?(?:\.exe)?\s+user\s+(?:\"[^\"]{1,99}\"|[^\s/\"]+)\s+(?![/$%*])\S{3,}"),
+        (("net",), r"\bnet1?(?:\.exe)?\s+use\s[^\n]{0,200}?(?:/user:|\\\\)\S{1,300}\s+(?![/$%*])\S{3,}"),
+        (
+            ("schtasks", "psexec"),
+            r"\b(?:schtasks\b[^\n]{0,300}\s/rp|psexec(?:64)?\b[^\n]{0,300}\s-p)\s+(?![/$%*-])\S{3,}",
+        ),
     )
 )
 """The shapes of secrets, each with texts; wherever the shape is, one of them stands in lower case."""
@@ -99,7 +155,10 @@ _MAX_KNOWN = 200_000
 
 def _has_shape(text: str) -> bool:
     lower = text.lower()
+    is_named = _NAMED.search(lower) is not None
     for hints, shape in _SHAPES:
+        if hints is _WORDS and not is_named:
+            continue
         for hint in hints:
             if hint in lower:
                 if shape.search(text) is not None:
@@ -125,7 +184,8 @@ def _decoded(text: str) -> str | None:
 def secret_members(value: Mapping[str, object]) -> frozenset[str]:
     """The properties of an object that hold a secret, told by what another property calls it.
 
-    `{"key": "password", "value": "…"}`, or a text setting that a password's definition describes.
+    `{"key": "password", "value": "…"}`, a text setting that a password's definition describes, or a text of an
+    administrative template in a box with such a label.
     """
     if _PAIRS.keys().isdisjoint(value):
         return _NONE
@@ -135,6 +195,10 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
                 said = value.get(name)
                 if isinstance(said, str) and is_secret_name(said):
                     return frozenset({value_name})
+    presentation = value.get("presentation")
+    label = presentation.get("label") if isinstance(presentation, dict) else None
+    if isinstance(label, str) and is_secret_name(label.rstrip(": *")):
+        return frozenset({"value"})
     return _NONE
 
 

@@ -38,6 +38,35 @@ TEXTS = {
     "literal in JSON": '{"server": "a.example", "apiKey": "planted1"}',
     "property list": "<dict><key>Password</key>\n<string>planted1</string></dict>",
     "Wi-Fi profile": "<WLANProfile><sharedKey><keyMaterial>planted1</keyMaterial></sharedKey></WLANProfile>",
+    "password with spaces after a word": "wget --user=deploy --password planted1 https://files.example/a.msi",
+    "parameter of PowerShell": "Set-LocalUser -Name admin -Password 'planted' -PasswordNeverExpires $true",
+    "secure string, the other way round": "ConvertTo-SecureString -AsPlainText -Force -String 'planted'",
+    "VPN key of PowerShell": "Add-VpnConnection -Name Office -L2tpPsk 'planted' -Force",
+    "body of a form": "grant_type=client_credentials&client_id=a&client_secret=planted1",
+    "key in an address": "https://api.example/agent?name=a&apikey=planted1",
+    "header": "curl -H 'Authorization: Basic cGxhbnRlZDpwbGFudGVk'",
+    "variable of a shell": "#!/bin/bash\nexport API_TOKEN=planted1\n",
+    "quoted variable of a shell": '#!/bin/bash\nADMIN_PASS="planted"\n',
+    "property of an installer": "msiexec /i agent.msi /qn CUSTOMERTOKEN=planted1",
+    "option of an installer": "setup.exe /S /PASSWORD:planted1",
+    "licence key of an installer": 'msiexec /i a.msi LICENSEKEY="planted" /qn',
+    "product key": "slmgr.vbs /ipk PLANT-EDPLA-NTEDP-LANTE-DPLAN",
+    "file of settings": "[proxy]\nuser = a\npassword = planted1\n",
+    "YAML": "server: a.example\napi_key: planted1\n",
+    "registry": "reg add HKLM\\Winlogon /v DefaultPassword /t REG_SZ /d planted1 /f",
+    "pair in XML": '<add key="ApiSecret" value="planted"/>',
+    "pair in JSON": '{"managedProperty": [{"key": "server_password", "valueString": "planted"}]}',
+    "element of XML": "<Wifi><PreSharedKey>planted</PreSharedKey></Wifi>",
+    "unattended installation": "<AutoLogon><Password><Value>planted</Value></Password></AutoLogon>",
+    "property list with a key of an app": "<key>AuthKey</key>\n<string>planted</string>",
+    "braces in a connection": "Driver={SQL};Server=a.example;Uid=sa;Pwd={planted};",
+    "password of curl": "curl -u deploy:planted https://files.example/agent.msi",
+    "password of net user": "net user localadmin planted! /add",
+    "password of net use": "net use x: \\\\files.example\\share planted /user:example\\deploy",
+    "password of a task": "schtasks /create /tn a /ru example\\deploy /rp planted /tr b.exe",
+    "key of PuTTY": "PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 8\nplanted",
+    "Google key": "key: AIza" + "planted0" * 4 + "pla",
+    "npm token": "//registry.example/:_authToken=npm_" + "planted0" * 4 + "plan",
     "office configuration": '<Configuration><Product ID="Suite" PIDKEY="planted1"/></Configuration>',
 }
 
@@ -50,6 +79,17 @@ HARMLESS = {
     "address": "https://learn.microsoft.com/en-us/entra/identity?tabs=password&view=graph-rest-1.0#reset-token",
     "certificate": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     "Base64 of a picture": base64.b64encode(bytes(range(256)) * 8).decode(),
+    "parameters of a function": "param([string]$Password, [securestring]$Token) Set-ADAccountPassword -Reset",
+    "asked for": "$password = Read-Host -AsSecureString; Get-Credential -Message 'Password'",
+    "given by a variable": "agent --token $TOKEN --verbose; net user admin $env:PASSWORD; PASSWORD=$1",
+    "given by an object": "New-LocalUser -Name admin -Password $credential.Password; connect(token=self.token)",
+    "made anew": "Password = [System.Web.Security.Membership]::GeneratePassword(20, 3)",
+    "name of an assembly": '<assemblyIdentity publicKeyToken="31bf3856ad364e35" language="neutral"/>',
+    "requirement in XML": "<PasswordRequired>true</PasswordRequired><MinimumPassword>14</MinimumPassword>",
+    "requirement in a property list": "<key>forcePIN</key><true/><key>minLength</key><integer>8</integer>",
+    "variable in a property list": "<key>AuthToken</key><string>{{deviceid}}</string>",
+    "accounts": "net user localadmin /active:no; net localgroup administrators example\\admins /add",
+    "tool that runs as another": "sudo -u deploy curl -o a.msi https://files.example/a.msi",
     "two letters and a tilde": "C:\\PROGRA~1\\Example\\Q~\\file-with-a-long-name.txt",
 }
 
@@ -84,7 +124,7 @@ def test_a_text_without_a_secret_stays(text: str) -> None:
     "name",
     ["password", "adDomainPassword", "clientSecret", "azureOperationalInsightsWorkspaceKey", "preSharedKey",
      "devicePin", "WiFi Password", "api_key", "storage-account-key", "enrollmentToken", "privateKey", "PIN",
-     "connectionString"],
+     "connectionString", "wepKey", "authKey", "wpaPsk", "keyMaterial"],
 )  # fmt: skip
 def test_a_secret_is_told_by_its_name(name: str) -> None:
     assert is_secret_name(name)
@@ -98,7 +138,16 @@ def test_a_secret_is_told_by_its_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["passwordMinimumLength", "tokenName", "spin", "keyUsage", "secretReferenceValueId", "displayName", "pinned"],
+    [
+        "passwordMinimumLength",
+        "tokenName",
+        "spin",
+        "keyUsage",
+        "secretReferenceValueId",
+        "displayName",
+        "pinned",
+        "psks",
+    ],
 )
 def test_other_names_are_not_a_secrets(name: str) -> None:
     assert not is_secret_name(name)
@@ -120,6 +169,15 @@ def test_a_text_setting_of_a_secret_is_hidden_and_a_choice_is_not() -> None:
         assert KEYED.canonical_value(kept) == kept
     placeholder = setting("com.apple.extensiblesso_registrationtoken", {"value": "{{DEVICEREGISTRATION}}"})
     assert KEYED.canonical_value(placeholder) == placeholder
+
+
+@pytest.mark.parametrize("label", ["Password:", "Pre-shared key", "API token: *"])
+def test_a_text_of_an_administrative_template_is_hidden_if_its_box_has_the_label_of_a_secret(label: str) -> None:
+    def filled_in(label: str) -> dict[str, Any]:
+        return {"presentationValues": [{"id": "1", "value": "planted", "presentation": {"label": label}}]}
+
+    assert b"planted" not in KEYED.canonical(filled_in(label))
+    assert KEYED.canonical_value(filled_in("Password length:")) == filled_in("Password length:")
 
 
 @pytest.mark.parametrize("text", [TEXTS["GitHub token"], TEXTS["database connection"]])
