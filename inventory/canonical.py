@@ -189,10 +189,17 @@ class Canonicalizer:
 
     def sorted_canonical(self, document: JsonObject) -> bytes:
         """As `canonical`, with the unordered arrays sorted: two forms of a list differ only if the list changed."""
-        return encode(self._sorted(self.canonical_value(document)))
+        return self.written_sorted(self.canonical_value(document))
 
-    def hidden_names(self, document: JsonObject) -> frozenset[str]:
-        """The properties of the document itself whose values are sensitive, whether they are left out or replaced."""
+    def written_sorted(self, canonical: JsonObject) -> bytes:
+        """A canonical value's JSON, with the unordered arrays sorted."""
+        return encode(self._sorted(canonical))
+
+    def hidden_names(self, document: JsonObject, among: Iterable[str] | None = None) -> frozenset[str]:
+        """The properties of the document itself whose values are sensitive, whether they are left out or replaced.
+
+        With `among` only of these it is certain that all are told: the search of all texts costs most.
+        """
         kind = document.get(TYPE)
         of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None
         listed = document.keys() & (self._hidden_names | of_type if of_type else self._hidden_names)
@@ -201,8 +208,9 @@ class Canonicalizer:
         named = secret_members(document)
         return frozenset(listed).union(
             name
-            for name, value in document.items()
-            if isinstance(value, str) and (name in named or self._treatments[name].secret or has_secret(value))
+            for name in (document if among is None else among)
+            if isinstance(value := document.get(name), str)
+            and (name in named or self._treatments[name].secret or has_secret(value))
         )
 
     def _object(self, value: JsonObject, depth: int, within: _Special) -> JsonObject:
@@ -300,17 +308,22 @@ class Canonicalizer:
 
     def _sorted(self, value: JsonObject) -> JsonObject:
         """The object with its arrays sorted that are not ordered: so the mark of a hidden one is taken of it."""
+        result: JsonObject = {}
+        for name, child in value.items():
+            if isinstance(child, dict):
+                result[name] = self._sorted(child)
+            else:
+                result[name] = self._sorted_array(child, name) if isinstance(child, list) else child
+        return result
 
-        def array(members: list[JsonValue], name: str) -> list[JsonValue]:
-            found = [within(member, name) for member in members]
-            return found if self._treatments[name].ordered else sorted(found, key=_sort_key)
-
-        def within(value: JsonValue, name: str) -> JsonValue:
-            if isinstance(value, dict):
-                return self._sorted(value)
-            return array(value, name) if isinstance(value, list) else value
-
-        return {name: within(child, name) for name, child in value.items()}
+    def _sorted_array(self, members: list[JsonValue], name: str) -> list[JsonValue]:
+        found: list[JsonValue] = []
+        for member in members:
+            if isinstance(member, dict):
+                found.append(self._sorted(member))
+            else:
+                found.append(self._sorted_array(member, name) if isinstance(member, list) else member)
+        return found if len(found) <= 1 or self._treatments[name].ordered else sorted(found, key=_sort_key)
 
 
 def is_mark(value: JsonValue) -> bool:
@@ -342,9 +355,16 @@ def edit_of(document: JsonObject) -> str | None:
 
 def stamped(canonical: JsonObject, edit: str | None) -> JsonObject:
     """The document with the edit in each mark that shows no change and has none, so that an edit is not unchanged."""
-    if edit is None or HIDDEN_WITHOUT_KEY not in encode(canonical):
-        return canonical
-    return {name: _stamped(value, edit) for name, value in canonical.items()}
+    return canonical if edit is None else stamped_and_written(canonical, edit)[0]
+
+
+def stamped_and_written(canonical: JsonObject, edit: str | None) -> tuple[JsonObject, bytes]:
+    """The document as `stamped` makes it, and its JSON. Raises as `encode` does."""
+    written = encode(canonical)
+    if edit is None or HIDDEN_WITHOUT_KEY not in written:
+        return canonical, written
+    found = {name: _stamped(value, edit) for name, value in canonical.items()}
+    return found, encode(found)
 
 
 def without_edits(document: JsonObject) -> JsonObject:

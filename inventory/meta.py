@@ -121,6 +121,12 @@ def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue
     return proposed
 
 
+def meta_properties(extra: MetaPaths) -> frozenset[str]:
+    """The properties of a document that its meta is of."""
+    common = frozenset(name for names in _COMMON_PROPERTIES.values() for name in names)
+    return common.union({"assignments"}, (path.partition(".")[0] for paths in extra.values() for path in paths))
+
+
 def _at(value: JsonValue, path: list[str]) -> JsonValue:
     """The value at a path, of a list those of its members; None where something on the way is absent or no object."""
     if not path:

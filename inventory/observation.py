@@ -6,9 +6,11 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from inventory.canonical import (
+    TYPE,
     Canonicalizer,
     JsonObject,
     JsonValue,
@@ -16,12 +18,12 @@ from inventory.canonical import (
     TooDeepError,
     edit_of,
     encode,
-    stamped,
+    stamped_and_written,
 )
 from inventory.cut_lists import cut_lists, expansion, with_links
 from inventory.data_keys import DataKey
 from inventory.item_ids import item_key
-from inventory.meta import proposed_meta, whitelisted_meta
+from inventory.meta import meta_properties, proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read, set_by
 from inventory.references import MAX_ID_LENGTH
@@ -157,6 +159,10 @@ class Observer:
             if rules.has_details
             else None
         )
+        self._shown_properties = frozenset({rules.name_field, *meta_properties(rules.meta)})
+        signs = rules.change_signs & rules.volatile
+        self._signs = frozenset(sign.removeprefix("/") for sign in signs if "/" not in sign[1:])
+        self._signs_within = sorted({sign.rpartition("/")[2] for sign in signs if not sign.startswith("/")})
 
     def under(self, data_key: DataKey | None) -> "Observer":
         """The same rules with another key for sensitive values."""
@@ -211,16 +217,17 @@ class Observer:
         candidate = self._believed(candidate)
         external_id = self._external_id(candidate)
         # The name and the meta are copies of properties: what the document hides they do not show.
-        hidden = self._canonicalizer.hidden_names(candidate)
+        hidden = self._canonicalizer.hidden_names(candidate, self._shown_properties)
         shown = {name: value for name, value in candidate.items() if name not in hidden} if hidden else candidate
         display_name = self._display_name(shown)
         meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
-            canonical = stamped(self._canonicalizer.canonical_value(candidate), edit_of(candidate) or edit)
+            unstamped = self._canonicalizer.canonical_value(candidate)
+            canonical, document = stamped_and_written(unstamped, edit_of(candidate) or edit)
             content_hash = self._form.hash(canonical)
-            cut = cut_lists(candidate, self._expansion)
-            document = encode(with_links(canonical, cut))
-            list_hash = None if has_details else self._list_hash(candidate)
+            list_hash = None if has_details else self._list_hash(candidate, unstamped)
+            if cut := cut_lists(candidate, self._expansion):
+                document = encode(with_links(canonical, cut))
         except TooDeepError:
             raise _Invalid(InvalidReason.TOO_DEEP) from None
         except NotANumberError:
@@ -250,10 +257,27 @@ class Observer:
         settings = set_by(canonical, self._rules.type_key, self._reading)
         return ReadReferences(self._reading_hash, read(canonical, self._reading), settings)
 
-    def _list_hash(self, candidate: JsonObject) -> bytes | None:
+    def _list_hash(self, candidate: JsonObject, canonical: JsonObject) -> bytes | None:
         if self._list_canonicalizer is None:
             return None
-        return sha256(self._list_canonicalizer.sorted_canonical(candidate)).digest()
+        if self._may_have_signs_within(candidate):
+            return sha256(self._list_canonicalizer.sorted_canonical(candidate)).digest()
+        # But for the signs it is the canonical document.
+        signs = self._list_canonicalizer.canonical_value(
+            {name: candidate[name] for name in candidate.keys() & {*self._signs, TYPE}}
+        )
+        return sha256(self._list_canonicalizer.written_sorted({**signs, **canonical})).digest()
+
+    def _may_have_signs_within(self, candidate: JsonObject) -> bool:
+        """Whether a sign of change may stand elsewhere than among the properties of the object itself."""
+        try:
+            written = orjson.dumps(candidate, default=str)
+        except orjson.JSONEncodeError:
+            return True
+        return any(
+            written.count(encode(name) + b":") > (name in self._signs and name in candidate)
+            for name in self._signs_within
+        )
 
     def _believed(self, candidate: JsonObject) -> JsonObject:
         """The object without lists that other properties of it contradict: their content is not known."""

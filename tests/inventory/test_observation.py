@@ -1,3 +1,4 @@
+from hashlib import sha256
 from typing import Any, cast
 
 import orjson
@@ -6,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.catalog import load_catalog
-from inventory.canonical import JsonObject
+from inventory.canonical import Canonicalizer, JsonObject
+from inventory.data_keys import DataKey
 from inventory.exact_json import decode
 from inventory.meta import COMMON_KEYS, whitelisted_meta
 from inventory.normal_form import NormalForm, likeness_hash
@@ -182,6 +184,60 @@ def test_the_list_hash_tells_when_details_may_have_changed(
     assert len(before.list_hash) == 32
     assert (before.content_hash != after.content_hash) is content_changes
     assert (before.list_hash != after.list_hash) is list_changes
+
+
+SIGNS = ("lastModifiedDateTime", "version", "status", "isAssigned")
+sign_values = st.sampled_from(
+    ["2026-01-01T08:00:00Z", 3, None, "\ud800", {"version": 2}, [{"lastModifiedDateTime": "x"}]]
+)
+with_signs = st.recursive(
+    st.dictionaries(st.sampled_from(["id", "value", "secret", *SIGNS]), sign_values | st.text(max_size=3), max_size=4),
+    lambda inner: st.dictionaries(
+        st.sampled_from(["inner", "secret", "members", *SIGNS]), inner | st.lists(inner, max_size=3), max_size=3
+    ),
+    max_leaves=6,
+)
+
+
+@given(with_signs, st.booleans())
+def test_the_list_hash_is_that_of_the_list_s_document_with_its_signs(document: dict[str, Any], has_key: bool) -> None:
+    volatile = frozenset({"lastModifiedDateTime", "/version", "status", "#t/isAssigned", "inner/version"})
+    signs = frozenset({"lastModifiedDateTime", "/version", "#t/isAssigned", "inner/version"})
+    key = DataKey(b"k" * 32, "0a1b2c3d") if has_key else None
+    rules = ObservationRules(
+        type_key="a", has_details=True, volatile=volatile, change_signs=signs, sensitive=frozenset({"secret"})
+    )
+    kept = Canonicalizer(volatile=volatile - signs, sensitive=rules.sensitive, data_key=key, by_nature=True)
+    document = {**document, "id": "1", "@odata.type": "#t"}
+    observations, _ = Observer(rules, data_key=key).observe_page([document])
+    for observation in observations:
+        assert observation.list_hash == sha256(kept.sorted_canonical(document)).digest()
+
+
+@pytest.mark.parametrize("within", [lambda members: members, lambda members: {"inner": members}])
+def test_the_list_hash_does_not_depend_on_the_order_of_lists(within: Any) -> None:
+    for members in ([1, 2, 3], ["b", "a"], [["b", "a"], ["c"]], [{"id": "1", "x": [3, 4]}, {"id": "2", "x": [4, 3]}]):
+        one, other = (DETAILED.observe({"id": "1", "of": within(order)}) for order in (members, members[::-1]))
+        assert one.list_hash == other.list_hash
+        assert one.list_hash != DETAILED.observe({"id": "1", "of": within(members[1:])}).list_hash
+
+
+def test_a_secret_stands_neither_in_a_name_nor_in_meta() -> None:
+    secret = "-----BEGIN PRIVATE KEY-----"
+    for collection in load_catalog().collections.values():
+        rules = collection.observation_rules()
+        paths = [path for paths in rules.meta.values() for path in paths]
+        roots = {
+            rules.name_field,
+            "platforms",
+            "createdDateTime",
+            "@odata.etag",
+            *(path for path in paths if "." not in path),
+        }
+        document: JsonObject = {**dict.fromkeys(roots, secret), rules.id_field: "1"}
+        observed = Observer(rules).observe(document)
+        assert observed.display_name == (None if rules.name_field != rules.id_field else "1")
+        assert secret not in str(observed.meta)
 
 
 def test_only_a_collection_with_details_has_a_list_hash() -> None:
