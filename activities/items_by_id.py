@@ -77,6 +77,13 @@ class ReadItems(NamedTuple):
     requests: int
 
 
+class ExistingItems(NamedTuple):
+    """The items that Graph has found by their ids, and the ids for which it had no time."""
+
+    found: list[UnlistedItem]
+    again: frozenset[str]
+
+
 class _Item:
     """One item that Graph has shown, and the reading of its details."""
 
@@ -96,17 +103,35 @@ class ItemReader:
         self._observers = observers
         self._pace = Pace(database)
 
-    async def read(self, tenant: TenantConfig, items: Sequence[UnlistedItem]) -> ReadItems:
-        """The items as they are now, and those that Graph says are gone."""
+    async def existing(self, tenant: TenantConfig, items: Sequence[UnlistedItem]) -> ExistingItems:
+        """Which of the items there are, by one request each. Raises `GraphRequestError` if Graph was not reached."""
+        found: list[UnlistedItem] = []
+        again: set[str] = set()
+        for api_version, family, wave in self._waves(items):
+            answers = await self._ask(tenant, api_version, family, {item: self._id_url(item) for item in wave})
+            for item, answer in answers.items():
+                if isinstance(answer, GraphAnswer):
+                    found += [] if is_gone(answer) else [item]
+                elif answer.code is ErrorCode.GRAPH_THROTTLED:
+                    again.add(item.external_id)
+        return ExistingItems(found, frozenset(again - {item.external_id for item in found}))
+
+    async def read(
+        self, tenant: TenantConfig, items: Sequence[UnlistedItem], listed_now: Mapping[UnlistedItem, JsonObject]
+    ) -> ReadItems:
+        """The items as they are now, and those that Graph says are gone. `listed_now` are new ones, as a list has just
+        shown them.
+        """
         observers = await self._observers.of_tenant(tenant.id)
         found: list[Observation] = []
         gone: list[UnlistedItem] = []
         again: dict[UnlistedItem, ErrorCode] = {}
         requests = 0
         for api_version, family, wave in self._waves(items):
-            answers = await self._ask(tenant, api_version, family, {item: self._whole_url(item) for item in wave})
-            requests += len(wave)
-            absent = [item for item in wave if isinstance(answer := answers[item], GraphAnswer) and is_gone(answer)]
+            urls = {item: self._whole_url(item) for item in wave if item not in listed_now}
+            answers = await self._ask(tenant, api_version, family, urls) if urls else {}
+            requests += len(urls)
+            absent = [item for item in urls if isinstance(answer := answers[item], GraphAnswer) and is_gone(answer)]
             if absent:
                 # What does not answer to all that a listing shows may still answer to its id.
                 confirmed = await self._ask(tenant, api_version, family, {item: self._id_url(item) for item in absent})
@@ -121,6 +146,8 @@ class ItemReader:
             }
             shown = {item: answer for item, answer in answers.items() if isinstance(answer, GraphAnswer)}
             listed = await self._observed(tenant.id, observers, shown)
+            new = {item: listed_now[item] for item in wave if item in listed_now}
+            listed |= await crunch(tenant.id, _as_listed, observers, new)
             reading = {
                 item: _Item(observation, await crunch(tenant.id, self._reading, observers, item, observation))
                 for item, observation in listed.items()
@@ -131,7 +158,7 @@ class ItemReader:
                     if read.failure.retryable:
                         again[item] = read.failure.code
                 elif read.reading.gone:
-                    gone.append(item)
+                    gone += [] if item in listed_now else [item]
                 elif whole := await crunch(tenant.id, self._whole, observers, item, read):
                     found.append(whole)
         return ReadItems(found, gone, again, requests)
@@ -190,6 +217,8 @@ class ItemReader:
         Graph may show more of an object by its id than in a list: a property that the item's last version lacks is left
         out, so that it is no change. An item of which that cannot be told is left out, and with that to full runs.
         """
+        if not answers:
+            return {}
         async with self._database.tenant(tenant_id, read_only=True) as session:
             last = await details.last_versions(session, list(answers))
 
@@ -282,3 +311,10 @@ class ItemReader:
             )
         meta = {**whole.meta, PARENT_ID: item.parent_id} if item.parent_id else whole.meta
         return whole._replace(external_id=item.external_id, meta=meta)
+
+
+def _as_listed(
+    observers: TenantObservers, listed: Mapping[UnlistedItem, JsonObject]
+) -> dict[UnlistedItem, Observation]:
+    observed = {item: observers.observer(item.type_key).observe_page([shown])[0] for item, shown in listed.items()}
+    return {item: valid[0] for item, valid in observed.items() if valid}

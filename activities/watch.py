@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -12,21 +12,19 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import log_unexpected
-from activities.items_by_id import SHORT_WAIT, ItemReader, ReadItems
+from activities.items_by_id import ItemReader, ReadItems
 from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
+from activities.new_items import MadeItem, NewItemReader
 from activities.observers import Observers
-from activities.page_observations import cursor_failure
-from activities.request_pace import Pace
 from activities.tenants import TenantsFile
 from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS, Catalog
-from graph.client import GraphClient, GraphGet
+from graph.client import GraphClient
 from graph.cpu_executor import crunch
-from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure, classify
-from graph.links import UntrustedLinkError
-from graph.pages import MalformedPageError, read_page
+from graph.errors import GraphRequestError, ReadFailure
 from graph.tenants import TenantConfig, TenantsFileError
 from inventory.data_keys import DataKeyError
 from inventory.error_codes import ErrorCode
+from inventory.exact_json import JsonObject
 from inventory.item_ids import item_key
 from inventory.observation import Observation
 from inventory.portfolio import MOST_TENANTS
@@ -42,9 +40,6 @@ OVERLAP = timedelta(hours=2)
 
 LONGEST = timedelta(days=1)
 """How far a look reaches back after a pause; full runs have read what is older."""
-
-MOST_PAGES = 10
-"""Of one log in one look."""
 
 MOST_ITEMS = 200
 """That one look at a tenant reads; the next look reads the others."""
@@ -76,19 +71,29 @@ class _Log(NamedTuple):
     failure: ReadFailure | None = None
 
 
+class _MadeItems(NamedTuple):
+    """New items by the event that says they were made, and as their lists show them. `left` are events that the next
+    look takes up.
+    """
+
+    named: dict[str, list[UnlistedItem]]
+    listed: dict[UnlistedItem, JsonObject]
+    left: set[str]
+    requests: int
+
+
 class WatchActivities:
     """Each tenant's look is one transaction: repeated, it finds the events handled and does nothing."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
     ) -> None:
-        self._graph = graph
         self._database = database
         self._catalog = catalog
         self._tenants = tenants
         self._observers = observers
-        self._pace = Pace(database)
         self._reader = ItemReader(graph, database, catalog, observers)
+        self._new_items = NewItemReader(graph, database, catalog, self._reader)
         self._rules = catalog.reading_rules()
 
     @activity.defn
@@ -167,11 +172,14 @@ class WatchActivities:
             for log in logs
         }
         named = await self._named(tenant_id, readable, new)
+        made = await self._made(tenant, readable, new, named)
+        named |= made.named
+        requests += made.requests
         every = {(item.type_key, item.external_id): item for of_event in named.values() for item in of_event}
         items = [every[key] for key in sorted(every)[:MOST_ITEMS]]
         read = ReadItems([], [], {}, 0)
         if items:
-            read = await self._reader.read(tenant, items)
+            read = await self._reader.read(tenant, items, made.listed)
         events: defaultdict[tuple[str, str], list[Observation]] = defaultdict(list)
         for log in logs:
             for event in new[log.type_key]:
@@ -195,20 +203,21 @@ class WatchActivities:
                     self._observers.comparison(tenant_id),
                 )
                 waiting |= result.contested
-            left = {event.external_id for key in waiting for event in events.get(key, ())}
+            left = made.left | {event.external_id for key in waiting for event in events.get(key, ())}
             unknown = 0
             for log in logs:
-                named_none = sum(event.external_id not in named for event in new[log.type_key])
+                named_none = sum(event.external_id not in named.keys() | left for event in new[log.type_key])
                 unknown += named_none
                 handled = [event.external_id for event in log.events if event.external_id not in left]
                 code = None if log.failure is None else log.failure.code
                 await watch.keep_position(session, LogLook(log.type_key, handled, named_none, code), start.at)
-        if result.changed:
+        if result.created or result.changed:
             await self._catch_up(tenant_id)
         return WatchTenantsResult(
             looked=1,
             requests=requests + read.requests,
             read=len(read.found),
+            created=result.created,
             changed=result.changed,
             gone=result.gone,
             unknown_events=unknown,
@@ -236,54 +245,46 @@ class WatchActivities:
                     named[event.external_id] = items
         return named
 
+    async def _made(
+        self,
+        tenant: TenantConfig,
+        readable: Mapping[str, set[str]],
+        new: Mapping[str, Sequence[Observation]],
+        named: Mapping[str, Sequence[UnlistedItem]],
+    ) -> _MadeItems:
+        """The items that events say were made, and that the inventory does not know."""
+        items: dict[str, list[UnlistedItem]] = {}
+        listed: dict[UnlistedItem, JsonObject] = {}
+        left: set[str] = set()
+        requests = 0
+        for log, events in new.items():
+            made = {event.external_id: _made_ids(event) for event in events if event.external_id not in named}
+            ids = [item for of_event in made.values() for item in of_event]
+            if not ids:
+                continue
+            found = await self._new_items.find(tenant, ids, readable[log], within=tenant.id)
+            requests += found.requests
+            listed |= found.listed
+            for event_id, of_event in made.items():
+                keys = {item_key(item.graph_id) for item in of_event}
+                if of_this := [item for item in found.listed if item.external_id in keys]:
+                    items[event_id] = of_this
+                elif any(item.graph_id in found.again for item in of_event):
+                    left.add(event_id)
+        return _MadeItems(items, listed, left, requests)
+
     async def _read_log(self, tenant: TenantConfig, type_key: str, position: LogPosition | None, now: datetime) -> _Log:
         """The events of a log since the last look, and of the time before it in which others may still have come."""
         collection = self._catalog.collections[type_key]
-        family = collection.throttle_family
         after = now - OVERLAP
         if position is not None and position.read_at is not None:
             after = max(min(position.read_at, now) - OVERLAP, now - LONGEST)
         since = after.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        url: str | None = f"{collection.path}?$filter={quote(f'activityDateTime ge {since}', safe='')}"
-        events: list[Observation] = []
+        url = f"{collection.path}?$filter={quote(f'activityDateTime ge {since}', safe='')}"
+        read = await self._new_items.read_list(tenant, collection, url)
         observers = await self._observers.of_tenant(tenant.id)
-        requests = 0
-        failure: ReadFailure | None = None
-        while url is not None and requests < MOST_PAGES and failure is None:
-            async with (
-                self._graph.admission() as admission,
-                self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait,
-            ):
-                if wait:
-                    return _Log(type_key, events, requests, ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True))
-                requests += 1
-                try:
-                    answers = await self._graph.read_batch(
-                        tenant, collection.api_version, [GraphGet(type_key, url)], admission
-                    )
-                except BatchRefusedError as error:
-                    failure = error.failure
-                    break
-            answer = answers[type_key]
-            failure = classify(answer, permission=collection.permission)
-            if failure is not None:
-                break
-            try:
-                page = read_page(answer)
-                url = page.next_link
-                if url is not None:
-                    self._graph.check_link(tenant, collection.api_version, url)
-            except MalformedPageError as error:
-                failure = error.failure
-                break
-            except UntrustedLinkError as error:
-                failure = ReadFailure(error.code)
-                break
-            valid, _ = await crunch(tenant.id, observers.observer(type_key).observe_page, page.items)
-            events += valid
-        if failure is not None:
-            await self._pace.heed(tenant.id, family, [cursor_failure(failure)])
-        return _Log(type_key, events, requests, failure)
+        events, _ = await crunch(tenant.id, observers.observer(type_key).observe_page, read.objects)
+        return _Log(type_key, events, read.requests, read.failure)
 
     async def _catch_up(self, tenant_id: UUID) -> None:
         """Reads the references of new versions. The next run reads what is left."""
@@ -308,6 +309,13 @@ def _is_change(event: Observation) -> bool:
     """Whether an event tells that something was changed: a failure changes nothing, nor does a reader."""
     result, operation = event.meta.get("result"), event.meta.get("operation")
     return str(result).lower() == "success" and str(operation).lower() != "get"
+
+
+def _made_ids(event: Observation) -> list[MadeItem]:
+    """What an event of Intune ("Create") or Entra ("Add") says was made."""
+    if str(event.meta.get("operation")).lower() not in ("create", "add"):
+        return []
+    return [MadeItem(name, str(event.meta.get("activity"))) for name in _ids(event)]
 
 
 def _ids(event: Observation) -> list[str]:

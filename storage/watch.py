@@ -74,6 +74,7 @@ class LookResult(NamedTuple):
     of them.
     """
 
+    created: int = 0
     changed: int = 0
     gone: int = 0
     contested: frozenset[tuple[str, str]] = frozenset()
@@ -169,18 +170,20 @@ async def record_items(
     naming = {_key(event): event for key in (*map(_key, found), *map(_key, gone)) for event in events.get(key, ())}
     if naming:
         await _merged(session, run_id, list(naming.values()), comparison)
-    changed = 0
+    created = changed = 0
     if found:
-        changed = (await _merged(session, run_id, found, comparison)).changed
+        merged = await _merged(session, run_id, found, comparison)
+        created, changed = merged.created, merged.changed
     marked = 0
     if gone:
         await record_gone(session, run_id, gone)
         named = _named([_key(item) for item in gone])
         marked = len((await session.execute(_MARK_GONE, {"run_id": run_id, "began_at": began_at, **named})).all())
     await session.execute(_WAVE.delete().where(_WAVE.c.run_id == run_id))
-    counts = {"observed": len(found), "changed": changed, "unchanged": len(found) - changed, "missing": marked}
+    unchanged = len(found) - created - changed
+    counts = {"observed": len(found), "created": created, "changed": changed, "unchanged": unchanged, "missing": marked}
     await session.execute(update(_RUN).where(_RUN.c.run_id == run_id).values(**counts))
-    return LookResult(changed, marked, contested)
+    return LookResult(created, changed, marked, contested)
 
 
 async def _merged(

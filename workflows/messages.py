@@ -226,6 +226,7 @@ class WatchResult(Message):
     looked: int
     requests: int
     read: int
+    created: int = 0
     changed: int
     gone: int
     unknown_events: int

@@ -46,6 +46,7 @@ class WatchWorkflow:
             looked=sum(look.looked for look in done),
             requests=sum(look.requests for look in done),
             read=sum(look.read for look in done),
+            created=sum(look.created for look in done),
             changed=sum(look.changed for look in done),
             gone=sum(look.gone for look in done),
             unknown_events=sum(look.unknown_events for look in done),

@@ -36,6 +36,7 @@ class WatchTenantsResult(Message):
     looked: int = 0
     requests: int = 0
     read: int = 0
+    created: int = 0
     changed: int = 0
     gone: int = 0
     unknown_events: int = 0

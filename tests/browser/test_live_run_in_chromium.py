@@ -53,7 +53,7 @@ async def test_a_page_renews_itself_whose_scripts_come_late(database: Database, 
     run = await begin(database, CONTOSO, POLICIES)
     async with visit() as visitor:
         held = asyncio.get_running_loop().create_future()
-        await visitor.page.route("**/hx-sse-*.js", lambda route: held.set_result(route))
+        await visitor.page.route("**/hx-sse-*.js", held.set_result)
         await visitor.page.goto(page["sign_in_url"])
         address = f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}"
         await visitor.page.goto(address, wait_until="commit")

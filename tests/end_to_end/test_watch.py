@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.new_items import MOST_NEW
 from inventory.portfolio import TenantChoice
 from local.simulated_graph import SimulatedTenant
 from local.simulated_graph.faults import Fault, FaultKind
@@ -72,6 +73,32 @@ def test_a_deleted_item_is_gone_and_a_full_run_agrees(system: System) -> None:
     assert after[deleted] == ("missing", "confirmed")
     *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
     assert [line["kind"] for line in lines] == ["missing"], "it is told once"
+
+
+def test_a_new_item_is_told_as_its_list_shows_it(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies", "--type", "deviceConfigurations", "--type", "groups")
+    made = system.tenant.add(PATH, {**system.tenant.documents(PATH)[0], "id": str(uuid4()), "displayName": "New"})
+    add_event(system, made, "Create")
+
+    seen = look(system)
+    assert (seen.created, seen.changed, seen.unknown_events) == (1, 0, 0)
+    *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
+    assert [(line["external_id"], line["kind"]) for line in lines] == [(made, "appeared")]
+    assert lines[0]["audit"]["events"][0]["actor"] == "ada@contoso.example"
+    again = look(system)
+    assert (again.requests, again.created) == (2, 0), "the event is handled"
+    full = system.sync("--type", "deviceCompliancePolicies")
+    assert (full.counts.created, full.counts.changed) == (0, 0)
+
+
+def test_more_new_items_than_a_look_searches_for_are_found_by_the_next(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies")
+    policy = system.tenant.documents(PATH)[0]
+    for number in range(MOST_NEW + 1):
+        add_event(system, system.tenant.add(PATH, {**policy, "id": str(uuid4()), "displayName": str(number)}), "Create")
+    assert [look(system).created for _ in range(3)] == [MOST_NEW, 1, 0]
 
 
 def test_a_look_says_nothing_of_what_it_did_not_read(system: System) -> None:

@@ -107,9 +107,9 @@ FIELDS = {
     "SyncResult": "counts error_codes run_id status",
     "WatchChoice": "chosen",
     "WatchInput": "chosen",
-    "WatchResult": "activities_failed changed failed gone looked read requests tenants unknown_events",
+    "WatchResult": "activities_failed changed created failed gone looked read requests tenants unknown_events",
     "WatchTenants": "look_id tenant_ids workflow_id",
-    "WatchTenantsResult": "changed failed gone looked read requests unknown_events",
+    "WatchTenantsResult": "changed created failed gone looked read requests unknown_events",
     "WatchedTenants": "tenant_ids",
     "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows refreshes restarted run_id"
     " tenant_id",

@@ -1,0 +1,152 @@
+"""Items that audit events say were made: which collection has them, and how its list shows them."""
+
+from collections.abc import Collection as AnyCollection
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from activities.items_by_id import SHORT_WAIT, ItemReader
+from activities.page_observations import cursor_failure
+from activities.request_pace import Pace
+from graph.catalog import Catalog, Collection
+from graph.client import GraphClient, GraphGet
+from graph.errors import BatchRefusedError, ReadFailure, classify
+from graph.links import UntrustedLinkError
+from graph.pages import MalformedPageError, read_page
+from graph.tenants import TenantConfig
+from inventory.error_codes import ErrorCode
+from inventory.exact_json import JsonObject, JsonValue
+from inventory.item_ids import item_key
+from storage.confirmations import UnlistedItem
+from storage.database import Database
+
+MOST_NEW = 5
+"""Ids that a look at a tenant searches for: each may cost a request in every collection. The next look goes on."""
+
+MOST_PAGES = 10
+"""Of one list in one look."""
+
+
+class MadeItem(NamedTuple):
+    """An id that an event says was made, and the event's word for what was done: `Create DeviceConfiguration`."""
+
+    graph_id: str
+    activity: str
+
+
+class NewItems(NamedTuple):
+    """The items found, each with its object as its list shows it; the ids to search for again; requests sent."""
+
+    listed: Mapping[UnlistedItem, JsonObject]
+    again: AnyCollection[str]
+    requests: int
+
+
+class ListRead(NamedTuple):
+    """The objects of the first pages of a list. `failure` says why the next page could not be read."""
+
+    objects: list[JsonValue]
+    requests: int
+    failure: ReadFailure | None
+
+
+class NewItemReader:
+    """Searches for new items.
+
+    By id Graph may show more of an object than in a list, and a new item has no version that would tell what. So it is
+    taken from its list; one that the first pages lack is left to the next full run.
+    """
+
+    def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, items: ItemReader) -> None:
+        self._graph = graph
+        self._catalog = catalog
+        self._items = items
+        self._pace = Pace(database)
+
+    async def find(
+        self, tenant: TenantConfig, made: Sequence[MadeItem], type_keys: AnyCollection[str], *, within: UUID
+    ) -> NewItems:
+        """Finds these items in these collections. Raises `GraphRequestError` if Graph was not reached."""
+        searched = list(dict.fromkeys(made))[:MOST_NEW]
+        again = {item.graph_id for item in made} - {item.graph_id for item in searched}
+        collections = [
+            self._catalog.collections[key] for key in sorted(type_keys) if not self._catalog.collections[key].parent
+        ]
+        requests = 0
+        there: list[UnlistedItem] = []
+        for likely in (True, False):
+            found_ids = {item.external_id for item in there}
+            asked = [
+                UnlistedItem(collection.type_key, item_key(item.graph_id), graph_id=item.graph_id)
+                for item in searched
+                for collection in collections
+                if _may_name(item.activity, collection) is likely and item_key(item.graph_id) not in found_ids
+            ]
+            answers = await self._items.existing(tenant, asked)
+            requests += len(asked)
+            there += answers.found
+            again |= {item.graph_id for item in searched if item_key(item.graph_id) in answers.again}
+        listed: dict[UnlistedItem, JsonObject] = {}
+        for key in sorted({item.type_key for item in there}):
+            collection = self._catalog.collections[key]
+            read = await self.read_list(tenant, collection, collection.first_url(within))
+            requests += read.requests
+            wanted = {item.external_id: item for item in there if item.type_key == key}
+            for shown in read.objects:
+                if not isinstance(shown, dict) or not isinstance(graph_id := shown.get(collection.id_field), str):
+                    continue
+                if item := wanted.get(item_key(graph_id)):
+                    listed[item] = shown
+            if read.failure is not None and read.failure.retryable:
+                again |= {item.graph_id or "" for item in wanted.values() if item not in listed}
+        return NewItems(listed, again - {item.graph_id for item in listed}, requests)
+
+    async def read_list(self, tenant: TenantConfig, collection: Collection, url: str) -> ListRead:
+        """The first pages of a list, within the pace of its throttle family."""
+        family = collection.throttle_family
+        objects: list[JsonValue] = []
+        requests = 0
+        failure: ReadFailure | None = None
+        following: str | None = url
+        while following is not None and requests < MOST_PAGES and failure is None:
+            async with (
+                self._graph.admission() as admission,
+                self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait,
+            ):
+                if wait:
+                    return ListRead(objects, requests, ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True))
+                requests += 1
+                gets = [GraphGet(collection.type_key, following)]
+                try:
+                    answers = await self._graph.read_batch(tenant, collection.api_version, gets, admission)
+                except BatchRefusedError as error:
+                    failure = error.failure
+                    break
+            answer = answers[collection.type_key]
+            failure = classify(answer, permission=collection.permission)
+            if failure is not None:
+                break
+            try:
+                page = read_page(answer)
+                following = page.next_link
+                if following is not None:
+                    self._graph.check_link(tenant, collection.api_version, following)
+            except MalformedPageError as error:
+                failure = error.failure
+                break
+            except UntrustedLinkError as error:
+                failure = ReadFailure(error.code)
+                break
+            objects += page.items
+        if failure is not None:
+            await self._pace.heed(tenant.id, family, [cursor_failure(failure)])
+        return ListRead(objects, requests, failure)
+
+
+def _may_name(activity: str, collection: Collection) -> bool:
+    """Whether an event's words seem to mean items of a collection. It orders the search, and decides nothing:
+    Microsoft publishes no list of these words.
+    """
+    entity = collection.path.rpartition("/")[2].lower()
+    words = "".join(letter for letter in activity.lower() if letter.isalpha())
+    return entity[:-3] in words
