@@ -136,8 +136,8 @@ class TenantOutcomeRecord(BaseModel):
         return round((self.finished_at - self.started_at).total_seconds(), 3)
 
 
-class PortfolioRecord(BaseModel):
-    """One portfolio run, with the outcome of each tenant. `selection_name` is its starter's (`--name`)."""
+class PortfolioSummary(BaseModel):
+    """One portfolio run, without its tenants. `selection_name` is its starter's (`--name`)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -155,4 +155,9 @@ class PortfolioRecord(BaseModel):
     error_codes: list[ErrorCode]
     cancel_requested_by: str | None
     cancel_reason: str | None
+
+
+class PortfolioRecord(PortfolioSummary):
+    """One portfolio run, with the outcome of each tenant. `selection_name` is its starter's (`--name`)."""
+
     tenants: list[TenantOutcomeRecord] = []

@@ -5,10 +5,11 @@ read in a `portfolio` session.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -72,7 +73,7 @@ _RECORDS = select(
 )
 """Portfolio runs without their tenants."""
 
-_OPEN_RUNS = text("""
+_OPEN_RUNS = """
 SELECT r.portfolio_run_id, r.workflow_id, r.tenants AS "counts.tenants",
     count(*) FILTER (WHERE t.status = 'success') AS "counts.success",
     count(*) FILTER (WHERE t.status = 'partial') AS "counts.partial",
@@ -81,9 +82,9 @@ SELECT r.portfolio_run_id, r.workflow_id, r.tenants AS "counts.tenants",
     count(*) FILTER (WHERE t.joined) AS "counts.joined"
 FROM portfolio_run AS r LEFT JOIN portfolio_run_tenant AS t USING (portfolio_run_id)
 WHERE r.finished_at IS NULL
-GROUP BY r.portfolio_run_id
-ORDER BY random() LIMIT :limit
-""")
+"""
+_SOME_OPEN_RUNS = text(f"{_OPEN_RUNS} GROUP BY r.portfolio_run_id ORDER BY random() LIMIT :limit")
+_THESE_OPEN_RUNS = text(f"{_OPEN_RUNS} AND r.portfolio_run_id = ANY (:ids) GROUP BY r.portfolio_run_id")
 
 
 async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
@@ -153,7 +154,7 @@ class OpenPortfolio(NamedTuple):
 
 async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfolio]:
     """Up to `limit` open portfolio runs, drawn by lot; in a portfolio session."""
-    return await fetch(session, _OPEN_RUNS, OpenPortfolio, {"limit": limit})
+    return await fetch(session, _SOME_OPEN_RUNS, OpenPortfolio, {"limit": limit})
 
 
 async def ended_runs(
@@ -195,7 +196,33 @@ async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]
     return set((await session.execute(recorded)).scalars())
 
 
-async def recent_portfolio_runs(session: AsyncSession, limit: int) -> list[PortfolioRecord]:
-    """The latest portfolio runs, newest first, without their tenants; in a portfolio session."""
+class PortfolioPlace(NamedTuple):
+    """The place of a portfolio run among all, newest first."""
+
+    started_at: datetime
+    portfolio_run_id: UUID
+
+
+async def recent_portfolio_runs(
+    session: AsyncSession,
+    limit: int,
+    after: PortfolioPlace | None = None,
+    status: RunStatus | None = None,
+) -> list[PortfolioRecord]:
+    """The latest portfolio runs, or those `after` a place, of one status or all, newest first and without their
+    tenants; in a portfolio session.
+    """
     newest = _RECORDS.order_by(_PORTFOLIO.c.started_at.desc(), _PORTFOLIO.c.portfolio_run_id).limit(limit)
+    if after is not None:
+        is_older = _PORTFOLIO.c.started_at < after.started_at
+        is_next = _PORTFOLIO.c.portfolio_run_id > after.portfolio_run_id
+        newest = newest.where(or_(is_older, and_(_PORTFOLIO.c.started_at == after.started_at, is_next)))
+    if status is not None:
+        newest = newest.where(_PORTFOLIO.c.status == status)
     return await fetch(session, newest, PortfolioRecord, shape=lambda row: {**row, "tenants": []})
+
+
+async def counts_so_far(session: AsyncSession, portfolio_run_ids: Sequence[UUID]) -> dict[UUID, PortfolioCounts]:
+    """How many tenants of these open portfolio runs have ended in which way; in a portfolio session."""
+    found = await fetch(session, _THESE_OPEN_RUNS, OpenPortfolio, {"ids": list(portfolio_run_ids)})
+    return {run.portfolio_run_id: run.counts for run in found}

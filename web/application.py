@@ -30,6 +30,7 @@ from answers.drift.baselines import UnknownBaselineError
 from answers.export import routes as export
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
+from answers.runs import portfolio_routes as portfolio_runs
 from answers.runs import routes as runs
 from answers.runs.answer import UnknownMomentError, UnknownRunError
 from answers.schedules import routes as schedules
@@ -58,6 +59,7 @@ ROUTERS = (
     compare.router,
     coverage.router,
     runs.router,
+    portfolio_runs.router,
     search.router,
     dependencies.router,
     assignments.router,

@@ -28,6 +28,7 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Runs", "/runs"),
+    Entry("Portfolio runs", "/portfolio-runs"),
     Entry("Schedules", "/schedules"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),

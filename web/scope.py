@@ -122,9 +122,13 @@ async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantSco
         yield TenantScope(tenant, session)
 
 
+def visible_ids(tenants: Tenants, site: Site) -> list[UUID] | None:
+    """What `Database.portfolio` takes of the tenants that a person sees: None for all."""
+    return None if tenants is site.tenants() else [tenant.id for tenant in tenants]
+
+
 async def _portfolio_scope(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
-    visible = None if tenants is site.tenants() else [tenant.id for tenant in tenants]
-    async with site.database.portfolio(visible) as session, _limited(session):
+    async with site.database.portfolio(visible_ids(tenants, site)) as session, _limited(session):
         yield PortfolioScope(tenants, session)
 
 

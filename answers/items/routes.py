@@ -11,7 +11,9 @@ from answers.coverage.answer import tenant_coverage
 from answers.item_kinds import title_of, told_kind
 from answers.items import answer
 from answers.items.answer import MissingList
+from answers.items.facets import MOST_COUNTED, Facets, facets
 from answers.pages import grouped
+from answers.search.answer import Sought
 from graph.catalog import kinds_in
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
@@ -55,8 +57,10 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
             scope.session, None, choice.type_keys, sought=choice.sought, limit=PAGE + 1, after=_place(after)
         )
         items, problem = [item async for item in found.items], ""
+        sought = (choice.sought or Sought())._replace(type_keys=choice.type_keys)
+        counted = await facets(scope.session, sought)
     except CHOICE_ERRORS as error:
-        items, problem = [], str(error)
+        items, problem, counted = [], str(error), Facets([], is_cut=False)
     shown = _page(items)
     return page(
         request,
@@ -65,6 +69,8 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
         coverage=await tenant_coverage(scope.session),
         shown=shown,
         problem=problem,
+        facets=counted,
+        most_counted=MOST_COUNTED,
         choice=choice,
         chosen=[name for name, value in choice._asdict().items() if value],
         sizes=sorted(sizes, key=lambda size: title_of(size.type_key).casefold()),

@@ -70,16 +70,7 @@ async def find(
     tenant they may be those that follow the type key and id `after`.
     Raises `UnknownSettingError`.
     """
-    names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
-    wanted = queries.ItemQuery(
-        tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
-        type_keys=sought.type_keys,
-        patterns=patterns(sought.words) if sought.words else None,
-        titled=titled(sought.words, _titles()) or None if sought.words and names is None else None,
-        settings=names,
-        values=None if sought.setting is None or names is None else sought.setting.values(names),
-        after=after,
-    )
+    wanted = await _query(session, sought, tenant_ids, after)
     if asked is None and sought.items.state is not None:
         wanted = wanted._replace(is_seen=sought.items.state is StateChoice.PRESENT)
     found = 0
@@ -91,6 +82,32 @@ async def find(
                     found += 1
                     if found == limit:
                         return
+
+
+async def _query(
+    session: AsyncSession,
+    sought: Sought,
+    tenant_ids: Collection[UUID] | None = None,
+    after: tuple[str, str] | None = None,
+) -> queries.ItemQuery:
+    """What the database is asked for; not yet `sought.items`. Raises `UnknownSettingError`."""
+    names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
+    return queries.ItemQuery(
+        tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
+        type_keys=sought.type_keys,
+        patterns=patterns(sought.words) if sought.words else None,
+        titled=titled(sought.words, _titles()) or None if sought.words and names is None else None,
+        settings=names,
+        values=None if sought.setting is None or names is None else sought.setting.values(names),
+        after=after,
+    )
+
+
+async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> list[queries.ItemGroup]:
+    """The first `most` items of the session's tenant that have these words, this setting and these collections,
+    whatever else is sought, in groups of items that are alike. Raises `UnknownSettingError`.
+    """
+    return await queries.item_groups(session, await _query(session, sought), most)
 
 
 def _titles() -> dict[str, str]:

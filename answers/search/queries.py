@@ -11,10 +11,11 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.search.records import SearchBasis, UnreadSettings
+from graph.catalog import kind_fields
 from inventory.records import ItemRecord
 from storage.absences import IS_CONFIRMED
 from storage.queries import COVERED_ITEM_COLUMNS, Question, with_covered_state
-from storage.rows import fetch, fetch_stream
+from storage.rows import Values, fetch, fetch_stream
 
 
 class ItemQuery(NamedTuple):
@@ -81,9 +82,8 @@ _OF_THAT_NAME = f"EXISTS (SELECT FROM {_NAME_OF_FOUND})"
 _UNSEEN_OF_THAT_NAME = f"(SELECT true FROM {_NAME_OF_FOUND})"
 
 
-@cache
-def _statement(has: frozenset[str]) -> TextClause:
-    """The statement for these conditions, in the order of the keys. Each kind reads the smallest table that it can.
+def _found(has: frozenset[str]) -> str:
+    """Selects the keys of the items of these conditions. Each kind reads the smallest table that it can.
 
     Row-level security keeps LIKE out of index conditions, so names are read in a table of their own.
     """
@@ -114,27 +114,85 @@ def _statement(has: frozenset[str]) -> TextClause:
         conditions.append("found.type_key = ANY (CAST(:type_keys AS text[]))")
     if "after_type_key" in has:
         conditions.append("(found.type_key, found.external_id) > (:after_type_key, :after_external_id)")
-    seen = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return text(f"""
-    SELECT {COVERED_ITEM_COLUMNS}
-    FROM (
+    return f"""
         SELECT tenant_id AS of_tenant, type_key AS of_type, external_id AS of_id FROM {source} {where}
         ORDER BY tenant_id, type_key, external_id
-    ) AS found
+    """
+
+
+_ITEM = """
     CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one
         WHERE (one.tenant_id, one.type_key, one.external_id) = (of_tenant, of_type, of_id) LIMIT 1
     ) AS item
+"""
+
+_ITEM_WITH_BASIS = f"""{_ITEM}
     LEFT JOIN LATERAL (
         SELECT c.run_id AS covered_by, c.outcome AS covered_outcome, c.error_code AS covered_error_code,
             status AS covered_status, started_at AS covered_from, cardinality(error_codes) > 0 AS covered_with_errors
         FROM collection_coverage AS c JOIN sync_run USING (tenant_id, run_id)
         WHERE (c.tenant_id, c.type_key) = (of_tenant, of_type) LIMIT 1
     ) AS basis ON true
-    {seen}
+"""
+
+
+@cache
+def _statement(has: frozenset[str]) -> TextClause:
+    """The statement for these conditions, in the order of the keys."""
+    seen = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
+    return text(f"""
+    SELECT {COVERED_ITEM_COLUMNS} FROM ({_found(has)}) AS found {_ITEM_WITH_BASIS} {seen}
     ORDER BY of_tenant, of_type, of_id
     """)
+
+
+class ItemGroup(NamedTuple):
+    """Items of a tenant that are alike in collection, kind, platform and state: one of them, and how many they are."""
+
+    item: ItemRecord
+    items: int
+
+
+# What the kind, the platforms and the state of an item are told by; one item of each group tells them.
+_ALIKE = ", ".join(
+    [
+        "of_tenant",
+        "of_type",
+        "item.meta -> 'platforms'",
+        *(f"item.meta -> '{field}'" for field in kind_fields()),
+        "item.last_seen_at >= covering.run_started_at",
+        "item.absent_from IS NOT NULL",
+        IS_CONFIRMED,
+    ]
+)
+
+
+@cache
+def _groups_statement(has: frozenset[str]) -> TextClause:
+    return text(f"""
+    SELECT {COVERED_ITEM_COLUMNS}, items
+    FROM (
+        SELECT of_tenant, of_type, (array_agg(of_id))[1] AS of_id, count(*) AS items
+        FROM ({_found(has)} LIMIT :most) AS found {_ITEM}
+        LEFT JOIN collection_coverage AS covering ON (covering.tenant_id, covering.type_key) = (of_tenant, of_type)
+        GROUP BY {_ALIKE}
+    ) AS alike {_ITEM_WITH_BASIS}
+    ORDER BY of_tenant, of_type, of_id
+    """)
+
+
+async def item_groups(session: AsyncSession, wanted: ItemQuery, most: int) -> list[ItemGroup]:
+    """The first `most` items that are wanted, in groups of items that are alike."""
+    parameters = wanted.parameters()
+    statement = _groups_statement(frozenset(parameters))
+    return await fetch(session, statement, ItemGroup, {**parameters, "most": most}, shape=_group)
+
+
+def _group(row: Values) -> Values:
+    items = row.pop("items")
+    return {"item": with_covered_state(row), "items": items}
 
 
 async def found_items(

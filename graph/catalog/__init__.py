@@ -1,7 +1,7 @@
 """The catalog: the collections that can be read, and how. The entries are data, one TOML table a collection."""
 
 from graph.catalog.item_titles import has_names, item_title
-from graph.catalog.kinds import kind_of, kinds_in
+from graph.catalog.kinds import kind_fields, kind_of, kinds_in
 from graph.catalog.loading import Catalog, UnknownCategoryError, load_catalog
 from graph.catalog.model import (
     AUDIT_EVENTS,
@@ -26,6 +26,7 @@ __all__ = [
     "UnknownCategoryError",
     "has_names",
     "item_title",
+    "kind_fields",
     "kind_of",
     "kinds_in",
     "load_catalog",

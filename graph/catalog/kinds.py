@@ -28,6 +28,12 @@ def kinds_in(type_key: str) -> list[str]:
     return sorted({kind for kinds in _kinds().get(type_key, {}).values() for kind in kinds.values()})
 
 
+@cache
+def kind_fields() -> list[str]:
+    """The fields of an item's meta that tell its kind, sorted."""
+    return sorted({field for kinds in _kinds().values() for field in kinds})
+
+
 def named_types(type_key: str) -> list[str]:
     """The `@odata.type`s of a collection's items that have names, without their namespace."""
     return sorted(_kinds().get(type_key, {}).get("odata_type", {}))

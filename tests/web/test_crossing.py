@@ -21,8 +21,11 @@ from sqlalchemy import text
 from answers.drift.baselines import set_moment
 from answers.drift.evaluation import evaluate
 from answers.drift.queries import open_values
+from inventory.outcomes import RunStatus
 from inventory.people import Role
-from storage import versions
+from inventory.portfolio import TenantChoice
+from inventory.selection import Selection
+from storage import portfolio, versions
 from storage.database import Database
 from tests.storage.support import observation, sync
 from tests.web.support import CONTOSO, FABRIKAM, POLICIES, person_of, signed_in_as
@@ -40,13 +43,14 @@ class Theirs(NamedTuple):
     """What names things of the hidden tenant."""
 
     run_id: UUID
+    portfolio_run_id: UUID
     fingerprint: str
 
     def words(self) -> list[str]:
         """What may be written where a request names something."""
         tenant = [str(FABRIKAM), "Fabrikam", f"tenant:{FABRIKAM}"]
         places = [f"{FABRIKAM}/{POLICIES}/{THEIR_ITEM}", f"{POLICIES}/{THEIR_ITEM}"]
-        return [*tenant, *places, THEIR_ITEM, THEIR_BASELINE, str(self.run_id), self.fingerprint]
+        return [*tenant, *places, THEIR_ITEM, THEIR_BASELINE, *map(str, self[:2]), self.fingerprint]
 
 
 class Fields(NamedTuple):
@@ -80,6 +84,7 @@ def path_of(route: APIRoute, tenant_id: UUID, theirs: Theirs) -> str:
     values = {
         "tenant_id": str(tenant_id),
         "run_id": str(theirs.run_id),
+        "portfolio_run_id": str(theirs.portfolio_run_id),
         "type_key": POLICIES,
         "external_id:path": THEIR_ITEM,
     }
@@ -104,7 +109,15 @@ async def theirs(database: Database) -> Theirs:
         await versions.pin(session, POLICIES, THEIR_ITEM, 1, "the test", MARK)
         (fingerprint, *_) = await open_values(session, THEIR_BASELINE)
         run_id = (await session.execute(text("SELECT run_id FROM sync_run LIMIT 1"))).scalar_one()
-    return Theirs(run_id, fingerprint)
+    identity = portfolio.PortfolioIdentity(
+        uuid4(), MARK, Selection(type_keys=(POLICIES,)), TenantChoice(tenant_ids=(FABRIKAM,)), MARK, MARK
+    )
+    async with database.no_tenant() as session:
+        await portfolio.open_portfolio(session, identity)
+    async with database.tenant(FABRIKAM) as session:
+        outcome = portfolio.TenantRunOutcome(run_id, RunStatus.SUCCESS, False, [])
+        await portfolio.record_tenant(session, identity.portfolio_run_id, outcome)
+    return Theirs(run_id, identity.portfolio_run_id, fingerprint)
 
 
 def their_rows(database_url: str) -> dict[str, str]:

@@ -2,9 +2,13 @@
 
 import csv
 import io
+import re
+from html import unescape
 
 import httpx
+import pytest
 
+from answers.items import facets as items_facets
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
@@ -86,6 +90,63 @@ async def test_the_choices_say_how_many_items_each_has(database: Database, signe
     page = await words_of(signed_in, f"/tenants/{FABRIKAM}/items")
     assert ">Conditional Access policies (1,000+)<" in page
     assert "conditional access (1000+)" in page
+
+
+def facets_on(page: str) -> dict[str, dict[str, tuple[int, str]]]:
+    """By parameter, each value's count, and the query string of its link."""
+    found = {}
+    for part in page.partition('<dl class="facets"')[2].partition("</dl>")[0].split("<dt>")[1:]:
+        links = re.findall(r'<a href="([^"]*)"[^>]*>([^<]*)</a> (\d+)', part)
+        found[part.partition("<")[0].lower()] = {value: (int(count), unescape(to)) for to, value, count in links}
+    return found
+
+
+async def test_the_facets_count_what_their_links_show(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await some_items(database)
+    counts = {
+        name: {value: count for value, (count, _) in values.items()}
+        for name, values in facets_on(await words_of(signed_in, ITEMS)).items()
+    }
+    assert counts["platform"] == {"macOS": 1, "windows": 1}
+    assert counts["state"] == {"present": 2, "missing": 1, "not read": 1}
+    assert counts["category"] == {"compliance": 2, "conditional access": 2}
+    assert sum(counts["kind"].values()) == 4
+    for query in (
+        "",
+        "?platform=windows",
+        "?state=missing&name=b",
+        f"?type={COMPLIANCE}",
+        "?kind=mac",
+        "?setting=bitLockerEnabled",
+    ):
+        facets = facets_on(await words_of(signed_in, f"{ITEMS}{query}"))
+        assert facets, query
+        for values in facets.values():
+            for value, (count, link) in values.items():
+                shown = await json_of(signed_in, f"/api{ITEMS}{link}")
+                assert len(shown) == count, (query, value, link)
+
+
+async def test_a_facet_ignores_its_own_filter_and_obeys_the_others(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await some_items(database)
+    facets = facets_on(await words_of(signed_in, f"{ITEMS}?platform=macos&state=present"))
+    assert {value: count for value, (count, _) in facets["platform"].items()} == {"macOS": 1, "windows": 1}
+    assert {value: count for value, (count, _) in facets["state"].items()} == {"present": 1}
+    page = await words_of(signed_in, f"{ITEMS}?platform=macos&state=present")
+    assert 'href="?state=present">any platform</a>' in page
+
+
+async def test_facets_of_very_many_items_say_that_not_all_are_counted(
+    database: Database, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items_facets, "MOST_COUNTED", 3)
+    await some_items(database)
+    page = await words_of(signed_in, ITEMS)
+    assert "items the first are counted" in page
+    assert re.search(r"</a> 2\+", page)
+    assert "items the first are counted" not in await words_of(signed_in, f"{ITEMS}?type={COMPLIANCE}")
 
 
 async def test_a_filter_that_cannot_be_read_is_said_beside_the_form(

@@ -1,0 +1,91 @@
+"""How many of the items found are for each platform, of each kind, category and state: what to choose next."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.item_filter import ItemFilter, platforms, state_of
+from answers.search.answer import Sought, groups_of_found
+from answers.search.queries import ItemGroup
+from graph.catalog import kind_of, load_catalog
+from inventory.records import ItemRecord
+
+MOST_COUNTED = 5_000
+"""Items that are counted, in the order of the list."""
+
+KINDS = 12
+"""Of which the counts are shown, the most frequent first."""
+
+
+class Facet(NamedTuple):
+    """How many items have each value of a parameter, under what else is sought. `left_out`: values not shown."""
+
+    parameter: str
+    counts: Sequence[tuple[str, int]]
+    left_out: int = 0
+
+
+class Facets(NamedTuple):
+    """`is_cut`: there are more items than were counted."""
+
+    facets: Sequence[Facet]
+    is_cut: bool
+
+
+async def facets(session: AsyncSession, sought: Sought) -> Facets:
+    """Of the items that are found. Raises `UnknownSettingError`."""
+    groups = await groups_of_found(session, sought, MOST_COUNTED + 1)
+    is_cut = sum(group.items for group in groups) > MOST_COUNTED
+    chosen = sought.items
+    found = [
+        _facet("platform", groups, chosen._replace(platform=None), _platforms),
+        _kinds(groups, chosen._replace(kind=None)),
+        _facet("category", groups, chosen, _categories),
+        _facet("state", groups, chosen._replace(state=None), _states),
+    ]
+    return Facets([facet for facet in found if facet.counts], is_cut)
+
+
+def _facet(
+    parameter: str, groups: Iterable[ItemGroup], others: ItemFilter, values_of: Callable[[ItemRecord], Iterable[str]]
+) -> Facet:
+    """The values of the items that the `others` want, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for group in groups:
+        if others.wants(group.item):
+            for value in values_of(group.item):
+                counts[value] += group.items
+    return Facet(parameter, sorted(counts.items(), key=_most_first))
+
+
+def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
+    """The most frequent kinds. Each counts what its filter finds: kinds with these words, too."""
+    counts: Counter[str] = Counter()
+    for group in groups:
+        if others.wants(group.item):
+            counts[kind_of(group.item.type_key, group.item.meta)] += group.items
+    shown = sorted(counts.items(), key=_most_first)[:KINDS]
+    found = [
+        (kind, sum(items for name, items in counts.items() if kind.casefold() in name.casefold())) for kind, _ in shown
+    ]
+    return Facet("kind", sorted(found, key=_most_first), len(counts) - len(shown))
+
+
+def _most_first(entry: tuple[str, int]) -> tuple[int, str]:
+    return -entry[1], entry[0]
+
+
+def _platforms(item: ItemRecord) -> Iterable[str]:
+    return platforms(item.type_key, item.meta)
+
+
+def _categories(item: ItemRecord) -> Iterable[str]:
+    collection = load_catalog().collections.get(item.type_key)
+    return [] if collection is None else [collection.category]
+
+
+def _states(item: ItemRecord) -> Iterable[str]:
+    state = state_of(item)
+    return [] if state is None else [state]

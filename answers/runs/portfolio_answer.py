@@ -1,0 +1,45 @@
+"""Portfolio runs: one selection over many tenants, with what has become of each tenant so far.
+
+Row-level security shows somebody who sees some tenants only the portfolio runs that chose tenants of theirs alone, by
+id (docs/decisions/0046).
+"""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.runs.answer import UnknownRunError
+from inventory.outcomes import RunStatus
+from inventory.portfolio import PortfolioRecord
+from storage import portfolio
+from storage.portfolio import PortfolioPlace
+
+
+async def recent_portfolio_runs(
+    session: AsyncSession, limit: int, after: UUID | None = None, status: RunStatus | None = None
+) -> list[PortfolioRecord]:
+    """The newest portfolio runs, or those `after` one, without their tenants. Raises `UnknownRunError`."""
+    place = None
+    if after is not None:
+        run = await portfolio_run(session, after)
+        place = PortfolioPlace(run.started_at, run.portfolio_run_id)
+    return await _counted(session, await portfolio.recent_portfolio_runs(session, limit, place, status))
+
+
+async def portfolio_run(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord:
+    """One portfolio run with its tenants. Raises `UnknownRunError`."""
+    found = await portfolio.portfolio_record(session, portfolio_run_id)
+    if found is None:
+        raise UnknownRunError("there is no such portfolio run, or it also reads tenants that you do not see")
+    (counted,) = await _counted(session, [found])
+    return counted
+
+
+async def _counted(session: AsyncSession, runs: list[PortfolioRecord]) -> list[PortfolioRecord]:
+    """The same with the counts so far of those that are under way: their records have none yet."""
+    open_runs = [run.portfolio_run_id for run in runs if not run.status.ended]
+    counts = await portfolio.counts_so_far(session, open_runs) if open_runs else {}
+    return [
+        run.model_copy(update={"counts": counts[run.portfolio_run_id]}) if run.portfolio_run_id in counts else run
+        for run in runs
+    ]

@@ -1,0 +1,152 @@
+"""The pages of portfolio runs: the newest ones, one with the outcome of each tenant, and its cancellation."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from temporalio.client import Client
+
+from activities.holders import PORTFOLIO_WORKFLOW, Kind
+from answers.runs.portfolio_answer import portfolio_run, recent_portfolio_runs
+from answers.runs.routes import After, Limit, Operator, PageStatus, Status
+from control.errors import RequestError
+from control.portfolio_words import tenants_in_words
+from control.runs import request_cancel
+from graph.catalog import load_catalog
+from inventory.error_codes import EXPLANATIONS
+from inventory.outcomes import RunStatus
+from inventory.people import Action, Role
+from inventory.portfolio import PortfolioRecord, PortfolioSummary, TenantOutcomeRecord
+from web.acts import Act, carry_out
+from web.addresses import query_with
+from web.forms import Once, Reason
+from web.layout import page
+from web.scope import AllTenants, PortfolioScope, TheSite, Visible, visible_ids
+from web.sign_in import SignedIn
+from web.sorted_pages import sorted_page
+from web.twins import csv_file, say_next
+
+router = APIRouter()
+
+PAGE = 50
+"""Portfolio runs of a page."""
+
+OUTCOMES = 200
+"""Tenants of a page of one portfolio run."""
+
+AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as the next page's address says.")]
+
+
+@router.get("/portfolio-runs", response_class=HTMLResponse, include_in_schema=False)
+async def portfolio_runs_page(
+    request: Request, scope: AllTenants, status: PageStatus, after: After = None
+) -> HTMLResponse:
+    """The newest portfolio runs."""
+    found = await recent_portfolio_runs(scope.session, PAGE + 1, after, status)
+    runs = found[:PAGE]
+    follows = {"after": runs[-1].portfolio_run_id, **({"status": status} if status else {})} if found[PAGE:] else None
+    return page(
+        request,
+        "runs/portfolio_runs.html",
+        runs=[(run, _tenants_in_words(run, scope), _selection_name(run)) for run in runs],
+        status=status,
+        statuses=list(RunStatus),
+        is_later=after is not None,
+        next_query=follows and urlencode(follows),
+    )
+
+
+@router.get("/api/portfolio-runs")
+async def portfolio_run_records(
+    request: Request,
+    response: Response,
+    scope: AllTenants,
+    limit: Limit = PAGE,
+    after: After = None,
+    status: Status = None,
+) -> Sequence[PortfolioSummary]:
+    """The newest portfolio runs."""
+    found = await recent_portfolio_runs(scope.session, limit + 1, after, status)
+    say_next(response, request, str(found[limit - 1].portfolio_run_id) if found[limit:] else None)
+    return found[:limit]
+
+
+@router.get("/portfolio-runs.csv", include_in_schema=False)
+async def portfolio_runs_csv(scope: AllTenants, status: PageStatus, limit: Limit = 1000) -> Response:
+    """The newest portfolio runs as CSV."""
+    found = await recent_portfolio_runs(scope.session, limit, None, status)
+    return csv_file("portfolio-runs", PortfolioSummary, found)
+
+
+@router.get("/portfolio-runs/{portfolio_run_id}", response_class=HTMLResponse, include_in_schema=False)
+async def portfolio_run_page(
+    request: Request,
+    scope: AllTenants,
+    site: TheSite,
+    portfolio_run_id: UUID,
+    person: SignedIn,
+    status: PageStatus,
+    after: AfterTenant = "",
+) -> HTMLResponse:
+    """One portfolio run: how it ended in each tenant, the failed ones first."""
+    run = await portfolio_run(scope.session, portfolio_run_id)
+    names = {tenant.id: tenant.name for tenant in scope.tenants}
+
+    def place(outcome: TenantOutcomeRecord) -> tuple[str, ...]:
+        is_success = outcome.status is RunStatus.SUCCESS
+        return str(int(is_success)), names.get(outcome.tenant_id, "").casefold(), str(outcome.tenant_id)
+
+    wanted = [outcome for outcome in run.tenants if status is None or outcome.status is status]
+    shown = sorted_page(wanted, place, after, OUTCOMES)
+    return page(
+        request,
+        "runs/portfolio_run.html",
+        run=run,
+        tenants_in_words=_tenants_in_words(run, scope),
+        selection=_selection_name(run),
+        names=names,
+        shown=shown,
+        status=status,
+        may_cancel=not run.status.ended and person.may(Role.OPERATOR),
+        explanations=EXPLANATIONS,
+        workflow_url=site.workflow_url(run.workflow_id, run.portfolio_run_id),
+        next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
+    )
+
+
+@router.get("/api/portfolio-runs/{portfolio_run_id}")
+async def one_portfolio_run_record(scope: AllTenants, portfolio_run_id: UUID) -> PortfolioRecord:
+    """One portfolio run with the outcomes of its tenants."""
+    return await portfolio_run(scope.session, portfolio_run_id)
+
+
+@router.post("/portfolio-runs/{portfolio_run_id}/cancel", include_in_schema=False)
+async def cancel(
+    portfolio_run_id: UUID, person: Operator, tenants: Visible, site: TheSite, once: Once, reason: Reason
+) -> Response:
+    """Asks a portfolio run to stop, with the runs that it has started."""
+    async with site.database.portfolio(visible_ids(tenants, site)) as session:
+        run = await portfolio_run(session, portfolio_run_id)
+
+    async def request(client: Client) -> None:
+        wanted = Kind(PORTFOLIO_WORKFLOW, site.settings.temporal_task_queue)
+        try:
+            await request_cancel(client, run.workflow_id, run.portfolio_run_id, reason, wanted, person.name)
+        except LookupError as error:
+            raise RequestError(str(error)) from None
+
+    subject = f"portfolio run {portfolio_run_id}: {_selection_name(run)}"
+    await carry_out(site, Act(person, Action.SYNC_CANCELLED, subject, once, reason), request)
+    return RedirectResponse(f"/portfolio-runs/{portfolio_run_id}", 303)
+
+
+def _tenants_in_words(run: PortfolioSummary, scope: PortfolioScope) -> str:
+    names = {tenant.id: tenant.name for tenant in scope.tenants}
+    return tenants_in_words(run.chosen, lambda tenant_id: names.get(tenant_id, str(tenant_id)))
+
+
+def _selection_name(run: PortfolioSummary) -> str:
+    return run.selection_name or load_catalog().name_of(run.selection.type_keys)

@@ -1,0 +1,178 @@
+"""Portfolio runs on the web page: lists, one with its tenants, for whoever sees some tenants only; cancelling."""
+
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from answers.runs import portfolio_routes
+from configuration import Settings
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import RunStatus
+from inventory.people import Role
+from inventory.portfolio import PortfolioCounts, TenantChoice
+from inventory.selection import Selection
+from storage import portfolio
+from storage.database import Database
+from tests.web.reading import next_of, rows_of, text_of
+from tests.web.support import CONTOSO, FABRIKAM, POLICIES, UNREAD, json_of, person_of, signed_in_as, words_of
+from web.application import create_app
+from web.site import Site
+from web.temporal import TemporalAccess
+
+Clients = dict[Role, httpx.AsyncClient]
+
+OTHERS_CODE = ErrorCode.GRAPH_PERMISSION_MISSING
+
+
+@pytest.fixture
+def app(database: Database, database_url: str, tenants_file: Path) -> FastAPI:
+    """The page beside no Temporal."""
+    settings = Settings(database_url=SecretStr(database_url), tenants_file=tenants_file, _env_file=None)
+    return create_app(Site(settings, database, temporal=TemporalAccess(lambda: {"target_host": "127.0.0.1:1"})))
+
+
+async def recorded(
+    database: Database,
+    chosen: TenantChoice,
+    outcomes: dict[UUID, tuple[RunStatus, list[ErrorCode]]],
+    *,
+    ended: RunStatus | None,
+    tenants: int = 3,
+) -> UUID:
+    """A portfolio run of `tenants` tenants of which these have ended."""
+    run_id = uuid4()
+    identity = portfolio.PortfolioIdentity(
+        run_id, "portfolio/nightly", Selection(type_keys=(POLICIES,)), chosen, "nightly", "night watch"
+    )
+    async with database.no_tenant() as session:
+        await portfolio.open_portfolio(session, identity)
+        await portfolio.expect_tenants(session, run_id, tenants)
+    counts = PortfolioCounts(tenants=tenants)
+    for tenant_id, (status, codes) in outcomes.items():
+        counts.count(status)
+        async with database.tenant(tenant_id) as session:
+            outcome = portfolio.TenantRunOutcome(uuid4(), status, False, codes)
+            await portfolio.record_tenant(session, run_id, outcome)
+    if ended is not None:
+        async with database.no_tenant() as session:
+            codes = sorted({code for _, codes in outcomes.values() for code in codes})
+            await portfolio.close_portfolio(session, run_id, portfolio.PortfolioEnd(ended, counts, codes))
+    return run_id
+
+
+FAILED_AT_FABRIKAM: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {
+    CONTOSO: (RunStatus.SUCCESS, []),
+    FABRIKAM: (RunStatus.FAILED, [OTHERS_CODE]),
+}
+
+
+async def test_a_portfolio_run_says_how_it_ended_in_each_tenant_the_failed_first(
+    database: Database, of_role: Clients
+) -> None:
+    reader = of_role[Role.READER]
+    run_id = await recorded(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=RunStatus.PARTIAL)
+    (row,) = rows_of(await words_of(reader, "/portfolio-runs"))
+    assert "partial all tenants night watch nightly 3 1 failed 1 success" in row
+    address = f"/portfolio-runs/{run_id}"
+    page = await words_of(reader, address)
+    assert "3 tenants: 1 failed 1 success . 1 tenant without an outcome" in text_of(page)
+    rows = rows_of(page)
+    assert [row.partition(" ")[0] for row in rows] == ["Fabrikam", "Contoso"]
+    assert rows[0].endswith(OTHERS_CODE)
+    assert [row.partition(" ")[0] for row in rows_of(await words_of(reader, f"{address}?status=success"))] == [
+        "Contoso"
+    ]
+    assert "No tenant of status cancelled" in await words_of(reader, f"{address}?status=cancelled")
+    record = await json_of(reader, f"/api{address}")
+    (summary,) = await json_of(reader, "/api/portfolio-runs")
+    assert {str(CONTOSO), str(FABRIKAM)} == {outcome["tenant_id"] for outcome in record.pop("tenants")}
+    assert summary == record
+    assert (await words_of(reader, "/portfolio-runs.csv")).splitlines()[1].startswith(str(run_id))
+    await words_of(reader, f"/portfolio-runs/{uuid4()}", 404)
+
+
+async def test_one_under_way_counts_the_tenants_that_have_ended(database: Database, of_role: Clients) -> None:
+    run_id = await recorded(database, TenantChoice(tags=("emea",)), FAILED_AT_FABRIKAM, ended=None, tenants=9)
+    page = await words_of(of_role[Role.READER], f"/portfolio-runs/{run_id}")
+    assert "running tag emea; night watch; schedule nightly" in text_of(page)
+    assert "9 tenants: 1 failed 1 success . So far; load it again" in text_of(page)
+    assert "Cancel this portfolio run" not in page
+    assert "Cancel this portfolio run" in await words_of(of_role[Role.OPERATOR], f"/portfolio-runs/{run_id}")
+
+
+async def test_whoever_sees_one_tenant_sees_only_portfolio_runs_of_it_by_name(app: FastAPI, database: Database) -> None:
+    ended: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {CONTOSO: (RunStatus.SUCCESS, [])}
+    ours = await recorded(database, TenantChoice(tenant_ids=(CONTOSO,)), ended, ended=None, tenants=1)
+    shared = await recorded(database, TenantChoice(tenant_ids=(CONTOSO, FABRIKAM)), FAILED_AT_FABRIKAM, ended=None)
+    everybody = await recorded(database, TenantChoice(everyone=True), ended, ended=RunStatus.PARTIAL)
+    sent = {"request_id": str(uuid4())}
+    async with signed_in_as(app, database, person_of(Role.OPERATOR), [CONTOSO]) as client:
+        (record,) = await json_of(client, "/api/portfolio-runs")
+        assert record["portfolio_run_id"] == str(ours)
+        assert "1 tenant: 1 success" in text_of(await words_of(client, f"/portfolio-runs/{ours}"))
+        assert (await client.post(f"/portfolio-runs/{ours}/cancel", data=sent)).status_code == 503
+        for hidden in (shared, everybody):
+            await words_of(client, f"/portfolio-runs/{hidden}", 404)
+            await words_of(client, f"/portfolio-runs?after={hidden}", 404)
+            assert (await client.post(f"/portfolio-runs/{hidden}/cancel", data=sent)).status_code == 404
+
+
+async def test_portfolio_runs_are_read_page_by_page_and_by_status(
+    database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portfolio_routes, "PAGE", 2)
+    monkeypatch.setattr(portfolio_routes, "OUTCOMES", 2)
+    reader = of_role[Role.READER]
+    of_three: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {**FAILED_AT_FABRIKAM, UNREAD: (RunStatus.SUCCESS, [])}
+    for number in range(5):
+        ended = RunStatus.PARTIAL if number < 2 else RunStatus.SUCCESS
+        await recorded(database, TenantChoice(everyone=True), of_three, ended=ended)
+    await _at_one_moment(database)
+    for address, expected in (("/portfolio-runs?", 5), ("/portfolio-runs?status=partial", 2)):
+        seen: list[str] = []
+        query = address.partition("?")[2]
+        while True:
+            page = await words_of(reader, f"/portfolio-runs?{query.lstrip('?')}")
+            seen += [part.partition('"')[0] for part in page.split('<th scope="row"><a href="/portfolio-runs/')[1:]]
+            if not (query := next_of(page)):
+                break
+        assert (len(seen), len(set(seen))) == (expected, expected)
+    records = await json_of(reader, "/api/portfolio-runs?limit=2&status=success")
+    link = (await reader.get("/api/portfolio-runs?limit=2&status=success")).headers["link"]
+    assert f"after={records[1]['portfolio_run_id']}" in link
+    one = f"/portfolio-runs/{records[0]['portfolio_run_id']}"
+    first = await words_of(reader, one)
+    assert len(rows_of(first)) == 2
+    assert len(rows_of(await words_of(reader, f"{one}{next_of(first)}"))) == 1
+
+
+async def _at_one_moment(database: Database) -> None:
+    """Gives all portfolio runs the same start, so that their ids alone order them."""
+    async with database.no_tenant() as session:
+        await session.execute(text("UPDATE portfolio_run SET started_at = (SELECT min(started_at) FROM portfolio_run)"))
+
+
+async def test_a_cancellation_that_temporal_does_not_take_is_recorded_as_not_done(
+    database: Database, of_role: Clients
+) -> None:
+    run_id = await recorded(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
+    sent = {"request_id": str(uuid4()), "reason": "wrong tag"}
+    address = f"/portfolio-runs/{run_id}/cancel"
+    assert (await of_role[Role.READER].post(address, data=sent)).status_code == 403
+    answer = await of_role[Role.OPERATOR].post(address, data=sent)
+    assert (answer.status_code, "Temporal does not answer" in answer.text) == (503, True)
+    async with database.no_tenant() as session:
+        found = await session.execute(text("SELECT action, subject, reason FROM audit_record WHERE reason IS NOT NULL"))
+        rows = sorted(tuple(row) for row in found)
+    assert [row[1].partition(" ")[0] for row in rows] == ["not", "portfolio"]
+    assert {(row[0], row[2]) for row in rows} == {("sync_cancelled", "wrong tag")}
+
+
+async def test_without_portfolio_runs_the_page_says_how_they_start(of_role: Clients) -> None:
+    assert "No portfolio run yet" in await words_of(of_role[Role.READER], "/portfolio-runs")
+    assert "No portfolio run of status failed" in await words_of(of_role[Role.READER], "/portfolio-runs?status=failed")
