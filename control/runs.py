@@ -8,9 +8,10 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.holders import SYNC_WORKFLOW, Kind, held
+from activities.holders import PORTFOLIO_WORKFLOW, SYNC_WORKFLOW, Kind, held
 from control.errors import RequestError
 from graph.catalog import load_catalog
+from inventory.portfolio import PortfolioRecord
 from inventory.records import RunRecord
 from inventory.selection import Selection
 from inventory.visible_text import visible
@@ -118,5 +119,16 @@ async def cancel_run(client: Client, task_queue: str, run: RunRecord, reason: st
     wanted = Kind(SYNC_WORKFLOW, task_queue)
     try:
         await request_cancel(client, run.workflow_id, run.run_id, reason, wanted, requested_by)
+    except LookupError as error:
+        raise RequestError(str(error)) from None
+
+
+async def cancel_portfolio_run(
+    client: Client, task_queue: str, run: PortfolioRecord, reason: str | None, requested_by: str
+) -> None:
+    """Signals a portfolio run to cancel with the runs that it has started. Raises `RequestError` where it is over."""
+    wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
+    try:
+        await request_cancel(client, run.workflow_id, run.portfolio_run_id, reason, wanted, requested_by)
     except LookupError as error:
         raise RequestError(str(error)) from None

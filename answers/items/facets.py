@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.item_filter import ItemFilter, platforms, state_of
 from answers.search.answer import Sought, groups_of_found
-from answers.search.queries import ItemGroup
+from answers.search.records import ItemGroup
 from graph.catalog import kind_of, load_catalog
 from inventory.records import ItemRecord
 

@@ -9,12 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from temporalio.client import Client
 
-from activities.holders import PORTFOLIO_WORKFLOW, Kind
 from answers.runs.portfolio_answer import portfolio_run, recent_portfolio_runs
 from answers.runs.routes import After, Limit, Operator, PageStatus, Status
-from control.errors import RequestError
 from control.portfolio_words import tenants_in_words
-from control.runs import request_cancel
+from control.runs import cancel_portfolio_run
 from graph.catalog import load_catalog
 from inventory.error_codes import EXPLANATIONS
 from inventory.outcomes import RunStatus
@@ -132,11 +130,7 @@ async def cancel(
         run = await portfolio_run(session, portfolio_run_id)
 
     async def request(client: Client) -> None:
-        wanted = Kind(PORTFOLIO_WORKFLOW, site.settings.temporal_task_queue)
-        try:
-            await request_cancel(client, run.workflow_id, run.portfolio_run_id, reason, wanted, person.name)
-        except LookupError as error:
-            raise RequestError(str(error)) from None
+        await cancel_portfolio_run(client, site.settings.temporal_task_queue, run, reason, person.name)
 
     subject = f"portfolio run {portfolio_run_id}: {_selection_name(run)}"
     await carry_out(site, Act(person, Action.SYNC_CANCELLED, subject, once, reason), request)

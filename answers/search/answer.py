@@ -12,7 +12,7 @@ from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.item_kinds import with_kind
 from answers.object_names import setting_names
 from answers.search import queries
-from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
+from answers.search.records import ItemGroup, SearchBasis, SettingState, SettingValue, TenantSetting
 from answers.search.rules import alike, meant, patterns, setting_state, titled
 from graph.catalog import load_catalog
 from inventory.plurals import counted
@@ -103,7 +103,7 @@ async def _query(
     )
 
 
-async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> list[queries.ItemGroup]:
+async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> list[ItemGroup]:
     """The first `most` items of the session's tenant that have these words, this setting and these collections,
     whatever else is sought, in groups of items that are alike. Raises `UnknownSettingError`.
     """

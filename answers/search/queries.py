@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.search.records import SearchBasis, UnreadSettings
+from answers.search.records import ItemGroup, SearchBasis, UnreadSettings
 from graph.catalog import kind_fields
 from inventory.records import ItemRecord
 from storage.absences import IS_CONFIRMED
@@ -146,13 +146,6 @@ def _statement(has: frozenset[str]) -> TextClause:
     SELECT {COVERED_ITEM_COLUMNS} FROM ({_found(has)}) AS found {_ITEM_WITH_BASIS} {seen}
     ORDER BY of_tenant, of_type, of_id
     """)
-
-
-class ItemGroup(NamedTuple):
-    """Items of a tenant that are alike in collection, kind, platform and state: one of them, and how many they are."""
-
-    item: ItemRecord
-    items: int
 
 
 # What the kind, the platforms and the state of an item are told by; one item of each group tells them.

@@ -2,9 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+
+from inventory.records import ItemRecord
 
 
 class SettingState(StrEnum):
@@ -76,3 +79,10 @@ class SearchBasis(BaseModel):
     never_read: int
     incomplete: int
     read_from: datetime | None
+
+
+class ItemGroup(NamedTuple):
+    """Items of a tenant that are alike in collection, kind, platform and state: one of them, and how many they are."""
+
+    item: ItemRecord
+    items: int
