@@ -42,7 +42,7 @@ class NewItems(NamedTuple):
     requests: int
 
 
-class ListRead(NamedTuple):
+class ListPages(NamedTuple):
     """The objects of the first pages of a list. `failure` says why the next page could not be read."""
 
     objects: list[JsonValue]
@@ -101,7 +101,7 @@ class NewItemReader:
                 again |= {item.graph_id or "" for item in wanted.values() if item not in listed}
         return NewItems(listed, again - {item.graph_id for item in listed}, requests)
 
-    async def read_list(self, tenant: TenantConfig, collection: Collection, url: str) -> ListRead:
+    async def read_list(self, tenant: TenantConfig, collection: Collection, url: str) -> ListPages:
         """The first pages of a list, within the pace of its throttle family."""
         family = collection.throttle_family
         objects: list[JsonValue] = []
@@ -114,7 +114,7 @@ class NewItemReader:
                 self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait,
             ):
                 if wait:
-                    return ListRead(objects, requests, ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True))
+                    return ListPages(objects, requests, ReadFailure(ErrorCode.GRAPH_THROTTLED, retryable=True))
                 requests += 1
                 gets = [GraphGet(collection.type_key, following)]
                 try:
@@ -140,7 +140,7 @@ class NewItemReader:
             objects += page.items
         if failure is not None:
             await self._pace.heed(tenant.id, family, [cursor_failure(failure)])
-        return ListRead(objects, requests, failure)
+        return ListPages(objects, requests, failure)
 
 
 def _may_name(activity: str, collection: Collection) -> bool:
