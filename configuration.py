@@ -7,6 +7,7 @@ and reports a wrong one in one line.
 import os
 import re
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -87,6 +88,21 @@ def _key(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _bind_address(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        host, _, port = value.rpartition(":")
+        ip_address(host.removeprefix("[").removesuffix("]"))
+        is_one = 0 < int(port) < 65_536
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ValueError("must be an address of this machine and a port, such as 127.0.0.1:9464")
+    return value
+
+
+BindAddress = Annotated[str | None, AfterValidator(_bind_address)]
 WebAddress = Annotated[str | None, AfterValidator(_web_address)]
 HttpsUrl = Annotated[str | None, AfterValidator(_https)]
 ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
@@ -140,6 +156,9 @@ class Settings(BaseSettings):
     worker_build_id: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}$")] | None = None
     activities_per_second: ActivityRate = None
     activities_per_second_per_tenant: ActivityRate = None
+    worker_metrics_address: BindAddress = None
+    web_metrics_address: BindAddress = None
+    metrics_tenants: bool = False
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @property

@@ -13,13 +13,14 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from temporalio.client import Client
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.common import MetricMeter, VersioningBehavior, WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError
+from temporalio.runtime import Runtime
 from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentConfig, WorkerTuner
 
 from activities.confirmation import ConfirmActivities
@@ -27,6 +28,7 @@ from activities.details import DetailActivities
 from activities.diagnosis import DiagnosisActivities
 from activities.interceptor import ActivityInterceptor
 from activities.messages.runs import RunPolicy
+from activities.metrics import FreshnessMetrics, GraphMetrics, RunMetrics
 from activities.observers import Observers, SensitivityRules
 from activities.pages import FetchActivities
 from activities.portfolio import PortfolioActivities
@@ -50,6 +52,7 @@ from connections import (
 )
 from graph.catalog import load_catalog
 from graph.client import BATCH_LIMIT, GraphClient
+from graph.meter import GraphMeter
 from graph.proxy import overlooked
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
@@ -59,7 +62,7 @@ from inventory.version import VERSION
 from inventory.visible_text import visible
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
-from temporal_runtime import logging_runtime
+from temporal_runtime import MetricsAddressError, logging_runtime
 from workflows.diagnosis import DiagnosisWorkflow
 from workflows.messages import RetentionInput
 from workflows.portfolio import PortfolioWorkflow
@@ -121,7 +124,7 @@ def _poll_failure(error: BaseException | None) -> BaseException | None:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Works until `stop` is set. Raises `UnreachableError` where Temporal or PostgreSQL do not answer at start."""
-    client = await connect_temporal(temporal_connect_config(), runtime=logging_runtime())
+    client = await connect_temporal(temporal_connect_config(), runtime=logging_runtime(settings.worker_metrics_address))
     failure = Failure()
     async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
@@ -201,7 +204,8 @@ async def built(
                 " roles and owns nothing (python starter.py database roles --worker-login NAME)",
                 excess,
             )
-        async with graph_client(settings) as graph:
+        meter = meter_of(client)
+        async with graph_client(settings, GraphMetrics(meter)) as graph, freshness_told(settings, database, meter):
             yield Worker(
                 client,
                 task_queue=settings.temporal_task_queue,
@@ -219,14 +223,28 @@ async def built(
         await database.close()
 
 
-def graph_client(settings: Settings) -> GraphClient:
+def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphClient:
     """A client of the configured Graph. Raises `TrustError`."""
     return GraphClient.from_endpoints(
         base_url=settings.graph_base_url,
         authority_url=settings.graph_authority_url,
         ca_file=settings.graph_ca_file,
         proxy_url=settings.graph_proxy,
+        meter=meter,
     )
+
+
+def meter_of(client: Client) -> MetricMeter:
+    """The meter of the client's runtime: what it counts is served where the SDK's metrics are, or nowhere."""
+    return (client.service_client.config.runtime or Runtime.default()).metric_meter
+
+
+def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -> AbstractAsyncContextManager[None]:
+    """While it is open, metrics say when tenants were last read, if this worker serves metrics."""
+    if settings.worker_metrics_address is None:
+        return nullcontext()
+    tenants = TenantsFile(settings.tenants_file)
+    return FreshnessMetrics(meter, database, tenants, with_tenants=settings.metrics_tenants).refreshed()
 
 
 def machine_clock() -> datetime:
@@ -288,6 +306,7 @@ def activities(
         settings.show_payloads,
     )
     observers = Observers(catalog, secrecy, database)
+    run_metrics = RunMetrics(meter_of(client))
     fetching = FetchActivities(graph, database, catalog, tenants, observers)
     detailing = DetailActivities(graph, database, catalog, tenants, observers)
     records = RunRecordActivities(
@@ -307,10 +326,11 @@ def activities(
             malformed_attempts=MALFORMED_ATTEMPTS,
             told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
         ),
+        run_metrics,
     )
     upserting = UpsertActivities(database, observers)
     confirming = ConfirmActivities(graph, database, catalog, tenants, observers)
-    sweeping = SweepActivities(database, client)
+    sweeping = SweepActivities(database, client, run_metrics)
     given = RetentionInput.within(
         settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
     )
@@ -379,7 +399,7 @@ async def _main(*, check_only: bool) -> int:
             await check(settings)
         else:
             await run(settings, stop)
-    except (ConfigurationError, DatabaseUrlError, TenantsFileError, TrustError) as error:
+    except (ConfigurationError, DatabaseUrlError, MetricsAddressError, TenantsFileError, TrustError) as error:
         print(f"worker: {visible(str(error))}", file=sys.stderr)
         return 2
     except UnreachableError as error:

@@ -21,6 +21,7 @@ from activities.messages.runs import (
     Run,
     RunPolicy,
 )
+from activities.metrics import RunMetrics
 from activities.observers import Observers
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
@@ -63,6 +64,7 @@ class RunRecordActivities:
         observers: Observers,
         limits: RunLimits,
         policy: RunPolicy,
+        metrics: RunMetrics | None = None,
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -70,6 +72,7 @@ class RunRecordActivities:
         self._observers = observers
         self._slots = runs.Slots(limits.per_tenant, limits.overall, LEASE)
         self._policy = policy
+        self._metrics = metrics or RunMetrics()
         self._rules = catalog.reading_rules()
 
     @activity.defn
@@ -157,6 +160,8 @@ class RunRecordActivities:
                 # Of what a later release has read, this one cannot tell how alike two documents are.
                 listed = sorted(finished.listed & self._catalog.collections.keys())
                 await self._link_recreated(session, request.run, listed)
+        if finished.collections is not None:
+            self._metrics.ended(finished.status, finished.counts, finished.collections)
         await self._catch_up(tenant_id)
         return FinishRunResult(status=finished.status, counts=finished.counts, error_codes=list(finished.error_codes))
 

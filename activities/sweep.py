@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import PORTFOLIO_WORKFLOW, SYNC_WORKFLOW
 from activities.messages.sweep import SweepResult
+from activities.metrics import RunMetrics
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from storage import portfolio, runs
@@ -29,9 +30,10 @@ RunT = TypeVar("RunT")
 class SweepActivities:
     """A run is abandoned when its lease has expired and its workflow has ended: no workers for a while is not that."""
 
-    def __init__(self, database: Database, client: Client) -> None:
+    def __init__(self, database: Database, client: Client, metrics: RunMetrics | None = None) -> None:
         self._database = database
         self._client = client
+        self._metrics = metrics or RunMetrics()
 
     @activity.defn
     async def sweep(self) -> SweepResult:
@@ -43,7 +45,9 @@ class SweepActivities:
             expired += 1
             if not await self._is_under_way(SYNC_WORKFLOW, run.workflow_id, run.run_id):
                 async with self._database.tenant(run.tenant_id) as session:
-                    closed += await runs.close_abandoned(session, run.run_id)
+                    abandoned = await runs.close_abandoned(session, run.run_id)
+                closed += abandoned
+                self._metrics.abandoned(abandoned)
         await self._sweep_portfolios()
         return SweepResult(expired=expired, closed=closed)
 

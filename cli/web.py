@@ -23,10 +23,12 @@ from graph.proxy import proxy_of
 from graph.trust import ssl_context
 from inventory.log_lines import FORMAT
 from storage.connection_turns import WAIT_SECONDS
+from temporal_runtime import quiet_runtime
 from web.application import create_app
 from web.place import WebPlace, place
 from web.sign_in import new_link
 from web.site import Site
+from web.temporal import TemporalAccess
 
 CONNECTIONS = 10
 """To PostgreSQL: as many pages can be asked for at the same moment."""
@@ -82,7 +84,17 @@ async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: boo
         with listener(where.address, port) as bound:
             url = where.url(bound.getsockname()[1])
             namespace = temporal_connect_config().get("namespace", "default")
-            site = Site(settings, database, namespace, place=where, url=url, entra=_entra(settings))
+            runtime = quiet_runtime(settings.web_metrics_address)
+            site = Site(
+                settings,
+                database,
+                namespace,
+                TemporalAccess(runtime=runtime),
+                place=where,
+                url=url,
+                entra=_entra(settings),
+                meter=runtime.metric_meter,
+            )
             site.tenants()
             sign_in_url = None if site.entra else await new_link(database, url, getpass.getuser())
             if as_json:

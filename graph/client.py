@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from graph.errors import (
     classify,
 )
 from graph.links import relative_link
+from graph.meter import GraphMeter
 from graph.proxy import proxy_of
 from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
@@ -109,8 +111,10 @@ class GraphClient:
         *,
         base_url: str | None = None,
         proxy: httpx.Proxy | None = None,
+        meter: GraphMeter | None = None,
     ) -> None:
         self._tokens = tokens
+        self._meter = meter or GraphMeter()
         self._base_url = base_url
         self.clock: ClockReading | None = None
         """Graph's clock, by the latest answer."""
@@ -131,13 +135,19 @@ class GraphClient:
 
     @classmethod
     def from_endpoints(
-        cls, *, base_url: str | None, authority_url: str | None, ca_file: Path | None, proxy_url: str | None = None
+        cls,
+        *,
+        base_url: str | None,
+        authority_url: str | None,
+        ca_file: Path | None,
+        proxy_url: str | None = None,
+        meter: GraphMeter | None = None,
     ) -> "GraphClient":
         """A client for the clouds' own endpoints, or for given ones. Raises `TrustError`."""
         context = ssl_context(ca_file)
         proxy = proxy_of(proxy_url, context)
         tokens = TokenSource(context, authority_url=authority_url, proxy=proxy)
-        return cls(tokens, context, base_url=base_url, proxy=proxy)
+        return cls(tokens, context, base_url=base_url, proxy=proxy, meter=meter)
 
     async def __aenter__(self) -> "GraphClient":
         return self
@@ -235,10 +245,18 @@ class GraphClient:
             for number, url in enumerate(requests.values())
         ]
         url = f"{self._root(tenant)}/{api_version}/$batch"
-        outer = await self._exchange(tenant, url, orjson.dumps({"requests": inner}), token, admission)
-        if outer.status != 200:
-            return outer, {}
-        return outer, _inner_answers(outer, list(requests))
+        began = time.monotonic()
+        status: int | None = None
+        answers: dict[str, GraphAnswer] = {}
+        try:
+            outer = await self._exchange(tenant, url, orjson.dumps({"requests": inner}), token, admission)
+            status = outer.status
+            if status == 200:
+                answers = _inner_answers(outer, list(requests))
+            return outer, answers
+        finally:
+            duration = timedelta(seconds=time.monotonic() - began)
+            self._meter.batch_answered(status, duration, [answer.status for answer in answers.values()])
 
     async def _exchange(
         self, tenant: TenantConfig, url: str, content: bytes, token: str, admission: Admission

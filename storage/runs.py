@@ -257,8 +257,14 @@ class ClosedRecord(NamedTuple):
     status: RunStatus
     counts: Counts
     error_codes: Sequence[ErrorCode]
-    listed: frozenset[str]
-    """The collections that this attempt recorded as complete; none where an earlier one had closed the record."""
+    collections: Mapping[str, CollectionResult] | None
+    """As this attempt recorded them; None where an earlier one had closed the record."""
+
+    @property
+    def listed(self) -> frozenset[str]:
+        """The collections that this attempt recorded as complete."""
+        collections = self.collections or {}
+        return frozenset(key for key, result in collections.items() if result.outcome is Outcome.COMPLETE)
 
 
 # What a complete listing did not show is marked; of the other collections all may be unseen, and only a GET by id tells
@@ -325,7 +331,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
         if RunStatus(recorded.status).ended:
             counts = Counts(**{name: getattr(recorded, name) for name in COUNT_NAMES})
             codes = [ErrorCode(code) for code in recorded.error_codes]
-            return ClosedRecord(RunStatus(recorded.status), counts, codes, frozenset())
+            return ClosedRecord(RunStatus(recorded.status), counts, codes, None)
         selection = Selection.model_validate(recorded.selection)
     await _queue_collections(session, run.run_id, selection)
     incomplete = await settle(session, run.run_id)
@@ -343,9 +349,9 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
         for type_key, result in claims.collections.items()
     ]
     await session.execute(_FINISH_COLLECTIONS, {"run_id": run.run_id, "results": orjson.dumps(results).decode()})
-    listed = frozenset(key for key, result in claims.collections.items() if result.outcome is Outcome.COMPLETE)
     errors = ending.counts.errors + _refuted(ending.collections, claims.collections)
-    unseen = await _take_in_coverage(session, run.run_id, claims, selection, listed, ending.logs)
+    closed = ClosedRecord(claims.status, ending.counts, claims.error_codes, claims.collections)
+    unseen = await _take_in_coverage(session, run.run_id, claims, selection, closed.listed, ending.logs)
     items = await _counted(session, run.run_id, ending)
     counts = ending.counts.model_copy(update={**items, **unseen, "errors": errors})
     await session.execute(
@@ -363,7 +369,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
     )
     await forget_pages(session, run.run_id)
     await discard_staged(session, run.run_id)
-    return ClosedRecord(claims.status, counts, claims.error_codes, listed)
+    return closed._replace(counts=counts)
 
 
 async def _proven(

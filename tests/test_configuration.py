@@ -27,6 +27,11 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         ({"ACTIVITIES_PER_SECOND_PER_TENANT": "nan"}, "ACTIVITIES_PER_SECOND_PER_TENANT: Input should be a finite"),
         ({"WORKER_TARGET_MEMORY_USAGE": "80"}, "WORKER_TARGET_MEMORY_USAGE: Input should be less than or equal to 1"),
         ({"WORKER_TARGET_CPU_USAGE": "0"}, "WORKER_TARGET_CPU_USAGE: Input should be greater than 0"),
+        ({"WORKER_METRICS_ADDRESS": "9464"}, "WORKER_METRICS_ADDRESS: must be an address of this machine and a port"),
+        (
+            {"WEB_METRICS_ADDRESS": "localhost:9464"},
+            "WEB_METRICS_ADDRESS: must be an address of this machine",
+        ),
         ({"WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together; set both, or neither"),
         ({"WORKER_DEPLOYMENT_NAME": "a"}, "WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together"),
         ({"WORKER_DEPLOYMENT_NAME": "a.b", "WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME: String should match"),

@@ -43,6 +43,7 @@ from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
 from web import entra, sign_in
 from web.layout import error_page
+from web.metrics import Metrics
 from web.roles import RoleNeededError
 from web.scope import NoSuchPageError, without_nul
 from web.security import Security
@@ -104,6 +105,7 @@ def create_app(site: Site) -> FastAPI:
     app.state.site = site
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=site.place.hosts)
     app.add_middleware(Security, place=site.place)
+    app.add_middleware(Metrics, meter=site.meter)
     _answer_errors(app)
     return app
 

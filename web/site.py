@@ -7,6 +7,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Request
+from temporalio.common import MetricMeter
 
 from configuration import Settings
 from control.live_runs import LiveRuns
@@ -32,8 +33,10 @@ class Site:
         place: WebPlace | None = None,
         url: str = "http://localhost",
         entra: EntraSignIn | None = None,
+        meter: MetricMeter = MetricMeter.noop,
     ) -> None:
         """`url` is the page's own for people; without `entra` a one-time link signs the owner in."""
+        self.meter = meter
         self.settings = settings
         self.database = database
         self.temporal = temporal or TemporalAccess()

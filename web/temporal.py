@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
 from connections import (
@@ -27,8 +28,11 @@ RETRY_SECONDS = 5.0
 class TemporalAccess:
     """The client of a web process. `config` gives the arguments of `Client.connect`."""
 
-    def __init__(self, config: Callable[[], Mapping[str, Any]] = temporal_connect_config) -> None:
+    def __init__(
+        self, config: Callable[[], Mapping[str, Any]] = temporal_connect_config, runtime: Runtime | None = None
+    ) -> None:
         self._config = config
+        self._runtime = runtime
         self._lock = asyncio.Lock()
         self._client: Client | None = None
         self._may_start = False
@@ -45,7 +49,7 @@ class TemporalAccess:
             config = self._config()
             began = clock()
             try:
-                self._client = await connect_temporal(config)
+                self._client = await connect_temporal(config, runtime=self._runtime)
             except UnreachableError as error:
                 self._failure = (clock(), error)
                 raise

@@ -1,0 +1,11 @@
+"""What a client tells of its requests to Graph, for whoever counts them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+
+class GraphMeter:
+    """Counts nothing; the worker's counts for Prometheus."""
+
+    def batch_answered(self, status: int | None, duration: timedelta, answers: Sequence[int]) -> None:
+        """Called after each `$batch`: its status, None without an answer, and the statuses of the requests in it."""

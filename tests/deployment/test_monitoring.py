@@ -1,0 +1,82 @@
+"""deploy/monitoring: alerts and a dashboard that load, and docs/operating.md on each alert."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from tests.forking import CHECKOUT
+from tests.patience import PATIENCE_SECONDS
+
+MONITORING = CHECKOUT / "deploy" / "monitoring"
+ALERTS: dict[str, Any] = yaml.safe_load((MONITORING / "alerts.yml").read_text())
+DASHBOARD: dict[str, Any] = orjson.loads((MONITORING / "dashboard.json").read_bytes())
+RULES: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+OPERATING = (CHECKOUT / "docs" / "operating.md").read_text()
+
+needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="there is no promtool here")
+
+
+def expressions() -> Iterator[str]:
+    """Every query of the alerts and of the dashboard."""
+    yield from (rule["expr"] for rule in RULES)
+    yield from (target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"])
+
+
+def names(expression: str) -> set[str]:
+    """The metrics that a query names."""
+    return set(re.findall(r"\b(?:tenant_inventory|temporal)_\w+|\bup\b", re.sub(r'"[^"]*"', "", expression)))
+
+
+def promtool(*arguments: str | Path) -> None:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+def test_prometheus_loads_the_configuration_and_the_rules() -> None:
+    promtool("check", "config", "--lint=all", "--lint-fatal", MONITORING / "prometheus.yml")
+
+
+@needs_promtool
+def test_the_alerts_fire_and_keep_quiet_as_they_should() -> None:
+    promtool("test", "rules", CHECKOUT / "tests" / "deployment" / "alerts_test.yml")
+
+
+@needs_promtool
+def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    assert len(queries) > len(DASHBOARD["panels"]) > 10
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", "--lint=all", "--lint-fatal", tmp_path / "rules.yml")
+
+
+def test_panels_have_ids_of_their_own_a_source_to_choose_and_do_not_overlap() -> None:
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    (source,) = DASHBOARD["templating"]["list"]
+    assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
+    cells = set()
+    for panel in panels:
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert (x, y) not in cells, panel["title"]
+                cells.add((x, y))
+
+
+def test_each_alert_has_its_paragraph_and_a_severity() -> None:
+    assert {rule["labels"]["severity"] for rule in RULES} == {"critical", "warning"}
+    told = re.findall(r"^\*\*`(TenantInventory\w+)`\*\*", OPERATING, re.MULTILINE)
+    assert told == [rule["alert"] for rule in RULES], "in the order of the file"

@@ -1,0 +1,60 @@
+"""How many requests the web page answers, how, and how soon."""
+
+import time
+from datetime import timedelta
+
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from temporalio.common import MetricMeter
+
+METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+"""A request may name any other method, and each would be a label."""
+
+
+class Metrics:
+    """Middleware: counts answers by method, route and status, and measures the time until each begins.
+
+    A route is its pattern, such as `/tenants/{tenant_id}`: no id, name or query of a request becomes a label.
+    """
+
+    def __init__(self, app: ASGIApp, meter: MetricMeter) -> None:
+        self._app = app
+        self._answers = meter.create_counter(
+            "tenant_inventory_web_requests", "Requests to the web page, by method, route and HTTP status."
+        )
+        self._durations = meter.create_histogram_timedelta(
+            "tenant_inventory_web_request_duration", "From a request to the first byte of its answer, by route."
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        status: int | None = None
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._count(scope, status, began)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_counted)
+        except Exception:
+            # The outermost layer of Starlette makes it an answer.
+            if status is None:
+                self._count(scope, 500, began)
+            raise
+
+    def _count(self, scope: Scope, status: int, began: float) -> None:
+        route = _pattern(scope.get("route"))
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._answers.add(1, {"method": method, "route": route, "status": str(status)})
+        self._durations.record(timedelta(seconds=time.monotonic() - began), {"route": route})
+
+
+def _pattern(route: BaseRoute | None) -> str:
+    return getattr(route, "path", None) or "none"
