@@ -5,6 +5,7 @@ The way of a request: `application` (HTTP) → `service` (who asks, record) → 
 wrong on the way: `budgets` and `waits` (429), `faults` with `fault_answers`, `fault_changes` and `delivering`.
 """
 
+from local.simulated_graph.audit import ENTRA_LOG, INTUNE_LOG, audit_delay
 from local.simulated_graph.budgets import REAL_BUDGETS, Budget, Budgets
 from local.simulated_graph.faults import ActiveFault, Fault, FaultKind, Faults
 from local.simulated_graph.messages import Answer, BeforeAnswer, GraphRequest, Kind
@@ -15,6 +16,8 @@ from local.simulated_graph.tenant import SimulatedTenant
 from local.simulated_graph.waits import Violation
 
 __all__ = [
+    "ENTRA_LOG",
+    "INTUNE_LOG",
     "REAL_BUDGETS",
     "ActiveFault",
     "Answer",
@@ -32,4 +35,5 @@ __all__ = [
     "SimulatedPerson",
     "SimulatedTenant",
     "Violation",
+    "audit_delay",
 ]

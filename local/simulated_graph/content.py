@@ -1,5 +1,6 @@
 """What one tenant holds, collection by collection, and how it is edited while it is served."""
 
+import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class Content:
         self._folder = folder
         self._scale = items_per_collection
         self._collections: dict[str, list[Item]] = {}
-        self._unlisted: set[tuple[str, str]] = set()
+        self._listed_from: dict[tuple[str, str], float] = {}
+        """Of what is not listed yet, by `time.monotonic()`."""
         self._expanded_size: int | None = None
         self._edits = 0
         self._state = 0
@@ -60,7 +62,12 @@ class Content:
     @property
     def state(self) -> int:
         """Another number after every edit: what was read while it stayed the same can be shown again."""
-        return self._state
+        with self._lock:
+            due = [place for place, moment in self._listed_from.items() if moment <= time.monotonic()]
+            for place in due:
+                del self._listed_from[place]
+            self._state += bool(due)
+            return self._state
 
     def items(self, endpoint: Endpoint) -> list[Item]:
         """What the endpoint holds, in order."""
@@ -84,16 +91,15 @@ class Content:
     def listed(self, endpoint: Endpoint) -> list[Item]:
         """What the endpoint lists, in order."""
         with self._lock:
-            items = self.items(endpoint)
-            return [item for item in items if (endpoint.source, item.key) not in self._unlisted]
+            items, now = self.items(endpoint), time.monotonic()
+            return [item for item in items if self._listed_from.get((endpoint.source, item.key), now) <= now]
 
-    def unlist(self, path: str, key: str, *, is_listed: bool) -> None:
-        """Leave an object out of its listings, though a GET by its id finds it; or take that back."""
+    def unlist(self, path: str, key: str, seconds: float) -> None:
+        """Leave an object out of its listings for some time from now on, though a GET by its id finds it."""
         endpoint = endpoint_at(path)
         with self._lock:
             self._located(endpoint, key)
-            place = {(endpoint.source, key)}
-            self._unlisted = self._unlisted - place if is_listed else self._unlisted | place
+            self._listed_from[endpoint.source, key] = time.monotonic() + seconds
             self._state += 1
 
     def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
@@ -189,7 +195,7 @@ class Content:
         """Forget every edit."""
         with self._lock:
             self._collections.clear()
-            self._unlisted.clear()
+            self._listed_from.clear()
             self._edits = 0
             self._state += 1
 

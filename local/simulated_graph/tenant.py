@@ -1,11 +1,13 @@
 """One tenant as a test sees it: how to sign in, what it serves, and how to edit it."""
 
+import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
+from local.simulated_graph.audit import audit_event
 from local.simulated_graph.content import Content
 from local.simulated_graph.credentials import Credentials
 from local.simulated_graph.deviations import Deviation
@@ -114,7 +116,25 @@ class SimulatedTenant:
 
     def unlist(self, path: str, key: str, *, is_listed: bool = False) -> None:
         """Leave an object out of its listings, though a GET by its id finds it; with `is_listed` take that back."""
-        self._content.unlist(path, key, is_listed=is_listed)
+        self._content.unlist(path, key, 0.0 if is_listed else math.inf)
+
+    def log_event(
+        self,
+        log: str,
+        object_id: str,
+        operation: str,
+        *,
+        ago: timedelta = timedelta(0),
+        listed_after: timedelta = timedelta(0),
+    ) -> None:
+        """Have an audit log (`INTUNE_LOG` or `ENTRA_LOG`) say that something was done to an object, some time ago.
+
+        With `listed_after` the event comes late: until then no list shows it.
+        """
+        with self._content.lock:
+            key = self.add(log, audit_event(log, object_id, operation, datetime.now(UTC) - ago))
+            if listed_after:
+                self._content.unlist(log, key, listed_after.total_seconds())
 
     def cut_expansions(self, size: int | None) -> None:
         """Have `$expand` show so many of any navigation, with a link to the rest; None for as many as Graph shows."""

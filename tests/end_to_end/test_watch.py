@@ -1,7 +1,7 @@
 """Watch, as a user gets it: from an edit in the tenant and its audit event to the line of `changes`."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,17 +12,16 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.new_items import MOST_NEW
 from inventory.portfolio import TenantChoice
-from local.simulated_graph import SimulatedTenant
+from local.simulated_graph import ENTRA_LOG, INTUNE_LOG, SimulatedTenant
 from local.simulated_graph.faults import Fault, FaultKind
 from local.simulated_graph.messages import Kind
 from tests.end_to_end.system import System
+from tests.patience import until
 from workflows.messages import WatchInput, WatchResult
 from workflows.watch import WatchWorkflow
 
 PATH = "deviceManagement/deviceCompliancePolicies"
-EVENTS = "deviceManagement/auditEvents"
 POLICIES = "identity/conditionalAccess/policies"
-DIRECTORY_EVENTS = "auditLogs/directoryAudits"
 
 
 def test_a_change_is_told_with_who_made_it_before_the_next_run(system: System) -> None:
@@ -30,7 +29,7 @@ def test_a_change_is_told_with_who_made_it_before_the_next_run(system: System) -
     full = system.sync("--type", "deviceCompliancePolicies")
     edited = system.tenant.documents(PATH)[0]["id"]
     system.tenant.rename(PATH, edited, "Renamed")
-    add_event(system, edited, "Patch")
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch")
 
     seen = look(system)
     assert (seen.looked, seen.requests, seen.read, seen.changed) == (1, 2, 1, 1)
@@ -56,7 +55,7 @@ def test_a_deleted_item_is_gone_and_a_full_run_agrees(system: System) -> None:
     system.sync("--type", "deviceCompliancePolicies")
     deleted, *others = (document["id"] for document in system.tenant.documents(PATH))
     system.tenant.remove(PATH, deleted)
-    add_event(system, deleted, "Delete")
+    system.tenant.log_event(INTUNE_LOG, deleted, "Delete")
 
     assert look(system).gone == 1
     *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
@@ -79,7 +78,7 @@ def test_a_new_item_is_told_as_its_list_shows_it(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies", "--type", "deviceConfigurations", "--type", "groups")
     made = system.tenant.add(PATH, {**system.tenant.documents(PATH)[0], "id": str(uuid4()), "displayName": "New"})
-    add_event(system, made, "Create")
+    system.tenant.log_event(INTUNE_LOG, made, "Create")
 
     seen = look(system)
     assert (seen.created, seen.changed, seen.unknown_events) == (1, 0, 0)
@@ -97,7 +96,8 @@ def test_more_new_items_than_a_look_searches_for_are_found_by_the_next(system: S
     system.sync("--type", "deviceCompliancePolicies")
     policy = system.tenant.documents(PATH)[0]
     for number in range(MOST_NEW + 1):
-        add_event(system, system.tenant.add(PATH, {**policy, "id": str(uuid4()), "displayName": str(number)}), "Create")
+        made = system.tenant.add(PATH, {**policy, "id": str(uuid4()), "displayName": str(number)})
+        system.tenant.log_event(INTUNE_LOG, made, "Create")
     assert [look(system).created for _ in range(3)] == [MOST_NEW, 1, 0]
 
 
@@ -108,7 +108,7 @@ def test_a_look_says_nothing_of_what_it_did_not_read(system: System) -> None:
     edited, left, *_ = (document["id"] for document in system.tenant.documents(PATH))
     system.tenant.rename(PATH, edited, "Renamed")
     system.tenant.remove(PATH, left)
-    add_event(system, edited, "Patch")
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch")
     before = system.starter("status", "--json").objects()
     coverage = rows(system, "SELECT * FROM collection_coverage ORDER BY type_key")
 
@@ -130,10 +130,10 @@ def test_late_repeated_foreign_and_failed_events(system: System) -> None:
     edited, other, *_ = (document["id"] for document in system.tenant.documents(PATH))
     assert look(system).read == 0
     system.tenant.rename(PATH, edited, "Renamed")
-    add_event(system, edited, "Patch", late=timedelta(minutes=70))
-    add_event(system, edited, "Patch", late=timedelta(minutes=71))
-    add_event(system, str(uuid4()), "Create")
-    add_event(system, other, "Get")
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch", ago=timedelta(minutes=70))
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch", ago=timedelta(minutes=71))
+    system.tenant.log_event(INTUNE_LOG, str(uuid4()), "Create")
+    system.tenant.log_event(INTUNE_LOG, other, "Get")
     seen = look(system)
     assert (seen.read, seen.changed, seen.unknown_events) == (1, 1, 1)
     assert look(system).read == 0
@@ -141,22 +141,25 @@ def test_late_repeated_foreign_and_failed_events(system: System) -> None:
     assert (log["log"], log["unknown_events"], log["error_code"]) == ("auditEvents", 1, None)
 
 
+def test_an_event_that_is_not_listed_yet_is_taken_up_when_it_is(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies")
+    edited = system.tenant.documents(PATH)[0]["id"]
+    system.tenant.rename(PATH, edited, "Renamed")
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch", listed_after=timedelta(days=1))
+    listed = len(system.tenant.documents(INTUNE_LOG))
+    assert look(system).read == 0
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch", listed_after=timedelta(milliseconds=1))
+    until(lambda: len(system.tenant.documents(INTUNE_LOG)) == listed + 1)
+    assert look(system).changed == 1
+
+
 def test_a_change_of_entra_is_told(system: System) -> None:
     system.start_worker()
     system.sync("--type", "conditionalAccessPolicies")
     policy = system.tenant.documents(POLICIES)[0]["id"]
     system.tenant.rename(POLICIES, policy, "Require a second factor")
-    system.tenant.add(
-        DIRECTORY_EVENTS,
-        {
-            "activityDisplayName": "Update conditional access policy",
-            "activityDateTime": at(datetime.now(UTC)),
-            "operationType": "Update",
-            "result": "success",
-            "initiatedBy": {"app": None, "user": {"id": "u1", "userPrincipalName": "grace@contoso.example"}},
-            "targetResources": [{"id": policy, "type": "Policy", "modifiedProperties": []}],
-        },
-    )
+    system.tenant.log_event(ENTRA_LOG, policy, "Update")
     assert look(system).changed == 1
     *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
     assert [line["audit"]["events"][0]["actor"] for line in lines] == ["grace@contoso.example"]
@@ -171,8 +174,8 @@ def test_one_tenants_fault_is_its_own(system: System) -> None:
         assert done.code == 0, done.stderr
     edited = healthy.documents(PATH)[0]["id"]
     healthy.rename(PATH, edited, "Renamed")
-    add_event(system, edited, "Patch")
-    system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=refused.id, path=EVENTS))
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch")
+    system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=refused.id, path=INTUNE_LOG))
     seen = look(system, refused, healthy)
     assert (seen.looked, seen.failed, seen.changed) == (2, 0, 1)
     logs = {line["tenant"]: line for line in system.starter("watch", "list", "--json").objects() if "log" in line}
@@ -187,7 +190,7 @@ def test_a_look_whose_worker_is_killed_is_taken_up_by_another(system: System) ->
     system.sync("--type", "deviceCompliancePolicies")
     edited = system.tenant.documents(PATH)[0]["id"]
     system.tenant.rename(PATH, edited, "Renamed")
-    add_event(system, edited, "Patch")
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch")
     # The log is answered, and the item is not.
     system.graph.faults.add(Fault(FaultKind.SLOW_FIRST_BYTE, path=r"\$batch", seconds=60, skip=1))
     before = len(system.graph.requests(Kind.BATCH))
@@ -249,22 +252,3 @@ async def begin(system: System, *tenants: SimulatedTenant) -> WorkflowHandle[Wat
         id=f"watch-{uuid4()}",
         task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
     )
-
-
-def add_event(system: System, object_id: str, operation: str, *, late: timedelta = timedelta(0)) -> None:
-    """An event of Intune's log, which happened before it came."""
-    system.tenant.add(
-        EVENTS,
-        {
-            "activityType": f"{operation} DeviceCompliancePolicy",
-            "activityDateTime": at(datetime.now(UTC) - late),
-            "activityOperationType": operation,
-            "activityResult": "Success",
-            "actor": {"userPrincipalName": "ada@contoso.example"},
-            "resources": [{"resourceId": object_id, "displayName": "Policy"}],
-        },
-    )
-
-
-def at(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

@@ -1,12 +1,11 @@
 """What a look reads by id is what a listing shows: an item that nobody changed is not told as changed."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS, load_catalog
+from local.simulated_graph import ENTRA_LOG, INTUNE_LOG
 from tests.end_to_end.system import System
-from tests.end_to_end.test_watch import DIRECTORY_EVENTS, add_event, at, look
+from tests.end_to_end.test_watch import look
 
 
 @pytest.mark.slow
@@ -19,10 +18,10 @@ def test_what_nobody_changed_is_not_told_as_changed(system: System) -> None:
     for item in system.items():
         collection = collections[item.type_key]
         if collection.confirmable and collection.audit_log == AUDIT_EVENTS:
-            add_event(system, item.external_id, "Patch")
+            system.tenant.log_event(INTUNE_LOG, item.external_id, "Patch")
             named += 1
         elif collection.confirmable and collection.audit_log == DIRECTORY_AUDITS:
-            add_directory_event(system, item.external_id, "Update")
+            system.tenant.log_event(ENTRA_LOG, item.external_id, "Update")
             named += 1
     read = 0
     while found := look(system):
@@ -50,7 +49,7 @@ def test_a_new_item_of_any_collection_is_found_as_its_list_shows_it(system: Syst
             )
         except (LookupError, IndexError, KeyError):
             continue
-        (add_event if collection.audit_log == AUDIT_EVENTS else add_directory_event)(system, key, "Create")
+        system.tenant.log_event(INTUNE_LOG if collection.audit_log == AUDIT_EVENTS else ENTRA_LOG, key, "Create")
     created = unknown = 0
     while (found := look(system)).created or found.unknown_events:
         created, unknown = created + found.created, unknown + found.unknown_events
@@ -59,17 +58,3 @@ def test_a_new_item_of_any_collection_is_found_as_its_list_shows_it(system: Syst
     assert created > 80
     full = system.sync("--all")
     assert (full.counts.created, full.counts.changed) == (0, 0)
-
-
-def add_directory_event(system: System, object_id: str, operation: str) -> None:
-    """An event of Entra's log."""
-    system.tenant.add(
-        DIRECTORY_EVENTS,
-        {
-            "activityDisplayName": operation,
-            "activityDateTime": at(datetime.now(UTC)),
-            "operationType": operation,
-            "result": "success",
-            "targetResources": [{"id": object_id, "type": "Policy", "modifiedProperties": []}],
-        },
-    )
