@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from cli.web import listener
+from tests.end_to_end.system import starter
 from tests.patience import PATIENCE_SECONDS
 from tests.web.process import addresses, environment_of, running
 
@@ -40,22 +41,22 @@ def test_the_printed_address_signs_in_and_ctrl_c_ends_the_page(environment: dict
     assert token not in output + errors, "the log does not hold what signs somebody in"
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str]) -> None:
+def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with running(environment, f"--port={port}") as process:
-            _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 2
-    assert f"port {port} of 127.0.0.1 cannot be used" in errors
-    assert errors.count("\n") == 1
+        done = starter("web", f"--port={port}", environment=environment, folder=tmp_path)
+    assert done.code == 2
+    assert f"port {port} of 127.0.0.1 cannot be used" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
-def test_beyond_this_machine_it_is_served_with_sign_in_and_encrypted_alone(environment: dict[str, str]) -> None:
-    with running(environment, "--listen=0.0.0.0", "--port=0") as process:
-        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 2
-    assert "could sign in with the printed link; set WEB_SIGN_IN_CLIENT_ID" in errors
-    assert errors.count("\n") == 1
+def test_beyond_this_machine_it_is_served_with_sign_in_and_encrypted_alone(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = starter("web", "--listen=0.0.0.0", "--port=0", environment=environment, folder=tmp_path)
+    assert done.code == 2
+    assert "could sign in with the printed link; set WEB_SIGN_IN_CLIENT_ID" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_with_its_own_certificate_it_speaks_tls_and_people_sign_in(environment: dict[str, str], tmp_path: Path) -> None:
