@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.coverage.answer import tenant_coverage
 from answers.dependencies import answer
+from answers.dependencies.picture import picture_of
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -55,6 +56,9 @@ MAX_DEPTH = 5
 
 NEIGHBOURS = 100
 """References from or to one item that a page follows."""
+
+DRAWN = ((20, 100), (20, 50), (8, 20))
+"""Objects in each column of the picture and rows of each table, fewer where names make the page too long."""
 
 TENANTS_AT_A_TIME = 20
 """Tenants that one page over tenants asks: each is a question of its own, of some milliseconds."""
@@ -132,9 +136,11 @@ async def dependencies_page(
                 reach = await _reach(scope, external_id, after, PAGE, everyone=everyone)
         except UnknownItemError as error:
             problem = str(error)
-    return page(
+    around = [] if found is None else [*found.needed_by, *found.needs]
+    return fitting_page(
         request,
         "dependencies/dependencies.html",
+        [{"drawn": found and picture_of(found.start, around, boxes), "most_rows": rows} for boxes, rows in DRAWN],
         tenant=scope.tenant,
         coverage=await tenant_coverage(scope.session),
         choices=_choices(),

@@ -3,6 +3,7 @@
 import csv
 import io
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words
 
 CONFIGURATIONS, GROUPS = "deviceConfigurations", "groups"
 PILOT = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+NOBODYS = "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 OF = f"/tenants/{CONTOSO}"
 
 
@@ -84,6 +86,46 @@ async def test_an_item_shows_what_it_needs_through_several_steps(
     assert "<h2>Reaches it</h2>" not in page
     assert '<th scope="col">Through</th>' in page
     await words_of(signed_in, f"{OF}/dependencies?type={CONFIGURATIONS}&item=Baseline&depth=6", 422)
+
+
+def drawn_on(page: str) -> ElementTree.Element:
+    """The picture of the page."""
+    svg = page[page.index('<svg class="neighbours"') : page.index("</svg>") + 6]
+    return ElementTree.fromstring(svg)  # noqa: S314 - the page is our own
+
+
+async def test_dependencies_are_drawn_whole_with_what_needs_the_item_on_its_left(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await synced(
+        database,
+        group(PILOT, f"Pilot {HOSTILE}"),
+        profile("in", target("group", PILOT), target("exclusionGroup", "gone"), name="Baseline"),
+        profile("out", target("exclusionGroup", PILOT), name="Everything else"),
+    )
+    page = await words_of(signed_in, f"{OF}/dependencies?reaches={PILOT}&depth=2")
+    picture = drawn_on(page)
+    places = {str(text.text): int(text.attrib["x"]) for text in picture.iter("text") if "class" not in text.attrib}
+    assert sorted(places) == ["Baseline", "Everything else", next(name for name in places if "Pilot" in name)]
+    assert places["Baseline"] == places["Everything else"] < max(places.values())
+    assert sorted(line.attrib["class"] for line in picture if line.tag == "path") == ["exclude", "include"]
+    assert f"{OF}/dependencies?type={CONFIGURATIONS}&item=in" in [link.attrib["href"] for link in picture.iter("a")]
+    assert "not drawn" not in page
+    of_baseline = drawn_on(await words_of(signed_in, f"{OF}/dependencies?type={CONFIGURATIONS}&item=in"))
+    assert len([rect for rect in of_baseline.iter("rect") if rect.attrib["class"] == "never_seen"]) == 1
+    assert "<svg" not in await words_of(signed_in, f"{OF}/dependencies?type={GROUPS}&item={NOBODYS}")
+
+
+async def test_a_picture_says_what_it_leaves_out_and_the_page_stays_small(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    many = [profile(f"p{number:03}", target("group", PILOT), name="A long name " * 20) for number in range(90)]
+    await synced(database, group(PILOT, "Pilot devices"), *many)
+    page = await words_of(signed_in, f"{OF}/dependencies?reaches={PILOT}")
+    shown = sum(1 for _ in drawn_on(page).iter("rect"))
+    assert shown in (21, 9)
+    assert f"{91 - shown} objects are and {91 - shown} references are not drawn" in page
+    assert len(page) < 100_000
 
 
 async def test_an_item_that_is_not_there_is_said_beside_the_form(
