@@ -35,6 +35,7 @@ NAVIGATION = (
     Entry("Compare", "/compare"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
+    Entry("Assignments", "/assignments"),
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
     Entry("Audit", "/audit"),

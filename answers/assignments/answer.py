@@ -50,6 +50,18 @@ class AssignmentPage(NamedTuple):
     goes_on: tuple[str, str] | None
 
 
+class FirstAssignments(NamedTuple):
+    """The assignments of the first items of a tenant; `is_cut`: it has more. `unread`: collections that are not known.
+
+    `unknown` counts those of the items whose assignments are not known.
+    """
+
+    assignments: list[ItemAssignment]
+    is_cut: bool
+    unknown: int
+    unread: int
+
+
 class NothingAssignableError(UserError):
     """Nothing that can be assigned has this id or name."""
 
@@ -109,6 +121,22 @@ async def assignment_page(
         cannot_say += await _unread(session, tenant_id, wanted)
     last = items[most - 1] if len(items) > most else None
     return AssignmentPage(found, cannot_say, None if last is None else (last.type_key, last.external_id))
+
+
+async def first_assignments(
+    session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
+) -> FirstAssignments:
+    """The assignments of the first `most` items, where many tenants are asked: a tenant may have none."""
+    catalog = load_catalog()
+    wanted = _assignable(catalog, type_keys)
+    items = await queries.items(session, wanted, sought, most + 1)
+    found, unknown = list[ItemAssignment](), 0
+    async for record in _of_all(session, tenant_id, catalog, items[:most]):
+        if isinstance(record, ItemAssignment):
+            found.append(record)
+        else:
+            unknown += record.references or 0
+    return FirstAssignments(found, len(items) > most, unknown, len(await _unread(session, tenant_id, wanted)))
 
 
 def _assignable(catalog: Catalog, type_keys: Sequence[str] | None) -> list[str]:

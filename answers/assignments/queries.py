@@ -24,7 +24,7 @@ WHERE type_key = ANY (:type_keys) AND absent_from IS NULL AND (
     CAST(:sought AS text) IS NULL OR external_id = :sought OR lower(display_name) = lower(:sought)
     OR :is_beginning AND starts_with(external_id, :sought)
 )
-ORDER BY type_key, lower(display_name), external_id
+ORDER BY type_key, lower(display_name), external_id LIMIT :most
 """)
 
 _ABSENT = text("""
@@ -33,10 +33,14 @@ WHERE type_key = 'groups' AND external_id = ANY (:external_ids) AND absent_from 
 """)
 
 
-async def items(session: AsyncSession, type_keys: Sequence[str], sought: str | None) -> list[AssignableItem]:
-    """The items of these collections that are there; with `sought` those of this id, its beginning, or this name."""
+async def items(
+    session: AsyncSession, type_keys: Sequence[str], sought: str | None, most: int | None = None
+) -> list[AssignableItem]:
+    """The first items of these collections that are there, or all; with `sought` those of this id, its beginning, or
+    this name.
+    """
     is_beginning = sought is not None and len(sought) >= ID_BEGINNING
-    parameters = {"type_keys": list(type_keys), "sought": sought, "is_beginning": is_beginning}
+    parameters = {"type_keys": list(type_keys), "sought": sought, "is_beginning": is_beginning, "most": most}
     return await fetch(session, _ITEMS, AssignableItem, parameters)
 
 

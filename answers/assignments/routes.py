@@ -1,22 +1,27 @@
 """The page that says who gets what: of all items of a tenant, of one, or of a collection."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.assignments import answer
-from answers.assignments.answer import AssignmentPage, NothingAssignableError
+from answers.assignments.answer import AssignmentPage, FirstAssignments, NothingAssignableError
 from answers.assignments.records import ItemAssignment
 from answers.coverage.answer import tenant_coverage
 from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
 from answers.item_kinds import title_of
 from answers.pages import grouped
+from answers.status.answer import status
+from answers.status.records import TenantStatus
 from graph.catalog import load_catalog
 from web.addresses import query_with
+from web.fitting import fitting_page
 from web.layout import page
-from web.scope import NoSuchPageError, OneTenant, TenantScope
+from web.scope import AllTenants, NoSuchPageError, OneTenant, SeveralTenants, TenantScope
+from web.tenants_in_turn import tenants_by_name
 from web.twins import say_next, whole_csv_file
 
 router = APIRouter()
@@ -24,11 +29,19 @@ router = APIRouter()
 PAGE = 50
 """Items of a page; each has an assignment or some."""
 
+TENANTS_AT_A_TIME = 8
+"""Tenants that one page over tenants asks: each is a question of its own."""
+
+OF_A_TENANT = 8
+"""Items that a page over tenants shows of each."""
+
 MOST_OF_AN_ITEM = 20
 """Assignments of one item that a page names."""
 
 TypeKey = Annotated[str, Query(alias="type", description="Only items of this collection.", max_length=100)]
 Item = Annotated[str, Query(alias="item", description="Only the items of this id or name.", max_length=1000)]
+Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
+AfterTenant = Annotated[str, Query(alias="after", description="Go on after the tenant of this id.", max_length=100)]
 After = Annotated[
     str, Query(description="Go on after this item, TYPE/ID: the last one of the page before.", max_length=2000)
 ]
@@ -45,13 +58,12 @@ async def assignments_page(
         found = await _assignments(scope, type_key, item.strip(), after, PAGE)
     except NothingAssignableError as error:
         problem = str(error)
-    assignable = [key for key, collection in load_catalog().collections.items() if collection.assignable]
     return page(
         request,
         "assignments/assignments.html",
         tenant=scope.tenant,
         coverage=await tenant_coverage(scope.session),
-        choices=sorted(((key, title_of(key)) for key in assignable), key=lambda of: of[1].casefold()),
+        choices=_choices(),
         type_key=type_key,
         item=item,
         by_item=grouped(found.assignments, lambda record: (record.type_key, record.external_id)),
@@ -60,6 +72,55 @@ async def assignments_page(
         open_reasons=grouped(found.cannot_say, reason_in_words),
         next_query=query_with(request, after=_text(found.goes_on)) if found.goes_on else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",
+        title_of=title_of,
+    )
+
+
+class TenantPart(NamedTuple):
+    """One tenant on the page over tenants: its first items with their assignments."""
+
+    tenant_id: UUID
+    name: str
+    status: TenantStatus
+    by_item: list[tuple[tuple[str, str], list[ItemAssignment]]]
+    found: FirstAssignments
+
+
+@router.get("/assignments", response_class=HTMLResponse, include_in_schema=False)
+async def all_assignments_page(
+    request: Request,
+    several: SeveralTenants,
+    scope: AllTenants,
+    type_key: TypeKey = "",
+    item: Item = "",
+    tag: Tag = "",
+    after: AfterTenant = "",
+) -> HTMLResponse:
+    """Who gets what, of one tenant after the other: of the first items, or of those of one name."""
+    chosen = tenants_by_name(scope.tenants, tag, after, TENANTS_AT_A_TIME)
+    found_statuses = await status(scope.session, [tenant.id for tenant in chosen.tenants])
+    statuses = {found.tenant_id: found for found in found_statuses}
+    parts = []
+    for tenant in chosen.tenants:
+        async with several.session_of(tenant.id) as session:
+            found = await answer.first_assignments(
+                session, tenant.id, item.strip() or None, [type_key] if type_key else None, OF_A_TENANT
+            )
+        by_item = grouped(found.assignments, lambda record: (record.type_key, record.external_id))
+        parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], by_item, found))
+    return fitting_page(
+        request,
+        "assignments/all_assignments.html",
+        [{"most": most} for most in (MOST_OF_AN_ITEM, 5, 1)],
+        parts_of_tenants=parts,
+        statuses=list(statuses.values()),
+        chosen=chosen,
+        choices=_choices(),
+        type_key=type_key,
+        item=item,
+        tag=tag,
+        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        next_query=query_with(request, after=chosen.goes_on) if chosen.goes_on else None,
         title_of=title_of,
     )
 
@@ -103,3 +164,9 @@ async def _assignments(scope: TenantScope, type_key: str, item: str, after: str,
 
 def _text(place: tuple[str, str] | None) -> str | None:
     return None if place is None else "/".join(place)
+
+
+def _choices() -> list[tuple[str, str]]:
+    """The collections whose items can be assigned, by their titles."""
+    assignable = [key for key, collection in load_catalog().collections.items() if collection.assignable]
+    return sorted(((key, title_of(key)) for key in assignable), key=lambda of: of[1].casefold())

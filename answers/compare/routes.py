@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from answers.compare.answer import Comparison, side
 from answers.compare.matrix import Matrix
@@ -22,8 +22,15 @@ from answers.compare.records import (
     TenantRecord,
 )
 from answers.compare.setting_comparison import SettingsComparison
-from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
+from answers.compare.setting_matrix import SettingMatrix
+from answers.compare.setting_records import (
+    SettingComparison,
+    SettingRow,
+    SettingsComparisonRecord,
+    SettingsMatrixRecord,
+)
 from answers.item_kinds import title_of
+from inventory.bounds import NAMED
 from inventory.user_errors import UserError
 from web.addresses import query_with
 from web.fitting import fitting_page
@@ -40,7 +47,7 @@ ATTEMPTS = tuple(
 )
 """How much a page shows: less where it would get too long."""
 
-Named = Annotated[UUID | Literal[""], Query(description="The id of a tenant.")]
+Named = Annotated[str, Query(description="The id of a tenant, or its name.", max_length=200)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
 Only = Annotated[Status | Literal[""], Query(description="Only what ended so. Default: all that is not the same.")]
 Tag = Annotated[str, Query(description="The tenants with this tag.", max_length=64)]
@@ -84,6 +91,13 @@ class GoldenComparison(NamedTuple):
     rows: list[MatrixRow]
 
 
+class GoldenSettings(NamedTuple):
+    """A golden tenant with others by setting, the settings in conflict with the most tenants first."""
+
+    record: SettingsMatrixRecord
+    rows: list[SettingRow]
+
+
 class Slice(NamedTuple):
     """Some rows of an answer; `begin` is the number of the first, `total` how many there are."""
 
@@ -105,14 +119,19 @@ async def compare_page(
     tag: Tag = "",
     after: After = "",
     tenants_after: Annotated[str, Query(alias="tenants", pattern=r"^\d{0,5}$", description="Leave out so many.")] = "",
-) -> HTMLResponse:
-    """Two tenants compared, or a golden one with many: differences first."""
+) -> Response:
+    """Two tenants compared, or a golden one with many: differences first. Names lead to the address with ids."""
+    given = {"left": left.strip(), "right": right.strip(), "golden": golden.strip()}
+    named = {field: _id_of(several, value) for field, value in given.items() if value and _as_id(value) is None}
+    if named:
+        return RedirectResponse(f"/compare{query_with(request, **named)}", 303)
+    one, other, model = map(_as_id, given.values())
     asked = {
         "tenants": sorted(several.tenants, key=lambda tenant: tenant.name.casefold()),
         "tags": sorted({tag for tenant in several.tenants for tag in tenant.tags}),
-        "left": left,
-        "right": right,
-        "golden": golden,
+        "left": one,
+        "right": other,
+        "golden": model,
         "by": by,
         "type_key": type_key,
         "only": only,
@@ -120,16 +139,18 @@ async def compare_page(
         "title_of": title_of,
         "query_with": partial(query_with, request, after=None),
     }
-    if golden:
+    if model:
         places = int(after or 0), int(tenants_after or 0)
-        return await _golden_page(request, several, golden, tag, type_key, places, asked)
-    if not (left and right):
+        if by is ComparisonUnit.SETTING:
+            return await _golden_settings_page(request, several, model, tag, places, asked)
+        return await _golden_page(request, several, model, tag, type_key, places, asked)
+    if not (one and other):
         return fitting_page(request, "compare/choose.html", ({},), **asked)
     if by is ComparisonUnit.SETTING:
-        found = await _settings(several, left, right)
+        found = await _settings(several, one, other)
         chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]
         return _paged(request, "compare/by_setting.html", chosen, int(after or 0), asked, record=found.record)
-    compared = await _items(several, left, right, type_key)
+    compared = await _items(several, one, other, type_key)
     items = [item for item in compared.items if _is_wanted(item.status, only)]
     columns = occurring(Status, [collection.counts for collection in compared.record.differing])
     return _paged(
@@ -187,6 +208,14 @@ async def golden_record(
     return (await _many(several, golden, _others(several, golden, tag)[int(after or 0) :], type_key)).record
 
 
+@router.get("/api/compare/golden/settings")
+async def golden_settings_record(
+    several: SeveralTenants, golden: UUID, tag: Tag = "", after: After = ""
+) -> SettingsMatrixRecord:
+    """A golden tenant compared by setting with the first tenants after so many, in numbers, with the coverage."""
+    return (await _many_settings(several, golden, _others(several, golden, tag)[int(after or 0) :])).record
+
+
 @router.get("/compare.csv", include_in_schema=False)
 async def compared_csv(
     request: Request,
@@ -214,9 +243,17 @@ async def compared_csv(
 
 @router.get("/compare/golden.csv", include_in_schema=False)
 async def golden_csv(
-    several: SeveralTenants, golden: UUID, tag: Tag = "", type_key: TypeKey = "", after: After = ""
+    several: SeveralTenants,
+    golden: UUID,
+    by: By = ComparisonUnit.POLICY,
+    tag: Tag = "",
+    type_key: TypeKey = "",
+    after: After = "",
 ) -> Response:
-    """The items of a golden tenant that are otherwise in one of the first tenants after so many, as CSV."""
+    """The items or settings of a golden tenant that are otherwise in one of the first tenants after so many, as CSV."""
+    if by is ComparisonUnit.SETTING:
+        settings = await _many_settings(several, golden, _others(several, golden, tag)[int(after or 0) :])
+        return csv_file("golden-settings", SettingRow, [row for row in settings.rows if _differs(row)])
     found = await _many(several, golden, _others(several, golden, tag)[int(after or 0) :], type_key)
     return csv_file("golden", MatrixRow, [row for row in found.rows if _differs(row)])
 
@@ -247,6 +284,25 @@ async def _golden_page(
         first=tenants_after,
         next_tenants=tenants_after + TENANTS_ACROSS if tenants_after + TENANTS_ACROSS < len(others) else None,
         types=sorted({row.type_key for row in found.rows}, key=title_of),
+    )
+
+
+async def _golden_settings_page(
+    request: Request, several: TenantSessions, golden: UUID, tag: str, places: tuple[int, int], asked: dict[str, Any]
+) -> HTMLResponse:
+    after, tenants_after = places
+    others = _others(several, golden, tag)
+    found = await _many_settings(several, golden, others[tenants_after:])
+    return _paged(
+        request,
+        "compare/golden_settings.html",
+        [row for row in found.rows if _differs(row)],
+        after,
+        asked,
+        record=found.record,
+        number_of_others=len(others),
+        first=tenants_after,
+        next_tenants=tenants_after + TENANTS_ACROSS if tenants_after + TENANTS_ACROSS < len(others) else None,
     )
 
 
@@ -312,6 +368,40 @@ async def _many(
     return found
 
 
+async def _many_settings(several: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
+    """The golden tenant by setting with the first `TENANTS_ACROSS` of the others."""
+
+    async def find() -> GoldenSettings:
+        async with several.session_of(golden) as session:
+            matrix = SettingMatrix(await side(_named(several, golden), session), chosen, several.session_of)
+            rows = await matrix.rows()
+            return GoldenSettings(matrix.record(), rows)
+
+    _named(several, golden)
+    chosen = others[:TENANTS_ACROSS]
+    asked: Hashable = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
+    found: GoldenSettings = await several.recent_answers.answer(asked, find)
+    return found
+
+
+def _as_id(text: str) -> UUID | None:
+    """The id that a text is; None for any other."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _id_of(several: TenantSessions, name: str) -> str:
+    """The id of the person's tenant of this name. Raises `UncomparableError`."""
+    found = [str(tenant.id) for tenant in several.tenants if tenant.name.casefold() == name.strip().casefold()]
+    if len(found) > 1:
+        raise UncomparableError(f"several tenants are called {name!r}; write the id: {', '.join(found[:NAMED])}")
+    if not found:
+        raise UncomparableError(f"no tenant of yours is called {name!r}; write the name or the id of one")
+    return found[0]
+
+
 def _two(several: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
     """Both sides. Raises `NoSuchPageError`, and `UncomparableError` where they are one."""
     here, there = _named(several, left), _named(several, right)
@@ -364,5 +454,5 @@ def _is_wanted_setting(setting: SettingComparison, only: Status | Literal[""]) -
     return _is_wanted(setting.status, only) or (not only and setting.differs_within)
 
 
-def _differs(row: MatrixRow) -> bool:
+def _differs(row: MatrixRow | SettingRow) -> bool:
     return any(cell.status is not CellStatus.SAME for cell in row.cells)

@@ -37,7 +37,6 @@ from web.fitting import fitting_page
 from web.layout import page
 from web.scope import (
     AllTenants,
-    NoSuchPageError,
     OneTenant,
     PortfolioScope,
     SeveralTenants,
@@ -45,6 +44,7 @@ from web.scope import (
     TenantSessions,
 )
 from web.sorted_pages import SortedPage, sorted_page
+from web.tenants_in_turn import tenants_by_name
 from web.twins import say_next, whole_csv_file
 
 router = APIRouter()
@@ -60,7 +60,7 @@ NEIGHBOURS = 100
 DRAWN = ((20, 100), (20, 50), (8, 20))
 """Objects in each column of the picture and rows of each table, fewer where names make the page too long."""
 
-TENANTS_AT_A_TIME = 20
+TENANTS_AT_A_TIME = 8
 """Tenants that one page over tenants asks: each is a question of its own, of some milliseconds."""
 
 OF_A_TENANT = 8
@@ -317,15 +317,8 @@ async def _list_page(
 async def _tenants_page(
     request: Request, several: TenantSessions, scope: PortfolioScope, question: ReferenceQuestion, tag: str, after: str
 ) -> HTMLResponse:
-    chosen = sorted(
-        (tenant for tenant in scope.tenants if not tag or tag in tenant.tags),
-        key=lambda tenant: (tenant.name.casefold(), str(tenant.id)),
-    )
-    places = {str(tenant.id): place for place, tenant in enumerate(chosen, 1)}
-    if after and after not in places:
-        raise NoSuchPageError("no page of the list begins there; go back to its first page")
-    begins = places.get(after, 0)
-    asked = chosen[begins : begins + TENANTS_AT_A_TIME]
+    chosen = tenants_by_name(scope.tenants, tag, after, TENANTS_AT_A_TIME)
+    asked = chosen.tenants
     statuses = {found.tenant_id: found for found in await status(scope.session, [tenant.id for tenant in asked])}
     parts = []
     for tenant in asked:
@@ -333,19 +326,16 @@ async def _tenants_page(
             found = await _answer(session, tenant.id, question, "")
         rows = sorted_page(found.rows, _place, "", OF_A_TENANT).rows
         parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, found.total, found.cannot_say))
-    goes_on = begins + len(asked) < len(chosen)
     return fitting_page(
         request,
         f"dependencies/all_{question}.html",
         [{"most": most} for most in (OF_A_TENANT, 3, 0)],
         parts_of_tenants=parts,
         statuses=list(statuses.values()),
-        begins=begins + 1,
-        asked=len(asked),
-        chosen=len(chosen),
+        chosen=chosen,
         tag=tag,
         tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
-        next_query=query_with(request, after=str(asked[-1].id)) if goes_on else None,
+        next_query=query_with(request, after=chosen.goes_on) if chosen.goes_on else None,
         title_of=title_of,
     )
 

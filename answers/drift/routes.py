@@ -14,14 +14,15 @@ from answers.drift.answer import Drift, baseline_drift, bring_up_to_date, drift
 from answers.drift.baselines import UnknownBaselineError, baselines
 from answers.drift.records import BaselineDrift, BaselineRecord, DriftFindingRecord, DriftReport
 from answers.drift.severity import Severity
-from answers.drift.triage import weakens
+from answers.drift.triage import placed, weakens
 from answers.pages import grouped
 from answers.status.answer import status
 from graph.catalog import load_catalog
 from storage.database import StorageCollisionError
 from web.fitting import fitting_page
 from web.layout import page
-from web.scope import AllTenants, SeveralTenants, TenantSessions
+from web.scope import AllTenants, NoSuchPageError, SeveralTenants, TenantSessions
+from web.sorted_pages import SortedPage, sorted_page
 from web.twins import csv_file, say_next
 
 router = APIRouter()
@@ -35,7 +36,7 @@ BaselineName = Annotated[str, Query(alias="baseline", description="By default th
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
 Wanted = Annotated[Severity | None, Query(description="Only findings of this severity.")]
 Everything = Annotated[bool, Query(alias="all", description="Also what is accepted, expected here, or resolved.")]
-After = Annotated[str, Query(description="Go on after this finding: its fingerprint and period.", max_length=100)]
+After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
 
@@ -59,19 +60,18 @@ async def drift_page(
         covered = await tenant_coverage(session)
     if found is None or baseline is None:
         return page(request, "drift/none.html", tenant=tenant, coverage=covered)
-    findings = _chosen(found, type_key, wanted, after, everything=everything)
+    findings = _chosen(found, type_key, wanted, everything=everything)
     query = {"baseline": baseline.name, "type": type_key, "severity": severity, "all": "1" if everything else ""}
     return fitting_page(
         request,
         "drift/drift.html",
-        ATTEMPTS,
+        ({**attempt, "findings": _page(findings, after, attempt["most"])} for attempt in ATTEMPTS),
         tenant=tenant,
         coverage=covered,
         baselines=known,
         baseline=baseline,
         golden=_name_of(scope, baseline),
         report=found.report,
-        findings=findings,
         weakens=weakens,
         by_item=by_item,
         choices=sorted({(key, _title(key)) for key in (finding.type_key for finding in found.findings)}),
@@ -80,7 +80,6 @@ async def drift_page(
         severity=wanted,
         everything=everything,
         query=lambda **others: urlencode({key: value for key, value in (query | others).items() if value}),
-        place_of=_place_of,
     )
 
 
@@ -90,7 +89,9 @@ async def all_drift_page(request: Request, scope: AllTenants, tag: Tag = None, a
     chosen = {tenant.id: tenant for tenant in scope.tenants if not tag or tag in tenant.tags}
     found = await baseline_drift(scope.session, list(chosen))
     places = [f"{drift.tenant_id}/{drift.baseline}" for drift in found]
-    begin = places.index(after) + 1 if after in places else 0
+    if after and after not in places:
+        raise NoSuchPageError("the tenant after which the list goes on is not in it; begin with the first")
+    begin = places.index(after) + 1 if after else 0
     with_baseline = {drift.tenant_id for drift in found}
     return page(
         request,
@@ -144,10 +145,10 @@ async def finding_records(
     """What deviates from a baseline, what weakens the tenant's protection first."""
     scope.named(tenant_id)
     _, _, found = await _evaluated(scope, tenant_id, name)
-    findings = [] if found is None else _chosen(found, type_key, severity, after, everything=everything)
-    if len(findings) > limit:
-        say_next(response, request, _place_of(findings[limit - 1]))
-    return findings[:limit]
+    findings = [] if found is None else _chosen(found, type_key, severity, everything=everything)
+    shown = _page(findings, after, limit)
+    say_next(response, request, shown.goes_on)
+    return shown.rows
 
 
 @router.get("/tenants/{tenant_id}/drift.csv", include_in_schema=False)
@@ -196,28 +197,27 @@ async def _evaluated(
     return known, found.report.baseline, found
 
 
-def _chosen(
-    found: Drift, type_key: str, severity: Severity | None, after: str, *, everything: bool
-) -> list[DriftFindingRecord]:
-    """The findings that are asked for, from a place on."""
-    wanted = [
+def _chosen(found: Drift, type_key: str, severity: Severity | None, *, everything: bool) -> list[DriftFindingRecord]:
+    """The findings that are asked for."""
+    return [
         finding
         for finding in found.findings
         if (finding.is_open or everything)
         and type_key in ("", finding.type_key)
         and severity in (None, finding.severity)
     ]
-    places = [_place_of(finding) for finding in wanted]
-    return wanted[places.index(after) + 1 :] if after in places else wanted
+
+
+def _page(findings: Sequence[DriftFindingRecord], after: str, most: int) -> SortedPage[DriftFindingRecord]:
+    """Some of the findings, those to look at first in front. Raises `NoSuchPageError`."""
+    places = placed(findings)
+    shown = sorted_page(places, lambda one: one[0], after, most)
+    return SortedPage([finding for _, finding in shown.rows], shown.total, shown.goes_on)
 
 
 def by_item(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, str], list[DriftFindingRecord]]]:
     """The findings by item, in their order."""
     return grouped(findings, lambda finding: (finding.type_key, finding.external_id))
-
-
-def _place_of(finding: DriftFindingRecord) -> str:
-    return f"{finding.fingerprint}.{finding.period}"
 
 
 def _name_of(scope: TenantSessions, baseline: BaselineRecord) -> str:

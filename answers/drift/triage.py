@@ -43,6 +43,16 @@ def by_item(findings: Iterable[DriftFindingRecord]) -> list[list[DriftFindingRec
     return sorted(items, key=lambda of_item: (_rank(of_item[0]), of_item[0].type_key, _name(of_item[0])))
 
 
+def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...], DriftFindingRecord]]:
+    """The findings with what orders them as in `by_item`, and each unlike any other."""
+    found: list[tuple[tuple[str, ...], DriftFindingRecord]] = []
+    for of_item in by_item(findings):
+        first = of_item[0]
+        item = (*_rank_as_text(first), first.type_key, _name(first), first.external_id)
+        found += [((*item, *_rank_as_text(row), row.path, f"{row.period:06}", row.fingerprint), row) for row in of_item]
+    return found
+
+
 def items_of(findings: Iterable[DriftFindingRecord]) -> list[DriftItemRecord]:
     """The items with open findings, in the order of `by_item`."""
     return [_record(of_item) for of_item in by_item(finding for finding in findings if finding.is_open)]
@@ -68,6 +78,11 @@ def _item(finding: DriftFindingRecord) -> tuple[str, str]:
 
 def _rank(finding: DriftFindingRecord) -> Rank:
     return not finding.is_open, 0 if weakens(finding) else _RANKS[finding.severity]
+
+
+def _rank_as_text(finding: DriftFindingRecord) -> tuple[str, str]:
+    is_closed, soon = _rank(finding)
+    return str(int(is_closed)), str(soon)
 
 
 def _name(finding: DriftFindingRecord) -> str:

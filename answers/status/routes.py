@@ -13,6 +13,7 @@ from answers.runs.answer import recent_runs
 from answers.status.answer import found_by_runs, status
 from answers.status.records import Attention, TenantStatus
 from answers.status.rules import following, has_words, reasons
+from web.fitting import fitting_page
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, OneTenant, PortfolioScope
 from web.twins import csv_file, say_next
@@ -60,12 +61,18 @@ async def portfolio_page(request: Request, scope: AllTenants, asked: Asked, afte
     found = await _status(scope, asked)
     wanted = _for_reason(found, asked.why)
     shown = _following(wanted, after)
-    return page(
+    attempts = (
+        {
+            "tenants": shown[:most],
+            "follows": asked.query(after=shown[most - 1].tenant_id) if shown[most:] else None,
+        }
+        for most in (PAGE, PAGE // 2)
+    )
+    return fitting_page(
         request,
         "status/portfolio.html",
+        attempts,
         statuses=found,
-        tenants=shown[:PAGE],
-        follows=asked.query(after=shown[PAGE - 1].tenant_id) if shown[PAGE:] else None,
         reasons=reasons(found),
         names={tenant.id: tenant.name for tenant in scope.tenants},
         tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),

@@ -83,13 +83,18 @@ async def test_what_was_not_read_on_both_sides_is_left_out_by_name(
     assert "Never read was never read" in never
 
 
-async def test_settings_are_compared_whatever_policies_hold_them(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
+async def set_differently(database: Database) -> None:
+    """Two tenants whose policies set the same to another value."""
     for tenant_id, value in ((CONTOSO, 0), (FABRIKAM, 1)):
         document = {"displayName": f"Policy {value}", **catalog_policy(choice(CORTANA, str(value)))}
         found = observation(CONFIGURATIONS, str(uuid4()), **document)
         await sync(database, tenant_id, [found], CONFIGURATIONS)
+
+
+async def test_settings_are_compared_whatever_policies_hold_them(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await set_differently(database)
     page = await words_of(signed_in, f"/compare?{TWO}&by=setting")
     (row,) = rows_of(page)
     assert "allowcortana" in row
@@ -121,14 +126,42 @@ async def test_a_golden_tenant_is_held_against_those_of_a_tag(database: Database
     )
 
 
+async def test_a_golden_tenant_is_held_against_others_by_setting(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await set_differently(database)
+    page = await words_of(signed_in, f"/compare?golden={CONTOSO}&by=setting")
+    words = text_of(page)
+    assert "2 tenants against Contoso by setting" in words
+    assert "Never read was never read, so it has no column" in words
+    (total,) = rows_of(page)
+    assert total.startswith("Fabrikam 1")
+    conflicts = f"/compare?left={CONTOSO}&right={FABRIKAM}&by=setting&only=different"
+    assert conflicts.replace("&", "&amp;") in page
+    (row,) = rows_of(page, "otherwise somewhere")
+    assert "allowcortana" in row
+    assert "in conflict" in row
+    record = await json_of(signed_in, f"/api/compare/golden/settings?golden={CONTOSO}")
+    assert [tenant["counts"]["different"] for tenant in record["tenants"]] == [1]
+    assert (await signed_in.get(f"/compare/golden.csv?golden={CONTOSO}&by=setting")).text.count("\n") == 2
+    assert "against Fabrikam</h1>" in await words_of(signed_in, f"/compare?golden={FABRIKAM}")
+    assert "The same by setting" in await words_of(signed_in, f"/compare?golden={FABRIKAM}")
+
+
 async def test_nothing_chosen_and_nonsense_say_what_to_do(database: Database, signed_in: httpx.AsyncClient) -> None:
     page = await words_of(signed_in, "/compare")
     assert "choose two tenants" in page
-    assert page.count("<option") >= 9
+    assert page.count('list="tenants"') == 3
+    assert '<option value="Fabrikam">' in page
+    for query in ("left=contoso&right=Fabrikam", f"left=contoso&right={FABRIKAM}&by=setting"):
+        answer = await signed_in.get(f"/compare?{query}")
+        assert answer.status_code == 303
+        assert {f"left={CONTOSO}", f"right={FABRIKAM}"} <= set(answer.headers["location"].partition("?")[2].split("&"))
+    assert "o tenant of yours is called" in await words_of(signed_in, "/compare?golden=nobody", 400)
     assert "the same as itself" in await words_of(signed_in, f"/compare?left={CONTOSO}&right={CONTOSO}", 400)
     for wrong in (f"left={CONTOSO}&right={uuid4()}", f"golden={uuid4()}"):
         await words_of(signed_in, f"/compare?{wrong}", 404)
-    for wrong in ("left=x", f"{TWO}&by=x", f"{TWO}&only=x", f"{TWO}&after=x"):
+    for wrong in (f"{TWO}&by=x", f"{TWO}&only=x", f"{TWO}&after=x"):
         await words_of(signed_in, f"/compare?{wrong}", 422)
     assert "Neither tenant was ever read" in await words_of(signed_in, f"/compare?{TWO}")
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
+from answers.assignments import routes
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
@@ -15,6 +16,7 @@ from inventory.outcomes import Outcome, RunStatus
 from storage import references
 from storage.database import Database
 from tests.storage.support import observation, sync
+from tests.web.reading import next_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
 
 CONFIGURATIONS, GROUPS = "deviceConfigurations", "groups"
@@ -344,3 +346,36 @@ async def test_assignments_go_on_item_by_item(database: Database, signed_in: htt
     await words_of(signed_in, f"{OF}/assignments?after=nonsense", 404)
     records = await json_of(signed_in, f"/api{OF}/assignments?type={CONFIGURATIONS}&limit=1")
     assert len([record for record in records if record["record"] == "assignment"]) == 60
+
+
+async def test_assignments_of_all_tenants_are_shown_tenant_by_tenant(
+    database: Database, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = profile("in", target("group", PILOT), name="Baseline")
+    many = [profile(f"p{number:03}", target("allUsers")) for number in range(routes.OF_A_TENANT)]
+    await synced(database, group(PILOT, "Pilot devices"), shared, *many)
+    await synced(database, profile("other", target("allDevices"), name="Baseline"), tenant_id=FABRIKAM)
+    page = await words_of(signed_in, "/assignments")
+    assert "3 tenants" in page
+    assert page.count(">Baseline</bdi>") == 2
+    contoso, fabrikam, unread = page.split('<tr class="group">')[1:]
+    assert "Pilot devices" in contoso
+    assert contoso.count('<th scope="row">') == routes.OF_A_TENANT
+    assert ">all of Contoso</a>" in contoso
+    assert "all devices" in fabrikam.lower()
+    assert "all of Fabrikam" not in fabrikam
+    assert "never read" in unread
+    of_name = await words_of(signed_in, "/assignments?item=baseline")
+    assert of_name.count('<th scope="row">') == 2
+    assert "nothing of this name, as far as is known" in await words_of(signed_in, "/assignments?item=nothing")
+    assert "Fabrikam</a>" not in await words_of(signed_in, "/assignments?tag=emea")
+    monkeypatch.setattr(routes, "TENANTS_AT_A_TIME", 1)
+    names: list[str] = []
+    address = "/assignments"
+    while address:
+        page = await words_of(signed_in, address)
+        names += [part.partition("<")[0] for part in page.split('/assignments">')[1:]]
+        follows = next_of(page)
+        address = f"/assignments{follows}" if follows else ""
+    assert names == ["Contoso", "Fabrikam", "Never read"]
+    await words_of(signed_in, "/assignments?after=nonsense", 404)

@@ -250,6 +250,27 @@ async def test_no_baseline_never_read_and_partly_read_say_so(database: Database,
     await words_of(reader, f"/tenants/{uuid4()}/drift", 404)
 
 
+async def test_a_list_goes_on_behind_a_finding_that_is_decided_meanwhile(database: Database, of_role: Clients) -> None:
+    approver = of_role[Role.APPROVER]
+    await read(database, CONTOSO, *(policy(str(number), note=1) for number in range(5)))
+    await sent(approver, BASELINES, act(name="golden", of="moment"))
+    await read(database, CONTOSO, *(policy(str(number), note=2) for number in range(5)))
+    findings = f"/api/tenants/{CONTOSO}/findings"
+    everything = await json_of(approver, findings)
+    first = await approver.get(f"{findings}?limit=2")
+    assert first.json() == everything[:2]
+    last_shown = everything[1]["fingerprint"]
+    await sent(approver, f"{DRIFT}/decisions", act(finding=[last_shown], decision="accepted"))
+    follows = first.headers["link"].partition("<")[2].partition(">")[0]
+    second = await approver.get(follows)
+    assert [row["fingerprint"] for row in second.json()] == [row["fingerprint"] for row in everything[2:4]]
+    third = await approver.get(second.headers["link"].partition("<")[2].partition(">")[0])
+    assert [row["fingerprint"] for row in third.json()] == [everything[4]["fingerprint"]]
+    assert "link" not in third.headers
+    await words_of(approver, f"{DRIFT}?after=nonsense", 404)
+    await words_of(approver, f"/drift?after={FABRIKAM}/golden", 404)
+
+
 async def test_many_hostile_findings_are_small_pages_of_text(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
 
