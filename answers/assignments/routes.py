@@ -76,7 +76,7 @@ async def assignments_page(
     )
 
 
-class TenantPart(NamedTuple):
+class TenantAssignments(NamedTuple):
     """One tenant on the page over tenants: its first items with their assignments."""
 
     tenant_id: UUID
@@ -107,7 +107,7 @@ async def all_assignments_page(
                 session, tenant.id, item.strip() or None, [type_key] if type_key else None, OF_A_TENANT
             )
         by_item = grouped(found.assignments, lambda record: (record.type_key, record.external_id))
-        parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], by_item, found))
+        parts.append(TenantAssignments(tenant.id, tenant.name, statuses[tenant.id], by_item, found))
     return fitting_page(
         request,
         "assignments/all_assignments.html",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from operator import itemgetter
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
@@ -211,7 +212,7 @@ def _chosen(found: Drift, type_key: str, severity: Severity | None, *, everythin
 def _page(findings: Sequence[DriftFindingRecord], after: str, most: int) -> SortedPage[DriftFindingRecord]:
     """Some of the findings, those to look at first in front. Raises `NoSuchPageError`."""
     places = placed(findings)
-    shown = sorted_page(places, lambda one: one[0], after, most)
+    shown = sorted_page(places, itemgetter(0), after, most)
     return SortedPage([finding for _, finding in shown.rows], shown.total, shown.goes_on)
 
 
