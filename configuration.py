@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from graph.tenants import Cloud, TenantConfig
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, TENANTS_AT_ONCE
 from inventory.data_keys import WrappingKeys, key_bytes
+from inventory.log_lines import LogFormat
 from inventory.user_errors import UserError
 
 CHECKOUT = Path(__file__).resolve().parent
@@ -159,6 +160,7 @@ class Settings(BaseSettings):
     worker_metrics_address: BindAddress = None
     web_metrics_address: BindAddress = None
     metrics_tenants: bool = False
+    log_format: LogFormat = LogFormat.TEXT
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @property

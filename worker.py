@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.common import MetricMeter, VersioningBehavior, WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError
@@ -57,7 +58,7 @@ from graph.proxy import overlooked
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
 from inventory.backoff import MALFORMED_ATTEMPTS
-from inventory.log_lines import FORMAT, OneLine
+from inventory.log_lines import LogFormat, log_handler
 from inventory.version import VERSION
 from inventory.visible_text import visible
 from process_exit import run_to_exit
@@ -379,10 +380,12 @@ def spare_the_collector() -> None:
 async def _main(*, check_only: bool) -> int:
     try:
         settings = load_settings()
-        lines = logging.StreamHandler(sys.stderr)
-        lines.setFormatter(OneLine(FORMAT))
+        handler = log_handler(settings.log_format)
+        if settings.log_format is LogFormat.JSON:
+            # Fields say the same.
+            activity.logger.activity_info_on_message = workflow.logger.workflow_info_on_message = False
         # A check runs every minute, and says what is broken and nothing else.
-        logging.basicConfig(level=logging.ERROR if check_only else settings.log_level, handlers=[lines])
+        logging.basicConfig(level=logging.ERROR if check_only else settings.log_level, handlers=[handler])
         logging.getLogger("httpx").setLevel(logging.WARNING)
         for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
             logging.getLogger(name).addFilter(KnownFailures())

@@ -11,9 +11,13 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from activities import definitions
 from activities.failures import classified
+from inventory.log_lines import log_context
 
 BEATS_A_TIMEOUT = 5
 """A beat may be late or lost without the attempt being given up."""
+
+MESSAGE_FIELDS = ("tenant_id", "run_id")
+"""Fields of an activity's message, or of the run in it, that its log records have."""
 
 RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
 """Activities that only their own limits end, whatever the failure: the record of a run must be closed."""
@@ -29,10 +33,28 @@ class ActivityInterceptor(Interceptor):
 
 class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        with log_context(_log_fields(input)):
+            return await self._execute(input)
+
+    async def _execute(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
         graph_patience = getattr(input.args[0], "graph_patience", timedelta.max) if input.args else timedelta.max
         retries_everything = activity.info().activity_type in RETRIES_EVERYTHING
         async with classified(graph_patience=graph_patience, retries_everything=retries_everything), heartbeats():
             return await self.next.execute_activity(input)
+
+
+def _log_fields(input: ExecuteActivityInput) -> dict[str, str | int]:  # noqa: A002 - the SDK's name
+    """The activity, its workflow, and the run and the tenant of its message, if that names them."""
+    info = activity.info()
+    message = input.args[0] if input.args else None
+    named = getattr(message, "run", message)
+    of_message = {name: getattr(named, name, None) for name in MESSAGE_FIELDS}
+    return {
+        "activity": info.activity_type,
+        "attempt": info.attempt,
+        **({"workflow_id": info.workflow_id} if info.workflow_id else {}),
+        **{name: str(value) for name, value in of_message.items() if value is not None},
+    }
 
 
 @asynccontextmanager

@@ -1,13 +1,70 @@
-"""The lines of a worker's log: each record begins one line, and nothing in it begins another or steers a terminal."""
+"""The lines of a process's log: each record begins one line, and nothing in it begins another or steers a terminal."""
 
+import json
 import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from enum import StrEnum
 from types import TracebackType
 
 from inventory.visible_text import visible
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
+WORKFLOW_FIELDS = ("workflow_id", "workflow_type", "attempt")
+"""Of what the SDK adds to the records of a workflow."""
+
+_context: ContextVar[Mapping[str, str | int]] = ContextVar("log_context", default={})  # noqa: B039 - it is never changed
+
 _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class LogFormat(StrEnum):
+    """How records are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def log_handler(log_format: LogFormat) -> logging.Handler:
+    """Writes records to stderr."""
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(JsonLine() if log_format is LogFormat.JSON else OneLine(FORMAT))
+    return lines
+
+
+@contextmanager
+def log_context(fields: Mapping[str, str | int]) -> Iterator[None]:
+    """While it is open, JSON records of this task have these fields, whichever library logs them."""
+    token = _context.set(fields)
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+class JsonLine(logging.Formatter):
+    """Formats a record as one JSON object in ASCII: no character of it steers a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Called for each record. An error's traceback is the field `exception`."""
+        workflow = getattr(record, "temporal_workflow", None) or {}
+        fields = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{name: workflow[name] for name in WORKFLOW_FIELDS if name in workflow},
+            **_context.get(),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            fields["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(fields)
 
 
 class OneLine(logging.Formatter):

@@ -1,8 +1,13 @@
 """What a worker puts around every activity."""
 
 import asyncio
+import json
+import logging
 from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
+from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -11,6 +16,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import definitions
 from activities.interceptor import RETRIES_EVERYTHING
 from inventory.error_codes import ErrorCode
+from inventory.log_lines import JsonLine
 from tests.activities.intercepted import intercepted
 
 
@@ -44,3 +50,27 @@ async def test_a_defect_ends_every_activity_but_the_one_that_closes_the_record(n
         await intercepted(environment, breaks)
     assert failed.value.type == ErrorCode.UNEXPECTED_ERROR
     assert failed.value.non_retryable == (name not in RETRIES_EVERYTHING)
+
+
+async def test_a_record_of_any_library_names_the_activity_its_run_and_its_tenant() -> None:
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLine())
+    logger = logging.getLogger("a_library")
+    logger.propagate = False
+    logger.handlers = [handler]
+    tenant_id, run_id = uuid4(), uuid4()
+
+    async def warns(message: object) -> None:
+        logger.warning("look")
+
+    for message in (
+        SimpleNamespace(tenant_id=tenant_id, run_id=run_id),
+        SimpleNamespace(run=SimpleNamespace(tenant_id=tenant_id, run_id=run_id)),
+    ):
+        await intercepted(ActivityEnvironment(), warns, message)
+    records = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert len(records) == 2
+    for record in records:
+        assert record["activity"] == "warns"
+        assert (record["tenant_id"], record["run_id"]) == (str(tenant_id), str(run_id))

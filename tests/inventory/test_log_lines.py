@@ -1,11 +1,12 @@
 """What is logged begins no line but its own, wherever its words come from."""
 
+import json
 import logging
 from io import StringIO
 
 import pytest
 
-from inventory.log_lines import FORMAT, OneLine
+from inventory.log_lines import FORMAT, JsonLine, OneLine, log_context
 from tests.cli.test_hostile_names import STEERING, assert_clean
 
 FORGED = f"{STEERING}\n2026-01-01 00:00:00,000 ERROR worker all is lost"
@@ -42,3 +43,27 @@ def test_no_line_of_a_traceback_passes_for_a_record(log: tuple[logging.Logger, S
     assert all(line.startswith("  ") for line in others)
     assert any("Traceback" in line for line in others)
     assert last == ""
+
+
+def test_a_json_record_is_one_object_on_one_line_whatever_it_says(log: tuple[logging.Logger, StringIO]) -> None:
+    logger, written = log
+    logger.handlers[0].setFormatter(JsonLine())
+    with log_context({"tenant_id": "a", "activity": "read_wave"}):
+        try:
+            raise ValueError(FORGED)
+        except ValueError:
+            logger.exception("said: %s \udc80", FORGED)
+    logger.warning("later")
+    assert written.getvalue().isascii()
+    assert_clean(written.getvalue())
+    first, second = map(json.loads, written.getvalue().splitlines())
+    assert first["message"] == f"said: {FORGED} \udc80"
+    assert FORGED in first["exception"]
+    assert (first["level"], first["logger"], first["tenant_id"], first["activity"]) == (
+        "ERROR",
+        "hostile",
+        "a",
+        "read_wave",
+    )
+    assert first["time"].endswith("+00:00")
+    assert set(second) == {"time", "level", "logger", "message"}, "what is over is in no later record"
