@@ -28,27 +28,35 @@ class NewVersion(NamedTuple):
     lacked_before: list[StalePart] | None
 
 
-_VERSIONS = text(f"""
-SELECT v.type_key, v.external_id, v.version_number, v.details_complete, before.details_complete AS before_complete,
-    before.stale_parts AS lacked_before, d.body, d.body_hash, d.is_sorted,
-    old.body AS body_before, old.body_hash AS hash_before, old.is_sorted IS TRUE AS was_sorted
+WITH_BEFORE = f"""
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))
     AS wanted (type_key, external_id, version_number)
 CROSS JOIN LATERAL (
-    SELECT * FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number)
+    SELECT * FROM item_version AS version
+    WHERE (version.type_key, version.external_id, version.version_number)
         = (wanted.type_key, wanted.external_id, wanted.version_number) LIMIT 1
 ) AS v
-CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+CROSS JOIN LATERAL (SELECT {BODY} FROM document AS stored WHERE stored.content_hash = v.content_hash LIMIT 1) AS d
 LEFT JOIN LATERAL (
-    SELECT * FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number)
+    SELECT * FROM item_version AS version
+    WHERE (version.type_key, version.external_id, version.version_number)
         = (wanted.type_key, wanted.external_id, wanted.version_number - 1) LIMIT 1
 ) AS before ON true
 LEFT JOIN LATERAL (
-    SELECT {BODY} FROM document AS one WHERE one.content_hash = before.content_hash LIMIT 1
-) AS old ON true
-""")
+    SELECT {BODY} FROM document AS stored WHERE stored.content_hash = before.content_hash LIMIT 1
+) AS before_document ON true
+"""
+"""Versions `v` by their numbers, with their documents `d`, and `before` each its predecessor and that one's document.
+
+`LIMIT 1` has PostgreSQL look each up by its key, however many it expects.
+"""
+
+_VERSIONS = text(f"""
+SELECT v.type_key, v.external_id, v.version_number, v.details_complete, before.details_complete AS before_complete,
+    before.stale_parts AS lacked_before, d.body, d.body_hash, d.is_sorted,
+    before_document.body AS body_before, before_document.body_hash AS hash_before,
+    before_document.is_sorted IS TRUE AS was_sorted
+{WITH_BEFORE}""")
 
 
 async def new_versions(session: AsyncSession, found: Sequence[tuple[str, str, int]]) -> list[NewVersion]:

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import DamagedRecord
 from inventory.stale import Staleness, StalePart
-from storage.bodies import BODY, Documents
+from storage.bodies import Documents
+from storage.new_versions import WITH_BEFORE
 from storage.rows import Values, fetch
 from storage.sql import statement
 from storage.stale import OF_VERSION
@@ -120,26 +121,11 @@ SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.display
     before.details_complete AS before_complete, before.stale_parts AS lacked_before, {OF_VERSION},
     before.first_observed_at AS before_first_observed_at, before.last_observed_at AS before_last_observed_at,
     before_document.body AS body_before, before_document.body_hash AS hash_before
-FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))
-    AS wanted (type_key, external_id, version_number)
+{WITH_BEFORE}
 CROSS JOIN LATERAL (
-    SELECT * FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number)
-        = (wanted.type_key, wanted.external_id, wanted.version_number) LIMIT 1
-) AS v
-CROSS JOIN LATERAL (
-    SELECT * FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
+    SELECT * FROM inventory_item AS found
+    WHERE (found.type_key, found.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
 ) AS item
-CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
-LEFT JOIN LATERAL (
-    SELECT * FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number)
-        = (wanted.type_key, wanted.external_id, wanted.version_number - 1) LIMIT 1
-) AS before ON true
-LEFT JOIN LATERAL (
-    SELECT {BODY} FROM document AS one WHERE one.content_hash = before.content_hash LIMIT 1
-) AS before_document ON true
 """)
 
 _ABSENCES = text("""

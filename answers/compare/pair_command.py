@@ -16,6 +16,7 @@ from answers.compare.session import (
     named,
     opened_sessions,
     say_never_read,
+    say_what_is_left_out,
     stale_items,
 )
 from answers.field_text import field_text, told
@@ -74,18 +75,6 @@ async def compare_pair(
         say_what_is_left_out(record)
     say_what_is_damaged(record.damaged)
     return record.is_complete
-
-
-def say_what_is_left_out(record: ComparisonRecord) -> None:
-    """Names on stderr the collections that are not compared."""
-    for left_out in record.collections:
-        if not left_out.is_compared:
-            output.stderr.print(
-                f"not compared: {left_out.type_key} ({record.here.name}: {left_out.here.in_words};"
-                f" {record.there.name}: {left_out.there.in_words})",
-                style="yellow",
-                markup=False,
-            )
 
 
 def _print_counts(record: ComparisonRecord) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from uuid import UUID
 
 from answers.compare.answer import SessionOf
-from answers.compare.records import ItemName, Status, TenantRecord
+from answers.compare.records import ComparisonRecord, ItemName, Status, TenantRecord
+from answers.compare.setting_records import SettingsComparisonRecord
 from answers.compare.sides import Side
 from cli import output
 from cli.options import TenantNames
@@ -79,3 +80,15 @@ def say_never_read(*sides: Side) -> bool:
             f"{' and '.join(unread)} {were} never read: no run has completed, so nothing is compared", style="yellow"
         )
     return bool(unread)
+
+
+def say_what_is_left_out(record: ComparisonRecord | SettingsComparisonRecord) -> None:
+    """Names on stderr the collections that are not compared."""
+    for left_out in record.collections:
+        if not left_out.is_compared:
+            output.stderr.print(
+                f"not compared: {left_out.type_key} ({record.here.name}: {left_out.here.in_words};"
+                f" {record.there.name}: {left_out.there.in_words})",
+                style="yellow",
+                markup=False,
+            )

@@ -6,7 +6,7 @@ from uuid import UUID
 from answers.compare.answer import side
 from answers.compare.page import settings_page
 from answers.compare.records import Status
-from answers.compare.session import ComparisonOutput, named, opened_sessions, say_never_read
+from answers.compare.session import ComparisonOutput, named, opened_sessions, say_never_read, say_what_is_left_out
 from answers.compare.setting_comparison import SETTING_COLLECTIONS, SettingsComparison
 from answers.compare.setting_records import (
     HeldValue,
@@ -90,14 +90,7 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
 
 def print_gaps(record: SettingsComparisonRecord) -> None:
     """The collections and policies of which not all is known."""
-    for collection in record.collections:
-        if not collection.is_compared:
-            output.stderr.print(
-                f"not compared: {collection.type_key} ({record.here.name}: {collection.here.in_words};"
-                f" {record.there.name}: {collection.there.in_words})",
-                style="yellow",
-                markup=False,
-            )
+    say_what_is_left_out(record)
     for policy in record.uncertain_policies:
         output.stderr.print(_gap(policy), style="yellow", markup=False)
 

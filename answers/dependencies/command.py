@@ -1,31 +1,27 @@
 """`dependencies`: what an item needs, what needs it, and what reaches a group."""
 
 import asyncio
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple, TextIO
+from typing import Annotated
 from uuid import UUID
 
 import typer
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.dependencies import answer
-from answers.dependencies.columns import REACH_COLUMNS, REFERENCE_COLUMNS, name_of, neighbour_columns
-from answers.dependencies.graph import Graph, graph_of
-from answers.dependencies.graph_formats import dot, graphml, mermaid
+from answers.dependencies.columns import REFERENCE_COLUMNS, name_of, neighbour_columns
+from answers.dependencies.graph import graph_of
+from answers.dependencies.graph_command import GraphFormat, GraphOutput, write_graph
 from answers.dependencies.open_lines import end_if_damaged, open_lines, refuse_never_read, say_basis, say_what_is_open
+from answers.dependencies.reach_command import show_reach
 from answers.dependencies.records import (
     CannotSayRecord,
     DependencyRecord,
     Direction,
     ObjectRecord,
-    ReachRecord,
 )
-from answers.dependencies.session import read_session
+from answers.dependencies.session import item_id, read_session
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import (
@@ -37,33 +33,15 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.output_options import output_options, prints_tables
-from cli.sessions import find_item
 from cli.table import print_table
 from configuration import load_settings
 from graph.catalog import load_catalog
-from inventory.item_ids import item_key
 from inventory.plurals import counted
 
 MAX_DEPTH = 5
 
 CUT = "left out: an item with more than {} has the first ones only; --limit draws more"
 """What a picture says that does not show all."""
-
-
-class GraphFormat(StrEnum):
-    """How an answer is written."""
-
-    TABLE = "table"
-    MERMAID = "mermaid"
-    DOT = "dot"
-    GRAPHML = "graphml"
-
-
-_WRITERS = {
-    GraphFormat.MERMAID: mermaid,
-    GraphFormat.DOT: dot,
-    GraphFormat.GRAPHML: graphml,
-}
 
 
 @prints_tables
@@ -108,11 +86,11 @@ def dependencies(
     Example: python starter.py dependencies contoso groups "Pilot devices" --format dot | dot -Tsvg -o pilot.svg
     """
     with errors_for_people():
-        options = _OutputOptions(written_as, file, as_json)
+        options = GraphOutput(written_as, file, as_json)
         _check(options, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
         tenant_id = tenant_id_of(load_settings(), tenant)
         if reaches is not None:
-            asyncio.run(_show_reach(tenant_id, reaches, everyone=everyone, as_json=as_json))
+            asyncio.run(show_reach(tenant_id, reaches, everyone=everyone, as_json=as_json))
         elif type_key is not None and item is not None:
             known_type_keys([type_key])
             asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, options))
@@ -120,16 +98,8 @@ def dependencies(
             asyncio.run(_show_all(tenant_id, options))
 
 
-class _OutputOptions(NamedTuple):
-    """How an answer is written, and where to."""
-
-    written_as: GraphFormat
-    file: Path | None
-    as_json: bool
-
-
 def _check(
-    options: _OutputOptions,
+    options: GraphOutput,
     *,
     item: tuple[str | None, str | None],
     reaches: str | None,
@@ -150,11 +120,11 @@ def _check(
 
 
 async def _show_neighbourhood(
-    tenant_id: UUID, item: tuple[str, str], depth: int, limit: int, options: _OutputOptions
+    tenant_id: UUID, item: tuple[str, str], depth: int, limit: int, options: GraphOutput
 ) -> None:
     type_key, sought = item
     async with read_session(load_settings(), tenant_id) as (session, coverage):
-        key = type_key, await _id_of(session, type_key, sought)
+        key = type_key, await item_id(session, type_key, sought)
         found = await answer.neighbourhood(session, coverage, load_catalog(), key, depth=depth, most=limit)
         start = await answer.item_record(session, coverage, key)
     if options.as_json:
@@ -171,7 +141,7 @@ async def _show_neighbourhood(
     else:
         left_out = [CUT.format(counted(limit, "reference"))] if found.is_cut else []
         left_out += open_lines(found.cannot_say, "more items that need it may be in")
-        _write(graph_of(found.dependencies, start, left_out), options)
+        write_graph(graph_of(found.dependencies, start, left_out), options)
     if found.is_cut:
         output.stderr.print("some items have more references; --limit N shows more of each", style="dim")
     if not found.dependencies:
@@ -180,7 +150,7 @@ async def _show_neighbourhood(
     end_if_damaged(found.cannot_say)
 
 
-async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
+async def _show_all(tenant_id: UUID, options: GraphOutput) -> None:
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
@@ -197,76 +167,14 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
         if not rows:
             say_basis(coverage)
     elif not options.as_json:
-        _write(graph_of(rows, left_out=open_lines(cannot_say, "not drawn: references of items in")), options)
+        write_graph(graph_of(rows, left_out=open_lines(cannot_say, "not drawn: references of items in")), options)
     say_what_is_open(cannot_say, "more references may be in")
     end_if_damaged(cannot_say)
-
-
-async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: bool) -> None:
-    async with read_session(load_settings(), tenant_id) as (session, coverage):
-        group_id = await _id_of(session, answer.GROUPS, sought)
-        reaching = answer.reaching(session, coverage, load_catalog(), group_id, everyone=everyone)
-        found = [record async for record in reaching]
-        group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
-    if as_json:
-        _print_json(found)
-    refuse_never_read(coverage)
-    if not as_json:
-        rows = [record for record in found if isinstance(record, ReachRecord)]
-        reached = sum(record.reaches for record in rows)
-        excluding = len(rows) - reached
-        print_table(
-            REACH_COLUMNS,
-            rows,
-            record=ReachRecord,
-            title=f'{counted(reached, "item reaches", "items reach")} group "{name_of(group)}",'
-            f" {counted(excluding, 'excludes', 'exclude')} it",
-        )
-        if not rows:
-            say_basis(coverage)
-    output.stderr.print(
-        "groups within groups are not read: items that reach the group through a parent group are not in the answer",
-        style="dim",
-    )
-    cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
-    say_what_is_open(cannot_say, "more items that reach it may be in")
-    end_if_damaged(cannot_say)
-
-
-async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of an item by id or name; an id that was never seen may be referred to all the same."""
-    try:
-        UUID(sought)
-    except ValueError:
-        return await find_item(session, type_key, sought)
-    return item_key(sought)
 
 
 def _print_json(records: Iterable[BaseModel]) -> None:
     for record in records:
         output.print_json(record)
-
-
-def _write(graph: Graph, options: _OutputOptions) -> None:
-    with _opened(options.file) as out:
-        for line in _WRITERS[options.written_as](graph):
-            out.write(line + "\n")
-    if options.file is not None:
-        drawn = f"{counted(len(graph.nodes), 'object')}, {counted(len(graph.links), 'reference')}"
-        output.stderr.print(f"{drawn}: {options.file}", style="dim")
-
-
-@contextmanager
-def _opened(file: Path | None) -> Iterator[TextIO]:
-    if file is None:
-        yield sys.stdout
-        return
-    try:
-        out = file.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from None
-    with out:
-        yield out
 
 
 def _heading(direction: Direction, start: ObjectRecord, rows: Sequence[DependencyRecord]) -> str:

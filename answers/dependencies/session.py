@@ -10,10 +10,11 @@ from answers.dependencies.answer import READERS, are_read, read_references
 from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
 from cli.output_options import output_options
-from cli.sessions import opened_database, say_what_is_damaged
+from cli.sessions import find_item, opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings
 from graph.catalog import load_catalog
+from inventory.item_ids import item_key
 from inventory.plurals import counted
 from storage.database import Database
 
@@ -51,3 +52,12 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
     say_what_is_damaged(damaged)
     async with database.tenant(tenant_id, read_only=True) as session:
         yield session, await TenantCoverage.of(session, load_catalog(), tenant_id, damaged)
+
+
+async def item_id(session: AsyncSession, type_key: str, sought: str) -> str:
+    """The id of an item by id or name; an id that was never seen may be referred to all the same."""
+    try:
+        UUID(sought)
+    except ValueError:
+        return await find_item(session, type_key, sought)
+    return item_key(sought)
