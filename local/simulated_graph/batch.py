@@ -31,11 +31,15 @@ def inner_requests(outer: GraphRequest) -> list[GraphRequest]:
     if len(entries) > LARGEST_BATCH:
         message = f"Number of batch request steps exceeds the maximum value of {LARGEST_BATCH}."
         raise BatchError("MaximumValueExceeded", message)
-    ids = [entry.get("id") for entry in entries]
-    if not all(isinstance(request_id, str) and request_id for request_id in ids) or len(set(ids)) < len(ids):
+    # Graph takes numbers, too: IntuneCD sends them, and reads the answers' ids as text.
+    ids = [str(request_id) if isinstance(request_id := entry.get("id"), str | int) else "" for entry in entries]
+    if not all(ids) or len(set(ids)) < len(ids):
         raise BatchError("BadRequest", "Request steps must have ids, no two of them the same.")
     version = outer.path.lstrip("/").partition("/")[0]
-    return [_inner_request(outer, version, entry) for entry in entries]
+    return [
+        _inner_request(outer, version, {**entry, "id": request_id})
+        for request_id, entry in zip(ids, entries, strict=True)
+    ]
 
 
 def _inner_request(outer: GraphRequest, version: str, entry: Mapping[str, Any]) -> GraphRequest:

@@ -48,6 +48,12 @@ def test_answers_are_shuffled_and_always_alike(sample: SimulatedGraph, connect: 
     assert sorted(orders[0], key=int) == [str(number) for number in range(20)]
 
 
+def test_ids_may_be_numbers(sample: SimulatedGraph, connect: Any) -> None:
+    batch = {"requests": [{"id": number, "method": "GET", "url": "groups?$top=1"} for number in range(2)]}
+    responses = connect(sample).post(BATCH, json=batch).json()["responses"]
+    assert sorted(response["id"] for response in responses) == ["0", "1"]
+
+
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
