@@ -12,6 +12,7 @@ not by where they stand, so that a member that moved is no difference and its ne
 - `firewallRules[#2].action`: an object without one goes by a number, that of its place among the likes of it before
   the change; new ones count on from there. The numbers only keep paths apart. Members are matched by what they say
 - `schedule[Monday #2]`: several members with the same identity have a number, too
+- ids made of GUIDs stand in lower case in a path, however Graph spells them
 - `roleScopeTagIds[]`: members that are no objects are a set; each is added or removed
 - `servers[order]`: an array whose order is content has the same members in another order
 """
@@ -35,6 +36,7 @@ from inventory.canonical import (
     is_mark,
     shows_no_change,
 )
+from inventory.item_ids import item_key
 from inventory.normal_form import NormalForm
 from inventory.references import FILTER_ID, FILTER_TYPE, audience_words, is_exclusion
 from inventory.secret_patterns import has_secret
@@ -283,9 +285,13 @@ def _identities(member: JsonValue) -> dict[str, str]:
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, str):
-            return {".".join(path): value}
+            return {".".join(path): item_key(value)}
     named = ((name, member.get(name)) for name in NAMES)
-    return {name: str(value) for name, value in named if isinstance(value, str | int) and not isinstance(value, bool)}
+    return {
+        name: item_key(str(value))
+        for name, value in named
+        if isinstance(value, str | int) and not isinstance(value, bool)
+    }
 
 
 def _identity_of_kind(kind: str, member: JsonValue) -> bytes | None:
@@ -304,7 +310,10 @@ def _anonymous(members: _Places) -> list[int]:
 def _addressed(target: JsonObject) -> str:
     """Whom an assignment addresses: `group 1f0c…`, `exclusion group 77a1…`, `all devices`."""
     return " ".join(
-        [audience_words(target), *(str(target[name]) for name in ("groupId", "collectionId") if target.get(name))]
+        [
+            audience_words(target),
+            *(item_key(str(target[name])) for name in ("groupId", "collectionId") if target.get(name)),
+        ]
     )
 
 
@@ -317,7 +326,7 @@ def _intent(assignment: JsonObject, target: JsonObject) -> str:
 def _filter(target: JsonObject) -> str:
     kind = target.get(FILTER_TYPE)
     external_id = target.get(FILTER_ID)
-    return f", {kind} filter {external_id}" if external_id and kind not in (None, "none") else ""
+    return f", {kind} filter {item_key(str(external_id))}" if external_id and kind not in (None, "none") else ""
 
 
 def _labels(pairs: Sequence[_Pair]) -> list[str]:

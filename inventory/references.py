@@ -246,7 +246,7 @@ def _assignments(start: JsonObject, names: tuple[str, ...]) -> Iterator[tuple[_A
 def _assignment(assignment: JsonObject) -> _Assignment:
     intent, source_id = assignment.get("intent"), assignment.get("sourceId")
     is_of_policy_set = assignment.get("source") == "policySets" and isinstance(source_id, str)
-    return _Assignment(intent if isinstance(intent, str) else "", str(source_id) if is_of_policy_set else "")
+    return _Assignment(intent if isinstance(intent, str) else "", item_key(str(source_id)) if is_of_policy_set else "")
 
 
 def _objects(value: JsonValue) -> Iterator[JsonObject]:

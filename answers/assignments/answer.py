@@ -26,14 +26,17 @@ from answers.assignments.rules import (
 )
 from answers.dependencies.records import CannotSayRecord
 from answers.named_ids import ObjectNames
+from answers.old_details import OLD_DETAILS, may_be_old, old_details
 from graph.catalog import Catalog, load_catalog
 from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
 from inventory.exact_json import JsonObject, decode
 from inventory.outcomes import Outcome
+from inventory.reference_extraction import ASSIGNMENTS
 from inventory.references import ReferenceRole
 from inventory.user_errors import NeverReadError, UserError
 from storage.coverage import coverage, is_read
 from storage.current_documents import current_documents
+from storage.detail_ages import with_old_details
 from storage.object_names import display_names
 
 AT_ONCE = 200
@@ -83,11 +86,14 @@ async def assignments(
     `sought`: of the items of this id, its beginning, or this name. Raises `NothingAssignableError`.
     """
     wanted = _assignable(catalog, type_keys)
-    async for record in _of_all(session, tenant_id, catalog, await _items(session, wanted, sought)):
+    items = await _items(session, wanted, sought)
+    async for record in _of_all(session, tenant_id, catalog, items):
         yield record
     if sought is None:
         for unread in await _unread(session, tenant_id, wanted):
             yield unread
+    for old in await _old(session, tenant_id, items):
+        yield old
 
 
 async def assignment_page(
@@ -119,6 +125,7 @@ async def assignment_page(
             cannot_say.append(record)
     if sought is None:
         cannot_say += await _unread(session, tenant_id, wanted)
+    cannot_say += await _old(session, tenant_id, items[:most])
     last = items[most - 1] if len(items) > most else None
     return AssignmentPage(found, cannot_say, None if last is None else (last.type_key, last.external_id))
 
@@ -182,6 +189,18 @@ async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[st
             reason = NEVER_READ if basis is None else basis.reason
             found.append(CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None))
     return found
+
+
+async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[AssignableItem]) -> list[CannotSayRecord]:
+    """The collections of these items whose assignments may have changed since their details were read."""
+    asked = [(item.type_key, item.external_id) for item in items if may_be_old(item.type_key, ASSIGNMENTS)]
+    keys = {type_key for type_key, _ in await with_old_details(session, asked)}
+    return [
+        CannotSayRecord(
+            tenant_id=tenant_id, type_key=old.type_key, reason=OLD_DETAILS, references=old.items, read_at=old.read_at
+        )
+        for old in await old_details(session, keys)
+    ]
 
 
 async def _of_items(

@@ -10,6 +10,7 @@ from answers.assignments import answer
 from answers.assignments.records import ItemAssignment
 from answers.assignments.rules import NOBODY
 from answers.dependencies.answer import reason_in_words
+from answers.dependencies.open_lines import say_what_is_open
 from answers.dependencies.records import CannotSayRecord
 from cli import output
 from cli.basis_lines import rests_on_coverage
@@ -38,7 +39,7 @@ def assignments(
 ) -> None:
     """Who gets what: each assignment with names, intent, filter, and the policy set that it came through.
 
-    A deleted group has its last known name. With --json the last lines name collections of unknown assignments.
+    A deleted group has its last known name. With --json the last lines name collections of unknown or old assignments.
 
     Example: python starter.py assignments contoso "Windows baseline"
     """
@@ -70,7 +71,9 @@ def assignments(
         table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
         if not shown:
             output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
-        for reason, collections in _by_reason(cannot_say).items():
+        unknown, old = ([record for record in cannot_say if (record.read_at is None) is here] for here in (True, False))
+        say_what_is_open(old, "")
+        for reason, collections in _by_reason(unknown).items():
             more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
             output.stderr.print(
                 f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}", style="yellow"

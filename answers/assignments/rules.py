@@ -6,6 +6,7 @@ from typing import NamedTuple
 from answers.named_ids import ObjectNames
 from answers.value_text import Place, value_lines
 from inventory.canonical import TYPE, JsonObject, JsonValue
+from inventory.item_ids import item_key
 from inventory.reference_extraction import ASSIGNMENTS, ReadingRules, read
 from inventory.references import ALL_DEVICES, ReferenceRole, is_exclusion, references
 
@@ -83,7 +84,7 @@ def _parts(assignment: JsonObject) -> AssignmentParts:
         target="group" if group_id is not None else audience,
         group_id=group_id,
         intent=intent if isinstance(intent, str) and intent else None,
-        filter_id=str(filter_id) if is_filtered else None,
+        filter_id=item_key(str(filter_id)) if is_filtered else None,
         filter_mode=str(mode) if is_filtered else None,
         policy_set_id=(found.policy_set_id or None) if found is not None else None,
         source=assignment,
@@ -96,4 +97,5 @@ def _object(value: JsonValue) -> JsonObject:
 
 def _named(holder: Mapping[str, JsonValue], field: str, type_key: str, names: ObjectNames) -> JsonObject:
     value = holder.get(field)
-    return {field: names[type_key, value]} if isinstance(value, str) and (type_key, value) in names else {}
+    name = names.get((type_key, item_key(value))) if isinstance(value, str) else None
+    return {} if name is None else {field: name}

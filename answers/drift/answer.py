@@ -46,6 +46,7 @@ from inventory.canonical import JsonObject, JsonValue
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.differences import Difference, DifferenceKind
 from inventory.exact_json import decode
+from inventory.item_ids import item_key
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
 from inventory.user_errors import NeverReadError
@@ -56,7 +57,7 @@ from storage.detail_ages import with_old_details
 from storage.documents import database_time
 from storage.object_names import display_names
 
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
@@ -201,7 +202,7 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
             {collection_of(key) for keys in collection.references.values() for key in keys} if collection else set()
         )
         text = " ".join(filter(None, (finding.path, finding.before, finding.after)))
-        ids = _GUID.findall(text)
+        ids = map(item_key, _GUID.findall(text))
         wanted.update((target, external_id) for external_id in ids for target in targets)
         if finding.path.startswith("settings["):
             settings.update(_SETTING.findall(text))

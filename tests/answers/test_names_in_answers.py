@@ -70,6 +70,35 @@ async def test_a_setting_has_the_names_of_the_catalogue_in_all_answers(
     assert "settings: Allow Telemetry: Off\n" in (await starter("show", POLICIES, "p")).stdout
 
 
+async def test_names_are_found_by_ids_in_upper_case_in_all_answers(
+    database: Database, starter: CommandLine, tenant_id: UUID
+) -> None:
+    configurations, filters, used = "deviceConfigurations", "assignmentFilters", "2f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
+    pilot, company = (
+        observation("groups", GROUP, displayName="Pilot"),
+        observation(filters, used, displayName="Company"),
+    )
+    target = {
+        "@odata.type": "#microsoft.graph.groupAssignmentTarget",
+        "groupId": GROUP.upper(),
+        "deviceAndAppManagementAssignmentFilterId": used.upper(),
+        "deviceAndAppManagementAssignmentFilterType": "include",
+    }
+    bare, assigned = (
+        observation(configurations, "p", displayName="Baseline", assignments=assignments)
+        for assignments in ([], [{"target": target}])
+    )
+    await sync(database, tenant_id, [pilot, company, bare], "groups", filters, configurations)
+    assert (await starter("baseline set", "then")).code == 0
+    await sync(database, tenant_id, [assigned], configurations)
+    for words in (("changes",), ("drift",), ("diff", configurations, "p"), ("show", configurations, "p")):
+        said = (await starter(*words)).stdout
+        assert 'include group "Pilot" · filter "Company" (include)' in said, words
+    (field,) = (await starter("changes", "--json")).objects()[0]["fields"]
+    assert field["path"] == f"assignments[group {GROUP}, include filter {used}]"
+    assert field["label"] == 'assignments[group "Pilot", include filter "Company"]'
+
+
 async def test_an_application_goes_by_its_name_though_its_app_id_is_no_items_id(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:

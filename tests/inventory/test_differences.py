@@ -353,3 +353,23 @@ def test_members_without_an_identity_are_the_same_if_they_are_alike(
     before: dict[str, Any], after: dict[str, Any], paths: list[str]
 ) -> None:
     assert [difference.path for difference in differences({"rules": [before]}, {"rules": [after]})] == paths
+
+
+def test_a_member_is_the_same_whatever_the_case_of_its_id() -> None:
+    group = "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
+
+    def assigned(group_id: str, filter_type: str) -> dict[str, Any]:
+        return {
+            "id": f"x_{group_id}",
+            "source": filter_type,
+            "target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id},
+        }
+
+    for before, after, path in (
+        ([assigned(group, "direct")], [assigned(group.upper(), "policySets")], f"things[group {group}].source"),
+        ([{"id": group, "a": 1}], [{"id": group.upper(), "a": 2}], f"things[{group}].a"),
+        ([{"settingDefinitionId": group, "a": 1}], [{"settingDefinitionId": group.upper(), "a": 2}],
+         f"things[{group}].a"),
+    ):  # fmt: skip
+        assert [(found.path, found.kind) for found in differences({"things": before}, {"things": after})
+                if not found.path.endswith(".id")] == [(path, DifferenceKind.CHANGED)]  # fmt: skip

@@ -1,5 +1,6 @@
 """`assignments`: who gets what, in names, as people and machines see it."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ import pytest
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, FILTERS, GROUPS, configuration, group, target
 from tests.cli.looking import CommandLine
-from tests.storage.support import observation, sync
+from tests.storage.support import age_details, observation, sync
 
 TENANT = UUID(int=91)
 APPS, SETS, TAGS = "mobileApps", "policySets", "roleScopeTags"
@@ -84,6 +85,13 @@ async def test_what_is_not_known_is_named(starter: CommandLine, database: Databa
     assert ("intents", "never_read", None) in reasons
     done = await starter("assignments")
     assert f"assignments not known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
+
+
+async def test_old_details_have_a_line_of_their_own(starter: CommandLine, database: Database) -> None:
+    await age_details(database, TENANT, timedelta(days=3), APPS)
+    done = await starter("assignments", "Viewer")
+    assert f"{APPS}: rests on details of 1 item read from " in done.stderr
+    assert "not known" not in done.stderr
 
 
 async def test_an_item_that_is_not_there_is_refused(starter: CommandLine) -> None:

@@ -1,0 +1,65 @@
+"""Who gets what: assignments whose ids Graph spells otherwise, and such as stand in old details."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from answers.assignments import answer
+from answers.assignments.records import ItemAssignment
+from answers.dependencies.records import CannotSayRecord
+from graph.catalog import load_catalog
+from storage.database import Database
+from tests.answers.dependencies.test_answer import CONFIGURATIONS, FILTERS, GROUPS, configuration, group, target
+from tests.storage.support import age_details, observation, sync
+
+TENANT = UUID(int=92)
+APPS, SETS = "mobileApps", "policySets"
+GROUP, FILTER, SET = (f"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f{digit}" for digit in "123")
+
+
+def app(external_id: str, *assignments: dict[str, Any]) -> Any:
+    return observation(APPS, external_id, displayName=external_id, assignments=list(assignments), relationships=[])
+
+
+async def asked(
+    database: Database, sought: str | None = None
+) -> tuple[list[ItemAssignment], list[tuple[str, str, int | None]]]:
+    """The assignments, and of the items' own collections what leaves the answer open."""
+    async with database.tenant(TENANT, read_only=True) as session:
+        found = [record async for record in answer.assignments(session, TENANT, load_catalog(), sought)]
+    left_open = [record for record in found if isinstance(record, CannotSayRecord) and record.reason != "never_read"]
+    return (
+        [record for record in found if isinstance(record, ItemAssignment)],
+        [(record.type_key, record.reason, record.references) for record in left_open],
+    )
+
+
+async def test_names_are_found_by_ids_in_any_case(database: Database) -> None:
+    by_set = {**target("group", GROUP.upper(), filtered_by=FILTER.upper()), "intent": "required"}
+    by_set |= {"source": "policySets", "sourceId": SET.upper()}
+    items = [
+        group(GROUP),
+        observation(FILTERS, FILTER, displayName="Windows 11"),
+        observation(SETS, SET, displayName="Office", assignments=[]),
+        app("a", by_set),
+    ]
+    await sync(database, TENANT, items, APPS, FILTERS, GROUPS, SETS)
+    (found,), _ = await asked(database, "a")
+    assert (found.target_id, found.filter_id, found.policy_set_id) == (GROUP, FILTER, SET)
+    assert (found.target_name, found.filter_name, found.policy_set_name) == (f"Group {GROUP}", "Windows 11", "Office")
+    assert "Windows 11" in found.text
+    assert "Office" in found.text
+    assert f"Group {GROUP}" in found.text
+
+
+async def test_assignments_in_old_details_are_said_to_be_old(database: Database) -> None:
+    await sync(database, TENANT, [app("a"), app("b"), configuration("c")], APPS, CONFIGURATIONS)
+    assert (await asked(database))[1] == []
+    await age_details(database, TENANT, timedelta(days=3), APPS, CONFIGURATIONS)
+    old = (APPS, "old_details", 2)
+    assert (await asked(database))[1] == [old]
+    assert (await asked(database, "a"))[1] == [old]
+    assert (await asked(database, "c"))[1] == [], "its list shows its assignments"
+    async with database.tenant(TENANT, read_only=True) as session:
+        page = await answer.assignment_page(session, TENANT, None, [APPS], after=None, most=1)
+    assert [record.reason for record in page.cannot_say] == ["old_details"]
