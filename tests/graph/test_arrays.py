@@ -7,6 +7,7 @@ from graph.catalog.facts import metadata
 from inventory.exact_json import JsonObject
 from inventory.observation import Observer
 from tests.graph.catalog_judge import shape_of
+from tests.graph.test_array_order import DERIVED_LISTS, arrays_of
 
 COLLECTIONS = load_catalog().collections
 
@@ -32,6 +33,47 @@ def test_only_arrays_of_objects_without_an_id_are_called_unordered() -> None:
     assert {name for name in unordered if published.get(name) is not False} == set()
 
 
+SEQUENCES = {
+    "allowedOptions": "options as people are offered them",
+    "assignments": "the groups of an update policy of Windows Autopatch, a list that its author keeps",
+    "choiceSettingCollectionValueTemplate": "values of the settings catalog have an order",
+    "connectorStatus": "states of the service",
+    "delegatedAdministrationRoleAssignments": "a group may have several",
+    "dependentOn": "a setting may depend on one setting in several ways",
+    "domainJoinConfigurations": "tried one after another",
+    "excluded": "members may have no id at all",
+    "groupSettingCollectionValueTemplate": "values of the settings catalog have an order",
+    "healthChecks": "steps of a check",
+    "identities": "of people, whom no collection reads",
+    "included": "members may have no id at all",
+    "kioskProfiles": "an account may be in two, and the first one counts",
+    "licenseAssignmentStates": "of people, whom no collection reads",
+    "options": "options as people are offered them",
+    "payloads": "a filter may be used twice in one",
+    "resources": "of an audit event",
+    "revokeLicenseActionResults": "states of the service",
+    "simpleSettingCollectionValueTemplate": "values of the settings catalog have an order",
+    "stageSettings": "the stages of a review follow each other",
+    "trafficRules": "the app is one condition of several",
+    "userRoleScopeTags": "of an audit event",
+}
+"""Arrays whose objects name another object by its id, and that are no sets all the same."""
+
+
+def test_each_array_of_objects_that_name_another_object_is_judged() -> None:
+    met = set()
+    for key, entry in COLLECTIONS.items():
+        facts = metadata(entry.api_version)
+        for name, place in arrays_of(key) if key not in DERIVED_LISTS else ():
+            if place.type_name not in facts.types or name in entry.unordered | entry.ordered:
+                continue
+            properties = facts.properties(place.type_name)
+            names_another = any(own.endswith(("Id", "ID")) and not properties[own].is_collection for own in properties)
+            if names_another and not properties.keys() & {"id", "settingDefinitionId", "definitionId", "target"}:
+                met.add(name)
+    assert met == SEQUENCES.keys()
+
+
 @pytest.mark.parametrize(
     ("type_key", "document"),
     [
@@ -40,6 +82,15 @@ def test_only_arrays_of_objects_without_an_id_are_called_unordered() -> None:
         ("servicePrincipals", {"keyCredentials": [{"keyId": "a"}, {"keyId": "b"}]}),
         ("groups", {"assignedLicenses": [{"skuId": "a"}, {"skuId": "b"}]}),
         ("organization", {"assignedPlans": [{"servicePlanId": "a"}, {"servicePlanId": "b"}]}),
+        ("organization", {"provisionedPlans": [{"service": "a"}, {"service": "b"}]}),
+        ("subscribedSkus", {"servicePlans": [{"servicePlanId": "a"}, {"servicePlanId": "b"}]}),
+        (
+            "delegatedAdminRelationships",
+            {"accessDetails": {"unifiedRoles": [{"roleDefinitionId": "a"}, {"roleDefinitionId": "b"}]}},
+        ),
+        ("deviceConfigurations", {"compliantAppsList": [{"appId": "a"}, {"appId": "b"}]}),
+        ("deviceCompliancePolicies", {"restrictedApps": [{"appId": "a"}, {"appId": "b"}]}),
+        ("mobileApps", {"includedApps": [{"bundleId": "a"}, {"bundleId": "b"}]}),
         ("roleManagementPolicies", {"rules": [{"setting": {"primaryApprovers": [{"userId": "a"}, {"userId": "b"}]}}]}),
         ("accessReviewDefinitions", {"reviewers": [{"query": "/users/a"}, {"query": "/users/b"}]}),
     ],
