@@ -14,12 +14,15 @@ from typing import NamedTuple
 
 from answers.encoded_content import content_of
 from answers.ids import GUID
-from inventory.canonical import TYPE, is_mark
+from inventory.canonical import READABLE, TYPE, is_mark
 from inventory.exact_json import JsonObject, JsonValue, encode
 from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
 
 HIDDEN = "hidden"
 """What stands for a sensitive value."""
+
+HIDDEN_IN_PART = "hidden in part"
+"""What stands before the lines of a text that hold no secret."""
 
 NOTHING = "nothing"
 """What is said of an absent value."""
@@ -70,8 +73,9 @@ def is_annotation(name: str) -> bool:
 
 def value_lines(value: JsonValue, place: Place) -> list[str]:
     """A value as people say it: on one line, or on several where it has more to say."""
-    if is_mark(value):
-        return [HIDDEN]
+    if isinstance(value, dict) and is_mark(value):
+        left = value.get(READABLE)
+        return [HIDDEN] if not isinstance(left, str) else [HIDDEN_IN_PART, *(f"| {line}" for line in left.splitlines())]
     content = content_of(value, place.name)
     if content is not None:
         encoding = [content.encoding] if content.encoding else []

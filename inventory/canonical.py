@@ -19,7 +19,14 @@ from inventory.data_keys import DataKey
 from inventory.exact_json import JsonObject as JsonObject
 from inventory.exact_json import JsonValue as JsonValue
 from inventory.exact_json import encode as encode
-from inventory.secret_patterns import MIN_TEXT_LENGTH, has_secret, is_placeholder, is_secret_name, secret_members
+from inventory.secret_patterns import (
+    MIN_TEXT_LENGTH,
+    has_secret,
+    is_placeholder,
+    is_secret_name,
+    readable,
+    secret_members,
+)
 
 MAX_DEPTH = 200
 """Levels of nesting that a document may have. The deepest of 953 real documents has 22."""
@@ -29,6 +36,8 @@ EDIT_STAMP = "edited"
 """In a mark that shows no change: the edit of the object that the value was read after."""
 IN_TEXT = "in_text"
 """In the mark of a text that is hidden for the secret that was found in it."""
+READABLE = "readable"
+"""In such a mark: the lines of the text in which no secret was found. The normal form leaves them out."""
 
 TYPE = "@odata.type"
 
@@ -42,7 +51,7 @@ _SCALARS = frozenset({str, bool, int, Decimal, type(None)})
 """The types of most values: one look tells them all, where asking for every other type would be most of the work."""
 
 _EDIT_TIMES = ("lastModifiedDateTime", "modifiedDateTime")
-_MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT})
+_MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT, READABLE})
 HIDDEN_WITHOUT_KEY = b'"sensitive":true'
 """The JSON of a mark without a key: it shows no change."""
 
@@ -284,7 +293,10 @@ class Canonicalizer:
         if named:
             return text if is_placeholder(text) else self._hidden(text, depth, treatment)
         mark = self._hidden(text, depth, treatment)
-        return {**mark, IN_TEXT: True} if isinstance(mark, dict) else mark
+        if not isinstance(mark, dict):
+            return mark
+        left = readable(text)
+        return {**mark, IN_TEXT: True, **({} if left is None else {READABLE: left})}
 
     def _hidden(self, value: JsonValue, depth: int, treatment: _Treatment) -> JsonValue:
         if value is None or is_mark(value):

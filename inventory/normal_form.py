@@ -24,6 +24,7 @@ from typing import NamedTuple, cast
 from inventory.canonical import (
     EDIT_STAMP,
     MIN_TELLING_ID_LENGTH,
+    READABLE,
     SENSITIVE_MARK,
     TYPE,
     JsonObject,
@@ -237,7 +238,8 @@ def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
 
 def _mark(value: JsonObject) -> JsonObject:
     edit = value.get(EDIT_STAMP)
-    return {**value, EDIT_STAMP: _text(edit)} if isinstance(edit, str) else value
+    mark = {name: child for name, child in value.items() if name != READABLE} if READABLE in value else value
+    return {**mark, EDIT_STAMP: _text(edit)} if isinstance(edit, str) else mark
 
 
 def _may_be_spelt_otherwise(value: str) -> bool:

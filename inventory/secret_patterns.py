@@ -1,7 +1,8 @@
 """Secrets told by their nature: by the name of a property or key, and by the shape of a value.
 
 The catalog names the places that are known. These rules hold at any depth of any collection, so that a secret in a new
-property, or in a text where nobody expects one, is hidden, too. A text in which a secret is found is hidden whole.
+property, or in a text where nobody expects one, is hidden, too. A mark takes the place of a text in which a secret is
+found; its lines without a secret stay readable.
 """
 
 import base64
@@ -149,6 +150,48 @@ def has_secret(text: str) -> bool:
     return known
 
 
+def readable(text: str) -> str | None:
+    """The lines of a text, or of the one that it is the Base64 of, without those that a secret stands in.
+
+    A line with a part of a secret that another line holds is left out, too. None if no line is left.
+    """
+    plain = text if _has_shape(text) else _decoded(text) or ""
+    lower = plain.lower()
+    shapes = [shape for hints, shape in _SHAPES if any(hint in lower for hint in hints)]
+    spans = [_whole(plain, *match.span()) for shape in shapes for match in shape.finditer(plain)]
+    said = {word for start, end in spans for word in _BREAKS.split(plain[start:end]) if len(word) >= _TELLING}
+    kept, place, is_left_out = list[str](), 0, False
+    for line in plain.splitlines(keepends=True):
+        end = place + len(line)
+        hides = any(start < end and place < stop for start, stop in spans) or any(word in line for word in said)
+        if not hides:
+            kept.append(line.rstrip("\r\n"))
+        elif not is_left_out:
+            kept.append(LEFT_OUT)
+        is_left_out, place = hides, end
+    left = "\n".join(kept)
+    is_empty = all(line == LEFT_OUT or not line.strip() for line in kept)
+    return None if is_empty or _has_shape(left) else left
+
+
+def _whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where a secret begins and ends that a shape tells by its beginning: a private key, a value of a property list."""
+    found = text[start:end].lower()
+    for telling, closing in _CLOSINGS:
+        if telling in found:
+            at = text.find(closing, end)
+            return start, len(text) if at < 0 else at + len(closing)
+    return start, end
+
+
+LEFT_OUT = "(hidden)"
+"""In the place of lines with secrets."""
+
+_CLOSINGS = (("private key", "-----END"), ("private-lines", "Private-MAC"), ("<key>", "</"))
+_BREAKS = re.compile(r"[\s\"'=:<>,;&?()]+")
+_TELLING = 6
+"""Characters of a part of a secret that tell it."""
+
 _KNOWN: dict[int, bool] = {}
 _MAX_KNOWN = 200_000
 
@@ -178,7 +221,7 @@ def _decoded(text: str) -> str | None:
     if decoded.startswith(_UTF16_MARKS):
         return decoded.decode("utf-16", "replace")
     # A byte in two is null in the UTF-16 of Latin letters.
-    return decoded.replace(b"\0", b"").decode("utf-8", "replace")
+    return decoded.replace(b"\0", b"").decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def secret_members(value: Mapping[str, object]) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Secrets that no list names: told by the names of properties and keys, and by the shapes of values."""
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from inventory.canonical import Canonicalizer, is_mark
 from inventory.data_keys import DataKey
 from inventory.differences import DifferenceKind, differences, exact_differences
+from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules, Observer
-from inventory.secret_patterns import has_secret, is_secret_name
+from inventory.secret_patterns import LEFT_OUT, has_secret, is_secret_name, readable
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 
@@ -112,6 +114,47 @@ def test_a_secret_in_a_text_is_hidden_wherever_the_text_stands(kind: str, encodi
         assert b'"in_text":true' in written
         assert orjson.dumps(text)[1:-1] not in written
         assert KEYED.canonical(orjson.loads(written)) == written
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("kind", TEXTS)
+def test_of_a_text_with_a_secret_the_other_lines_stay_readable(kind: str, encoding: str) -> None:
+    text = f"<!-- before -->\n{TEXTS[kind]}\nWrite-Host after\n"
+    written = KEYED.canonical({"a": ENCODINGS[encoding](text)})
+    left = orjson.loads(written)["a"]["readable"].splitlines()
+    assert left[0] == "<!-- before -->"
+    # Nothing tells where some keys end.
+    assert left[-1] in ("Write-Host after", LEFT_OUT)
+    assert LEFT_OUT in left
+    assert not re.search("plant|cGxhb", "\n".join(left), re.IGNORECASE)
+    assert KEYED.canonical(orjson.loads(written)) == written
+
+
+def test_a_secret_that_stands_in_a_second_line_is_left_out_there_too() -> None:
+    text = 'Write-Host "Sync"\n$password = "planted1"\nnet.exe use z: \\\\a\\b planted1\necho planted1\nexit 0\n'
+    assert readable(text) == f'Write-Host "Sync"\n{LEFT_OUT}\nexit 0'
+
+
+def test_a_long_value_of_a_property_list_is_left_out_to_its_end() -> None:
+    text = "<dict>\n<key>Password</key>\n<data>\ncGxhbnRlZA\nZGV0bmFscA\n</data>\n<key>SSID</key>\n</dict>"
+    assert readable(text) == f"<dict>\n{LEFT_OUT}\n<key>SSID</key>\n</dict>"
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_text_of_one_line_is_hidden_whole(kind: str) -> None:
+    if "\n" not in TEXTS[kind]:
+        assert readable(TEXTS[kind]) is None
+
+
+def test_what_stays_readable_is_no_content_of_its_own() -> None:
+    document: dict[str, Any] = {"body": "Write-Host 'a'\n$password = 'planted'\n"}
+    stored = KEYED.canonical_value(document)
+    before: dict[str, Any] = {"body": {name: value for name, value in stored["body"].items() if name != "readable"}}  # type: ignore[union-attr]
+    assert before != stored
+    assert NormalForm().hash(before) == NormalForm().hash(stored)
+    assert exact_differences(before, stored) == []
+    (found,) = differences(stored, KEYED.canonical_value({"body": "Write-Host 'a'\n$password = 'another'\n"}))
+    assert (found.kind, found.hidden, found.before, found.after) == (DifferenceKind.CHANGED, True, None, None)
 
 
 @pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
