@@ -10,7 +10,6 @@ from answers.assignments import answer
 from answers.assignments.records import ItemAssignment
 from answers.assignments.rules import NOBODY
 from answers.dependencies.answer import reason_in_words
-from answers.dependencies.open_lines import say_what_is_open
 from answers.dependencies.records import CannotSayRecord
 from cli import output
 from cli.basis_lines import rests_on_coverage
@@ -71,9 +70,13 @@ def assignments(
         table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
         if not shown:
             output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
-        unknown, old = ([record for record in cannot_say if (record.read_at is None) is here] for here in (True, False))
-        say_what_is_open(old, "")
-        for reason, collections in _by_reason(unknown).items():
+        for record in cannot_say:
+            if record.read_at is not None:
+                details = (
+                    f"details of {counted(record.references or 0, 'item')} read from {output.when(record.read_at)} on"
+                )
+                output.stderr.print(f"{record.type_key}: rests on {details}", style="yellow", markup=False)
+        for reason, collections in _by_reason(cannot_say).items():
             more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
             output.stderr.print(
                 f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}", style="yellow"
@@ -84,6 +87,8 @@ def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:
     """The collections of which something cannot be said, by the reason."""
     found: dict[str, list[str]] = {}
     for record in cannot_say:
+        if record.read_at is not None:
+            continue
         number = "" if record.references is None else f" ({counted(record.references, 'item')})"
         found.setdefault(reason_in_words(record), []).append(f"{record.type_key}{number}")
     return found
