@@ -365,11 +365,12 @@ def test_a_member_is_the_same_whatever_the_case_of_its_id() -> None:
             "target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id},
         }
 
-    for before, after, path in (
+    pairs: list[tuple[Any, Any, str]] = [
         ([assigned(group, "direct")], [assigned(group.upper(), "policySets")], f"things[group {group}].source"),
         ([{"id": group, "a": 1}], [{"id": group.upper(), "a": 2}], f"things[{group}].a"),
         ([{"settingDefinitionId": group, "a": 1}], [{"settingDefinitionId": group.upper(), "a": 2}],
          f"things[{group}].a"),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for before, after, path in pairs:
         assert [(found.path, found.kind) for found in differences({"things": before}, {"things": after})
                 if not found.path.endswith(".id")] == [(path, DifferenceKind.CHANGED)]  # fmt: skip
