@@ -84,7 +84,11 @@ async def window_of(
     return Window(now - timedelta(days=DEFAULT_DAYS) if since is None else since, now, type_keys, left_out)
 
 
-def event_at(place: str) -> Event:
+Place = Event
+"""Where a feed goes on: after this event."""
+
+
+def event_at(place: str) -> Place:
     """The event at the place that a summary calls `goes_on_after`. Raises `UnknownPlaceError`."""
     try:
         at, kind, type_key, external_id = place.split("/", 3)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.text import Text
 
-from answers.changes.answer import ChangeFeed, event_at, window_of
+from answers.changes.answer import ChangeFeed, Place, event_at, window_of
 from answers.changes.audit import AUDIT_LOGS, Attribution, AuditStatus
 from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
@@ -37,7 +39,7 @@ from cli.sessions import say_what_is_damaged
 from cli.stale_lines import say_stale, stale_words
 from cli.table import Table, shown_id
 from cli.tenant_walk import RowLimit, ask_each
-from configuration import load_settings
+from configuration import Settings, load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.user_errors import NeverReadError
@@ -100,48 +102,63 @@ def changes(
         check_html(html, as_json=as_json)
         refuse_columns_without_csv()
         named = bool(type_keys or categories)
-        wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
-        place = None if after is None else event_at(after)
+        chosen = selection_of(type_keys, categories, everything=False).type_keys if named else None
+        wanted = _Wanted(since, run, chosen, None if after is None else event_at(after), html, as_json)
         rows = RowLimit(limit)
+        ask_each(settings, asked, partial(_show_tenant, settings, wanted, rows), as_json=as_json, limit=rows)
 
-        async def ask(database: Database, about: AskedTenant) -> None:
-            kept: list[ChangeRecord] = []
-            table = Table(ChangeRecord, (), most=limit)
-            show_one = (
-                output.print_json
-                if as_json
-                else table.add
-                if output_options().as_csv
-                else _show
-                if html is None
-                else _keeping(kept)
-            )
-            async with database.tenant(about.tenant_id, read_only=True) as session:
-                run_id = None if run is None else await find_run(session, run)
-                beginning = None if since is None else await moment_of(session, since, output.time_zone())
-                window = await window_of(session, wanted, since=beginning, run_id=run_id)
-                feed = ChangeFeed(session, about.tenant_id, window, after=place, limit=rows.to_read)
-                async with aclosing(feed.records()) as found:
-                    async for change in found:
-                        show_one(change)
-                summary = await feed.summary()
-                rows.count(sum(summary.changes.values()))
-                was_read = await is_read(session)
-            if output_options().as_csv:
-                table.print()
-            if html is not None:
-                name = TenantNames.load(settings).of(about.tenant_id)
-                write_html(html, changes_page(name, summary, kept, collection_titles()))
-            if as_json:
-                output.print_json({"summary": summary.model_dump(mode="json")})
-            if not was_read:
-                raise NeverReadError(TENANT_NEVER_READ)
-            if not as_json:
-                _say(summary)
-            if summary.damaged:
-                raise typer.Exit(ExitCode.PARTIAL)
 
-        ask_each(settings, asked, ask, as_json=as_json, limit=rows)
+class _Wanted(NamedTuple):
+    """Which changes of a tenant, and how they are shown."""
+
+    since: str | None
+    run: str | None
+    type_keys: tuple[str, ...] | None
+    after: Place | None
+    html: Path | None
+    as_json: bool
+
+
+async def _show_tenant(
+    settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: AskedTenant
+) -> None:
+    """Shows the changes of one tenant. Raises `NeverReadError`, or ends with 3 where a version is damaged."""
+    kept: list[ChangeRecord] = []
+    table = Table(ChangeRecord, (), most=rows.most)
+    async with database.tenant(about.tenant_id, read_only=True) as session:
+        run_id = None if wanted.run is None else await find_run(session, wanted.run)
+        since = None if wanted.since is None else await moment_of(session, wanted.since, output.time_zone())
+        window = await window_of(session, wanted.type_keys, since=since, run_id=run_id)
+        feed = ChangeFeed(session, about.tenant_id, window, after=wanted.after, limit=rows.to_read)
+        show = _shown_by(wanted, table, kept)
+        async with aclosing(feed.records()) as found:
+            async for change in found:
+                show(change)
+        summary = await feed.summary()
+        rows.count(sum(summary.changes.values()))
+        was_read = await is_read(session)
+    if output_options().as_csv:
+        table.print()
+    if wanted.html is not None:
+        name = TenantNames.load(settings).of(about.tenant_id)
+        write_html(wanted.html, changes_page(name, summary, kept, collection_titles()))
+    if wanted.as_json:
+        output.print_json({"summary": summary.model_dump(mode="json")})
+    if not was_read:
+        raise NeverReadError(TENANT_NEVER_READ)
+    if not wanted.as_json:
+        _say(summary)
+    if summary.damaged:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _shown_by(wanted: _Wanted, table: Table, kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
+    """Prints a change, or keeps it for the table or the page."""
+    if wanted.as_json:
+        return output.print_json
+    if output_options().as_csv:
+        return table.add
+    return _show if wanted.html is None else _keeping(kept)
 
 
 def _refuse_of_one_tenant(**options: object) -> None:
