@@ -1,12 +1,13 @@
 """Details that were read before the latest listing, of collections whose lists do not tell when details change."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.catalog import load_catalog
+from inventory.elapsed_time import elapsed
 from inventory.plurals import counted
 from storage import detail_ages
 
@@ -33,7 +34,7 @@ class OldDetailsRecord(BaseModel):
     read_at: datetime
 
     def in_words(self, now: datetime) -> str:
-        items = "1 item" if self.items == 1 else f"{self.items} items"
+        items = counted(self.items, "item")
         of = f" of {', '.join(self.properties)}" if self.properties else ""
         return (
             f"{self.type_key}: rests on details read {age(self.read_at, now)} ({items}), so changes{of} since then may"
@@ -69,10 +70,5 @@ def may_be_old(type_key: str, path: str) -> bool:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """How long ago a moment was, in its largest unit."""
-    passed = max(now - moment, timedelta(0))
-    for unit, length in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
-        number = passed // length
-        if number:
-            return f"{number} {unit}{'' if number == 1 else 's'} ago"
-    return "less than a minute ago"
+    """How long ago a moment was; a later one, of another clock, is now."""
+    return elapsed(min(moment, now), now) or f"on {moment:%Y-%m-%d}"

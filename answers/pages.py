@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from answers import page_values
 from answers.old_details import old_details_in_words
 from graph.catalog import item_title
+from inventory.plurals import counted
 
 MOST = 5_000
 """Changes, findings or items that one page holds: more of them nobody reads, and a browser shows them badly."""
@@ -48,7 +49,7 @@ def environment() -> Environment:
     environment.filters |= {
         "when": _when,
         "words": _words,
-        "many": _many,
+        "many": counted,
         "old_details_in_words": old_details_in_words,
         "shown": page_values.name,
         "item_title": lambda item: item_title(item.type_key, item.external_id, item.display_name),
@@ -65,8 +66,3 @@ def _when(moment: datetime) -> str:
 
 def _words(code: object) -> str:
     return str(code).replace("_", " ")
-
-
-def _many(number: int, singular: str) -> str:
-    """`1 item`, `2,000 items`."""
-    return f"{number:,} {singular}" if number == 1 else f"{number:,} {singular}s"

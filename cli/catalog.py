@@ -56,7 +56,7 @@ def catalog(
 
 
 _COLUMNS = (
-    Column("category", "category", lambda row: row["category"], Shape.HEADING),
+    Column("category", "category", lambda row: row["category"], Shape.HEADING, yields=True),
     Column("type key", "type_key"),
     Column("title", "title"),
     Column("permission", "permission"),

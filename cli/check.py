@@ -386,7 +386,7 @@ def _row(result: Checked) -> dict[str, object]:
 def _print(checked: Sequence[Checked], rows: Sequence[dict[str, object]]) -> None:
     remedies = {result.collection.type_key: _remedy(result) for result in checked}
     columns = (
-        Column("category", "category", lambda row: row["category"], Shape.HEADING),
+        Column("category", "category", lambda row: row["category"], Shape.HEADING, yields=True),
         Column("collection", "type_key"),
         Column("answer", "readability", _answer, is_kept=True),
         Column("what to do", "remedy", lambda row: remedies[row["type_key"]]),

@@ -81,7 +81,8 @@ class Column(NamedTuple):
     """A column: its heading, the field of the record that it shows, and how people read it if not as it is.
 
     `field` is also its name for `--columns` and `--sort`. `is_kept`: beside the others, also where all rows have the
-    same. `yields`: the first to stand below where there is little room.
+    same. `yields`: the first to stand below where there is little room. A heading that yields stands last in a sorted
+    table, which has no headings.
     """
 
     heading: str
@@ -104,7 +105,7 @@ def collection_column(field: str = "type_key") -> Column:
     def title(record: Any) -> str:
         return collection_title(str(flat(record).get(field)))
 
-    return Column("collection", field, title, Shape.HEADING)
+    return Column("collection", field, title, Shape.HEADING, yields=True)
 
 
 def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True) -> Column:
@@ -142,7 +143,8 @@ class Table:
         self._options = replace(output_options(), columns=(), sort=()) if is_summary else output_options()
         self._is_summary = is_summary
         if self._options.together is not None and not is_summary:
-            self._columns.insert(1, tenant_column(self._options.together.names.get))
+            place = 1 + sum(map(_stands_last, self._columns[:1]))
+            self._columns.insert(place, tenant_column(self._options.together.names.get))
         self._chosen = [self._named(name) for name in self._options.columns]
         self._order = [(self._named(name.removeprefix("-")), name.startswith("-")) for name in self._options.sort]
         self._most = most
@@ -239,6 +241,11 @@ def print_table(
     table.print(title, is_ordered=is_ordered)
 
 
+def _stands_last(column: Column) -> bool:
+    """Whether a column has the last place in a table without headings, so that the name has the first."""
+    return column.shape is Shape.HEADING and column.yields
+
+
 def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
     """A key by which values of one column compare: absent ones first, numbers by size, the rest as text."""
     values = flat(record, "python")
@@ -289,9 +296,11 @@ class _Layout:
     """The rows of a table, and where each column finds room."""
 
     def __init__(self, columns: Sequence[Column], records: Sequence[Record], *, is_chosen: bool, is_flat: bool) -> None:
-        headings = [] if is_flat else [column for column in columns if column.shape is Shape.HEADING]
-        self._heading = headings[0] if headings else None
+        headings = [column for column in columns if column.shape is Shape.HEADING]
+        self._heading = headings[0] if headings and not is_flat else None
         shown = [column for column in columns if column is not self._heading]
+        if is_flat and not is_chosen:
+            shown.sort(key=_stands_last)
         self._columns = [column._replace(heading=visible(column.heading)) for column in shown]
         self._rows = [self._row(record) for record in records]
         self._indent = 0 if self._heading is None else INDENT
@@ -329,7 +338,7 @@ class _Layout:
     def print(self, *, is_ordered: bool) -> None:
         """Prints the rows, by heading and then by the first column unless they are ordered already."""
         if self._constants:
-            same = [Text.assemble(f"{name} ", value) for name, value in self._constants]
+            same = [Text.assemble(f"{name} = ", value) for name, value in self._constants]
             output.stdout.print(Text.assemble("each row: ", Text(", ").join(same), style="dim"))
         rows = self._rows
         if not is_ordered and self._heading is not None:

@@ -7,11 +7,16 @@ from inventory.plurals import counted
 LONGEST = timedelta(days=31)
 """Beyond this the day is clearer than the number of days since."""
 
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+_UNITS = ((" h", 3_600), (" min", 60))
+
+_DAY = 86_400
 
 
 def elapsed(moment: datetime, now: datetime) -> str | None:
-    """How long ago a moment was, or how soon it will be; None beyond `LONGEST`."""
+    """How long ago a moment was, or how soon it will be; None beyond `LONGEST`.
+
+    It is short, so that tables have room for it.
+    """
     passed = now - moment
     is_over = passed >= timedelta(0)
     seconds = abs(passed).total_seconds()
@@ -19,8 +24,11 @@ def elapsed(moment: datetime, now: datetime) -> str | None:
         return "just now" if is_over else "in a moment"
     if seconds >= LONGEST.total_seconds():
         return None
-    unit, size = next((unit, size) for unit, size in _UNITS if seconds >= size)
-    number = counted(int(seconds // size), unit)
+    if seconds >= _DAY:
+        number = counted(int(seconds // _DAY), "day")
+    else:
+        unit, size = next((unit, size) for unit, size in _UNITS if seconds >= size)
+        number = f"{int(seconds // size)}{unit}"
     return f"{number} ago" if is_over else f"in {number}"
 
 

@@ -1,6 +1,14 @@
-"""Numbers of things in words: one function, so that one thing is never called several."""
+"""Numbers and lists of things in words."""
+
+from collections.abc import Sequence
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 item`, `0 items`, `1,234 items`; `plural` where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def either(words: Sequence[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last

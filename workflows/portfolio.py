@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus
+    from inventory.plurals import counted
     from inventory.portfolio import portfolio_status
     from workflows import policies, search_attributes
     from workflows.cancellable import CancellableWorkflow, reap, settled
@@ -213,7 +214,9 @@ class PortfolioWorkflow(CancellableWorkflow):
 
     async def _look_at_runs(self) -> None:
         """One look, after a while, at the runs that Temporal does not tell this execution about."""
-        await workflow.sleep(self._look_after, summary=f"{len(self._state.following)} runs are followed")
+        await workflow.sleep(
+            self._look_after, summary=f"{counted(len(self._state.following), 'run is', 'runs are')} followed"
+        )
         self._look_after = min(self._look_after * 2, LONGEST_LOOK)
         asked = list(self._state.following)
         try:
@@ -221,7 +224,7 @@ class PortfolioWorkflow(CancellableWorkflow):
                 definitions.follow_runs,
                 FollowRuns(runs=asked),
                 policies.DATABASE,
-                f"look at {len(asked)} runs",
+                f"look at {counted(len(asked), 'run')}",
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -249,7 +252,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             definitions.record_portfolio,
             RecordPortfolio(run=self._run, outcomes=outcomes),
             policies.DATABASE,
-            f"{len(outcomes)} tenants",
+            counted(len(outcomes), "tenant"),
         )
         self._state.unrecorded = self._state.unrecorded[len(outcomes) :]
         self._learn(recorded.error_codes)
@@ -345,7 +348,7 @@ class PortfolioWorkflow(CancellableWorkflow):
     def _tell(self) -> None:
         counts = self._state.counts
         lines = [
-            f"**{self._status}**: {counts.ended} of {counts.tenants} tenants",
+            f"**{self._status}**: {counts.ended} of {counted(counts.tenants, 'tenant')}",
             "",
             (
                 f"{counts.success} success · {counts.partial} partial · {counts.failed} failed ·"

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.plurals import counted
 from workflows.frontier import Frontier
 
 _NOT_READ = (Outcome.FAILED, Outcome.INCOMPLETE)
@@ -18,8 +19,8 @@ def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> s
         *_missing(counts),
         (
             f"{counts.observed} observed · {counts.created} created · {counts.changed} changed ·"
-            f" {counts.unchanged} unchanged · {counts.invalid} invalid · {counts.errors} errors ·"
-            f" {counts.pages} pages in {counts.requests} requests, {counts.throttled} throttled"
+            f" {counts.unchanged} unchanged · {counts.invalid} invalid · {counted(counts.errors, 'error')} ·"
+            f" {counted(counts.pages, 'page')} in {counted(counts.requests, 'request')}, {counts.throttled} throttled"
         ),
     ]
     if frontier.results:

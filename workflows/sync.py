@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.messages.waves import PageBatch, ReadWave, ReadWaveResult
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
+    from inventory.plurals import counted
     from workflows import policies, search_attributes
     from workflows.cancellable import CancellableWorkflow, reap, settled, shortened
     from workflows.cancellation import heed_cancellation, uncancellable
@@ -460,7 +461,7 @@ class SyncWorkflow(CancellableWorkflow):
             refreshes=self._frontier.refreshes(cursors),
             deep=self._deep,
         )
-        upserted = await self._activity(definitions.upsert_items, request, policies.DATABASE, f"{rows} items")
+        upserted = await self._activity(definitions.upsert_items, request, policies.DATABASE, counted(rows, "item"))
         self._frontier.fold_upsert(upserted)
         for wave in waves:
             if upserted.lost or wave.fetched.fetch_token in upserted.lost_tokens:

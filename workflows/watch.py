@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
     from activities.messages.watch import WatchChoice, WatchTenants, WatchTenantsResult
+    from inventory.plurals import counted
     from workflows import policies
     from workflows.messages import WatchInput, WatchResult
 
@@ -65,7 +66,7 @@ class WatchWorkflow:
                         workflow_id=workflow.info().workflow_id,
                         tenant_ids=tenant_ids,
                     ),
-                    summary=f"look at {len(tenant_ids)} tenants",
+                    summary=f"look at {counted(len(tenant_ids), 'tenant')}",
                     **policies.WATCH,
                 )
             except ActivityError as error:

@@ -88,11 +88,8 @@ def _print_counts(record: ComparisonRecord) -> None:
         title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
         is_summary=True,
     )
-    if not record.same:
-        return
-    alike = sum(collection.counts.same for collection in record.same)
-    items, others = counted(alike, "item"), counted(len(record.same), "other collection")
-    output.stdout.print(f"{items} of {others} {'is' if alike == 1 else 'are'} the same", style="dim")
+    if record.same_in_words:
+        output.stdout.print(record.same_in_words, style="dim")
 
 
 def _name(item: ItemComparison) -> str:
@@ -147,7 +144,7 @@ _ITEM_COLUMNS = (
     Column("name", "here", _name),
     Column("kind", "kind", _kind),
     Column("what", "status", _status, is_kept=True),
-    Column("not certain", "uncertain", _uncertain),
+    Column("not certain", "uncertain", _uncertain, yields=True),
 )
 
 

@@ -13,6 +13,7 @@ from inventory.coverage import Coverage
 from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
+from inventory.plurals import counted
 from inventory.records import DamagedRecord
 from inventory.stale import Staleness
 from inventory.tenant_neutral import Uncertainty, UnresolvedReason
@@ -265,6 +266,19 @@ class ComparisonRecord(BaseModel):
         ]
 
     @property
+    def same_in_words(self) -> str:
+        """How much of the collections without a difference is the same; what an answer without differences rests on."""
+        found = [collection.counts.same for collection in self.same if collection.counts.same]
+        if self.differing:
+            others, opening = "other collection", ""
+        else:
+            others, opening = "collection", "no differences: "
+        if not found:
+            return "" if self.differing or not self.same else _nothing_to_compare(len(self.same))
+        verb = "is" if sum(found) == 1 else "are"
+        return f"{opening}{counted(sum(found), 'item')} of {counted(len(found), others)} {verb} the same"
+
+    @property
     def is_complete(self) -> bool:
         """Whether all that was asked for was compared; not where no completed run has selected anything."""
         return (
@@ -272,6 +286,11 @@ class ComparisonRecord(BaseModel):
             and all(collection.is_compared for collection in self.collections)
             and not self.damaged
         )
+
+
+def _nothing_to_compare(collections: int) -> str:
+    which = "the collection" if collections == 1 else f"any of the {collections:,} collections"
+    return f"nothing to compare: neither tenant has an item in {which}"
 
 
 class CellStatus(StrEnum):

@@ -113,7 +113,8 @@ def _summary(record: SettingsComparisonRecord) -> list[str]:
         f"only {here} sets {counts.only_here:,}, only {there} sets {counts.only_there:,}",
     ]
     if counts.differs_within:
-        lines.append(f"{counted(counts.differs_within, 'setting')} set to several values within one tenant")
+        settings = counted(counts.differs_within, "setting has", "settings have")
+        lines.append(f"{settings} several values within one tenant")
     if counts.why_undecided is not None:
         lines.append(counts.why_undecided)
     return lines

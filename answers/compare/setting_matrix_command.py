@@ -74,7 +74,7 @@ def _print(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> None:
             Column("in conflict", "counts.different", shape=Shape.NUMBER, is_kept=True),
             Column("cannot be told", "counts.undecided", lambda row: row.counts.undecided or None, Shape.NUMBER),
             Column("not set", "counts.only_here", shape=Shape.NUMBER, is_kept=True),
-            Column("sets beside", "counts.only_there", shape=Shape.NUMBER, is_kept=True),
+            Column("extra", "counts.only_there", shape=Shape.NUMBER, is_kept=True),
             Column("same", "counts.same", shape=Shape.NUMBER, is_kept=True),
         ),
         sorted(record.tenants, key=lambda tenant: (-tenant.counts.different, -tenant.counts.only_here)),

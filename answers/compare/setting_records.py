@@ -107,8 +107,8 @@ class SettingCounts(BaseModel):
         if not self.hidden:
             return None
         return (
-            f"{self.hidden:,} cannot be told because a value is hidden: by setting only shown values are compared; by"
-            " item hidden ones are, of tenants that share a data key (SENSITIVE_FIELDS_COMPARABLE)"
+            f"{self.hidden:,} cannot be told because a value is hidden: a comparison by item compares hidden values,"
+            " too, if the tenants share a data key (SENSITIVE_FIELDS_COMPARABLE)"
         )
 
 

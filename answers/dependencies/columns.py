@@ -34,8 +34,11 @@ def neighbour_columns(direction: Direction) -> tuple[Column, ...]:
     def end(record: DependencyRecord, which: str) -> ObjectRecord:
         return record.target if which == "target" else record.item
 
+    def collections(record: DependencyRecord) -> str:
+        return titles(end(record, far).type_keys)
+
     return (
-        Column("collection", f"{far}.type_keys", lambda record: titles(end(record, far).type_keys), Shape.HEADING),
+        Column("collection", f"{far}.type_keys", collections, Shape.HEADING, yields=True),
         Column("name", f"{far}.title", lambda record: name_of(end(record, far))),
         Column("id", f"{far}.external_id", shape=Shape.ID, is_kept=True),
         Column("role", "role", role_of),
@@ -89,7 +92,7 @@ def state_of(end: ObjectRecord) -> Text:
 
 
 REFERENCE_COLUMNS = (
-    Column("collection", "item.type_keys", lambda record: titles(record.item.type_keys), Shape.HEADING),
+    Column("collection", "item.type_keys", lambda record: titles(record.item.type_keys), Shape.HEADING, yields=True),
     Column("name", "item.title", lambda record: name_of(record.item)),
     Column("id", "item.external_id", shape=Shape.ID, is_kept=True),
     Column("role", "role", role_of),
@@ -112,7 +115,7 @@ DANGLING_COLUMNS = (
 )
 
 REACH_COLUMNS = (
-    Column("collection", "item.type_keys", lambda record: titles(record.item.type_keys), Shape.HEADING),
+    Column("collection", "item.type_keys", lambda record: titles(record.item.type_keys), Shape.HEADING, yields=True),
     Column("name", "item.title", lambda record: name_of(record.item)),
     Column("reaches", "reaches", _reaches, is_kept=True),
     Column("through", "through", lambda record: "; ".join(map(_assignment, record.assignments)), is_kept=True),

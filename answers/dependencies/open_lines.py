@@ -27,13 +27,13 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
         record.type_key: (record.read_at, record.references or 0) for record in records if record.read_at is not None
     }
     lines = [
-        f"{type_key}: rests on details of {counted(items, 'item')} read from {output.when(read_at)} on"
+        f"{type_key}: rests on details of {counted(items, 'item')} read since {output.when(read_at)}"
         for type_key, (read_at, items) in old.items()
     ]
     if len(old) > NAMED_COLLECTIONS:
         items = counted(sum(items for _, items in old.values()), "item")
         since = output.when(min(read_at for read_at, _ in old.values()))
-        lines = [f"{len(old)} collections rest on details of {items} read from {since} on"]
+        lines = [f"{len(old)} collections rest on details of {items} read since {since}"]
     for record in records:
         if record.read_at is not None:
             continue

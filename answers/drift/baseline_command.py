@@ -169,8 +169,8 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
         why = f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
         say(f"not covered: {collection.type_key} ({why})")
     if record.forgotten:
-        say(f"retention has deleted versions of that time, so nothing is said of {counted(record.forgotten, 'item')}")
+        say(f"not compared, because retention has deleted its version: {counted(record.forgotten, 'item')}")
     if record.unread:
-        say(f"no document had been read, so nothing is said of {counted(record.unread, 'item')}")
+        say(f"not compared, because no document had been read: {counted(record.unread, 'item')}")
     if record.presumed:
-        say(f"seen before and after, so no drift if missing: {counted(record.presumed, 'item')}")
+        say(f"no drift if missing, because nobody recorded whether it existed then: {counted(record.presumed, 'item')}")

@@ -84,11 +84,11 @@ async def set_baseline(
         if source is BaselineSource.TENANT:
             golden = None if other is None else tenants.get(other)
             if golden is None:
-                raise NoBaselineError("it is not said which of the tenants that you see is the baseline")
+                raise NoBaselineError("choose a tenant that you may see as the baseline")
             await baselines.set_tenant(session, name, tenant_id, golden.id, person.name, reason)
         elif source is BaselineSource.RUN:
             if run is None:
-                raise NoBaselineError("it is not said of which run the baseline is")
+                raise NoBaselineError("choose the run that the baseline is of")
             await baselines.set_run(session, name, run, person.name, reason)
         else:
             moment = await time_over(session, at, UTC) if at.strip() else None

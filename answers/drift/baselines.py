@@ -51,7 +51,7 @@ async def set_moment(
     """Makes the inventory as it was at a moment, or as it is, a baseline. Raises `NoBaselineError`."""
     now = await database_time(session)
     if at is not None and at > now:
-        raise NoBaselineError("a baseline is of a moment that is over")
+        raise NoBaselineError("a baseline cannot be of a moment in the future")
     return await _set(session, NewBaseline(name, BaselineKind.MOMENT, at or now, None, None, set_by, reason))
 
 

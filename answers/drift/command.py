@@ -1,7 +1,8 @@
 """`drift`: how a tenant deviates from its baselines, and what has been decided about it."""
 
 import getpass
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from answers.drift.answer import Drift, evaluated_drift
 from answers.drift.baselines import golden_baseline
 from answers.drift.decision_command import decide, decision_words, list_decisions
 from answers.drift.page import drift_page
-from answers.drift.records import DriftFindingRecord, DriftReport
+from answers.drift.records import DriftFindingRecord, DriftReport, LeftOutItem
 from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, fails, weakens
@@ -86,7 +87,7 @@ def show_drift(
     ] = False,
     fail_on: Annotated[
         FailOn | None,
-        typer.Option("--fail-on", help="Exit code 4 if a finding is open that is so severe or more, or weakens."),
+        typer.Option("--fail-on", help="Exit code 4 if an open finding has this severity or a higher one, or weakens."),
     ] = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
@@ -208,11 +209,26 @@ def _say_basis(report: DriftReport) -> None:
         output.stderr.print(line, style="yellow", markup=False)
     for damaged in report.damaged:
         output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
-    for item in report.left_out_items:
-        why = item.reason if item.stale is None else stale_words(item.stale)
-        output.stderr.print(
-            f"not known: {item.title} ({item.type_key} {item.external_id}): {why}", style="yellow", markup=False
-        )
+    for line in left_out_lines(report.left_out_items):
+        output.stderr.print(line, style="yellow", markup=False)
+
+
+def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
+    """A line for each stale item, and one for each collection and other reason, which names the first items."""
+    for item in items:
+        if item.stale is not None:
+            yield f"cannot be compared: {visible(item.title)} ({item.type_key}): {stale_words(item.stale)}"
+    by_reason = defaultdict[tuple[str, str], list[str]](list)
+    for item in items:
+        if item.stale is None:
+            by_reason[item.type_key, item.in_words].append(visible(item.title))
+    for (type_key, reason), names in by_reason.items():
+        more = f" and {len(names) - LEFT_OUT_NAMED} more" if names[LEFT_OUT_NAMED:] else ""
+        yield f"cannot be compared: {', '.join(names[:LEFT_OUT_NAMED])}{more} ({type_key}): {reason}"
+
+
+LEFT_OUT_NAMED = 3
+"""So many items of a collection are named that cannot be compared; JSON and the page name more."""
 
 
 def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:

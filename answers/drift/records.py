@@ -108,6 +108,20 @@ class LeftOutItem(TitledRecord):
     reason: str
     stale: Staleness | None = None
 
+    @property
+    def in_words(self) -> str:
+        return _REASONS.get(self.reason, self.reason.replace("_", " "))
+
+
+_REASONS = {
+    "details_not_read": "the details could not be read",
+    "forgotten": "the version of the baseline is deleted",
+    "unread": "the baseline has no document",
+    "presumed": "the baseline does not tell whether it was there",
+    "ambiguous": "the other tenant has several items of this name",
+    "undecided": "hidden values, or ids without a counterpart",
+}
+
 
 class DriftCounts(BaseModel):
     """Findings by what holds of them. `resolved` counts the periods that are over."""

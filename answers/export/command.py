@@ -112,15 +112,15 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
 
     for item in record.forgotten:
         which = visible(f"{item.type_key} {item.external_id} ({item.title})")
-        say(f"no file, since retention has deleted the version of that time: {which}")
+        say(f"no file, because retention has deleted the version of that time: {which}")
     for damaged in record.damaged:
         say(visible(f"{damaged.in_words}; no file"))
     if record.incomplete:
         say(f"{counted(record.incomplete, 'document lacks', 'documents lack')} details that could not be read")
     say_stale(record.stale)
     if record.presumed:
-        say(f"seen before and after, not recorded whether present then: {counted(record.presumed, 'item')}")
+        say(f"seen before and after, but nobody recorded whether it existed then: {counted(record.presumed, 'item')}")
     if record.unread:
-        say(f"seen, but no document read, so no file: {counted(record.unread, 'item')}")
+        say(f"no file, because no document was read: {counted(record.unread, 'item')}")
     if record.types_not_read:
-        say(f"not read to the end, so no file of theirs is removed: {', '.join(record.types_not_read)}")
+        say(f"not read to the end, so their files stay: {', '.join(record.types_not_read)}")

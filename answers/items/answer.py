@@ -16,6 +16,7 @@ from graph.catalog import item_title, load_catalog
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
+from inventory.plurals import either
 from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import NeverReadError, UserError
 from storage import documents, queries
@@ -186,7 +187,7 @@ async def _near(session: AsyncSession, type_key: str, sought: str) -> str:
             by_word.setdefault(item.display_name.casefold(), f"{item.display_name!r} ({item.external_id})")
     near = get_close_matches(sought.casefold(), by_word, n=3)
     if near:
-        return f"; did you mean {' or '.join(by_word[word] for word in near)}?"
+        return f"; did you mean {either([by_word[word] for word in near])}?"
     return f"; python starter.py items TENANT --type {type_key} lists what it has"
 
 

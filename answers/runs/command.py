@@ -67,7 +67,8 @@ def runs(
                 output.print_json(record)
             return
         names = TenantNames.load(settings)
-        print_table(_columns(names), records, record=RunRecord)
+        columns = [column for column in _columns(names) if tenant is None or column.field != "tenant_id"]
+        print_table(columns, records, record=RunRecord)
         if not records and of_watch:
             output.stdout.print("no runs of watch: it has seen no change; python starter.py watch list shows its looks")
         elif not records:
@@ -108,8 +109,8 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
         Column("new", "counts.created", shape=Shape.NUMBER),
         Column("changed", "counts.changed", shape=Shape.NUMBER),
         Column("missing", "counts.missing", shape=Shape.NUMBER),
-        Column("not read", "counts.not_read", shape=Shape.NUMBER),
-        Column("stale", "counts.stale", shape=Shape.NUMBER),
+        Column("not read", "counts.not_read", shape=Shape.NUMBER, yields=True),
+        Column("stale", "counts.stale", shape=Shape.NUMBER, yields=True),
         Column("took", "took", _took, yields=True),
         Column("selection", "selection_name", _selection, is_kept=True),
         Column("errors", "error_codes", shape=Shape.BELOW),

@@ -15,7 +15,7 @@ from answers.search import queries
 from answers.search.records import ItemGroup, SearchBasis, SettingState, SettingValue, TenantSetting
 from answers.search.rules import alike, meant, patterns, setting_state, titled
 from graph.catalog import load_catalog
-from inventory.plurals import counted
+from inventory.plurals import counted, either
 from inventory.records import ItemRecord
 from inventory.settings import setting_key
 from inventory.user_errors import NeverReadError, UserError
@@ -165,7 +165,7 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
         raise UnreadSettingError(f"no run has completed here, so nobody can tell what sets {name!r}")
     if not found:
         near = alike(name, known)
-        did_you_mean = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        did_you_mean = f"; did you mean {either(list(map(repr, near)))}?" if near else ""
         raise UnknownSettingError(f"no item that has been read sets {name!r}{did_you_mean}")
     if len(found) > MOST_MEANT:
         raise UnknownSettingError(f"{name!r} means {counted(len(found), 'setting')}, such as {', '.join(found[:5])}")

@@ -181,7 +181,7 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
         table.print()
         output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
     if items == limit and not is_sorted:
-        output.stderr.print(f"there may be more: give --limit {limit * 10} or more words", style="dim")
+        output.stderr.print(f"there may be more: give --limit {limit * 10}, or more words", style="dim")
     _end(basis.never_read)
 
 

@@ -80,8 +80,9 @@ def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
         Column("look at", "attention", _look_at, is_kept=True),
     )
     print_table(columns, found, record=TenantStatus)
-    quiet = sum(not tenant.attention for tenant in found)
-    output.stderr.print(f"{quiet} of {counted(len(found), 'tenant')} need no attention", style="dim")
+    wanting = sum(bool(tenant.attention) for tenant in found)
+    need = "needs" if wanting == 1 else "need"
+    output.stderr.print(f"{wanting} of {counted(len(found), 'tenant')} {need} attention", style="dim")
     for reason, by_tenant in _not_read(found).items():
         _print_reason(reason, by_tenant, names)
 

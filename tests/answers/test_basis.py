@@ -38,7 +38,12 @@ QUESTIONS = (
     Question("diff", ("groups", "x"), NO_ITEM),
     Question("drift", (), "this tenant has no baseline"),
     Question("baseline set", ("golden",), "0 versions pinned, 3 collections covered"),
-    Question("compare", (str(OTHER),), "0 items of 3 other collections are the same", "was never read: no run has"),
+    Question(
+        "compare",
+        (str(OTHER),),
+        "nothing to compare: neither tenant has an item",
+        "was never read: no run has",
+    ),
     Question("dependencies", ("groups", "x"), NO_ITEM),
     Question("dependencies", ("groups", GROUP_ID), "3 collections read to their end since "),
     Question("dependencies", ("--reaches", GROUP_ID), "3 collections read to their end since "),

@@ -400,7 +400,7 @@ def test_a_comparison_page_leaves_out_what_is_all_zeros_and_tells_the_most_diffe
         ["Many", "", "3", "1"],
         ["Few", "2", "1", ""],
     ]
-    assert "5 items of 1 other collection the same" in page
+    assert "5 items of 1 other collection are the same" in page
 
 
 def test_a_matrix_page_leaves_out_what_is_all_zeros_and_tells_the_most_different_tenant_first() -> None:

@@ -21,7 +21,7 @@ from cli import output
 from cli.errors import UsageError
 from cli.output_options import OutputOptions, using
 from cli.table import Column, Shape, print_table, short_ids
-from inventory.plurals import counted
+from inventory.plurals import counted, either
 from tests.forking import CHECKOUT
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -46,7 +46,7 @@ class Thing(BaseModel):
 
 
 COLUMNS = (
-    Column("collection", "type_key", lambda thing: f"The {thing.type_key}", Shape.HEADING),
+    Column("collection", "type_key", lambda thing: f"The {thing.type_key}", Shape.HEADING, yields=True),
     Column("name", "name"),
     Column("id", "external_id", shape=Shape.ID, is_kept=True),
     Column("state", "state"),
@@ -82,7 +82,7 @@ def width(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_table_has_headings_and_says_once_what_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys).splitlines() == [
         "Things",
-        "each row: state present",
+        "each row: state = present",
         "  name         id          read",
         "The apps",
         "  a long name  0454d6d1-c     9",
@@ -102,6 +102,13 @@ def test_chosen_columns_come_as_they_are_named(capsys: pytest.CaptureFixture[str
         "present  A            groups",
         "present  b            groups",
     ]
+
+
+def test_a_sorted_table_begins_with_the_name_and_ends_with_the_collection(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, sort=("-read",)).splitlines()[2].split() == ["name", "id", "read", "collection"]
+    (item, *others) = COLUMNS
+    heading = item._replace(yields=False)
+    assert printed(capsys, columns=[heading, *others], sort=("-read",)).splitlines()[2].split()[0] == "collection"
 
 
 def test_a_column_that_is_not_there_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,12 +192,12 @@ def test_csv_is_read_back(cells: list[str]) -> None:
     ("passed", "said"),
     [
         (timedelta(seconds=3), "just now"),
-        (timedelta(seconds=60), "1 minute ago"),
-        (timedelta(minutes=119), "1 hour ago"),
+        (timedelta(seconds=60), "1 min ago"),
+        (timedelta(minutes=119), "1 h ago"),
         (timedelta(hours=47), "1 day ago"),
         (timedelta(days=30), "30 days ago"),
         (timedelta(days=40), "2026-01-20"),
-        (timedelta(minutes=-5), "in 5 minutes"),
+        (timedelta(minutes=-5), "in 5 min"),
         (timedelta(seconds=-5), "in a moment"),
     ],
 )
@@ -214,6 +221,11 @@ def test_times_are_local_or_utc_and_say_which(monkeypatch: pytest.MonkeyPatch) -
 
 def time_of_process() -> None:
     time.tzset()
+
+
+@pytest.mark.parametrize(("words", "said"), [("a", "a"), ("ab", "a or b"), ("abcd", "a, b, c or d")])
+def test_alternatives(words: str, said: str) -> None:
+    assert either(list(words)) == said
 
 
 def test_plurals() -> None:

@@ -130,6 +130,8 @@ async def test_rows_of_all_tenants_are_sorted_together(database: Database, portf
     header, *rows = csv.reader(done.stdout.splitlines())
     assert [row[header.index("display_name")] for row in rows] == ["f", "e", "d", "c"]
     assert "--limit 4 leaves out 2 more rows" in done.stderr
+    done = await portfolio("items", "--all-tenants", "--sort", "-name")
+    assert any(line.split()[:2] == ["name", "tenant"] for line in done.stdout.splitlines())
     done = await portfolio("items", "--all-tenants", "--sort", "tenant,-name", "--columns", "name")
     answers, table = done.stdout.split("name  tenant\n")
     assert [line.split() for line in table.splitlines()] == [

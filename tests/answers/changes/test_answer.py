@@ -454,5 +454,5 @@ def test_old_details_of_many_collections_are_one_line() -> None:
     ]
     assert len(old_details_in_words(old[:3], now)) == 3
     (line,) = old_details_in_words(old, now)
-    assert line.startswith("5 collections rest on details of 15 items, the first read 5 hours ago, so changes of")
+    assert line.startswith("5 collections rest on details of 15 items, the first read 5 h ago, so changes of")
     assert old_details_in_words([], now) == []

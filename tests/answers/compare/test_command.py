@@ -150,7 +150,17 @@ async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: 
 
 async def test_what_is_all_zeros_is_left_out(run: Any) -> None:
     assert "0 items" not in (await run("alpha", "beta", "--type", POLICIES)).stdout
-    assert "0 items of 1 other collection are the same" in (await run("alpha", "beta")).stdout, "groups are none"
+    assert "the same" not in (await run("alpha", "beta")).stdout, "there are no groups"
+    done = await run("alpha", "beta", "--type", "groups")
+    assert done.stdout.splitlines()[-1] == "nothing to compare: neither tenant has an item in the collection"
+
+
+async def test_what_is_the_same_is_said_of_collections_that_have_items(database: Database, run: Any) -> None:
+    one, other = UUID(int=36), UUID(int=37)
+    for tenant_id in (one, other):
+        await sync(database, tenant_id, [policy("p", "P")], POLICIES, "groups")
+    done = await run(str(one), str(other))
+    assert done.stdout.splitlines()[-1] == "no differences: 1 item of 1 collection is the same"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`baseline` and `drift` as people and machines see them."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,10 +10,13 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
+from answers.drift.command import left_out_lines
+from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport, LeftOutItem
 from cli.app import app
+from cli.output_options import OutputOptions, using
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
+from inventory.stale import Staleness, StalePart
 from storage.database import Database
 from tests.cli.looking import Ended
 from tests.storage.support import observation, sync
@@ -267,3 +271,17 @@ async def test_a_tenant_and_a_command_stand_in_the_same_place(
     }
     done = await asyncio.to_thread(CliRunner().invoke, app, [], env=completing, prog_name="starter")
     assert {"decide", "decadent"} <= set(done.stdout.replace('"', " ").split())
+
+
+def test_items_that_cannot_be_compared_are_counted_by_collection_and_reason() -> None:
+    stale = Staleness(since=datetime(2026, 3, 1, tzinfo=UTC), parts=[StalePart()])
+    items = [LeftOutItem(type_key=A, external_id=x, display_name=x, reason="undecided") for x in "abcde"]
+    items += [LeftOutItem(type_key=A, external_id="f", display_name="f", reason="forgotten")]
+    items += [LeftOutItem(type_key=A, external_id="g", display_name="g", reason="stale", stale=stale)]
+    with using(OutputOptions(utc=True)):
+        lines = list(left_out_lines(items))
+    assert lines[0].startswith(f"cannot be compared: g ({A}): stale since 2026-03-01 00:00:00Z: ")
+    assert lines[1:] == [
+        f"cannot be compared: a, b, c and 2 more ({A}): hidden values, or ids without a counterpart",
+        f"cannot be compared: f ({A}): the version of the baseline is deleted",
+    ]

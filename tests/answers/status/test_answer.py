@@ -170,7 +170,7 @@ async def test_one_screen_tells_a_person_where_to_look(database: Database, envir
     assert [row.split("  ")[0] for row in rows] == ["Never read", "Worried", "Calm"]
     assert "1 of 1" in rows[2]
     assert "run failed, not read" in rows[1]
-    assert "1 of 3 tenants need no attention" in done.stderr
+    assert "2 of 3 tenants need attention" in done.stderr
     assert "failed:graph_permission_missing: 1 collection of Worried" in done.stderr
 
     some = await asyncio.to_thread(CliRunner().invoke, app, ["status", "--tag", "c", "--json"], env=environment)
