@@ -247,13 +247,18 @@ def _stands_last(column: Column) -> bool:
 
 
 def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
-    """A key by which values of one column compare: absent ones first, numbers by size, the rest as text."""
+    """A key by which values of one column compare: absent ones first, numbers by size, the rest as text.
+
+    Words of an enumeration compare by its order: high, medium, low.
+    """
     values = flat(record, "python")
     value = values.get(column.field)
     if column.field not in values and column.text is not None:
         value = column.text(record)
     if value is None:
         return 0, ""
+    if isinstance(value, Enum):
+        return 1, list(type(value)).index(value)
     if isinstance(value, (int, float)):
         return 1, value
     if isinstance(value, datetime):

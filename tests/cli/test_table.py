@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from answers.csv_rows import FORMULA_STARTS, csv_line, fields_of
+from answers.drift.severity import Severity
 from cli import output
 from cli.errors import UsageError
 from cli.output_options import OutputOptions, using
@@ -43,6 +44,12 @@ class Thing(BaseModel):
     seen_at: datetime | None = NOW
     counts: Counts = Counts(read=1)
     codes: list[str] = []
+
+
+class Finding(BaseModel):
+    """A record with a word of an enumeration."""
+
+    severity: Severity
 
 
 COLUMNS = (
@@ -109,6 +116,13 @@ def test_a_sorted_table_begins_with_the_name_and_ends_with_the_collection(capsys
     (item, *others) = COLUMNS
     heading = item._replace(yields=False)
     assert printed(capsys, columns=[heading, *others], sort=("-read",)).splitlines()[2].split()[0] == "collection"
+
+
+def test_words_of_an_enumeration_are_sorted_by_its_order(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = [Finding(severity=severity) for severity in (Severity.LOW, Severity.HIGH, Severity.MEDIUM)]
+    with using(OutputOptions(sort=("severity",))):
+        print_table([Column("severity", "severity")], findings, record=Finding)
+    assert capsys.readouterr().out.split() == ["severity", "high", "medium", "low"]
 
 
 def test_a_column_that_is_not_there_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ _BLOCK = re.compile(r"```console\n\$ python starter\.py (?P<command>[^\n]*)\n(?P
 _DIFFERS = (
     (re.compile(r"\s+"), " "),
     (re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d))?"), "TIME"),
-    (re.compile(r"(?:just now|in a moment|(?:in )?\d+ (?:min|h|days?)(?: ago)?)(?! \d)"), "AGE"),
+    (re.compile(r"(?:just now|in a moment|(?:in )?\d+ (?:min(?! \d+ s)|h(?! \d+ min)|days?)(?: ago)?)"), "AGE"),
     (re.compile(r"\d+(?:\.\d+)? s\b|\d+ min \d+ s\b"), "LASTED"),
     (re.compile(r"\b[0-9a-f]{8}[0-9a-f-]*\b"), "ID"),
     (re.compile(r"\b\d{3,}\b"), "NUMBER"),
