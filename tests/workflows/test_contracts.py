@@ -150,7 +150,7 @@ def test_the_worker_registers_exactly_these() -> None:
         settings,
         cast("Database", SimpleNamespace()),
         cast("GraphClient", SimpleNamespace()),
-        cast("Client", SimpleNamespace()),
+        cast("Client", SimpleNamespace(service_client=SimpleNamespace(config=SimpleNamespace(runtime=None)))),
     )
     defined = [
         definition for definition in vars(definitions).values() if hasattr(definition, "__temporal_activity_definition")
