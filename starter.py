@@ -1,5 +1,7 @@
 """The operator's command line: start, follow, cancel and look. `python starter.py --help` lists the commands."""
 
+import gc
+
 from cli.stored_help import show_stored_help
 from process_exit import run_to_exit
 
@@ -11,6 +13,7 @@ def main() -> None:
 
 def _run() -> None:
     if not show_stored_help():
+        gc.disable()  # What modules make stays: garbage is looked for once the command is loaded (cli.app).
         from cli.app import app  # loads what help does not need
 
         app()

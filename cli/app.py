@@ -1,5 +1,6 @@
 """The command line, put together. A command's module is loaded when somebody runs the command."""
 
+import gc
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Annotated, Any
@@ -79,6 +80,9 @@ def _command(name: str) -> Any:
         alone.command(name)(found)
     command = get_group(alone).commands[name]
     look_through(command)
+    if not gc.isenabled():  # by the entry point
+        gc.freeze()
+        gc.enable()
     return command
 
 

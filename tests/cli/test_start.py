@@ -49,6 +49,25 @@ def test_a_command_loads_what_it_needs() -> None:
     assert {command: modules for command, modules in loaded.items() if not modules <= NEEDED[command]} == {}
 
 
+def test_a_start_looks_for_no_garbage_until_the_command_is_loaded() -> None:
+    code = """
+import gc, sys
+import starter
+sys.argv = ["starter.py", "sync"]
+before = gc.get_stats()[1]["collections"]
+try:
+    starter._run()
+except SystemExit:
+    print(len(sys.modules), gc.get_stats()[1]["collections"] - before, gc.isenabled(), gc.get_freeze_count())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    modules, looks, is_enabled, frozen = done.stdout.split()
+    assert int(modules) > 1000
+    assert int(looks) == 0
+    assert is_enabled == "True"
+    assert int(frozen) > 100_000
+
+
 @pytest.mark.parametrize("words", ["", "sync", "demo", "portfolio sync", "compare", "schedule"])
 def test_help_loads_no_command(words: str) -> None:
     code = "import starter, sys; sys.argv = sys.argv[1:]; starter._run(); print(*sys.modules, file=sys.stderr)"
