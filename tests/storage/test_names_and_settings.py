@@ -112,6 +112,17 @@ async def test_names_follow_their_items(database: Database) -> None:
     assert await names(database) == {"p": "other", "r": "r"}
 
 
+async def test_a_wave_of_new_and_of_renamed_items_keeps_the_names_of_both(database: Database) -> None:
+    await sync(database, TENANT, [policy(displayName="First"), policy("q", displayName="Q")], "policies")
+    wave = [policy("s"), policy(displayName="Other"), policy("r", displayName="R"), policy("q", displayName="Q")]
+    await sync(database, TENANT, wave, "policies")
+    assert await names(database) == {"p": "other", "q": "q", "r": "r"}
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("UPDATE item_name SET name_key = 'kept' WHERE external_id = 'q'"))
+    await sync(database, TENANT, wave, "policies")
+    assert (await names(database))["q"] == "kept", "an unchanged item's name is not written again"
+
+
 async def test_what_a_list_shows_has_its_name_before_it_has_a_version(database: Database) -> None:
     run = await begin(database, TENANT, "policies")
     await land(database, TENANT, run, [listed("policies", "p", displayName="Listed")])
