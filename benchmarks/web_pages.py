@@ -54,6 +54,9 @@ EACH = 3
 PATIENCE = 60
 THINK_SECONDS = 1.0
 
+NO_TEMPORAL = b"Temporal does not answer"
+"""What a page says that shows nothing but what Temporal has."""
+
 _COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body, size) FROM STDIN"
 
 # Triggers and keys would take minutes.
@@ -95,12 +98,21 @@ _FILL_VERSIONS = (
 
 
 class Answer(NamedTuple):
-    """One page: its status, the milliseconds to its first byte, its bytes, and the addresses to which it links."""
+    """One page: its status, the milliseconds to its first byte, its bytes, and the addresses to which it links.
+
+    `lacks_temporal`: it needs Temporal, which does not run here, and says so.
+    """
 
     status: int
     first_byte_ms: float
     size: int
     links: list[str]
+    lacks_temporal: bool
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is neither the page nor what a page says that needs Temporal."""
+        return self.status != 200 and not self.lacks_temporal
 
 
 def fill_versions(url: str, tenants: int, versions: int) -> None:
@@ -149,9 +161,9 @@ async def ask(client: httpx.AsyncClient, address: str, cookie: str) -> Answer:
             urljoin(address, unescape(href)).partition("#")[0]
             for href in re.findall(r'<a [^>]*href="([^"]*)"', body.decode())
         ]
-        return Answer(
-            answer.status_code, first_byte_ms, len(body), [link for link in links if not urlsplit(link).netloc]
-        )
+        lacks_temporal = answer.status_code == 503 and NO_TEMPORAL in body
+        own_links = [link for link in links if not urlsplit(link).netloc]
+        return Answer(answer.status_code, first_byte_ms, len(body), own_links, lacks_temporal)
 
 
 def page_routes() -> list[APIRoute]:
@@ -186,7 +198,11 @@ async def measure_alone(client: httpx.AsyncClient, cookie: str, rounds: int) -> 
             print(f"  {route:<58} no link leads there", flush=True)
             continue
         answers = [await ask(client, address, cookie) for _ in range(rounds) for address in addresses]
-        wrong = sum(answer.status != 200 for answer in answers)
+        wrong = sum(answer.is_wrong for answer in answers)
+        if all(answer.lacks_temporal for answer in answers):
+            print(f"  {route:<58} needs Temporal, and says so", flush=True)
+            found[route] = []
+            continue
         times = [answer.first_byte_ms for answer in answers]
         size = max(answer.size for answer in answers) / 1e3
         print(f"  {route:<58} {spread(times, 0)} ms, {size:.0f} KB{f', {wrong} WRONG' if wrong else ''}", flush=True)
@@ -212,7 +228,7 @@ async def measure_crowd(client: httpx.AsyncClient, cookies: list[str], found: di
     await asyncio.gather(*(read(number) for number in range(len(cookies))))
     seconds = time.perf_counter() - began
     times = sorted(answer.first_byte_ms for answer in answers)
-    wrong = sum(answer.status >= 500 for answer in answers) + len(broken)
+    wrong = sum(answer.is_wrong and answer.status >= 500 for answer in answers) + len(broken)
     print(
         f"  {len(cookies)} people, {len(answers)} pages in {seconds:.0f} s ({len(answers) / seconds:.0f} a second):"
         f" first byte {statistics.median(times):.0f} ms, 95 of 100 within {times[len(times) * 95 // 100]:.0f} ms,"
