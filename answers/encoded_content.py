@@ -17,6 +17,9 @@ from xml.parsers.expat import ExpatError
 _CONTENT_NAMES = re.compile(r"(content|payload|json|script|xml|base64|layout|template)$", re.IGNORECASE)
 """Names of properties whose values are content, however short."""
 
+_SCRIPT_NAMES = re.compile(r"scriptcontent$", re.IGNORECASE)
+"""Names of properties that hold base64 always (Edm.Binary), so that a script may be as short as `exit 0`."""
+
 _LEAST_BYTES = 8
 """A shorter text in base64 looks like a word."""
 
@@ -72,21 +75,22 @@ def content_of(value: object, name: str) -> Content | None:
     if not isinstance(value, str):
         return None
     is_named = _CONTENT_NAMES.search(name) is not None
-    decoded = _from_base64(value, is_named=is_named)
+    least = 1 if _SCRIPT_NAMES.search(name) else _LEAST_BYTES if is_named else _LEAST_BYTES_ELSEWHERE
+    decoded = _from_base64(value, least, is_named=is_named)
     if decoded is not None:
         return decoded
     laid_out = _laid_out(value)
     return Content(laid_out, "") if "\n" in laid_out.rstrip("\n") else None
 
 
-def _from_base64(value: str, *, is_named: bool) -> Content | None:
+def _from_base64(value: str, least: int, *, is_named: bool) -> Content | None:
     if len(value) % 4 or not _BASE64.fullmatch(value):
         return None
     try:
         content = base64.b64decode(value, validate=True)
     except binascii.Error:
         return None
-    if len(content) >= (_LEAST_BYTES if is_named else _LEAST_BYTES_ELSEWHERE):
+    if len(content) >= least:
         text = _text(content, may_be_old=is_named)
         if text is not None:
             return Content(_laid_out(text[0]), text[1])

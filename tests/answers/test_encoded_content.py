@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers.encoded_content import content_of
+from answers.encoded_content import Content, content_of
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 
@@ -62,6 +62,12 @@ def test_any_text_is_read_back(text: str) -> None:
 def test_words_and_ids_are_no_content(plain: str) -> None:
     assert content_of(plain, "displayName") is None
     assert content_of(plain, "value") is None
+
+
+@pytest.mark.parametrize("name", ["scriptContent", "detectionScriptContent", "remediationScriptContent"])
+def test_a_script_may_be_short(name: str) -> None:
+    assert content_of("ZXhpdCAw", name) == Content("exit 0", "UTF-8")
+    assert content_of("ZXhpdCAw", "content") is None, "a short word elsewhere is no content"
 
 
 def test_a_profile_on_one_line_is_laid_out_on_lines() -> None:
