@@ -188,7 +188,7 @@ LEFT_OUT = "(hidden)"
 """In the place of lines with secrets."""
 
 _CLOSINGS = (("private key", "-----END"), ("private-lines", "Private-MAC"), ("<key>", "</"))
-_BREAKS = re.compile(r"[\s\"'=:<>,;&?()]+")
+_BREAKS = re.compile(r"(?:</?[\w:.-]+|[\s\"'=:<>,;&?()])+")
 _TELLING = 6
 """Characters of a part of a secret that tell it."""
 

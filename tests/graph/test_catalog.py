@@ -1,13 +1,16 @@
+import base64
 import csv
 from datetime import timedelta
 from functools import cache
+from typing import cast
 from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
 
+from answers.value_text import Place, value_lines
 from graph.catalog import ApiVersion, Collection, ThrottleFamily, UnknownCategoryError, load_catalog
-from inventory.exact_json import JsonObject, JsonValue
+from inventory.exact_json import JsonObject, JsonValue, decode
 from inventory.observation import Observer
 from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from local.simulated_graph.endpoints import located
@@ -375,6 +378,23 @@ def test_payloads_are_shown_where_that_is_asked_for_and_no_secret_is_in_them() -
         assert (payload.encode() in shown, b"strict" in shown, b"hidden-" in shown) == (is_shown, True, False)
         hidden = Observer(entry.observation_rules()).observe(document).document
         assert (payload.encode() in hidden, b"strict" in hidden, b"hidden-" in hidden) == (False, False, False)
+
+
+def test_a_payload_is_shown_but_for_the_secrets_in_it() -> None:
+    profile = (
+        "<dict>\n<key>SSID</key>\n<string>Office</string>\n<key>Password</key>\n<string>hidden-1</string>\n</dict>"
+    )
+    payload = base64.b64encode(profile.encode()).decode()
+    document: JsonObject = {"@odata.type": "#microsoft.graph.iosCustomConfiguration", "id": "i", "payload": payload}
+    entry = COLLECTIONS["deviceConfigurations"]
+    shown, hidden = (
+        cast("JsonObject", decode(Observer(entry.observation_rules(show_payloads=shows)).observe(document).document))
+        for shows in (True, False)
+    )
+    left = ["<dict>", "<key>SSID</key>", "<string>Office</string>", "(hidden)", "</dict>"]
+    assert shown["payload"] == {"in_text": True, "readable": "\n".join(left), "sensitive": True}
+    assert value_lines(shown["payload"], Place("payload")) == ["hidden in part", *(f"| {line}" for line in left)]
+    assert hidden["payload"] == {"sensitive": True}
 
 
 def test_script_bodies_and_secrets_are_sensitive() -> None:
