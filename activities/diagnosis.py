@@ -116,6 +116,8 @@ class DiagnosisActivities:
                 if tenant is None:
                     reason = "the worker's tenants file does not name this tenant; add it on every machine"
                     return _check("tenant", CheckVerdict.FAILED, reason, tenant_id)
+                if tenant.disabled and not tenant_ids:
+                    return _check("tenant", CheckVerdict.OK, "is disabled, so it is not read", tenant_id, tenant.name)
                 async with turns:
                     verdict, message = await self._of_tenant(graph, tenant)
                 return _check("tenant", verdict, message, tenant_id, tenant.name)

@@ -17,6 +17,7 @@ from graph.meter import GraphMeter
 from graph.tenants import TenantsFileError
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.portfolio import TenantChoice
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from storage.freshness import freshness
 
@@ -120,9 +121,9 @@ class FreshnessMetrics:
         self._database = database
         self._tenants = tenants
         self._with_tenants = with_tenants
-        self._configured = meter.create_gauge("tenant_inventory_tenants", "Tenants of the tenants file.")
+        self._configured = meter.create_gauge("tenant_inventory_tenants", "Tenants of the tenants file that are read.")
         self._never_read = meter.create_gauge(
-            "tenant_inventory_tenants_never_read", "Tenants of the tenants file without a run that read a collection."
+            "tenant_inventory_tenants_never_read", "Those of them without a run that read a collection."
         )
         self._oldest = meter.create_gauge_float(
             "tenant_inventory_oldest_read_timestamp_seconds",
@@ -139,7 +140,7 @@ class FreshnessMetrics:
 
     async def refresh(self) -> None:
         """Asks the database. Raises what a database or a tenants file raises."""
-        tenant_ids = list(await self._tenants.tags())
+        tenant_ids, _ = await self._tenants.enabled(TenantChoice(everyone=True))
         async with self._database.portfolio() as session:
             found = await freshness(session, tenant_ids)
         self._configured.set(len(tenant_ids))

@@ -47,13 +47,15 @@ class PortfolioActivities:
         """Records the portfolio run and says which tenants are chosen as the tenants file now stands."""
         async with self._database.no_tenant() as session:
             await portfolio.open_portfolio(session, _identity(run))
-        chosen = run.chosen.resolve(await self._tenants.tags())
+        chosen, disabled = await self._tenants.enabled(run.chosen)
         if len(chosen) > MOST_TENANTS:
             raise ApplicationError(
                 f"{len(chosen)} tenants are more than the {MOST_TENANTS} of one portfolio run; divide them by tags",
                 type=ErrorCode.UNEXPECTED_ERROR,
                 non_retryable=True,
             )
+        for tenant_id in disabled:
+            activity.logger.info("%s: tenant %s is left out", ErrorCode.TENANT_DISABLED, tenant_id)
         async with self._database.no_tenant() as session:
             await portfolio.expect_tenants(session, run.portfolio_run_id, len(chosen))
         return OpenPortfolioResult(
@@ -61,6 +63,7 @@ class PortfolioActivities:
             at_once=self._at_once,
             selection_name=run.selection_name or load_catalog().name_of(run.selection.type_keys),
             tenant_names=[await self._tenants.name(tenant_id) or str(tenant_id) for tenant_id in chosen],
+            disabled=len(disabled),
         )
 
     @activity.defn

@@ -23,7 +23,7 @@ from activities.messages.runs import (
 )
 from activities.metrics import RunMetrics
 from activities.observers import Observers
-from activities.tenants import TenantsFile
+from activities.tenants import ReadingDisabledError, TenantsFile
 from graph.catalog import Catalog
 from graph.catalog import Collection as CatalogCollection
 from graph.cpu_executor import crunch
@@ -114,8 +114,11 @@ class RunRecordActivities:
     async def _known_name(self, tenant_id: UUID) -> str | None:
         """The tenant's name; None where the tenants file does not tell it and the database knows the tenant.
 
-        Raises `UnnamedTenantError`, or `TenantsFileError`, where the database does not know it either.
+        Raises `ReadingDisabledError`, and `UnnamedTenantError` or `TenantsFileError` where the database does not know
+        it either.
         """
+        if await self._tenants.is_disabled(tenant_id):
+            raise ReadingDisabledError
         name = await self._tenants.name(tenant_id)
         if name is None and not await self._is_recorded(tenant_id):
             name = (await self._tenants.configured(tenant_id)).name

@@ -13,6 +13,7 @@ from uuid import UUID
 from graph.errors import GraphRequestError
 from graph.tenants import TenantConfig, Tenants, TenantsFileError, load_tenants
 from inventory.error_codes import ErrorCode
+from inventory.portfolio import TenantChoice
 
 UNNAMED_PATIENCE = timedelta(minutes=2)
 """A file that is being saved may lack a tenant for a moment; the removal of a tenant takes effect soon."""
@@ -39,6 +40,13 @@ class UnnamedTenantError(GraphRequestError):
         self.failing_for = since_change
 
 
+class ReadingDisabledError(GraphRequestError):
+    """The tenants file disables a tenant: no request is made for it."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.TENANT_DISABLED, "the tenants file disables this tenant", retryable=False)
+
+
 class TenantsFile:
     """The tenants of one file, by id."""
 
@@ -57,17 +65,25 @@ class TenantsFile:
 
     async def tags(self) -> dict[UUID, tuple[str, ...]]:
         """The tags of each tenant, in the order of the file, once that has settled. Raises `TenantsFileError`."""
-        tenants = await self._latest()
-        while (rest := self._settles_at - time.monotonic()) > 0:
-            await asyncio.sleep(rest)
-            tenants = await self._latest()
-        return tenants.tags()
+        return (await self._settled()).tags()
+
+    async def enabled(self, chosen: TenantChoice) -> tuple[list[UUID], list[UUID]]:
+        """The chosen tenants to read, and those that the settled file disables. Raises `TenantsFileError`."""
+        tenants = await self._settled()
+        disabled = tenants.disabled()
+        tenant_ids = chosen.resolve(tenants.tags())
+        return (
+            [tenant_id for tenant_id in tenant_ids if tenant_id not in disabled],
+            [tenant_id for tenant_id in tenant_ids if tenant_id in disabled],
+        )
 
     async def configured(self, tenant_id: UUID) -> TenantConfig:
-        """The tenant's entry. Raises `UnnamedTenantError`, or `TenantsFileError`."""
+        """The entry of a tenant to read. Raises `UnnamedTenantError`, `ReadingDisabledError`, or `TenantsFileError`."""
         tenant = await self.get(tenant_id)
         if tenant is None:
             raise UnnamedTenantError(timedelta(seconds=time.monotonic() - self._seen_at))
+        if tenant.disabled:
+            raise ReadingDisabledError
         return tenant
 
     async def name(self, tenant_id: UUID) -> str | None:
@@ -77,6 +93,21 @@ class TenantsFile:
         except TenantsFileError:
             return None
         return tenant.name if tenant is not None else None
+
+    async def is_disabled(self, tenant_id: UUID) -> bool:
+        """Whether the file disables the tenant; False where it does not tell."""
+        try:
+            tenant = await self.get(tenant_id)
+        except TenantsFileError:
+            return False
+        return tenant is not None and tenant.disabled
+
+    async def _settled(self) -> Tenants:
+        tenants = await self._latest()
+        while (rest := self._settles_at - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
+            tenants = await self._latest()
+        return tenants
 
     async def _latest(self) -> Tenants:
         async with self._lock:

@@ -99,7 +99,9 @@ class WatchActivities:
     @activity.defn
     async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
         """The tenants to look at."""
-        chosen = request.chosen.resolve(await self._tenants.tags())
+        chosen, disabled = await self._tenants.enabled(request.chosen)
+        for tenant_id in disabled:
+            activity.logger.info("%s: tenant %s is not looked at", ErrorCode.TENANT_DISABLED, tenant_id)
         if len(chosen) > MOST_TENANTS:
             raise ApplicationError(
                 f"{len(chosen)} tenants are more than the {MOST_TENANTS} that can be watched; divide them by tags",

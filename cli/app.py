@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "catalog": "cli.catalog",
     "permissions": "cli.permissions",
     "check": "cli.check",
+    "tenant": "cli.tenant",
     "doctor": "cli.doctor",
     "sync": "cli.sync",
     "cancel": "cli.sync",

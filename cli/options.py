@@ -6,10 +6,12 @@ from uuid import UUID
 
 import typer
 
+from cli import output
 from cli.errors import UsageError
 from configuration import Settings, load_settings
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, Tenants, load_tenants
+from inventory.bounds import NAMED
 from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import Selection, select
 from inventory.typed_text import NAME
@@ -157,6 +159,27 @@ def chosen_tenants(
     if count > MOST_TENANTS:
         raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
     return choice
+
+
+def chosen_to_read(
+    settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
+) -> TenantChoice:
+    """The same for runs, which leave out disabled tenants: says which. Raises `UsageError` if none is left."""
+    choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
+    configured = load_tenants(settings.tenants_file)
+    chosen = choice.resolve(configured.tags())
+    disabled = [entry.name for entry in configured if entry.disabled and entry.id in chosen]
+    if len(disabled) == len(chosen):
+        raise UsageError(f"disabled: {shortened(disabled)}; to read one: python starter.py tenant enable NAME")
+    if disabled:
+        output.stderr.print(f"left out while disabled: {shortened(disabled)}", style="yellow")
+    return choice
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> None:

@@ -26,7 +26,7 @@ from cli.options import (
     TagOption,
     TenantNames,
     TypeOption,
-    chosen_tenants,
+    chosen_to_read,
     selection_name_of,
     selection_of,
     valid_selection_name,
@@ -91,7 +91,7 @@ def portfolio_sync(
         settings = load_settings()
         portfolio_input = PortfolioInput(
             selection=selection_of(type_keys, categories, everything=everything),
-            chosen=chosen_tenants(settings, tenants, tags, everyone=all_tenants),
+            chosen=chosen_to_read(settings, tenants, tags, everyone=all_tenants),
             deep=deep,
             at_once=at_once,
             selection_name=valid_selection_name(name),

@@ -20,7 +20,7 @@ from cli.options import (
     TagOption,
     TenantNames,
     TypeOption,
-    chosen_tenants,
+    chosen_to_read,
     selection_of,
     valid_selection_name,
 )
@@ -82,7 +82,7 @@ def set_schedule(
         settings = load_settings()
         portfolio_input = PortfolioInput(
             selection=selection_of(type_keys, categories, everything=everything),
-            chosen=chosen_tenants(settings, tenants, tags, everyone=all_tenants),
+            chosen=chosen_to_read(settings, tenants, tags, everyone=all_tenants),
             deep=deep,
             at_once=at_once,
             schedule=valid_name(name),

@@ -35,6 +35,7 @@ from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from control import runs
 from control.queued_runs import queued_record
+from graph.tenants import refuse_disabled
 from inventory.records import RunRecord, SyncRecord
 from inventory.selection import Selection
 from storage import queries
@@ -61,6 +62,7 @@ def sync(
         selection = selection_of(type_keys, categories, everything=everything)
         wanted_name = valid_selection_name(name)
         configured = configured_tenant(settings, tenant)
+        refuse_disabled(configured)
         record = asyncio.run(
             sync_tenant(
                 settings,

@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from cli import output
 from cli.errors import errors_for_people
-from cli.options import AllTenantsOption, JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_tenants
+from cli.options import AllTenantsOption, JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_to_read
 from cli.output_options import prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
@@ -41,7 +41,7 @@ def on(
     """
     with errors_for_people():
         settings = load_settings()
-        chosen = chosen_tenants(settings, tenants, tags, everyone=all_tenants)
+        chosen = chosen_to_read(settings, tenants, tags, everyone=all_tenants)
         interval = duration_of(every, "--every", least=SHORTEST, most=LONGEST)
         started = _asked(settings, lambda schedule: schedule.keep(chosen, interval), connect_to_start)
         if as_json:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from temporalio.client import (
@@ -152,6 +153,20 @@ class Schedules:
         async with _refusals():
             description = await self._described(name)
             return await self._stored(description)
+
+    async def leave_out(self, tenant_id: UUID, name_of: NameOf) -> list[str]:
+        """Takes a tenant out of the schedules that name it, and deletes those that name no other; their names."""
+        stored, _ = await self.all()
+        naming = [schedule for schedule in stored if tenant_id in schedule.input.chosen.tenant_ids]
+        for schedule in naming:
+            rest = schedule.input.chosen.without(tenant_id)
+            if rest is None:
+                await self.delete(schedule.name)
+                continue
+            changed = schedule.input.model_copy(update={"chosen": rest})
+            window = catch_up_window(schedule.catch_up, str)
+            await self.keep(schedule.name, changed, schedule.spec, window, None, name_of)
+        return [schedule.name for schedule in naming]
 
     async def refuse_existing(self, name: str) -> None:
         """Raises `RequestError` if there is a schedule of this name."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from temporalio.client import (
     Client,
@@ -85,6 +86,20 @@ class WatchSchedule:
             return False
         self._refuse_other(description)
         await self._client.get_schedule_handle(self._id).delete()
+        return True
+
+    async def leave_out(self, tenant_id: UUID) -> bool:
+        """Takes a tenant out if the schedule names it, and ends watching if it names no other; whether it did."""
+        description = await self._described()
+        if description is None:
+            return False
+        stored = await self.stored()
+        if stored is None or tenant_id not in stored.chosen.tenant_ids:
+            return False
+        rest = stored.chosen.without(tenant_id)
+        if rest is None:
+            return await self.delete()
+        await self.keep(rest, description.schedule.spec.intervals[0].every)
         return True
 
     async def stored(self) -> StoredWatch | None:

@@ -36,6 +36,7 @@ from answers.search.records import TenantSetting
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
+from cli.tenant import AddedTenant, RemovedTenant, TenantEntry
 from cli.web import WebAddresses
 from control.watch_records import WatchedLogRecord, WatchRecord
 from inventory.access_rules import AccessRule
@@ -97,6 +98,9 @@ RECORDS: dict[str, type[BaseModel]] = {
     "drift-decision": DriftDecisionRecord,
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
+    "tenant": TenantEntry,
+    "tenant-added": AddedTenant,
+    "tenant-removed": RemovedTenant,
     "check-result": CheckResult,
     "web-addresses": WebAddresses,
     "watch": WatchRecord,
@@ -170,6 +174,12 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
     "doctor": (Line("each line", "check-result"),),
+    "tenant add": (Line("the first", "tenant-added"), Line("the last, after waiting", "check-result")),
+    "tenant remove": (Line("one line", "tenant-removed"),),
+    "tenant test": (Line("one line", "check-result"),),
+    "tenant list": (Line("each line", "tenant"),),
+    "tenant disable": (Line("one line", "tenant"),),
+    "tenant enable": (Line("one line", "tenant"),),
     "web": (Line("one line", "web-addresses"),),
     "watch list": (Line("the first", "watch"), Line("each audit log of a tenant after it", "watched-log")),
     "access list": (Line("each line", "access-rule"),),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -64,8 +65,23 @@ class UnknownTenantError(UserError):
     """The tenants file has no such tenant; the message names the tenants that it has."""
 
 
+class DisabledTenantError(UserError):
+    """The tenants file disables this tenant, so it is not read."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"tenant {name!r} is disabled in the tenants file; to read it again: python starter.py tenant enable {name}"
+        )
+
+
+def refuse_disabled(tenant: "TenantConfig") -> None:
+    """Raises `DisabledTenantError` if the tenants file disables the tenant."""
+    if tenant.disabled:
+        raise DisabledTenantError(tenant.name)
+
+
 class TenantConfig(BaseModel):
-    """One tenant: exactly one of the credential fields is set."""
+    """One tenant: exactly one of the credential fields is set. A disabled one is not read; its inventory stays."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,6 +96,7 @@ class TenantConfig(BaseModel):
     federated_token_file: Path | None = None
     managed_identity: bool = False
     tags: tuple[Tag, ...] = ()
+    disabled: bool = False
 
     @field_validator("tags")
     @classmethod
@@ -98,6 +115,18 @@ class TenantConfig(BaseModel):
         if self.client_id is None and not self.managed_identity:
             raise ValueError("client_id is missing")
         return self
+
+
+def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str | None:
+    """Where an administrator of the tenant grants the app's permissions; None for a managed identity.
+
+    `authority_url` takes the place of the cloud's own. China's sign-in page has another host than its tokens.
+    """
+    if tenant.client_id is None or tenant.managed_identity:
+        return None
+    endpoints = CLOUD_ENDPOINTS[tenant.cloud]
+    authority = authority_url or next(iter(endpoints.authority_aliases), endpoints.authority_url)
+    return f"{authority}/{tenant.id}/adminconsent?client_id={quote(tenant.client_id)}"
 
 
 class Tenants:
@@ -120,6 +149,10 @@ class Tenants:
     def tags(self) -> dict[UUID, tuple[str, ...]]:
         """The tags of each tenant, in the order of the file."""
         return {tenant.id: tenant.tags for tenant in self._tenants}
+
+    def disabled(self) -> frozenset[UUID]:
+        """The tenants that are not to be read."""
+        return frozenset(tenant.id for tenant in self._tenants if tenant.disabled)
 
     def find(self, id_or_name: str) -> TenantConfig:
         """The tenant of an id, of a name in any case, or of the beginning of an id. Raises `UnknownTenantError`."""

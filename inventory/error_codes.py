@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     GRAPH_UNTRUSTED_LINK = "graph_untrusted_link"
     GRAPH_MALFORMED_RESPONSE = "graph_malformed_response"
     AUTH_FAILED = "auth_failed"
+    TENANT_DISABLED = "tenant_disabled"
     DETAIL_INCOMPLETE = "detail_incomplete"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     STORAGE_DAMAGED = "storage_damaged"
@@ -97,6 +98,11 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.AUTH_FAILED: Explanation(
         "The worker got no token: wrong or expired credential, unknown tenant, or unreachable authority.",
         "Check the tenant's entry in the tenants file and its secret or certificate.",
+    ),
+    ErrorCode.TENANT_DISABLED: Explanation(
+        "The tenants file disables the tenant, so nothing is requested. A run of it ends as failed; a portfolio run"
+        " leaves it out and names this code.",
+        "`tenant enable NAME`, or `disabled = false` in the tenants file of every worker, if it shall be read.",
     ),
     ErrorCode.DETAIL_INCOMPLETE: Explanation(
         "The list was read to its end, but details of some items were not.",

@@ -42,6 +42,7 @@ class Action(StrEnum):
     UNPINNED = "unpinned"
     EXPORTED = "exported"
     ACCESS_CHANGED = "access_changed"
+    TENANT_PURGED = "tenant_purged"
 
 
 class Person(BaseModel):

@@ -55,6 +55,13 @@ class TenantChoice(BaseModel):
         ]
         return chosen + [tenant_id for tenant_id in self.tenant_ids if tenant_id not in tags_of_tenants]
 
+    def without(self, tenant_id: UUID) -> "TenantChoice | None":
+        """The choice that does not name this tenant; None if nothing is left of it."""
+        rest = tuple(named for named in self.tenant_ids if named != tenant_id)
+        if not (self.everyone or self.tags or rest):
+            return None
+        return self.model_copy(update={"tenant_ids": rest})
+
     def in_words(self) -> str:
         if self.everyone:
             return "all tenants"

@@ -137,6 +137,8 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._state.counts.tenants = len(opened.tenant_ids)
         self._state.selection_name = opened.selection_name
         self._state.at_once = self._input.at_once or opened.at_once
+        if opened.disabled:
+            self._learn([ErrorCode.TENANT_DISABLED])
         self._opened = True
         self._set_status(RunStatus.RUNNING)
 

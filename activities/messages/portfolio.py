@@ -27,13 +27,15 @@ class PortfolioRun(Message):
 class OpenPortfolioResult(Message):
     """The tenants chosen, and how many of them the worker's configuration would sync at once.
 
-    `tenant_names` are theirs, in the same order; empty from workers before 0.4.
+    `tenant_names` are theirs, in the same order; empty from workers before 0.4. `disabled` counts chosen tenants that
+    are left out, since the tenants file disables them.
     """
 
     tenant_ids: list[UUID]
     at_once: int
     selection_name: ShortText | None = None
     tenant_names: list[TenantName] = []
+    disabled: int = 0
 
 
 class RunToFollow(Message):

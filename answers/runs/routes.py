@@ -18,7 +18,7 @@ from control.progress import no_worker
 from control.queued_runs import LOOK_GAP_SECONDS, LOOKS
 from control.runs import StartedRun, cancel_run, start_sync
 from graph.catalog import load_catalog
-from graph.tenants import TenantConfig
+from graph.tenants import TenantConfig, refuse_disabled
 from inventory.error_codes import EXPLANATIONS
 from inventory.outcomes import Outcome, RunStatus
 from inventory.people import Action, Person, Role
@@ -256,6 +256,7 @@ async def start(
     deep: Annotated[bool, Form(description="Read the details of every item.")] = False,
 ) -> RedirectResponse:
     """Starts the run of a selection, or joins the one that is under way."""
+    refuse_disabled(tenant)
     name = load_catalog().name_of(selection.type_keys)
     action = Action.DEEP_READ_REQUESTED if deep else Action.SYNC_REQUESTED
 

@@ -93,6 +93,9 @@ class AuditRecord(Base):
     subject: Mapped[str | None] = mapped_column(comment="what the act was done to")
     reason: Mapped[str | None] = mapped_column(comment="as the person gave it")
     request_id: Mapped[UUID | None] = mapped_column(comment="of the form; one that is sent twice does its act once")
+    receipt: Mapped[dict[str, Any] | None] = mapped_column(
+        comment="of a purged tenant: what was deleted, and how much of it"
+    )
 
 
 class WebPerson(Base):

@@ -97,7 +97,15 @@ OF_A_RUNNING_SYSTEM = {
     "limits",
     "doctor",
     "watch list",
+    "tenant add",
+    "tenant test",
+    "tenant list",
+    "tenant disable",
+    "tenant enable",
+    "tenant remove",
 }
+
+NEW_ID = "00000000-0000-0000-0000-00000000abcd"
 
 OF_ACCESS = {"access list", "access people", "access grant", "access exclude", "access revoke"}
 """`tests/cli/test_access.py` tries them."""
@@ -221,9 +229,21 @@ def test_what_a_running_system_prints_is_valid(system: System) -> None:
     state, *logs = system.starter("watch", "list", "--json").objects()
     assert {record_of(line, "watch list") for line in logs} <= {"watched-log"}
     printed["watch list"] = [state]
+    (added, checked) = _tenant(system, "add", "new", "--id", NEW_ID, "--managed-identity", "--wait", "1s")
+    assert record_of(checked, "tenant add") == "check-result"
+    printed["tenant add"] = [added]
+    printed["tenant test"] = _tenant(system, "test", system.tenant.name)
+    printed["tenant list"] = _tenant(system, "list")[:1]
+    printed["tenant disable"] = _tenant(system, "disable", "new")
+    printed["tenant enable"] = _tenant(system, "enable", "new")
+    printed["tenant remove"] = _tenant(system, "remove", system.tenant.name, "--purge", "--yes")
     assert printed.keys() == OF_A_RUNNING_SYSTEM
     for command, lines in printed.items():
         assert [record_of(line, command) for line in lines] == [PRINTED[command][0].record]
+
+
+def _tenant(system: System, *arguments: str) -> list[Any]:
+    return system.starter("tenant", *arguments, "--json").objects()
 
 
 async def test_a_field_more_or_less_is_noticed(starter: CommandLine) -> None:

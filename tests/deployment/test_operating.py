@@ -5,37 +5,30 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import orjson
 import psycopg
 import pytest
-from sqlalchemy import make_url
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-import answers.drift.tables  # noqa: F401 - completes the metadata
 from connections import check_database, connect_temporal
 from graph.permission_ids import permission_ids
 from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
-from inventory.people import Role
 from local.postgres import EmbeddedPostgres, _binaries
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal, temporal_program
-from storage import access_rules
 from storage.database import Database
-from storage.models import Base
 from storage.schema import head
-from tests.conftest import OWNER, copy_of, url_of
 from tests.forking import CHECKOUT
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.support import observation, sync
-from tests.storage.test_isolation import THEIRS, their_rows
 from worker import GRACEFUL_SHUTDOWN
 from workflows.search_attributes import ALL, type_name
 
@@ -83,7 +76,7 @@ def run(folder: Path) -> Run:
 
 
 def test_the_page_has_these_blocks_to_run() -> None:
-    assert set(blocks()) == {"permissions", "certificate", "database", "temporal", "removal"}
+    assert set(blocks()) == {"permissions", "certificate", "database", "temporal"}
 
 
 def test_the_manifest_is_printed(run: Run) -> None:
@@ -153,69 +146,6 @@ async def test_the_database_is_made_by_an_ordinary_owner_and_its_workers_own_not
 
 
 LIBPQ = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
-
-
-@pytest.fixture(params=["two roles", "one role"])
-def owner_url(request: pytest.FixtureRequest, postgres: EmbeddedPostgres, one_role_template: str) -> Iterator[str]:
-    """An empty inventory: a superuser's, or that of an ordinary owner, whom row-level security binds."""
-    if request.param == "two roles":
-        yield request.getfixturevalue("database_url")
-    else:
-        yield from copy_of(postgres, one_role_template, OWNER)
-
-
-async def test_a_tenants_rows_are_deleted_and_no_others(run: Run, postgres: EmbeddedPostgres, owner_url: str) -> None:
-    database_url = url_of(postgres, str(make_url(owner_url).database))
-    script = (CHECKOUT / "deploy" / "remove-tenant.sql").read_text()
-    tables = {table.name for table in Base.metadata.sorted_tables if "tenant_id" in table.columns}
-    tables -= {"audit_record"}  # what people did stays
-    assert set(re.findall(r"DELETE FROM (\w+)", script)) == tables
-    database = Database(owner_url)
-    await their_rows(database)
-    await sync(database, EXAMPLE_TENANT, [observation("a", "1")], "a")
-    for tenant_id in (THEIRS, EXAMPLE_TENANT):
-        about = access_rules.Subject(None, Role.READER, tenant_id)
-        async with database.no_tenant() as session:
-            await access_rules.set_rule(session, about, is_excluded=True, set_by="ada", reason=None)
-    await database.close()
-    before = _rows(database_url, tables)
-    run("removal", DATABASE_URL=owner_url)
-    assert _rows(database_url, tables) == {key: rows for key, rows in before.items() if key[1] != EXAMPLE_TENANT}
-
-    busy = _remove(owner_url, THEIRS)
-    assert busy.returncode == 3
-    assert "a run of this tenant has not ended" in busy.stderr
-    with psycopg.connect(database_url) as connection:
-        connection.execute(
-            "UPDATE sync_run SET status = 'failed', finished_at = clock_timestamp(), lease_expires_at = NULL"
-            " WHERE finished_at IS NULL"
-        )
-    assert _remove(owner_url, THEIRS).returncode == 0
-    assert _rows(database_url, tables) == {("access_rule", None): 1}, "the rule about all tenants"
-
-
-def _remove(database_url: str, tenant_id: UUID) -> "subprocess.CompletedProcess[str]":
-    script = CHECKOUT / "deploy" / "remove-tenant.sql"
-    return subprocess.run(
-        [_binaries() / "psql", database_url, "--set", f"tenant={tenant_id}", "--file", script],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-
-
-def _rows(database_url: str, tables: set[str]) -> dict[tuple[str, UUID | None], int]:
-    """How many rows each tenant has in each table."""
-    with psycopg.connect(database_url) as connection:
-        return {
-            (table, tenant_id): rows
-            for table in tables
-            for tenant_id, rows in connection.execute(
-                psycopg.sql.SQL("SELECT tenant_id, count(*) FROM {} GROUP BY tenant_id").format(
-                    psycopg.sql.Identifier(table)
-                )
-            )
-        }
 
 
 def test_the_units_are_these() -> None:

@@ -82,7 +82,7 @@ FIELDS = {
     "RetentionResult": "tenants",
     "FollowRuns": "runs",
     "FollowRunsResult": "outcomes",
-    "OpenPortfolioResult": "at_once selection_name tenant_ids tenant_names",
+    "OpenPortfolioResult": "at_once disabled selection_name tenant_ids tenant_names",
     "PortfolioRunEnd": "cancel_reason cancel_requested_by counts error_codes status",
     "PortfolioInput": "at_once chosen deep schedule selection selection_name state",
     "PortfolioProgress": "counts running status",

@@ -1,0 +1,413 @@
+"""`tenant`: the tenants of the tenants file, from their first sign-in to their removal."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+import typer
+from pydantic import BaseModel, ConfigDict
+
+from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
+from cli import output, temporal
+from cli.doctor import print_checks
+from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.options import (
+    CategoryOption,
+    JsonOption,
+    TenantArgument,
+    TenantNames,
+    TypeOption,
+    configured_tenant,
+    selection_or_all,
+    tenant_id_of,
+)
+from cli.output_options import prints_tables
+from cli.table import Column, print_table
+from configuration import Settings, load_settings
+from connections import connect_temporal, temporal_connect_config
+from control.durations import duration_of, in_short
+from control.tenant_histories import cancel_runs, erase_histories, leave_out_of_schedules
+from control.worker_checks import worker_checks
+from graph.catalog import load_catalog
+from graph.least_permissions import least_permissions
+from graph.permission_ids import required_resource_access
+from graph.tenants import CREDENTIALS, Cloud, TenantConfig, consent_url, load_tenants
+from graph.tenants_edit import TenantsFileEdit
+from inventory.plurals import counted
+from storage.tenant_purge import tenant_purge
+
+tenant = typer.Typer(no_args_is_help=True, help="The tenants: add, test, list, disable, remove.")
+
+FIRST_GAP = timedelta(seconds=5)
+LONGEST_GAP = timedelta(seconds=40)
+"""Between two sign-ins of a worker: Entra often takes minutes to know a new consent or secret."""
+
+EVERYWHERE = "on other machines, change the tenants file in the same way"
+
+
+class TenantEntry(BaseModel):
+    """A tenant of the tenants file. `credential` is the key that says where its credential is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    name: str
+    cloud: Cloud
+    client_id: str | None
+    credential: str
+    tags: tuple[str, ...]
+    disabled: bool
+
+
+class AddedTenant(TenantEntry):
+    """A tenant that was added. `consent_url` is null for a managed identity, `manifest` is for the app in Entra."""
+
+    consent_url: str | None
+    manifest: dict[str, list[dict[str, object]]]
+
+
+class PurgeReceipt(BaseModel):
+    """What a purge deleted: rows by table, and histories in Temporal.
+
+    In `portfolio_runs` the tenant was erased from the choice of several. `histories_kept` says why some are kept.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: dict[str, int]
+    portfolio_runs: int
+    schedules: list[str]
+    cancelled_runs: int
+    histories: int
+    histories_kept: str | None
+
+
+class RemovedTenant(BaseModel):
+    """A tenant that was removed. `receipt` is null without a purge."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    name: str
+    receipt: PurgeReceipt | None
+
+
+@tenant.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What commands call the tenant.", show_default=False)],
+    tenant_id: Annotated[
+        UUID, typer.Option("--id", metavar="ID", help="The tenant's own id (Entra: Overview).", show_default=False)
+    ],
+    client_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The app's id. Default: that of [defaults].", show_default=False),
+    ] = None,
+    client_secret_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file that holds the client secret.", show_default=False)
+    ] = None,
+    client_secret_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A variable that holds it.", show_default=False)
+    ] = None,
+    certificate_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A certificate with its key, PEM or PFX.", show_default=False)
+    ] = None,
+    certificate_password_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A variable that holds its password.", show_default=False)
+    ] = None,
+    federated_token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A federated token.", show_default=False)
+    ] = None,
+    managed_identity: Annotated[bool, typer.Option("--managed-identity", help="The machine's own identity.")] = False,
+    cloud: Annotated[
+        Cloud | None, typer.Option(help="Default: that of [defaults], or public.", show_default=False)
+    ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="A group of tenants; may be repeated.")
+    ] = None,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    wait: Annotated[str, typer.Option(metavar="DURATION", help="How long to wait for the first token.")] = "15m",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return at once.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a tenant to the tenants file, print the permissions and the consent link, and wait until a worker signs in.
+
+    The file keeps its comments and its form. The permissions are those of all collections, or of --type and --category,
+    for the app's manifest in Entra. Exit code 3 if no worker has signed in by then.
+
+    Example: python starter.py tenant add contoso --id aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee
+    --client-id 11111111-2222-3333-4444-555555555555 --client-secret-file secrets/contoso --tag emea
+    """
+    with errors_for_people():
+        settings = load_settings()
+        patience = duration_of(wait, "--wait", most=timedelta(days=1))
+        selection = selection_or_all(type_keys, categories, everything=False)
+        collections = load_catalog().collections
+        manifest = required_resource_access(least_permissions(collections[key] for key in selection.type_keys))
+        given = {
+            "id": str(tenant_id),
+            "name": name,
+            "cloud": cloud,
+            "client_id": client_id,
+            "client_secret_file": client_secret_file and str(client_secret_file),
+            "client_secret_env": client_secret_env,
+            "certificate_file": certificate_file and str(certificate_file),
+            "certificate_password_env": certificate_password_env,
+            "federated_token_file": federated_token_file and str(federated_token_file),
+            "managed_identity": managed_identity or None,
+            "tags": tags,
+        }
+        TenantsFileEdit(settings.tenants_file).add({key: value for key, value in given.items() if value})
+        added = configured_tenant(settings, str(tenant_id))
+        link = consent_url(added, settings.graph_authority_url)
+        if as_json:
+            output.print_json(AddedTenant(**dict(_entry(added)), consent_url=link, manifest=manifest))
+        else:
+            output.stdout.print(f"{name} is in {settings.tenants_file}; {EVERYWHERE}")
+            output.stdout.print("\nreplace requiredResourceAccess in the app's manifest (Entra: Manage > Manifest) by:")
+            print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
+            if link is None:
+                output.stdout.print("\ngrant them to the managed identity")
+            else:
+                output.stdout.print("\nthen have a Privileged Role Administrator of the tenant open:")
+                print(link)
+        if no_wait:
+            return
+        result = asyncio.run(_first_token(settings, added, patience))
+        if as_json:
+            output.print_json(result)
+        else:
+            output.stdout.print(f"\n{name}: {result.message}")
+        if result.verdict is CheckVerdict.FAILED:
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+async def _first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> CheckResult:
+    """The check that a worker signed in, or the last one that failed in this time. Says when the reason changes."""
+    clock = asyncio.get_running_loop().time
+    ends_at, gap, said = clock() + patience.total_seconds(), FIRST_GAP, ""
+    output.stderr.print(
+        f"waiting up to {in_short(patience)} for the first token; Ctrl-C leaves, and goes on by:"
+        f" python starter.py tenant test {added.name}",
+        style="dim",
+    )
+    while True:
+        result = await _sign_in(settings, added)
+        if result.verdict is not CheckVerdict.FAILED or clock() + gap.total_seconds() > ends_at:
+            return result
+        if result.message != said:
+            output.stderr.print(f"not yet: {result.message}", style="dim")
+            said = result.message
+        await asyncio.sleep(gap.total_seconds())
+        gap = min(2 * gap, LONGEST_GAP)
+
+
+async def _sign_in(settings: Settings, chosen: TenantConfig) -> CheckResult:
+    """A worker's sign-in to the tenant and its one request; or why no worker made them."""
+    client = await connect_temporal(temporal_connect_config())
+    request = DiagnoseWorker(tenant_ids=(chosen.id,))
+    checks = await worker_checks(client, settings.temporal_task_queue, request, 1)
+    of_tenant = [check for check in checks if check.tenant_id == chosen.id]
+    failed = [check for check in checks if check.verdict is CheckVerdict.FAILED]
+    return (of_tenant or failed)[0]
+
+
+@tenant.command()
+def remove(
+    tenant: TenantArgument,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Delete all that is known of it, too, as the owner of the tables.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a tenant out of the tenants file. With --purge, delete everything that is known of it, for good.
+
+    First take it out of the tenants file of every other machine with workers. A purge takes the tenant out of
+    schedules, cancels its runs, deletes their histories in Temporal where that is allowed, and the tenant's rows in
+    every table. It prints a receipt, which the audit records keep. Run again, it deletes what has come since.
+
+    Example: python starter.py tenant remove contoso --purge
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        names = TenantNames.load(settings)
+        name = names.of(tenant_id)
+        is_named = name != str(tenant_id)
+        if not (is_named or purge):
+            raise UsageError(f"the tenants file does not name {name}; --purge deletes what is known of it")
+        if not yes:
+            _confirm(name, purge=purge)
+        edit = TenantsFileEdit(settings.tenants_file)
+        receipt = asyncio.run(_purge(settings, tenant_id, name, edit, is_named=is_named)) if purge else None
+        if receipt is None:
+            edit.remove(tenant_id)
+        if as_json:
+            output.print_json(RemovedTenant(tenant_id=tenant_id, name=name, receipt=receipt))
+            return
+        if is_named:
+            output.stdout.print(f"{name} is no longer in {settings.tenants_file}; {EVERYWHERE}")
+        if receipt is None:
+            output.stdout.print(
+                f"its inventory is kept; to delete it: python starter.py tenant remove {tenant_id} --purge"
+            )
+        else:
+            _print_receipt(receipt)
+
+
+def _confirm(name: str, *, purge: bool) -> None:
+    """Asks for the name. Raises `UsageError` where it is not given."""
+    what = f"delete all that is known of {name}" if purge else f"stop reading {name}"
+    try:
+        typed = typer.prompt(f"To {what}, type its name", err=True)
+    except typer.Abort:
+        raise UsageError(f"nobody has answered; to {what} without a question: --yes") from None
+    if typed.strip() != name:
+        raise UsageError(f"that is not its name; {name} is kept")
+
+
+async def _purge(
+    settings: Settings, tenant_id: UUID, name: str, edit: TenantsFileEdit, *, is_named: bool
+) -> PurgeReceipt:
+    """Whoever may not delete the rows has changed nothing; from there on, each step may be done again."""
+    url = settings.database_url.get_secret_value()
+    with tenant_purge(url, tenant_id) as database:
+        known = database.workflow_ids()
+    client = await connect_temporal(temporal_connect_config())
+    task_queue = settings.temporal_task_queue
+    if is_named:
+        edit.remove(tenant_id)
+    person = temporal.requester()
+    schedules = await leave_out_of_schedules(client, task_queue, tenant_id, TenantNames.load(settings).of)
+    output.stderr.print("cancelling runs under way", style="dim")
+    cancelled = await cancel_runs(client, task_queue, tenant_id, person)
+    output.stderr.print("deleting histories in Temporal", style="dim")
+    erased = await erase_histories(client, task_queue, tenant_id, known)
+    output.stderr.print("deleting rows", style="dim")
+    with tenant_purge(url, tenant_id) as database:
+        name = database.name() or name
+        rows = database.delete()
+        receipt = PurgeReceipt(
+            rows=dict(rows.tables),
+            portfolio_runs=rows.portfolio_runs,
+            schedules=schedules,
+            cancelled_runs=cancelled,
+            histories=erased.histories,
+            histories_kept=erased.kept,
+        )
+        database.record(person, name, receipt.model_dump(mode="json"))
+    return receipt
+
+
+def _print_receipt(receipt: PurgeReceipt) -> None:
+    output.stdout.print("deleted:")
+    for table, rows in receipt.rows.items():
+        output.stdout.print(f"  {rows:>9,} {table}")
+    output.stdout.print(f"  {receipt.histories:>9,} histories in Temporal")
+    output.stdout.print(
+        f"{counted(sum(receipt.rows.values()), 'row')} of {counted(len(receipt.rows), 'table')}; erased from"
+        f" {counted(receipt.portfolio_runs, 'portfolio run')}; {counted(receipt.cancelled_runs, 'run')} cancelled"
+    )
+    if receipt.schedules:
+        output.stdout.print(f"taken out of the schedules {', '.join(receipt.schedules)}")
+    if receipt.histories_kept:
+        output.stdout.print(f"{receipt.histories_kept}; the rest stays until the namespace's retention ends")
+    output.stdout.print("the audit records keep this receipt; backups are not touched")
+
+
+@tenant.command("test")
+@prints_tables
+def sign_in(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+    """Have a worker sign in to a tenant and read one object. A disabled tenant is tested, too.
+
+    Exit code 3 if that fails. `check` shows each collection that the app may read, `doctor` everything else.
+
+    Example: python starter.py tenant test contoso
+    """
+    with errors_for_people():
+        settings = load_settings()
+        result = asyncio.run(_sign_in(settings, configured_tenant(settings, tenant)))
+        if as_json:
+            output.print_json(result)
+        else:
+            print_checks([result])
+        if result.verdict is CheckVerdict.FAILED:
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+@tenant.command("list")
+@prints_tables
+def list_tenants(as_json: JsonOption = False) -> None:
+    """The tenants of the tenants file. `status` shows how well each is read.
+
+    Example: python starter.py tenant list
+    """
+    with errors_for_people():
+        entries = [_entry(entry) for entry in load_tenants(load_settings().tenants_file)]
+        if as_json:
+            for entry in entries:
+                output.print_json(entry)
+            return
+        print_table(_COLUMNS, entries, record=TenantEntry)
+
+
+_COLUMNS = (
+    Column("tenant", "name"),
+    Column("", "disabled", lambda entry: "disabled" if entry.disabled else "", is_kept=True),
+    Column("id", "tenant_id", is_kept=True),
+    Column("cloud", "cloud"),
+    Column("credential", "credential"),
+    Column("tags", "tags", lambda entry: ", ".join(entry.tags)),
+)
+
+
+@tenant.command()
+def disable(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+    """Stop reading a tenant, and keep all that is known of it.
+
+    `sync` refuses it; portfolio runs, schedules and `watch` leave it out. A run under way ends at its next request with
+    `tenant_disabled`, and what it has read stays.
+
+    Example: python starter.py tenant disable contoso
+    """
+    _set_disabled(tenant, disabled=True, as_json=as_json)
+
+
+@tenant.command()
+def enable(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+    """Read a disabled tenant again.
+
+    Example: python starter.py tenant enable contoso
+    """
+    _set_disabled(tenant, disabled=False, as_json=as_json)
+
+
+def _set_disabled(tenant: str, *, disabled: bool, as_json: bool) -> None:
+    with errors_for_people():
+        settings = load_settings()
+        chosen = configured_tenant(settings, tenant)
+        changed = TenantsFileEdit(settings.tenants_file).disable(chosen.id, disabled=disabled)
+        if as_json:
+            output.print_json(_entry(configured_tenant(settings, str(chosen.id))))
+        else:
+            state = "disabled" if disabled else "enabled"
+            output.stdout.print(
+                f"{chosen.name} is {state}; {EVERYWHERE}" if changed else f"{chosen.name} was {state} already"
+            )
+
+
+def _entry(tenant: TenantConfig) -> TenantEntry:
+    (credential,) = (name for name in CREDENTIALS if getattr(tenant, name))
+    return TenantEntry(
+        tenant_id=tenant.id,
+        name=tenant.name,
+        cloud=tenant.cloud,
+        client_id=tenant.client_id,
+        credential=credential,
+        tags=tenant.tags,
+        disabled=tenant.disabled,
+    )

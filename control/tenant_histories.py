@@ -1,0 +1,122 @@
+"""What Temporal holds of one tenant: its runs' histories, and schedules that name it."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+from uuid import UUID
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.holders import SYNC_WORKFLOW, Kind
+from control.errors import RequestError
+from control.portfolio_words import NameOf
+from control.progress import no_worker
+from control.runs import request_cancel
+from control.schedules import Schedules
+from control.watch import WatchSchedule
+
+ENDING_SECONDS = 60
+"""For runs that were asked to cancel; then Temporal ends them with their histories."""
+
+LISTED_SECONDS = 180
+"""Temporal deletes a history, and forgets it in its list, a moment after the request; a busy one takes longer."""
+
+GAP_SECONDS = 1.0
+
+_REFUSALS = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
+
+
+class ErasedHistories(NamedTuple):
+    """How many histories were deleted; `kept` says why others stay until the namespace's retention ends."""
+
+    histories: int
+    kept: str | None
+
+
+async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUID, name_of: NameOf) -> list[str]:
+    """Takes the tenant out of schedules that name it, and deletes those that name no other; which they were.
+
+    Raises `RequestError`.
+    """
+    changed = await Schedules(client, task_queue).leave_out(tenant_id, name_of)
+    if await WatchSchedule(client, task_queue).leave_out(tenant_id):
+        changed.append("watch")
+    return changed
+
+
+async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requested_by: str) -> int:
+    """Cancels the tenant's runs and waits for their ends, if a worker is there; how many were under way."""
+    query = f"{_query(task_queue, tenant_id)} AND ExecutionStatus = 'Running'"
+    running = [(found.id, found.run_id) async for found in client.list_workflows(query)]
+    wanted = Kind(SYNC_WORKFLOW, task_queue)
+    for workflow_id, _ in running:
+        # It may have ended meanwhile, and what somebody else holds is not ours to end.
+        with suppress(LookupError, RequestError):
+            await request_cancel(client, workflow_id, None, "the tenant is removed", wanted, requested_by)
+    if running and await no_worker(client, task_queue) is None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDING_SECONDS):
+                await asyncio.gather(*(_ended(client, *execution) for execution in running))
+    return len(running)
+
+
+async def erase_histories(client: Client, task_queue: str, tenant_id: UUID, known: Iterable[str]) -> ErasedHistories:
+    """Deletes the histories of the tenant's runs: those that Temporal lists, and those of `known` workflow ids."""
+    erased: set[tuple[str, str]] = set()
+    clock = asyncio.get_running_loop().time
+    ends_at = clock() + LISTED_SECONDS
+    try:
+        # A run that has just begun may not be listed yet.
+        wanted = Kind(SYNC_WORKFLOW, task_queue)
+        latest = {workflow_id: await _latest(client, workflow_id, wanted) for workflow_id in known}
+        recorded = {(workflow_id, run_id) for workflow_id, run_id in latest.items() if run_id is not None}
+        while True:
+            listed = {(found.id, found.run_id) async for found in client.list_workflows(_query(task_queue, tenant_id))}
+            for workflow_id, run_id in (recorded - erased) | listed:
+                await _erase(client, workflow_id, run_id)
+                erased.add((workflow_id, run_id))
+            if not listed:
+                return ErasedHistories(len(erased), None)
+            if clock() > ends_at:
+                return ErasedHistories(len(erased), f"Temporal still lists {len(listed)} of them")
+            await asyncio.sleep(GAP_SECONDS)
+    except RPCError as error:
+        if error.status not in _REFUSALS:
+            raise
+        return ErasedHistories(len(erased), f"Temporal does not let this client delete histories ({error.status.name})")
+
+
+def _query(task_queue: str, tenant_id: UUID) -> str:
+    of_tenant = f"WorkflowId STARTS_WITH 'sync/{tenant_id}/'"
+    return f"WorkflowType = '{SYNC_WORKFLOW}' AND TaskQueue = '{task_queue}' AND {of_tenant}"
+
+
+async def _ended(client: Client, workflow_id: str, run_id: str) -> None:
+    with suppress(WorkflowFailureError, RPCError):
+        await client.get_workflow_handle(workflow_id, run_id=run_id).result()
+
+
+async def _latest(client: Client, workflow_id: str, wanted: Kind) -> str | None:
+    """The latest execution of a workflow id; None if Temporal has none of this kind."""
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return description.run_id if Kind.of(description) == wanted else None
+
+
+async def _erase(client: Client, workflow_id: str, run_id: str) -> None:
+    request = DeleteWorkflowExecutionRequest(
+        namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
+    )
+    try:
+        await client.workflow_service.delete_workflow_execution(request)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise

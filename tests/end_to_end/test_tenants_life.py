@@ -1,0 +1,139 @@
+"""A tenant's life on the command line: added, tested, listed, disabled, enabled."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from graph.tenants import load_tenants
+from inventory.portfolio import PortfolioRecord
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.system import SEEDS, System
+from tests.patience import PATIENCE_SECONDS, until
+
+SELECTION = ("--type", "groups")
+
+
+def tenants_file(system: System) -> Path:
+    return system.folder / "tenants.toml"
+
+
+def test_a_tenant_is_added_and_waited_for_until_a_worker_signs_in(system: System) -> None:
+    path = tenants_file(system)
+    first, second = system.graph.tenants
+    whole = path.read_text()
+    entry = next(tenant for tenant in load_tenants(path) if str(tenant.id) == str(second.id))
+    before = whole[: whole.rindex("[[tenant]]")] + "# more to come\n"
+    path.write_text(before)
+    system.start_worker()
+    secret = system.folder / "new-secret"
+    secret.write_text("not yet the one")
+    log = system.folder / "add.log"
+    command = system.popen(
+        *("tenant", "add", "fabrikam", "--id", str(second.id), "--client-id", str(entry.client_id)),
+        *("--client-secret-file", str(secret), "--tag", "emea", *SELECTION, "--json"),
+        log=log,
+    )
+    until(lambda: "the client secret is wrong" in log.read_text())
+    assert path.read_text().startswith(before + "\n[[tenant]]\n"), "what was there stays"
+    secret.write_text(second.client_secret)
+    stdout, _ = command.communicate(timeout=PATIENCE_SECONDS)
+    assert command.returncode == 0, log.read_text()
+    added, checked = map(orjson.loads, stdout.splitlines())
+    assert (added["name"], added["tags"], added["credential"]) == ("fabrikam", ["emea"], "client_secret_file")
+    assert added["consent_url"] == (
+        f"{system.graph.authority_url}/{second.id}/adminconsent?client_id={entry.client_id}"
+    )
+    assert added["manifest"] == orjson.loads(system.starter("permissions", *SELECTION, "--manifest").stdout)
+    assert (checked["tenant"], checked["verdict"], checked["message"]) == ("fabrikam", "ok", "signs in and reads")
+    assert first.name in {tenant.name for tenant in load_tenants(path)}
+    for text in (stdout, log.read_text(), path.read_text()):
+        assert second.client_secret not in text
+        assert "not yet the one" not in text
+    assert system.starter("sync", "fabrikam", *SELECTION, "--json").run().status == "success"
+
+
+def test_without_a_worker_the_new_tenant_is_there_and_the_command_says_what_is_missing(system: System) -> None:
+    done = system.starter(
+        *("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abcd", "--managed-identity"),
+        *(*SELECTION, "--wait", "1s"),
+    )
+    assert done.code == 3, done.stderr
+    assert "tailspin: no worker" in done.stdout or "python worker.py" in done.stdout
+    assert "grant them to the managed identity" in done.stdout
+    assert [entry["name"] for entry in listed(system)][-1] == "tailspin"
+    again = system.starter("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abce", "--no-wait")
+    assert again.code == 2, "neither a credential nor a name of its own"
+
+
+def listed(system: System) -> list[dict[str, Any]]:
+    done = system.starter("tenant", "list", "--json")
+    assert done.code == 0, done.stderr
+    return done.objects()
+
+
+def test_a_disabled_tenant_is_not_read_until_it_is_enabled(system: System) -> None:
+    system.start_worker()
+    name, other = (tenant.name for tenant in system.graph.tenants)
+    assert system.sync(*SELECTION).status == "success"
+    known = system.items(*SELECTION)
+
+    done = system.starter("tenant", "disable", name)
+    assert (done.code, done.stderr) == (0, "")
+    assert f"{name} is disabled" in done.stdout
+    assert [entry["disabled"] for entry in listed(system)] == [True, False]
+    assert "disabled" in system.starter("tenant", "list").stdout
+    system.graph.clear_requests()
+
+    refused = system.starter("sync", name, *SELECTION)
+    assert refused.code == 2
+    assert f"python starter.py tenant enable {name}" in refused.stderr
+    alone = system.starter("portfolio", "sync", "--tenant", name, *SELECTION)
+    assert alone.code == 2
+
+    portfolio = system.starter("portfolio", "sync", "--all-tenants", *SELECTION, "--json")
+    assert portfolio.code == 0, portfolio.stderr
+    assert f"left out while disabled: {name}" in portfolio.stderr
+    record = PortfolioRecord.model_validate_json(portfolio.stdout)
+    assert (record.counts.tenants, record.counts.success) == (1, 1)
+    assert record.error_codes == ["tenant_disabled"]
+    assert [str(outcome.tenant_id) for outcome in record.tenants] == [str(system.graph.tenants[1].id)]
+    assert [entry["status"] for entry in system.starter("runs", name, "--json").objects()] == ["success"]
+    assert not system.graph.requests(tenant_id=str(system.tenant.id))
+
+    checked = {line["tenant"]: line for line in system.starter("doctor", "--json").objects() if line["tenant"]}
+    assert checked[name]["message"] == "is disabled, so it is not read"
+    assert checked[other]["message"] == "signs in and reads"
+    tested = system.starter("tenant", "test", name, "--json")
+    assert [line["message"] for line in tested.objects()] == ["signs in and reads"], "before it is enabled"
+
+    assert system.items(*SELECTION) == known, "what is known of it stays"
+    assert system.starter("tenant", "enable", name).code == 0
+    assert system.sync(*SELECTION).status == "success"
+
+
+def test_a_run_ends_when_its_tenant_is_disabled_and_what_it_has_read_stays(
+    temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
+) -> None:
+    with (
+        SimulatedGraph(
+            tenants=1, items_per_collection=40, page_size=5, latency=timedelta(seconds=1), seed=next(SEEDS)
+        ) as graph,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
+        system.start_worker()
+        command = system.popen("sync", system.tenant.name, *SELECTION, "--json", log=system.folder / "sync.log")
+        until(lambda: len(graph.requests(tenant_id=str(system.tenant.id))) > 1)
+        assert system.starter("tenant", "disable", system.tenant.name).code == 0
+        stdout, _ = command.communicate(timeout=PATIENCE_SECONDS)
+        run = orjson.loads(stdout)
+        assert (run["status"], run["error_codes"]) == ("failed", ["tenant_disabled"])
+        assert run["collections"]["groups"]["error_code"] == "tenant_disabled"
+        assert run["counts"]["missing"] == 0
+        assert 0 < run["counts"]["observed"] < 40
+        assert len(system.items(*SELECTION)) == run["counts"]["observed"]
+        # The next run reads as patiently as ever.
+        assert system.starter("tenant", "enable", system.tenant.name).code == 0
+        assert system.sync(*SELECTION).status == "success"
