@@ -136,6 +136,15 @@ def test_a_file_in_a_form_that_is_not_understood_is_left_alone(path: Path, text:
     assert tomllib.loads(text)
 
 
+def test_a_change_that_toml_would_read_as_another_one_is_not_saved(path: Path) -> None:
+    text = f'[[tenant]]\nid = "{CONTOSO}"\nmanaged_identity = true\nname = """a \\\n  disabled = b \\\n  c"""\n'
+    path.write_text(text)
+    assert [tenant.name for tenant in load_tenants(path)] == ["a disabled = b c"]
+    with pytest.raises(TenantsFileError, match="by hand"):
+        TenantsFileEdit(path).disable(CONTOSO, disabled=True)
+    assert path.read_text() == text
+
+
 def test_a_file_that_somebody_saved_meanwhile_is_left_alone(path: Path) -> None:
     edit = TenantsFileEdit(path)
     path.write_text(FILE + "# saved\n")
