@@ -4,7 +4,8 @@ import getpass
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple
+from uuid import UUID
 
 import typer
 
@@ -42,7 +43,7 @@ from cli.stale_lines import stale_words
 from cli.table import Column, Shape, print_table, short_ids
 from cli.tenant_or_command import TenantOrCommand
 from cli.tenant_walk import ask_each
-from configuration import load_settings
+from configuration import Settings, load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.user_errors import NeverReadError
@@ -117,25 +118,14 @@ def show_drift(
         shown = output_options()
         is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
 
-        async def ask(database: Database, one: AskedTenant) -> None:
-            async def evaluate() -> list[Drift]:
-                async with database.tenant(one.tenant_id, read_only=False, snapshot=True) as session:
-                    if not await is_read(session):
-                        raise NeverReadError(TENANT_NEVER_READ)
-                    name = baseline
-                    if golden_id is not None:
-                        called = TenantNames.load(settings).of(golden_id)
-                        of_golden = await golden_baseline(session, one.tenant_id, golden_id, called, getpass.getuser())
-                        name = of_golden.name
-                    session_of = partial(database.tenant, read_only=True, snapshot=True)
-                    return await evaluated_drift(session, session_of, one.tenant_id, name, wanted)
-
-            evaluated = await without_collisions(evaluate)
+        async def ask(database: Database, about: AskedTenant) -> None:
+            sought = _Sought(about.tenant_id, baseline, golden_id, wanted)
+            evaluated = await without_collisions(partial(_evaluated, database, settings, sought))
             is_shown = partial(_is_asked_for, severities=severities, everything=everything)
             found = [Drift(report, list(filter(is_shown, findings))) for report, findings in evaluated]
             if html is not None:
                 check_count(sum(len(findings) for _, findings in found))
-                write_html(html, drift_page(TenantNames.load(settings).of(one.tenant_id), found, collection_titles()))
+                write_html(html, drift_page(TenantNames.load(settings).of(about.tenant_id), found, collection_titles()))
             else:
                 print_drift = _print_json if as_json else _print_line if is_line else _print
                 for report, findings in found:
@@ -144,6 +134,29 @@ def show_drift(
 
         # A golden tenant is read beside the one that is held against it.
         ask_each(settings, asked, ask, pool_size=2, as_json=as_json)
+
+
+class _Sought(NamedTuple):
+    """Of which tenant the drift is evaluated, from which baseline or golden tenant, in which collections."""
+
+    tenant_id: UUID
+    baseline: str | None
+    golden: UUID | None
+    type_keys: tuple[str, ...] | None
+
+
+async def _evaluated(database: Database, settings: Settings, sought: _Sought) -> list[Drift]:
+    """The drift of a tenant, evaluated in one transaction. Raises `NeverReadError`."""
+    async with database.tenant(sought.tenant_id, read_only=False, snapshot=True) as session:
+        if not await is_read(session):
+            raise NeverReadError(TENANT_NEVER_READ)
+        name = sought.baseline
+        if sought.golden is not None:
+            called = TenantNames.load(settings).of(sought.golden)
+            of_golden = await golden_baseline(session, sought.tenant_id, sought.golden, called, getpass.getuser())
+            name = of_golden.name
+        session_of = partial(database.tenant, read_only=True, snapshot=True)
+        return await evaluated_drift(session, session_of, sought.tenant_id, name, sought.type_keys)
 
 
 def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:

@@ -51,16 +51,17 @@ async def pending(database: Database, run: runs.RunIdentity, share: Share | None
     return [item.external_id for item in some]
 
 
-async def land_whole(database: Database, run: runs.RunIdentity, external_id: str, **properties: Any) -> int:
-    """The item's details have been read: its document with them."""
+async def land_whole(database: Database, run: runs.RunIdentity, *external_ids: str, **properties: Any) -> int:
+    """The details of the items have been read: their documents with them, in one merge."""
     async with database.tenant(TENANT) as session:
         some = await details.some_pending(session, run.run_id, [Share("a")], 1000)
-        [pending] = [item for item in some if item.external_id == external_id]
-        whole = observation("a", external_id, **properties)._replace(list_hash=pending.list_hash)
+        read = [item for item in some if item.external_id in external_ids]
+        assert len(read) == len(external_ids)
+        whole = [observation("a", item.external_id, **properties)._replace(list_hash=item.list_hash) for item in read]
         token = uuid4()
         assert await merging.claim(session, run.run_id, token) is None
-        changed = await merging.merge_whole(session, run.run_id, token, [whole], comparison=Comparison())
-        await details.drop(session, run.run_id, [pending])
+        changed = await merging.merge_whole(session, run.run_id, token, whole, comparison=Comparison())
+        await details.drop(session, run.run_id, read)
         return changed
 
 
@@ -159,8 +160,7 @@ async def test_every_item_is_read_again_within_the_period_and_not_all_at_once(da
     run = await begin(database, TENANT, "a")
     many = [listed("a", str(number)) for number in range(200)]
     await land_list(database, run, many)
-    for number in range(200):
-        await land_whole(database, run, str(number))
+    await land_whole(database, run, *(str(number) for number in range(200)))
     await end(database, TENANT, run)
     due = []
     for days in (0.4, 0.6, 0.75, 0.9, 1.0):
