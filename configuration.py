@@ -159,6 +159,7 @@ class Settings(BaseSettings):
     activities_per_second_per_tenant: ActivityRate = None
     worker_metrics_address: BindAddress = None
     web_metrics_address: BindAddress = None
+    traces_endpoint: WebAddress = None
     metrics_tenants: bool = False
     log_format: LogFormat = LogFormat.TEXT
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"

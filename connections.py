@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import (
     Client,
+    Interceptor,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
@@ -83,13 +84,18 @@ def temporal_connect_config() -> dict[str, Any]:
     return complete
 
 
-async def connect_temporal(config: Mapping[str, Any], *, runtime: Runtime | None = None) -> Client:
+async def connect_temporal(
+    config: Mapping[str, Any], *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+) -> Client:
     """A client of Temporal, which logs nothing unless its `runtime` does. Raises `UnreachableError`."""
     address, namespace = config["target_host"], config.get("namespace", "default")
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             client = await Client.connect(
-                **config, data_converter=pydantic_data_converter, runtime=runtime or quiet_runtime()
+                **config,
+                data_converter=pydantic_data_converter,
+                interceptors=interceptors,
+                runtime=runtime or quiet_runtime(),
             )
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
     except TimeoutError:

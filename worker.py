@@ -12,13 +12,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from temporalio import activity, workflow
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.common import MetricMeter, VersioningBehavior, WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError
 from temporalio.runtime import Runtime
@@ -92,6 +92,15 @@ FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
 
 WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, WatchWorkflow, DiagnosisWorkflow)
 
+CONFIGURATION_ERRORS = (
+    ConfigurationError,
+    DatabaseUrlError,
+    MetricsAddressError,
+    TenantsFileError,
+    TrustError,
+)
+"""A worker ends with exit code 2, since only an operator can mend it."""
+
 WORKFLOW_SLOTS = (10, 100)
 """At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
 
@@ -127,7 +136,33 @@ def _poll_failure(error: BaseException | None) -> BaseException | None:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Works until `stop` is set. Raises `UnreachableError` where Temporal or PostgreSQL do not answer at start."""
-    client = await connect_temporal(temporal_connect_config(), runtime=logging_runtime(settings.worker_metrics_address))
+    with traced(settings) as interceptors:
+        client = await connect_temporal(
+            temporal_connect_config(),
+            runtime=logging_runtime(settings.worker_metrics_address),
+            interceptors=interceptors,
+        )
+        await serve(settings, client, stop)
+
+
+@contextmanager
+def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
+    """The interceptors that send traces while it is open, if the settings say where to. Raises `ConfigurationError`."""
+    if settings.traces_endpoint is None:
+        yield []
+        return
+    try:
+        from run_traces import tracing  # needs an extra
+    except ImportError:
+        raise ConfigurationError(
+            "TRACES_ENDPOINT needs libraries that are not installed: requirements/traces.txt (docs/operating.md)"
+        ) from None
+    with tracing(settings.traces_endpoint) as interceptor:
+        yield [interceptor]
+
+
+async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
+    """Keeps what the worker needs in Temporal, and runs the worker until `stop` is set. Raises as `run` does."""
     failure = Failure()
     async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
@@ -404,7 +439,7 @@ async def _main(*, check_only: bool) -> int:
             await check(settings)
         else:
             await run(settings, stop)
-    except (ConfigurationError, DatabaseUrlError, MetricsAddressError, TenantsFileError, TrustError) as error:
+    except CONFIGURATION_ERRORS as error:
         print(f"worker: {visible(str(error))}", file=sys.stderr)
         return 2
     except UnreachableError as error:

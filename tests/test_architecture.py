@@ -27,6 +27,7 @@ OURS = {
     "inventory",
     "local",
     "process_exit",
+    "run_traces",
     "starter",
     "storage",
     "temporal_errors",

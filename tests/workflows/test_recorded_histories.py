@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from run_traces import RunTracing
 from tests.histories.portfolios import PORTFOLIO_SHAPES
 from tests.histories.record import HISTORIES, SHAPES, shapes_in
 from worker import WORKFLOWS
@@ -22,6 +23,12 @@ RECORDED = sorted(HISTORIES.glob("*/*.json"))
 async def test_a_recorded_history_replays(path: Path) -> None:
     history = _recorded(path)
     await Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+async def test_a_history_that_was_recorded_without_traces_replays_with_them(path: Path) -> None:
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, interceptors=[RunTracing()])
+    await replayer.replay_workflow(_recorded(path))
 
 
 def _recorded(path: Path) -> WorkflowHistory:
