@@ -137,6 +137,7 @@ class Observers:
                 sensitive=rules.sensitive,
                 masked=rules.masked,
                 ordered=rules.ordered,
+                payloads=rules.payloads,
                 by_nature=True,
             )
         return self._canonicalizers[type_key]

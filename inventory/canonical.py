@@ -37,7 +37,7 @@ EDIT_STAMP = "edited"
 IN_TEXT = "in_text"
 """In the mark of a text that is hidden for the secret that was found in it."""
 READABLE = "readable"
-"""In such a mark: the lines of the text in which no secret was found. The normal form leaves them out."""
+"""In such a mark of a payload: its lines in which no secret was found. The normal form leaves them out."""
 
 TYPE = "@odata.type"
 
@@ -86,6 +86,8 @@ class _Treatment(NamedTuple):
     """The special properties of the objects in it."""
     secret: bool = False
     """Whether texts in it are secrets by their name."""
+    payload: bool = False
+    """Whether a text in it that holds a secret is hidden in part only."""
 
 
 _NOTHING: _Special = {}
@@ -101,10 +103,12 @@ class _Treatments(dict[str, _Treatment]):
         volatile: frozenset[str],
         sensitive: frozenset[str],
         ordered: frozenset[str],
+        payloads: frozenset[str],
         within: dict[str, _Special],
         named: Callable[[str], bool] | None,
     ) -> None:
         super().__init__()
+        self._payloads = payloads
         self._is_secret_name = named
         self._volatile = volatile
         self._sensitive = sensitive
@@ -121,6 +125,7 @@ class _Treatments(dict[str, _Treatment]):
                 ordered=name in self._ordered,
                 within=self._within.get(name, _NOTHING),
                 secret=self._is_secret_name is not None and self._is_secret_name(name),
+                payload=name in self._payloads,
             )
             treatment = _PLAIN if decided == _PLAIN else decided
         if len(self) < _MAX_KNOWN_NAMES:
@@ -138,7 +143,8 @@ class Canonicalizer:
     also where it is sensitive. A sensitive value is replaced by its HMAC-SHA-256 under `data_key`, so that change
     shows and the value does not; without a key it is replaced by a constant. Of a list the members are replaced first,
     so that the mark of the whole can be had from theirs. Null stays null, and what is such a replacement already stays
-    as it is. With `by_nature` also each text is hidden that is a secret by its name or shape (`secret_patterns`).
+    as it is. With `by_nature` also each text is hidden that is a secret by its name or shape (`secret_patterns`); of
+    those in `payloads`, which the operator shows, the lines without a secret stay readable.
 
     `masked` holds `#microsoft.graph.someType/name`: secrets in whose place Graph shows another text at each read. Their
     mark is a constant under any key, and stands in each object of the type: a release before stored none.
@@ -151,6 +157,7 @@ class Canonicalizer:
         sensitive: frozenset[str] = frozenset(),
         masked: frozenset[str] = frozenset(),
         ordered: frozenset[str] = frozenset(),
+        payloads: frozenset[str] = frozenset(),
         data_key: DataKey | None = None,
         by_nature: bool = False,
     ) -> None:
@@ -161,6 +168,7 @@ class Canonicalizer:
             frozenset(name for name in volatile if "/" not in name),
             frozenset(name for name in sensitive if "/" not in name),
             ordered,
+            frozenset(name.rpartition("/")[2] for name in payloads),
             {place: special for place, special in places.items() if place and not place.startswith("#")},
             is_secret_name if by_nature else None,
         )
@@ -295,7 +303,7 @@ class Canonicalizer:
         mark = self._hidden(text, depth, treatment)
         if not isinstance(mark, dict):
             return mark
-        left = readable(text)
+        left = readable(text) if treatment.payload else None
         return {**mark, IN_TEXT: True, **({} if left is None else {READABLE: left})}
 
     def _hidden(self, value: JsonValue, depth: int, treatment: _Treatment) -> JsonValue:

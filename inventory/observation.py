@@ -51,6 +51,8 @@ class ObservationRules(BaseModel):
     volatile: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
+    payloads: frozenset[str] = frozenset()
+    """Texts that are hidden only where they hold a secret, and then in part."""
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
@@ -144,6 +146,7 @@ class Observer:
             sensitive=rules.sensitive,
             masked=rules.masked,
             ordered=rules.ordered,
+            payloads=rules.payloads,
             data_key=data_key,
             by_nature=True,
         )
@@ -153,6 +156,7 @@ class Observer:
                 sensitive=rules.sensitive,
                 masked=rules.masked,
                 ordered=rules.ordered,
+                payloads=rules.payloads,
                 data_key=data_key,
                 by_nature=True,
             )

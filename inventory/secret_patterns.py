@@ -2,7 +2,7 @@
 
 The catalog names the places that are known. These rules hold at any depth of any collection, so that a secret in a new
 property, or in a text where nobody expects one, is hidden, too. A mark takes the place of a text in which a secret is
-found; its lines without a secret stay readable.
+found: where one is, others may be that no rule tells. Of a payload that the operator shows, other lines stay readable.
 """
 
 import base64
@@ -48,7 +48,7 @@ _WORDS = (
 _NAME = r"[\w.\-]{0,64}?" + _WORD
 """A whole name; the bound keeps the search of long texts without spaces linear."""
 _NAMED = re.compile(
-    r"(?:password|passwd|passphrase|passcode|pwd|secret|text|key|token|psk|material|string|pass)(?![a-z0-9_-])"
+    r"(?:password|passwd|passphrase|passcode|pwd|secret|text|key|token|psk|material|string|pass)s?(?![a-z0-9_-])"
 )
 """Where in a text of lower case a name may end like a secret's: Base64 mostly has no such place."""
 _NO_LITERAL = r"(?![$%{<*\[(])"
@@ -84,6 +84,10 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         (("webhook", "hooks."), r"(?:\.webhook\.office\.com/webhookb2|hooks\.slack\.com/services)/[^\s\"'<>$]{8,}"),
         # Literals in scripts, JSON, XML and property lists.
         (_WORDS, _WORD + r"[\"']?\s*(?::=|=>|[:=])\s*(?:\(\s*)?[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']"),
+        # Literals that begin on the next line, and lists of them: here-strings, YAML, arrays.
+        (_WORDS, _WORD + r"[\"']?\s*=\s*@[\"']\s*\n\s*[^\s\"'$<{]{4,}"),
+        (_WORDS, r"(?m:^)[ \t-]*" + _NAME + r"[ \t]*:[ \t]*[|>][+-]?[ \t]*\n[ \t]+[^\s$<{]{4,}"),
+        (_WORDS, _WORD + r"s?[\"']?\s*[:=]\s*(?:@?\(|\[)\s*[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"'][^)\]]{0,2000}"),
         # Without quotes: shells, addresses, properties of installers; files of settings, a line each.
         (_WORDS, r"(?<![\w$.\-])" + _NAME + "=" + _BARE),
         (_WORDS, r"(?m:^)[ \t-]*" + _NAME + r"[ \t]*[:=][ \t]+" + _BARE + r"[ \t]*(?m:$)"),
@@ -95,7 +99,10 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
             r"(?:\b(?:name|key|id)|/v|-Name)[\"']?\s*[:=]?\s*[\"']?" + _NAME + r"[\"']?[\s,]+"
             r"(?:/t\s+\w+\s+)?[\"']?(?:-?value\w{0,16}|/d)[\"']?\s*[:=]?\s*" + _LITERAL,
         ),
-        (("securestring",), r"ConvertTo-SecureString\s+(?:-(?:AsPlainText|Force|String)\s+)*[\"'][^\"'$\n]{3,}[\"']"),
+        (
+            ("securestring",),
+            r"ConvertTo-SecureString[\s`]+(?:-(?:AsPlainText|Force|String)[\s`]+)*[\"'][^\"'$\n]{3,}[\"']",
+        ),
         (("<key>",), r"<key>[^<]{0,200}" + _WORD + r"</key>\s*<(?:string|data)>\s*" + _NO_LITERAL + r"[^\s<]"),
         (
             _WORDS,

@@ -440,6 +440,7 @@ class Collection(BaseModel):
             volatile=self.volatile,
             sensitive=hidden | (self.script_bodies if hide_script_bodies else frozenset()),
             masked=self.masked,
+            payloads=self.payloads if show_payloads else frozenset(),
             ordered=self.ordered,
             unordered=self.unordered,
             null_not_shown=self.null_not_shown,

@@ -18,6 +18,7 @@ from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 
 KEYED = Canonicalizer(by_nature=True, data_key=DataKey(b"key", "0" * 8))
+SHOWN = Canonicalizer(by_nature=True, data_key=DataKey(b"key", "0" * 8), payloads=frozenset({"#type/payload"}))
 KEYLESS = Canonicalizer(by_nature=True)
 
 TEXTS = {
@@ -55,6 +56,10 @@ TEXTS = {
     "product key": "slmgr.vbs /ipk PLANT-EDPLA-NTEDP-LANTE-DPLAN",
     "file of settings": "[proxy]\nuser = a\npassword = planted1\n",
     "YAML": "server: a.example\napi_key: planted1\n",
+    "here-string": '$password = @"\nplanted\n"@\n',
+    "block of YAML": "server: a.example\nclient_secret: >-\n  planted\n",
+    "list of literals": '$passwords = @(\n  "planted1",\n  "planted2"\n)\n',
+    "secure string over lines": 'ConvertTo-SecureString `\n  -String "planted" -AsPlainText -Force',
     "registry": "reg add HKLM\\Winlogon /v DefaultPassword /t REG_SZ /d planted1 /f",
     "pair in XML": '<add key="ApiSecret" value="planted"/>',
     "pair in JSON": '{"managedProperty": [{"key": "server_password", "valueString": "planted"}]}',
@@ -77,6 +82,8 @@ HARMLESS = {
     "settings-catalog choice": "device_vendor_msft_policy_config_devicelock_minimumpasswordlength_1",
     "variable": '$password = "$env:PASSWORD"; $secret = "{{secret}}"',
     "read from a vault": "$secret = Get-AutomationVariable -Name apiSecretName",
+    "block of YAML without a secret": "description: |\n  How a password is chosen.\npassword: |\n  ${PASSWORD}\n",
+    "list of words": 'passwords = []; $tokens = @($first, $second); "keys": ["name", "title"]',
     "masked": "Server=db.example;Password=********;",
     "address": "https://learn.microsoft.com/en-us/entra/identity?tabs=password&view=graph-rest-1.0#reset-token",
     "certificate": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
@@ -118,16 +125,17 @@ def test_a_secret_in_a_text_is_hidden_wherever_the_text_stands(kind: str, encodi
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("kind", TEXTS)
-def test_of_a_text_with_a_secret_the_other_lines_stay_readable(kind: str, encoding: str) -> None:
+def test_of_a_shown_payload_the_lines_without_a_secret_stay_readable(kind: str, encoding: str) -> None:
     text = f"<!-- before -->\n{TEXTS[kind]}\nWrite-Host after\n"
-    written = KEYED.canonical({"a": ENCODINGS[encoding](text)})
-    left = orjson.loads(written)["a"]["readable"].splitlines()
+    written = SHOWN.canonical({"payload": ENCODINGS[encoding](text)})
+    left = orjson.loads(written)["payload"]["readable"].splitlines()
     assert left[0] == "<!-- before -->"
     # Nothing tells where some keys end.
     assert left[-1] in ("Write-Host after", LEFT_OUT)
     assert LEFT_OUT in left
     assert not re.search("plant|cGxhb", "\n".join(left), re.IGNORECASE)
-    assert KEYED.canonical(orjson.loads(written)) == written
+    assert SHOWN.canonical(orjson.loads(written)) == written
+    assert "readable" not in orjson.loads(KEYED.canonical({"payload": ENCODINGS[encoding](text)}))["payload"]
 
 
 def test_a_secret_that_stands_in_a_second_line_is_left_out_there_too() -> None:
@@ -147,13 +155,14 @@ def test_a_text_of_one_line_is_hidden_whole(kind: str) -> None:
 
 
 def test_what_stays_readable_is_no_content_of_its_own() -> None:
-    document: dict[str, Any] = {"body": "Write-Host 'a'\n$password = 'planted'\n"}
-    stored = KEYED.canonical_value(document)
-    before: dict[str, Any] = {"body": {name: value for name, value in stored["body"].items() if name != "readable"}}  # type: ignore[union-attr]
+    document: dict[str, Any] = {"payload": "Write-Host 'a'\n$password = 'planted'\n"}
+    stored: Any = SHOWN.canonical_value(document)
+    kept = {name: value for name, value in stored["payload"].items() if name != "readable"}
+    before: dict[str, Any] = {"payload": kept}
     assert before != stored
     assert NormalForm().hash(before) == NormalForm().hash(stored)
     assert exact_differences(before, stored) == []
-    (found,) = differences(stored, KEYED.canonical_value({"body": "Write-Host 'a'\n$password = 'another'\n"}))
+    (found,) = differences(stored, SHOWN.canonical_value({"payload": "Write-Host 'a'\n$password = 'another'\n"}))
     assert (found.kind, found.hidden, found.before, found.after) == (DifferenceKind.CHANGED, True, None, None)
 
 
