@@ -2,8 +2,8 @@
 
 from storage.migrations.operations import execute
 
-revision = "0037"
-down_revision = "0036"
+revision = "0038"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 
