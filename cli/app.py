@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, str] = {
     "unassigned": "answers.dependencies.dangling_command",
     "baseline": "answers.drift.baseline_command",
     "drift": "answers.drift.command",
+    "promote": "answers.promotion.command",
     "database": "cli.database",
     "portfolio": "cli.portfolio",
     "schedule": "cli.schedule",

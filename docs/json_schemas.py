@@ -32,6 +32,7 @@ from answers.dependencies.records import (
 )
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
+from answers.promotion.records import MappingRecord, PlannedItem, PlanRecord
 from answers.search.records import TenantSetting
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
@@ -96,6 +97,9 @@ RECORDS: dict[str, type[BaseModel]] = {
     "drift-report": DriftReport,
     "drift-finding": DriftFindingRecord,
     "drift-decision": DriftDecisionRecord,
+    "plan": PlanRecord,
+    "planned-item": PlannedItem,
+    "mapping": MappingRecord,
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
     "tenant": TenantEntry,
@@ -171,6 +175,12 @@ PRINTED: dict[str, tuple[Line, ...]] = {
         Line("of an item or a field, one line", "drift-decision"),
     ),
     "drift decisions": (Line("each line", "drift-decision"),),
+    "promote plan": (Line("each item", "planned-item"), Line("the last", "plan")),
+    "promote show": (Line("each item", "planned-item"), Line("the last", "plan")),
+    "promote list": (Line("each line", "plan"),),
+    "promote approve": (Line("one line", "plan"),),
+    "promote reject": (Line("one line", "plan"),),
+    "promote map": (Line("each line", "mapping"),),
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
     "doctor": (Line("each line", "check-result"),),

@@ -43,6 +43,12 @@ class Action(StrEnum):
     EXPORTED = "exported"
     ACCESS_CHANGED = "access_changed"
     TENANT_PURGED = "tenant_purged"
+    PLAN_CREATED = "plan_created"
+    PLAN_APPROVED = "plan_approved"
+    PLAN_APPROVAL_REFUSED = "plan_approval_refused"
+    PLAN_REJECTED = "plan_rejected"
+    REFERENCE_MAPPED = "reference_mapped"
+    REFERENCE_UNMAPPED = "reference_unmapped"
 
 
 class Person(BaseModel):

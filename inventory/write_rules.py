@@ -4,9 +4,9 @@ Data for plans alone: nothing here sends a request.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class PartShape(StrEnum):
@@ -63,11 +63,13 @@ class WriteRules(BaseModel):
     """Paths to objects that a document shows whole, and a request names by `id` alone."""
     bound: dict[str, str] = {}
     """Properties that name other objects, with their collection's path: a request binds them by URL."""
-    inert: dict[str, JsonValue] = {}
+    inert: dict[str, Any] = {}
     """Paths with the values that keep a new object without effect. The properties are written whole at the end."""
-    built_in: dict[str, JsonValue] = {}
+    off: dict[str, Any] = {}
+    """Paths with the values by which an object has no effect as it is: it is written whole at once."""
+    built_in: dict[str, Any] = {}
     """An object with one of these values is Microsoft's: it is never created."""
-    not_in_document: dict[str, JsonValue] = {}
+    not_in_document: dict[str, Any] = {}
     """Where a path has one of these values, the document does not hold all that the object is."""
 
     @property

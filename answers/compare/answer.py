@@ -8,6 +8,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.compare.collection import CollectionComparer
+from answers.compare.counterparts import Counterpart as Counterpart
+from answers.compare.counterparts import TargetId as TargetId
+from answers.compare.counterparts import counterparts as counterparts
+from answers.compare.counterparts import own_counterparts as own_counterparts
 from answers.compare.records import (
     CollectionComparison,
     ComparisonCounts,

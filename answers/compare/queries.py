@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.stale import Staleness
 from storage.bodies import BODY, Documents
 from storage.item_lookup import named_item
-from storage.models.base import table
+from storage.models.base import among, table
 from storage.models.items import InventoryItem
 from storage.rows import Values, fetch
 from storage.stale import OF_ITEM
@@ -138,6 +138,19 @@ async def targets(
 def _with_document(row: Values, read: Documents) -> Values:
     body, body_hash, version = row.pop("body"), row.pop("body_hash"), row.pop("version_number")
     return {**row, "document": read.of(body, body_hash, row["type_key"], row["external_id"], version)}
+
+
+async def named_items(
+    session: AsyncSession, type_key: str, names: Collection[str] | None
+) -> list[tuple[str, str | None]]:
+    """The ids and names of the items of a collection that are not absent: those of these names, or all."""
+    present = select(*_ITEM.c["external_id", "display_name"]).where(
+        _ITEM.c.type_key == type_key, _ITEM.c.absent_from.is_(None)
+    )
+    if names is not None:
+        present = present.where(among(_ITEM.c.display_name, names))
+    rows = await session.execute(present.order_by(_ITEM.c.external_id))
+    return [(row.external_id, row.display_name) for row in rows]
 
 
 async def shared_names(session: AsyncSession, type_key: str) -> list[tuple[str, dict[str, Any]]]:

@@ -44,6 +44,7 @@ QUESTIONS = (
         "nothing to compare: neither tenant has an item",
         "was never read: no run has",
     ),
+    Question("promote plan", (str(OTHER),), "0 to create, 0 to update", "was never read: no run has"),
     Question("dependencies", ("groups", "x"), NO_ITEM),
     Question("dependencies", ("groups", GROUP_ID), "3 collections read to their end since "),
     Question("dependencies", ("--reaches", GROUP_ID), "3 collections read to their end since "),

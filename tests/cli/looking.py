@@ -1,6 +1,7 @@
 """The command line on a database alone: no Temporal, no Graph."""
 
 import asyncio
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -34,6 +35,13 @@ class CommandLine:
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
             "LOGNAME": "ada",
         }
+
+    @classmethod
+    def of(cls, other: "CommandLine", tenant_id: UUID) -> "CommandLine":
+        """The same of another tenant."""
+        found = copy(other)
+        found._tenant_id = tenant_id
+        return found
 
     async def __call__(self, command: str, *arguments: str) -> Ended:
         """Runs one command, of one word or two, on the tenant to its end."""

@@ -81,12 +81,16 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("baseline list", (), {"baseline"}),
     ("drift", (), {"drift-report", "drift-finding"}),
     ("drift show", ("--all",), {"drift-report", "drift-finding"}),
+    ("promote plan", (str(OTHER),), {"planned-item", "plan"}),
     ("retention", ("--count", "1"), {"forgotten"}),
 ]
 """Commands on the database alone, and the records that they print."""
 
 DECIDED = {"drift decide", "drift decisions"}
 """Commands about decisions, which `test_a_decision_is_valid` tries."""
+
+OF_PLANS = {"promote show", "promote list", "promote approve", "promote reject", "promote map"}
+"""Commands about plans, which `test_what_is_said_of_a_plan_is_valid` tries."""
 
 OF_A_RUNNING_SYSTEM = {
     "sync",
@@ -182,7 +186,7 @@ def test_each_kind_of_line_is_tried() -> None:
     tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
     rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
     assert tried <= rows
-    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, *OF_ACCESS, "demo", "web"}
+    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, *OF_PLANS, *OF_ACCESS, "demo", "web"}
     assert {command for command, _ in rows - tried} == untried
 
 
@@ -208,6 +212,24 @@ async def test_a_decision_is_valid(starter: CommandLine) -> None:
     assert record_of(about_a_field, "drift decide") == "drift-decision"
     listed = (await starter("drift decisions", "--json")).objects()
     assert [record_of(line, "drift decisions") for line in listed] == ["drift-decision", "drift-decision"]
+
+
+async def test_what_is_said_of_a_plan_is_valid(starter: CommandLine) -> None:
+    *_, made = (await starter("promote plan", str(OTHER), "--json")).objects()
+    plan_id = made["plan_id"]
+    shown = (await CommandLine.of(starter, OTHER)("promote show", plan_id, "--json")).objects()
+    printed = {"promote show": shown[-1:]}
+    for command, words in {
+        "promote list": (),
+        "promote approve": (plan_id, "--reason", "a test"),
+        "promote reject": (plan_id, "--reason", "a test"),
+    }.items():
+        printed[command] = (await CommandLine.of(starter, OTHER)(command, *words, "--json")).objects()
+    mapped = ("--type", "users", "--from", GROUP_ID, "--to", GROUP_ID, "--reason", "a test")
+    printed["promote map"] = (await starter("promote map", str(OTHER), *mapped, "--json")).objects()
+    assert printed.keys() == OF_PLANS
+    for command, lines in printed.items():
+        assert [record_of(line, command) for line in lines] == [PRINTED[command][-1].record], command
 
 
 def test_what_a_running_system_prints_is_valid(system: System) -> None:

@@ -56,6 +56,7 @@ NOT_WALKED = {
     "export": "it writes files",
     "access grant": "no table", "access exclude": "no table", "access revoke": "no table",
     "access end-sessions": "no table",
+    "promote plan": "its table is that of `promote show`", "promote approve": "no table", "promote reject": "no table",
     "web": "it serves pages, and prints none",
 }  # fmt: skip
 """Commands that are not walked, and why."""
@@ -71,7 +72,7 @@ ROOM = 6
 """Columns that indentation takes from a word."""
 
 
-def calls(one: str, other: str, run: str, portfolio: str) -> dict[str, list[list[str]]]:
+def calls(one: str, other: str, run: str, portfolio: str, plan: str) -> dict[str, list[list[str]]]:
     """The command lines that are tried, by command."""
     return {
         "catalog": [[], ["--opt-in"], ["conditionalAccessPolicies"]],
@@ -104,6 +105,9 @@ def calls(one: str, other: str, run: str, portfolio: str) -> dict[str, list[list
         "baseline list": [[one]],
         "drift show": [[one, "--all"], [one, "--all", "--ids"], ["--all-tenants"]],
         "drift decisions": [[one]],
+        "promote show": [[other, plan], [other, plan, "--fields", "--requests"]],
+        "promote list": [[other]],
+        "promote map": [[one, other]],
         "portfolio runs": [[]],
         "portfolio run": [[portfolio]],
         "schedule list": [[]],
@@ -173,11 +177,14 @@ def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]
     assert system.starter("sync", one.name, *selection).code == 0
     (run,) = system.starter("runs", one.name, "--limit", "1", "--json").objects()
     (portfolio,) = system.starter("portfolio", "runs", "--json").objects()
-    return calls(one.name, other.name, run["run_id"], portfolio["portfolio_run_id"])
+    mapping = ["promote", "map", one.name, other.name, "--type", "users", "--from", PILOT, "--to", PILOT]
+    assert system.starter(*mapping, "--reason", "the same person").code == 0
+    *_, plan = system.starter("promote", "plan", one.name, other.name, "--json").objects()
+    return calls(one.name, other.name, run["run_id"], portfolio["portfolio_run_id"], plan["plan_id"])
 
 
 def test_every_command_is_walked_or_has_no_table() -> None:
-    walked = set(calls("", "", "", ""))
+    walked = set(calls("", "", "", "", ""))
     assert set(commands(typer.main.get_command(app))) == walked | set(NOT_WALKED)
     assert not walked & set(NOT_WALKED)
 

@@ -107,6 +107,22 @@ async def test_a_batch_answers_every_request_by_its_key(
     assert batch.method == "POST"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/deviceManagement/deviceConfigurations",
+        "/deviceManagement/deviceConfigurations/11111111-0000-4000-8000-000000000001/assign",
+        "/identity/conditionalAccess/policies/11111111-0000-4000-8000-000000000001",
+    ],
+)
+async def test_a_planned_path_is_read_at_most(
+    client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, path: str
+) -> None:
+    await client.read_batch(tenant, "beta", [GraphGet("planned", path)])
+    assert {request.method for request in graph.requests(Kind.INNER)} == {"GET"}
+    assert {request.method for request in graph.requests(Kind.BATCH)} == {"POST"}
+
+
 async def test_next_links_are_followed_to_the_end(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph
 ) -> None:

@@ -22,7 +22,15 @@ BLOCKING_PARTS = {"deviceConfigurations": {"privacyAccessControls"}}
 
 def names_of(rules: WriteRules) -> Iterator[str]:
     """The paths of properties that rules name."""
-    yield from (*rules.fixed, *rules.bound, *rules.ids_alone, *rules.inert, *rules.built_in, *rules.not_in_document)
+    yield from (
+        *rules.fixed,
+        *rules.bound,
+        *rules.ids_alone,
+        *rules.inert,
+        *rules.off,
+        *rules.built_in,
+        *rules.not_in_document,
+    )
     for part in rules.parts:
         yield part.name
         yield from part.beside

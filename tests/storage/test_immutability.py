@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, IntegrityError
 
-import answers.drift.tables  # noqa: F401 - completes the metadata
+import answers.drift.tables
+import answers.promotion.tables  # noqa: F401 - completes the metadata
 from storage.database import WORKER_ROLE, Database
 from storage.models import Base
 from tests.storage.support import observation, sync

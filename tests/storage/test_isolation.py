@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-import answers.drift.tables  # noqa: F401 - completes the metadata
+import answers.drift.tables
+import answers.promotion.tables  # noqa: F401 - completes the metadata
 from answers.changes import audit_queries as auditing
 from answers.dependencies import queries as dependencies
 from answers.drift import baseline_queries as baselines
@@ -88,6 +89,9 @@ TABLES = frozenset(
         "baseline_gap",
         "drift_finding",
         "drift_decision",
+        "promotion_plan",
+        "promotion_decision",
+        "promotion_mapping",
         "portfolio_run_tenant",
     }
 )
@@ -167,6 +171,16 @@ def their_run(
     return filled_once[1]
 
 
+OF_PROMOTIONS = """
+INSERT INTO promotion_plan (plan_id, source_tenant_id, created_by, expires_at, counts, content_hash, content)
+VALUES (gen_random_uuid(), gen_random_uuid(), 'ada', now(), '{}', sha256('x'), '');
+INSERT INTO promotion_decision (plan_id, decision, content_hash, decided_by, reason)
+SELECT plan_id, 'approved', content_hash, 'grace', 'a reason' FROM promotion_plan;
+INSERT INTO promotion_mapping (source_tenant_id, type_key, source_id, target_id, mapped_by, reason)
+VALUES (gen_random_uuid(), 'groups', '1', '2', 'ada', 'a reason')
+"""
+
+
 async def their_rows(database: Database) -> runs.RunIdentity:
     """Another tenant's open run, with rows in every table."""
     await sync(database, THEIRS, [observation("b", "7", needs="1")], "b")
@@ -189,6 +203,9 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         fingerprint = everything.fingerprint(THEIRS)
         await decisions.decide_scope(session, fingerprint, everything, Decision.EXPECTED, "the test", "a reason", None)
     await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_EVENTS)
+    async with database.tenant(THEIRS) as session:
+        for statement in OF_PROMOTIONS.split(";"):
+            await session.execute(text(statement))
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:
@@ -293,6 +310,12 @@ INSERTS = {
     "item_name": "(tenant_id, type_key, external_id, name_key) VALUES (:theirs, 'a', '9', 'x')",
     "item_setting": "(tenant_id, type_key, external_id, position, setting) VALUES (:theirs, 'a', '9', 0, 'x')",
     "reference_rules": "(tenant_id, type_key, rules_hash) VALUES (:theirs, 'a', '')",
+    "promotion_plan": "(tenant_id, plan_id, source_tenant_id, created_by, expires_at, counts, content_hash, content)"
+    " VALUES (:theirs, gen_random_uuid(), :theirs, 'me', now(), '{}', sha256('x'), '')",
+    "promotion_decision": "(tenant_id, plan_id, decision, content_hash, decided_by, reason)"
+    " VALUES (:theirs, gen_random_uuid(), 'approved', sha256('x'), 'me', 'x')",
+    "promotion_mapping": "(tenant_id, source_tenant_id, type_key, source_id, target_id, mapped_by, reason)"
+    " VALUES (:theirs, :theirs, 'groups', '1', '2', 'me', 'x')",
     "baseline": "(tenant_id, name, kind, at, set_by) VALUES (:theirs, 'x', 'moment', now(), 'me')",
     "baseline_collection": "(tenant_id, baseline, type_key, outcome, run_id, read_at)"
     " VALUES (:theirs, 'golden', 'a', 'complete', :run_id, now())",

@@ -9,7 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-import answers.drift.tables  # noqa: F401 - completes the metadata
+import answers.drift.tables
+import answers.promotion.tables  # noqa: F401 - completes the metadata
 from storage.compression import decompress
 from storage.database import (
     Database,

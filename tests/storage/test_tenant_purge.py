@@ -8,7 +8,8 @@ import pytest
 from psycopg.rows import dict_row
 from sqlalchemy import make_url
 
-import answers.drift.tables  # noqa: F401 - completes the metadata
+import answers.drift.tables
+import answers.promotion.tables  # noqa: F401 - completes the metadata
 from inventory.people import Action, Person, Role
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection

@@ -1,0 +1,156 @@
+"""The objects of one tenant that the ids of another stand for, by their meaning."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from answers.compare import queries
+from answers.compare.id_translation import is_shared
+from answers.compare.records import CoverageState
+from answers.compare.sides import Side
+from graph.catalog import load_catalog
+from inventory.references import NOT_READ, collection_of, is_by_alternate_key
+from inventory.tenant_neutral import UnresolvedReason
+
+TargetId = tuple[tuple[str, ...], str]
+"""An id, with the collections that it may belong to."""
+
+
+class Counterpart(NamedTuple):
+    """The one object of the other tenant that an id stands for, or why there is none.
+
+    `here` says that the reason lies in this tenant: it does not tell what the id stands for. `text` is that meaning.
+    """
+
+    type_key: str
+    target_id: str | None
+    name: str | None = None
+    reason: UnresolvedReason | None = None
+    here: bool = False
+    text: str | None = None
+
+
+async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
+    """The counterpart there of each id here.
+
+    An id that is the same in every tenant stands for itself, if the other tenant has it. Another one stands for the one
+    object that means the same, in a collection whose latest listing is complete: of several that mean the same, for the
+    one of the same name.
+    """
+    wanted = list(dict.fromkeys(ids))
+    await here.id_translations.learn(here.session, wanted)
+    names_here = await _names(here, wanted)
+    asked: dict[TargetId, list[tuple[str, str | None]]] = {}
+    for target_types, target_id in wanted:
+        asked[target_types, target_id] = [
+            (key, names_here.get((collection_of(key), target_id))) for key in target_types
+        ]
+    names_by_type: dict[str, set[str]] = {}
+    for (_, target_id), keys in asked.items():
+        for target_type, name in keys:
+            if not is_shared(target_type, target_id) and name is not None:
+                names_by_type.setdefault(collection_of(target_type), set()).add(name)
+    candidates = {
+        type_key: await queries.named_items(there.session, type_key, None if _has_meaning(type_key) else names)
+        for type_key, names in names_by_type.items()
+    }
+    named = {((type_key,), item_id) for type_key, found in candidates.items() for item_id, _ in found}
+    shared = {((key,), one_id) for keys, one_id in wanted for key in keys if is_shared(key, one_id)}
+    await there.id_translations.learn(there.session, named | shared)
+    names_there = await _names(there, shared)
+    found: dict[TargetId, Counterpart] = {}
+    for wanted_id, keys in asked.items():
+        told = [
+            _shared(there, target_type, wanted_id[1], names_there)
+            if is_shared(target_type, wanted_id[1])
+            else _by_meaning(
+                here, there, target_type, wanted_id[1], name, candidates.get(collection_of(target_type), [])
+            )
+            for target_type, name in keys
+        ]
+        # An id is looked up in all collections that it may belong to: it is in one of them.
+        found[wanted_id] = min(told, key=lambda counterpart: (counterpart.target_id is None, counterpart.here))
+    return found
+
+
+async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
+    """Each id as the tenant's own, which stands for itself where the tenant still has the object.
+
+    Nobody reads people: Graph itself refuses the id of one who is gone.
+    """
+    wanted = list(dict.fromkeys(ids))
+    await side.id_translations.learn(side.session, wanted)
+    names = await _names(side, wanted)
+    found: dict[TargetId, Counterpart] = {}
+    for target_types, target_id in wanted:
+        told = [
+            Counterpart(
+                type_key,
+                None if known.reason in _NOT_THERE and type_key not in NOT_READ else target_id,
+                names.get((type_key, target_id)),
+                known.reason,
+            )
+            for target_type in target_types
+            for type_key, known in [(collection_of(target_type), side.id_translations.of((target_type,), target_id))]
+        ]
+        found[target_types, target_id] = min(told, key=lambda counterpart: counterpart.target_id is None)
+    return found
+
+
+_NOT_THERE = frozenset({UnresolvedReason.UNKNOWN, UnresolvedReason.GONE, UnresolvedReason.NOT_READ})
+
+
+def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str, str], str | None]) -> Counterpart:
+    """The object of an id that is the same in every tenant."""
+    type_key = collection_of(target_type)
+    known = there.id_translations.of((target_type,), target_id)
+    name = names.get((type_key, target_id))
+    if known.text is not None or known.reason is UnresolvedReason.AMBIGUOUS:
+        return Counterpart(type_key, target_id, name, text=known.text)
+    return Counterpart(type_key, None, name, known.reason)
+
+
+def _by_meaning(
+    here: Side,
+    there: Side,
+    target_type: str,
+    target_id: str,
+    name: str | None,
+    candidates: list[tuple[str, str | None]],
+) -> Counterpart:
+    type_key = collection_of(target_type)
+    own = here.id_translations.of((target_type,), target_id)
+    if own.text is None:
+        return Counterpart(type_key, None, name, own.reason or UnresolvedReason.UNKNOWN, here=True)
+    if is_by_alternate_key(target_type) or type_key in NOT_READ:
+        return Counterpart(type_key, None, name, UnresolvedReason.UNKNOWN, text=own.text)
+    if there.covered(type_key).state is not CoverageState.COMPLETE:
+        return Counterpart(type_key, None, name, UnresolvedReason.NOT_READ, text=own.text)
+    if not _has_meaning(type_key):
+        reasons = {
+            there.id_translations.of((type_key,), item_id).reason for item_id, other in candidates if other == name
+        }
+        if UnresolvedReason.AMBIGUOUS in reasons:
+            return Counterpart(type_key, None, name, UnresolvedReason.AMBIGUOUS, text=own.text)
+    alike = [
+        (item_id, other)
+        for item_id, other in candidates
+        if there.id_translations.of((type_key,), item_id).text == own.text
+    ]
+    of_the_name = [(item_id, other) for item_id, other in alike if other == name]
+    chosen = alike if len(alike) == 1 else of_the_name
+    if len(chosen) == 1:
+        return Counterpart(type_key, chosen[0][0], chosen[0][1], text=own.text)
+    reason = UnresolvedReason.AMBIGUOUS if alike else UnresolvedReason.UNKNOWN
+    return Counterpart(type_key, None, name, reason, text=own.text)
+
+
+async def _names(side: Side, ids: Iterable[TargetId]) -> dict[tuple[str, str], str | None]:
+    wanted = {(collection_of(key), target_id) for keys, target_id in ids for key in keys}
+    targets = await queries.targets(side.session, wanted, (), side.read)
+    return {(target.type_key, target.external_id): target.display_name for target in targets}
+
+
+def _has_meaning(type_key: str) -> bool:
+    """Whether the objects of a collection mean what some of their properties say, and not their name."""
+    collection = load_catalog().collections.get(type_key)
+    return collection is not None and bool(collection.meaning)

@@ -1,0 +1,309 @@
+"""Plans of promotions: made, shown, listed, approved and rejected. None is carried out."""
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from zstandard import ZstdError
+
+from answers.compare.answer import Side
+from answers.compare.records import CoverageState, SideCoverage, TenantRecord
+from answers.items.answer import find_item
+from answers.promotion import queries
+from answers.promotion.planner import PlanRequest, plan_of
+from answers.promotion.queries import StoredPlan
+from answers.promotion.records import (
+    MappingRecord,
+    PlanAction,
+    PlanContent,
+    PlanCounts,
+    PlanDecision,
+    PlanDecisionRecord,
+    PlannedItem,
+    PlanRecord,
+    PlanState,
+)
+from graph.catalog import kind_of
+from inventory.item_ids import item_key
+from inventory.people import Action, Person
+from inventory.references import NOT_READ
+from inventory.user_errors import NeverReadError, UserError
+from storage import audit
+from storage.compression import decompress
+from storage.coverage import coverage
+
+MOST_LISTED = 200
+"""Plans in a list."""
+
+NAMED_REFUSALS = 5
+"""Items that a refusal names; all of them are counted."""
+
+
+class MappingWish(NamedTuple):
+    """Which object of the target takes the place of which of the source. Ids, or names that only one has."""
+
+    type_key: str
+    source_id: str
+    target_id: str
+    reason: str
+
+
+class UnknownPlanError(UserError):
+    """No plan of the tenant has an id that begins so, or several do."""
+
+
+class DamagedPlanError(UserError):
+    """The stored plan does not match its hash."""
+
+
+class DecidedPlanError(UserError):
+    """The plan was approved or rejected before."""
+
+
+async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person) -> tuple[PlanRecord, PlanContent]:
+    """Makes a plan and stores it, by the session of the target.
+
+    Raises `NeverReadError` and `UnknownPlanItemError`.
+    """
+    for end in (here, there):
+        if not end.coverage:
+            name = end.tenant.name
+            raise NeverReadError(f"{name} was never read: no run has completed, so nothing can be planned")
+    mapping = {
+        (known.type_key, known.source_id): known.target_id
+        for known in await queries.mappings(there.session, here.tenant.tenant_id)
+    }
+    plan = await plan_of(here, there, wanted._replace(mapping=mapping, created_by=person.name))
+    plan_id = uuid4()
+    content = plan.model_dump_json().encode()
+    await queries.add_plan(there.session, plan_id, plan, content)
+    await _record(there.session, there.tenant.tenant_id, person, Action.PLAN_CREATED, plan_id, None)
+    record = PlanRecord(
+        plan_id=plan_id,
+        plan_hash=sha256(content).hexdigest(),
+        source=plan.source,
+        target=plan.target,
+        created_by=plan.created_by,
+        created_at=plan.asked_at,
+        expires_at=plan.expires_at,
+        state=PlanState.OPEN,
+        counts=plan.counts,
+    )
+    return record, plan
+
+
+async def plan_called(session: AsyncSession, beginning: str) -> tuple[PlanRecord, PlanContent]:
+    """The plan whose id begins so. Raises `UnknownPlanError`, and `DamagedPlanError` where it says something else."""
+    stored = await _stored(session, beginning)
+    plan = _content(stored)
+    return _plan_record(stored, plan.source, plan.target), plan
+
+
+async def plans(session: AsyncSession, target: TenantRecord, name_of: Callable[[UUID], str]) -> list[PlanRecord]:
+    """The newest plans of a tenant, without their items. `name_of` names tenants."""
+    return [
+        _plan_record(
+            stored,
+            TenantRecord(
+                tenant_id=stored.source_tenant_id,
+                name=name_of(stored.source_tenant_id),
+            ),
+            target,
+        )
+        for stored in await queries.plans(session, MOST_LISTED)
+    ]
+
+
+async def approve(session: AsyncSession, beginning: str, person: Person, reason: str) -> tuple[PlanRecord, list[str]]:
+    """Approves a plan, unless something speaks against it: the plan, and why it was refused.
+
+    A refusal is recorded, too. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`.
+    """
+    stored = await _undecided(session, beginning)
+    plan = _content(stored)
+    refusals = await _refusals(session, stored, plan, person)
+    if refusals:
+        action = Action.PLAN_APPROVAL_REFUSED
+        await _record(session, plan.target.tenant_id, person, action, stored.plan_id, "; ".join(refusals))
+    else:
+        await queries.decide(session, stored, PlanDecision.APPROVED, person.name, reason)
+        await _record(session, plan.target.tenant_id, person, Action.PLAN_APPROVED, stored.plan_id, reason)
+    stored = await _stored(session, str(stored.plan_id))
+    return _plan_record(stored, plan.source, plan.target), refusals
+
+
+async def reject(session: AsyncSession, beginning: str, person: Person, reason: str) -> PlanRecord:
+    """Rejects a plan. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`."""
+    stored = await _undecided(session, beginning)
+    plan = _content(stored)
+    await queries.decide(session, stored, PlanDecision.REJECTED, person.name, reason)
+    await _record(session, plan.target.tenant_id, person, Action.PLAN_REJECTED, stored.plan_id, reason)
+    stored = await _stored(session, str(stored.plan_id))
+    return _plan_record(stored, plan.source, plan.target)
+
+
+async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) -> list[MappingRecord]:
+    """How operators map references to objects of a source, or of all sources."""
+    return await queries.mappings(session, source_tenant_id)
+
+
+async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
+    """Maps references to an object of the source to an object of the target, which the inventory must have.
+
+    Objects that nobody reads, such as people, are taken as they are given. Raises `UnknownItemError`.
+    """
+    type_key, source_id, target_id = wanted.type_key, item_key(wanted.source_id), item_key(wanted.target_id)
+    if type_key not in NOT_READ:
+        source_id = await find_item(here.session, type_key, wanted.source_id)
+        target_id = await find_item(there.session, type_key, wanted.target_id)
+    source_tenant_id = here.tenant.tenant_id
+    place = {"source_tenant_id": source_tenant_id, "type_key": type_key, "source_id": source_id}
+    values = {**place, "target_id": target_id, "mapped_by": person.name, "reason": wanted.reason}
+    await queries.add_mapping(there.session, values)
+    subject = f"{type_key} {source_id} of {source_tenant_id} is {target_id}"
+    await audit.record(
+        there.session,
+        person,
+        Action.REFERENCE_MAPPED,
+        tenant_id=there.tenant.tenant_id,
+        subject=subject,
+        reason=wanted.reason,
+    )
+    found = await queries.mappings(there.session, source_tenant_id)
+    return next(known for known in found if (known.type_key, known.source_id) == (type_key, source_id))
+
+
+async def unmap_reference(
+    session: AsyncSession, tenant_id: UUID, source_tenant_id: UUID, wanted: MappingWish, person: Person
+) -> bool:
+    """Takes a mapping back; whether there was one. `target_id` does not matter."""
+    source_id = item_key(wanted.source_id)
+    place = {"source_tenant_id": source_tenant_id, "type_key": wanted.type_key, "source_id": source_id}
+    if not await queries.remove_mapping(session, place):
+        return False
+    subject = f"{wanted.type_key} {source_id} of {source_tenant_id}"
+    await audit.record(
+        session, person, Action.REFERENCE_UNMAPPED, tenant_id=tenant_id, subject=subject, reason=wanted.reason
+    )
+    return True
+
+
+async def _refusals(session: AsyncSession, stored: StoredPlan, plan: PlanContent, person: Person) -> list[str]:
+    """Why a plan cannot be approved."""
+    refusals = []
+    if person.name == plan.created_by:
+        refusals.append(f"{person.name} made the plan; somebody else approves it")
+    if stored.is_over:
+        refusals.append("the plan has expired; make a new one")
+    written = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
+    if not written:
+        refusals.append("the plan writes nothing")
+    refusals += await _changed(session, written)
+    refusals += await _taken(session, written)
+    refusals += await _lost(session, written)
+    known = await coverage(session, sorted({item.type_key for item in written}))
+    for type_key in sorted({item.type_key for item in written}):
+        covered = SideCoverage.of(known.get(type_key))
+        if covered.state is not CoverageState.COMPLETE:
+            refusals.append(f"{type_key} of the target: {covered.in_words}; sync, and make a new plan")
+    return refusals
+
+
+async def _changed(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
+    """The items of the target that are not as the plan found them."""
+    found = {(item.type_key, item.target_id): item for item in written if item.target_id is not None}
+    keys = {(type_key, target_id) for type_key, target_id in found if target_id is not None}
+    hashes = await queries.content_hashes(session, keys)
+    changed = [item.title for key, item in found.items() if hashes.get((key[0], key[1] or "")) != item.precondition]
+    return _counted(changed, "changed in the target since the plan was made; make a new one")
+
+
+async def _taken(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
+    """The new items whose names the target has given since."""
+    taken = []
+    for type_key in sorted({item.type_key for item in written if item.action is PlanAction.CREATE}):
+        present = await queries.present_names(session, type_key)
+        there = {(item.display_name, kind_of(type_key, item.meta)) for item in present}
+        new = [item for item in written if item.type_key == type_key and item.action is PlanAction.CREATE]
+        taken += [item.title for item in new if (item.title, item.kind) in there]
+    return _counted(taken, "made in the target since the plan was made; make a new one")
+
+
+async def _lost(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
+    """The objects of the target that the plan refers to and that are gone."""
+    referred = {
+        (reference.type_key, reference.target_id): reference.name or reference.target_id
+        for item in written
+        for reference in item.references
+        if reference.target_id is not None
+    }
+    lost = await queries.gone(session, referred.keys())
+    return _counted([referred[key] for key in sorted(lost)], "gone from the target; make a new plan")
+
+
+def _counted(names: Sequence[str], what: str) -> list[str]:
+    if not names:
+        return []
+    named = ", ".join(f'"{name}"' for name in names[:NAMED_REFUSALS])
+    more = f" and {len(names) - NAMED_REFUSALS} more" if len(names) > NAMED_REFUSALS else ""
+    return [f"{named}{more} {'was' if len(names) == 1 else 'were'} {what}"]
+
+
+async def _record(
+    session: AsyncSession, tenant_id: UUID, person: Person, action: Action, plan_id: UUID, reason: str | None
+) -> None:
+    await audit.record(session, person, action, tenant_id=tenant_id, subject=f"plan {plan_id}", reason=reason)
+
+
+async def _undecided(session: AsyncSession, beginning: str) -> StoredPlan:
+    stored = await _stored(session, beginning)
+    if stored.decision is not None:
+        raise DecidedPlanError(f"{stored.decided_by} {stored.decision} plan {stored.plan_id}; make a new one")
+    return stored
+
+
+async def _stored(session: AsyncSession, beginning: str) -> StoredPlan:
+    found = await queries.plans_beginning(session, beginning)
+    if len(found) != 1:
+        why = "several plans have an id that begins" if found else "no plan of this tenant has an id that begins"
+        raise UnknownPlanError(f"{why} {beginning!r}; python starter.py promote list TENANT shows them")
+    return found[0]
+
+
+def _content(stored: StoredPlan) -> PlanContent:
+    try:
+        content = decompress(stored.content or b"")
+    except ZstdError:
+        content = b""
+    if sha256(content).digest() != stored.content_hash:
+        raise DamagedPlanError(f"the stored plan {stored.plan_id} does not match its hash; make a new one")
+    return PlanContent.model_validate_json(content)
+
+
+def _plan_record(stored: StoredPlan, source: TenantRecord, target: TenantRecord) -> PlanRecord:
+    decided = None
+    if stored.decision is not None and stored.decided_at is not None:
+        decided = PlanDecisionRecord(
+            decision=stored.decision,
+            decided_by=stored.decided_by or "",
+            decided_at=stored.decided_at,
+            reason=stored.reason or "",
+            plan_hash=(stored.decided_hash or b"").hex(),
+        )
+        state = PlanState(str(stored.decision))
+    else:
+        state = PlanState.EXPIRED if stored.is_over else PlanState.OPEN
+    return PlanRecord(
+        plan_id=stored.plan_id,
+        plan_hash=stored.content_hash.hex(),
+        source=source,
+        target=target,
+        created_by=stored.created_by,
+        created_at=stored.created_at,
+        expires_at=stored.expires_at,
+        state=state,
+        counts=PlanCounts.model_validate(stored.counts),
+        decided=decided,
+    )

@@ -1,0 +1,86 @@
+"""What a plan is made of: items of the source with their counterparts, their collections, and where references lead."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from answers.promotion.records import BlockReason
+from inventory.canonical import JsonObject
+from inventory.normal_form import NormalForm
+from inventory.references import ReferenceRules
+from inventory.stale import Staleness
+from inventory.tenant_neutral import UnresolvedReason
+from inventory.write_rules import WriteRules
+
+ItemKey = tuple[str, str]
+"""The type key of an item, and its id in the source."""
+
+
+class PromotedVersion(NamedTuple):
+    """An item of one side, with its current document; None where none has been read or it is damaged."""
+
+    external_id: str
+    title: str
+    kind: str
+    version: int
+    content_hash: str | None
+    document: JsonObject | None
+    details_complete: bool = True
+    stale: Staleness | None = None
+    is_damaged: bool = False
+
+
+class PromotionItem(NamedTuple):
+    """An item of the source, with the item of the target that it belongs to, if there is one.
+
+    `reasons` block it whatever the documents say. `is_same`: a comparison found no difference, for certain.
+    """
+
+    type_key: str
+    source: PromotedVersion
+    target: PromotedVersion | None = None
+    reasons: tuple[BlockReason, ...] = ()
+    is_same: bool = False
+
+    @property
+    def key(self) -> ItemKey:
+        return self.type_key, self.source.external_id
+
+
+class CollectionFacts(NamedTuple):
+    """What the catalog says of a collection. `identity` names what belongs to the tenant alone."""
+
+    title: str
+    path: str
+    id_field: str
+    identity: frozenset[str]
+    masked: frozenset[str]
+    references: ReferenceRules
+    form: NormalForm
+    details: frozenset[str]
+    rules: WriteRules | None
+
+
+class MappedTarget(NamedTuple):
+    """The object of the target that a reference leads to, or why there is none."""
+
+    type_key: str
+    target_id: str | None
+    name: str | None = None
+    reason: UnresolvedReason | None = None
+    in_source: bool = False
+    by_operator: bool = False
+
+
+class TenantIds(NamedTuple):
+    """The ids of the two tenants, which documents may name."""
+
+    source: str
+    target: str
+
+
+MappedTargets = Mapping[tuple[tuple[str, ...], str], MappedTarget]
+
+
+def created_id(key: ItemKey) -> str:
+    """What stands in requests for the id of an object that the plan creates."""
+    return f"{{created:{key[0]}/{key[1]}}}"

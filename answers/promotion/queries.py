@@ -1,0 +1,260 @@
+"""What plans read, the items of a collection with their current versions, and plans themselves."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.promotion.records import MappingRecord, PlanContent, PlanDecision
+from inventory.stale import Staleness
+from storage.bodies import BODY, Documents
+from storage.compression import compress
+from storage.rows import Values, fetch
+from storage.stale import OF_ITEM
+
+
+class CurrentItem(NamedTuple):
+    """An item that is not absent, with the version that is current, or another one that was asked for.
+
+    `document` is None where none has been read, or where the stored one is damaged.
+    """
+
+    external_id: str
+    display_name: str | None
+    meta: dict[str, Any]
+    version: int
+    details_complete: bool | None
+    content_hash: bytes | None
+    document: bytes | None
+    is_damaged: bool
+    stale: Staleness | None
+
+
+_ITEMS = text(f"""
+SELECT item.external_id, display_name, item.meta, v.version_number AS version, v.details_complete, v.content_hash,
+    d.body, d.body_hash, {OF_ITEM}
+FROM inventory_item AS item
+LEFT JOIN LATERAL (
+    SELECT version_number, details_complete, content_hash FROM item_version AS one
+    WHERE (one.type_key, one.external_id) = (item.type_key, item.external_id)
+        AND one.version_number = coalesce(CAST(:version AS integer), item.version_number)
+    LIMIT 1
+) AS v ON true
+LEFT JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d ON true
+WHERE item.type_key = :type_key AND item.external_id = ANY (CAST(:external_ids AS text[]))
+ORDER BY item.external_id
+""")
+
+_PRESENT = text("""
+SELECT external_id, display_name, meta FROM inventory_item WHERE type_key = :type_key AND absent_from IS NULL
+ORDER BY external_id
+""")
+
+
+class PresentName(NamedTuple):
+    """An item that is not absent."""
+
+    external_id: str
+    display_name: str | None
+    meta: dict[str, Any]
+
+
+async def present_names(session: AsyncSession, type_key: str) -> list[PresentName]:
+    """The items of a collection that are not absent."""
+    return await fetch(session, _PRESENT, PresentName, {"type_key": type_key})
+
+
+async def items(
+    session: AsyncSession,
+    type_key: str,
+    external_ids: Collection[str],
+    read: Documents,
+    *,
+    version: int | None = None,
+) -> dict[str, CurrentItem]:
+    """Some items of a collection by id, with their current versions, or with those of one number."""
+
+    def shape(row: Values) -> Values:
+        body, body_hash = row.pop("body"), row.pop("body_hash")
+        document = read.of(body, body_hash, type_key, row["external_id"], row["version"] or 0)
+        return {
+            **row,
+            "version": row["version"] or 0,
+            "document": document,
+            "is_damaged": body is not None and document is None,
+        }
+
+    parameters = {"type_key": type_key, "external_ids": list(external_ids), "version": version}
+    found = await fetch(session, _ITEMS, CurrentItem, parameters, shape=shape)
+    return {item.external_id: item for item in found}
+
+
+_NAMED = text("""
+SELECT external_id FROM inventory_item
+WHERE type_key = :type_key AND (
+    external_id = ANY (CAST(:names AS text[])) OR lower(display_name) = ANY (CAST(:lower_names AS text[]))
+)
+ORDER BY external_id
+""")
+
+
+async def named_ids(session: AsyncSession, type_key: str, names: Collection[str]) -> list[str]:
+    """The ids of the items of a collection, present or not, with one of these names or ids."""
+    parameters = {"type_key": type_key, "names": list(names), "lower_names": [name.lower() for name in names]}
+    return list((await session.execute(_NAMED, parameters)).scalars())
+
+
+class StoredPlan(NamedTuple):
+    """A plan as it is stored, with what was decided about it. `content` is None in a list."""
+
+    plan_id: UUID
+    source_tenant_id: UUID
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    is_over: bool
+    counts: dict[str, Any]
+    content_hash: bytes
+    content: bytes | None
+    decision: PlanDecision | None
+    decided_by: str | None
+    decided_at: datetime | None
+    reason: str | None
+    decided_hash: bytes | None
+
+
+_COLUMNS = """p.plan_id, p.source_tenant_id, p.created_by, p.created_at, p.expires_at,
+    p.expires_at <= clock_timestamp() AS is_over, p.counts, p.content_hash, d.decision, d.decided_by, d.decided_at,
+    d.reason, d.content_hash AS decided_hash"""
+
+_ADD = text("""
+INSERT INTO promotion_plan (plan_id, source_tenant_id, created_by, created_at, expires_at, counts, content_hash,
+    content)
+VALUES (:plan_id, :source_tenant_id, :created_by, :created_at, :expires_at, CAST(:counts AS jsonb), :content_hash,
+    :content)
+""")
+
+_LIST = text(f"""
+SELECT {_COLUMNS}, NULL AS content FROM promotion_plan AS p LEFT JOIN promotion_decision AS d USING (tenant_id, plan_id)
+ORDER BY p.created_at DESC, p.plan_id LIMIT :most
+""")
+
+_BEGINNING = text(f"""
+SELECT {_COLUMNS}, p.content FROM promotion_plan AS p LEFT JOIN promotion_decision AS d USING (tenant_id, plan_id)
+WHERE starts_with(CAST(p.plan_id AS text), lower(:beginning)) ORDER BY p.plan_id LIMIT 2
+""")
+
+_DECIDE = text("""
+INSERT INTO promotion_decision (plan_id, decision, content_hash, decided_by, reason)
+VALUES (:plan_id, :decision, :content_hash, :decided_by, :reason)
+""")
+
+_HASHES = text("""
+SELECT wanted.type_key, wanted.external_id, v.content_hash
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
+CROSS JOIN LATERAL (
+    SELECT version_number FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) AND absent_from IS NULL LIMIT 1
+) AS item
+CROSS JOIN LATERAL (
+    SELECT content_hash FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+        = (wanted.type_key, wanted.external_id, item.version_number) LIMIT 1
+) AS v
+""")
+
+_GONE = text("""
+SELECT wanted.type_key, wanted.external_id
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
+CROSS JOIN LATERAL (
+    SELECT absent_from FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
+) AS item
+WHERE absent_from IS NOT NULL
+""")
+
+_MAPPINGS = text("""
+SELECT source_tenant_id, type_key, source_id, target_id, mapped_by, mapped_at, reason FROM promotion_mapping
+WHERE CAST(:source_tenant_id AS uuid) IS NULL OR source_tenant_id = :source_tenant_id
+ORDER BY source_tenant_id, type_key, source_id
+""")
+
+_MAP = text("""
+INSERT INTO promotion_mapping (source_tenant_id, type_key, source_id, target_id, mapped_by, reason)
+VALUES (:source_tenant_id, :type_key, :source_id, :target_id, :mapped_by, :reason)
+ON CONFLICT (tenant_id, source_tenant_id, type_key, source_id) DO UPDATE
+SET target_id = excluded.target_id, mapped_by = excluded.mapped_by, mapped_at = clock_timestamp(),
+    reason = excluded.reason
+""")
+
+_UNMAP = text("""
+DELETE FROM promotion_mapping
+WHERE (source_tenant_id, type_key, source_id) = (:source_tenant_id, :type_key, :source_id)
+""")
+
+
+async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) -> list[MappingRecord]:
+    """How operators map references to objects of a source, or of all."""
+    return await fetch(session, _MAPPINGS, MappingRecord, {"source_tenant_id": source_tenant_id})
+
+
+async def add_mapping(session: AsyncSession, values: Mapping[str, object]) -> None:
+    """Maps references to an object of a source, also where they were mapped before."""
+    await session.execute(_MAP, values)
+
+
+async def remove_mapping(session: AsyncSession, values: Mapping[str, object]) -> bool:
+    """Whether references to an object of a source were mapped; they are no longer."""
+    return bool((await session.execute(_UNMAP, values)).rowcount)  # type: ignore[attr-defined]
+
+
+async def add_plan(session: AsyncSession, plan_id: UUID, plan: PlanContent, content: bytes) -> None:
+    """Stores a plan, whose JSON is `content`."""
+    values = {
+        "plan_id": plan_id,
+        "source_tenant_id": plan.source.tenant_id,
+        "created_by": plan.created_by,
+        "created_at": plan.asked_at,
+        "expires_at": plan.expires_at,
+        "counts": plan.counts.model_dump_json(),
+        "content_hash": sha256(content).digest(),
+        "content": compress(content),
+    }
+    await session.execute(_ADD, values)
+
+
+async def plans(session: AsyncSession, most: int) -> list[StoredPlan]:
+    """The newest plans of the tenant, without their content."""
+    return await fetch(session, _LIST, StoredPlan, {"most": most})
+
+
+async def plans_beginning(session: AsyncSession, beginning: str) -> list[StoredPlan]:
+    """Up to two plans whose ids begin so, with their content as it is stored."""
+    return await fetch(session, _BEGINNING, StoredPlan, {"beginning": beginning})
+
+
+async def decide(session: AsyncSession, plan: StoredPlan, decision: PlanDecision, decided_by: str, reason: str) -> None:
+    """Stores what was decided about a plan."""
+    values = {"plan_id": plan.plan_id, "decision": decision, "content_hash": plan.content_hash}
+    await session.execute(_DECIDE, {**values, "decided_by": decided_by, "reason": reason})
+
+
+async def content_hashes(session: AsyncSession, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The content hashes of the current versions of items that are not absent."""
+    rows = await session.execute(_HASHES, _pairs(keys))
+    return {(row.type_key, row.external_id): row.content_hash.hex() for row in rows}
+
+
+async def gone(session: AsyncSession, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The items that are absent by now."""
+    rows = await session.execute(_GONE, _pairs(keys))
+    return {(row.type_key, row.external_id) for row in rows}
+
+
+def _pairs(keys: Collection[tuple[str, str]]) -> dict[str, list[str]]:
+    ordered = sorted(keys)
+    return {"type_keys": [key for key, _ in ordered], "external_ids": [item_id for _, item_id in ordered]}

@@ -1,0 +1,266 @@
+"""A plan of a promotion as JSON. Fixed contracts; field names never change."""
+
+from collections import Counter
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from answers.compare.records import CoverageState, SideCoverage, TenantRecord
+from answers.field_labels import FieldChange
+
+
+class PlanAction(StrEnum):
+    """What a plan would do with an item."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    NOTHING_TO_DO = "nothing_to_do"
+    BLOCKED = "blocked"
+
+
+class BlockCode(StrEnum):
+    """Why a plan would not write an item."""
+
+    NO_WRITE_RULES = "no_write_rules"
+    """How items of the collection are written is not known."""
+    SOURCE_NOT_COMPLETE = "source_not_complete"
+    """The source's latest run that covers the collection did not list it to its end."""
+    TARGET_NOT_COMPLETE = "target_not_complete"
+    """The target's latest run that covers the collection did not list it to its end."""
+    AMBIGUOUS = "ambiguous"
+    """Several items have the name or the content, and nothing tells which belong together."""
+    BUILT_IN = "built_in"
+    """Microsoft makes the object: it is never created."""
+    NO_DOCUMENT = "no_document"
+    """No document of the item, or of its counterpart, has been read."""
+    DAMAGED = "damaged"
+    """A stored document does not match its hash."""
+    DETAILS_INCOMPLETE = "details_incomplete"
+    """Details of the item, or of its counterpart, have not been read."""
+    STALE = "stale"
+    """Details of the item, or of its counterpart, could not be read lately."""
+    HIDDEN_VALUE = "hidden_value"
+    """A value is hidden, so that it cannot be sent."""
+    NOT_IN_DOCUMENT = "not_in_document"
+    """Graph does not return all that the object is."""
+    PART_WITHOUT_RULE = "part_without_rule"
+    """No request is known that writes a part of the item."""
+    FIXED = "fixed"
+    """A property that differs cannot change once the object is there."""
+    OWN_ID = "own_id"
+    """The item names its own id, which a new object does not have."""
+    OF_POLICY_SET = "of_policy_set"
+    """An assignment came by a policy set."""
+    REFERENCE_UNRESOLVED = "reference_unresolved"
+    """The item refers to an object that has no counterpart in the target."""
+    REFERENCE_AMBIGUOUS = "reference_ambiguous"
+    """The item refers to an object that has several counterparts in the target."""
+    REFERENCE_BLOCKED = "reference_blocked"
+    """The item refers to an item of this plan that is blocked."""
+    CIRCLE = "circle"
+    """New items refer to each other, so that none can be the first."""
+
+
+class PlanDecision(StrEnum):
+    """What was decided about a plan."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class RequestStep(StrEnum):
+    """When a request would be sent: first all content, without effect as far as Graph allows, then all effects."""
+
+    CONTENT = "content"
+    EFFECT = "effect"
+
+
+class BlockReason(BaseModel):
+    """Why an item is blocked, and what would unblock it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: BlockCode
+    text: str
+    unblocked_by: str
+    path: str | None = None
+
+
+class PlannedReference(BaseModel):
+    """An object that the item refers to, and the object of the target in its place.
+
+    `target_id` is null where the plan itself creates that object: `created_by` is the source id of its item.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    role: str
+    type_key: str
+    source_id: str
+    target_id: str | None
+    created_by: str | None = None
+    name: str | None = None
+    mapped_by_operator: bool = False
+
+
+class PlannedRequest(BaseModel):
+    """A request as it would be sent. `number` is its place among all of the plan.
+
+    In texts, `{graph}` is the tenant's Graph host and `{created:TYPE/ID}` the id that the creation of that item of the
+    source answers.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int = 0
+    step: RequestStep
+    method: Literal["POST", "PATCH", "PUT"]
+    path: str
+    body: dict[str, Any]
+
+
+class PlannedItem(BaseModel):
+    """An item of the source, and what would become of it in the target.
+
+    `source_hash` is the content hash of the version that would be written, and `precondition` that of the target's
+    item: a write has to find it. It is null for a new object: then a write must find none of this name and kind.
+    `expected` is the normal form of the object as it would be, without its ids, and `expected_hash` its SHA-256.
+    `not_sent` are properties that differ and that no request can carry. `audience` says whom the item would affect.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["planned_item"] = "planned_item"
+    action: PlanAction
+    type_key: str
+    kind: str
+    title: str
+    source_id: str
+    source_version: int | None
+    source_hash: str | None
+    target_id: str | None = None
+    precondition: str | None = None
+    reasons: list[BlockReason] = []
+    fields: list[FieldChange] = []
+    references: list[PlannedReference] = []
+    not_sent: list[str] = []
+    requests: list[PlannedRequest] = []
+    expected_hash: str | None = None
+    expected: dict[str, Any] | None = None
+
+
+class PlanCollection(BaseModel):
+    """A collection of a plan, and what is known of it on both sides. Items are planned if the target's is complete."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    source: SideCoverage
+    target: SideCoverage
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the source's items are known, and the target's, too."""
+        return self.source.is_answered and self.target.state is CoverageState.COMPLETE
+
+
+class PlanCounts(BaseModel):
+    """How many items a plan would treat which way, and how many requests it has."""
+
+    model_config = ConfigDict(frozen=True)
+
+    create: int = 0
+    update: int = 0
+    nothing_to_do: int = 0
+    blocked: int = 0
+    requests: int = 0
+
+    @classmethod
+    def of(cls, items: list[PlannedItem]) -> "PlanCounts":
+        """The numbers of these items."""
+        actions = Counter(str(item.action) for item in items)
+        return cls(**actions, requests=sum(len(item.requests) for item in items))
+
+
+class PlanContent(BaseModel):
+    """All that a plan's hash is over. `source_version` is that of a restore: an earlier version of the target's item.
+
+    `items` are in the order in which they would be written.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: TenantRecord
+    target: TenantRecord
+    source_version: int | None = None
+    collections: list[PlanCollection]
+    asked_at: datetime
+    created_by: str
+    expires_at: datetime
+    counts: PlanCounts
+    items: list[PlannedItem]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the plan treats every item of its collections."""
+        return not self.counts.blocked and all(collection.is_planned for collection in self.collections)
+
+
+class PlanDecisionRecord(BaseModel):
+    """What was decided about a plan, by whom and why. `plan_hash` is that of the plan then."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decision: PlanDecision
+    decided_by: str
+    decided_at: datetime
+    reason: str
+    plan_hash: str
+
+
+class PlanState(StrEnum):
+    """Where a plan stands."""
+
+    OPEN = "open"
+    EXPIRED = "expired"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class PlanRecord(BaseModel):
+    """A plan without its items. `plan_hash` is the SHA-256 of all that it says.
+
+    An approval is the permission of a person. No release writes to Graph: an approved plan is not carried out.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["plan"] = "plan"
+    plan_id: UUID
+    plan_hash: str
+    source: TenantRecord
+    target: TenantRecord
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    state: PlanState
+    counts: PlanCounts
+    decided: PlanDecisionRecord | None = None
+
+
+class MappingRecord(BaseModel):
+    """An object of the target that an operator put in the place of a source's object."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source_tenant_id: UUID
+    type_key: str
+    source_id: str
+    target_id: str
+    mapped_by: str
+    mapped_at: datetime
+    reason: str

@@ -1,0 +1,202 @@
+"""A copy of a tenant's objects in memory, to which the writes of a plan are applied: what Graph would then show.
+
+The simulated Graph serves none of this. It knows the writes that Microsoft documents for some collections, and refuses
+all others, as well as bodies that Graph would refuse.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+from uuid import UUID, uuid4
+
+from local.simulated_graph.documents import Document
+
+_LABEL = re.compile(r"\{created:([^{}]+)\}")
+_URL_ID = re.compile(r"\('([^']+)'\)$")
+_TEMPLATE_URL = re.compile(r"/groupPolicyDefinitions\('([^']+)'\)(?:/presentations\('([^']+)'\))?$")
+_NOW = "2026-11-29T09:00:00Z"
+
+_OF_THE_SERVICE = frozenset({"id", "createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "isAssigned"})
+"""A body that creates an object may not hold these."""
+
+_WITH_SOURCE = re.compile(
+    r"^/(deviceManagement/(deviceConfigurations|deviceCompliancePolicies|configurationPolicies|compliancePolicies)"
+    r"|deviceAppManagement/\w*(Protections|targetedManagedAppConfigurations))$"
+)
+"""Collections whose assignments tell where they came from."""
+
+
+class RefusedWriteError(Exception):
+    """Graph would refuse the request."""
+
+
+class Sandbox:
+    """Objects by the path of their collection, such as `/deviceManagement/deviceConfigurations`.
+
+    `catalogue` has the objects that Microsoft makes, the same in every tenant, by id: the definitions of
+    administrative templates and their presentations.
+    """
+
+    def __init__(
+        self,
+        objects: Mapping[str, Iterable[Document]],
+        catalogue: Mapping[str, Document] | None = None,
+        new_id: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self._objects = {
+            path: {str(document["id"]): deepcopy(document) for document in found} for path, found in objects.items()
+        }
+        self._catalogue = catalogue or {}
+        self._new_id = new_id
+        self._created: dict[str, str] = {}
+        self._actions: dict[str, Callable[[str, Document, Document], None]] = {
+            "assign": self._assign,
+            "targetApps": self._target_apps,
+            "changeSettings": lambda _, found, body: found.update(settings=body["settings"]),
+            "scheduleActionsForRules": self._schedule_actions,
+            "updateDefinitionValues": self._update_definition_values,
+            "updateAllowedCombinations": lambda _, found, body: found.update(body),
+        }
+
+    def objects(self, path: str) -> list[Document]:
+        """The objects of a collection as Graph shows them, with what it expands."""
+        return [self._shown(deepcopy(found)) for found in self._objects.get(path, {}).values()]
+
+    def write(self, method: str, path: str, body: Document, label: str | None = None) -> None:
+        """Applies one write; `label` names the object that it creates. Raises `RefusedWriteError`."""
+        path, body = self._resolved(path), self._resolved(body)
+        if _holds_mark(body):
+            raise RefusedWriteError(f"{method} {path}: the body holds a hidden value")
+        if method == "POST" and path in self._objects:
+            created = self._create(path, body)
+            if label is not None:
+                self._created[label] = created
+            return
+        collection, _, rest = _split(path, self._objects)
+        object_id, _, action = rest.partition("/")
+        found = self._objects.get(collection, {}).get(object_id)
+        if found is None:
+            raise RefusedWriteError(f"{method} {path}: there is no such object")
+        if method == "PATCH" and not action:
+            _merge(found, _unbound(body))
+        elif method == "PUT" and not action:
+            kept = {name: found[name] for name in ("id", "createdDateTime", "assignments") if name in found}
+            found.clear()
+            found.update(_unbound(body) | kept)
+        elif method == "POST" and action in self._actions:
+            self._actions[action](collection, found, body)
+        else:
+            raise RefusedWriteError(f"{method} {path}: Graph has no such write")
+
+    def _create(self, path: str, body: Document) -> str:
+        forbidden = _OF_THE_SERVICE & body.keys()
+        if forbidden:
+            raise RefusedWriteError(f"POST {path}: {', '.join(sorted(forbidden))} cannot be set")
+        created = {**_unbound(body), "id": str(self._new_id()), "createdDateTime": _NOW}
+        if "/conditionalAccess/" not in path and "/policies/" not in path:
+            created |= {"lastModifiedDateTime": _NOW, "version": 1}
+        self._objects[path][created["id"]] = created
+        return str(created["id"])
+
+    def _resolved(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return _LABEL.sub(self._created_id, value)
+        if isinstance(value, dict):
+            return {name: self._resolved(child) for name, child in value.items()}
+        return [self._resolved(member) for member in value] if isinstance(value, list) else value
+
+    def _created_id(self, found: re.Match[str]) -> str:
+        if found[1] not in self._created:
+            raise RefusedWriteError(f"{found[1]} is used before it is created")
+        return self._created[found[1]]
+
+    def _assign(self, collection: str, found: Document, body: Document) -> None:
+        given = [member for members in body.values() for member in members]
+        origin = {"source": "direct", "sourceId": found["id"]} if _WITH_SOURCE.match(collection) else {}
+        found["assignments"] = [
+            {"id": f"{found['id']}_{assignment['target'].get('groupId', 'everyone')}", **origin, **assignment}
+            for assignment in given
+        ]
+
+    def _target_apps(self, _: str, found: Document, body: Document) -> None:
+        found["apps"] = [{"id": _app_id(app["mobileAppIdentifier"]), "version": "1", **app} for app in body["apps"]]
+        if "appGroupType" in body:
+            found["appGroupType"] = body["appGroupType"]
+
+    def _schedule_actions(self, _: str, found: Document, body: Document) -> None:
+        found["scheduledActionsForRule"] = body["deviceComplianceScheduledActionForRules"]
+
+    def _update_definition_values(self, _: str, found: Document, body: Document) -> None:
+        kept = [value for value in found.get("definitionValues") or [] if value["id"] not in body["deletedIds"]]
+        found["definitionValues"] = [*kept, *(self._definition_value(value) for value in body["added"])]
+
+    def _definition_value(self, value: Document) -> Document:
+        presentations = [
+            {
+                **{name: inner for name, inner in member.items() if name != "presentation@odata.bind"},
+                "id": str(self._new_id()),
+                "presentation": self._of_catalogue(member["presentation@odata.bind"]),
+            }
+            for member in value.get("presentationValues", [])
+        ]
+        kept = {name: inner for name, inner in value.items() if name != "definition@odata.bind"}
+        definition = self._of_catalogue(value["definition@odata.bind"])
+        return {**kept, "id": str(self._new_id()), "definition": definition, "presentationValues": presentations}
+
+    def _of_catalogue(self, url: str) -> Document:
+        place = _TEMPLATE_URL.search(url)
+        known = self._catalogue.get((place[2] or place[1]) if place is not None else "")
+        if known is None:
+            raise RefusedWriteError(f"{url}: there is no such definition")
+        return deepcopy(known)
+
+    def _shown(self, document: Document) -> Document:
+        """The object with the strength of authentication that it names, as Graph expands it."""
+        controls = document.get("grantControls")
+        strength = controls.get("authenticationStrength") if isinstance(controls, dict) else None
+        known = self._objects.get("/policies/authenticationStrengthPolicies", {})
+        if isinstance(strength, dict) and strength.get("id") in known:
+            document["grantControls"] = {**document["grantControls"], "authenticationStrength": known[strength["id"]]}
+        return document
+
+
+def _split(path: str, collections: Iterable[str]) -> tuple[str, str, str]:
+    found = [collection for collection in collections if path.startswith(f"{collection}/")]
+    if not found:
+        raise RefusedWriteError(f"{path}: the sandbox has no such collection")
+    collection = max(found, key=len)
+    return collection, "/", path[len(collection) + 1 :]
+
+
+def _merge(found: Document, body: Document) -> None:
+    """Graph keeps what a PATCH does not name, also in an object within."""
+    for name, value in body.items():
+        if isinstance(value, dict) and isinstance(found.get(name), dict):
+            _merge(found[name], value)
+        else:
+            found[name] = value
+
+
+def _unbound(body: Document) -> Document:
+    """The body with objects in the place of the URLs that bind them."""
+    unbound: Document = {}
+    for name, value in body.items():
+        if name.endswith("@odata.bind"):
+            urls = value if isinstance(value, list) else [value]
+            bound = [{"id": found[1]} for url in urls if (found := _URL_ID.search(url))]
+            unbound[name.removesuffix("@odata.bind")] = bound if isinstance(value, list) else bound[0]
+        else:
+            unbound[name] = value
+    return unbound
+
+
+def _app_id(identifier: Document) -> str:
+    platform = "android" if "android" in identifier["@odata.type"] else "ios"
+    return f"{identifier.get('packageId') or identifier.get('bundleId')}.{platform}".lower()
+
+
+def _holds_mark(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "sensitive" in value or any(map(_holds_mark, value.values()))
+    return isinstance(value, list) and any(map(_holds_mark, value))

@@ -1,0 +1,89 @@
+"""Tenants for the tests of plans: their documents as Graph shows them, and a plan applied to a copy of one."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from answers.compare.answer import Comparison, side
+from answers.compare.records import ItemComparison, TenantRecord
+from answers.promotion.planner import PlanRequest, plan_of
+from answers.promotion.records import PlanContent, RequestStep
+from graph.catalog import load_catalog
+from inventory.observation import Observer
+from inventory.references import references
+from local.simulated_graph.sandbox import Sandbox
+from storage.database import Database
+from tests.storage.support import sync
+
+SOURCE, TARGET = UUID(int=31), UUID(int=32)
+COLLECTIONS = load_catalog().collections
+Documents = Mapping[str, Iterable[dict[str, Any]]]
+"""Documents by type key."""
+
+
+async def read(database: Database, tenant_id: UUID, documents: Documents) -> None:
+    """One complete run over the collections of the documents."""
+    observations = [
+        Observer(COLLECTIONS[type_key].observation_rules()).observe(document)._replace(list_hash=None)
+        for type_key, found in documents.items()
+        for document in found
+    ]
+    await sync(database, tenant_id, observations, *documents)
+
+
+async def plan(database: Database, *type_keys: str, **wanted: Any) -> PlanContent:
+    async with (
+        database.tenant(SOURCE, read_only=True, snapshot=True) as one,
+        database.tenant(TARGET, read_only=True, snapshot=True) as other,
+    ):
+        here = await side(TenantRecord(tenant_id=SOURCE, name="golden"), one)
+        there = await side(TenantRecord(tenant_id=TARGET, name="branch"), other)
+        return await plan_of(here, there, PlanRequest("ada", type_keys or None, **wanted))
+
+
+async def comparisons(database: Database, *type_keys: str) -> list[ItemComparison]:
+    async with (
+        database.tenant(SOURCE, read_only=True, snapshot=True) as one,
+        database.tenant(TARGET, read_only=True, snapshot=True) as other,
+    ):
+        here = await side(TenantRecord(tenant_id=SOURCE, name="golden"), one)
+        there = await side(TenantRecord(tenant_id=TARGET, name="branch"), other)
+        return [item async for item in Comparison(here, there, type_keys).items()]
+
+
+def applied(content: PlanContent, target: Documents, catalogue: Mapping[str, dict[str, Any]]) -> Documents:
+    """The target's documents after all requests of a plan, in their order."""
+    by_path = {COLLECTIONS[type_key].path: documents for type_key, documents in target.items()}
+    sandbox = Sandbox({**{COLLECTIONS[key].path: () for key in type_keys_of(content)}, **by_path}, catalogue)
+    requests = [(request, item) for item in content.items for request in item.requests]
+    requests.sort(key=lambda planned: planned[0].number)
+    for request, item in requests:
+        path = COLLECTIONS[item.type_key].path
+        creates = request.method == "POST" and request.path == path and request.step is RequestStep.CONTENT
+        label = f"{item.type_key}/{item.source_id}" if creates else None
+        sandbox.write(request.method, request.path, request.body, label)
+    return {
+        type_key: [{**empty_parts(type_key), **found} for found in sandbox.objects(COLLECTIONS[type_key].path)]
+        for type_key in {*target, *type_keys_of(content)}
+    }
+
+
+def type_keys_of(content: PlanContent) -> list[str]:
+    return [collection.type_key for collection in content.collections]
+
+
+def empty_parts(type_key: str) -> dict[str, Any]:
+    """What further requests answer for an object that has none of it."""
+    lists = ("apps", "assignments", "definitionValues", "settings")
+    return {name: [] for name in COLLECTIONS[type_key].detail_properties if name in lists}
+
+
+def audiences(documents: Documents) -> Counter[str]:
+    """How often documents name someone, by collection, place and role: what must arrive whole."""
+    return Counter(
+        f"{type_key} {reference.path} {reference.role}"
+        for type_key, found in documents.items()
+        for document in found
+        for reference in references(document, COLLECTIONS[type_key].references)
+    )

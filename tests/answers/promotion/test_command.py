@@ -1,0 +1,318 @@
+"""`promote` as people and machines see it: plans are made, shown, approved and rejected, and never change."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from cli.app import app
+from storage.database import Database, StorageUnavailableError
+from tests.answers.promotion.playing import SOURCE, TARGET, read
+from tests.cli.looking import Ended
+
+POLICIES, FILTERS = "deviceCompliancePolicies", "assignmentFilters"
+TENANTS = "".join(
+    f'[[tenant]]\nid = "{tenant_id}"\nname = "{name}"\nclient_id = "{SOURCE}"\nclient_secret_env = "S"\n'
+    for tenant_id, name in ((SOURCE, "golden"), (TARGET, "branch"))
+)
+PILOT_HERE, PILOT_THERE, STAFF = (f"{number}0000000-0000-4000-8000-000000000000" for number in (1, 2, 3))
+
+
+def policy(external_id: str, name: str, group_id: str | None = None, **properties: Any) -> dict[str, Any]:
+    target = {"@odata.type": "#microsoft.graph.exclusionGroupAssignmentTarget", "groupId": group_id}
+    return {
+        "@odata.type": "#microsoft.graph.iosCompliancePolicy",
+        "id": external_id,
+        "displayName": name,
+        "passcodeRequired": True,
+        "scheduledActionsForRule": [],
+        "assignments": [] if group_id is None else [{"id": f"{external_id}_{group_id}", "target": target}],
+        **properties,
+    }
+
+
+def golden(**properties: Any) -> dict[str, list[dict[str, Any]]]:
+    return {
+        POLICIES: [
+            policy("11111111-0000-4000-8000-000000000001", "New", PILOT_HERE, **properties),
+            policy("11111111-0000-4000-8000-000000000002", "Changed", passcodeMinimumLength=8),
+            policy("11111111-0000-4000-8000-000000000003", "Same"),
+            policy("11111111-0000-4000-8000-000000000004", "For staff", STAFF),
+        ],
+        "groups": [
+            {"id": PILOT_HERE, "displayName": "Pilot"},
+            {"id": STAFF, "displayName": "Staff"},
+        ],
+        FILTERS: [],
+    }
+
+
+def branch(**properties: Any) -> dict[str, list[dict[str, Any]]]:
+    return {
+        POLICIES: [
+            policy("22222222-0000-4000-8000-000000000002", "Changed", **{"passcodeMinimumLength": 4, **properties}),
+            policy("22222222-0000-4000-8000-000000000003", "Same"),
+        ],
+        "groups": [{"id": PILOT_THERE, "displayName": "Pilot"}],
+        FILTERS: [],
+    }
+
+
+async def two_tenants(database: Database) -> None:
+    await read(database, SOURCE, golden())
+    await read(database, TARGET, branch())
+
+
+pytestmark = pytest.mark.filled.with_args(two_tenants)
+
+
+class Terminal(NamedTuple):
+    """The command line of somebody."""
+
+    environment: dict[str, str]
+
+    async def __call__(self, *words: str, login: str = "ada") -> Ended:
+        environment = {**self.environment, "LOGNAME": login}
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["promote", *words], env=environment)
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def promote(filled: None, database_url: str, tmp_path: Path) -> Terminal:
+    (tmp_path / "tenants.toml").write_text(TENANTS)
+    return Terminal(
+        {
+            "DATABASE_URL": database_url,
+            "TENANTS_FILE": str(tmp_path / "tenants.toml"),
+            "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
+            "COLUMNS": "200",
+        }
+    )
+
+
+async def made(promote: Terminal, *options: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    done = await promote("plan", "golden", "branch", *options, "--json")
+    *items, record = done.objects()
+    return items, record
+
+
+async def test_a_plan_says_what_would_become_of_each_item(promote: Terminal) -> None:
+    items, record = await made(promote)
+    told = {item["title"]: item["action"] for item in items}
+    assert told == {"New": "create", "Changed": "update", "Same": "nothing_to_do", "For staff": "blocked"}
+    assert record["counts"] == {"create": 1, "update": 1, "nothing_to_do": 1, "blocked": 1, "requests": 3}
+    by_title = {item["title"]: item for item in items}
+    create, assign = by_title["New"]["requests"]
+    (update,) = by_title["Changed"]["requests"]
+    assert [create["number"], update["number"], assign["number"]] == [2, 1, 3], "assignments come when all is there"
+    assert not {"id", "createdDateTime", "assignments"} & create["body"].keys()
+    (assignment,) = assign["body"]["assignments"]
+    assert assignment["target"] == {
+        "@odata.type": "#microsoft.graph.exclusionGroupAssignmentTarget",
+        "groupId": PILOT_THERE,
+    }
+    assert update["body"] == {"@odata.type": "#microsoft.graph.iosCompliancePolicy", "passcodeMinimumLength": 8}
+    (field,) = by_title["Changed"]["fields"]
+    assert (field["path"], field["before"], field["after"]) == ("passcodeMinimumLength", 4, 8)
+    (reason,) = by_title["For staff"]["reasons"]
+    assert reason["code"] == "reference_unresolved"
+    assert "(exclude)" in reason["text"]
+    assert '"Staff"' in reason["text"]
+
+
+async def test_a_plan_is_shown_to_people(promote: Terminal) -> None:
+    done = await promote("plan", "golden", "branch")
+    assert done.code == 3
+    assert "1 to create, 1 to update, 1 with nothing to do, 1 blocked; 3 requests" in done.stdout
+    assert "reference unresolved" in done.stderr
+    _, record = await made(promote)
+    shown = await promote("show", "branch", record["plan_id"][:13], "--fields", "--requests")
+    assert "4 → 8" in shown.stdout
+    assert "POST /deviceManagement/deviceCompliancePolicies/{created:" in shown.stdout
+    listed = await promote("list", "branch")
+    assert listed.stdout.count("open") == 2
+
+
+async def test_a_plan_is_the_same_whenever_it_is_shown(promote: Terminal) -> None:
+    items, record = await made(promote)
+    await read_later(promote, passcodeMinimumLength=5)
+    *shown, again = (await promote("show", "branch", record["plan_id"], "--json")).objects()
+    assert (shown, again) == (items, record)
+
+
+async def read_later(promote: Terminal, **properties: Any) -> None:
+    database = Database(promote.environment["DATABASE_URL"])
+    await read(database, TARGET, branch(**properties))
+    await database.close()
+
+
+async def test_somebody_else_approves_a_plan_once(promote: Terminal, database: Database) -> None:
+    _, record = await made(promote)
+    own = await promote("approve", "branch", record["plan_id"], "--reason", "mine")
+    assert (own.code, "somebody else approves it" in own.stderr) == (4, True)
+    done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", "--json", login="grace")
+    (approved,) = done.objects()
+    assert (approved["state"], approved["decided"]["decided_by"]) == ("approved", "grace")
+    assert approved["decided"]["plan_hash"] == record["plan_hash"]
+    again = await promote("reject", "branch", record["plan_id"], "--reason", "too late", login="grace")
+    assert (again.code, "grace approved plan" in again.stderr) == (2, True)
+    assert await audited(database) == [
+        ("ada", "plan_created", None),
+        ("ada", "plan_approval_refused", "ada made the plan; somebody else approves it"),
+        ("grace", "plan_approved", "CHG-1"),
+    ]
+
+
+async def audited(database: Database) -> list[tuple[str, str, str | None]]:
+    async with database.tenant(TARGET) as session:
+        rows = await session.execute(text("SELECT person, action, reason FROM audit_record ORDER BY at"))
+        return [(row.person, row.action, row.reason) for row in rows]
+
+
+async def test_a_rejected_plan_is_never_approved(promote: Terminal) -> None:
+    _, record = await made(promote)
+    rejected = await promote("reject", "branch", record["plan_id"], "--reason", "too wide", "--json", login="grace")
+    assert rejected.objects()[0]["state"] == "rejected"
+    done = await promote("approve", "branch", record["plan_id"], "--reason", "after all", login="grace")
+    assert done.code == 2
+
+
+async def approve(promote: Terminal, record: dict[str, Any]) -> Ended:
+    return await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", login="grace")
+
+
+async def test_an_approval_is_refused_where_the_target_has_changed(promote: Terminal) -> None:
+    _, record = await made(promote)
+    await read_later(promote, description="edited meanwhile")
+    done = await approve(promote, record)
+    assert (done.code, '"Changed" was changed in the target' in done.stderr) == (4, True)
+
+
+async def test_an_approval_is_refused_where_a_new_item_has_been_made(promote: Terminal) -> None:
+    _, record = await made(promote)
+    database = Database(promote.environment["DATABASE_URL"])
+    there = branch()
+    there[POLICIES].append(policy("22222222-0000-4000-8000-00000000000f", "New"))
+    await read(database, TARGET, there)
+    await database.close()
+    done = await approve(promote, record)
+    assert (done.code, '"New" was made in the target' in done.stderr) == (4, True)
+
+
+async def test_an_approval_is_refused_where_a_group_is_gone(promote: Terminal) -> None:
+    _, record = await made(promote)
+    database = Database(promote.environment["DATABASE_URL"])
+    await read(database, TARGET, {**branch(), "groups": []})
+    await database.close()
+    done = await approve(promote, record)
+    assert (done.code, '"Pilot" was gone from the target' in done.stderr) == (4, True)
+
+
+async def test_an_approval_is_refused_when_the_plan_has_expired(promote: Terminal, database_url: str) -> None:
+    _, record = await made(promote)
+    as_owner(database_url, "UPDATE promotion_plan SET expires_at = clock_timestamp()")
+    done = await approve(promote, record)
+    assert (done.code, "the plan has expired" in done.stderr) == (4, True)
+
+
+async def test_a_plan_that_was_tampered_with_is_not_shown(promote: Terminal, database_url: str) -> None:
+    _, record = await made(promote)
+    as_owner(database_url, "UPDATE promotion_plan SET content_hash = sha256('x')")
+    for words in (("show", "branch", record["plan_id"]), ("approve", "branch", record["plan_id"], "--reason", "x")):
+        done = await promote(*words, login="grace")
+        assert (done.code, "does not match its hash" in done.stderr) == (2, True)
+
+
+def as_owner(database_url: str, statement: str) -> None:
+    """Changes rows as nobody may: without the trigger that forbids it."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE promotion_plan DISABLE TRIGGER promotion_plan_never_changes")
+        connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(TARGET)])
+        assert connection.execute(statement).rowcount == 1
+        connection.execute("ALTER TABLE promotion_plan ENABLE TRIGGER promotion_plan_never_changes")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE promotion_plan SET expires_at = now() + interval '1 year'", "UPDATE promotion_decision SET reason = ''"],
+)
+async def test_plans_and_decisions_never_change(promote: Terminal, database: Database, statement: str) -> None:
+    _, record = await made(promote)
+    await approve(promote, record)
+    with pytest.raises(StorageUnavailableError, match="never change"):
+        async with database.tenant(TARGET) as session:
+            await session.execute(text(statement))
+
+
+async def test_only_named_items_are_planned(promote: Terminal) -> None:
+    items, _ = await made(promote, "--item", "new", "--type", POLICIES)
+    assert [item["title"] for item in items] == ["New"]
+    done = await promote("plan", "golden", "branch", "--item", "nobody")
+    assert (done.code, "no item 'nobody'" in done.stderr) == (2, True)
+
+
+async def test_an_earlier_version_is_restored(promote: Terminal) -> None:
+    await read_later(promote, passcodeMinimumLength=6)
+    words = ("branch", "branch", "--item", "Changed", "--type", POLICIES, "--from-version", "1", "--json")
+    item, record = (await promote("plan", *words)).objects()
+    assert (item["action"], [(field["before"], field["after"]) for field in item["fields"]]) == ("update", [(6, 4)])
+    assert item["requests"][0]["path"].endswith("/22222222-0000-4000-8000-000000000002")
+    assert (await approve(promote, record)).code == 0
+
+
+async def test_a_tenant_is_not_promoted_into_itself(promote: Terminal) -> None:
+    done = await promote("plan", "branch", "branch")
+    assert (done.code, "name two different tenants" in done.stderr) == (2, True)
+
+
+async def test_a_tenant_never_read_has_no_plan(promote: Terminal) -> None:
+    done = await promote("plan", "golden", str(UUID(int=99)))
+    assert (done.code, "was never read" in done.stderr) == (3, True)
+
+
+async def test_no_plan_is_listed_where_there_is_none(promote: Terminal) -> None:
+    assert "no plan for this tenant" in (await promote("list", "golden")).stdout
+    assert (await promote("list", "golden", "--json")).objects() == []
+
+
+async def test_an_operator_maps_what_has_another_name(promote: Terminal, database: Database) -> None:
+    words = ("golden", "branch", "--type", "groups", "--from", "Staff", "--to", "Pilot", "--reason", "CHG-7", "--json")
+    (mapped,) = (await promote("map", *words)).objects()
+    assert (mapped["source_id"], mapped["target_id"], mapped["mapped_by"]) == (STAFF, PILOT_THERE, "ada")
+    items, _ = await made(promote)
+    (planned,) = (item for item in items if item["title"] == "For staff")
+    assert planned["action"] == "create"
+    assert planned["references"][0]["mapped_by_operator"]
+    assert PILOT_THERE in str(planned["requests"])
+    listed = await promote("map", "golden", "branch", "--json")
+    assert listed.objects() == [mapped]
+    taken_back = await promote("map", *words[:6], "--remove", "--reason", "CHG-8")
+    assert (taken_back.code, taken_back.stderr) == (2, taken_back.stderr), "an id is wanted: names may have changed"
+    done = await promote("map", *words[:5], STAFF, "--remove", "--reason", "CHG-8")
+    assert done.code == 0
+    assert [action for _, action, _ in await audited(database)] == [
+        "reference_mapped",
+        "plan_created",
+        "reference_unmapped",
+    ]
+
+
+async def test_a_mapping_to_what_is_gone_blocks(promote: Terminal) -> None:
+    words = ("--type", "groups", "--from", "Staff", "--to", "Pilot", "--reason", "CHG-7")
+    await promote("map", "golden", "branch", *words)
+    database = Database(promote.environment["DATABASE_URL"])
+    await read(database, TARGET, {**branch(), "groups": []})
+    await database.close()
+    items, _ = await made(promote)
+    (planned,) = (item for item in items if item["title"] == "For staff")
+    assert (planned["action"], planned["reasons"][0]["code"]) == ("blocked", "reference_unresolved")
+
+
+async def test_a_mapping_names_objects_that_there_are(promote: Terminal) -> None:
+    done = await promote("map", "golden", "branch", "--type", "groups", "--from", "x", "--to", "y", "--reason", "z")
+    assert (done.code, "groups has no item 'x'" in done.stderr) == (2, True)
