@@ -47,6 +47,11 @@ async def test_a_collection_is_failing_since_the_first_run_after_its_last_readin
         await read(database, **outcomes)
     async with database.tenant(CONTOSO) as session:
         started = (await session.execute(text("SELECT started_at FROM sync_run ORDER BY started_at"))).scalars().all()
+    page = await words_of(signed_in, PAGE)
+    assert f", not read since {started[2]:%Y-%m-%d %H:%M:%S} UTC" in page
+    for title, place in (("Named locations", 2), ("Compliance policies", 3)):
+        row = page.partition(f">{title}</a>")[2].partition("</tr>")[0]
+        assert f'datetime="{started[place].isoformat()}"' in row.partition("<td>")[2].partition("<td>")[2], title
     found = {record["type_key"]: record for record in (await json_of(signed_in, f"/api{PAGE}"))["collections"]}
     told = {key: found[key]["failing_since"] for key in (LOCATIONS, COMPLIANCE, POLICIES)}
     expected = {LOCATIONS: started[2], COMPLIANCE: started[3], POLICIES: None}

@@ -344,6 +344,14 @@ async def test_assignments_go_on_item_by_item(database: Database, signed_in: htt
     assert seen == [f"p{number:03}" for number in range(120)]
     assert "40 more assignments" in await words_of(signed_in, f"{OF}/assignments")
     await words_of(signed_in, f"{OF}/assignments?after=nonsense", 404)
+    told: list[str] = []
+    api: str | None = f"/api{OF}/assignments?type={CONFIGURATIONS}&limit=50"
+    while api is not None:
+        answer = await signed_in.get(api)
+        told += [record["external_id"] for record in answer.json() if record["record"] == "assignment"]
+        api = answer.headers["link"].partition("<")[2].partition(">")[0] if "link" in answer.headers else None
+    assert list(dict.fromkeys(told)) == seen
+    assert len(told) == 60 + 119
     records = await json_of(signed_in, f"/api{OF}/assignments?type={CONFIGURATIONS}&limit=1")
     assert len([record for record in records if record["record"] == "assignment"]) == 60
 

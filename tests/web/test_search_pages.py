@@ -44,6 +44,27 @@ async def test_search_finds_items_of_all_tenants_by_tenant(database: Database, s
     assert {row["tenant_id"] for row in csv.DictReader(io.StringIO(answer.text))} == {str(CONTOSO), str(FABRIKAM)}
 
 
+async def test_a_platform_and_a_state_narrow_a_search(database: Database, signed_in: httpx.AsyncClient) -> None:
+    mac = observation(
+        COMPLIANCE, "c2", **{"@odata.type": "#microsoft.graph.macOSCompliancePolicy"}, displayName="Mac baseline"
+    )
+    windows = observation(COMPLIANCE, "c1", **WINDOWS, displayName="Windows baseline")
+    await sync(database, CONTOSO, [windows, mac], COMPLIANCE)
+    for query, names in {
+        "platform=macos": ["Mac baseline"],
+        "platform=windows": ["Windows baseline"],
+        "platform=linux": [],
+        "state=missing": [],
+        "state=present&platform=macos": ["Mac baseline"],
+    }.items():
+        page = await words_of(signed_in, f"/search?name=baseline&{query}")
+        assert [name for name in ("Mac baseline", "Windows baseline") if f">{name}<" in page] == names, query
+        found = await json_of(signed_in, f"/api/search?name=baseline&{query}")
+        assert [item["display_name"] for item in found] == names, query
+        table = csv.DictReader(io.StringIO((await signed_in.get(f"/search.csv?name=baseline&{query}")).text))
+        assert [row["display_name"] for row in table] == names, query
+
+
 async def test_search_without_words_lists_nothing_and_says_what_to_do(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
