@@ -1,5 +1,6 @@
 """The page of one item: document, versions, who did it, whom it is for, its neighbours, its drift, and pins."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -84,6 +85,37 @@ async def test_each_version_says_who_made_it(database: Database, signed_in: http
     rows = rows_of(await words_of(signed_in, ITEM), 'id="versions"')
     assert "by ada@contoso.example" in rows[0]
     assert "nobody, by the audit log auditEvents" in rows[1]
+
+
+async def test_an_edit_belongs_to_the_version_that_a_run_noticed_after_it(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    for level in (1, 2, 3):
+        await seen(database, policy("p1", level=level))
+    now = datetime.now(UTC)
+    days = {1: (10, 8), 2: (7, 3), 3: (2, None)}
+    async with database.no_tenant() as session:
+        await session.execute(text("RESET ROLE"))
+        await session.execute(text("SET LOCAL session_replication_role = replica"))
+        for number, (first, last) in days.items():
+            until = None if last is None else now - timedelta(days=last)
+            await session.execute(
+                text(
+                    "UPDATE item_version SET first_observed_at = :first, last_observed_at = :last"
+                    " WHERE external_id = 'p1' AND version_number = :number"
+                ),
+                {"first": now - timedelta(days=first), "last": until, "number": number},
+            )
+    between, while_it_stayed = now - timedelta(days=7.5), now - timedelta(days=5)
+    events = [
+        audit_event("e1", "p1", at=between),
+        audit_event("e2", "p1", at=while_it_stayed, actor={"userPrincipalName": "eve@contoso.example"}),
+    ]
+    await sync(database, CONTOSO, events, "auditEvents")
+    rows = rows_of(await words_of(signed_in, ITEM), 'id="versions"')
+    assert "by ada@contoso.example" in rows[1]
+    assert "eve@contoso.example" not in " ".join(rows), "nobody noticed a change after that edit"
+    assert "ada@contoso.example" not in rows[0]
 
 
 async def test_whom_it_is_for_and_its_neighbours(database: Database, signed_in: httpx.AsyncClient) -> None:
