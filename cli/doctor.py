@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
 from cli import output
@@ -23,9 +24,11 @@ from connections import (
     missing_search_attributes,
     temporal_connect_config,
 )
+from control.newer_runs import newer_runs
 from control.worker_checks import command_check, worker_checks
 from graph.tenants import TenantConfig, TenantsFileError, load_tenants
 from inventory.plurals import counted
+from storage.database import StorageNotReadyError, StorageUnavailableError
 from temporal_errors import search_attributes_by_hand
 
 _STYLES = {CheckVerdict.OK: "green", CheckVerdict.WARNING: "yellow", CheckVerdict.FAILED: "red"}
@@ -71,6 +74,7 @@ async def _checks(settings: Settings, chosen: TenantConfig | None) -> list[Check
         return [*checks, command_check("Temporal", CheckVerdict.FAILED, str(error))]
     checks.append(command_check("Temporal", CheckVerdict.OK, f"answers, and has namespace {client.namespace}"))
     checks.append(await _of_search_attributes(client))
+    checks += await _of_restores(settings, client)
     tenant_ids = () if chosen is None else (chosen.id,)
     request = DiagnoseWorker(tenant_ids=tenant_ids)
     return [*checks, *await worker_checks(client, settings.temporal_task_queue, request, len(tenant_ids) or count)]
@@ -98,6 +102,22 @@ async def _of_search_attributes(client: Client) -> CheckResult:
         reason = f"the namespace lacks {', '.join(missing)}; a worker adds them at start, or {by_hand}"
         return command_check(check, CheckVerdict.FAILED, reason)
     return command_check(check, CheckVerdict.OK, "are there")
+
+
+async def _of_restores(settings: Settings, client: Client) -> list[CheckResult]:
+    """Whether Temporal has completed runs after the newest one of the database; nothing where either does not tell."""
+    try:
+        async with opened_database(settings) as database, database.portfolio() as session:
+            count = await newer_runs(client, settings.temporal_task_queue, session)
+    except (StorageUnavailableError, StorageNotReadyError, RPCError):
+        return []
+    if not count:
+        return [command_check("restores", CheckVerdict.OK, "the database has the runs that Temporal has")]
+    reason = (
+        f"Temporal has {counted(count, 'run')} after the newest one of the database, as after a restore: the next runs"
+        " tell again what those found"
+    )
+    return [command_check("restores", CheckVerdict.WARNING, reason)]
 
 
 _COLUMNS = (

@@ -303,6 +303,12 @@ async def recorded_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[t
     return {(row.tenant_id, row.run_id) for row in await session.execute(recorded)}
 
 
+async def latest_queued_at(session: AsyncSession) -> datetime | None:
+    """When the newest run was queued, of all tenants in a portfolio session; None without any."""
+    newest: datetime | None = (await session.execute(select(func.max(_RUN.c.queued_at)))).scalar_one()
+    return newest
+
+
 async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
     """The one selection hash of the tenant's runs that begins with `prefix` or was started under that name.
 

@@ -1,0 +1,34 @@
+"""Runs that Temporal has and the database has lost, as after a restore of an earlier moment."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import Client
+
+from activities.holders import SYNC_WORKFLOW
+from storage import queries
+
+MOST = 20
+"""A few runs tell enough of a restore."""
+
+
+async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> int:
+    """How many completed runs began after the newest run of the database, which has no record of them; up to `MOST`.
+
+    The session is one of the portfolio. A run that failed may have been refused, and have left no record.
+    """
+    newest = await queries.latest_queued_at(session)
+    if newest is None:
+        return 0
+    query = (
+        f"WorkflowType = '{SYNC_WORKFLOW}' AND TaskQueue = '{task_queue}' AND ExecutionStatus = 'Completed'"
+        f" AND StartTime > '{newest.isoformat()}'"
+    )
+    # The list does not tell the first execution of a run that has continued as new.
+    described = [
+        await client.get_workflow_handle(listed.id, run_id=listed.run_id).describe()
+        async for listed in client.list_workflows(query, limit=MOST)
+    ]
+    run_ids = {UUID(description.raw_info.first_run_id) for description in described}
+    recorded = {run_id for _, run_id in await queries.recorded_runs(session, list(run_ids))}
+    return len(run_ids - recorded)
