@@ -56,6 +56,7 @@ NOT_WALKED = {
     "export": "it writes files",
     "access grant": "no table", "access exclude": "no table", "access revoke": "no table",
     "access end-sessions": "no table",
+    "tenant add": "no table", "tenant remove": "no table", "tenant disable": "no table", "tenant enable": "no table",
     "promote plan": "its table is that of `promote show`", "promote approve": "no table", "promote reject": "no table",
     "web": "it serves pages, and prints none",
 }  # fmt: skip
@@ -65,8 +66,8 @@ NOT_WALKED = {
 OTHER_FIELDS = {"limits", "run", "portfolio run", "missing", "portfolio runs", "watch list"}
 """Commands whose JSON is one object, of which the table shows a part; and those whose JSON lists more."""
 
-PASSING = re.compile(r"(\d+|\d+-\d+-\d+|\d+:\d+:.*|just|now|ago|seconds?|minutes?)?")
-"""Words of times, which are others a moment later."""
+PASSING = re.compile(r"(\d+|\d+-\d+-\d+|\d+:\d+:.*|just|now|ago|seconds?|minutes?|min|each|row|=)?")
+"""Words of times, which are others a moment later; and what is said of a time that all rows have by then."""
 
 ROOM = 6
 """Columns that indentation takes from a word."""
@@ -111,6 +112,8 @@ def calls(one: str, other: str, run: str, portfolio: str, plan: str) -> dict[str
         "portfolio runs": [[]],
         "portfolio run": [[portfolio]],
         "schedule list": [[]],
+        "tenant list": [[]],
+        "tenant test": [[one]],
         "watch list": [[]],
         "access list": [[]],
         "access people": [[]],
