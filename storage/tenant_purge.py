@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from inventory.people import Action, Role
-from storage.access import PROBE, REVISION, SETTABLE
+from storage.access import ALL_TENANTS, PROBE, REVISION, SETTABLE
 from storage.database import database_url
 from storage.errors import NO_TABLES, StorageNotReadyError, StorageUnavailableError, classified
 from storage.models.base import table
@@ -64,6 +64,22 @@ WHERE chosen -> 'tenant_ids' ? CAST(:tenant_id AS text)
 """)
 
 
+_COPIES = {
+    "promotion_decision": "(tenant_id, plan_id) IN ("
+    "SELECT tenant_id, plan_id FROM promotion_plan WHERE source_tenant_id = :tenant_id)",
+    "promotion_plan": "source_tenant_id = :tenant_id",
+    "promotion_mapping": "source_tenant_id = :tenant_id",
+}
+"""Rows of other tenants that hold content of this one, in the order of their foreign keys."""
+
+_TARGETS = text("""
+SELECT tenant_id FROM promotion_plan WHERE source_tenant_id = :tenant_id
+UNION SELECT tenant_id FROM promotion_mapping WHERE source_tenant_id = :tenant_id
+""")
+
+_SEARCH_PATH = text("SELECT set_config('search_path', :path, true)")
+
+
 class PurgedRows(NamedTuple):
     """How many rows each table lost, of those that lost any, and in how many portfolio runs the tenant was erased."""
 
@@ -95,6 +111,11 @@ class TenantPurge:
         purged = dict.fromkeys(tables, 0)
         for name in tables:
             purged[name] += self._delete(name)
+        for target in self._targets():
+            self._connection.execute(_BIND, {"tenant_id": str(target)})
+            for name, condition in _COPIES.items():
+                statement = text(f"DELETE FROM {name} WHERE tenant_id = current_tenant() AND {condition}")
+                purged[name] += self._connection.execute(statement, self._tenant_id).rowcount
         # A session that is bound to a tenant does not see what belongs to none, such as rules of access.
         self._connection.execute(_BIND, {"tenant_id": ""})
         for name in tables:
@@ -127,6 +148,14 @@ class TenantPurge:
         refers_to = {name: set(others) for name, others in self._connection.execute(_TABLES)}
         order = TopologicalSorter(refers_to).static_order()
         return [name for name in reversed(list(order)) if name != GUARDED]
+
+    def _targets(self) -> list[UUID]:
+        """The tenants into which somebody planned to promote items of this one."""
+        path = self._connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
+        self._connection.execute(_SEARCH_PATH, {"path": f"{path}, {ALL_TENANTS}"})
+        targets = list(self._connection.execute(_TARGETS, self._tenant_id).scalars())
+        self._connection.execute(_SEARCH_PATH, {"path": path})
+        return targets
 
     def _delete(self, name: str, condition: str = "true") -> int:
         statement = text(f"DELETE FROM {name} WHERE tenant_id = :tenant_id AND {condition}")

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 import answers.drift.tables
 import answers.promotion.tables  # noqa: F401 - completes the metadata
@@ -35,6 +35,18 @@ ALONE, TOGETHER, BY_TAG = (
     )
 )
 
+PROMOTED = """
+INSERT INTO promotion_plan (plan_id, source_tenant_id, created_by, expires_at, counts, content_hash, content)
+SELECT gen_random_uuid(), source, 'ada', clock_timestamp(), '{}', sha256('a'), 'a'
+FROM unnest(ARRAY[CAST(:theirs AS uuid), current_tenant()]) AS sources (source);
+INSERT INTO promotion_decision (plan_id, decision, content_hash, decided_by, reason)
+SELECT plan_id, 'approved', content_hash, 'grace', source_tenant_id::text FROM promotion_plan
+WHERE tenant_id = current_tenant();
+INSERT INTO promotion_mapping (source_tenant_id, type_key, source_id, target_id, mapped_by, reason)
+VALUES (CAST(:theirs AS uuid), 'groups', 'a', 'b', 'ada', 'a reason')
+"""
+"""Plans of my tenant: one with content of theirs, one of earlier versions."""
+
 Found = dict[str, set[str]]
 """Rows as text, by table."""
 
@@ -54,6 +66,9 @@ async def fill(owner_url: str) -> None:
     try:
         await their_rows(database)
         await sync(database, MINE, [observation("a", "1")], "a")
+        async with database.tenant(MINE) as session:
+            for statement in PROMOTED.split(";\n"):
+                await session.execute(text(statement), {"theirs": THEIRS})
         for tenant_id in (THEIRS, MINE):
             about = access_rules.Subject(None, Role.READER, tenant_id)
             async with database.no_tenant() as session:
