@@ -198,7 +198,7 @@ async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
     (forgotten,) = summary["forgotten"]
     assert forgotten == {"type_key": "groups", "external_id": "1", "display_name": "Staff", "title": "Staff"}
     people = await starter("export", str(folder), "--at", first)
-    assert "no file, since retention has deleted the version of that time: groups 1 (Staff)" in " ".join(
+    assert "no file, because retention has deleted the version of that time: groups 1 (Staff)" in " ".join(
         people.stderr.split()
     )
 
@@ -216,7 +216,7 @@ async def test_the_summary_says_what_is_not_known(database: Database, starter: C
     (summary,) = done.objects()
     assert (done.code, _counts(summary)) == (0, (2, 0, 0))
     assert (summary["incomplete"], summary["unread"], summary["types_not_read"]) == (2, 1, ["mobileApps"])
-    assert "no file of theirs is removed: mobileApps" in (await starter("export", str(folder))).stderr
+    assert "not read to the end, so their files stay: mobileApps" in (await starter("export", str(folder))).stderr
 
 
 def test_a_folder_of_others_is_refused_and_forced_without_touching_them(folder: Path) -> None:
