@@ -90,6 +90,10 @@ def test_a_number_beyond_its_bounds_is_refused(words: str) -> None:
     assert "Invalid value for" in done.stderr
 
 
+OTHERS = {Decision: next(iter(Decision)), UUID: str(TENANT)}
+"""What is typed where something else than a text is wanted."""
+
+
 @of_each({name_of(text): text for text in TEXTS})
 def test_every_text_is_looked_through(text: tuple[tuple[str, ...], Any]) -> None:
     words, parameter = text
@@ -103,7 +107,7 @@ def test_every_text_is_looked_through(text: tuple[tuple[str, ...], Any]) -> None
         elif param is parameter:
             given += [param.opts[0], value]
         elif param.required:
-            given += [param.opts[0], next(iter(Decision)) if kind_of(param) is Decision else value]
+            given += [param.opts[0], OTHERS.get(kind_of(param), value)]
     done = CliRunner().invoke(app, [*words, *given])
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
