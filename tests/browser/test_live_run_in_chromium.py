@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from storage.database import Database
 from tests.browser.chromium import needs_chromium, visit
@@ -52,8 +52,12 @@ async def test_a_page_renews_itself_until_its_run_has_ended(database: Database, 
 async def test_a_page_renews_itself_whose_scripts_come_late(database: Database, page: dict[str, str]) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     async with visit() as visitor:
-        held = asyncio.get_running_loop().create_future()
-        await visitor.page.route("**/hx-sse-*.js", held.set_result)
+        held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+
+        def hold(route: Route) -> None:
+            held.set_result(route)
+
+        await visitor.page.route("**/hx-sse-*.js", hold)
         await visitor.page.goto(page["sign_in_url"])
         address = f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}"
         await visitor.page.goto(address, wait_until="commit")

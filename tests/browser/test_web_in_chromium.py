@@ -79,7 +79,9 @@ _LINKS = """() => {
         if (box) box.checked = true;
         return form.action + "?" + new URLSearchParams(new FormData(form));
     });
-    return [...[...document.querySelectorAll("a[href]")].map(link => link.href), ...forms];
+    // Of a link in a picture `href` is no text.
+    const addressOf = link => new URL(link.getAttribute("href"), document.baseURI).href;
+    return [...[...document.querySelectorAll("a[href]")].map(addressOf), ...forms];
 }"""
 
 

@@ -30,6 +30,8 @@ def live_a_week(system: System) -> None:
     # The log has to be read after all else, so that it is known to be whole.
     for selection in (SELECTION, ("--type", "auditEvents")):
         assert system.starter("sync", mine.name, *selection, "--json").code in (0, 3)
+    done = system.starter("portfolio", "sync", "--tenant", mine.name, "--type", "assignmentFilters", "--json")
+    assert done.code == 0, done.stderr
     _decide(system)
 
 
