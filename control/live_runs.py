@@ -1,6 +1,7 @@
 """Runs as they are now, for all who look at them: one look serves everybody who asks at about the same time."""
 
 import asyncio
+import time
 from typing import NamedTuple
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from answers.runs.answer import live_record, run_record
 from configuration import ConfigurationError
 from connections import UnreachableError
 from control.progress import ANSWER_SECONDS, run_progress
-from control.queued_runs import Connect, unrecorded_runs
+from control.queued_runs import LOOK_GAP_SECONDS, LOOKS, Connect, unrecorded_runs
 from inventory.outcomes import Outcome
 from inventory.records import RunRecord
 from inventory.user_errors import UnavailableError
@@ -18,6 +19,9 @@ from workflows.messages import SyncProgress
 
 LOOK_SECONDS = 2.0
 """How old a look may be that a live page shows: so often PostgreSQL and the workflow are asked, however many watch."""
+
+NEW_SECONDS = 30.0
+"""So long after its start a run that is not found is looked for again."""
 
 FORGOTTEN_SECONDS = 60.0
 """After so long a run that nobody looks at is forgotten."""
@@ -71,17 +75,26 @@ class LiveRuns:
                 del self._looks[key]
 
     async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun | None:
+        record = await self._record(tenant_id, run_id)
+        for _ in range(LOOKS - 1):
+            if record is not None or not _is_new(run_id):
+                break
+            await asyncio.sleep(LOOK_GAP_SECONDS)
+            record = await self._record(tenant_id, run_id)
+        if record is None:
+            return None
+        return LiveRun(record) if record.status.ended else await self._live(record)
+
+    async def _record(self, tenant_id: UUID, run_id: UUID) -> RunRecord | None:
         async with self._database.tenant(tenant_id, read_only=True) as session:
             record = await run_record(session, run_id)
-        if record is None:
-            wanted = IdRange(run_id, run_id)
-            queued = await unrecorded_runs(
-                self._database, self._task_queue, tenant_id, wanted, most=1, connect=self._connect
-            )
-            if not queued:
-                return None
-            record = queued[0]
-        return LiveRun(record) if record.status.ended else await self._live(record)
+        if record is not None:
+            return record
+        wanted = IdRange(run_id, run_id)
+        queued = await unrecorded_runs(
+            self._database, self._task_queue, tenant_id, wanted, most=1, connect=self._connect
+        )
+        return queued[0] if queued else None
 
     async def _live(self, record: RunRecord) -> LiveRun:
         told = await self._told(record)
@@ -104,6 +117,14 @@ class LiveRuns:
             return str(error)
         except TimeoutError:
             return f"no worker of task queue {self._task_queue!r} answers"
+
+
+def _is_new(run_id: UUID) -> bool:
+    """Whether a run was started just now, so that neither the database nor Temporal's list may know it yet.
+
+    Temporal's run ids begin with their milliseconds (RFC 9562, version 7).
+    """
+    return run_id.version == 7 and abs(time.time() - (run_id.int >> 80) / 1000) < NEW_SECONDS
 
 
 class _Look:

@@ -15,7 +15,6 @@ from temporalio.client import Client
 from answers.runs.answer import UnknownRunError, recent_runs
 from control.live_runs import LOOK_SECONDS, LiveRun
 from control.progress import no_worker
-from control.queued_runs import LOOK_GAP_SECONDS, LOOKS
 from control.runs import StartedRun, cancel_run, start_sync
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, refuse_disabled
@@ -272,11 +271,9 @@ async def start(
 
 async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool:
     """Temporal's list knows a run a moment after its start; the page of the run is not there until then."""
-    for _ in range(LOOKS):
-        with suppress(UnknownRunError):
-            await _live_run(site, tenant, run_id)
-            return True
-        await asyncio.sleep(LOOK_GAP_SECONDS)
+    with suppress(UnknownRunError):
+        await _live_run(site, tenant, run_id)
+        return True
     return False
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,14 +24,15 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from answers.runs import routes
 from configuration import Settings
 from connections import UnreachableError
-from control.live_runs import LiveRuns
+from control.live_runs import NEW_SECONDS, LiveRuns
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.people import Role
 from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
+from storage.runs import open_run
 from tests.patience import until_async
-from tests.storage.support import begin, end, land, observation, sync
+from tests.storage.support import SLOTS, begin, end, identity, land, observation, sync
 from tests.web.asgi_stream import streamed
 from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, words_of
 from web.application import STATIC, create_app
@@ -323,6 +325,23 @@ async def test_two_hundred_people_who_look_at_a_run_cost_one_look_and_hold_no_co
     assert asked == 1
     assert {live.record.run_id for live in found if live} == {run.run_id}
     assert all(live and "does not answer" in (live.trouble or "") for live in found)
+
+
+@pytest.mark.parametrize(("age", "is_found"), [(0.0, True), (NEW_SECONDS + 3600, False)], ids=["new", "old"])
+async def test_a_new_run_that_gets_its_record_between_two_questions_is_found(
+    database: Database, age: float, is_found: bool
+) -> None:
+    milliseconds = int((time.time() - age) * 1000)
+    run = identity(POLICIES, run_id=UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | 1))
+
+    async def connect() -> Client:
+        # The database was asked before, and Temporal no longer counts the run as queued.
+        async with database.tenant(CONTOSO) as session:
+            await open_run(session, run, SLOTS)
+        return await TemporalAccess(lambda: NOWHERE).client()
+
+    found = await LiveRuns(database, connect, "queue").look(CONTOSO, run.run_id)
+    assert (found is not None) == is_found
 
 
 async def test_runs_are_read_page_by_page_and_by_status(database: Database, of_role: Clients) -> None:
