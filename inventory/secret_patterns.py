@@ -160,9 +160,12 @@ def has_secret(text: str) -> bool:
 def readable(text: str) -> str | None:
     """The lines of a text, or of the one that it is the Base64 of, without those that a secret stands in.
 
-    A line with a part of a secret that another line holds is left out, too. None if no line is left.
+    A line with a part of a secret that another line holds is left out, too. Of XML without lines each tag begins one.
+    None if no line is left.
     """
     plain = text if _has_shape(text) else _decoded(text) or ""
+    if "\n" not in plain:
+        plain = plain.replace("><", ">\n<")
     lower = plain.lower()
     shapes = [shape for hints, shape in _SHAPES if any(hint in lower for hint in hints)]
     spans = [_whole(plain, *match.span()) for shape in shapes for match in shape.finditer(plain)]

@@ -150,8 +150,19 @@ def test_a_long_value_of_a_property_list_is_left_out_to_its_end() -> None:
 
 @pytest.mark.parametrize("kind", TEXTS)
 def test_a_text_of_one_line_is_hidden_whole(kind: str) -> None:
-    if "\n" not in TEXTS[kind]:
+    if "\n" not in TEXTS[kind] and "><" not in TEXTS[kind]:
         assert readable(TEXTS[kind]) is None
+
+
+def test_xml_without_lines_is_left_out_by_its_tags() -> None:
+    text = (
+        "<plist><dict><key>SSID</key><string>office</string><key>Password</key><string>planted1</string>"
+        "<key>Again</key><string>planted1</string><key>Hidden</key><true/></dict></plist>"
+    )
+    assert readable(text) == (
+        "<plist>\n<dict>\n<key>SSID</key>\n<string>office</string>\n(hidden)\n<key>Again</key>\n(hidden)\n"
+        "<key>Hidden</key>\n<true/>\n</dict>\n</plist>"
+    )
 
 
 def test_what_stays_readable_is_no_content_of_its_own() -> None:
