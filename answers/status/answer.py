@@ -17,8 +17,13 @@ from storage.documents import database_time
 async def status(
     session: AsyncSession, tenant_ids: Collection[UUID], old_after: timedelta = OLD_AFTER
 ) -> list[TenantStatus]:
-    """The state of each of the tenants, in a portfolio session. A tenant that no run knows was never read."""
-    found = await tenant_states(session, tenant_ids, log_types())
+    """The state of each of the tenants, in a portfolio session. A tenant that no run knows was never read.
+
+    Tenants that need as much attention stay in the given order.
+    """
+    place = {tenant_id: number for number, tenant_id in enumerate(tenant_ids)}
+    states = await tenant_states(session, tenant_ids, log_types())
+    found = sorted(states, key=lambda tenant: place[tenant.tenant_id])
     now = await database_time(session)
     return most_urgent_first(
         tenant.model_copy(update={"attention": attention(tenant, now, old_after)}) for tenant in found

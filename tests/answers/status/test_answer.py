@@ -91,6 +91,13 @@ async def test_items_whose_details_cannot_be_read_count_while_they_are_there(dat
     assert (calm.stale, calm.attention) == (0, [Attention.MISSING])
 
 
+async def test_tenants_that_need_as_much_attention_stay_in_the_given_order(database: Database) -> None:
+    given = [UNREAD, *(UUID(int=number) for number in (19, 13, 17, 11, 15))]
+    for tenants in (given, given[::-1]):
+        async with database.portfolio() as session:
+            assert [tenant.tenant_id for tenant in await status(session, tenants)] == tenants
+
+
 async def test_a_high_finding_counts_until_somebody_decides(database: Database) -> None:
     await sync(database, CALM, [observation(TYPES[0], "1", state="enabled")], TYPES[0])
     async with database.tenant(CALM) as session:
