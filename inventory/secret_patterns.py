@@ -199,7 +199,7 @@ LEFT_OUT = "(hidden)"
 
 _CLOSINGS = (("private key", "-----END"), ("private-lines", "Private-MAC"), ("<key>", "</"))
 _BREAKS = re.compile(r"(?:</?[\w:.-]+|[\s\"'=:<>,;&?()])+")
-_TELLING = 6
+_TELLING = 3
 """Characters of a part of a secret that tell it."""
 
 _KNOWN: dict[int, bool] = {}

@@ -143,6 +143,12 @@ def test_a_secret_that_stands_in_a_second_line_is_left_out_there_too() -> None:
     assert readable(text) == f'Write-Host "Sync"\n{LEFT_OUT}\nexit 0'
 
 
+@pytest.mark.parametrize("secret", ["abc", "pin12", "planted1"])
+def test_a_short_secret_that_stands_twice_is_left_out_twice(secret: str) -> None:
+    text = f"<a><Password>{secret}</Password><b>kept</b><again>{secret}</again></a>"
+    assert readable(text) == f"<a>\n{LEFT_OUT}\n<b>kept</b>\n{LEFT_OUT}\n</a>"
+
+
 def test_a_long_value_of_a_property_list_is_left_out_to_its_end() -> None:
     text = "<dict>\n<key>Password</key>\n<data>\ncGxhbnRlZA\nZGV0bmFscA\n</data>\n<key>SSID</key>\n</dict>"
     assert readable(text) == f"<dict>\n{LEFT_OUT}\n<key>SSID</key>\n</dict>"
