@@ -1,10 +1,9 @@
 """Properties that are an enumeration in every published type that has them; their members have no case.
 
-`python -m graph.catalog.facts.enumerations v1.0-Prod.csdl beta-Prod.csdl` writes `enumerations.txt` (docs/facts.md). A
-name that is a text in another type, such as `state`, is left out: a document does not always say of which type it is.
+`graph.catalog.facts.extract` writes `enumerations.txt` (docs/facts.md). A name that is a text in another type, such as
+`state`, is left out: a document does not always say of which type it is.
 """
 
-import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -42,6 +41,7 @@ def published() -> set[str]:
     return {name for version in ("v1.0", "beta") for _, names, _ in metadata(version).types.values() for name in names}
 
 
-if __name__ == "__main__":
-    found = always_enumerations(Path(given) for given in sys.argv[1:]) & published()
+def write(files: Iterable[Path]) -> None:
+    """Write the names from the metadata of both versions, once the facts have its types."""
+    found = always_enumerations(files) & published()
     FILE.write_text("".join(f"{name}\n" for name in sorted(found)), encoding="utf-8")

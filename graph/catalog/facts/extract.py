@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from graph.catalog.facts import enumerations
+
 Types = dict[str, list[Any]]
 """Type name to [base or null, property to type, navigation property to type]; `*` before a type: a collection of it."""
 
@@ -80,7 +82,12 @@ def main() -> None:
         data["permissions"] = permissions(json.loads(given.permissions.read_text(encoding="utf-8")))
     text = json.dumps(data, separators=(",", ":"), sort_keys=True)
     _DATA.write_bytes(gzip.compress(text.encode(), mtime=0))
-    print(f"{_DATA}: {_DATA.stat().st_size} bytes")
+    print(f"{_DATA.name}: {_DATA.stat().st_size} bytes")
+    if given.v1 and given.beta:
+        enumerations.write([given.v1, given.beta])
+        print(f"{enumerations.FILE.name}: {len(enumerations.FILE.read_text(encoding='utf-8').split())} names")
+    else:
+        print(f"{enumerations.FILE.name} stays as it is: it is written if --v1 and --beta are given together")
 
 
 def sources(
