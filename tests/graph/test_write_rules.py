@@ -13,7 +13,8 @@ from graph.catalog import load_catalog, unpublished_requests, write_rules
 from inventory.write_rules import WriteRules
 from tests.graph.catalog_judge import shape_of
 
-PATHS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "schema" / "beta-paths.json.gz"
+PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "reference" / "schema"
+PATHS, MODELS = PUBLISHED / "beta-paths.json.gz", PUBLISHED / "beta-models.json.gz"
 COLLECTIONS = load_catalog().collections
 RULES = write_rules()
 BLOCKING_PARTS = {"deviceConfigurations": {"privacyAccessControls"}}
@@ -110,3 +111,19 @@ def test_what_content_refers_to_is_written_first() -> None:
         for targets in content.values():
             for target in set(targets) & RULES.keys() - {type_key}:
                 assert RULES[target].order < rules.order, f"{type_key} refers to {target}"
+
+
+@pytest.mark.skipif(not MODELS.is_file(), reason="Microsoft's published types are not here")
+def test_every_value_that_rules_name_is_published() -> None:
+    """Graph refuses a state that it does not know."""
+    models: dict[str, Any] = json.loads(gzip.decompress(MODELS.read_bytes()))
+    published = {value for facts in models.values() for value in facts.get("enum", ())}
+    named = {
+        value
+        for rules in RULES.values()
+        for values in (rules.inert, rules.off, rules.built_in, rules.not_in_document)
+        for path, value in values.items()
+        if isinstance(value, str) and path != "id"
+    }
+    assert named - published == set()
+    assert "enabledForReportingButNotEnforced" in named

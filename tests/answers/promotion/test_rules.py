@@ -116,7 +116,7 @@ def test_conditional_access_is_created_without_effect_first() -> None:
         RequestStep.EFFECT,
         RequestStep.EFFECT,
     ]
-    assert create.body["state"] == "enabledForReportingButNotEnabled"
+    assert create.body["state"] == "enabledForReportingButNotEnforced"
     assert create.body["conditions"] == {"users": {"includeUsers": ["None"]}, "clientAppTypes": ["all"]}
     assert {**conditions.body, **state.body} == {
         "state": "enabled",
