@@ -80,6 +80,7 @@ def print_roles(
         list[str] | None,
         typer.Option("--worker-login", metavar="NAME", help="Another login, for workers or commands; may be repeated."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the SQL that creates the two roles: for an administrator, once, before the first `database upgrade`.
 
@@ -89,7 +90,11 @@ def print_roles(
         login = owner or database_url(load_settings().database_url.get_secret_value()).username
         if not login:
             raise UsageError("DATABASE_URL names no login; give --owner NAME")
-        typer.echo(script([login, *(worker_logins or [])]), nl=False)
+        logins = [login, *(worker_logins or [])]
+        if as_json:
+            output.print_json({"logins": logins, "sql": script(logins)})
+        else:
+            typer.echo(script(logins), nl=False)
 
 
 @database.command("rotate-key")

@@ -84,6 +84,9 @@ AllOption = Annotated[
         help="All collections except opt-in ones (device data, Microsoft's catalogues): name those by --type.",
     ),
 ]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, max=MOST, help="Show at most this many.", show_default=False)
+]
 SelectionNameOption = Annotated[
     str | None,
     typer.Option("--name", metavar="NAME", help="A name for the selection.", show_default=False),

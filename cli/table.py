@@ -233,9 +233,10 @@ def print_table(
     title: str | None = None,
     is_ordered: bool = False,
     is_summary: bool = False,
+    most: int | None = None,
 ) -> None:
     """Prints a table, or CSV with `--csv`, as `Table` does."""
-    table = Table(record, columns, is_summary=is_summary)
+    table = Table(record, columns, is_summary=is_summary, most=most)
     for row in records:
         table.add(row)
     table.print(title, is_ordered=is_ordered)

@@ -6,10 +6,11 @@ all the same.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import Enum, auto
+from typing import TypeVar
 
 import typer
 from rich.cells import cell_len
@@ -27,6 +28,8 @@ from inventory.plurals import counted
 from inventory.user_errors import NeverReadError
 from storage.database import Database
 
+RowT = TypeVar("RowT")
+
 Ask = Callable[[Database, AskedTenant], Awaitable[None]]
 """Prints the answer for one tenant. It may raise `typer.Exit`, with the exit code of this answer."""
 
@@ -34,22 +37,38 @@ Ask = Callable[[Database, AskedTenant], Awaitable[None]]
 class RowLimit:
     """How many rows an answer has at most, over all tenants that are asked.
 
-    With `--sort` all rows are read, and the first ones of all are printed.
+    With `--sort` all rows are read, and the first ones of all are printed. If `asks_all`, tenants whose rows are all
+    beyond the limit are asked too: the exit code is of all answers.
     """
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, most: int | None, *, asks_all: bool = False) -> None:
         self.most = most
+        self.left_out = 0
+        """Rows that were read and do not belong to the answer."""
         self._left = None if output_options().sort else most
+        self._asks_all = asks_all
 
     @property
     def to_read(self) -> int | None:
         """How many rows of the next tenant are read; None for all."""
         return self._left
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether no further tenant needs to be asked."""
+        return self._left == 0 and not self._asks_all
+
     def count(self, rows: int) -> None:
         """So many rows of a tenant belong to the answer."""
         if self._left is not None:
             self._left = max(0, self._left - rows)
+
+    def first(self, rows: Sequence[RowT]) -> Sequence[RowT]:
+        """The rows of a tenant, all of which have been read, that belong to the answer."""
+        shown = rows if self._left is None else rows[: self._left]
+        self.left_out += len(rows) - len(shown)
+        self.count(len(shown))
+        return shown
 
 
 class _Ending(Enum):
@@ -93,6 +112,7 @@ async def _ask_each(
             (tenant,) = asked.tenants
             with printed_afterwards():
                 _, code = await _answered(database, tenant, ask)
+            _say_left_out(limit)
             if code:
                 raise typer.Exit(code)
             return
@@ -100,7 +120,7 @@ async def _ask_each(
         together = SortedTogether({tenant.tenant_id: tenant.name for tenant in asked.tenants})
         of_one = replace(output_options(), together=together if output_options().sort else None)
         for tenant in asked.tenants:
-            if limit.to_read == 0:
+            if limit.is_reached:
                 break
             with using(replace(of_one, about=tenant.name)):
                 ending, code = await _ask_one(database, tenant, ask, None if is_data else _heading_of(tenant))
@@ -110,6 +130,7 @@ async def _ask_each(
         first, *others = together.tables
         first.print_together(others)
     _say(endings)
+    _say_left_out(limit)
     if beyond := len(asked.tenants) - endings.total():
         words = counted(beyond, "tenant was", "tenants were")
         output.stderr.print(f"--limit {limit.most} is reached: {words} not asked", style="dim")
@@ -162,6 +183,13 @@ def _heading_of(tenant: AskedTenant) -> Callable[[str | None], None]:
         output.stdout.print(Text(f"{tenant.name}:" if fits else tenant.name, "bold"), end=" " if fits else "\n")
 
     return print_heading
+
+
+def _say_left_out(limit: RowLimit) -> None:
+    """On stderr: how many rows that were read are beyond the limit."""
+    if limit.left_out:
+        rows = counted(limit.left_out, "more row")
+        output.stderr.print(f"--limit {limit.most} leaves out {rows}", style="dim")
 
 
 def _say(endings: Counter[_Ending]) -> None:

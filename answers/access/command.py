@@ -153,6 +153,7 @@ def revoke(
 @access.command("end-sessions")
 def end_sessions(
     person: Annotated[str, typer.Argument(metavar="PERSON", help="A person's name or id.", show_default=False)],
+    as_json: JsonOption = False,
 ) -> None:
     """Sign a person out everywhere, so that a role that was taken away in Entra ID ends at once.
 
@@ -160,12 +161,15 @@ def end_sessions(
     """
     with errors_for_people():
 
-        async def ask(session: AsyncSession) -> int | None:
+        async def ask(session: AsyncSession) -> tuple[str, int]:
             person_id = answer.find_person((await answer.access(session)).people, person)
-            return await answer.end_sessions(session, person_id, AccessRequest(_owner()))
+            return person_id, await answer.end_sessions(session, person_id, AccessRequest(_owner())) or 0
 
-        ended = _run(load_settings(), ask)
-        output.stdout.print(f"{counted(ended or 0, 'session')} of {person} ended", markup=False)
+        person_id, ended = _run(load_settings(), ask)
+        if as_json:
+            output.print_json({"person_id": person_id, "ended_sessions": ended})
+        else:
+            output.stdout.print(f"{counted(ended, 'session')} of {person} ended", markup=False)
 
 
 def _change(

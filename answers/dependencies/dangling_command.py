@@ -18,6 +18,7 @@ from cli.options import (
     AllTenantsOption,
     AskedTenant,
     JsonOption,
+    LimitOption,
     OptionalTenantArgument,
     TagOption,
     TypeOption,
@@ -26,7 +27,7 @@ from cli.options import (
 )
 from cli.output_options import prints_tables
 from cli.table import Column, print_table
-from cli.tenant_walk import ask_each
+from cli.tenant_walk import RowLimit, ask_each
 from configuration import load_settings
 from graph.catalog import load_catalog
 from inventory.plurals import counted
@@ -39,6 +40,7 @@ def dangling(
     all_tenants: AllTenantsOption = False,
     tags: TagOption = None,
     type_keys: TypeOption = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """References to items that are not in the tenant, with the confidence. Collections that were not read are named.
@@ -49,13 +51,14 @@ def dangling(
         settings = load_settings()
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
+        rows = RowLimit(limit)
 
         async def ask(database: Database, about: AskedTenant) -> None:
             async with references_session(database, about.tenant_id) as (session, coverage):
                 found = [record async for record in answer.dangling(session, coverage, wanted)]
-            _show_records(found, coverage, _DANGLING, as_json=as_json)
+            _show_records(found, coverage, _DANGLING, rows, as_json=as_json)
 
-        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json)
+        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
 
 
 @prints_tables
@@ -64,6 +67,7 @@ def unassigned(
     all_tenants: AllTenantsOption = False,
     tags: TagOption = None,
     type_keys: TypeOption = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Items that are assigned to nobody, also those with exclusions only. Collections that were not read are named.
@@ -74,14 +78,15 @@ def unassigned(
         settings = load_settings()
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
+        rows = RowLimit(limit)
 
         async def ask(database: Database, about: AskedTenant) -> None:
             async with references_session(database, about.tenant_id) as (session, coverage):
                 unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
                 found = [record async for record in unassigned]
-            _show_records(found, coverage, _UNASSIGNED, as_json=as_json)
+            _show_records(found, coverage, _UNASSIGNED, rows, as_json=as_json)
 
-        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json)
+        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
 
 
 class _Question(NamedTuple):
@@ -94,15 +99,19 @@ class _Question(NamedTuple):
     open: str
 
 
-def _show_records(found: Sequence[BaseModel], coverage: TenantCoverage, question: _Question, *, as_json: bool) -> None:
+def _show_records(
+    found: Sequence[BaseModel], coverage: TenantCoverage, question: _Question, limit: RowLimit, *, as_json: bool
+) -> None:
     """Prints an answer. Raises `NeverReadError`, or `typer.Exit` where stored documents are damaged."""
     cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
     rows = [record for record in found if not isinstance(record, CannotSayRecord)]
+    shown = limit.first(rows)
     if as_json:
-        for record in found:
+        for record in (*shown, *cannot_say):
             output.print_json(record)
     elif rows:
-        print_table(question.columns, rows, record=question.record, title=question.title(len(rows)))
+        title = question.title(len(rows))
+        print_table(question.columns, shown, record=question.record, title=title, most=limit.most)
     refuse_never_read(coverage)
     if not as_json:
         if not rows:

@@ -28,6 +28,7 @@ from cli.options import (
     AskedTenant,
     AskedTenants,
     JsonOption,
+    LimitOption,
     OptionalTenantArgument,
     TagOption,
     TenantNames,
@@ -42,7 +43,7 @@ from cli.sessions import without_collisions
 from cli.stale_lines import stale_words
 from cli.table import Column, Shape, print_table, short_ids
 from cli.tenant_or_command import TenantOrCommand
-from cli.tenant_walk import ask_each
+from cli.tenant_walk import RowLimit, ask_each
 from configuration import Settings, load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
@@ -90,6 +91,7 @@ def show_drift(
         FailOn | None,
         typer.Option("--fail-on", help="Exit code 4 if an open finding has this severity or a higher one, or weakens."),
     ] = None,
+    limit: LimitOption = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,7 +100,7 @@ def show_drift(
     Items come first that have a finding which weakens the tenant's protection. Of several tenants each baseline is one
     line. Collections that the baseline or the latest run did not read to their end, and items whose stored documents
     are damaged, are left out and named; their findings stay as they were, and the exit code is 3. With --json the
-    report of a baseline comes first, then its findings.
+    report of a baseline comes first, then its findings. --limit bounds what is shown, never what is evaluated.
 
     Example: python starter.py drift --tag customers --golden contoso --fail-on high
     """
@@ -109,6 +111,8 @@ def show_drift(
         check_html(html, as_json=as_json)
         if asked.are_many and html is not None:
             raise UsageError("--html is about one tenant: give it with TENANT")
+        if limit is not None and html is not None:
+            raise UsageError("--html shows every finding: give it without --limit")
         if baseline is not None and golden is not None:
             raise UsageError("--golden names a baseline, too: give it or --baseline")
         golden_id = None if golden is None else tenant_id_of(settings, golden)
@@ -116,6 +120,7 @@ def show_drift(
             others = (named for named in asked.tenants if named.tenant_id != golden_id)
             asked = AskedTenants(tuple(others), are_many=True)
         shown = output_options()
+        rows = RowLimit(limit, asks_all=True)
         is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
 
         async def ask(database: Database, about: AskedTenant) -> None:
@@ -127,13 +132,11 @@ def show_drift(
                 check_count(sum(len(findings) for _, findings in found))
                 write_html(html, drift_page(TenantNames.load(settings).of(about.tenant_id), found, collection_titles()))
             else:
-                print_drift = _print_json if as_json else _print_line if is_line else _print
-                for report, findings in found:
-                    print_drift(report, findings)
+                _print_each(found, rows, as_json=as_json, is_line=is_line)
             _end(evaluated, fail_on)
 
         # A golden tenant is read beside the one that is held against it.
-        ask_each(settings, asked, ask, pool_size=2, as_json=as_json)
+        ask_each(settings, asked, ask, pool_size=2, as_json=as_json, limit=rows)
 
 
 class _Sought(NamedTuple):
@@ -171,13 +174,23 @@ def _is_asked_for(finding: DriftFindingRecord, *, severities: Sequence[Severity]
     return (finding.is_open or everything) and (not severities or finding.severity in severities)
 
 
-def _print_json(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
-    output.print_json(report)
-    for finding in findings:
-        output.print_json(finding)
+def _print_each(found: Sequence[Drift], rows: RowLimit, *, as_json: bool, is_line: bool) -> None:
+    """Prints the drift from each baseline, as many findings of all as the limit allows, or as many lines."""
+    if is_line and not as_json:
+        for report, _ in rows.first(found):
+            _print_line(report)
+        return
+    for report, findings in found:
+        shown = rows.first(findings)
+        if as_json:
+            output.print_json(report)
+            for finding in shown:
+                output.print_json(finding)
+        else:
+            _print(report, shown, rows.most)
 
 
-def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
+def _print(report: DriftReport, findings: Sequence[DriftFindingRecord], most: int | None) -> None:
     ids = {finding.external_id for finding in findings}
     short = dict(zip(ids, ids, strict=True)) if output_options().ids else short_ids(ids)
     print_table(
@@ -186,11 +199,12 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
         record=DriftFindingRecord,
         title=f"drift from baseline {report.baseline.name} of {output.when(report.baseline.at)}: {_counts(report)}",
         is_ordered=True,
+        most=most,
     )
     _say_basis(report)
 
 
-def _print_line(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:  # noqa: ARG001
+def _print_line(report: DriftReport) -> None:
     """One of several tenants: its counts, and what they do not rest on."""
     left_out = counted(len(report.left_out), "collection") + " left out" if report.left_out else ""
     said = "; ".join(filter(None, (_counts(report), left_out)))

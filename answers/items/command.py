@@ -24,12 +24,12 @@ from cli.item_options import (
     wanted_setting,
 )
 from cli.options import (
-    MOST,
     AllTenantsOption,
     AskedTenant,
     AskedTenants,
     CategoryOption,
     JsonOption,
+    LimitOption,
     OptionalTenantArgument,
     SelectionOption,
     TagOption,
@@ -53,9 +53,6 @@ from storage.database import Database
 
 LOOKED_FOR = [EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED]
 
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, max=MOST, help="Show at most this many.", show_default=False)
-]
 AfterOption = Annotated[
     str | None,
     typer.Option(

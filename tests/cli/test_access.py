@@ -88,6 +88,8 @@ async def test_ending_sessions_signs_out_everywhere(database: Database, starter:
     assert "2 sessions of ada@msp.example ended" in (await starter("end-sessions", "ada@msp.example")).stdout
     async with database.no_tenant() as session:
         assert await web_sessions.signed_in(session, bytes(32)) is None
+    again = await starter("end-sessions", "ada@msp.example", "--json")
+    assert again.objects() == [{"person_id": ADA.person_id, "ended_sessions": 0}]
 
 
 @pytest.mark.parametrize(

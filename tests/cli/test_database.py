@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import psycopg
 
 from cli.database import _set_up
@@ -55,6 +56,8 @@ def test_the_printed_script_is_plain_sql(postgres: EmbeddedPostgres, migrated_te
     assert (done.code, done.stderr) == (0, "")
     assert 'TO "inv", "a ""b"""' in done.stdout
     assert "hunter2" not in done.stdout
+    as_json = run(tmp_path, "postgresql://inv:hunter2@x/prod", "roles", "--worker-login", 'a "b"', "--json")
+    assert orjson.loads(as_json.stdout) == {"logins": ["inv", 'a "b"'], "sql": done.stdout}
     with psycopg.connect(postgres.url) as connection:
         connection.execute('CREATE ROLE inv; CREATE ROLE "a ""b"""')
         connection.execute(done.stdout.encode())

@@ -53,7 +53,9 @@ PRINT_SOMETHING_ELSE = {
     "watch on",
     "watch off",
     "database upgrade",
+    "database roles",
     "database rotate-key",
+    "access end-sessions",
 }
 """A few words about what was done or is there: no record of the inventory."""
 
@@ -170,16 +172,20 @@ def test_there_is_a_page_for_each_schema_and_no_other() -> None:
     assert {line.record for printed in PRINTED.values() for line in printed} == set(RECORDS)
 
 
-def test_each_command_with_json_has_a_row_or_prints_something_else() -> None:
-    assert set(_commands_with_json(typer.main.get_command(app))) == PRINTED.keys() | PRINT_SOMETHING_ELSE
+def test_each_command_has_json_and_a_row_or_prints_something_else() -> None:
+    commands = dict(_commands(typer.main.get_command(app)))
+    with_json = {name for name, command in commands.items() if any("--json" in given.opts for given in command.params)}
+    assert with_json == PRINTED.keys() | PRINT_SOMETHING_ELSE
     assert not PRINTED.keys() & PRINT_SOMETHING_ELSE
+    groups = {name for name, command in commands.items() if hasattr(command, "list_commands")}
+    assert commands.keys() - groups <= with_json
 
 
-def _commands_with_json(command: Any, *path: str) -> Iterator[str]:
+def _commands(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """A command and those below it, by the words that name it."""
     for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
-        yield from _commands_with_json(command.get_command(None, name), *path, name)
-    if any("--json" in parameter.opts for parameter in command.params):
-        yield " ".join(path)
+        yield from _commands(command.get_command(None, name), *path, name)
+    yield " ".join(path), command
 
 
 def test_each_kind_of_line_is_tried() -> None:

@@ -124,6 +124,29 @@ async def test_a_limit_holds_over_all_tenants(database: Database, portfolio: Por
             assert done.stderr.splitlines()[-1] == not_asked.get(limit, "3 tenants")
 
 
+@pytest.mark.parametrize("question", ["dangling", "unassigned"])
+async def test_a_limit_says_how_much_of_what_was_read_it_leaves_out(
+    database: Database, portfolio: Portfolio, question: str
+) -> None:
+    items = [configuration(name, target("group", "gone")) for name in "abc"]
+    for tenant_id in (ALPHA, BETA, GAMMA):
+        await sync(database, tenant_id, [*items, *map(configuration, "xyz")], CONFIGURATIONS, GROUPS)
+    one = await portfolio(question, "alpha", "--limit", "2", "--json")
+    assert len([line for line in one.objects() if "reason" not in line]) == 2
+    assert one.stderr.splitlines()[-1] == "--limit 2 leaves out 1 more row"
+    for words, rows in (((), 3), (("--limit", "2"), 2), (("--limit", "2", "--sort", "-name"), 2)):
+        cut = await portfolio(question, "alpha", *words, "--csv")
+        assert len(cut.stdout.splitlines()) == 1 + rows
+        assert ("leaves out 1 more row" in cut.stderr) is (rows == 2)
+    several = await portfolio(question, "--all-tenants", "--limit", "4", "--csv")
+    assert len(several.stdout.splitlines()) == 5
+    assert several.stderr.splitlines()[-2:] == [
+        "--limit 4 leaves out 2 more rows",
+        "--limit 4 is reached: 1 tenant was not asked",
+    ]
+    assert "3 " in (await portfolio(question, "alpha", "--limit", "2")).stdout.splitlines()[0], "the title counts all"
+
+
 async def test_rows_of_all_tenants_are_sorted_together(database: Database, portfolio: Portfolio) -> None:
     await named(database, {ALPHA: "adf", BETA: "be", GAMMA: "c"})
     done = await portfolio("items", "--all-tenants", "--sort", "-name", "--limit", "4", "--csv")

@@ -105,6 +105,36 @@ async def test_drift_is_shown_with_names_and_decided_upon(run: Commands, drifted
     assert "accepted by ada: pilot" in (await asyncio.to_thread(run, "drift", TENANT, "--all")).stdout
 
 
+async def test_a_limit_bounds_what_is_shown_and_never_the_exit_code(
+    run: Commands, database: Database, tmp_path: Path
+) -> None:
+    names = {TENANT: "alpha", OTHER: "beta", UUID(int=13): "gamma"}
+    (tmp_path / "no-tenants.toml").write_text(
+        "".join(
+            f'[[tenant]]\nid = "{key}"\nname = "{name}"\nclient_id = "c"\nmanaged_identity = true\n'
+            for key, name in names.items()
+        )
+    )
+    for tenant_id in names:
+        await sync(database, tenant_id, [policy(number) for number in "123"], A)
+        await asyncio.to_thread(run, "baseline", "set", tenant_id, "golden")
+    for tenant_id, weak in zip(names, (False, False, True), strict=True):
+        await sync(database, tenant_id, [policy(number, level=2, **({"x": 1} if weak else {})) for number in "123"], A)
+    report, finding = (await asyncio.to_thread(run, "drift", "alpha", "--limit", "1", "--json")).objects()
+    assert (report["counts"]["open"], finding["label"]) == (3, "level"), "the report counts all"
+    shown = await asyncio.to_thread(run, "drift", "alpha", "--limit", "1")
+    assert (shown.stdout.count("1 → 2"), shown.stderr.splitlines()[-1]) == (1, "--limit 1 leaves out 2 more rows")
+    lines = await asyncio.to_thread(run, "drift", "--all-tenants", "--limit", "2", "--fail-on", "low")
+    assert [line.split(":")[0] for line in lines.stdout.splitlines()] == ["alpha", "beta"]
+    assert lines.stderr.splitlines()[-2:] == ["3 tenants", "--limit 2 leaves out 1 more row"]
+    assert lines.code == 4
+    rows = await asyncio.to_thread(run, "drift", "--all-tenants", "--limit", "4", "--csv")
+    assert len(rows.stdout.splitlines()) == 5
+    assert rows.stderr.splitlines()[-1] == "--limit 4 leaves out 8 more rows", "no tenant goes unasked"
+    page = await asyncio.to_thread(run, "drift", "alpha", "--limit", "1", "--html", tmp_path / "page.html")
+    assert (page.code, page.stderr.count("\n")) == (2, 1)
+
+
 async def test_an_item_or_a_field_is_decided_listed_and_taken_back(run: Commands, drifted: Any) -> None:
     await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
     await drifted()
