@@ -11,12 +11,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResult
-    from activities.messages.details import FetchDetails, FetchDetailsResult
+    from activities.messages.confirmation import ConfirmMissingResult
+    from activities.messages.details import FetchDetailsResult
     from activities.messages.merges import PromisedWave, UpsertItems
-    from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, FetchPagesResult
+    from activities.messages.pages import CursorFailure, FetchPagesResult
     from activities.messages.runs import FinishRun, RenewLease, Run
-    from activities.messages.waves import PageBatch, ReadWave, ReadWaveResult
+    from activities.messages.waves import PageBatch, ReadWaveResult
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from inventory.plurals import counted
@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.patches import COUNTED_EARLY, WAVES_OF_FAMILIES
     from workflows.queue import Queue
     from workflows.report import details
+    from workflows.wave_requests import confirmation_request, detail_request, in_words, page_request, wave_request
 
 
 class StagedWave(NamedTuple):
@@ -190,20 +191,10 @@ class SyncWorkflow(CancellableWorkflow):
 
     async def _read_wave(self, batches: list[list[Cursor]]) -> None:
         """Reads one wave of batches of one kind, and takes in what each came to."""
-        lead = batches[0][0]
-        policy = self._frontier.policy
-        wave = ReadWave(
-            tenant_id=self._run.tenant_id,
-            pages=[] if lead.confirming or lead.detailing else [self._page_request(batch) for batch in batches],
-            confirmations=[self._confirmation_request(batch) for batch in batches] if lead.confirming else [],
-            details=[self._detail_request(batch) for batch in batches] if lead.detailing else [],
-            at_once=policy.waves_in_flight,
-            in_turn=self._frontier.plan[lead.type_key].interval is not None,
-            graph_patience=policy.graph_patience,
-        )
-        limits = policies.wave_limits(policy.graph_patience)
+        wave = wave_request(self._run, self._frontier, batches)
+        limits = policies.wave_limits(self._frontier.policy.graph_patience)
         try:
-            read = await self._activity(definitions.read_wave, wave, limits, _summary(batches))
+            read = await self._activity(definitions.read_wave, wave, limits, in_words(batches))
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -303,7 +294,9 @@ class SyncWorkflow(CancellableWorkflow):
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         try:
-            fetched = await self._activity(definitions.fetch_pages, self._page_request(wave), limits, names)
+            fetched = await self._activity(
+                definitions.fetch_pages, page_request(self._run, self._frontier, wave), limits, names
+            )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -345,7 +338,7 @@ class SyncWorkflow(CancellableWorkflow):
 
     async def _confirm(self, wave: list[Cursor]) -> None:
         """Asks by id for items that the listings of some collections did not show."""
-        request = self._confirmation_request(wave)
+        request = confirmation_request(self._run, self._frontier, wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "confirm " + ", ".join(request.type_keys)
         try:
@@ -356,18 +349,6 @@ class SyncWorkflow(CancellableWorkflow):
             self._fail_wave(wave, error)
             return
         self._take_in_confirmed(wave, confirmed)
-
-    def _confirmation_request(self, batch: Sequence[Cursor]) -> ConfirmMissing:
-        planned = self._frontier.plan[batch[0].type_key]
-        return ConfirmMissing(
-            tenant_id=self._run.tenant_id,
-            run_id=self._run.run_id,
-            api_version=planned.api_version,
-            type_keys=[cursor.type_key for cursor in batch],
-            limit=planned.wave_limit,
-            graph_patience=self._frontier.policy.graph_patience,
-            told_after=self._frontier.told_after(batch),
-        )
 
     def _take_in_confirmed(self, wave: Sequence[Cursor], confirmed: ConfirmMissingResult) -> None:
         self._frontier.counts.requests += confirmed.requests
@@ -382,28 +363,15 @@ class SyncWorkflow(CancellableWorkflow):
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "details of " + ", ".join(cursor.type_key for cursor in wave)
         try:
-            fetched = await self._activity(definitions.fetch_details, self._detail_request(wave), limits, names)
+            fetched = await self._activity(
+                definitions.fetch_details, detail_request(self._run, self._frontier, wave), limits, names
+            )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             self._fail_wave(wave, error)
             return
         self._take_in_details(wave, fetched)
-
-    def _detail_request(self, batch: Sequence[Cursor]) -> FetchDetails:
-        return FetchDetails(
-            tenant_id=self._run.tenant_id,
-            run_id=self._run.run_id,
-            api_version=self._frontier.plan[batch[0].type_key].api_version,
-            wave_token=workflow.uuid4(),
-            shares=[self._frontier.share(cursor) for cursor in batch],
-            limit=self._frontier.detail_limit(batch),
-            attempts=self._frontier.policy.cursor_attempts,
-            graph_patience=self._frontier.policy.graph_patience,
-            batches=self._frontier.policy.detail_batches,
-            malformed_attempts=self._frontier.policy.malformed_attempts,
-            told_after=self._frontier.told_after(batch),
-        )
 
     def _take_in_details(self, wave: Sequence[Cursor], fetched: FetchDetailsResult) -> None:
         self._frontier.counts.requests += fetched.requests
@@ -418,26 +386,6 @@ class SyncWorkflow(CancellableWorkflow):
         failure = CursorFailure(code=error_code_of(error), retryable=False, context=context_of(error))
         for cursor in wave:
             self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
-
-    def _page_request(self, batch: Sequence[Cursor]) -> FetchPages:
-        planned = self._frontier.plan[batch[0].type_key]
-        return FetchPages(
-            tenant_id=self._run.tenant_id,
-            run_id=self._run.run_id,
-            api_version=planned.api_version,
-            cursors=[
-                CursorRequest(
-                    type_key=cursor.type_key,
-                    url=cursor.url,
-                    is_first_listing=self._frontier.plan[cursor.type_key].is_first_listing,
-                    is_read_again=cursor.losses > 0,
-                )
-                for cursor in batch
-            ],
-            graph_patience=self._frontier.policy.graph_patience,
-            told_after=self._frontier.told_after(batch),
-            limit=planned.wave_limit,
-        )
 
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
         """Merges the read pages; a crash of PostgreSQL empties the staging, and the pages are read again."""
@@ -522,16 +470,3 @@ class SyncWorkflow(CancellableWorkflow):
 
     def _tell(self) -> None:
         workflow.set_current_details(details(self._status, self._waiting_for, self._frontier))
-
-
-def _summary(batches: Sequence[Sequence[Cursor]]) -> str:
-    """What a wave reads, for Temporal Web."""
-    lead = batches[0][0]
-    kind = "confirm " if lead.confirming else "details of " if lead.detailing else ""
-    return kind + ", ".join(
-        dict.fromkeys(
-            cursor.type_key if kind or cursor.page == 1 else f"{cursor.type_key} p{cursor.page}"
-            for batch in batches
-            for cursor in batch
-        )
-    )
