@@ -1,17 +1,11 @@
 """The catalog: the collections that can be read, and how. The entries are data, one TOML table a collection."""
 
+from graph.catalog.detail_calls import ChildCall, DetailCall
+from graph.catalog.fields import AUDIT_EVENTS, DIRECTORY_AUDITS, ApiVersion, ThrottleFamily
 from graph.catalog.item_titles import has_names, item_title
 from graph.catalog.kinds import kind_fields, kind_of, kinds_in
 from graph.catalog.loading import Catalog, UnknownCategoryError, load_catalog
-from graph.catalog.model import (
-    AUDIT_EVENTS,
-    DIRECTORY_AUDITS,
-    ApiVersion,
-    ChildCall,
-    Collection,
-    DetailCall,
-    ThrottleFamily,
-)
+from graph.catalog.model import Collection
 from graph.catalog.write_rules import unpublished_requests, write_rules
 
 __all__ = [

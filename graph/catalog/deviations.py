@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from graph.catalog.model import PropertyName, TypeKey
+from graph.catalog.fields import PropertyName, TypeKey
 
 _URL = Annotated[str, Field(pattern=r"^https://\S+$")]
 

@@ -1,17 +1,32 @@
 """One entry of the catalog, checked when it is loaded."""
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from enum import StrEnum
+from collections.abc import Iterable
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from graph.catalog.detail_calls import DetailCall
 from graph.catalog.facts.enumerations import enumerations
+from graph.catalog.fields import (
+    AUDIT_EVENTS,
+    DIRECTORY_AUDITS,
+    WITHOUT_SETTINGS,
+    ApiVersion,
+    OneOrMore,
+    Permission,
+    PropertyName,
+    PropertyPath,
+    QualifiedName,
+    ReferencePath,
+    TargetType,
+    ThrottleFamily,
+    TypedName,
+    TypeKey,
+)
 from inventory.canonical import Canonicalizer
 from inventory.changed_fields import Comparability
 from inventory.cut_lists import expansion, expansion_by, names_of
@@ -21,158 +36,6 @@ from inventory.reference_extraction import ReadingRules
 from inventory.references import path_of
 from inventory.tenant_neutral import TenantNeutralRules
 from inventory.titles import TitlePart, TitleRule, TitleSource
-
-
-class ApiVersion(StrEnum):
-    """Graph's version roots. Peers read Intune from beta throughout."""
-
-    V1 = "v1.0"
-    BETA = "beta"
-
-
-class ThrottleFamily(StrEnum):
-    """Collections that share one budget of Graph."""
-
-    DEVICE_CONFIGURATION = "device-configuration"
-    SETTINGS_CATALOG = "settings-catalog"
-    APPS = "apps"
-    CONDITIONAL_ACCESS = "conditional-access"
-    DIRECTORY = "directory"
-    REPORTS = "reports"
-
-    @property
-    def wave_limit(self) -> int:
-        """How many of its pages one wave may hold: one where Graph counts single requests."""
-        return 1 if self.interval is not None else 20
-
-    @property
-    def interval(self) -> timedelta | None:
-        """The least time between two requests of one tenant; None where Graph counts in windows of many requests."""
-        return _INTERVALS.get(self)
-
-
-_INTERVALS = {
-    ThrottleFamily.CONDITIONAL_ACCESS: timedelta(seconds=1),
-    # 5 requests in 10 seconds: https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
-    ThrottleFamily.REPORTS: timedelta(seconds=2),
-}
-
-WITHOUT_SETTINGS = frozenset({"audit", "device-data", "directory", "microsoft-catalogues"})
-"""Categories of logs, data and objects that set nothing for others."""
-
-PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-
-PropertyPath = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*$")]
-"""A property, or one inside it: `templateReference.templateFamily`."""
-
-ReferencePath = Annotated[
-    str,
-    Field(
-        pattern=r"^(#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*"
-        r"|[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*(\?[@A-Za-z][A-Za-z0-9.]*=[A-Za-z0-9#.]+)?)$"
-    ),
-]
-"""Where ids stand: see `inventory.references`."""
-
-TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
-
-TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?(\([a-z][A-Za-z]*\))?$")]
-"""The type key of what an id belongs to; with an alternate key in parentheses if the id is that: `groups`,
-`servicePrincipals(appId)`."""
-
-QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
-"""A property at any depth; with `/` only of the object itself, with `parent/` only in the property `parent`, with
-`#type/` only in objects of the type."""
-
-
-TypedName = Annotated[str, Field(pattern=r"^#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*$")]
-"""A property in objects of a type."""
-
-
-Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
-"""An application permission to read."""
-
-
-def _one_or_more(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-AUDIT_EVENTS: TypeKey = "auditEvents"
-"""Intune's audit log."""
-
-DIRECTORY_AUDITS: TypeKey = "directoryAudits"
-"""Entra's audit log."""
-
-
-class ChildCall(BaseModel):
-    """A call for each member of a detail's answer.
-
-    Its path holds the item's `{id}` and the member's `{child_id}`, and may hold the item's `{type}`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    property: PropertyName
-    """Where the answer goes in the member."""
-    path: Annotated[str, Field(pattern=r"^/.*\{id\}.*\{child_id\}")]
-    single: bool = False
-    """Whether it answers one object, and not a collection that is followed to its end."""
-    optional: bool = False
-    """Whether 404 says that there is none."""
-
-
-class DetailCall(BaseModel):
-    """A further call that completes an item, where the list does not show all.
-
-    Its path holds the item's `{id}`, and may hold its `{type}`, which Graph wants before what a derived type alone has.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    property: PropertyName | None = None
-    """Where the answer goes in the document; none where it is the item itself, shown with more than the list shows."""
-    path: Annotated[str, Field(pattern=r"^/.*\{id\}")]
-    single: bool = False
-    """Whether it answers one object, and not a collection that is followed to its end."""
-    optional: bool = False
-    """Whether 404 says that there is none."""
-    types: frozenset[str] = frozenset()
-    """The `@odata.type`s of the items that have it; all where it is empty."""
-    only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
-    """The items that have it: those whose list in this property is not empty, or holds this value (`tags=Value`)."""
-    believe_list: frozenset[PropertyName] = frozenset()
-    """Properties of the item that the list shows right and this answer does not."""
-    doubted_by: PropertyName | None = None
-    """The list's property that says whether there are members. Where the members that the list expands contradict it,
-    they are not believed, and the call is made; nowhere else."""
-    counted_by: PropertyName | None = None
-    """The list's property that tells how many members the collection has. Where they are not so many, some may have
-    slipped between pages, and the collection is read once more."""
-    permission: Permission | None = None
-    """The least application permission of the call and its children; none where it is the list's."""
-    children: tuple[ChildCall, ...] = ()
-
-    def is_of(self, item: Mapping[str, object]) -> bool:
-        """Whether an item, as its list shows it, has the detail."""
-        if self.types and item.get("@odata.type") not in self.types:
-            return False
-        name, _, value = (self.only_where or "").partition("=")
-        members = item.get(name) if name else None
-        return not name or (isinstance(members, list) and (value in members if value else bool(members)))
-
-    def is_needed(self, item: Mapping[str, object]) -> bool:
-        """Whether the list's document of an item calls for it."""
-        return self.doubted_by is None or self.property not in item
-
-    @model_validator(mode="after")
-    def _the_item_itself_is_single(self) -> Self:
-        if self.property is None and not self.single:
-            raise ValueError("a detail without a property is the item itself, so it is single")
-        if self.children and self.single:
-            raise ValueError("only the members of a collection have calls of their own")
-        if "{type}" in self.path and not self.types:
-            raise ValueError("a path with a type names the types that have it")
-        return self
 
 
 class TitleGiver(BaseModel):
@@ -244,7 +107,7 @@ class Collection(BaseModel):
     """Enumerations, beside those that are one in every published type: `graph.catalog.facts.enumerations`."""
     meta: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
-        Annotated[tuple[PropertyPath, ...], BeforeValidator(_one_or_more)],
+        Annotated[tuple[PropertyPath, ...], OneOrMore],
     ] = {}
     """Meta keys beyond the common ones: of each the path of properties, or several of which the first counts."""
     readable_by_id: bool = True
@@ -254,7 +117,7 @@ class Collection(BaseModel):
     """Details that change without a sign in the list are read again within this time; none if the list always tells."""
     alternate_keys: frozenset[PropertyName] = frozenset()
     """Properties by which other documents name an object, beside its id; the same in every tenant, as `appId` is."""
-    references: dict[ReferencePath, Annotated[tuple[TargetType, ...], BeforeValidator(_one_or_more)]] = {}
+    references: dict[ReferencePath, Annotated[tuple[TargetType, ...], OneOrMore]] = {}
     """Places of ids of other objects in documents, and the collections of those (`inventory.references`)."""
     titled_by: tuple[ReferencePath, ...] = ()
     """An item without a name is called after the objects that these references are to, and what these keys of `meta`

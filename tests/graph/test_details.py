@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from graph.catalog import ChildCall, Collection, DetailCall
-from graph.catalog.model import ApiVersion, ThrottleFamily
+from graph.catalog.fields import ApiVersion, ThrottleFamily
 from graph.client import GraphAnswer
 from graph.details import DetailReading, OpenCall
 from graph.errors import ReadFailure

@@ -1,0 +1,92 @@
+"""The values that an entry of the catalog may hold: versions, budgets, names and places of properties."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+
+class ApiVersion(StrEnum):
+    """Graph's version roots. Peers read Intune from beta throughout."""
+
+    V1 = "v1.0"
+    BETA = "beta"
+
+
+class ThrottleFamily(StrEnum):
+    """Collections that share one budget of Graph."""
+
+    DEVICE_CONFIGURATION = "device-configuration"
+    SETTINGS_CATALOG = "settings-catalog"
+    APPS = "apps"
+    CONDITIONAL_ACCESS = "conditional-access"
+    DIRECTORY = "directory"
+    REPORTS = "reports"
+
+    @property
+    def wave_limit(self) -> int:
+        """How many of its pages one wave may hold: one where Graph counts single requests."""
+        return 1 if self.interval is not None else 20
+
+    @property
+    def interval(self) -> timedelta | None:
+        """The least time between two requests of one tenant; None where Graph counts in windows of many requests."""
+        return _INTERVALS.get(self)
+
+
+_INTERVALS = {
+    ThrottleFamily.CONDITIONAL_ACCESS: timedelta(seconds=1),
+    # 5 requests in 10 seconds: https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
+    ThrottleFamily.REPORTS: timedelta(seconds=2),
+}
+
+WITHOUT_SETTINGS = frozenset({"audit", "device-data", "directory", "microsoft-catalogues"})
+"""Categories of logs, data and objects that set nothing for others."""
+
+PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+
+PropertyPath = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*$")]
+"""A property, or one inside it: `templateReference.templateFamily`."""
+
+ReferencePath = Annotated[
+    str,
+    Field(
+        pattern=r"^(#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*"
+        r"|[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*(\?[@A-Za-z][A-Za-z0-9.]*=[A-Za-z0-9#.]+)?)$"
+    ),
+]
+"""Where ids stand: see `inventory.references`."""
+
+TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
+
+TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?(\([a-z][A-Za-z]*\))?$")]
+"""The type key of what an id belongs to; with an alternate key in parentheses if the id is that: `groups`,
+`servicePrincipals(appId)`."""
+
+QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
+"""A property at any depth; with `/` only of the object itself, with `parent/` only in the property `parent`, with
+`#type/` only in objects of the type."""
+
+
+TypedName = Annotated[str, Field(pattern=r"^#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*$")]
+"""A property in objects of a type."""
+
+
+Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
+"""An application permission to read."""
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+OneOrMore = BeforeValidator(_one_or_more)
+"""For a tuple: a text alone is its one member."""
+
+
+AUDIT_EVENTS: TypeKey = "auditEvents"
+"""Intune's audit log."""
+
+DIRECTORY_AUDITS: TypeKey = "directoryAudits"
+"""Entra's audit log."""
