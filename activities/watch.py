@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -82,6 +82,31 @@ class _MadeItems(NamedTuple):
     requests: int
 
 
+class _Look(NamedTuple):
+    """What one look at a tenant found.
+
+    `new` are events of each log that no look has handled, `named` the items by the event that names them, `left` events
+    for the next look, `items` those of `named` that were read.
+    """
+
+    logs: Sequence[_Log]
+    new: Mapping[str, Sequence[Observation]]
+    named: Mapping[str, Sequence[UnlistedItem]]
+    left: Set[str]
+    items: Sequence[UnlistedItem]
+    read: ReadItems
+    requests: int
+
+    def events_by_item(self) -> dict[tuple[str, str], list[Observation]]:
+        """The new events that name each item, by its type key and id."""
+        events: defaultdict[tuple[str, str], list[Observation]] = defaultdict(list)
+        for log in self.logs:
+            for event in self.new[log.type_key]:
+                for item in self.named.get(event.external_id, ()):
+                    events[item.type_key, item.external_id].append(event)
+        return events
+
+
 class WatchActivities:
     """Each tenant's look is one transaction: repeated, it finds the events handled and does nothing."""
 
@@ -150,21 +175,12 @@ class WatchActivities:
     async def _looked(self, request: WatchTenants, tenant_id: UUID) -> WatchTenantsResult:
         async with self._database.tenant(tenant_id, read_only=True) as session:
             start = await watch.begin_look(session)
-        # What no run has listed to its end is left to the first one that does.
-        readable = {
-            log: {
-                key
-                for key in start.listed & self._catalog.collections.keys()
-                if self._catalog.collections[key].audit_log == log and self._catalog.collections[key].confirmable
-            }
-            for log in LOGS
-        }
+        readable = self._readable(start.listed)
         due = [log for log in LOGS if readable[log] and _is_due(start.positions.get(log), start.at)]
         if not due:
             return WatchTenantsResult()
         tenant = await self._tenants.configured(tenant_id)
         logs = [await self._read_log(tenant, log, start.positions.get(log), start.at) for log in due]
-        requests = sum(log.requests for log in logs)
         new = {
             log.type_key: [
                 event
@@ -176,54 +192,71 @@ class WatchActivities:
         named = await self._named(tenant_id, readable, new)
         made = await self._made(tenant, readable, new, named)
         named |= made.named
-        requests += made.requests
         every = {(item.type_key, item.external_id): item for of_event in named.values() for item in of_event}
         items = [every[key] for key in sorted(every)[:MOST_ITEMS]]
-        read = ReadItems([], [], {}, 0)
-        if items:
-            read = await self._reader.read(tenant, items, made.listed)
-        events: defaultdict[tuple[str, str], list[Observation]] = defaultdict(list)
-        for log in logs:
-            for event in new[log.type_key]:
-                for item in named.get(event.external_id, ()):
-                    events[item.type_key, item.external_id].append(event)
-        waiting = {(item.type_key, item.external_id) for item in read.again}
-        waiting |= {
-            (item.type_key, item.external_id) for of_event in named.values() for item in of_event if item not in items
-        }
-        run_id = uuid5(request.look_id, str(tenant_id))
-        result = watch.LookResult()
-        async with self._database.tenant(tenant_id) as session:
-            if read.found or read.gone:
-                result = await watch.record_items(
-                    session,
-                    run_id,
-                    request.workflow_id,
-                    start.at,
-                    LookItems(read.found, read.gone, requests + read.requests, set(read.again.values())),
-                    events,
-                    self._observers.comparison(tenant_id),
-                )
-                waiting |= result.contested
-            left = made.left | {event.external_id for key in waiting for event in events.get(key, ())}
-            unknown = 0
-            for log in logs:
-                named_none = sum(event.external_id not in named.keys() | left for event in new[log.type_key])
-                unknown += named_none
-                handled = [event.external_id for event in log.events if event.external_id not in left]
-                code = None if log.failure is None else log.failure.code
-                await watch.keep_position(session, LogLook(log.type_key, handled, named_none, code), start.at)
+        read = await self._reader.read(tenant, items, made.listed) if items else ReadItems([], [], {}, 0)
+        requests = sum(log.requests for log in logs) + made.requests + read.requests
+        look = _Look(logs, new, named, made.left, items, read, requests)
+        result, unknown = await self._record(request, tenant_id, start.at, look)
         if result.created or result.changed:
             await self._catch_up(tenant_id)
         return WatchTenantsResult(
             looked=1,
-            requests=requests + read.requests,
+            requests=requests,
             read=len(read.found),
             created=result.created,
             changed=result.changed,
             gone=result.gone,
             unknown_events=unknown,
         )
+
+    def _readable(self, listed: Set[str]) -> dict[str, set[str]]:
+        """The collections whose items each log names, without those that no run has listed to their end."""
+        collections = self._catalog.collections
+        return {
+            log: {
+                key
+                for key in listed & collections.keys()
+                if collections[key].audit_log == log and collections[key].confirmable
+            }
+            for log in LOGS
+        }
+
+    async def _record(
+        self, request: WatchTenants, tenant_id: UUID, at: datetime, look: _Look
+    ) -> tuple[watch.LookResult, int]:
+        """Writes the items and the logs' positions in one transaction; also counts events that name no known item."""
+        read = look.read
+        events = look.events_by_item()
+        waiting = {(item.type_key, item.external_id) for item in read.again}
+        waiting |= {
+            (item.type_key, item.external_id)
+            for of_event in look.named.values()
+            for item in of_event
+            if item not in look.items
+        }
+        result = watch.LookResult()
+        async with self._database.tenant(tenant_id) as session:
+            if read.found or read.gone:
+                result = await watch.record_items(
+                    session,
+                    uuid5(request.look_id, str(tenant_id)),
+                    request.workflow_id,
+                    at,
+                    LookItems(read.found, read.gone, look.requests, set(read.again.values())),
+                    events,
+                    self._observers.comparison(tenant_id),
+                )
+                waiting |= result.contested
+            left = look.left | {event.external_id for key in waiting for event in events.get(key, ())}
+            unknown = 0
+            for log in look.logs:
+                named_none = sum(event.external_id not in look.named.keys() | left for event in look.new[log.type_key])
+                unknown += named_none
+                handled = [event.external_id for event in log.events if event.external_id not in left]
+                code = None if log.failure is None else log.failure.code
+                await watch.keep_position(session, LogLook(log.type_key, handled, named_none, code), at)
+        return result, unknown
 
     async def _named(
         self, tenant_id: UUID, readable: dict[str, set[str]], new: dict[str, list[Observation]]

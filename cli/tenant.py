@@ -162,27 +162,36 @@ def add(
         }
         TenantsFileEdit(settings.tenants_file).add({key: value for key, value in given.items() if value})
         added = configured_tenant(settings, str(tenant_id))
-        link = consent_url(added, settings.graph_authority_url)
-        if as_json:
-            output.print_json(AddedTenant(**dict(_entry(added)), consent_url=link, manifest=manifest))
-        else:
-            output.stdout.print(f"{name} is in {settings.tenants_file}; {EVERYWHERE}")
-            output.stdout.print("\nreplace requiredResourceAccess in the app's manifest (Entra: Manage > Manifest) by:")
-            print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
-            if link is None:
-                output.stdout.print("\ngrant them to the managed identity")
-            else:
-                output.stdout.print("\nthen have a Privileged Role Administrator of the tenant open:")
-                print(link)
-        if no_wait:
-            return
-        result = asyncio.run(_first_token(settings, added, patience))
-        if as_json:
-            output.print_json(result)
-        else:
-            output.stdout.print(f"\n{name}: {result.message}")
-        if result.verdict is CheckVerdict.FAILED:
-            raise typer.Exit(ExitCode.PARTIAL)
+        _print_added(settings, added, manifest, as_json=as_json)
+        if not no_wait:
+            _await_first_token(settings, added, patience, as_json=as_json)
+
+
+def _print_added(
+    settings: Settings, added: TenantConfig, manifest: dict[str, list[dict[str, object]]], *, as_json: bool
+) -> None:
+    link = consent_url(added, settings.graph_authority_url)
+    if as_json:
+        output.print_json(AddedTenant(**dict(_entry(added)), consent_url=link, manifest=manifest))
+        return
+    output.stdout.print(f"{added.name} is in {settings.tenants_file}; {EVERYWHERE}")
+    output.stdout.print("\nreplace requiredResourceAccess in the app's manifest (Entra: Manage > Manifest) by:")
+    print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
+    if link is None:
+        output.stdout.print("\ngrant them to the managed identity")
+    else:
+        output.stdout.print("\nthen have a Privileged Role Administrator of the tenant open:")
+        print(link)
+
+
+def _await_first_token(settings: Settings, added: TenantConfig, patience: timedelta, *, as_json: bool) -> None:
+    result = asyncio.run(_first_token(settings, added, patience))
+    if as_json:
+        output.print_json(result)
+    else:
+        output.stdout.print(f"\n{added.name}: {result.message}")
+    if result.verdict is CheckVerdict.FAILED:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 async def _first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> CheckResult:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+from starlette.applications import Starlette
 
 from local.simulated_graph.application import application
 from local.simulated_graph.budgets import Budget, Budgets
@@ -134,22 +136,9 @@ class SimulatedGraph:
             self.budgets,
             self._waits,
         )
+        routes = control_routes(steered, self.control_key)
         context = authority.server_context(*_certified(host))
-        self._server = _Server(
-            uvicorn.Config(
-                application(self._service, control_routes(steered, self.control_key)),
-                ssl_context_factory=lambda _config, _default: context,
-                http=OpenProtocol,
-                ws="none",
-                loop="asyncio",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            )
-        )
+        self._server = _Server(_configuration(application(self._service, routes), context))
         self._thread = Thread(target=self._serve, name="simulated-graph")
 
     def __enter__(self) -> Self:
@@ -248,6 +237,22 @@ class _Server(uvicorn.Server):
 def _name(number: int) -> str:
     name = _NAMES[number % len(_NAMES)]
     return name if number < len(_NAMES) else f"{name} {number // len(_NAMES) + 1}"
+
+
+def _configuration(app: Starlette, context: ssl.SSLContext) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        ssl_context_factory=lambda _config, _default: context,
+        http=OpenProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
 
 
 def _family(host: str) -> socket.AddressFamily:

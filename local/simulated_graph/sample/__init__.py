@@ -12,6 +12,7 @@ from local.simulated_graph.sample import (
     more_apps,
     more_configuration,
     policies,
+    roles_and_tenants,
     services,
     tenant_administration,
 )
@@ -29,6 +30,7 @@ _SAMPLES = (
     | directory.SAMPLES
     | governance.SAMPLES
     | services.SAMPLES
+    | roles_and_tenants.SAMPLES
 )
 
 
