@@ -18,7 +18,8 @@ from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, VISIBLE_TENANTS, WORKER_
 from storage.database import Database, StorageUnavailableError
 from tests.conftest import OWNER, copy_of, url_of
 from tests.storage.support import SLOTS, identity
-from tests.storage.test_isolation import MINE, THEIRS, SetUp, their_rows
+from tests.storage.tenant_rows import MINE, THEIRS, their_rows
+from tests.storage.test_isolation import SetUp
 
 NO_ROWS_OF_TENANTS = {"alembic_version": "the revision, which every login may read"}
 

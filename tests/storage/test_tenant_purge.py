@@ -21,7 +21,7 @@ from storage.models import Base
 from storage.tenant_purge import tenant_purge
 from tests.conftest import OWNER, copy_of, make_login, url_of
 from tests.storage.support import observation, sync
-from tests.storage.test_isolation import MINE, THEIRS, their_rows
+from tests.storage.tenant_rows import MINE, THEIRS, their_rows
 
 ADA = Person(person_id="local/ada", name="ada", role=Role.ADMIN)
 OF_TENANTS = {table.name for table in Base.metadata.sorted_tables if "tenant_id" in table.columns}

@@ -10,18 +10,18 @@ import pytest
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.messages.merges import UpsertItems
 from activities.messages.pages import CursorFailure, FetchPages
-from activities.messages.runs import FinishRun, RunPolicy
+from activities.messages.runs import RunPolicy
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
-from tests.workflows.scripted import Page, Script, until_cancelled
-from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from tests.workflows.scripted import Page, Script
+from workflows.messages import SyncInput, SyncResult, sync_workflow_id
 from workflows.policies import MERGE_ROWS, MERGE_WAVES
 from workflows.sync import SyncWorkflow
 
@@ -386,47 +386,6 @@ async def test_pages_that_are_too_large_together_are_read_in_smaller_waves(skipp
     assert max(sizes[-4:]) == 5
 
 
-async def test_a_cancel_that_comes_while_the_record_is_closed_does_not_undo_it(skipping: WorkflowEnvironment) -> None:
-    handles: list[Handle] = []
-
-    async def cancel_meanwhile(request: FinishRun) -> None:
-        await handles[0].signal(SyncWorkflow.cancel, CancelRequest(reason="too late"))
-        await handles[0].cancel()
-
-    script = Script({"a": [2]}, before_finish=cancel_meanwhile)
-    async with started(skipping, script) as handle:
-        handles.append(handle)
-        assert (await handle.result()).status is RunStatus.SUCCESS
-    assert len(script.finished) == 1
-
-
-async def test_a_run_is_cancelled_again_and_again_while_it_closes(skipping: WorkflowEnvironment) -> None:
-    handles: list[Handle] = []
-
-    async def cancel_meanwhile(request: FinishRun) -> None:
-        for reason in ("second", "third"):
-            await handles[0].signal(SyncWorkflow.cancel, CancelRequest(reason=reason))
-        await handles[0].cancel()
-
-    script = Script({"a": [2, 2]}, before_fetch=until_cancelled, before_finish=cancel_meanwhile)
-    async with started(skipping, script) as handle:
-        handles.append(handle)
-        await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="first", requested_by="me"))
-        assert (await handle.result()).status is RunStatus.CANCELLED
-    (closed,) = script.finished
-    assert (closed.status, closed.cancel_reason, closed.cancel_requested_by) == (RunStatus.CANCELLED, "first", "me")
-
-
-async def test_a_run_is_cancelled_while_it_confirms(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [2]}, unlisted={"a": 1}, confirm_failures=[THROTTLED_FOR_MINUTES] * 50)
-    script.policy = RunPolicy(graph_patience=timedelta(days=10), cursor_attempts=1000)
-    async with started(skipping, script) as handle:
-        await script.confirming.wait()
-        await handle.signal(SyncWorkflow.cancel, CancelRequest())
-        assert (await handle.result()).status is RunStatus.CANCELLED
-    assert script.finished[0].collections["a"].outcome is Outcome.INCOMPLETE
-
-
 async def test_a_run_waits_for_its_slot(skipping: WorkflowEnvironment) -> None:
     openings = ["waiting_for_predecessor", *["waiting_for_slot"] * 5]
     script = Script({"a": [1]}, openings=openings)
@@ -456,80 +415,6 @@ async def test_a_run_whose_record_was_closed_meanwhile_ends_at_once(skipping: Wo
         await failure_of(handle)
     assert script.finished[0].error_codes == [ErrorCode.RUN_ABANDONED]
     assert not script.fetches
-
-
-async def test_a_cancel_that_comes_with_the_last_merge_is_not_lost(skipping: WorkflowEnvironment) -> None:
-    handles: list[Handle] = []
-
-    async def cancel_meanwhile(request: UpsertItems) -> None:
-        await handles[0].signal(SyncWorkflow.cancel, CancelRequest(reason="just in time"))
-
-    script = Script({"a": [2]}, before_upsert=cancel_meanwhile)
-    async with started(skipping, script) as handle:
-        handles.append(handle)
-        assert (await handle.result()).status is RunStatus.CANCELLED
-    assert script.finished[0].cancel_reason == "just in time"
-
-
-@pytest.mark.parametrize("by_signal", [True, False])
-async def test_a_run_is_cancelled_in_mid_wave(skipping: WorkflowEnvironment, by_signal: bool) -> None:
-    fetching = asyncio.Event()
-
-    async def hang(request: FetchPages) -> None:
-        if request.cursors[0].url != "/a":
-            fetching.set()
-            await until_cancelled(request)
-
-    script = Script({"a": [2, 2]}, before_fetch=hang, one_page_a_wave=True)
-    async with started(skipping, script) as handle:
-        await fetching.wait()
-        if by_signal:
-            await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
-            result = await handle.result()
-            assert result.status is RunStatus.CANCELLED
-        else:
-            await handle.cancel()
-            assert isinstance(await failure_of(handle), CancelledError)
-    closed = script.finished[0]
-    assert len(script.finished) == 1
-    assert (closed.status, closed.error_codes) == (RunStatus.CANCELLED, [ErrorCode.CANCELLED])
-    assert closed.counts.created == 2, "what has landed is kept"
-    assert closed.collections["a"].outcome is Outcome.INCOMPLETE
-    assert closed.cancel_requested_by == ("me" if by_signal else "Temporal cancellation")
-
-
-async def test_a_merge_under_way_is_seen_through_when_the_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
-    merging, go_on = asyncio.Event(), asyncio.Event()
-
-    async def pause(request: UpsertItems) -> None:
-        merging.set()
-        await go_on.wait()
-
-    script = Script({"a": [2]}, before_upsert=pause)
-    async with started(skipping, script) as handle:
-        await merging.wait()
-        await handle.signal(SyncWorkflow.cancel, CancelRequest())
-        await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="again"))
-        await handle.cancel()
-        go_on.set()
-        assert (await handle.result()).status is RunStatus.CANCELLED
-    assert script.finished[0].counts.created == 2
-    assert script.finished[0].cancel_reason is None, "the first request is the one on record"
-
-
-async def test_a_queued_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 10_000, policy=RunPolicy(queue_patience=timedelta.max))
-    async with started(skipping, script) as handle:
-        await handle.signal(SyncWorkflow.cancel, CancelRequest())
-        assert (await handle.result()).status is RunStatus.CANCELLED
-
-
-async def test_a_run_is_cancelled_while_it_waits_for_graph(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [THROTTLED.model_copy(update={"retry_after": timedelta(days=1)})] * 100})
-    script.policy = RunPolicy(graph_patience=timedelta(days=100), cursor_attempts=1000)
-    async with started(skipping, script) as handle:
-        await handle.signal(SyncWorkflow.cancel, CancelRequest())
-        assert (await handle.result()).status is RunStatus.CANCELLED
 
 
 async def test_an_activity_that_fails_unexpectedly_ends_its_wave_alone(skipping: WorkflowEnvironment) -> None:
