@@ -14,7 +14,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     """Start and cancel runs, and keep schedules."""
     APPROVER = "approver"
-    """Decide on findings, set baselines, pin versions."""
+    """Decide on findings and plans, set baselines, pin versions."""
     ADMIN = "admin"
     """Manage access, and read the audit records of everybody."""
 

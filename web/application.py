@@ -30,6 +30,8 @@ from answers.drift.baselines import UnknownBaselineError
 from answers.export import routes as export
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
+from answers.promotion import routes as promotion
+from answers.promotion.answer import UnknownPlanError
 from answers.runs import portfolio_routes as portfolio_runs
 from answers.runs import routes as runs
 from answers.runs.answer import UnknownMomentError, UnknownRunError
@@ -66,6 +68,7 @@ ROUTERS = (
     assignments.router,
     export.router,
     schedules.router,
+    promotion.router,
     access.router,
     audit.router,
 )
@@ -91,6 +94,7 @@ NOT_THERE = (
     UnknownItemError,
     UnknownMomentError,
     UnknownPlaceError,
+    UnknownPlanError,
     UnknownRunError,
     UnknownVersionError,
 )

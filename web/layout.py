@@ -53,6 +53,7 @@ TENANT_NAVIGATION = (
     Entry("Dependencies", "/dependencies"),
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
+    Entry("Plans", "/plans"),
     Entry("Runs", "/runs"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""

@@ -21,7 +21,8 @@ from answers.drift.decision_scope import (
     ScopeDecision,
     decision_in_force,
 )
-from answers.drift.direction import direction_of
+from answers.drift.direction import ProtectionEffect as ProtectionEffect
+from answers.drift.direction import direction_of as direction_of
 from answers.drift.evaluation import evaluate
 from answers.drift.queries import KnownFinding
 from answers.drift.records import (
@@ -34,8 +35,11 @@ from answers.drift.records import (
     LeftOutItem,
 )
 from answers.drift.rules import CurrentDecision, Decision, current_decision
+from answers.drift.rules import FindingKind as FindingKind
+from answers.drift.rules import deviations_of as deviations_of
 from answers.drift.scope import Scope, scope_of
-from answers.drift.severity import Severity
+from answers.drift.severity import Severity as Severity
+from answers.drift.severity import severity_of as severity_of
 from answers.drift.triage import by_item, items_of, weakens
 from answers.field_labels import field_change
 from answers.named_ids import template_names

@@ -1,6 +1,6 @@
 """Plans of promotions: made, shown, listed, approved and rejected. None is carried out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -75,7 +75,8 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
         (known.type_key, known.source_id): known.target_id
         for known in await queries.mappings(there.session, here.tenant.tenant_id)
     }
-    plan = await plan_of(here, there, wanted._replace(mapping=mapping, created_by=person.name))
+    asked = wanted._replace(mapping=mapping, created_by=person.name, created_by_id=person.person_id)
+    plan = await plan_of(here, there, asked)
     plan_id = uuid4()
     content = plan.model_dump_json().encode()
     await queries.add_plan(there.session, plan_id, plan, content)
@@ -101,8 +102,13 @@ async def plan_called(session: AsyncSession, beginning: str) -> tuple[PlanRecord
     return _plan_record(stored, plan.source, plan.target), plan
 
 
-async def plans(session: AsyncSession, target: TenantRecord, name_of: Callable[[UUID], str]) -> list[PlanRecord]:
-    """The newest plans of a tenant, without their items. `name_of` names tenants."""
+async def plans(
+    session: AsyncSession,
+    target: TenantRecord,
+    name_of: Callable[[UUID], str],
+    sources: Collection[UUID] | None = None,
+) -> list[PlanRecord]:
+    """The newest plans of a tenant, without their items; those of some sources, or of all. `name_of` names tenants."""
     return [
         _plan_record(
             stored,
@@ -112,36 +118,58 @@ async def plans(session: AsyncSession, target: TenantRecord, name_of: Callable[[
             ),
             target,
         )
-        for stored in await queries.plans(session, MOST_LISTED)
+        for stored in await queries.plans(session, MOST_LISTED, sources)
     ]
 
 
-async def approve(session: AsyncSession, beginning: str, person: Person, reason: str) -> tuple[PlanRecord, list[str]]:
+async def approve(
+    session: AsyncSession, beginning: str, person: Person, reason: str, once: UUID | None = None
+) -> tuple[PlanRecord, list[str]]:
     """Approves a plan, unless something speaks against it: the plan, and why it was refused.
 
-    A refusal is recorded, too. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`.
+    A refusal is recorded, too. `once` is the id of a form, which does its act once. Raises `UnknownPlanError`,
+    `DamagedPlanError` and `DecidedPlanError`.
     """
-    stored = await _undecided(session, beginning)
+    stored = await _stored(session, beginning)
     plan = _content(stored)
-    refusals = await _refusals(session, stored, plan, person)
-    if refusals:
-        action = Action.PLAN_APPROVAL_REFUSED
-        await _record(session, plan.target.tenant_id, person, action, stored.plan_id, "; ".join(refusals))
-    else:
-        await queries.decide(session, stored, PlanDecision.APPROVED, person.name, reason)
-        await _record(session, plan.target.tenant_id, person, Action.PLAN_APPROVED, stored.plan_id, reason)
-    stored = await _stored(session, str(stored.plan_id))
-    return _plan_record(stored, plan.source, plan.target), refusals
+    refusals = [] if stored.decision is not None else await _refusals(session, stored, plan, person)
+    act = _Act(person, Action.PLAN_APPROVAL_REFUSED, "; ".join(refusals), once)
+    if not refusals:
+        act = _Act(person, Action.PLAN_APPROVED, reason, once)
+    return await _decided(session, stored, plan, act, None if refusals else PlanDecision.APPROVED), refusals
 
 
-async def reject(session: AsyncSession, beginning: str, person: Person, reason: str) -> PlanRecord:
+async def reject(
+    session: AsyncSession, beginning: str, person: Person, reason: str, once: UUID | None = None
+) -> PlanRecord:
     """Rejects a plan. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`."""
-    stored = await _undecided(session, beginning)
-    plan = _content(stored)
-    await queries.decide(session, stored, PlanDecision.REJECTED, person.name, reason)
-    await _record(session, plan.target.tenant_id, person, Action.PLAN_REJECTED, stored.plan_id, reason)
-    stored = await _stored(session, str(stored.plan_id))
-    return _plan_record(stored, plan.source, plan.target)
+    stored = await _stored(session, beginning)
+    act = _Act(person, Action.PLAN_REJECTED, reason, once)
+    return await _decided(session, stored, _content(stored), act, PlanDecision.REJECTED)
+
+
+class _Act(NamedTuple):
+    """What a person does with a plan. `once` is the id of the form, if there is one."""
+
+    person: Person
+    action: Action
+    reason: str
+    once: UUID | None
+
+
+async def _decided(
+    session: AsyncSession, stored: StoredPlan, plan: PlanContent, act: _Act, decision: PlanDecision | None
+) -> PlanRecord:
+    """Records an act on a plan, and its decision, if it is one. A form that was received before does nothing."""
+    if await _record(session, plan.target.tenant_id, act.person, act.action, stored.plan_id, act.reason, act.once):
+        is_open = stored.decision is None
+        if is_open and decision is not None:
+            is_open = await queries.decide(session, stored, decision, act.person.name, act.reason)
+        if not is_open:
+            # The transaction is undone, and the record with it.
+            known = await _stored(session, str(stored.plan_id))
+            raise DecidedPlanError(f"{known.decided_by} {known.decision} plan {known.plan_id}; make a new one")
+    return _plan_record(await _stored(session, str(stored.plan_id)), plan.source, plan.target)
 
 
 async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) -> list[MappingRecord]:
@@ -190,10 +218,15 @@ async def unmap_reference(
     return True
 
 
+def is_creator(person: Person, plan: PlanContent) -> bool:
+    """Whether somebody made a plan, as far as their names tell."""
+    return person.person_id == plan.created_by_id or person.name.casefold() == plan.created_by.casefold()
+
+
 async def _refusals(session: AsyncSession, stored: StoredPlan, plan: PlanContent, person: Person) -> list[str]:
     """Why a plan cannot be approved."""
     refusals = []
-    if person.name == plan.created_by:
+    if is_creator(person, plan):
         refusals.append(f"{person.name} made the plan; somebody else approves it")
     if stored.is_over:
         refusals.append("the plan has expired; make a new one")
@@ -252,16 +285,18 @@ def _counted(names: Sequence[str], what: str) -> list[str]:
 
 
 async def _record(
-    session: AsyncSession, tenant_id: UUID, person: Person, action: Action, plan_id: UUID, reason: str | None
-) -> None:
-    await audit.record(session, person, action, tenant_id=tenant_id, subject=f"plan {plan_id}", reason=reason)
-
-
-async def _undecided(session: AsyncSession, beginning: str) -> StoredPlan:
-    stored = await _stored(session, beginning)
-    if stored.decision is not None:
-        raise DecidedPlanError(f"{stored.decided_by} {stored.decision} plan {stored.plan_id}; make a new one")
-    return stored
+    session: AsyncSession,
+    tenant_id: UUID,
+    person: Person,
+    action: Action,
+    plan_id: UUID,
+    reason: str | None,
+    once: UUID | None = None,
+) -> bool:
+    subject = f"plan {plan_id}"
+    return await audit.record(
+        session, person, action, tenant_id=tenant_id, subject=subject, reason=reason, request_id=once
+    )
 
 
 async def _stored(session: AsyncSession, beginning: str) -> StoredPlan:

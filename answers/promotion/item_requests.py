@@ -7,15 +7,18 @@ from typing import cast
 from answers.field_labels import field_change
 from answers.named_ids import ObjectNames
 from answers.promotion.candidates import CollectionFacts, PromotionItem, TenantIds, created_id
+from answers.promotion.effects import ItemReach, audience, effects, severity, worst_effects_first
 from answers.promotion.records import (
     BlockCode,
     BlockReason,
+    EffectKind,
     PlanAction,
+    PlanEffect,
     PlannedRequest,
     RequestStep,
 )
 from inventory.canonical import MIN_TELLING_ID_LENGTH, TYPE, Canonicalizer, JsonObject, JsonValue, encode, is_mark
-from inventory.differences import differences
+from inventory.differences import Difference, differences
 from inventory.references import translated
 from inventory.write_rules import PartRequest, PartShape, WriteRules
 
@@ -109,16 +112,37 @@ class ItemRequests:
         }
         not_sent = sorted(differing & self._rules.not_sent)
         if self._target is None:
+            told |= self._reviewed(None, {})
             return told | {"action": PlanAction.CREATE, "requests": list(self._creation()), "not_sent": not_sent}
         told["not_sent"] = not_sent
         if not differing - self._rules.not_sent:
             return told | {"action": PlanAction.NOTHING_TO_DO}
-        fields = [
-            field_change(difference, self._facts.references, self._names)
-            for difference in differences(self._current, self._wanted, self._facts.form)
-        ]
+        found = differences(self._current, self._wanted, self._facts.form)
+        fields = [field_change(difference, self._facts.references, self._names) for difference in found]
+        told |= self._reviewed(found, {field.path: field.label for field in fields})
         requests = list(self._update(differing - self._rules.not_sent))
         return told | {"action": PlanAction.UPDATE, "requests": requests, "fields": fields}
+
+    def _reviewed(self, found: Sequence[Difference] | None, labels: Mapping[str, str]) -> dict[str, object]:
+        """Whom the item would affect, and how soon a reviewer should look at it."""
+        rules = self._facts.references
+        reach = ItemReach.of_document(self._current, rules), ItemReach.of_document(self._wanted, rules)
+        told = effects(self._key[0], found or (), reach, labels, self._names)
+        if found is None:
+            # Nobody has had a new item, so none of them loses it.
+            told = [effect for effect in told if effect.kind is not EffectKind.REACHES_FEWER]
+        if self._rules.inert and self._has_effect(self._wanted) and not self._has_effect(self._current):
+            told.append(PlanEffect(kind=EffectKind.TAKES_EFFECT, text="the policy would take effect"))
+        return {
+            "severity": severity(self._key[0], found),
+            "effects": worst_effects_first(told),
+            "audience": audience(*reach, self._names),
+        }
+
+    def _has_effect(self, document: JsonObject) -> bool:
+        """Whether a document says that the object has an effect, where its collection can say that it has none."""
+        without = [*self._rules.off.items(), *self._rules.inert.items()]
+        return bool(document) and not any(has_value(document, path, value) for path, value in without)
 
     def _creation(self) -> Iterator[PlannedRequest]:
         rules, wanted = self._rules, self._wanted

@@ -47,6 +47,7 @@ class PlanRequest(NamedTuple):
     names: Sequence[str] | None = None
     version: int | None = None
     mapping: Mapping[tuple[str, str], str] = {}
+    created_by_id: str = ""
 
 
 async def plan_of(here: Side, there: Side, wanted: PlanRequest) -> PlanContent:
@@ -76,6 +77,7 @@ async def plan_of(here: Side, there: Side, wanted: PlanRequest) -> PlanContent:
         ],
         asked_at=there.asked_at,
         created_by=wanted.created_by,
+        created_by_id=wanted.created_by_id,
         expires_at=there.asked_at + VALID_FOR,
         counts=PlanCounts.of(items),
         items=items,

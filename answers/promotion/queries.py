@@ -140,6 +140,7 @@ VALUES (:plan_id, :source_tenant_id, :created_by, :created_at, :expires_at, CAST
 
 _LIST = text(f"""
 SELECT {_COLUMNS}, NULL AS content FROM promotion_plan AS p LEFT JOIN promotion_decision AS d USING (tenant_id, plan_id)
+WHERE CAST(:sources AS uuid[]) IS NULL OR p.source_tenant_id = ANY (CAST(:sources AS uuid[]))
 ORDER BY p.created_at DESC, p.plan_id LIMIT :most
 """)
 
@@ -151,6 +152,7 @@ WHERE starts_with(CAST(p.plan_id AS text), lower(:beginning)) ORDER BY p.plan_id
 _DECIDE = text("""
 INSERT INTO promotion_decision (plan_id, decision, content_hash, decided_by, reason)
 VALUES (:plan_id, :decision, :content_hash, :decided_by, :reason)
+ON CONFLICT DO NOTHING RETURNING plan_id
 """)
 
 _HASHES = text("""
@@ -227,9 +229,10 @@ async def add_plan(session: AsyncSession, plan_id: UUID, plan: PlanContent, cont
     await session.execute(_ADD, values)
 
 
-async def plans(session: AsyncSession, most: int) -> list[StoredPlan]:
-    """The newest plans of the tenant, without their content."""
-    return await fetch(session, _LIST, StoredPlan, {"most": most})
+async def plans(session: AsyncSession, most: int, sources: Collection[UUID] | None = None) -> list[StoredPlan]:
+    """The newest plans of the tenant, without their content; those of some sources, or of all."""
+    named = None if sources is None else list(sources)
+    return await fetch(session, _LIST, StoredPlan, {"most": most, "sources": named})
 
 
 async def plans_beginning(session: AsyncSession, beginning: str) -> list[StoredPlan]:
@@ -237,10 +240,11 @@ async def plans_beginning(session: AsyncSession, beginning: str) -> list[StoredP
     return await fetch(session, _BEGINNING, StoredPlan, {"beginning": beginning})
 
 
-async def decide(session: AsyncSession, plan: StoredPlan, decision: PlanDecision, decided_by: str, reason: str) -> None:
-    """Stores what was decided about a plan."""
+async def decide(session: AsyncSession, plan: StoredPlan, decision: PlanDecision, decided_by: str, reason: str) -> bool:
+    """Stores what was decided about a plan; False if somebody was faster."""
     values = {"plan_id": plan.plan_id, "decision": decision, "content_hash": plan.content_hash}
-    await session.execute(_DECIDE, {**values, "decided_by": decided_by, "reason": reason})
+    done = await session.execute(_DECIDE, {**values, "decided_by": decided_by, "reason": reason})
+    return done.one_or_none() is not None
 
 
 async def content_hashes(session: AsyncSession, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from answers.compare.records import CoverageState, SideCoverage, TenantRecord
+from answers.drift.answer import Severity
 from answers.field_labels import FieldChange
 
 
@@ -78,6 +79,57 @@ class RequestStep(StrEnum):
     EFFECT = "effect"
 
 
+class EffectKind(StrEnum):
+    """What a reviewer of a plan looks at, the worst first."""
+
+    WEAKENS = "weakens"
+    """A field would protect less than it does."""
+    REACHES_EVERYONE = "reaches_everyone"
+    """The item would be for all users or all devices, and was not."""
+    TAKES_EFFECT = "takes_effect"
+    """A policy that has no effect now, or is not there, would have one."""
+    REACHES_MORE = "reaches_more"
+    """The item would be for more people or devices: some are included, or no longer left out or filtered."""
+    REACHES_FEWER = "reaches_fewer"
+    """The item would be for fewer people or devices."""
+
+
+class AudienceChange(StrEnum):
+    """What becomes of an audience of an item."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    KEPT = "kept"
+    FILTERED_OTHERWISE = "filtered_otherwise"
+
+
+class PlanEffect(BaseModel):
+    """Why a reviewer should look at an item."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: EffectKind
+    text: str
+    path: str = ""
+
+
+class PlannedAudience(BaseModel):
+    """People or devices that an item would be for, or left out of it.
+
+    `role` is `include` or `exclude`. The ids are the target's, and null for all users or all devices.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    role: str
+    change: AudienceChange
+    name: str
+    type_key: str | None = None
+    target_id: str | None = None
+    intent: str | None = None
+    is_filtered: bool = False
+
+
 class BlockReason(BaseModel):
     """Why an item is blocked, and what would unblock it."""
 
@@ -129,7 +181,8 @@ class PlannedItem(BaseModel):
     `source_hash` is the content hash of the version that would be written, and `precondition` that of the target's
     item: a write has to find it. It is null for a new object: then a write must find none of this name and kind.
     `expected` is the normal form of the object as it would be, without its ids, and `expected_hash` its SHA-256.
-    `not_sent` are properties that differ and that no request can carry. `audience` says whom the item would affect.
+    `not_sent` are properties that differ and that no request can carry. `effects` and `severity` say how soon a
+    reviewer should look at the item, and `audience` whom it would affect; they are of items that would be written.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -149,6 +202,9 @@ class PlannedItem(BaseModel):
     references: list[PlannedReference] = []
     not_sent: list[str] = []
     requests: list[PlannedRequest] = []
+    severity: Severity | None = None
+    effects: list[PlanEffect] = []
+    audience: list[PlannedAudience] = []
     expected_hash: str | None = None
     expected: dict[str, Any] | None = None
 
@@ -189,7 +245,7 @@ class PlanCounts(BaseModel):
 class PlanContent(BaseModel):
     """All that a plan's hash is over. `source_version` is that of a restore: an earlier version of the target's item.
 
-    `items` are in the order in which they would be written.
+    `items` are in the order in which they would be written. `created_by_id` names the creator for good.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -200,6 +256,7 @@ class PlanContent(BaseModel):
     collections: list[PlanCollection]
     asked_at: datetime
     created_by: str
+    created_by_id: str = ""
     expires_at: datetime
     counts: PlanCounts
     items: list[PlannedItem]

@@ -33,6 +33,9 @@ def live_a_week(system: System) -> None:
     done = system.starter("portfolio", "sync", "--tenant", mine.name, "--type", "assignmentFilters", "--json")
     assert done.code == 0, done.stderr
     _decide(system)
+    _, other, *_ = system.graph.tenants
+    done = system.starter("promote", "plan", mine.name, other.name, "--json")
+    assert done.code == 3, done.stderr
 
 
 def _roll_out(system: System) -> None:

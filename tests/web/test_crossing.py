@@ -27,6 +27,7 @@ from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from storage import portfolio, versions
 from storage.database import Database
+from tests.answers.promotion.playing import plan_between
 from tests.storage.support import observation, sync
 from tests.web.support import CONTOSO, FABRIKAM, POLICIES, person_of, signed_in_as
 from web.application import ROUTERS
@@ -45,12 +46,22 @@ class Theirs(NamedTuple):
     run_id: UUID
     portfolio_run_id: UUID
     fingerprint: str
+    plans: dict[UUID, UUID]
+    """Of each tenant a plan that holds the hidden one's content: into it, and from it."""
 
     def words(self) -> list[str]:
         """What may be written where a request names something."""
         tenant = [str(FABRIKAM), "Fabrikam", f"tenant:{FABRIKAM}"]
         places = [f"{FABRIKAM}/{POLICIES}/{THEIR_ITEM}", f"{POLICIES}/{THEIR_ITEM}"]
-        return [*tenant, *places, THEIR_ITEM, THEIR_BASELINE, *map(str, self[:2]), self.fingerprint]
+        return [
+            *tenant,
+            *places,
+            THEIR_ITEM,
+            THEIR_BASELINE,
+            *map(str, self[:2]),
+            self.fingerprint,
+            *map(str, self.plans.values()),
+        ]
 
 
 class Fields(NamedTuple):
@@ -85,6 +96,7 @@ def path_of(route: APIRoute, tenant_id: UUID, theirs: Theirs) -> str:
         "tenant_id": str(tenant_id),
         "run_id": str(theirs.run_id),
         "portfolio_run_id": str(theirs.portfolio_run_id),
+        "plan_id": str(theirs.plans[tenant_id]),
         "type_key": POLICIES,
         "external_id:path": THEIR_ITEM,
     }
@@ -92,7 +104,7 @@ def path_of(route: APIRoute, tenant_id: UUID, theirs: Theirs) -> str:
 
 
 @pytest.fixture
-async def theirs(database: Database) -> Theirs:
+async def theirs(database: Database, database_url: str) -> Theirs:
     """Two tenants: ours of one item, and theirs with a row of most kinds."""
     await sync(database, CONTOSO, [observation(POLICIES, "ours", displayName="Ours")], POLICIES, GROUPS)
     for note in ("before", "after"):
@@ -117,7 +129,10 @@ async def theirs(database: Database) -> Theirs:
     async with database.tenant(FABRIKAM) as session:
         outcome = portfolio.TenantRunOutcome(run_id, RunStatus.SUCCESS, False, [])
         await portfolio.record_tenant(session, identity.portfolio_run_id, outcome)
-    return Theirs(run_id, identity.portfolio_run_id, fingerprint)
+    person = person_of(Role.ADMIN)
+    into, out = [await plan_between(database_url, *pair, person) for pair in ((CONTOSO, FABRIKAM), (FABRIKAM, CONTOSO))]
+    plans = {FABRIKAM: into.plan_id, CONTOSO: out.plan_id}
+    return Theirs(run_id, identity.portfolio_run_id, fingerprint, plans)
 
 
 def their_rows(database_url: str) -> dict[str, str]:
@@ -259,5 +274,5 @@ async def test_no_form_reaches_a_tenant_that_is_not_seen(
                 tried += 1
     assert tried > 100
     async with database.no_tenant() as session:
-        count = text("SELECT count(*) FROM audit_record WHERE tenant_id = :theirs")
+        count = text("SELECT count(*) FROM audit_record WHERE tenant_id = :theirs AND action <> 'plan_created'")
         assert (await session.execute(count, {"theirs": FABRIKAM})).scalar_one() == 0

@@ -56,6 +56,7 @@ def addresses(method: str = "GET") -> list[str]:
         "tenant_id": str(CONTOSO),
         "run_id": str(uuid4()),
         "portfolio_run_id": str(uuid4()),
+        "plan_id": str(uuid4()),
         "type_key": POLICIES,
         "external_id:path": "some-id",
     }

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from answers.compare.answer import Comparison, side
 from answers.compare.records import ItemComparison, TenantRecord
+from answers.promotion.answer import make_plan
 from answers.promotion.planner import PlanRequest, plan_of
-from answers.promotion.records import PlanContent, RequestStep
+from answers.promotion.records import PlanContent, PlanRecord, RequestStep
 from graph.catalog import load_catalog
 from inventory.observation import Observer
+from inventory.people import Person
 from inventory.references import references
 from local.simulated_graph.sandbox import Sandbox
 from storage.database import Database
@@ -40,6 +42,17 @@ async def plan(database: Database, *type_keys: str, **wanted: Any) -> PlanConten
         here = await side(TenantRecord(tenant_id=SOURCE, name="golden"), one)
         there = await side(TenantRecord(tenant_id=TARGET, name="branch"), other)
         return await plan_of(here, there, PlanRequest("ada", type_keys or None, **wanted))
+
+
+async def plan_between(database_url: str, source: UUID, target: UUID, person: Person) -> PlanRecord:
+    """A plan that is stored, by connections of its own: those of a web page are counted."""
+    database = Database(database_url, pool_size=2)
+    async with database.tenant(source, read_only=True, snapshot=True) as one, database.tenant(target) as other:
+        here = await side(TenantRecord(tenant_id=source, name="Contoso"), one)
+        there = await side(TenantRecord(tenant_id=target, name="Fabrikam"), other)
+        record, _ = await make_plan(here, there, PlanRequest(""), person)
+    await database.close()
+    return record
 
 
 async def comparisons(database: Database, *type_keys: str) -> list[ItemComparison]:

@@ -1,0 +1,65 @@
+"""What the commands about plans share: arguments, the person at the terminal, and sessions of both tenants."""
+
+import getpass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cli.errors import UsageError
+from cli.options import complete_tenant_name
+from cli.sessions import opened_database
+from cli.spool import printed_afterwards
+from configuration import Settings
+from inventory.people import Person, Role
+
+PlanArgument = Annotated[
+    str, typer.Argument(metavar="PLAN", help="The plan's id, or its beginning.", show_default=False)
+]
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="The tenant whose items are to be written: its id or name.",
+        autocompletion=complete_tenant_name,
+        show_default=False,
+    ),
+]
+TargetArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="The tenant to write them to: its id or name.",
+        autocompletion=complete_tenant_name,
+        show_default=False,
+    ),
+]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")]
+LOCAL = "local/"
+"""Before the login of somebody at a terminal, as the audit names people."""
+
+
+def check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise UsageError("--reason: say why, for those who come later")
+
+
+def person() -> Person:
+    """Who is at the terminal. Its right is that of whoever may reach the database."""
+    login = getpass.getuser()
+    return Person(person_id=f"{LOCAL}{login}", name=login, role=Role.APPROVER)
+
+
+@asynccontextmanager
+async def two_sessions(settings: Settings, here: UUID, there: UUID) -> AsyncIterator[tuple[AsyncSession, AsyncSession]]:
+    """A session of the source that reads, and one of the target that writes the plan."""
+    with printed_afterwards():
+        async with (
+            opened_database(settings, pool_size=2) as database,
+            database.tenant(here, read_only=True, snapshot=True) as one,
+            database.tenant(there, snapshot=True) as other,
+        ):
+            yield one, other

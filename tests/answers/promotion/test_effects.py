@@ -1,0 +1,117 @@
+"""What a reviewer is shown first: protection that weakens, and people or devices whom an item would reach."""
+
+from typing import Any
+
+import pytest
+
+from answers.drift.answer import Severity
+from answers.promotion.candidates import PromotionItem
+from answers.promotion.effects import worst_first
+from answers.promotion.records import AudienceChange, EffectKind, PlanAction, PlannedItem
+from tests.answers.promotion.test_rules import ACCESS, CONFIGURATIONS, GROUP, MAPPED, THERE, access, only, version
+
+COMPLIANCE = "deviceCompliancePolicies"
+FILTER = "77777777-2222-4000-8000-000000000000"
+Documents = dict[str, Any]
+
+
+def assignment(kind: str, group_id: str | None = None, filter_id: str | None = None) -> Documents:
+    target = {"@odata.type": f"#microsoft.graph.{kind}AssignmentTarget"}
+    if group_id is not None:
+        target["groupId"] = group_id
+    if filter_id is not None:
+        target |= {
+            "deviceAndAppManagementAssignmentFilterId": filter_id,
+            "deviceAndAppManagementAssignmentFilterType": "include",
+        }
+    return {"target": target}
+
+
+def updated(type_key: str, wanted: Documents, current: Documents) -> PlannedItem:
+    source, target = version(1, **wanted), version(2, **current)
+    assert target.document is not None
+    target.document["displayName"] = "Item 1"
+    mapped = {**MAPPED, (("assignmentFilters",), FILTER): MAPPED[("groups",), GROUP]._replace(target_id=FILTER)}
+    return only(PromotionItem(type_key, source, target), mapped)
+
+
+def kinds(item: PlannedItem) -> list[EffectKind]:
+    assert item.action is PlanAction.UPDATE, item
+    return [effect.kind for effect in item.effects]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "current", "expected"),
+    [
+        ([assignment("allDevices")], [], EffectKind.REACHES_EVERYONE),
+        ([assignment("group", GROUP)], [], EffectKind.REACHES_MORE),
+        ([], [assignment("group", THERE)], EffectKind.REACHES_FEWER),
+        ([assignment("exclusionGroup", GROUP)], [], EffectKind.REACHES_FEWER),
+        ([], [assignment("exclusionGroup", THERE)], EffectKind.REACHES_MORE),
+        ([assignment("group", GROUP)], [assignment("group", THERE, FILTER)], EffectKind.REACHES_MORE),
+        ([assignment("group", GROUP, FILTER)], [assignment("group", THERE)], EffectKind.REACHES_FEWER),
+        ([assignment("allDevices")], [assignment("allDevices", None, FILTER)], EffectKind.REACHES_EVERYONE),
+    ],
+)
+def test_whom_an_item_reaches(wanted: list[Documents], current: list[Documents], expected: EffectKind) -> None:
+    item = updated(CONFIGURATIONS, {"assignments": wanted}, {"assignments": current})
+    assert kinds(item) == [expected]
+
+
+def test_an_audience_says_what_becomes_of_each(  # the group of the source has another id in the target
+) -> None:
+    item = updated(
+        CONFIGURATIONS,
+        {"assignments": [assignment("allDevices"), assignment("exclusionGroup", GROUP)], "x": 1},
+        {"assignments": [assignment("allDevices"), assignment("group", THERE)], "x": 2},
+    )
+    assert {(audience.role, audience.target_id, audience.change) for audience in item.audience} == {
+        ("include", None, AudienceChange.KEPT),
+        ("exclude", THERE, AudienceChange.ADDED),
+        ("include", THERE, AudienceChange.REMOVED),
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "current", "expected"),
+    [
+        ({"state": "disabled"}, {"state": "enabled"}, [EffectKind.WEAKENS]),
+        ({"state": "enabledForReportingButNotEnforced"}, {"state": "enabled"}, [EffectKind.WEAKENS]),
+        ({"state": "enabled"}, {"state": "disabled"}, [EffectKind.TAKES_EFFECT]),
+        ({"excluded": [GROUP]}, {}, [EffectKind.WEAKENS, EffectKind.REACHES_FEWER]),
+        ({}, {"excluded": [THERE]}, [EffectKind.REACHES_MORE]),
+    ],
+)
+def test_a_weaker_conditional_access_policy_is_told(
+    wanted: Documents, current: Documents, expected: list[EffectKind]
+) -> None:
+    one, other = (access(1, **{"excluded": [], **said}).document for said in (wanted, current))
+    assert one is not None
+    assert other is not None
+    item = updated(ACCESS, one, other)
+    assert kinds(item) == expected
+    assert item.severity is (Severity.HIGH if EffectKind.WEAKENS in expected else Severity.LOW)
+
+
+def test_a_compliance_policy_that_asks_less_weakens() -> None:
+    item = updated(COMPLIANCE, {"passcodeRequired": False}, {"passcodeRequired": True})
+    assert (kinds(item), item.severity) == ([EffectKind.WEAKENS], Severity.HIGH)
+    assert "passcodeRequired would protect less" in item.effects[0].text
+
+
+def test_nobody_loses_a_new_item_and_a_new_policy_takes_effect() -> None:
+    new = only(PromotionItem(ACCESS, access(1, excluded=[GROUP])), MAPPED)
+    assert [effect.kind for effect in new.effects] == [EffectKind.REACHES_EVERYONE, EffectKind.TAKES_EFFECT]
+    off = only(PromotionItem(ACCESS, access(1, excluded=[GROUP], state="disabled")), MAPPED)
+    assert EffectKind.TAKES_EFFECT not in [effect.kind for effect in off.effects]
+
+
+def test_the_worst_is_first_and_what_is_blocked_follows() -> None:
+    weakened = updated(COMPLIANCE, {"passcodeRequired": False}, {"passcodeRequired": True})
+    widened = updated(CONFIGURATIONS, {"assignments": [assignment("allDevices")]}, {"assignments": []})
+    described = updated(COMPLIANCE, {"description": "new"}, {"description": "old"})
+    new = only(PromotionItem(CONFIGURATIONS, version(1)))
+    blocked = only(PromotionItem("windowsUpdateRings", version(1)))
+    same = only(PromotionItem(CONFIGURATIONS, version(1), version(1), is_same=True))
+    ordered = [weakened, widened, new, described, blocked, same]
+    assert worst_first(reversed(ordered)) == ordered
