@@ -32,7 +32,7 @@ from answers.dependencies.records import (
 )
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
-from answers.promotion.records import MappingRecord, PlannedItem, PlanRecord
+from answers.promotion.records import MappingRecord, PlannedItem, PlanRecord, SimulatedItem, SimulationRecord
 from answers.search.records import TenantSetting
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
@@ -99,6 +99,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "drift-decision": DriftDecisionRecord,
     "plan": PlanRecord,
     "planned-item": PlannedItem,
+    "simulated-item": SimulatedItem,
+    "simulation": SimulationRecord,
     "mapping": MappingRecord,
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
@@ -177,6 +179,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "drift decisions": (Line("each line", "drift-decision"),),
     "promote plan": (Line("each item", "planned-item"), Line("the last", "plan")),
     "promote show": (Line("each item", "planned-item"), Line("the last", "plan")),
+    "promote simulate": (Line("each item that would be written", "simulated-item"), Line("the last", "simulation")),
     "promote list": (Line("each line", "plan"),),
     "promote approve": (Line("one line", "plan"),),
     "promote reject": (Line("one line", "plan"),),

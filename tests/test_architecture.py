@@ -124,6 +124,12 @@ def test_the_simulated_graph_is_an_independent_witness() -> None:
         assert not {name.split(".")[0] for name in names} & (OURS - {"local"}), path.name
 
 
+def test_what_writes_of_a_plan_do_is_told_by_an_independent_witness() -> None:
+    """What would be right of a plan and wrong of Graph, it must not take from the plan."""
+    names = imported(CHECKOUT / "answers" / "promotion" / "sandbox.py")
+    assert not {name.split(".")[0] for name in names} & OURS
+
+
 def test_what_a_worker_does_asks_no_clock_that_an_operator_may_set() -> None:
     """Monotonic clocks, PostgreSQL's and Temporal's say how much time has passed."""
     for package in ("activities", "graph", "storage", "workflows"):

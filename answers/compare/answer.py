@@ -12,6 +12,8 @@ from answers.compare.counterparts import Counterpart as Counterpart
 from answers.compare.counterparts import TargetId as TargetId
 from answers.compare.counterparts import counterparts as counterparts
 from answers.compare.counterparts import own_counterparts as own_counterparts
+from answers.compare.documents import KnownPair as KnownPair
+from answers.compare.documents import compared_documents as compared_documents
 from answers.compare.records import (
     CollectionComparison,
     ComparisonCounts,

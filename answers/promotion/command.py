@@ -21,6 +21,7 @@ from answers.promotion.shared_command import (
     person,
     two_sessions,
 )
+from answers.promotion.simulate_command import simulate_plan
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import (
@@ -199,6 +200,7 @@ def reject_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption
             output.stdout.print(f"plan {record.plan_id} rejected", markup=False)
 
 
+promote.command("simulate")(simulate_plan)
 promote.command("map")(map_references)
 
 _PLAN_COLUMNS = (

@@ -109,12 +109,12 @@ async def _of_collection(here: Side, there: Side, type_key: str, wanted: PlanReq
     if reasons:
         present = await queries.present_names(here.session, type_key)
         ids = [item.external_id for item in present]
-        sources = await _versions(here, type_key, ids)
+        sources = await versions_of(here, type_key, ids)
         found = [PromotionItem(type_key, sources[item_id], None, tuple(reasons)) for item_id in ids]
         return [candidate for candidate in found if _is_wanted(candidate, names)]
     compared = [item async for item in Comparison(here, there, [type_key]).items_of(type_key) if item.here]
-    sources = await _versions(here, type_key, [end.external_id for item in compared for end in item.here])
-    targets = await _versions(
+    sources = await versions_of(here, type_key, [end.external_id for item in compared for end in item.here])
+    targets = await versions_of(
         there, type_key, [end.external_id for item in compared if _is_pair(item) for end in item.there]
     )
     found = []
@@ -134,8 +134,9 @@ async def _restored(there: Side, type_keys: Sequence[str], wanted: PlanRequest) 
         present = {item.external_id for item in await queries.present_names(there.session, type_key)}
         known = await queries.named_ids(there.session, type_key, wanted.names or ())
         reasons = tuple(_coverage_reasons(there, there, type_key))
-        earlier = await _versions(there, type_key, known, version=wanted.version)
-        current = await _versions(there, type_key, [item_id for item_id in known if item_id in present])
+        numbers = {} if wanted.version is None else dict.fromkeys(known, wanted.version)
+        earlier = await versions_of(there, type_key, known, numbers)
+        current = await versions_of(there, type_key, [item_id for item_id in known if item_id in present])
         found += [
             PromotionItem(type_key, earlier[item_id], current.get(item_id), reasons)
             for item_id in known
@@ -192,14 +193,15 @@ def _ambiguity(item: ItemComparison) -> BlockReason:
     )
 
 
-async def _versions(
-    side: Side, type_key: str, external_ids: Sequence[str], *, version: int | None = None
+async def versions_of(
+    side: Side, type_key: str, external_ids: Sequence[str], numbers: Mapping[str, int] | None = None
 ) -> dict[str, PromotedVersion]:
-    """Items by id, each with its current version, or with that of a number; version 0 where it has none."""
+    """Items by id, each with the version of a number, or with its current one; version 0 where it has none."""
     found: dict[str, PromotedVersion] = {}
     for start in range(0, len(external_ids), ITEMS_AT_A_TIME):
         some = external_ids[start : start + ITEMS_AT_A_TIME]
-        for item in (await queries.items(side.session, type_key, some, side.read, version=version)).values():
+        wanted = {external_id: (numbers or {}).get(external_id) for external_id in some}
+        for item in (await queries.items(side.session, type_key, wanted, side.read)).values():
             kind = kind_of(type_key, item.meta)
             found[item.external_id] = PromotedVersion(
                 external_id=item.external_id,
@@ -209,7 +211,7 @@ async def _versions(
                 content_hash=None if item.content_hash is None else item.content_hash.hex(),
                 document=None if item.document is None else cast("JsonObject", decode(item.document)),
                 details_complete=item.details_complete is not False,
-                stale=item.stale if version is None else None,
+                stale=item.stale if wanted[item.external_id] is None else None,
                 is_damaged=item.is_damaged,
             )
     return found

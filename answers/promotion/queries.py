@@ -37,15 +37,15 @@ class CurrentItem(NamedTuple):
 _ITEMS = text(f"""
 SELECT item.external_id, display_name, item.meta, v.version_number AS version, v.details_complete, v.content_hash,
     d.body, d.body_hash, {OF_ITEM}
-FROM inventory_item AS item
+FROM unnest(CAST(:external_ids AS text[]), CAST(:versions AS integer[])) AS wanted (external_id, version)
+JOIN inventory_item AS item ON item.type_key = :type_key AND item.external_id = wanted.external_id
 LEFT JOIN LATERAL (
     SELECT version_number, details_complete, content_hash FROM item_version AS one
     WHERE (one.type_key, one.external_id) = (item.type_key, item.external_id)
-        AND one.version_number = coalesce(CAST(:version AS integer), item.version_number)
+        AND one.version_number = coalesce(wanted.version, item.version_number)
     LIMIT 1
 ) AS v ON true
 LEFT JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d ON true
-WHERE item.type_key = :type_key AND item.external_id = ANY (CAST(:external_ids AS text[]))
 ORDER BY item.external_id
 """)
 
@@ -71,12 +71,10 @@ async def present_names(session: AsyncSession, type_key: str) -> list[PresentNam
 async def items(
     session: AsyncSession,
     type_key: str,
-    external_ids: Collection[str],
+    versions: Mapping[str, int | None],
     read: Documents,
-    *,
-    version: int | None = None,
 ) -> dict[str, CurrentItem]:
-    """Some items of a collection by id, with their current versions, or with those of one number."""
+    """Some items of a collection by id, each with the version of a number, or with its current one."""
 
     def shape(row: Values) -> Values:
         body, body_hash = row.pop("body"), row.pop("body_hash")
@@ -88,7 +86,7 @@ async def items(
             "is_damaged": body is not None and document is None,
         }
 
-    parameters = {"type_key": type_key, "external_ids": list(external_ids), "version": version}
+    parameters = {"type_key": type_key, "external_ids": list(versions), "versions": list(versions.values())}
     found = await fetch(session, _ITEMS, CurrentItem, parameters, shape=shape)
     return {item.external_id: item for item in found}
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from answers.compare.records import CoverageState, SideCoverage, TenantRecord
+from answers.compare.records import CoverageState, SideCoverage, Status, TenantRecord
 from answers.drift.answer import Severity
 from answers.field_labels import FieldChange
 
@@ -321,3 +321,52 @@ class MappingRecord(BaseModel):
     mapped_by: str
     mapped_at: datetime
     reason: str
+
+
+class SimulatedItem(BaseModel):
+    """An item of a plan after the plan's requests were applied to a copy of the target in memory.
+
+    `compared` is what a comparison of the source's version with the copy says, and `differences` are the fields of it
+    that a request could carry. `again` is what a second plan would do. `refused` says why Graph would not take a
+    request. They are null where they cannot be told.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["simulated_item"] = "simulated_item"
+    type_key: str
+    kind: str
+    title: str
+    source_id: str
+    action: PlanAction
+    requests: int
+    compared: Status | None = None
+    differences: list[str] = []
+    again: PlanAction | None = None
+    refused: str | None = None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the copy has what the source has, and nothing is left to do."""
+        is_same = self.compared is Status.SAME or (self.compared is not None and not self.differences)
+        return self.refused is None and is_same and self.again is PlanAction.NOTHING_TO_DO
+
+
+class SimulationRecord(BaseModel):
+    """A plan as it was applied to a copy of the target in memory. Nothing was sent, and nothing is stored.
+
+    `proven` counts the items that became as in the source, of `written`. `blocked` items were left as they are.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["simulation"] = "simulation"
+    plan_id: UUID
+    plan_hash: str
+    source: TenantRecord
+    target: TenantRecord
+    simulated_at: datetime
+    written: int
+    proven: int
+    blocked: int
+    requests: int

@@ -54,12 +54,14 @@ def person() -> Person:
 
 
 @asynccontextmanager
-async def two_sessions(settings: Settings, here: UUID, there: UUID) -> AsyncIterator[tuple[AsyncSession, AsyncSession]]:
-    """A session of the source that reads, and one of the target that writes the plan."""
+async def two_sessions(
+    settings: Settings, here: UUID, there: UUID, *, writes: bool = True
+) -> AsyncIterator[tuple[AsyncSession, AsyncSession]]:
+    """A session of the source that reads, and one of the target, which may write a plan."""
     with printed_afterwards():
         async with (
             opened_database(settings, pool_size=2) as database,
             database.tenant(here, read_only=True, snapshot=True) as one,
-            database.tenant(there, snapshot=True) as other,
+            database.tenant(there, read_only=not writes, snapshot=True) as other,
         ):
             yield one, other

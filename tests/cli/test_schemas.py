@@ -91,7 +91,7 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
 DECIDED = {"drift decide", "drift decisions"}
 """Commands about decisions, which `test_a_decision_is_valid` tries."""
 
-OF_PLANS = {"promote show", "promote list", "promote approve", "promote reject", "promote map"}
+OF_PLANS = {"promote show", "promote simulate", "promote list", "promote approve", "promote reject", "promote map"}
 """Commands about plans, which `test_what_is_said_of_a_plan_is_valid` tries."""
 
 OF_A_RUNNING_SYSTEM = {
@@ -226,6 +226,7 @@ async def test_what_is_said_of_a_plan_is_valid(starter: CommandLine) -> None:
     shown = (await CommandLine.of(starter, OTHER)("promote show", plan_id, "--json")).objects()
     printed = {"promote show": shown[-1:]}
     for command, words in {
+        "promote simulate": (plan_id,),
         "promote list": (),
         "promote approve": (plan_id, "--reason", "a test"),
         "promote reject": (plan_id, "--reason", "a test"),

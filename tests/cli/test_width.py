@@ -107,6 +107,7 @@ def calls(one: str, other: str, run: str, portfolio: str, plan: str) -> dict[str
         "drift show": [[one, "--all"], [one, "--all", "--ids"], ["--all-tenants"]],
         "drift decisions": [[one]],
         "promote show": [[other, plan], [other, plan, "--fields", "--requests"]],
+        "promote simulate": [[other, plan]],
         "promote list": [[other]],
         "promote map": [[one, other]],
         "portfolio runs": [[]],

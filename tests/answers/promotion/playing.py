@@ -9,12 +9,13 @@ from answers.compare.answer import Comparison, side
 from answers.compare.records import ItemComparison, TenantRecord
 from answers.promotion.answer import make_plan
 from answers.promotion.planner import PlanRequest, plan_of
-from answers.promotion.records import PlanContent, PlanRecord, RequestStep
+from answers.promotion.records import PlanContent, PlanRecord, PlanState, RequestStep
+from answers.promotion.sandbox import Sandbox
+from answers.promotion.simulation import Simulation, simulate
 from graph.catalog import load_catalog
 from inventory.observation import Observer
 from inventory.people import Person
 from inventory.references import references
-from local.simulated_graph.sandbox import Sandbox
 from storage.database import Database
 from tests.storage.support import sync
 
@@ -53,6 +54,28 @@ async def plan_between(database_url: str, source: UUID, target: UUID, person: Pe
         record, _ = await make_plan(here, there, PlanRequest(""), person)
     await database.close()
     return record
+
+
+async def simulated(
+    database: Database, content: PlanContent, source: UUID = SOURCE, target: UUID = TARGET
+) -> Simulation:
+    """The plan on a copy in memory, as `promote simulate` has it."""
+    record = PlanRecord(
+        plan_id=UUID(int=1),
+        plan_hash="",
+        source=content.source,
+        target=content.target,
+        created_by=content.created_by,
+        created_at=content.asked_at,
+        expires_at=content.expires_at,
+        state=PlanState.OPEN,
+        counts=content.counts,
+    )
+    async with (
+        database.tenant(source, read_only=True, snapshot=True) as one,
+        database.tenant(target, read_only=True, snapshot=True) as other,
+    ):
+        return await simulate(await side(content.source, one), await side(content.target, other), record, content)
 
 
 async def comparisons(database: Database, *type_keys: str) -> list[ItemComparison]:

@@ -1,6 +1,7 @@
 """`promote` as people and machines see it: plans are made, shown, approved and rejected, and never change."""
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from cli.app import app
+from storage.compression import compress, decompress
 from storage.database import Database, StorageUnavailableError
 from tests.answers.promotion.playing import SOURCE, TARGET, read
 from tests.cli.looking import Ended
@@ -25,13 +27,14 @@ PILOT_HERE, PILOT_THERE, STAFF = (f"{number}0000000-0000-4000-8000-000000000000"
 
 def policy(external_id: str, name: str, group_id: str | None = None, **properties: Any) -> dict[str, Any]:
     target = {"@odata.type": "#microsoft.graph.exclusionGroupAssignmentTarget", "groupId": group_id}
+    direct = {"source": "direct", "sourceId": external_id}
     return {
         "@odata.type": "#microsoft.graph.iosCompliancePolicy",
         "id": external_id,
         "displayName": name,
         "passcodeRequired": True,
         "scheduledActionsForRule": [],
-        "assignments": [] if group_id is None else [{"id": f"{external_id}_{group_id}", "target": target}],
+        "assignments": [] if group_id is None else [{"id": f"{external_id}_{group_id}", **direct, "target": target}],
         **properties,
     }
 
@@ -316,3 +319,50 @@ async def test_a_mapping_to_what_is_gone_blocks(promote: Terminal) -> None:
 async def test_a_mapping_names_objects_that_there_are(promote: Terminal) -> None:
     done = await promote("map", "golden", "branch", "--type", "groups", "--from", "x", "--to", "y", "--reason", "z")
     assert (done.code, "groups has no item 'x'" in done.stderr) == (2, True)
+
+
+async def test_a_plan_is_simulated_and_nothing_is_stored(promote: Terminal, database: Database) -> None:
+    _, record = await made(promote)
+    before = await rows_of(database)
+    done = await promote("simulate", "branch", record["plan_id"])
+    assert (done.code, "2 of 2 items became as in golden, by 3 requests; 1 blocked" in done.stdout) == (3, True)
+    *items, whole = (await promote("simulate", "branch", record["plan_id"], "--json")).objects()
+    assert {(item["title"], item["compared"], item["again"]) for item in items} == {
+        ("New", "same", "nothing_to_do"),
+        ("Changed", "same", "nothing_to_do"),
+    }
+    assert (whole["proven"], whole["written"], whole["blocked"]) == (2, 2, 1)
+    assert await rows_of(database) == before
+
+
+async def test_a_simulation_tells_what_did_not_become_the_same(promote: Terminal, database_url: str) -> None:
+    _, record = await made(promote)
+    with_other_body(database_url, b'"passcodeMinimumLength":8', b'"passcodeMinimumLength":7')
+    done = await promote("simulate", "branch", record["plan_id"])
+    assert "1 of 2 items became" in done.stdout
+    assert "passcodeMinimumLength" in done.stdout
+
+
+def with_other_body(database_url: str, old: bytes, new: bytes) -> None:
+    """Puts another body into all requests of the stored plan, with a hash that matches."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE promotion_plan DISABLE TRIGGER promotion_plan_never_changes")
+        row = connection.execute("SELECT content FROM promotion_plan").fetchone()
+        assert row is not None
+        requests_begin = b'"requests":['
+        content = requests_begin.join(
+            part if number == 0 else part.replace(old, new, 1)
+            for number, part in enumerate(decompress(row[0]).split(requests_begin))
+        )
+        values = (compress(content), sha256(content).digest())
+        connection.execute("UPDATE promotion_plan SET content = %s, content_hash = %s", values)
+        connection.execute("ALTER TABLE promotion_plan ENABLE TRIGGER promotion_plan_never_changes")
+
+
+async def rows_of(database: Database) -> list[tuple[Any, ...]]:
+    async with database.tenant(TARGET) as session:
+        rows = await session.execute(
+            text("SELECT type_key, external_id, version_number, absent_from FROM inventory_item ORDER BY 1, 2")
+        )
+        acts = await session.execute(text("SELECT count(*) FROM audit_record"))
+        return [*(tuple(row) for row in rows), tuple(acts.one())]

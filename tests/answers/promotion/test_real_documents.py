@@ -21,6 +21,7 @@ from tests.answers.promotion.playing import (
     empty_parts,
     plan,
     read,
+    simulated,
     type_keys_of,
 )
 from tests.conftest import needs_graph_data
@@ -151,6 +152,13 @@ async def assert_the_same(database: Database, content: PlanContent) -> None:
     assert told.total() == len(items)
 
 
+async def assert_proven(database: Database, content: PlanContent) -> None:
+    """The simulation says of each written item that it becomes as in the source, and stores nothing."""
+    found = await simulated(database, content)
+    assert [item for item in found.items if not item.is_proven] == []
+    assert found.record.proven == found.record.written == content.counts.create + content.counts.update
+
+
 @needs_graph_data
 async def test_a_tenant_without_policies_becomes_the_same(database: Database) -> None:
     source = golden()
@@ -159,6 +167,7 @@ async def test_a_tenant_without_policies_becomes_the_same(database: Database) ->
     await read(database, TARGET, target)
     content = await plan(database)
     assert (content.counts.create, content.counts.nothing_to_do, content.counts.blocked) == (202, 5, 26)
+    await assert_proven(database, content)
     written = applied(content, target, catalogue_of(source))
     created = {item.source_id for item in content.items if item.action is PlanAction.CREATE}
     assert audiences(kept(source, created)) == audiences(
@@ -204,6 +213,7 @@ async def test_a_tenant_whose_items_were_edited_becomes_the_same(database: Datab
     assert content.counts.update > 100
     assert content.counts.create == 0
     assert all(item.fields and item.requests for item in content.items if item.action is PlanAction.UPDATE)
+    await assert_proven(database, content)
     restored = applied(content, changed, catalogue_of(source))
     await read(database, TARGET, restored)
     await assert_the_same(database, content)

@@ -1,7 +1,7 @@
 """A copy of a tenant's objects in memory, to which the writes of a plan are applied: what Graph would then show.
 
-The simulated Graph serves none of this. It knows the writes that Microsoft documents for some collections, and refuses
-all others, as well as bodies that Graph would refuse.
+It knows the writes that Microsoft documents for some collections, and refuses all others, as well as bodies that Graph
+would refuse. It is an independent witness, and imports nothing of the product.
 """
 
 import re
@@ -10,12 +10,15 @@ from copy import deepcopy
 from typing import Any
 from uuid import UUID, uuid4
 
-from local.simulated_graph.documents import Document
+Document = dict[str, Any]
 
 _LABEL = re.compile(r"\{created:([^{}]+)\}")
 _URL_ID = re.compile(r"\('([^']+)'\)$")
 _TEMPLATE_URL = re.compile(r"/groupPolicyDefinitions\('([^']+)'\)(?:/presentations\('([^']+)'\))?$")
 _NOW = "2026-11-29T09:00:00Z"
+
+_STATES = frozenset({"enabled", "disabled", "enabledForReportingButNotEnforced"})
+"""Of a Conditional Access policy."""
 
 _OF_THE_SERVICE = frozenset({"id", "createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "isAssigned"})
 """A body that creates an object may not hold these."""
@@ -59,6 +62,15 @@ class Sandbox:
             "updateAllowedCombinations": lambda _, found, body: found.update(body),
         }
 
+    def created_id(self, label: str) -> str | None:
+        """The id of the object that a write with this label has created."""
+        return self._created.get(label)
+
+    def object(self, path: str, object_id: str) -> Document | None:
+        """One object of a collection as Graph shows it."""
+        found = self._objects.get(path, {}).get(object_id)
+        return None if found is None else self._shown(deepcopy(found))
+
     def objects(self, path: str) -> list[Document]:
         """The objects of a collection as Graph shows them, with what it expands."""
         return [self._shown(deepcopy(found)) for found in self._objects.get(path, {}).values()]
@@ -68,6 +80,8 @@ class Sandbox:
         path, body = self._resolved(path), self._resolved(body)
         if _holds_mark(body):
             raise RefusedWriteError(f"{method} {path}: the body holds a hidden value")
+        if "/conditionalAccess/policies" in path and body.get("state", "enabled") not in _STATES:
+            raise RefusedWriteError(f"{method} {path}: {body['state']!r} is no state")
         if method == "POST" and path in self._objects:
             created = self._create(path, body)
             if label is not None:

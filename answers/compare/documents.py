@@ -1,0 +1,65 @@
+"""Documents of two tenants that are known to belong together, compared whatever the inventory has of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from answers.compare.records import Status
+from answers.compare.rules import verdict
+from answers.compare.sides import Side
+from graph.catalog import load_catalog
+from inventory.canonical import JsonObject
+from inventory.references import collection_of
+from inventory.tenant_neutral import OWN_ID, TENANT_ID, IdTranslation, Neutralizer, Translate
+
+
+class KnownPair(NamedTuple):
+    """A document of the one tenant, and one that the other might have."""
+
+    type_key: str
+    here_id: str
+    here: JsonObject
+    there_id: str
+    there: JsonObject
+
+
+class DocumentVerdict(NamedTuple):
+    """What a comparison says of two documents, and the paths of the fields that differ."""
+
+    status: Status
+    paths: tuple[str, ...]
+
+
+async def compared_documents(
+    here: Side, there: Side, pairs: Sequence[KnownPair], same: Mapping[tuple[str, str], str]
+) -> list[DocumentVerdict]:
+    """The verdict on each pair. `same` are objects there, by type key and id, with the ids of those here."""
+    collections = load_catalog().collections
+    neutralizers = {pair.type_key: Neutralizer(collections[pair.type_key].independence_rules()) for pair in pairs}
+    ids = {target for pair in pairs for target in neutralizers[pair.type_key].targets(pair.here)}
+    others = {target for pair in pairs for target in neutralizers[pair.type_key].targets(pair.there)}
+    counterparts = {
+        (target_types, same[collection_of(key), target_id])
+        for target_types, target_id in others
+        for key in target_types
+        if (collection_of(key), target_id) in same
+    }
+    await here.id_translations.learn(here.session, ids | others | counterparts)
+    await there.id_translations.learn(there.session, ids | others)
+    said_here = here.id_translations.beside(there.id_translations)
+    said_there = _with_counterparts(there.id_translations.beside(here.id_translations), said_here, same)
+    found = []
+    for pair in pairs:
+        rules = neutralizers[pair.type_key]
+        one = rules.of(pair.here, {pair.here_id: OWN_ID, str(here.tenant.tenant_id): TENANT_ID}, said_here)
+        other = rules.of(pair.there, {pair.there_id: OWN_ID, str(there.tenant.tenant_id): TENANT_ID}, said_there)
+        said = verdict(one, other, rules)
+        found.append(DocumentVerdict(said.status, tuple(difference.path for difference in said.differences)))
+    return found
+
+
+def _with_counterparts(translate: Translate, said_here: Translate, same: Mapping[tuple[str, str], str]) -> Translate:
+    def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
+        known = [same[collection_of(key), target_id] for key in target_types if (collection_of(key), target_id) in same]
+        return said_here(target_types, known[0]) if known else translate(target_types, target_id)
+
+    return said

@@ -1,0 +1,89 @@
+"""`promote simulate`: a plan carried out on a copy of the target in memory."""
+
+import asyncio
+
+import typer
+from rich.text import Text
+
+from answers.compare.answer import side
+from answers.promotion import answer
+from answers.promotion.records import SimulatedItem
+from answers.promotion.shared_command import PlanArgument, two_sessions
+from answers.promotion.simulation import Simulation, simulate
+from cli import output
+from cli.errors import ExitCode, errors_for_people
+from cli.options import JsonOption, TenantArgument, tenant_id_of
+from cli.output_options import output_options, prints_tables
+from cli.sessions import tenant_session
+from cli.table import Column, Shape, collection_column, print_table
+from configuration import load_settings
+from inventory.plurals import counted
+from inventory.visible_text import visible
+
+
+@prints_tables
+def simulate_plan(tenant: TenantArgument, plan: PlanArgument, as_json: JsonOption = False) -> None:
+    """Apply a plan's requests to a copy of the target in memory, and compare the copy with the source.
+
+    Nothing is sent or stored. Exit code 3 where an item is blocked, or would not become as in the source: a request is
+    refused, the comparison finds a difference, or a second plan still has something to do.
+
+    Example: python starter.py promote simulate contoso 1f0c4d2e
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+
+        async def ask() -> Simulation:
+            async with tenant_session(settings, tenant_id) as session:
+                record, content = await answer.plan_called(session, plan)
+            async with two_sessions(settings, record.source.tenant_id, tenant_id, writes=False) as (one, other):
+                here, there = await side(record.source, one), await side(record.target, other)
+                return await simulate(here, there, record, content)
+
+        found = asyncio.run(ask())
+        _print(found, as_json=as_json)
+        if found.record.proven < found.record.written or found.record.blocked:
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _print(found: Simulation, *, as_json: bool) -> None:
+    if as_json:
+        for item in found.items:
+            output.print_json(item)
+        output.print_json(found.record)
+        return
+    record, left = found.record, [item for item in found.items if not item.is_proven]
+    if output_options().as_csv:
+        print_table(_COLUMNS, found.items, record=SimulatedItem)
+        return
+    output.stdout.print(
+        f"plan {str(record.plan_id)[:8]} on a copy of {record.target.name}: {record.proven} of"
+        f" {counted(record.written, 'item')} became as in {record.source.name}, by"
+        f" {counted(record.requests, 'request')}; {record.blocked} blocked; nothing was sent",
+        markup=False,
+    )
+    print_table(_COLUMNS, left, record=SimulatedItem)
+
+
+def _verdict(item: SimulatedItem) -> Text:
+    words = "as in the source" if item.is_proven else str(item.compared or "not written").replace("_", " ")
+    return Text(words, style="green" if item.is_proven else "red")
+
+
+def _why(item: SimulatedItem) -> str:
+    if item.refused is not None:
+        return visible(item.refused)
+    if item.differences:
+        return visible(", ".join(item.differences))
+    return "" if item.is_proven or item.again is None else f"a second plan: {item.again}".replace("_", " ")
+
+
+_COLUMNS = (
+    collection_column(),
+    Column("name", "title", lambda item: visible(item.title)),
+    Column("planned", "action", lambda item: str(item.action)),
+    Column("requests", "requests", shape=Shape.NUMBER),
+    Column("compared", "compared", _verdict, is_kept=True),
+    Column("why", "differences", _why),
+)

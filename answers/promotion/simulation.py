@@ -1,0 +1,191 @@
+"""A plan carried out on a copy of the target in memory, and what a comparison then says. Nothing is sent or stored."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from answers.compare.answer import KnownPair, Side, compared_documents
+from answers.compare.records import Status
+from answers.promotion import queries
+from answers.promotion.candidates import MappedTarget, PromotedVersion, PromotionItem, TenantIds
+from answers.promotion.item_requests import objects_in
+from answers.promotion.planner import collection_facts, versions_of
+from answers.promotion.records import (
+    PlanAction,
+    PlanContent,
+    PlannedItem,
+    PlanRecord,
+    RequestStep,
+    SimulatedItem,
+    SimulationRecord,
+)
+from answers.promotion.rules import planned, wanted_references
+from answers.promotion.sandbox import RefusedWriteError, Sandbox
+from inventory.canonical import JsonObject
+from inventory.references import collection_of
+
+_ItemKey = tuple[str, str]
+
+
+class Simulation(NamedTuple):
+    """What became of each item that would be written, and the whole in numbers."""
+
+    record: SimulationRecord
+    items: list[SimulatedItem]
+
+
+class _Written(NamedTuple):
+    """An item as the source has it, and its object in the copy; `copy` is None where a request was refused."""
+
+    item: PlannedItem
+    source: PromotedVersion
+    copy_id: str
+    copy: JsonObject | None
+
+
+async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanContent) -> Simulation:
+    """Applies a plan to a copy of the target as it is now. Versions of the source are those of the plan."""
+    wanted = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
+    sources = await _sources(here, wanted)
+    sandbox = Sandbox(await _objects(there, plan), _catalogue(sources.values()))
+    refused = _applied(sandbox, wanted)
+    written = [_written(sandbox, item, sources[item.type_key, item.source_id], refused) for item in wanted]
+    found = await _simulated(here, there, written, refused)
+    return Simulation(
+        SimulationRecord(
+            plan_id=record.plan_id,
+            plan_hash=record.plan_hash,
+            source=record.source,
+            target=record.target,
+            simulated_at=there.asked_at,
+            written=len(found),
+            proven=sum(item.is_proven for item in found),
+            blocked=plan.counts.blocked,
+            requests=plan.counts.requests,
+        ),
+        found,
+    )
+
+
+async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[_ItemKey, PromotedVersion]:
+    """The versions of the source that the plan would write."""
+    found: dict[_ItemKey, PromotedVersion] = {}
+    for type_key in dict.fromkeys(item.type_key for item in wanted):
+        numbers = {item.source_id: item.source_version or 0 for item in wanted if item.type_key == type_key}
+        versions = await versions_of(here, type_key, list(numbers), numbers)
+        found |= {(type_key, external_id): version for external_id, version in versions.items()}
+    return found
+
+
+async def _objects(there: Side, plan: PlanContent) -> dict[str, list[JsonObject]]:
+    """The target's objects by the path of their collection."""
+    objects: dict[str, list[JsonObject]] = {}
+    for collection in plan.collections:
+        type_key = collection.type_key
+        ids = [item.external_id for item in await queries.present_names(there.session, type_key)]
+        facts = collection_facts(type_key)
+        objects[facts.path] = [
+            {**item.document, facts.id_field: item.external_id}
+            for item in (await versions_of(there, type_key, ids)).values()
+            if item.document is not None
+        ]
+    return objects
+
+
+def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
+    """The definitions of administrative templates that documents name, and their presentations: Microsoft's objects."""
+    known: dict[str, Any] = {}
+    for source in sources:
+        for value in objects_in((source.document or {}).get("definitionValues")):
+            members = [(value, "definition")]
+            members += [(member, "presentation") for member in objects_in(value.get("presentationValues"))]
+            for holder, name in members:
+                named = holder.get(name)
+                if isinstance(named, dict):
+                    known[str(named.get("id"))] = named
+    return known
+
+
+def _applied(sandbox: Sandbox, wanted: Sequence[PlannedItem]) -> dict[_ItemKey, str]:
+    """Applies all requests in their order; why those of an item were refused."""
+    refused: dict[_ItemKey, str] = {}
+    requests = [(request, item) for item in wanted for request in item.requests]
+    for request, item in sorted(requests, key=lambda planned_request: planned_request[0].number):
+        key = (item.type_key, item.source_id)
+        is_creation = request.method == "POST" and request.path == collection_facts(item.type_key).path
+        label = _label(item) if is_creation and request.step is RequestStep.CONTENT else None
+        try:
+            sandbox.write(request.method, request.path, request.body, label)
+        except RefusedWriteError as error:
+            refused.setdefault(key, f"request {request.number}: {error}")
+    return refused
+
+
+def _label(item: PlannedItem) -> str:
+    return f"{item.type_key}/{item.source_id}"
+
+
+def _written(sandbox: Sandbox, item: PlannedItem, source: PromotedVersion, refused: Mapping[_ItemKey, str]) -> _Written:
+    facts = collection_facts(item.type_key)
+    copy_id = item.target_id or sandbox.created_id(_label(item)) or ""
+    copy = None if (item.type_key, item.source_id) in refused else sandbox.object(facts.path, copy_id)
+    if copy is not None and source.document is not None:
+        # A further request answers an empty list where nothing was written.
+        copy = {name: [] for name in facts.details if isinstance(source.document.get(name), list)} | copy
+    return _Written(item, source, copy_id, copy)
+
+
+async def _simulated(
+    here: Side, there: Side, written: Sequence[_Written], refused: Mapping[_ItemKey, str]
+) -> list[SimulatedItem]:
+    same = {(found.item.type_key, found.copy_id): found.item.source_id for found in written}
+    whole = [found for found in written if found.copy is not None and found.source.document is not None]
+    pairs = [
+        KnownPair(
+            found.item.type_key, found.item.source_id, found.source.document or {}, found.copy_id, found.copy or {}
+        )
+        for found in whole
+    ]
+    verdicts = await compared_documents(here, there, pairs, same)
+    by_key = {(pair.type_key, pair.here_id): verdict for pair, verdict in zip(pairs, verdicts, strict=True)}
+    again = _planned_again(here, there, whole)
+    shown = []
+    for found in written:
+        item, key = found.item, (found.item.type_key, found.item.source_id)
+        verdict = by_key.get(key)
+        paths = () if verdict is None or verdict.status is Status.SAME else verdict.paths
+        shown.append(
+            SimulatedItem(
+                type_key=item.type_key,
+                kind=item.kind,
+                title=item.title,
+                source_id=item.source_id,
+                action=item.action,
+                requests=len(item.requests),
+                compared=None if verdict is None else verdict.status,
+                differences=[path for path in paths if path.partition(".")[0].partition("[")[0] not in item.not_sent],
+                again=again.get(key),
+                refused=refused.get(key),
+            )
+        )
+    return shown
+
+
+def _planned_again(here: Side, there: Side, written: Sequence[_Written]) -> dict[_ItemKey, PlanAction]:
+    """What a plan of the same items would do after the first one."""
+    copies = {(found.item.type_key, found.item.source_id): found for found in written}
+    candidates, mapped = [], {}
+    for found in written:
+        item = found.item
+        target = found.source._replace(external_id=found.copy_id, content_hash=None, document=found.copy)
+        candidate = PromotionItem(item.type_key, found.source, target)
+        candidates.append(candidate)
+        told = {(reference.type_key, reference.source_id): reference for reference in item.references}
+        for reference in wanted_references(candidate, collection_facts(item.type_key)):
+            for key in ((collection_of(target_type), reference.target_id) for target_type in reference.target_types):
+                if key in told:
+                    copy = copies.get(key)
+                    target_id = told[key].target_id or (None if copy is None else copy.copy_id)
+                    mapped[reference.target_types, reference.target_id] = MappedTarget(key[0], target_id)
+    facts = {type_key: collection_facts(type_key) for type_key in {candidate.type_key for candidate in candidates}}
+    tenants = TenantIds(str(here.tenant.tenant_id), str(there.tenant.tenant_id))
+    return {(item.type_key, item.source_id): item.action for item in planned(candidates, facts, mapped, tenants, {})}
