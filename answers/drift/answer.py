@@ -38,7 +38,6 @@ from answers.drift.rules import CurrentDecision, Decision, current_decision
 from answers.drift.rules import FindingKind as FindingKind
 from answers.drift.rules import deviations_of as deviations_of
 from answers.drift.scope import Scope, scope_of
-from answers.drift.severity import Severity as Severity
 from answers.drift.severity import severity_of as severity_of
 from answers.drift.triage import by_item, items_of, weakens
 from answers.field_labels import field_change
@@ -53,6 +52,7 @@ from inventory.exact_json import decode
 from inventory.item_ids import item_key
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
+from inventory.severity import Severity as Severity
 from inventory.user_errors import NeverReadError
 from inventory.version import VERSION
 from storage.coverage import is_read

@@ -15,7 +15,6 @@ from answers.drift.decision_command import decide, decision_words, list_decision
 from answers.drift.page import drift_page
 from answers.drift.records import DriftFindingRecord, DriftReport, LeftOutItem
 from answers.drift.rules import Decision, FindingKind
-from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, fails, weakens
 from answers.field_text import field_text
 from answers.old_details import old_details_in_words
@@ -47,6 +46,7 @@ from cli.tenant_walk import RowLimit, ask_each
 from configuration import Settings, load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
+from inventory.severity import Severity
 from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 from storage.database import Database

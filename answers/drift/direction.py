@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -11,17 +10,11 @@ from pydantic import BaseModel, ConfigDict
 from answers.drift.rules import FindingKind
 from graph.catalog import load_catalog
 from inventory.canonical import JsonValue
+from inventory.severity import ProtectionEffect
 
 MEMBER = re.compile(r"\[(.*?)\](?=\.|\[|$)")
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
-
-
-class ProtectionEffect(StrEnum):
-    """What a finding does to the protection of the tenant."""
-
-    WEAKENS = "weakens"
-    STRENGTHENS = "strengthens"
 
 
 class DirectionRule(BaseModel):

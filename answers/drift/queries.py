@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.drift.baseline_queries import pinned_by
 from answers.drift.records import BaselineDrift
 from answers.drift.rules import Decision, DriftDocument, FindingKind
-from answers.drift.severity import Severity
 from answers.drift.tables import DriftFinding
+from inventory.severity import Severity
 from inventory.stale import Staleness
 from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents
 from storage.models.base import among, table, using

@@ -8,9 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from answers.drift.decision_scope import DecisionScope
-from answers.drift.direction import ProtectionEffect
 from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
-from answers.drift.severity import Severity
 from answers.field_text import field_text
 from answers.old_details import OldDetailsRecord
 from answers.titled_record import TitledRecord
@@ -19,6 +17,7 @@ from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import DamagedRecord
+from inventory.severity import ProtectionEffect, Severity
 from inventory.stale import Staleness
 
 

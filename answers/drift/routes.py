@@ -14,11 +14,11 @@ from answers.coverage.answer import tenant_coverage
 from answers.drift.answer import Drift, baseline_drift, bring_up_to_date, drift
 from answers.drift.baselines import UnknownBaselineError, baselines
 from answers.drift.records import BaselineDrift, BaselineRecord, DriftFindingRecord, DriftReport
-from answers.drift.severity import Severity
 from answers.drift.triage import placed, weakens
 from answers.pages import grouped
 from answers.status.answer import status
 from graph.catalog import load_catalog
+from inventory.severity import Severity
 from storage.database import StorageCollisionError
 from web.fitting import fitting_page
 from web.layout import page

@@ -2,24 +2,16 @@
 
 import tomllib
 from collections.abc import Iterable
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from answers.drift.direction import MEMBER, ProtectionEffect, direction_of, properties_of
+from answers.drift.direction import MEMBER, direction_of, properties_of
 from answers.drift.rules import FindingKind
 from graph.catalog import load_catalog
 from inventory.canonical import JsonValue
-
-
-class Severity(StrEnum):
-    """How soon somebody should look at a finding."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
+from inventory.severity import ProtectionEffect, Severity
 
 
 class SeverityRule(BaseModel):

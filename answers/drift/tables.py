@@ -13,8 +13,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from answers.drift.rules import BaselineKind, Decision, FindingKind
-from answers.drift.severity import Severity
 from inventory.outcomes import Outcome
+from inventory.severity import Severity
 from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
 
 

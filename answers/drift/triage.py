@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import groupby
 
-from answers.drift.direction import ProtectionEffect
 from answers.drift.records import DriftFindingRecord, DriftItemRecord
-from answers.drift.severity import Severity
+from inventory.severity import ProtectionEffect, Severity
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
 

@@ -46,13 +46,13 @@ from answers.compare.setting_records import (
 from answers.drift.page import drift_page
 from answers.drift.records import BaselineRecord, DriftCounts, DriftFindingRecord, DriftReport, LeftOutCollection
 from answers.drift.rules import BaselineKind, Decision, FindingKind
-from answers.drift.severity import Severity
 from answers.field_labels import FieldChange
 from answers.field_text import LONGEST_VALUE
 from answers.page_values import MAX_FIELDS, left_out, rows
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence
 from inventory.settings import SettingKind
+from inventory.severity import Severity
 from inventory.stale import Staleness, StalePart
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from answers.csv_rows import FORMULA_STARTS, csv_line, fields_of
-from answers.drift.severity import Severity
 from cli import output
 from cli.errors import UsageError
 from cli.output_options import OutputOptions, using
 from cli.table import Column, Shape, print_table, short_ids
 from inventory.plurals import counted, either
+from inventory.severity import Severity
 from tests.forking import CHECKOUT
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

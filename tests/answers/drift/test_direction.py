@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from answers.drift.direction import DirectionRule, ProtectionEffect, direction_of, direction_rules
+from answers.drift.direction import DirectionRule, direction_of, direction_rules
 from answers.drift.rules import FindingKind
-from answers.drift.severity import Severity, severity_of
+from answers.drift.severity import severity_of
 from graph.catalog import load_catalog
 from inventory.canonical import JsonValue
+from inventory.severity import ProtectionEffect, Severity
 from tests.graph.catalog_judge import Shape, shape_of
 
 ADDED, REMOVED, CHANGED = FindingKind.ADDED, FindingKind.REMOVED, FindingKind.CHANGED

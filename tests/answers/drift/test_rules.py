@@ -22,10 +22,11 @@ from answers.drift.rules import (
     item_added,
     item_missing,
 )
-from answers.drift.severity import Severity, severity_of
+from answers.drift.severity import severity_of
 from graph.catalog import load_catalog
 from inventory.canonical import Canonicalizer
 from inventory.normal_form import NormalForm
+from inventory.severity import Severity
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
 RULES = DriftRules(Canonicalizer(volatile=frozenset({"version"})), NormalForm())

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from answers.drift.rules import FindingKind
-from answers.drift.severity import Severity, SeverityRule, is_within, severity_of, severity_rules
+from answers.drift.severity import SeverityRule, is_within, severity_of, severity_rules
 from graph.catalog import load_catalog
+from inventory.severity import Severity
 from local.simulated_graph.endpoints import ENDPOINTS
 from local.simulated_graph.sample import sample_documents
 from tests.conftest import GRAPH_DATA

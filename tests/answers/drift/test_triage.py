@@ -7,11 +7,10 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers.drift.direction import ProtectionEffect
 from answers.drift.records import DriftFindingRecord
 from answers.drift.rules import Decision
-from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, by_item, fails, items_of, weakens
+from inventory.severity import ProtectionEffect, Severity
 
 
 def finding(

@@ -19,13 +19,13 @@ from answers.drift.decision_scope import DecisionScope
 from answers.drift.decisions import decide_scope
 from answers.drift.evaluation import evaluate
 from answers.drift.rules import Decision
-from answers.drift.severity import Severity
 from answers.status.answer import status
 from answers.status.records import Attention, NotReadReason, TenantStatus
 from answers.status.rules import attention, most_urgent_first
 from cli.app import app
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
+from inventory.severity import Severity
 from storage.database import Database
 from storage.documents import database_time
 from tests.storage.support import observation, sync

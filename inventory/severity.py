@@ -1,0 +1,23 @@
+"""How much a difference matters, and what it does to a tenant's protection."""
+
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How soon somebody should look."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    def is_at_least(self, least: "Severity") -> bool:
+        """Whether it matters as much."""
+        order = list(Severity)
+        return order.index(self) <= order.index(least)
+
+
+class ProtectionEffect(StrEnum):
+    """What a difference does to the protection of the tenant."""
+
+    WEAKENS = "weakens"
+    STRENGTHENS = "strengthens"
