@@ -14,6 +14,7 @@ COPY activities activities
 COPY answers answers
 COPY cli cli
 COPY control control
+COPY delivery delivery
 COPY graph graph
 COPY inventory inventory
 COPY storage storage

@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     graph_ca_file: Path | None = None
     graph_proxy_url: ProxyUrl = None
     tenants_file: Path = Path("tenants.toml")
+    notifications_file: Path | None = None
     web_sign_in_client_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     web_sign_in_tenants: TenantIds = ()
     web_sign_in_cloud: Cloud = Cloud.PUBLIC

@@ -30,6 +30,7 @@ from activities.diagnosis import DiagnosisActivities
 from activities.interceptor import ActivityInterceptor
 from activities.messages.runs import RunPolicy
 from activities.metrics import FreshnessMetrics, GraphMetrics, RunMetrics
+from activities.notifications import NotificationActivities, NotificationsFile
 from activities.observers import Observers, SensitivityRules
 from activities.pages import FetchActivities
 from activities.portfolio import PortfolioActivities
@@ -51,6 +52,7 @@ from connections import (
     schedule_sweep,
     temporal_connect_config,
 )
+from delivery.targets import NotificationsFileError, load_notifications
 from graph.catalog import load_catalog
 from graph.client import BATCH_LIMIT, GraphClient
 from graph.meter import GraphMeter
@@ -66,6 +68,7 @@ from storage.database import Database, DatabaseUrlError
 from temporal_runtime import MetricsAddressError, logging_runtime
 from workflows.diagnosis import DiagnosisWorkflow
 from workflows.messages import RetentionInput
+from workflows.notify import NotifyWorkflow
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
@@ -90,12 +93,21 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
 """From a fatal error to the end: the SDK's shutdown may wait for ever then (seen with temporalio 1.35)."""
 
-WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, WatchWorkflow, DiagnosisWorkflow)
+WORKFLOWS = (
+    SyncWorkflow,
+    PortfolioWorkflow,
+    SweepWorkflow,
+    RetentionWorkflow,
+    WatchWorkflow,
+    DiagnosisWorkflow,
+    NotifyWorkflow,
+)
 
 CONFIGURATION_ERRORS = (
     ConfigurationError,
     DatabaseUrlError,
     MetricsAddressError,
+    NotificationsFileError,
     TenantsFileError,
     TrustError,
 )
@@ -365,6 +377,7 @@ def activities(
             told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
         ),
         run_metrics,
+        notifies=settings.notifications_file is not None,
     )
     upserting = UpsertActivities(database, observers)
     confirming = ConfirmActivities(graph, database, catalog, tenants, observers)
@@ -375,6 +388,7 @@ def activities(
     retaining = RetentionActivities(database, RetentionLimits(given.older_than, given.kept, given.runs_older_than))
     portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
     watching = WatchActivities(graph, database, catalog, tenants, observers)
+    notifying = NotificationActivities(database, tenants, NotificationsFile(settings.notifications_file))
     warnings = [NO_KEY_WARNING] if settings.wrapping_keys is None else []
     diagnosis = DiagnosisActivities(
         partial(graph_client, settings), database, catalog, tenants, warnings, machine_clock
@@ -400,6 +414,8 @@ def activities(
         watching.watched_tenants,
         watching.watch_tenants,
         diagnosis.diagnose_worker,
+        notifying.note_run,
+        notifying.deliver_events,
     ]
 
 
@@ -431,6 +447,8 @@ async def _main(*, check_only: bool) -> int:
         if settings.wrapping_keys is None:
             logging.getLogger(__name__).warning(NO_KEY_WARNING)
         load_tenants(settings.tenants_file)
+        if settings.notifications_file is not None:
+            load_notifications(settings.notifications_file)
         spare_the_collector()
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

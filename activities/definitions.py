@@ -10,6 +10,7 @@ from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResul
 from activities.messages.details import FetchDetails, FetchDetailsResult
 from activities.messages.diagnosis import DiagnoseWorker, DiagnosisResult
 from activities.messages.merges import UpsertItems, UpsertItemsResult
+from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteResult, NoteRun
 from activities.messages.pages import FetchPages, FetchPagesResult
 from activities.messages.portfolio import (
     FollowRuns,
@@ -137,4 +138,16 @@ async def watch_tenants(request: WatchTenants) -> WatchTenantsResult:
 @activity.defn
 async def diagnose_worker(request: DiagnoseWorker) -> DiagnosisResult:
     """Checks the worker's environment."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def note_run(request: NoteRun) -> NoteResult:
+    """Notes the events of a run that has ended."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def deliver_events(request: DeliverEvents) -> DeliveryResult:
+    """Sends what waits for one target of one tenant."""
     raise NotImplementedError

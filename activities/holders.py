@@ -15,6 +15,7 @@ PORTFOLIO_WORKFLOW = "PortfolioWorkflow"
 SWEEP_WORKFLOW = "SweepWorkflow"
 RETENTION_WORKFLOW = "RetentionWorkflow"
 WATCH_WORKFLOW = "WatchWorkflow"
+NOTIFY_WORKFLOW = "NotifyWorkflow"
 """The types of workflows, as Temporal knows them."""
 
 

@@ -65,6 +65,8 @@ class RunRecordActivities:
         limits: RunLimits,
         policy: RunPolicy,
         metrics: RunMetrics | None = None,
+        *,
+        notifies: bool = False,
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -73,6 +75,7 @@ class RunRecordActivities:
         self._slots = runs.Slots(limits.per_tenant, limits.overall, LEASE)
         self._policy = policy
         self._metrics = metrics or RunMetrics()
+        self._notifies = notifies
         self._rules = catalog.reading_rules()
 
     @activity.defn
@@ -166,7 +169,12 @@ class RunRecordActivities:
         if finished.collections is not None:
             self._metrics.ended(finished.status, finished.counts, finished.collections)
         await self._catch_up(tenant_id)
-        return FinishRunResult(status=finished.status, counts=finished.counts, error_codes=list(finished.error_codes))
+        return FinishRunResult(
+            status=finished.status,
+            counts=finished.counts,
+            error_codes=list(finished.error_codes),
+            notifies=self._notifies,
+        )
 
     async def _link_recreated(self, session: AsyncSession, run: Run, listed: Sequence[str]) -> None:
         """Links re-created items. It logs a lasting failure, since the record must be closed."""

@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, str] = {
     "portfolio": "cli.portfolio",
     "schedule": "cli.schedule",
     "watch": "cli.watch",
+    "notify": "answers.notifications.command",
     "web": "cli.web",
     "access": "answers.access.command",
 }

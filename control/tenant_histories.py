@@ -11,7 +11,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.holders import SYNC_WORKFLOW, Kind
+from activities.holders import NOTIFY_WORKFLOW, SYNC_WORKFLOW, Kind
 from control.errors import RequestError
 from control.portfolio_words import NameOf
 from control.progress import no_worker
@@ -75,7 +75,11 @@ async def erase_histories(client: Client, task_queue: str, tenant_id: UUID, know
         latest = {workflow_id: await _latest(client, workflow_id, wanted) for workflow_id in known}
         recorded = {(workflow_id, run_id) for workflow_id, run_id in latest.items() if run_id is not None}
         while True:
-            listed = {(found.id, found.run_id) async for found in client.list_workflows(_query(task_queue, tenant_id))}
+            listed = {
+                (found.id, found.run_id)
+                for query in (_query(task_queue, tenant_id), _query(task_queue, tenant_id, NOTIFY_WORKFLOW, "notify"))
+                async for found in client.list_workflows(query)
+            }
             for workflow_id, run_id in (recorded - erased) | listed:
                 await _erase(client, workflow_id, run_id)
                 erased.add((workflow_id, run_id))
@@ -90,9 +94,9 @@ async def erase_histories(client: Client, task_queue: str, tenant_id: UUID, know
         return ErasedHistories(len(erased), f"Temporal does not let this client delete histories ({error.status.name})")
 
 
-def _query(task_queue: str, tenant_id: UUID) -> str:
-    of_tenant = f"WorkflowId STARTS_WITH 'sync/{tenant_id}/'"
-    return f"WorkflowType = '{SYNC_WORKFLOW}' AND TaskQueue = '{task_queue}' AND {of_tenant}"
+def _query(task_queue: str, tenant_id: UUID, workflow_type: str = SYNC_WORKFLOW, beginning: str = "sync") -> str:
+    of_tenant = f"WorkflowId STARTS_WITH '{beginning}/{tenant_id}/'"
+    return f"WorkflowType = '{workflow_type}' AND TaskQueue = '{task_queue}' AND {of_tenant}"
 
 
 async def _ended(client: Client, workflow_id: str, run_id: str) -> None:

@@ -32,6 +32,7 @@ from answers.dependencies.records import (
 )
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
+from answers.notifications.records import NotifyTestRecord
 from answers.promotion.records import MappingRecord, PlannedItem, PlanRecord, SimulatedItem, SimulationRecord
 from answers.search.records import TenantSetting
 from answers.status.records import TenantStatus
@@ -111,6 +112,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "web-addresses": WebAddresses,
     "watch": WatchRecord,
     "watched-log": WatchedLogRecord,
+    "notify-test": NotifyTestRecord,
     "access-rule": AccessRule,
     "person": KnownPerson,
 }
@@ -195,6 +197,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "tenant enable": (Line("one line", "tenant"),),
     "web": (Line("one line", "web-addresses"),),
     "watch list": (Line("the first", "watch"), Line("each audit log of a tenant after it", "watched-log")),
+    "notify test": (Line("each target", "notify-test"),),
     "access list": (Line("each line", "access-rule"),),
     "access people": (Line("each line", "person"),),
     "access grant": (Line("one line", "access-rule"),),

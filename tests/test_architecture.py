@@ -12,7 +12,8 @@ ALLOWED = {
     "inventory": set(),
     "graph": {"inventory"},
     "storage": {"inventory"},
-    "activities": {"inventory", "graph", "storage"},
+    "delivery": {"inventory"},
+    "activities": {"inventory", "graph", "storage", "delivery", "answers.notifications.answer"},
     "answers": {"inventory", "graph.catalog", "storage"},
     "workflows": {"inventory", "activities.definitions", "activities.messages"},
 }
@@ -23,6 +24,7 @@ OURS = {
     "configuration",
     "connections",
     "control",
+    "delivery",
     "graph",
     "inventory",
     "local",

@@ -232,3 +232,11 @@ class WatchResult(Message):
     unknown_events: int
     failed: int
     activities_failed: int
+
+
+class NotifyInput(StartInput):
+    """Tell people of the events of a run of a tenant."""
+
+    tenant_id: UUID
+    run_id: UUID | None = None
+    """None only sends what waits."""

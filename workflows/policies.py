@@ -67,6 +67,30 @@ WATCH: ActivityLimits = {
 }
 
 
+NOTE: ActivityLimits = {
+    **DATABASE,
+    # It compares the documents that a run has changed.
+    "start_to_close_timeout": timedelta(minutes=5),
+    # The next look notes what this one cannot.
+    "schedule_to_close_timeout": timedelta(minutes=30),
+}
+
+
+DELIVERY: ActivityLimits = {
+    **DATABASE,
+    # It begins no further message after a minute, and one has 20 seconds.
+    "start_to_close_timeout": timedelta(minutes=4),
+    # What no worker sends by then, the next look does.
+    "schedule_to_close_timeout": timedelta(minutes=30),
+}
+
+DELIVERY_TRIES = 4
+"""Before it is left to the next look."""
+
+LONGEST_DELIVERY_WAIT = timedelta(minutes=2)
+"""A longer wait is left to the next look."""
+
+
 def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
     """The limits of a fetch. `graph_patience`: how long a wave is retried while Graph cannot be reached at all.
 

@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.frontier import Frontier
     from workflows.identity import refuse_other_id
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
+    from workflows.notify import start_notify
     from workflows.patches import COUNTED_EARLY, WAVES_OF_FAMILIES
     from workflows.queue import Queue
     from workflows.report import details
@@ -448,6 +449,8 @@ class SyncWorkflow(CancellableWorkflow):
         )
         self._frontier.counts = finished.counts
         codes = codes if finished.error_codes is None else finished.error_codes
+        if finished.notifies:
+            await uncancellable(start_notify(self._run.tenant_id, self._run.run_id))
         self._set_status(finished.status, codes)
         if finished.status is RunStatus.FAILED:
             first = run_error or (codes[0] if codes else ErrorCode.UNEXPECTED_ERROR)

@@ -126,3 +126,5 @@ class FinishRunResult(Message):
     counts: Counts
     error_codes: list[ErrorCode] | None = None
     """None from workers of release 0.3.0, which record whatever the message claims."""
+    notifies: bool = False
+    """Whether the worker tells people of events. False in histories from before there were notifications."""

@@ -21,7 +21,6 @@ from answers.drift.decision_scope import (
     ScopeDecision,
     decision_in_force,
 )
-from answers.drift.direction import ProtectionEffect as ProtectionEffect
 from answers.drift.direction import direction_of as direction_of
 from answers.drift.evaluation import evaluate
 from answers.drift.queries import KnownFinding
@@ -52,6 +51,7 @@ from inventory.exact_json import decode
 from inventory.item_ids import item_key
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
+from inventory.severity import ProtectionEffect as ProtectionEffect
 from inventory.severity import Severity as Severity
 from inventory.user_errors import NeverReadError
 from inventory.version import VERSION

@@ -7,7 +7,7 @@ it. The migrations hold what SQLAlchemy's metadata does not: policies, grants, t
 tables of drift are in `answers.drift.tables`.
 """
 
-from storage.models import items, portfolio, references, runs, search, web
+from storage.models import items, notifications, portfolio, references, runs, search, web
 from storage.models.base import Base
 
-__all__ = ["Base", "items", "portfolio", "references", "runs", "search", "web"]
+__all__ = ["Base", "items", "notifications", "portfolio", "references", "runs", "search", "web"]

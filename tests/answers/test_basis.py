@@ -73,6 +73,7 @@ NO_QUESTIONS = {
     "tenant",
     "doctor",
     "watch",
+    "notify",
     "web",
     "access",
 }

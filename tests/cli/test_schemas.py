@@ -116,6 +116,9 @@ NEW_ID = "00000000-0000-0000-0000-00000000abcd"
 OF_ACCESS = {"access list", "access people", "access grant", "access exclude", "access revoke"}
 """`tests/cli/test_access.py` tries them."""
 
+OF_NOTIFICATIONS = {"notify test"}
+"""`tests/cli/test_notify.py` tries them."""
+
 OF_ALL_TENANTS = {"status", "search", "settings"}
 """Their own tests hold their lines against the schemas."""
 
@@ -192,7 +195,7 @@ def test_each_kind_of_line_is_tried() -> None:
     tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
     rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
     assert tried <= rows
-    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, *OF_PLANS, *OF_ACCESS, "demo", "web"}
+    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, *OF_PLANS, *OF_ACCESS, *OF_NOTIFICATIONS, "demo", "web"}
     assert {command for command, _ in rows - tried} == untried
 
 

@@ -51,6 +51,7 @@ NOT_WALKED = {
     "portfolio sync": "its table is that of `portfolio run`", "portfolio cancel": "no table",
     "schedule set": "no table", "schedule pause": "no table", "schedule resume": "no table",
     "schedule trigger": "no table", "schedule delete": "no table",
+    "notify test": "tests/cli/test_notify.py looks at its table",
     "watch on": "no table", "watch off": "no table",
     "baseline set": "no table", "baseline drop": "no table", "drift decide": "no table",
     "export": "it writes files",

@@ -11,6 +11,7 @@ from answers.dependencies import queries as dependencies
 from answers.drift import baseline_queries as baselines
 from answers.drift import decision_queries as decisions
 from answers.drift import queries as drift
+from answers.notifications import queries as notification_queries
 from inventory.missing import RunCoverage
 from inventory.outcomes import RunStatus
 from storage import confirmations as confirming
@@ -18,6 +19,7 @@ from storage import (
     coverage,
     details,
     documents,
+    notifications,
     portfolio,
     queries,
     references,
@@ -57,6 +59,10 @@ async def crossing_queries(
         "not_there": lambda: _all_of(dependencies.not_there(session, None)),
         "unassigned": lambda: _all_of(dependencies.unassigned(session, None)),
         "reaching": lambda: _all_of(dependencies.reaching(session, "1", everyone=True)),
+        "run_before": lambda: notification_queries.run_before(session, theirs.run_id),
+        "pending_targets": lambda: notifications.pending_targets(session),
+        "next_attempt": lambda: notifications.next_attempt(session, "ops"),
+        "claim": lambda: notifications.claim(session, "ops", LEASE),
         "question": lambda: queries.question(session, their_hash),
         "items": lambda: _all_of(queries.items(session, None)),
         "missing_items": lambda: _all_of(queries.missing_items(session, asked)),

@@ -67,6 +67,10 @@ TABLES = frozenset(
         "promotion_plan",
         "promotion_decision",
         "promotion_mapping",
+        "notification",
+        "notification_position",
+        "notification_snooze",
+        "told_run",
         "portfolio_run_tenant",
     }
 )
@@ -122,6 +126,12 @@ INSERTS = {
     " VALUES (:theirs, gen_random_uuid(), 'approved', sha256('x'), 'me', 'x')",
     "promotion_mapping": "(tenant_id, source_tenant_id, type_key, source_id, target_id, mapped_by, reason)"
     " VALUES (:theirs, :theirs, 'groups', '1', '2', 'me', 'x')",
+    "notification": "(tenant_id, target, event_hash, delivery_id, kind, severity, event)"
+    " VALUES (:theirs, 'ops', sha256('y'), gen_random_uuid(), 'run_failed', 'high', '{}')",
+    "notification_position": "(tenant_id, subject) VALUES (:theirs, 'x')",
+    "notification_snooze": "(tenant_id, snooze_id, until, reason, snoozed_by)"
+    " VALUES (:theirs, gen_random_uuid(), now(), 'x', 'me')",
+    "told_run": "(tenant_id, run_id) VALUES (:theirs, :run_id)",
     "baseline": "(tenant_id, name, kind, at, set_by) VALUES (:theirs, 'x', 'moment', now(), 'me')",
     "baseline_collection": "(tenant_id, baseline, type_key, outcome, run_id, read_at)"
     " VALUES (:theirs, 'golden', 'a', 'complete', :run_id, now())",
@@ -144,6 +154,15 @@ INSERT INTO promotion_decision (plan_id, decision, content_hash, decided_by, rea
 SELECT plan_id, 'approved', content_hash, 'grace', 'a reason' FROM promotion_plan;
 INSERT INTO promotion_mapping (source_tenant_id, type_key, source_id, target_id, mapped_by, reason)
 VALUES (gen_random_uuid(), 'groups', '1', '2', 'ada', 'a reason')
+"""
+
+OF_NOTIFICATIONS = """
+INSERT INTO notification (target, event_hash, delivery_id, kind, severity, event)
+VALUES ('ops', sha256('x'), gen_random_uuid(), 'run_failed', 'high', '{}');
+INSERT INTO notification_position (subject) VALUES ('runs');
+INSERT INTO notification_snooze (snooze_id, until, reason, snoozed_by)
+VALUES (gen_random_uuid(), now(), 'a reason', 'ada');
+INSERT INTO told_run (run_id) SELECT run_id FROM sync_run LIMIT 1
 """
 
 
@@ -170,7 +189,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         await decisions.decide_scope(session, fingerprint, everything, Decision.EXPECTED, "the test", "a reason", None)
     await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_EVENTS)
     async with database.tenant(THEIRS) as session:
-        for statement in OF_PROMOTIONS.split(";"):
+        for statement in f"{OF_PROMOTIONS};{OF_NOTIFICATIONS}".split(";"):
             await session.execute(text(statement))
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])

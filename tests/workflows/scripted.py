@@ -68,6 +68,7 @@ class Script:
     paced: list[timedelta] = field(default_factory=list)
     too_large_from: int = 99
     """Waves of so many pages are too large to be answered."""
+    notifies: bool = False
 
     fetches: list[FetchPages] = field(default_factory=list)
     upserts: list[UpsertItems] = field(default_factory=list)
@@ -202,7 +203,7 @@ class Script:
         self.finished.append(request)
         if self.before_finish is not None:
             await self.before_finish(request)
-        return FinishRunResult(status=request.status, counts=request.counts)
+        return FinishRunResult(status=request.status, counts=request.counts, notifies=self.notifies)
 
     def activities(self) -> list[Callable[..., Awaitable[object]]]:
         return [

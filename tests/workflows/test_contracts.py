@@ -30,6 +30,7 @@ from workflows.cursor import Cursor
 from workflows.diagnosis import DiagnosisWorkflow
 from workflows.frontier import Frontier
 from workflows.messages import PortfolioState
+from workflows.notify import NotifyWorkflow
 from workflows.portfolio import PortfolioWorkflow
 from workflows.queue_place import QueuePlace
 from workflows.retention import RetentionWorkflow
@@ -59,7 +60,9 @@ FIELDS = {
     "FetchPages": "api_version cursors graph_patience limit run_id tenant_id told_after",
     "FetchPagesResult": "fetch_token paced pages requests rows too_large",
     "FinishRun": "cancel_reason cancel_requested_by collections counts error_codes run status",
-    "FinishRunResult": "counts error_codes status",
+    "DeliverEvents": "target tenant_id",
+    "DeliveryResult": "failed sent wait",
+    "FinishRunResult": "counts error_codes notifies status",
     "ForgetVersions": "after kept older_than tenant_id",
     "ForgetVersionsResult": "after documents versions",
     "ForgetRuns": "older_than tenant_id",
@@ -69,6 +72,9 @@ FIELDS = {
     " pending plan policy restarted results taken unlisted",
     "InventoriedTenants": "tenant_ids",
     "InvalidItem": "external_id position reason",
+    "NoteResult": "targets",
+    "NoteRun": "run_id tenant_id",
+    "NotifyInput": "run_id tenant_id",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
     "KnownFailure": "attempts code in_details runs within",
     "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing known_failure refresh"
@@ -156,9 +162,15 @@ def test_the_worker_registers_exactly_these() -> None:
         definition for definition in vars(definitions).values() if hasattr(definition, "__temporal_activity_definition")
     ]
     assert signatures(registered) == signatures(defined)
-    assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow, DiagnosisWorkflow, WatchWorkflow} == set(
-        WORKFLOWS
-    )
+    assert {
+        SyncWorkflow,
+        PortfolioWorkflow,
+        SweepWorkflow,
+        RetentionWorkflow,
+        DiagnosisWorkflow,
+        WatchWorkflow,
+        NotifyWorkflow,
+    } == set(WORKFLOWS)
 
 
 @pytest.mark.asyncio(loop_scope="session")

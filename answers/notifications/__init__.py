@@ -1,0 +1,1 @@
+"""Notifications: which events a run brought, and what became of them."""

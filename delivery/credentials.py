@@ -1,0 +1,42 @@
+"""Secrets of targets, read when a message is sent: a rotated one needs no restart."""
+
+import os
+from pathlib import Path
+
+from delivery.targets import HttpTarget, check_url
+from inventory.user_errors import UserError
+
+
+class TargetSecretError(UserError):
+    """A secret of a target cannot be read. It names the variable or file, and repeats nothing of its content."""
+
+
+def read_secret(environment_name: str | None, path: Path | None) -> str:
+    """The secret that a target refers to. Raises `TargetSecretError`."""
+    if environment_name is not None:
+        value = os.environ.get(environment_name, "").strip()
+        if not value:
+            raise TargetSecretError(f"the environment variable {environment_name} is not set for this process")
+        return value
+    if path is None:
+        raise TargetSecretError("the target refers to no secret")
+    try:
+        value = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "is not UTF-8 text"
+        raise TargetSecretError(f"the secret file {path} cannot be read: {reason}") from None
+    if not value:
+        raise TargetSecretError(f"the secret file {path} is empty")
+    return value
+
+
+def read_url(target: HttpTarget) -> str:
+    """The URL of a target. Raises `TargetSecretError`."""
+    if target.url is not None:
+        return target.url
+    url = read_secret(target.url_env, target.url_file)
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise TargetSecretError(f"{target.url_env or target.url_file}: {error}") from None
+    return url

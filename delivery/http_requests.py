@@ -1,0 +1,72 @@
+"""One POST to a target: bounded in time, redirects not followed, the answer in a few words."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import certifi
+import httpx
+
+from delivery.message import DeliveryAnswer
+from inventory.notifications import one_line
+
+TIMEOUT = timedelta(seconds=20)
+"""Of one attempt, well within the time for which its events are claimed."""
+
+ANSWER_BYTES = 2000
+"""So much of an answer is read, for `notify test` to show."""
+
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+
+
+async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path | None) -> DeliveryAnswer:
+    """Posts and says what came back. Neither the URL nor a header is repeated."""
+    try:
+        context = await asyncio.to_thread(_context, ca_file)
+        async with (
+            asyncio.timeout(TIMEOUT.total_seconds()),
+            # `trust_env`: no variable of the system leads a message elsewhere.
+            httpx.AsyncClient(verify=context, trust_env=False, timeout=TIMEOUT.total_seconds()) as client,
+            client.stream("POST", url, content=body, headers={"user-agent": "tenant-inventory", **headers}) as response,
+        ):
+            return _answer(response, await _beginning(response))
+    except TimeoutError:
+        return DeliveryAnswer(False, f"no answer within {TIMEOUT.total_seconds():.0f} seconds", retryable=True)
+    except httpx.HTTPError as error:
+        why = "its certificate is not trusted (ca_file)" if "CERTIFICATE_VERIFY" in str(error) else type(error).__name__
+        return DeliveryAnswer(False, f"could not be reached: {why}", retryable=True)
+    except OSError as error:
+        return DeliveryAnswer(False, f"ca_file: {error.strerror or type(error).__name__}")
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=certifi.where())
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+async def _beginning(response: httpx.Response) -> str:
+    read = b""
+    async for chunk in response.aiter_bytes(ANSWER_BYTES):
+        read += chunk
+        if len(read) >= ANSWER_BYTES:
+            break
+    return one_line(read[:ANSWER_BYTES].decode("utf-8", "replace"))
+
+
+def _answer(response: httpx.Response, text: str) -> DeliveryAnswer:
+    said = f"answered {response.status_code}"
+    if response.is_success:
+        return DeliveryAnswer(True, said, body=text)
+    # A target that is gone, or refuses what it is sent, refuses it the next time, too.
+    retryable = response.status_code in (408, 425, 429) or response.status_code >= 500
+    return DeliveryAnswer(False, said, retryable, _retry_after(response), text)
+
+
+def _retry_after(response: httpx.Response) -> timedelta | None:
+    value = response.headers.get("retry-after", "").strip()
+    return min(timedelta(seconds=int(value)), LONGEST_RETRY_AFTER) if value.isdecimal() and len(value) < 8 else None

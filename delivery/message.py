@@ -1,0 +1,66 @@
+"""A message about events of one tenant. Its first line says the tenant and what, as a phone shows it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from inventory.notifications import NotificationEvent, one_line
+from inventory.plurals import counted
+from inventory.severity import Severity
+
+MOST_LINES = 20
+"""Of one message; the rest are counted. A Teams workflow refuses more than 28 KB."""
+
+
+class Message(NamedTuple):
+    """What goes to a target. `delivery_id` is the idempotency key: every attempt has the same one."""
+
+    delivery_id: UUID
+    tenant_id: UUID | None
+    tenant_name: str
+    run_id: UUID | None
+    severity: Severity
+    subject: str
+    lines: Sequence[str]
+    events: Sequence[NotificationEvent]
+
+
+class DeliveryAnswer(NamedTuple):
+    """What came back, in words. `retryable`: whether a later attempt may succeed, and not sooner than `retry_after`.
+
+    `body` is the beginning of what the target wrote. It is shown to who tests a target, and never kept.
+    """
+
+    is_delivered: bool
+    text: str
+    retryable: bool = False
+    retry_after: timedelta | None = None
+    body: str = ""
+
+
+def message_of(
+    delivery_id: UUID,
+    tenant_id: UUID,
+    tenant_name: str,
+    run_id: UUID | None,
+    events: Sequence[NotificationEvent],
+) -> Message:
+    """The message about some events, the most severe first."""
+    order = list(Severity)
+    ranked = sorted(events, key=lambda event: order.index(event.severity))
+    name = one_line(tenant_name)
+    first = one_line(ranked[0].text)
+    rest = f", and {counted(len(ranked) - 1, 'more')}".replace("mores", "more") if len(ranked) > 1 else ""
+    lines = [one_line(event.text) for event in ranked[:MOST_LINES]]
+    if len(ranked) > MOST_LINES:
+        lines.append(f"… and {len(ranked) - MOST_LINES:,} more")
+    return Message(
+        delivery_id, tenant_id, name, run_id, ranked[0].severity, one_line(f"{name}: {first}") + rest, lines, ranked
+    )
+
+
+def trial_message(delivery_id: UUID) -> Message:
+    """The message of `notify test`."""
+    text = "test message: notifications reach this target"
+    return Message(delivery_id, None, "Tenant Inventory", None, Severity.LOW, f"Tenant Inventory: {text}", [text], [])

@@ -1,0 +1,15 @@
+"""Sending a message to a target of any kind."""
+
+from delivery import webhook
+from delivery.credentials import TargetSecretError
+from delivery.message import DeliveryAnswer, Message
+from delivery.targets import AnyTarget
+
+
+async def send(target: AnyTarget, message: Message) -> DeliveryAnswer:
+    """Sends the message once, and says what came back. It raises nothing that a target can cause."""
+    try:
+        return await webhook.send(target, message)
+    except TargetSecretError as error:
+        # Whoever forgot a secret adds it within the day.
+        return DeliveryAnswer(False, str(error), retryable=True)

@@ -1,0 +1,148 @@
+"""The notifications file: the targets, with references to their secrets, and the rules. It holds no secret."""
+
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+from inventory.notifications import NotificationRule, TargetName
+from inventory.user_errors import UserError
+
+
+class NotificationsFileError(UserError):
+    """A fault of the notifications file and its remedy, in one line, without any value from it."""
+
+
+class TargetKind(StrEnum):
+    """How a target is reached."""
+
+    WEBHOOK = "webhook"
+
+
+class Target(BaseModel):
+    """What targets have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: TargetName
+
+
+class HttpTarget(Target):
+    """A target with a URL, which is a secret where it is all that the target asks for."""
+
+    url: str | None = None
+    url_env: str | None = None
+    url_file: Path | None = None
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_url(self) -> "HttpTarget":
+        given = [name for name in ("url", "url_env", "url_file") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of url, url_env, url_file; has {', '.join(given) or 'none'}")
+        if self.url is not None:
+            check_url(self.url)
+        return self
+
+
+class WebhookTarget(HttpTarget):
+    """A server that takes signed JSON."""
+
+    kind: Literal[TargetKind.WEBHOOK]
+    secret_env: str | None = None
+    secret_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> "WebhookTarget":
+        if (self.secret_env is None) == (self.secret_file is None):
+            raise ValueError("needs exactly one of secret_env, secret_file: what messages are signed with")
+        return self
+
+
+AnyTarget = WebhookTarget
+
+
+class Notifications(BaseModel):
+    """The targets and the rules of one file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    targets: Mapping[str, AnyTarget] = {}
+    rules: tuple[NotificationRule, ...] = ()
+
+
+def check_url(url: str) -> None:
+    """Raises `ValueError` for a URL without TLS, unless it leads to this machine. The message does not repeat it."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        raise ValueError("the URL cannot be read") from None
+    if not host or parts.scheme not in ("http", "https"):
+        raise ValueError("the URL must begin with https://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the URL holds a user name; a target signs in by what the file refers to")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("the URL must begin with https://; http:// is for this machine alone")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load_notifications(path: Path) -> Notifications:
+    """Reads the notifications file. Raises `NotificationsFileError`."""
+    try:
+        # `utf-8-sig`, since editors on Windows begin a file with a byte-order mark.
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise NotificationsFileError(f"{path}: no such file; see docs/notifications.md") from None
+    except tomllib.TOMLDecodeError as error:
+        raise NotificationsFileError(f"{path}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise NotificationsFileError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise NotificationsFileError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from None
+    unknown = sorted(set(content) - {"target", "rule"})
+    if unknown:
+        raise NotificationsFileError(f"{path}: unknown table {unknown[0]!r}; there are [[target]] and [[rule]]")
+    targets = _parsed(path, "target", content.get("target", []), _TARGET)
+    rules = _parsed(path, "rule", content.get("rule", []), _RULE)
+    by_name = {target.name: target for target in targets}
+    if len(by_name) < len(targets):
+        raise NotificationsFileError(f"{path}: two targets have the same name")
+    for number, rule in enumerate(rules, start=1):
+        if missing := [name for name in rule.targets if name not in by_name]:
+            known = ", ".join(sorted(by_name)) or "none"
+            raise NotificationsFileError(f"{path}: rule {number}: no target {missing[0]!r}; there are: {known}")
+    return Notifications(targets=by_name, rules=tuple(rules))
+
+
+_TARGET: TypeAdapter[AnyTarget] = TypeAdapter(AnyTarget)
+_RULE: TypeAdapter[NotificationRule] = TypeAdapter(NotificationRule)
+
+
+def _parsed(path: Path, table: str, entries: Any, adapter: TypeAdapter[Any]) -> list[Any]:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise NotificationsFileError(f"{path}: write [[{table}]] with two brackets, once for each {table}")
+    found = []
+    for number, entry in enumerate(entries, start=1):
+        name = entry.get("name")
+        which = f"{table} {number}" + (f" ({name})" if isinstance(name, str) else "")
+        try:
+            found.append(adapter.validate_python(entry))
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in problem["loc"])
+            what = problem["msg"].removeprefix("Value error, ")
+            raise NotificationsFileError(f"{path}: {which}: {where + ': ' if where else ''}{what}") from None
+    return found

@@ -1,0 +1,139 @@
+"""A webhook, as a server receives it: signed, over TLS, once for each attempt, and its answer in words."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import trustme
+
+from delivery.message import DeliveryAnswer, Message, message_of
+from delivery.sender import send
+from delivery.targets import WebhookTarget
+from inventory.notifications import NotificationEvent, NotificationKind
+from inventory.severity import Severity
+from tests.receiver import SECRET, Receiver, receiving
+
+DELIVERY, TENANT, RUN = UUID(int=1), UUID(int=2), UUID(int=3)
+EVENT = NotificationEvent(
+    kind=NotificationKind.RUN_FAILED, severity=Severity.HIGH, key="x", text="run failed: auth_failed"
+)
+
+
+def message(*events: NotificationEvent, name: str = "Contoso") -> Message:
+    return message_of(DELIVERY, TENANT, name, RUN, events or (EVENT,))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+
+
+def target(url: str, ca_file: Path | None = None) -> WebhookTarget:
+    return WebhookTarget.model_validate(
+        {"name": "ops", "kind": "webhook", "url": url, "secret_env": "HOOK_SECRET", "ca_file": ca_file}
+    )
+
+
+async def sent(receiver: Receiver, status: int, **headers: str) -> DeliveryAnswer:
+    receiver.answer = lambda _: (status, headers)
+    return await send(target(receiver.url()), message())
+
+
+async def test_the_receiver_verifies_the_signature_and_finds_the_idempotency_key(receiver: Receiver) -> None:
+    answer = await send(target(receiver.url()), message())
+    assert answer == DeliveryAnswer(True, "answered 204")
+    (received,) = receiver.received
+    assert received.is_signed()
+    assert not received.is_signed("another secret")
+    assert not received._replace(body=received.body + b" ").is_signed()
+    assert received.headers["idempotency-key"] == received.delivery_id == str(DELIVERY)
+    assert received.json == {
+        "delivery_id": str(DELIVERY),
+        "tenant_id": str(TENANT),
+        "tenant": "Contoso",
+        "run_id": str(RUN),
+        "severity": "high",
+        "subject": "Contoso: run failed: auth_failed",
+        "lines": ["run failed: auth_failed"],
+        "events": [EVENT.model_dump(mode="json")],
+    }
+
+
+async def test_a_refusal_is_final_and_an_outage_is_not(receiver: Receiver) -> None:
+    for status in (400, 401, 404, 410):
+        assert await sent(receiver, status) == DeliveryAnswer(
+            False, f"answered {status}", retryable=False, body="as the receiver says"
+        )
+    for status in (408, 429, 500, 503):
+        assert (await sent(receiver, status)).retryable
+    paused = await sent(receiver, 429, **{"Retry-After": "120"})
+    assert paused.retry_after is not None
+    assert paused.retry_after.total_seconds() == 120
+
+
+async def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
+    with receiving() as other:
+        answer = await sent(receiver, 307, Location=other.url())
+        assert other.received == []
+    assert not answer.is_delivered
+
+
+async def test_tls_is_verified_against_the_ca_of_the_target(tmp_path: Path) -> None:
+    authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with receiving(context) as receiver:
+        assert (await send(target(receiver.url(), ca_file), message())).is_delivered
+        untrusted = await send(target(receiver.url()), message())
+    assert untrusted.text == "could not be reached: its certificate is not trusted (ca_file)"
+    assert len(receiver.received) == 1
+
+
+async def test_nobody_there_is_said_without_the_url(receiver: Receiver) -> None:
+    gone = receiver.url("/secret-path")
+    receiver.server_close()
+    answer = await send(target(gone), message())
+    assert answer.retryable
+    assert "secret-path" not in answer.text
+
+
+async def test_a_secret_that_is_missing_is_named_and_tried_again(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOOK_SECRET")
+    answer = await send(target(receiver.url()), message())
+    assert answer.text == "the environment variable HOOK_SECRET is not set for this process"
+    assert answer.retryable
+    assert receiver.received == []
+
+
+async def test_hostile_names_stay_text(receiver: Receiver) -> None:
+    name = "Con\r\ntoso\x1b[31m\u202e"
+    event = EVENT.model_copy(update={"text": "x\r\nwebhook-id: 7\n" + "y" * 1000})
+    await send(target(receiver.url()), message(event, name=name))
+    (received,) = receiver.received
+    assert received.is_signed()
+    assert received.delivery_id == str(DELIVERY)
+    subject = received.json["subject"]
+    assert subject.isprintable()
+    assert subject.startswith("Con toso")
+    assert len(subject) <= 200
+
+
+async def test_of_many_events_the_most_severe_come_first_and_the_rest_are_counted(receiver: Receiver) -> None:
+    low = [EVENT.model_copy(update={"text": f"low {number}", "severity": Severity.LOW}) for number in range(30)]
+    await send(target(receiver.url()), message(*low, EVENT))
+    body = receiver.received[0].json
+    assert body["subject"] == "Contoso: run failed: auth_failed, and 30 more"
+    assert body["lines"][0] == EVENT.text
+    assert body["lines"][-1] == "… and 11 more"
+    assert len(body["events"]) == 31

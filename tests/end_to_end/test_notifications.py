@@ -1,0 +1,121 @@
+"""Notifications, as a target receives them from a worker."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.processes import PartError
+from local.simulated_graph import Fault, FaultKind
+from tests.end_to_end.system import System
+from tests.patience import PATIENCE_SECONDS, until
+from tests.receiver import SECRET, Receiver, Reception, receiving
+
+TYPES = ("--type", "deviceCompliancePolicies", "--type", "groups")
+FILE = """
+[[target]]
+name = "ops"
+kind = "webhook"
+url = "{url}"
+secret_file = "{secret}"
+
+[[rule]]
+targets = ["ops"]
+"""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+def told(system: System, receiver: Receiver, more: str = "") -> None:
+    """Has the system's workers tell the receiver."""
+    secret = system.folder / "hook-secret"
+    secret.write_text(SECRET)
+    file = system.folder / "notifications.toml"
+    file.write_text(FILE.format(url=receiver.url(), secret=secret) + more)
+    system.environment["NOTIFICATIONS_FILE"] = str(file)
+
+
+def subjects(receiver: Receiver) -> list[str]:
+    return [received.json["subject"] for received in receiver.received]
+
+
+def test_a_run_that_becomes_partial_is_told_once_and_a_clean_one_is_not(system: System, receiver: Receiver) -> None:
+    told(system, receiver)
+    system.start_worker()
+    assert system.sync(*TYPES).status == "success"
+    fault = system.graph.faults.add(Fault(FaultKind.FORBIDDEN, path="groups"))
+    partial = system.sync(*TYPES)
+    assert partial.status == "partial"
+    again = system.sync(*TYPES)
+    system.graph.faults.remove(fault)
+    assert system.sync(*TYPES).status == "success"
+    system.graph.faults.add(Fault(FaultKind.FORBIDDEN))
+    failed = system.sync(*TYPES)
+    until(lambda: len(receiver.received) == 2)
+    assert again.status == "partial"
+    first, second = receiver.received
+    assert first.is_signed()
+    assert second.is_signed()
+    name = system.tenant.name
+    assert first.json["subject"] == f"{name}: run partial: 1 collection not read (graph_permission_missing 1)"
+    assert (first.json["run_id"], first.json["tenant_id"]) == (str(partial.run_id), system.tenant.id)
+    assert second.json["subject"] == f"{name}: run failed: 2 collections not read (graph_permission_missing 2)"
+    assert second.json["run_id"] == str(failed.run_id)
+
+
+def test_a_target_that_answers_late_is_tried_again_with_the_same_key(system: System, receiver: Receiver) -> None:
+    told(system, receiver)
+    receiver.answer = lambda _: (503 if not receiver.received else 204, {})
+    system.start_worker()
+    system.graph.faults.add(Fault(FaultKind.TOKEN_INVALID_CLIENT))
+    assert system.sync(*TYPES).status == "failed"
+    until(lambda: len(receiver.received) == 2)
+    first, second = receiver.received
+    assert first.delivery_id == second.delivery_id
+    assert first.body == second.body
+
+
+def test_a_worker_that_dies_before_it_notes_the_delivery_costs_one_repetition(
+    system: System, receiver: Receiver
+) -> None:
+    told(system, receiver)
+    worker = system.start_worker()
+
+    def killing(_: Reception) -> tuple[int, dict[str, str]]:
+        if not receiver.received:
+            os.kill(worker.pid, signal.SIGKILL)
+        return 204, {}
+
+    receiver.answer = killing
+    system.graph.faults.add(Fault(FaultKind.FORBIDDEN))
+    following = system.popen("sync", system.tenant.name, *TYPES, "--json", log=system.folder / "follow.log")
+    until(lambda: receiver.received)
+    assert worker.wait() == -signal.SIGKILL
+    system.start_worker()
+    until(lambda: len(receiver.received) == 2)
+    following.communicate(timeout=PATIENCE_SECONDS)
+    # One more run with another end: what it brings comes after anything that was still to come of the first.
+    system.graph.faults.clear()
+    fault = Fault(FaultKind.FORBIDDEN, path="groups")
+    system.graph.faults.add(fault)
+    assert system.sync(*TYPES).status == "partial"
+    until(lambda: len(receiver.received) >= 3)
+    first, again, other = receiver.received
+    assert first.delivery_id == again.delivery_id != other.delivery_id
+    assert first.body == again.body
+    assert all(received.is_signed() for received in receiver.received)
+
+
+def test_a_worker_does_not_start_with_a_broken_file(system: System, tmp_path: Path) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text("[[rule]]\n")
+    system.environment["NOTIFICATIONS_FILE"] = str(file)
+    with pytest.raises(PartError):
+        system.start_worker()
+    assert "targets: Field required" in system.logs()

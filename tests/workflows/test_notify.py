@@ -1,0 +1,103 @@
+"""Telling people of a run: beside the run, each target beside the others, a few tries, and it replays."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio import activity
+from temporalio.client import WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+
+from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteResult, NoteRun
+from inventory.error_codes import ErrorCode
+from tests.workflows.scripted import Script
+from tests.workflows.test_sync_workflow import started
+from workflows import policies
+from workflows.messages import NotifyInput
+from workflows.notify import NotifyWorkflow
+from workflows.sync import SyncWorkflow
+
+TENANT, RUN = UUID(int=1), UUID(int=2)
+
+
+class Deliveries:
+    """Notes events for some targets; each delivery plays the next of its target's results, and then is done."""
+
+    def __init__(self, **results: list[DeliveryResult | Exception]) -> None:
+        self._results = results
+        self.noted: list[NoteRun] = []
+        self.tries: list[str] = []
+
+    @activity.defn(name="note_run")
+    async def note_run(self, request: NoteRun) -> NoteResult:
+        self.noted.append(request)
+        return NoteResult(targets=sorted(self._results))
+
+    @activity.defn(name="deliver_events")
+    async def deliver_events(self, request: DeliverEvents) -> DeliveryResult:
+        self.tries.append(request.target)
+        left = self._results[request.target]
+        result = left.pop(0) if left else DeliveryResult(sent=1)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+async def played(environment: WorkflowEnvironment, deliveries: Deliveries) -> WorkflowHandle[NotifyWorkflow, None]:
+    """The workflow of one run's events, which has ended."""
+    queue = str(uuid4())
+    async with Worker(
+        environment.client,
+        task_queue=queue,
+        workflows=[NotifyWorkflow],
+        activities=[deliveries.note_run, deliveries.deliver_events],
+    ):
+        handle = await environment.client.start_workflow(
+            NotifyWorkflow.run, NotifyInput(tenant_id=TENANT, run_id=RUN), id=f"notify/{queue}", task_queue=queue
+        )
+        await handle.result()
+    return handle
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_target_that_fails_is_tried_again_and_holds_up_no_other(skipping: WorkflowEnvironment) -> None:
+    defect = ApplicationError("a defect", type=ErrorCode.UNEXPECTED_ERROR, non_retryable=True)
+    soon = DeliveryResult(wait=timedelta(seconds=30))
+    deliveries = Deliveries(broken=[defect], late=[soon, soon], well=[])
+    handle = await played(skipping, deliveries)
+    assert deliveries.noted == [NoteRun(tenant_id=TENANT, run_id=RUN)]
+    assert sorted(deliveries.tries) == ["broken", "late", "late", "late", "well"]
+    history = await handle.fetch_history()
+    replayer = Replayer(workflows=[NotifyWorkflow], data_converter=pydantic_data_converter)
+    await replayer.replay_workflow(history)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_what_waits_long_or_fails_often_is_left_to_a_later_look(skipping: WorkflowEnvironment) -> None:
+    soon, late = DeliveryResult(wait=timedelta(seconds=1)), DeliveryResult(wait=timedelta(hours=1))
+    deliveries = Deliveries(late=[late] * 9, soon=[soon] * 9)
+    await played(skipping, deliveries)
+    assert deliveries.tries.count("late") == 1
+    assert deliveries.tries.count("soon") == policies.DELIVERY_TRIES
+
+
+@pytest.mark.parametrize("notifies", [True, False])
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_run_starts_it_and_does_not_wait_for_it(skipping: WorkflowEnvironment, notifies: bool) -> None:
+    """No worker of the queue knows the workflow, and the run ends all the same."""
+    async with started(skipping, Script({"a": [1]}, notifies=notifies)) as handle:
+        result = await handle.result()
+        history = await handle.fetch_history()
+    await Replayer(workflows=[SyncWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
+    begun = [
+        event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id
+        for event in history.events
+        if event.HasField("child_workflow_execution_started_event_attributes")
+    ]
+    tenant_id = handle.id.split("/")[1]
+    assert begun == ([f"notify/{tenant_id}/{result.run_id}"] if notifies else [])
+    for workflow_id in begun:
+        await skipping.client.get_workflow_handle(workflow_id).terminate()
