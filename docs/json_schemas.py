@@ -33,7 +33,15 @@ from answers.dependencies.records import (
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
 from answers.notifications.records import NotifyTestRecord
-from answers.promotion.records import MappingRecord, PlannedItem, PlanRecord, SimulatedItem, SimulationRecord
+from answers.promotion.records import (
+    BlockedRow,
+    MappingRecord,
+    PlannedItem,
+    PlanRecord,
+    PlansRecord,
+    SimulatedItem,
+    SimulationRecord,
+)
 from answers.search.records import TenantSetting
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
@@ -100,6 +108,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "drift-decision": DriftDecisionRecord,
     "plan": PlanRecord,
     "planned-item": PlannedItem,
+    "blocked-row": BlockedRow,
+    "plans": PlansRecord,
     "simulated-item": SimulatedItem,
     "simulation": SimulationRecord,
     "mapping": MappingRecord,
@@ -179,7 +189,12 @@ PRINTED: dict[str, tuple[Line, ...]] = {
         Line("of an item or a field, one line", "drift-decision"),
     ),
     "drift decisions": (Line("each line", "drift-decision"),),
-    "promote plan": (Line("each item", "planned-item"), Line("the last", "plan")),
+    "promote plan": (
+        Line("each item", "planned-item"),
+        Line("the last", "plan"),
+        Line("of several tenants: each reason", "blocked-row"),
+        Line("of several tenants: the last", "plans"),
+    ),
     "promote show": (Line("each item", "planned-item"), Line("the last", "plan")),
     "promote simulate": (Line("each item that would be written", "simulated-item"), Line("the last", "simulation")),
     "promote list": (Line("each line", "plan"),),

@@ -14,7 +14,9 @@ from answers.compare.records import Status
 from answers.drift import decision_queries, queries
 from answers.drift.against_tenant import evaluate_against_tenant
 from answers.drift.baseline_queries import claim_evaluation, gaps, latest_ended_run, note_evaluation
-from answers.drift.baselines import UnknownBaselineError, baseline_called, baselines
+from answers.drift.baseline_queries import pinned_versions as pinned_versions
+from answers.drift.baselines import UnknownBaselineError, baselines
+from answers.drift.baselines import baseline_called as baseline_called
 from answers.drift.decision_scope import (
     DecisionInForce,
     FindingPlace,
@@ -51,8 +53,7 @@ from inventory.exact_json import decode
 from inventory.item_ids import item_key
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
-from inventory.severity import ProtectionEffect as ProtectionEffect
-from inventory.severity import Severity as Severity
+from inventory.severity import Severity
 from inventory.user_errors import NeverReadError
 from inventory.version import VERSION
 from storage.coverage import is_read

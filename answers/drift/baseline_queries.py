@@ -219,6 +219,17 @@ async def gaps(session: AsyncSession, name: str) -> list[Gap]:
     return await fetch(session, found, Gap)
 
 
+async def pinned_versions(session: AsyncSession, name: str) -> dict[str, dict[str, int]]:
+    """The versions of a baseline by collection and item; 0 of an item of which the baseline has none."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for gap in await gaps(session, name):
+        found[gap.type_key][gap.external_id] = 0
+    wanted = select(*_PIN.c["type_key", "external_id", "version_number"]).where(_PIN.c.pinned_by == pinned_by(name))
+    for row in await session.execute(wanted):
+        found[row.type_key][row.external_id] = row.version_number
+    return found
+
+
 def pinned_by(name: str) -> str:
     """Who pins the versions of a baseline."""
     return f"{_PINNED_BY}{name}"

@@ -10,9 +10,11 @@ from zstandard import ZstdError
 
 from answers.compare.answer import Side
 from answers.compare.records import CoverageState, SideCoverage, TenantRecord
+from answers.drift.answer import baseline_called, pinned_versions
 from answers.items.answer import find_item
 from answers.promotion import queries
-from answers.promotion.planner import PlanRequest, plan_of
+from answers.promotion.candidates import PlanRequest, SourceBaseline
+from answers.promotion.planner import plan_of
 from answers.promotion.queries import StoredPlan
 from answers.promotion.records import (
     MappingRecord,
@@ -93,6 +95,17 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
         counts=plan.counts,
     )
     return record, plan
+
+
+async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
+    """The tenant that a baseline is of, and its items; None where it is another tenant's inventory as that is.
+
+    Raises `UnknownBaselineError`.
+    """
+    found = await baseline_called(session, name)
+    if found.other_tenant_id is not None:
+        return found.other_tenant_id, None
+    return tenant_id, SourceBaseline(name, frozenset(found.covered), await pinned_versions(session, name))
 
 
 async def plan_called(session: AsyncSession, beginning: str) -> tuple[PlanRecord, PlanContent]:

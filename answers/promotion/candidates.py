@@ -1,6 +1,6 @@
 """What a plan is made of: items of the source with their counterparts, their collections, and where references lead."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from answers.promotion.records import BlockReason
@@ -10,6 +10,34 @@ from inventory.references import ReferenceRules
 from inventory.stale import Staleness
 from inventory.tenant_neutral import UnresolvedReason
 from inventory.write_rules import WriteRules
+
+
+class SourceBaseline(NamedTuple):
+    """A baseline of the source: the collections that it covers, and the version of each of their items.
+
+    An item of which the baseline has no version, although it was there, has the version 0.
+    """
+
+    name: str
+    covered: frozenset[str]
+    versions: Mapping[str, Mapping[str, int]]
+
+
+class PlanRequest(NamedTuple):
+    """What a plan is to be about. No `type_keys` are all that were read and have write rules; no `names` are all items.
+
+    `version` is that of a restore: of the one item named, in the target itself. With a `baseline` the source's items
+    are as that has them.
+    """
+
+    created_by: str
+    type_keys: Sequence[str] | None = None
+    names: Sequence[str] | None = None
+    version: int | None = None
+    mapping: Mapping[tuple[str, str], str] = {}
+    created_by_id: str = ""
+    baseline: SourceBaseline | None = None
+
 
 ItemKey = tuple[str, str]
 """The type key of an item, and its id in the source."""

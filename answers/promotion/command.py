@@ -1,42 +1,50 @@
 """`promote`: plans of what a promotion of items into a tenant would write. Nothing is written."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
 from answers.compare.answer import side
 from answers.compare.records import TenantRecord
 from answers.promotion import answer
+from answers.promotion.candidates import PlanRequest, SourceBaseline
 from answers.promotion.mapping_command import map_references
 from answers.promotion.plan_table_command import print_plan
-from answers.promotion.planner import PlanRequest
 from answers.promotion.records import PlanContent, PlanRecord
 from answers.promotion.shared_command import (
     PlanArgument,
     ReasonOption,
     SourceArgument,
-    TargetArgument,
     check_reason,
     person,
     two_sessions,
 )
 from answers.promotion.simulate_command import simulate_plan
+from answers.promotion.targets_command import plan_for_many
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import (
     MOST,
+    AllTenantsOption,
     JsonOption,
+    TagOption,
     TenantArgument,
     TenantNames,
     TypeOption,
+    chosen_tenants,
+    complete_tenant_name,
     known_type_keys,
     tenant_id_of,
 )
 from cli.output_options import prints_tables
 from cli.sessions import tenant_session, without_collisions
 from cli.table import Column, Shape, print_table
-from configuration import load_settings
+from configuration import Settings, load_settings
+from graph.tenants import load_tenants
 from inventory.visible_text import visible
 
 promote = typer.Typer(
@@ -49,11 +57,23 @@ promote = typer.Typer(
 @prints_tables
 def make_plan(
     source: SourceArgument,
-    target: TargetArgument,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TARGET…",
+            help="The tenants to write them to: their ids or names.",
+            autocompletion=complete_tenant_name,
+            show_default=False,
+        ),
+    ] = None,
     type_keys: TypeOption = None,
     items: Annotated[
         list[str] | None,
         typer.Option("--item", metavar="NAME|ID", help="Only items of this name or id; may be repeated."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="NAME", help="The items as this baseline of SOURCE has them."),
     ] = None,
     version: Annotated[
         int | None,
@@ -65,37 +85,71 @@ def make_plan(
             help="With SOURCE and TARGET the same: restore version N of --item.",
         ),
     ] = None,
+    tags: TagOption = None,
+    everyone: AllTenantsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Plan what writing items of one tenant to another would change, and say what forbids it.
+    """Plan what writing items of one tenant to others would change, and say what forbids it.
 
-    The plan is stored and never changes; nothing is sent to Graph. Exit code 3 where items or collections are blocked.
-    With --json the last line describes the plan.
+    A plan for each tenant is stored and never changes; nothing is sent to Graph. With SOURCE and TARGET the same,
+    --baseline or --from-version restores. Of several tenants the answer is a matrix of what is blocked where and why.
+    Exit code 3 where items or collections are blocked. With --json the last line describes the plan or plans.
 
     Example: python starter.py promote plan golden contoso --type deviceCompliancePolicies
     """
     with errors_for_people():
         settings = load_settings()
-        here, there = tenant_id_of(settings, source), tenant_id_of(settings, target)
-        if (here == there) is (version is None):
-            raise UsageError(
-                "name two different tenants; the same one twice with --item and --from-version restores a version"
-            )
-        if version is not None and not items:
-            raise UsageError("--from-version restores items; name them with --item")
+        here = tenant_id_of(settings, source)
+        chosen = _targets(settings, here, targets, tags, everyone=everyone)
+        if version is not None and (not items or baseline or chosen != [here]):
+            raise UsageError("--from-version restores items: name the tenant twice, and the items with --item")
         wanted = PlanRequest("", None if not type_keys else known_type_keys(type_keys), items, version)
-
-        async def ask() -> tuple[PlanRecord, PlanContent]:
-            async with two_sessions(settings, here, there) as (one, other):
-                names = TenantNames.load(settings)
-                reading = await side(TenantRecord(tenant_id=here, name=names.of(here)), one)
-                writing = await side(TenantRecord(tenant_id=there, name=names.of(there)), other)
-                return await answer.make_plan(reading, writing, wanted, person())
-
-        record, content = asyncio.run(without_collisions(ask))
-        print_plan(record, content, as_json=as_json)
-        if not content.is_complete:
+        if baseline is not None:
+            here, known = asyncio.run(_baseline(settings, here, baseline))
+            wanted = wanted._replace(baseline=known)
+        if here in chosen and version is None and wanted.baseline is None:
+            raise UsageError(
+                "name two different tenants; the same one twice restores: with --baseline, or --item and --from-version"
+            )
+        if len(chosen) == 1 and not (tags or everyone):
+            record, content = asyncio.run(without_collisions(partial(_plan, settings, here, chosen[0], wanted)))
+            print_plan(record, content, as_json=as_json)
+            is_complete = content.is_complete
+        else:
+            is_complete = asyncio.run(plan_for_many(settings, here, chosen, wanted, as_json=as_json))
+        if not is_complete:
             raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _targets(
+    settings: Settings, here: UUID, targets: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
+) -> list[UUID]:
+    """The tenants to plan for: those named, and all others that the options choose. Raises `UsageError`."""
+    named = list(dict.fromkeys(tenant_id_of(settings, target) for target in targets or ()))
+    if not (tags or everyone):
+        if not named:
+            raise UsageError("name the tenants to plan for, or give --tag TAG or --all-tenants")
+        return named
+    choice = chosen_tenants(settings, targets, tags, everyone=everyone)
+    found = choice.resolve(load_tenants(settings.tenants_file).tags())
+    others = [tenant_id for tenant_id in found if tenant_id != here]
+    if not others:
+        raise UsageError("the options choose no tenant beside SOURCE")
+    return others
+
+
+async def _baseline(settings: Settings, here: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
+    """The tenant that a baseline is of, and what it has; nothing where it is another tenant as that is."""
+    async with tenant_session(settings, here) as session:
+        return await answer.source_baseline(session, here, name)
+
+
+async def _plan(settings: Settings, here: UUID, there: UUID, wanted: PlanRequest) -> tuple[PlanRecord, PlanContent]:
+    async with two_sessions(settings, here, there) as (one, other):
+        names = TenantNames.load(settings)
+        reading = await side(TenantRecord(tenant_id=here, name=names.of(here)), one)
+        writing = await side(TenantRecord(tenant_id=there, name=names.of(there)), other)
+        return await answer.make_plan(reading, writing, wanted, person())
 
 
 @promote.command("show")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from answers.drift.answer import FindingKind, ProtectionEffect, Severity, deviations_of, direction_of, severity_of
+from answers.drift.answer import FindingKind, deviations_of, direction_of, severity_of
 from answers.named_ids import ObjectNames
 from answers.promotion.records import (
     AudienceChange,
@@ -26,6 +26,7 @@ from inventory.references import (
     collection_of,
     references,
 )
+from inventory.severity import ProtectionEffect, Severity
 
 _PEOPLE = frozenset({"groups", "users", "directoryRoleDefinitions"})
 """Collections whose objects stand for people and devices."""

@@ -74,6 +74,8 @@ def print_plan(
 
 
 def _source(content: PlanContent) -> str:
+    if content.source_baseline is not None:
+        return f"baseline {content.source_baseline} of {content.source.name}"
     if content.source_version is None:
         return content.source.name
     return f"version {content.source_version} of {content.source.name}"

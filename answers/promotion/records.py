@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from answers.compare.records import CoverageState, SideCoverage, Status, TenantRecord
-from answers.drift.answer import Severity
 from answers.field_labels import FieldChange
+from inventory.severity import Severity
 
 
 class PlanAction(StrEnum):
@@ -139,6 +139,8 @@ class BlockReason(BaseModel):
     text: str
     unblocked_by: str
     path: str | None = None
+    about: str | None = None
+    """The object that a reference does not find, in words: it may block many items."""
 
 
 class PlannedReference(BaseModel):
@@ -244,6 +246,7 @@ class PlanCounts(BaseModel):
 
 class PlanContent(BaseModel):
     """All that a plan's hash is over. `source_version` is that of a restore: an earlier version of the target's item.
+    `source_baseline` is the baseline of the source from which the items are taken.
 
     `items` are in the order in which they would be written. `created_by_id` names the creator for good.
     """
@@ -253,6 +256,7 @@ class PlanContent(BaseModel):
     source: TenantRecord
     target: TenantRecord
     source_version: int | None = None
+    source_baseline: str | None = None
     collections: list[PlanCollection]
     asked_at: datetime
     created_by: str
@@ -370,3 +374,60 @@ class SimulationRecord(BaseModel):
     proven: int
     blocked: int
     requests: int
+
+
+class BlockedItem(BaseModel):
+    """An item of the source that a plan for one tenant does not write."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    source_id: str
+    title: str
+
+
+class BlockedCell(BaseModel):
+    """The items that one reason blocks in one tenant."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant: TenantRecord
+    items: list[BlockedItem]
+
+
+class BlockedRow(BaseModel):
+    """A reason that blocks items in at least one of several tenants, and what would unblock them.
+
+    `about` is what the reason is about: a missing object, or a collection. `items` counts blocked items of all tenants,
+    and `cells` has each tenant of the plans in turn.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["blocked_row"] = "blocked_row"
+    code: BlockCode
+    about: str
+    unblocked_by: str
+    items: int
+    tenants: int
+    cells: list[BlockedCell]
+
+
+class PlannedTarget(BaseModel):
+    """A tenant of several, and its plan; null where it could not be planned, with the reason."""
+
+    model_config = ConfigDict(frozen=True)
+
+    target: TenantRecord
+    plan: PlanRecord | None
+    why: str | None = None
+
+
+class PlansRecord(BaseModel):
+    """Plans from one source for several tenants."""
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["plans"] = "plans"
+    source: TenantRecord
+    targets: list[PlannedTarget]

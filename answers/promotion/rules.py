@@ -252,6 +252,7 @@ def _unresolved_reason(reference: Reference, mapped: MappedTarget | None) -> Blo
         text=f"{reference.path}{role} refers to {name} of {types}: {where} {_WHY[reason]}",
         unblocked_by=f"{first}include {types} in the plan, make the object in the target and sync, or use promote map",
         path=reference.path,
+        about=f"{name} of {types}",
     )
 
 

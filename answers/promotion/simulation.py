@@ -8,7 +8,8 @@ from answers.compare.records import Status
 from answers.promotion import queries
 from answers.promotion.candidates import MappedTarget, PromotedVersion, PromotionItem, TenantIds
 from answers.promotion.item_requests import objects_in
-from answers.promotion.planner import collection_facts, versions_of
+from answers.promotion.matched_items import versions_of
+from answers.promotion.planner import collection_facts
 from answers.promotion.records import (
     PlanAction,
     PlanContent,

@@ -84,6 +84,7 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("drift", (), {"drift-report", "drift-finding"}),
     ("drift show", ("--all",), {"drift-report", "drift-finding"}),
     ("promote plan", (str(OTHER),), {"planned-item", "plan"}),
+    ("promote plan", (str(OTHER), str(UUID(int=43))), {"blocked-row", "plans"}),
     ("retention", ("--count", "1"), {"forgotten"}),
 ]
 """Commands on the database alone, and the records that they print."""

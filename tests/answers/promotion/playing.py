@@ -8,7 +8,8 @@ from uuid import UUID
 from answers.compare.answer import Comparison, side
 from answers.compare.records import ItemComparison, TenantRecord
 from answers.promotion.answer import make_plan
-from answers.promotion.planner import PlanRequest, plan_of
+from answers.promotion.candidates import PlanRequest
+from answers.promotion.planner import plan_of
 from answers.promotion.records import PlanContent, PlanRecord, PlanState, RequestStep
 from answers.promotion.sandbox import Sandbox
 from answers.promotion.simulation import Simulation, simulate

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from answers.drift.answer import Severity
 from answers.promotion.candidates import PromotionItem
 from answers.promotion.effects import worst_first
 from answers.promotion.records import AudienceChange, EffectKind, PlanAction, PlannedItem
+from inventory.severity import Severity
 from tests.answers.promotion.test_rules import ACCESS, CONFIGURATIONS, GROUP, MAPPED, THERE, access, only, version
 
 COMPLIANCE = "deviceCompliancePolicies"

@@ -1,0 +1,212 @@
+"""The items of the source that a plan is about, each with the item of the target that it belongs to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from answers.compare.answer import Comparison, Side
+from answers.compare.records import CoverageState, ItemComparison, Status
+from answers.promotion import queries
+from answers.promotion.candidates import PlanRequest, PromotedVersion, PromotionItem, SourceBaseline
+from answers.promotion.records import BlockCode, BlockReason
+from graph.catalog import item_title, kind_of, load_catalog
+from inventory.exact_json import JsonObject, decode
+from inventory.user_errors import UserError
+
+ITEMS_AT_A_TIME = 500
+"""Of each side, whose documents are read by one statement."""
+
+
+class UnknownPlanItemError(UserError):
+    """Nothing of the source is what the plan is to be about."""
+
+
+async def items_to_promote(
+    here: Side, there: Side, type_keys: Sequence[str], wanted: PlanRequest
+) -> list[PromotionItem]:
+    """The items of these collections that a request is about. Raises `UnknownPlanItemError` where a name is none's."""
+    candidates: list[PromotionItem] = []
+    if wanted.version is not None:
+        candidates = await _restored(there, type_keys, wanted)
+    else:
+        for type_key in type_keys:
+            if wanted.baseline is not None:
+                found = await _of_baseline(here, there, type_key, wanted.baseline)
+            else:
+                found = await _of_collection(here, there, type_key)
+            candidates += [candidate for candidate in found if _is_wanted(candidate, wanted.names)]
+    if wanted.names:
+        _check_names(wanted.names, candidates)
+    return candidates
+
+
+async def _of_collection(here: Side, there: Side, type_key: str) -> list[PromotionItem]:
+    """The items of one collection of the source, matched as a comparison matches them."""
+    reasons = list(_coverage_reasons(here, there, type_key))
+    if reasons:
+        present = await queries.present_names(here.session, type_key)
+        ids = [item.external_id for item in present]
+        sources = await versions_of(here, type_key, ids)
+        return [PromotionItem(type_key, sources[item_id], None, tuple(reasons)) for item_id in ids]
+    compared = [item async for item in Comparison(here, there, [type_key]).items_of(type_key) if item.here]
+    sources = await versions_of(here, type_key, [end.external_id for item in compared for end in item.here])
+    targets = await versions_of(
+        there, type_key, [end.external_id for item in compared if _is_pair(item) for end in item.there]
+    )
+    found = []
+    for item in compared:
+        blocks = (_ambiguity(item),) if item.status is Status.AMBIGUOUS else ()
+        for end in item.here:
+            target = targets[item.there[0].external_id] if _is_pair(item) else None
+            is_same = item.status is Status.SAME
+            found.append(PromotionItem(type_key, sources[end.external_id], target, blocks, is_same))
+    return found
+
+
+async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceBaseline) -> list[PromotionItem]:
+    """The items of one collection as a baseline of the source has them.
+
+    They belong to the items of the target to which the source's items belong today, or, within one tenant, to
+    themselves. Where the target has another item of the name that the baseline has, nothing is guessed.
+    """
+    numbers = baseline.versions.get(type_key, {})
+    sources = await versions_of(here, type_key, list(numbers), numbers)
+    reasons = tuple(_coverage_reasons(here, there, type_key, baseline))
+    if reasons:
+        return [PromotionItem(type_key, source, None, reasons) for source in sources.values()]
+    is_one_tenant = here.tenant.tenant_id == there.tenant.tenant_id
+    today = (
+        {} if is_one_tenant else {item.source.external_id: item for item in await _of_collection(here, there, type_key)}
+    )
+    present = await queries.present_names(there.session, type_key)
+    ids = {item.external_id for item in present}
+    own = await versions_of(there, type_key, sorted(ids & sources.keys())) if is_one_tenant else {}
+    found = []
+    for source in sources.values():
+        known = today.get(source.external_id)
+        target = own.get(source.external_id) if known is None else known.target
+        blocks = () if known is None else known.reasons
+        name = _name_of(type_key, source)
+        taken = [
+            item.external_id
+            for item in present
+            if (item.display_name, kind_of(type_key, item.meta)) == (name, source.kind)
+            and (target is None or item.external_id != target.external_id)
+        ]
+        if taken and not blocks:
+            blocks = (_taken(name, taken),)
+        is_same = known is not None and known.is_same and known.source.version == source.version
+        found.append(PromotionItem(type_key, source._replace(title=name), target, blocks, is_same))
+    return found
+
+
+def _name_of(type_key: str, source: PromotedVersion) -> str:
+    """The name that a version has: the item's may be another by now."""
+    name = (source.document or {}).get(load_catalog().collections[type_key].name_field)
+    return name if isinstance(name, str) and name else source.title
+
+
+def _taken(name: str, ids: Sequence[str]) -> BlockReason:
+    shown = ", ".join(external_id[:8] for external_id in ids)
+    return BlockReason(
+        code=BlockCode.AMBIGUOUS,
+        text=f'the target has another item "{name}" ({shown}), which may be the one',
+        unblocked_by="give each its own name, and sync",
+    )
+
+
+async def _restored(there: Side, type_keys: Sequence[str], wanted: PlanRequest) -> list[PromotionItem]:
+    """The named items as they were in an earlier version, each with its current one."""
+    found = []
+    for type_key in type_keys:
+        present = {item.external_id for item in await queries.present_names(there.session, type_key)}
+        known = await queries.named_ids(there.session, type_key, wanted.names or ())
+        reasons = tuple(_coverage_reasons(there, there, type_key))
+        numbers = {} if wanted.version is None else dict.fromkeys(known, wanted.version)
+        earlier = await versions_of(there, type_key, known, numbers)
+        current = await versions_of(there, type_key, [item_id for item_id in known if item_id in present])
+        found += [
+            PromotionItem(type_key, earlier[item_id], current.get(item_id), reasons)
+            for item_id in known
+            if earlier[item_id].version
+        ]
+    return found
+
+
+def _is_pair(item: ItemComparison) -> bool:
+    return item.status not in (Status.AMBIGUOUS, Status.ONLY_HERE, Status.ONLY_THERE)
+
+
+def _is_wanted(candidate: PromotionItem, names: Sequence[str] | None) -> bool:
+    """Whether an item is one of those named: by its name or id, or the beginning of its id."""
+    return not names or any(_is_called(candidate, name) for name in names)
+
+
+def _is_called(candidate: PromotionItem, name: str) -> bool:
+    source = candidate.source
+    begins = len(name) >= SHORTEST_BEGINNING and source.external_id.startswith(name.lower())
+    return begins or source.external_id == name or source.title.casefold() == name.casefold()
+
+
+SHORTEST_BEGINNING = 8
+"""Characters of an id that may stand for it."""
+
+
+def _check_names(names: Sequence[str], candidates: Sequence[PromotionItem]) -> None:
+    for name in names:
+        if not any(_is_called(candidate, name) for candidate in candidates):
+            raise UnknownPlanItemError(
+                f"the source has no item {name!r} in the collections of the plan; name its --type"
+            )
+
+
+def _coverage_reasons(
+    here: Side, there: Side, type_key: str, baseline: SourceBaseline | None = None
+) -> Iterable[BlockReason]:
+    if baseline is not None and type_key not in baseline.covered:
+        yield BlockReason(
+            code=BlockCode.SOURCE_NOT_COMPLETE,
+            text=f"baseline {baseline.name} does not know all of {type_key}",
+            unblocked_by="set a baseline of a run that listed the collection to its end",
+        )
+    for side, code in ((here, BlockCode.SOURCE_NOT_COMPLETE), (there, BlockCode.TARGET_NOT_COMPLETE)):
+        covered = side.covered(type_key)
+        is_known = covered.is_answered if side is here else covered.state is CoverageState.COMPLETE
+        if not is_known:
+            yield BlockReason(
+                code=code,
+                text=f"{type_key} of {side.tenant.name}: {covered.in_words}",
+                unblocked_by=f"run a sync of {type_key} in {side.tenant.name} that lists it to its end",
+            )
+
+
+def _ambiguity(item: ItemComparison) -> BlockReason:
+    ids = ", ".join(end.external_id[:8] for end in item.there)
+    return BlockReason(
+        code=BlockCode.AMBIGUOUS,
+        text=f"{len(item.here)} items of the source and {len(item.there)} of the target ({ids}) may belong together",
+        unblocked_by="give each its own name, and sync",
+    )
+
+
+async def versions_of(
+    side: Side, type_key: str, external_ids: Sequence[str], numbers: Mapping[str, int] | None = None
+) -> dict[str, PromotedVersion]:
+    """Items by id, each with the version of a number, or with its current one; version 0 where it has none."""
+    found: dict[str, PromotedVersion] = {}
+    for start in range(0, len(external_ids), ITEMS_AT_A_TIME):
+        some = external_ids[start : start + ITEMS_AT_A_TIME]
+        wanted = {external_id: (numbers or {}).get(external_id) for external_id in some}
+        for item in (await queries.items(side.session, type_key, wanted, side.read)).values():
+            kind = kind_of(type_key, item.meta)
+            found[item.external_id] = PromotedVersion(
+                external_id=item.external_id,
+                title=item_title(type_key, item.external_id, item.display_name, kind),
+                kind=kind,
+                version=item.version,
+                content_hash=None if item.content_hash is None else item.content_hash.hex(),
+                document=None if item.document is None else cast("JsonObject", decode(item.document)),
+                details_complete=item.details_complete is not False,
+                stale=item.stale if wanted[item.external_id] is None else None,
+                is_damaged=item.is_damaged,
+            )
+    return found

@@ -1,0 +1,124 @@
+"""`promote plan` for several tenants: a plan for each, and what is blocked where and why."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from answers.compare.answer import Side, side
+from answers.compare.records import TenantRecord
+from answers.promotion import answer
+from answers.promotion.blocked_matrix import Target, blocked_rows
+from answers.promotion.candidates import PlanRequest
+from answers.promotion.records import BlockedRow, PlanContent, PlannedTarget, PlanRecord, PlansRecord
+from answers.promotion.shared_command import person
+from cli import output
+from cli.options import TenantNames
+from cli.output_options import output_options
+from cli.sessions import opened_database, without_collisions
+from cli.spool import printed_afterwards
+from cli.table import Column, Shape, print_table
+from configuration import Settings
+from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
+from inventory.visible_text import visible
+
+MOST_COLUMNS = 12
+"""Tenants that have a column of their own; of more, rows say in how many."""
+
+
+async def plan_for_many(
+    settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest, *, as_json: bool
+) -> bool:
+    """Makes and prints a plan for each tenant; whether none blocks anything. Each plan is stored when it is made."""
+    names = TenantNames.load(settings)
+    outcomes: list[PlannedTarget] = []
+    planned: list[Target] = []
+    is_complete = True
+    with printed_afterwards():
+        async with (
+            opened_database(settings, pool_size=2) as database,
+            database.tenant(here, read_only=True, snapshot=True) as session,
+        ):
+            reading = await side(TenantRecord(tenant_id=here, name=names.of(here)), session)
+            for there in targets:
+                target = TenantRecord(tenant_id=there, name=names.of(there))
+                one_plan = partial(_planned, database.tenant, reading, target, wanted)
+                try:
+                    record, content = await without_collisions(one_plan)
+                except NeverReadError as error:
+                    outcomes.append(PlannedTarget(target=target, plan=None, why=str(error)))
+                    is_complete = False
+                    continue
+                outcomes.append(PlannedTarget(target=target, plan=record))
+                planned.append((target, [item for item in content.items if item.reasons]))
+                is_complete = is_complete and content.is_complete
+    _print(PlansRecord(source=reading.tenant, targets=outcomes), blocked_rows(planned), as_json=as_json)
+    return is_complete
+
+
+async def _planned(
+    session_of: Callable[..., Any], reading: Side, target: TenantRecord, wanted: PlanRequest
+) -> tuple[PlanRecord, PlanContent]:
+    async with session_of(target.tenant_id, snapshot=True) as session:
+        return await answer.make_plan(reading, await side(target, session), wanted, person())
+
+
+def _print(plans: PlansRecord, rows: Sequence[BlockedRow], *, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            output.print_json(row)
+        output.print_json(plans)
+        return
+    made = [outcome for outcome in plans.targets if outcome.plan is not None]
+    columns = (*_REASON_COLUMNS, *(_tenant_columns(made) if len(made) <= MOST_COLUMNS else ()))
+    if not output_options().as_csv:
+        output.stdout.print(
+            f"{counted(len(made), 'plan')} from {plans.source.name}; nothing is written to Graph", markup=False
+        )
+        numbers = {outcome.target.tenant_id: number for number, outcome in enumerate(made, 1)}
+        print_table(_target_columns(numbers), made, record=PlannedTarget, is_summary=True)
+        if rows:
+            output.stdout.print("blocked items by reason, in each tenant by its number:")
+    print_table(columns, rows, record=BlockedRow)
+    for outcome in plans.targets:
+        if outcome.plan is None:
+            output.stderr.print(f"not planned: {visible(str(outcome.why))}", style="yellow", markup=False)
+
+
+def _target_columns(numbers: dict[UUID, int]) -> tuple[Column, ...]:
+    def count(name: str) -> Callable[[PlannedTarget], int]:
+        return lambda outcome: getattr(outcome.plan.counts, name) if outcome.plan is not None else 0
+
+    return (
+        Column("no", "number", lambda outcome: numbers[outcome.target.tenant_id], Shape.NUMBER, is_kept=True),
+        Column("tenant", "target.name", lambda outcome: visible(outcome.target.name), is_kept=True),
+        Column("plan", "plan.plan_id", lambda outcome: str(outcome.plan.plan_id)[:8], is_kept=True),
+        *(
+            Column(heading, f"plan.counts.{name}", count(name), Shape.NUMBER, is_kept=True)
+            for heading, name in (
+                ("create", "create"),
+                ("update", "update"),
+                ("same", "nothing_to_do"),
+                ("blocked", "blocked"),
+            )
+        ),
+    )
+
+
+def _tenant_columns(made: Sequence[PlannedTarget]) -> tuple[Column, ...]:
+    def count(number: int) -> Callable[[BlockedRow], int | None]:
+        return lambda row: len(row.cells[number].items) or None
+
+    return tuple(
+        Column(str(number + 1), f"cells.{number}", count(number), Shape.NUMBER, is_kept=True)
+        for number in range(len(made))
+    )
+
+
+_REASON_COLUMNS = (
+    Column("reason", "code", lambda row: str(row.code).replace("_", " ")),
+    Column("about", "about", lambda row: visible(row.about)),
+    Column("tenants", "tenants", shape=Shape.NUMBER),
+    Column("items", "items", shape=Shape.NUMBER),
+)

@@ -1,0 +1,176 @@
+"""One source planned into many tenants, and from a baseline."""
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from answers.drift.baselines import set_moment, set_tenant
+from storage.database import Database
+from tests.answers.promotion.playing import SOURCE, read
+from tests.answers.promotion.test_command import (
+    FILTERS,
+    PILOT_HERE,
+    POLICIES,
+    STAFF,
+    TENANTS,
+    Terminal,
+    branch,
+    golden,
+    policy,
+)
+
+BRANCHES = [UUID(int=100 + number) for number in range(10)]
+UNREAD = UUID(int=200)
+
+
+def tenant_lines() -> str:
+    named = [*((tenant_id, f"branch-{number}") for number, tenant_id in enumerate(BRANCHES)), (UNREAD, "unread")]
+    return TENANTS + "".join(
+        f'[[tenant]]\nid = "{tenant_id}"\nname = "{name}"\ntags = ["branch"]\nclient_id = "{SOURCE}"\n'
+        'client_secret_env = "S"\n'
+        for tenant_id, name in named
+    )
+
+
+def of_branch(number: int) -> dict[str, list[dict[str, Any]]]:
+    """Branches are not alike: some have the second group, one has a group twice, one was not read to its end."""
+    there = branch()
+    if number % 2:
+        there["groups"].append({"id": STAFF, "displayName": "Staff"})
+    if number == 3:
+        there["groups"].append({"id": f"{number + 5}0000000-0000-4000-8000-000000000000", "displayName": "Pilot"})
+    if number == 4:
+        del there[POLICIES]
+    return there
+
+
+async def many_tenants(database: Database) -> None:
+    await read(database, SOURCE, golden())
+    for number, tenant_id in enumerate(BRANCHES):
+        await read(database, tenant_id, of_branch(number))
+
+
+@pytest.fixture
+def promote(filled: None, database_url: str, tmp_path: Path) -> Terminal:
+    (tmp_path / "tenants.toml").write_text(tenant_lines())
+    return Terminal(
+        {
+            "DATABASE_URL": database_url,
+            "TENANTS_FILE": str(tmp_path / "tenants.toml"),
+            "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
+            "COLUMNS": "80",
+        }
+    )
+
+
+@pytest.mark.filled.with_args(many_tenants)
+async def test_a_golden_tenant_is_planned_into_ten_others(promote: Terminal) -> None:
+    done = await promote("plan", "golden", "--tag", "branch", "--json")
+    assert done.code == 3
+    *rows, plans = done.objects()
+    made = {outcome["target"]["name"]: outcome["plan"] for outcome in plans["targets"]}
+    assert len(made) == 11
+    assert made.pop("unread") is None
+    for number in range(10):
+        (listed,) = (await promote("list", f"branch-{number}", "--json")).objects()
+        assert listed == made[f"branch-{number}"], "each plan is stored, and is the one that is told"
+    cells = {
+        (row["code"], row["about"]): {cell["tenant"]["name"]: len(cell["items"]) for cell in row["cells"]}
+        for row in rows
+    }
+    staff = cells["reference_unresolved", '"Staff" of groups']
+    assert [staff[f"branch-{number}"] for number in range(10)] == [1, 0] * 5
+    pilot = cells["reference_ambiguous", '"Pilot" of groups']
+    assert {name for name, items in pilot.items() if items} == {"branch-3"}
+    unread = cells["target_not_complete", "Compliance policies"]
+    assert unread == {f"branch-{number}": 4 if number == 4 else 0 for number in range(10)}
+    assert [row["items"] for row in rows] == sorted((row["items"] for row in rows), reverse=True)
+
+
+@pytest.mark.filled.with_args(many_tenants)
+async def test_the_matrix_of_ten_tenants_fits_80_columns(promote: Terminal) -> None:
+    done = await promote("plan", "golden", "--tag", "branch")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "10 plans from golden" in done.stdout
+    assert "unread was never read" in done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if '"Staff" of groups' in line]
+    assert row.split()[-7:] == ["5", "5", "1", "1", "1", "1", "1"]
+    table = await promote("plan", "golden", "branch-0", "branch-1", "--csv")
+    assert table.stdout.startswith("record,code,about,unblocked_by,items,tenants,cells")
+    assert json.loads((await promote("list", "branch-5", "--json")).stdout.splitlines()[0])["state"] == "open"
+
+
+@pytest.mark.filled.with_args(many_tenants)
+async def test_tenants_that_are_no_targets_are_refused(promote: Terminal) -> None:
+    for words in (("golden",), ("golden", "golden"), ("golden", "--tag", "branch", "--all-tenants")):
+        assert (await promote("plan", *words)).code == 2, words
+
+
+async def a_baseline(database: Database) -> None:
+    await many_tenants(database)
+    async with database.tenant(SOURCE) as session:
+        await set_moment(session, "march", None, "ada", None)
+    changed = golden(passcodeMinimumLength=99)
+    changed[POLICIES][1] = policy("11111111-0000-4000-8000-000000000002", "Changed", passcodeMinimumLength=12)
+    changed[POLICIES][2]["displayName"] = "Renamed since"
+    changed[POLICIES].append(policy("11111111-0000-4000-8000-000000000009", "Made since"))
+    await read(database, SOURCE, changed)
+    async with database.tenant(BRANCHES[1]) as session:
+        await set_tenant(session, "model", BRANCHES[1], SOURCE, "ada", None)
+
+
+@pytest.mark.filled.with_args(a_baseline)
+async def test_a_plan_takes_items_as_a_baseline_has_them(promote: Terminal) -> None:
+    *items, record = (await promote("plan", "golden", "branch-1", "--baseline", "march", "--json")).objects()
+    told = {item["title"]: item for item in items if item["type_key"] == POLICIES}
+    assert {title: item["action"] for title, item in told.items()} == {
+        "New": "create",
+        "Changed": "update",
+        "Same": "blocked",
+        "For staff": "create",
+    }, "an item that was renamed since may be the target's one of the old name"
+    assert told["Same"]["reasons"][0]["code"] == "ambiguous"
+    assert told["Changed"]["requests"][0]["body"]["passcodeMinimumLength"] == 8
+    assert "passcodeMinimumLength" not in told["New"]["requests"][0]["body"]
+    shown = await promote("show", "branch-1", record["plan_id"])
+    assert "baseline march of golden → branch-1" in " ".join(shown.stdout.split())
+
+
+@pytest.mark.filled.with_args(a_baseline)
+async def test_a_tenant_is_restored_to_its_own_baseline(promote: Terminal) -> None:
+    *items, record = (await promote("plan", "golden", "golden", "--baseline", "march", "--json")).objects()
+    told = {item["title"]: item["action"] for item in items if item["type_key"] == POLICIES}
+    assert told == {"New": "update", "Changed": "update", "Same": "update", "For staff": "nothing_to_do"}
+    (exclusion,) = [item for item in items if item["title"] == "For staff"]
+    assert exclusion["target_id"] == exclusion["source_id"]
+    *_, simulated = (await promote("simulate", "golden", record["plan_id"], "--json")).objects()
+    assert (simulated["written"], simulated["proven"]) == (3, 3)
+
+
+@pytest.mark.filled.with_args(a_baseline)
+async def test_a_baseline_that_is_another_tenant_is_that_tenant(promote: Terminal) -> None:
+    *_, record = (await promote("plan", "branch-1", "branch-2", "--baseline", "model", "--json")).objects()
+    assert record["source"]["name"] == "golden"
+    unknown = await promote("plan", "golden", "branch-1", "--baseline", "april")
+    assert (unknown.code, "no baseline 'april'" in unknown.stderr) == (2, True)
+
+
+async def half_a_baseline(database: Database) -> None:
+    """A baseline that was set when one collection had not been read."""
+    whole = golden()
+    await read(database, SOURCE, {key: found for key, found in whole.items() if key != FILTERS})
+    async with database.tenant(SOURCE) as session:
+        await set_moment(session, "march", None, "ada", None)
+    whole[FILTERS] = [{"id": PILOT_HERE, "displayName": "Made since", "platform": "iOS", "rule": "x"}]
+    await read(database, SOURCE, whole)
+    await read(database, BRANCHES[1], of_branch(1))
+
+
+@pytest.mark.filled.with_args(half_a_baseline)
+async def test_what_a_baseline_does_not_cover_is_not_planned(promote: Terminal) -> None:
+    done = await promote("plan", "golden", "branch-1", "--baseline", "march", "--type", FILTERS)
+    assert done.code == 3
+    assert f"not planned: {FILTERS}" in " ".join(done.stderr.split())
