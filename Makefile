@@ -41,8 +41,8 @@ endif
 	@echo "Installed."
 	@touch $@
 
-demo: $(INSTALLED) ## the whole thing on this machine: servers, three sample tenants, a sync (KEEP=1 leaves it running)
-	@$(BIN)/python starter.py demo $(if $(KEEP),--keep)
+demo: $(INSTALLED) ## the whole thing on this machine: servers, three sample tenants, a sync (KEEP=1 leaves it running, ENCRYPT=1 encrypts payloads)
+	@$(BIN)/python starter.py demo $(if $(KEEP),--keep) $(if $(ENCRYPT),--encrypt)
 
 test: lint ## everything that must hold before a change lands
 	@$(MAKE) --no-print-directory -j 2 types unit

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from graph.tenants import Cloud, TenantConfig
@@ -89,6 +89,21 @@ def _key(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _payload_keys(value: object) -> object:
+    return payload_key_ring(value) if isinstance(value, str) else value
+
+
+def payload_key_ring(text: str) -> tuple[SecretBytes, ...]:
+    """The keys of PAYLOAD_KEYS, first the one that encrypts. Raises `ValueError`."""
+    keys = [key_bytes(part.strip()) for part in text.split(",")]
+    if None in keys:
+        raise ValueError(
+            "must be 32 random bytes as hexadecimal or Base64 digits, or several such keys with commas between them,"
+            " first the one that encrypts; make one with: openssl rand -hex 32"
+        )
+    return tuple(SecretBytes(key) for key in keys if key is not None)
+
+
 def _bind_address(value: str | None) -> str | None:
     if value is None:
         return None
@@ -108,6 +123,7 @@ WebAddress = Annotated[str | None, AfterValidator(_web_address)]
 HttpsUrl = Annotated[str | None, AfterValidator(_https)]
 ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
 RandomKey = Annotated[SecretStr | None, AfterValidator(_key)]
+PayloadKeys = Annotated[tuple[SecretBytes, ...], NoDecode, BeforeValidator(_payload_keys)]
 TenantIds = Annotated[tuple[UUID, ...], NoDecode, BeforeValidator(_ids)]
 ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None
 
@@ -132,6 +148,7 @@ class Settings(BaseSettings):
     web_sign_in_secret_file: Path | None = None
     web_sign_in_certificate_file: Path | None = None
     web_sign_in_federated_token_file: Path | None = None
+    payload_keys: PayloadKeys = ()
     sensitive_fields_key: RandomKey = None
     sensitive_fields_key_previous: SecretStr | None = None
     sensitive_fields_comparable: bool = False
@@ -296,3 +313,12 @@ def environment() -> dict[str, str]:
     for path in env_files():
         found.update(_read_env_file(path))
     return found | os.environ
+
+
+def payload_keys() -> list[bytes]:
+    """The keys of PAYLOAD_KEYS, for clients of Temporal that need no other setting. Raises `ConfigurationError`."""
+    text = environment().get("PAYLOAD_KEYS")
+    try:
+        return [key.get_secret_value() for key in payload_key_ring(text)] if text else []
+    except ValueError as error:
+        raise ConfigurationError(f"PAYLOAD_KEYS: {error}") from None

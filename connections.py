@@ -26,14 +26,14 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 from temporalio.common import SearchAttributeIndexedValueType
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
-from configuration import ConfigurationError, environment
+from configuration import ConfigurationError, environment, payload_keys
 from inventory.user_errors import UnavailableError
+from payload_codec import data_converter
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from storage.models.base import table
 from storage.models.runs import SyncRun
@@ -76,7 +76,11 @@ def temporal_connect_config() -> dict[str, Any]:
         raise
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigurationError(f"Temporal's configuration cannot be read: {error}") from None
-    complete: dict[str, Any] = {"target_host": "localhost:7233", **config}
+    complete: dict[str, Any] = {
+        "target_host": "localhost:7233",
+        "data_converter": data_converter(payload_keys()),
+        **config,
+    }
     if not _ADDRESS.fullmatch(complete["target_host"]):
         raise ConfigurationError(
             f"TEMPORAL_ADDRESS: {complete['target_host']!r} is not an address; write host:port, such as localhost:7233"
@@ -92,8 +96,7 @@ async def connect_temporal(
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             client = await Client.connect(
-                **config,
-                data_converter=pydantic_data_converter,
+                **{"data_converter": data_converter(), **config},
                 interceptors=interceptors,
                 runtime=runtime or quiet_runtime(),
             )

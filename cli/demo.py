@@ -58,6 +58,9 @@ T = TypeVar("T")
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop what --keep left running.")] = False,
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Encrypt what goes to Temporal, now and at later starts.")
+    ] = False,
     temporal_ui_port: PortOption = None,
     temporal_port: PortOption = None,
     postgres_port: PortOption = None,
@@ -79,10 +82,19 @@ def demo(
                 stopped = stop_running(state)
                 output.stderr.print("stopped" if stopped else "nothing was running")
                 return
+            if encrypt:
+                _encrypt(state)
             ports = Ports(postgres_port, temporal_port, temporal_ui_port, graph_port, web_port)
             _demo(state, ports, keep=keep, as_json=as_json)
         except PartError as error:
             fail(str(error), ExitCode.UNEXPECTED)
+
+
+def _encrypt(state: State) -> None:
+    running = state.running()
+    if running is not None and "PAYLOAD_KEYS" not in running.environment:
+        fail("the stack runs already, and does not encrypt; stop it first: demo --stop", ExitCode.USAGE)
+    state.encrypt_payloads()
 
 
 def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:

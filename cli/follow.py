@@ -19,6 +19,7 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
 )
+from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli import output
@@ -176,7 +177,9 @@ class Follower(Generic[ProgressT]):
             return
         for activity in raw.pending_activities:
             if activity.attempt > 1 and activity.last_failure.message:
-                self._tell(f"{activity.activity_type.name} is retried: {activity.last_failure.message}")
+                failure = await description.data_converter.decode_failure(activity.last_failure)
+                said = failure.message if isinstance(failure, FailureError) else str(failure)
+                self._tell(f"{activity.activity_type.name} is retried: {said}")
         if task is None:
             self._stuck = None
             return

@@ -54,6 +54,9 @@ def web(
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="The proxy's address; only it is answered. May be repeated."),
     ] = None,
+    only_codec: Annotated[
+        bool, typer.Option("--only-codec", help="Serve Temporal Web's codec server, and no page.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the web page: tenants, inventory, coverage, changes, drift, runs. Ctrl-C ends it.
@@ -74,10 +77,10 @@ def web(
             proxies=proxy_address or (),
             has_sign_in=settings.web_sign_in_app is not None,
         )
-        asyncio.run(_serve(settings, where, port, as_json=as_json))
+        asyncio.run(_serve(settings, where, port, only_codec=only_codec, as_json=as_json))
 
 
-async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: bool) -> None:
+async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: bool, as_json: bool) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[log_handler(settings.log_format)])
     async with opened_database(settings, pool_size=CONNECTIONS, pool_timeout=WAIT_SECONDS) as database:
         await check_database(database)
@@ -107,7 +110,7 @@ async def _serve(settings: Settings, where: WebPlace, port: int, *, as_json: boo
             certificate, key = where.tls or (None, None)
             server = _Server(
                 uvicorn.Config(
-                    create_app(site),
+                    create_app(site, only_codec=only_codec),
                     lifespan="off",
                     log_config=None,
                     access_log=False,

@@ -19,6 +19,7 @@ from inventory.outcomes import Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, PortfolioRecord
 from inventory.records import RunRecord
 from inventory.selection import Selection
+from payload_codec import PayloadKeyError
 from storage import portfolio, queries
 from storage.database import Database
 from workflows.messages import PortfolioInput, SyncInput
@@ -128,6 +129,8 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
     attributes = event.workflow_execution_started_event_attributes
     try:
         (read,) = await client.data_converter.decode(attributes.input.payloads, [input_type])
+    except PayloadKeyError:
+        raise
     except (ApplicationError, RuntimeError, ValueError):
         return None  # The workflow fails with it as soon as a worker takes it up.
     return _Started(UUID(attributes.first_execution_run_id), execution.id, read, event.event_time.ToDatetime(UTC))

@@ -35,6 +35,7 @@ from control.durations import duration_of, in_short
 from control.errors import RequestError
 from control.portfolio_words import NameOf, selection_name, summary
 from inventory.typed_text import NAME
+from payload_codec import PayloadKeyError
 from workflows import search_attributes
 from workflows.messages import PortfolioInput
 from workflows.portfolio import PortfolioWorkflow
@@ -229,6 +230,8 @@ class Schedules:
         args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
         try:
             (portfolio_input,) = await description.data_converter.decode(args, [PortfolioInput])
+        except PayloadKeyError:
+            raise
         except (ApplicationError, RuntimeError, ValueError):
             raise RequestError(f"schedule {description.id}: its input is not valid") from None
         paused = description.schedule.state.paused

@@ -24,6 +24,7 @@ from activities.holders import WATCH_WORKFLOW, Kind, held
 from control.durations import in_short
 from control.errors import RequestError
 from inventory.portfolio import TenantChoice
+from payload_codec import PayloadKeyError
 from workflows.messages import WatchInput
 from workflows.watch import WATCH_ID, WatchWorkflow
 
@@ -112,6 +113,8 @@ class WatchSchedule:
         args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
         try:
             (given,) = await description.data_converter.decode(args, [WatchInput])
+        except PayloadKeyError:
+            raise
         except (ApplicationError, RuntimeError, ValueError):
             raise RequestError(f"schedule {description.id}: its input is not valid") from None
         return StoredWatch(

@@ -33,6 +33,9 @@ STOP_SECONDS = 300.0
 """For all parts, one after the other; each has a grace of its own (`local.processes`)."""
 
 WATCH_SECONDS = 0.5
+CODEC_PATH = "/api/codec"
+"""Of the web page, for Temporal Web."""
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -185,10 +188,13 @@ class Supervisor:
         self._start_part(parts, postgres)
         url = postgres.create_database(DATABASE)
         _tell({"part": f"PostgreSQL at {url.rpartition('@')[2]}"})
+        web_port = free_port(self._port("web"))
+        payload_key = self._state.payload_key()
         temporal = EmbeddedTemporal(
             folder / "temporal",
             port=self._port("temporal"),
             ui_port=self._port("temporal_ui"),
+            codec_url=None if payload_key is None else f"http://127.0.0.1:{web_port}{CODEC_PATH}",
             inherited=self._inherited,
         )
         self._start_part(parts, temporal)
@@ -213,6 +219,7 @@ class Supervisor:
             "TENANTS_FILE": str(self._state.tenants_file),
             "SENSITIVE_FIELDS_KEY": self._state.sensitive_fields_key(),
             "SENSITIVE_FIELDS_COMPARABLE": "true",
+            **({} if payload_key is None else {"PAYLOAD_KEYS": payload_key}),
         }
         _migrate(environment)
         log = folder / "worker.log"
@@ -220,7 +227,7 @@ class Supervisor:
         worker = WorkerPart(log, environment, self._inherited)
         self._start_part(parts, worker)
         _tell({"part": f"a worker, process {worker.child.pid}"})
-        web = WebPart(folder / "web.log", environment, self._port("web"), self._inherited)
+        web = WebPart(folder / "web.log", environment, web_port, self._inherited)
         self._start_part(parts, web)
         _tell({"part": f"the web page at {web.url}"})
         return StackInfo(

@@ -37,6 +37,7 @@ class State:
         self.stack_file = self.folder / "stack.json"
         self.supervisor_log = self.folder / "supervisor.log"
         self.generation_file = self.folder / "generation"
+        self._payload_key_file = self.folder / "payloads.key"
         self._lock_file = self.folder / "lock"
         self._parts_lock_file = self.folder / "parts.lock"
 
@@ -124,10 +125,21 @@ class State:
 
     def sensitive_fields_key(self) -> str:
         """The key that keeps the keys of secrets, the same at each start."""
-        key_file = self.folder / "sensitive-fields.key"
-        if not key_file.exists():
-            self.write_private(key_file, secrets.token_hex())
-        return key_file.read_text()
+        return self._key(self.folder / "sensitive-fields.key")
+
+    def encrypt_payloads(self) -> None:
+        """Has this folder's stacks encrypt what they send to Temporal, from the next start on."""
+        self.make()
+        self._key(self._payload_key_file)
+
+    def payload_key(self) -> str | None:
+        """The key of what goes to Temporal; None where it goes in clear."""
+        return self._payload_key_file.read_text() if self._payload_key_file.exists() else None
+
+    def _key(self, file: Path) -> str:
+        if not file.exists():
+            self.write_private(file, secrets.token_hex())
+        return file.read_text()
 
     def generation(self) -> int:
         """How many steps of their life the sample tenants have behind them; -1 before the first."""

@@ -34,7 +34,17 @@ ATTEMPTS = 3
 class EmbeddedTemporal:
     """One dev server on 127.0.0.1, persisted in `folder`. A context manager."""
 
-    def __init__(self, folder: Path, *, port: int = 0, ui_port: int = 0, inherited: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        ui_port: int = 0,
+        codec_url: str | None = None,
+        inherited: Sequence[int] = (),
+    ) -> None:
+        """`codec_url`: where its web UI has payloads decoded."""
+        self._codec_options = [] if codec_url is None else [f"--ui-codec-endpoint={codec_url}"]
         self._folder = folder.absolute()
         self._port = port
         self._ui_port = ui_port
@@ -98,6 +108,7 @@ class EmbeddedTemporal:
                 f"--ui-port={self._ui_port}",
                 f"--db-filename={self._folder / 'temporal.db'}",
                 "--log-level=warn",
+                *self._codec_options,
                 *[f"--sqlite-pragma={pragma}" for pragma in SQLITE],
                 *[f"--search-attribute={attribute}" for attribute in attributes],
                 *[f"--dynamic-config-value={setting}" for setting in DYNAMIC_CONFIGURATION],

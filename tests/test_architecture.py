@@ -28,6 +28,7 @@ OURS = {
     "graph",
     "inventory",
     "local",
+    "payload_codec",
     "process_exit",
     "run_traces",
     "starter",

@@ -43,7 +43,7 @@ from answers.versions.answer import UnknownVersionError
 from graph.entra_sign_in import SignInRefusedError
 from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
-from web import entra, sign_in
+from web import codec, entra, sign_in
 from web.layout import error_page
 from web.metrics import Metrics
 from web.roles import RoleNeededError
@@ -102,13 +102,21 @@ NOT_THERE = (
 _log = logging.getLogger(__name__)
 
 
-def create_app(site: Site) -> FastAPI:
+def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
+    """The page with Temporal Web's codec server, or that server alone, behind the same sign-in."""
     app = FastAPI(
-        title="Tenant Inventory", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, routes=[*_routes()]
+        title="Tenant Inventory",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        routes=[*(_codec_routes() if only_codec else _routes())],
     )
     app.state.site = site
+    temporal_web = codec.origin_of(site.settings.temporal_web_url)
+    app.add_middleware(codec.CodecCors, origin=temporal_web)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=site.place.hosts)
-    app.add_middleware(Security, place=site.place)
+    app.add_middleware(Security, place=site.place, shared_prefix=codec.PREFIX, shared_with=temporal_web)
     app.add_middleware(Metrics, meter=site.meter)
     _answer_errors(app)
     return app
@@ -117,10 +125,8 @@ def create_app(site: Site) -> FastAPI:
 @cache
 def _routes() -> Sequence[BaseRoute]:
     """The routes of every application of this process. FastAPI takes a third of a second of processor time for them."""
-    everybody = APIRouter()
-    everybody.mount("/static", StaticFiles(directory=STATIC), name="static")
-    everybody.include_router(entra.router)
-    everybody.include_router(sign_in.router)
+    everybody = _sign_in_routes()
+    everybody.include_router(codec.router)
     signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)], responses=PROBLEMS)
     for router in ROUTERS:
         signed_in.include_router(router)
@@ -132,6 +138,22 @@ def _routes() -> Sequence[BaseRoute]:
 
     everybody.include_router(signed_in)
     return everybody.routes
+
+
+@cache
+def _codec_routes() -> Sequence[BaseRoute]:
+    everybody = _sign_in_routes()
+    everybody.include_router(codec.router)
+    everybody.include_router(codec.home)
+    return everybody.routes
+
+
+def _sign_in_routes() -> APIRouter:
+    everybody = APIRouter()
+    everybody.mount("/static", StaticFiles(directory=STATIC), name="static")
+    everybody.include_router(entra.router)
+    everybody.include_router(sign_in.router)
+    return everybody
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -32,8 +32,11 @@ class Security:
     comes around the proxy.
     """
 
-    def __init__(self, app: ASGIApp, place: WebPlace) -> None:
+    def __init__(self, app: ASGIApp, place: WebPlace, shared_prefix: str = "", shared_with: str | None = None) -> None:
+        """Pages of the origin `shared_with` may post to the paths below `shared_prefix`."""
         self._app = app
+        self._shared_prefix = shared_prefix
+        self._shared_with = shared_with
         self._place = place
         https = {"Strict-Transport-Security": f"max-age={HSTS_SECONDS}"} if place.is_https else {}
         self._headers = {**HEADERS, **https}
@@ -60,9 +63,16 @@ class Security:
         headers = Headers(scope=scope)
         if not self._place.lets_in(scope["client"][0] if scope["client"] else None):
             return PlainTextResponse("the page is asked through its proxy", 403)
-        if scope["method"] not in SAFE_METHODS and not is_same_origin(headers):
+        if scope["method"] not in SAFE_METHODS and not (is_same_origin(headers) or self._shares(scope, headers)):
             return PlainTextResponse("this request comes from another site", 403)
         return self._app
+
+    def _shares(self, scope: Scope, headers: Headers) -> bool:
+        return (
+            self._shared_with is not None
+            and scope["path"].startswith(f"{self._shared_prefix}/")
+            and headers.get("origin") == self._shared_with
+        )
 
 
 def is_same_origin(headers: Headers) -> bool:

@@ -4,18 +4,24 @@ Where this fails, a running workflow would break in a deploy. Branch with `workf
 never record over the histories of a release (`tests/histories/record.py` makes those of a new one).
 """
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Header, Payload, SearchAttributes
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from payload_codec import EncryptionCodec, data_converter
 from run_traces import RunTracing
 from tests.histories.portfolios import PORTFOLIO_SHAPES
 from tests.histories.record import HISTORIES, SHAPES, shapes_in
 from worker import WORKFLOWS
 
+OLD, NEW = os.urandom(32), os.urandom(32)
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
 
 
@@ -29,6 +35,40 @@ async def test_a_recorded_history_replays(path: Path) -> None:
 async def test_a_history_that_was_recorded_without_traces_replays_with_them(path: Path) -> None:
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, interceptors=[RunTracing()])
     await replayer.replay_workflow(_recorded(path))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+async def test_a_recorded_history_replays_under_encryption(path: Path) -> None:
+    """Once as it was sent in clear, before encryption was switched on, and once as if it had been on from the start."""
+    history = _recorded(path)
+    under_keys = Replayer(workflows=WORKFLOWS, data_converter=data_converter([NEW, OLD]))
+    await under_keys.replay_workflow(history)
+    assert await encrypt_payloads(history.events, EncryptionCodec([OLD])) > 0
+    await under_keys.replay_workflow(history)
+    with pytest.raises(RuntimeError):
+        await Replayer(workflows=WORKFLOWS, data_converter=data_converter([NEW])).replay_workflow(history)
+
+
+async def encrypt_payloads(messages: Iterable[Message], codec: EncryptionCodec) -> int:
+    """Encrypts every payload in the messages that a codec sees, and says how many there were."""
+    count = 0
+    for message in messages:
+        if isinstance(message, SearchAttributes | Header):
+            continue
+        if isinstance(message, Payload):
+            (sealed,) = await codec.encode([message])
+            message.CopyFrom(sealed)
+            count += 1
+            continue
+        for field, value in message.ListFields():
+            if field.message_type is None:
+                continue
+            if field.message_type.GetOptions().map_entry:
+                values = [value[key] for key in value]
+            else:
+                values = value if field.is_repeated else [value]
+            count += await encrypt_payloads([part for part in values if isinstance(part, Message)], codec)
+    return count
 
 
 def _recorded(path: Path) -> WorkflowHistory:

@@ -1,0 +1,89 @@
+"""The codec of everything that goes to Temporal: it encrypts if there are keys, and reads what any of them encrypted.
+
+The newest key encrypts. A payload names its key; without a key at all, payloads go as they are. Without a payload's key
+nothing of it can be read, and the error says so. What was sent before encryption was switched on stays readable.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from google.protobuf.message import DecodeError
+from temporalio.api.common.v1 import Payload
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
+
+from inventory.user_errors import UserError
+
+ENCODING = b"binary/encrypted"
+"""The name that Temporal's own samples use; Temporal Web shows such a payload as encrypted."""
+
+KEY_ID = "encryption-key-id"
+
+_NONCE_BYTES = 12
+
+
+class PayloadKeyError(UserError):
+    """A payload is encrypted under a key that this process does not have, or it is damaged."""
+
+
+class EncryptionCodec(PayloadCodec):
+    """AES-256-GCM of whole payloads, under a ring of keys."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        """`keys`: 32 bytes each, the one that encrypts first. None encrypts nothing, and reads nothing encrypted."""
+        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self._newest = key_id(keys[0]) if keys else None
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Encrypts each payload, its metadata too."""
+        return [self._encrypted(payload) for payload in payloads]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """The payloads that `encode` was given; one that is not encrypted stays as it is. Raises `PayloadKeyError`."""
+        return [self._decrypted(payload) for payload in payloads]
+
+    def _encrypted(self, payload: Payload) -> Payload:
+        if self._newest is None:
+            return payload
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._ciphers[self._newest].encrypt(nonce, payload.SerializeToString(), _bound_to(self._newest))
+        return Payload(metadata={"encoding": ENCODING, KEY_ID: self._newest}, data=nonce + sealed)
+
+    def _decrypted(self, payload: Payload) -> Payload:
+        if payload.metadata.get("encoding") != ENCODING:
+            return payload
+        named = payload.metadata.get(KEY_ID, b"")
+        cipher = self._ciphers.get(named)
+        if cipher is None:
+            raise PayloadKeyError(
+                f"a payload in Temporal is encrypted under the key {named.decode(errors='replace')!r:.40}, which"
+                " PAYLOAD_KEYS of this process does not hold; give it the keys that all workers have (docs/secrets.md)"
+            )
+        nonce, sealed = payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:]
+        try:
+            return Payload.FromString(cipher.decrypt(nonce, sealed, _bound_to(named)))
+        except (InvalidTag, ValueError, DecodeError):
+            raise PayloadKeyError(
+                "a payload in Temporal does not open under the key that it names: somebody has changed it"
+            ) from None
+
+
+def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
+    """The converter of all clients and workers. With keys, messages and stack traces of failures are encrypted, too."""
+    converter = replace(pydantic_data_converter, payload_codec=EncryptionCodec(keys))
+    if not keys:
+        return converter
+    return replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
+
+
+def key_id(key: bytes) -> bytes:
+    """Names a key in the payloads that it encrypts, and tells nothing of it."""
+    return hashlib.sha256(b"tenant-inventory payload key" + key).hexdigest()[:16].encode()
+
+
+def _bound_to(named: bytes) -> bytes:
+    return b"tenant-inventory payload " + named

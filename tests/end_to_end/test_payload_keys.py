@@ -1,0 +1,120 @@
+"""What goes to Temporal is encrypted, and its key is rotated, while runs go on."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Payload, SearchAttributes
+from temporalio.api.failure.v1 import Failure
+
+from connections import connect_temporal
+from inventory.records import RunRecord
+from payload_codec import ENCODING, KEY_ID, key_id
+from tests.end_to_end.system import System
+from tests.inventory.test_data_keys import NEW as OTHER_FIELDS_KEY
+from tests.inventory.test_data_keys import OLD as FIELDS_KEY
+from tests.patience import PATIENCE_SECONDS, until
+
+OLD, NEW = os.urandom(32), os.urandom(32)
+TYPES = ("--type", "namedLocations", "--type", "groups")
+
+
+def ring(*keys: bytes) -> str:
+    return ", ".join(key.hex() for key in keys)
+
+
+def parts(message: Message) -> Iterator[Message]:
+    """The message and all messages in it, but for search attributes, which Temporal has to read."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            values = [value[key] for key in value]
+        else:
+            values = value if field.is_repeated else [value]
+        for inner in values:
+            if isinstance(inner, Message) and not isinstance(inner, SearchAttributes):
+                yield from parts(inner)
+
+
+async def test_keys_are_rotated_under_a_run_which_reads_its_tenant_to_the_end(system: System) -> None:
+    """A worker that lacks the key of sensitive fields fails activities: so the run waits, and failures have words."""
+    name = system.tenant.name
+    system.environment |= {"SENSITIVE_FIELDS_KEY": FIELDS_KEY, "PAYLOAD_KEYS": ring(OLD)}
+    worker = system.start_worker()
+    assert system.sync(*TYPES).status == "success"
+    worker.stop()
+    system.environment |= {"SENSITIVE_FIELDS_KEY": OTHER_FIELDS_KEY, "PAYLOAD_KEYS": ring(OLD, NEW)}
+    worker = system.start_worker()
+    waiting = system.popen("sync", name, *TYPES, "--json")
+    assert waiting.stderr is not None
+    for line in waiting.stderr:
+        if "is retried: SENSITIVE_FIELDS_KEY is not the key" in line:
+            break
+    else:
+        pytest.fail("a person is not told why the run waits")
+
+    worker.stop()
+    system.environment |= {"SENSITIVE_FIELDS_KEY": FIELDS_KEY, "PAYLOAD_KEYS": ring(NEW, OLD)}
+    system.start_worker()
+    stdout, stderr = waiting.communicate(timeout=PATIENCE_SECONDS)
+    assert waiting.returncode == 0, stderr
+    run = RunRecord.model_validate_json(stdout)
+    assert (run.status, run.counts.changed) == ("success", 0)
+
+    used, words = await history(system, run)
+    assert used == {key_id(OLD), key_id(NEW)}
+    assert name.encode() not in words
+    assert b"namedLocations" not in words
+
+
+async def history(system: System, run: RunRecord) -> tuple[set[bytes], bytes]:
+    """The keys of the payloads in the history of a run, and all bytes of it that anybody can read."""
+    config: dict[str, Any] = {"target_host": system.environment["TEMPORAL_ADDRESS"]}
+    client = await connect_temporal(config)
+    recorded = await client.get_workflow_handle(run.workflow_id, run_id=None).fetch_history()
+    # Markers hold ids of patches, which the SDK writes and reads past every codec.
+    events = [event for event in recorded.events if not event.HasField("marker_recorded_event_attributes")]
+    found = [part for event in events for part in parts(event)]
+    payloads = [part for part in found if isinstance(part, Payload)]
+    assert payloads
+    assert {payload.metadata["encoding"] for payload in payloads} == {ENCODING}
+    failures = [part for part in found if isinstance(part, Failure)]
+    assert {failure.message for failure in failures} <= {"Encoded failure"}
+    words = b"\n".join(
+        value.encode()
+        for part in found
+        if not isinstance(part, Payload)
+        for field, value in part.ListFields()
+        if field.type == field.TYPE_STRING and isinstance(value, str)
+    )
+    return {payload.metadata[KEY_ID] for payload in payloads}, words
+
+
+def test_encryption_is_switched_on_beside_a_schedule(system: System) -> None:
+    """What was stored in clear is read on: the actions of schedules, and what a command asks about them."""
+    made = system.starter("schedule", "set", "nightly", "--tenant", system.tenant.name, "--every", "24h", *TYPES)
+    assert made.code == 0, made.stderr
+    in_clear = until(lambda: system.starter("schedule", "list", "--json").stdout)
+    listed = system.starter("schedule", "list", "--json", PAYLOAD_KEYS=ring(NEW))
+    assert (listed.code, listed.stdout) == (0, in_clear), listed.stderr
+    again = system.starter(
+        "schedule", "set", "nightly", "--tenant", system.tenant.name, "--every", "12h", *TYPES, PAYLOAD_KEYS=ring(NEW)
+    )
+    assert again.code == 0, again.stderr
+    without = system.starter("schedule", "list", "--json")
+    assert (without.code, without.stdout) == (2, "")
+    assert without.stderr.count("\n") == 1
+    assert f"encrypted under the key '{key_id(NEW).decode()}'" in without.stderr
+
+
+def test_keys_that_are_none_are_refused_in_one_line_that_repeats_nothing(system: System) -> None:
+    for text in ("hunter2", f"{ring(NEW)},hunter2", f"{ring(NEW)},"):
+        done = system.starter("schedule", "list", PAYLOAD_KEYS=text)
+        assert done.code == 2
+        assert done.stderr.startswith("error: PAYLOAD_KEYS: must be 32 random bytes"), done.stderr
+        assert "hunter2" not in done.stderr
+        assert NEW.hex() not in done.stderr

@@ -1,0 +1,185 @@
+"""The codec server of Temporal Web: who may read payloads, and from which site."""
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from google.protobuf.json_format import MessageToDict, ParseDict
+from pydantic import SecretBytes, SecretStr
+from temporalio.api.common.v1 import Payload, Payloads
+
+from configuration import Settings
+from inventory.people import Role
+from payload_codec import ENCODING, KEY_ID, EncryptionCodec, key_id
+from storage.database import Database
+from tests.web.support import CONTOSO, browser, person_of, signed_in_as
+from web.application import create_app
+from web.codec import LONGEST_REQUEST
+from web.sign_in import new_link
+from web.site import Site
+
+TEMPORAL_WEB = "https://temporal.example:8233"
+FROM_TEMPORAL_WEB = {"Origin": TEMPORAL_WEB, "Sec-Fetch-Site": "same-site", "X-Namespace": "default"}
+DECODE, ENCODE = "/api/codec/decode?preserveStorageRefs=true", "/api/codec/encode"
+NEW, OLD = os.urandom(32), os.urandom(32)
+PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'"input"')
+
+
+@pytest.fixture
+def settings(database_url: str, tenants_file: Path) -> Settings:
+    return Settings(
+        database_url=SecretStr(database_url),
+        tenants_file=tenants_file,
+        temporal_web_url=f"{TEMPORAL_WEB}/ui",
+        payload_keys=(SecretBytes(NEW), SecretBytes(OLD)),
+        _env_file=None,
+    )
+
+
+@pytest.fixture
+def app(database: Database, settings: Settings) -> FastAPI:
+    return create_app(Site(settings, database))
+
+
+@pytest.fixture
+def operator(of_role: dict[Role, httpx.AsyncClient]) -> httpx.AsyncClient:
+    client = of_role[Role.OPERATOR]
+    client.headers.update(FROM_TEMPORAL_WEB)
+    return client
+
+
+async def asked(client: httpx.AsyncClient, address: str, *payloads: Payload) -> list[Payload]:
+    answer = await client.post(address, json=MessageToDict(Payloads(payloads=payloads)))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["access-control-allow-origin"] == TEMPORAL_WEB
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    return list(ParseDict(answer.json(), Payloads()).payloads)
+
+
+async def test_payloads_of_every_key_of_the_ring_are_shown_in_their_order(operator: httpx.AsyncClient) -> None:
+    other = Payload(metadata={"encoding": b"json/plain"}, data=b'"other"')
+    sealed = [*await EncryptionCodec([OLD]).encode([PLAIN]), PLAIN, *await EncryptionCodec([NEW]).encode([other])]
+    assert await asked(operator, DECODE, *sealed) == [PLAIN, PLAIN, other]
+    assert await asked(operator, DECODE) == []
+
+
+async def test_a_payload_of_an_unknown_key_stays_as_it_is_beside_the_others(operator: httpx.AsyncClient) -> None:
+    (unknown,) = await EncryptionCodec([os.urandom(32)]).encode([PLAIN])
+    (known,) = await EncryptionCodec([NEW]).encode([PLAIN])
+    assert await asked(operator, DECODE, unknown, known) == [unknown, PLAIN]
+
+
+async def test_what_a_person_sends_is_encrypted_under_the_newest_key(operator: httpx.AsyncClient) -> None:
+    (sealed,) = await asked(operator, ENCODE, PLAIN)
+    assert (sealed.metadata["encoding"], sealed.metadata[KEY_ID]) == (ENCODING, key_id(NEW))
+    assert await EncryptionCodec([NEW]).decode([sealed]) == [PLAIN]
+
+
+@pytest.mark.parametrize("address", [DECODE, ENCODE])
+async def test_it_takes_an_operator_who_sees_every_tenant(
+    app: FastAPI, database: Database, of_role: dict[Role, httpx.AsyncClient], address: str
+) -> None:
+    async def status(client: httpx.AsyncClient) -> int:
+        return (await client.post(address, json={"payloads": []}, headers=FROM_TEMPORAL_WEB)).status_code
+
+    assert {role: await status(client) for role, client in of_role.items()} == {
+        Role.READER: 403,
+        Role.OPERATOR: 200,
+        Role.APPROVER: 200,
+        Role.ADMIN: 200,
+    }
+    async with browser(app) as anonymous:
+        answer = await anonymous.post(address, json={"payloads": []}, headers=FROM_TEMPORAL_WEB)
+        assert answer.status_code == 401
+        assert "not signed in" in answer.json()["detail"]
+        assert answer.headers["access-control-allow-origin"] == TEMPORAL_WEB, "or Temporal Web cannot say what is wrong"
+
+
+async def test_somebody_who_sees_some_tenants_reads_no_payload(app: FastAPI, database: Database) -> None:
+    async with signed_in_as(app, database, person_of(Role.ADMIN), [CONTOSO]) as client:
+        answer = await client.post(DECODE, json={"payloads": []}, headers=FROM_TEMPORAL_WEB)
+        assert answer.status_code == 403
+        assert "you do not see all tenants" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("address", [DECODE, ENCODE])
+async def test_a_preflight_lets_temporal_web_send_its_headers_and_the_session(app: FastAPI, address: str) -> None:
+    asks = {
+        "Origin": TEMPORAL_WEB,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,authorization-extras,content-type,x-namespace",
+    }
+    async with browser(app) as anonymous:
+        answer = await anonymous.options(address, headers=asks)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == TEMPORAL_WEB
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        allowed = answer.headers["access-control-allow-headers"].lower()
+        assert all(name in allowed for name in ("authorization-extras", "content-type", "x-namespace"))
+        refused = await anonymous.options(address, headers={**asks, "Origin": "https://evil.example"})
+        assert refused.status_code == 400
+        assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_no_other_site_reads_or_writes_payloads(operator: httpx.AsyncClient) -> None:
+    for origin in ("https://evil.example", "http://temporal.example:8233", "null"):
+        answer = await operator.post(DECODE, json={"payloads": []}, headers={"Origin": origin})
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_temporal_web_may_post_to_no_other_address(operator: httpx.AsyncClient) -> None:
+    answer = await operator.post("/sign-out")
+    assert answer.status_code == 403
+    answer = await operator.get("/api/tenants")
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[1]", b'{"payloads": 1}', b'{"payloads": [{"data": 1}]}', b"\xff", b"{" * 9999]
+)
+async def test_what_is_no_list_of_payloads_is_refused(operator: httpx.AsyncClient, body: bytes) -> None:
+    answer = await operator.post(DECODE, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert "not payloads in JSON" in answer.json()["detail"]
+
+
+async def test_a_request_that_is_too_long_is_refused(operator: httpx.AsyncClient) -> None:
+    answer = await operator.post(DECODE, content=b" " * (LONGEST_REQUEST + 1))
+    assert answer.status_code == 400
+    assert "longer than" in answer.json()["detail"]
+
+
+async def test_other_methods_are_not_answered(operator: httpx.AsyncClient) -> None:
+    assert (await operator.get(DECODE)).status_code == 405
+
+
+async def test_without_the_address_of_temporal_web_no_site_is_answered(
+    database: Database, settings: Settings, of_role: dict[Role, httpx.AsyncClient]
+) -> None:
+    app = create_app(Site(settings.model_copy(update={"temporal_web_url": None}), database))
+    async with signed_in_as(app, database, person_of(Role.ADMIN)) as client:
+        assert (await client.post(DECODE, json={"payloads": []}, headers=FROM_TEMPORAL_WEB)).status_code == 403
+
+
+async def test_a_process_of_its_own_serves_the_codec_and_no_page(database: Database, settings: Settings) -> None:
+    app = create_app(Site(settings, database), only_codec=True)
+    async with browser(app) as client:
+        assert (await client.get("/")).status_code == 401
+        await client.get(await new_link(database, "", "ada"))
+        assert "You are signed in" in (await client.get("/")).text
+        (sealed,) = await EncryptionCodec([NEW]).encode([PLAIN])
+        client.headers.update(FROM_TEMPORAL_WEB)
+        assert await asked(client, DECODE, sealed) == [PLAIN]
+        assert (await client.get("/runs")).status_code == 404
+        assert (await client.get("/api/tenants")).status_code == 404
+
+
+async def test_the_answer_is_what_temporal_web_reads(operator: httpx.AsyncClient) -> None:
+    """Names in camel case, bytes in Base64: https://protobuf.dev/programming-guides/json/."""
+    (sealed,) = await EncryptionCodec([NEW]).encode([PLAIN])
+    answer = await operator.post(DECODE, json=MessageToDict(Payloads(payloads=[sealed])))
+    assert answer.json() == {"payloads": [{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "ImlucHV0Ig=="}]}
