@@ -1,9 +1,15 @@
-"""Pages over tenants that ask one tenant after the other: some tenants of all, by name."""
+"""Pages and records of tenants that are asked one after the other, by name."""
 
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from graph.tenants import TenantConfig, Tenants
 from web.scope import NoSuchPageError
+
+TENANTS_AT_A_TIME = 8
+"""Tenants that one page or one part of the records asks: each is a question of its own, of some milliseconds."""
+
+RecordT = TypeVar("RecordT")
 
 
 class TenantsInTurn(NamedTuple):
@@ -17,14 +23,69 @@ class TenantsInTurn(NamedTuple):
 
 def tenants_by_name(tenants: Tenants, tag: str, after: str, most: int) -> TenantsInTurn:
     """The first `most` tenants of a tag, or of all, that follow the tenant of an id. Raises `NoSuchPageError`."""
-    chosen = sorted(
-        (tenant for tenant in tenants if not tag or tag in tenant.tags),
-        key=lambda tenant: (tenant.name.casefold(), str(tenant.id)),
-    )
-    places = {str(tenant.id): place for place, tenant in enumerate(chosen, 1)}
-    if after and after not in places:
-        raise NoSuchPageError("no page of the list begins there; go back to its first page")
-    begin = places.get(after, 0)
+    chosen = by_name(tenants, tag)
+    begin = _place(chosen, after)
     shown = chosen[begin : begin + most]
     goes_on = str(shown[-1].id) if begin + most < len(chosen) else None
     return TenantsInTurn(shown, begin + 1, len(chosen), goes_on)
+
+
+class TenantRecords(NamedTuple, Generic[RecordT]):
+    """Records of one tenant, `rows` of which count for the limit, and the place where its list goes on, if any."""
+
+    records: Sequence[RecordT]
+    rows: int
+    goes_on: str | None
+
+
+class RecordsInTurn(NamedTuple, Generic[RecordT]):
+    """Records of one tenant after the other, and where the list goes on."""
+
+    records: list[RecordT]
+    goes_on: str | None
+
+
+async def records_in_turn(
+    tenants: Tenants,
+    tag: str,
+    after: str,
+    limit: int,
+    ask: Callable[[TenantConfig, str, int], Awaitable[TenantRecords[RecordT]]],
+) -> RecordsInTurn[RecordT]:
+    """Some `limit` records of the tenants that follow, of a few tenants at most.
+
+    A place is a tenant's id, and a place within the tenant's own list where that goes on. `ask` answers for one tenant,
+    from a place on, with so many records. Raises `NoSuchPageError`.
+    """
+    named, _, within = after.partition(" ")
+    chosen = by_name(tenants, tag)
+    begin = _place(chosen, named)
+    if within and not begin:
+        raise NoSuchPageError("no part of the list begins there; go back to its beginning")
+    waiting = chosen[begin - 1 :] if within else chosen[begin:]
+    records = list[RecordT]()
+    left = limit
+    asked = waiting[:TENANTS_AT_A_TIME]
+    for number, tenant in enumerate(asked, 1):
+        found = await ask(tenant, within, left)
+        records += found.records
+        if found.goes_on is not None:
+            return RecordsInTurn(records, f"{tenant.id} {found.goes_on}")
+        left, within = left - found.rows, ""
+        if left <= 0 or number == len(asked):
+            return RecordsInTurn(records, str(tenant.id) if number < len(waiting) else None)
+    return RecordsInTurn(records, None)
+
+
+def by_name(tenants: Tenants, tag: str) -> list[TenantConfig]:
+    """The tenants of a tag, or all, in the order of such lists."""
+    chosen = (tenant for tenant in tenants if not tag or tag in tenant.tags)
+    return sorted(chosen, key=lambda tenant: (tenant.name.casefold(), str(tenant.id)))
+
+
+def _place(chosen: Sequence[TenantConfig], after: str) -> int:
+    """How many of the tenants come up to the one of an id. Raises `NoSuchPageError`."""
+    places = {str(tenant.id): place for place, tenant in enumerate(chosen, 1)}
+    if after and after not in places:
+        raise NoSuchPageError("no page of the list begins there; go back to its first page")
+    return places.get(after, 0)

@@ -1,5 +1,7 @@
 """The page that says who gets what: of all items of a tenant, of one, or of a collection."""
 
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
@@ -17,20 +19,20 @@ from answers.pages import grouped
 from answers.status.answer import status
 from answers.status.records import TenantStatus
 from graph.catalog import load_catalog
+from graph.tenants import TenantConfig
+from inventory.coverage import NEVER_READ
+from inventory.user_errors import NeverReadError
 from web.addresses import query_with
 from web.fitting import fitting_page
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, OneTenant, SeveralTenants, TenantScope
-from web.tenants_in_turn import tenants_by_name
+from web.tenants_in_turn import TENANTS_AT_A_TIME, TenantRecords, by_name, records_in_turn, tenants_by_name
 from web.twins import say_next, whole_csv_file
 
 router = APIRouter()
 
 PAGE = 50
 """Items of a page; each has an assignment or some."""
-
-TENANTS_AT_A_TIME = 8
-"""Tenants that one page over tenants asks: each is a question of its own."""
 
 OF_A_TENANT = 8
 """Items that a page over tenants shows of each."""
@@ -42,6 +44,7 @@ TypeKey = Annotated[str, Query(alias="type", description="Only items of this col
 Item = Annotated[str, Query(alias="item", description="Only the items of this id or name.", max_length=1000)]
 Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
 AfterTenant = Annotated[str, Query(alias="after", description="Go on after the tenant of this id.", max_length=100)]
+AfterInTurn = Annotated[str, Query(alias="after", description="Go on here, as the header Link says.", max_length=2100)]
 After = Annotated[
     str, Query(description="Go on after this item, TYPE/ID: the last one of the page before.", max_length=2000)
 ]
@@ -121,8 +124,62 @@ async def all_assignments_page(
         tag=tag,
         tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
         next_query=query_with(request, after=chosen.goes_on) if chosen.goes_on else None,
+        same_query=query_with(request, after=None),
         title_of=title_of,
     )
+
+
+@router.get("/api/assignments")
+async def all_assignment_records(
+    request: Request,
+    response: Response,
+    several: SeveralTenants,
+    type_key: TypeKey = "",
+    item: Item = "",
+    tag: Tag = "",
+    after: AfterInTurn = "",
+    limit: Limit = 100,
+) -> list[ItemAssignment | CannotSayRecord]:
+    """The assignments of so many items, of one tenant after the other; after each part what is not known."""
+
+    async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[ItemAssignment | CannotSayRecord]:
+        async with several.session_of(tenant.id) as session:
+            try:
+                found = await _assignments(TenantScope(tenant, session), type_key, item.strip(), within, most)
+            except NothingAssignableError:
+                if within:
+                    raise
+                return TenantRecords([], 0, None)
+            except NeverReadError:
+                return TenantRecords([_nothing_known(tenant.id)], 0, None)
+        items = {(record.type_key, record.external_id) for record in found.assignments}
+        return TenantRecords([*found.assignments, *found.cannot_say], len(items), _text(found.goes_on))
+
+    found = await records_in_turn(several.tenants, tag, after, limit, ask)
+    say_next(response, request, found.goes_on)
+    return found.records
+
+
+@router.get("/assignments.csv", include_in_schema=False)
+async def all_assignments_csv(
+    several: SeveralTenants, type_key: TypeKey = "", item: Item = "", tag: Tag = ""
+) -> Response:
+    """All assignments of all tenants, or of those of a tag, as CSV."""
+    chosen = [type_key] if type_key else None
+
+    async def found() -> AsyncIterator[ItemAssignment | CannotSayRecord]:
+        for tenant in by_name(several.tenants, tag):
+            async with several.session_of(tenant.id) as session:
+                with suppress(NothingAssignableError, NeverReadError):
+                    records = answer.assignments(session, tenant.id, load_catalog(), item.strip() or None, chosen)
+                    async for record in records:
+                        yield record
+
+    return await whole_csv_file("assignments", ItemAssignment, found())
+
+
+def _nothing_known(tenant_id: UUID) -> CannotSayRecord:
+    return CannotSayRecord(tenant_id=tenant_id, type_key="", reason=NEVER_READ, references=None)
 
 
 @router.get("/api/tenants/{tenant_id}/assignments")

@@ -211,6 +211,8 @@ class ReachRecord(BaseModel):
 class CannotSayRecord(BaseModel):
     """A collection that leaves the answer open: it was not listed to its end, for the given `reason`.
 
+    The type key is empty if no run has read the tenant at all, so that nothing of it is known.
+
     `references` counts the references whose targets may be in it, and the items whose assignments are not known; it is
     null if the collection's own items are missing, however many. With the reason `damaged` it counts the items whose
     references could not be read, since their stored documents do not match their hashes. With `references_not_read` it

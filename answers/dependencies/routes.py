@@ -31,6 +31,8 @@ from answers.pages import MOST, grouped
 from answers.status.answer import status
 from answers.status.records import TenantStatus
 from graph.catalog import load_catalog
+from graph.tenants import TenantConfig
+from inventory.coverage import NEVER_READ
 from inventory.item_ids import item_key
 from web.addresses import query_with
 from web.fitting import fitting_page
@@ -44,7 +46,14 @@ from web.scope import (
     TenantSessions,
 )
 from web.sorted_pages import SortedPage, sorted_page
-from web.tenants_in_turn import tenants_by_name
+from web.tenants_in_turn import (
+    TENANTS_AT_A_TIME,
+    RecordsInTurn,
+    TenantRecords,
+    by_name,
+    records_in_turn,
+    tenants_by_name,
+)
 from web.twins import say_next, whole_csv_file
 
 router = APIRouter()
@@ -60,9 +69,6 @@ NEIGHBOURS = 100
 DRAWN = ((20, 100), (20, 50), (8, 20))
 """Objects in each column of the picture and rows of each table, fewer where names make the page too long."""
 
-TENANTS_AT_A_TIME = 8
-"""Tenants that one page over tenants asks: each is a question of its own, of some milliseconds."""
-
 OF_A_TENANT = 8
 """Rows that a page over tenants shows of each."""
 
@@ -71,6 +77,7 @@ After = Annotated[str, Query(description="Go on here, as the address of the next
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
 AfterTenant = Annotated[str, Query(alias="after", description="Go on after the tenant of this id.", max_length=100)]
+AfterInTurn = Annotated[str, Query(alias="after", description="Go on here, as the header Link says.", max_length=2100)]
 ItemType = Annotated[str, Query(alias="type", description="The item's collection.", max_length=100)]
 Item = Annotated[str, Query(alias="item", description="The item's id or name.", max_length=1000)]
 Group = Annotated[str, Query(alias="reaches", description="A group's id or name.", max_length=1000)]
@@ -209,10 +216,9 @@ async def dangling_records(
     limit: Limit = PAGE,
 ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
     """References to what is not there, by collection and name of the items; at the end what is not known."""
-    found = await _answer(scope.session, scope.tenant.id, ReferenceQuestion.DANGLING, type_key)
-    shown = sorted_page(found.rows, _place, after, limit)
-    say_next(response, request, shown.goes_on)
-    return [*shown.rows, *found.cannot_say]
+    found = await _records_of(scope.session, scope.tenant.id, ReferenceQuestion.DANGLING, type_key, after, limit)
+    say_next(response, request, found.goes_on)
+    return [*found.records]
 
 
 @router.get("/api/tenants/{tenant_id}/unassigned")
@@ -225,10 +231,9 @@ async def unassigned_records(
     limit: Limit = PAGE,
 ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
     """Items that are assigned to nobody, by collection and name; at the end what is not known."""
-    found = await _answer(scope.session, scope.tenant.id, ReferenceQuestion.UNASSIGNED, type_key)
-    shown = sorted_page(found.rows, _place, after, limit)
-    say_next(response, request, shown.goes_on)
-    return [*shown.rows, *found.cannot_say]
+    found = await _records_of(scope.session, scope.tenant.id, ReferenceQuestion.UNASSIGNED, type_key, after, limit)
+    say_next(response, request, found.goes_on)
+    return [*found.records]
 
 
 @router.get("/tenants/{tenant_id}/dangling.csv", include_in_schema=False)
@@ -261,15 +266,93 @@ async def all_unassigned_page(
     return await _tenants_page(request, several, scope, ReferenceQuestion.UNASSIGNED, tag, after)
 
 
+@router.get("/api/dangling")
+async def all_dangling_records(
+    request: Request,
+    response: Response,
+    several: SeveralTenants,
+    type_key: TypeKey = "",
+    tag: Tag = "",
+    after: AfterInTurn = "",
+    limit: Limit = PAGE,
+) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    """References to what is not there, of one tenant after the other; after each tenant's what is not known of it."""
+    found = await _in_turn(several, ReferenceQuestion.DANGLING, type_key, tag, after, limit)
+    say_next(response, request, found.goes_on)
+    return found.records
+
+
+@router.get("/api/unassigned")
+async def all_unassigned_records(
+    request: Request,
+    response: Response,
+    several: SeveralTenants,
+    type_key: TypeKey = "",
+    tag: Tag = "",
+    after: AfterInTurn = "",
+    limit: Limit = PAGE,
+) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    """Items that nobody gets, of one tenant after the other; after each tenant's what is not known of it."""
+    found = await _in_turn(several, ReferenceQuestion.UNASSIGNED, type_key, tag, after, limit)
+    say_next(response, request, found.goes_on)
+    return found.records
+
+
+@router.get("/dangling.csv", include_in_schema=False)
+async def all_dangling_csv(several: SeveralTenants, type_key: TypeKey = "", tag: Tag = "") -> Response:
+    """All references to what is not there, of all tenants or those of a tag, as CSV."""
+    found = _of_all(several, ReferenceQuestion.DANGLING, type_key, tag)
+    return await whole_csv_file("dangling", DanglingRecord, found)
+
+
+@router.get("/unassigned.csv", include_in_schema=False)
+async def all_unassigned_csv(several: SeveralTenants, type_key: TypeKey = "", tag: Tag = "") -> Response:
+    """All items that nobody gets, of all tenants or those of a tag, as CSV."""
+    found = _of_all(several, ReferenceQuestion.UNASSIGNED, type_key, tag)
+    return await whole_csv_file("unassigned", UnassignedRecord, found)
+
+
+async def _of_all(
+    several: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str
+) -> AsyncIterator[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    for tenant in by_name(several.tenants, tag):
+        async with several.session_of(tenant.id) as session:
+            async for record in await _records(session, tenant.id, question, type_key):
+                yield record
+
+
+async def _in_turn(
+    several: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str, after: str, limit: int
+) -> RecordsInTurn[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    async def ask(
+        tenant: TenantConfig, within: str, most: int
+    ) -> TenantRecords[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+        async with several.session_of(tenant.id) as session:
+            return await _records_of(session, tenant.id, question, type_key, within, most)
+
+    return await records_in_turn(several.tenants, tag, after, limit, ask)
+
+
+async def _records_of(
+    session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, after: str, limit: int
+) -> TenantRecords[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    """Some rows of a tenant, at the end of each part what is not known. Raises `NoSuchPageError`."""
+    found = await _answer(session, tenant_id, question, type_key, most=None)
+    shown = sorted_page(found.rows, _place, after, limit)
+    return TenantRecords([*shown.rows, *found.cannot_say], len(shown.rows), shown.goes_on)
+
+
 class _Answer(NamedTuple):
-    """Rows of an answer, `MOST` of them at most, how many there are, and what is not known."""
+    """Rows of an answer, up to a limit, how many there are, and what is not known."""
 
     rows: list[DanglingRecord | UnassignedRecord]
     total: int
     cannot_say: list[CannotSayRecord]
 
 
-async def _answer(session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str) -> _Answer:
+async def _answer(
+    session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, *, most: int | None = MOST
+) -> _Answer:
     rows: list[DanglingRecord | UnassignedRecord] = []
     total, cannot_say = 0, list[CannotSayRecord]()
     async for record in await _records(session, tenant_id, question, type_key):
@@ -277,7 +360,7 @@ async def _answer(session: AsyncSession, tenant_id: UUID, question: ReferenceQue
             cannot_say.append(record)
             continue
         total += 1
-        if total <= MOST:
+        if most is None or total <= most:
             rows.append(record)
     return _Answer(rows, total, cannot_say)
 
@@ -286,10 +369,16 @@ async def _records(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str
 ) -> AsyncIterator[DanglingRecord | UnassignedRecord | CannotSayRecord]:
     coverage = await answer.coverage_as_read(session, tenant_id)
+    if not coverage.collections:
+        return _nothing_known(tenant_id)
     chosen = [type_key] if type_key else None
     if question is ReferenceQuestion.DANGLING:
         return answer.dangling(session, coverage, chosen)
     return answer.unassigned(session, coverage, load_catalog(), chosen)
+
+
+async def _nothing_known(tenant_id: UUID) -> AsyncIterator[CannotSayRecord]:
+    yield CannotSayRecord(tenant_id=tenant_id, type_key="", reason=NEVER_READ, references=None)
 
 
 async def _list_page(

@@ -1,0 +1,116 @@
+"""References to nothing, items that nobody gets and assignments of all tenants, as JSON in parts and as one file."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from answers.dependencies import routes
+from graph.catalog import load_catalog
+from inventory.observation import Observation
+from inventory.people import Role
+from storage import references
+from storage.database import Database
+from tests.storage.support import observation, sync
+from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, person_of, signed_in_as, words_of
+from web import tenants_in_turn
+
+CONFIGURATIONS, GROUPS = "deviceConfigurations", "groups"
+GONE = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+QUESTIONS = ("dangling", "unassigned", "assignments")
+
+
+def profile(name: str, *group_ids: str) -> Observation:
+    targets = [
+        {"target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id}}
+        for group_id in group_ids
+    ]
+    return observation(CONFIGURATIONS, name, displayName=name, assignments=targets)
+
+
+@pytest.fixture(autouse=True)
+async def read(database: Database) -> None:
+    """Two tenants: in each, two items for a group that is gone, and two for nobody."""
+    for tenant_id, tenant in ((CONTOSO, "c"), (FABRIKAM, "f")):
+        items = [
+            profile(f"{tenant}1 {HOSTILE}", GONE),
+            profile(f"{tenant}2", GONE),
+            profile(f"{tenant}3"),
+            profile(f"{tenant}4"),
+        ]
+        await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS)
+        await references.catch_up(database, tenant_id, load_catalog().reading_rules(), in_turn=True)
+
+
+async def in_parts(client: httpx.AsyncClient, address: str) -> AsyncIterator[list[dict[str, Any]]]:
+    """The parts of a list, as `Link` leads from one to the next."""
+    following: str | None = address
+    while following is not None:
+        answer = await client.get(following)
+        assert answer.status_code == 200, answer.text
+        yield answer.json()
+        following = answer.links["next"]["url"] if "next" in answer.links else None
+
+
+def told(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The tenant and the name of each row."""
+    return [
+        (record["tenant_id"], (record.get("item") or record)["display_name"])
+        for record in records
+        if record.get("answer") != "cannot_say"
+    ]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("at_a_time", [8, 1])
+async def test_the_parts_of_a_list_over_tenants_are_the_lists_of_the_tenants(
+    signed_in: httpx.AsyncClient, question: str, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenants_in_turn, "TENANTS_AT_A_TIME", at_a_time)
+    expected = [
+        row
+        for tenant_id in (CONTOSO, FABRIKAM)
+        for row in told(await json_of(signed_in, f"/api/tenants/{tenant_id}/{question}?limit=1000"))
+    ]
+    assert {tenant_id for tenant_id, _ in expected} == {str(CONTOSO), str(FABRIKAM)}
+    for limit in (1, 3, 1000):
+        parts = [part async for part in in_parts(signed_in, f"/api/{question}?limit={limit}")]
+        assert [row for part in parts for row in told(part)] == expected
+        assert max(len(told(part)) for part in parts) <= limit
+        open_ones = {record["tenant_id"] for part in parts for record in part if record.get("answer") == "cannot_say"}
+        assert str(UNREAD) in open_ones, "a tenant that was never read is no tenant without a finding"
+    lines = (await words_of(signed_in, f"/{question}.csv")).splitlines()
+    assert len(lines) == 1 + len(expected)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_a_list_over_tenants_is_that_of_a_tag_and_of_the_tenants_that_are_seen(
+    app: FastAPI, database: Database, signed_in: httpx.AsyncClient, question: str
+) -> None:
+    of_tag = told(await json_of(signed_in, f"/api/{question}?tag=emea"))
+    assert {tenant_id for tenant_id, _ in of_tag} == {str(CONTOSO)}
+    assert str(FABRIKAM) not in await words_of(signed_in, f"/{question}.csv?tag=emea")
+    await words_of(signed_in, f"/api/{question}?after=nowhere", 404)
+    await words_of(signed_in, f"/api/{question}?after=+x", 404)
+    async with signed_in_as(app, database, person_of(Role.READER), [FABRIKAM]) as client:
+        assert {tenant_id for tenant_id, _ in told(await json_of(client, f"/api/{question}"))} == {str(FABRIKAM)}
+        assert str(CONTOSO) not in await words_of(client, f"/{question}.csv")
+        await words_of(client, f"/api/{question}?after={CONTOSO}", 404)
+    page = await words_of(signed_in, f"/{question}?tag=emea")
+    assert f'href="/api/{question}?tag=emea"' in page
+    assert f'href="/{question}.csv?tag=emea"' in page
+
+
+async def test_an_item_that_only_some_tenants_have_is_found_in_these(signed_in: httpx.AsyncClient) -> None:
+    assert told(await json_of(signed_in, "/api/assignments?item=f2")) == [(str(FABRIKAM), "f2")]
+    assert len((await words_of(signed_in, "/assignments.csv?item=f2")).splitlines()) == 2
+
+
+async def test_json_has_the_rows_that_a_page_leaves_to_it(
+    signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MOST", 1)
+    for address in (f"/api/tenants/{CONTOSO}/unassigned", "/api/unassigned?tag=emea"):
+        assert [name for _, name in told(await json_of(signed_in, address))] == ["c3", "c4"]
