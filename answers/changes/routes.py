@@ -1,6 +1,6 @@
 """The pages of changes: of one tenant, and of several as one feed, newest first."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC
 from typing import Annotated, Literal, NamedTuple
@@ -21,11 +21,14 @@ from answers.times import TIME_FORMS
 from graph.catalog import load_catalog
 from web.fitting import fitting_page
 from web.scope import AllTenants, OneTenant, PortfolioScope, SeveralTenants, TenantScope, TenantSessions
-from web.twins import csv_file, say_next
+from web.twins import say_next, whole_csv_file
 
 router = APIRouter()
 
 PAGE = 50
+
+MOST_AT_ONCE = 1000
+"""Changes that are read at once for a file."""
 
 ATTEMPTS = (
     {"most_fields": 5, "most_lines": 8},
@@ -160,24 +163,33 @@ async def all_change_records(
 
 
 @router.get("/tenants/{tenant_id}/changes.csv", include_in_schema=False)
-async def changes_csv(request: Request, scope: OneTenant, asked: Asked, limit: Limit = 1000) -> Response:
-    """What runs noticed in a tenant, newest first, as CSV."""
-    found = await _of_tenant(scope, asked, await _window(scope.session, asked), limit)
-    answered = csv_file("changes", ChangeRecord, found.changes)
-    say_next(answered, request, found.goes_on)
-    return answered
+async def changes_csv(scope: OneTenant, asked: Asked) -> Response:
+    """All that runs noticed in a tenant, newest first, as CSV."""
+    window = await _window(scope.session, asked)
+    found = _all(asked, lambda part: _of_tenant(scope, part, window, MOST_AT_ONCE))
+    return await whole_csv_file("changes", ChangeRecord, found)
 
 
 @router.get("/changes.csv", include_in_schema=False)
-async def all_changes_csv(
-    request: Request, several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None, limit: Limit = 1000
-) -> Response:
-    """What runs noticed in all tenants, or in those of a tag, newest first, as CSV."""
+async def all_changes_csv(several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None) -> Response:
+    """All that runs noticed in all tenants, or in those of a tag, newest first, as CSV."""
     window = await _window(scope.session, asked)
-    found = await _of_tenants(several, scope.session, _tenant_ids(scope, tag), asked, window, limit)
-    answered = csv_file("changes", ChangeRecord, found.changes)
-    say_next(answered, request, found.goes_on)
-    return answered
+    tenant_ids = _tenant_ids(scope, tag)
+    found = _all(asked, lambda part: _of_tenants(several, scope.session, tenant_ids, part, window, MOST_AT_ONCE))
+    return await whole_csv_file("changes", ChangeRecord, found)
+
+
+async def _all(
+    asked: ChangeQuestion, part_of: Callable[[ChangeQuestion], Awaitable[ChangePage]]
+) -> AsyncIterator[ChangeRecord]:
+    """All changes of a feed, from the place where the question begins."""
+    while True:
+        found = await part_of(asked)
+        for change in found.changes:
+            yield change
+        if found.goes_on is None:
+            return
+        asked = asked._replace(after=found.goes_on)
 
 
 def _page(

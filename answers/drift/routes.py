@@ -154,23 +154,19 @@ async def finding_records(
 
 @router.get("/tenants/{tenant_id}/drift.csv", include_in_schema=False)
 async def findings_csv(
-    request: Request,
     scope: SeveralTenants,
     tenant_id: UUID,
     name: BaselineName = "",
     type_key: TypeKey = "",
     severity: Wanted = None,
     everything: Everything = False,
-    after: After = "",
-    limit: Limit = 1000,
 ) -> Response:
-    """The same as CSV."""
-    answer = Response()
-    rows = await finding_records(request, answer, scope, tenant_id, name, type_key, severity, everything, after, limit)
-    table = csv_file("drift", DriftFindingRecord, rows)
-    if "link" in answer.headers:
-        table.headers["link"] = answer.headers["link"]
-    return table
+    """All of these findings as CSV."""
+    scope.named(tenant_id)
+    _, _, found = await _evaluated(scope, tenant_id, name)
+    findings = [] if found is None else _chosen(found, type_key, severity, everything=everything)
+    rows = [finding for _, finding in sorted(placed(findings), key=itemgetter(0))]
+    return csv_file("drift", DriftFindingRecord, rows)
 
 
 async def _evaluated(

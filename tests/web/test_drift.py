@@ -7,6 +7,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from answers.drift.baselines import set_moment
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
@@ -203,6 +204,16 @@ async def test_a_baseline_is_of_a_run_or_another_tenant_and_is_removed(database:
     await sent(approver, f"{BASELINES}/remove", act(name="theirs"))
     assert "theirs" not in await words_of(approver, BASELINES)
     await words_of(approver, f"{DRIFT}?baseline=theirs", 404)
+
+
+async def test_a_file_of_findings_has_all_of_them(database: Database, of_role: Clients) -> None:
+    numbers = range(1_001)
+    await read(database, CONTOSO, *(policy(str(number), note="before") for number in numbers))
+    async with database.tenant(CONTOSO) as session:
+        await set_moment(session, "golden", None, "ada", "as approved")
+    await read(database, CONTOSO, *(policy(str(number), note="after") for number in numbers))
+    lines = (await words_of(of_role[Role.READER], f"{DRIFT}.csv")).splitlines()
+    assert len(lines) == 1 + len(numbers)
 
 
 async def test_tenants_of_a_tag_are_held_against_a_golden_one(database: Database, of_role: Clients) -> None:
