@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 from temporalio.client import Client
 
+from answers.watch.answer import watched_logs
+from answers.watch.records import WatchedLogRecord
 from cli import output
 from cli.errors import errors_for_people
 from cli.options import AllTenantsOption, JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_to_read
@@ -18,10 +20,9 @@ from connections import connect_temporal, connect_to_start, temporal_connect_con
 from control.durations import duration_of, in_short
 from control.portfolio_words import tenants_in_words
 from control.watch import EVERY, LONGEST, SHORTEST, WatchSchedule
-from control.watch_records import WatchedLogRecord, WatchRecord
+from control.watch_records import WatchRecord
 from graph.catalog import load_catalog
 from inventory.plurals import counted
-from storage.watch import WatchedLog, watched_logs
 
 watch = typer.Typer(no_args_is_help=True, help="Reads between runs what audit logs say was changed.")
 
@@ -77,10 +78,7 @@ def list_watched(as_json: JsonOption = False) -> None:
         settings = load_settings()
         names = TenantNames.load(settings)
         stored = _asked(settings, lambda schedule: schedule.stored())
-        found = [
-            WatchedLogRecord(tenant=names.of(log.tenant_id), log=log.type_key, **_without_key(log))
-            for log in asyncio.run(_logs(settings))
-        ]
+        found = asyncio.run(_logs(settings, names))
         state = WatchRecord(on=False)
         if stored is not None:
             values = stored._asdict()
@@ -100,10 +98,6 @@ def list_watched(as_json: JsonOption = False) -> None:
             )
 
 
-def _without_key(log: WatchedLog) -> dict[str, Any]:
-    return {name: value for name, value in log._asdict().items() if name != "type_key"}
-
-
 _COLUMNS = (
     Column("tenant", "tenant", is_kept=True),
     Column("log", "log", lambda row: load_catalog().collections[row.log].title, is_kept=True),
@@ -113,9 +107,9 @@ _COLUMNS = (
 )
 
 
-async def _logs(settings: Settings) -> list[WatchedLog]:
+async def _logs(settings: Settings, names: TenantNames) -> list[WatchedLogRecord]:
     async with opened_database(settings, pool_size=1) as database, database.portfolio() as session:
-        return await watched_logs(session)
+        return await watched_logs(session, names.of)
 
 
 def _asked(

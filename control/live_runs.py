@@ -11,9 +11,9 @@ from configuration import ConfigurationError
 from connections import UnreachableError
 from control.progress import ANSWER_SECONDS, run_progress
 from control.queued_runs import LOOK_GAP_SECONDS, LOOKS, Connect, unrecorded_runs
+from control.shared_looks import SharedLooks
 from inventory.outcomes import Outcome
 from inventory.records import RunRecord
-from inventory.user_errors import UnavailableError
 from storage.database import Database
 from workflows.messages import SyncProgress
 
@@ -22,9 +22,6 @@ LOOK_SECONDS = 2.0
 
 NEW_SECONDS = 30.0
 """So long after its start a run that is not found is looked for again."""
-
-FORGOTTEN_SECONDS = 60.0
-"""After so long a run that nobody looks at is forgotten."""
 
 
 class LiveRun(NamedTuple):
@@ -47,32 +44,14 @@ class LiveRuns:
         self._database = database
         self._connect = connect
         self._task_queue = task_queue
-        self._looks: dict[tuple[UUID, UUID], _Look] = {}
+        self._looks = SharedLooks[LiveRun | None]()
 
     async def look(self, tenant_id: UUID, run_id: UUID, *, within: float = 0.0) -> LiveRun | None:
         """The run as it was at most so many seconds ago; None if the tenant has no such run.
 
         Raises `UnavailableError`.
         """
-        clock = asyncio.get_running_loop().time
-        self._forget(clock())
-        look = self._looks.setdefault((tenant_id, run_id), _Look())
-        async with look.lock:
-            if look.at is None or clock() - look.at >= within:
-                look.found, look.failure = None, None
-                try:
-                    look.found = await self._look(tenant_id, run_id)
-                except UnavailableError as error:
-                    look.failure = error
-                look.at = clock()
-            if look.failure is not None:
-                raise look.failure
-            return look.found
-
-    def _forget(self, now: float) -> None:
-        for key, look in list(self._looks.items()):
-            if look.at is not None and now - look.at > FORGOTTEN_SECONDS and not look.lock.locked():
-                del self._looks[key]
+        return await self._looks.look((tenant_id, run_id), lambda: self._look(tenant_id, run_id), within=within)
 
     async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun | None:
         record = await self._record(tenant_id, run_id)
@@ -125,13 +104,3 @@ def _is_new(run_id: UUID) -> bool:
     Temporal's run ids begin with their milliseconds (RFC 9562, version 7).
     """
     return run_id.version == 7 and abs(time.time() - (run_id.int >> 80) / 1000) < NEW_SECONDS
-
-
-class _Look:
-    """The latest look at a run; whoever holds the lock looks."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.at: float | None = None
-        self.found: LiveRun | None = None
-        self.failure: UnavailableError | None = None

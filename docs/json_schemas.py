@@ -45,10 +45,11 @@ from answers.promotion.records import (
 from answers.search.records import TenantSetting
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
+from answers.watch.records import WatchedLogRecord
 from cli.limits import Limits
 from cli.tenant import AddedTenant, RemovedTenant, TenantEntry
 from cli.web import WebAddresses
-from control.watch_records import WatchedLogRecord, WatchRecord
+from control.watch_records import WatchRecord
 from inventory.access_rules import AccessRule
 from inventory.people import KnownPerson
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord

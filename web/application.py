@@ -40,6 +40,7 @@ from answers.search import routes as search
 from answers.status import routes as status
 from answers.versions import routes as versions
 from answers.versions.answer import UnknownVersionError
+from answers.watch import routes as watch
 from graph.entra_sign_in import SignInRefusedError
 from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
@@ -69,6 +70,7 @@ ROUTERS = (
     export.router,
     schedules.router,
     promotion.router,
+    watch.router,
     access.router,
     audit.router,
 )

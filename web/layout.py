@@ -30,6 +30,7 @@ NAVIGATION = (
     Entry("Runs", "/runs"),
     Entry("Portfolio runs", "/portfolio-runs"),
     Entry("Schedules", "/schedules"),
+    Entry("Watch", "/watch"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),
     Entry("Compare", "/compare"),

@@ -127,6 +127,19 @@ def visible_ids(tenants: Tenants, site: Site) -> list[UUID] | None:
     return None if tenants is site.tenants() else [tenant.id for tenant in tenants]
 
 
+def name_for(tenants: Tenants, site: Site) -> Callable[[UUID], str]:
+    """What a person who sees these tenants reads of a tenant: its name, or nothing of one that they do not see."""
+    sees_all = len(tenants) == len(site.tenants())
+
+    def name_of(tenant_id: UUID) -> str:
+        tenant = tenants.get(tenant_id)
+        if tenant is not None:
+            return tenant.name
+        return str(tenant_id) if sees_all else "a tenant that you do not see"
+
+    return name_of
+
+
 async def _portfolio_scope(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
     async with site.database.portfolio(visible_ids(tenants, site)) as session, _limited(session):
         yield PortfolioScope(tenants, session)

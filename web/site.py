@@ -11,8 +11,10 @@ from temporalio.common import MetricMeter
 
 from configuration import Settings
 from control.live_runs import LiveRuns
+from control.shared_looks import SharedLooks
 from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
+from inventory.portfolio import PortfolioRecord
 from storage.connection_turns import ConnectionTurns
 from storage.database import Database
 from web.place import WebPlace
@@ -43,6 +45,7 @@ class Site:
         self.closing = asyncio.Event()
         """Set when the web process ends: streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
+        self.portfolio_looks = SharedLooks[PortfolioRecord]()
         self.temporal_namespace = temporal_namespace
         self.recent_answers: RecentAnswers[Any] = RecentAnswers()
         self.turns = database.turns = ConnectionTurns(database.pool_size)

@@ -1,12 +1,14 @@
 """The pages of portfolio runs: the newest ones, one with the outcome of each tenant, and its cancellation."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from temporalio.client import Client
 
 from answers.runs.portfolio_answer import portfolio_run, recent_portfolio_runs
@@ -14,16 +16,20 @@ from answers.runs.routes import After, Limit, Operator, PageStatus, Status
 from control.portfolio_words import tenants_in_words
 from control.runs import cancel_portfolio_run
 from graph.catalog import load_catalog
+from graph.tenants import Tenants
 from inventory.error_codes import EXPLANATIONS
 from inventory.outcomes import RunStatus
 from inventory.people import Action, Role
 from inventory.portfolio import PortfolioRecord, PortfolioSummary, TenantOutcomeRecord
 from web.acts import Act, carry_out
 from web.addresses import query_with
+from web.confirmation import Confirmed
 from web.forms import Once, Reason
-from web.layout import page
-from web.scope import AllTenants, PortfolioScope, TheSite, Visible, visible_ids
+from web.layout import fragment, page
+from web.live import LivePart, live_parts
+from web.scope import AllTenants, TheSite, Visible, visible_ids
 from web.sign_in import SignedIn
+from web.site import Site
 from web.sorted_pages import sorted_page
 from web.twins import csv_file, say_next
 
@@ -34,6 +40,9 @@ PAGE = 50
 
 OUTCOMES = 200
 """Tenants of a page of one portfolio run."""
+
+LOOK_SECONDS = 2.0
+"""So often a live page looks at a portfolio run, however many people follow it."""
 
 AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as the next page's address says.")]
 
@@ -49,7 +58,7 @@ async def portfolio_runs_page(
     return page(
         request,
         "runs/portfolio_runs.html",
-        runs=[(run, _tenants_in_words(run, scope), _selection_name(run)) for run in runs],
+        runs=[(run, _tenants_in_words(run, scope.tenants), _selection_name(run)) for run in runs],
         status=status,
         statuses=list(RunStatus),
         is_later=after is not None,
@@ -79,40 +88,87 @@ async def portfolio_runs_csv(scope: AllTenants, status: PageStatus, limit: Limit
     return csv_file("portfolio-runs", PortfolioSummary, found)
 
 
+class ShownPart(NamedTuple):
+    """Which tenants of a portfolio run a page shows."""
+
+    status: RunStatus | None
+    after: str
+
+
+def _shown_part(status: PageStatus, after: AfterTenant = "") -> ShownPart:
+    return ShownPart(status, after)
+
+
+ThePart = Annotated[ShownPart, Depends(_shown_part)]
+
+
 @router.get("/portfolio-runs/{portfolio_run_id}", response_class=HTMLResponse, include_in_schema=False)
 async def portfolio_run_page(
+    request: Request, scope: AllTenants, site: TheSite, portfolio_run_id: UUID, person: SignedIn, part: ThePart
+) -> HTMLResponse:
+    """One portfolio run: how it ended in each tenant, the failed ones first. It follows one that is under way."""
+    run = await portfolio_run(scope.session, portfolio_run_id)
+    may_cancel = not run.status.ended and person.may(Role.OPERATOR)
+    shown = _shown(request, site, scope.tenants, run, part)
+    return page(request, "runs/portfolio_run.html", may_cancel=may_cancel, **shown)
+
+
+async def _live_part(
+    request: Request, tenants: Visible, site: TheSite, portfolio_run_id: UUID, part: ThePart
+) -> LivePart:
+    """The changing part of the page of a portfolio run; whoever sees the same tenants shares the look at it.
+
+    Raises `UnknownRunError`, `NoSuchPageError`.
+    """
+    seen = visible_ids(tenants, site)
+
+    async def find() -> PortfolioRecord:
+        async with site.database.portfolio(seen) as session:
+            return await portfolio_run(session, portfolio_run_id)
+
+    key = (portfolio_run_id, None if seen is None else frozenset(seen))
+    run = await site.portfolio_looks.look(key, find, within=LOOK_SECONDS)
+    html = fragment(request, "runs/portfolio_progress.html", **_shown(request, site, tenants, run, part))
+    return LivePart(html, run.status.ended)
+
+
+@router.get("/portfolio-runs/{portfolio_run_id}/live", response_class=EventSourceResponse, include_in_schema=False)
+async def live_portfolio_run(
     request: Request,
-    scope: AllTenants,
+    tenants: Visible,
     site: TheSite,
     portfolio_run_id: UUID,
-    person: SignedIn,
-    status: PageStatus,
-    after: AfterTenant = "",
-) -> HTMLResponse:
-    """One portfolio run: how it ended in each tenant, the failed ones first."""
-    run = await portfolio_run(scope.session, portfolio_run_id)
-    names = {tenant.id: tenant.name for tenant in scope.tenants}
+    part: ThePart,
+    first: Annotated[LivePart, Depends(_live_part)],
+) -> AsyncIterator[ServerSentEvent]:
+    """The changing part of a portfolio run's page, until the run or the stream ends."""
+    look = partial(_live_part, request, tenants, site, portfolio_run_id, part)
+    async for event in live_parts(site, first, look, LOOK_SECONDS):
+        yield event
+
+
+def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord, part: ShownPart) -> dict[str, Any]:
+    """What the page and its changing part show. Raises `NoSuchPageError`."""
+    names = {tenant.id: tenant.name for tenant in tenants}
 
     def place(outcome: TenantOutcomeRecord) -> tuple[str, ...]:
         is_success = outcome.status is RunStatus.SUCCESS
         return str(int(is_success)), names.get(outcome.tenant_id, "").casefold(), str(outcome.tenant_id)
 
-    wanted = [outcome for outcome in run.tenants if status is None or outcome.status is status]
-    shown = sorted_page(wanted, place, after, OUTCOMES)
-    return page(
-        request,
-        "runs/portfolio_run.html",
-        run=run,
-        tenants_in_words=_tenants_in_words(run, scope),
-        selection=_selection_name(run),
-        names=names,
-        shown=shown,
-        status=status,
-        may_cancel=not run.status.ended and person.may(Role.OPERATOR),
-        explanations=EXPLANATIONS,
-        workflow_url=site.workflow_url(run.workflow_id, run.portfolio_run_id),
-        next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
-    )
+    wanted = [outcome for outcome in run.tenants if part.status is None or outcome.status is part.status]
+    shown = sorted_page(wanted, place, part.after, OUTCOMES)
+    return {
+        "run": run,
+        "tenants_in_words": _tenants_in_words(run, tenants),
+        "selection": _selection_name(run),
+        "names": names,
+        "shown": shown,
+        "status": part.status,
+        "explanations": EXPLANATIONS,
+        "workflow_url": site.workflow_url(run.workflow_id, run.portfolio_run_id),
+        "same_query": query_with(request),
+        "next_query": query_with(request, after=shown.goes_on) if shown.goes_on else None,
+    }
 
 
 @router.get("/api/portfolio-runs/{portfolio_run_id}")
@@ -123,7 +179,13 @@ async def one_portfolio_run_record(scope: AllTenants, portfolio_run_id: UUID) ->
 
 @router.post("/portfolio-runs/{portfolio_run_id}/cancel", include_in_schema=False)
 async def cancel(
-    portfolio_run_id: UUID, person: Operator, tenants: Visible, site: TheSite, once: Once, reason: Reason
+    portfolio_run_id: UUID,
+    person: Operator,
+    tenants: Visible,
+    site: TheSite,
+    once: Once,
+    _confirmed: Confirmed,
+    reason: Reason,
 ) -> Response:
     """Asks a portfolio run to stop, with the runs that it has started."""
     async with site.database.portfolio(visible_ids(tenants, site)) as session:
@@ -137,8 +199,8 @@ async def cancel(
     return RedirectResponse(f"/portfolio-runs/{portfolio_run_id}", 303)
 
 
-def _tenants_in_words(run: PortfolioSummary, scope: PortfolioScope) -> str:
-    names = {tenant.id: tenant.name for tenant in scope.tenants}
+def _tenants_in_words(run: PortfolioSummary, tenants: Tenants) -> str:
+    names = {tenant.id: tenant.name for tenant in tenants}
     return tenants_in_words(run.chosen, lambda tenant_id: names.get(tenant_id, str(tenant_id)))
 
 

@@ -1,10 +1,8 @@
 """The pages of runs: of one tenant and of all, one run live while it is under way, its start and its cancellation."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -19,13 +17,16 @@ from control.runs import StartedRun, cancel_run, start_sync
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, refuse_disabled
 from inventory.error_codes import EXPLANATIONS
-from inventory.outcomes import Outcome, RunStatus
+from inventory.outcomes import Outcome, RunKind, RunStatus
 from inventory.people import Action, Person, Role
 from inventory.records import RunRecord
 from inventory.user_errors import UnavailableError
 from web.acts import Act, carry_out
+from web.addresses import query_with
+from web.confirmation import Confirmed
 from web.forms import Once, Reason
 from web.layout import fragment, page
+from web.live import LivePart, live_parts
 from web.roles import needs
 from web.scope import AllTenants, Named, OneTenant, PortfolioScope, TenantScope, TheSite
 from web.selection_form import FormSelection, selection_choices
@@ -35,9 +36,6 @@ from web.twins import csv_file, say_next
 router = APIRouter()
 
 PAGE = 50
-
-STREAM_SECONDS = 180.0
-"""How long one stream of a live page lasts. Then the browser asks again, and is asked who it is."""
 
 ORDER = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED)
 
@@ -53,28 +51,38 @@ def _status(status: Annotated[str, Query(max_length=20)] = "") -> RunStatus | No
 
 
 PageStatus = Annotated[RunStatus | None, Depends(_status)]
+Kind = Annotated[RunKind, Query(description="Full runs of a selection, or the runs of watch.")]
 
 
 @router.get("/runs", response_class=HTMLResponse, include_in_schema=False)
-async def all_runs_page(request: Request, scope: AllTenants, status: PageStatus, after: After = None) -> HTMLResponse:
+async def all_runs_page(
+    request: Request, scope: AllTenants, status: PageStatus, kind: Kind = RunKind.SYNC, after: After = None
+) -> HTMLResponse:
     """The newest runs of all tenants."""
-    found = await recent_runs(scope.session, PAGE + 1, after, status)
+    found = await recent_runs(scope.session, PAGE + 1, after, status, kind)
     names = {tenant.id: tenant.name for tenant in scope.tenants}
-    return _runs_page(request, found, status, names=names, is_later=after is not None)
+    return _runs_page(request, found, status, kind, names=names, is_later=after is not None)
 
 
 @router.get("/tenants/{tenant_id}/runs", response_class=HTMLResponse, include_in_schema=False)
-async def runs_page(request: Request, scope: OneTenant, status: PageStatus, after: After = None) -> HTMLResponse:
+async def runs_page(
+    request: Request, scope: OneTenant, status: PageStatus, kind: Kind = RunKind.SYNC, after: After = None
+) -> HTMLResponse:
     """The newest runs of a tenant."""
-    found = await recent_runs(scope.session, PAGE + 1, after, status)
-    return _runs_page(request, found, status, names={}, is_later=after is not None, tenant=scope.tenant)
+    found = await recent_runs(scope.session, PAGE + 1, after, status, kind)
+    return _runs_page(request, found, status, kind, names={}, is_later=after is not None, tenant=scope.tenant)
 
 
 def _runs_page(
-    request: Request, found: Sequence[RunRecord], status: RunStatus | None, *, names: Mapping[UUID, str], **shown: Any
+    request: Request,
+    found: Sequence[RunRecord],
+    status: RunStatus | None,
+    kind: RunKind,
+    *,
+    names: Mapping[UUID, str],
+    **shown: Any,
 ) -> HTMLResponse:
     runs = found[:PAGE]
-    follows = {"after": runs[-1].run_id, **({} if status is None else {"status": status})} if found[PAGE:] else None
     return page(
         request,
         "runs/runs.html",
@@ -82,8 +90,10 @@ def _runs_page(
         names=names,
         status=status,
         statuses=list(RunStatus),
+        kind=kind,
         selections={run.run_id: _selection_name(run) for run in runs},
-        next_query=follows and urlencode(follows),
+        same_query=query_with(request, after=None),
+        next_query=query_with(request, after=str(runs[-1].run_id)) if found[PAGE:] else None,
         **shown,
     )
 
@@ -96,9 +106,10 @@ async def all_run_records(
     limit: Limit = PAGE,
     after: After = None,
     status: Status = None,
+    kind: Kind = RunKind.SYNC,
 ) -> Sequence[RunRecord]:
     """The newest runs of all tenants."""
-    return await _records(request, response, scope, limit, after, status)
+    return await _records(request, response, scope, limit, after, status, kind)
 
 
 @router.get("/api/tenants/{tenant_id}/runs")
@@ -109,9 +120,10 @@ async def run_records(
     limit: Limit = PAGE,
     after: After = None,
     status: Status = None,
+    kind: Kind = RunKind.SYNC,
 ) -> Sequence[RunRecord]:
     """The newest runs of a tenant."""
-    return await _records(request, response, scope, limit, after, status)
+    return await _records(request, response, scope, limit, after, status, kind)
 
 
 async def _records(
@@ -121,22 +133,27 @@ async def _records(
     limit: int,
     after: UUID | None,
     status: RunStatus | None,
+    kind: RunKind,
 ) -> Sequence[RunRecord]:
-    found = await recent_runs(scope.session, limit + 1, after, status)
+    found = await recent_runs(scope.session, limit + 1, after, status, kind)
     say_next(response, request, str(found[limit - 1].run_id) if found[limit:] else None)
     return found[:limit]
 
 
 @router.get("/runs.csv", include_in_schema=False)
-async def all_runs_csv(scope: AllTenants, status: PageStatus, limit: Limit = 1000, after: After = None) -> Response:
+async def all_runs_csv(
+    scope: AllTenants, status: PageStatus, kind: Kind = RunKind.SYNC, limit: Limit = 1000, after: After = None
+) -> Response:
     """The newest runs of all tenants as CSV."""
-    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status))
+    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status, kind))
 
 
 @router.get("/tenants/{tenant_id}/runs.csv", include_in_schema=False)
-async def runs_csv(scope: OneTenant, status: PageStatus, limit: Limit = 1000, after: After = None) -> Response:
+async def runs_csv(
+    scope: OneTenant, status: PageStatus, kind: Kind = RunKind.SYNC, limit: Limit = 1000, after: After = None
+) -> Response:
     """The newest runs of a tenant as CSV."""
-    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status))
+    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status, kind))
 
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
@@ -188,30 +205,17 @@ async def _first_look(tenant: Named, run_id: UUID, site: TheSite) -> LiveRun:
 async def live_run(
     request: Request, tenant: Named, first: Annotated[LiveRun, Depends(_first_look)], site: TheSite
 ) -> AsyncIterator[ServerSentEvent]:
-    """The changing part of a run's page, again whenever it has changed, until the run or the stream ends.
+    """The changing part of a run's page, until the run or the stream ends."""
 
-    Between looks it holds no connection to the database.
-    """
-    clock = asyncio.get_running_loop().time
-    ends_at = clock() + STREAM_SECONDS
-    live, sent = first, ""
-    while True:
-        part = fragment(request, "runs/progress.html", **_shown(site, tenant, live))
-        if part != sent:
-            yield ServerSentEvent(raw_data=part)
-            sent = part
-        if live.record.status.ended:
-            yield ServerSentEvent(event="ended", raw_data="")
-            return
-        if clock() >= ends_at:
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(site.closing.wait(), LOOK_SECONDS)
-            return
-        try:
-            live = await _live_run(site, tenant, first.record.run_id, within=LOOK_SECONDS)
-        except (UnavailableError, UnknownRunError):
-            return  # The browser asks again, later and later.
+    def part(live: LiveRun) -> LivePart:
+        html = fragment(request, "runs/progress.html", **_shown(site, tenant, live))
+        return LivePart(html, live.record.status.ended)
+
+    async def look() -> LivePart:
+        return part(await _live_run(site, tenant, first.record.run_id, within=LOOK_SECONDS))
+
+    async for event in live_parts(site, part(first), look, LOOK_SECONDS):
+        yield event
 
 
 @router.get("/tenants/{tenant_id}/sync", response_class=HTMLResponse, include_in_schema=False)
@@ -278,7 +282,9 @@ async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool
 
 
 @router.post("/tenants/{tenant_id}/runs/{run_id}/cancel", include_in_schema=False)
-async def cancel(tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: Once, reason: Reason) -> Response:
+async def cancel(
+    tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: Once, _confirmed: Confirmed, reason: Reason
+) -> Response:
     """Asks a run to stop. Items that it has merged are kept."""
     run = (await _live_run(site, tenant, run_id)).record
 

@@ -29,11 +29,11 @@ from inventory.people import Action, Person, Role
 from inventory.portfolio import TenantChoice
 from inventory.user_errors import UserError
 from web.acts import Act, carry_out
-from web.confirmation import NotConfirmedError
+from web.confirmation import Confirmed
 from web.forms import Once, Reason, typed
 from web.layout import page
 from web.roles import needs
-from web.scope import NoSuchPageError, TheSite, Visible
+from web.scope import NoSuchPageError, TheSite, Visible, name_for
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
 from web.twins import csv_file
@@ -73,18 +73,12 @@ class ScheduleView:
         self._configured = site.tenants()
         self._visible = visible
         self.sees_all = len(visible) == len(self._configured)
+        self.name_of = name_for(visible, site)
 
     def rights(self, chosen: TenantChoice) -> Rights:
         """What the person may do with a schedule of these tenants."""
         covered = chosen.resolve(self._configured.tags())
         return rights(chosen, covered, {tenant.id for tenant in self._visible}, sees_all=self.sees_all)
-
-    def name_of(self, tenant_id: UUID) -> str:
-        """The name of a tenant, if the person sees it."""
-        tenant = self._visible.get(tenant_id)
-        if tenant is not None:
-            return tenant.name
-        return str(tenant_id) if self.sees_all else "a tenant that you do not see"
 
     def shown(self, stored: StoredSchedule) -> ShownSchedule | None:
         """A schedule; None if the person does not see it."""
@@ -257,13 +251,9 @@ async def act(
     reason: Reason,
     name: Name,
     act: Annotated[ScheduleAct, Form()],
-    confirmed: Annotated[Literal["yes", ""], Form()] = "",
+    _confirmed: Confirmed,
 ) -> RedirectResponse:
     """Pauses, resumes, starts or deletes a schedule."""
-    if act is ScheduleAct.DELETE and not confirmed:
-        raise NotConfirmedError(
-            "nothing was deleted, since the box that confirms it was not ticked; go back and tick it"
-        )
     await _stored(site, view, name, to_change=True)
 
     async def request(client: Client) -> None:

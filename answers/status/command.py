@@ -1,7 +1,7 @@
 """`status`: which tenants need attention, on one screen."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
@@ -31,6 +31,7 @@ _STYLES = {
     Attention.RUN_FAILED: "red",
     Attention.NOT_READ: "red",
     Attention.OLD: "yellow",
+    Attention.NOT_WATCHED: "yellow",
     Attention.STALE: "yellow",
     Attention.HIGH_DRIFT: "yellow",
     Attention.MISSING: "yellow",
@@ -46,7 +47,7 @@ def status(
     ] = int(OLD_AFTER.total_seconds() // 3600),
     as_json: JsonOption = False,
 ) -> None:
-    """Which tenants need attention: how old, not read, stale, missing, drifting; the most urgent first.
+    """Which tenants need attention: how old, not read, not watched, stale, missing, drifting; the most urgent first.
 
     All tenants of the tenants file, or those that --tenant and --tag name. With --json each line is a tenant.
 
@@ -84,7 +85,9 @@ def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
     need = "needs" if wanting == 1 else "need"
     output.stderr.print(f"{wanting} of {counted(len(found), 'tenant')} {need} attention", style="dim")
     for reason, by_tenant in _not_read(found).items():
-        _print_reason(reason, by_tenant, names)
+        _print_reason(reason, "collection", by_tenant, names)
+    for reason, by_tenant in _not_watched(found).items():
+        _print_reason(f"watch:{reason}", "audit log", by_tenant, names)
 
 
 def _look_at(tenant: TenantStatus) -> Text:
@@ -103,11 +106,20 @@ def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatu
     return dict(sorted(by_reason.items(), key=lambda entry: -sum(collections for _, collections in entry[1])))
 
 
-def _print_reason(reason: str, by_tenant: Sequence[tuple[TenantStatus, int]], names: TenantNames) -> None:
-    collections = sum(count for _, count in by_tenant)
+def _not_watched(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
+    """The tenants and their audit logs that `watch` cannot read, by error code."""
+    by_code: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
+    for tenant in found:
+        for code, logs in Counter(log.error_code for log in tenant.not_watched).items():
+            by_code[code].append((tenant, logs))
+    return by_code
+
+
+def _print_reason(reason: str, what: str, by_tenant: Sequence[tuple[TenantStatus, int]], names: TenantNames) -> None:
+    number = sum(count for _, count in by_tenant)
     named = ", ".join(names.of(tenant.tenant_id) for tenant, _ in by_tenant[:NAMED])
     more = f" and {len(by_tenant) - NAMED} more" if len(by_tenant) > NAMED else ""
-    output.stderr.print(f"{reason}: {counted(collections, 'collection')} of {named}{more}", style="yellow")
+    output.stderr.print(f"{reason}: {counted(number, what)} of {named}{more}", style="yellow")
     code = reason.partition(":")[2]
     if code in set(ErrorCode):
         output.stderr.print(f"  {EXPLANATIONS[ErrorCode(code)].remedy}", style="dim")

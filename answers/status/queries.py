@@ -9,6 +9,7 @@ from sqlalchemy import Interval, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.status.records import TenantStatus
+from inventory.error_codes import ErrorCode
 from storage.completed_runs import completed
 from storage.rows import Values, fetch
 
@@ -18,6 +19,8 @@ from storage.rows import Values, fetch
 # `stale`: present items of which details cannot be read, off their partial index.
 # `scoped`: the decisions about items and fields that hold.
 # `drift`: open findings of high severity that no decision which holds is about.
+# `unwatched`: audit logs that `watch` may not read, or could not read for an hour, except those that the tenant cannot
+# have. A look tries a refused log again after an hour: one that was not tried for three is watched no more.
 # The latest completed run is looked up tenant by tenant off the index of runs by tenant.
 _STATUS = text(f"""
 WITH covered AS (
@@ -51,6 +54,15 @@ stale AS (
     WHERE stale_since IS NOT NULL AND absent_from IS NULL AND type_key <> ALL (:logs)
     GROUP BY tenant_id
 ),
+unwatched AS (
+    SELECT tenant_id, json_agg(json_build_object('log', type_key, 'error_code', error_code, 'read_at', read_at)
+        ORDER BY type_key) AS not_watched
+    FROM audit_log_position
+    WHERE error_code <> '{ErrorCode.GRAPH_NOT_LICENSED}' AND tried_at > clock_timestamp() - interval '3 hours'
+        AND (error_code = '{ErrorCode.GRAPH_PERMISSION_MISSING}'
+            OR coalesce(read_at < tried_at - interval '1 hour', true))
+    GROUP BY tenant_id
+),
 scoped AS MATERIALIZED (
     SELECT * FROM (
         SELECT DISTINCT ON (tenant_id, fingerprint) * FROM drift_decision
@@ -82,7 +94,7 @@ SELECT tenant.tenant_id, latest.run_id, latest.status AS run_status, latest.star
     covered.oldest, coalesce(covered.collections, 0) AS collections, coalesce(covered.read, 0) AS read,
     coalesce(unread.not_read, '[]') AS not_read, coalesce(absent.missing, 0) AS missing,
     coalesce(stale.stale, 0) AS stale,
-    coalesce(drift.high_drift, 0) AS high_drift
+    coalesce(drift.high_drift, 0) AS high_drift, coalesce(unwatched.not_watched, '[]') AS not_watched
 FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
     LEFT JOIN LATERAL (
         SELECT run_id, status, started_at FROM sync_run
@@ -94,6 +106,7 @@ FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
     LEFT JOIN absent USING (tenant_id)
     LEFT JOIN stale USING (tenant_id)
     LEFT JOIN drift USING (tenant_id)
+    LEFT JOIN unwatched USING (tenant_id)
 """)
 
 

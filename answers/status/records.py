@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 
 
@@ -20,6 +21,8 @@ class Attention(StrEnum):
     """Collections were not read to their end by the latest run that covers them."""
     OLD = "old"
     """The last complete listing of a collection is older than the caller allows."""
+    NOT_WATCHED = "not_watched"
+    """`watch` cannot read an audit log."""
     STALE = "stale"
     """Details of items cannot be read."""
     HIGH_DRIFT = "high_drift"
@@ -35,6 +38,16 @@ class NotReadReason(BaseModel):
 
     reason: str
     collections: int
+
+
+class UnwatchedLog(BaseModel):
+    """An audit log that `watch` cannot read, why, and when it last could (null if never)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    log: str
+    error_code: ErrorCode
+    read_at: datetime | None
 
 
 class TenantStatus(BaseModel):
@@ -59,4 +72,5 @@ class TenantStatus(BaseModel):
     missing: int
     stale: int
     high_drift: int
+    not_watched: list[UnwatchedLog] = []
     attention: list[Attention]

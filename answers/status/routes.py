@@ -9,10 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from answers.item_kinds import title_of
 from answers.runs.answer import recent_runs
 from answers.status.answer import found_by_runs, status
 from answers.status.records import Attention, TenantStatus
 from answers.status.rules import following, has_words, reasons
+from inventory.error_codes import EXPLANATIONS
 from web.fitting import fitting_page
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, OneTenant, PortfolioScope
@@ -103,7 +105,8 @@ async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
     (found,) = await status(scope.session, [scope.tenant.id])
     runs = await recent_runs(scope.session, RUNS)
     spans = [(words, since, await found_by_runs(scope.session, span)) for words, since, span in SPANS]
-    return page(request, "status/tenant.html", tenant=scope.tenant, status=found, runs=runs, spans=spans)
+    shown = {"status": found, "runs": runs, "spans": spans, "title_of": title_of, "explanations": EXPLANATIONS}
+    return page(request, "status/tenant.html", tenant=scope.tenant, **shown)
 
 
 async def _status(scope: PortfolioScope, asked: TenantFilter) -> list[TenantStatus]:

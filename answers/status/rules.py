@@ -20,6 +20,7 @@ def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list
         Attention.RUN_FAILED: tenant.run_status is RunStatus.FAILED,
         Attention.NOT_READ: bool(tenant.not_read),
         Attention.OLD: tenant.oldest is None or now - tenant.oldest > old_after,
+        Attention.NOT_WATCHED: bool(tenant.not_watched),
         Attention.STALE: tenant.stale > 0,
         Attention.HIGH_DRIFT: tenant.high_drift > 0,
         Attention.MISSING: tenant.missing > 0,

@@ -10,9 +10,13 @@ import httpx
 import pytest
 from playwright.async_api import Route, expect
 
+from inventory.outcomes import RunStatus
+from inventory.portfolio import PortfolioCounts, TenantChoice
+from inventory.selection import Selection
+from storage import portfolio
 from storage.database import Database
 from tests.browser.chromium import needs_chromium, visit
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until_async
 from tests.storage.support import begin, end, land, observation
 from tests.web.process import addresses, environment_of, running
 
@@ -68,6 +72,81 @@ async def test_a_page_renews_itself_whose_scripts_come_late(database: Database, 
         await route.continue_()
         await end(database, CONTOSO, run)
         await expect(visitor.page.locator("main")).to_contain_text("success", timeout=MILLISECONDS)
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.parametrize("failure", ["no answer", "an error"])
+async def test_a_page_whose_first_stream_fails_asks_again_and_stops_when_the_run_has_ended(
+    database: Database, page: dict[str, str], failure: str
+) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    async with visit() as visitor:
+        asked: list[str] = []
+
+        async def fail_first(route: Route) -> None:
+            asked.append(route.request.url)
+            if len(asked) > 1:
+                await route.continue_()
+            elif failure == "no answer":
+                await route.abort()
+            else:
+                await route.fulfill(status=503, body="<h1>This cannot be answered now</h1>", content_type="text/html")
+
+        await visitor.page.clock.install()
+        await visitor.page.route("**/live", fail_first)
+        await visitor.page.goto(page["sign_in_url"])
+        await visitor.page.goto(f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}")
+        await until_async(lambda: _soon(len(asked) == 1))
+        shown = visitor.page.locator("main")
+        await expect(shown).to_contain_text("0 items")
+        await visitor.page.clock.run_for(20_000)
+        assert len(asked) == 1, "it asks again calmly"
+        await visitor.page.clock.run_for(15_000)
+        await until_async(lambda: _soon(len(asked) == 2))
+        await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
+        await expect(shown).to_contain_text("1 item: 1 created", timeout=MILLISECONDS)
+        await end(database, CONTOSO, run)
+        await expect(shown).to_contain_text("success", timeout=MILLISECONDS)
+        await visitor.page.clock.run_for(300_000)
+        assert len(asked) == 2, "a run that has ended changes no more"
+
+
+async def _soon(holds: bool) -> bool:
+    await asyncio.sleep(0.05)
+    return holds
+
+
+@needs_chromium
+@pytest.mark.slow
+async def test_the_page_of_a_portfolio_run_renews_itself_until_it_has_ended(
+    database: Database, page: dict[str, str]
+) -> None:
+    run_id, of_tenant = uuid4(), uuid4()
+    identity = portfolio.PortfolioIdentity(
+        run_id, "portfolio/nightly", Selection(type_keys=(POLICIES,)), TenantChoice(everyone=True), None, None
+    )
+    async with database.no_tenant() as session:
+        await portfolio.open_portfolio(session, identity)
+        await portfolio.expect_tenants(session, run_id, 1)
+    async with visit() as visitor:
+        await visitor.page.goto(page["sign_in_url"])
+        await visitor.page.goto(f"{page['url']}/portfolio-runs/{run_id}")
+        await visitor.page.evaluate("window.isTheSame = true")
+        shown = visitor.page.locator("main")
+        await expect(shown).to_contain_text("1 tenant: none has ended")
+        async with database.tenant(CONTOSO) as session:
+            outcome = portfolio.TenantRunOutcome(of_tenant, RunStatus.FAILED, False, [])
+            await portfolio.record_tenant(session, run_id, outcome)
+        await expect(shown).to_contain_text("1 tenant: 1 failed", timeout=MILLISECONDS)
+        async with database.no_tenant() as session:
+            counts = PortfolioCounts(tenants=1)
+            counts.count(RunStatus.FAILED)
+            await portfolio.close_portfolio(session, run_id, portfolio.PortfolioEnd(RunStatus.FAILED, counts, []))
+        await expect(shown).not_to_contain_text("So far", timeout=MILLISECONDS)
+        assert await visitor.page.locator("#live").count() == 0
+        assert await visitor.page.evaluate("window.isTheSame"), "the page was not loaded again"
+        assert visitor.complaints == []
 
 
 @needs_chromium

@@ -1,7 +1,7 @@
 """What every act on the web page has: a role, one transaction with its audit record, and a form that works once."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID, uuid4
 
 import httpx
@@ -17,6 +17,7 @@ from storage import audit
 from storage.database import Database
 from tests.web.support import CONTOSO, FABRIKAM, person_of, signed_in_as
 from web.application import ROUTERS
+from web.confirmation import Confirmed
 from web.forms import Once
 from web.roles import Needs, needs
 from web.scope import NoTenantToChange, TenantToChange, without_nul
@@ -153,7 +154,11 @@ async def test_a_tenants_transaction_records_and_sees_acts_on_it_alone(database:
             await session.execute(count)
 
 
-def test_every_route_that_acts_names_its_role_and_works_once() -> None:
+ON_PAGES_OF_THEIR_OWN = {"/tenants/{tenant_id}/sync", "/schedules"}
+"""Acts that a page of their own describes: its button is the second step."""
+
+
+def test_every_route_that_acts_names_its_role_is_confirmed_and_works_once() -> None:
     for router in ROUTERS:
         for route in router.routes:
             assert isinstance(route, APIRoute)
@@ -161,3 +166,5 @@ def test_every_route_that_acts_names_its_role_and_works_once() -> None:
                 calls = [dependency.call for dependency in route.dependant.dependencies]
                 assert any(isinstance(call, Needs) for call in calls), route.path
                 assert "request_id" in {field.alias for field in route.dependant.body_params}, route.path
+                is_confirmed = get_args(Confirmed)[1].dependency in calls
+                assert is_confirmed is (route.path not in ON_PAGES_OF_THEIR_OWN), route.path

@@ -1,5 +1,6 @@
 """Portfolio runs on the web page: lists, one with its tenants, for whoever sees some tenants only; cancelling."""
 
+import asyncio
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from answers.runs import portfolio_routes
 from configuration import Settings
+from control.shared_looks import SharedLooks
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.people import Role
@@ -18,6 +20,7 @@ from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.selection import Selection
 from storage import portfolio
 from storage.database import Database
+from tests.web.asgi_stream import streamed
 from tests.web.reading import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, POLICIES, UNREAD, json_of, person_of, signed_in_as, words_of
 from web.application import create_app
@@ -100,9 +103,52 @@ async def test_one_under_way_counts_the_tenants_that_have_ended(database: Databa
     run_id = await recorded(database, TenantChoice(tags=("emea",)), FAILED_AT_FABRIKAM, ended=None, tenants=9)
     page = await words_of(of_role[Role.READER], f"/portfolio-runs/{run_id}")
     assert "running tag emea; night watch; schedule nightly" in text_of(page)
-    assert "9 tenants: 1 failed 1 success . So far; load it again" in text_of(page)
+    assert "9 tenants: 1 failed 1 success . So far; this page renews itself, or load it again" in text_of(page)
     assert "Cancel this portfolio run" not in page
     assert "Cancel this portfolio run" in await words_of(of_role[Role.OPERATOR], f"/portfolio-runs/{run_id}")
+
+
+async def test_a_live_page_follows_the_tenants_that_it_shows(
+    app: FastAPI, database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portfolio_routes, "LOOK_SECONDS", 0.02)
+    reader = of_role[Role.READER]
+    run_id = await recorded(database, TenantChoice(everyone=True), {}, ended=None)
+    address = f"/portfolio-runs/{run_id}"
+    assert f'hx-sse:connect="{address}/live?status=failed"' in await words_of(reader, f"{address}?status=failed")
+    async with streamed(app, reader, f"{address}/live?status=failed") as stream:
+        assert await stream.status() == 200
+        assert "none has ended" in (await stream.event() or "")
+        async with database.tenant(FABRIKAM) as session:
+            outcome = portfolio.TenantRunOutcome(uuid4(), RunStatus.FAILED, False, [OTHERS_CODE])
+            await portfolio.record_tenant(session, run_id, outcome)
+        assert "Fabrikam" in (await stream.event() or "")
+        counts = PortfolioCounts(tenants=3)
+        counts.count(RunStatus.FAILED)
+        async with database.no_tenant() as session:
+            await portfolio.close_portfolio(session, run_id, portfolio.PortfolioEnd(RunStatus.PARTIAL, counts, []))
+        last = await stream.event() or ""
+        assert "2 tenants without an outcome" in last
+        assert '<div id="live" hx-swap-oob="delete">' in last
+        assert await stream.event() is None
+    assert "hx-sse" not in await words_of(reader, address)
+    await words_of(reader, f"/portfolio-runs/{uuid4()}/live", 404)
+    await words_of(reader, f"{address}/live?after=x", 404)
+
+
+async def test_two_hundred_people_who_follow_a_portfolio_run_cost_one_look() -> None:
+    looks = SharedLooks[int]()
+    asked = 0
+
+    async def find() -> int:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return asked
+
+    assert set(await asyncio.gather(*(looks.look("run", find, within=1e6) for _ in range(200)))) == {1}
+    assert await looks.look("run", find) == 2
+    assert await looks.look("another", find, within=1e6) == 3
 
 
 async def test_whoever_sees_one_tenant_sees_only_portfolio_runs_of_it_by_name(app: FastAPI, database: Database) -> None:
@@ -110,7 +156,7 @@ async def test_whoever_sees_one_tenant_sees_only_portfolio_runs_of_it_by_name(ap
     ours = await recorded(database, TenantChoice(tenant_ids=(CONTOSO,)), ended, ended=None, tenants=1)
     shared = await recorded(database, TenantChoice(tenant_ids=(CONTOSO, FABRIKAM)), FAILED_AT_FABRIKAM, ended=None)
     everybody = await recorded(database, TenantChoice(everyone=True), ended, ended=RunStatus.PARTIAL)
-    sent = {"request_id": str(uuid4())}
+    sent = {"request_id": str(uuid4()), "confirmed": "yes"}
     async with signed_in_as(app, database, person_of(Role.OPERATOR), [CONTOSO]) as client:
         (record,) = await json_of(client, "/api/portfolio-runs")
         assert record["portfolio_run_id"] == str(ours)
@@ -118,6 +164,7 @@ async def test_whoever_sees_one_tenant_sees_only_portfolio_runs_of_it_by_name(ap
         assert (await client.post(f"/portfolio-runs/{ours}/cancel", data=sent)).status_code == 503
         for hidden in (shared, everybody):
             await words_of(client, f"/portfolio-runs/{hidden}", 404)
+            await words_of(client, f"/portfolio-runs/{hidden}/live", 404)
             await words_of(client, f"/portfolio-runs?after={hidden}", 404)
             assert (await client.post(f"/portfolio-runs/{hidden}/cancel", data=sent)).status_code == 404
 
@@ -161,7 +208,7 @@ async def test_a_cancellation_that_temporal_does_not_take_is_recorded_as_not_don
     database: Database, of_role: Clients
 ) -> None:
     run_id = await recorded(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
-    sent = {"request_id": str(uuid4()), "reason": "wrong tag"}
+    sent = {"request_id": str(uuid4()), "reason": "wrong tag", "confirmed": "yes"}
     address = f"/portfolio-runs/{run_id}/cancel"
     assert (await of_role[Role.READER].post(address, data=sent)).status_code == 403
     answer = await of_role[Role.OPERATOR].post(address, data=sent)

@@ -61,7 +61,7 @@ def form(name: str = "nightly", **fields: str | list[str]) -> dict[str, str | li
 
 
 def act(name: str, what: str, **fields: str) -> dict[str, str]:
-    return {"request_id": str(uuid4()), "name": name, "act": what, **fields}
+    return {"request_id": str(uuid4()), "name": name, "act": what, "confirmed": "yes", **fields}
 
 
 async def described(client: Client, queue: str, name: str = "nightly") -> ScheduleDescription:
@@ -118,8 +118,8 @@ async def test_a_schedule_is_made_changed_paused_started_and_deleted(
         return (await described(client, queue)).info.num_actions == 1
 
     await until_async(has_started)
-    assert (await operator.post("/schedules/act", data=act("nightly", "delete"))).status_code == 400
-    await operator.post("/schedules/act", data=act("nightly", "delete", confirmed="yes"))
+    assert (await operator.post("/schedules/act", data=act("nightly", "delete", confirmed=""))).status_code == 400
+    await operator.post("/schedules/act", data=act("nightly", "delete"))
     assert await json_of(operator, "/api/schedules") == []
     await words_of(operator, edit, 404)
     assert await audited(database) == [

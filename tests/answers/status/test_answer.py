@@ -91,6 +91,38 @@ async def test_items_whose_details_cannot_be_read_count_while_they_are_there(dat
     assert (calm.stale, calm.attention) == (0, [Attention.MISSING])
 
 
+@pytest.mark.parametrize(
+    ("code", "read", "tried", "is_told"),
+    [
+        (ErrorCode.GRAPH_PERMISSION_MISSING, "never", "now", True),
+        (ErrorCode.GRAPH_PERMISSION_MISSING, "10 minutes", "now", True),
+        (ErrorCode.GRAPH_PERMISSION_MISSING, "never", "4 hours", False),
+        (ErrorCode.GRAPH_UNAVAILABLE, "10 minutes", "now", False),
+        (ErrorCode.GRAPH_UNAVAILABLE, "2 hours", "now", True),
+        (ErrorCode.GRAPH_UNAVAILABLE, "never", "now", True),
+        (ErrorCode.GRAPH_NOT_LICENSED, "never", "now", False),
+        (None, "now", "now", False),
+    ],
+)
+async def test_an_audit_log_that_watch_cannot_read_needs_attention(
+    database: Database, code: ErrorCode | None, read: str, tried: str, is_told: bool
+) -> None:
+    await sync(database, CALM, [observation("groups", "1")], "groups")
+    ago = {"now": "0", "never": None}
+    async with database.tenant(CALM) as session:
+        await session.execute(
+            text(
+                "INSERT INTO audit_log_position (type_key, tried_at, read_at, error_code)"
+                " VALUES ('auditEvents', clock_timestamp() - CAST(:tried AS interval),"
+                " clock_timestamp() - CAST(:read AS interval), :code)"
+            ),
+            {"tried": ago.get(tried, tried), "read": ago.get(read, read), "code": code},
+        )
+    calm = (await states(database))[CALM]
+    assert [log.error_code for log in calm.not_watched] == [code] * is_told
+    assert calm.attention == [Attention.NOT_WATCHED] * is_told
+
+
 async def test_tenants_that_need_as_much_attention_stay_in_the_given_order(database: Database) -> None:
     given = [UNREAD, *(UUID(int=number) for number in (19, 13, 17, 11, 15))]
     for tenants in (given, given[::-1]):
@@ -170,6 +202,9 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
 async def test_one_screen_tells_a_person_where_to_look(database: Database, environment: dict[str, str]) -> None:
     await sync(database, CALM, [observation("groups", "1")], "groups")
     await sync(database, WORRIED, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
+    async with database.tenant(CALM) as session:
+        refused = text("INSERT INTO audit_log_position (type_key, error_code) VALUES ('directoryAudits', :code)")
+        await session.execute(refused, {"code": ErrorCode.GRAPH_PERMISSION_MISSING})
     done = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env=environment)
     assert done.exit_code == 0, done.stderr
     head, *rows = done.stdout.splitlines()
@@ -177,9 +212,11 @@ async def test_one_screen_tells_a_person_where_to_look(database: Database, envir
     assert [row.split("  ")[0] for row in rows] == ["Never read", "Worried", "Calm"]
     assert "1 of 1" in rows[2]
     assert "run failed, not read" in rows[1]
-    assert "2 of 3 tenants need attention" in done.stderr
+    assert "not watched" in rows[2]
+    assert "3 of 3 tenants need attention" in done.stderr
+    assert "watch:graph_permission_missing: 1 audit log of Calm" in done.stderr
     assert "failed:graph_permission_missing: 1 collection of Worried" in done.stderr
 
     some = await asyncio.to_thread(CliRunner().invoke, app, ["status", "--tag", "c", "--json"], env=environment)
     (only,) = map(TenantStatus.model_validate_json, some.stdout.splitlines())
-    assert (only.tenant_id, only.attention) == (CALM, [])
+    assert (only.tenant_id, only.attention) == (CALM, [Attention.NOT_WATCHED])

@@ -1,0 +1,1 @@
+"""Watch: how far the audit logs of tenants were followed."""

@@ -1,0 +1,110 @@
+"""The page of watch: whether it is on, how far it has followed each tenant's audit logs, and its latest runs."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from answers.item_kinds import title_of
+from answers.runs.answer import recent_runs
+from answers.watch.answer import watched_logs
+from answers.watch.records import WatchedLogRecord
+from control.portfolio_words import tenants_in_words
+from control.watch import WatchSchedule
+from control.watch_records import WatchRecord
+from inventory.error_codes import EXPLANATIONS
+from inventory.outcomes import RunKind
+from inventory.user_errors import UnavailableError
+from web.addresses import query_with
+from web.layout import page
+from web.scope import AllTenants, TheSite, Visible, name_for
+from web.sorted_pages import sorted_page
+from web.twins import csv_file, say_next
+
+router = APIRouter()
+
+PAGE = 100
+"""Audit logs of a page."""
+
+RUNS = 5
+"""Recent runs of watch on its page."""
+
+LATE_AFTER = timedelta(hours=1)
+"""Watch reads each log at least so often, where it is on and nothing is wrong."""
+
+After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.get("/watch", response_class=HTMLResponse, include_in_schema=False)
+async def watch_page(
+    request: Request, scope: AllTenants, visible: Visible, site: TheSite, after: After = ""
+) -> HTMLResponse:
+    """Which audit logs watch reads, and why it cannot read the others."""
+    logs = await watched_logs(scope.session, name_for(visible, site))
+    runs = await recent_runs(scope.session, RUNS, kind=RunKind.WATCH)
+    state, trouble = None, ""
+    try:
+        state = await watch_record(visible, site)
+    except UnavailableError as error:
+        trouble = str(error)
+    shown = sorted_page(logs, _place, after, PAGE)
+    return page(
+        request,
+        "watch/watch.html",
+        state=state,
+        trouble=trouble,
+        logs=logs,
+        shown=shown,
+        runs=runs,
+        late_after=LATE_AFTER,
+        names={tenant.id: tenant.name for tenant in scope.tenants},
+        title_of=title_of,
+        explanations=EXPLANATIONS,
+        next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
+    )
+
+
+@router.get("/api/watch")
+async def watch_record(visible: Visible, site: TheSite) -> WatchRecord:
+    """Whether and how tenants are watched, as Temporal has it."""
+    async with site.temporal.answering() as client:
+        stored = await WatchSchedule(client, site.settings.temporal_task_queue).stored()
+    if stored is None:
+        return WatchRecord(on=False)
+    values = stored._asdict()
+    chosen = values.pop("chosen")
+    watched = chosen.resolve(site.tenants().tags())
+    is_theirs = any(visible.get(tenant_id) is not None for tenant_id in watched)
+    tenants = tenants_in_words(chosen, name_for(visible, site)) if is_theirs else "tenants that you do not see"
+    return WatchRecord(on=True, tenants=tenants, **values)
+
+
+@router.get("/api/watched-logs")
+async def watched_log_records(
+    request: Request,
+    response: Response,
+    scope: AllTenants,
+    visible: Visible,
+    site: TheSite,
+    after: After = "",
+    limit: Limit = PAGE,
+) -> Sequence[WatchedLogRecord]:
+    """The watched audit logs of all tenants, those that could not be read first."""
+    logs = await watched_logs(scope.session, name_for(visible, site))
+    shown = sorted_page(logs, _place, after, limit)
+    say_next(response, request, shown.goes_on)
+    return shown.rows
+
+
+@router.get("/watch.csv", include_in_schema=False)
+async def watched_logs_csv(scope: AllTenants, visible: Visible, site: TheSite) -> Response:
+    """The same as CSV."""
+    logs = sorted(await watched_logs(scope.session, name_for(visible, site)), key=_place)
+    return csv_file("watch", WatchedLogRecord, logs)
+
+
+def _place(log: WatchedLogRecord) -> tuple[str, ...]:
+    return str(int(log.error_code is None)), log.tenant.casefold(), str(log.tenant_id), log.log

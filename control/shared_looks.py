@@ -1,0 +1,54 @@
+"""Looks at things that many people follow: one look serves everybody who asks at about the same time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from inventory.user_errors import UnavailableError, UserError
+
+FORGOTTEN_SECONDS = 60.0
+"""After so long a thing that nobody looks at is forgotten."""
+
+FoundT = TypeVar("FoundT")
+
+
+class SharedLooks(Generic[FoundT]):
+    """The latest look at each thing."""
+
+    def __init__(self) -> None:
+        self._looks: dict[Hashable, _Look[FoundT]] = {}
+
+    async def look(self, key: Hashable, find: Callable[[], Awaitable[FoundT]], *, within: float = 0.0) -> FoundT:
+        """What `find` answers, or answered at most so many seconds ago. Its error for people goes to everybody, too."""
+        clock = asyncio.get_running_loop().time
+        self._forget(clock())
+        look = self._looks.setdefault(key, _Look())
+        async with look.lock:
+            if look.found is None or clock() - look.at >= within:
+                look.found = await _outcome(find)
+                look.at = clock()
+            if isinstance(look.found, Exception):
+                raise look.found
+            (found,) = look.found
+            return found
+
+    def _forget(self, now: float) -> None:
+        for key, look in list(self._looks.items()):
+            if look.found is not None and now - look.at > FORGOTTEN_SECONDS and not look.lock.locked():
+                del self._looks[key]
+
+
+class _Look(Generic[FoundT]):
+    """The latest look at a thing, and what came of it; whoever holds the lock looks."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.at = 0.0
+        self.found: tuple[FoundT] | UserError | UnavailableError | None = None
+
+
+async def _outcome(find: Callable[[], Awaitable[FoundT]]) -> tuple[FoundT] | UserError | UnavailableError:
+    try:
+        return (await find(),)
+    except (UserError, UnavailableError) as error:
+        return error

@@ -1,0 +1,184 @@
+"""Watch on the web page: whether it is on, which audit logs it may not read, and its runs beside full ones."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import text
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from answers.watch import routes
+from configuration import Settings
+from control.watch import WatchSchedule
+from inventory.error_codes import ErrorCode
+from inventory.people import Role
+from inventory.portfolio import TenantChoice
+from local.temporal import EmbeddedTemporal
+from storage import watch
+from storage.database import Database
+from storage.watch import LogLook, LookItems
+from tests.storage.support import Comparison, observation, sync
+from tests.web.reading import next_of, rows_of, text_of
+from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, person_of, signed_in_as, words_of
+from web.application import create_app
+from web.site import Site
+from web.temporal import TemporalAccess
+
+Clients = dict[Role, httpx.AsyncClient]
+
+INTUNE, ENTRA = "auditEvents", "directoryAudits"
+
+
+@pytest.fixture
+def queue() -> str:
+    return f"queue-{uuid4()}"
+
+
+@pytest.fixture
+def app(
+    database: Database, database_url: str, tenants_file: Path, queue: str, request: pytest.FixtureRequest
+) -> FastAPI:
+    """The page; beside a Temporal where the test uses it, else beside none."""
+    address = "127.0.0.1:1"
+    if "client" in request.fixturenames:
+        server: EmbeddedTemporal = request.getfixturevalue("temporal")
+        address = server.address
+    settings = Settings(
+        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
+    )
+    return create_app(Site(settings, database, temporal=TemporalAccess(lambda: {"target_host": address})))
+
+
+@pytest.fixture
+async def client(temporal: EmbeddedTemporal, queue: str) -> AsyncIterator[Client]:
+    """A client of the Temporal beside the page; watch is off afterwards."""
+    client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    yield client
+    await WatchSchedule(client, queue).delete()
+
+
+async def looked(database: Database, tenant_id: UUID, log: str, code: ErrorCode | None = None) -> None:
+    async with database.tenant(tenant_id) as session:
+        await session.execute(text("INSERT INTO tenant (name) VALUES ('one') ON CONFLICT DO NOTHING"))
+        start = await watch.begin_look(session)
+        await watch.keep_position(session, LogLook(log, error_code=code), start.at)
+
+
+async def test_a_refused_log_is_said_where_people_look(database: Database, of_role: Clients) -> None:
+    reader = of_role[Role.READER]
+    for tenant_id in (CONTOSO, FABRIKAM):
+        await sync(database, tenant_id, [observation(POLICIES, "p1")], POLICIES)
+        await looked(database, tenant_id, INTUNE)
+    await looked(database, CONTOSO, ENTRA, ErrorCode.GRAPH_PERMISSION_MISSING)
+    await looked(database, FABRIKAM, ENTRA, ErrorCode.GRAPH_NOT_LICENSED)
+
+    first = text_of(await words_of(reader, "/"))
+    assert "not watched 1" in first
+    contoso = text_of(await words_of(reader, f"/tenants/{CONTOSO}"))
+    assert "Watch cannot read Entra audit events: graph_permission_missing" in contoso
+    assert "cannot read" not in text_of(await words_of(reader, f"/tenants/{FABRIKAM}"))
+    page = await words_of(reader, "/watch")
+    assert "4 audit logs followed" in text_of(page)
+    assert "2 could not be read" in text_of(page)
+    rows = rows_of(page)
+    assert rows[0].startswith("Contoso Entra audit events ✕ not read graph_permission_missing never")
+    assert rows[1].startswith("Fabrikam Entra audit events ○ not licensed never")
+    records = await json_of(reader, "/api/watched-logs")
+    assert [(record["tenant"], record["log"], record["error_code"]) for record in records] == [
+        ("Contoso", ENTRA, "graph_permission_missing"),
+        ("Fabrikam", ENTRA, "graph_not_licensed"),
+        ("Contoso", INTUNE, None),
+        ("Fabrikam", INTUNE, None),
+    ]
+    assert (await words_of(reader, "/watch.csv")).splitlines()[1].startswith(f"{CONTOSO},Contoso,{ENTRA}")
+
+
+async def test_without_temporal_the_logs_are_shown_all_the_same(database: Database, of_role: Clients) -> None:
+    await looked(database, CONTOSO, INTUNE)
+    page = text_of(await words_of(of_role[Role.READER], "/watch"))
+    assert "Whether watch is on is not known: Temporal does not answer" in page
+    assert "Contoso Intune audit events" in page
+    assert (await of_role[Role.READER].get("/api/watch")).status_code == 503
+
+
+async def test_the_page_says_who_is_watched_and_how_often(of_role: Clients, client: Client, queue: str) -> None:
+    reader = of_role[Role.READER]
+    page = text_of(await words_of(reader, "/watch"))
+    assert "Off: changes are noticed by full runs only" in page
+    assert "watch on --all-tenants" in page
+    assert await json_of(reader, "/api/watch") == {
+        "on": False, "tenants": None, "every": None, "next_at": None, "last_at": None, "looks": 0, "skipped": 0
+    }  # fmt: skip
+    await WatchSchedule(client, queue).keep(TenantChoice(tenant_ids=(FABRIKAM,)), timedelta(minutes=7))
+    page = text_of(await words_of(reader, "/watch"))
+    assert "On: Fabrikam, every 7m" in page
+    assert "No audit log was read yet" in page
+
+
+async def test_who_sees_none_of_the_watched_tenants_reads_no_name_of_them(
+    app: FastAPI, database: Database, client: Client, queue: str
+) -> None:
+    await looked(database, FABRIKAM, INTUNE)
+    await WatchSchedule(client, queue).keep(TenantChoice(tenant_ids=(FABRIKAM,)), timedelta(minutes=7))
+    async with signed_in_as(app, database, person_of(Role.READER), [CONTOSO]) as stranger:
+        page = text_of(await words_of(stranger, "/watch"))
+        assert "On: tenants that you do not see, every 7m" in page
+        assert "abrikam" not in page
+        assert await json_of(stranger, "/api/watched-logs") == []
+
+
+async def test_a_log_that_has_not_been_read_for_long_is_late_while_watch_is_on(
+    database: Database, of_role: Clients, client: Client, queue: str
+) -> None:
+    await looked(database, CONTOSO, INTUNE)
+    async with database.tenant(CONTOSO) as session:
+        await session.execute(text("UPDATE audit_log_position SET read_at = read_at - interval '2 hours'"))
+    assert "✓ read" in text_of(await words_of(of_role[Role.READER], "/watch"))
+    await WatchSchedule(client, queue).keep(TenantChoice(everyone=True), timedelta(minutes=7))
+    assert "▲ late" in text_of(await words_of(of_role[Role.READER], "/watch"))
+
+
+async def test_runs_of_watch_are_listed_apart_from_full_ones(database: Database, of_role: Clients) -> None:
+    reader = of_role[Role.READER]
+    assert "Watch has seen no change" in await words_of(reader, "/runs?kind=watch")
+    await sync(database, CONTOSO, [observation(POLICIES, "p1", name="before")], POLICIES)
+    run_id = uuid4()
+    async with database.tenant(CONTOSO) as session:
+        start = await watch.begin_look(session)
+        found = LookItems([observation(POLICIES, "p1", name="after")], [], 3)
+        await watch.record_items(session, run_id, "watch/queue", start.at, found, {}, Comparison())
+    for address in ("/runs", f"/tenants/{CONTOSO}/runs"):
+        assert str(run_id) not in await words_of(reader, address)
+        page = await words_of(reader, f"{address}?kind=watch")
+        assert "The newest 1 run of watch" in text_of(page)
+        assert [row.count("watch") for row in rows_of(page)] == [1]
+        assert f"/tenants/{CONTOSO}/runs/{run_id}" in page
+        (record,) = await json_of(reader, f"/api{address}?kind=watch")
+        assert (record["run_id"], record["kind"]) == (str(run_id), "watch")
+        assert str(run_id) in await words_of(reader, f"{address}.csv?kind=watch")
+    one = await words_of(of_role[Role.OPERATOR], f"/tenants/{CONTOSO}/runs/{run_id}")
+    assert "Run of watch" in text_of(one)
+    assert "says nothing of any other item" in text_of(one)
+    assert "Read the same again" not in one
+    assert str(run_id) in await words_of(reader, "/watch")
+
+
+async def test_logs_are_read_page_by_page(
+    database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "PAGE", 1)
+    for log in (INTUNE, ENTRA):
+        await looked(database, CONTOSO, log)
+    reader = of_role[Role.READER]
+    first = await words_of(reader, "/watch")
+    rows = [*rows_of(first), *rows_of(await words_of(reader, f"/watch{next_of(first)}"))]
+    assert [row.startswith("Contoso") for row in rows] == [True, True]
+    assert rows[0] != rows[1]
+    answer = await reader.get("/api/watched-logs?limit=1")
+    assert 'rel="next"' in answer.headers["link"]

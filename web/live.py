@@ -1,0 +1,52 @@
+"""Live pages: the changing part of a page as server-sent events, again whenever it has changed.
+
+Between looks a stream holds no connection to the database.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from fastapi.sse import ServerSentEvent
+
+from inventory.user_errors import UnavailableError, UserError
+from web.site import Site
+
+STREAM_SECONDS = 180.0
+"""How long one stream lasts. Then the browser asks again, and is asked who it is."""
+
+STOP_FOLLOWING = '<div id="live" hx-swap-oob="delete"></div>'
+"""Takes the element away that follows the page (the macro `parts.follow`), so that nobody asks again."""
+
+
+class LivePart(NamedTuple):
+    """The changing part of a page as it is now; `is_over` where it changes no more."""
+
+    html: str
+    is_over: bool
+
+
+async def live_parts(
+    site: Site, first: LivePart, look: Callable[[], Awaitable[LivePart]], seconds: float
+) -> AsyncIterator[ServerSentEvent]:
+    """The first part, and what a look every so many seconds finds changed, until it is over or the stream ends."""
+    clock = asyncio.get_running_loop().time
+    ends_at = clock() + STREAM_SECONDS
+    part, sent = first, ""
+    while True:
+        if part.is_over:
+            yield ServerSentEvent(raw_data=STOP_FOLLOWING + part.html)
+            return
+        if part.html != sent:
+            yield ServerSentEvent(raw_data=part.html)
+            sent = part.html
+        if clock() >= ends_at:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(site.closing.wait(), seconds)
+            return
+        try:
+            part = await look()
+        except (UserError, UnavailableError):
+            return  # The browser asks again, later and later.
