@@ -123,7 +123,7 @@ class Machine:
 
     def processor_seconds(self) -> dict[str, float]:
         """What each part has taken of a processor until now, with its children; the simulated Graph is this process."""
-        taken = {part: sum(map(_processor_seconds, pids)) for part, pids in self._parts.items()}
+        taken = {part: sum(map(processor_seconds_of, pids)) for part, pids in self._parts.items()}
         return {**taken, "simulated Graph": time.process_time()}
 
     def __exit__(
@@ -152,7 +152,7 @@ class Machine:
         return record
 
 
-def _processor_seconds(pid: int) -> float:
+def processor_seconds_of(pid: int) -> float:
     """What a process and its children have taken of a processor, also those children that have ended (proc(5))."""
     taken = 0.0
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -4,20 +4,23 @@
 
 The inventory is that of `benchmarks.search`, with versions that share a hundred documents in each tenant. The page is a
 process of its own, as `starter.py web` starts it. Pages are found by following links from the first one; each route
-that has been met is asked for again and again, once unmeasured. Then so many people at once, each with a session of
-their own, read pages at random for a while and think a second between two of them.
+that has been met is asked for again and again, once unmeasured. Beside the time by the clock stands the processor time
+of the page's process and of PostgreSQL, which other work on the machine changes little. Then so many people at once,
+each with a session of their own, read pages at random for a while and think a second between two of them.
 """
 
 import argparse
 import asyncio
 import hashlib
 import json
+import os
 import re
 import secrets
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -33,7 +36,7 @@ import psycopg
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
-from benchmarks.machine import CHECKOUT, POSTGRES, facts, played, spread
+from benchmarks.machine import CHECKOUT, POSTGRES, facts, played, processor_seconds_of, spread
 from benchmarks.search import fill
 from inventory.people import Person, Role
 from local.postgres import EmbeddedPostgres
@@ -190,14 +193,18 @@ async def linked(client: httpx.AsyncClient, cookie: str) -> dict[str, list[str]]
     return found
 
 
-async def measure_alone(client: httpx.AsyncClient, cookie: str, rounds: int) -> dict[str, list[str]]:
-    """Prints what each route takes for one person; says the addresses."""
+async def measure_alone(
+    client: httpx.AsyncClient, cookie: str, rounds: int, pids: Sequence[int]
+) -> dict[str, list[str]]:
+    """Prints what each route takes for one person, by the clock and of a processor; says the addresses."""
     found = await linked(client, cookie)
     for route, addresses in found.items():
         if not addresses:
             print(f"  {route:<58} no link leads there", flush=True)
             continue
+        before = sum(map(processor_seconds_of, pids))
         answers = [await ask(client, address, cookie) for _ in range(rounds) for address in addresses]
+        processor_ms = (sum(map(processor_seconds_of, pids)) - before) * 1e3 / len(answers)
         wrong = sum(answer.is_wrong for answer in answers)
         if all(answer.lacks_temporal for answer in answers):
             print(f"  {route:<58} needs Temporal, and says so", flush=True)
@@ -205,7 +212,9 @@ async def measure_alone(client: httpx.AsyncClient, cookie: str, rounds: int) -> 
             continue
         times = [answer.first_byte_ms for answer in answers]
         size = max(answer.size for answer in answers) / 1e3
-        print(f"  {route:<58} {spread(times, 0)} ms, {size:.0f} KB{f', {wrong} WRONG' if wrong else ''}", flush=True)
+        wrongs = f", {wrong} WRONG" if wrong else ""
+        figures = f"{spread(times, 0)} ms, processor {processor_ms:.0f} ms, {size:.0f} KB{wrongs}"
+        print(f"  {route:<58} {figures}", flush=True)
     return found
 
 
@@ -237,7 +246,9 @@ async def measure_crowd(client: httpx.AsyncClient, cookies: list[str], found: di
     )
 
 
-async def measure(url: str, folder: Path, tenants: int, rounds: int, people: int, pages: int) -> None:
+async def measure(
+    url: str, folder: Path, tenants: int, rounds: int, people: int, pages: int, *, postgres_pid: int
+) -> None:
     file = folder / "tenants.toml"
     file.write_text(
         "".join(
@@ -264,7 +275,8 @@ async def measure(url: str, folder: Path, tenants: int, rounds: int, people: int
         limits = httpx.Limits(max_connections=people + 1)
         async with httpx.AsyncClient(base_url=base_url, timeout=PATIENCE, limits=limits) as client:
             cookies = [await new_cookie(database, client) for _ in range(people)]
-            found = await measure_alone(client, cookies[0], rounds)
+            found = await measure_alone(client, cookies[0], rounds, [process.pid, postgres_pid])
+            print(f"  load {' '.join(f'{load:.0f}' for load in os.getloadavg())}", flush=True)
             await measure_crowd(client, cookies, found, pages)
     finally:
         await database.close()
@@ -283,12 +295,13 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=200)
     parser.add_argument("--pages", type=int, default=20, help="that each of the people reads")
     parser.add_argument("--url", help="of a database that an earlier call has filled, where there is one")
+    parser.add_argument("--postgres-pid", type=int, default=0, help="of that database's first process")
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         rest = (Path(folder), arguments.tenants, arguments.rounds, arguments.people, arguments.pages)
         if arguments.url:
-            played(lambda: measure(arguments.url, *rest))
+            played(lambda: measure(arguments.url, *rest, postgres_pid=arguments.postgres_pid))
             return
         with EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings=POSTGRES) as postgres:
             url = postgres.create_database("web")
@@ -299,7 +312,7 @@ def main() -> None:
             fill(url, arguments.items, arguments.tenants, arguments.settings)
             fill_versions(url, arguments.tenants, arguments.versions)
             print(f"  filled in {time.perf_counter() - began:.0f} s", flush=True)
-            played(lambda: measure(url, *rest))
+            played(lambda: measure(url, *rest, postgres_pid=postgres.child.pid))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ router = APIRouter()
 
 PAGE = 50
 
+PAGE_OF_MANY = 19
+"""Changes of a page over tenants, which are asked one by one. A batch of events has them, and one more."""
+
 MOST_AT_ONCE = 1000
 """Changes that are read at once for a file."""
 
@@ -117,7 +120,7 @@ async def all_changes_page(
     """What runs noticed in all tenants, or in those of a tag, newest first."""
     window = await _window(scope.session, asked)
     tenant_ids = _tenant_ids(scope, tag)
-    found = await _of_tenants(several, scope.session, tenant_ids, asked, window, PAGE)
+    found = await _of_tenants(several, scope.session, tenant_ids, asked, window, PAGE_OF_MANY)
     known = load_catalog().collections
     return _page(
         request,

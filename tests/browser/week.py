@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
-from local.simulated_graph import Fault, FaultKind
+from local.simulated_graph import INTUNE_LOG, Fault, FaultKind
 from tests.end_to_end.system import System
+from tests.patience import until
 
 TYPES = (
     "deviceConfigurations", "deviceCompliancePolicies", "configurationPolicies", "conditionalAccessPolicies",
@@ -36,6 +37,7 @@ def live_a_week(system: System) -> None:
     _, other, *_ = system.graph.tenants
     done = system.starter("promote", "plan", mine.name, other.name, "--json")
     assert done.code == 3, done.stderr
+    _watch(system)
 
 
 def _roll_out(system: System) -> None:
@@ -55,6 +57,17 @@ def _roll_out(system: System) -> None:
                     "roleScopeTagIds": ["0"],
                 }
                 tenant.add(COMPLIANCE, policy)
+
+
+def _watch(system: System) -> None:
+    """Watch is on: it may not read one log, and the other one names items that were edited."""
+    mine = system.tenant
+    system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=mine.id, path="/directoryAudits"))
+    printers = mine.documents(CONFIGURATIONS)[1]["id"]
+    mine.change(CONFIGURATIONS, printers, {"description": "Printers of all sites and of the depot."})
+    mine.log_event(INTUNE_LOG, printers, "Patch")
+    assert system.starter("watch", "on", "--tenant", mine.name, "--every", "1h", "--json").code == 0
+    until(lambda: system.starter("runs", mine.name, "--watch", "--json").objects())
 
 
 def _decide(system: System) -> None:
