@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,13 +55,30 @@ def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list
 
 async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = None) -> list[OldDetailsRecord]:
     """Those of the collections, or of all, whose details are old."""
-    known = load_catalog().collections
-    silent = {key for key, collection in known.items() if collection.refresh_hours is not None}
-    wanted = silent if type_keys is None else silent & set(type_keys)
-    return [
-        OldDetailsRecord(**found._asdict(), properties=sorted(known[found.type_key].detail_properties))
-        for found in await detail_ages.old_details(session, wanted)
-    ]
+    wanted = _silent() if type_keys is None else _silent() & set(type_keys)
+    return [_record(found) for found in await detail_ages.old_details(session, wanted)]
+
+
+async def old_details_of_tenants(
+    session: AsyncSession, tenant_ids: Sequence[UUID]
+) -> dict[UUID, list[OldDetailsRecord]]:
+    """The same of all collections of each tenant, in a transaction that sees them."""
+    by_tenant: dict[UUID, list[OldDetailsRecord]] = {tenant_id: [] for tenant_id in tenant_ids}
+    for found in await detail_ages.old_details(session, _silent(), tenant_ids):
+        by_tenant[found.tenant_id].append(_record(found))
+    return by_tenant
+
+
+def _silent() -> set[str]:
+    """The collections whose lists do not tell when details change."""
+    return {key for key, collection in load_catalog().collections.items() if collection.refresh_hours is not None}
+
+
+def _record(found: detail_ages.OldDetails) -> OldDetailsRecord:
+    properties = load_catalog().collections[found.type_key].detail_properties
+    return OldDetailsRecord(
+        type_key=found.type_key, properties=sorted(properties), items=found.items, read_at=found.read_at
+    )
 
 
 def may_be_old(type_key: str, path: str) -> bool:

@@ -1,6 +1,6 @@
 """What an empty answer rests on, in lines for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from cli import output
@@ -14,6 +14,23 @@ def rests_on(listed: int, listed_from: datetime | None) -> str:
         return "no collection was read to its end"
     its = "its" if listed == 1 else "their"
     return f"{counted(listed, 'collection')} read to {its} end since {output.when(listed_from)}"
+
+
+NAMED_COLLECTIONS = 6
+"""So many collections a line for people names; JSON names all."""
+
+
+def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """For each reason a line that names the collections, given by type key and reason.
+
+    `not covered: groups (failed:graph_throttled)`; of many collections the first ones, and how many more.
+    """
+    keys: dict[str, list[str]] = {}
+    for type_key, reason in collections:
+        keys.setdefault(reason, []).append(type_key)
+    for reason, named in keys.items():
+        more = f" and {len(named) - NAMED_COLLECTIONS} more" if named[NAMED_COLLECTIONS:] else ""
+        yield f"{words}: {', '.join(named[:NAMED_COLLECTIONS])}{more} ({reason})"
 
 
 def rests_on_coverage(collections: Iterable[Coverage]) -> str:

@@ -1,6 +1,7 @@
 """How far each collection has been read: the results of runs that ended, on which answers rest."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -56,6 +57,21 @@ async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None
     if type_keys is not None:
         wanted = wanted.where(among(_COVERAGE.c.type_key, sorted(type_keys)))
     return {row.type_key: row for row in await fetch(session, wanted, Coverage)}
+
+
+class _TenantCoverage(NamedTuple):
+    tenant_id: UUID
+    collection: Coverage
+
+
+async def coverage_of_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, dict[str, Coverage]]:
+    """The same of each tenant, in a transaction that sees them; empty for a tenant that was never read."""
+    fields = [_COVERAGE.c[name].label(f"collection.{name}") for name in Coverage.model_fields]
+    wanted = select(_COVERAGE.c.tenant_id, *fields).where(among(_COVERAGE.c.tenant_id, tenant_ids))
+    found: dict[UUID, dict[str, Coverage]] = {tenant_id: {} for tenant_id in tenant_ids}
+    for row in await fetch(session, wanted.order_by(_COVERAGE.c.type_key), _TenantCoverage):
+        found[row.tenant_id][row.collection.type_key] = row.collection
+    return found
 
 
 async def listed_once(session: AsyncSession) -> frozenset[str]:

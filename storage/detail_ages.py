@@ -1,8 +1,9 @@
 """How old the details of items are: which a run may read again, and which an answer rests on."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,8 +15,9 @@ REFRESHED_ITEMS = 1000
 
 
 class OldDetails(NamedTuple):
-    """A collection, how many of its items have details from before its latest listing, and when the first were read."""
+    """A tenant's collection: items whose details are from before its latest listing, and when the first were read."""
 
+    tenant_id: UUID
     type_key: str
     items: int
     read_at: datetime
@@ -32,13 +34,15 @@ FROM unnest(CAST(:type_keys AS text[])) AS named (type_key) CROSS JOIN LATERAL (
 """)
 
 _OLD = text("""
-SELECT c.type_key, old.items, old.read_at
+SELECT c.tenant_id, c.type_key, old.items, old.read_at
 FROM collection_coverage AS c CROSS JOIN LATERAL (
     SELECT count(*) AS items, min(item.details_read_at) AS read_at FROM inventory_item AS item
-    WHERE item.type_key = c.type_key AND item.absent_from IS NULL AND item.details_read_at < c.listed_from
+    WHERE (item.tenant_id, item.type_key) = (c.tenant_id, c.type_key) AND item.absent_from IS NULL
+        AND item.details_read_at < c.listed_from
 ) AS old
-WHERE c.type_key = ANY (:type_keys) AND old.items > 0
-ORDER BY c.type_key
+WHERE (CAST(:tenant_ids AS uuid[]) IS NULL OR c.tenant_id = ANY (CAST(:tenant_ids AS uuid[])))
+    AND c.type_key = ANY (:type_keys) AND old.items > 0
+ORDER BY c.tenant_id, c.type_key
 """)
 
 _OLD_ITEMS = text("""
@@ -57,9 +61,15 @@ async def read_before(
     return {row.type_key: row.details_read_at for row in rows}
 
 
-async def old_details(session: AsyncSession, type_keys: Collection[str]) -> list[OldDetails]:
-    """Those of the collections that have items whose details are older than the latest whole listing."""
-    return await fetch(session, _OLD, OldDetails, {"type_keys": sorted(type_keys)})
+async def old_details(
+    session: AsyncSession, type_keys: Collection[str], tenant_ids: Sequence[UUID] | None = None
+) -> list[OldDetails]:
+    """Those of the collections that have items whose details are older than the latest whole listing.
+
+    Of these tenants, or of all whose rows the transaction sees.
+    """
+    tenants = None if tenant_ids is None else list(tenant_ids)
+    return await fetch(session, _OLD, OldDetails, {"type_keys": sorted(type_keys), "tenant_ids": tenants})
 
 
 async def with_old_details(session: AsyncSession, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -1,22 +1,28 @@
 """Finding an item by a reference: by its id, or by an alternate key of its own."""
 
 
-def named_item(type_key: str, name: str) -> str:
+def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") -> str:
     """A query of the one item of a type key, given as SQL, that has a name: an id or an alternate key.
+
+    It is an item of the transaction's tenant, or of the `tenant_id` that is given as SQL.
 
     An item's alternate keys are references of no collection. Of several items with one key, the present one is meant:
     a service principal that was made again has the app id of the earlier one.
     """
     return f"""
-        (SELECT one.* FROM inventory_item AS one WHERE (one.type_key, one.external_id) = ({type_key}, {name}) LIMIT 1)
+        (
+            SELECT one.* FROM inventory_item AS one
+            WHERE (one.tenant_id, one.type_key, one.external_id) = ({tenant_id}, {type_key}, {name}) LIMIT 1
+        )
         UNION ALL
         (
             SELECT one.* FROM item_reference AS own CROSS JOIN LATERAL (
                 SELECT * FROM inventory_item AS one
-                WHERE (one.type_key, one.external_id) = (own.type_key, own.external_id) LIMIT 1
+                WHERE (one.tenant_id, one.type_key, one.external_id) = (own.tenant_id, own.type_key, own.external_id)
+                LIMIT 1
             ) AS one
-            WHERE own.target_id = {name} AND own.target_type_keys = '{{}}' AND own.type_key = {type_key}
-                AND own.role = 'use'
+            WHERE (own.tenant_id, own.target_id) = ({tenant_id}, {name}) AND own.target_type_keys = '{{}}'
+                AND own.type_key = {type_key} AND own.role = 'use'
             ORDER BY one.absent_from DESC NULLS FIRST LIMIT 1
         )
         LIMIT 1"""

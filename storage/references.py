@@ -122,15 +122,20 @@ SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
 ON CONFLICT DO NOTHING
 """)
 
-# One look, of two primary keys, so that a question to hundreds of tenants costs little where nothing is unread.
-_ARE_READ = text("""
+# Two looks at primary keys for each tenant, so that a question to hundreds of them costs little if nothing is unread.
+_READ_TENANTS = text("""
 WITH rules AS MATERIALIZED (
     SELECT key AS type_key, decode(value, 'hex') AS rules_hash FROM json_each_text(CAST(:rules AS json))
 )
-SELECT NOT EXISTS (SELECT * FROM rules EXCEPT SELECT type_key, rules_hash FROM reference_rules)
+SELECT tenant_id FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
+WHERE NOT EXISTS (
+        SELECT * FROM rules
+        EXCEPT SELECT type_key, rules_hash FROM reference_rules AS known WHERE known.tenant_id = tenant.tenant_id
+    )
     AND NOT EXISTS (
         SELECT FROM rules CROSS JOIN LATERAL (
-            SELECT FROM unread_item AS one WHERE one.type_key = rules.type_key LIMIT 1
+            SELECT FROM unread_item AS one
+            WHERE (one.tenant_id, one.type_key) = (tenant.tenant_id, rules.type_key) LIMIT 1
         ) AS unread
     )
 """)
@@ -171,10 +176,13 @@ async def _leave_all(session: AsyncSession, keys: Select[Any]) -> None:
     await session.execute(insert(_UNREAD).from_select(_KEY, keys).on_conflict_do_nothing())
 
 
-async def are_read(session: AsyncSession, rules_hashes: Mapping[str, bytes]) -> bool:
-    """Whether the references of all items have been read by the rules of these hashes, by type key."""
+async def read_tenants(
+    session: AsyncSession, tenant_ids: Sequence[UUID], rules_hashes: Mapping[str, bytes]
+) -> set[UUID]:
+    """The tenants whose items' references have all been read by the rules of these hashes, by type key."""
     rules = {type_key: rules_hash.hex() for type_key, rules_hash in rules_hashes.items()}
-    return bool((await session.execute(_ARE_READ, {"rules": orjson.dumps(rules).decode()})).scalar_one())
+    parameters = {"tenant_ids": list(tenant_ids), "rules": orjson.dumps(rules).decode()}
+    return set((await session.execute(_READ_TENANTS, parameters)).scalars())
 
 
 async def count_unread(

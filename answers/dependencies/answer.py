@@ -5,7 +5,7 @@ that leave it open because they were not read.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.dependencies import queries
-from answers.dependencies.queries import Edge, ItemKey
+from answers.dependencies.queries import Edge, ItemKey, UnassignedItem, UnknownAssignments
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -64,9 +64,9 @@ def _rules_hashes() -> dict[str, bytes]:
     return {type_key: rules.hash() for type_key, rules in load_catalog().reading_rules().items()}
 
 
-async def are_read(session: AsyncSession) -> bool:
-    """Whether all documents of the session's tenant have been looked through for references."""
-    return await references.are_read(session, _rules_hashes())
+async def read_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> set[UUID]:
+    """The tenants all of whose documents have been looked through for references."""
+    return await references.read_tenants(session, tenant_ids, _rules_hashes())
 
 
 async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
@@ -168,23 +168,51 @@ async def dangling(
     `type_keys`: only references of these collections' items.
     """
     open_ones: Counter[tuple[str, ...]] = Counter()
-    async for edge in queries.not_there(session, type_keys):
-        target = tenant.target(edge)
-        if target.presence is Presence.NOT_READ:
-            open_ones[edge.target_type_keys] += 1
-            continue
-        yield DanglingRecord(
-            tenant_id=edge.tenant_id,
-            item=tenant.item(edge.item, edge.external_id, edge.path),
-            version=edge.version,
-            referred_at=edge.referred_at,
-            path=edge.path,
-            role=edge.role,
-            intent=edge.intent or None,
-            target=target,
-        )
-    for record in (*tenant.unread_targets(open_ones), *tenant.old(type_keys), *tenant.unreadable()):
-        yield record
+    async for edge in queries.not_there(session, [tenant.tenant_id], type_keys):
+        record = _dangling(tenant, edge, open_ones)
+        if record is not None:
+            yield record
+    for left_open in _open_after_dangling(tenant, open_ones, type_keys):
+        yield left_open
+
+
+async def dangling_of_tenants(
+    session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
+) -> dict[UUID, list[DanglingRecord | CannotSayRecord]]:
+    """The same of each tenant, in a transaction that sees them, by one question."""
+    found: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
+    open_ones: dict[UUID, Counter[tuple[str, ...]]] = {tenant_id: Counter() for tenant_id in tenants}
+    async for edge in queries.not_there(session, list(tenants), type_keys):
+        record = _dangling(tenants[edge.tenant_id], edge, open_ones[edge.tenant_id])
+        if record is not None:
+            found[edge.tenant_id].append(record)
+    for tenant_id, tenant in tenants.items():
+        found[tenant_id] += _open_after_dangling(tenant, open_ones[tenant_id], type_keys)
+    return found
+
+
+def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, ...]]) -> DanglingRecord | None:
+    """The reference as the answer shows it; None where it cannot be judged, which is counted."""
+    target = tenant.target(edge)
+    if target.presence is Presence.NOT_READ:
+        open_ones[edge.target_type_keys] += 1
+        return None
+    return DanglingRecord(
+        tenant_id=edge.tenant_id,
+        item=tenant.item(edge.item, edge.external_id, edge.path),
+        version=edge.version,
+        referred_at=edge.referred_at,
+        path=edge.path,
+        role=edge.role,
+        intent=edge.intent or None,
+        target=target,
+    )
+
+
+def _open_after_dangling(
+    tenant: TenantCoverage, open_ones: Counter[tuple[str, ...]], type_keys: Sequence[str] | None
+) -> list[CannotSayRecord]:
+    return [*tenant.unread_targets(open_ones), *tenant.old(type_keys), *tenant.unreadable()]
 
 
 async def unassigned(
@@ -194,35 +222,71 @@ async def unassigned(
 
     Without `type_keys`, collections whose items nobody assigns are left out.
     """
-    unknown: Counter[str] = Counter()
-    async for found in queries.unassigned(session, type_keys):
-        if type_keys is None and found.item.type_key in NEVER_ASSIGNED:
-            continue
-        if not found.is_known:
-            unknown[found.item.type_key] += 1
-            continue
-        covered = tenant.collections.get(found.item.type_key)
-        is_sure = covered is not None and covered.is_current and bool(covered.listed_cleanly) and not found.lags
-        if may_be_old(found.item.type_key, "assignments"):
-            is_sure = is_sure and not are_old(found.item.details_read_at, covered)
-        yield UnassignedRecord(
-            tenant_id=found.tenant_id,
-            type_key=found.item.type_key,
-            external_id=found.external_id,
-            display_name=found.item.display_name,
-            version=found.version,
-            observed_at=found.observed_at,
-            exclusions=found.exclusions,
-            confidence=Confidence.HIGH if is_sure else Confidence.LOW,
-            evidence="only_exclusions" if found.exclusions else "no_assignments",
-            details_read_at=found.item.details_read_at,
-        )
-    for key, times in sorted(unknown.items()):
-        yield tenant.cannot_say(key, ASSIGNMENTS_NOT_SHOWN, times)
+    unknown = await queries.unknown_assignments(session, [tenant.tenant_id], type_keys)
+    async for found in queries.unassigned(session, [tenant.tenant_id], type_keys):
+        if type_keys is not None or found.item.type_key not in NEVER_ASSIGNED:
+            yield _unassigned(tenant, found)
+    for left_open in _open_after_unassigned(tenant, _assignable(catalog, type_keys), unknown, type_keys):
+        yield left_open
+
+
+async def unassigned_of_tenants(
+    session: AsyncSession,
+    tenants: Mapping[UUID, TenantCoverage],
+    catalog: Catalog,
+    type_keys: Sequence[str] | None = None,
+) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
+    """The same of each tenant, in a transaction that sees them, by one question."""
+    found: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
+    unknown: dict[UUID, list[UnknownAssignments]] = {tenant_id: [] for tenant_id in tenants}
+    for counted in await queries.unknown_assignments(session, list(tenants), type_keys):
+        unknown[counted.tenant_id].append(counted)
+    async for item in queries.unassigned(session, list(tenants), type_keys):
+        if type_keys is not None or item.item.type_key not in NEVER_ASSIGNED:
+            found[item.tenant_id].append(_unassigned(tenants[item.tenant_id], item))
+    assignable = _assignable(catalog, type_keys)
+    for tenant_id, tenant in tenants.items():
+        found[tenant_id] += _open_after_unassigned(tenant, assignable, unknown[tenant_id], type_keys)
+    return found
+
+
+def _unassigned(tenant: TenantCoverage, found: UnassignedItem) -> UnassignedRecord:
+    covered = tenant.collections.get(found.item.type_key)
+    is_sure = covered is not None and covered.is_current and bool(covered.listed_cleanly) and not found.lags
+    if may_be_old(found.item.type_key, "assignments"):
+        is_sure = is_sure and not are_old(found.item.details_read_at, covered)
+    return UnassignedRecord(
+        tenant_id=found.tenant_id,
+        type_key=found.item.type_key,
+        external_id=found.external_id,
+        display_name=found.item.display_name,
+        version=found.version,
+        observed_at=found.observed_at,
+        exclusions=found.exclusions,
+        confidence=Confidence.HIGH if is_sure else Confidence.LOW,
+        evidence="only_exclusions" if found.exclusions else "no_assignments",
+        details_read_at=found.item.details_read_at,
+    )
+
+
+def _assignable(catalog: Catalog, type_keys: Sequence[str] | None) -> set[str]:
+    """The collections whose items somebody assigns; of the `type_keys`, if there are any, those that can be."""
     assignable = {key for key, collection in catalog.collections.items() if collection.assignable}
-    unread = tenant.unread(assignable - NEVER_ASSIGNED if type_keys is None else assignable & set(type_keys))
-    for record in (*unread, *tenant.unreadable()):
-        yield record
+    return assignable - NEVER_ASSIGNED if type_keys is None else assignable & set(type_keys)
+
+
+def _open_after_unassigned(
+    tenant: TenantCoverage,
+    assignable: Collection[str],
+    unknown: Sequence[UnknownAssignments],
+    type_keys: Sequence[str] | None,
+) -> list[CannotSayRecord]:
+    untold = [
+        tenant.cannot_say(counted.type_key, ASSIGNMENTS_NOT_SHOWN, counted.items)
+        for counted in sorted(unknown, key=lambda counted: counted.type_key)
+        if type_keys is not None or counted.type_key not in NEVER_ASSIGNED
+    ]
+    return [*untold, *tenant.unread(assignable), *tenant.unreadable()]
 
 
 async def reaching(

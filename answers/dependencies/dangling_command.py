@@ -1,9 +1,11 @@
 """`dangling`, `unassigned`: references without a target, items without an assignment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.dependencies import answer
 from answers.dependencies.columns import DANGLING_COLUMNS, UNASSIGNED_COLUMNS
@@ -11,6 +13,7 @@ from answers.dependencies.open_lines import end_if_damaged, refuse_never_read, s
 from answers.dependencies.records import CannotSayRecord, DanglingRecord, UnassignedRecord
 from answers.dependencies.session import references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
+from answers.dependencies.tenants_together import TenantAnswer, TenantsTogether
 from cli import output
 from cli.basis_lines import rests_on_coverage
 from cli.errors import errors_for_people
@@ -53,10 +56,18 @@ def dangling(
         wanted = known_type_keys(type_keys)
         rows = RowLimit(limit)
 
+        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> _Answers:
+            return await answer.dangling_of_tenants(session, tenants, wanted)
+
+        together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
+
         async def ask(database: Database, about: AskedTenant) -> None:
-            async with references_session(database, about.tenant_id) as (session, coverage):
-                found = [record async for record in answer.dangling(session, coverage, wanted)]
-            _show_records(found, coverage, _DANGLING, rows, as_json=as_json)
+            found = await together.answer(database, about.tenant_id)
+            if found is None:
+                async with references_session(database, about.tenant_id) as (session, coverage):
+                    records = [record async for record in answer.dangling(session, coverage, wanted)]
+                    found = TenantAnswer(coverage, records)
+            _show_records(found, _DANGLING, rows, as_json=as_json)
 
         ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
 
@@ -80,13 +91,23 @@ def unassigned(
         wanted = known_type_keys(type_keys)
         rows = RowLimit(limit)
 
+        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> _Answers:
+            return await answer.unassigned_of_tenants(session, tenants, load_catalog(), wanted)
+
+        together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
+
         async def ask(database: Database, about: AskedTenant) -> None:
-            async with references_session(database, about.tenant_id) as (session, coverage):
-                unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
-                found = [record async for record in unassigned]
-            _show_records(found, coverage, _UNASSIGNED, rows, as_json=as_json)
+            found = await together.answer(database, about.tenant_id)
+            if found is None:
+                async with references_session(database, about.tenant_id) as (session, coverage):
+                    unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
+                    found = TenantAnswer(coverage, [record async for record in unassigned])
+            _show_records(found, _UNASSIGNED, rows, as_json=as_json)
 
         ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
+
+
+_Answers = Mapping[UUID, Sequence[BaseModel]]
 
 
 class _Question(NamedTuple):
@@ -99,12 +120,11 @@ class _Question(NamedTuple):
     open: str
 
 
-def _show_records(
-    found: Sequence[BaseModel], coverage: TenantCoverage, question: _Question, limit: RowLimit, *, as_json: bool
-) -> None:
+def _show_records(found: TenantAnswer, question: _Question, limit: RowLimit, *, as_json: bool) -> None:
     """Prints an answer. Raises `NeverReadError`, or `typer.Exit` where stored documents are damaged."""
-    cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
-    rows = [record for record in found if not isinstance(record, CannotSayRecord)]
+    coverage, records = found
+    cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
+    rows = [record for record in records if not isinstance(record, CannotSayRecord)]
     shown = limit.first(rows)
     if as_json:
         for record in (*shown, *cannot_say):

@@ -45,7 +45,7 @@ class Edge(NamedTuple):
 
 
 class UnassignedItem(NamedTuple):
-    """An item that is assigned to nobody. `is_known` is false where its document does not tell.
+    """An item that is assigned to nobody.
 
     `lags`: the latest run saw it and could not read its whole document, so the version may be old.
     """
@@ -57,7 +57,14 @@ class UnassignedItem(NamedTuple):
     observed_at: datetime
     lags: bool
     exclusions: int
-    is_known: bool
+
+
+class UnknownAssignments(NamedTuple):
+    """How many items of a tenant's collection have documents that do not tell to whom they are assigned."""
+
+    tenant_id: UUID
+    type_key: str
+    items: int
 
 
 class AssignedItem(NamedTuple):
@@ -78,11 +85,12 @@ class AssignedItem(NamedTuple):
 _ITEM = """
 CROSS JOIN LATERAL (
     SELECT * FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id) LIMIT 1
+    WHERE (one.tenant_id, one.type_key, one.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
 ) AS item
 LEFT JOIN LATERAL (
     SELECT * FROM item_absence AS one
-    WHERE (one.type_key, one.external_id, one.absent_from) = (item.type_key, item.external_id, item.absent_from)
+    WHERE (one.tenant_id, one.type_key, one.external_id, one.absent_from)
+        = (item.tenant_id, item.type_key, item.external_id, item.absent_from)
     LIMIT 1
 ) AS item_gone ON item.absent_from IS NOT NULL
 """
@@ -91,15 +99,24 @@ LEFT JOIN LATERAL (
 _TARGET = f"""
 LEFT JOIN LATERAL (
     SELECT one.* FROM unnest(r.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
-        {named_item("named.type_key", "r.target_id")}
+        {named_item("named.type_key", "r.target_id", "r.tenant_id")}
     ) AS one
     ORDER BY one.absent_from DESC NULLS FIRST, one.type_key LIMIT 1
 ) AS target ON true
 LEFT JOIN LATERAL (
     SELECT * FROM item_absence AS one
-    WHERE (one.type_key, one.external_id, one.absent_from) = (target.type_key, target.external_id, target.absent_from)
+    WHERE (one.tenant_id, one.type_key, one.external_id, one.absent_from)
+        = (target.tenant_id, target.type_key, target.external_id, target.absent_from)
     LIMIT 1
 ) AS target_gone ON target.absent_from IS NOT NULL
+"""
+
+# The names that are kept for the search, since each one is made by a function that costs as much as the rest.
+_NAME = """
+LEFT JOIN LATERAL (
+    SELECT name_key FROM item_name AS one
+    WHERE (one.tenant_id, one.type_key, one.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
+) AS name ON true
 """
 
 _ITEM_COLUMNS = """
@@ -119,7 +136,7 @@ _EDGE_COLUMNS = f"""
     target_gone.evidence AS "target.absence_evidence", target_gone.confidence AS "target.absence_confidence"
 """
 
-_BY_NAME = 'ORDER BY r.type_key, name_key(item.display_name) COLLATE "C" NULLS LAST, r.external_id'
+_BY_NAME = "ORDER BY r.tenant_id, r.type_key, name.name_key NULLS LAST, r.external_id"
 
 _NAMED = "unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)"
 
@@ -127,7 +144,8 @@ _SEEN = text(f"""
 SELECT r.type_key, item.display_name, item.last_seen_at, item.details_read_at,
     item.found_by_id_run_id = item.last_seen_run_id AS found_by_id,
     item_gone.evidence AS absence_evidence, item_gone.confidence AS absence_confidence
-FROM (VALUES (CAST(:type_key AS text), CAST(:external_id AS text))) AS r (type_key, external_id) {_ITEM}
+FROM (VALUES (current_tenant(), CAST(:type_key AS text), CAST(:external_id AS text)))
+    AS r (tenant_id, type_key, external_id) {_ITEM}
 """)
 
 _OF_ITEMS = text(f"""
@@ -162,49 +180,77 @@ ORDER BY r.type_key, r.external_id, r.position
 _DANGLING = text(f"""
 -- from each target on to the next one by the index, however many refer to it, since there are far fewer targets than
 -- references, and most of them are there
-WITH RECURSIVE targets AS (
-    (
-        SELECT target_id, target_type_keys FROM item_reference
-        ORDER BY target_id, target_type_keys LIMIT 1
-    )
+WITH RECURSIVE target_ids AS (
+    SELECT tenant.tenant_id, one.target_id
+    FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id) CROSS JOIN LATERAL (
+        SELECT target_id FROM item_reference AS one WHERE one.tenant_id = tenant.tenant_id ORDER BY target_id LIMIT 1
+    ) AS one
     UNION ALL
-    SELECT next.target_id, next.target_type_keys
-    FROM targets CROSS JOIN LATERAL (
-        SELECT target_id, target_type_keys FROM item_reference AS one
-        WHERE (one.target_id, one.target_type_keys) > (targets.target_id, targets.target_type_keys)
-        ORDER BY target_id, target_type_keys LIMIT 1
+    SELECT before.tenant_id, next.target_id
+    FROM target_ids AS before CROSS JOIN LATERAL (
+        -- by the id alone: row-level security keeps the comparison of arrays out of index conditions
+        SELECT target_id FROM item_reference AS one
+        WHERE one.tenant_id = before.tenant_id AND one.target_id > before.target_id ORDER BY target_id LIMIT 1
     ) AS next
+),
+targets AS MATERIALIZED (
+    SELECT target_ids.tenant_id, target_ids.target_id, named.target_type_keys
+    FROM target_ids CROSS JOIN LATERAL (
+        SELECT DISTINCT target_type_keys FROM item_reference AS one
+        WHERE (one.tenant_id, one.target_id) = (target_ids.tenant_id, target_ids.target_id)
+    ) AS named
+    WHERE named.target_type_keys <> '{{}}'
+),
+gone AS MATERIALIZED (
+    SELECT * FROM targets
+    WHERE NOT EXISTS (
+        SELECT FROM unnest(targets.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
+            {named_item("named.type_key", "targets.target_id", "targets.tenant_id")}
+        ) AS one WHERE one.absent_from IS NULL
+    )
 )
 SELECT {_EDGE_COLUMNS}
-FROM targets
-LEFT JOIN LATERAL (
-    SELECT true AS is_there FROM unnest(targets.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
-        {named_item("named.type_key", "targets.target_id")}
-    ) AS one WHERE one.absent_from IS NULL LIMIT 1
-) AS there ON true
-CROSS JOIN LATERAL (
+FROM gone CROSS JOIN LATERAL (
     SELECT * FROM item_reference AS one
-    WHERE (one.target_id, one.target_type_keys) = (targets.target_id, targets.target_type_keys)
-        AND there.is_there IS NULL AND one.target_type_keys <> '{{}}'
+    WHERE (one.tenant_id, one.target_id, one.target_type_keys) = (gone.tenant_id, gone.target_id, gone.target_type_keys)
         AND (CAST(:type_keys AS text[]) IS NULL OR one.type_key = ANY (CAST(:type_keys AS text[])))
     OFFSET 0
-) AS r {_ITEM} {_TARGET}
+) AS r {_ITEM} {_TARGET} {_NAME}
 WHERE item.absent_from IS NULL
 {_BY_NAME}, r.position
 """)
 
+# What its document says of a present item's assignments, instead of a target: that there are none, or nothing.
+_WITHOUT_ASSIGNMENTS = """
+FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id) CROSS JOIN LATERAL (
+    SELECT * FROM item_reference AS one
+    WHERE (one.tenant_id, one.target_id) = (tenant.tenant_id, :said) AND one.target_type_keys = '{}'
+        AND (CAST(:type_keys AS text[]) IS NULL OR one.type_key = ANY (CAST(:type_keys AS text[])))
+    OFFSET 0
+) AS r
+"""
+
 _UNASSIGNED = text(f"""
 SELECT {_ITEM_COLUMNS}, coalesce(item.content_observed_at, item.last_seen_at) AS observed_at,
-    item.content_observed_at IS NOT NULL OR NOT item.details_complete AS lags, r.target_id = :nobody AS is_known,
+    item.content_observed_at IS NOT NULL OR NOT item.details_complete AS lags,
     (
         SELECT count(DISTINCT one.target_id) FROM item_reference AS one
-        WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id)
+        WHERE (one.tenant_id, one.type_key, one.external_id) = (r.tenant_id, r.type_key, r.external_id)
             AND one.role = 'exclude' AND one.path = 'assignments.target.groupId'
     ) AS exclusions
-FROM item_reference AS r {_ITEM}
-WHERE r.target_id IN (:nobody, :unknown) AND r.target_type_keys = '{{}}' AND item.absent_from IS NULL
-    AND (CAST(:type_keys AS text[]) IS NULL OR r.type_key = ANY (CAST(:type_keys AS text[])))
+{_WITHOUT_ASSIGNMENTS} {_ITEM} {_NAME}
+WHERE item.absent_from IS NULL
 {_BY_NAME}
+""")
+
+_UNKNOWN_ASSIGNMENTS = text(f"""
+SELECT r.tenant_id, r.type_key, count(*) AS items
+{_WITHOUT_ASSIGNMENTS} CROSS JOIN LATERAL (
+    SELECT absent_from FROM inventory_item AS one
+    WHERE (one.tenant_id, one.type_key, one.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
+) AS item
+WHERE item.absent_from IS NULL
+GROUP BY r.tenant_id, r.type_key
 """)
 
 _REACHING = text(f"""
@@ -266,25 +312,36 @@ async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
         yield edge
 
 
-async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[Edge]:
+async def not_there(
+    session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
+) -> AsyncIterator[Edge]:
     """The references of items that are there to what is not, or is not known to be, streamed.
 
-    By collection, name and place of the item. `type_keys`: of these collections' items alone.
+    By tenant, collection, name and place of the item. `type_keys`: of these collections' items alone.
     """
-    parameters = {"type_keys": None if type_keys is None else list(type_keys)}
-    async for edge in fetch_stream(session, _DANGLING, Edge, parameters):
+    async for edge in fetch_stream(session, _DANGLING, Edge, _of_tenants(tenant_ids, type_keys)):
         yield edge
 
 
-async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[UnassignedItem]:
-    """The items that are there and assigned to nobody or may be, by collection and name, streamed."""
-    parameters = {
-        "nobody": NOBODY,
-        "unknown": ASSIGNMENTS_UNKNOWN,
-        "type_keys": None if type_keys is None else list(type_keys),
-    }
+async def unassigned(
+    session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
+) -> AsyncIterator[UnassignedItem]:
+    """The items that are there and assigned to nobody, by tenant, collection and name, streamed."""
+    parameters = {**_of_tenants(tenant_ids, type_keys), "said": NOBODY}
     async for item in fetch_stream(session, _UNASSIGNED, UnassignedItem, parameters):
         yield item
+
+
+async def unknown_assignments(
+    session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
+) -> list[UnknownAssignments]:
+    """How many items are there and may be assigned to nobody, in any order."""
+    parameters = {**_of_tenants(tenant_ids, type_keys), "said": ASSIGNMENTS_UNKNOWN}
+    return await fetch(session, _UNKNOWN_ASSIGNMENTS, UnknownAssignments, parameters)
+
+
+def _of_tenants(tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> dict[str, object]:
+    return {"tenant_ids": list(tenant_ids), "type_keys": None if type_keys is None else list(type_keys)}
 
 
 async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[AssignedItem]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.dependencies.answer import READERS, are_read, read_references
+from answers.dependencies.answer import READERS, read_references, read_tenants
 from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
 from cli.output_options import output_options
@@ -39,7 +39,7 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
     stderr.
     """
     async with database.tenant(tenant_id, read_only=True) as session:
-        if await are_read(session):
+        if await read_tenants(session, [tenant_id]):
             yield session, await TenantCoverage.of(session, load_catalog(), tenant_id)
             return
     if output_options().about:  # the answers for the tenants before are being read

@@ -17,12 +17,13 @@ from answers.dependencies.records import (
     Presence,
 )
 from answers.dependencies.rules import DAMAGED, REFERENCES_NOT_READ, item_presence, not_listed_reason, unseen_presence
-from answers.old_details import OLD_DETAILS, OldDetailsRecord, may_be_old, old_details
+from answers.old_details import OLD_DETAILS, OldDetailsRecord, may_be_old, old_details, old_details_of_tenants
 from answers.times import EARLIEST
 from graph.catalog import Catalog
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
 from storage.coverage import coverage as coverage_of
+from storage.coverage import coverage_of_tenants
 from storage.unread_references import UnreadReferences
 
 
@@ -45,7 +46,7 @@ class TenantCoverage:
         self._unread_references = unread
         self._old_details = old_details
         self._damaged = damaged
-        self._tenant_id = tenant_id
+        self.tenant_id = tenant_id
         self.collections = collections
         self._known = frozenset(catalog.collections)
 
@@ -59,6 +60,15 @@ class TenantCoverage:
         unread: Sequence[UnreadReferences] = (),
     ) -> "TenantCoverage":
         return cls(catalog, tenant_id, await coverage_of(session), damaged, await old_details(session), unread)
+
+    @classmethod
+    async def of_tenants(
+        cls, session: AsyncSession, catalog: Catalog, tenant_ids: Sequence[UUID]
+    ) -> dict[UUID, "TenantCoverage"]:
+        """Of each tenant, in a transaction that sees them; their references have all been read."""
+        collections = await coverage_of_tenants(session, tenant_ids)
+        old = await old_details_of_tenants(session, tenant_ids)
+        return {tenant_id: cls(catalog, tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}
 
     def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
         """The presence of an item that was seen. `path`: the place in its document on which the answer rests."""
@@ -134,7 +144,7 @@ class TenantCoverage:
 
     def cannot_say(self, type_key: str, reason: str, references: int | None) -> CannotSayRecord:
         """What is open of one collection."""
-        return CannotSayRecord(tenant_id=self._tenant_id, type_key=type_key, reason=reason, references=references)
+        return CannotSayRecord(tenant_id=self.tenant_id, type_key=type_key, reason=reason, references=references)
 
 
 def _record(type_keys: Collection[str], external_id: str, seen: KnownObject | None, state: ObjectState) -> ObjectRecord:

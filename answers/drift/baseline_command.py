@@ -12,6 +12,7 @@ from answers.drift.rules import BaselineKind
 from answers.runs.answer import find_run, time_over
 from answers.times import TIME_FORMS
 from cli import output
+from cli.basis_lines import by_reason
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
 from cli.output_options import prints_tables, prints_times
@@ -165,9 +166,15 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
     def say(words: str) -> None:
         output.stderr.print(words, style="yellow", markup=False)
 
-    for collection in record.not_covered:
-        why = f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
-        say(f"not covered: {collection.type_key} ({why})")
+    not_covered = [
+        (
+            collection.type_key,
+            f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome),
+        )
+        for collection in record.not_covered
+    ]
+    for line in by_reason("not covered", not_covered):
+        say(line)
     if record.forgotten:
         say(f"not compared, because retention has deleted its version: {counted(record.forgotten, 'item')}")
     if record.unread:

@@ -20,6 +20,7 @@ from answers.field_text import field_text
 from answers.old_details import old_details_in_words
 from answers.runs.answer import is_read
 from cli import output
+from cli.basis_lines import by_reason
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
@@ -226,12 +227,12 @@ def _say_basis(report: DriftReport) -> None:
     """On stderr: what the answer rests on, and what was left out."""
     compared = counted(len(report.compared), "collection was", "collections were")
     output.stderr.print(f"{compared} read to the end then and now", style="dim")
-    for collection in report.left_out:
-        output.stderr.print(
-            f"left out: {collection.type_key} (baseline: {collection.in_baseline}; now: {collection.now})",
-            style="yellow",
-            markup=False,
-        )
+    left_out = [
+        (collection.type_key, f"baseline: {collection.in_baseline}; now: {collection.now}")
+        for collection in report.left_out
+    ]
+    for line in by_reason("left out", left_out):
+        output.stderr.print(line, style="yellow", markup=False)
     for line in old_details_in_words(report.old_details, report.evaluated_at):
         output.stderr.print(line, style="yellow", markup=False)
     for damaged in report.damaged:

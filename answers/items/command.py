@@ -39,7 +39,7 @@ from cli.options import (
 )
 from cli.output_options import output_options, prints_tables
 from cli.stale_lines import say_stale
-from cli.table import Column, Shape, Table
+from cli.table import Column, Shape, Table, print_table
 from cli.tenant_walk import RowLimit, ask_each, asked_session
 from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
@@ -175,8 +175,7 @@ def missing(
                 if not await _print(MissingRecord, _MISSING_COLUMNS, found.items, rows, _title(found.basis)):
                     which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
                     output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
-                for collection in found.not_read:
-                    output.stdout.print(_not_read(collection), style="yellow")
+                _print_not_read(found.not_read)
 
         ask_each(settings, asked, show, as_json=as_json, limit=rows)
 
@@ -280,11 +279,23 @@ _MISSING_COLUMNS = (
 )
 
 
-def _not_read(collection: UnreadCollection) -> str:
-    """A collection that could not be read, in a line."""
-    items = counted(collection.items, "item")
-    when = "never" if collection.listed_at is None else output.ago(collection.listed_at)
-    return f"not read: {collection.type_key} ({collection.reason}), {items}; last read to its end: {when}"
+def _print_not_read(collections: Sequence[UnreadCollection]) -> None:
+    """A line for each collection that could not be read; what they have in common is said once."""
+    if not collections:
+        return
+    its = "its" if len(collections) == 1 else "their"
+    items = counted(sum(collection.items for collection in collections), "item")
+    said = f"not read to {its} end: {counted(len(collections), 'collection')}; {items} of unknown state"
+    output.stdout.print(said, style="yellow")
+    print_table(_NOT_READ_COLUMNS, collections, record=UnreadCollection, is_summary=True)
+
+
+_NOT_READ_COLUMNS = (
+    Column("collection", "type_key"),
+    Column("items", "items", shape=Shape.NUMBER, is_kept=True),
+    Column("why", "reason"),
+    Column("last read", "listed_at", lambda found: "never" if found.listed_at is None else output.ago(found.listed_at)),
+)
 
 
 def _title(basis: ItemsBasis | None) -> str:

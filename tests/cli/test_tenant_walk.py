@@ -8,8 +8,11 @@ from uuid import UUID
 
 import pytest
 import typer
+from pydantic import BaseModel
+from sqlalchemy import Engine, event
 from typer.testing import CliRunner
 
+from answers.dependencies.tenants_together import TenantsTogether
 from cli.app import app
 from cli.options import AskedTenant, AskedTenants
 from cli.output import print_json
@@ -103,6 +106,39 @@ async def named(database: Database, names: dict[UUID, str]) -> None:
     for tenant_id, letters in names.items():
         items = [configuration(letter, displayName=letter) for letter in letters]
         await sync(database, tenant_id, items, CONFIGURATIONS)
+
+
+@pytest.mark.parametrize("question", ["dangling", "unassigned"])
+async def test_tenants_whose_references_are_read_answer_one_question_as_each_does(
+    database: Database, portfolio: Portfolio, question: str
+) -> None:
+    await fill(database, ALPHA, BETA, GAMMA)
+    alone = [
+        line for name in ("alpha", "beta", "gamma") for line in (await portfolio(question, name, "--json")).objects()
+    ]
+    asked: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.extend(["one"] if "FROM item_reference" in statement and "name_key" in statement else [])
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    try:
+        together = await portfolio(question, "--all-tenants", "--json")
+    finally:
+        event.remove(Engine, "before_cursor_execute", listen)
+    assert sorted(map(str, together.objects())) == sorted(map(str, alone))
+    assert {line["answer"] for line in alone} >= {question}
+    assert asked == ["one"]
+
+
+async def test_tenants_that_cannot_be_asked_together_are_asked_alone(database: Database) -> None:
+    await fill(database, ALPHA, BETA)
+
+    async def wrong(*_: object) -> dict[UUID, list[BaseModel]]:
+        raise UserError("one of them is broken")
+
+    together = TenantsTogether([ALPHA, BETA], wrong)
+    assert [await together.answer(database, tenant_id) for tenant_id in (ALPHA, BETA)] == [None, None]
 
 
 @pytest.mark.parametrize("question", ["items", "changes"])

@@ -30,7 +30,7 @@ from storage import merge as merging
 from storage import object_names as names
 from storage import request_pace as pacing
 from tests.storage.support import LEASE
-from tests.storage.tenant_rows import PORTFOLIO, RULES
+from tests.storage.tenant_rows import MINE, PORTFOLIO, RULES, THEIRS
 
 
 async def crossing_queries(
@@ -45,6 +45,9 @@ async def crossing_queries(
         except queries.UnknownSelectionError:
             return None
 
+    async def covered() -> object:
+        return (await coverage.coverage_of_tenants(session, [THEIRS]))[THEIRS]
+
     run = RunCoverage(RunStatus.SUCCESS, datetime.max.replace(tzinfo=UTC), has_errors=False)
     basis = queries.CollectionBasis(theirs.run_id, run, None)
     asked = queries.Question(None, dict.fromkeys(theirs.selection.type_keys, basis))
@@ -56,8 +59,10 @@ async def crossing_queries(
         "of_items": lambda: dependencies.of_items(session, [("b", "7")], 10),
         "to_items": lambda: dependencies.to_items(session, [("a", "1")], 10),
         "all_references": lambda: _all_of(dependencies.all_references(session)),
-        "not_there": lambda: _all_of(dependencies.not_there(session, None)),
-        "unassigned": lambda: _all_of(dependencies.unassigned(session, None)),
+        "not_there": lambda: _all_of(dependencies.not_there(session, [MINE, THEIRS], None)),
+        "unassigned": lambda: _all_of(dependencies.unassigned(session, [MINE, THEIRS], None)),
+        "unknown_assignments": lambda: dependencies.unknown_assignments(session, [MINE, THEIRS], None),
+        "coverage_of_tenants": covered,
         "reaching": lambda: _all_of(dependencies.reaching(session, "1", everyone=True)),
         "run_before": lambda: notification_queries.run_before(session, theirs.run_id),
         "pending_targets": lambda: notifications.pending_targets(session),

@@ -5,6 +5,7 @@ Times depend on the machine and are measured by `benchmarks/growth.py`; plans do
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -28,7 +29,7 @@ from inventory.reference_extraction import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from storage import confirmations as confirming
-from storage import documents, queries, references, runs, staging, unread_references
+from storage import detail_ages, documents, queries, references, runs, staging, unread_references
 from storage import merge as merging
 from storage.access import PROBE, Access
 from storage.current_documents import current_documents
@@ -106,6 +107,7 @@ class Node(NamedTuple):
     table: str | None
     by: str | None
     statement: str
+    condition: str = ""
 
 
 class Explained:
@@ -133,7 +135,8 @@ class Explained:
             if plan["Node Type"] == "Nested Loop" and parts[-1].get("CTE Name") in WAVES:
                 self.waves_looped_over.append(parts[-1]["CTE Name"])
             names = (plan.get("Relation Name"), plan.get("Index Name"))
-            self.nodes.append(Node(plan["Node Type"], *names, " ".join(statement.split())))
+            condition = plan.get("Index Cond", "")
+            self.nodes.append(Node(plan["Node Type"], *names, " ".join(statement.split()), condition))
 
     def assert_by_index(self) -> None:
         assert [node for node in self.nodes if node.table in GROWING and node.kind == "Seq Scan"] == []
@@ -320,17 +323,34 @@ async def test_what_items_refer_to_is_read_by_index(filled: Database, explained:
         assert await dependencies.seen(session, item)
         assert await dependencies.of_items(session, [item] * 3, 10)
         assert await dependencies.to_items(session, [("groups", "7"), ("roleScopeTags", "0")], 10)
-        assert [record async for record in dependencies.not_there(session, None)]
-        assert [record async for record in dependencies.unassigned(session, None)]
+        assert [record async for record in dependencies.not_there(session, [MINE], None)]
+        assert [record async for record in dependencies.unassigned(session, [MINE], None)]
         assert [record async for record in dependencies.reaching(session, "7", everyone=False)]
     explained.assert_by_index()
+
+
+async def test_what_many_tenants_refer_to_is_read_by_index_and_from_target_to_target(
+    filled: Database, explained: Explained
+) -> None:
+    hashes = {key: rule.hash() for key, rule in ANY_RULES.items()}
+    for session_of in (filled.portfolio, partial(filled.tenant, MINE, read_only=True)):
+        explained.nodes.clear()
+        async with session_of() as session:
+            assert [record async for record in dependencies.not_there(session, [MINE, THEIRS], None)]
+            walked = [node.condition for node in explained.nodes if "target_id >" in node.condition]
+            assert len(walked) == 1, "else each step reads all that comes before it"
+            assert [record async for record in dependencies.unassigned(session, [MINE, THEIRS], None)]
+            assert await dependencies.unknown_assignments(session, [MINE, THEIRS], None) == []
+            assert await references.read_tenants(session, [MINE, THEIRS], hashes) == set()
+            assert await detail_ages.old_details(session, ITEM_TYPES, [MINE, THEIRS]) == []
+        explained.assert_by_index()
 
 
 async def test_what_is_unread_is_read_by_index(filled: Database, explained: Explained) -> None:
     async with filled.tenant(MINE) as session:
         await references.follow_rules(session, ANY_RULES)
         explained.nodes.clear()  # rules that are new read their collections as a whole
-        assert not await references.are_read(session, {key: rule.hash() for key, rule in ANY_RULES.items()})
+        assert not await references.read_tenants(session, [MINE], {key: rule.hash() for key, rule in ANY_RULES.items()})
         for in_turn in (False, True):
             assert await references.read_some(session, ANY_RULES, in_turn=in_turn) == references.ITEMS_AT_A_TIME
         await session.rollback()

@@ -79,7 +79,8 @@ async def test_an_unchanged_item_is_not_read_again(database: Database) -> None:
 
 async def are_read(database: Database, rules: dict[str, ReadingRules] = RULES) -> bool:
     async with database.tenant(TENANT, read_only=True) as session:
-        return await references.are_read(session, {key: rule.hash() for key, rule in rules.items()})
+        hashes = {key: rule.hash() for key, rule in rules.items()}
+        return await references.read_tenants(session, [TENANT], hashes) == {TENANT}
 
 
 async def test_all_are_read_only_by_the_rules_in_force_and_to_the_last_version(database: Database) -> None:
@@ -304,12 +305,10 @@ async def test_what_includes_nobody_is_kept_apart_from_what_is_referred_to(datab
     await catch_up(database, rules)
     assert await of(database) == [(1, "a")]
     async with database.tenant(TENANT, read_only=True) as session:
-        found = {
-            unassigned_item.external_id: unassigned_item.is_known
-            async for unassigned_item in dependencies.unassigned(session, None)
-        }
+        unassigned = [item.external_id async for item in dependencies.unassigned(session, [TENANT], None)]
+        unknown = await dependencies.unknown_assignments(session, [TENANT], None)
         everything = [reference async for reference in dependencies.all_references(session)]
-    assert found == {"p": True, "q": False}
+    assert (unassigned, unknown) == (["p"], [(TENANT, "policies", 1)])
     assert {reference.target_id for reference in everything} == {"a"}
     assert NOBODY not in {reference.target_id for reference in everything}
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from answers.drift.command import left_out_lines
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport, LeftOutItem
 from cli.app import app
+from cli.basis_lines import by_reason
 from cli.output_options import OutputOptions, using
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
@@ -210,7 +211,12 @@ async def test_a_collection_that_was_not_read_makes_the_exit_code_3(
     await sync(database, TENANT, [], A, "groups", status=RunStatus.FAILED, outcomes=outcomes)
     shown = await asyncio.to_thread(run, "drift", TENANT)
     assert shown.code == 3
-    assert f"left out: {A} (baseline: complete; now: failed:graph_throttled)" in shown.stderr
+    assert f"left out: {A}, groups (baseline: complete; now: failed:graph_throttled)" in shown.stderr
+    many = [(f"c{number}", "failed") for number in range(9)]
+    assert list(by_reason("left out", [("a", "skipped"), *many])) == [
+        "left out: a (skipped)",
+        "left out: c0, c1, c2, c3, c4, c5 and 3 more (failed)",
+    ]
 
 
 async def test_another_tenant_as_a_baseline(run: Commands, drifted: Any, database: Database) -> None:

@@ -87,13 +87,20 @@ async def test_a_revoked_app_makes_nothing_missing(database: Database, other: Co
     outcomes = dict.fromkeys(("groups", "namedLocations"), REFUSED)
     await sync(database, OTHER, [], "groups", "namedLocations", status=RunStatus.FAILED, outcomes=outcomes)
     done = await other("missing")
-    table, unread = done.stdout.split("not read: ", 1)
+    table, unread = done.stdout.split("not read to their end: ", 1)
     assert "not_listed" in table
     assert " a " in table
     assert "namedLocations" not in table
-    groups, locations = unread.splitlines()
-    assert groups.startswith("groups (failed:graph_permission_missing), 4 items; last read to its end: just now")
-    assert locations.startswith("not read: namedLocations (failed:graph_permission_missing), 5 items")
+    assert [" ".join(line.split()) for line in unread.splitlines()] == [
+        "2 collections; 9 items of unknown state",
+        "each row: why = failed:graph_permission_missing, last read = just now",
+        "collection items",
+        "groups 4",
+        "namedLocations 5",
+    ]
+    as_csv = await other("missing", "--csv", "--not-read")
+    assert len(as_csv.stdout.splitlines()) == 10
+    assert as_csv.stderr.splitlines()[-1] == "not read to their end: 2 collections; 9 items of unknown state"
 
     every = (await other("missing", "--json")).objects()
     assert len(every) == len(KEYS)
@@ -138,7 +145,8 @@ async def test_an_empty_answer_says_what_it_rests_on(database: Database, other: 
     await sync(database, OTHER, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
     refused = (await other("missing")).stdout.splitlines()
     assert refused[0].startswith("nothing is missing: 1 collection read to its end since 20")
-    assert refused[1].startswith("not read: groups (failed:graph_permission_missing), 0 items; last read")
+    assert refused[1] == "not read to its end: 1 collection; 0 items of unknown state"
+    assert refused[3].split()[:3] == ["groups", "0", "failed:graph_permission_missing"]
 
 
 async def test_a_selection_goes_by_the_name_that_it_was_started_with(command: CommandLine, database: Database) -> None:

@@ -1,0 +1,55 @@
+"""Answers about references for many tenants by one question, some tenants at a time."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.dependencies.answer import read_tenants
+from answers.dependencies.tenant_coverage import TenantCoverage
+from graph.catalog import load_catalog
+from storage.database import Database
+
+TENANTS_AT_A_TIME = 50
+"""The answers of so many tenants are held at once."""
+
+Question = Callable[[AsyncSession, Mapping[UUID, TenantCoverage]], Awaitable[Mapping[UUID, Sequence[BaseModel]]]]
+"""Asks for the records of all these tenants."""
+
+
+class TenantAnswer(NamedTuple):
+    """How far a tenant has been read, and the records of its answer."""
+
+    coverage: TenantCoverage
+    records: Sequence[BaseModel]
+
+
+class TenantsTogether:
+    """The answers of several tenants, for a walk that asks them in this order.
+
+    Tenants with references that have not been read are left out: whoever asks them reads their references first.
+    """
+
+    def __init__(self, tenant_ids: Sequence[UUID], question: Question) -> None:
+        self._waiting = list(tenant_ids) if len(tenant_ids) > 1 else []
+        self._question = question
+        self._read: dict[UUID, TenantAnswer] = {}
+
+    async def answer(self, database: Database, tenant_id: UUID) -> TenantAnswer | None:
+        """The answer of a tenant; None where it has to be asked alone. Each answer is handed out once."""
+        if tenant_id in self._waiting:
+            asked, self._waiting = self._waiting[:TENANTS_AT_A_TIME], self._waiting[TENANTS_AT_A_TIME:]
+            self._read = await self._ask(database, asked)
+        return self._read.pop(tenant_id, None)
+
+    async def _ask(self, database: Database, tenant_ids: Sequence[UUID]) -> dict[UUID, TenantAnswer]:
+        try:
+            async with database.portfolio() as session:
+                read = await read_tenants(session, tenant_ids)
+                coverage = await TenantCoverage.of_tenants(session, load_catalog(), sorted(read))
+                records = await self._question(session, coverage)
+        except Exception:  # noqa: BLE001 - each is asked alone, and the one that fails says why
+            return {}
+        return {tenant_id: TenantAnswer(of_tenant, records[tenant_id]) for tenant_id, of_tenant in coverage.items()}
