@@ -153,12 +153,16 @@ FROM sync_run AS run LEFT JOIN LATERAL (
 
 _ONE_RUN = text(f"{_RUNS} WHERE run_id = :run_id")
 
-_RECENT_RUNS = text(f"""{_RUNS}
+# The kind stands in the text: as a parameter it would lead past the index of one kind.
+_RECENT_RUNS = {
+    kind: text(f"""{_RUNS}
 WHERE queued_at <= coalesce(CAST(:after_at AS timestamptz), 'infinity')
     AND (queued_at < coalesce(CAST(:after_at AS timestamptz), 'infinity') OR run_id > CAST(:after_run_id AS uuid))
-    AND (CAST(:status AS text) IS NULL OR status = :status) AND kind = :kind
+    AND (CAST(:status AS text) IS NULL OR status = :status) AND kind = '{kind}'
 ORDER BY queued_at DESC, run_id LIMIT :limit
 """)
+    for kind in RunKind
+}
 
 _LATEST_COMPLETED_OF_SELECTION = text(f"""
 SELECT run_id, selection, status AS "run.status", started_at AS "run.started_at",
@@ -287,8 +291,8 @@ async def recent_runs(
     session.
     """
     after_at, after_run_id = after or (None, None)
-    parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status, "kind": kind}
-    return await fetch(session, _RECENT_RUNS, RunRecord, parameters)
+    parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status}
+    return await fetch(session, _RECENT_RUNS[kind], RunRecord, parameters)
 
 
 async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:

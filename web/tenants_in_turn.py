@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 from graph.tenants import TenantConfig, Tenants
 from web.scope import NoSuchPageError
 
-TENANTS_AT_A_TIME = 6
+TENANTS_AT_A_TIME = 5
 """Tenants that one page or one part of the records asks: each is a question of its own, of some milliseconds."""
 
 RecordT = TypeVar("RecordT")

@@ -14,7 +14,6 @@ from answers.runs.answer import recent_runs
 from answers.status.answer import found_by_runs, status
 from answers.status.records import Attention, TenantStatus
 from answers.status.rules import following, has_words, reasons
-from inventory.error_codes import EXPLANATIONS
 from web.fitting import fitting_page
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, OneTenant, PortfolioScope
@@ -105,7 +104,7 @@ async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
     (found,) = await status(scope.session, [scope.tenant.id])
     runs = await recent_runs(scope.session, RUNS)
     spans = [(words, since, await found_by_runs(scope.session, span)) for words, since, span in SPANS]
-    shown = {"status": found, "runs": runs, "spans": spans, "title_of": title_of, "explanations": EXPLANATIONS}
+    shown = {"status": found, "runs": runs, "spans": spans, "title_of": title_of}
     return page(request, "status/tenant.html", tenant=scope.tenant, **shown)
 
 

@@ -14,6 +14,7 @@ from answers.watch.records import WatchedLogRecord
 from control.portfolio_words import tenants_in_words
 from control.watch import WatchSchedule
 from control.watch_records import WatchRecord
+from graph.catalog import load_catalog
 from inventory.error_codes import EXPLANATIONS
 from inventory.outcomes import RunKind
 from inventory.user_errors import UnavailableError
@@ -63,6 +64,7 @@ async def watch_page(
         names={tenant.id: tenant.name for tenant in scope.tenants},
         title_of=title_of,
         explanations=EXPLANATIONS,
+        permissions={log.log: load_catalog().collections[log.log].permission for log in shown.rows},
         next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
     )
 

@@ -76,6 +76,7 @@ class SyncRun(Base):
         Index("sync_run_by_run_id", "run_id"),
         Index("sync_run_recent", "tenant_id", "queued_at"),
         Index("sync_run_recent_overall", "queued_at"),
+        Index("sync_run_recent_of_watch", "queued_at", postgresql_where=text("kind = 'watch'")),
         Index("sync_run_open_lease", "lease_expires_at", postgresql_where=text("finished_at IS NULL")),
     )
 

@@ -24,7 +24,7 @@ from answers.search.answer import Sought, find, settings_meant, tenant_settings
 from answers.status.queries import tenant_states
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
 from inventory.observation import Observation
-from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunKind, RunStatus
 from inventory.reference_extraction import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
@@ -294,6 +294,8 @@ async def test_run_records_and_items_are_found_by_index(filled: Database, explai
     for visible in (None, [MINE]):
         async with filled.portfolio(visible) as session:
             assert await queries.run_record(session, newest.run_id) == newest
+            assert await queries.recent_runs(session, 5, kind=RunKind.WATCH) == []
+    assert "sync_run_recent_of_watch" in {node.by for node in explained.nodes}
     explained.assert_by_index()
     assert [node for node in explained.nodes if node.table == "sync_run_collection" and node.kind == "Seq Scan"] == []
 

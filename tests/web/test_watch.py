@@ -70,6 +70,17 @@ async def looked(database: Database, tenant_id: UUID, log: str, code: ErrorCode 
         await watch.keep_position(session, LogLook(log, error_code=code), start.at)
 
 
+async def watched_run(database: Database, external_id: str) -> UUID:
+    """A full run, and a run of watch that has seen a change since."""
+    await sync(database, CONTOSO, [observation(POLICIES, external_id, name="before")], POLICIES)
+    run_id = uuid4()
+    async with database.tenant(CONTOSO) as session:
+        start = await watch.begin_look(session)
+        found = LookItems([observation(POLICIES, external_id, name="after")], [], 3)
+        await watch.record_items(session, run_id, "watch/queue", start.at, found, {}, Comparison())
+    return run_id
+
+
 async def test_a_refused_log_is_said_where_people_look(database: Database, of_role: Clients) -> None:
     reader = of_role[Role.READER]
     for tenant_id in (CONTOSO, FABRIKAM):
@@ -88,6 +99,7 @@ async def test_a_refused_log_is_said_where_people_look(database: Database, of_ro
     assert "2 could not be read" in text_of(page)
     rows = rows_of(page)
     assert rows[0].startswith("Contoso Entra audit events ✕ not read graph_permission_missing never")
+    assert "Grant AuditLog.Read.All in the tenant" in rows[0]
     assert rows[1].startswith("Fabrikam Entra audit events ○ not licensed never")
     records = await json_of(reader, "/api/watched-logs")
     assert [(record["tenant"], record["log"], record["error_code"]) for record in records] == [
@@ -147,12 +159,7 @@ async def test_a_log_that_has_not_been_read_for_long_is_late_while_watch_is_on(
 async def test_runs_of_watch_are_listed_apart_from_full_ones(database: Database, of_role: Clients) -> None:
     reader = of_role[Role.READER]
     assert "Watch has seen no change" in await words_of(reader, "/runs?kind=watch")
-    await sync(database, CONTOSO, [observation(POLICIES, "p1", name="before")], POLICIES)
-    run_id = uuid4()
-    async with database.tenant(CONTOSO) as session:
-        start = await watch.begin_look(session)
-        found = LookItems([observation(POLICIES, "p1", name="after")], [], 3)
-        await watch.record_items(session, run_id, "watch/queue", start.at, found, {}, Comparison())
+    run_id = await watched_run(database, "p1")
     for address in ("/runs", f"/tenants/{CONTOSO}/runs"):
         assert str(run_id) not in await words_of(reader, address)
         page = await words_of(reader, f"{address}?kind=watch")
@@ -182,3 +189,18 @@ async def test_logs_are_read_page_by_page(
     assert rows[0] != rows[1]
     answer = await reader.get("/api/watched-logs?limit=1")
     assert 'rel="next"' in answer.headers["link"]
+
+
+@pytest.fixture
+def hostile_name(tenants_file: Path) -> None:
+    tenants_file.write_text(tenants_file.read_text().replace('"Contoso"', '"<script>alert(1)</script>"'))
+
+
+@pytest.mark.usefixtures("hostile_name")
+async def test_a_hostile_name_of_a_tenant_is_text(database: Database, of_role: Clients) -> None:
+    await looked(database, CONTOSO, ENTRA, ErrorCode.GRAPH_PERMISSION_MISSING)
+    await watched_run(database, "p1")
+    for address in ("/watch", "/runs?kind=watch"):
+        page = await words_of(of_role[Role.READER], address)
+        assert "&lt;script&gt;alert(1)" in page
+        assert "<script>alert" not in page
