@@ -46,7 +46,6 @@ class ItemFilter(NamedTuple):
     state: StateChoice | None = None
 
     def wants(self, item: ItemRecord) -> bool:
-        """Whether the item is one of them."""
         return (
             (self.platform is None or self.platform in platforms(item.type_key, item.meta))
             and (self.kind is None or self.kind.casefold() in kind_of(item.type_key, item.meta).casefold())

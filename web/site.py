@@ -90,7 +90,6 @@ class _ReadFile:
 
 
 def site_of(request: Request) -> Site:
-    """The site that a request is made to."""
     site: Site = request.app.state.site
     return site
 

@@ -200,7 +200,6 @@ async def assignment_records(
 
 @router.get("/tenants/{tenant_id}/assignments.csv", include_in_schema=False)
 async def assignments_csv(scope: OneTenant, type_key: TypeKey = "", item: Item = "") -> Response:
-    """All assignments, as CSV."""
     chosen = [type_key] if type_key else None
     found = answer.assignments(scope.session, scope.tenant.id, load_catalog(), item.strip() or None, chosen)
     return await whole_csv_file(f"assignments-{scope.tenant.name}", ItemAssignment, found)

@@ -111,7 +111,6 @@ class WantedChanges(NamedTuple):
         return not self.kinds or not self.kinds.isdisjoint(_KINDS_OF[event.kind, event.version_number == 1])
 
     def fits(self, change: ChangeRecord) -> bool:
-        """Whether a change is wanted."""
         sought = self.actor.casefold()
         by = (name for event in change.audit.events for name in (event.actor, event.actor_id) if name)
         return (not self.kinds or change.kind in self.kinds) and (

@@ -53,7 +53,7 @@ class ChangeQuestion(NamedTuple):
 
     @property
     def wanted(self) -> WantedChanges:
-        """The changes that are wanted."""
+        """The filter of the query's parameters."""
         return WantedChanges(frozenset() if self.kind is None else frozenset({self.kind}), self.by)
 
     @property

@@ -211,7 +211,6 @@ class CollectionComparer:
         ]
 
     async def _likened(self, here: Sequence[Entry], there: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-        """The entries, each with its likeness."""
         likened: tuple[list[Entry], list[Entry]] = ([], [])
         for some in _batches(here):
             found, _ = await self._documents(some, ())

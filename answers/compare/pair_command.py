@@ -112,7 +112,6 @@ def _print_items(record: ComparisonRecord, items: Sequence[ItemComparison], *, f
 
 
 def _say_stale(record: ComparisonRecord, items: Sequence[ItemComparison]) -> None:
-    """Which of the items are stale, of each tenant."""
     here = [stale for item in items for stale in stale_items(item.type_key, item.here, item.stale_here)]
     there = [stale for item in items for stale in stale_items(item.type_key, item.there, item.stale_there)]
     say_stale(here, tenant=record.here.name)

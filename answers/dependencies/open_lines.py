@@ -46,7 +46,7 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
 
 
 def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
-    """Says it on stderr."""
+    """Names on stderr what the answer leaves open."""
     for line in open_lines(records, words):
         output.stderr.print(line, style="yellow", markup=False)
 

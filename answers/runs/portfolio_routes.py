@@ -51,7 +51,6 @@ AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as th
 async def portfolio_runs_page(
     request: Request, scope: AllTenants, status: PageStatus, after: After = None
 ) -> HTMLResponse:
-    """The newest portfolio runs."""
     found = await recent_portfolio_runs(scope.session, PAGE + 1, after, status)
     runs = found[:PAGE]
     follows = {"after": runs[-1].portfolio_run_id, **({"status": status} if status else {})} if found[PAGE:] else None
@@ -83,7 +82,6 @@ async def portfolio_run_records(
 
 @router.get("/portfolio-runs.csv", include_in_schema=False)
 async def portfolio_runs_csv(scope: AllTenants, status: PageStatus, limit: Limit = 1000) -> Response:
-    """The newest portfolio runs as CSV."""
     found = await recent_portfolio_runs(scope.session, limit, None, status)
     return csv_file("portfolio-runs", PortfolioSummary, found)
 

@@ -60,8 +60,6 @@ class ScheduleAct(StrEnum):
 
 
 class ShownSchedule(NamedTuple):
-    """A schedule on the page."""
-
     record: ScheduleRecord
     may_change: bool
 
@@ -113,7 +111,6 @@ async def schedule_records(view: View, site: TheSite) -> Sequence[ScheduleRecord
 
 @router.get("/schedules.csv", include_in_schema=False)
 async def schedules_csv(view: View, site: TheSite) -> Response:
-    """The same as CSV."""
     return csv_file("schedules", ScheduleRecord, await schedule_records(view, site))
 
 

@@ -126,7 +126,6 @@ async def version_records(scope: OneTenant, type_key: str, external_id: str) -> 
 
 @router.get("/tenants/{tenant_id}/versions.csv/" + ITEM, include_in_schema=False)
 async def versions_csv(scope: OneTenant, type_key: str, external_id: str) -> Response:
-    """The same as CSV."""
     return csv_file("versions", VersionRecord, await version_records(scope, type_key, external_id))
 
 
