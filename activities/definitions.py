@@ -89,7 +89,6 @@ async def sweep() -> SweepResult:
 
 @activity.defn
 async def inventoried_tenants() -> InventoriedTenants:
-    """The tenants that have an inventory."""
     raise NotImplementedError
 
 
@@ -125,7 +124,6 @@ async def record_portfolio(request: RecordPortfolio) -> RecordPortfolioResult:
 
 @activity.defn
 async def watched_tenants(request: WatchChoice) -> WatchedTenants:
-    """The tenants to look at."""
     raise NotImplementedError
 
 

@@ -56,7 +56,6 @@ class PageObserver:
         answer: GraphAnswer | ReadFailure,
         observers: TenantObservers,
     ) -> PageObservations:
-        """One page: a failure, or its observations."""
         collection = self._catalog.collections[cursor.type_key]
         permission = self._catalog.permission_of_listing(cursor.type_key, cursor.url)
         failure = (

@@ -123,7 +123,7 @@ class WatchActivities:
 
     @activity.defn
     async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
-        """The tenants to look at."""
+        """The enabled tenants of the choice. Refuses more than one watch may have."""
         chosen, disabled = await self._tenants.enabled(request.chosen)
         for tenant_id in disabled:
             activity.logger.info("%s: tenant %s is not looked at", ErrorCode.TENANT_DISABLED, tenant_id)

@@ -128,8 +128,6 @@ class WaveActivities:
 
 
 class _WaveReading:
-    """One attempt at a wave."""
-
     def __init__(self, wave: ReadWave, places: asyncio.Semaphore) -> None:
         self.budget = _Budget()
         self.results = 0

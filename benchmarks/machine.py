@@ -113,7 +113,6 @@ class Machine:
         return postgres.url
 
     def start_worker(self) -> Child:
-        """One more worker."""
         log = self._folder / f"worker-{uuid4()}.log"
         worker = Child("a worker", [sys.executable, CHECKOUT / "worker.py"], log=log, environment=self._environment)
         self._stack.callback(worker.stop)

@@ -54,7 +54,6 @@ def documents() -> list[tuple[str, str]]:
 
 
 def copied(connection: psycopg.Connection[Any], rows: list[tuple[str, str]], token: int) -> None:
-    """One row an item."""
     with connection.cursor() as cursor:
         with cursor.copy("COPY staged_item FROM STDIN") as copy:
             for external_id, document in rows:

@@ -80,8 +80,6 @@ class _PagedStream(io.TextIOBase):
 
 
 class _Pager:
-    """A pager that runs."""
-
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self._before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's

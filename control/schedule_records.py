@@ -36,7 +36,6 @@ class ScheduleRecord(BaseModel):
 
 
 def record_of(stored: StoredSchedule, name_of: NameOf) -> ScheduleRecord:
-    """The record of a schedule."""
     return ScheduleRecord(
         tenants=tenants_in_words(stored.input.chosen, name_of),
         selection_hash=stored.input.selection.hash(),

@@ -434,7 +434,6 @@ def _open_call(noted: list[Any]) -> OpenCall:
 
 
 def _is_page(part: Part, sought: Part) -> bool:
-    """Whether a part is that page of that answer."""
     return (part.property, part.child_property, part.child_id, part.page) == (
         sought.property,
         sought.child_property,

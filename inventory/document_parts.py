@@ -156,7 +156,6 @@ def _member(document: JsonObject, place: DetailPlace) -> JsonObject:
 
 
 def _answers(parts: Sequence[Part]) -> dict[DetailPlace, JsonValue]:
-    """The whole answer for each place."""
     pages: dict[DetailPlace, dict[int, Part]] = {}
     for part in parts:
         if part.property is not None:

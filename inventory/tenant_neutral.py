@@ -250,7 +250,6 @@ def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValu
 
 
 def _words(value: JsonValue) -> list[str]:
-    """All values in a value, in order."""
     if isinstance(value, dict):
         return [word for name, child in value.items() if name != TYPE for word in _words(child)]
     if isinstance(value, list):

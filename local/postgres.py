@@ -56,7 +56,6 @@ class EmbeddedPostgres:
         return self.database_url("postgres")
 
     def database_url(self, name: str) -> str:
-        """The URL of a database of this server."""
         return f"postgresql://{SUPERUSER}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{name}"
 
     def __enter__(self) -> "EmbeddedPostgres":

@@ -43,6 +43,6 @@ async def sees_a_tenant(session: AsyncSession) -> bool:
 
 
 async def database_clock(session: AsyncSession) -> datetime:
-    """The database's clock."""
+    """PostgreSQL's time, the same for all workers."""
     now: datetime = (await session.execute(_NOW)).scalar_one()
     return now

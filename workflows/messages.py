@@ -203,7 +203,7 @@ class RetentionInput(StartInput):
 
     @property
     def limits_anything(self) -> bool:
-        """Whether anything at all is to be forgotten."""
+        """False if nothing is ever forgotten."""
         return self.limits_versions or self.runs_older_than is not None
 
 

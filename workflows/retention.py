@@ -58,7 +58,6 @@ class RetentionWorkflow:
         return RetentionResult(tenants=forgotten)
 
     async def _tenants(self) -> list[UUID]:
-        """The tenants that have an inventory."""
         answer = await workflow.execute_activity(
             definitions.inventoried_tenants,
             summary="which tenants have an inventory",

@@ -8,7 +8,7 @@ from inventory.portfolio import RequestedTenants
 
 
 class WatchChoice(Message):
-    """Which tenants are watched."""
+    """The tenants of a watch: all, or by tag or id."""
 
     chosen: RequestedTenants
 

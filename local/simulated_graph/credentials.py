@@ -52,7 +52,6 @@ class Credentials:
             self._secrets.discard(secret)
 
     def takes_secret(self, secret: str) -> bool:
-        """Whether this is one of the client secrets."""
         with self._lock:
             return any(hmac.compare_digest(secret.encode(), known.encode()) for known in self._secrets)
 

@@ -124,7 +124,6 @@ def _shifted(rows: int) -> _Apply:
 
 
 def _objects(body: _Body) -> list[_Body]:
-    """The objects in a body: those of a list, or the one that it is."""
     value = body.get("value")
     return [member for member in value if isinstance(member, dict)] if isinstance(value, list) else [body]
 

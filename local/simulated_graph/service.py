@@ -80,7 +80,6 @@ class Service:
         self._readings = count(1)
 
     async def answer(self, request: GraphRequest) -> Answer:
-        """The answer to one request, recorded."""
         refused: TokenError | None = None
         if request.kind is not Kind.TOKEN:
             try:
