@@ -25,7 +25,13 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["tests.forking", "worker", "starter", *{place.partition(":")[0] for place in COMMANDS.values()}]
+    [
+        "tests.garbage_kept",
+        "tests.forking",
+        "worker",
+        "starter",
+        *{place.partition(":")[0] for place in COMMANDS.values()},
+    ]
 )
 
 
@@ -106,6 +112,7 @@ def _become(
 ) -> None:
     """Runs the program in this process, which is a fork that is there for nothing else."""
     gc.freeze()  # The garbage collector would write to, and so copy, all pages that the fork shares.
+    gc.enable()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     os.environ.clear()

@@ -16,21 +16,30 @@ PATIENCE = timedelta(seconds=PATIENCE_SECONDS)
 PAUSE_SECONDS = 0.1
 """Between two looks: each look costs processor time that the awaited program may need."""
 
+LONGEST_PAUSE_SECONDS = 2.0
+
 GRAPH_PATIENCE_SECONDS, GRAPH_ATTEMPTS = "604800", "10000"
 """Settings of a worker that does not give up on Graph. A test of giving up sets a number of attempts."""
 
 
 def until(condition: Callable[[], FoundT | None], what: str = "it never came to be") -> FoundT:
     """The first truthy result of `condition`. Fails with `what` if there is none in time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    began = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(PAUSE_SECONDS)
+        waited = time.monotonic() - began
+        assert waited < PATIENCE_SECONDS, what
+        time.sleep(_pause(waited))
     return found
 
 
 async def until_async(condition: Callable[[], Awaitable[object]]) -> None:
     """Waits until `condition` answers truthily. Raises `TimeoutError` if it never does."""
+    began = time.monotonic()
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not await condition():  # noqa: ASYNC110 - the condition lies in another process
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(_pause(time.monotonic() - began))
+
+
+def _pause(waited: float) -> float:
+    """The seconds until the next look: a tenth of the wait so far, so that what takes a minute is seldom asked for."""
+    return min(max(PAUSE_SECONDS, waited / 10), LONGEST_PAUSE_SECONDS)

@@ -18,7 +18,7 @@ from tests.end_to_end.test_secrets import everything_stored, histories, shows
 pytestmark = needs_cases
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["keyed", "keyless"])
+@pytest.fixture(scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["keyed", "keyless"])
 def shared_theatre(
     request: pytest.FixtureRequest,
     postgres: EmbeddedPostgres,

@@ -1,6 +1,7 @@
 """What somebody can make a worker do who reaches the Temporal namespace."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,22 +18,54 @@ from inventory.error_codes import ErrorCode
 from inventory.missing import State
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
-from local.simulated_graph import SimulatedGraph
+from local.postgres import EmbeddedPostgres
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from local.temporal import EmbeddedTemporal
+from tests.conftest import copy_of
 from tests.end_to_end.foreign import stranger
-from tests.end_to_end.system import System
+from tests.end_to_end.system import SEEDS, System
 from workflows.messages import RetentionInput, SyncInput, sync_workflow_id
 from workflows.retention import RetentionWorkflow
 from workflows.sync import SyncWorkflow
 
 GROUPS = Selection(type_keys=("groups",))
 
+TENANTS = 12
+"""More than there are tests."""
+
+
+@pytest.fixture(scope="module")
+def graph() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=TENANTS, seed=next(SEEDS)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared(
+    graph: SimulatedGraph,
+    temporal: EmbeddedTemporal,
+    postgres: EmbeddedPostgres,
+    migrated_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[System]:
+    """A worker for the whole module; each test has a tenant of its own."""
+    for url in copy_of(postgres, migrated_template):
+        with System(graph, temporal, url, tmp_path_factory.mktemp("shared")) as system:
+            system.start_worker()
+            yield system
+
+
+@pytest.fixture(scope="module")
+def unused(graph: SimulatedGraph) -> Iterator[SimulatedTenant]:
+    return iter(graph.tenants)
+
 
 @pytest.fixture
-async def synced(system: System) -> System:
+async def synced(shared: System, unused: Iterator[SimulatedTenant]) -> System:
     """A tenant whose groups have been read by a worker that is running."""
-    await asyncio.to_thread(system.start_worker)
-    assert (await asyncio.to_thread(system.sync, "--type", "groups")).status is RunStatus.SUCCESS
-    return system
+    shared.tenant = next(unused)
+    assert (await asyncio.to_thread(shared.sync, "--type", "groups")).status is RunStatus.SUCCESS
+    return shared
 
 
 def a_run(system: System, selection: Selection = GROUPS) -> Run:
@@ -173,12 +206,12 @@ async def test_nothing_is_forgotten_where_retention_is_off(synced: System) -> No
         result = await foreign.client.execute_workflow(
             RetentionWorkflow.run, NOTHING_KEPT, id=f"retention/{uuid4()}", task_queue=queue
         )
-        assert [(tenant.versions, tenant.documents, tenant.runs) for tenant in result.tenants] == [(0, 0, 0)]
+        assert {(tenant.versions, tenant.documents, tenant.runs) for tenant in result.tenants} == {(0, 0, 0)}
         versions = ForgetVersions(tenant_id=tenant_id, kept=1, older_than=timedelta(days=-1))
         assert (await foreign.call("forget_versions", versions, ForgetVersionsResult)).versions == 0
         runs = ForgetRuns(tenant_id=tenant_id, older_than=timedelta(days=-1))
         assert (await foreign.call("forget_runs", runs, ForgetRunsResult)).runs == 0
-    assert len((await asyncio.to_thread(synced.starter, "runs", "--json")).objects()) == 2
+    assert len((await asyncio.to_thread(synced.starter, "runs", synced.tenant.name, "--json")).objects()) == 2
 
 
 async def test_a_message_can_only_keep_more_than_the_worker_does(system: System) -> None:
