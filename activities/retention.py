@@ -68,13 +68,14 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
-        """One batch. The first attempt has deleted the rows of a second one."""
+        """One batch, and all plans that went out undecided. The first attempt has deleted the rows of a second one."""
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)
         async with self._database.tenant(request.tenant_id) as session:
             runs = await forgetting.forget_runs(session, older_than=older_than, most=self._runs)
-        return ForgetRunsResult(runs=runs, is_last=runs < self._runs)
+            plans = await forgetting.forget_plans(session, older_than=older_than)
+        return ForgetRunsResult(runs=runs, is_last=runs < self._runs, plans=plans)
 
 
 LimitT = TypeVar("LimitT", int, timedelta)

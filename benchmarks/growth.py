@@ -82,7 +82,7 @@ SELECT %(tenant)s, type_key, %(run)s, %(seen_at)s, 'complete', %(seen_at)s, %(ru
 FROM unnest(CAST(%(type_keys)s AS text[])) AS type_key
 """
 
-_COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body, size) FROM STDIN"
+_COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body_hash, body, size) FROM STDIN"
 
 _COPY_VERSIONS = """
 COPY item_version (
@@ -222,6 +222,7 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT, observed: Callable[[int]
                     (
                         tenant_id,
                         observed_item.content_hash,
+                        observed_item.body_hash,
                         compress(observed_item.document),
                         len(observed_item.document),
                     )

@@ -54,7 +54,7 @@ def retention(
 ) -> None:
     """Delete old versions and runs of one tenant or of all, as configured or by the options.
 
-    Current and pinned versions stay.
+    Current and pinned versions stay. Plans that expired undecided go with the runs.
 
     Example: python starter.py retention contoso --days 365 --count 20 --run-days 30
     """
@@ -81,6 +81,7 @@ def retention(
             Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
             Column("documents forgotten", "documents", shape=Shape.NUMBER, is_kept=True),
             Column("runs forgotten", "runs", shape=Shape.NUMBER, is_kept=True),
+            Column("plans forgotten", "plans", shape=Shape.NUMBER),
         )
         print_table(columns, forgotten, record=ForgottenOfTenant)
 
@@ -110,7 +111,8 @@ async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: Retenti
     while limits.runs_older_than is not None:
         async with database.tenant(tenant_id) as session:
             runs = await forgetting.forget_runs(session, older_than=limits.runs_older_than, most=RUNS)
-        forgotten = forgotten.plus(runs=runs)
+            plans = await forgetting.forget_plans(session, older_than=limits.runs_older_than)
+        forgotten = forgotten.plus(runs=runs, plans=plans)
         if runs < RUNS:
             break
     return forgotten

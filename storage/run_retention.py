@@ -1,13 +1,29 @@
-"""Retention of runs: deletes records that no answer depends on."""
+"""Retention of runs and plans: deletes records that no answer depends on."""
 
 from datetime import timedelta
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.completed_runs import completed
 from storage.sql import statement
 
 _FORGET_RUNS = statement("forget_runs", completed=completed())
+
+_FORGET_PLANS = text("""
+DELETE FROM promotion_plan AS plan
+WHERE expires_at < clock_timestamp() - CAST(:older_than AS interval)
+    AND NOT EXISTS (SELECT FROM promotion_decision AS d WHERE (d.tenant_id, d.plan_id) = (plan.tenant_id, plan.plan_id))
+""")
+
+
+async def forget_plans(session: AsyncSession, *, older_than: timedelta) -> int:
+    """Deletes plans that expired longer ago than `older_than` and that nobody decided about; returns how many.
+
+    A plan that was approved or rejected stays, as its audit records do (docs/decisions/0062).
+    """
+    done = await session.execute(_FORGET_PLANS, {"older_than": older_than})
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 async def forget_runs(session: AsyncSession, *, older_than: timedelta, most: int) -> int:

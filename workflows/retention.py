@@ -44,7 +44,7 @@ class RetentionWorkflow:
             earlier, forgotten = _latest(forgotten, left[0])
             if at_runs and given.runs_older_than is not None:
                 runs = await self._forget_runs(left[0], given.runs_older_than)
-                forgotten.append(earlier.plus(runs=runs.runs))
+                forgotten.append(earlier.plus(runs=runs.runs, plans=runs.plans))
                 is_done = runs.is_last
             else:
                 versions = await self._forget_versions(given, left[0], after)

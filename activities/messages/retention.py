@@ -7,17 +7,18 @@ from activities.messages.base import Message
 
 
 class ForgottenOfTenant(Message):
-    """How many versions of a tenant were forgotten, how many documents that only they referred to, how many runs."""
+    """How many versions, documents that only they referred to, runs and undecided plans of a tenant were forgotten."""
 
     tenant_id: UUID
     versions: int = 0
     documents: int = 0
     runs: int = 0
+    plans: int = 0
 
-    def plus(self, *, versions: int = 0, documents: int = 0, runs: int = 0) -> "ForgottenOfTenant":
+    def plus(self, *, versions: int = 0, documents: int = 0, runs: int = 0, plans: int = 0) -> "ForgottenOfTenant":
         """These counts plus those of one more batch."""
         counts = {"versions": self.versions + versions, "documents": self.documents + documents}
-        return self.model_copy(update={**counts, "runs": self.runs + runs})
+        return self.model_copy(update={**counts, "runs": self.runs + runs, "plans": self.plans + plans})
 
 
 class InventoriedTenants(Message):
@@ -51,7 +52,8 @@ class ForgetRuns(Message):
 
 
 class ForgetRunsResult(Message):
-    """One batch; `is_last` where no run is left to be forgotten."""
+    """One batch; `is_last` where no run is left to be forgotten. `plans` counts undecided plans."""
 
     runs: int
     is_last: bool
+    plans: int = 0

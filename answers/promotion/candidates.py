@@ -89,7 +89,10 @@ class CollectionFacts(NamedTuple):
 
 
 class MappedTarget(NamedTuple):
-    """The object of the target that a reference leads to, or why there is none."""
+    """The object of the target that a reference leads to, or why there is none.
+
+    `is_promotable`: a plan could create it.
+    """
 
     type_key: str
     target_id: str | None
@@ -97,6 +100,7 @@ class MappedTarget(NamedTuple):
     reason: UnresolvedReason | None = None
     in_source: bool = False
     by_operator: bool = False
+    is_promotable: bool = False
 
 
 class TenantIds(NamedTuple):

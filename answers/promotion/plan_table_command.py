@@ -61,7 +61,7 @@ def print_plan(
             _print_item(item, fields=fields, requests=requests)
     else:
         shown = [item for item in ordered if item.action is not PlanAction.NOTHING_TO_DO]
-        print_table(_ITEM_COLUMNS, shown, record=PlannedItem)
+        print_table(_ITEM_COLUMNS, shown, record=PlannedItem, is_ordered=True)
     _print_reasons(ordered)
     for collection in content.collections:
         if not collection.is_planned:

@@ -128,7 +128,12 @@ def _by_operator(
 
 def _target(counterpart: Counterpart) -> MappedTarget:
     return MappedTarget(
-        counterpart.type_key, counterpart.target_id, counterpart.name, counterpart.reason, in_source=counterpart.here
+        counterpart.type_key,
+        counterpart.target_id,
+        counterpart.name,
+        counterpart.reason,
+        in_source=counterpart.here,
+        is_promotable=counterpart.type_key in write_rules(),
     )
 
 

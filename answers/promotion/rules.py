@@ -233,7 +233,7 @@ _WHY = {
     UnresolvedReason.UNKNOWN: "has no such object",
     UnresolvedReason.GONE: "no longer has the object",
     UnresolvedReason.AMBIGUOUS: "has several objects that it may be",
-    UnresolvedReason.NOT_READ: "has not been read completely there",
+    UnresolvedReason.NOT_READ: "was not read to its end there",
     UnresolvedReason.UNNAMED: "has the object without a name",
     UnresolvedReason.DAMAGED: "has a damaged document of the object",
 }
@@ -246,11 +246,12 @@ def _unresolved_reason(reference: Reference, mapped: MappedTarget | None) -> Blo
     name = f'"{mapped.name}"' if mapped is not None and mapped.name else reference.target_id
     is_ambiguous = reason is UnresolvedReason.AMBIGUOUS
     first = f"run a sync of {types} there, or " if reason is UnresolvedReason.NOT_READ else ""
+    included = f"include {types} in the plan, " if mapped is not None and mapped.is_promotable else ""
     role = "" if reference.role == "use" else f" ({reference.role})"
     return BlockReason(
         code=BlockCode.REFERENCE_AMBIGUOUS if is_ambiguous else BlockCode.REFERENCE_UNRESOLVED,
         text=f"{reference.path}{role} refers to {name} of {types}: {where} {_WHY[reason]}",
-        unblocked_by=f"{first}include {types} in the plan, make the object in the target and sync, or use promote map",
+        unblocked_by=f"{first}{included}make the object in the target and sync, or use promote map",
         path=reference.path,
         about=f"{name} of {types}",
     )

@@ -66,8 +66,8 @@ FIELDS = {
     "ForgetVersions": "after kept older_than tenant_id",
     "ForgetVersionsResult": "after documents versions",
     "ForgetRuns": "older_than tenant_id",
-    "ForgetRunsResult": "is_last runs",
-    "ForgottenOfTenant": "documents runs tenant_id versions",
+    "ForgetRunsResult": "is_last plans runs",
+    "ForgottenOfTenant": "documents plans runs tenant_id versions",
     "Frontier": "counted_early counts cursors incomplete listed listings merging parts paused"
     " pending plan policy restarted results taken unlisted",
     "InventoriedTenants": "tenant_ids",

@@ -36,13 +36,15 @@ async def read(database: Database, tenant_id: UUID, documents: Documents) -> Non
     await sync(database, tenant_id, observations, *documents)
 
 
-async def plan(database: Database, *type_keys: str, **wanted: Any) -> PlanContent:
+async def plan(
+    database: Database, *type_keys: str, source: UUID = SOURCE, target: UUID = TARGET, **wanted: Any
+) -> PlanContent:
     async with (
-        database.tenant(SOURCE, read_only=True, snapshot=True) as one,
-        database.tenant(TARGET, read_only=True, snapshot=True) as other,
+        database.tenant(source, read_only=True, snapshot=True) as one,
+        database.tenant(target, read_only=True, snapshot=True) as other,
     ):
-        here = await side(TenantRecord(tenant_id=SOURCE, name="golden"), one)
-        there = await side(TenantRecord(tenant_id=TARGET, name="branch"), other)
+        here = await side(TenantRecord(tenant_id=source, name="golden"), one)
+        there = await side(TenantRecord(tenant_id=target, name="branch"), other)
         return await plan_of(here, there, PlanRequest("ada", type_keys or None, **wanted))
 
 

@@ -1,6 +1,7 @@
 """`promote` as people and machines see it: plans are made, shown, approved and rejected, and never change."""
 
 import asyncio
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from storage.compression import compress, decompress
 from storage.database import Database, StorageUnavailableError
+from storage.run_retention import forget_plans
 from tests.answers.promotion.playing import SOURCE, TARGET, read
 from tests.cli.looking import Ended
 
@@ -366,3 +368,20 @@ async def rows_of(database: Database) -> list[tuple[Any, ...]]:
         )
         acts = await session.execute(text("SELECT count(*) FROM audit_record"))
         return [*(tuple(row) for row in rows), tuple(acts.one())]
+
+
+async def test_retention_deletes_plans_that_expired_undecided(
+    promote: Terminal, database: Database, database_url: str
+) -> None:
+    made_plans = [(await made(promote))[1]["plan_id"] for _ in range(3)]
+    await promote("reject", "branch", made_plans[0], "--reason", "x", login="grace")
+    await promote("approve", "branch", made_plans[1], "--reason", "x", login="grace")
+    for plan_id in made_plans:
+        expired = f"UPDATE promotion_plan SET expires_at = now() - interval '2 days' WHERE plan_id = '{plan_id}'"
+        as_owner(database_url, expired)
+    for days, left in ((10, 3), (1, 2)):
+        async with database.tenant(TARGET) as session:
+            assert await forget_plans(session, older_than=timedelta(days=days)) == 3 - left
+        listed = (await promote("list", "branch", "--json")).objects()
+        assert len(listed) == left
+    assert {plan["state"] for plan in listed} == {"approved", "rejected"}

@@ -1,0 +1,217 @@
+"""Plans of generated tenants with renamed groups, missing filters, twins and circles, held against a plain oracle."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from answers.promotion.records import PlanAction
+from storage.database import Database
+from tests.answers.promotion.playing import applied, plan, read, simulated
+
+CONFIGURATIONS, FILTERS, GROUPS = "deviceConfigurations", "assignmentFilters", "groups"
+TYPES = (CONFIGURATIONS, FILTERS)
+GROUP_NUMBERS, FILTER_NUMBERS, ITEM_NUMBERS = range(4), range(2), range(5)
+
+
+class Assigned(NamedTuple):
+    """An assignment: to a group, or to all devices, perhaps with a filter."""
+
+    group: int | None
+    is_exclusion: bool
+    filter: int | None
+
+
+class Made(NamedTuple):
+    """An item of the source: whom it is for, the items to which it is bound, and whether the target has it, or two."""
+
+    assigned: list[Assigned]
+    needs: set[int]
+    in_target: str
+
+
+class Tenants(NamedTuple):
+    """What the target has of the source's groups and filters, and the items of both."""
+
+    groups: list[str]
+    filters: list[str]
+    made: list[Made]
+
+
+assignments = st.builds(
+    Assigned, st.none() | st.sampled_from(GROUP_NUMBERS), st.booleans(), st.none() | st.sampled_from(FILTER_NUMBERS)
+).map(lambda found: found._replace(is_exclusion=False) if found.group is None else found)
+tenants = st.builds(
+    Tenants,
+    st.lists(st.sampled_from(["same", "same", "renamed", "missing", "twice"]), min_size=4, max_size=4),
+    st.lists(st.sampled_from(["same", "missing"]), min_size=2, max_size=2),
+    st.lists(
+        st.builds(
+            Made,
+            st.lists(assignments, max_size=3, unique_by=lambda found: (found.group, found.is_exclusion)),
+            st.sets(st.sampled_from(ITEM_NUMBERS), max_size=2),
+            st.sampled_from(["missing", "missing", "same", "edited", "twice"]),
+        ),
+        min_size=len(ITEM_NUMBERS),
+        max_size=len(ITEM_NUMBERS),
+    ),
+)
+
+
+def an_id(side: int, kind: int, number: int, twin: int = 0) -> str:
+    return f"{side}{kind}{twin}0000{number}-1111-4000-8000-00000000000{number}"
+
+
+def groups(side: int, found: list[str]) -> Iterator[dict[str, Any]]:
+    for number, state in enumerate(found):
+        if state != "missing":
+            name = f"Renamed {number}" if state == "renamed" else f"Group {number}"
+            for twin in range(2 if state == "twice" else 1):
+                yield {"id": an_id(side, 1, number, twin), "displayName": name}
+
+
+def filters(side: int, found: list[str]) -> Iterator[dict[str, Any]]:
+    for number, state in enumerate(found):
+        if state != "missing":
+            rule = f'(device.model -eq "{number}")'
+            yield {
+                "id": an_id(side, 2, number),
+                "displayName": f"Filter {number}",
+                "platform": "iOS",
+                "rule": rule,
+                "payloads": [],
+            }
+
+
+def assignment(side: int, found: Assigned, item_id: str) -> dict[str, Any]:
+    kind = "allDevices" if found.group is None else "exclusionGroup" if found.is_exclusion else "group"
+    target: dict[str, Any] = {
+        "@odata.type": f"#microsoft.graph.{kind}AssignmentTarget",
+        "deviceAndAppManagementAssignmentFilterId": None,
+        "deviceAndAppManagementAssignmentFilterType": "none",
+    }
+    if found.group is not None:
+        target["groupId"] = an_id(side, 1, found.group)
+    if found.filter is not None:
+        target["deviceAndAppManagementAssignmentFilterId"] = an_id(side, 2, found.filter)
+        target["deviceAndAppManagementAssignmentFilterType"] = "include"
+    own = f"{item_id}_{found.group}{found.is_exclusion}"
+    return {"id": own, "source": "direct", "sourceId": item_id, "intent": "apply", "target": target}
+
+
+def profile(side: int, number: int, made: Made, twin: int = 0) -> dict[str, Any]:
+    item_id = an_id(side, 3, number, twin)
+    return {
+        "@odata.type": "#microsoft.graph.windows81TrustedRootCertificate",
+        "id": item_id,
+        "displayName": f"Profile {number}",
+        "description": None,
+        "rootCertificatesForServerValidation": [{"id": an_id(side, 3, needed)} for needed in sorted(made.needs)],
+        "assignments": [assignment(side, found, item_id) for found in made.assigned],
+    }
+
+
+def source_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
+    return {
+        GROUPS: list(groups(1, ["same"] * 4)),
+        FILTERS: list(filters(1, ["same"] * 2)),
+        CONFIGURATIONS: [profile(1, number, made) for number, made in enumerate(found.made)],
+    }
+
+
+def target_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
+    """The target's items are bound to nothing and assigned to nobody; some are edited, some are there twice."""
+    bare = Made([], set(), "")
+    profiles = [
+        {**profile(2, number, bare, twin), "description": f"edited {twin}" if made.in_target != "same" else None}
+        for number, made in enumerate(found.made)
+        for twin in range({"missing": 0, "twice": 2}.get(made.in_target, 1))
+    ]
+    return {GROUPS: list(groups(2, found.groups)), FILTERS: list(filters(2, found.filters)), CONFIGURATIONS: profiles}
+
+
+def writable(found: Tenants) -> set[int]:
+    """The items that a plan may write, by rules that know nothing of the product."""
+    able = {
+        number
+        for number, made in enumerate(found.made)
+        if made.in_target != "twice"
+        and all(said.group is None or found.groups[said.group] == "same" for said in made.assigned)
+        # A new item does not have its own id yet, and what one is bound to cannot change later.
+        and not (number in made.needs if made.in_target == "missing" else made.needs)
+    }
+    while True:
+        # New items follow those that they refer to; what is there already can be referred to at once.
+        done = {number for number in able if found.made[number].in_target != "missing"}
+        while ready := {
+            number
+            for number in able - done
+            if {needed for needed in found.made[number].needs if found.made[needed].in_target == "missing"} <= done
+        }:
+            done |= ready
+        rest = {number for number in done if found.made[number].needs <= done}
+        if rest == able:
+            return able
+        able = rest
+
+
+def told(documents: dict[str, list[dict[str, Any]]]) -> dict[str, Counter[str]]:
+    """Whom each item is for, by names: no reference may be lost."""
+    names = {
+        document["id"]: document["displayName"] for key in (GROUPS, FILTERS) for document in documents.get(key, ())
+    }
+    return {
+        document["displayName"]: Counter(
+            f"{said['target']['@odata.type']} {names.get(said['target'].get('groupId'))}"
+            f" {names.get(said['target'].get('deviceAndAppManagementAssignmentFilterId'))}"
+            for said in document.get("assignments", ())
+        )
+        for document in documents[CONFIGURATIONS]
+    }
+
+
+@pytest.mark.parametrize("examples", [12, pytest.param(300, marks=pytest.mark.slow)])
+def test_what_is_not_blocked_becomes_the_same_and_nothing_is_lost(database_url: str, examples: int) -> None:
+    @given(tenants)
+    @settings(max_examples=examples)
+    def holds(found: Tenants) -> None:
+        asyncio.run(check(database_url, found))
+
+    holds()
+
+
+async def check(database_url: str, found: Tenants) -> None:
+    database, one, other = Database(database_url), uuid4(), uuid4()
+    try:
+        await planned_and_applied(database, one, other, found)
+    finally:
+        await database.close()
+
+
+async def planned_and_applied(database: Database, one: UUID, other: UUID, found: Tenants) -> None:
+    source, target = source_of(found), target_of(found)
+    await read(database, one, source)
+    await read(database, other, target)
+    content = await plan(database, *TYPES, source=one, target=other)
+    profiles = {int(item.title.split()[1]): item for item in content.items if item.type_key == CONFIGURATIONS}
+    expected = writable(found)
+    assert {number for number, item in profiles.items() if item.action is not PlanAction.BLOCKED} == expected
+    assert all(item.reasons for item in profiles.values() if item.action is PlanAction.BLOCKED)
+    event(f"{len(expected)} of {len(profiles)} can be written")
+    simulation = await simulated(database, content, one, other)
+    assert [item for item in simulation.items if not item.is_proven] == []
+    written = {key: list(documents) for key, documents in applied(content, target, {}).items()}
+    arrived, wanted = told({**target, **written}), told(source)
+    assert {name: arrived[name] for name in arrived if int(name.split()[1]) in expected} == {
+        name: wanted[name] for name in wanted if int(name.split()[1]) in expected
+    }
+    await read(database, other, {**target, **written})
+    again = await plan(database, *TYPES, source=one, target=other)
+    assert {
+        item.action for item in again.items if item.type_key == FILTERS or int(item.title.split()[1]) in expected
+    } <= {PlanAction.NOTHING_TO_DO}
