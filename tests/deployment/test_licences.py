@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,3 +84,13 @@ def test_a_licence_that_is_not_on_the_list_fails_by_name_and_leaves_no_sbom(fold
     name = declared.partition(": ")[2].strip() or "UNKNOWN"
     assert f"license {name} not in allow-only licenses was found for package planted:1.2.3" in done.stderr
     assert not (folder / "sbom.json").exists()
+
+
+def test_an_audit_that_reached_nobody_does_not_pass() -> None:
+    """The environment of the tests has no pip-audit: as silent as a network without a way out."""
+    asked = [sys.executable, "deploy/audit"]
+    done = subprocess.run(asked, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("NOT AUDITED: ")
+    told = subprocess.run([*asked, "--may-be-offline"], cwd=CHECKOUT, capture_output=True, text=True)
+    assert (told.returncode, told.stderr) == (0, done.stderr)

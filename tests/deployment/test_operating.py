@@ -149,7 +149,11 @@ LIBPQ = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
 
 
 def test_the_units_are_these() -> None:
-    assert [unit.name for unit in UNITS] == ["tenant-inventory-database.service", "tenant-inventory-worker@.service"]
+    assert [unit.name for unit in UNITS] == [
+        "tenant-inventory-database.service",
+        "tenant-inventory-web.service",
+        "tenant-inventory-worker@.service",
+    ]
     for unit in UNITS:
         assert unit.name.partition("@")[0].removesuffix(".service") in PAGE
 
@@ -157,10 +161,10 @@ def test_the_units_are_these() -> None:
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
-    for unit in UNITS:
+    for path in UNITS:
         # What verify cannot know is where the program will be installed.
-        (tmp_path / unit.name).write_text(
-            unit.read_text().replace("/opt/tenant-inventory/.venv/bin/python", sys.executable)
+        (tmp_path / path.name).write_text(
+            path.read_text().replace("/opt/tenant-inventory/.venv/bin/python", sys.executable)
         )
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", tmp_path / unit.name],
@@ -177,9 +181,9 @@ def test_a_unit_starts_a_program_of_the_checkout(unit: Path) -> None:
     python, program, *arguments = command.split()
     assert python == "/opt/tenant-inventory/.venv/bin/python"
     assert (CHECKOUT / program.removeprefix("/opt/tenant-inventory/")).is_file()
-    assert arguments in ([], ["database", "upgrade"])
+    assert arguments in ([], ["database", "upgrade"], ["web", "$WEB_OPTIONS"])
 
 
 def test_a_worker_has_longer_to_stop_than_it_takes() -> None:
-    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNITS[1].read_text(), re.MULTILINE)
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNITS[-1].read_text(), re.MULTILINE)
     assert int(seconds) > GRACEFUL_SHUTDOWN.total_seconds()
