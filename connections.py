@@ -30,7 +30,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.holders import RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
+from activities.holders import NOTIFICATION_LOOK_WORKFLOW, RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
 from configuration import ConfigurationError, environment, payload_keys
 from inventory.user_errors import UnavailableError
 from payload_codec import data_converter
@@ -40,12 +40,16 @@ from storage.models.runs import SyncRun
 from temporal_errors import connection_failure, no_answer, refusal, refusal_in, search_attributes_by_hand
 from temporal_runtime import quiet_runtime
 from workflows.messages import RetentionInput
+from workflows.notify import LOOK_ID, NotificationLookWorkflow
 from workflows.retention import RETENTION_ID, RetentionWorkflow
 from workflows.search_attributes import ALL
 from workflows.sweep import SWEEP_ID, SweepWorkflow
 
 ANSWER_SECONDS = 15
 """For Temporal's answer to a new client: some hundred times its usual time."""
+
+NOTIFICATION_LOOK = timedelta(minutes=5)
+"""How often tenants are looked at for what no run has told."""
 
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 """For one call; without it the SDK waits for 30 seconds."""
@@ -232,6 +236,23 @@ async def schedule_retention(client: Client, task_queue: str, interval: timedelt
         _every(interval, action) if limits.limits_anything else None,
         otherwise="set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT and RUN_RETENTION_DAYS to 0"
         " and run: python starter.py retention",
+    )
+
+
+async def schedule_notification_look(client: Client, task_queue: str, *, is_wanted: bool) -> None:
+    """Has Temporal look every few minutes for what no run has told, or never.
+
+    Raises `UnreachableError` where Temporal does not allow a schedule.
+    """
+    action = ScheduleActionStartWorkflow(
+        NotificationLookWorkflow.run, id=f"{LOOK_ID}/{task_queue}", task_queue=task_queue
+    )
+    await _keep_schedule(
+        client,
+        f"tenant-inventory-notification-look/{task_queue}",
+        Kind(NOTIFICATION_LOOK_WORKFLOW, task_queue),
+        _every(NOTIFICATION_LOOK, action) if is_wanted else None,
+        otherwise="unset NOTIFICATIONS_FILE",
     )
 
 

@@ -48,6 +48,7 @@ from connections import (
     connect_temporal,
     polling,
     register_search_attributes,
+    schedule_notification_look,
     schedule_retention,
     schedule_sweep,
     temporal_connect_config,
@@ -68,7 +69,7 @@ from storage.database import Database, DatabaseUrlError
 from temporal_runtime import MetricsAddressError, logging_runtime
 from workflows.diagnosis import DiagnosisWorkflow
 from workflows.messages import RetentionInput
-from workflows.notify import NotifyWorkflow
+from workflows.notify import NotificationLookWorkflow, NotifyWorkflow
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
@@ -101,6 +102,7 @@ WORKFLOWS = (
     WatchWorkflow,
     DiagnosisWorkflow,
     NotifyWorkflow,
+    NotificationLookWorkflow,
 )
 
 CONFIGURATION_ERRORS = (
@@ -186,6 +188,9 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
             RetentionInput.within(
                 settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
             ),
+        )
+        await schedule_notification_look(
+            client, settings.temporal_task_queue, is_wanted=settings.notifications_file is not None
         )
         with polling(client):
             await ended(asyncio.create_task(work(settings, worker, stop)), failure, FAREWELL)
@@ -414,7 +419,8 @@ def activities(
         watching.watched_tenants,
         watching.watch_tenants,
         diagnosis.diagnose_worker,
-        notifying.note_run,
+        notifying.note_events,
+        notifying.look_for_events,
         notifying.deliver_events,
     ]
 

@@ -10,7 +10,14 @@ from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResul
 from activities.messages.details import FetchDetails, FetchDetailsResult
 from activities.messages.diagnosis import DiagnoseWorker, DiagnosisResult
 from activities.messages.merges import UpsertItems, UpsertItemsResult
-from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteResult, NoteRun
+from activities.messages.notifications import (
+    DeliverEvents,
+    DeliveryResult,
+    LookForEvents,
+    NoteEvents,
+    NoteResult,
+    TenantsToTell,
+)
 from activities.messages.pages import FetchPages, FetchPagesResult
 from activities.messages.portfolio import (
     FollowRuns,
@@ -140,12 +147,18 @@ async def diagnose_worker(request: DiagnoseWorker) -> DiagnosisResult:
 
 
 @activity.defn
-async def note_run(request: NoteRun) -> NoteResult:
-    """Notes the events of a run that has ended."""
+async def note_events(request: NoteEvents) -> NoteResult:
+    """Notes the events of runs that have ended, and of what expires."""
     raise NotImplementedError
 
 
 @activity.defn
 async def deliver_events(request: DeliverEvents) -> DeliveryResult:
     """Sends what waits for one target of one tenant."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def look_for_events(request: LookForEvents) -> TenantsToTell:
+    """Finds the tenants of which there is something to tell that no run has told."""
     raise NotImplementedError

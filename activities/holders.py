@@ -16,6 +16,7 @@ SWEEP_WORKFLOW = "SweepWorkflow"
 RETENTION_WORKFLOW = "RetentionWorkflow"
 WATCH_WORKFLOW = "WatchWorkflow"
 NOTIFY_WORKFLOW = "NotifyWorkflow"
+NOTIFICATION_LOOK_WORKFLOW = "NotificationLookWorkflow"
 """The types of workflows, as Temporal knows them."""
 
 

@@ -5,22 +5,40 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from temporalio import activity
 
-from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteResult, NoteRun
+from activities.messages.notifications import (
+    DeliverEvents,
+    DeliveryResult,
+    LookForEvents,
+    NoteEvents,
+    NoteResult,
+    TenantsToTell,
+    TenantToTell,
+)
 from activities.tenants import TenantsFile
-from answers.notifications.answer import events_of_run
+from answers.notifications.answer import (
+    events_of_drift,
+    events_of_run,
+    expiring_events,
+    not_read_events,
+    plan_events,
+)
 from delivery import sender
 from delivery.message import DeliveryAnswer, Message, message_of
 from delivery.targets import AnyTarget, Notifications, NotificationsFileError, load_notifications
 from graph.tenants import TenantsFileError
 from inventory.error_codes import ErrorCode
-from inventory.notifications import NotificationGroup, NotificationState, addressed
+from inventory.notifications import NotificationGroup, NotificationKind, NotificationState, TenantRules
+from inventory.portfolio import TenantChoice
 from storage import notifications
 from storage.database import Database
+from storage.documents import database_time
+from storage.notifications import KnownTenant
 
 CLAIM = timedelta(minutes=1)
 """For which an attempt has its events to itself: longer than an attempt lasts, so that no two send at once."""
@@ -39,6 +57,18 @@ BUSY = timedelta(seconds=5)
 
 SENDING = timedelta(minutes=1)
 """One activity begins no further message after this."""
+
+KEPT = timedelta(days=90)
+"""For which the outbox remembers what was told."""
+
+EXPIRING_EVERY = timedelta(hours=20)
+"""How often a tenant is looked at for what expires: about once a day, and it need not be at the same hour."""
+
+UNTOLD_FOR = timedelta(minutes=2)
+"""A run that has ended starts its own workflow; a look leaves it that long."""
+
+MOST_TENANTS, MOST_RUNS = 500, 50
+"""Tenants of one look, and runs of one tenant; the next look takes the rest."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,25 +123,86 @@ class NotificationActivities:
         self._send = send
         self._claim = claim
         self._deliveries = asyncio.Semaphore(DELIVERIES_AT_ONCE)
+        self._drift = asyncio.Lock()
 
     @activity.defn
-    async def note_run(self, request: NoteRun) -> NoteResult:
-        """Notes the events of a run, once: a second attempt finds it noted."""
-        rules = (await self._file.current()).rules
-        tags = await self._tags(request.tenant_id)
-        async with self._database.tenant(request.tenant_id) as session:
-            if await notifications.begin_run(session, request.run_id):
-                events = await events_of_run(session, request.run_id)
-                await notifications.note(session, request.run_id, request.run_id, addressed(events, rules, tags))
+    async def note_events(self, request: NoteEvents) -> NoteResult:
+        """Notes the events of each run, once, and then those of drift and of what expires: each has its key."""
+        rules = await self._rules(request.tenant_id)
+        for run_id in request.run_ids:
+            async with self._database.tenant(request.tenant_id) as session:
+                if await notifications.begin_run(session, run_id):
+                    # From here on a look finds runs that start no workflow.
+                    await notifications.positions(session, {notifications.RUNS: await database_time(session)})
+                    events = await events_of_run(session, request.tenant_id, run_id, rules)
+                    await notifications.note(session, run_id, run_id, rules.addressed(events))
+        if request.run_ids and rules.wants(NotificationKind.DRIFT):
+            await self._note_drift(request.tenant_id, request.run_ids[-1], rules)
+        if request.expiring:
+            async with self._database.tenant(request.tenant_id) as session:
+                await notifications.forget(session, KEPT)
+                events = await expiring_events(session, await database_time(session), rules)
+                await notifications.note(session, request.look_id, None, rules.addressed(events))
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
             return NoteResult(targets=await notifications.pending_targets(session))
 
-    async def _tags(self, tenant_id: UUID) -> tuple[str, ...]:
-        """The tenant's tags. Events are noted also where the tenants file cannot be read, or no longer has it."""
+    async def _note_drift(self, tenant_id: UUID, run_id: UUID, rules: TenantRules) -> None:
+        """One at a time in this worker: it holds two connections where the baseline is another tenant's inventory."""
+        async with self._drift, self._database.tenant(tenant_id) as session:
+            session_of = partial(self._database.tenant, read_only=True)
+            events = await events_of_drift(session, session_of, tenant_id, await database_time(session))
+            await notifications.note(session, uuid5(run_id, "drift"), run_id, rules.addressed(events))
+
+    async def _rules(self, tenant_id: UUID) -> TenantRules:
+        """The rules about a tenant. Events are noted also where the tenants file no longer has it: without its tags."""
         try:
             tenant = await self._tenants.get(tenant_id)
         except TenantsFileError:
-            return ()
-        return () if tenant is None else tenant.tags
+            tenant = None
+        return TenantRules((await self._file.current()).rules, () if tenant is None else tenant.tags)
+
+    @activity.defn
+    async def look_for_events(self, request: LookForEvents) -> TenantsToTell:
+        """Notes which tenants have not been read for long, and finds those of whom there is something else to tell."""
+        if self._file.path is None:
+            return TenantsToTell()
+        enabled, _ = await self._tenants.enabled(TenantChoice(everyone=True))
+        async with self._database.portfolio() as session:
+            known = await notifications.known_tenants(session, enabled)
+            runs = await notifications.untold_runs(session, UNTOLD_FOR, MOST_TENANTS)
+            due = await notifications.due_tenants(session)
+        found = {tenant_id: TenantToTell(tenant_id=tenant_id) for tenant_id in due}
+        for tenant in known:
+            rules = await self._rules(tenant.tenant_id)
+            if await self._note_states(tenant, request.look_id, rules):
+                found.setdefault(tenant.tenant_id, TenantToTell(tenant_id=tenant.tenant_id))
+            if rules.wants(NotificationKind.EXPIRING) and (
+                tenant.expiring_at is None or tenant.now - tenant.expiring_at > EXPIRING_EVERY
+            ):
+                found[tenant.tenant_id] = TenantToTell(tenant_id=tenant.tenant_id, expiring=True)
+        by_tenant: dict[UUID, list[UUID]] = {}
+        for run in runs:
+            by_tenant.setdefault(run.tenant_id, []).append(run.run_id)
+        tenants = [
+            found.get(tenant_id, TenantToTell(tenant_id=tenant_id)).model_copy(
+                update={"run_ids": by_tenant.get(tenant_id, [])[:MOST_RUNS]}
+            )
+            for tenant_id in dict.fromkeys([*by_tenant, *found])
+        ]
+        return TenantsToTell(tenants=tenants[:MOST_TENANTS])
+
+    async def _note_states(self, tenant: KnownTenant, look_id: UUID, rules: TenantRules) -> bool:
+        """Notes that a tenant was not read for long, and plans that wait; whether anything waits to be sent then."""
+        events = [] if tenant.clean_at is None else not_read_events(tenant.clean_at, tenant.now, rules)
+        wants_plans = rules.wants(NotificationKind.PLAN_WAITING)
+        if not events and not wants_plans:
+            return False
+        async with self._database.tenant(tenant.tenant_id) as session:
+            await notifications.positions(session, {notifications.RUNS: tenant.now})
+            if wants_plans:
+                events += await plan_events(session)
+            await notifications.note(session, uuid5(look_id, str(tenant.tenant_id)), None, rules.addressed(events))
+            return bool(await notifications.pending_targets(session))
 
     @activity.defn
     async def deliver_events(self, request: DeliverEvents) -> DeliveryResult:

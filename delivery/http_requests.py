@@ -24,7 +24,7 @@ LONGEST_RETRY_AFTER = timedelta(hours=1)
 async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path | None) -> DeliveryAnswer:
     """Posts and says what came back. Neither the URL nor a header is repeated."""
     try:
-        context = await asyncio.to_thread(_context, ca_file)
+        context = await asyncio.to_thread(trusted, ca_file)
         async with (
             asyncio.timeout(TIMEOUT.total_seconds()),
             # `trust_env`: no variable of the system leads a message elsewhere.
@@ -41,7 +41,8 @@ async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path 
         return DeliveryAnswer(False, f"ca_file: {error.strerror or type(error).__name__}")
 
 
-def _context(ca_file: Path | None) -> ssl.SSLContext:
+def trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """A client context that trusts the system's CAs, certifi's, and those of `ca_file`. Raises `OSError`."""
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=certifi.where())
     if ca_file is not None:

@@ -1,14 +1,18 @@
 """Sending a message to a target of any kind."""
 
-from delivery import webhook
+from delivery import mail, teams, webhook
 from delivery.credentials import TargetSecretError
 from delivery.message import DeliveryAnswer, Message
-from delivery.targets import AnyTarget
+from delivery.targets import AnyTarget, EmailTarget, TeamsTarget
 
 
 async def send(target: AnyTarget, message: Message) -> DeliveryAnswer:
     """Sends the message once, and says what came back. It raises nothing that a target can cause."""
     try:
+        if isinstance(target, TeamsTarget):
+            return await teams.send(target, message)
+        if isinstance(target, EmailTarget):
+            return await mail.send(target, message)
         return await webhook.send(target, message)
     except TargetSecretError as error:
         # Whoever forgot a secret adds it within the day.

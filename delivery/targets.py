@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from inventory.notifications import NotificationRule, TargetName
 from inventory.user_errors import UserError
@@ -22,6 +22,17 @@ class TargetKind(StrEnum):
     """How a target is reached."""
 
     WEBHOOK = "webhook"
+    TEAMS = "teams"
+    EMAIL = "email"
+
+
+class MailSecurity(StrEnum):
+    """How the way to a mail server is secured."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+    """For a mail server on this machine."""
 
 
 class Target(BaseModel):
@@ -64,7 +75,46 @@ class WebhookTarget(HttpTarget):
         return self
 
 
-AnyTarget = WebhookTarget
+class TeamsTarget(HttpTarget):
+    """A workflow of Microsoft Teams, whose URL is its secret."""
+
+    kind: Literal[TargetKind.TEAMS]
+
+    @model_validator(mode="after")
+    def _secret_url(self) -> "TeamsTarget":
+        if self.url is not None:
+            raise ValueError("the URL of a workflow is a secret; use url_env or url_file")
+        return self
+
+
+Address = Annotated[str, Field(pattern=r"^[^\s@<>,;:\x00-\x1f]{1,64}@[A-Za-z0-9.-]{1,255}$")]
+
+
+class EmailTarget(Target):
+    """People with addresses, by a mail server."""
+
+    kind: Literal[TargetKind.EMAIL]
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,255}$")]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    security: MailSecurity = MailSecurity.STARTTLS
+    sender: Address
+    recipients: Annotated[tuple[Address, ...], Field(min_length=1, max_length=50)]
+    username: str | None = None
+    password_env: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "EmailTarget":
+        passwords = [name for name in ("password_env", "password_file") if getattr(self, name) is not None]
+        if len(passwords) != (self.username is not None):
+            raise ValueError("username goes with exactly one of password_env, password_file")
+        if self.security is MailSecurity.NONE and not is_loopback(self.host):
+            raise ValueError("security none is for a mail server on this machine; use starttls or tls")
+        return self
+
+
+AnyTarget = WebhookTarget | TeamsTarget | EmailTarget
 
 
 class Notifications(BaseModel):
@@ -127,7 +177,7 @@ def load_notifications(path: Path) -> Notifications:
     return Notifications(targets=by_name, rules=tuple(rules))
 
 
-_TARGET: TypeAdapter[AnyTarget] = TypeAdapter(AnyTarget)
+_TARGET: TypeAdapter[AnyTarget] = TypeAdapter(Annotated[AnyTarget, Field(discriminator="kind")])
 _RULE: TypeAdapter[NotificationRule] = TypeAdapter(NotificationRule)
 
 

@@ -32,7 +32,7 @@ from answers.dependencies.records import (
 )
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
-from answers.notifications.records import NotifyTestRecord
+from answers.notifications.records import NotificationRecord, NotifyTestRecord, SnoozeRecord
 from answers.promotion.records import (
     BlockedRow,
     MappingRecord,
@@ -124,6 +124,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "watch": WatchRecord,
     "watched-log": WatchedLogRecord,
     "notify-test": NotifyTestRecord,
+    "notification": NotificationRecord,
+    "snooze": SnoozeRecord,
     "access-rule": AccessRule,
     "person": KnownPerson,
 }
@@ -214,6 +216,10 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "web": (Line("one line", "web-addresses"),),
     "watch list": (Line("the first", "watch"), Line("each audit log of a tenant after it", "watched-log")),
     "notify test": (Line("each target", "notify-test"),),
+    "notify list": (Line("each line", "notification"),),
+    "notify snooze": (Line("one line", "snooze"),),
+    "notify snoozes": (Line("each line", "snooze"),),
+    "notify unsnooze": (Line("one line", "snooze"),),
     "access list": (Line("each line", "access-rule"),),
     "access people": (Line("each line", "person"),),
     "access grant": (Line("one line", "access-rule"),),

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -23,6 +24,18 @@ class NotificationKind(StrEnum):
 
     RUN_FAILED = "run_failed"
     RUN_PARTIAL = "run_partial"
+    CHANGE = "change"
+    MISSING = "missing"
+    DRIFT = "drift"
+    NOT_READ = "not_read"
+    """No clean run has ended for so many hours."""
+    EXPIRING = "expiring"
+    PLAN_WAITING = "plan_waiting"
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is a state: what is snoozed of it is told afterwards, if it still holds."""
+        return self in (NotificationKind.NOT_READ, NotificationKind.EXPIRING, NotificationKind.PLAN_WAITING)
 
 
 class NotificationState(StrEnum):
@@ -38,7 +51,8 @@ class NotificationState(StrEnum):
 class NotificationEvent(BaseModel):
     """One thing to tell. `key` identifies it: the same event has the same key in every attempt and run.
 
-    `text` is one line of names and labels, never a value.
+    `text` is one line of names and labels, never a value. `threshold` is the number of hours or days that a rule names,
+    of events of kinds that have one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +65,7 @@ class NotificationEvent(BaseModel):
     category: str | None = None
     external_id: str | None = None
     effect: ProtectionEffect | None = None
+    threshold: int | None = None
 
 
 class NotificationRule(BaseModel):
@@ -65,19 +80,47 @@ class NotificationRule(BaseModel):
     types: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     effect: ProtectionEffect | None = None
+    not_read_hours: Annotated[int, Field(ge=1, le=8760)] = 24
+    expiring_days: Annotated[frozenset[Annotated[int, Field(ge=0, le=3650)]], Field(min_length=1)] = frozenset(
+        {30, 7, 1, 0}
+    )
 
     def is_about(self, tags: Collection[str]) -> bool:
         """Whether the rule holds for a tenant with these tags."""
         return not self.tags or not self.tags.isdisjoint(tags)
 
+    def wants(self, kind: NotificationKind) -> bool:
+        """Whether events of a kind may be told."""
+        return not self.kinds or kind in self.kinds
+
     def fits(self, event: NotificationEvent) -> bool:
         """Whether such an event is told. What an event does not have fits no list that is not empty."""
         return (
-            (not self.kinds or event.kind in self.kinds)
+            self.wants(event.kind)
             and event.severity.is_at_least(self.severity)
             and (not self.types or event.type_key in self.types)
             and (not self.categories or event.category in self.categories)
             and (self.effect is None or event.effect is self.effect)
+            and (event.kind is not NotificationKind.NOT_READ or event.threshold == self.not_read_hours)
+            and (event.kind is not NotificationKind.EXPIRING or event.threshold in self.expiring_days)
+        )
+
+
+class NotificationSnooze(BaseModel):
+    """Events of a tenant that nobody is told until a moment. What is None fits all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: NotificationKind | None = None
+    type_key: str | None = None
+    external_id: str | None = None
+
+    def fits(self, event: NotificationEvent) -> bool:
+        """Whether it is about such an event."""
+        return (
+            self.kind in (None, event.kind)
+            and self.type_key in (None, event.type_key)
+            and self.external_id in (None, event.external_id)
         )
 
 
@@ -88,16 +131,42 @@ class AddressedEvent(NamedTuple):
     event: NotificationEvent
 
 
-def addressed(
-    events: Iterable[NotificationEvent], rules: Sequence[NotificationRule], tags: Collection[str]
-) -> list[AddressedEvent]:
-    """The events of a tenant with these tags, once for each target that a rule names."""
-    about = [rule for rule in rules if rule.is_about(tags)]
-    return [
-        AddressedEvent(target, event)
-        for event in events
-        for target in dict.fromkeys(target for rule in about if rule.fits(event) for target in rule.targets)
-    ]
+class TenantRules:
+    """The rules about a tenant with some tags."""
+
+    def __init__(self, rules: Iterable[NotificationRule], tags: Collection[str]) -> None:
+        self._rules = [rule for rule in rules if rule.is_about(tags)]
+
+    def wants(self, *kinds: NotificationKind) -> bool:
+        """Whether an event of one of the kinds may be told."""
+        return any(rule.wants(kind) for rule in self._rules for kind in kinds)
+
+    def fits(self, event: NotificationEvent) -> bool:
+        """Whether a target is told the event."""
+        return any(rule.fits(event) for rule in self._rules)
+
+    def addressed(self, events: Iterable[NotificationEvent]) -> list[AddressedEvent]:
+        """The events, once for each target that a rule names."""
+        return [
+            AddressedEvent(target, event)
+            for event in events
+            for target in dict.fromkeys(target for rule in self._rules if rule.fits(event) for target in rule.targets)
+        ]
+
+    def not_read_hours(self) -> list[int]:
+        """After how many hours without a clean run rules tell of it."""
+        return sorted({rule.not_read_hours for rule in self._rules if rule.wants(NotificationKind.NOT_READ)})
+
+    def expiring_days(self, left: timedelta) -> list[int]:
+        """For what has so much time left, the days that rules name: of each rule the least that it is within."""
+        return sorted(
+            {
+                min(within)
+                for rule in self._rules
+                if rule.wants(NotificationKind.EXPIRING)
+                and (within := [days for days in rule.expiring_days if left <= timedelta(days=days)])
+            }
+        )
 
 
 def event_hash(event: NotificationEvent) -> bytes:

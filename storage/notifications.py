@@ -1,12 +1,12 @@
 """The outbox of notifications: events are noted once, claimed for an attempt, and marked with what came of it."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 import orjson
-from sqlalchemy import Interval, bindparam, select, text
+from sqlalchemy import Interval, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,20 +14,54 @@ from inventory.notifications import (
     AddressedEvent,
     NotificationEvent,
     NotificationGroup,
+    NotificationSnooze,
     NotificationState,
     event_hash,
 )
 from storage.models.base import table
-from storage.models.notifications import NotificationRow, ToldRun
+from storage.models.notifications import NotificationRow, SnoozeRow, ToldRun
+from storage.rows import fetch
 
-_ROW, _RUN = table(NotificationRow), table(ToldRun)
+_ROW, _RUN, _SNOOZE = table(NotificationRow), table(ToldRun), table(SnoozeRow)
 
 
-class PendingTarget(NamedTuple):
-    """A target for which events of a tenant wait."""
+class Position(NamedTuple):
+    """How far the events of a subject have been told, and from before which moment nothing is."""
 
-    tenant_id: UUID
-    target: str
+    quiet_until: datetime
+    told_until: datetime
+
+
+_NEW_POSITIONS = text("""
+INSERT INTO notification_position (subject, quiet_until, told_until)
+SELECT subject, at, at FROM unnest(CAST(:subjects AS text[]), CAST(:moments AS timestamptz[])) AS new (subject, at)
+ORDER BY subject
+ON CONFLICT DO NOTHING
+""")
+
+_POSITIONS = text("""
+SELECT subject, quiet_until, told_until FROM notification_position
+WHERE subject = ANY (:subjects) ORDER BY subject FOR UPDATE
+""")
+
+_ADVANCE = text("""
+UPDATE notification_position SET told_until = greatest(told_until, CAST(:until AS timestamptz))
+WHERE subject = ANY (:subjects)
+""")
+
+
+async def positions(session: AsyncSession, quiet: Mapping[str, datetime]) -> dict[str, Position]:
+    """How far some subjects have been told, locked. A new one is quiet until the moment that `quiet` names."""
+    subjects = sorted(quiet)
+    moments = [quiet[subject] for subject in subjects]
+    await session.execute(_NEW_POSITIONS, {"subjects": subjects, "moments": moments})
+    found = await session.execute(_POSITIONS, {"subjects": subjects})
+    return {row.subject: Position(row.quiet_until, row.told_until) for row in found}
+
+
+async def advance(session: AsyncSession, subjects: Collection[str], until: datetime) -> None:
+    """Notes that the events of some subjects have been told until a moment."""
+    await session.execute(_ADVANCE, {"subjects": sorted(subjects), "until": until})
 
 
 async def begin_run(session: AsyncSession, run_id: UUID) -> bool:
@@ -37,30 +71,47 @@ async def begin_run(session: AsyncSession, run_id: UUID) -> bool:
 
 
 _NOTE = text("""
-INSERT INTO notification (target, event_hash, delivery_id, run_id, kind, severity, event)
-SELECT target, decode(event_hash, 'hex'), delivery_id, :run_id, event ->> 'kind', event ->> 'severity', event
-FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS noted (target text, event_hash text, delivery_id uuid, event jsonb)
+INSERT INTO notification (target, event_hash, delivery_id, run_id, kind, severity, event, state, ended_at)
+SELECT target, decode(event_hash, 'hex'), delivery_id, :run_id, event ->> 'kind', event ->> 'severity', event, state,
+    CASE WHEN state <> 'pending' THEN clock_timestamp() END
+FROM jsonb_to_recordset(CAST(:events AS jsonb))
+    AS noted (target text, event_hash text, delivery_id uuid, event jsonb, state text)
 ON CONFLICT DO NOTHING
-""").bindparams(bindparam("run_id"))
+""")
 
 
 async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, events: Sequence[AddressedEvent]) -> None:
     """Notes events for their targets: those of one `source_id` go to a target in one message.
 
-    An event that the target has been told, or that waits for it, is not noted again.
+    An event that the target has been told, or that waits for it, is not noted again. What is snoozed is noted as such,
+    so that nobody is told; a state that lasts is not noted until then.
     """
-    if not events:
-        return
-    noted = [
-        {
-            "target": target,
-            "event_hash": event_hash(event).hex(),
-            "delivery_id": str(uuid5(source_id, target)),
-            "event": event.model_dump(mode="json"),
-        }
-        for target, event in events
-    ]
-    await session.execute(_NOTE, {"run_id": run_id, "events": orjson.dumps(noted).decode()})
+    snoozes = await active_snoozes(session) if events else []
+    noted = []
+    for target, event in events:
+        is_snoozed = any(snooze.fits(event) for snooze in snoozes)
+        if is_snoozed and event.kind.lasts:
+            continue
+        noted.append(
+            {
+                "target": target,
+                "event_hash": event_hash(event).hex(),
+                "delivery_id": str(uuid5(source_id, target)),
+                "event": event.model_dump(mode="json"),
+                "state": NotificationState.SNOOZED if is_snoozed else NotificationState.PENDING,
+            }
+        )
+    if noted:
+        await session.execute(_NOTE, {"run_id": run_id, "events": orjson.dumps(noted).decode()})
+
+
+async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
+    """What of the session's tenant nobody is told now."""
+    now = func.clock_timestamp()
+    wanted = select(*_SNOOZE.c["kind", "type_key", "external_id"]).where(
+        _SNOOZE.c.until > now, _SNOOZE.c.ended_at.is_(None)
+    )
+    return await fetch(session, wanted, NotificationSnooze)
 
 
 async def pending_targets(session: AsyncSession) -> list[str]:
@@ -146,3 +197,79 @@ async def next_attempt(session: AsyncSession, target: str) -> timedelta | None:
     """How long until the next event that waits for a target is due; None if none waits."""
     wait: timedelta | None = (await session.execute(_NEXT_ATTEMPT, {"target": target})).scalar_one_or_none()
     return wait
+
+
+RUNS = "runs"
+"""The subject of the position from which runs are told."""
+
+_UNTOLD_RUNS = text("""
+SELECT r.tenant_id, r.run_id
+FROM notification_position AS p JOIN sync_run AS r USING (tenant_id)
+WHERE p.subject = 'runs' AND r.queued_at > greatest(p.quiet_until, clock_timestamp() - interval '7 days')
+    AND r.finished_at > clock_timestamp() - interval '2 days'
+    AND r.finished_at < clock_timestamp() - CAST(:after AS interval)
+    AND r.status IN ('success', 'partial', 'failed')
+    AND NOT EXISTS (SELECT FROM told_run AS t WHERE (t.tenant_id, t.run_id) = (r.tenant_id, r.run_id))
+ORDER BY r.finished_at LIMIT :most
+""").bindparams(bindparam("after", type_=Interval))
+
+_DUE_TENANTS = text("""
+SELECT DISTINCT tenant_id FROM notification WHERE state = 'pending' AND not_before <= clock_timestamp()
+""")
+
+_KNOWN_TENANTS = text("""
+SELECT t.tenant_id, clean.finished_at AS clean_at, expiring.told_until AS expiring_at, clock_timestamp() AS now
+FROM unnest(CAST(:tenant_ids AS uuid[])) AS t (tenant_id)
+JOIN tenant USING (tenant_id)
+LEFT JOIN LATERAL (
+    SELECT finished_at FROM sync_run AS r
+    WHERE r.tenant_id = t.tenant_id AND r.kind = 'sync' AND r.status = 'success' ORDER BY queued_at DESC LIMIT 1
+) AS clean ON true
+LEFT JOIN notification_position AS expiring ON (expiring.tenant_id, expiring.subject) = (t.tenant_id, 'expiring')
+""")
+
+
+class UntoldRun(NamedTuple):
+    """A run that has ended, and whose events nobody has noted."""
+
+    tenant_id: UUID
+    run_id: UUID
+
+
+class KnownTenant(NamedTuple):
+    """A tenant: when its latest clean run ended, and when it was last looked for what expires."""
+
+    tenant_id: UUID
+    clean_at: datetime | None
+    expiring_at: datetime | None
+    now: datetime
+
+
+async def untold_runs(session: AsyncSession, after: timedelta, most: int) -> list[UntoldRun]:
+    """Runs of all tenants that ended so long ago and are not noted: abandoned ones, those of watch, and whatever else
+    started no workflow; in a portfolio session.
+    """
+    return await fetch(session, _UNTOLD_RUNS, UntoldRun, {"after": after, "most": most})
+
+
+async def due_tenants(session: AsyncSession) -> list[UUID]:
+    """Tenants of which events wait and are due, in a portfolio session."""
+    return list((await session.execute(_DUE_TENANTS)).scalars())
+
+
+async def known_tenants(session: AsyncSession, tenant_ids: Collection[UUID]) -> list[KnownTenant]:
+    """Those of the tenants that some run has recorded, in a portfolio session."""
+    return await fetch(session, _KNOWN_TENANTS, KnownTenant, {"tenant_ids": list(tenant_ids)})
+
+
+_FORGET = text("""
+WITH sent AS (
+    DELETE FROM notification WHERE ended_at < clock_timestamp() - CAST(:kept AS interval)
+)
+DELETE FROM notification_snooze WHERE least(until, ended_at) < clock_timestamp() - CAST(:kept AS interval)
+""").bindparams(bindparam("kept", type_=Interval))
+
+
+async def forget(session: AsyncSession, kept: timedelta) -> None:
+    """Deletes what became of notifications, and snoozes, that ended so long ago."""
+    await session.execute(_FORGET, {"kept": kept})

@@ -235,8 +235,14 @@ class WatchResult(Message):
 
 
 class NotifyInput(StartInput):
-    """Tell people of the events of a run of a tenant."""
+    """Tell people of the events of some runs of a tenant and, with `expiring`, of what expires; send what waits."""
 
     tenant_id: UUID
-    run_id: UUID | None = None
-    """None only sends what waits."""
+    run_ids: list[UUID] = []
+    expiring: bool = False
+
+
+class NotificationLookResult(Message):
+    """Of how many tenants there was something to tell."""
+
+    tenants: int

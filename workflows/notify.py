@@ -1,4 +1,4 @@
-"""NotifyWorkflow: tells people of a run's events. The run starts it and does not wait for it."""
+"""The workflows that tell people of events: one for each run, and a look every few minutes for what no run has told."""
 
 import asyncio
 from uuid import UUID
@@ -10,12 +10,15 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages.notifications import DeliverEvents, NoteRun
+    from activities.messages.notifications import DeliverEvents, LookForEvents, NoteEvents
     from workflows import policies
-    from workflows.messages import NotifyInput
+    from workflows.messages import NotificationLookResult, NotifyInput
 
 NOTIFY_ID = "notify"
 """The beginning of the workflow ids."""
+
+LOOK_ID = "notification-look"
+"""The workflow id; the schedule appends its time to it."""
 
 
 @workflow.defn
@@ -27,17 +30,20 @@ class NotifyWorkflow:
 
     @workflow.init
     def __init__(self, given: NotifyInput) -> None:
-        self._given = given
+        self._tenant_id = given.tenant_id
         self._priority = Priority(fairness_key=str(given.tenant_id))
 
     @workflow.run
     async def run(self, given: NotifyInput) -> None:
         """Ends when everything is sent, or after a few tries."""
-        if given.run_id is None:
-            return
         noted = await workflow.execute_activity(
-            definitions.note_run,
-            NoteRun(tenant_id=given.tenant_id, run_id=given.run_id),
+            definitions.note_events,
+            NoteEvents(
+                tenant_id=given.tenant_id,
+                look_id=UUID(workflow.info().run_id),
+                run_ids=given.run_ids,
+                expiring=given.expiring,
+            ),
             summary="note events",
             priority=self._priority,
             **policies.NOTE,
@@ -49,7 +55,7 @@ class NotifyWorkflow:
             try:
                 delivered = await workflow.execute_activity(
                     definitions.deliver_events,
-                    DeliverEvents(tenant_id=self._given.tenant_id, target=target),
+                    DeliverEvents(tenant_id=self._tenant_id, target=target),
                     summary=f"send to {target}",
                     priority=self._priority,
                     **policies.DELIVERY,
@@ -64,15 +70,34 @@ class NotifyWorkflow:
             await workflow.sleep(delivered.wait, summary=f"before the next attempt at {target}")
 
 
-async def start_notify(tenant_id: UUID, run_id: UUID) -> None:
-    """Starts the workflow that tells of a run's events. It goes on by itself; one that is under way is left alone."""
+@workflow.defn
+class NotificationLookWorkflow:
+    """Starts a workflow for each tenant of which there is something to tell, and waits for none of them."""
+
+    @workflow.run
+    async def run(self) -> NotificationLookResult:
+        """Returns how many tenants there were; the next look takes those that are left."""
+        found = await workflow.execute_activity(
+            definitions.look_for_events,
+            LookForEvents(look_id=UUID(workflow.info().run_id)),
+            summary="of whom there is something to tell",
+            **policies.SWEEP,
+        )
+        for tenant in found.tenants:
+            given = NotifyInput(tenant_id=tenant.tenant_id, run_ids=tenant.run_ids, expiring=tenant.expiring)
+            await start_notify(given, "look")
+        return NotificationLookResult(tenants=len(found.tenants))
+
+
+async def start_notify(given: NotifyInput, source: str) -> None:
+    """Starts the workflow that tells of events. It goes on by itself; one that is under way is left alone."""
     try:
         await workflow.start_child_workflow(
             NotifyWorkflow.run,
-            NotifyInput(tenant_id=tenant_id, run_id=run_id),
-            id=f"{NOTIFY_ID}/{tenant_id}/{run_id}",
+            given,
+            id=f"{NOTIFY_ID}/{given.tenant_id}/{source}",
             parent_close_policy=ParentClosePolicy.ABANDON,
-            priority=Priority(fairness_key=str(tenant_id)),
+            priority=Priority(fairness_key=str(given.tenant_id)),
         )
     except WorkflowAlreadyStartedError:
-        workflow.logger.info("another workflow holds the id of the notifications of run %s", run_id)
+        workflow.logger.info("notifications of tenant %s are under way (%s)", given.tenant_id, source)

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import context_of, error_code_of
     from workflows.frontier import Frontier
     from workflows.identity import refuse_other_id
-    from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
+    from workflows.messages import CancelRequest, NotifyInput, SyncInput, SyncProgress, SyncResult
     from workflows.notify import start_notify
     from workflows.patches import COUNTED_EARLY, WAVES_OF_FAMILIES
     from workflows.queue import Queue
@@ -450,7 +450,8 @@ class SyncWorkflow(CancellableWorkflow):
         self._frontier.counts = finished.counts
         codes = codes if finished.error_codes is None else finished.error_codes
         if finished.notifies:
-            await uncancellable(start_notify(self._run.tenant_id, self._run.run_id))
+            told = NotifyInput(tenant_id=self._run.tenant_id, run_ids=[self._run.run_id])
+            await uncancellable(start_notify(told, str(self._run.run_id)))
         self._set_status(finished.status, codes)
         if finished.status is RunStatus.FAILED:
             first = run_error or (codes[0] if codes else ErrorCode.UNEXPECTED_ERROR)

@@ -7,11 +7,16 @@ from activities.messages.base import Message
 from inventory.notifications import TargetName
 
 
-class NoteRun(Message):
-    """Note the events of a run that has ended."""
+class NoteEvents(Message):
+    """Note the events of some runs of a tenant that have ended and, with `expiring`, what expires soon.
+
+    `look_id` names the workflow that asks, as the source of events that no run brought.
+    """
 
     tenant_id: UUID
-    run_id: UUID
+    look_id: UUID
+    run_ids: list[UUID] = []
+    expiring: bool = False
 
 
 class NoteResult(Message):
@@ -36,3 +41,23 @@ class DeliveryResult(Message):
     sent: int = 0
     failed: int = 0
     wait: timedelta | None = None
+
+
+class LookForEvents(Message):
+    """Look at all tenants for what no run has told. `look_id` names the look."""
+
+    look_id: UUID
+
+
+class TenantToTell(Message):
+    """A tenant with runs to note, with things that may expire, or with events that wait."""
+
+    tenant_id: UUID
+    run_ids: list[UUID] = []
+    expiring: bool = False
+
+
+class TenantsToTell(Message):
+    """The tenants of which there is something to tell."""
+
+    tenants: list[TenantToTell] = []

@@ -15,8 +15,9 @@ from answers.drift import decision_queries, queries
 from answers.drift.against_tenant import evaluate_against_tenant
 from answers.drift.baseline_queries import claim_evaluation, gaps, latest_ended_run, note_evaluation
 from answers.drift.baseline_queries import pinned_versions as pinned_versions
-from answers.drift.baselines import UnknownBaselineError, baselines
+from answers.drift.baselines import UnknownBaselineError
 from answers.drift.baselines import baseline_called as baseline_called
+from answers.drift.baselines import baselines as baselines
 from answers.drift.decision_scope import (
     DecisionInForce,
     FindingPlace,

@@ -1,19 +1,167 @@
-"""The events of a run."""
+"""The events of a tenant: of a run, of drift, and of states that hold at a moment."""
 
+from collections.abc import Iterable
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.changes.answer import SessionOf, Window, changes
+from answers.drift.answer import baselines, bring_up_to_date, drift
+from answers.log_collections import log_types
 from answers.notifications import queries
-from answers.notifications.rules import run_events
+from answers.notifications.change_events import change_event
+from answers.notifications.expiries import TYPES, expiries
+from answers.notifications.queries import DocumentedItem
+from answers.notifications.rules import drift_event, expiry_event, not_read_event, plan_event, run_events
 from answers.runs.answer import run_record
-from inventory.notifications import NotificationEvent
+from graph.catalog import item_title, kind_of, load_catalog
+from inventory.canonical import JsonObject
+from inventory.exact_json import decode
+from inventory.notifications import NotificationEvent, NotificationKind, TenantRules
+from inventory.outcomes import COMPLETED_STATUSES, Outcome, RunKind
+from inventory.records import RunRecord
+from storage.coverage import coverage
+from storage.notifications import Position, advance, positions
+
+MOST_EVENTS = 500
+"""Of one run: what is beyond is said in one line."""
+
+DRIFT_REACH = timedelta(days=60)
+"""A finding whose deviation began longer ago is not told; the outbox remembers for longer what was."""
+
+EXPIRED_FOR = timedelta(days=30)
+"""What expired longer ago is not told."""
 
 
-async def events_of_run(session: AsyncSession, run_id: UUID) -> list[NotificationEvent]:
-    """What a run that has ended brought, in the session of its tenant."""
+async def events_of_run(
+    session: AsyncSession, tenant_id: UUID, run_id: UUID, rules: TenantRules
+) -> list[NotificationEvent]:
+    """What a run that has ended brought of what rules ask for, in the session of its tenant.
+
+    Changes and missing items are those of collections that the run listed to their end, since they were last told:
+    what a run saw of a collection that it did not list to its end is told by the next one that does.
+    """
     run = await run_record(session, run_id)
-    if run is None or run.finished_at is None:
+    if run is None or run.finished_at is None or run.status not in COMPLETED_STATUSES:
         return []
     before = await queries.run_before(session, run_id)
-    return run_events(run, None if before is None else await run_record(session, before))
+    found = run_events(run, None if before is None else await run_record(session, before))
+    if rules.wants(NotificationKind.CHANGE, NotificationKind.MISSING):
+        found += await _changes(session, tenant_id, run, run.finished_at, rules)
+    return found
+
+
+async def _changes(
+    session: AsyncSession, tenant_id: UUID, run: RunRecord, finished_at: datetime, rules: TenantRules
+) -> list[NotificationEvent]:
+    still_open = await queries.open_runs(session)
+    found: list[NotificationEvent] = []
+    for window in await _windows(session, run, finished_at):
+        async with aclosing(changes(session, tenant_id, window)) as noticed:
+            async for _, change in noticed:
+                event = None if change.run_id in still_open else change_event(change)
+                if event is None or not rules.fits(event):
+                    continue
+                if len(found) == MOST_EVENTS:
+                    more = f"more than {MOST_EVENTS} changes: python starter.py changes TENANT --run {run.run_id}"
+                    return [*found, event.model_copy(update={"key": f"{run.run_id}\nmore", "text": more})]
+                found.append(event)
+    return found
+
+
+async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime) -> list[Window]:
+    """The windows of events to tell, each with the collections that it is about."""
+    covered = await coverage(session, run.selection.type_keys)
+    if run.kind is RunKind.WATCH:
+        # It reads single items whole, of collections that a run has listed to their end.
+        current = tuple(key for key, collection in covered.items() if collection.is_current)
+        return [Window(run.queued_at, finished_at, current, log_types(), run.run_id)]
+    complete = [key for key, collection in run.collections.items() if collection.outcome is Outcome.COMPLETE]
+    quiet = {}
+    for key in complete:
+        listed = covered[key].first_listed_at if key in covered else None
+        # Nothing of a first listing could be compared before.
+        is_first = listed is None or listed >= run.queued_at
+        quiet[f"changes:{key}"] = finished_at if is_first else run.queued_at
+    known = await positions(session, quiet)
+    await advance(session, quiet, finished_at)
+    by_beginning: dict[datetime, list[str]] = {}
+    for key in complete:
+        since = _since(known[f"changes:{key}"], run.queued_at)
+        by_beginning.setdefault(since, []).append(key)
+    return [Window(since, finished_at, tuple(keys), log_types()) for since, keys in by_beginning.items()]
+
+
+def _since(position: Position, queued_at: datetime) -> datetime:
+    """A run that was queued before others were told may have seen what these could not tell."""
+    return max(position.quiet_until, min(position.told_until, queued_at))
+
+
+async def events_of_drift(
+    session: AsyncSession, session_of: SessionOf, tenant_id: UUID, now: datetime
+) -> list[NotificationEvent]:
+    """The open findings that began since notifications know their baseline, of collections read to their end."""
+    found: list[NotificationEvent] = []
+    for baseline in await baselines(session):
+        await bring_up_to_date(session, session_of, tenant_id, baseline)
+        subject = f"drift:{baseline.name}:{baseline.set_at.isoformat()}"
+        quiet_until = (await positions(session, {subject: baseline.set_at}))[subject].quiet_until
+        since = max(quiet_until, now - DRIFT_REACH)
+        found += [
+            drift_event(finding, _category(finding.type_key))
+            for finding in (await drift(session, tenant_id, baseline.name)).findings
+            if finding.is_open and finding.is_checked and finding.first_seen_at > since
+        ]
+    return found
+
+
+def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
+    """That no clean run has ended for as long as rules say. It is told once for each clean run before."""
+    return [
+        not_read_event(clean_at, hours) for hours in rules.not_read_hours() if now - clean_at > timedelta(hours=hours)
+    ]
+
+
+async def expiring_events(session: AsyncSession, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
+    """Secrets, certificates and tokens that expire soon, each once for every number of days that a rule names.
+
+    They are those of collections that the latest run listed to their end. What had expired before notifications first
+    looked is not told.
+    """
+    covered = await coverage(session, TYPES)
+    current = [key for key, collection in covered.items() if collection.is_current]
+    quiet_until = (await positions(session, {"expiring": now}))["expiring"].quiet_until
+    await advance(session, ["expiring"], now)
+    found: list[NotificationEvent] = []
+    async with aclosing(queries.current_items(session, current)) as items:
+        async for item in items:
+            found += _expiring(item, now, max(quiet_until, now - EXPIRED_FOR), rules)
+    return found
+
+
+def _expiring(
+    item: DocumentedItem, now: datetime, quiet_until: datetime, rules: TenantRules
+) -> Iterable[NotificationEvent]:
+    """What of one item expires, or has expired since `quiet_until`."""
+    if item.document is None:
+        return
+    kind = kind_of(item.type_key, item.meta)
+    title = item_title(item.type_key, item.external_id, item.display_name, kind)
+    about = {"type_key": item.type_key, "external_id": item.external_id, "category": _category(item.type_key)}
+    for expiry in expiries(item.type_key, cast("JsonObject", decode(item.document))):
+        if expiry.at >= quiet_until:
+            left = expiry.at - now
+            yield from (expiry_event(title, expiry, left, days, about) for days in rules.expiring_days(left))
+
+
+async def plan_events(session: AsyncSession) -> list[NotificationEvent]:
+    """The plans of promotions into the tenant that wait for a decision."""
+    return [plan_event(plan.plan_id, plan.created_by) for plan in await queries.waiting_plans(session)]
+
+
+def _category(type_key: str) -> str | None:
+    collection = load_catalog().collections.get(type_key)
+    return None if collection is None else collection.category

@@ -1,21 +1,33 @@
 """`notify`: notifications, and whether they reach their targets."""
 
 import asyncio
-from typing import Annotated
+import getpass
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.notifications.records import NotifyTestRecord
+from answers.notifications.outbox import end_snooze, notifications, snoozes
+from answers.notifications.outbox import snooze as begin_snooze
+from answers.notifications.records import NotificationRecord, NotifyTestRecord, SnoozeRecord
+from answers.times import typed_time
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
-from cli.options import JsonOption
-from cli.output_options import prints_tables
+from cli.options import JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
+from cli.output_options import prints_tables, prints_times
+from cli.sessions import tenant_session
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from delivery.message import trial_message
 from delivery.sender import send
 from delivery.targets import Notifications, load_notifications
+from inventory.notifications import NotificationKind
+from inventory.visible_text import visible
+
+ResultT = TypeVar("ResultT")
 
 notify = typer.Typer(no_args_is_help=True, help="Notifications: what was told, and what is not.")
 
@@ -69,6 +81,144 @@ _TESTED = (
     Column("delivered", "delivered", lambda row: "yes" if row.delivered else "no", is_kept=True),
     Column("what came back", "answer", is_kept=True),
     Column("it wrote", "body", lambda row: row.body or "", Shape.BELOW),
+)
+
+
+@notify.command("list")
+@prints_tables
+def list_notifications(
+    tenant: TenantArgument,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many, the newest.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """The newest notifications of a tenant: what was told to whom, what waits, what is snoozed, what failed and why.
+
+    Example: python starter.py notify list contoso --limit 20
+    """
+    with errors_for_people():
+        found = _asked(tenant, lambda session: notifications(session, limit))
+        if as_json:
+            for record in found:
+                output.print_json(record)
+            return
+        print_table(_NOTIFICATIONS, found, record=NotificationRecord, is_ordered=True)
+        if not found:
+            output.stdout.print("nothing was to be told; python starter.py notify test tries the targets")
+
+
+@notify.command()
+@prints_times
+def snooze(
+    tenant: TenantArgument,
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="Until then: friday, 30d, 2026-06-30.")],
+    why: Annotated[
+        str, typer.Option("--why", "--reason", metavar="TEXT", help="The reason, for those who come later.")
+    ],
+    kind: Annotated[NotificationKind | None, typer.Option("--kind", help="Only of this kind.")] = None,
+    type_key: Annotated[
+        str | None,
+        typer.Option("--type", metavar="KEY", help="Only of this collection.", autocompletion=complete_type_key),
+    ] = None,
+    item: Annotated[str | None, typer.Option("--item", metavar="ID", help="Only of the item of this id.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell nobody of some events of a tenant until a time. They are noted, and `notify list` shows them. A state that
+    still holds then, such as a token that expires, is told then.
+
+    Example: python starter.py notify snooze contoso --type groups --until friday --why "migration"
+    """
+    with errors_for_people():
+        type_keys = known_type_keys([type_key] if type_key is not None else None)
+        moment = typed_time(until, datetime.now(UTC), output.time_zone(), is_ahead=True)
+        if moment is None:
+            raise UsageError(f"--until: {until!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
+        what: dict[str, Any] = {"kind": kind, "type_key": next(iter(type_keys or ()), None), "external_id": item}
+        record = _asked(
+            tenant,
+            lambda session: begin_snooze(session, moment.ends, why, getpass.getuser(), **what),
+            read_only=False,
+        )
+        if as_json:
+            output.print_json(record)
+        else:
+            output.stdout.print(
+                f"snoozed until {output.when(record.until)}: {_about(record)} ({str(record.snooze_id)[:8]})",
+                markup=False,
+            )
+
+
+@notify.command("snoozes")
+@prints_tables
+def list_snoozes(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+    """What of a tenant is snoozed: until when, by whom and why.
+
+    Example: python starter.py notify snoozes contoso
+    """
+    with errors_for_people():
+        found = _asked(tenant, snoozes)
+        if as_json:
+            for record in found:
+                output.print_json(record)
+            return
+        print_table(_SNOOZES, found, record=SnoozeRecord, is_ordered=True)
+        if not found:
+            output.stdout.print("nothing is snoozed")
+
+
+@notify.command()
+def unsnooze(
+    tenant: TenantArgument,
+    snooze_id: Annotated[
+        str, typer.Argument(metavar="SNOOZE", help="The snooze's id, or its beginning.", show_default=False)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """End a snooze before its time.
+
+    Example: python starter.py notify unsnooze contoso 1f0c4d2e
+    """
+    with errors_for_people():
+        record = _asked(tenant, lambda session: end_snooze(session, snooze_id), read_only=False)
+        if as_json:
+            output.print_json(record)
+        else:
+            output.stdout.print(f"no longer snoozed: {_about(record)}", markup=False)
+
+
+def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True) -> ResultT:
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+
+    async def asked() -> ResultT:
+        async with tenant_session(settings, tenant_id, read_only=read_only) as session:
+            return await ask(session)
+
+    return asyncio.run(asked())
+
+
+def _about(record: SnoozeRecord) -> str:
+    """What a snooze is about."""
+    parts = [str(record.kind).replace("_", " ")] if record.kind else []
+    parts += [record.type_key] if record.type_key else []
+    parts += [record.external_id] if record.external_id else []
+    return visible(" ".join(parts)) or "all events"
+
+
+_NOTIFICATIONS = (
+    Column("noted", "noted_at", lambda row: output.ago(row.noted_at), is_kept=True),
+    Column("what", "text", is_kept=True),
+    Column("severity", "severity"),
+    Column("target", "target", is_kept=True),
+    Column("state", "state", is_kept=True),
+    Column("answer", "answer", lambda row: "" if row.state == "sent" else row.answer or "", Shape.BELOW),
+)
+
+_SNOOZES = (
+    Column("id", "snooze_id", shape=Shape.ID, is_kept=True),
+    Column("what", "kind", _about, is_kept=True),
+    Column("until", "until", lambda row: output.when(row.until), is_kept=True),
+    Column("by", "snoozed_by"),
+    Column("why", "reason", shape=Shape.BELOW),
 )
 
 

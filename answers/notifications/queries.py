@@ -1,9 +1,16 @@
 """What notifications ask the database."""
 
+from collections.abc import AsyncGenerator, Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.notifications.records import NotificationRecord, SnoozeRecord
+from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents
+from storage.rows import Values, fetch, fetch_stream
 
 _RUN_BEFORE = text("""
 SELECT before.run_id FROM sync_run AS run
@@ -13,8 +20,125 @@ WHERE run.run_id = :run_id
 ORDER BY before.queued_at DESC LIMIT 1
 """)
 
+_OPEN_RUNS = text("SELECT run_id FROM sync_run WHERE finished_at IS NULL")
+
+_DOCUMENTS = text(f"""
+SELECT item.type_key, item.external_id, item.display_name, item.meta, item.version_number, d.body, d.body_hash
+FROM inventory_item AS item
+JOIN item_version AS v USING (tenant_id, type_key, external_id, version_number)
+CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+WHERE item.type_key = ANY (:type_keys) AND item.absent_from IS NULL
+""")
+
+_PLANS = text("""
+SELECT p.plan_id, p.created_at, p.created_by FROM promotion_plan AS p
+WHERE p.expires_at > clock_timestamp() AND NOT EXISTS (
+    SELECT FROM promotion_decision AS d WHERE d.plan_id = p.plan_id
+)
+ORDER BY p.created_at
+""")
+
+
+class DocumentedItem(NamedTuple):
+    """An item that is there, with its document; None if that is damaged."""
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    meta: dict[str, Any]
+    document: bytes | None
+
+
+class WaitingPlan(NamedTuple):
+    """A plan that nobody has decided about."""
+
+    plan_id: UUID
+    created_at: datetime
+    created_by: str
+
 
 async def run_before(session: AsyncSession, run_id: UUID) -> UUID | None:
     """The completed run of the same selection before a run."""
     found: UUID | None = (await session.execute(_RUN_BEFORE, {"run_id": run_id})).scalar_one_or_none()
     return found
+
+
+async def open_runs(session: AsyncSession) -> frozenset[UUID]:
+    """The tenant's runs that have not ended."""
+    return frozenset((await session.execute(_OPEN_RUNS)).scalars())
+
+
+def current_items(session: AsyncSession, type_keys: Collection[str]) -> AsyncGenerator[DocumentedItem, None]:
+    """The items of some collections that are there, with their documents. Read them to their end, or close it."""
+    parameters = {"type_keys": sorted(type_keys)}
+    return fetch_stream(
+        session, _DOCUMENTS, DocumentedItem, parameters, rows_at_a_time=DOCUMENTS_AT_A_TIME, shape=_with_document
+    )
+
+
+def _with_document(row: Values) -> Values:
+    item = row["type_key"], row["external_id"], row.pop("version_number")
+    document = Documents().of(row.pop("body"), row.pop("body_hash"), *item)
+    return {**row, "document": document}
+
+
+async def waiting_plans(session: AsyncSession) -> Sequence[WaitingPlan]:
+    """The plans of promotions into the tenant that wait for a decision."""
+    return await fetch(session, _PLANS, WaitingPlan)
+
+
+_NEWEST = text("""
+SELECT tenant_id, target, kind, severity, event ->> 'text' AS text, event ->> 'type_key' AS type_key,
+    event ->> 'external_id' AS external_id, run_id, delivery_id, state, noted_at, ended_at, attempts, answer
+FROM notification ORDER BY noted_at DESC, target, event_hash LIMIT :limit
+""")
+
+_SNOOZES = text("""
+SELECT tenant_id, snooze_id, kind, type_key, external_id, until, reason, snoozed_by, snoozed_at
+FROM notification_snooze WHERE until > clock_timestamp() AND ended_at IS NULL ORDER BY until, snooze_id
+""")
+
+_ADD_SNOOZE = text("""
+INSERT INTO notification_snooze (snooze_id, kind, type_key, external_id, until, reason, snoozed_by)
+VALUES (:snooze_id, :kind, :type_key, :external_id, :until, :reason, :snoozed_by)
+""")
+
+_END_SNOOZE = text("UPDATE notification_snooze SET ended_at = clock_timestamp() WHERE snooze_id = :snooze_id")
+
+
+async def newest_notifications(session: AsyncSession, limit: int) -> list[NotificationRecord]:
+    """The newest events for targets, newest first."""
+    return await fetch(session, _NEWEST, NotificationRecord, {"limit": limit})
+
+
+async def current_snoozes(session: AsyncSession) -> list[SnoozeRecord]:
+    """The snoozes that hold."""
+    return await fetch(session, _SNOOZES, SnoozeRecord)
+
+
+async def add_snooze(
+    session: AsyncSession,
+    snooze_id: UUID,
+    until: datetime,
+    reason: str,
+    snoozed_by: str,
+    kind: str | None,
+    type_key: str | None,
+    external_id: str | None,
+) -> None:
+    """Records a snooze."""
+    parameters = {
+        "snooze_id": snooze_id,
+        "kind": kind,
+        "type_key": type_key,
+        "external_id": external_id,
+        "until": until,
+        "reason": reason,
+        "snoozed_by": snoozed_by,
+    }
+    await session.execute(_ADD_SNOOZE, parameters)
+
+
+async def end_snooze(session: AsyncSession, snooze_id: UUID) -> None:
+    """Ends a snooze before its time."""
+    await session.execute(_END_SNOOZE, {"snooze_id": snooze_id})

@@ -1,6 +1,12 @@
 """What `notify` prints, as JSON. Fixed contracts; field names never change."""
 
+from datetime import datetime
+from uuid import UUID
+
 from pydantic import BaseModel, ConfigDict
+
+from inventory.notifications import NotificationKind, NotificationState
+from inventory.severity import Severity
 
 
 class NotifyTestRecord(BaseModel):
@@ -13,3 +19,44 @@ class NotifyTestRecord(BaseModel):
     delivered: bool
     answer: str
     body: str
+
+
+class NotificationRecord(BaseModel):
+    """An event for a target, and what became of it. Events with the same `delivery_id` went in one message.
+
+    `run_id` is the run that noticed it, null where no run did. `ended_at` is null while it waits; `answer` is what came
+    back from the last of the `attempts`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    target: str
+    kind: NotificationKind
+    severity: Severity
+    text: str
+    type_key: str | None
+    external_id: str | None
+    run_id: UUID | None
+    delivery_id: UUID
+    state: NotificationState
+    noted_at: datetime
+    ended_at: datetime | None
+    attempts: int
+    answer: str | None
+
+
+class SnoozeRecord(BaseModel):
+    """Events of a tenant that nobody is told until a moment. What is null fits all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    snooze_id: UUID
+    kind: NotificationKind | None
+    type_key: str | None
+    external_id: str | None
+    until: datetime
+    reason: str
+    snoozed_by: str
+    snoozed_at: datetime

@@ -1,8 +1,13 @@
-"""What of a run is an event. Pure."""
+"""What is an event, and in which words. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
+from answers.drift.records import DriftFindingRecord
+from answers.notifications.expiries import Expiry
 from inventory.error_codes import ErrorCode
 from inventory.notifications import NotificationEvent, NotificationKind
 from inventory.outcomes import Outcome, RunStatus
@@ -12,6 +17,11 @@ from inventory.severity import Severity
 
 NAMED_CODES = 3
 """Error codes that one line names."""
+
+SOON, LATER = timedelta(days=7), timedelta(days=30)
+"""What expires so soon is of high, or of medium severity."""
+
+_WHOLE = {"item_added": "was added", "item_missing": "is gone"}
 
 _KINDS = {
     RunStatus.FAILED: (NotificationKind.RUN_FAILED, Severity.HIGH),
@@ -53,3 +63,63 @@ def _in_words(run: RunRecord) -> str:
     beside = f"; {', '.join(own)}" if own else ""
     name = f" of {run.selection_name}" if run.selection_name else ""
     return f"run{name} {run.status}: {counted(len(unread), 'collection')} not read ({', '.join(named)}){beside}"
+
+
+def titled(title: str, kind: str) -> str:
+    """An item with its kind, unless its title says that."""
+    return title if kind in title else f"{title} ({kind})"
+
+
+def drift_event(finding: DriftFindingRecord, category: str | None) -> NotificationEvent:
+    """An open finding, once for each period in which it deviates."""
+    label = "a hidden value" if finding.hidden else finding.label
+    what = titled(finding.title, finding.item_kind)
+    return NotificationEvent(
+        kind=NotificationKind.DRIFT,
+        severity=finding.severity,
+        key=f"{finding.fingerprint}\n{finding.period}",
+        text=f"drift from {finding.baseline}: {what}" + (f": {label}" if finding.path else f" {_WHOLE[finding.kind]}"),
+        type_key=finding.type_key,
+        category=category,
+        external_id=finding.external_id,
+        effect=finding.direction,
+    )
+
+
+def not_read_event(clean_at: datetime, hours: int) -> NotificationEvent:
+    """No clean run since a moment."""
+    return NotificationEvent(
+        kind=NotificationKind.NOT_READ,
+        severity=Severity.HIGH,
+        key=f"{clean_at.isoformat()}\n{hours}",
+        text=f"no clean run for {counted(hours, 'hour')}; the last one ended {clean_at:%Y-%m-%d %H:%M} UTC",
+        threshold=hours,
+    )
+
+
+def expiry_event(title: str, expiry: Expiry, left: timedelta, days: int, about: Mapping[str, Any]) -> NotificationEvent:
+    """Something that expires within some days, or has expired. Another moment of expiry is another event.
+
+    `about` has the type key, the id and the category of its item.
+    """
+    name = f" {expiry.name}" if expiry.name else ""
+    word = "expired" if left <= timedelta(0) else "expires"
+    severity = Severity.HIGH if left <= SOON else Severity.MEDIUM if left <= LATER else Severity.LOW
+    return NotificationEvent(
+        kind=NotificationKind.EXPIRING,
+        severity=severity,
+        key=f"{about['type_key']}\n{about['external_id']}\n{expiry.part}\n{expiry.at.isoformat()}\n{days}",
+        text=f"{expiry.what}{name} of {title} {word} {expiry.at:%Y-%m-%d}",
+        threshold=days,
+        **about,
+    )
+
+
+def plan_event(plan_id: UUID, created_by: str) -> NotificationEvent:
+    """A plan of a promotion that waits for a decision."""
+    return NotificationEvent(
+        kind=NotificationKind.PLAN_WAITING,
+        severity=Severity.MEDIUM,
+        key=str(plan_id),
+        text=f"a promotion plan of {created_by} waits for approval: {plan_id}",
+    )

@@ -82,7 +82,7 @@ class ToldRun(Base):
     told_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
 
 
-class NotificationSnooze(Base):
+class SnoozeRow(Base):
     """Events of a tenant that nobody is told for a time."""
 
     __tablename__ = "notification_snooze"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from temporalio.testing import ActivityEnvironment
 
-from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteResult, NoteRun
+from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteEvents, NoteResult
 from activities.notifications import (
     BUSY,
     DELIVERIES_AT_ONCE,
@@ -70,7 +70,8 @@ class Worker:
         return NotificationActivities(self._database, self._tenants, NotificationsFile(self.file), claim=claim)
 
     async def note(self, run_id: UUID, tenant_id: UUID = ONE) -> NoteResult:
-        return await ActivityEnvironment().run(self.activities.note_run, NoteRun(tenant_id=tenant_id, run_id=run_id))
+        request = NoteEvents(tenant_id=tenant_id, look_id=uuid4(), run_ids=[run_id])
+        return await ActivityEnvironment().run(self.activities.note_events, request)
 
     async def deliver(
         self, tenant_id: UUID = ONE, target: str = "ops", activities: NotificationActivities | None = None

@@ -1,16 +1,22 @@
 """`notify`: what it prints."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from cli.app import app
+from storage.database import Database
 from tests.cli.looking import Ended
 from tests.cli.test_schemas import record_of
 from tests.receiver import SECRET, Receiver, receiving
+
+CONTOSO = UUID(int=1)
 
 TARGET = """
 [[target]]
@@ -50,6 +56,12 @@ def starter(database_url: str, tmp_path: Path, receiver: Receiver) -> Starter:
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     starter = Starter(database_url, tmp_path)
+    (tmp_path / "tenants.toml").write_text(
+        "".join(
+            f'[[tenant]]\nid = "{UUID(int=number)}"\nname = "{name}"\nmanaged_identity = true\n'
+            for number, name in ((1, "Contoso"), (2, "Fabrikam"))
+        )
+    )
     starter.file.write_text(
         TARGET.format(name="ops", url=receiver.url("/ops"), secret=secret)
         + TARGET.format(name="night", url=receiver.url("/night"), secret=secret)
@@ -86,3 +98,75 @@ async def test_without_a_file_it_says_how_to_have_one(starter: Starter) -> None:
     done = await starter("test")
     assert done.code == 2
     assert "NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file" in done.stderr
+
+
+async def noted(database: Database, *lines: tuple[str, str]) -> None:
+    """Events in the outbox, by their text and state."""
+    async with database.tenant(CONTOSO) as session:
+        await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso') ON CONFLICT DO NOTHING"))
+        for number, (line, state) in enumerate(lines):
+            await session.execute(
+                text(
+                    "INSERT INTO notification"
+                    " (target, event_hash, delivery_id, kind, severity, event, state, ended_at, answer)"
+                    " VALUES ('ops', sha256(:line), gen_random_uuid(), 'change', 'high', :event, :state,"
+                    " CASE WHEN :state <> 'pending' THEN now() END, 'answered 503')"
+                ),
+                {"line": f"{number}{line}".encode(), "event": json.dumps({"text": line}), "state": state},
+            )
+
+
+async def test_what_was_told_is_listed_within_80_columns(database: Database, starter: Starter) -> None:
+    long = (
+        "Require MFA for all administrators of the northern districts (Conditional Access policies) was weakened: state"
+    )
+    await noted(database, (long, "sent"), ("run failed: auth_failed", "pending"), ("\x1b[31mred\x1b[0m", "failed"))
+    done = await starter("list", "contoso", "--json")
+    assert done.code == 0, done.stderr
+    assert [record_of(line, "notify list") for line in done.objects()] == ["notification"] * 3
+    assert {line["state"] for line in done.objects()} == {"sent", "pending", "failed"}
+    table = await starter("list", "contoso", columns=80)
+    assert max(map(len, table.stdout.splitlines())) <= 80
+    assert "answered 503" in table.stdout
+    assert "\x1b[31m" not in table.stdout
+    assert len((await starter("list", "contoso", "--limit", "1", "--json")).objects()) == 1
+    assert "nothing was to be told" in (await starter("list", "fabrikam")).stdout
+
+
+async def test_a_snooze_has_an_end_and_a_reason_and_can_be_ended(database: Database, starter: Starter) -> None:
+    await noted(database)
+    begun = await starter(
+        "snooze", "contoso", "--kind", "change", "--type", "groups", "--until", "2d", "--why", "x", "--json"
+    )
+    assert begun.code == 0, begun.stderr
+    (record,) = begun.objects()
+    assert record_of(record, "notify snooze") == "snooze"
+    (listed,) = (await starter("snoozes", "contoso", "--json")).objects()
+    assert listed == record
+    assert (listed["kind"], listed["type_key"], listed["reason"]) == ("change", "groups", "x")
+    table = await starter("snoozes", "contoso", columns=80)
+    assert "change groups" in table.stdout
+    assert max(map(len, table.stdout.splitlines())) <= 80
+    ended = await starter("unsnooze", "contoso", listed["snooze_id"][:8], "--json")
+    assert record_of(ended.objects()[0], "notify unsnooze") == "snooze"
+    assert (await starter("snoozes", "contoso", "--json")).objects() == []
+    assert (await starter("unsnooze", "contoso", listed["snooze_id"])).code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--until", "nonsense", "--why", "x"), "is not a time"),
+        (("--until", "2020-01-01", "--why", "x"), "ends in the future"),
+        (("--until", "2999-01-01", "--why", "x"), "a year at most"),
+        (("--until", "2d", "--why", " "), "has a reason"),
+        (("--until", "2d", "--why", "x", "--type", "grups"), "grups"),
+    ],
+)
+async def test_what_is_wrong_with_a_snooze_is_said(
+    database: Database, starter: Starter, words: tuple[str, ...], problem: str
+) -> None:
+    await noted(database)
+    done = await starter("snooze", "contoso", *words)
+    assert done.code == 2
+    assert problem in done.stderr

@@ -117,7 +117,7 @@ NEW_ID = "00000000-0000-0000-0000-00000000abcd"
 OF_ACCESS = {"access list", "access people", "access grant", "access exclude", "access revoke"}
 """`tests/cli/test_access.py` tries them."""
 
-OF_NOTIFICATIONS = {"notify test"}
+OF_NOTIFICATIONS = {"notify test", "notify list", "notify snooze", "notify snoozes", "notify unsnooze"}
 """`tests/cli/test_notify.py` tries them."""
 
 OF_ALL_TENANTS = {"status", "search", "settings"}

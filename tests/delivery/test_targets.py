@@ -8,6 +8,10 @@ from delivery.targets import NotificationsFileError, load_notifications
 from inventory.notifications import NotificationKind
 
 TARGET = '[[target]]\nname = "ops"\nkind = "webhook"\nurl = "https://hooks.example.com/x"\nsecret_env = "S"\n'
+MAIL = (
+    '[[target]]\nname = "people"\nkind = "email"\nhost = "smtp.example.com"\nsecurity = "starttls"\n'
+    'sender = "inventory@msp.example"\nrecipients = ["ada@msp.example"]\n'
+)
 RULE = '[[rule]]\ntargets = ["ops"]\n'
 
 
@@ -40,6 +44,13 @@ def test_a_file_names_targets_and_rules(tmp_path: Path) -> None:
         (TARGET + 'url_env = "U"\n', "exactly one of url, url_env, url_file"),
         (TARGET.replace("webhook", "pigeon"), "target 1 (ops)"),
         (TARGET + 'secret = "hush"\n', "target 1 (ops)"),
+        (
+            '[[target]]\nname = "t"\nkind = "teams"\nurl = "https://x.example/hush"\n',
+            "is a secret; use url_env or url_file",
+        ),
+        (MAIL.replace('"starttls"', '"none"'), "security none is for a mail server on this machine"),
+        (MAIL + 'username = "hush"\n', "username goes with exactly one of password_env, password_file"),
+        (MAIL.replace("ada@msp.example", "ada@msp.example\\nBcc: hush"), "target 1 (people)"),
     ],
 )
 def test_a_fault_is_named_in_a_line_without_a_value(tmp_path: Path, content: str, problem: str) -> None:

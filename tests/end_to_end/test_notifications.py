@@ -1,12 +1,16 @@
 """Notifications, as a target receives them from a worker."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from connections import connect_temporal
 from local.processes import PartError
 from local.simulated_graph import Fault, FaultKind
 from tests.end_to_end.system import System
@@ -14,6 +18,9 @@ from tests.patience import PATIENCE_SECONDS, until
 from tests.receiver import SECRET, Receiver, Reception, receiving
 
 TYPES = ("--type", "deviceCompliancePolicies", "--type", "groups")
+POLICIES, POLICIES_PATH = "conditionalAccessPolicies", "conditionalAccess/policies"
+PATH = "identity/conditionalAccess/policies"
+VPP = "deviceAppManagement/vppTokens"
 FILE = """
 [[target]]
 name = "ops"
@@ -79,6 +86,65 @@ def test_a_target_that_answers_late_is_tried_again_with_the_same_key(system: Sys
     first, second = receiver.received
     assert first.delivery_id == second.delivery_id
     assert first.body == second.body
+
+
+def test_a_weakened_policy_is_told_once_by_the_run_that_reads_its_collection_to_the_end(
+    system: System, receiver: Receiver
+) -> None:
+    told(system, receiver, f'kinds = ["change"]\ntypes = ["{POLICIES}"]\neffect = "weakens"\n')
+    system.start_worker()
+    selection = ("--type", POLICIES, "--type", "groups")
+    policy = next(found for found in system.tenant.documents(PATH) if found["state"] == "enabled")
+    assert system.sync(*selection).status == "success"
+    system.tenant.change(PATH, policy["id"], {"state": "disabled"})
+    fault = system.graph.faults.add(Fault(FaultKind.FORBIDDEN, path=POLICIES_PATH))
+    assert system.sync(*selection).status == "partial"
+    system.graph.faults.remove(fault)
+    telling = system.sync(*selection)
+    until(lambda: receiver.received)
+    system.tenant.change(PATH, policy["id"], {"state": "enabled"})
+    assert system.sync(*selection).status == "success"
+    system.tenant.change(PATH, policy["id"], {"state": "disabled"})
+    last = system.sync(*selection)
+    until(lambda: len(receiver.received) == 2)
+    first, second = receiver.received
+    assert first.json["run_id"] == str(telling.run_id)
+    assert second.json["run_id"] == str(last.run_id)
+    name = policy["displayName"]
+    for received in receiver.received:
+        assert received.json["subject"].startswith(f"{system.tenant.name}: {name} (")
+        assert received.json["subject"].endswith("was weakened: state")
+        assert "disabled" not in received.body.decode()
+
+
+async def triggered(system: System) -> None:
+    """Has Temporal's schedule look now."""
+    client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
+    queue = system.environment["TEMPORAL_TASK_QUEUE"]
+    await client.get_schedule_handle(f"tenant-inventory-notification-look/{queue}").trigger()
+
+
+def test_the_schedule_tells_of_tokens_that_expire_and_of_tenants_not_read(system: System, receiver: Receiver) -> None:
+    told(system, receiver, 'kinds = ["expiring", "not_read"]\nnot_read_hours = 6\n')
+    system.start_worker()
+    soon = (datetime.now(UTC) + timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (token, *_) = system.tenant.documents(VPP)
+    system.tenant.change(VPP, token["id"], {"expirationDateTime": soon})
+    assert system.sync("--type", "vppTokens").status == "success"
+    asyncio.run(triggered(system))
+    until(lambda: receiver.received)
+    with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
+        connection.execute(
+            "UPDATE sync_run SET queued_at = queued_at - interval '7 hours',"
+            " started_at = started_at - interval '7 hours', finished_at = finished_at - interval '7 hours'"
+        )
+    asyncio.run(triggered(system))
+    until(lambda: len(receiver.received) == 2)
+    expiring, stale = receiver.received
+    assert "VPP token of " in expiring.json["subject"]
+    assert f"expires {soon[:10]}" in expiring.json["subject"]
+    assert ": no clean run for 6 hours" in stale.json["subject"]
+    assert expiring.json["run_id"] is stale.json["run_id"] is None
 
 
 def test_a_worker_that_dies_before_it_notes_the_delivery_costs_one_repetition(

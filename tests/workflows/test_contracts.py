@@ -30,7 +30,7 @@ from workflows.cursor import Cursor
 from workflows.diagnosis import DiagnosisWorkflow
 from workflows.frontier import Frontier
 from workflows.messages import PortfolioState
-from workflows.notify import NotifyWorkflow
+from workflows.notify import NotificationLookWorkflow, NotifyWorkflow
 from workflows.portfolio import PortfolioWorkflow
 from workflows.queue_place import QueuePlace
 from workflows.retention import RetentionWorkflow
@@ -72,9 +72,13 @@ FIELDS = {
     " pending plan policy restarted results taken unlisted",
     "InventoriedTenants": "tenant_ids",
     "InvalidItem": "external_id position reason",
+    "LookForEvents": "look_id",
+    "TenantsToTell": "tenants",
+    "NoteEvents": "expiring look_id run_ids tenant_id",
     "NoteResult": "targets",
-    "NoteRun": "run_id tenant_id",
-    "NotifyInput": "run_id tenant_id",
+    "NotificationLookResult": "tenants",
+    "NotifyInput": "expiring run_ids tenant_id",
+    "TenantToTell": "expiring run_ids tenant_id",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
     "KnownFailure": "attempts code in_details runs within",
     "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing known_failure refresh"
@@ -170,6 +174,7 @@ def test_the_worker_registers_exactly_these() -> None:
         DiagnosisWorkflow,
         WatchWorkflow,
         NotifyWorkflow,
+        NotificationLookWorkflow,
     } == set(WORKFLOWS)
 
 

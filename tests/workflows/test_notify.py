@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteResult, NoteRun
+from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteEvents, NoteResult
 from inventory.error_codes import ErrorCode
 from tests.workflows.scripted import Script
 from tests.workflows.test_sync_workflow import started
@@ -28,11 +28,11 @@ class Deliveries:
 
     def __init__(self, **results: list[DeliveryResult | Exception]) -> None:
         self._results = results
-        self.noted: list[NoteRun] = []
+        self.noted: list[NoteEvents] = []
         self.tries: list[str] = []
 
-    @activity.defn(name="note_run")
-    async def note_run(self, request: NoteRun) -> NoteResult:
+    @activity.defn(name="note_events")
+    async def note_events(self, request: NoteEvents) -> NoteResult:
         self.noted.append(request)
         return NoteResult(targets=sorted(self._results))
 
@@ -53,10 +53,10 @@ async def played(environment: WorkflowEnvironment, deliveries: Deliveries) -> Wo
         environment.client,
         task_queue=queue,
         workflows=[NotifyWorkflow],
-        activities=[deliveries.note_run, deliveries.deliver_events],
+        activities=[deliveries.note_events, deliveries.deliver_events],
     ):
         handle = await environment.client.start_workflow(
-            NotifyWorkflow.run, NotifyInput(tenant_id=TENANT, run_id=RUN), id=f"notify/{queue}", task_queue=queue
+            NotifyWorkflow.run, NotifyInput(tenant_id=TENANT, run_ids=[RUN]), id=f"notify/{queue}", task_queue=queue
         )
         await handle.result()
     return handle
@@ -68,7 +68,8 @@ async def test_a_target_that_fails_is_tried_again_and_holds_up_no_other(skipping
     soon = DeliveryResult(wait=timedelta(seconds=30))
     deliveries = Deliveries(broken=[defect], late=[soon, soon], well=[])
     handle = await played(skipping, deliveries)
-    assert deliveries.noted == [NoteRun(tenant_id=TENANT, run_id=RUN)]
+    (noted,) = deliveries.noted
+    assert (noted.tenant_id, noted.run_ids) == (TENANT, [RUN])
     assert sorted(deliveries.tries) == ["broken", "late", "late", "late", "well"]
     history = await handle.fetch_history()
     replayer = Replayer(workflows=[NotifyWorkflow], data_converter=pydantic_data_converter)

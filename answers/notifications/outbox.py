@@ -1,0 +1,65 @@
+"""What became of a tenant's notifications, and what of it is snoozed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.notifications import queries
+from answers.notifications.records import NotificationRecord, SnoozeRecord
+from inventory.notifications import NotificationKind
+from inventory.user_errors import NeverReadError, UserError
+from storage.documents import database_time
+from storage.runs import is_recorded
+
+LONGEST_SNOOZE_DAYS = 366
+
+
+class UnknownSnoozeError(UserError):
+    """The tenant has no such snooze that holds."""
+
+
+async def notifications(session: AsyncSession, limit: int) -> Sequence[NotificationRecord]:
+    """The newest events of the session's tenant that were for a target, newest first."""
+    return await queries.newest_notifications(session, limit)
+
+
+async def snoozes(session: AsyncSession) -> Sequence[SnoozeRecord]:
+    """What of the session's tenant is snoozed now, the first to end first."""
+    return await queries.current_snoozes(session)
+
+
+async def snooze(
+    session: AsyncSession,
+    until: datetime,
+    reason: str,
+    snoozed_by: str,
+    *,
+    kind: NotificationKind | None = None,
+    type_key: str | None = None,
+    external_id: str | None = None,
+) -> SnoozeRecord:
+    """Has nobody told of some events of the session's tenant until a moment. Raises `UserError`."""
+    now = await database_time(session)
+    if until <= now:
+        raise UserError("a snooze ends in the future; name a later time")
+    if (until - now).days > LONGEST_SNOOZE_DAYS:
+        raise UserError("a snooze lasts a year at most; take the rule out of the notifications file instead")
+    if not reason.strip():
+        raise UserError("a snooze has a reason, for those who come later")
+    if not await is_recorded(session):
+        raise NeverReadError("no run of this tenant is recorded, so there is nothing to snooze")
+    snooze_id = uuid4()
+    await queries.add_snooze(session, snooze_id, until, reason, snoozed_by, kind, type_key, external_id)
+    return next(record for record in await snoozes(session) if record.snooze_id == snooze_id)
+
+
+async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:
+    """Ends a snooze, which its id or the beginning of it names. Raises `UnknownSnoozeError`."""
+    found = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
+    if len(found) != 1 or not beginning:
+        what = "several snoozes begin" if found else "no snooze that holds begins"
+        raise UnknownSnoozeError(f"{what} with {beginning!r}; python starter.py notify snoozes TENANT lists them")
+    await queries.end_snooze(session, found[0].snooze_id)
+    return found[0]

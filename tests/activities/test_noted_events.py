@@ -1,0 +1,305 @@
+"""What is an event, as the outbox has it: from runs of a real database, by the rules of a file."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from sqlalchemy import text
+from temporalio.testing import ActivityEnvironment
+
+from activities.messages.notifications import LookForEvents, NoteEvents, TenantsToTell
+from activities.notifications import NotificationActivities, NotificationsFile
+from activities.tenants import TenantsFile
+from answers.drift.baselines import set_moment
+from inventory.error_codes import ErrorCode
+from inventory.observation import Observation
+from inventory.outcomes import Outcome, RunStatus
+from storage.confirmations import UnlistedItem, record_gone
+from storage.database import Database
+from tests.storage.support import begin, end, land, observation
+
+TENANT = UUID(int=73)
+POLICIES, GROUPS = "conditionalAccessPolicies", "groups"
+FILE = """
+[[target]]
+name = "ops"
+kind = "webhook"
+url = "http://127.0.0.1:9/never-reached"
+secret_env = "HOOK_SECRET"
+
+[[rule]]
+targets = ["ops"]
+"""
+
+THROTTLED = {POLICIES: (Outcome.INCOMPLETE, ErrorCode.GRAPH_THROTTLED), GROUPS: (Outcome.COMPLETE, None)}
+FORBIDDEN = {POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING), GROUPS: (Outcome.COMPLETE, None)}
+
+
+class Worker:
+    """The activities of a worker, and runs whose events it notes."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
+        self.file = folder / "notifications.toml"
+        self.file.write_text(FILE)
+        tenants = folder / "tenants.toml"
+        tenants.write_text(f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nmanaged_identity = true\n')
+        self.activities = NotificationActivities(database, TenantsFile(tenants), NotificationsFile(self.file))
+
+    async def run(
+        self,
+        *observations: Observation,
+        outcomes: dict[str, tuple[Outcome, ErrorCode | None]] | None = None,
+        gone: tuple[UnlistedItem, ...] = (),
+    ) -> list[str]:
+        """One run of both collections; what it brought that is to be told."""
+        run = await begin(self.database, TENANT, POLICIES, GROUPS)
+        await land(self.database, TENANT, run, observations)
+        if gone:
+            async with self.database.tenant(TENANT) as session:
+                await record_gone(session, run.run_id, gone)
+        await end(self.database, TENANT, run, RunStatus.PARTIAL if outcomes else RunStatus.SUCCESS, outcomes)
+        return await self.note(run.run_id)
+
+    async def note(self, *run_ids: UUID, expiring: bool = False) -> list[str]:
+        """The new lines in the outbox."""
+        before = await self.lines()
+        request = NoteEvents(tenant_id=TENANT, look_id=uuid4(), run_ids=list(run_ids), expiring=expiring)
+        await ActivityEnvironment().run(self.activities.note_events, request)
+        return [line for line in await self.lines() if line not in before]
+
+    async def look(self) -> TenantsToTell:
+        return await ActivityEnvironment().run(self.activities.look_for_events, LookForEvents(look_id=uuid4()))
+
+    async def lines(self) -> list[str]:
+        async with self.database.tenant(TENANT) as session:
+            found = await session.execute(
+                text("SELECT concat_ws(' ', state, severity, event ->> 'text') FROM notification ORDER BY event_hash")
+            )
+            return list(found.scalars())
+
+
+@pytest.fixture
+def worker(database: Database, tmp_path: Path) -> Worker:
+    return Worker(database, tmp_path)
+
+
+def policy(state: str = "enabled", name: str = "Require MFA", **more: object) -> Observation:
+    return observation(POLICIES, "p", displayName=name, state=state, **more)
+
+
+GROUP = observation(GROUPS, "g", displayName="Pilot")
+WEAKENED = "pending high Require MFA (Conditional Access policies) was weakened: state"
+
+
+async def test_the_first_run_is_quiet(worker: Worker) -> None:
+    assert await worker.run(policy(), GROUP) == []
+
+
+async def test_a_weakened_policy_is_told_once(worker: Worker) -> None:
+    await worker.run(policy(), GROUP)
+    assert await worker.run(policy("disabled"), GROUP) == [WEAKENED]
+    assert await worker.run(policy("disabled"), GROUP) == []
+    assert await worker.run(policy("enabled"), GROUP) == [
+        "pending low Require MFA (Conditional Access policies) was strengthened: state"
+    ]
+
+
+async def test_a_rule_takes_what_fits_all_of_its_lists(worker: Worker) -> None:
+    worker.file.write_text(f'{FILE}kinds = ["change"]\ntypes = ["{POLICIES}"]\neffect = "weakens"\nseverity = "high"\n')
+    await worker.run(policy(), GROUP)
+    renamed = observation(GROUPS, "g", displayName="Pilots")
+    assert await worker.run(policy("disabled"), renamed) == [WEAKENED]
+    assert await worker.run(policy("enabled"), renamed, outcomes=FORBIDDEN) == [], (
+        "a partial run, a strengthened policy"
+    )
+
+
+@pytest.mark.parametrize("outcomes", [THROTTLED, FORBIDDEN], ids=["throttled", "forbidden"])
+async def test_a_collection_that_was_not_read_to_its_end_tells_no_change(
+    worker: Worker, outcomes: dict[str, tuple[Outcome, ErrorCode | None]]
+) -> None:
+    await worker.run(policy(), GROUP)
+    (partial,) = await worker.run(policy("disabled"), GROUP, outcomes=outcomes)
+    assert partial.startswith("pending medium run partial: 1 collection not read")
+    assert await worker.run(policy("disabled"), GROUP) == [WEAKENED], "by the run that reads it to its end"
+
+
+async def test_nothing_that_a_partial_run_did_not_see_is_gone(worker: Worker) -> None:
+    await worker.run(policy(), GROUP)
+    (partial,) = await worker.run(GROUP, outcomes=FORBIDDEN)
+    assert partial == "pending medium run partial: 1 collection not read (graph_permission_missing 1)"
+
+
+async def test_only_what_is_confirmed_is_gone(worker: Worker) -> None:
+    await worker.run(policy(), GROUP)
+    assert await worker.run(GROUP) == [], "not listed, and nobody asked for it by its id"
+    await worker.run(policy(), GROUP)
+    gone = UnlistedItem(POLICIES, "p", "", None)
+    assert await worker.run(GROUP, gone=(gone,)) == ["pending high Require MFA (Conditional Access policies) is gone"]
+
+
+async def test_a_run_that_ends_late_tells_what_it_saw(worker: Worker, database: Database) -> None:
+    """Another run of the same collection began later and was told before."""
+    await worker.run(policy(), GROUP)
+    late = await begin(database, TENANT, POLICIES)
+    await land(database, TENANT, late, [policy("disabled")])
+    assert await worker.run(policy("disabled"), GROUP) == [], "the run that noticed it is under way"
+    await end(database, TENANT, late)
+    assert await worker.note(late.run_id) == [WEAKENED]
+
+
+async def test_a_secret_and_a_value_are_not_in_what_is_told(worker: Worker, database: Database) -> None:
+    hidden = {"password": "hush-1"}
+    await worker.run(policy(), observation(GROUPS, "g", displayName="Pilot", description="before", extra=hidden))
+    changed = observation(GROUPS, "g", displayName="Pilot", description="after-text", extra={"password": "hush-2"})
+    (line,) = await worker.run(policy(), changed)
+    assert "description" in line
+    async with database.tenant(TENANT) as session:
+        stored = (await session.execute(text("SELECT string_agg(event::text, '') FROM notification"))).scalar_one()
+    for value in ("hush", "before", "after-text"):
+        assert value not in stored
+
+
+async def test_a_hostile_name_is_text(worker: Worker) -> None:
+    await worker.run(policy(name="x"), GROUP)
+    name = 'Evil\r\nBcc: a@b\x1b[31m<script>"{{'
+    (line,) = await worker.run(policy("disabled", name=name), GROUP)
+    assert line.startswith("pending high")
+
+
+async def test_drift_is_told_once_and_not_what_was_there_before(worker: Worker, database: Database) -> None:
+    worker.file.write_text(f'{FILE}kinds = ["drift"]\n')
+    await worker.run(policy(), GROUP)
+    async with database.tenant(TENANT) as session:
+        await set_moment(session, "agreed", None, "ada", None)
+    assert await worker.run(policy(), GROUP) == []
+    assert await worker.run(policy("disabled"), GROUP, outcomes=THROTTLED) == [], "not read to its end"
+    assert await worker.run(policy("disabled"), GROUP) == [
+        "pending high drift from agreed: Require MFA (Conditional Access policies): state"
+    ]
+    assert await worker.run(policy("disabled"), GROUP) == []
+
+
+async def snoozed(database: Database, until: str = "now() + interval '1 day'", **what: str) -> None:
+    columns = "".join(f", {name}" for name in what)
+    values = "".join(f", '{value}'" for value in what.values())
+    async with database.tenant(TENANT) as session:
+        await session.execute(
+            text(
+                f"INSERT INTO notification_snooze (snooze_id, until, reason, snoozed_by{columns})"
+                f" VALUES (gen_random_uuid(), {until}, 'maintenance', 'ada'{values})"
+            )
+        )
+
+
+async def test_what_is_snoozed_is_noted_and_not_told(worker: Worker, database: Database) -> None:
+    await worker.run(policy(), GROUP)
+    await snoozed(database, type_key=POLICIES)
+    await snoozed(database, "now() - interval '1 minute'", type_key=GROUPS)
+    renamed = observation(GROUPS, "g", displayName="Pilots")
+    lines = await worker.run(policy("disabled"), renamed)
+    assert sorted(line.split()[0] for line in lines) == ["pending", "snoozed"]
+    assert next(line for line in lines if "Conditional" in line).startswith("snoozed")
+
+
+async def test_no_clean_run_for_hours_is_told_once_for_each_clean_run(worker: Worker, database: Database) -> None:
+    worker.file.write_text(f'{FILE}kinds = ["not_read"]\nnot_read_hours = 6\n')
+    await worker.run(policy(), GROUP)
+    assert (await worker.look()).tenants == []
+
+    async def aged(age: str) -> None:
+        async with database.tenant(TENANT) as session:
+            moved = f"started_at - interval '{age}', finished_at - interval '{age}', queued_at - interval '{age}'"
+            await session.execute(text(f"UPDATE sync_run SET (started_at, finished_at, queued_at) = ({moved})"))
+
+    await aged("7 hours")
+    await snoozed(database, kind="not_read")
+    assert (await worker.look()).tenants == [], "snoozed"
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("UPDATE notification_snooze SET ended_at = now()"))
+    found = await worker.look()
+    assert [tenant.tenant_id for tenant in found.tenants] == [TENANT]
+    (line,) = await worker.lines()
+    assert line.startswith("pending high no clean run for 6 hours; the last one ended ")
+    await worker.look()
+    assert len(await worker.lines()) == 1
+    await worker.run(policy(), GROUP)
+    assert len(await worker.lines()) == 1
+
+
+def certificate(until: datetime) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
+    built = x509.CertificateBuilder(name, name, key.public_key(), 1, datetime(2020, 1, 1, tzinfo=UTC), until)
+    return base64.b64encode(built.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)).decode()
+
+
+async def test_what_expires_is_told_once_for_each_number_of_days(worker: Worker, database: Database) -> None:
+    worker.file.write_text(f'{FILE}kinds = ["expiring"]\nexpiring_days = [30, 7, 0]\n')
+    now = datetime.now(UTC)
+
+    def app(days: float, key: str = "k") -> Observation:
+        ends = (now + timedelta(days=days)).isoformat()
+        secret = {"keyId": key, "displayName": "deploy", "endDateTime": ends, "secretText": None}
+        return observation("applications", "a", displayName="Deployer", passwordCredentials=[secret])
+
+    async def read(*observations: Observation, outcome: Outcome = Outcome.COMPLETE) -> None:
+        types = ("applications", "applePushNotificationCertificate", "deviceConfigurations")
+        run = await begin(database, TENANT, *types)
+        await land(database, TENANT, run, observations)
+        await end(database, TENANT, run, outcomes=dict.fromkeys(types, (outcome, None)))
+
+    push = observation(
+        "applePushNotificationCertificate", "apns", expirationDateTime=(now - timedelta(days=9)).isoformat()
+    )
+    root = observation(
+        "deviceConfigurations", "r", displayName="Root", trustedRootCertificate=certificate(now + timedelta(days=3))
+    )
+    await read(app(20), push, root, outcome=Outcome.INCOMPLETE)
+    assert await worker.note(expiring=True) == [], "never read to its end"
+    await read(app(20), push, root)
+    found = await worker.note(expiring=True)
+    assert sorted(line.rsplit(" ", 1)[0] for line in found) == [
+        "pending high trusted root certificate of Root expires",
+        "pending medium client secret deploy of Deployer expires",
+    ], "and not what had expired before anybody looked"
+    assert await worker.note(expiring=True) == []
+    await read(app(5), push, root)
+    (line,) = await worker.note(expiring=True)
+    assert line.startswith("pending high client secret deploy of Deployer expires")
+    await read(app(5), push, root, outcome=Outcome.INCOMPLETE)
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("DELETE FROM notification"))
+    assert await worker.note(expiring=True) == [], "the latest run did not read it to its end"
+
+
+async def test_a_look_finds_runs_that_started_no_workflow(
+    worker: Worker, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await worker.run(policy(), GROUP)
+    run = await begin(database, TENANT, POLICIES, GROUPS)
+    await end(database, TENANT, run, RunStatus.FAILED, dict.fromkeys((POLICIES, GROUPS), (Outcome.FAILED, None)))
+    monkeypatch.setattr("activities.notifications.UNTOLD_FOR", timedelta(0))
+    worker.file.write_text(f'{FILE}kinds = ["run_failed"]\n')
+    (tenant,) = (await worker.look()).tenants
+    assert (tenant.tenant_id, tenant.run_ids, tenant.expiring) == (TENANT, [run.run_id], False)
+    assert await worker.note(run.run_id) == ["pending high run failed: 2 collections not read (not read 2)"]
+    assert [found.run_ids for found in (await worker.look()).tenants] == [[]], "it only waits to be sent"
+
+
+async def test_what_was_told_long_ago_is_forgotten(worker: Worker, database: Database) -> None:
+    await worker.run(policy(), GROUP)
+    await worker.run(policy("disabled"), GROUP)
+    async with database.tenant(TENANT) as session:
+        await session.execute(
+            text("UPDATE notification SET state = 'sent', ended_at = clock_timestamp() - interval '91 days'")
+        )
+    await worker.note(expiring=True)
+    assert await worker.lines() == []

@@ -1,0 +1,85 @@
+"""Workers die while they tell people: no event is lost, and each repetition has a cause and the same key."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import psycopg
+
+from local.simulated_graph import Fault, FaultKind, SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.system import SEEDS, System
+from tests.end_to_end.test_notifications import TYPES, told
+from tests.forking import Fork
+from tests.patience import PATIENCE_SECONDS, until
+from tests.receiver import Reception, receiving
+
+TENANTS = 6
+KILLING = (2, 5)
+"""The receptions at which a worker dies before it hears of them."""
+
+REFUSED = 4
+"""Each fourth reception is answered with 503."""
+
+
+class Fate:
+    """Answers receptions by their number, and kills a worker at some."""
+
+    def __init__(self, workers: list[Fork]) -> None:
+        self._lock = threading.Lock()
+        self._workers = workers
+        self.number = 0
+        self.killed: list[Fork] = []
+        self.refused = 0
+
+    def __call__(self, _: Reception) -> tuple[int, dict[str, str]]:
+        with self._lock:
+            self.number += 1
+            if self.number in KILLING:
+                # Which of them is waiting for this answer is not known: so all die.
+                for worker in self._workers:
+                    os.kill(worker.pid, signal.SIGKILL)
+                self.killed += self._workers
+                self._workers.clear()
+            elif self.number % REFUSED == 0:
+                self.refused += 1
+                return 503, {}
+            return 204, {}
+
+
+def states(url: str) -> Counter[str]:
+    with psycopg.connect(url) as connection:
+        return Counter(state for (state,) in connection.execute("SELECT state FROM notification"))
+
+
+def test_each_run_is_told_whatever_dies(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> None:
+    with (
+        SimulatedGraph(tenants=TENANTS, seed=next(SEEDS)) as graph,
+        receiving() as receiver,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
+        told(system, receiver)
+        graph.faults.add(Fault(FaultKind.FORBIDDEN))
+        workers = [system.start_worker(), system.start_worker()]
+        fate = receiver.answer = Fate(workers)
+        portfolio = system.popen("portfolio", "sync", "--all-tenants", *TYPES, log=tmp_path / "follow.log")
+        for deaths in range(1, len(KILLING) + 1):
+            until(lambda deaths=deaths: len(fate.killed) >= 2 * deaths)  # type: ignore[misc]
+            for worker in fate.killed[-2:]:
+                worker.wait()
+            workers += [system.start_worker(), system.start_worker()]
+        portfolio.communicate(timeout=PATIENCE_SECONDS)
+        until(lambda: states(database_url) == {"sent": TENANTS})
+        keys = {
+            (received.json["tenant_id"], received.json["run_id"], received.delivery_id)
+            for received in receiver.received
+        }
+        assert len(keys) == TENANTS
+        assert {tenant_id for tenant_id, _, _ in keys} == {tenant.id for tenant in graph.tenants}
+        repeated = len(receiver.received) - TENANTS - fate.refused
+        # At each death as many deliveries may have been under way as two workers have at once.
+        assert 0 <= repeated <= len(KILLING) * TENANTS
+        assert repeated >= len(KILLING), "whoever was killed had not heard the answer"
+        assert all(received.is_signed() for received in receiver.received)
