@@ -83,7 +83,7 @@ async def test_a_portfolio_run_says_how_it_ended_in_each_tenant_the_failed_first
     assert "partial all tenants night watch nightly 3 1 failed 1 success" in row
     address = f"/portfolio-runs/{run_id}"
     page = await words_of(reader, address)
-    assert "3 tenants: 1 failed 1 success . 1 tenant without an outcome" in text_of(page)
+    assert "3 tenants: 1 failed 1 success. 1 tenant without an outcome" in text_of(page)
     rows = rows_of(page)
     assert [row.partition(" ")[0] for row in rows] == ["Fabrikam", "Contoso"]
     assert rows[0].endswith(OTHERS_CODE)
@@ -103,7 +103,7 @@ async def test_one_under_way_counts_the_tenants_that_have_ended(database: Databa
     run_id = await recorded(database, TenantChoice(tags=("emea",)), FAILED_AT_FABRIKAM, ended=None, tenants=9)
     page = await words_of(of_role[Role.READER], f"/portfolio-runs/{run_id}")
     assert "running tag emea; night watch; schedule nightly" in text_of(page)
-    assert "9 tenants: 1 failed 1 success . So far; this page renews itself, or load it again" in text_of(page)
+    assert "9 tenants: 1 failed 1 success. So far; this page renews itself, or load it again" in text_of(page)
     assert "Cancel this portfolio run" not in page
     assert "Cancel this portfolio run" in await words_of(of_role[Role.OPERATOR], f"/portfolio-runs/{run_id}")
 
