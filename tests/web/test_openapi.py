@@ -57,6 +57,7 @@ def attack(url: str, cookie: str, phases: str, folder: Path) -> subprocess.Compl
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/openapi.json"),
             *("--header", f"Cookie: {COOKIE}={cookie}", "--header", f"Origin: {url}"),
             *("--checks", "all", "--max-examples", "10", "--seed", "1", "--no-color", "--phases", phases),
+            *("--request-timeout", str(PATIENCE_SECONDS)),
         ],
         cwd=folder,
         capture_output=True,
