@@ -370,17 +370,7 @@ def activities(
         tenants,
         observers,
         RunLimits(settings.runs_per_tenant, settings.runs_overall),
-        RunPolicy(
-            queue_patience=timedelta(seconds=settings.run_queue_patience_seconds),
-            graph_patience=timedelta(seconds=settings.graph_patience_seconds),
-            cursor_attempts=settings.graph_attempts,
-            waves_in_flight=settings.waves_in_flight,
-            detail_refresh=timedelta(hours=settings.detail_refresh_hours),
-            detail_batches=DETAIL_BATCHES,
-            detail_items=DETAIL_ITEMS,
-            malformed_attempts=MALFORMED_ATTEMPTS,
-            told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
-        ),
+        _run_policy(settings),
         run_metrics,
         notifies=settings.notifications_file is not None,
     )
@@ -423,6 +413,20 @@ def activities(
         notifying.look_for_events,
         notifying.deliver_events,
     ]
+
+
+def _run_policy(settings: Settings) -> RunPolicy:
+    return RunPolicy(
+        queue_patience=timedelta(seconds=settings.run_queue_patience_seconds),
+        graph_patience=timedelta(seconds=settings.graph_patience_seconds),
+        cursor_attempts=settings.graph_attempts,
+        waves_in_flight=settings.waves_in_flight,
+        detail_refresh=timedelta(hours=settings.detail_refresh_hours),
+        detail_batches=DETAIL_BATCHES,
+        detail_items=DETAIL_ITEMS,
+        malformed_attempts=MALFORMED_ATTEMPTS,
+        told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
+    )
 
 
 def spare_the_collector() -> None:

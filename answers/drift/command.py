@@ -110,12 +110,9 @@ def show_drift(
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
         check_html(html, as_json=as_json)
-        if asked.are_many and html is not None:
-            raise UsageError("--html is about one tenant: give it with TENANT")
-        if limit is not None and html is not None:
-            raise UsageError("--html shows every finding: give it without --limit")
-        if baseline is not None and golden is not None:
-            raise UsageError("--golden names a baseline, too: give it or --baseline")
+        if html is not None:
+            _check_one_page(asked, limit)
+        _check_one_baseline(baseline, golden)
         golden_id = None if golden is None else tenant_id_of(settings, golden)
         if asked.are_many and golden_id is not None:
             others = (named for named in asked.tenants if named.tenant_id != golden_id)
@@ -138,6 +135,18 @@ def show_drift(
 
         # A golden tenant is read beside the one that is held against it.
         ask_each(settings, asked, ask, pool_size=2, as_json=as_json, limit=rows)
+
+
+def _check_one_page(asked: AskedTenants, limit: int | None) -> None:
+    if asked.are_many:
+        raise UsageError("--html is about one tenant: give it with TENANT")
+    if limit is not None:
+        raise UsageError("--html shows every finding: give it without --limit")
+
+
+def _check_one_baseline(baseline: str | None, golden: str | None) -> None:
+    if baseline is not None and golden is not None:
+        raise UsageError("--golden names a baseline, too: give it or --baseline")
 
 
 class _Sought(NamedTuple):

@@ -82,17 +82,9 @@ class SimulatedGraph:
         folder = state or Path(self._held.enter_context(TemporaryDirectory(prefix="simulated-graph-")))
         authority = Authority(folder)
         self.ca_file = authority.ca_file
-        self.control_key_file = folder / "control.key"
-        if not self.control_key_file.exists():
-            write_private(self.control_key_file, token_urlsafe().encode())
-        self.control_key = self.control_key_file.read_text()
-
-        self._socket = self._held.enter_context(socket.create_server((host, port), family=_family(host), backlog=512))
-        # Accepted sockets inherit it; without it Nagle's algorithm holds each answer's body back for 40 ms.
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        named = f"[{host}]" if ":" in host else host
-        self.base_url = f"https://{named}:{self._socket.getsockname()[1]}"
-        self.authority_url = self.base_url
+        self.control_key_file, self.control_key = _control_key(folder)
+        self._socket = self._held.enter_context(_listening(host, port))
+        self.base_url = self.authority_url = _url(host, self._socket)
         self.control_url = f"{self.base_url}/_simulator"
 
         ids = [made_id(f"tenant/{seed}/{number}") for number in range(tenants)]
@@ -129,13 +121,8 @@ class SimulatedGraph:
             for number, tenant_id in enumerate(ids)
         ]
         self.set_generation(generation)
-        steered = Steered(
-            {tenant.id: tenant for tenant in self.tenants},
-            self._service.recorder,
-            self.faults,
-            self.budgets,
-            self._waits,
-        )
+        by_id = {tenant.id: tenant for tenant in self.tenants}
+        steered = Steered(by_id, self._service.recorder, self.faults, self.budgets, self._waits)
         routes = control_routes(steered, self.control_key)
         context = authority.server_context(*_certified(host))
         self._server = _Server(_configuration(application(self._service, routes), context))
@@ -237,6 +224,26 @@ class _Server(uvicorn.Server):
 def _name(number: int) -> str:
     name = _NAMES[number % len(_NAMES)]
     return name if number < len(_NAMES) else f"{name} {number // len(_NAMES) + 1}"
+
+
+def _control_key(folder: Path) -> tuple[Path, str]:
+    """The file of the key that steers the server, and the key, which is made if there is none."""
+    file = folder / "control.key"
+    if not file.exists():
+        write_private(file, token_urlsafe().encode())
+    return file, file.read_text()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    listener = socket.create_server((host, port), family=_family(host), backlog=512)
+    # Accepted sockets inherit it; without it Nagle's algorithm holds each answer's body back for 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    named = f"[{host}]" if ":" in host else host
+    return f"https://{named}:{listener.getsockname()[1]}"
 
 
 def _configuration(app: Starlette, context: ssl.SSLContext) -> uvicorn.Config:
