@@ -16,6 +16,8 @@ from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode, encode
 from inventory.normal_form import likeness_hash
 from inventory.observation import ObservationRules, Observer
+from inventory.raw_digest import RawDigests, left_out_secrets, rules_hash
+from inventory.titles import TitleRule
 from storage.data_keys import StoredDataKey, a_shared_data_key, keep_data_key, stored_data_key
 from storage.database import Database
 from storage.first_form import FirstFormItem
@@ -46,6 +48,7 @@ class TenantObservers(NamedTuple):
 
     observers: "Observers"
     data_key: DataKey | None
+    tenant_id: UUID
 
     def observer(self, type_key: str) -> Observer:
         """The observer of a collection's objects."""
@@ -54,6 +57,11 @@ class TenantObservers(NamedTuple):
     def canonicalizer(self, type_key: str) -> Canonicalizer:
         """The canonicalizer of a collection's documents and their parts."""
         return self.observers.canonicalizer(type_key).under(self.data_key)
+
+    def raw_digests(self, type_key: str) -> RawDigests | None:
+        """The digests of a collection's objects; None if there are none."""
+        rules = self.observers.raw_rules(type_key)
+        return None if rules is None else RawDigests(self.data_key, self.tenant_id, *rules)
 
 
 class Observers:
@@ -73,6 +81,7 @@ class Observers:
         self._now = now
         self._observers: dict[str, Observer] = {}
         self._canonicalizers: dict[str, Canonicalizer] = {}
+        self._raw_rules: dict[str, tuple[bytes, frozenset[bytes]] | None] = {}
         self._known: dict[UUID, tuple[float, DataKey | None]] = {}
 
     async def of_tenant(self, tenant_id: UUID) -> TenantObservers:
@@ -84,7 +93,7 @@ class Observers:
         if tenant_id not in self._known or self._now() - read_at > KNOWN_FOR_SECONDS:
             data_key = await self._data_key(tenant_id)
             self._known[tenant_id] = self._now(), data_key
-        return TenantObservers(self, data_key)
+        return TenantObservers(self, data_key, tenant_id)
 
     async def _data_key(self, tenant_id: UUID) -> DataKey | None:
         stored = await self._stored(tenant_id)
@@ -141,6 +150,19 @@ class Observers:
                 by_nature=True,
             )
         return self._canonicalizers[type_key]
+
+    def raw_rules(self, type_key: str) -> tuple[bytes, frozenset[bytes]] | None:
+        """The hash of a collection's rules of reading, and the names of secrets that its documents lack.
+
+        None where an item is not all in its object: its title follows other items. Singletons are not listed.
+        """
+        if type_key not in self._raw_rules:
+            collection, rules = self._catalog.collections[type_key], self._rules(type_key)
+            has_none = collection.singleton or collection.left_out_where or collection.title_rule != TitleRule()
+            self._raw_rules[type_key] = (
+                None if has_none else (rules_hash(collection.model_dump(), rules.model_dump()), left_out_secrets(rules))
+            )
+        return self._raw_rules[type_key]
 
     def comparison(self, tenant_id: UUID) -> "TenantComparison":
         """The comparison of one tenant's documents."""

@@ -1,8 +1,10 @@
 """An answer to a page of a listing, as what the workflow is told and what is staged."""
 
+from collections.abc import Collection as AnyCollection
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from activities.digested_pages import ChangedObjects, DigestedPage
 from activities.messages.pages import NAMED_INVALID, CursorFailure, CursorRequest, FetchPages, InvalidItem, PageResult
 from activities.observers import TenantObservers
 from graph.catalog import Catalog
@@ -10,6 +12,7 @@ from graph.client import GraphAnswer, GraphClient
 from graph.errors import ReadFailure, classify
 from graph.links import UntrustedLinkError
 from graph.pages import MalformedPageError, read_page
+from graph.raw_pages import RawPage
 from graph.tenants import TenantConfig
 from inventory.canonical import JsonValue
 from inventory.error_codes import SKIPPING_CODES
@@ -17,6 +20,7 @@ from inventory.meta import PARENT_ID
 from inventory.observation import Observation
 from inventory.references import MAX_ID_LENGTH
 from storage.listed_pages import ReadPage
+from storage.staging import SameItems
 
 
 class PageObservations(NamedTuple):
@@ -26,14 +30,35 @@ class PageObservations(NamedTuple):
     observations: list[Observation]
     shown: ReadPage | None = None
     """The record of the page; None if it shows nothing about the collection."""
+    same: SameItems | None = None
+    """The items of the page that need not be read."""
 
 
 class PageObserver:
-    """Reads answers. It hashes megabytes, so never on the event loop."""
+    """Reads answers: first it finds the digests of their objects, then it reads those that are not known by them.
+
+    It hashes megabytes, so never on the event loop.
+    """
 
     def __init__(self, graph: GraphClient, catalog: Catalog) -> None:
         self._graph = graph
         self._catalog = catalog
+
+    def digested(
+        self, request: FetchPages, answers: Mapping[str, GraphAnswer | ReadFailure], observers: TenantObservers
+    ) -> dict[str, DigestedPage]:
+        """The pages whose objects have digests, by type key."""
+        pages = {}
+        for cursor in request.cursors:
+            answer, collection = answers[cursor.type_key], self._catalog.collections[cursor.type_key]
+            digests = observers.raw_digests(cursor.type_key)
+            if digests is None or not collection.is_own_listing(cursor.url):
+                continue
+            if isinstance(answer, GraphAnswer) and isinstance(answer.body, RawPage):
+                page = DigestedPage.of(answer.body, collection, digests, collection.parent_id_of(cursor.url))
+                if page is not None:
+                    pages[cursor.type_key] = page
+        return pages
 
     def read(
         self,
@@ -41,10 +66,24 @@ class PageObserver:
         request: FetchPages,
         answers: Mapping[str, GraphAnswer | ReadFailure],
         observers: TenantObservers,
+        digested: Mapping[str, DigestedPage],
+        same: Mapping[str, AnyCollection[str]],
     ) -> list[PageObservations]:
-        """Each cursor's page, in the order of the request."""
+        """Each cursor's page, in the order of the request. `same`: the ids that need not be read, by type key.
+
+        Raises `AnswerTooLargeError`.
+        """
         return [
-            self._read_answer(tenant, request.api_version, cursor, answers[cursor.type_key], observers)
+            self._read_answer(
+                tenant,
+                request.api_version,
+                cursor,
+                answers[cursor.type_key],
+                observers,
+                None
+                if (page := digested.get(cursor.type_key)) is None
+                else page.without(same.get(cursor.type_key, ())),
+            )
             for cursor in request.cursors
         ]
 
@@ -55,7 +94,10 @@ class PageObserver:
         cursor: CursorRequest,
         answer: GraphAnswer | ReadFailure,
         observers: TenantObservers,
+        changed: ChangedObjects | None,
     ) -> PageObservations:
+        if isinstance(answer, GraphAnswer) and isinstance(answer.body, RawPage):
+            answer = answer._replace(body=answer.body.parsed() if changed is None else changed.page)
         collection = self._catalog.collections[cursor.type_key]
         permission = self._catalog.permission_of_listing(cursor.type_key, cursor.url)
         failure = (
@@ -98,10 +140,14 @@ class PageObserver:
         parent_id = collection.parent_id_of(cursor.url)
         if parent_id is not None:
             observations = [entry._replace(meta={**entry.meta, PARENT_ID: parent_id}) for entry in observations]
+        same = None
+        if changed is not None:
+            observations, invalid, same = changed.digested(observations, invalid)
+        items = len(observations) + (0 if same is None else len(same.external_ids))
         return PageObservations(
             PageResult(
                 type_key=cursor.type_key,
-                items=len(observations),
+                items=items,
                 next_url=next_url,
                 invalid=len(invalid),
                 named_invalid=[
@@ -109,11 +155,13 @@ class PageObserver:
                     for bad in invalid[:NAMED_INVALID]
                 ],
                 meta_dropped=sum(observation.meta_dropped for observation in observations),
-                size_bytes=sum(len(observation.document) for observation in observations),
+                size_bytes=sum(len(observation.document) for observation in observations)
+                + (0 if changed is None else changed.same_bytes),
                 failure=link_failure,
             ),
             observations,
-            ReadPage(cursor.type_key, cursor.url, _links(page.next_link), len(observations)),
+            ReadPage(cursor.type_key, cursor.url, _links(page.next_link), items),
+            same,
         )
 
 

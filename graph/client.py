@@ -6,7 +6,7 @@ import binascii
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from graph.errors import (
 from graph.links import relative_link
 from graph.meter import GraphMeter
 from graph.proxy import proxy_of
+from graph.raw_pages import split
 from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
@@ -71,7 +72,7 @@ class GraphGet(NamedTuple):
 
 
 class GraphAnswer(NamedTuple):
-    """Graph's answer to one GET: header names in lower case, the body parsed."""
+    """Graph's answer to one GET: header names in lower case, the body parsed, or a `RawPage`."""
 
     status: int
     headers: Mapping[str, str]
@@ -180,9 +181,12 @@ class GraphClient:
         api_version: str,
         gets: Sequence[GraphGet],
         admission: Admission | None = None,
+        *,
+        raw: bool = False,
     ) -> dict[str, GraphAnswer]:
         """Reads 1 to 20 pages in one `$batch`; every key has its answer, whether Graph served it or not.
 
+        With `raw` the body of a listing's page is a `RawPage`.
         A caller that processes a large answer while others read theirs keeps an `admission`; without one the answer's
         place is released as soon as it has been read.
 
@@ -196,7 +200,7 @@ class GraphClient:
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")
         if admission is None:
             async with self.admission() as admission:
-                return await self.read_batch(tenant, api_version, gets, admission)
+                return await self.read_batch(tenant, api_version, gets, admission, raw=raw)
         root = self._root(tenant)
         requests = {
             get.key: relative_link(get.url, root, api_version) if "://" in get.url[:10] else get.url for get in gets
@@ -205,7 +209,7 @@ class GraphClient:
         answers: dict[str, GraphAnswer] = {}
         pending, refused_tokens = requests, 0
         while True:
-            outer, inner = await self._post(tenant, api_version, pending, token, admission)
+            outer, inner = await self._post(tenant, api_version, pending, token, admission, split if raw else parse)
             answers |= inner
             if outer.status == 200:
                 refused = {key: url for key, url in pending.items() if answers[key].status == 401}
@@ -229,6 +233,7 @@ class GraphClient:
         requests: Mapping[str, str],
         token: str,
         admission: Admission,
+        read: Callable[[bytes | bytearray], Any],
     ) -> tuple[GraphAnswer, dict[str, GraphAnswer]]:
         """The outer answer, and if it is a success the inner ones, one for every request."""
         inner = [
@@ -249,7 +254,7 @@ class GraphClient:
         status: int | None = None
         answers: dict[str, GraphAnswer] = {}
         try:
-            outer = await self._exchange(tenant, url, orjson.dumps({"requests": inner}), token, admission)
+            outer = await self._exchange(tenant, url, orjson.dumps({"requests": inner}), token, admission, read)
             status = outer.status
             if status == 200:
                 answers = _inner_answers(outer, list(requests))
@@ -259,7 +264,13 @@ class GraphClient:
             self._meter.batch_answered(status, duration, [answer.status for answer in answers.values()])
 
     async def _exchange(
-        self, tenant: TenantConfig, url: str, content: bytes, token: str, admission: Admission
+        self,
+        tenant: TenantConfig,
+        url: str,
+        content: bytes,
+        token: str,
+        admission: Admission,
+        read: Callable[[bytes | bytearray], Any],
     ) -> GraphAnswer:
         headers = {
             "Authorization": f"Bearer {token}",
@@ -268,7 +279,7 @@ class GraphClient:
         }
         try:
             async with asyncio.timeout(DEADLINE_SECONDS) as deadline:
-                return await self._send(tenant, url, content, headers, admission, deadline)
+                return await self._send(tenant, url, content, headers, admission, deadline, read)
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             reason = f"Graph: {why_unreached(error, urlsplit(url).netloc)}"
             raise GraphUnreachedError(reason) from None
@@ -281,6 +292,7 @@ class GraphClient:
         headers: Mapping[str, str],
         admission: Admission,
         deadline: asyncio.Timeout,
+        read: Callable[[bytes | bytearray], Any],
     ) -> GraphAnswer:
         try:
             async with self._http.stream("POST", url, content=content, headers=headers) as response:
@@ -305,9 +317,9 @@ class GraphClient:
         answer_headers = {name.lower(): value for name, value in response.headers.items()}
         self.clock = clock_reading(answer_headers.get("date"), received_at)
         if len(body) < PARSE_IN_THREAD_BYTES:
-            parsed = parse(bytes(body))
+            parsed = read(bytes(body))
         else:
-            parsed = await crunch(tenant.id, parse, body)
+            parsed = await crunch(tenant.id, read, body)
         if parsed is None and response.status_code == 200:
             raise _malformed("the answer is not JSON")
         return GraphAnswer(response.status_code, answer_headers, parsed)

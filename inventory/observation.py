@@ -99,7 +99,8 @@ class Observation(NamedTuple):
     `list_hash` (32 bytes) is the hash of the list's document with its `change_signs`: while it stays, the details need
     not be read again. Only collections with details have it. `references` are present if the caller wanted them.
     `is_cut`: Graph has cut lists that it expands, so the document does not show whether the rest has changed.
-    `stale_parts` could not be read: the document has their earlier content there, if there is any.
+    `stale_parts` could not be read: the document has their earlier content there, if there is any. `raw_digest`: see
+    `inventory.raw_digest`; None of an object that was not read from its list, or is cut.
     """
 
     type_key: str
@@ -114,6 +115,7 @@ class Observation(NamedTuple):
     references: ReadReferences | None = None
     is_cut: bool = False
     stale_parts: Sequence[StalePart] = ()
+    raw_digest: bytes | None = None
 
 
 class InvalidObject(NamedTuple):

@@ -1,5 +1,6 @@
 """Merging: staged observations of one wave or several into items, versions and documents, in one statement."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from storage.details import HOLD_DOCUMENTS
 from storage.first_form import FirstFormItem, take_over
 from storage.listed_pages import mark_merged
 from storage.new_versions import VERSIONS_AT_A_TIME, NewVersion, new_versions
+from storage.raw_digests import merge_same
 from storage.sql import statement
 from storage.staging import stage
 
@@ -70,8 +72,9 @@ _RECORD = text(
 _MERGE = statement("merge")
 
 _COUNT_STAGED = text("""
-SELECT fetch_token, count(*) AS rows FROM staged_observation
-WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
+SELECT fetch_token, count(body_hash) AS read, coalesce(sum(same_items), 0)::int AS same
+FROM staged_observation
+WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
 GROUP BY fetch_token
 """)
 
@@ -107,40 +110,53 @@ async def merge(
         lost = [UUID(token) for token in earlier.get("lost", ())]
         return MergeResult(**{"reread": {}, **earlier, "duplicate_ids": pairs, "lost": lost})
     promised = {fetch_token: promised_rows, **together_with}
-    lost = await _lost(session, run_id, promised) if together_with else []
-    tokens = [token for token in promised if token not in lost]
-    row = await _merge_staged(
-        session,
-        run_id,
-        tokens,
-        comparison,
-        restarted=restarted,
-        detail_refresh=detail_refresh,
-        refreshes=refreshes,
-        deep=deep,
-    )
-    if not tokens or row.staged != sum(promised[token] for token in tokens):
-        raise StagedRowsLostError(f"{row.staged} of {sum(promised.values())} staged rows are there")
-    changed = await _changed(session, row, comparison)
-    seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
-    merged = MergeResult(
-        created=row.created,
-        changed=changed,
-        unchanged=row.staged - row.created - changed - seen_again,
-        duplicates=row.duplicates,
-        reread=row.reread,
-        duplicate_ids=[(type_key, external_id) for type_key, external_id in row.duplicate_ids],
-        lost=lost,
-    )
+    waves = {"run_id": run_id, "fetch_tokens": list(promised)}
+    staged = {row.fetch_token: row for row in await session.execute(_COUNT_STAGED, waves)}
+    tokens = [token for token, rows in promised.items() if _rows(staged.get(token)) == rows]
+    if not tokens:
+        found = sum(map(_rows, staged.values()))
+        raise StagedRowsLostError(f"{found} of {sum(promised.values())} staged rows are there")
+    merged = MergeResult(0, 0, 0, {}, [], {}, [token for token in promised if token not in tokens])
+    if any(staged[token].same for token in tokens if token in staged):
+        same = await merge_same(session, run_id, tokens, restarted=restarted, named=NAMED_DUPLICATES)
+        if same.lost:
+            raise StagedRowsLostError(f"{same.lost} items are no longer the same")
+        merged = _with(merged, same)
+    if any(staged[token].read for token in tokens if token in staged):
+        row = await _merge_staged(
+            session,
+            run_id,
+            tokens,
+            comparison,
+            restarted=restarted,
+            detail_refresh=detail_refresh,
+            refreshes=refreshes,
+            deep=deep,
+        )
+        merged = _with(merged, row, row.created, await _changed(session, row, comparison))
+    else:
+        await session.execute(_DISCARD, {"run_id": run_id, "fetch_tokens": tokens})
     await record(session, run_id, fetch_token, merged._asdict())
     await mark_merged(session, run_id, tokens)
     return merged
 
 
-async def _lost(session: AsyncSession, run_id: UUID, promised: Mapping[UUID, int]) -> list[UUID]:
-    waves = {"run_id": run_id, "fetch_tokens": list(promised)}
-    staged = {row.fetch_token: row.rows for row in await session.execute(_COUNT_STAGED, waves)}
-    return [token for token, rows in promised.items() if staged.get(token, 0) != rows]
+def _rows(staged: Row[Any] | None) -> int:
+    return 0 if staged is None else staged.read + staged.same
+
+
+def _with(merged: MergeResult, row: Row[Any], created: int = 0, changed: int = 0) -> MergeResult:
+    """The result with the rows that a statement has merged."""
+    seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
+    duplicate_ids = {*merged.duplicate_ids, *((type_key, external_id) for type_key, external_id in row.duplicate_ids)}
+    return merged._replace(
+        created=merged.created + created,
+        changed=merged.changed + changed,
+        unchanged=merged.unchanged + row.staged - created - changed - seen_again,
+        duplicates=dict(Counter(merged.duplicates) + Counter(row.duplicates)),
+        reread=dict(Counter(merged.reread) + Counter(row.reread)),
+        duplicate_ids=sorted(duplicate_ids)[:NAMED_DUPLICATES],
+    )
 
 
 async def merge_whole(

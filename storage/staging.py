@@ -1,8 +1,8 @@
 """Staging: the observations of one fetch attempt, copied in under their fetch token until the merge takes them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -32,6 +32,10 @@ _COLUMNS = {
     "rules_hash": "bytea",
     "read_settings": "json",
     "stale_parts": "jsonb",
+    "raw_digest": "bytea",
+    "same_items": "int8",
+    "same_ids": "text",
+    "same_digests": "bytea",
 }
 
 # Binary, since the text format writes every byte of a document in two.
@@ -40,11 +44,33 @@ _COPY = f"COPY staged_item ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 _DISCARD_RUN = text("DELETE FROM staged_observation WHERE run_id = :run_id")
 
 
+ID_SEPARATOR = "\x1f"
+
+
+class SameItems(NamedTuple):
+    """The items of a page whose objects have the raw digests that the items have: nothing else of them is staged."""
+
+    type_key: str
+    external_ids: Sequence[str]
+    """None holds `ID_SEPARATOR`."""
+    digests: Sequence[bytes]
+
+    @property
+    def joined_ids(self) -> str:
+        """PostgreSQL takes one text much faster than an array of them."""
+        return ID_SEPARATOR.join(self.external_ids)
+
+    @property
+    def joined_digests(self) -> bytes:
+        return b"".join(self.digests)
+
+
 async def stage(
     session: AsyncSession,
     run_id: UUID,
     fetch_token: UUID,
     observations: Iterable[Observation],
+    same: Iterable[SameItems] = (),
     *,
     are_whole: bool = False,
 ) -> None:
@@ -73,8 +99,15 @@ async def stage(
                     are_whole or observation.list_hash is None,
                     *_read(observation.references),
                     _stale(observation),
+                    observation.raw_digest,
+                    *(None, None, None),
                 )
             )
+        for items in same:
+            nothing = Jsonb({}, orjson.dumps)
+            head = (run_id, fetch_token, items.type_key, "", None, nothing, b"", None, b"", 0, None, False)
+            unread = (None, None, None, None, None)
+            await copy.write_row((*head, *unread, len(items.external_ids), items.joined_ids, items.joined_digests))
 
 
 def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:

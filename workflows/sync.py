@@ -192,7 +192,7 @@ class SyncWorkflow(CancellableWorkflow):
 
     async def _read_wave(self, batches: list[list[Cursor]]) -> None:
         """Reads one wave of batches of one kind, and takes in what each came to."""
-        wave = wave_request(self._run, self._frontier, batches)
+        wave = wave_request(self._run, self._frontier, batches, deep=self._deep)
         limits = policies.wave_limits(self._frontier.policy.graph_patience)
         try:
             read = await self._activity(definitions.read_wave, wave, limits, in_words(batches))
@@ -296,7 +296,10 @@ class SyncWorkflow(CancellableWorkflow):
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         try:
             fetched = await self._activity(
-                definitions.fetch_pages, page_request(self._run, self._frontier, wave), limits, names
+                definitions.fetch_pages,
+                page_request(self._run, self._frontier, wave, deep=self._deep),
+                limits,
+                names,
             )
         except ActivityError as error:
             if is_cancelled_exception(error):

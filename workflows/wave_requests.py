@@ -6,19 +6,20 @@ from temporalio import workflow
 
 from activities.messages.confirmation import ConfirmMissing
 from activities.messages.details import FetchDetails
-from activities.messages.pages import CursorRequest, FetchPages
+from activities.messages.pages import CursorRequest, DetailsDue, FetchPages
 from activities.messages.runs import Run
 from activities.messages.waves import ReadWave
 from workflows.cursor import Cursor
 from workflows.frontier import Frontier
 
 
-def wave_request(run: Run, frontier: Frontier, batches: Sequence[Sequence[Cursor]]) -> ReadWave:
+def wave_request(run: Run, frontier: Frontier, batches: Sequence[Sequence[Cursor]], *, deep: bool) -> ReadWave:
     """All batches of a wave, which are of one kind: pages, confirmations or details."""
     lead = batches[0][0]
+    are_pages = not (lead.confirming or lead.detailing)
     return ReadWave(
         tenant_id=run.tenant_id,
-        pages=[] if lead.confirming or lead.detailing else [page_request(run, frontier, batch) for batch in batches],
+        pages=[page_request(run, frontier, batch, deep=deep) for batch in batches] if are_pages else [],
         confirmations=[confirmation_request(run, frontier, batch) for batch in batches] if lead.confirming else [],
         details=[detail_request(run, frontier, batch) for batch in batches] if lead.detailing else [],
         at_once=frontier.policy.waves_in_flight,
@@ -27,7 +28,7 @@ def wave_request(run: Run, frontier: Frontier, batches: Sequence[Sequence[Cursor
     )
 
 
-def page_request(run: Run, frontier: Frontier, batch: Sequence[Cursor]) -> FetchPages:
+def page_request(run: Run, frontier: Frontier, batch: Sequence[Cursor], *, deep: bool) -> FetchPages:
     """One page of each cursor."""
     planned = frontier.plan[batch[0].type_key]
     return FetchPages(
@@ -46,6 +47,7 @@ def page_request(run: Run, frontier: Frontier, batch: Sequence[Cursor]) -> Fetch
         graph_patience=frontier.policy.graph_patience,
         told_after=frontier.told_after(batch),
         limit=planned.wave_limit,
+        due=DetailsDue(detail_refresh=frontier.policy.detail_refresh, refreshes=frontier.refreshes(batch), deep=deep),
     )
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from activities.messages.base import Message
+from activities.messages.merges import DetailRefresh
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
@@ -19,6 +20,14 @@ class CursorRequest(Message):
     """Whether its staged rows were lost: the pages that follow it have been read already."""
 
 
+class DetailsDue(Message):
+    """When details are read again though their list shows nothing new: as `UpsertItems` says it."""
+
+    detail_refresh: timedelta = timedelta(days=7)
+    refreshes: dict[str, DetailRefresh] = {}
+    deep: bool = False
+
+
 class FetchPages(Message):
     """One wave: up to 20 pages of one API version and throttle family, of different collections."""
 
@@ -32,6 +41,9 @@ class FetchPages(Message):
     """See `RunPolicy.told_after`."""
     limit: int = 1
     """How many pages of the family one `$batch` may read."""
+    due: DetailsDue | None = None
+    """Set if objects that are the same, byte for byte, need not be read: the workflow reads a page again if the merge
+    does not know it."""
 
 
 class CursorFailure(Message):

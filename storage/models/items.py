@@ -124,6 +124,12 @@ class InventoryItem(Base):
     found_by_id_run_id: Mapped[UUID | None] = mapped_column(
         comment="the latest run whose GET by id found it though its listing did not show it"
     )
+    raw_digest: Mapped[bytes | None] = mapped_column(
+        comment="keyed hash of the object as its list last showed it, and of the rules it was read by"
+    )
+    raw_digest_at: Mapped[datetime | None] = mapped_column(
+        comment="of which observation raw_digest is: it counts only while that is the last one"
+    )
 
 
 class ItemAbsence(Base):

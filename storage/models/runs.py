@@ -183,6 +183,15 @@ class StagedItem(Base):
     read_settings: Mapped[Any | None] = mapped_column(
         JSON, comment="what it sets, pairs of a name and a value; null where it sets nothing"
     )
+    raw_digest: Mapped[bytes | None] = mapped_column(
+        comment="see inventory_item; null where the item was not read from its list"
+    )
+    same_items: Mapped[int | None] = mapped_column(
+        comment="of a page, which has a row without an id: how many items are the same, byte for byte, as when they"
+        " were last read"
+    )
+    same_ids: Mapped[str | None] = mapped_column(comment="their ids, with a separator")
+    same_digests: Mapped[bytes | None] = mapped_column(comment="their raw digests, one after another")
 
 
 class PendingItem(Base):

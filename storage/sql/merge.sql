@@ -18,6 +18,7 @@ WITH
 staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash, body_hash,
         document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, read_settings, staged_at,
+        raw_digest,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_observation
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
@@ -44,18 +45,20 @@ before AS MATERIALIZED (
 -- the item seen, and makes no version.
 -- With `of_details` the name and the meta stay those of the list, and the meta gains what only the details tell.
 -- What has `stale_parts` is whole but for these: its document says there what was read of them before, if anything.
+-- An object with details has a raw digest from the listing on that found its details whole: that leaves the item as each
+-- further listing of the same bytes would.
 -- A version is new if it began with this observation, which the returned row shows.
 merged AS (
     INSERT INTO inventory_item AS item (
         type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, version_number,
         details_complete, details_read_at, stale_parts, stale_asks, stale_asked_at, form,
-        first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
+        first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id, raw_digest, raw_digest_at
     )
     SELECT type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, is_whole::int,
         is_whole AND stale_parts IS NULL,
         CASE WHEN is_whole AND list_hash IS NOT NULL AND stale_parts IS NULL THEN staged_at END, stale_parts,
         (stale_parts IS NOT NULL)::int, CASE WHEN stale_parts IS NOT NULL THEN staged_at END, :form,
-        staged_at, :run_id, staged_at, staged_at, :run_id
+        staged_at, :run_id, staged_at, staged_at, :run_id, raw_digest, staged_at
     FROM staged
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET
@@ -119,7 +122,13 @@ merged AS (
         END,
         absent_from = CASE WHEN item.absent_from > excluded.last_seen_at THEN item.absent_from END,
         last_seen_at = excluded.last_seen_at,
-        last_seen_run_id = excluded.last_seen_run_id
+        last_seen_run_id = excluded.last_seen_run_id,
+        raw_digest = CASE
+            WHEN excluded.version_number = 1
+                OR item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash
+                THEN excluded.raw_digest
+        END,
+        raw_digest_at = excluded.raw_digest_at
     WHERE item.last_seen_at < excluded.last_seen_at
     RETURNING type_key, external_id, content_hash, version_number, last_seen_at, display_name, stale_parts,
         first_seen_at = last_seen_at AS is_created,

@@ -9,6 +9,7 @@ import pytest
 from local.postgres import _binaries
 from storage.bodies import BODY
 from storage.completed_runs import completed
+from storage.raw_digests import SETTLED
 from storage.sql import statement
 from storage.stale import SINCE_OF_VERSION
 
@@ -20,6 +21,7 @@ PARTS = {
     "answers/changes/events.sql": {"order": "DESC", "beyond": "<"},
     "answers/drift/candidates.sql": {"body": BODY},
     "storage/sql/forget_runs.sql": {"completed": completed()},
+    "storage/sql/merge_same.sql": {"settled": SETTLED},
     "storage/sql/items_then.sql": {"completed": completed("r"), "since_of_version": SINCE_OF_VERSION},
 }
 
@@ -51,7 +53,7 @@ def test_psql_runs_the_file_with_the_variables_and_parts_of_its_head(file: Path,
 
 
 def test_no_comment_is_sent_and_no_file_is_left_out_of_the_package() -> None:
-    assert len(FILES) == 7
+    assert len(FILES) == 8
     assert not [file for file in FILES if "--" in statement(file.stem, CHECKOUT / file.parent).text]
     packaged = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     for file in FILES:

@@ -54,10 +54,11 @@ FIELDS = {
     "DetailShare": "known_failure of part type_key",
     "DiagnoseWorker": "tenant_ids",
     "DiagnosisResult": "checks",
+    "DetailsDue": "deep detail_refresh refreshes",
     "FetchDetails": "api_version attempts batches graph_patience limit malformed_attempts run_id shares tenant_id"
     " told_after wave_token",
     "FetchDetailsResult": "changed collections paced requests too_large",
-    "FetchPages": "api_version cursors graph_patience limit run_id tenant_id told_after",
+    "FetchPages": "api_version cursors due graph_patience limit run_id tenant_id told_after",
     "FetchPagesResult": "fetch_token paced pages requests rows too_large",
     "FinishRun": "cancel_reason cancel_requested_by collections counts error_codes run status",
     "DeliverEvents": "target tenant_id",

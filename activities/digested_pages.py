@@ -1,0 +1,118 @@
+"""A page of which each object has a raw digest, and the objects of it that are to be read."""
+
+from collections.abc import Collection as AnyCollection
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from graph.catalog import Collection
+from graph.raw_pages import RawPage, heads, parse_all
+from inventory.cut_lists import NEXT_LINK
+from inventory.item_ids import item_key
+from inventory.observation import InvalidObject, Observation
+from inventory.raw_digest import RawDigests
+from inventory.references import MAX_ID_LENGTH
+from storage.staging import ID_SEPARATOR, SameItems
+
+
+class DigestedPage(NamedTuple):
+    """A page whose objects have digests, and ids of their own.
+
+    `items` are those with a digest, `places` where they stand among the objects. `positions` are their places without
+    the objects that belong to another collection.
+    """
+
+    page: RawPage
+    raw_digests: RawDigests
+    items: SameItems
+    places: Sequence[int]
+    positions: Sequence[int]
+
+    @classmethod
+    def of(
+        cls, page: RawPage, collection: Collection, digests: RawDigests, parent_id: str | None
+    ) -> "DigestedPage | None":
+        """The digests of a page; None if an id repeats on it: then the whole page decides which object is counted."""
+        found: list[tuple[int, int, str, bytes]] = []
+        left_out = 0
+        of_objects = digests.of(page.objects, parent_id)
+        for place, (external_id, kind) in enumerate(heads(page, collection.id_field)):
+            if isinstance(kind, str) and kind in collection.left_out_types:
+                left_out += 1
+            elif (digest := of_objects[place]) is not None and _is_usable(external_id):
+                found.append((place, place - left_out, item_key(external_id), digest))
+        places, positions, ids, of_items = zip(*found, strict=True) if found else ((), (), (), ())
+        if len(set(ids)) != len(ids):
+            return None
+        return cls(page, digests, SameItems(collection.type_key, ids, of_items), places, positions)
+
+    def without(self, same: AnyCollection[str]) -> "ChangedObjects | None":
+        """What is left of the page without the items that are the same; None where it has to be read whole.
+
+        Raises `AnswerTooLargeError`.
+        """
+        objects = self.page.objects
+        numbers = [number for number, external_id in enumerate(self.items.external_ids) if external_id in same]
+        if not numbers:
+            return None if (page := self.page.parsed()) is None else self._changed(page, [])
+        known = {self.places[number] for number in numbers}
+        values = parse_all([text for place, text in enumerate(objects) if place not in known])
+        return None if values is None else self._changed({"value": values, NEXT_LINK: self.page.next_link}, numbers)
+
+    def _changed(self, page: Any, numbers: Sequence[int]) -> "ChangedObjects":
+        objects = self.page.objects
+        return ChangedObjects(
+            page=page,
+            same=SameItems(
+                self.items.type_key,
+                [self.items.external_ids[number] for number in numbers],
+                [self.items.digests[number] for number in numbers],
+            ),
+            same_bytes=sum(len(memoryview(objects[self.places[number]])) for number in numbers),
+            same_positions=[self.positions[number] for number in numbers],
+            raw_digests=self.raw_digests,
+            digests=dict(zip(self.items.external_ids, self.items.digests, strict=True)),
+        )
+
+
+class ChangedObjects(NamedTuple):
+    """The objects of a page that are to be read, as a page; and those that are the same."""
+
+    page: Any
+    same: SameItems
+    same_bytes: int
+    same_positions: Sequence[int]
+    raw_digests: RawDigests
+    digests: dict[str, bytes]
+
+    def digested(
+        self, observations: Sequence[Observation], invalid: Sequence[InvalidObject]
+    ) -> tuple[list[Observation], list[InvalidObject], SameItems]:
+        """What was read, with the digests of the objects and with the places of bad ones on the whole page."""
+        return (
+            [
+                observation._replace(raw_digest=self.digests.get(item_key(observation.external_id)))
+                if self.raw_digests.may_keep(observation.document) and not observation.is_cut
+                else observation
+                for observation in observations
+            ],
+            [bad._replace(position=self._on_page(bad.position)) for bad in invalid],
+            self.same,
+        )
+
+    def _on_page(self, position: int) -> int:
+        """The place on the page of the object that has this one among those that were read."""
+        for same_position in self.same_positions:
+            if same_position > position:
+                break
+            position += 1
+        return position
+
+
+def _is_usable(external_id: Any) -> bool:
+    return (
+        isinstance(external_id, str)
+        and 0 < len(external_id) <= MAX_ID_LENGTH
+        and bool(external_id.strip())
+        and "\0" not in external_id
+        and ID_SEPARATOR not in external_id
+    )

@@ -1,0 +1,86 @@
+"""The raw digest of an object: a keyed hash of its bytes as Graph served them, and of the rules by which it is read.
+
+Two equal digests mean that reading the object again would come to the same observation. BLAKE2b takes a key, so the
+digest tells nothing of hidden values to whoever lacks the tenant's data key, and the tenant's id as its salt, so that
+those of two tenants never match. Without a data key an object that holds a secret has no digest.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from inventory.canonical import HIDDEN_WITHOUT_KEY
+from inventory.data_keys import DataKey
+from inventory.observation import ObservationRules
+from inventory.secret_patterns import is_secret_name
+
+DIGEST_BYTES = 16
+
+
+class RawDigests:
+    """The digests of the objects of one tenant's collection."""
+
+    def __init__(self, data_key: DataKey | None, tenant_id: UUID, rules: bytes, left_out: frozenset[bytes]) -> None:
+        """`rules`: see `rules_hash`. `left_out`: see `left_out_secrets`."""
+        self._is_keyed = data_key is not None
+        self._left_out = left_out
+        self._key = sha256(b"tenant-inventory raw digest" + (b"" if data_key is None else data_key.secret)).digest()
+        self._tenant = tenant_id.bytes
+        self._rules = rules
+
+    def of(self, objects: Sequence[Any], parent_id: str | None = None) -> list[bytes | None]:
+        """The digests of objects, JSON texts; those under different parents differ. None where there is none."""
+        rules = sha256(self._rules + (parent_id or "").encode()).digest()[:16]
+        begun = blake2b(key=self._key, salt=self._tenant, person=rules, digest_size=DIGEST_BYTES)
+        digests: list[bytes | None] = []
+        for text in objects:
+            if not self._is_keyed and any(name in bytes(text) for name in self._left_out):
+                digests.append(None)
+                continue
+            digest = begun.copy()
+            digest.update(text)
+            digests.append(digest.digest())
+        return digests
+
+    def may_keep(self, document: bytes) -> bool:
+        """Whether the digest of an object may be stored, by its canonical document."""
+        return self._is_keyed or HIDDEN_WITHOUT_KEY not in document
+
+
+def left_out_secrets(rules: ObservationRules) -> frozenset[bytes]:
+    """The names, as JSON, of secrets that documents lack without a mark in their place."""
+    sensitive = {name.rpartition("/")[2] for name in rules.sensitive}
+    left_out = {name.rpartition("/")[2] for name in rules.volatile}
+    return frozenset(orjson.dumps(name) for name in left_out if name in sensitive or is_secret_name(name))
+
+
+def rules_hash(*rules: object) -> bytes:
+    """A hash of what decides how an object is read: these rules, and the code of this package.
+
+    So a release that reads differently takes no digest of another one for its own, and nobody has to count it up.
+    """
+    return sha256(_code_hash() + orjson.dumps(_plain(rules), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+@cache
+def _code_hash() -> bytes:
+    code = sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return code.digest()
+
+
+def _plain(value: Any) -> Any:
+    """The value with its sets sorted: their order differs between processes."""
+    if isinstance(value, dict):
+        return {str(name): _plain(child) for name, child in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    return value

@@ -1,0 +1,100 @@
+"""Items whose objects Graph serves as it did when they were last read: nothing of them is read or staged again."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.normal_form import FORM
+from storage.sql import statement
+from storage.staging import SameItems
+
+SETTLED = (
+    "one.raw_digest_at = one.last_seen_at AND one.version_number > 0 AND one.details_complete"
+    " AND one.absent_from IS NULL"
+    f" AND one.stale_since IS NULL AND one.content_observed_at IS NULL AND one.form = {FORM}"
+)
+"""Whether a listing of the bytes that an item's raw digest is of changes nothing of the item but when it was last seen.
+
+Each merge that knows raw digests writes the two columns together. One of an earlier release leaves them behind the
+item's last observation, and they count no more."""
+
+
+class DetailAges(NamedTuple):
+    """When details are due (`storage.merge.merge`)."""
+
+    detail_refresh: timedelta | None
+    refreshes: Mapping[str, tuple[timedelta, datetime | None]]
+
+
+_SAME = text(f"""
+SELECT page.number, array_agg(named.place) AS places
+FROM unnest(CAST(:type_keys AS text[]), CAST(:ids AS text[]), CAST(:digests AS bytea[]))
+    WITH ORDINALITY AS page (type_key, ids, digests, number)
+LEFT JOIN unnest(
+    CAST(:refresh_keys AS text[]), CAST(:refresh_periods AS interval[]), CAST(:refresh_bounds AS timestamptz[])
+) AS refresh (type_key, period, read_before) USING (type_key)
+CROSS JOIN LATERAL unnest(string_to_array(page.ids, E'\\x1f')) WITH ORDINALITY AS named (external_id, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (page.type_key, named.external_id) LIMIT 1
+) AS one
+WHERE one.raw_digest = substr(page.digests, named.place::int * 16 - 15, 16) AND {SETTLED} AND (
+    one.list_hash IS NULL OR NOT :deep AND one.details_read_at >= least(
+        refresh.read_before,
+        clock_timestamp() - coalesce(refresh.period, CAST(:detail_refresh AS interval))
+            * (0.5 + (hashtext(one.external_id) >> 16 & 65535) / 131072.0)
+    )
+)
+GROUP BY page.number
+""")
+
+_MERGE_SAME = statement("merge_same", settled=SETTLED)
+
+_DROP = text("""
+DELETE FROM staged_observation AS staged
+USING unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS outdated (type_key, external_id)
+WHERE staged.run_id = :run_id AND staged.fetch_token = ANY (:fetch_tokens)
+    AND (staged.type_key, staged.external_id) = (outdated.type_key, outdated.external_id)
+""")
+
+
+async def same_items(
+    session: AsyncSession, pages: Sequence[SameItems], ages: DetailAges, *, deep: bool
+) -> list[set[str]]:
+    """The items of each page that a listing of the objects with these digests leaves as they are.
+
+    An item whose details are due is none of them: its list document is needed then.
+    """
+    named = {
+        "type_keys": [page.type_key for page in pages],
+        "ids": [page.joined_ids for page in pages],
+        "digests": [page.joined_digests for page in pages],
+    }
+    due = {
+        "refresh_keys": list(ages.refreshes),
+        "refresh_periods": [period for period, _ in ages.refreshes.values()],
+        "refresh_bounds": [bound for _, bound in ages.refreshes.values()],
+        "detail_refresh": ages.detail_refresh,
+        "deep": deep,
+    }
+    found: list[set[str]] = [set() for _ in pages]
+    for row in await session.execute(_SAME, {**named, **due}):
+        external_ids = pages[row.number - 1].external_ids
+        found[row.number - 1] = {external_ids[place - 1] for place in row.places}
+    return found
+
+
+async def merge_same(
+    session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], *, restarted: Sequence[str], named: int
+) -> Row[Any]:
+    """Moves the last-seen columns of the staged items that are the same; takes what they outdate out of the staging."""
+    waves = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
+    row = (await session.execute(_MERGE_SAME, {**waves, "restarted": list(restarted), "named": named})).one()
+    if row.outdated:
+        type_keys, external_ids = zip(*row.outdated, strict=True)
+        await session.execute(_DROP, {**waves, "type_keys": list(type_keys), "external_ids": list(external_ids)})
+    return row

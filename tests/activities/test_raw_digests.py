@@ -1,0 +1,186 @@
+"""What did not change is not read: the inventory is the one that reading everything makes."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from local.postgres import EmbeddedPostgres
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from local.simulated_graph.endpoints import endpoint_at
+from tests.activities.direct_runs import HowToRead, direct_runs, rows
+from tests.conftest import copy_of, empty
+
+KEY = bytes(range(32)).hex()
+
+PATHS = {
+    "deviceConfigurations": "/deviceManagement/deviceConfigurations",
+    "deviceCompliancePolicies": "/deviceManagement/deviceCompliancePolicies",
+    "configurationPolicies": "/deviceManagement/configurationPolicies",
+    "mobileApps": "/deviceAppManagement/mobileApps",
+    "groups": "/groups",
+    "directoryRoleAssignments": "/roleManagement/directory/roleAssignments",
+    "deviceHealthScripts": "/deviceManagement/deviceHealthScripts",
+    "organization": "/organization",
+}
+EDITABLE = sorted(PATHS.keys() - {"organization"})
+
+
+BAD: tuple[Any, ...] = (
+    {"displayName": "without an id"},
+    {"id": 5, "displayName": "a number for an id"},
+    "a text",
+    {"id": "nul", "displayName": "nul\0"},
+    {"id": "surrogate", "displayName": "\ud800"},
+    {"id": "x" * 2000},
+)
+
+MADE: dict[str, Callable[[SimulatedTenant, str, int], object]] = {
+    "add": lambda tenant, path, number: tenant.add(path, {"displayName": f"Added {number}"}),
+    "add bad": lambda tenant, path, number: tenant.add(path, BAD[number % len(BAD)], raw=True),
+    "cut expansions": lambda tenant, _, number: tenant.cut_expansions(1 if number % 2 else None),
+}
+
+EDITED: dict[str, Callable[[SimulatedTenant, str, str, int], object]] = {
+    "rename": lambda tenant, path, key, number: tenant.rename(path, key, f"Renamed {number}"),
+    "edit": lambda tenant, path, key, number: tenant.change(
+        path, key, {"description": f"Edited {number}", "simulatedPassword": f"secret {number}"}
+    ),
+    "noise": lambda tenant, path, key, number: tenant.change(
+        path, key, {"lastModifiedDateTime": f"2026-03-{number + 1:02}T00:00:00Z"}, silently=True
+    ),
+    "back and forth": lambda tenant, path, key, number: tenant.change(
+        path, key, {"description": f"One of two {number % 2}"}, silently=True
+    ),
+    "remove": lambda tenant, path, key, _: tenant.remove(path, key),
+    "unlist": lambda tenant, path, key, number: tenant.unlist(path, key, is_listed=bool(number % 2)),
+    "repeat": lambda tenant, path, key, _: _repeat(tenant, path, key, str),
+    "repeat otherwise": lambda tenant, path, key, number: _repeat(tenant, path, key, str, description=f"{number}"),
+    "upper case": lambda tenant, path, key, _: _repeat(tenant, path, key, str.upper),
+    "make again": lambda tenant, path, key, _: _make_again(tenant, path, key),
+}
+
+
+def _repeat(tenant: SimulatedTenant, path: str, key: str, spelled: Callable[[str], str], **changes: object) -> None:
+    """Adds the object once more, under the same id or one spelled otherwise."""
+    document = next(item.document for item in tenant._content.items(endpoint_at(path)) if item.key == key)
+    if isinstance(document, dict) and isinstance(document.get("id"), str):
+        tenant.add(path, {**document, **changes, "id": spelled(document["id"])}, raw=True)
+
+
+def _make_again(tenant: SimulatedTenant, path: str, key: str) -> None:
+    _repeat(tenant, path, key, lambda spelled: spelled[:-4] + "0000")
+    tenant.remove(path, key)
+
+
+def _apply(tenant: SimulatedTenant, edit: tuple[str, str, int, int]) -> None:
+    """One edit of a collection: what, in which one, of which item, and a number for what it says."""
+    what, type_key, place, number = edit
+    path = PATHS[type_key]
+    if what in MADE:
+        MADE[what](tenant, path, number)
+    elif keys := [item.key for item in tenant._content.items(endpoint_at(path))]:
+        EDITED[what](tenant, path, keys[place % len(keys)], number)
+
+
+EDITS = st.tuples(st.sampled_from([*MADE, *EDITED]), st.sampled_from(EDITABLE), st.integers(0, 5), st.integers(0, 9))
+
+HOWS = st.builds(
+    HowToRead,
+    deep=st.sampled_from([False, False, False, True]),
+    detail_refresh=st.sampled_from([timedelta(days=7), timedelta(days=7), timedelta(0)]),
+    merges_together=st.booleans(),
+)
+
+STEPS = st.lists(
+    st.tuples(st.lists(EDITS, max_size=4), HOWS, st.sampled_from([tuple(PATHS), tuple(PATHS), tuple(EDITABLE[:3])])),
+    min_size=2,
+    max_size=5,
+)
+
+
+Step = tuple[list[tuple[str, str, int, int]], HowToRead, tuple[str, ...]]
+
+
+class Pair:
+    """The same tenant, read into two databases: by the short way, and whole."""
+
+    def __init__(self, graph: SimulatedGraph, folder: Path, short_url: str, whole_url: str) -> None:
+        self._graph = graph
+        self._folder = folder
+        self.urls = short_url, whole_url
+
+    def play(self, steps: Sequence[Step], key: str | None) -> list[tuple[int, int]]:
+        """Plays the steps and compares after each; of each how many objects were listed, and how many left alone."""
+        return asyncio.run(self._play(steps, key))
+
+    async def _play(self, steps: Sequence[Step], key: str | None) -> list[tuple[int, int]]:
+        tenant = self._graph.tenants[0]
+        tenant._content.reset()
+        tenant.cut_expansions(None)
+        for url in self.urls:
+            empty(url)
+        played = []
+        async with AsyncExitStack() as stack:
+            short, whole = [
+                await stack.enter_async_context(direct_runs(self._graph, url, self._folder, key=key))
+                for url in self.urls
+            ]
+            for edits, how, type_keys in steps:
+                for edit in edits:
+                    _apply(tenant, edit)
+                before = short.left_alone
+                counts = await short.run(type_keys, short=True, how=how)
+                assert counts == await whole.run(type_keys, short=False, how=how)
+                assert rows(self.urls[0]) == rows(self.urls[1])
+                played.append((counts["observed"], short.left_alone - before))
+        return played
+
+
+@pytest.fixture(scope="module")
+def whole_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    yield from copy_of(postgres, migrated_template)
+
+
+@pytest.fixture(scope="module")
+def small_pages() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=1, items_per_collection=3, page_size=2, seed=11) as server:
+        yield server
+
+
+@pytest.fixture
+def pair(small_pages: SimulatedGraph, tmp_path: Path, database_url: str, whole_url: str) -> Pair:
+    return Pair(small_pages, tmp_path, database_url, whole_url)
+
+
+@settings(
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=5,
+)
+@given(steps=STEPS, key=st.sampled_from([KEY, None]))
+def test_leaving_alone_what_is_the_same_comes_to_the_same(pair: Pair, steps: list[Step], key: str | None) -> None:
+    pair.play(steps, key)
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_objects_that_are_the_same_are_left_alone(pair: Pair, key: str | None) -> None:
+    """An item with details from the second listing on that shows the same, and any other from the first on."""
+    edit = ("rename", "deviceCompliancePolicies", 0, 1)
+    digested = ("configurationPolicies", "deviceCompliancePolicies", "mobileApps")
+    type_keys = (*digested, "deviceHealthScripts", "directoryRoleAssignments", "organization")
+    steps: list[Step] = [([], HowToRead(), type_keys)] * 3 + [
+        ([edit], HowToRead(), digested),
+        ([], HowToRead(deep=True), digested),
+    ]
+    first, second, third, edited, deep = pair.play(steps, key)
+    assert first[1] == 0
+    assert 0 < second[1] < third[1] < third[0]
+    assert edited[1] == edited[0] - 1 > 0
+    assert 0 < deep[1] < deep[0]
