@@ -4,13 +4,14 @@
 
 Statements make the items, in forty collections; those of collections with settings have so many each, of four thousand
 settings (the 953 real documents have 12 each). One compliance policy in ten says whether BitLocker is on. One item in
-five thousand is absent, and one tenant in ten has not read its compliance policies.
+five thousand is absent, and one tenant in ten has not read its compliance policies. Each item but a group refers to one
+of its tenant's fifty groups, or in a hundredth of cases to one that is gone; one item in ten is assigned to nobody.
 """
 
 import argparse
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,12 +21,17 @@ import psycopg
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.dependencies import answer as dependencies
+from answers.dependencies.tenant_coverage import TenantCoverage
+from answers.dependencies.tenants_together import TENANTS_AT_A_TIME, Answers
+from answers.dependencies.tenants_together import Question as TogetherQuestion
 from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.search.answer import Sought, find, search_basis, tenant_settings
 from answers.search.records import SettingState
 from answers.status.answer import status
 from benchmarks.machine import FIRST_RELEASE, POSTGRES, facts, played, spread
 from graph.catalog import load_catalog
+from inventory.reference_extraction import NOBODY
 from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit
 from storage.access import PROBE
@@ -108,8 +114,22 @@ _FILL = (
     """
     INSERT INTO reference_rules (tenant_id, type_key, rules_hash)
     SELECT tenant_id, type_key, rules_hash
-    FROM tenant CROSS JOIN unnest(CAST(%(with_settings)s AS text[]), CAST(%(rules)s AS bytea[]))
-        AS rules (type_key, rules_hash)
+    FROM tenant CROSS JOIN unnest(CAST(%(ruled)s AS text[]), CAST(%(rules)s AS bytea[])) AS rules (type_key, rules_hash)
+    """,
+    """
+    INSERT INTO item_reference (
+        tenant_id, type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+    )
+    SELECT tenant_id, type_key, external_id, 0, 1, 'assignments.target.groupId', 'include',
+        CASE WHEN chosen %% 10 = 0 THEN '{}' ELSE CAST('{groups}' AS text[]) END,
+        CASE WHEN chosen %% 10 = 0 THEN %(nobody)s WHEN chosen %% 101 = 0 THEN 'gone ' || chosen %% 7
+            ELSE group_id END
+    FROM (SELECT *, abs(hashtext(external_id)) AS chosen FROM made WHERE type_key <> 'groups') AS item JOIN (
+        SELECT tenant_id, external_id AS group_id, row_number() OVER in_tenant - 1 AS place,
+            count(*) OVER (PARTITION BY tenant_id) AS groups
+        FROM made WHERE type_key = 'groups' WINDOW in_tenant AS (PARTITION BY tenant_id ORDER BY external_id)
+    ) AS known USING (tenant_id)
+    WHERE known.place = chosen %% known.groups
     """,
     "RESET session_replication_role",
     "VACUUM (ANALYZE)",
@@ -131,7 +151,9 @@ def fill(url: str, items: int, tenants: int, settings: int) -> None:
         "settings": settings,
         "type_keys": list(FIRST_RELEASE),
         "with_settings": with_settings,
-        "rules": [collections[key].reading_rules.hash() for key in with_settings],
+        "ruled": list(collections),
+        "rules": [collection.reading_rules.hash() for collection in collections.values()],
+        "nobody": NOBODY,
     }
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in _FILL:
@@ -178,6 +200,7 @@ Question = Callable[[AsyncSession], Awaitable[int]]
 def questions(tenants: int) -> dict[str, Question]:
     """What is asked, each answered by how much was found."""
     ids = [UUID(int=number) for number in range(1, tenants + 1)]
+    catalog = load_catalog()
 
     def found(sought: Sought) -> Question:
         async def ask(session: AsyncSession) -> int:
@@ -194,6 +217,21 @@ def questions(tenants: int) -> dict[str, Question]:
 
         return ask
 
+    def together(question: TogetherQuestion) -> Question:
+        async def ask(session: AsyncSession) -> int:
+            records = 0
+            for first in range(0, len(ids), TENANTS_AT_A_TIME):
+                some = ids[first : first + TENANTS_AT_A_TIME]
+                read = await dependencies.read_tenants(session, some)
+                coverage = await TenantCoverage.of_tenants(session, catalog, sorted(read))
+                records += sum(len(found) for found in (await question(session, coverage)).values())
+            return records
+
+        return ask
+
+    async def unassigned(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers:
+        return await dependencies.unassigned_of_tenants(session, tenants, catalog)
+
     async def states(session: AsyncSession) -> int:
         return len(await status(session, ids))
 
@@ -209,6 +247,8 @@ def questions(tenants: int) -> dict[str, Question]:
         "settings, one that every tenant sets": told("device_vendor_msft_policy_config_area1_setting37", None),
         "settings, by the end of its name": told("setting37", None),
         "status": states,
+        "dangling": together(dependencies.dangling_of_tenants),
+        "unassigned": together(unassigned),
     }
 
 

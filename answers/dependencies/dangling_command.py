@@ -1,6 +1,6 @@
 """`dangling`, `unassigned`: references without a target, items without an assignment."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from answers.dependencies.open_lines import end_if_damaged, refuse_never_read, s
 from answers.dependencies.records import CannotSayRecord, DanglingRecord, UnassignedRecord
 from answers.dependencies.session import references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
-from answers.dependencies.tenants_together import TenantAnswer, TenantsTogether
+from answers.dependencies.tenants_together import Answers, TenantAnswer, TenantsTogether
 from cli import output
 from cli.basis_lines import rests_on_coverage
 from cli.errors import errors_for_people
@@ -56,7 +56,7 @@ def dangling(
         wanted = known_type_keys(type_keys)
         rows = RowLimit(limit)
 
-        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> _Answers:
+        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers:
             return await answer.dangling_of_tenants(session, tenants, wanted)
 
         together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
@@ -91,7 +91,7 @@ def unassigned(
         wanted = known_type_keys(type_keys)
         rows = RowLimit(limit)
 
-        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> _Answers:
+        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers:
             return await answer.unassigned_of_tenants(session, tenants, load_catalog(), wanted)
 
         together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
@@ -105,9 +105,6 @@ def unassigned(
             _show_records(found, _UNASSIGNED, rows, as_json=as_json)
 
         ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
-
-
-_Answers = Mapping[UUID, Sequence[BaseModel]]
 
 
 class _Question(NamedTuple):

@@ -15,7 +15,10 @@ from storage.database import Database
 TENANTS_AT_A_TIME = 50
 """The answers of so many tenants are held at once."""
 
-Question = Callable[[AsyncSession, Mapping[UUID, TenantCoverage]], Awaitable[Mapping[UUID, Sequence[BaseModel]]]]
+Answers = Mapping[UUID, Sequence[BaseModel]]
+"""Records by tenant."""
+
+Question = Callable[[AsyncSession, Mapping[UUID, TenantCoverage]], Awaitable[Answers]]
 """Asks for the records of all these tenants."""
 
 

@@ -39,10 +39,12 @@ class ItemQuery(NamedTuple):
     def parameters(self) -> dict[str, object]:
         """What the statement is told."""
         type_key, external_id = self.after or (None, None)
+        pattern, *patterns = sorted(self.patterns or ("%",), key=len, reverse=True)
         told = {
             "tenant_ids": self.tenant_ids,
             "type_keys": self.type_keys,
-            "patterns": self.patterns,
+            "pattern": None if self.patterns is None else pattern,
+            "patterns": None if self.patterns is None else patterns,
             "titled": self.titled,
             "settings": self.settings,
             "values": self.values,
@@ -57,11 +59,16 @@ class ItemQuery(NamedTuple):
         }
 
 
-_IS_NAMED = "name_key LIKE ALL (CAST(:patterns AS text[]))"
+# The longest pattern by itself: most names fail it, and PostgreSQL takes an array apart for each name.
+_IS_NAMED = "name_key LIKE :pattern AND name_key LIKE ALL (CAST(:patterns AS text[]))"
+
 
 # What a complete listing did not show is marked, and found by the mark's index; of a collection that was not listed to
 # its end any item may be unseen.
-_UNSEEN = """(
+def _unseen(has: frozenset[str]) -> str:
+    """Selects the keys of items that may be unseen, of the asked tenants alone."""
+    of_tenants = "AND c.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))" if "tenant_ids" in has else ""
+    return f"""(
     SELECT tenant_id, type_key, external_id FROM inventory_item WHERE absent_from IS NOT NULL
     UNION
     SELECT tenant_id, type_key, external_id FROM collection_coverage AS c CROSS JOIN LATERAL (
@@ -69,8 +76,9 @@ _UNSEEN = """(
         WHERE (one.tenant_id, one.type_key) = (c.tenant_id, c.type_key) AND one.last_seen_at < c.run_started_at
         OFFSET 0
     ) AS item
-    WHERE c.outcome <> 'complete'
+    WHERE c.outcome <> 'complete' {of_tenants}
 ) AS found"""
+
 
 _NAME_OF_FOUND = f"""item_name AS named
     WHERE (named.tenant_id, named.type_key, named.external_id)
@@ -96,7 +104,7 @@ def _found(has: frozenset[str]) -> str:
         ) AS found"""
         conditions += [_OF_THAT_NAME] if "patterns" in has else []
     elif "unseen" in has:
-        source = _UNSEEN
+        source = _unseen(has)
         or_titled = " OR found.type_key = ANY (CAST(:titled AS text[]))" if "titled" in has else ""
         conditions += [f"({_UNSEEN_OF_THAT_NAME}{or_titled})"] if "patterns" in has else []
     elif "titled" in has:
@@ -207,13 +215,14 @@ _BASIS = text("""
 SELECT count(*) FILTER (WHERE known.collections IS NULL) AS never_read,
     count(*) FILTER (WHERE known.unread > 0) AS incomplete, min(known.read_from) AS read_from
 FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
-LEFT JOIN (
-    SELECT tenant_id, count(*) AS collections, min(listed_from) AS read_from,
+LEFT JOIN LATERAL (
+    SELECT count(*) AS collections, min(listed_from) AS read_from,
         count(*) FILTER (WHERE outcome NOT IN ('complete', 'skipped')) AS unread
-    FROM collection_coverage
-    WHERE CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[]))
-    GROUP BY tenant_id
-) AS known USING (tenant_id)
+    FROM collection_coverage AS c
+    WHERE c.tenant_id = tenant.tenant_id
+        AND (CAST(:type_keys AS text[]) IS NULL OR c.type_key = ANY (CAST(:type_keys AS text[])))
+    HAVING count(*) > 0
+) AS known ON true
 """)
 
 
@@ -327,8 +336,12 @@ CROSS JOIN LATERAL (
 """)
 
 _CATALOGUES = text("""
-SELECT tenant_id FROM collection_coverage
-WHERE type_key = 'configurationSettings' AND listed_from IS NOT NULL ORDER BY listed_from DESC LIMIT :most
+SELECT tenant.tenant_id
+FROM tenant CROSS JOIN LATERAL (
+    SELECT listed_from FROM collection_coverage AS c
+    WHERE (c.tenant_id, c.type_key) = (tenant.tenant_id, 'configurationSettings') AND listed_from IS NOT NULL LIMIT 1
+) AS read
+ORDER BY listed_from DESC LIMIT :most
 """)
 
 CATALOGUES = 3

@@ -28,7 +28,7 @@ WITH covered AS (
         count(*) FILTER (WHERE outcome = 'complete') AS read,
         min(listed_from) FILTER (WHERE outcome = 'complete') AS oldest
     FROM collection_coverage
-    WHERE outcome <> 'skipped' AND type_key <> ALL (:logs)
+    WHERE tenant_id = ANY (CAST(:tenant_ids AS uuid[])) AND outcome <> 'skipped' AND type_key <> ALL (:logs)
     GROUP BY tenant_id
 ),
 unread AS (
@@ -37,7 +37,8 @@ unread AS (
     FROM (
         SELECT tenant_id, concat_ws(':', outcome, error_code) AS reason, count(*) AS collections
         FROM collection_coverage
-        WHERE outcome NOT IN ('complete', 'skipped') AND type_key <> ALL (:logs)
+        WHERE tenant_id = ANY (CAST(:tenant_ids AS uuid[])) AND outcome NOT IN ('complete', 'skipped')
+            AND type_key <> ALL (:logs)
         GROUP BY tenant_id, reason
     ) AS by_reason
     GROUP BY tenant_id

@@ -20,7 +20,8 @@ from answers.coverage import queries as coverage
 from answers.dependencies import queries as dependencies
 from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.items import queries as items
-from answers.search.answer import Sought, find, settings_meant, tenant_settings
+from answers.search import queries as search
+from answers.search.answer import Sought, find, search_basis, settings_meant, tenant_settings
 from answers.status.queries import tenant_states
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
 from inventory.observation import Observation
@@ -32,6 +33,7 @@ from storage import confirmations as confirming
 from storage import detail_ages, documents, queries, references, runs, staging, unread_references
 from storage import merge as merging
 from storage.access import PROBE, Access
+from storage.coverage import coverage_of_tenants
 from storage.current_documents import current_documents
 from storage.database import Database
 from storage.object_names import display_names
@@ -44,7 +46,7 @@ MINE, THEIRS = UUID(int=1), UUID(int=2)
 ITEMS = 10_000
 GROWING = {
     "inventory_item", "item_version", "document", "item_reference", "unread_item", "audited_object", "item_name",
-    "item_setting",
+    "item_setting", "collection_coverage",
 }  # fmt: skip
 WAVES = {"staged", "before", "merged", "seen"}
 PAGE = queries.Page(limit=100)
@@ -73,6 +75,16 @@ REFERRING = (
     SELECT tenant_id, type_key, external_id, position, 'a_setting' || number * (position + 7) % 3000, number % 5
     FROM (SELECT *, row_number() OVER () AS number FROM inventory_item) AS item
         CROSS JOIN generate_series(0, 4) AS position
+    """,
+    """
+    INSERT INTO tenant (tenant_id, name)
+    SELECT gen_random_uuid(), CAST(number AS text) FROM generate_series(1, 300) AS number
+    """,
+    """
+    INSERT INTO collection_coverage (tenant_id, type_key, run_id, run_started_at, outcome)
+    SELECT tenant.tenant_id, key, gen_random_uuid(), clock_timestamp(), 'skipped'
+    FROM tenant CROSS JOIN (SELECT DISTINCT type_key AS key FROM collection_coverage) AS known
+    ON CONFLICT DO NOTHING
     """,
     """
     INSERT INTO unread_item SELECT tenant_id, type_key, external_id FROM inventory_item ORDER BY external_id LIMIT 9000
@@ -271,6 +283,7 @@ async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database,
             for sought in (
                 Sought(word),
                 Sought("zeppelin"),
+                Sought(f"{word[:4]} {word[-4:]}"),
                 Sought("sharepoint"),
                 Sought(None, setting),
                 Sought(word, setting),
@@ -284,6 +297,20 @@ async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database,
     explained.assert_by_index()
     assert "inventory_item_absent" in {node.by for node in explained.nodes}
     assert {"item_name_pkey", "item_setting_by_name"} <= {node.by for node in explained.nodes}
+
+
+async def test_what_a_question_rests_on_is_looked_up_for_the_tenants_that_are_asked(
+    filled: Database, explained: Explained
+) -> None:
+    async with filled.portfolio() as session:
+        assert (await search_basis(session, [MINE], None)).never_read == 0
+        assert await tenant_states(session, [MINE], [])
+        assert await search.catalogues(session) == []
+        assert len((await coverage_of_tenants(session, [MINE, THEIRS]))[THEIRS]) == len(ITEM_TYPES)
+    read = [node for node in explained.nodes if node.table == "collection_coverage"]
+    assert len(read) >= 5
+    assert [node for node in read if "tenant_id" not in node.condition and node.kind != "Bitmap Heap Scan"] == []
+    explained.assert_by_index()
 
 
 async def test_run_records_and_items_are_found_by_index(filled: Database, explained: Explained) -> None:
