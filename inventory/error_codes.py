@@ -54,7 +54,7 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Check the network, the proxy and Microsoft's service health, then run again.",
     ),
     ErrorCode.GRAPH_UNAUTHORIZED: Explanation(
-        "Graph answered 401, and a fresh token (with any claims challenge answered) did not cure it.",
+        "Graph answered 401, and a fresh token (with any claims challenge answered) did not help.",
         "Check that the service principal is enabled in the tenant and that no location policy blocks it.",
     ),
     ErrorCode.GRAPH_PERMISSION_MISSING: Explanation(
@@ -102,7 +102,7 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.TENANT_DISABLED: Explanation(
         "The tenants file disables the tenant, so nothing is requested. A run of it ends as failed; a portfolio run"
         " leaves it out and names this code.",
-        "`tenant enable NAME`, or `disabled = false` in the tenants file of every worker, if it shall be read.",
+        "`tenant enable NAME`, or `disabled = false` in the tenants file of every worker, to read it again.",
     ),
     ErrorCode.DETAIL_INCOMPLETE: Explanation(
         "The list was read to its end, but details of some items were not.",
@@ -114,7 +114,7 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ),
     ErrorCode.STORAGE_DAMAGED: Explanation(
         "A stored row of an item is damaged. The details of the other items are read.",
-        "Run again: the item is read anew. If it comes again, check the disks of the database.",
+        "Run again: the item is read anew. If it happens again, check the disks of the database.",
     ),
     ErrorCode.CONFIGURATION_INVALID: Explanation(
         "A worker cannot read the tenants file, or a secret or certificate that it names, and has no last valid one.",
@@ -127,8 +127,8 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ),
     ErrorCode.LISTING_UNPROVEN: Explanation(
         "The workflow reported a complete listing, but the pages in the database do not show it.",
-        "Run again. If it comes again, see who else may start workflows in the Temporal namespace, and whether workers"
-        " of an earlier release are running.",
+        "Run again. If it happens again, see who else may start workflows in the Temporal namespace, and whether"
+        " workers of an earlier release are running.",
     ),
     ErrorCode.CONCURRENCY_LIMIT: Explanation(
         "No run slot became free within `RUN_QUEUE_PATIENCE_SECONDS`.",
@@ -136,7 +136,7 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ),
     ErrorCode.WORKFLOW_ID_HELD: Explanation(
         "The run was not started: a workflow of another type, task queue, tenant or selection holds its workflow id.",
-        "Run again. If it comes again, end the workflow that `sync` names, or give this deployment a namespace of its"
+        "Run again. If it happens again, end the workflow that `sync` names, or give this deployment a namespace of its"
         " own.",
     ),
     ErrorCode.RUN_ABANDONED: Explanation(

@@ -36,7 +36,7 @@ OTHER_LOGIN = (
 
 _BY_SQLSTATE: Mapping[str, str] = {
     "25006": "PostgreSQL is read-only; DATABASE_URL has to name a primary server that accepts writes",
-    "25P03": "PostgreSQL ended a transaction in which this process stood still (idle_in_transaction_session_timeout)",
+    "25P03": "PostgreSQL ended a transaction in which this process was idle (idle_in_transaction_session_timeout)",
     "25P04": "PostgreSQL ended a transaction that took longer than its transaction_timeout",
     "28000": "PostgreSQL refused the user of DATABASE_URL",
     "28P01": "PostgreSQL refused the user or password of DATABASE_URL",

@@ -325,10 +325,10 @@ async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
         return str(hashes[0])
     if hashes:
         raise UnknownSelectionError(
-            f"several selections of this tenant begin with {prefix!r} or are called so; give more of the hash"
+            f"several selections of this tenant begin with {prefix!r} or have that name; give more of the hash"
         )
     raise UnknownSelectionError(
-        f"no run of this tenant has a selection called {prefix!r}, or a selection hash that begins so;"
+        f"no run of this tenant has a selection named {prefix!r} or a selection hash that begins with it;"
         " `python starter.py runs TENANT` shows the hashes"
     )
 

@@ -119,7 +119,7 @@ async def item_with_findings(session: AsyncSession, sought: str, type_key: str |
         items = ", ".join(f"{item.type_key} {item.external_id}" for item in exact)
         raise UnknownFindingError(f"several items with findings are {sought!r}; give --type KEY or an id: {items}")
     raise UnknownFindingError(
-        f"no item with findings is called {sought!r} or has an id that begins so; python starter.py drift TENANT"
+        f"no item with findings has the name {sought!r} or an id that begins with it; python starter.py drift TENANT"
         " lists them"
     )
 

@@ -29,7 +29,7 @@ RENAME = text("UPDATE tenant SET name = name || '!'")
     [
         ("08006", "the connection to PostgreSQL broke (SQLSTATE 08006)"),
         ("25006", "PostgreSQL is read-only"),
-        ("25P03", "this process stood still"),
+        ("25P03", "this process was idle"),
         ("25P04", "took longer than its transaction_timeout"),
         ("28000", "refused the user"),
         ("28P01", "refused the user or password"),

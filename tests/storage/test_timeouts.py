@@ -126,7 +126,7 @@ def _frozen(database_url: str) -> "subprocess.Popen[bytes]":
 
 async def test_who_stood_still_is_told_so_and_may_begin_again(database: Database) -> None:
     # Which of the two the driver reads first, PostgreSQL's word or the end of the connection, is chance.
-    with pytest.raises(StorageUnavailableError, match=r"this process stood still|the connection to PostgreSQL broke"):
+    with pytest.raises(StorageUnavailableError, match=r"this process was idle|the connection to PostgreSQL broke"):
         async with database.tenant(TENANT) as session:
             pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
             await session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1ms'"))

@@ -157,7 +157,7 @@ async def test_a_selection_goes_by_the_name_that_it_was_started_with(command: Co
     done = await command("missing", "--selection", "people", "--json")
     assert {line["type_key"] for line in done.objects()} == {"groups"}
     refused = await command("missing", "--selection", "nobody")
-    assert (refused.code, "no run of this tenant has a selection called 'nobody'" in refused.stderr) == (2, True)
+    assert (refused.code, "no run of this tenant has a selection named 'nobody'" in refused.stderr) == (2, True)
 
 
 async def test_expired_entries_of_a_log_are_missing_only_where_its_collection_is_named(
