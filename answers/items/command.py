@@ -260,7 +260,10 @@ async def _print(
             stale.append(last)
     table.print(title if shown else None)
     if last is not None and shown == limit.to_read and not output_options().about:
-        output.stderr.print(f"there may be more: --after {last.type_key}/{visible(last.external_id)}", style="dim")
+        output.stderr.print(
+            f"the first by collection and id; there may be more: --after {last.type_key}/{visible(last.external_id)}",
+            style="dim",
+        )
     limit.count(shown)
     return shown
 

@@ -57,7 +57,7 @@ async def test_pages_of_missing_items(command: CommandLine, database: Database) 
 
 async def test_a_page_for_people_says_how_to_go_on(command: CommandLine) -> None:
     done = await command("items", "--limit", "2")
-    assert "there may be more: --after groups/b/c" in done.stderr
+    assert "the first by collection and id; there may be more: --after groups/b/c" in done.stderr
     assert "d d" not in done.stdout
     assert "may be more" not in (await command("items")).stderr
 
