@@ -143,7 +143,8 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
         pages[row.type_key].append(PageLinks(row.position, row.opens, row.is_merged))
         if row.position == BEGINNING:
             first.update((row.type_key, position) for position in row.opens)
-    if not pages and await are_unrecorded(session, run_id):
+    # Of a run that 0.3.0 began, this release may have recorded the last pages: they prove nothing without the first.
+    if not first and await are_unrecorded(session, run_id):
         return None
     listed = frozenset(type_key for type_key, read in pages.items() if is_listed_to_its_end(read))
     # That one parent is gone says nothing about the collection: only its first page does.

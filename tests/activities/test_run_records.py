@@ -129,6 +129,20 @@ async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Data
     assert await tenant_name(database) == str(TENANT)
 
 
+async def test_a_run_that_0_3_0_began_is_proven_by_its_workflow_though_this_release_read_its_last_page(
+    database: Database, tmp_path: Path
+) -> None:
+    await read_before(database)
+    run = new_run("groups", "auditEvents")
+    records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
+    await environment.run(records.begin_run, run)
+    async with database.tenant(TENANT) as session:
+        await listed_pages.forget_pages(session, run.run_id)  # 0.3.0 recorded none
+        last = listed_pages.ReadPage("groups", "/groups?$skiptoken=last", (), 0)
+        await listed_pages.record_pages(session, run.run_id, uuid4(), [last])
+    assert (await environment.run(records.finish_run, ending(run))).status is RunStatus.SUCCESS
+
+
 async def test_a_collection_that_the_release_does_not_know_is_named_and_the_others_are_planned(
     database: Database, tmp_path: Path
 ) -> None:
