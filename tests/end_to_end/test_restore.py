@@ -6,16 +6,20 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from uuid import UUID
 
 import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
+from inventory.records import RunRecord
 from local.postgres import EmbeddedPostgres, _binaries
+from local.simulated_graph import Fault, FaultKind
+from local.temporal import EmbeddedTemporal
 from storage.roles import script
 from tests.end_to_end.system import System
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.slow
 
@@ -57,10 +61,14 @@ class Server(NamedTuple):
             connection.execute(script([LOGIN]).encode())
         url = self.postgres.database_url("inventory")
         _run("pg_restore", "--no-owner", "--role", LOGIN, "--exit-on-error", "--dbname", url, dump)
-        with psycopg.connect(url) as connection:
-            # Nobody restores a dump within the ten minutes of a lease.
-            connection.execute("UPDATE sync_run SET lease_expires_at = now() WHERE lease_expires_at IS NOT NULL")
+        end_leases(url)
         return make_url(url).set(username=LOGIN, password=LOGIN).render_as_string(hide_password=False)
+
+
+def end_leases(url: str) -> None:
+    """As if ten minutes had passed: nobody restores a dump, or sets up a Temporal, in less."""
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE sync_run SET lease_expires_at = now() WHERE lease_expires_at IS NOT NULL")
 
 
 @pytest.fixture
@@ -110,3 +118,110 @@ def test_a_restore_of_an_earlier_moment_is_told_and_deletes_nothing(system: Syst
     assert {(item.type_key, item.external_id, item.state): item.content_hash for item in system.items()} == known
     checked = {line["check"]: line for line in system.starter("doctor", "--json").objects()}
     assert checked["restores"]["verdict"] == "ok"
+
+
+HELD = "deviceManagement/deviceCompliancePolicies"
+
+
+def begin(system: System) -> "subprocess.Popen[str]":
+    """A sync that has written some of what has changed, and waits for the rest: Graph throttles one collection."""
+    system.graph.set_generation(5)
+    system.graph.faults.add(Fault(FaultKind.THROTTLED, path=HELD, retry_after="2"))
+    following = system.popen("sync", system.tenant.name, *LIVELY, "--json", log=system.folder / "sync.log")
+    until(lambda: seen_by_open_run(system), "the run writes nothing")
+    return following
+
+
+def seen_by_open_run(system: System) -> int:
+    """How many items the open run has observed."""
+    with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM inventory_item WHERE last_seen_run_id IN"
+            " (SELECT run_id FROM sync_run WHERE finished_at IS NULL)"
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def closed_as(system: System, run_id: UUID) -> tuple[str, list[str]]:
+    record = system.starter("run", str(run_id), "--json").run()
+    return record.status, [str(code) for code in record.error_codes]
+
+
+def open_run(system: System) -> UUID:
+    with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
+        ((run_id,),) = connection.execute("SELECT run_id FROM sync_run WHERE finished_at IS NULL").fetchall()
+    assert isinstance(run_id, UUID)
+    return run_id
+
+
+def states(system: System) -> dict[tuple[str, str, str | None], str]:
+    return {(item.type_key, item.external_id, item.state): item.content_hash for item in system.items()}
+
+
+def test_a_dump_under_load_is_restored_and_the_next_run_goes_on(system: System, server: Server) -> None:
+    system.environment["SENSITIVE_FIELDS_KEY"] = token_hex(32)
+    worker = system.start_worker()
+    system.graph.set_generation(0)
+    assert system.sync(*LIVELY).status == "success"
+    following = begin(system)
+    under_load = open_run(system)
+    path = dump(system)
+    system.graph.faults.clear()
+    stdout, _ = following.communicate(timeout=PATIENCE_SECONDS)
+    finished = RunRecord.model_validate_json(stdout)
+    assert (finished.status, finished.run_id) == ("success", under_load)
+    known = states(system)
+    system.kill(worker)
+
+    system.environment["DATABASE_URL"] = server.restore(path)
+    system.start_worker()
+    again = system.sync(*LIVELY)
+    assert again.status == "success"
+    assert states(system) == known
+    assert closed_as(system, under_load) == ("failed", ["run_abandoned"])
+    # What the run under load had written before the dump is not told again, and nothing is told twice.
+    told = ("created", "changed", "missing")
+    assert all(getattr(again.counts, name) <= getattr(finished.counts, name) for name in told)
+    last = system.sync(*LIVELY)
+    assert [getattr(last.counts, name) for name in told[:2]] == [0, 0]
+    assert last.status == "success"
+
+
+def test_a_temporal_that_is_lost_closes_its_runs_as_abandoned_and_the_next_are_clean(
+    system: System, tmp_path: Path
+) -> None:
+    worker = system.start_worker()
+    system.graph.set_generation(0)
+    assert system.sync(*LIVELY).status == "success"
+    following = begin(system)
+    lost = open_run(system)
+    system.kill(worker)
+    following.kill()
+    system.graph.faults.clear()
+    end_leases(system.environment["DATABASE_URL"])
+    with EmbeddedTemporal(tmp_path / "another-temporal") as empty:
+        system.environment["TEMPORAL_ADDRESS"] = empty.address
+        successor = system.start_worker()
+        assert system.sync(*LIVELY).status == "success"
+        assert closed_as(system, lost) == ("failed", ["run_abandoned"])
+        again = system.sync(*LIVELY)
+        assert (again.status, again.counts.created, again.counts.changed) == ("success", 0, 0)
+        system.kill(successor)
+
+
+def test_a_restore_without_the_key_says_so_in_one_line_and_changes_nothing(system: System, server: Server) -> None:
+    system.environment["SENSITIVE_FIELDS_KEY"] = token_hex(32)
+    worker = system.start_worker()
+    assert system.sync("--type", "deviceConfigurations").status == "success"
+    known = states(system)
+    system.environment["DATABASE_URL"] = server.restore(dump(system))
+    system.kill(worker)
+    system.environment |= {"SENSITIVE_FIELDS_KEY": token_hex(32), "GRAPH_ATTEMPTS": "2"}
+    system.start_worker()
+    following = system.popen("sync", system.tenant.name, "--type", "deviceConfigurations", "--json")
+    assert following.stderr is not None
+    words = "SENSITIVE_FIELDS_KEY is not the key under which this tenant was read; set that one as"
+    line = next((line for line in following.stderr if words in line), None)
+    assert line is not None
+    assert states(system) == known
