@@ -4,10 +4,12 @@ The statuses: https://grpc.io/docs/guides/status-codes/. The texts that are look
 of Temporal server 1.32.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from inventory.bounds import SHOWN_CHARACTERS
@@ -128,3 +130,20 @@ def _one_line(message: str) -> str:
     words = "".join(character if character.isprintable() else " " for character in message).split()
     line = " ".join(words)
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"
+
+
+class KnownFailures(logging.Filter):
+    """Logs in one line a failure that has a stable code, or Temporal's refusal of a poll: a traceback adds nothing."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Takes the traceback off such a record, and lets every record through."""
+        error = record.exc_info[1] if record.exc_info else None
+        known = error if isinstance(error, ApplicationError) else _poll_failure(error)
+        if known is not None:
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {known}", None, None
+        return True
+
+
+def _poll_failure(error: BaseException | None) -> BaseException | None:
+    cause = error.__cause__ if isinstance(error, RuntimeError) else None
+    return cause if cause is not None and str(cause).startswith("Poll failure") else None

@@ -20,7 +20,6 @@ from functools import partial
 from temporalio import activity, workflow
 from temporalio.client import Client, Interceptor
 from temporalio.common import MetricMeter, VersioningBehavior, WorkerDeploymentVersion
-from temporalio.exceptions import ApplicationError
 from temporalio.runtime import Runtime
 from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentConfig, WorkerTuner
 
@@ -66,6 +65,7 @@ from inventory.version import VERSION
 from inventory.visible_text import visible
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
+from temporal_errors import KnownFailures
 from temporal_runtime import MetricsAddressError, logging_runtime
 from workflows.diagnosis import DiagnosisWorkflow
 from workflows.messages import RetentionInput
@@ -129,23 +129,6 @@ UNVERSIONED = WorkerDeploymentConfig(WorkerDeploymentVersion("tenant-inventory",
 
 M_ARENA_MAX = -8
 """Of mallopt(3)."""
-
-
-class KnownFailures(logging.Filter):
-    """Logs in one line a failure that has a stable code, or Temporal's refusal of a poll: a traceback adds nothing."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Takes the traceback off such a record, and lets every record through."""
-        error = record.exc_info[1] if record.exc_info else None
-        known = error if isinstance(error, ApplicationError) else _poll_failure(error)
-        if known is not None:
-            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {known}", None, None
-        return True
-
-
-def _poll_failure(error: BaseException | None) -> BaseException | None:
-    cause = error.__cause__ if isinstance(error, RuntimeError) else None
-    return cause if cause is not None and str(cause).startswith("Poll failure") else None
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
