@@ -143,6 +143,9 @@ async def test_who_sees_none_of_the_watched_tenants_reads_no_name_of_them(
         assert "On: tenants that you do not see, every 7m" in page
         assert "abrikam" not in page
         assert await json_of(stranger, "/api/watched-logs") == []
+        await WatchSchedule(client, queue).keep(TenantChoice(tenant_ids=(CONTOSO, FABRIKAM)), timedelta(minutes=7))
+        page = text_of(await words_of(stranger, "/watch"))
+        assert "On: Contoso, a tenant that you do not see, every 7m" in page
 
 
 async def test_a_log_that_has_not_been_read_for_long_is_late_while_watch_is_on(
