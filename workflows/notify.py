@@ -10,7 +10,7 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages.notifications import DeliverEvents, LookForEvents, NoteEvents
+    from activities.messages.notifications import DeliverEvents, LookForEvents, NoteEvents, NoteResult
     from workflows import policies
     from workflows.messages import NotificationLookResult, NotifyInput
 
@@ -36,19 +36,23 @@ class NotifyWorkflow:
     @workflow.run
     async def run(self, given: NotifyInput) -> None:
         """Ends when everything is sent, or after a few tries."""
-        noted = await workflow.execute_activity(
-            definitions.note_events,
-            NoteEvents(
-                tenant_id=given.tenant_id,
-                look_id=UUID(workflow.info().run_id),
-                run_ids=given.run_ids,
-                expiring=given.expiring,
-            ),
-            summary="note events",
-            priority=self._priority,
-            **policies.NOTE,
-        )
+        waiting = NoteEvents(tenant_id=given.tenant_id, look_id=UUID(workflow.info().run_id))
+        try:
+            noted = await self._note(
+                waiting.model_copy(update={"run_ids": given.run_ids, "expiring": given.expiring}), "note events"
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            # What waits already is sent all the same.
+            workflow.logger.warning("the events could not be noted; the next look tries again")
+            noted = await self._note(waiting, "which targets wait")
         await asyncio.gather(*(self._deliver(target) for target in noted.targets))
+
+    async def _note(self, request: NoteEvents, summary: str) -> NoteResult:
+        return await workflow.execute_activity(
+            definitions.note_events, request, summary=summary, priority=self._priority, **policies.NOTE
+        )
 
     async def _deliver(self, target: str) -> None:
         for _ in range(policies.DELIVERY_TRIES):

@@ -11,16 +11,24 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.messages.notifications import DeliverEvents, DeliveryResult, NoteEvents, NoteResult
+from activities.messages.notifications import (
+    DeliverEvents,
+    DeliveryResult,
+    LookForEvents,
+    NoteEvents,
+    NoteResult,
+    TenantsToTell,
+    TenantToTell,
+)
 from inventory.error_codes import ErrorCode
 from tests.workflows.scripted import Script
 from tests.workflows.test_sync_workflow import started
 from workflows import policies
 from workflows.messages import NotifyInput
-from workflows.notify import NotifyWorkflow
+from workflows.notify import NotificationLookWorkflow, NotifyWorkflow
 from workflows.sync import SyncWorkflow
 
-TENANT, RUN = UUID(int=1), UUID(int=2)
+TENANT, RUN, BROKEN = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 class Deliveries:
@@ -34,6 +42,8 @@ class Deliveries:
     @activity.defn(name="note_events")
     async def note_events(self, request: NoteEvents) -> NoteResult:
         self.noted.append(request)
+        if request.run_ids == [BROKEN]:
+            raise ApplicationError("a defect", type=ErrorCode.UNEXPECTED_ERROR, non_retryable=True)
         return NoteResult(targets=sorted(self._results))
 
     @activity.defn(name="deliver_events")
@@ -46,7 +56,9 @@ class Deliveries:
         return result
 
 
-async def played(environment: WorkflowEnvironment, deliveries: Deliveries) -> WorkflowHandle[NotifyWorkflow, None]:
+async def played(
+    environment: WorkflowEnvironment, deliveries: Deliveries, run_id: UUID = RUN
+) -> WorkflowHandle[NotifyWorkflow, None]:
     """The workflow of one run's events, which has ended."""
     queue = str(uuid4())
     async with Worker(
@@ -56,7 +68,7 @@ async def played(environment: WorkflowEnvironment, deliveries: Deliveries) -> Wo
         activities=[deliveries.note_events, deliveries.deliver_events],
     ):
         handle = await environment.client.start_workflow(
-            NotifyWorkflow.run, NotifyInput(tenant_id=TENANT, run_ids=[RUN]), id=f"notify/{queue}", task_queue=queue
+            NotifyWorkflow.run, NotifyInput(tenant_id=TENANT, run_ids=[run_id]), id=f"notify/{queue}", task_queue=queue
         )
         await handle.result()
     return handle
@@ -83,6 +95,44 @@ async def test_what_waits_long_or_fails_often_is_left_to_a_later_look(skipping: 
     await played(skipping, deliveries)
     assert deliveries.tries.count("late") == 1
     assert deliveries.tries.count("soon") == policies.DELIVERY_TRIES
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_run_that_cannot_be_noted_holds_up_nothing_that_waits(skipping: WorkflowEnvironment) -> None:
+    deliveries = Deliveries(well=[])
+    await played(skipping, deliveries, BROKEN)
+    assert [noted.run_ids for noted in deliveries.noted] == [[BROKEN], []]
+    assert deliveries.tries == ["well"]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_look_starts_a_workflow_for_each_tenant_and_leaves_one_under_way_alone(
+    skipping: WorkflowEnvironment,
+) -> None:
+    """No worker of the queue knows the workflows that it starts."""
+    tenants = [TenantToTell(tenant_id=uuid4(), run_ids=[RUN]), TenantToTell(tenant_id=uuid4(), expiring=True)]
+    looks: list[LookForEvents] = []
+
+    @activity.defn(name="look_for_events")
+    async def look_for_events(request: LookForEvents) -> TenantsToTell:
+        looks.append(request)
+        return TenantsToTell(tenants=tenants)
+
+    queue = str(uuid4())
+    async with Worker(
+        skipping.client, task_queue=queue, workflows=[NotificationLookWorkflow], activities=[look_for_events]
+    ):
+        for number in range(2):
+            handle = await skipping.client.start_workflow(
+                NotificationLookWorkflow.run, id=f"look/{queue}/{number}", task_queue=queue
+            )
+            assert (await handle.result()).tenants == 2
+    history = await handle.fetch_history()
+    replayer = Replayer(workflows=[NotificationLookWorkflow], data_converter=pydantic_data_converter)
+    await replayer.replay_workflow(history)
+    assert len({look.look_id for look in looks}) == 2
+    for tenant in tenants:
+        await skipping.client.get_workflow_handle(f"notify/{tenant.tenant_id}/look").terminate()
 
 
 @pytest.mark.parametrize("notifies", [True, False])
