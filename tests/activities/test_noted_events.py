@@ -111,6 +111,15 @@ async def test_a_weakened_policy_is_told_once(worker: Worker) -> None:
     ]
 
 
+async def test_all_events_of_a_run_go_in_one_message(worker: Worker, database: Database) -> None:
+    await worker.run(policy(), GROUP)
+    renamed = observation(GROUPS, "g", displayName="Pilots")
+    assert len(await worker.run(policy("disabled"), renamed)) == 2
+    async with database.tenant(TENANT) as session:
+        deliveries = (await session.execute(text("SELECT DISTINCT delivery_id FROM notification"))).all()
+    assert len(deliveries) == 1
+
+
 async def test_a_rule_takes_what_fits_all_of_its_lists(worker: Worker) -> None:
     worker.file.write_text(f'{FILE}kinds = ["change"]\ntypes = ["{POLICIES}"]\neffect = "weakens"\nseverity = "high"\n')
     await worker.run(policy(), GROUP)
