@@ -110,8 +110,10 @@ def test_the_worst_is_first_and_what_is_blocked_follows() -> None:
     weakened = updated(COMPLIANCE, {"passcodeRequired": False}, {"passcodeRequired": True})
     widened = updated(CONFIGURATIONS, {"assignments": [assignment("allDevices")]}, {"assignments": []})
     described = updated(COMPLIANCE, {"description": "new"}, {"description": "old"})
+    severe = updated(COMPLIANCE, {"x": "other"}, {"x": "one"})
+    assert (severe.effects, severe.severity, widened.severity) == ([], Severity.HIGH, Severity.MEDIUM)
     new = only(PromotionItem(CONFIGURATIONS, version(1)))
     blocked = only(PromotionItem("windowsUpdateRings", version(1)))
     same = only(PromotionItem(CONFIGURATIONS, version(1), version(1), is_same=True))
-    ordered = [weakened, widened, new, described, blocked, same]
+    ordered = [weakened, widened, severe, new, described, blocked, same]
     assert worst_first(reversed(ordered)) == ordered

@@ -115,7 +115,7 @@ async def a_baseline(database: Database) -> None:
         await set_moment(session, "march", None, "ada", None)
     changed = golden(passcodeMinimumLength=99)
     changed[POLICIES][1] = policy("11111111-0000-4000-8000-000000000002", "Changed", passcodeMinimumLength=12)
-    changed[POLICIES][2]["displayName"] = "Renamed since"
+    changed[POLICIES][2] = policy("11111111-0000-4000-8000-000000000003", "Renamed since", passcodeMinimumLength=77)
     changed[POLICIES].append(policy("11111111-0000-4000-8000-000000000009", "Made since"))
     await read(database, SOURCE, changed)
     async with database.tenant(BRANCHES[1]) as session:
@@ -132,7 +132,7 @@ async def test_a_plan_takes_items_as_a_baseline_has_them(promote: Terminal) -> N
         "Same": "blocked",
         "For staff": "create",
     }, "an item that was renamed since may be the target's one of the old name"
-    assert told["Same"]["reasons"][0]["code"] == "ambiguous"
+    assert "the target has another item" in told["Same"]["reasons"][0]["text"]
     assert told["Changed"]["requests"][0]["body"]["passcodeMinimumLength"] == 8
     assert "passcodeMinimumLength" not in told["New"]["requests"][0]["body"]
     shown = await promote("show", "branch-1", record["plan_id"])
