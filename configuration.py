@@ -7,6 +7,7 @@ and reports a wrong one in one line.
 import os
 import re
 from difflib import get_close_matches
+from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,13 @@ NO_KEY_WARNING = (
 )
 
 _PROXY = re.compile(r"https?://([^\s/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
+
+
+class TenantsFrom(StrEnum):
+    """Where the tenants are kept."""
+
+    FILE = "file"
+    TABLE = "table"
 
 
 class ConfigurationError(UserError):
@@ -140,7 +148,9 @@ class Settings(BaseSettings):
     graph_authority_url: HttpsUrl = None
     graph_ca_file: Path | None = None
     graph_proxy_url: ProxyUrl = None
+    tenants_from: TenantsFrom = TenantsFrom.FILE
     tenants_file: Path = Path("tenants.toml")
+    tenant_secrets_folder: Path = Path("secrets")
     notifications_file: Path | None = None
     web_sign_in_client_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     web_sign_in_tenants: TenantIds = ()

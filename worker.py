@@ -40,7 +40,7 @@ from activities.tenants import TenantsFile
 from activities.upsert import UpsertActivities
 from activities.watch import WatchActivities
 from activities.waves import WaveActivities
-from configuration import NO_KEY_WARNING, ConfigurationError, Settings, check_key, load_settings
+from configuration import NO_KEY_WARNING, ConfigurationError, Settings, TenantsFrom, check_key, load_settings
 from connections import (
     UnreachableError,
     check_database,
@@ -67,6 +67,7 @@ from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
 from temporal_errors import KnownFailures
 from temporal_runtime import MetricsAddressError, logging_runtime
+from tenants_source import tenants_source
 from workflows.diagnosis import DiagnosisWorkflow
 from workflows.messages import RetentionInput
 from workflows.notify import NotificationLookWorkflow, NotifyWorkflow
@@ -281,7 +282,7 @@ def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -
     """While it is open, metrics say when tenants were last read, if this worker serves metrics."""
     if settings.worker_metrics_address is None:
         return nullcontext()
-    tenants = TenantsFile(settings.tenants_file)
+    tenants = TenantsFile(tenants_source(settings))
     return FreshnessMetrics(meter, database, tenants, with_tenants=settings.metrics_tenants).refreshed()
 
 
@@ -336,7 +337,7 @@ def activities(
 ) -> Sequence[Callable[..., Awaitable[object]]]:
     """The activities with their dependencies."""
     catalog = load_catalog()
-    tenants = TenantsFile(settings.tenants_file)
+    tenants = TenantsFile(tenants_source(settings))
     secrecy = SensitivityRules(
         settings.wrapping_keys,
         settings.sensitive_fields_comparable,
@@ -439,7 +440,8 @@ async def _main(*, check_only: bool) -> int:
         check_key(settings)
         if settings.wrapping_keys is None:
             logging.getLogger(__name__).warning(NO_KEY_WARNING)
-        load_tenants(settings.tenants_file)
+        if settings.tenants_from is TenantsFrom.FILE:
+            load_tenants(settings.tenants_file)
         if settings.notifications_file is not None:
             load_notifications(settings.notifications_file)
         spare_the_collector()

@@ -1,19 +1,21 @@
-"""The tenants file as the worker sees it: read again whenever it changes, so a new tenant needs no restart.
+"""The tenants file, or the table, as the worker sees it: read after each change, so a new tenant needs no restart.
 
-A file that cannot be read as one is logged once for each change, and the last valid one is used until it is mended.
+One that is not valid is logged once for each change, and the last valid one is used until it is mended.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Hashable
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from graph.errors import GraphRequestError
-from graph.tenants import TenantConfig, Tenants, TenantsFileError, load_tenants
+from graph.tenants import FileSource, TenantConfig, Tenants, TenantsFileError, TenantsSource
 from inventory.error_codes import ErrorCode
 from inventory.portfolio import TenantChoice
+from inventory.user_errors import UnavailableError
 
 UNNAMED_PATIENCE = timedelta(minutes=2)
 """A file that is being saved may lack a tenant for a moment; the removal of a tenant takes effect soon."""
@@ -23,12 +25,9 @@ SETTLING_SECONDS = 2
 
 _LOG = logging.getLogger(__name__)
 
-_Stamp = tuple[int, int, int] | None
-"""A file's modification time, size and inode; None if there is no file."""
-
 
 class UnnamedTenantError(GraphRequestError):
-    """The tenants file does not name a tenant, and did not `since_change` ago, when it was last changed."""
+    """No tenant is configured by this id, nor was one `since_change` ago, when it was last changed."""
 
     def __init__(self, since_change: timedelta) -> None:
         super().__init__(
@@ -48,11 +47,11 @@ class ReadingDisabledError(GraphRequestError):
 
 
 class TenantsFile:
-    """The tenants of one file, by id."""
+    """The tenants of the file or the table, by id. A `Path` is that of a tenants file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: _Stamp = None
+    def __init__(self, source: Path | TenantsSource) -> None:
+        self._source: TenantsSource = FileSource(source) if isinstance(source, Path) else source
+        self._seen: Hashable = None
         self._seen_at = 0.0
         self._settles_at = 0.0
         self._tenants: Tenants | None = None
@@ -113,30 +112,35 @@ class TenantsFile:
         async with self._lock:
             await asyncio.to_thread(self._look)
         if self._tenants is None:
-            raise self._problem or TenantsFileError(f"{self._path}: has not been read")
+            raise self._problem or TenantsFileError(f"{self._source.named}: has not been read")
         return self._tenants
 
     def _look(self) -> None:
-        """Reads the file if it has changed. Its stamp is older than what is read, so no change is missed."""
-        stamp = self._stamp()
-        if self._tenants is not None and stamp == self._seen:
-            return
+        """Reads what has changed. The stamp is older than what is read, so no change is missed.
+
+        While the table cannot be read, the last valid one is used. Raises `UnavailableError` if there is none yet.
+        """
+        try:
+            stamp = self._source.stamp()
+            if self._tenants is not None and stamp == self._seen:
+                return
+            found = self._source.load()
+        except TenantsFileError as error:
+            self._see(stamp)
+            if self._tenants is not None:
+                _LOG.error("%s: %s; the last valid tenants are used", ErrorCode.CONFIGURATION_INVALID, error)
+            self._problem = error
+        except UnavailableError:
+            if self._tenants is None:
+                raise
+        else:
+            self._see(stamp)
+            self._tenants = found
+            if self._problem is not None:
+                _LOG.info("%s: is valid again", self._source.named)
+            self._problem = None
+
+    def _see(self, stamp: Hashable) -> None:
         self._seen, self._seen_at = stamp, time.monotonic()
         if self._tenants is not None:
             self._settles_at = self._seen_at + SETTLING_SECONDS
-        try:
-            self._tenants = load_tenants(self._path)
-            if self._problem is not None:
-                _LOG.info("%s: is valid again", self._path)
-            self._problem = None
-        except TenantsFileError as error:
-            if self._tenants is not None:
-                _LOG.error("%s: %s; the last valid tenants file is used", ErrorCode.CONFIGURATION_INVALID, error)
-            self._problem = error
-
-    def _stamp(self) -> _Stamp:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino

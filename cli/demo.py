@@ -26,7 +26,7 @@ from cli.sync import sync_tenant
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings, state_folder
 from graph.catalog import item_title, load_catalog
-from graph.tenants import TenantConfig, load_tenants
+from graph.tenants import TenantConfig
 from inventory.outcomes import RunStatus
 from inventory.records import ItemRecord, RunRecord
 from inventory.selection import Selection
@@ -36,6 +36,7 @@ from local.processes import PartError
 from local.stack import Ports, StackProcess, last_words, stop_running
 from local.state import StackInfo, State
 from storage import queries
+from tenants_source import configured_tenants_of
 from web.sign_in import new_link
 
 ATTEMPTS = 60
@@ -145,7 +146,7 @@ async def _sync_all(settings: Settings, state: State) -> list[dict[str, Any]]:
     """One run a tenant, one after the other so that each can be watched."""
     selection = Selection(type_keys=tuple(load_catalog().everything()))
     results = []
-    for tenant in load_tenants(settings.tenants_file):
+    for tenant in configured_tenants_of(settings):
         before = await _patiently(state, partial(_latest_run_id, settings, tenant.id, selection))
         run = await _patiently(state, partial(_synced, settings, tenant, selection, before))
         changes = await _patiently(state, partial(_changes, settings, run, before))

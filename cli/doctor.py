@@ -26,10 +26,12 @@ from connections import (
 )
 from control.newer_runs import newer_runs
 from control.worker_checks import command_check, worker_checks
-from graph.tenants import TenantConfig, TenantsFileError, load_tenants
+from graph.tenants import TenantConfig, TenantsFileError
 from inventory.plurals import counted
+from inventory.user_errors import UnavailableError
 from storage.database import StorageNotReadyError, StorageUnavailableError
 from temporal_errors import search_attributes_by_hand
+from tenants_source import configured_tenants_of
 
 _STYLES = {CheckVerdict.OK: "green", CheckVerdict.WARNING: "yellow", CheckVerdict.FAILED: "red"}
 
@@ -61,12 +63,12 @@ def doctor(
 
 async def _checks(settings: Settings, chosen: TenantConfig | None) -> list[CheckResult]:
     checks = [command_check("settings", CheckVerdict.OK, "are valid")]
-    count = 1
+    count, kept_in = 1, f"tenants {settings.tenants_from}"
     try:
-        count = len(load_tenants(settings.tenants_file))
-        checks.append(command_check("tenants file", CheckVerdict.OK, "is valid"))
-    except TenantsFileError as error:
-        checks.append(command_check("tenants file", CheckVerdict.FAILED, str(error)))
+        count = len(configured_tenants_of(settings))
+        checks.append(command_check(kept_in, CheckVerdict.OK, "is valid"))
+    except (TenantsFileError, UnavailableError) as error:
+        checks.append(command_check(kept_in, CheckVerdict.FAILED, str(error)))
     checks.append(await _of_database(settings))
     try:
         client = await connect_temporal(temporal_connect_config())

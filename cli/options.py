@@ -8,13 +8,15 @@ import typer
 
 from cli import output
 from cli.errors import UsageError
-from configuration import Settings, load_settings
+from configuration import Settings, TenantsFrom, load_settings
 from graph.catalog import load_catalog
-from graph.tenants import TenantConfig, Tenants, load_tenants
+from graph.tenants import TenantConfig, Tenants
 from inventory.bounds import NAMED
 from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import Selection, select
 from inventory.typed_text import NAME
+from inventory.user_errors import UnavailableError
+from tenants_source import configured_tenants_of
 
 MOST = 1_000_000
 """Rows that a person may ask for at once: of more, nobody reads to the end."""
@@ -23,8 +25,8 @@ MOST = 1_000_000
 def complete_tenant_name(incomplete: str) -> list[str]:
     """The names of configured tenants that begin so, for tab completion."""
     try:
-        tenants = load_tenants(load_settings().tenants_file)
-    except ValueError:
+        tenants = configured_tenants_of(load_settings())
+    except (ValueError, UnavailableError):
         return []
     return [tenant.name for tenant in tenants if tenant.name.lower().startswith(incomplete.lower())]
 
@@ -141,7 +143,7 @@ def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def configured_tenant(settings: Settings, tenant: str) -> TenantConfig:
     """The tenants file's entry of an id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
-    return load_tenants(settings.tenants_file).find(tenant)
+    return configured_tenants_of(settings).find(tenant)
 
 
 def chosen_tenants(
@@ -152,13 +154,13 @@ def chosen_tenants(
         raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
     if everyone and (tenants or tags):
         raise UsageError("--all-tenants goes with neither --tenant nor --tag")
-    configured = load_tenants(settings.tenants_file)
+    configured = configured_tenants_of(settings)
     _refuse_unknown_tags(configured, tags)
     ids = tuple(configured.find(tenant).id for tenant in tenants or ())
     choice = TenantChoice(everyone=everyone, tenant_ids=ids, tags=tuple(tags or ()))
     count = len(choice.resolve(configured.tags()))
     if not count:
-        raise UsageError("the tenants file has no tenants")
+        raise UsageError(f"{configured.place} has no tenants")
     if count > MOST_TENANTS:
         raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
     return choice
@@ -169,7 +171,7 @@ def chosen_to_read(
 ) -> TenantChoice:
     """The same for runs, which leave out disabled tenants: says which. Raises `UsageError` if none is left."""
     choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
-    configured = load_tenants(settings.tenants_file)
+    configured = configured_tenants_of(settings)
     chosen = choice.resolve(configured.tags())
     disabled = [entry.name for entry in configured if entry.disabled and entry.id in chosen]
     if len(disabled) == len(chosen):
@@ -190,7 +192,7 @@ def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> Non
     for tag in tags or ():
         if tag not in known:
             raise UsageError(
-                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
+                f"no tenant has the tag {tag!r}; {configured.place} has: {', '.join(sorted(known)) or 'none'}"
             )
 
 
@@ -216,12 +218,12 @@ def asked_tenants(
         raise UsageError("say which tenants: TENANT, --tag TAG or --all-tenants")
     if tenant is not None:
         return AskedTenants((AskedTenant(tenant_id_of(settings, tenant), tenant),), are_many=False)
-    configured = load_tenants(settings.tenants_file)
+    configured = configured_tenants_of(settings)
     _refuse_unknown_tags(configured, tags)
     wanted = set(tags or ())
     chosen = [entry for entry in configured if everyone or not wanted.isdisjoint(entry.tags)]
     if not chosen:
-        raise UsageError("the tenants file has no tenants")
+        raise UsageError(f"{configured.place} has no tenants")
     by_name = sorted(chosen, key=lambda entry: entry.name.casefold())
     return AskedTenants(tuple(AskedTenant(entry.id, entry.name) for entry in by_name), are_many=True)
 
@@ -234,8 +236,9 @@ class TenantNames:
 
     @classmethod
     def load(cls, settings: Settings) -> "TenantNames":
-        """From the tenants file, where there is one."""
-        return cls(load_tenants(settings.tenants_file) if settings.tenants_file.exists() else None)
+        """From the configured tenants, if there are any."""
+        is_there = settings.tenants_from is TenantsFrom.TABLE or settings.tenants_file.exists()
+        return cls(configured_tenants_of(settings) if is_there else None)
 
     def of(self, tenant_id: UUID) -> str:
         tenant = self._tenants.get(tenant_id) if self._tenants is not None else None

@@ -25,8 +25,10 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.output_options import prints_tables
+from cli.person import local_person
 from cli.table import Column, print_table
-from configuration import Settings, load_settings
+from cli.tenant_import import import_tenants
+from configuration import Settings, TenantsFrom, load_settings
 from connections import connect_temporal, temporal_connect_config
 from control.durations import duration_of, in_short
 from control.tenant_histories import cancel_runs, erase_histories, leave_out_of_schedules
@@ -34,32 +36,23 @@ from control.worker_checks import worker_checks
 from graph.catalog import load_catalog
 from graph.least_permissions import least_permissions
 from graph.permission_ids import required_resource_access
-from graph.tenants import CREDENTIALS, Cloud, TenantConfig, consent_url, load_tenants
-from graph.tenants_edit import TenantsFileEdit
+from graph.tenants import Cloud, TenantConfig, consent_url
 from inventory.plurals import counted
 from storage.tenant_purge import tenant_purge
+from tenants_source import TenantEntry, TenantsEdit, configured_tenants_of, tenants_edit, tenants_source
 
 tenant = typer.Typer(no_args_is_help=True, help="The tenants: add, test, list, disable, remove.")
+tenant.command("import")(import_tenants)
 
 FIRST_GAP = timedelta(seconds=5)
 LONGEST_GAP = timedelta(seconds=40)
 """Between two sign-ins of a worker: Entra often takes minutes to know a new consent or secret."""
 
-EVERYWHERE = "on other machines, change the tenants file in the same way"
-
-
-class TenantEntry(BaseModel):
-    """A tenant of the tenants file. `credential` is the key that says where its credential is."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tenant_id: UUID
-    name: str
-    cloud: Cloud
-    client_id: str | None
-    credential: str
-    tags: tuple[str, ...]
-    disabled: bool
+EVERYWHERE = {
+    TenantsFrom.FILE: "on other machines, change the tenants file in the same way",
+    TenantsFrom.TABLE: "workers and the web page know it within seconds",
+}
+"""Who else has to be told of a change."""
 
 
 class AddedTenant(TenantEntry):
@@ -160,7 +153,7 @@ def add(
             "managed_identity": managed_identity or None,
             "tags": tags,
         }
-        TenantsFileEdit(settings.tenants_file).add({key: value for key, value in given.items() if value})
+        tenants_edit(settings, local_person()).add({key: value for key, value in given.items() if value})
         added = configured_tenant(settings, str(tenant_id))
         _print_added(settings, added, manifest, as_json=as_json)
         if not no_wait:
@@ -172,9 +165,10 @@ def _print_added(
 ) -> None:
     link = consent_url(added, settings.graph_authority_url)
     if as_json:
-        output.print_json(AddedTenant(**dict(_entry(added)), consent_url=link, manifest=manifest))
+        output.print_json(AddedTenant(**dict(TenantEntry.of(added)), consent_url=link, manifest=manifest))
         return
-    output.stdout.print(f"{added.name} is in {settings.tenants_file}; {EVERYWHERE}")
+    named, told = tenants_source(settings).named, EVERYWHERE[settings.tenants_from]
+    output.stdout.print(f"{added.name} is in {named}; {told}")
     output.stdout.print("\nreplace requiredResourceAccess in the app's manifest (Entra: Manage > Manifest) by:")
     print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
     if link is None:
@@ -248,10 +242,10 @@ def remove(
         name = names.of(tenant_id)
         is_named = name != str(tenant_id)
         if not (is_named or purge):
-            raise UsageError(f"the tenants file does not name {name}; --purge deletes what is known of it")
+            raise UsageError(f"{name} is not configured; --purge deletes what is known of it")
         if not yes:
             _confirm(name, purge=purge)
-        edit = TenantsFileEdit(settings.tenants_file)
+        edit = tenants_edit(settings, local_person())
         receipt = asyncio.run(_purge(settings, tenant_id, name, edit, is_named=is_named)) if purge else None
         if receipt is None:
             edit.remove(tenant_id)
@@ -259,7 +253,9 @@ def remove(
             output.print_json(RemovedTenant(tenant_id=tenant_id, name=name, receipt=receipt))
             return
         if is_named:
-            output.stdout.print(f"{name} is no longer in {settings.tenants_file}; {EVERYWHERE}")
+            output.stdout.print(
+                f"{name} is no longer in {tenants_source(settings).named}; {EVERYWHERE[settings.tenants_from]}"
+            )
         if receipt is None:
             output.stdout.print(
                 f"its inventory is kept; to delete it: python starter.py tenant remove {tenant_id} --purge"
@@ -279,9 +275,7 @@ def _confirm(name: str, *, purge: bool) -> None:
         raise UsageError(f"that is not its name; {name} is kept")
 
 
-async def _purge(
-    settings: Settings, tenant_id: UUID, name: str, edit: TenantsFileEdit, *, is_named: bool
-) -> PurgeReceipt:
+async def _purge(settings: Settings, tenant_id: UUID, name: str, edit: TenantsEdit, *, is_named: bool) -> PurgeReceipt:
     """Whoever may not delete the rows has changed nothing; from there on, each step may be done again."""
     url = settings.database_url.get_secret_value()
     with tenant_purge(url, tenant_id) as database:
@@ -356,7 +350,7 @@ def list_tenants(as_json: JsonOption = False) -> None:
     Example: python starter.py tenant list
     """
     with errors_for_people():
-        entries = [_entry(entry) for entry in load_tenants(load_settings().tenants_file)]
+        entries = [TenantEntry.of(entry) for entry in configured_tenants_of(load_settings())]
         if as_json:
             for entry in entries:
                 output.print_json(entry)
@@ -399,24 +393,13 @@ def _set_disabled(tenant: str, *, disabled: bool, as_json: bool) -> None:
     with errors_for_people():
         settings = load_settings()
         chosen = configured_tenant(settings, tenant)
-        changed = TenantsFileEdit(settings.tenants_file).disable(chosen.id, disabled=disabled)
+        changed = tenants_edit(settings, local_person()).disable(chosen.id, disabled=disabled)
         if as_json:
-            output.print_json(_entry(configured_tenant(settings, str(chosen.id))))
+            output.print_json(TenantEntry.of(configured_tenant(settings, str(chosen.id))))
         else:
             state = "disabled" if disabled else "enabled"
             output.stdout.print(
-                f"{chosen.name} is {state}; {EVERYWHERE}" if changed else f"{chosen.name} was {state} already"
+                f"{chosen.name} is {state}; {EVERYWHERE[settings.tenants_from]}"
+                if changed
+                else f"{chosen.name} was {state} already"
             )
-
-
-def _entry(tenant: TenantConfig) -> TenantEntry:
-    (credential,) = (name for name in CREDENTIALS if getattr(tenant, name))
-    return TenantEntry(
-        tenant_id=tenant.id,
-        name=tenant.name,
-        cloud=tenant.cloud,
-        client_id=tenant.client_id,
-        credential=credential,
-        tags=tenant.tags,
-        disabled=tenant.disabled,
-    )

@@ -47,13 +47,15 @@ from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from answers.watch.records import WatchedLogRecord
 from cli.limits import Limits
-from cli.tenant import AddedTenant, RemovedTenant, TenantEntry
+from cli.tenant import AddedTenant, RemovedTenant
+from cli.tenant_import import ImportedTenants
 from cli.web import WebAddresses
 from control.watch_records import WatchRecord
 from inventory.access_rules import AccessRule
 from inventory.people import KnownPerson
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
 from inventory.records import ItemRecord, MissingRecord, RunRecord, SyncRecord, VersionRecord
+from tenants_source import TenantEntry
 
 
 class DocumentLine(ShownRecord):
@@ -117,6 +119,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
     "tenant": TenantEntry,
+    "tenant-import": ImportedTenants,
     "tenant-added": AddedTenant,
     "tenant-removed": RemovedTenant,
     "check-result": CheckResult,
@@ -207,6 +210,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
     "doctor": (Line("each line", "check-result"),),
+    "tenant import": (Line("the import", "tenant-import"),),
     "tenant add": (Line("the first", "tenant-added"), Line("the last, after waiting", "check-result")),
     "tenant remove": (Line("one line", "tenant-removed"),),
     "tenant test": (Line("one line", "check-result"),),

@@ -1,10 +1,10 @@
-"""The tenants file: which tenants there are, in which cloud, and where their credentials lie. It holds no secret."""
+"""Which tenants there are, in which cloud, and where their credentials lie: the tenants file, or a table. No secret."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
@@ -57,25 +57,27 @@ CREDENTIALS = (
 )
 
 
+THE_FILE = "the tenants file"
+THE_TABLE = "the table of tenants"
+
+
 class TenantsFileError(UserError):
-    """A fault of the tenants file and its remedy, in one line, without any value from it."""
+    """A fault of the tenants file, or of the table, and its remedy, in one line, without any value from it."""
 
 
 class UnknownTenantError(UserError):
-    """The tenants file has no such tenant; the message names the tenants that it has."""
+    """No such tenant is configured; the message names those that are."""
 
 
 class DisabledTenantError(UserError):
-    """The tenants file disables this tenant, so it is not read."""
+    """A tenant is disabled, so it is not read."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"tenant {name!r} is disabled in the tenants file; to read it again: python starter.py tenant enable {name}"
-        )
+        super().__init__(f"tenant {name!r} is disabled; to read it again: python starter.py tenant enable {name}")
 
 
 def refuse_disabled(tenant: "TenantConfig") -> None:
-    """Raises `DisabledTenantError` if the tenants file disables the tenant."""
+    """Raises `DisabledTenantError`."""
     if tenant.disabled:
         raise DisabledTenantError(tenant.name)
 
@@ -130,9 +132,10 @@ def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str |
 
 
 class Tenants:
-    """The tenants of one file, in its order."""
+    """The tenants of one file, in its order, or of the table, by name. `place` is what people call it."""
 
-    def __init__(self, tenants: list[TenantConfig]) -> None:
+    def __init__(self, tenants: Sequence[TenantConfig], place: str = THE_FILE) -> None:
+        self.place = place
         self._tenants = tenants
         self._by_id = {tenant.id: tenant for tenant in tenants}
         self._by_name = {tenant.name.casefold(): tenant for tenant in tenants}
@@ -162,7 +165,7 @@ class Tenants:
             tenant = self._by_name.get(id_or_name.casefold()) or self._beginning(id_or_name.lower())
         if tenant is None:
             known = ", ".join(sorted(tenant.name for tenant in self._tenants)[:NAMED]) or "none"
-            raise UnknownTenantError(f"unknown tenant {id_or_name!r}; the tenants file knows: {known}")
+            raise UnknownTenantError(f"unknown tenant {id_or_name!r}; {self.place} knows: {known}")
         return tenant
 
     def _beginning(self, beginning: str) -> TenantConfig | None:
@@ -174,6 +177,40 @@ class Tenants:
             ids = ", ".join(f"{tenant.id} ({tenant.name})" for tenant in found[:NAMED])
             raise UnknownTenantError(f"several tenants' ids begin with {beginning!r}; write more of the id: {ids}")
         return found[0] if found else None
+
+
+class TenantsSource(Protocol):
+    """Where a process has its tenants from. Messages call it `named`."""
+
+    @property
+    def named(self) -> str: ...
+
+    def stamp(self) -> Hashable:
+        """Another one after each change; None where it cannot be told."""
+
+    def load(self) -> Tenants:
+        """All tenants. Raises `UserError`, such as `TenantsFileError`."""
+
+
+class FileSource(NamedTuple):
+    """The tenants file."""
+
+    path: Path
+
+    @property
+    def named(self) -> str:
+        return str(self.path)
+
+    def stamp(self) -> Hashable:
+        """The file's modification time, size and inode."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+    def load(self) -> Tenants:
+        return load_tenants(self.path)
 
 
 def load_tenants(path: Path) -> Tenants:
@@ -197,12 +234,23 @@ def load_tenants(path: Path) -> Tenants:
         raise TenantsFileError(f"{path}: write [[tenant]] with two brackets, once for each tenant")
     if not isinstance(defaults, dict) or {"id", "name"} & set(defaults):
         raise TenantsFileError(f"{path}: [defaults] is a table, and has neither id nor name")
-    tenants = [_tenant(path, number, entry, defaults) for number, entry in enumerate(entries, start=1)]
-    _refuse_duplicates(path, tenants)
-    return Tenants(tenants)
+    return tenants_of(entries, str(path), defaults)
 
 
-def _tenant(path: Path, number: int, entry: dict[str, Any], defaults: dict[str, Any]) -> TenantConfig:
+def tenants_of(
+    entries: Sequence[Mapping[str, Any]],
+    named: str,
+    defaults: Mapping[str, Any] | None = None,
+    *,
+    place: str = THE_FILE,
+) -> Tenants:
+    """The tenants of some entries. Raises `TenantsFileError`, whose message begins with `named`."""
+    tenants = [_tenant(named, number, entry, defaults or {}) for number, entry in enumerate(entries, start=1)]
+    _refuse_duplicates(named, tenants)
+    return Tenants(tenants, place)
+
+
+def _tenant(named: str, number: int, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> TenantConfig:
     inherited = dict(defaults)
     if any(name in entry for name in CREDENTIALS):
         for credential in (*CREDENTIALS, "certificate_password_env"):
@@ -217,13 +265,13 @@ def _tenant(path: Path, number: int, entry: dict[str, Any], defaults: dict[str, 
         what = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             what = f"is not a key of a tenant; known: {', '.join(TenantConfig.model_fields)}"
-        raise TenantsFileError(f"{path}: {which}: {where + ': ' if where else ''}{what}") from None
+        raise TenantsFileError(f"{named}: {which}: {where + ': ' if where else ''}{what}") from None
 
 
-def _refuse_duplicates(path: Path, tenants: list[TenantConfig]) -> None:
+def _refuse_duplicates(named: str, tenants: list[TenantConfig]) -> None:
     seen: set[UUID | str] = set()
     for tenant in tenants:
         for key in (tenant.id, tenant.name.casefold()):
             if key in seen:
-                raise TenantsFileError(f"{path}: {tenant.name}: another tenant has the same id or name")
+                raise TenantsFileError(f"{named}: {tenant.name}: another tenant has the same id or name")
             seen.add(key)

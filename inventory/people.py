@@ -16,7 +16,7 @@ class Role(StrEnum):
     APPROVER = "approver"
     """Decide on findings and plans, set baselines, pin versions."""
     ADMIN = "admin"
-    """Manage access, and read the audit records of everybody."""
+    """Manage access and the configured tenants, and read the audit records of everybody."""
 
     def includes(self, other: "Role") -> bool:
         """Whether this role may do all that the other may."""
@@ -43,6 +43,8 @@ class Action(StrEnum):
     EXPORTED = "exported"
     ACCESS_CHANGED = "access_changed"
     TENANT_PURGED = "tenant_purged"
+    TENANT_CONFIGURED = "tenant_configured"
+    TENANT_REMOVED = "tenant_removed"
     PLAN_CREATED = "plan_created"
     PLAN_APPROVED = "plan_approved"
     PLAN_APPROVAL_REFUSED = "plan_approval_refused"

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
 from inventory.people import Action, Person
 from storage.models.base import table
@@ -26,6 +27,20 @@ async def record(
 
     Works in a session of this tenant or of no tenant. Of two requests at once, the second waits for the first.
     """
+    added = added_record(person, action, tenant_id=tenant_id, subject=subject, reason=reason, request_id=request_id)
+    return (await session.execute(added)).one_or_none() is not None
+
+
+def added_record(
+    person: Person,
+    action: Action,
+    *,
+    tenant_id: UUID | None,
+    subject: str | None,
+    reason: str | None,
+    request_id: UUID | None,
+) -> ReturningInsert[tuple[UUID]]:
+    """The statement that records an act; it returns no row if the form was received before."""
     added = (
         insert(_AUDIT)
         .values(
@@ -40,5 +55,4 @@ async def record(
         )
         .on_conflict_do_nothing()
     )
-    result = await session.execute(added.returning(_AUDIT.c.audit_id))
-    return result.one_or_none() is not None
+    return added.returning(_AUDIT.c.audit_id)

@@ -35,6 +35,7 @@ OURS = {
     "storage",
     "temporal_errors",
     "temporal_runtime",
+    "tenants_source",
     "web",
     "worker",
     "workflows",

@@ -22,6 +22,7 @@ from answers.audit import routes as audit
 from answers.changes import routes as changes
 from answers.changes.answer import UnknownPlaceError
 from answers.compare import routes as compare
+from answers.configured_tenants import routes as configured_tenants
 from answers.coverage import routes as coverage
 from answers.dependencies import routes as dependencies
 from answers.drift import baseline_routes, decision_routes
@@ -72,6 +73,7 @@ ROUTERS = (
     promotion.router,
     watch.router,
     access.router,
+    configured_tenants.router,
     audit.router,
 )
 """The routes of all questions; each needs a signed-in person."""

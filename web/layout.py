@@ -41,6 +41,7 @@ NAVIGATION = (
     Entry("Unassigned", "/unassigned"),
     Entry("Audit", "/audit"),
     Entry("Access", "/access", Role.ADMIN),
+    Entry("Configured tenants", "/configured-tenants", Role.ADMIN),
 )
 """The pages over all of the person's tenants."""
 

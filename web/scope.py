@@ -95,8 +95,8 @@ async def without_nul(request: Request) -> None:
 
 
 def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
-    """The tenants of the tenants file that the person sees."""
-    tenants = site.tenants()
+    """The configured tenants that the person sees. A plain function, which runs in a thread."""
+    tenants = site.tenants_now()
     seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
     request.state.sees_no_tenant = not seen and len(tenants) > 0
     return tenants if len(seen) == len(tenants) else Tenants([tenant for tenant in tenants if tenant.id in seen])

@@ -1,7 +1,8 @@
 """What all requests of one web process share."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Hashable
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -13,17 +14,18 @@ from configuration import Settings
 from control.live_runs import LiveRuns
 from control.shared_looks import SharedLooks
 from graph.entra_sign_in import EntraSignIn
-from graph.tenants import TenantConfig, Tenants, load_tenants
+from graph.tenants import TenantConfig, Tenants, TenantsSource
 from inventory.portfolio import PortfolioRecord
 from storage.connection_turns import ConnectionTurns
 from storage.database import Database
+from tenants_source import tenants_source
 from web.place import WebPlace
 from web.recent_answers import RecentAnswers
 from web.temporal import TemporalAccess
 
 
 class Site:
-    """The configuration, the database and the tenants file of a web process."""
+    """The configuration, the database and the tenants of a web process."""
 
     def __init__(
         self,
@@ -52,14 +54,19 @@ class Site:
         self.place = place or WebPlace()
         self.url = url
         self.entra = entra
-        self._tenants_file = _ReadFile(settings.tenants_file)
+        self.tenants_source = tenants_source(settings)
+        self._known_tenants = _KnownTenants(self.tenants_source)
 
     def tenants(self) -> Tenants:
-        """The tenants of the tenants file as it is now. Raises `TenantsFileError`."""
-        return self._tenants_file.tenants()
+        """The tenants as of this request. Raises `TenantsFileError`, `UnavailableError`."""
+        return self._known_tenants.last()
+
+    def tenants_now(self) -> Tenants:
+        """The tenants as they are now, for a thread: it may ask the database. Raises as `tenants`."""
+        return self._known_tenants.now()
 
     def tenant(self, tenant_id: UUID) -> TenantConfig | None:
-        """The tenants file's entry of a tenant."""
+        """The entry of a tenant."""
         return self.tenants().get(tenant_id)
 
     def workflow_url(self, workflow_id: str, run_id: UUID) -> str | None:
@@ -70,23 +77,24 @@ class Site:
         return f"{base}/namespaces/{quote(self.temporal_namespace)}/workflows/{quote(workflow_id, safe='')}/{run_id}"
 
 
-class _ReadFile:
-    """The tenants file, read again only when it has changed."""
+class _KnownTenants:
+    """The tenants as they were last read, and a look whether they have changed, by one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, int, int] | None = None
+    def __init__(self, source: TenantsSource) -> None:
+        self._source = source
+        self._stamp: Hashable = None
         self._tenants: Tenants | None = None
+        self._lock = Lock()
 
-    def tenants(self) -> Tenants:
-        try:
-            stat = self._path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        except OSError:
-            stamp = None
-        if self._tenants is None or stamp is None or stamp != self._stamp:
-            self._tenants, self._stamp = load_tenants(self._path), stamp
-        return self._tenants
+    def last(self) -> Tenants:
+        return self._tenants or self.now()
+
+    def now(self) -> Tenants:
+        with self._lock:
+            stamp = self._source.stamp()
+            if self._tenants is None or stamp is None or stamp != self._stamp:
+                self._tenants, self._stamp = self._source.load(), stamp
+            return self._tenants
 
 
 def site_of(request: Request) -> Site:

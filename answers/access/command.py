@@ -1,7 +1,6 @@
 """`access`: which tenants people see on the web page."""
 
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -15,13 +14,14 @@ from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import JsonOption, complete_tenant_name, configured_tenant
 from cli.output_options import prints_tables
+from cli.person import local_person
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
-from graph.tenants import load_tenants
 from inventory.access_rules import AccessRule
-from inventory.people import KnownPerson, Person, Role
+from inventory.people import KnownPerson, Role
 from inventory.plurals import counted
+from tenants_source import configured_tenants_of
 
 access = typer.Typer(no_args_is_help=True, help="Access: which tenants people see on the web page.")
 
@@ -55,7 +55,7 @@ def list_rules(as_json: JsonOption = False) -> None:
                 output.print_json(rule)
             return
         names = {person.person_id: person.name for person in found.people}
-        tenants = {tenant.id: tenant.name for tenant in load_tenants(settings.tenants_file)}
+        tenants = {tenant.id: tenant.name for tenant in configured_tenants_of(settings)}
         columns = (
             Column("who", "role", lambda rule: _who(rule, names), is_kept=True),
             Column("sees", "is_excluded", lambda rule: "not" if rule.is_excluded else "yes", is_kept=True),
@@ -163,7 +163,7 @@ def end_sessions(
 
         async def ask(session: AsyncSession) -> tuple[str, int]:
             person_id = answer.find_person((await answer.access(session)).people, person)
-            return person_id, await answer.end_sessions(session, person_id, AccessRequest(_owner())) or 0
+            return person_id, await answer.end_sessions(session, person_id, AccessRequest(local_person())) or 0
 
         person_id, ended = _run(load_settings(), ask)
         if as_json:
@@ -191,7 +191,7 @@ def _change(
         if sum([tenant is not None, tag is not None, all_tenants]) != 1:
             raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
         tenant_id = None if tenant is None else configured_tenant(settings, tenant).id
-        if tag is not None and not any(tag in known.tags for known in load_tenants(settings.tenants_file)):
+        if tag is not None and not any(tag in known.tags for known in configured_tenants_of(settings)):
             output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow", markup=False)
 
         async def ask(session: AsyncSession) -> tuple[Subject, AccessRule | None]:
@@ -199,18 +199,13 @@ def _change(
             if person is not None:
                 person_id = answer.find_person((await answer.access(session)).people, person)
             subject = Subject(person_id, role, tenant_id, tag)
-            return subject, await change(session, subject, AccessRequest(_owner(), reason))
+            return subject, await change(session, subject, AccessRequest(local_person(), reason))
 
         subject, rule = _run(settings, ask)
         if as_json and rule is not None:
             output.print_json(rule)
         else:
             output.stdout.print(f"{done}: {answer.in_words(subject)}", markup=False)
-
-
-def _owner() -> Person:
-    """Whoever runs the command, and so owns the database."""
-    return Person(person_id=f"local/{getpass.getuser()}", name=getpass.getuser(), role=Role.ADMIN)
 
 
 def _run(settings: Settings, ask: Callable[[AsyncSession], Awaitable[ResultT]]) -> ResultT:

@@ -27,7 +27,7 @@ from cli.options import (
 )
 from cli.output_options import prints_tables
 from configuration import Settings, load_settings
-from graph.tenants import load_tenants
+from tenants_source import configured_tenants_of
 
 GoldenOption = Annotated[
     str | None,
@@ -129,7 +129,7 @@ def _others(
     """The tenants that the golden one is held against. Raises `UsageError` where none are named."""
     if everyone or tags:
         choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
-        found = list(choice.resolve(load_tenants(settings.tenants_file).tags()))
+        found = list(choice.resolve(configured_tenants_of(settings).tags()))
     else:
         found = [tenant_id_of(settings, tenant) for tenant in tenants or ()]
     others = [tenant for tenant in dict.fromkeys(found) if tenant != golden]

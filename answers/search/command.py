@@ -39,9 +39,9 @@ from cli.sessions import opened_database
 from cli.spool import printed_afterwards
 from cli.table import Column, Table, print_table, tenant_column
 from configuration import Settings, load_settings
-from graph.tenants import load_tenants
 from inventory.plurals import counted
 from inventory.records import ItemRecord
+from tenants_source import configured_tenants_of
 
 FOUND = 100
 """Items that a search shows where nobody says how many."""
@@ -157,7 +157,7 @@ def _end(never_read: int) -> None:
 def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None) -> list[UUID]:
     """The tenants that the options name, or all of the tenants file."""
     choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
-    return sorted(choice.resolve(load_tenants(settings.tenants_file).tags()))
+    return sorted(choice.resolve(configured_tenants_of(settings).tags()))
 
 
 async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], limit: int, *, as_json: bool) -> None:

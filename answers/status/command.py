@@ -19,9 +19,9 @@ from cli.output_options import prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
-from graph.tenants import load_tenants
 from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.plurals import counted
+from tenants_source import configured_tenants_of
 
 NAMED = 3
 """How many tenants of one reason are named."""
@@ -56,7 +56,7 @@ def status(
     with errors_for_people():
         settings = load_settings()
         choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
-        tenant_ids = choice.resolve(load_tenants(settings.tenants_file).tags())
+        tenant_ids = choice.resolve(configured_tenants_of(settings).tags())
 
         async def ask() -> list[TenantStatus]:
             async with opened_database(settings) as database, database.portfolio() as session:

@@ -26,7 +26,9 @@ DROP POLICY IF EXISTS across_tenants ON {table};
 CREATE POLICY across_tenants ON {table} FOR SELECT USING (reads_all_tenants());
 """
 
-OF_THE_WEB = frozenset({"access_rule", "audit_record", "sign_in_flow", "sign_in_link", "web_person", "web_session"})
+OF_NO_TENANT = frozenset({
+    "access_rule", "audit_record", "configured_tenant", "sign_in_flow", "sign_in_link", "web_person", "web_session",
+})  # fmt: skip
 """Tables of no tenant that a transaction over all tenants does not see either."""
 
 ISOLATION_OF_THE_WEB = """
@@ -75,7 +77,7 @@ def execute(sql: str) -> None:
 
 def isolation(table: str) -> str:
     """Statements that bind a table to the transaction's tenant, whoever runs it. They may run again."""
-    if table in OF_THE_WEB:
+    if table in OF_NO_TENANT:
         return ISOLATION_OF_THE_WEB.format(table=table)
     if table == "portfolio_run":
         return ISOLATION.format(table=table, policy="no_tenant", condition="current_tenant() IS NULL")

@@ -113,6 +113,21 @@ class WebPerson(Base):
     signed_in_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
 
 
+class ConfiguredTenant(Base):
+    """A tenant to read, where tenants are kept in the database."""
+
+    __tablename__ = "configured_tenant"
+    __table_args__ = (
+        CheckConstraint("entry ->> 'id' = tenant_id::text", name="entry_is_of_the_tenant"),
+        {"comment": "the tenants to read, where TENANTS_FROM is table"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    entry: Mapped[dict[str, Any]] = mapped_column(comment="the keys of an entry of the tenants file; no secret")
+    changed_by: Mapped[str]
+    changed_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+
+
 class AccessRuleRow(Base):
     """Tenants that a person, or everybody of a role, sees or does not see."""
 

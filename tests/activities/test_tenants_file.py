@@ -69,7 +69,7 @@ async def test_the_last_valid_file_is_used_and_each_change_is_logged_once(
         assert (await file.configured(FABRIKAM)).name == "Fabrikam"
     (logged,) = caplog.messages
     assert logged.startswith(f"configuration_invalid: {path}: ")
-    assert logged.endswith("; the last valid tenants file is used")
+    assert logged.endswith("; the last valid tenants are used")
     assert "hunter2" not in logged
     save(path, "also broken")
     await file.configured(FABRIKAM)

@@ -105,6 +105,7 @@ OF_A_RUNNING_SYSTEM = {
     "doctor",
     "watch list",
     "tenant add",
+    "tenant import",
     "tenant test",
     "tenant list",
     "tenant disable",
@@ -269,6 +270,9 @@ def test_what_a_running_system_prints_is_valid(system: System) -> None:
     printed["tenant list"] = _tenant(system, "list")[:1]
     printed["tenant disable"] = _tenant(system, "disable", "new")
     printed["tenant enable"] = _tenant(system, "enable", "new")
+    (system.folder / "more.toml").write_text(f'[[tenant]]\nid = "{NEW_ID}"\nname = "x"\nmanaged_identity = true\n')
+    in_table = system.starter("tenant", "import", "more.toml", "--json", TENANTS_FROM="table")
+    printed["tenant import"] = in_table.objects()
     printed["tenant remove"] = _tenant(system, "remove", system.tenant.name, "--purge", "--yes")
     assert printed.keys() == OF_A_RUNNING_SYSTEM
     for command, lines in printed.items():

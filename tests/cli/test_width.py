@@ -58,7 +58,8 @@ NOT_WALKED = {
     "export": "it writes files",
     "access grant": "no table", "access exclude": "no table", "access revoke": "no table",
     "access end-sessions": "no table",
-    "tenant add": "no table", "tenant remove": "no table", "tenant disable": "no table", "tenant enable": "no table",
+    "tenant add": "no table", "tenant import": "no table", "tenant remove": "no table", "tenant disable": "no table",
+    "tenant enable": "no table",
     "promote plan": "its table is that of `promote show`", "promote approve": "no table", "promote reject": "no table",
     "web": "it serves pages, and prints none",
 }  # fmt: skip
@@ -157,6 +158,7 @@ async def somebody_signs_in(system: System) -> None:
 def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]]:
     """Two tenants with names and ids of all lengths, of which things went; the command lines to try."""
     one, other = graph.tenants
+    one.add(PATH, {"@odata.type": KIND, "displayName": "To promote", SETTING: True})
     for tenant in graph.tenants:
         tenant.add("groups", {"id": PILOT, "displayName": "Pilot"})
         for name in NAMES:

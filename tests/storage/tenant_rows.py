@@ -78,12 +78,19 @@ WITHOUT_KEY = {"item_setting"}
 """An index that starts with the tenant, whose entries are equal, takes less room than a primary key."""
 
 OF_NO_TENANT = "portfolio_run"
-OF_THE_WEB = {"access_rule", "audit_record", "sign_in_flow", "sign_in_link", "web_person", "web_session"}
+OF_THE_WEB = {
+    "access_rule", "audit_record", "configured_tenant", "sign_in_flow", "sign_in_link", "web_person", "web_session",
+}  # fmt: skip
 """Seen in a session of no tenant alone: see `tests/web`."""
 PORTFOLIO = portfolio.PortfolioIdentity(
     uuid4(), "portfolio/test", Selection(type_keys=("a",)), TenantChoice(tenant_ids=(THEIRS,))
 )
 RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True, has_settings=True)}
+CONFIGURED = text("""
+INSERT INTO configured_tenant (tenant_id, entry, changed_by)
+SELECT given.id::uuid, jsonb_build_object('id', given.id, 'name', 'theirs'), 'ada'
+FROM (SELECT CAST(:tenant_id AS text) AS id) AS given
+""")
 READABLE = {"staged_item": "staged_observation"}
 
 
@@ -211,6 +218,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         await web_sessions.begin_flow(session, bytes(32), {"state": "x"}, "/", LEASE)
         everyone = access_rules.Subject(None, Role.READER)
         await access_rules.set_rule(session, everyone, is_excluded=False, set_by="ada", reason=None)
+        await session.execute(CONFIGURED, {"tenant_id": str(THEIRS)})
     async with database.tenant(THEIRS) as session:
         await portfolio.record_tenant(
             session, PORTFOLIO.portfolio_run_id, portfolio.TenantRunOutcome(run.run_id, RunStatus.SUCCESS, False, [])

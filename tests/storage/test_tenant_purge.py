@@ -1,5 +1,6 @@
 """A purge: nothing of the tenant is left anywhere in the database but the receipt, and all of the others."""
 
+import asyncio
 from collections.abc import Iterator
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ from inventory.people import Action, Person, Role
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from storage import access_rules, audit, portfolio
+from storage import access_rules, audit, configured_tenants, portfolio
 from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
 from storage.database import Database, StorageNotReadyError
 from storage.models import Base
@@ -70,6 +71,9 @@ async def fill(owner_url: str) -> None:
             for statement in PROMOTED.split(";\n"):
                 await session.execute(text(statement), {"theirs": THEIRS})
         for tenant_id in (THEIRS, MINE):
+            entry = {"id": str(tenant_id), "name": f"entry of {tenant_id}"}
+            configured = configured_tenants.TenantChange(ADA, tenant_id, entry, entry["name"], is_new=True)
+            await asyncio.to_thread(configured_tenants.change, owner_url, configured, list)
             about = access_rules.Subject(None, Role.READER, tenant_id)
             async with database.no_tenant() as session:
                 await access_rules.set_rule(session, about, is_excluded=True, set_by="ada", reason=None)

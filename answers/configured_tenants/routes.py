@@ -1,0 +1,170 @@
+"""The pages of the configured tenants. For administrators, who change them if they are kept in the database."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from graph.tenants import CREDENTIALS, Cloud, TenantConfig, TenantsFileError
+from inventory.people import Person, Role
+from tenants_source import SECRET_VARIABLE, TableEdit, TableSource, TenantEntry
+from web.confirmation import Confirmed
+from web.forms import Once, Reason, typed
+from web.layout import page
+from web.roles import needs
+from web.scope import Named, NoSuchPageError, TheSite, Visible
+from web.site import Site
+from web.twins import csv_file
+
+router = APIRouter()
+
+PATH = "/configured-tenants"
+
+Admin = Annotated[Person, Depends(needs(Role.ADMIN))]
+
+CREDENTIAL_LABELS = {
+    "client_secret_file": "client secret in a file",
+    "client_secret_env": "client secret in a variable",
+    "certificate_file": "certificate in a file",
+    "federated_token_file": "federated token in a file",
+    "managed_identity": "managed identity of the worker",
+}
+
+
+def _table(site: TheSite) -> TableSource:
+    """The table of tenants. Raises `TenantsFileError` where they are kept in a file."""
+    if not isinstance(site.tenants_source, TableSource):
+        raise TenantsFileError("the tenants are kept in the tenants file; change them there (docs/configuration.md)")
+    return site.tenants_source
+
+
+Table = Annotated[TableSource, Depends(_table)]
+
+
+class TenantForm:
+    """The fields of a tenant, as a dependency; `entry` is what they say."""
+
+    def __init__(
+        self,
+        name: Annotated[str, Form(max_length=200)] = "",
+        credential: Annotated[str, Form(max_length=40, description="The key of the credential.")] = "",
+        reference: Annotated[str, Form(max_length=400, description="The file or variable that holds it.")] = "",
+        client_id: Annotated[str, Form(max_length=100)] = "",
+        cloud: Annotated[Cloud, Form()] = Cloud.PUBLIC,
+        certificate_password_env: Annotated[str, Form(max_length=200)] = "",
+        tags: Annotated[str, Form(max_length=2000, description="With commas between them.")] = "",
+        disabled: Annotated[bool, Form()] = False,
+    ) -> None:
+        """Raises `TypedTextError`, `TenantsFileError`."""
+        if credential not in CREDENTIALS:
+            raise TenantsFileError(f"a credential is one of {', '.join(CREDENTIALS)}")
+        self._given: dict[str, Any] = {
+            "name": typed(name, "name"),
+            "cloud": None if cloud is Cloud.PUBLIC else cloud.value,
+            "client_id": typed(client_id, "client id"),
+            credential: True if credential == "managed_identity" else typed(reference, "reference"),
+            "certificate_password_env": typed(certificate_password_env, "password variable"),
+            "tags": [tag.strip() for tag in tags.split(",") if tag.strip()],
+            "disabled": disabled,
+        }
+
+    def entry(self, tenant_id: UUID) -> dict[str, Any]:
+        """The entry of this tenant, without what is empty."""
+        return {"id": str(tenant_id), **{key: value for key, value in self._given.items() if value}}
+
+
+Fields = Annotated[TenantForm, Depends()]
+
+
+@router.get(PATH, response_class=HTMLResponse, include_in_schema=False)
+async def tenants_page(request: Request, _admin: Admin, site: TheSite, visible: Visible) -> HTMLResponse:
+    """The configured tenants that the administrator sees."""
+    return page(
+        request,
+        "configured_tenants/list.html",
+        tenants=[TenantEntry.of(tenant) for tenant in visible],
+        may_change=isinstance(site.tenants_source, TableSource),
+        labels=CREDENTIAL_LABELS,
+    )
+
+
+@router.get(f"/api{PATH}")
+async def tenant_entries(_admin: Admin, visible: Visible) -> Sequence[TenantEntry]:
+    """The configured tenants that the administrator sees, in the order of the file, or by name."""
+    return [TenantEntry.of(tenant) for tenant in visible]
+
+
+@router.get(f"{PATH}.csv", include_in_schema=False)
+async def tenants_csv(_admin: Admin, visible: Visible) -> Response:
+    """The same as CSV."""
+    return csv_file("configured-tenants", TenantEntry, [TenantEntry.of(tenant) for tenant in visible])
+
+
+@router.get(f"{PATH}/new", response_class=HTMLResponse, include_in_schema=False)
+async def new_tenant_page(request: Request, _admin: Admin, _table: Table) -> HTMLResponse:
+    """The form of a new tenant."""
+    return _form(request, None)
+
+
+@router.get(f"{PATH}/{{tenant_id}}", response_class=HTMLResponse, include_in_schema=False)
+async def tenant_form_page(request: Request, _admin: Admin, tenant: Named, table: Table) -> HTMLResponse:
+    """The form of a tenant's entry."""
+    entry = await asyncio.to_thread(table.entry, tenant.id)
+    if entry is None:
+        raise NoSuchPageError("somebody has removed this tenant")
+    return _form(request, entry)
+
+
+@router.post(PATH, include_in_schema=False)
+async def add_tenant(
+    site: TheSite, admin: Admin, table: Table, once: Once, reason: Reason, _confirmed: Confirmed, fields: Fields,
+    tenant_id: Annotated[UUID, Form()],
+) -> RedirectResponse:  # fmt: skip
+    """Adds a tenant."""
+    edit = TableEdit(table, admin, reason=reason, once=once)
+    return await _changed(site, edit.add, fields.entry(tenant_id))
+
+
+@router.post(f"{PATH}/{{tenant_id}}", include_in_schema=False)
+async def change_tenant(
+    site: TheSite, admin: Admin, tenant: Named, table: Table, once: Once, reason: Reason, _confirmed: Confirmed,
+    fields: Fields,
+) -> RedirectResponse:  # fmt: skip
+    """Puts the form's entry in the place of the tenant's."""
+    edit = TableEdit(table, admin, reason=reason, once=once)
+    return await _changed(site, edit.replace, fields.entry(tenant.id))
+
+
+@router.post(f"{PATH}/{{tenant_id}}/remove", include_in_schema=False)
+async def remove_tenant(
+    site: TheSite, admin: Admin, tenant: Named, table: Table, once: Once, reason: Reason, _confirmed: Confirmed
+) -> RedirectResponse:
+    """Takes a tenant out of the table. What is known of it stays."""
+    edit = TableEdit(table, admin, reason=reason, once=once)
+    return await _changed(site, edit.remove, tenant.id)
+
+
+async def _changed(site: Site, change: Any, what: object) -> RedirectResponse:
+    """Makes the change, and has the next page know it."""
+    await asyncio.to_thread(change, what)
+    await asyncio.to_thread(site.tenants_now)
+    return RedirectResponse(PATH, 303)
+
+
+def _form(request: Request, entry: dict[str, Any] | None) -> HTMLResponse:
+    known = {key: (entry or {}).get(key) for key in TenantConfig.model_fields}
+    credential = next((name for name in CREDENTIALS if known[name]), "client_secret_file")
+    return page(
+        request,
+        "configured_tenants/edit.html",
+        entry=entry,
+        known=known,
+        credential=credential,
+        reference="" if credential == "managed_identity" else known[credential] or "",
+        labels=CREDENTIAL_LABELS,
+        clouds=list(Cloud),
+        variable=SECRET_VARIABLE,
+    )

@@ -1,0 +1,60 @@
+"""`tenant import`: the tenants of a tenants file, put into the table of tenants."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel, ConfigDict
+
+from cli import output
+from cli.errors import UsageError, errors_for_people
+from cli.options import JsonOption
+from cli.person import local_person
+from configuration import TenantsFrom, load_settings
+from graph.tenants import load_tenants
+from inventory.plurals import counted
+from tenants_source import TableEdit, TableSource, refuse_references, tenants_source
+
+
+class ImportedTenants(BaseModel):
+    """The names of the tenants that the table has now, and of those that it had already."""
+
+    model_config = ConfigDict(frozen=True)
+
+    added: list[str]
+    kept: list[str]
+
+
+def import_tenants(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A tenants file.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Put the tenants of a tenants file into the table of tenants, where TENANTS_FROM=table has them read from.
+
+    A tenant that the table has already stays as it is. Files that entries name are taken below TENANT_SECRETS_FOLDER.
+
+    Example: python starter.py tenant import tenants.toml
+    """
+    with errors_for_people():
+        settings = load_settings()
+        source = tenants_source(settings)
+        if not isinstance(source, TableSource):
+            raise UsageError(f"tenants are read from {source.named}; to keep them in the table: {_SETTING}")
+        edit, known = TableEdit(source, local_person()), source.load()
+        result = ImportedTenants(added=[], kept=[])
+        found = {entry.id: entry.model_dump(mode="json", exclude_defaults=True) for entry in load_tenants(file)}
+        for entry in found.values():
+            refuse_references(entry)
+        for tenant_id, entry in found.items():
+            if known.get(tenant_id) is None:
+                edit.add(entry)
+            (result.added if known.get(tenant_id) is None else result.kept).append(entry["name"])
+        if as_json:
+            output.print_json(result)
+            return
+        output.stdout.print(f"{counted(len(result.added), 'tenant')} added to the table")
+        if result.kept:
+            output.stdout.print(f"kept as they were: {', '.join(result.kept)}")
+
+
+_SETTING = f"set TENANTS_FROM={TenantsFrom.TABLE} (docs/configuration.md)"

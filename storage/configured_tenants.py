@@ -1,0 +1,139 @@
+"""The table of tenants: read by every process, and changed with the audit record of who did it.
+
+Synchronous, since commands ask it before they have an event loop; a worker and the web page ask it in a thread.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, create_engine, delete, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from inventory.people import Action, Person
+from storage.access import PROBE, access
+from storage.audit import added_record
+from storage.database import database_url
+from storage.errors import StorageUnavailableError, classified
+from storage.models.base import table
+from storage.models.web import ConfiguredTenant
+from storage.timeouts import TRANSACTION_TIMEOUTS, connection_parameters
+
+Entry = dict[str, Any]
+"""The keys of one tenant, as in the tenants file, the id as text."""
+
+Check = Callable[[Sequence[Entry]], object]
+"""Raises if the table would not be valid with these entries."""
+
+_TENANT = table(ConfiguredTenant)
+_BIND = text("SELECT set_config('role', :role, true), set_config('app.tenant_id', '', true)")
+_ONE_AT_A_TIME = text("LOCK TABLE configured_tenant IN SHARE ROW EXCLUSIVE MODE")
+
+
+class Stamp(NamedTuple):
+    """Tells one state of the table from another."""
+
+    tenants: int
+    changed_at: datetime | None
+
+
+class TenantChange(NamedTuple):
+    """Who changes the table, and how: `entry` is None where the tenant goes. `once` is the id of a form.
+
+    A new entry (`is_new`) takes no other's place.
+    """
+
+    person: Person
+    tenant_id: UUID
+    entry: Entry | None
+    subject: str
+    is_new: bool = False
+    reason: str | None = None
+    once: UUID | None = None
+
+
+def entries(url: str) -> list[Entry]:
+    """All tenants, by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+    with _transaction(url) as connection:
+        return _entries(connection)
+
+
+def stamp(url: str) -> Stamp:
+    """The state of the table. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+    with _transaction(url) as connection:
+        found = connection.execute(select(func.count(), func.max(_TENANT.c.changed_at)).select_from(_TENANT)).one()
+        return Stamp(*found)
+
+
+def change(url: str, wanted: TenantChange, check: Check) -> bool:
+    """Adds a tenant, takes its new entry in the place of the old one, or removes it; False if nothing has changed.
+
+    Nothing changes if `check` raises, or if a form with this id was received before. Raises `StorageNotReadyError`,
+    `StorageUnavailableError`.
+    """
+    with _transaction(url) as connection:
+        connection.execute(_ONE_AT_A_TIME)
+        before = _entries(connection)
+        others = [entry for entry in before if wanted.is_new or entry["id"] != str(wanted.tenant_id)]
+        after = others if wanted.entry is None else [*others, wanted.entry]
+        check(after)
+        if sorted(before, key=_by_id) == sorted(after, key=_by_id):
+            return False
+        action = Action.TENANT_REMOVED if wanted.entry is None else Action.TENANT_CONFIGURED
+        record = added_record(
+            wanted.person,
+            action,
+            tenant_id=wanted.tenant_id,
+            subject=wanted.subject,
+            reason=wanted.reason,
+            request_id=wanted.once,
+        )
+        if connection.execute(record).one_or_none() is None:
+            return False
+        if wanted.entry is None:
+            connection.execute(delete(_TENANT).where(_TENANT.c.tenant_id == wanted.tenant_id))
+        else:
+            new = insert(_TENANT).values(tenant_id=wanted.tenant_id, entry=wanted.entry, changed_by=wanted.person.name)
+            replaced = {name: new.excluded[name] for name in ("entry", "changed_by")}
+            connection.execute(
+                new.on_conflict_do_update(
+                    index_elements=["tenant_id"], set_={**replaced, "changed_at": func.clock_timestamp()}
+                )
+            )
+        return True
+
+
+def _entries(connection: Connection) -> list[Entry]:
+    by_name = func.lower(_TENANT.c.entry["name"].astext)
+    return list(connection.execute(select(_TENANT.c.entry).order_by(by_name)).scalars())
+
+
+def _by_id(entry: Entry) -> str:
+    return str(entry["id"])
+
+
+@cache
+def _engine(url: str) -> Engine:
+    return create_engine(
+        database_url(url),
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args=connection_parameters("tenant-inventory tenants", {**TRANSACTION_TIMEOUTS, "timezone": "UTC"}),
+    )
+
+
+@contextmanager
+def _transaction(url: str) -> Iterator[Connection]:
+    """A transaction that sees what belongs to no tenant."""
+    try:
+        with _engine(url).begin() as connection:
+            roles = access(connection.execute(PROBE).one_or_none())
+            connection.execute(_BIND, {"role": roles.worker})
+            yield connection
+    except SQLAlchemyError as error:
+        raise classified(error) or StorageUnavailableError("PostgreSQL refused the table of tenants") from None

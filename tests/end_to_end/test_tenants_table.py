@@ -1,0 +1,107 @@
+"""Tenants that are kept in the database: imported, read by a worker, disabled, added and removed."""
+
+import pytest
+
+from tests.end_to_end.system import System
+from tests.patience import until
+
+SELECTION = ("--type", "groups")
+
+
+@pytest.fixture
+def in_the_table(system: System) -> System:
+    """The system with its tenants in the table, and their secrets as files in one folder."""
+    folder = system.folder / "table-secrets"
+    folder.mkdir()
+    lines = []
+    for tenant in system.graph.tenants:
+        (folder / tenant.name).write_text(tenant.client_secret)
+        lines += [
+            "[[tenant]]",
+            f'id = "{tenant.id}"',
+            f'name = "{tenant.name}"',
+            f'client_id = "{tenant.client_id}"',
+            f'client_secret_file = "{tenant.name}"',
+        ]
+    (system.folder / "to-import.toml").write_text("\n".join(lines))
+    refused = system.starter("tenant", "import", "to-import.toml")
+    assert refused.code == 2
+    assert "TENANTS_FROM=table" in refused.stderr
+    system.environment |= {"TENANTS_FROM": "table", "TENANT_SECRETS_FOLDER": str(folder)}
+    system.environment["TENANTS_FILE"] = str(system.folder / "nothing.toml")
+    done = system.starter("tenant", "import", "to-import.toml", "--json")
+    assert done.objects() == [{"added": [tenant.name for tenant in system.graph.tenants], "kept": []}], done.stderr
+    again = system.starter("tenant", "import", "to-import.toml")
+    assert "0 tenants added" in again.stdout
+    return system
+
+
+def test_a_worker_reads_the_tenants_of_the_table_and_follows_its_changes(in_the_table: System) -> None:
+    system = in_the_table
+    first, second = system.graph.tenants
+    system.start_worker()
+    assert system.sync(*SELECTION).status == "success"
+    disabled = system.starter("tenant", "disable", second.name)
+    assert "workers and the web page know it within seconds" in disabled.stdout, disabled.stderr
+    assert "is disabled" in system.starter("sync", second.name, *SELECTION).stderr
+    states = {entry["name"]: entry["disabled"] for entry in system.starter("tenant", "list", "--json").objects()}
+    assert states == {first.name: False, second.name: True}
+    tested = system.starter("tenant", "test", second.name)
+    assert "signs in and reads" in tested.stdout, tested.stderr
+    system.starter("tenant", "enable", second.name)
+    # The worker has known the tenant as disabled, at the most for some seconds.
+    until(lambda: system.starter("sync", second.name, *SELECTION, "--json").run().status == "success")
+    removed = system.starter("tenant", "remove", second.name, "--yes")
+    assert "no longer in the table of tenants" in removed.stdout, removed.stderr
+    assert "unknown tenant" in system.starter("sync", second.name, *SELECTION).stderr
+    done = system.starter(
+        *("tenant", "add", second.name, "--id", str(second.id), "--client-id", second.client_id),
+        *("--client-secret-file", second.name, *SELECTION),
+    )
+    assert "signs in and reads" in done.stdout, done.stderr
+    assert system.starter("sync", second.name, *SELECTION, "--json").run().status == "success"
+
+
+@pytest.mark.parametrize(
+    ("credential", "line"),
+    [
+        (("--client-secret-env", "DATABASE_URL"), "a variable that begins with TENANT_SECRET_"),
+        (("--client-secret-file", "/etc/passwd"), "a file below TENANT_SECRETS_FOLDER"),
+        (("--certificate-file", "../key.pem"), "a file below TENANT_SECRETS_FOLDER"),
+    ],
+)
+def test_an_entry_may_not_refer_to_any_secret_of_the_worker(
+    in_the_table: System, credential: tuple[str, str], line: str
+) -> None:
+    done = in_the_table.starter(
+        *("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abcd", "--client-id", "x"),
+        *credential,
+        "--no-wait",
+    )
+    assert done.code == 2
+    assert line in done.stderr
+    assert "tailspin" not in in_the_table.starter("tenant", "list").stdout
+
+
+def test_what_cannot_be_in_a_file_cannot_be_in_the_table(in_the_table: System) -> None:
+    system = in_the_table
+    first = system.graph.tenants[0]
+    for arguments, line in (
+        (
+            (first.name.upper(), "--id", "00000000-0000-0000-0000-00000000abcd"),
+            "another tenant has the same id or name",
+        ),
+        (("tailspin", "--id", str(first.id)), "another tenant has the same id or name"),
+        (("tail\nspin", "--id", "00000000-0000-0000-0000-00000000abcd"), "NAME"),
+    ):
+        done = system.starter("tenant", "add", *arguments, "--managed-identity", "--no-wait")
+        assert done.code == 2, done.stdout
+        assert line in done.stderr
+    assert len(system.starter("tenant", "list", "--json").objects()) == len(system.graph.tenants)
+
+
+def test_while_postgresql_is_away_one_line_says_so(in_the_table: System) -> None:
+    done = in_the_table.starter("tenant", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert done.code == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
