@@ -2,7 +2,7 @@
 ARG PYTHON_IMAGE=python:3.13.15-slim-bookworm@sha256:2325bb286ec344af3e5898cc224b5844e2707ac6e26b1632516fd3edc84a5e26
 FROM ${PYTHON_IMAGE}
 
-# The moment of the commit: with it two builds give the same files, compiled modules among them (docs/kubernetes.md).
+# The moment of the commit: no file, not even a compiled module, gets that of the build (docs/kubernetes.md).
 ARG SOURCE_DATE_EPOCH
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

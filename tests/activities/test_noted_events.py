@@ -20,9 +20,11 @@ from answers.drift.baselines import set_moment
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
+from inventory.people import Person, Role
 from storage.confirmations import UnlistedItem, record_gone
 from storage.database import Database
-from tests.storage.support import begin, end, land, observation
+from tests.answers.promotion.playing import plan_between
+from tests.storage.support import begin, end, land, observation, sync
 
 TENANT = UUID(int=73)
 POLICIES, GROUPS = "conditionalAccessPolicies", "groups"
@@ -312,3 +314,16 @@ async def test_what_was_told_long_ago_is_forgotten(worker: Worker, database: Dat
         )
     await worker.note(expiring=True)
     assert await worker.lines() == []
+
+
+async def test_a_plan_that_waits_for_approval_is_told_once(worker: Worker, database_url: str) -> None:
+    other = uuid4()
+    await worker.run(policy(), GROUP)
+    await sync(worker.database, other, [observation(POLICIES, "golden", displayName="Block")], POLICIES, GROUPS)
+    ada = Person(person_id="local/ada", name="ada", role=Role.ADMIN)
+    plan = await plan_between(database_url, other, TENANT, ada)
+    for _ in range(2):
+        assert (await worker.look()).tenants
+        assert await worker.lines() == [
+            f"pending medium a promotion plan of ada waits for approval: {plan.plan_id}",
+        ]
