@@ -108,7 +108,8 @@ def properties_of(path: str) -> str:
 
 def _label(path: str, names: ObjectNames) -> str:
     """`settings[device_x].settingInstance.choiceSettingValue.value` is `device_x`; ids in brackets are names."""
-    for (type_key, external_id), name in names.items():
+    # Ids stand in brackets, or are the beginning of what does.
+    for (type_key, external_id), name in names.items() if "[" in path else ():
         if type_key not in _BY_WORD and len(external_id) >= MIN_TELLING_ID_LENGTH and external_id in path:
             path = path.replace(external_id, f'"{name}"')
     if not path.startswith(_LISTS_OF_SETTINGS):

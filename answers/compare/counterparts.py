@@ -57,13 +57,15 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
     shared = {((key,), one_id) for keys, one_id in wanted for key in keys if is_shared(key, one_id)}
     await there.id_translations.learn(there.session, named | shared)
     names_there = await _names(there, shared)
+    by_meaning = {type_key: _Candidates(there, type_key, items) for type_key, items in candidates.items()}
+    nothing = _Candidates(there, "", ())
     found: dict[TargetId, Counterpart] = {}
     for wanted_id, keys in asked.items():
         told = [
             _shared(there, target_type, wanted_id[1], names_there)
             if is_shared(target_type, wanted_id[1])
             else _by_meaning(
-                here, there, target_type, wanted_id[1], name, candidates.get(collection_of(target_type), [])
+                here, there, target_type, wanted_id[1], name, by_meaning.get(collection_of(target_type), nothing)
             )
             for target_type, name in keys
         ]
@@ -109,13 +111,22 @@ def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str
     return Counterpart(type_key, None, name, known.reason)
 
 
+class _Candidates:
+    """Objects of the other tenant by what they mean, and the names that several of them bear."""
+
+    def __init__(self, there: Side, type_key: str, items: Iterable[tuple[str, str | None]]) -> None:
+        self.by_text: dict[str, list[tuple[str, str | None]]] = {}
+        self.ambiguous: set[str | None] = set()
+        for item_id, name in items:
+            known = there.id_translations.of((type_key,), item_id)
+            if known.text is not None:
+                self.by_text.setdefault(known.text, []).append((item_id, name))
+            elif known.reason is UnresolvedReason.AMBIGUOUS:
+                self.ambiguous.add(name)
+
+
 def _by_meaning(
-    here: Side,
-    there: Side,
-    target_type: str,
-    target_id: str,
-    name: str | None,
-    candidates: list[tuple[str, str | None]],
+    here: Side, there: Side, target_type: str, target_id: str, name: str | None, candidates: _Candidates
 ) -> Counterpart:
     type_key = collection_of(target_type)
     own = here.id_translations.of((target_type,), target_id)
@@ -125,17 +136,9 @@ def _by_meaning(
         return Counterpart(type_key, None, name, UnresolvedReason.UNKNOWN, text=own.text)
     if there.covered(type_key).state is not CoverageState.COMPLETE:
         return Counterpart(type_key, None, name, UnresolvedReason.NOT_READ, text=own.text)
-    if not _has_meaning(type_key):
-        reasons = {
-            there.id_translations.of((type_key,), item_id).reason for item_id, other in candidates if other == name
-        }
-        if UnresolvedReason.AMBIGUOUS in reasons:
-            return Counterpart(type_key, None, name, UnresolvedReason.AMBIGUOUS, text=own.text)
-    alike = [
-        (item_id, other)
-        for item_id, other in candidates
-        if there.id_translations.of((type_key,), item_id).text == own.text
-    ]
+    if not _has_meaning(type_key) and name in candidates.ambiguous:
+        return Counterpart(type_key, None, name, UnresolvedReason.AMBIGUOUS, text=own.text)
+    alike = candidates.by_text.get(own.text, [])
     of_the_name = [(item_id, other) for item_id, other in alike if other == name]
     chosen = alike if len(alike) == 1 else of_the_name
     if len(chosen) == 1:

@@ -1,6 +1,7 @@
 """The meaning of the ids of a tenant's objects in any tenant."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import cast
 
@@ -45,8 +46,8 @@ class IdTranslations:
         }
         for type_key in {type_key for type_key, _ in found} - self._shared_names.keys():
             names = await queries.shared_names(session, type_key)
-            bearers = [(name, kind_of(type_key, meta)) for name, meta in names]
-            self._shared_names[type_key] = {bearer for bearer in bearers if bearers.count(bearer) > 1}
+            bearers = Counter((name, kind_of(type_key, meta)) for name, meta in names)
+            self._shared_names[type_key] = {bearer for bearer, count in bearers.items() if count > 1}
         for target_type, target_id in named:
             type_key = collection_of(target_type)
             target = found.get((type_key, target_id))
