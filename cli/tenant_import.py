@@ -11,9 +11,9 @@ from cli.errors import UsageError, errors_for_people
 from cli.options import JsonOption
 from cli.person import local_person
 from configuration import TenantsFrom, load_settings
-from graph.tenants import load_tenants
+from graph.tenants import FileSource, load_tenants
 from inventory.plurals import counted
-from tenants_source import TableEdit, TableSource, refuse_references, tenants_source
+from tenants_source import tenants_source
 
 
 class ImportedTenants(BaseModel):
@@ -38,8 +38,10 @@ def import_tenants(
     with errors_for_people():
         settings = load_settings()
         source = tenants_source(settings)
-        if not isinstance(source, TableSource):
+        if isinstance(source, FileSource):
             raise UsageError(f"tenants are read from {source.named}; to keep them in the table: {_SETTING}")
+        from tenants_table import TableEdit, refuse_references  # commands of a tenants file do without SQLAlchemy
+
         edit, known = TableEdit(source, local_person()), source.load()
         result = ImportedTenants(added=[], kept=[])
         found = {entry.id: entry.model_dump(mode="json", exclude_defaults=True) for entry in load_tenants(file)}

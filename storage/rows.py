@@ -72,7 +72,7 @@ async def fetch_stream(
     """The rows of a statement, as `fetch` reads them, so many held at a time. Read them to their end, or close it."""
     async with opened_stream(session, statement, parameters, rows_at_a_time) as result:
         read = _reader(statement, model, tuple(result.keys()), shape)
-        async for rows in result.partitions():  # one by one, each row would be a switch of tasks
+        async for rows in result.partitions(rows_at_a_time):  # one by one, each would be a switch of tasks
             for row in rows:
                 yield read(row)
 

@@ -36,6 +36,7 @@ OURS = {
     "temporal_errors",
     "temporal_runtime",
     "tenants_source",
+    "tenants_table",
     "web",
     "worker",
     "workflows",

@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from graph.tenants import CREDENTIALS, Cloud, TenantConfig, TenantsFileError
 from inventory.people import Person, Role
-from tenants_source import SECRET_VARIABLE, TableEdit, TableSource, TenantEntry
+from tenants_source import TenantEntry
+from tenants_table import SECRET_VARIABLE, TableEdit, TableSource
 from web.confirmation import Confirmed
 from web.forms import Once, Reason, typed
 from web.layout import page

@@ -85,7 +85,7 @@ def _apply(tenant: SimulatedTenant, edit: tuple[str, str, int, int]) -> None:
     path = PATHS[type_key]
     if what in MADE:
         MADE[what](tenant, path, number)
-    elif keys := [item.key for item in tenant._content.items(endpoint_at(path))]:
+    elif keys := [item.key for item in tenant._content.items(endpoint_at(path)) if isinstance(item.document, dict)]:
         EDITED[what](tenant, path, keys[place % len(keys)], number)
 
 

@@ -16,6 +16,7 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse, DescribeWorkflowExecutionResponse
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.follow import ANSWERING, Follower, Handle, leaving
@@ -62,7 +63,9 @@ class Temporal:
 
     async def describe(self) -> Any:
         self.looks += 1
-        return SimpleNamespace(raw_description=self.pending, raw_info=WorkflowExecutionInfo())
+        return SimpleNamespace(
+            raw_description=self.pending, raw_info=WorkflowExecutionInfo(), data_converter=DataConverter.default
+        )
 
     async def describe_task_queue(self, _: object) -> DescribeTaskQueueResponse:
         self.looks += 1

@@ -37,10 +37,10 @@ def test_the_command_forgets_now_and_says_what(system: System) -> None:
     assert refused.code == 2
     assert "retention keeps every version and run" in refused.stderr
     assert system.starter("retention", "--days", "1", "--json").objects() == [
-        {"tenant_id": system.tenant.id, "versions": 0, "documents": 0, "runs": 0}
+        {"tenant_id": system.tenant.id, "versions": 0, "documents": 0, "runs": 0, "plans": 0}
     ]
     done = system.starter("retention", system.tenant.name, "--count", "2", "--json")
-    assert done.objects() == [{"tenant_id": system.tenant.id, "versions": 1, "documents": 1, "runs": 0}]
+    assert done.objects() == [{"tenant_id": system.tenant.id, "versions": 1, "documents": 1, "runs": 0, "plans": 0}]
     shown = system.starter("retention", VERSION_RETENTION_COUNT="1")
     assert shown.code == 0, shown.stderr
     assert system.tenant.name in shown.stdout

@@ -13,7 +13,7 @@ from configuration import Settings, TenantsFrom
 from graph.tenants import load_tenants
 from inventory.people import Role
 from storage.database import Database
-from tenants_source import TableEdit, TableSource
+from tenants_table import TableEdit, TableSource
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, json_of, person_of, words_of
 from web.application import create_app
 from web.site import Site

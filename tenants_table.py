@@ -1,0 +1,119 @@
+"""The table of tenants as a source of tenants, and its changes by people."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from graph.tenants import THE_TABLE, Tenants, TenantsFileError, tenants_of
+from inventory.people import Person
+from storage import configured_tenants
+from storage.configured_tenants import Entry, TenantChange
+
+LOOK_SECONDS = 3.0
+"""A process asks the table no more often whether it has changed."""
+
+SECRET_VARIABLE = "TENANT_SECRET_"  # noqa: S105 (the beginning of names)
+"""How the names of variables begin that the table may refer to: no other variable of a worker can be sent to Entra."""
+
+FILES = ("client_secret_file", "certificate_file", "federated_token_file")
+VARIABLES = ("client_secret_env", "certificate_password_env")
+
+
+class TableSource:
+    """The table of tenants. Files that its entries name are in one folder."""
+
+    named = THE_TABLE
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
+        self._folder = folder
+        self._stamp: Hashable = None
+        self._asked_at = -LOOK_SECONDS
+
+    def stamp(self) -> Hashable:
+        """The state of the table, at most `LOOK_SECONDS` ago."""
+        if monotonic() - self._asked_at >= LOOK_SECONDS:
+            self._stamp = configured_tenants.stamp(self._url)
+            self._asked_at = monotonic()
+        return self._stamp
+
+    def load(self) -> Tenants:
+        return self._valid(self.entries())
+
+    def entries(self) -> list[Entry]:
+        """The entries as they are stored, by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+        return configured_tenants.entries(self._url)
+
+    def entry(self, tenant_id: UUID) -> Entry | None:
+        """One of them; None if there is no such tenant. Raises the same."""
+        return next((entry for entry in self.entries() if entry["id"] == str(tenant_id)), None)
+
+    def change(self, wanted: TenantChange) -> bool:
+        """Changes one entry; False if nothing has changed. Raises `TenantsFileError` if it would not be valid."""
+        if wanted.entry is not None:
+            refuse_references(wanted.entry)
+        changed = configured_tenants.change(self._url, wanted, self._valid)
+        self._asked_at = -LOOK_SECONDS
+        return changed
+
+    def _valid(self, entries: Sequence[Mapping[str, Any]]) -> Tenants:
+        placed = [
+            {key: self._folder / value if key in FILES else value for key, value in entry.items()} for entry in entries
+        ]
+        return tenants_of(placed, THE_TABLE, place=THE_TABLE)
+
+
+class TableEdit:
+    """Changes of the table by one person. Each raises `TenantsFileError` if the table would not be valid then.
+
+    `once` is the id of a form: sent again, it changes nothing.
+    """
+
+    def __init__(
+        self, source: TableSource, person: Person, *, reason: str | None = None, once: UUID | None = None
+    ) -> None:
+        self._source = source
+        self._person = person
+        self._reason = reason
+        self._once = once
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Adds an entry."""
+        self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""), is_new=True)
+
+    def replace(self, entry: Mapping[str, Any]) -> bool:
+        """Puts an entry in the place of the tenant's old one; False if it is the same."""
+        return self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""))
+
+    def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
+        """Disables or enables a tenant; False if it is so already."""
+        entry = self._source.entry(tenant_id)
+        if entry is None or bool(entry.get("disabled")) == disabled:
+            return False
+        changed = {key: value for key, value in entry.items() if key != "disabled"}
+        return self.replace(changed | ({"disabled": True} if disabled else {}))
+
+    def remove(self, tenant_id: UUID) -> None:
+        """Takes out a tenant, if it is there."""
+        entry = self._source.entry(tenant_id)
+        if entry is not None:
+            self._change(tenant_id, None, entry["name"])
+
+    def _change(self, tenant_id: UUID, entry: Entry | None, name: str, *, is_new: bool = False) -> bool:
+        return self._source.change(
+            TenantChange(self._person, tenant_id, entry, name, is_new=is_new, reason=self._reason, once=self._once)
+        )
+
+
+def refuse_references(entry: Mapping[str, Any]) -> None:
+    """Whoever may edit the table chooses among secrets that were put there for tenants. Raises `TenantsFileError`."""
+    for key in VARIABLES:
+        name = entry.get(key)
+        if name is not None and not str(name).startswith(SECRET_VARIABLE):
+            raise TenantsFileError(f"{THE_TABLE}: {key} names a variable that begins with {SECRET_VARIABLE}")
+    for key in FILES:
+        name = entry.get(key)
+        if name is not None and (Path(name).is_absolute() or ".." in Path(name).parts):
+            raise TenantsFileError(f"{THE_TABLE}: {key} names a file below TENANT_SECRETS_FOLDER, without '..'")
