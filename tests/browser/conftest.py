@@ -19,8 +19,14 @@ def graph() -> Iterator[SimulatedGraph]:
 
 @pytest.fixture
 def week(system: System) -> System:
-    """The product after a week of its tenants."""
+    """The product after a week of its tenants, which the page then has in the database: it has forms for them there."""
     live_a_week(system)
+    secrets = system.folder / "secrets"
+    there = (system.folder / "tenants.toml").read_text().replace(f"{secrets}/", "")
+    (system.folder / "to-import.toml").write_text(there)
+    system.environment |= {"TENANTS_FROM": "table", "TENANT_SECRETS_FOLDER": str(secrets)}
+    done = system.starter("tenant", "import", "to-import.toml")
+    assert done.code == 0, done.stderr
     return system
 
 
