@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
@@ -54,6 +55,7 @@ def states(url: str) -> Counter[str]:
         return Counter(state for (state,) in connection.execute("SELECT state FROM notification"))
 
 
+@pytest.mark.slow
 def test_each_run_is_told_whatever_dies(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> None:
     with (
         SimulatedGraph(tenants=TENANTS, seed=next(SEEDS)) as graph,
