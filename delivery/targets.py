@@ -1,6 +1,5 @@
 """The notifications file: the targets, with references to their secrets, and the rules. It holds no secret."""
 
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import ip_address
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from inventory.notifications import NotificationRule, TargetName
+from inventory.toml_file import read_toml
 from inventory.user_errors import UserError
 
 
@@ -151,17 +151,7 @@ def is_loopback(host: str) -> bool:
 
 def load_notifications(path: Path) -> Notifications:
     """Reads the notifications file. Raises `NotificationsFileError`."""
-    try:
-        # `utf-8-sig`, since editors on Windows begin a file with a byte-order mark.
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise NotificationsFileError(f"{path}: no such file; see docs/notifications.md") from None
-    except tomllib.TOMLDecodeError as error:
-        raise NotificationsFileError(f"{path}: not valid TOML: {error}") from None
-    except UnicodeDecodeError:
-        raise NotificationsFileError(f"{path}: is not UTF-8; save it as UTF-8") from None
-    except OSError as error:
-        raise NotificationsFileError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from None
+    content = read_toml(path, NotificationsFileError, if_missing="see docs/notifications.md")
     unknown = sorted(set(content) - {"target", "rule"})
     if unknown:
         raise NotificationsFileError(f"{path}: unknown table {unknown[0]!r}; there are [[target]] and [[rule]]")

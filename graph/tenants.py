@@ -1,6 +1,5 @@
 """Which tenants there are, in which cloud, and where their credentials lie: the tenants file, or a table. No secret."""
 
-import tomllib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from inventory.bounds import ID_BEGINNING, NAMED
 from inventory.portfolio import Tag
+from inventory.toml_file import read_toml
 from inventory.user_errors import UserError
 
 
@@ -215,17 +215,7 @@ class FileSource(NamedTuple):
 
 def load_tenants(path: Path) -> Tenants:
     """Reads the tenants file; `[defaults]` fills missing values of a tenant. Raises `TenantsFileError`."""
-    try:
-        # `utf-8-sig`, since editors on Windows begin a file with a byte-order mark.
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise TenantsFileError(f"{path}: no such file; set TENANTS_FILE, or see docs/configuration.md") from None
-    except tomllib.TOMLDecodeError as error:
-        raise TenantsFileError(f"{path}: not valid TOML: {error}") from None
-    except UnicodeDecodeError:
-        raise TenantsFileError(f"{path}: is not UTF-8; save it as UTF-8") from None
-    except OSError as error:
-        raise TenantsFileError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from None
+    content = read_toml(path, TenantsFileError, if_missing="set TENANTS_FILE, or see docs/configuration.md")
     unknown = sorted(set(content) - {"tenant", "defaults"})
     if unknown:
         raise TenantsFileError(f"{path}: unknown table {unknown[0]!r}; there are [[tenant]] and [defaults]")
