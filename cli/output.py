@@ -51,6 +51,10 @@ class SafeConsole(Console):
             return
         super().print(*lines, **options)
 
+    def on_broken_pipe(self) -> None:
+        """Lets the command end as it does wherever its reader has enough; Rich would end it as failed."""
+        raise  # noqa: PLE0704 - Rich calls this while it handles the error
+
     def _wrapped(self, text: Text, width: int) -> Iterable[Text]:
         """The text in lines of this width; all but the first are indented by two more than it is."""
         if text.cell_len <= width:

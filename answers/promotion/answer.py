@@ -11,9 +11,9 @@ from zstandard import ZstdError
 from answers.compare.answer import Side
 from answers.compare.records import CoverageState, SideCoverage, TenantRecord
 from answers.drift.answer import baseline_called, pinned_versions
-from answers.items.answer import find_item
 from answers.promotion import queries
 from answers.promotion.candidates import PlanRequest, SourceBaseline
+from answers.promotion.operator_mapping import source_object, target_object
 from answers.promotion.planner import plan_of
 from answers.promotion.queries import StoredPlan
 from answers.promotion.records import (
@@ -30,7 +30,6 @@ from answers.promotion.records import (
 from graph.catalog import kind_of
 from inventory.item_ids import item_key
 from inventory.people import Action, Person
-from inventory.references import NOT_READ
 from inventory.user_errors import NeverReadError, UserError
 from storage import audit
 from storage.compression import decompress
@@ -193,12 +192,12 @@ async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) 
 async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
     """Maps references to an object of the source to an object of the target, which the inventory must have.
 
-    Objects that nobody reads, such as people, are taken as they are given. Raises `UnknownItemError`.
+    The source's object may be one that its inventory has not, if documents refer to it. Objects that nobody reads, such
+    as people, are taken as they are given. Raises `UnknownItemError`.
     """
-    type_key, source_id, target_id = wanted.type_key, item_key(wanted.source_id), item_key(wanted.target_id)
-    if type_key not in NOT_READ:
-        source_id = await find_item(here.session, type_key, wanted.source_id)
-        target_id = await find_item(there.session, type_key, wanted.target_id)
+    type_key = wanted.type_key
+    source_id = await source_object(here.session, type_key, wanted.source_id)
+    target_id = await target_object(there.session, type_key, wanted.target_id)
     source_tenant_id = here.tenant.tenant_id
     place = {"source_tenant_id": source_tenant_id, "type_key": type_key, "source_id": source_id}
     values = {**place, "target_id": target_id, "mapped_by": person.name, "reason": wanted.reason}

@@ -1,13 +1,12 @@
 """A plan of two tenants, or of a tenant and an earlier version of one of its items."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 
 from answers.compare.answer import Counterpart, Side, TargetId, counterparts, own_counterparts
 from answers.compare.records import CoverageState, SideCoverage
 from answers.object_names import object_names
-from answers.promotion import queries
 from answers.promotion.candidates import (
     CollectionFacts,
     MappedTarget,
@@ -18,11 +17,10 @@ from answers.promotion.candidates import (
     created_id,
 )
 from answers.promotion.matched_items import items_to_promote
+from answers.promotion.operator_mapping import operator_targets
 from answers.promotion.records import PlanCollection, PlanContent, PlanCounts, PlannedItem
 from answers.promotion.rules import planned, wanted_references
 from graph.catalog import load_catalog, write_rules
-from inventory.references import collection_of
-from inventory.tenant_neutral import UnresolvedReason
 
 VALID_FOR = timedelta(days=3)
 """How long a plan can be approved."""
@@ -105,25 +103,8 @@ async def _mapped(
         found = await own_counterparts(there, ids)
     else:
         found = await counterparts(here, there, ids)
-    gone = await queries.gone(there.session, {(type_key, known) for (type_key, _), known in wanted.mapping.items()})
-    return {
-        wanted_id: _by_operator(wanted_id, wanted.mapping, gone) or _target(counterpart)
-        for wanted_id, counterpart in found.items()
-    }
-
-
-def _by_operator(
-    wanted_id: TargetId, mapping: Mapping[tuple[str, str], str], gone: Collection[tuple[str, str]]
-) -> MappedTarget | None:
-    """The object that an operator mapped an id to; if that is gone, the id leads nowhere."""
-    target_types, target_id = wanted_id
-    keys = [(collection_of(target_type), target_id) for target_type in target_types]
-    for key in keys:
-        if key in mapping:
-            is_gone = (key[0], mapping[key]) in gone
-            reason = UnresolvedReason.GONE if is_gone else None
-            return MappedTarget(key[0], None if is_gone else mapping[key], reason=reason, by_operator=True)
-    return None
+    by_operator = await operator_targets(here, there, ids, wanted.mapping)
+    return {wanted_id: by_operator.get(wanted_id) or _target(counterpart) for wanted_id, counterpart in found.items()}
 
 
 def _target(counterpart: Counterpart) -> MappedTarget:

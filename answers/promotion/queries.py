@@ -13,6 +13,7 @@ from answers.promotion.records import MappingRecord, PlanContent, PlanDecision
 from inventory.stale import Staleness
 from storage.bodies import BODY, Documents
 from storage.compression import compress
+from storage.item_lookup import named_item
 from storage.rows import Values, fetch
 from storage.stale import OF_ITEM
 
@@ -167,14 +168,25 @@ CROSS JOIN LATERAL (
 ) AS v
 """)
 
-_GONE = text("""
-SELECT wanted.type_key, wanted.external_id
-FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
-CROSS JOIN LATERAL (
-    SELECT absent_from FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
-) AS item
-WHERE absent_from IS NOT NULL
+_GONE = text(f"""
+SELECT wanted.type_key, wanted.name
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, name)
+CROSS JOIN LATERAL ({named_item("wanted.type_key", "wanted.name")}) AS item
+WHERE item.absent_from IS NOT NULL
+""")
+
+# An alternate key is a reference to no collection. Of several items with one key, the present one is meant.
+_KEYS = """
+SELECT own.target_id AS alternate_key, own.external_id FROM item_reference AS own
+JOIN inventory_item AS item USING (tenant_id, type_key, external_id)
+WHERE own.type_key = :type_key AND {condition} AND own.target_type_keys = '{{}}' AND own.role = 'use'
+ORDER BY item.absent_from NULLS LAST, own.position DESC
+"""
+_BY_KEY = text(_KEYS.format(condition="own.target_id = ANY (CAST(:names AS text[]))"))
+_KEYS_OF = text(_KEYS.format(condition="own.external_id = ANY (CAST(:names AS text[]))"))
+
+_IS_REFERRED_TO = text("""
+SELECT EXISTS (SELECT FROM item_reference WHERE target_id = :target_id AND :type_key = ANY (target_type_keys))
 """)
 
 _MAPPINGS = text("""
@@ -252,9 +264,26 @@ async def content_hashes(session: AsyncSession, keys: Collection[tuple[str, str]
 
 
 async def gone(session: AsyncSession, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The items that are absent by now."""
+    """The items that are absent by now, by the ids or alternate keys that were given."""
     rows = await session.execute(_GONE, _pairs(keys))
-    return {(row.type_key, row.external_id) for row in rows}
+    return {(row.type_key, row.name) for row in rows}
+
+
+async def items_by_alternate_key(session: AsyncSession, type_key: str, keys: Collection[str]) -> dict[str, str]:
+    """The ids of the items of a collection by their alternate keys, of which documents may name them."""
+    rows = await session.execute(_BY_KEY, {"type_key": type_key, "names": list(keys)})
+    return {row.alternate_key: row.external_id for row in rows}
+
+
+async def alternate_keys(session: AsyncSession, type_key: str, ids: Collection[str]) -> dict[str, str]:
+    """The alternate keys of items of a collection, by id."""
+    rows = await session.execute(_KEYS_OF, {"type_key": type_key, "names": list(ids)})
+    return {row.external_id: row.alternate_key for row in rows}
+
+
+async def is_referred_to(session: AsyncSession, type_key: str, target_id: str) -> bool:
+    """Whether a document of the tenant refers to an object of a collection, which the inventory may not have."""
+    return bool((await session.execute(_IS_REFERRED_TO, {"type_key": type_key, "target_id": target_id})).scalar_one())
 
 
 def _pairs(keys: Collection[tuple[str, str]]) -> dict[str, list[str]]:

@@ -4,6 +4,8 @@ import ast
 import asyncio
 import os
 import select
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -94,6 +96,22 @@ def stall(command: tuple[str, ...], database_url: str, pipe: Path) -> None:
         assert run.wait() in (0, 3), errors.read_text()
     finally:
         run.stop()
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["people", "json"])
+def test_a_reader_that_has_enough_ends_a_command_well(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """As `| head` does, also under a shell's `pipefail`."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, CHECKOUT / "starter.py", "catalog", *options],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            env={"TENANT_INVENTORY_STATE": str(tmp_path)},
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_nothing_is_printed_where_the_answer_breaks_off(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,123 @@
+"""Operators map references to objects that documents name by an alternate key, or that nobody has read."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from storage.database import Database
+from storage.references import catch_up
+from tests.answers.promotion.playing import COLLECTIONS, SOURCE, TARGET, Documents, read
+from tests.answers.promotion.test_command import Terminal, made, promote
+
+__all__ = ["promote"]
+
+ACCESS, PRINCIPALS = "conditionalAccessPolicies", "servicePrincipals"
+OWN_APP_HERE, OWN_APP_THERE, UNREAD_APP = (f"{number}0000000-0000-4000-9000-000000000000" for number in (1, 2, 3))
+DELETED_GROUP, STAFF_THERE = (f"{number}0000000-0000-4000-b000-000000000000" for number in (1, 2))
+
+
+def principal(number: int, app_id: str, name: str) -> dict[str, Any]:
+    return {"id": f"{number}0000000-0000-4000-a000-000000000000", "appId": app_id, "displayName": name}
+
+
+def access(number: int, name: str, app_id: str, *excluded: str) -> dict[str, Any]:
+    return {
+        "id": f"{number}0000000-0000-4000-8000-000000000000",
+        "displayName": name,
+        "state": "enabled",
+        "conditions": {
+            "applications": {"includeApplications": [app_id]},
+            "users": {"includeUsers": ["All"], "excludeGroups": list(excluded)},
+            "clientAppTypes": ["all"],
+        },
+        "grantControls": {"operator": "OR", "builtInControls": ["mfa"]},
+    }
+
+
+async def two_tenants(database: Database) -> None:
+    here = {
+        ACCESS: [access(1, "Own app", OWN_APP_HERE), access(2, "Unread app", UNREAD_APP, DELETED_GROUP)],
+        PRINCIPALS: [principal(1, OWN_APP_HERE, "Portal")],
+        "groups": [],
+    }
+    there = {
+        ACCESS: [],
+        PRINCIPALS: [principal(2, OWN_APP_THERE, "Portal EU")],
+        "groups": [{"id": STAFF_THERE, "displayName": "Staff"}],
+    }
+    await run(database, SOURCE, here)
+    await run(database, TARGET, there)
+
+
+async def run(database: Database, tenant_id: UUID, documents: Documents) -> None:
+    """A run, at whose end references are kept."""
+    await read(database, tenant_id, documents)
+    await catch_up(database, tenant_id, {key: COLLECTIONS[key].reading_rules for key in documents})
+
+
+pytestmark = pytest.mark.filled.with_args(two_tenants)
+
+
+async def mapping(promote: Terminal, type_key: str, source: str, target: str) -> dict[str, Any]:
+    words = ("--type", type_key, "--from", source, "--to", target, "--reason", "CHG-7", "--json")
+    done = await promote("map", "golden", "branch", *words)
+    assert done.code == 0, done.stderr
+    (record,) = done.objects()
+    return dict(record)
+
+
+async def planned(promote: Terminal, name: str) -> dict[str, Any]:
+    items, _ = await made(promote, "--type", ACCESS)
+    return next(item for item in items if item["title"] == name)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [(OWN_APP_HERE, OWN_APP_THERE), ("Portal", "Portal EU"), (OWN_APP_HERE.upper(), "Portal EU")],
+)
+async def test_an_app_that_policies_name_by_its_app_id_is_mapped(promote: Terminal, source: str, target: str) -> None:
+    before = await planned(promote, "Own app")
+    assert [reason["code"] for reason in before["reasons"]] == ["reference_unresolved"]
+    assert "use promote map" in before["reasons"][0]["unblocked_by"]
+    record = await mapping(promote, PRINCIPALS, source, target)
+    assert record["source_id"] == principal(1, "", "")["id"], "the item, whatever it was called by"
+    after = await planned(promote, "Own app")
+    assert after["action"] == "create"
+    assert after["requests"][0]["body"]["conditions"]["applications"]["includeApplications"] == [OWN_APP_THERE]
+
+
+async def test_what_only_references_name_is_mapped(promote: Terminal) -> None:
+    """As the reasons of the blocked item promise: nobody has read the app, and the group is deleted."""
+    before = await planned(promote, "Unread app")
+    assert len(before["reasons"]) == 2
+    assert all("use promote map" in reason["unblocked_by"] for reason in before["reasons"])
+    await mapping(promote, PRINCIPALS, UNREAD_APP, OWN_APP_THERE)
+    await mapping(promote, "groups", DELETED_GROUP, "Staff")
+    conditions = [
+        request["body"]["conditions"]
+        for request in (await planned(promote, "Unread app"))["requests"]
+        if "conditions" in request["body"]
+    ]
+    assert [UNREAD_APP in str(sent) or DELETED_GROUP in str(sent) for sent in conditions] == [False] * len(conditions)
+    assert conditions[0]["applications"]["includeApplications"] == [OWN_APP_THERE]
+    assert [STAFF_THERE] in [sent.get("users", {}).get("excludeGroups") for sent in conditions]
+
+
+async def test_an_id_that_nothing_names_is_refused(promote: Terminal) -> None:
+    for source, target in ((OWN_APP_THERE, OWN_APP_THERE), (UNREAD_APP, UNREAD_APP)):
+        words = ("--type", PRINCIPALS, "--from", source, "--to", target, "--reason", "z")
+        done = await promote("map", "golden", "branch", *words)
+        assert (done.code, f"servicePrincipals has no item '{source}'" in done.stderr) == (2, True)
+
+
+async def test_an_approval_is_refused_where_the_app_is_gone(promote: Terminal) -> None:
+    await mapping(promote, PRINCIPALS, "Portal", "Portal EU")
+    _, record = await made(promote, "--item", "Own app")
+    database = Database(promote.environment["DATABASE_URL"])
+    await run(database, TARGET, {ACCESS: [], PRINCIPALS: [], "groups": []})
+    await database.close()
+    done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", login="grace")
+    assert (done.code, "was gone from the target" in done.stderr) == (4, True)
+    again = await planned(promote, "Own app")
+    assert (again["action"], again["reasons"][0]["code"]) == ("blocked", "reference_unresolved")
