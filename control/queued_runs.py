@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -19,6 +20,7 @@ from inventory.outcomes import Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, PortfolioRecord
 from inventory.records import RunRecord
 from inventory.selection import Selection
+from inventory.user_errors import UnavailableError, UserError
 from payload_codec import PayloadKeyError
 from storage import portfolio, queries
 from storage.database import Database
@@ -31,6 +33,12 @@ LOOKS = 3
 """How often the list of Temporal is read for a queued run: it knows a run a moment after its start."""
 
 LOOK_GAP_SECONDS = 1.0
+
+FRESH_SECONDS = 2.0
+"""How old the answer may be that a page shows: so often Temporal is asked, however many look."""
+
+PAGE_WAITS_SECONDS = 0.3
+"""A page waits no longer for Temporal. Whoever loads it again has the answer, if that came later."""
 
 Connect = Callable[[], Awaitable[Client]]
 """Gives a client of Temporal."""
@@ -80,6 +88,32 @@ async def unrecorded_runs(
         for run in queued
         if (run.input.tenant_id, run.run_id) not in recorded
     ]
+
+
+class QueuedRuns:
+    """The queued runs without a record, for pages: one question serves all who look, and nobody waits long for it."""
+
+    def __init__(self, database: Database, connect: Connect, task_queue: str) -> None:
+        self._database = database
+        self._connect = connect
+        self._task_queue = task_queue
+        self._asked: dict[UUID | None, tuple[float, asyncio.Task[list[RunRecord] | None]]] = {}
+
+    async def look(self, most: int, tenant_id: UUID | None = None) -> list[RunRecord] | None:
+        """As `unrecorded_runs`, a moment ago. None where Temporal does not tell, or not soon enough for a page."""
+        clock = asyncio.get_running_loop().time
+        at, asked = self._asked.get(tenant_id, (0.0, None))
+        if asked is None or (asked.done() and clock() - at >= FRESH_SECONDS):
+            asked = asyncio.create_task(self._find(most, tenant_id))
+            self._asked[tenant_id] = clock(), asked
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(asked), PAGE_WAITS_SECONDS)
+        return None
+
+    async def _find(self, most: int, tenant_id: UUID | None) -> list[RunRecord] | None:
+        with suppress(UserError, UnavailableError):
+            return await unrecorded_runs(self._database, self._task_queue, tenant_id, most=most, connect=self._connect)
+        return None
 
 
 async def unrecorded_portfolio_runs(

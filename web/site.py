@@ -12,6 +12,7 @@ from temporalio.common import MetricMeter
 
 from configuration import Settings
 from control.live_runs import LiveRuns
+from control.queued_runs import QueuedRuns
 from control.shared_looks import SharedLooks
 from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, TenantsSource
@@ -47,6 +48,7 @@ class Site:
         self.closing = asyncio.Event()
         """Set when the web process ends: streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
+        self.queued_runs = QueuedRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.portfolio_looks = SharedLooks[PortfolioRecord]()
         self.temporal_namespace = temporal_namespace
         self.recent_answers: RecentAnswers[Any] = RecentAnswers()

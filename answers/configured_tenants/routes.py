@@ -5,26 +5,33 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from graph.tenants import CREDENTIALS, Cloud, TenantConfig, TenantsFileError
+from graph.tenants import CREDENTIALS, Cloud, TenantConfig, Tenants, TenantsFileError
 from inventory.people import Person, Role
 from tenants_source import TenantEntry
 from tenants_table import SECRET_VARIABLE, TableEdit, TableSource
+from web.addresses import query_with
 from web.confirmation import Confirmed
 from web.forms import Once, Reason, typed
 from web.layout import page
 from web.roles import needs
 from web.scope import Named, NoSuchPageError, TheSite, Visible
 from web.site import Site
-from web.twins import csv_file
+from web.sorted_pages import SortedPage, sorted_page
+from web.twins import csv_file, say_next
 
 router = APIRouter()
 
 PATH = "/configured-tenants"
 
+PAGE = 100
+"""Tenants of a page."""
+
 Admin = Annotated[Person, Depends(needs(Role.ADMIN))]
+After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 CREDENTIAL_LABELS = {
     "client_secret_file": "client secret in a file",
@@ -81,21 +88,35 @@ Fields = Annotated[TenantForm, Depends()]
 
 
 @router.get(PATH, response_class=HTMLResponse, include_in_schema=False)
-async def tenants_page(request: Request, _admin: Admin, site: TheSite, visible: Visible) -> HTMLResponse:
+async def tenants_page(
+    request: Request, _admin: Admin, site: TheSite, visible: Visible, after: After = ""
+) -> HTMLResponse:
     """The configured tenants that the administrator sees."""
+    shown = _entries(visible, after, PAGE)
     return page(
         request,
         "configured_tenants/list.html",
-        tenants=[TenantEntry.of(tenant) for tenant in visible],
+        tenants=shown.rows,
+        total=shown.total,
         may_change=isinstance(site.tenants_source, TableSource),
         labels=CREDENTIAL_LABELS,
+        next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
     )
 
 
 @router.get(f"/api{PATH}")
-async def tenant_entries(_admin: Admin, visible: Visible) -> Sequence[TenantEntry]:
-    """The configured tenants that the administrator sees, in the order of the file, or by name."""
-    return [TenantEntry.of(tenant) for tenant in visible]
+async def tenant_entries(
+    request: Request, response: Response, _admin: Admin, visible: Visible, after: After = "", limit: Limit = PAGE
+) -> Sequence[TenantEntry]:
+    """The configured tenants that the administrator sees, by name."""
+    shown = _entries(visible, after, limit)
+    say_next(response, request, shown.goes_on)
+    return shown.rows
+
+
+def _entries(visible: Tenants, after: str, most: int) -> SortedPage[TenantEntry]:
+    entries = [TenantEntry.of(tenant) for tenant in visible]
+    return sorted_page(entries, lambda entry: (entry.name.casefold(), str(entry.tenant_id)), after, most)
 
 
 @router.get(f"{PATH}.csv", include_in_schema=False)

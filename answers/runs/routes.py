@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from temporalio.client import Client
 
-from answers.runs.answer import UnknownRunError, recent_runs
+from answers.runs.answer import UnknownRunError, newest_runs, recent_runs
 from control.live_runs import LOOK_SECONDS, LiveRun
 from control.progress import no_worker
 from control.runs import StartedRun, cancel_run, start_sync
@@ -28,7 +28,7 @@ from web.forms import Once, Reason
 from web.layout import fragment, page
 from web.live import LivePart, live_parts
 from web.roles import needs
-from web.scope import AllTenants, Named, OneTenant, PortfolioScope, TenantScope, TheSite
+from web.scope import AllTenants, Named, OneTenant, PortfolioScope, TenantScope, TheSite, Visible
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
 from web.twins import csv_file, say_next
@@ -54,46 +54,86 @@ PageStatus = Annotated[RunStatus | None, Depends(_status)]
 Kind = Annotated[RunKind, Query(description="Full runs of a selection, or the runs of watch.")]
 
 
+class UnrecordedRuns(NamedTuple):
+    """Queued runs that no worker has taken up; `is_known` unless Temporal, which alone knows of them, does not tell."""
+
+    runs: Sequence[RunRecord] = ()
+    is_known: bool = True
+
+
+def _may_have_unrecorded(status: PageStatus, kind: Kind = RunKind.SYNC, after: After = None) -> bool:
+    """Whether a part of the list has the newest runs, of a kind and status that such runs have."""
+    return after is None and kind is RunKind.SYNC and status in (None, RunStatus.QUEUED)
+
+
+MayHaveUnrecorded = Annotated[bool, Depends(_may_have_unrecorded)]
+
+
+async def _unrecorded(tenants: Visible, site: TheSite, is_wanted: MayHaveUnrecorded) -> UnrecordedRuns:
+    found = await site.queued_runs.look(PAGE) if is_wanted else ()
+    return UnrecordedRuns([run for run in found or () if tenants.get(run.tenant_id)], found is not None)
+
+
+async def _unrecorded_of(tenant: Named, site: TheSite, is_wanted: MayHaveUnrecorded) -> UnrecordedRuns:
+    found = await site.queued_runs.look(PAGE, tenant.id) if is_wanted else ()
+    return UnrecordedRuns(found or (), found is not None)
+
+
 @router.get("/runs", response_class=HTMLResponse, include_in_schema=False)
 async def all_runs_page(
-    request: Request, scope: AllTenants, status: PageStatus, kind: Kind = RunKind.SYNC, after: After = None
+    request: Request,
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded)],  # before a connection is held
+    scope: AllTenants,
+    status: PageStatus,
+    kind: Kind = RunKind.SYNC,
+    after: After = None,
 ) -> HTMLResponse:
     """The newest runs of all tenants."""
     found = await recent_runs(scope.session, PAGE + 1, after, status, kind)
     names = {tenant.id: tenant.name for tenant in scope.tenants}
-    return _runs_page(request, found, status, kind, names=names, is_later=after is not None)
+    return _runs_page(request, found, unrecorded, status, kind, names=names, is_later=after is not None)
 
 
 @router.get("/tenants/{tenant_id}/runs", response_class=HTMLResponse, include_in_schema=False)
 async def runs_page(
-    request: Request, scope: OneTenant, status: PageStatus, kind: Kind = RunKind.SYNC, after: After = None
+    request: Request,
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded_of)],  # before a connection is held
+    scope: OneTenant,
+    status: PageStatus,
+    kind: Kind = RunKind.SYNC,
+    after: After = None,
 ) -> HTMLResponse:
     """The newest runs of a tenant."""
     found = await recent_runs(scope.session, PAGE + 1, after, status, kind)
-    return _runs_page(request, found, status, kind, names={}, is_later=after is not None, tenant=scope.tenant)
+    return _runs_page(
+        request, found, unrecorded, status, kind, names={}, is_later=after is not None, tenant=scope.tenant
+    )
 
 
 def _runs_page(
     request: Request,
     found: Sequence[RunRecord],
+    unrecorded: UnrecordedRuns,
     status: RunStatus | None,
     kind: RunKind,
     *,
     names: Mapping[UUID, str],
     **shown: Any,
 ) -> HTMLResponse:
-    runs = found[:PAGE]
+    recorded = found[:PAGE]
+    runs = newest_runs(recorded, unrecorded.runs, PAGE + len(unrecorded.runs))
     return page(
         request,
         "runs/runs.html",
         runs=runs,
+        is_queue_known=unrecorded.is_known,
         names=names,
         status=status,
         statuses=list(RunStatus),
         kind=kind,
         selections={run.run_id: _selection_name(run) for run in runs},
         same_query=query_with(request, after=None),
-        next_query=query_with(request, after=str(runs[-1].run_id)) if found[PAGE:] else None,
+        next_query=query_with(request, after=str(recorded[-1].run_id)) if found[PAGE:] else None,
         **shown,
     )
 
@@ -108,7 +148,7 @@ async def all_run_records(
     status: Status = None,
     kind: Kind = RunKind.SYNC,
 ) -> Sequence[RunRecord]:
-    """The newest runs of all tenants."""
+    """The newest runs of all tenants that the database knows: one that no worker has taken up is not among them."""
     return await _records(request, response, scope, limit, after, status, kind)
 
 
@@ -122,7 +162,7 @@ async def run_records(
     status: Status = None,
     kind: Kind = RunKind.SYNC,
 ) -> Sequence[RunRecord]:
-    """The newest runs of a tenant."""
+    """The newest runs of a tenant that the database knows: one that no worker has taken up is not among them."""
     return await _records(request, response, scope, limit, after, status, kind)
 
 

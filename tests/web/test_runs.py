@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,17 +25,20 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from answers.runs import routes
 from configuration import Settings
 from connections import UnreachableError
+from control import queued_runs
 from control.live_runs import NEW_SECONDS, LiveRuns
+from control.queued_runs import QueuedRuns
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
-from inventory.people import Role
+from inventory.people import Person, Role
+from inventory.records import RunRecord
 from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.runs import open_run
-from tests.patience import until_async
+from tests.patience import PATIENCE_SECONDS, until_async
 from tests.storage.support import SLOTS, begin, end, identity, land, observation, sync
 from tests.web.asgi_stream import streamed
-from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, words_of
+from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, signed_in_as, words_of
 from web import live
 from web.application import STATIC, create_app
 from web.site import Site
@@ -158,6 +162,55 @@ async def test_a_run_without_a_worker_is_queued_and_its_page_says_why(
         "some", POLICIES, LOCATIONS
     ]  # fmt: skip
     await words_of(operator, started.replace(str(CONTOSO), str(FABRIKAM)), 404)
+
+
+async def test_lists_have_a_run_that_no_worker_has_taken_up(
+    app: FastAPI, database: Database, of_role: Clients, started: str
+) -> None:
+    reader, row = of_role[Role.READER], f'<a href="{started}">'
+    for address in ("/runs", f"/tenants/{CONTOSO}/runs", "/runs?status=queued"):
+        await until_async(partial(_says, reader, address, row))
+        page = await words_of(reader, address)
+        assert "The newest 1 run" in page
+        assert "Temporal does not answer" not in page
+    for address in (f"/tenants/{FABRIKAM}/runs", "/runs?status=partial", "/runs?kind=watch"):
+        assert row not in await words_of(reader, address)
+    async with signed_in_as(app, database, Person(person_id="x", name="x", role=Role.READER), [FABRIKAM]) as other:
+        assert row not in await words_of(other, "/runs")
+    record = await json_of(reader, f"/api{started}")
+    async with database.tenant(CONTOSO) as session:
+        await open_run(session, identity(POLICIES, run_id=UUID(record["run_id"])), SLOTS)
+    assert (await words_of(reader, "/runs")).count(row) == 1, "its record and what Temporal tells are one run"
+
+
+async def test_lists_say_if_temporal_does_not_tell_of_queued_runs(database: Database, of_role: Clients) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    for address in ("/runs", f"/tenants/{CONTOSO}/runs"):
+        page = await words_of(of_role[Role.READER], address)
+        assert "Temporal does not answer, so queued runs that no worker has taken up are not shown" in page
+        assert str(run.run_id) in page
+    assert "Temporal" not in await words_of(of_role[Role.READER], "/runs?status=partial")
+
+
+async def test_lists_wait_a_moment_for_temporal_and_show_next_time_what_it_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queued_runs, "PAGE_WAITS_SECONDS", 0.0)
+    asked, may_answer = 0, asyncio.Event()
+
+    async def unrecorded(*_: object, **__: object) -> list[RunRecord]:
+        nonlocal asked
+        asked += 1
+        await may_answer.wait()
+        return []
+
+    monkeypatch.setattr(queued_runs, "unrecorded_runs", unrecorded)
+    looks = QueuedRuns(database, TemporalAccess(lambda: NOWHERE).client, "queue")
+    assert await asyncio.gather(*(looks.look(5) for _ in range(200))) == [None] * 200
+    may_answer.set()
+    monkeypatch.setattr(queued_runs, "PAGE_WAITS_SECONDS", PATIENCE_SECONDS)
+    assert await looks.look(5) == []
+    assert asked == 1
 
 
 async def test_the_workflow_tells_how_far_it_is_and_is_cancelled_once_for_a_reason(
