@@ -40,6 +40,7 @@ from storage import merge as merging
 from storage import queries, runs, staging
 from storage.compression import compress
 from storage.database import Database
+from storage.name_order import place_of
 from storage.schema import upgrade
 
 PARTS = ("pages", "sync", "wal", "memory")
@@ -391,7 +392,7 @@ async def measure_pages(sized: Sized, rounds: int) -> None:
             raise LookupError("the tenant has no completed run")
         for _ in range(rounds):
             some = observation(random.randrange(sized.size))
-            page = PAGE._replace(after=(some.type_key, some.external_id))
+            page = PAGE._replace(after=await place_of(session, some.type_key, some.external_id))
             one_type = [some.type_key]
             with _timed(figures, "items, from anywhere"):
                 await _read(queries.items(session, asked, page=page))

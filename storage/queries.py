@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
@@ -19,6 +19,7 @@ from storage.completed_runs import completed
 from storage.counts import COUNT_NAMES
 from storage.models.base import among, table, using
 from storage.models.runs import CollectionCoverage, SyncRun
+from storage.name_order import ITEM_OF_KEY, NAMED_KEYS, NamePlace
 from storage.rows import Shape, Values, fetch, fetch_one, fetch_stream
 
 _RUN, _COVERAGE = table(SyncRun), table(CollectionCoverage)
@@ -111,14 +112,13 @@ class CoveredCollection(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A part of a listing: `limit` items at most, those that follow the type key and id `after`."""
+    """A part of a listing: `limit` items at most, those that follow the place `after`."""
 
     limit: int | None = None
-    after: tuple[str, str] = ("", "")
+    after: NamePlace = NamePlace("", "", "")
 
     def parameters(self) -> dict[str, object]:
-        type_key, external_id = self.after
-        return {"limit": self.limit, "after_type_key": type_key, "after_external_id": external_id}
+        return {"limit": self.limit, **{f"after_{field}": value for field, value in self.after._asdict().items()}}
 
 
 EVERYTHING = Page()
@@ -191,12 +191,27 @@ COVERED_ITEM_COLUMNS = f"""
 """
 """Of an item and the latest completed run that covers its collection (`with_covered_state`)."""
 
-_ITEMS = text(f"""
-SELECT {_ITEM_COLUMNS} FROM inventory_item
-WHERE (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
-    AND (type_key, external_id) > (:after_type_key, :after_external_id)
-ORDER BY type_key, external_id LIMIT :limit
-""")
+_FOLLOWS = "(type_key, name_key, external_id) > (:after_type_key, :after_name_key, :after_external_id)"
+
+
+def _in_order(type_keys: str) -> str:
+    """The condition that an item is of these collections. All between are read: a list of keys has no order."""
+    keys = f"unnest(CAST({type_keys} AS text[])) AS key"
+    return f"""item_name.type_key = ANY ({type_keys})
+        AND item_name.type_key BETWEEN (SELECT min(key) FROM {keys}) AND (SELECT max(key) FROM {keys})"""
+
+
+def _items(condition: str) -> TextClause:
+    return text(f"""
+    SELECT {_ITEM_COLUMNS} FROM (
+        SELECT {NAMED_KEYS} FROM item_name WHERE {condition} AND {_FOLLOWS}
+        ORDER BY type_key, name_key, external_id LIMIT :limit
+    ) AS named {ITEM_OF_KEY}
+    ORDER BY of_type, of_name, of_id
+    """)
+
+
+_ALL_ITEMS, _ITEMS_OF_TYPES = _items("true"), _items(_in_order(":type_keys"))
 
 _ITEM = text(f"""
 SELECT {_ITEM_COLUMNS} FROM inventory_item WHERE (type_key, external_id) = (:type_key, :external_id)
@@ -212,28 +227,32 @@ END"""
 # When the run that decides for an item's collection started.
 _STARTED_AT = "(CAST(:started_at AS timestamptz[]))[array_position(CAST(:type_keys AS text[]), type_key)]"
 
-# What a complete listing did not show is marked, and found by the mark's index. Of a collection that was not listed to
-# its end all may be missing, so that a page of them is soon found.
+# What a complete listing did not show is marked, and found by the mark's index; it is little, and put in order. Of a
+# collection that was not listed to its end all may be missing, so that a page of them is soon found in order.
 _MISSING = text(f"""
 SELECT missing.*, absence.noticed_at AS first_missed_at, absence.run_id AS first_missed_run_id
 FROM (
     (
-        SELECT {_ITEM_COLUMNS} FROM inventory_item
+        SELECT {_ITEM_COLUMNS}, name_key FROM inventory_item CROSS JOIN LATERAL (
+            SELECT name_key FROM item_name AS one
+            WHERE (one.tenant_id, one.type_key, one.external_id)
+                = (inventory_item.tenant_id, inventory_item.type_key, inventory_item.external_id) LIMIT 1
+        ) AS named
         WHERE absent_from IS NOT NULL AND type_key = ANY (:listed) AND last_seen_at < {_STARTED_AT}
-            AND {_EVIDENCE} = ANY (CAST(:evidence AS text[]))
-            AND (type_key, external_id) > (:after_type_key, :after_external_id)
-        ORDER BY type_key, external_id LIMIT :limit
+            AND {_EVIDENCE} = ANY (CAST(:evidence AS text[])) AND {_FOLLOWS}
+        ORDER BY type_key, name_key, external_id LIMIT :limit
     )
     UNION ALL
     (
-        SELECT {_ITEM_COLUMNS} FROM inventory_item
-        WHERE type_key = ANY (:not_listed) AND last_seen_at < {_STARTED_AT}
-            AND {_EVIDENCE} = ANY (CAST(:evidence AS text[]))
-            AND (type_key, external_id) > (:after_type_key, :after_external_id)
-        ORDER BY type_key, external_id LIMIT :limit
+        SELECT {_ITEM_COLUMNS}, of_name AS name_key FROM (
+            SELECT {NAMED_KEYS} FROM item_name WHERE {_in_order(":not_listed")} AND {_FOLLOWS}
+            ORDER BY type_key, name_key, external_id
+        ) AS named {ITEM_OF_KEY}
+        WHERE last_seen_at < {_STARTED_AT} AND {_EVIDENCE} = ANY (CAST(:evidence AS text[]))
+        ORDER BY of_type, of_name, of_id LIMIT :limit
     )
 ) AS missing LEFT JOIN item_absence AS absence USING (tenant_id, type_key, external_id, absent_from)
-ORDER BY type_key, external_id LIMIT :limit
+ORDER BY type_key, name_key, external_id LIMIT :limit
 """)
 
 _COUNT_NOT_READ = text(f"""
@@ -369,10 +388,11 @@ async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRe
 async def items(
     session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
 ) -> AsyncGenerator[ItemRecord, None]:
-    """The tenant's items, by type key and id, streamed, each with its state relative to the question."""
-    parameters = {"type_keys": None if type_keys is None else list(type_keys), **page.parameters()}
+    """The tenant's items in the order of lists, streamed, each with its state relative to the question."""
+    chosen = {} if type_keys is None else {"type_keys": list(type_keys)}
+    statement = _ITEMS_OF_TYPES if chosen else _ALL_ITEMS
     shape = _with_state(asked)
-    async for record in fetch_stream(session, _ITEMS, ItemRecord, parameters, shape=shape):
+    async for record in fetch_stream(session, statement, ItemRecord, {**chosen, **page.parameters()}, shape=shape):
         yield record
 
 
@@ -385,7 +405,7 @@ async def missing_items(
     evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
     confidence: Confidence | None = None,
 ) -> AsyncGenerator[MissingRecord, None]:
-    """The items that are missing relative to the question, by type key and id, streamed.
+    """The items that are missing relative to the question, in the order of lists, streamed.
 
     `evidence` and `confidence` choose among them.
     """
@@ -403,7 +423,12 @@ async def missing_items(
         "evidence": list(evidence),
         **page.parameters(),
     }
-    shape = _with_state(asked)
+    with_state = _with_state(asked)
+
+    def shape(row: Values) -> Values:
+        del row["name_key"]
+        return with_state(row)
+
     async for record in fetch_stream(session, _MISSING, MissingRecord, parameters, shape=shape):
         if record.state is State.MISSING:
             yield record

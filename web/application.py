@@ -45,6 +45,7 @@ from answers.watch import routes as watch
 from graph.entra_sign_in import SignInRefusedError
 from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
+from storage.name_order import UnlistedItemError
 from web import codec, entra, sign_in
 from web.layout import error_page
 from web.metrics import Metrics
@@ -101,6 +102,7 @@ NOT_THERE = (
     UnknownPlanError,
     UnknownRunError,
     UnknownVersionError,
+    UnlistedItemError,
 )
 
 _log = logging.getLogger(__name__)

@@ -21,6 +21,7 @@ from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import NeverReadError, UserError
 from storage import documents, queries
 from storage.coverage import coverage, is_read
+from storage.name_order import NamePlace, place_of
 
 __all__ = [
     "ItemList",
@@ -43,7 +44,7 @@ class UnreadItemError(UnknownItemError, NeverReadError):
 
 
 class ItemList(NamedTuple):
-    """Items by type key and id. `basis` is None before any completed run: then no item has a state."""
+    """Items by type key and name. `basis` is None before any completed run: then no item has a state."""
 
     basis: ItemsBasis | None
     items: AsyncIterator[ItemRecord]
@@ -58,7 +59,7 @@ class CategorySize(NamedTuple):
 
 
 class MissingList(NamedTuple):
-    """Missing items by type key and id, and the collections that were not read to their end."""
+    """Missing items by type key and name, and the collections that were not read to their end."""
 
     basis: ItemsBasis
     items: AsyncIterator[MissingRecord]
@@ -72,22 +73,25 @@ async def items(
     *,
     sought: Sought | None = None,
     limit: int | None = None,
-    after: tuple[str, str] = ("", ""),
+    after: tuple[str, str] | None = None,
 ) -> ItemList:
-    """The inventory, or what is sought of it; `selection` is a hash or its beginning, `after` a type key and an id.
+    """The inventory, or what is sought of it; `selection` is a hash or its beginning.
+
+    The list goes on after the item of the type key and id `after`.
 
     Without a selection, the latest completed run that covers a collection decides for it.
 
-    Raises `UnknownSelectionError`, and when items are read `UnknownSettingError`.
+    Raises `UnknownSelectionError`, `UnlistedItemError`, and when items are read `UnknownSettingError`.
     """
     question = await _question(session, selection)
     basis = None if question is None else _basis(question, type_keys)
+    place = None if after is None else await place_of(session, *after)
     if sought is None:
-        found = queries.items(session, question, type_keys, queries.Page(limit, after))
+        found = queries.items(session, question, type_keys, _page(limit, place))
         return ItemList(basis, with_kinds(found))
     asked = question if selection else None
     sought = sought._replace(type_keys=type_keys)
-    return ItemList(basis, find(session, sought, asked=asked, limit=limit, after=after if any(after) else None))
+    return ItemList(basis, find(session, sought, asked=asked, limit=limit, after=place))
 
 
 async def missing(
@@ -98,7 +102,7 @@ async def missing(
     evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
     confidence: Confidence | None = None,
     limit: int | None = None,
-    after: tuple[str, str] = ("", ""),
+    after: tuple[str, str] | None = None,
 ) -> MissingList | None:
     """The items that are missing relative to the selection; None before any completed run. Arguments as of `items`.
 
@@ -111,8 +115,9 @@ async def missing(
         return None
     if selection is None and type_keys is None:
         type_keys = sorted(question.collections.keys() - set(log_types()))
+    place = None if after is None else await place_of(session, *after)
     found = queries.missing_items(
-        session, question, type_keys, queries.Page(limit, after), evidence=evidence, confidence=confidence
+        session, question, type_keys, _page(limit, place), evidence=evidence, confidence=confidence
     )
     unread = [
         UnreadCollection(
@@ -189,6 +194,10 @@ async def _near(session: AsyncSession, type_key: str, sought: str) -> str:
     if near:
         return f"; did you mean {either([by_word[word] for word in near])}?"
     return f"; python starter.py items TENANT --type {type_key} lists what it has"
+
+
+def _page(limit: int | None, after: NamePlace | None) -> queries.Page:
+    return queries.Page(limit) if after is None else queries.Page(limit, after)
 
 
 async def _question(session: AsyncSession, selection: str | None) -> queries.Question | None:

@@ -110,7 +110,7 @@ class _Listing(NamedTuple):
     type_keys: tuple[str, ...] | None
     selection: str | None
     limit: RowLimit
-    after: tuple[str, str]
+    after: tuple[str, str] | None
     are_many: bool
     """Whether other tenants are asked, too: then a setting that none of this one's items sets is no mistake."""
 
@@ -187,10 +187,10 @@ def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants)
             raise UsageError(f"{option} is about one tenant: give it with TENANT")
 
 
-def _place(after: str | None) -> tuple[str, str]:
+def _place(after: str | None) -> tuple[str, str] | None:
     """The type key and id of `--after`. A type key holds no slash; an id may hold some. Raises `UsageError`."""
     if after is None:
-        return "", ""
+        return None
     type_key, slash, external_id = after.partition("/")
     if not (type_key and slash and external_id):
         raise UsageError(f"--after takes the type key and the id of an item as TYPE/ID, not {after!r}")
@@ -261,7 +261,7 @@ async def _print(
     table.print(title if shown else None)
     if last is not None and shown == limit.to_read and not output_options().about:
         output.stderr.print(
-            f"the first by collection and id; there may be more: --after {last.type_key}/{visible(last.external_id)}",
+            f"the first by collection and name; there may be more: --after {last.type_key}/{visible(last.external_id)}",
             style="dim",
         )
     limit.count(shown)

@@ -120,7 +120,7 @@ async def missing_page(
 async def item_records(
     request: Request, response: Response, scope: OneTenant, choice: Choice, after: After = "", limit: Limit = PAGE
 ) -> list[ItemRecord]:
-    """Items by type key and id."""
+    """Items by type key and name."""
     found = await answer.items(
         scope.session, None, choice.type_keys, sought=choice.sought, limit=limit + 1, after=_place(after)
     )
@@ -189,10 +189,10 @@ def _chosen(type_key: str | None) -> list[str] | None:
     return [type_key] if type_key else None
 
 
-def _place(after: str) -> tuple[str, str]:
+def _place(after: str) -> tuple[str, str] | None:
     """The type key and id of a place in the list. Raises `NoSuchPageError`."""
     if not after:
-        return "", ""
+        return None
     type_key, slash, external_id = after.partition("/")
     if not slash:
         raise NoSuchPageError("a place in the list is TYPE/ID")

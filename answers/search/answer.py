@@ -20,6 +20,7 @@ from inventory.records import ItemRecord
 from inventory.settings import setting_key
 from inventory.user_errors import NeverReadError, UserError
 from storage.coverage import is_read
+from storage.name_order import NamePlace, place_of
 from storage.queries import Question
 
 MOST_MEANT = 100
@@ -48,7 +49,7 @@ class Sought(NamedTuple):
 
 
 class ItemPlace(NamedTuple):
-    """An item in the order of `find`."""
+    """An item after which a list goes on."""
 
     tenant_id: UUID
     type_key: str
@@ -62,12 +63,12 @@ async def find(
     *,
     asked: Question | None = None,
     limit: int | None = None,
-    after: tuple[str, str] | None = None,
+    after: NamePlace | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
-    """The items, by tenant, type key and id, `limit` at most; of all visible tenants where none are named.
+    """The items, by tenant and in the order of lists, `limit` at most; of all visible tenants where none are named.
 
     Their states are relative to the question `asked`, or else to the latest run of each collection. Of one
-    tenant they may be those that follow the type key and id `after`.
+    tenant they may be those that follow the place `after`.
     Raises `UnknownSettingError`.
     """
     wanted = await _query(session, sought, tenant_ids, after)
@@ -88,7 +89,7 @@ async def _query(
     session: AsyncSession,
     sought: Sought,
     tenant_ids: Collection[UUID] | None = None,
-    after: tuple[str, str] | None = None,
+    after: NamePlace | None = None,
 ) -> queries.ItemQuery:
     """What the database is asked for; not yet `sought.items`. Raises `UnknownSettingError`."""
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
@@ -118,14 +119,17 @@ def _titles() -> dict[str, str]:
 async def find_after(
     session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: ItemPlace | None, limit: int
 ) -> list[ItemRecord]:
-    """The first `limit` items that follow a place, as `find` has them. Raises `UnknownSettingError`."""
+    """The first `limit` items that follow an item, as `find` has them.
+
+    Raises `UnlistedItemError`, `UnknownSettingError`.
+    """
     rest = sorted(tenant_ids)
     found: list[ItemRecord] = []
     if place is not None:
         here = [tenant_id for tenant_id in rest if tenant_id == place.tenant_id]
         rest = [tenant_id for tenant_id in rest if tenant_id > place.tenant_id]
         if here:
-            after = (place.type_key, place.external_id)
+            after = await place_of(session, place.type_key, place.external_id, place.tenant_id)
             found = [item async for item in find(session, sought, here, limit=limit, after=after)]
     if rest and len(found) < limit:
         found += [item async for item in find(session, sought, rest, limit=limit - len(found))]

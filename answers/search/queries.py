@@ -14,6 +14,7 @@ from answers.search.records import ItemGroup, SearchBasis, UnreadSettings
 from graph.catalog import kind_fields
 from inventory.records import ItemRecord
 from storage.absences import IS_CONFIRMED
+from storage.name_order import ITEM_OF_KEY, NamePlace
 from storage.queries import COVERED_ITEM_COLUMNS, Question, with_covered_state
 from storage.rows import Values, fetch, fetch_stream
 
@@ -24,7 +25,7 @@ class ItemQuery(NamedTuple):
     `titled` are collections whose items match the patterns by their collection's title.
 
     `settings` are names, of which an item sets one, to one of the `values` if there are any. `is_seen`: whether the
-    latest run of its collection, or a later one, has seen the item. `after` is a type key and an id, in one tenant.
+    latest run of its collection, or a later one, has seen the item. `after` is a place in one tenant.
     """
 
     tenant_ids: Sequence[UUID] | None = None
@@ -34,11 +35,10 @@ class ItemQuery(NamedTuple):
     settings: Sequence[str] | None = None
     values: Sequence[str] | None = None
     is_seen: bool | None = None
-    after: tuple[str, str] | None = None
+    after: NamePlace | None = None
 
     def parameters(self) -> dict[str, object]:
         """What the statement is told."""
-        type_key, external_id = self.after or (None, None)
         pattern, *patterns = sorted(self.patterns or ("%",), key=len, reverse=True)
         told = {
             "tenant_ids": self.tenant_ids,
@@ -49,8 +49,7 @@ class ItemQuery(NamedTuple):
             "settings": self.settings,
             "values": self.values,
             "is_seen": self.is_seen,
-            "after_type_key": type_key,
-            "after_external_id": external_id,
+            **({} if self.after is None else {f"after_{field}": of for field, of in self.after._asdict().items()}),
         }
         return {
             name: value if isinstance(value, (bool, str, UUID)) else list(value)
@@ -80,63 +79,50 @@ def _unseen(has: frozenset[str]) -> str:
 ) AS found"""
 
 
-_NAME_OF_FOUND = f"""item_name AS named
-    WHERE (named.tenant_id, named.type_key, named.external_id)
-        = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}"""
-
-_OF_THAT_NAME = f"EXISTS (SELECT FROM {_NAME_OF_FOUND})"
-
-# What is unseen is little: for a scalar one name is looked up, where EXISTS may have the planner hash them all.
-_UNSEEN_OF_THAT_NAME = f"(SELECT true FROM {_NAME_OF_FOUND})"
+# One name is looked up for each, where a join may have the planner hash them all.
+def _with_names(keys: str) -> str:
+    """Selects from the items of these keys and their names."""
+    return f"""{keys} CROSS JOIN LATERAL (
+        SELECT name_key FROM item_name AS one
+        WHERE (one.tenant_id, one.type_key, one.external_id) = (found.tenant_id, found.type_key, found.external_id)
+        LIMIT 1
+    ) AS named"""
 
 
 def _found(has: frozenset[str]) -> str:
-    """Selects the keys of the items of these conditions. Each kind reads the smallest table that it can.
+    """Selects the keys and names of the items of these conditions. Each kind reads the smallest table that it can.
 
     Row-level security keeps LIKE out of index conditions, so names are read in a table of their own.
     """
-    source, conditions = "inventory_item AS found", []
+    source, conditions = "item_name AS found", []
     if "settings" in has:
         of_value = " AND value = ANY (CAST(:values AS text[]))" if "values" in has else ""
-        source = f"""(
+        source = _with_names(f"""(
             SELECT DISTINCT tenant_id, type_key, external_id FROM item_setting
             WHERE setting = ANY (CAST(:settings AS text[])){of_value}
-        ) AS found"""
-        conditions += [_OF_THAT_NAME] if "patterns" in has else []
+        ) AS found""")
     elif "unseen" in has:
-        source = _unseen(has)
+        source = _with_names(_unseen(has))
+    if "patterns" in has:
         or_titled = " OR found.type_key = ANY (CAST(:titled AS text[]))" if "titled" in has else ""
-        conditions += [f"({_UNSEEN_OF_THAT_NAME}{or_titled})"] if "patterns" in has else []
-    elif "titled" in has:
-        source = f"""(
-            SELECT tenant_id, type_key, external_id FROM item_name WHERE {_IS_NAMED}
-            UNION SELECT tenant_id, type_key, external_id FROM inventory_item
-            WHERE type_key = ANY (CAST(:titled AS text[]))
-        ) AS found"""
-    elif "patterns" in has:
-        source = "item_name AS found"
-        conditions.append(_IS_NAMED)
+        conditions.append(f"({_IS_NAMED}{or_titled})")
     if "tenant_ids" in has:
         conditions.append("found.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))")
     if "type_keys" in has:
         conditions.append("found.type_key = ANY (CAST(:type_keys AS text[]))")
     if "after_type_key" in has:
-        conditions.append("(found.type_key, found.external_id) > (:after_type_key, :after_external_id)")
+        conditions.append(
+            "(found.type_key, name_key, found.external_id) > (:after_type_key, :after_name_key, :after_external_id)"
+        )
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"""
-        SELECT tenant_id AS of_tenant, type_key AS of_type, external_id AS of_id FROM {source} {where}
-        ORDER BY tenant_id, type_key, external_id
+        SELECT tenant_id AS of_tenant, type_key AS of_type, name_key AS of_name, external_id AS of_id
+        FROM {source} {where}
+        ORDER BY tenant_id, type_key, name_key, external_id
     """
 
 
-_ITEM = """
-    CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one
-        WHERE (one.tenant_id, one.type_key, one.external_id) = (of_tenant, of_type, of_id) LIMIT 1
-    ) AS item
-"""
-
-_ITEM_WITH_BASIS = f"""{_ITEM}
+_ITEM_WITH_BASIS = f"""{ITEM_OF_KEY}
     LEFT JOIN LATERAL (
         SELECT c.run_id AS covered_by, c.outcome AS covered_outcome, c.error_code AS covered_error_code,
             status AS covered_status, started_at AS covered_from, cardinality(error_codes) > 0 AS covered_with_errors
@@ -148,11 +134,11 @@ _ITEM_WITH_BASIS = f"""{_ITEM}
 
 @cache
 def _statement(has: frozenset[str]) -> TextClause:
-    """The statement for these conditions, in the order of the keys."""
+    """The statement for these conditions, in the order of lists."""
     seen = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
     return text(f"""
     SELECT {COVERED_ITEM_COLUMNS} FROM ({_found(has)}) AS found {_ITEM_WITH_BASIS} {seen}
-    ORDER BY of_tenant, of_type, of_id
+    ORDER BY of_tenant, of_type, of_name, of_id
     """)
 
 
@@ -176,7 +162,7 @@ def _groups_statement(has: frozenset[str]) -> TextClause:
     SELECT {COVERED_ITEM_COLUMNS}, items
     FROM (
         SELECT of_tenant, of_type, (array_agg(of_id))[1] AS of_id, count(*) AS items
-        FROM ({_found(has)} LIMIT :most) AS found {_ITEM}
+        FROM ({_found(has)} LIMIT :most) AS found {ITEM_OF_KEY}
         LEFT JOIN collection_coverage AS covering ON (covering.tenant_id, covering.type_key) = (of_tenant, of_type)
         GROUP BY {_ALIKE}
     ) AS alike {_ITEM_WITH_BASIS}
@@ -199,7 +185,7 @@ def _group(row: Values) -> Values:
 async def found_items(
     session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
-    """The items that are wanted, by tenant, type key and id, with their states.
+    """The items that are wanted, by tenant and in the order of lists, with their states.
 
     These are relative to the question, of one tenant, or else to the latest run of each item's collection.
     """

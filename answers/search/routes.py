@@ -95,7 +95,7 @@ async def found_records(
     after: After = "",
     limit: Limit = PAGE,
 ) -> list[ItemRecord]:
-    """Items of all tenants by tenant, type key and id; `name` or `setting` is needed."""
+    """Items of all tenants by tenant, type key and name; `name` or `setting` is needed."""
     sought = _needed(choice)
     found = await answer.find_after(scope.session, sought, _tenant_ids(scope, tag), _place(after), limit + 1)
     say_next(response, request, _place_of(found[limit - 1]) if len(found) > limit else None)

@@ -9,17 +9,20 @@ from storage.models.base import CURRENT_TENANT, Base
 
 
 class SearchedName(Base):
-    """What an item is called: a trigger on the items keeps it."""
+    """What an item is called: a trigger on the items keeps it. Lists go by it, so each item has one."""
 
     __tablename__ = "item_name"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
-        "comment": "what items are called, kept by a trigger on the items"
-    }
+    __table_args__ = (
+        Index("item_name_by_name", "tenant_id", "type_key", "name_key", "external_id"),
+        {"comment": "what items are called, kept by a trigger on the items"},
+    )
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
     type_key: Mapped[str] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(primary_key=True)
-    name_key: Mapped[str] = mapped_column(Text(collation="C"), comment="the beginning of the name, in lower case")
+    name_key: Mapped[str] = mapped_column(
+        Text(collation="C"), comment="the beginning of the name, in lower case; empty without a name"
+    )
 
 
 class ItemSetting(Base):

@@ -36,6 +36,7 @@ from storage.access import PROBE, Access
 from storage.coverage import coverage_of_tenants
 from storage.current_documents import current_documents
 from storage.database import Database
+from storage.name_order import NamePlace, place_of
 from storage.object_names import display_names
 from storage.roles import ROLES, script
 from storage.schema import upgrade
@@ -194,18 +195,35 @@ async def filled(filled_url: str, request: pytest.FixtureRequest) -> AsyncIterat
     await database.close()
 
 
-OFF_THE_KEY = {("Limit", None, None), ("Index Scan", "inventory_item", "inventory_item_pkey")}
+LATER_PAGE = PAGE._replace(after=NamePlace(ITEM_TYPES[7], "policy 7", "7"))
+IN_ORDER = {
+    ("Index Only Scan", "item_name", "item_name_by_name"),
+    ("Index Scan", "inventory_item", "inventory_item_pkey"),
+}
+AROUND = {"Limit", "Subquery Scan", "Nested Loop", "Aggregate", "Function Scan", "Memoize", "Result"}
 
 
 @pytest.mark.parametrize("type_keys", [None, [ITEM_TYPES[7]], list(ITEM_TYPES[3:30])])
-@pytest.mark.parametrize("page", [queries.EVERYTHING, PAGE, PAGE._replace(after=(ITEM_TYPES[7], "7"))])
-async def test_items_are_read_off_the_primary_key(
+@pytest.mark.parametrize("page", [queries.EVERYTHING, PAGE, LATER_PAGE])
+async def test_items_are_read_in_the_order_of_their_names_and_never_sorted(
     filled: Database, explained: Explained, type_keys: list[str] | None, page: queries.Page
 ) -> None:
     async with filled.tenant(MINE, read_only=True) as session:
         async for _ in queries.items(session, None, type_keys, page):
             pass
-    assert {node[:3] for node in explained.nodes} <= OFF_THE_KEY
+    assert {node[:3] for node in explained.nodes if node.kind not in AROUND} == IN_ORDER
+    [start] = [node.condition for node in explained.nodes if node.table == "item_name"]
+    assert "ROW(type_key, name_key, external_id) >" in start
+    assert type_keys is None or "type_key >= (" in start
+
+
+async def test_the_place_of_an_item_is_looked_up(filled: Database, explained: Explained) -> None:
+    some = observation(7)
+    for session_of in (filled.tenant(MINE, read_only=True), filled.portfolio([MINE])):
+        async with session_of as session:
+            place = await place_of(session, some.type_key, some.external_id, MINE)
+            assert place == (some.type_key, "policy 7", some.external_id)
+    assert {node.by for node in explained.nodes if node.table} == {"item_name_pkey"}
 
 
 async def test_what_a_collection_misses_is_read_by_index(filled: Database, explained: Explained) -> None:

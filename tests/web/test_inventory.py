@@ -166,7 +166,7 @@ async def test_a_filter_that_cannot_be_read_is_said_beside_the_form(
 
 
 async def test_a_filter_stays_while_pages_are_turned(database: Database, signed_in: httpx.AsyncClient) -> None:
-    found = [observation(POLICIES, f"p{number:03}", displayName=f"Policy {number:03}") for number in range(130)]
+    found = [observation(POLICIES, f"p{999 - number}", displayName=f"Policy {number:03}") for number in range(130)]
     await sync(database, CONTOSO, found, POLICIES)
     page = await words_of(signed_in, f"{ITEMS}?name=policy&state=present")
     follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
@@ -175,6 +175,11 @@ async def test_a_filter_stays_while_pages_are_turned(database: Database, signed_
     assert ">Policy 129<" in last
     assert ">Policy 099<" not in last
     assert 'rel="next"' not in last
+    records = await json_of(signed_in, f"/api{ITEMS}?limit=2")
+    follows = (await signed_in.get(f"/api{ITEMS}?limit=2")).headers["link"].partition("<")[2].partition(">")[0]
+    records += await json_of(signed_in, follows)
+    assert [record["title"] for record in records] == [f"Policy {number:03}" for number in range(4)]
+    await words_of(signed_in, f"{ITEMS}?after={POLICIES}/nothing", 404)
 
 
 async def test_the_file_has_all_items_of_the_filter(database: Database, signed_in: httpx.AsyncClient) -> None:
@@ -186,7 +191,7 @@ async def test_the_file_has_all_items_of_the_filter(database: Database, signed_i
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert len(rows) == 131
     assert {row["state"] for row in rows} == {"present"}
-    assert rows[-1]["display_name"] == "'=1+1", "a spreadsheet takes it for text"
+    assert rows[0]["display_name"] == "'=1+1", "a spreadsheet takes it for text"
     assert len(list(csv.DictReader(io.StringIO((await signed_in.get(f"{ITEMS}.csv?name=129")).text)))) == 1
 
 

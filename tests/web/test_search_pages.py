@@ -79,7 +79,7 @@ async def test_search_without_words_lists_nothing_and_says_what_to_do(
 
 async def test_a_long_search_goes_on_over_tenants(database: Database, signed_in: httpx.AsyncClient) -> None:
     for tenant_id in (CONTOSO, FABRIKAM):
-        found = [observation(POLICIES, f"p/{number:03}", displayName=f"Policy {number:03}") for number in range(70)]
+        found = [observation(POLICIES, f"p/{999 - number}", displayName=f"Policy {number:03}") for number in range(70)]
         await sync(database, tenant_id, found, POLICIES)
     seen: list[str] = []
     query = "?name=policy"
@@ -97,8 +97,8 @@ async def test_a_long_search_goes_on_over_tenants(database: Database, signed_in:
     assert "link" not in answer.headers, "this is the last page"
     rest = answer.json()
     assert 'rel="next"' in (await signed_in.get("/api/search?name=policy")).headers["link"]
-    assert len(first) + len(rest) == 140
-    for wrong in ("nonsense", "a/b/c", f"{CONTOSO}/x"):
+    assert [record["title"] for record in first + rest] == [f"Policy {number:03}" for number in range(70)] * 2
+    for wrong in ("nonsense", "a/b/c", f"{CONTOSO}/x", f"{CONTOSO}/{POLICIES}/nothing"):
         await words_of(signed_in, f"/search?name=policy&after={wrong}", 404)
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from inventory.error_codes import ErrorCode
+from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
 from storage import runs
@@ -14,14 +16,22 @@ from tests.cli.looking import CommandLine
 from tests.storage.support import SLOTS, end, observation, sync
 
 TENANT = UUID(int=7)
-IDS = ("a", "b/c", "d d", "z", "é")
+NAMES = {"b/c": None, "d d": "alpha", "é": "Alpha", "z": "beta", "a": "Zulu"}
+"""Ids in the order of their names: an item without one comes first, and names in upper or lower case are one."""
+
+IDS = tuple(NAMES)
 KEYS = [(type_key, external_id) for type_key in ("groups", "namedLocations") for external_id in IDS]
+
+
+def named(type_key: str, external_id: str) -> Observation:
+    name = NAMES[external_id]
+    return observation(type_key, external_id, **({} if name is None else {"displayName": name}))
 
 
 @pytest.fixture
 async def command(database: Database, database_url: str, tmp_path: Path) -> CommandLine:
     types = ("groups", "namedLocations")
-    await sync(database, TENANT, [observation(type_key, external_id) for type_key, external_id in KEYS], *types)
+    await sync(database, TENANT, [named(*key) for key in sorted(KEYS)], *types)
     return CommandLine(database_url, tmp_path, TENANT)
 
 
@@ -50,23 +60,79 @@ async def test_pages_keep_to_a_collection(command: CommandLine) -> None:
 
 
 async def test_pages_of_missing_items(command: CommandLine, database: Database) -> None:
-    await sync(database, TENANT, [observation("groups", "b/c")], "groups", "namedLocations")
-    missing = [key for key in KEYS if key != ("groups", "b/c")]
+    await sync(database, TENANT, [named("groups", "z")], "groups", "namedLocations")
+    missing = [key for key in KEYS if key != ("groups", "z")]
     assert await pages(command, "missing", 4) == [missing[:4], missing[4:8], missing[8:]]
+    outcomes = dict.fromkeys(("groups", "namedLocations"), REFUSED)
+    await sync(database, TENANT, [], "groups", "namedLocations", status=RunStatus.FAILED, outcomes=outcomes)
+    assert await pages(command, "missing", 4) == [KEYS[:4], KEYS[4:8], KEYS[8:]]
+    assert await pages(command, "missing", 4, "--not-read") == [[("groups", "z")]]
+
+
+@pytest.mark.parametrize(
+    ("choice", "found"),
+    [
+        (("--name", "a"), [key for key in KEYS if key[1] not in ("b/c", "a")]),
+        (("--state", "present"), KEYS),
+        (("--state", "missing"), []),
+        (("--kind", "group"), KEYS[:5]),
+    ],
+)
+async def test_pages_of_chosen_items_are_in_the_order_of_all(
+    command: CommandLine, choice: tuple[str, ...], found: list[tuple[str, str]]
+) -> None:
+    assert [key for page in await pages(command, "items", 3, *choice) for key in page] == found
+
+
+async def test_pages_of_items_that_set_something_and_of_unseen_ones_go_by_name(
+    command: CommandLine, database: Database
+) -> None:
+    types = ("groups", "namedLocations")
+    some = [key for key in KEYS if key[1] != "z"]
+    async with database.tenant(TENANT) as session:
+        for key in KEYS:
+            await session.execute(SET, dict(zip(("type_key", "external_id"), key, strict=True)))
+    await sync(database, TENANT, [named(*key) for key in KEYS if key not in some], *types)
+    for choice in (("--state", "missing"), ("--setting", "camera", "--state", "missing")):
+        assert [key for page in await pages(command, "items", 3, *choice) for key in page] == some
+    assert [key for page in await pages(command, "items", 3, "--setting", "camera=off") for key in page] == KEYS
+
+
+SET = text("""
+INSERT INTO item_setting (type_key, external_id, position, setting, value)
+VALUES (:type_key, :external_id, 0, 'camera', 'off')
+""")
+
+
+async def test_a_page_goes_on_where_a_renamed_item_stands_now(command: CommandLine, database: Database) -> None:
+    types = ("groups", "namedLocations")
+    renamed = [observation("groups", "d d", displayName="Yankee"), *(named(*key) for key in KEYS if key[1] != "d d")]
+    await sync(database, TENANT, renamed, *types)
+    done = await command("items", "--json", "--type", "groups", "--after", "groups/d d")
+    assert [line["external_id"] for line in done.objects()] == ["a"]
 
 
 async def test_a_page_for_people_says_how_to_go_on(command: CommandLine) -> None:
     done = await command("items", "--limit", "2")
-    assert "the first by collection and id; there may be more: --after groups/b/c" in done.stderr
-    assert "d d" not in done.stdout
+    assert "the first by collection and name; there may be more: --after groups/d d" in done.stderr
+    assert "Alpha" not in done.stdout
     assert "may be more" not in (await command("items")).stderr
 
 
-@pytest.mark.parametrize("after", ["groups", "groups/", "/a"])
-async def test_after_names_an_item(command: CommandLine, after: str) -> None:
-    done = await command("items", "--after", after)
+@pytest.mark.parametrize("name", ["items", "missing"])
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        ("groups", "TYPE/ID"),
+        ("groups/", "TYPE/ID"),
+        ("/a", "TYPE/ID"),
+        ("groups/x", "no item groups/x to go on after; begin at the first page"),
+    ],
+)
+async def test_after_names_an_item(command: CommandLine, name: str, after: str, words: str) -> None:
+    done = await command(name, "--after", after)
     assert done.code == 2
-    assert "TYPE/ID" in done.stderr
+    assert words in done.stderr
 
 
 OTHER = UUID(int=8)
@@ -89,7 +155,7 @@ async def test_a_revoked_app_makes_nothing_missing(database: Database, other: Co
     done = await other("missing")
     table, unread = done.stdout.split("not read to their end: ", 1)
     assert "not_listed" in table
-    assert " a " in table
+    assert " b/c " in table
     assert "namedLocations" not in table
     assert [" ".join(line.split()) for line in unread.splitlines()] == [
         "2 collections; 9 items of unknown state",
@@ -109,7 +175,7 @@ async def test_a_revoked_app_makes_nothing_missing(database: Database, other: Co
     assert len((await other("missing", "--json", "--evidence", "not_listed")).objects()) == 1
     assert (await other("missing", "--json", "--confidence", "high")).objects() == []
     assert (await other("missing", "--not-read", "--evidence", "confirmed")).code == 2
-    assert "b/c" in (await other("missing", "--not-read")).stdout
+    assert "d d" in (await other("missing", "--not-read")).stdout
     (latest, *_) = (await other("runs", "--json")).objects()
     assert (latest["counts"]["missing"], latest["counts"]["not_read"]) == (0, 10)
 

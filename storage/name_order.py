@@ -1,0 +1,53 @@
+"""The order of lists: by collection, then by name. Names are those that searches compare; items without one come first.
+
+`item_name_by_name` has all items of a tenant in this order.
+"""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.user_errors import UserError
+
+NAMED_KEYS = (
+    "item_name.tenant_id AS of_tenant, item_name.type_key AS of_type, name_key AS of_name,"
+    " item_name.external_id AS of_id"
+)
+"""Columns that select the key and the name of each item from `item_name`."""
+
+ITEM_OF_KEY = """
+    CROSS JOIN LATERAL (
+        SELECT * FROM inventory_item AS one
+        WHERE (one.tenant_id, one.type_key, one.external_id) = (of_tenant, of_type, of_id) LIMIT 1
+    ) AS item
+"""
+"""Joins the item of each of these keys, by its primary key whatever the planner expects."""
+
+
+class NamePlace(NamedTuple):
+    """The place of an item in the lists of its tenant."""
+
+    type_key: str
+    name_key: str
+    external_id: str
+
+
+class UnlistedItemError(UserError):
+    """The tenant has no such item, so no page follows it."""
+
+
+_NAME = text("""
+SELECT name_key FROM item_name
+WHERE (tenant_id, type_key, external_id) = (coalesce(:tenant_id, current_tenant()), :type_key, :external_id)
+""")
+
+
+async def place_of(session: AsyncSession, type_key: str, external_id: str, tenant_id: UUID | None = None) -> NamePlace:
+    """Where an item stands in the lists; of the session's tenant if none is named. Raises `UnlistedItemError`."""
+    named = {"tenant_id": tenant_id, "type_key": type_key, "external_id": external_id}
+    name_key = (await session.execute(_NAME, named)).scalar_one_or_none()
+    if name_key is None:
+        raise UnlistedItemError(f"no item {type_key}/{external_id} to go on after; begin at the first page")
+    return NamePlace(type_key, name_key, external_id)
