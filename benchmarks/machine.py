@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from uuid import UUID, uuid4
@@ -98,7 +99,7 @@ class Machine:
             "GRAPH_CA_FILE": str(self.graph.ca_file),
             "TENANTS_FILE": str(state.tenants_file),
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
-            "SENSITIVE_FIELDS_KEY": "none",
+            "SENSITIVE_FIELDS_KEY": token_hex(32),
             **self._settings,
         }
         self._folder = folder

@@ -61,36 +61,55 @@ _SHARES = """
 unnest(CAST(:type_keys AS text[]), CAST(:parts AS int[]), CAST(:ofs AS int[])) AS share (type_key, part, of)
 """
 
+# The planner knows nothing of a table that a run has just filled, and would read all that the run has left: so each
+# share and each row is looked up (LATERAL). The same holds below.
 _SOME = text(f"""
-SELECT type_key, external_id, list_document, pending_item.list_hash, progress, attempts, item.meta
-FROM pending_item JOIN {_SHARES} USING (type_key) JOIN inventory_item AS item USING (type_key, external_id)
-WHERE run_id = :run_id AND shard % share.of = share.part AND failure IS NULL
-ORDER BY attempts, type_key, external_id LIMIT :limit
+WITH pending AS MATERIALIZED (
+    SELECT pending.* FROM {_SHARES} CROSS JOIN LATERAL (
+        SELECT * FROM pending_item AS one
+        WHERE (one.run_id, one.type_key) = (:run_id, share.type_key) AND one.shard % share.of = share.part
+            AND one.failure IS NULL
+        ORDER BY one.attempts, one.external_id LIMIT :limit
+    ) AS pending
+    ORDER BY pending.attempts, pending.type_key, pending.external_id LIMIT :limit
+)
+SELECT pending.type_key, pending.external_id, list_document, pending.list_hash, progress, attempts, item.meta
+FROM pending CROSS JOIN LATERAL (
+    SELECT meta FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (pending.type_key, pending.external_id) LIMIT 1
+) AS item
+ORDER BY attempts, type_key, external_id
 """)
 
 _LEFT = text(f"""
-SELECT share.type_key, count(*) FILTER (WHERE failure IS NULL) AS items, count(failure) AS failed
-FROM {_SHARES} JOIN pending_item USING (type_key)
-WHERE run_id = :run_id AND shard % share.of = share.part
-GROUP BY share.type_key
+SELECT share.type_key, items, failed FROM {_SHARES} CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE failure IS NULL) AS items, count(failure) AS failed FROM pending_item AS one
+    WHERE (one.run_id, one.type_key) = (:run_id, share.type_key) AND one.shard % share.of = share.part
+) AS counted
+WHERE items + failed > 0
 """)
 
-_NOTE = text("""
+_PLACE = """
+CROSS JOIN LATERAL (
+    SELECT ctid AS place FROM pending_item AS one
+    WHERE (one.run_id, one.type_key, one.external_id) = (:run_id, named.type_key, named.external_id) LIMIT 1
+) AS kept
+"""
+
+_NOTE = text(f"""
 UPDATE pending_item AS pending
-SET progress = noted.progress, attempts = noted.attempts, failure = noted.failure
+SET progress = named.progress, attempts = named.attempts, failure = named.failure
 FROM unnest(
     CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:progresses AS bytea[]),
     CAST(:attempts AS bigint[]), CAST(:failures AS jsonb[])
-) AS noted (type_key, external_id, progress, attempts, failure)
-WHERE pending.run_id = :run_id
-    AND (pending.type_key, pending.external_id) = (noted.type_key, noted.external_id)
+) AS named (type_key, external_id, progress, attempts, failure) {_PLACE}
+WHERE pending.ctid = kept.place
 """)
 
-_DROP = text("""
-DELETE FROM pending_item
-USING unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
-WHERE run_id = :run_id
-    AND (pending_item.type_key, pending_item.external_id) = (named.type_key, named.external_id)
+_DROP = text(f"""
+DELETE FROM pending_item AS pending
+USING unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id) {_PLACE}
+WHERE pending.ctid = kept.place
 """)
 
 # An item's last version, from which what could not be read is taken, and when it was last known to be current.

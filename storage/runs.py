@@ -134,11 +134,18 @@ _SLOT_TURN = text(
 )
 
 
-_RENEW = (
-    update(_RUN)
-    .where(_RUN.c.run_id == bindparam("of_run"), _RUN.c.finished_at.is_(None))
-    .values(lease_expires_at=func.clock_timestamp() + bindparam("lease", type_=Interval))
-    .returning(_RUN.c.run_id)
+_IS_OPEN = (_RUN.c.run_id == bindparam("of_run"), _RUN.c.finished_at.is_(None))
+_LEASE_END = func.clock_timestamp() + bindparam("lease", type_=Interval)
+_FRESH_END = func.clock_timestamp() + bindparam("fresh", type_=Interval)
+
+_RENEW = update(_RUN).where(*_IS_OPEN).values(lease_expires_at=_LEASE_END).returning(_RUN.c.run_id)
+
+# Batches of a run that are recorded side by side would wait for each other's renewals. Whoever ends the run still waits
+# for them (FOR SHARE).
+_HOLD_RENEWED = (
+    select(_RUN.c.run_id)
+    .where(*_IS_OPEN, _RUN.c.lease_expires_at.between(_FRESH_END, _LEASE_END))
+    .with_for_update(read=True)
 )
 
 
@@ -234,8 +241,13 @@ async def _ensure_tenant(session: AsyncSession, name: str | None) -> None:
 
 
 async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> bool:
-    """Keeps the run's slot for `lease` from now; False where the run has ended meanwhile."""
-    return (await session.execute(_RENEW, {"of_run": run_id, "lease": lease})).first() is not None
+    """Keeps the run's slot for `lease` from now, or for at least nine tenths of it; False where the run has ended.
+
+    It ends only after the transaction.
+    """
+    values = {"of_run": run_id, "lease": lease}
+    held = await session.execute(_HOLD_RENEWED, {**values, "fresh": lease * 0.9})
+    return held.first() is not None or (await session.execute(_RENEW, values)).first() is not None
 
 
 class RunEnd(NamedTuple):

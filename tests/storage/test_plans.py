@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Connection, Engine, event, make_url, text
 
 from answers.assignments import queries as assignments
 from answers.changes import audit_queries as auditing
@@ -30,7 +30,7 @@ from inventory.reference_extraction import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from storage import confirmations as confirming
-from storage import detail_ages, documents, queries, references, runs, staging, unread_references
+from storage import detail_ages, details, documents, queries, references, runs, staging, unread_references
 from storage import merge as merging
 from storage.access import PROBE, Access
 from storage.coverage import coverage_of_tenants
@@ -110,6 +110,13 @@ SELECT tenant_id, 'auditEvents', type_key || '/' || external_id,
         CAST(%(at)s AS timestamptz) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
     content_hash, 1, first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
 FROM inventory_item
+"""
+
+
+_FILL_PENDING = """
+INSERT INTO pending_item (run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)
+SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, content_hash, content_hash, 32
+FROM inventory_item LIMIT :items
 """
 
 
@@ -432,6 +439,31 @@ async def test_a_run_reads_what_it_covers_by_index(filled: Database, explained: 
         await runs.finish_run(session, run, runs.RunEnd(RunStatus.SUCCESS, Counts(), [], results))
     explained.assert_by_index()
     assert explained.waves_looped_over == [], "each row of a wave is compared with each"
+
+
+async def test_a_batch_of_details_reads_its_own_pending_items_alone(filled: Database, explained: Explained) -> None:
+    """Nobody has analysed the table yet: a run fills it and empties it again."""
+    run = runs.RunIdentity(uuid4(), "sync/plans", SOME, "Contoso")
+    async with filled.tenant(MINE) as session:
+        await runs.open_run(session, run, SLOTS)
+        await session.execute(text(_FILL_PENDING), {"run_id": run.run_id, "items": ITEMS // 2})
+    explained.nodes.clear()
+    shares = [details.Share(type_key, 0, 4) for type_key in SOME.type_keys]
+    async with filled.tenant(MINE) as session:
+        some = await details.some_pending(session, run.run_id, shares, 20)
+        await details.note(session, run.run_id, some[:10], [None] * 10)
+        await details.drop(session, run.run_id, some[10:])
+        await details.left(session, run.run_id, shares)
+    assert len(some) == 20
+    read = [
+        node
+        for node in explained.nodes
+        if node.table == "pending_item" and node.kind not in ("ModifyTable", "Tid Scan")
+    ]
+    assert len(read) == 4
+    assert [node for node in read if "type_key" not in node.condition] == []
+    async with filled.tenant(MINE) as session:
+        await runs.finish_run(session, run, runs.RunEnd(RunStatus.CANCELLED, Counts(), [], {}))
 
 
 async def land(database: Database, run: runs.RunIdentity, wave: list[Observation]) -> None:

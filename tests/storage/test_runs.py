@@ -10,7 +10,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import RunRecord
 from storage import confirmations, queries, runs
-from storage.database import Database
+from storage.database import Database, StorageUnavailableError
 from tests.storage.support import SLOTS, begin, end, identity, land, listed, observation, record_wave, sync
 
 TENANT, NEIGHBOUR = uuid4(), uuid4()
@@ -159,6 +159,41 @@ async def test_renewing_keeps_the_slot_of_an_open_run_only(database: Database) -
     await end(database, TENANT, run)
     async with database.tenant(TENANT) as session:
         assert not await runs.renew_lease(session, run.run_id, timedelta(hours=1))
+
+
+async def test_batches_side_by_side_do_not_wait_for_each_others_renewals(database: Database) -> None:
+    """The end of the run waits for all of them."""
+    run = await begin(database, TENANT, "a")
+    lease = timedelta(hours=1)
+    async with database.tenant(TENANT) as session:
+        assert await runs.renew_lease(session, run.run_id, lease)
+    impatient = text("SELECT set_config('lock_timeout', '100ms', true)")
+    async with database.tenant(TENANT) as first, database.tenant(TENANT) as second:
+        assert await runs.renew_lease(first, run.run_id, lease)
+        await second.execute(impatient)
+        assert await runs.renew_lease(second, run.run_id, lease)
+        with pytest.raises(StorageUnavailableError):
+            async with database.tenant(TENANT) as ending:
+                await ending.execute(impatient)
+                await runs.finish_run(ending, run, runs.RunEnd(RunStatus.SUCCESS, Counts(), [], {}))
+    await end(database, TENANT, run)
+
+
+@pytest.mark.parametrize(("minutes_left", "minutes_then"), [(59, 59), (53, 60), (70, 60)])
+async def test_a_lease_is_renewed_once_a_tenth_of_it_is_over(
+    database: Database, minutes_left: int, minutes_then: int
+) -> None:
+    run = await begin(database, TENANT, "a")
+    async with database.tenant(TENANT) as session:
+        await session.execute(
+            text("UPDATE sync_run SET lease_expires_at = clock_timestamp() + :left"),
+            {"left": timedelta(minutes=minutes_left)},
+        )
+        assert await runs.renew_lease(session, run.run_id, timedelta(hours=1))
+        left = await session.execute(
+            text("SELECT round(extract(epoch FROM lease_expires_at - clock_timestamp()) / 60) FROM sync_run")
+        )
+        assert left.scalar_one() == minutes_then
 
 
 async def test_runs_are_listed_newest_first(database: Database) -> None:
