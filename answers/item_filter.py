@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from answers.item_states import StateChoice, state_of
 from graph.catalog import kind_of
-from inventory.missing import State
 from inventory.records import ItemRecord
 from inventory.searched_settings import without_definition
 
@@ -28,14 +28,6 @@ _SIGNS = {
     Platform.MACOS: re.compile(r"(?i:mac ?os)"),
     Platform.WINDOWS: re.compile(r"(?i:windows|win32|winget)"),
 }
-
-
-class StateChoice(StrEnum):
-    """The state of an item, with what was not read apart from what is missing."""
-
-    PRESENT = "present"
-    MISSING = "missing"
-    NOT_READ = "not_read"
 
 
 class ItemFilter(NamedTuple):
@@ -82,10 +74,3 @@ def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
     texts = [*(told if isinstance(told, list) else [told]), meta.get("odata_type"), kind_of(type_key, meta), type_key]
     said = " ".join(str(text).rpartition(".")[2] for text in texts if text)
     return frozenset(platform for platform, sign in _SIGNS.items() if sign.search(said))
-
-
-def state_of(item: ItemRecord) -> StateChoice | None:
-    """The state of an item; None before any completed run."""
-    if item.state is State.MISSING:
-        return StateChoice.NOT_READ if (item.evidence or "").startswith("collection_") else StateChoice.MISSING
-    return None if item.state is None else StateChoice.PRESENT

@@ -25,7 +25,8 @@ from answers.dependencies import answer as dependencies
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.dependencies.tenants_together import TENANTS_AT_A_TIME, Answers
 from answers.dependencies.tenants_together import Question as TogetherQuestion
-from answers.item_filter import ItemFilter, StateChoice, WantedSetting
+from answers.item_filter import ItemFilter, WantedSetting
+from answers.item_states import StateChoice
 from answers.search.answer import Sought, find, search_basis, tenant_settings
 from answers.search.records import SettingState
 from answers.status.answer import status

@@ -1,9 +1,9 @@
 """Columns of tables of items."""
 
+from answers.item_states import reason, state_of, told_confidence
 from cli import output
 from cli.table import Column, Shape, collection_column
 from graph.catalog import kind_of, load_catalog
-from inventory.missing import State
 from inventory.records import ItemRecord
 
 
@@ -20,9 +20,13 @@ NAME = Column("name", "title", lambda item: item.title)
 
 KIND_AND_ID = (Column("kind", "kind", _kind), Column("id", "external_id", shape=Shape.ID, is_kept=True))
 
+CERTAINTY = (
+    Column("confidence", "confidence", lambda item: output.styled(told_confidence(item))),
+    Column("evidence", "evidence", reason),
+)
+
 STATE = (
-    Column("state", "state", lambda item: output.styled(item.state)),
-    Column("confidence", "confidence", lambda item: output.styled(item.confidence)),
-    Column("evidence", "evidence", lambda item: None if item.state is State.PRESENT else item.evidence),
+    Column("state", "state", lambda item: output.styled((state_of(item) or "").replace("_", " "))),
+    *CERTAINTY,
     Column("last seen", "last_seen_at", lambda item: output.ago(item.last_seen_at)),
 )

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from answers.item_filter import ItemFilter, Platform, StateChoice, WantedSetting
+from answers.item_filter import ItemFilter, Platform, WantedSetting
+from answers.item_states import StateChoice
 from cli.errors import UsageError
 from cli.options import known_type_keys
 from graph.catalog import load_catalog

@@ -118,6 +118,7 @@ STYLES = {
     "partial": "yellow",
     "incomplete": "yellow",
     "missing": "yellow",
+    "not read": "yellow",
     "low": "dim",
     "failed": "red",
     "cancelled": "magenta",

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Query
 
-from answers.item_filter import ItemFilter, Platform, StateChoice, WantedSetting
+from answers.item_filter import ItemFilter, Platform, WantedSetting
+from answers.item_states import StateChoice
 from answers.search.answer import Sought, UnknownSettingError
 from graph.catalog import UnknownCategoryError, load_catalog
 from inventory.user_errors import NeverReadError, UserError

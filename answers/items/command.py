@@ -12,7 +12,7 @@ from answers.search.answer import Sought, UnknownSettingError
 from cli import output
 from cli.basis_lines import rests_on
 from cli.errors import UsageError, errors_for_people
-from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
+from cli.item_columns import CERTAINTY, COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
     KindOption,
     NameOption,
@@ -274,8 +274,7 @@ _ITEM_COLUMNS = (*_WHICH_ITEM, *STATE)
 
 _MISSING_COLUMNS = (
     *_WHICH_ITEM,
-    Column("confidence", "confidence", lambda item: output.styled(item.confidence)),
-    Column("evidence", "evidence"),
+    *CERTAINTY,
     Column("last seen", "last_seen_at", lambda item: output.ago(item.last_seen_at)),
     Column("first missed", "first_missed_at", lambda item: output.ago(item.first_missed_at)),
     Column("by run", "first_missed_run_id", shape=Shape.ID),

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.item_filter import ItemFilter, platforms, state_of
+from answers.item_filter import ItemFilter, platforms
+from answers.item_states import state_of
 from answers.search.answer import Sought, groups_of_found
 from answers.search.records import ItemGroup
 from graph.catalog import kind_of, load_catalog

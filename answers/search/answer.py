@@ -8,8 +8,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.item_filter import ItemFilter, StateChoice, WantedSetting
+from answers.item_filter import ItemFilter, WantedSetting
 from answers.item_kinds import with_kind
+from answers.item_states import StateChoice
 from answers.object_names import setting_names
 from answers.search import queries
 from answers.search.records import ItemGroup, SearchBasis, SettingState, SettingValue, TenantSetting

@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from answers.field_text import field_text, told
+from answers.item_states import told_state
 from answers.versions import answer
 from answers.versions.answer import ComparedVersions
 from answers.versions.records import DifferenceRecord, ShownRecord, not_compared_in_words, version_in_words
@@ -164,14 +165,13 @@ def _header(record: ShownRecord) -> list[str]:
     """What a person should know before reading a document."""
     current = "current" if record.is_current else "not the current one"
     last = output.when(record.last_observed_at) or "a moment that was not recorded"
-    state = f"{record.state}, {record.confidence} confidence, {record.evidence}" if record.state else "no state yet"
     details = "complete" if record.details_complete else "incomplete: some could not be read"
     if record.details_read_at is not None:
         details += f", last read {output.when(record.details_read_at)}"
     return [
         visible(f"{record.kind}: {record.title} ({record.type_key} {record.external_id})"),
         f"version {record.version} ({current}), observed from {output.when(record.first_observed_at)} to {last}",
-        f"item: {state}; details: {details}",
+        f"item: {told_state(record)}; details: {details}",
         *([stale_words(record.stale)] if record.stale is not None else []),
     ]
 

@@ -18,7 +18,8 @@ from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
 from answers.coverage import queries as coverage
 from answers.dependencies import queries as dependencies
-from answers.item_filter import ItemFilter, StateChoice, WantedSetting
+from answers.item_filter import ItemFilter, WantedSetting
+from answers.item_states import StateChoice
 from answers.items import queries as items
 from answers.search import queries as search
 from answers.search.answer import Sought, find, search_basis, settings_meant, tenant_settings

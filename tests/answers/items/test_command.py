@@ -180,6 +180,35 @@ async def test_a_revoked_app_makes_nothing_missing(database: Database, other: Co
     assert (latest["counts"]["missing"], latest["counts"]["not_read"]) == (0, 10)
 
 
+async def test_what_was_not_read_is_called_so_wherever_people_read_it(database: Database, other: CommandLine) -> None:
+    types = ("groups", "namedLocations")
+    await sync(database, OTHER, [named(*key) for key in KEYS], *types)
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {
+        "groups": REFUSED,
+        "namedLocations": (Outcome.COMPLETE, None),
+    }
+    wave = [named(*key) for key in KEYS if key[0] != "groups" and key[1] != "a"]
+    await sync(database, OTHER, wave, *types, status=RunStatus.PARTIAL, outcomes=outcomes)
+    records = (await other("items", "--json")).objects()
+    assert {line["state"] for line in records if line["type_key"] == "groups"} == {"missing"}, "by contract"
+    selection = str((await other("runs", "--json")).objects()[0]["selection_hash"])
+    for asked in ((), ("--selection", selection)):
+        done = await other("items", *asked)
+        groups, others = done.stdout.split("Named locations", 1)
+        assert groups.count("not read") == len(IDS)
+        assert groups.count("failed:graph_permission_missing") == len(IDS)
+        assert "missing " not in groups.replace("permission_missing", "")
+        assert "low" not in groups, "nobody knows the state, so nothing is sure or unsure"
+        [gone] = [line for line in others.splitlines() if "missing" in line]
+        assert gone.split()[:5] == ["Zulu", "a", "missing", "low", "not_listed"]
+    shown = await other("show", "groups", "z")
+    assert "item: not read (failed:graph_permission_missing); details" in shown.stderr
+    gone_too = await other("show", "namedLocations", "a")
+    assert "item: missing, low confidence, not_listed; details" in gone_too.stderr
+    only = await other("missing", "--not-read", "--type", "groups")
+    assert "collection_" not in only.stdout
+
+
 async def test_a_sync_of_one_collection_leaves_the_answers_about_the_others(
     database: Database, other: CommandLine
 ) -> None:

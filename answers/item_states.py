@@ -1,0 +1,55 @@
+"""The states of items as people are told them: what was not read is not missing, though records call it so."""
+
+from enum import StrEnum
+from typing import Protocol
+
+from inventory.missing import Confidence, State
+
+_UNREAD = "collection_"
+"""How the evidence of an item begins whose collection was not read to its end."""
+
+
+class StateChoice(StrEnum):
+    """The state of an item, with what was not read apart from what is missing."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    NOT_READ = "not_read"
+
+
+class StatedItem(Protocol):
+    """A record that has the state of an item."""
+
+    @property
+    def state(self) -> State | None: ...
+    @property
+    def confidence(self) -> Confidence | None: ...
+    @property
+    def evidence(self) -> str | None: ...
+
+
+def state_of(item: StatedItem) -> StateChoice | None:
+    """The state of an item; None before any completed run."""
+    if item.state is State.MISSING:
+        return StateChoice.NOT_READ if (item.evidence or "").startswith(_UNREAD) else StateChoice.MISSING
+    return None if item.state is None else StateChoice.PRESENT
+
+
+def told_confidence(item: StatedItem) -> Confidence | None:
+    """How sure the state is. None of an item that was not read: nobody knows its state."""
+    return None if state_of(item) is StateChoice.NOT_READ else item.confidence
+
+
+def reason(item: StatedItem) -> str | None:
+    """Why an item is missing or was not read: `confirmed`, `failed:graph_throttled`. None of one that is present."""
+    return None if item.state is State.PRESENT or item.evidence is None else item.evidence.removeprefix(_UNREAD)
+
+
+def told_state(item: StatedItem) -> str:
+    """The state with its basis: `missing, high confidence, confirmed`, `not read (failed:graph_throttled)`."""
+    state = state_of(item)
+    if state is None:
+        return "no state yet"
+    if state is StateChoice.NOT_READ:
+        return f"not read ({reason(item)})"
+    return f"{state}, {item.confidence} confidence, {item.evidence}"
