@@ -130,10 +130,9 @@ class ConfirmActivities:
     ) -> dict[UnlistedItem, Observation]:
         """The items as if they had been listed; without those that cannot be read.
 
-        Graph may show more of an object by its id than in a list: a property that the item's last version lacks is left
-        out, and one that a list of Intune shows as null stays null, so that neither is a change. By id an expanded list
-        can be empty where it is not; then the item keeps its content
-        (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
+        By id Graph may show more of an object than in a list, so a property that the item's last version lacks is left
+        out, and one that a list of Intune shows as null stays null. By id an expanded list can be empty where it is
+        not; then the item keeps its content (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
         """
         observers = await self._observers.of_tenant(tenant.id)
         async with self._database.tenant(tenant.id, read_only=True) as session:

@@ -119,7 +119,7 @@ async def open_portfolio(request: PortfolioRun) -> OpenPortfolioResult:
 
 @activity.defn
 async def follow_runs(request: FollowRuns) -> FollowRunsResult:
-    """What became of runs so far."""
+    """Reports the outcomes of the runs that have ended."""
     raise NotImplementedError
 
 

@@ -445,7 +445,7 @@ def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailu
 
 
 def _noted(item: _Item) -> PendingDetails:
-    """How far an item is."""
+    """The item's row of `pending_item` with its progress and failed attempts."""
     progress = item.reading.progress() if item.moved or item.reading.unread else item.pending.progress
     return item.pending._replace(progress=progress, attempts=item.pending.attempts + item.failed)
 

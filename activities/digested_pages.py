@@ -46,7 +46,7 @@ class DigestedPage(NamedTuple):
         return cls(page, digests, SameItems(collection.type_key, ids, of_items), places, positions)
 
     def without(self, same: AnyCollection[str]) -> "ChangedObjects | None":
-        """What is left of the page without the items that are the same; None where it has to be read whole.
+        """The page without the items that are the same; None if it has to be read whole.
 
         Raises `AnswerTooLargeError`.
         """
@@ -87,7 +87,7 @@ class ChangedObjects(NamedTuple):
     def digested(
         self, observations: Sequence[Observation], invalid: Sequence[InvalidObject]
     ) -> tuple[list[Observation], list[InvalidObject], SameItems]:
-        """What was read, with the digests of the objects and with the places of bad ones on the whole page."""
+        """The observations, with the objects' digests and with the places of bad ones on the whole page."""
         return (
             [
                 observation._replace(raw_digest=self.digests.get(item_key(observation.external_id)))

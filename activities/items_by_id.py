@@ -104,7 +104,7 @@ class ItemReader:
         self._pace = Pace(database)
 
     async def existing(self, tenant: TenantConfig, items: Sequence[UnlistedItem]) -> ExistingItems:
-        """Which of the items there are, by one request each. Raises `GraphRequestError` if Graph was not reached."""
+        """The items that exist, by one request each. Raises `GraphRequestError` if Graph was not reached."""
         found: list[UnlistedItem] = []
         again: set[str] = set()
         for api_version, family, wave in self._waves(items):

@@ -31,7 +31,7 @@ KNOWN_FOR_SECONDS = 300.0
 
 
 class SensitivityRules(NamedTuple):
-    """What is sensitive, and how its change shows.
+    """The operator's choices of sensitive values.
 
     Without `keys` every sensitive value becomes one constant. `is_comparable` gives tenants that have no data key yet a
     shared one, so that equal values of theirs look alike.
@@ -85,7 +85,7 @@ class Observers:
         self._known: dict[UUID, tuple[float, DataKey | None]] = {}
 
     async def of_tenant(self, tenant_id: UUID) -> TenantObservers:
-        """What reads a tenant's objects, under its data key, which is made where there is none yet.
+        """The observer of a tenant's objects, under its data key, which is made if there is none yet.
 
         Raises `DataKeyError`.
         """

@@ -83,7 +83,7 @@ class _MadeItems(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """What one look at a tenant found.
+    """The findings of one look at one tenant.
 
     `new` are events of each log that no look has handled, `named` the items by the event that names them, `left` events
     for the next look, `items` those of `named` that were read.
@@ -347,7 +347,7 @@ def _is_change(event: Observation) -> bool:
 
 
 def _made_ids(event: Observation) -> list[MadeItem]:
-    """What an event of Intune ("Create") or Entra ("Add") says was made."""
+    """The ids of objects that an event of Intune ("Create") or Entra ("Add") says were made."""
     if str(event.meta.get("operation")).lower() not in ("create", "add"):
         return []
     return [MadeItem(name, str(event.meta.get("activity"))) for name in _ids(event)]

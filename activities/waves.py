@@ -40,7 +40,7 @@ class _Part(NamedTuple, Generic[ResultT]):
 
 
 class _Budget:
-    """What is left of a wave's requests, bytes and seconds."""
+    """The requests, bytes and seconds that a wave has left."""
 
     def __init__(self) -> None:
         self._requests = WAVE_REQUESTS
@@ -69,7 +69,7 @@ class WaveActivities:
         fetch_details: Callable[[FetchDetails], Awaitable[FetchDetailsResult]],
         at_once: int,
     ) -> None:
-        """What reads one batch of each kind. `at_once`: how many batches of all waves a worker reads side by side."""
+        """`at_once`: how many batches of all waves a worker reads side by side."""
         self._fetch_pages = fetch_pages
         self._confirm_missing = confirm_missing
         self._fetch_details = fetch_details
@@ -206,7 +206,7 @@ def _goes_on(fetched: FetchPagesResult) -> bool:
 
 
 def _following(asked: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
-    """The pages that follow the pages of a batch."""
+    """The cursors of the pages behind the fetched ones; none of pages that failed or are read again."""
     by_type = {cursor.type_key: cursor for cursor in asked}
     return [
         by_type[page.type_key].model_copy(update={"url": url})

@@ -71,7 +71,7 @@ class Content(NamedTuple):
 
 
 def content_of(value: object, name: str) -> Content | None:
-    """What the value of a property of this name encodes; None where it is plain."""
+    """The content that the value of a property of this name encodes; None if it is plain."""
     if not isinstance(value, str):
         return None
     is_named = _CONTENT_NAMES.search(name) is not None

@@ -56,13 +56,13 @@ class FieldChange(BaseModel):
 
     @property
     def difference(self) -> DifferenceKind:
-        """What became of the field."""
+        """Whether the field was added, removed or changed."""
         return self.kind
 
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def text(self) -> str:
-        """What people read of it."""
+        """The values for people."""
         return field_text(self).text()
 
 

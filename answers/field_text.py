@@ -105,7 +105,7 @@ class FieldText(NamedTuple):
         return f"{said} ({self.note})" if said and self.note else said or self.note
 
     def of_two_sides(self) -> "FieldText":
-        """The same of two tenants: a side without a value has nothing."""
+        """The text for two tenants: a side without a value has nothing."""
         if (self.before is None) == (self.after is None):
             return self
         return self._replace(before=self.before or NOTHING, after=self.after or NOTHING)
@@ -142,7 +142,7 @@ def _tells(field: ShownField, paths: set[str]) -> bool:
 
 
 def field_text(field: ShownField) -> FieldText:
-    """What is said of a field that differs."""
+    """The text of a field that differs."""
     kind = str(field.difference)
     label = _label(field)
     if field.hidden:

@@ -29,7 +29,7 @@ class IdRange(NamedTuple):
 
     @property
     def beginning(self) -> str:
-        """What all of them begin with."""
+        """The prefix that all of them share."""
         pairs = zip(str(self.low), str(self.high), strict=True)
         return "".join(low for low, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 

@@ -31,7 +31,7 @@ _SIGNS = {
 
 
 class ItemFilter(NamedTuple):
-    """Which items are wanted, by what is known of each; None wants any."""
+    """A filter of items; None wants any."""
 
     platform: Platform | None = None
     kind: str | None = None

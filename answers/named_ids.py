@@ -24,7 +24,7 @@ _DEFINITION = "settingDefinitionId"
 
 
 def name_of(names: ObjectNames) -> NameOf:
-    """What objects are called by these names. People, whom no collection reads, are said to be people."""
+    """The object's name in words. People, whom no collection reads, are said to be people."""
 
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
         keys = [(collection_of(target_type), external_id) for target_type in target_types]

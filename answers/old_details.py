@@ -54,7 +54,7 @@ def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list
 
 
 async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = None) -> list[OldDetailsRecord]:
-    """Those of the collections, or of all, whose details are old."""
+    """The collections, of these or of all, whose details are old."""
     wanted = _silent() if type_keys is None else _silent() & set(type_keys)
     return [_record(found) for found in await detail_ages.old_details(session, wanted)]
 
@@ -62,7 +62,7 @@ async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = N
 async def old_details_of_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID]
 ) -> dict[UUID, list[OldDetailsRecord]]:
-    """The same of all collections of each tenant, in a transaction that sees them."""
+    """The collections of each tenant whose details are old, in a transaction that sees the tenants."""
     by_tenant: dict[UUID, list[OldDetailsRecord]] = {tenant_id: [] for tenant_id in tenant_ids}
     for found in await detail_ages.old_details(session, _silent(), tenant_ids):
         by_tenant[found.tenant_id].append(_record(found))

@@ -20,7 +20,7 @@ _WITH_TIME = re.compile(r"(.+?) (\d{1,2}):(\d{2})")
 
 
 class TimeSpan(NamedTuple):
-    """What somebody typed: a moment, where both are the same, or a day from its beginning to its end."""
+    """A typed time: a moment, where both are the same, or a day from its beginning to its end."""
 
     begins: datetime
     ends: datetime

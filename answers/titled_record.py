@@ -18,7 +18,7 @@ class TitledRecord(BaseModel):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def title(self) -> str:
-        """What people call the item: `display_name`, or where Graph gives it none, what it is."""
+        """The item's name for people: `display_name`, or where Graph gives it none, its kind and a short id."""
         return item_title(self.type_key, self.external_id, self.display_name, self._kind_in_words())
 
     def _kind_in_words(self) -> str | None:

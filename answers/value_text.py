@@ -106,7 +106,7 @@ def is_definition_id(text: str) -> bool:
 
 
 def said_choice(value: JsonValue, definition_id: str) -> str:
-    """What a setting is set to: the choice's name, or what its id has beyond the definition's."""
+    """The choice that a setting is set to: its name, or the end of its id."""
     if not isinstance(value, str):
         return encode(value).decode()
     if definition_id and value.lower().startswith(f"{definition_id.lower()}_"):
@@ -306,7 +306,7 @@ def _presentation_name(value: JsonObject) -> str:
 
 
 def presentation_lines(value: JsonObject) -> list[str]:
-    """What a presentation of an administrative template is set to: a value, a list, or pairs of a list."""
+    """The values of a presentation of an administrative template: a value, a list, or pairs of a list."""
     if "values" in value:
         members = value["values"] if isinstance(value["values"], list) else []
         pairs = [

@@ -34,7 +34,7 @@ def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[st
 
 
 def rests_on_coverage(collections: Iterable[Coverage]) -> str:
-    """The same of these collections."""
+    """The line about the listings that an answer rests on: how many there are, and since when."""
     began = [
         collection.listed_from
         for collection in collections

@@ -240,7 +240,7 @@ class _Asking:
         self._first_ids: dict[str, str] = {}
 
     def below(self, collection: Collection) -> Iterator[Probe]:
-        """What Graph may refuse though it shows the listing: expansions, and details that every item has.
+        """The requests that Graph may refuse though it shows the listing: expansions, and details of every item.
 
         They are asked for with the item that was listed first.
         """

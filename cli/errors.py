@@ -65,7 +65,7 @@ def errors_for_people() -> Iterator[None]:
 
 
 def words_of(error: Exception) -> str:
-    """What an error means for people. With TENANT_INVENTORY_DEBUG set, raises one that nobody foresaw."""
+    """The message of an error for people. With TENANT_INVENTORY_DEBUG set, raises an unexpected one."""
     if isinstance(error, UserError | UnavailableError):
         return str(error)
     if (refused := _refused_by_temporal(error)) is not None:

@@ -40,7 +40,7 @@ NameOption = Annotated[
 
 
 def item_filter(platform: Platform | None, kind: str | None, state: StateChoice | None) -> ItemFilter:
-    """What the options choose by what is known of an item. Raises `UsageError`."""
+    """The filter of items that the options make. Raises `UsageError`."""
     if kind is not None and not kind.strip():
         raise UsageError("--kind takes a part of a kind's name; the kinds are those of the column `kind` of items")
     return ItemFilter(platform, kind, state)

@@ -130,7 +130,7 @@ def valid_selection_name(name: str | None) -> str | None:
 
 
 def selection_name_of(selection: Selection, name: str | None = None) -> str:
-    """What people call a selection: the name that it was started with, or after what it covers."""
+    """The name of a selection for people: its own, or one made of its collections."""
     return name or load_catalog().name_of(selection.type_keys)
 
 
@@ -169,7 +169,7 @@ def chosen_tenants(
 def chosen_to_read(
     settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> TenantChoice:
-    """The same for runs, which leave out disabled tenants: says which. Raises `UsageError` if none is left."""
+    """The tenants to read, without disabled ones, which it names. Raises `UsageError` if none is left."""
     choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
     configured = configured_tenants_of(settings)
     chosen = choice.resolve(configured.tags())

@@ -32,12 +32,12 @@ class SortedTogether:
 
 @dataclass
 class OutputOptions:
-    """What one command was told about its output.
+    """The output options of one command.
 
-    `columns` and `sort` are names of columns; one to sort by begins with `-` where the order is descending.
-    `csv_header` is the header that has been printed: an answer of several tables has one. `is_paged`: the answer goes
-    to a pager, and so do notes on stderr, in their order. `about` is the tenant that the answer is about, where it is
-    one of several: notes on stderr begin with it. `together`: that answer's rows are sorted with those of the others.
+    `columns` and `sort` are names of columns; `-` before a name of `sort` means descending. `csv_header` is the header
+    that has been printed: an answer of several tables has one. `is_paged`: the answer, and notes on stderr, go to a
+    pager, in their order. `about` is the tenant of the answer, if it is one of several: notes on stderr begin with it.
+    `together`: the rows of all tenants are sorted together.
     """
 
     utc: bool = False
@@ -55,7 +55,7 @@ _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=Outpu
 
 
 def output_options() -> OutputOptions:
-    """Those of the command that runs."""
+    """The output options of the command that runs."""
     return _OPTIONS.get()
 
 

@@ -42,7 +42,7 @@ ResultT = TypeVar("ResultT")
 
 
 async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """What `ask` answers, which is begun again where another transaction got in its way.
+    """The answer of `ask`, which is asked again if another transaction got in its way.
 
     Raises `StorageCollisionError` where that happens too often.
     """

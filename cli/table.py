@@ -121,9 +121,9 @@ def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True
 class Table:
     """Collects records, and prints them as a table, or as CSV with `--csv`.
 
-    `record` is the type of the records, or names their fields where they are mappings; else the columns name them.
-    A summary stands above the table that was asked for: it is no CSV, and `--columns` and `--sort` are not of it.
-    With `--sort`, `most` is how many of all rows are printed; whoever adds rows in their own order bounds them.
+    `record` is the type of the records, or names their fields if they are mappings; else the columns name them. A
+    summary stands above the requested table: it is no CSV, and `--columns` and `--sort` do not apply to it. With
+    `--sort`, `most` limits all rows that are printed; whoever adds rows in their own order limits them.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ class AddedTenant(TenantEntry):
 
 
 class PurgeReceipt(BaseModel):
-    """What a purge deleted: rows by table, and histories in Temporal.
+    """The receipt of a purge: deleted rows by table, and deleted histories in Temporal.
 
     In `portfolio_runs` the tenant was erased from the choice of several. `histories_kept` says why some are kept.
     """

@@ -16,12 +16,12 @@ NameOf = Callable[[UUID], str]
 
 
 def summary(portfolio_input: PortfolioInput, name_of: NameOf) -> str:
-    """What Temporal Web shows of a portfolio run beside its id."""
+    """The summary of a portfolio run in Temporal Web."""
     return f"{visible(tenants_in_words(portfolio_input.chosen, name_of))}: {selection_name(portfolio_input)}"
 
 
 def selection_name(portfolio_input: PortfolioInput) -> str:
-    """What people call the selection of a portfolio run."""
+    """The name of a portfolio run's selection for people."""
     return portfolio_input.selection_name or load_catalog().name_of(portfolio_input.selection.type_keys)
 
 

@@ -21,7 +21,7 @@ After the longest gap on a terminal, or the first gaps elsewhere, a line reports
 
 
 async def run_progress(client: Client, task_queue: str, record: RunRecord) -> SyncProgress | str:
-    """What the workflow of a run tells; else why it does not. A run that no worker would take is not asked.
+    """The progress of a run; else the reason for having none. A run that no worker would take is not asked.
 
     A query is a billed action of Temporal Cloud, a look at the task queue is none.
     """

@@ -54,7 +54,7 @@ Label = Callable[[str], str]
 
 
 class UnknownScheduleError(RequestError):
-    """There is no schedule of this name."""
+    """Somebody named a schedule that Temporal does not have."""
 
 
 class StoredSchedule(NamedTuple):

@@ -19,7 +19,7 @@ class SharedLooks(Generic[FoundT]):
         self._looks: dict[Hashable, _Look[FoundT]] = {}
 
     async def look(self, key: Hashable, find: Callable[[], Awaitable[FoundT]], *, within: float = 0.0) -> FoundT:
-        """What `find` answers, or answered at most so many seconds ago. Its error for people goes to everybody, too."""
+        """The answer of `find`, which is kept for so many seconds. Its error for people goes to everybody, too."""
         clock = asyncio.get_running_loop().time
         self._forget(clock())
         look = self._looks.setdefault(key, _Look())

@@ -14,7 +14,7 @@ MOST_LINES = 20
 
 
 class Message(NamedTuple):
-    """What goes to a target. `delivery_id` is the idempotency key: every attempt has the same one."""
+    """A message to one target. `delivery_id` is the idempotency key: every attempt has the same one."""
 
     delivery_id: UUID
     tenant_id: UUID | None
@@ -27,7 +27,7 @@ class Message(NamedTuple):
 
 
 class DeliveryAnswer(NamedTuple):
-    """What came back, in words. `retryable`: whether a later attempt may succeed, and not sooner than `retry_after`.
+    """A target's answer, in words. `retryable`: a later attempt may succeed, not sooner than `retry_after`.
 
     `body` is the beginning of what the target wrote. It is shown to who tests a target, and never kept.
     """

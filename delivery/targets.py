@@ -36,7 +36,7 @@ class MailSecurity(StrEnum):
 
 
 class Target(BaseModel):
-    """What targets have in common."""
+    """The common part of all targets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -186,15 +186,13 @@ class GraphClient:
     ) -> dict[str, GraphAnswer]:
         """Reads 1 to 20 pages in one `$batch`; every key has its answer, whether Graph served it or not.
 
-        With `raw` the body of a listing's page is a `RawPage`.
-        A caller that processes a large answer while others read theirs keeps an `admission`; without one the answer's
-        place is released as soon as it has been read.
+        With `raw` the body of a listing's page is a `RawPage`. A caller that processes a large answer keeps its place
+        with an `admission`; without one the place is released as soon as the answer has been read.
 
         The client answers a 401 with a fresh token and the claims of its challenge: once inside the batch, and for the
-        whole batch until `REFUSED_TOKENS` were refused.
-        Raises `GraphRequestError` if the whole batch failed: `BatchRefusedError` if Graph refused it or sent no answer
-        to a batch, `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`. Raises `UntrustedLinkError`, before it sends
-        anything, for a link that may not be followed.
+        whole batch until `REFUSED_TOKENS` were refused. Raises `UntrustedLinkError`, before it sends anything, for a
+        link that may not be followed; `GraphRequestError` if the whole batch failed: `BatchRefusedError` if Graph
+        refused it or sent no answer, `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")

@@ -43,9 +43,9 @@ _NOT_TO_MEND = frozenset({ErrorCode.GRAPH_DELEGATED_ONLY, ErrorCode.GRAPH_NOT_LI
 class OpenCall(NamedTuple):
     """A request that is still to be made.
 
-    `call` is the number of the entry's detail call, `child` that of its child call. Without a call the request asks
+    `call` is the number of the entry's detail call, `child` that of its child call; without a call the request asks
     whether the item still exists. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
-    `path` is the place of a list that Graph has cut, and whose rest this request reads: in the list's document, or with
+    `path` is the place of a list that Graph has cut and whose rest this request reads: in the list's document, or with
     a call in the page `of_page` of its answer.
     """
 
@@ -167,7 +167,7 @@ class DetailReading:
         self.unread.append(UnreadCall(call, failure, self._member_name(place)))
 
     def progress(self) -> bytes:
-        """What another process needs to go on from here.
+        """The state from which another process can go on.
 
         Calls that were given up are the last of the open ones: a worker that knows none makes them again.
         """

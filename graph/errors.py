@@ -122,7 +122,7 @@ class AnswerTooLargeError(GraphRequestError):
 
 
 def classify(answer: Answer, *, permission: str | None = None, delegated_only: bool = False) -> ReadFailure | None:
-    """What is wrong with an answer by its status and error body; None for a success.
+    """The failure that an answer's status and error body mean; None for a success.
 
     `permission` is the one that the catalog knows for the collection, named where Graph says 403. What is
     `delegated_only` no permission opens to an app.

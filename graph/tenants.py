@@ -70,7 +70,7 @@ class UnknownTenantError(UserError):
 
 
 class DisabledTenantError(UserError):
-    """A tenant is disabled, so it is not read."""
+    """Somebody wants to read a tenant that the tenants file or table disables."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"tenant {name!r} is disabled; to read it again: python starter.py tenant enable {name}")
@@ -193,7 +193,7 @@ class TenantsSource(Protocol):
 
 
 class FileSource(NamedTuple):
-    """The tenants file."""
+    """A tenants file as the source of tenants."""
 
     path: Path
 

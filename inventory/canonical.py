@@ -136,18 +136,18 @@ class _Treatments(dict[str, _Treatment]):
 class Canonicalizer:
     """Turns documents of one collection into their canonical form.
 
-    `ordered` are property names, at any depth: the mark of a sensitive value depends on the order of no other array.
-    `volatile` and `sensitive` hold `name` (at any depth), `/name` (of the document itself), `parent/name` (a property
-    of the object that stands in the property `parent`, or of the objects in the list in it) and
-    `#microsoft.graph.someType/name` (a property of the objects of this `@odata.type`). A volatile value is left out,
-    also where it is sensitive. A sensitive value is replaced by its HMAC-SHA-256 under `data_key`, so that change
-    shows and the value does not; without a key it is replaced by a constant. Of a list the members are replaced first,
-    so that the mark of the whole can be had from theirs. Null stays null, and what is such a replacement already stays
-    as it is. With `by_nature` also each text is hidden that is a secret by its name or shape (`secret_patterns`); of
-    those in `payloads`, which the operator shows, the lines without a secret stay readable.
+    `volatile` and `sensitive` name properties: `name` (at any depth), `/name` (of the document itself), `parent/name`
+    (of the object, or the objects in the list, that the property `parent` holds) and `#microsoft.graph.someType/name`
+    (of objects of this `@odata.type`). Volatile values are left out, also sensitive ones. A sensitive value is replaced
+    by a mark, its HMAC-SHA-256 under `data_key`; without a key by a constant. Members of a list are replaced before the
+    list. Null and existing marks stay as they are.
 
-    `masked` holds `#microsoft.graph.someType/name`: secrets in whose place Graph shows another text at each read. Their
-    mark is a constant under any key, and stands in each object of the type: a release before stored none.
+    `ordered` are names of arrays whose order counts in their mark. With `by_nature` each text is hidden that is a
+    secret by its name or shape (`secret_patterns`); of texts in `payloads`, which the operator shows, the lines without
+    a secret stay readable.
+
+    `masked` holds `#microsoft.graph.someType/name`: secrets for which Graph shows another text at each read. Their mark
+    is a constant under any key, and stands in each object of the type, because an earlier release stored none.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class Canonicalizer:
         self._data_key = data_key
 
     def under(self, data_key: DataKey | None) -> "Canonicalizer":
-        """The same rules with another key."""
+        """A copy of these rules with another key."""
         other = copy(self)
         other._data_key = data_key  # noqa: SLF001 - its own class's
         return other
@@ -360,11 +360,10 @@ def shows_no_change(mark: JsonValue) -> bool:
 
 
 def edit_of(document: JsonObject) -> str | None:
-    """What moves with each edit of an object and with nothing else: its version, or else the time of its last edit.
+    """The sign of an object's edits: its version, or else the time of its last edit; None of an object without either.
 
-    Graph counts edits in a version that is a number: of 54 published policies it is 1 exactly where the times of
-    creation and of the last edit are the same. A text is what an author wrote there, or an entity tag. The time alone
-    may move without an edit, so it counts only where there is no number; None of an object without either.
+    Only a version that is a number counts: of 54 published policies it is 1 exactly where the times of creation and of
+    the last edit are the same, while a text is an author's or an entity tag. The time may move without an edit.
     """
     version = document.get("version")
     if isinstance(version, int) and not isinstance(version, bool):

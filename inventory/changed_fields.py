@@ -13,7 +13,7 @@ from inventory.stale import StalePart, lacking
 
 
 class Comparability(NamedTuple):
-    """How two documents of one collection are compared.
+    """The facts that decide how two documents of one collection are compared.
 
     `completed_by` are the properties that details add to what a list shows, None where details show the whole item.
     `asked_for` are the properties that a whole document always has, be they empty, since a detail asks for each, and
@@ -51,7 +51,7 @@ class VersionPair(Protocol):
 
 
 def changed_by(pair: VersionPair, comparability: Comparability) -> list[Difference] | None:
-    """What a version changes: nothing if it only adds details, or was only read by other rules.
+    """The fields that a version changes; none if it only adds details, or was only read by other rules.
 
     None if one of the two is deleted or damaged.
     """
@@ -96,9 +96,8 @@ def not_compared(pair: VersionPair, comparability: Comparability, changed: Seque
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of two documents by today's rules.
 
-    A property that a rule leaves out today is no difference to a document from before the rule. If a rule has begun or
-    ceased to hide a value, it is not known whether the value changed. A detail that the release of one document did not
-    read is no difference, either. The id of a setting is its number among the others.
+    These are no differences: a property that a rule leaves out today; a value that a rule has begun or ceased to hide;
+    a detail that the release of one document did not read; the id of a setting, which is its number among the others.
     """
     unasked = {name for name in comparability.asked_for if (name in before) != (name in after)}
     before, after = _only(before, before.keys() - unasked), _only(after, after.keys() - unasked)

@@ -36,7 +36,7 @@ def expansion(text: str | None) -> Expansion:
 
 
 def expansion_by(url: str) -> Expansion:
-    """The expansions of a request."""
+    """The properties that a request's `$expand` names."""
     return expansion(url.partition("$expand=")[2].partition("&")[0])
 
 

@@ -46,7 +46,7 @@ class DataKeyKind(StrEnum):
 
 
 class DataKey(NamedTuple):
-    """What a tenant's sensitive values are marked under. Marks of one `key_id` can be compared.
+    """The key under which a tenant's sensitive values are marked. Marks of one `key_id` can be compared.
 
     A legacy key has no id. That of another is the beginning of a hash of its secret.
     """
@@ -56,7 +56,7 @@ class DataKey(NamedTuple):
 
     @classmethod
     def of(cls, secret: bytes, kind: DataKeyKind) -> "DataKey":
-        """The data key of a secret, with its id."""
+        """The data key with these 32 bytes; its id is a hash of them."""
         if kind is DataKeyKind.LEGACY:
             return cls(secret)
         return cls(secret, hashlib.sha256(b"tenant-inventory data key" + secret).hexdigest()[:8])

@@ -134,7 +134,7 @@ def with_last_read(
 
 
 def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
-    """The document without the values in these places."""
+    """The document without the values in these places, of members, too."""
     names = {place.property for place in places if place.child_property is None}
     document = {name: value for name, value in document.items() if name not in names}
     for place in places:

@@ -122,7 +122,7 @@ def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue
 
 
 def meta_properties(extra: MetaPaths) -> frozenset[str]:
-    """The properties of a document that its meta is of."""
+    """The top-level properties of a document that its meta is made of."""
     common = frozenset(name for names in _COMMON_PROPERTIES.values() for name in names)
     return common.union({"assignments"}, (path.partition(".")[0] for paths in extra.values() for path in paths))
 

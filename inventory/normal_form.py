@@ -66,7 +66,7 @@ _WHOLE_FLOATS = 2.0**53
 
 
 class ArrayRules(NamedTuple):
-    """What the catalog says of arrays, by property name at any depth.
+    """The catalog's rules for arrays, by property name at any depth.
 
     In `null_not_shown` null says that Graph did not show the value, and an empty list that there is none. Members of
     `enumerations` have no case, and a value may name several, in any order. Of `details`, which further requests ask
@@ -166,11 +166,11 @@ class NormalForm:
 
 
 def read_in_form_0(sorted_document: JsonObject, document: JsonObject, expanded: frozenset[str]) -> JsonObject:
-    """What a document of this form says of all that one of form 0 was read with.
+    """The part of a document of this form that a run with form 0 would have read, too.
 
-    Graph shows a property without a value as null, and form 0 kept nulls: a property that its document lacks was not
-    asked for then, or Graph did not have it yet. Neither is a difference of the tenant. `expanded` are the properties
-    that requests expand at any depth: what the document of form 0 has nowhere was not expanded then.
+    Form 0 kept nulls, and Graph shows a property without a value as null. So a property that its document lacks was not
+    asked for, or Graph did not have it yet: no difference of the tenant. `expanded` are the properties that requests
+    expand at any depth; one that the document of form 0 has nowhere was not expanded then.
     """
     kept: JsonObject = {name: value for name, value in document.items() if name in sorted_document}
     return _without_names(kept, NO_CONTENT_IN_FORM_0 | (expanded - _names(sorted_document)))

@@ -20,7 +20,7 @@ MOST_CHARACTERS = 200
 
 
 class NotificationKind(StrEnum):
-    """What may be told."""
+    """The kinds of events that rules may ask for."""
 
     RUN_FAILED = "run_failed"
     RUN_PARTIAL = "run_partial"
@@ -39,7 +39,7 @@ class NotificationKind(StrEnum):
 
 
 class NotificationState(StrEnum):
-    """What became of an event for a target."""
+    """The state of an event for one target."""
 
     PENDING = "pending"
     SENT = "sent"
@@ -69,7 +69,7 @@ class NotificationEvent(BaseModel):
 
 
 class NotificationRule(BaseModel):
-    """Which events of which tenants go to which targets. A list that is empty narrows nothing."""
+    """The events, tenants and targets of a rule. An empty list narrows nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,7 +125,7 @@ class NotificationSnooze(BaseModel):
 
 
 class AddressedEvent(NamedTuple):
-    """An event for one target."""
+    """An event, with the name of a target that is to get it."""
 
     target: str
     event: NotificationEvent

@@ -35,7 +35,7 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 
 
 class ObservationRules(BaseModel):
-    """What a collection's catalog entry says about reading one of its objects. Names are Graph property names.
+    """The rules of a collection's catalog entry for reading one object. Names are Graph property names.
 
     `volatile`, `sensitive` and `masked` name properties at any depth or in one place (`Canonicalizer`). What the others
     name, at any depth, the normal form needs (`ArrayRules`).
@@ -171,7 +171,7 @@ class Observer:
         self._signs_within = sorted({sign.rpartition("/")[2] for sign in signs if not sign.startswith("/")})
 
     def under(self, data_key: DataKey | None) -> "Observer":
-        """The same rules with another key for sensitive values."""
+        """A copy of these rules with another key for sensitive values."""
         other = copy(self)
         other._canonicalizer = self._canonicalizer.under(data_key)  # noqa: SLF001 - its own class's
         if self._list_canonicalizer is not None:

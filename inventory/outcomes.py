@@ -9,7 +9,7 @@ from inventory.error_codes import ErrorCode
 
 
 class RunKind(StrEnum):
-    """How a run reads."""
+    """The way in which a run chooses what it reads."""
 
     SYNC = "sync"
     """It lists the collections of its selection."""
@@ -47,12 +47,11 @@ class Outcome(StrEnum):
 
 
 class Counts(BaseModel):
-    """What a run did, in numbers.
+    """The numbers of a run.
 
-    `missing`, `not_read` and `stale` are counted at its end, the others add up while it runs. The first two are items
-    that the run did not see: `missing` those that their complete listing omits or a GET by id did not find, `not_read`
-    the other items of collections that were not read to their end. `stale` items are there, and some of their details
-    could not be read.
+    The end of a run counts `missing`, `not_read` and `stale`; the others add up while it runs. The run did not see
+    `missing` and `not_read` items: their complete listing omits the former, or a GET by id did not find them; the
+    latter are of collections that were not read to their end. Some details of `stale` items could not be read.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Role(StrEnum):
-    """What a person may do. Each role includes those before it."""
+    """The rights of a person. Each role includes those before it."""
 
     READER = "reader"
     """Read every page of the tenants in the person's scope."""

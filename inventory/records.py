@@ -15,7 +15,7 @@ from inventory.stale import Staleness
 
 
 class CollectionRecord(BaseModel):
-    """One collection of a run record."""
+    """The outcome of one collection in a run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,7 +51,7 @@ class RunRecord(BaseModel):
 
 
 class SyncRecord(RunRecord):
-    """What `sync` prints of its run.
+    """The record that `sync` prints of its run.
 
     `compares_hidden_values` is false where SENSITIVE_FIELDS_KEY is `none`, so that changes of hidden values are not
     seen; null where the key is set for workers alone.

@@ -96,7 +96,7 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
 
 
 def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[SearchedSetting]:
-    """What a document sets, by rules that keep it."""
+    """The settings that a document sets; none for a collection without searched settings."""
     return searched_settings(document, type_key) if rules.has_settings else []
 
 

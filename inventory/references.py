@@ -190,7 +190,7 @@ def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> 
 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
-    """The same of the values at a path of a document, or of the members of a list there."""
+    """A copy of the value at a path of a document, or of the members of a list there, with translated ids."""
     for rule, target_types in rules.items():
         place = _place(rule)
         renamed = partial(_renamed, name_of, target_types)

@@ -34,7 +34,7 @@ class SearchedSetting(NamedTuple):
 
 
 def searched_settings(document: JsonObject, type_key: str) -> list[SearchedSetting]:
-    """What the document sets: each name and value once, by name."""
+    """The settings of a document: each name and value once, by name."""
     return list(
         dict.fromkeys(
             SearchedSetting(_kept_name(name), _kept_value(value))

@@ -39,7 +39,7 @@ POLICY_FACTS = frozenset({
 
 
 class SettingKind(StrEnum):
-    """Where a setting stands."""
+    """The kind of policy or property that holds a setting."""
 
     SETTINGS_CATALOG = "settings_catalog"
     ADMINISTRATIVE_TEMPLATE = "administrative_template"
@@ -100,7 +100,7 @@ https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-secu
 
 
 def settings_of(document: JsonObject, type_key: str) -> list[Setting]:
-    """The settings of a canonical document, by key."""
+    """The settings of a canonical document, of all kinds, sorted by key."""
     found = [
         *_catalog_settings(document),
         *_template_settings(document),

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How soon somebody should look."""
+    """How soon somebody should look, the most urgent first."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -17,7 +17,7 @@ class Severity(StrEnum):
 
 
 class ProtectionEffect(StrEnum):
-    """What a difference does to the protection of the tenant."""
+    """The effect of a difference on the protection of the tenant."""
 
     WEAKENS = "weakens"
     STRENGTHENS = "strengthens"

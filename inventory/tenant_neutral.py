@@ -83,7 +83,7 @@ class Uncertainty(StrEnum):
 
 
 class IdTranslation(NamedTuple):
-    """What an id stands for in words that hold in any tenant; or why that is not known.
+    """The words that stand for an id in every tenant, or the reason why there are none.
 
     `is_shared`: what Microsoft makes has the same id in every tenant, so that equal ids mean the same.
     """

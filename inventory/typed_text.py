@@ -11,7 +11,7 @@ MOST_CHARACTERS = 2_000
 
 
 def problem_with(text: str) -> str | None:
-    """The fault of a text; None if there is none."""
+    """The reason why a text that somebody typed is refused; None if it is fine."""
     if len(text) > MOST_CHARACTERS:
         return f"{len(text)} characters are too many; write {MOST_CHARACTERS} at most"
     if any(category(character) in ("Cc", "Cs") for character in text):

@@ -21,7 +21,7 @@ TOO_MANY = "too many people ask at once; ask again in a moment"
 
 
 class _Holder:
-    """What one task holds; the tasks that it starts count with it."""
+    """The connections of one task and of the tasks that it starts."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

@@ -130,7 +130,7 @@ class Database:
             yield session
 
     async def excess(self) -> list[str]:
-        """What the login may do beyond the two roles, in words: whoever has it run SQL could do that after RESET ROLE.
+        """The login's privileges beyond the two roles, in words: after RESET ROLE any SQL of it could use them.
 
         Empty if the database works under one role: there the login is the owner.
         """

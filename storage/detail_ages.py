@@ -64,7 +64,7 @@ async def read_before(
 async def old_details(
     session: AsyncSession, type_keys: Collection[str], tenant_ids: Sequence[UUID] | None = None
 ) -> list[OldDetails]:
-    """Those of the collections that have items whose details are older than the latest whole listing.
+    """The collections with items whose details are older than the latest complete listing.
 
     Of these tenants, or of all whose rows the transaction sees.
     """
@@ -73,6 +73,6 @@ async def old_details(
 
 
 async def with_old_details(session: AsyncSession, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of the items, named by type key and id, whose details are older than the latest whole listing."""
+    """The items, by type key and id, whose details are older than the latest complete listing."""
     named = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
     return {(row.type_key, row.external_id) for row in await session.execute(_OLD_ITEMS, named)} if items else set()

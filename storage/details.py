@@ -134,7 +134,7 @@ _SETTLE = statement("settle_details")
 
 
 class LastVersion(NamedTuple):
-    """What an item said last: `document` is canonical JSON, None where it has none that can be read.
+    """The last version of an item: `document` is canonical JSON, None if there is none that can be read.
 
     `as_of` is when it was last known to be current but for the parts that were `stale` then; `lacked` are the parts
     that the version has never had, with one for all details where it is what a list showed.
@@ -148,7 +148,7 @@ class LastVersion(NamedTuple):
 
 
 class ItemKey(Protocol):
-    """What names an item."""
+    """Anything with the key of an item."""
 
     @property
     def type_key(self) -> str:

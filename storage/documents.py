@@ -126,7 +126,7 @@ async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
 async def sorted_versions(
     session: AsyncSession, type_key: str, external_id: str, version_numbers: Sequence[int]
 ) -> set[int]:
-    """Those of the versions whose documents are of normal form 0, so that only some orders can be compared."""
+    """The versions whose documents are of normal form 0, so that only some orders can be compared."""
     sorted_ones = (
         select(_VERSION.c.version_number)
         .select_from(_VERSION.join(_DOCUMENT))

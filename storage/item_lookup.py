@@ -2,12 +2,11 @@
 
 
 def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") -> str:
-    """A query of the one item of a type key, given as SQL, that has a name: an id or an alternate key.
+    """The SQL of a query of the one item of a type key (SQL, too) that has a name: an id or an alternate key.
 
-    It is an item of the transaction's tenant, or of the `tenant_id` that is given as SQL.
-
-    An item's alternate keys are references of no collection. Of several items with one key, the present one is meant:
-    a service principal that was made again has the app id of the earlier one.
+    The item is of the transaction's tenant, or of `tenant_id` (SQL). Alternate keys are references without a
+    collection. If several items have one key, the present one is meant: a re-created service principal has the earlier
+    one's app id.
     """
     return f"""
         (

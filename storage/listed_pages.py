@@ -102,7 +102,7 @@ def _array(urls: Sequence[str]) -> str:
 
 
 async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """Those of the links, each a type key and a URL, that pages of the run have shown."""
+    """The links, each a type key and a URL, that pages of the run have shown."""
     by_position = {(type_key, position_of(url)): (type_key, url) for type_key, url in links}
     sought = {
         "run_id": run_id,

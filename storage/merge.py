@@ -27,7 +27,7 @@ NAMED_DUPLICATES = 10
 
 
 class MergeResult(NamedTuple):
-    """What one merge did. Each staged row is counted once, as `changed` if it made a version that tells a change.
+    """The counts of one merge. Each staged row counts once, as `changed` if it made a version that tells a change.
 
     `duplicates` counts, by type key, the rows whose item this run had already seen on an earlier page, unchanged, or
     that the merged waves hold more than once; `reread` those it had seen before the listing began anew.
@@ -96,13 +96,14 @@ async def merge(
 ) -> MergeResult:
     """Merges the rows staged under `fetch_token`, once: a later call returns the first one's result.
 
-    The token holds `promised_rows`. `together_with` are the tokens of further waves and their rows; the caller always
-    gives the same ones together. Tokens whose rows are gone are named and not merged. `restarted` names collections
-    whose listing began anew in this run, where an item that comes again is no repetition. Items whose details are due
-    are left as pending: those with a new list document, those with details older than `detail_refresh`, and with `deep`
-    all. `refreshes` has the collections whose details are due at another age, each with the moment before which they
-    were read (`detail_ages.read_before`). Without `comparison` each new version counts as a change. Raises
-    `StagedRowsLostError` if the rows of all tokens are gone; nothing is merged then.
+    `promised_rows` is the number of staged rows. `together_with` are the tokens of further waves and their rows; the
+    caller always gives the same ones together. Tokens without their rows are named and not merged; raises
+    `StagedRowsLostError` if no token has its rows.
+
+    `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
+    Items become pending if their list document is new, if their details are older than `detail_refresh`, or with
+    `deep`. `refreshes` has the collections with another age, each with the moment before which details are due
+    (`detail_ages.read_before`). Without `comparison` each new version counts as a change.
     """
     earlier = await claim(session, run_id, fetch_token)
     if earlier is not None:
@@ -146,7 +147,7 @@ def _rows(staged: Row[Any] | None) -> int:
 
 
 def _with(merged: MergeResult, row: Row[Any], created: int = 0, changed: int = 0) -> MergeResult:
-    """The result with the rows that a statement has merged."""
+    """The merge's result after one more statement, whose row is added to the counts."""
     seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
     duplicate_ids = {*merged.duplicate_ids, *((type_key, external_id) for type_key, external_id in row.duplicate_ids)}
     return merged._replace(

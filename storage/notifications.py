@@ -106,7 +106,7 @@ async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, even
 
 
 async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
-    """What of the session's tenant nobody is told now."""
+    """The snoozes of the session's tenant that have not ended."""
     now = func.clock_timestamp()
     wanted = select(*_SNOOZE.c["kind", "type_key", "external_id"]).where(
         _SNOOZE.c.until > now, _SNOOZE.c.ended_at.is_(None)
@@ -258,7 +258,7 @@ async def due_tenants(session: AsyncSession) -> list[UUID]:
 
 
 async def known_tenants(session: AsyncSession, tenant_ids: Collection[UUID]) -> list[KnownTenant]:
-    """Those of the tenants that some run has recorded, in a portfolio session."""
+    """The tenants that some run has recorded, in a portfolio session."""
     return await fetch(session, _KNOWN_TENANTS, KnownTenant, {"tenant_ids": list(tenant_ids)})
 
 

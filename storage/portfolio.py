@@ -47,7 +47,7 @@ class TenantRunOutcome(NamedTuple):
 
 
 class PortfolioEnd(NamedTuple):
-    """How a portfolio run ends."""
+    """The end of a portfolio run, as its record gets it."""
 
     status: RunStatus
     counts: PortfolioCounts
@@ -173,7 +173,7 @@ async def ended_runs(
 
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
-    """One portfolio run with its tenants; in a portfolio session."""
+    """A portfolio run with the outcomes of its tenants, in a portfolio session; None if there is no such run."""
     of_tenants = (
         select(*_OF_TENANT.c["tenant_id", "run_id", "status", "joined", "error_codes", "started_at", "finished_at"])
         .where(_OF_TENANT.c.portfolio_run_id == portfolio_run_id)
@@ -191,7 +191,7 @@ async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -
 
 
 async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the portfolio runs that have a record; in a portfolio session."""
+    """The portfolio runs that have a record; in a portfolio session."""
     recorded = select(_PORTFOLIO.c.portfolio_run_id).where(among(_PORTFOLIO.c.portfolio_run_id, run_ids))
     return set((await session.execute(recorded)).scalars())
 

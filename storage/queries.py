@@ -321,7 +321,7 @@ async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: in
 
 
 async def recorded_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
-    """Those of the runs that have a record, each by tenant and run id; of all tenants in a portfolio session."""
+    """The runs that have a record, each by tenant and run id; of all tenants in a portfolio session."""
     recorded = select(_RUN.c.tenant_id, _RUN.c.run_id).where(among(_RUN.c.run_id, run_ids))
     return {(row.tenant_id, row.run_id) for row in await session.execute(recorded)}
 

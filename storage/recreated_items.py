@@ -73,9 +73,8 @@ async def link_recreated(
     """Links re-created items to the items that they replace, to the newest of several.
 
     Candidates are the items that this run saw first, and, for items whose absence this run noticed, those that earlier
-    runs saw first without noticing the absence. Several new items may have one predecessor, since a tenant may have
-    made two of one. `type_keys`: the collections that the run has listed to their end, so that items it did not see are
-    gone. The answer names the versions whose stored documents are damaged: their items are not linked.
+    runs saw first. Several new items may have one predecessor. `type_keys` are the collections that the run has listed
+    to their end. Returns the versions whose stored documents are damaged: their items are not linked.
     """
     read = Documents()
     sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}

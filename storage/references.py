@@ -201,12 +201,12 @@ async def read_some(
     in_turn: bool = False,
     damaged: set[DamagedRecord] | None = None,
 ) -> int:
-    """Reads up to `most` items whose references have not been read yet; returns how many it read.
+    """Reads the references of up to `most` items that wait for it; returns how many it read.
 
-    Items of collections without rules are left to a release that has them. Idempotent: an item is read from its current
-    version, and its earlier references are replaced. Items that another transaction is reading are left to it, or with
-    `in_turn` waited for. An item whose stored document is damaged keeps its references and stays unread; it is added to
-    `damaged`, and items in `damaged` are skipped.
+    Idempotent: an item is read from its current version, and its earlier references are replaced. Items of collections
+    without rules are left to a release that has them; items that another transaction is reading are left to it, or with
+    `in_turn` waited for. An item whose stored document is damaged keeps its references, stays unread and is added to
+    `damaged`; items in `damaged` are skipped.
     """
     damaged = set() if damaged is None else damaged
     take = _TAKE_IN_TURN if in_turn else _TAKE_FREE

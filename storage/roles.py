@@ -69,7 +69,7 @@ class SetUp(NamedTuple):
     has_two_roles: bool
 
     def roles(self) -> Sequence[str]:
-        """Their names."""
+        """The names of the roles as which transactions work."""
         return ROLES if self.has_two_roles else (self.owner,)
 
 

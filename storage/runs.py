@@ -34,7 +34,7 @@ SLOTS_LOCK = 0x736C6F7473
 
 
 class RunIdentity(NamedTuple):
-    """A run as it begins."""
+    """The facts of a run that its record begins with."""
 
     run_id: UUID
     workflow_id: str
@@ -71,7 +71,7 @@ class RunStart(NamedTuple):
 
 
 class OpenRun(NamedTuple):
-    """A run whose record is open."""
+    """The keys of a run whose record is open."""
 
     tenant_id: UUID
     run_id: UUID
@@ -264,7 +264,7 @@ class RunEnd(NamedTuple):
 
 
 class ClosedRecord(NamedTuple):
-    """The record as it stands closed."""
+    """The end of a run as its closed record has it."""
 
     status: RunStatus
     counts: Counts

@@ -42,7 +42,7 @@ class LogPosition(NamedTuple):
 
 
 class LookStart(NamedTuple):
-    """What a look at one tenant begins with: the database's clock, the collections that a run has listed to its end."""
+    """The start of a look at one tenant: the database's clock, the collections that a run has listed to its end."""
 
     at: datetime
     listed: frozenset[str]

@@ -17,7 +17,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Act(NamedTuple):
-    """What a person asks for. `once` is the form's id; `tenant_id` is None where it is about no one tenant."""
+    """A person's act. `once` is the form's id; `tenant_id` is None if it is about no one tenant."""
 
     person: Person
     action: Action

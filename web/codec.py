@@ -37,7 +37,7 @@ home = APIRouter(include_in_schema=False)
 
 
 class CodecRequestError(UserError):
-    """What Temporal Web sent is no list of payloads."""
+    """A request to the codec server that is no list of payloads."""
 
 
 async def _payloads(request: Request) -> Payloads:
@@ -83,7 +83,7 @@ async def encode(request: Request, _reader: ReaderOfAll, codec: Codec) -> Respon
 
 @home.get("/")
 async def signed_in_page(_person: Annotated[Person, Depends(signed_in)]) -> Response:
-    """Where signing in leads to."""
+    """The page after a sign-in that Temporal Web asked for."""
     return PlainTextResponse("You are signed in. Temporal Web can now show payloads in clear.\n")
 
 

@@ -42,7 +42,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def sought(self) -> Sought | None:
-        """What else is looked for; None where nothing is. Raises `SettingTextError`."""
+        """The filters beside the name; None if there are none. Raises `SettingTextError`."""
         found = Sought(
             words=self.name.strip() or None,
             setting=wanted_setting(self.setting) if self.setting.strip() else None,

@@ -26,7 +26,7 @@ _LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
 
 class NoSuchPageError(UserError):
-    """What the address names is not there, or not for this person."""
+    """The address names something that does not exist, or not for this person."""
 
 
 class NulError(UserError):
@@ -123,12 +123,12 @@ async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantSco
 
 
 def visible_ids(tenants: Tenants, site: Site) -> list[UUID] | None:
-    """What `Database.portfolio` takes of the tenants that a person sees: None for all."""
+    """The argument of `Database.portfolio` for a person's tenants: None for all."""
     return None if tenants is site.tenants() else [tenant.id for tenant in tenants]
 
 
 def name_for(tenants: Tenants, site: Site) -> Callable[[UUID], str]:
-    """What a person who sees these tenants reads of a tenant: its name, or nothing of one that they do not see."""
+    """The name of a tenant for a person who sees these tenants; empty for one that they do not see."""
     sees_all = len(tenants) == len(site.tenants())
 
     def name_of(tenant_id: UUID) -> str:

@@ -57,7 +57,7 @@ class Security:
         await self._answer(scope)(scope, receive, send_with_headers)
 
     def _answer(self, scope: Scope) -> ASGIApp:
-        """What answers a request: the application, or a refusal."""
+        """The application that answers a request, or a refusal."""
         if scope["path"] == HEALTH:
             return PlainTextResponse("ok\n")
         headers = Headers(scope=scope)

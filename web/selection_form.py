@@ -22,7 +22,7 @@ class CollectionChoice(NamedTuple):
 
 
 class SelectionChoices(NamedTuple):
-    """What a form shows of the collections: everything, or some by category."""
+    """The collections in a form: everything, or some by category."""
 
     is_everything: bool
     categories: list[tuple[str, list[CollectionChoice]]]

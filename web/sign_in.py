@@ -116,5 +116,5 @@ def set_session(answer: Response, cookie: str) -> None:
 
 
 def digest(token: str) -> bytes:
-    """What is kept of the token of a link or a cookie."""
+    """The hash of a link's or a cookie's token, which is stored in its place."""
     return hashlib.sha256(token.encode()).digest()

@@ -53,14 +53,14 @@ class Cursor(BaseModel):
     """The status of that failure, where Graph answered at all."""
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, later, without a request to Graph yet."""
+        """A copy for the same page, later, without a request to Graph yet."""
         first_failed_at = self.first_failed_at or now
         return self.model_copy(
             update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
         )
 
     def failed(self, failure: CursorFailure) -> "Cursor":
-        """The same page, with one more failed attempt."""
+        """A copy for the same page, with one more failed attempt."""
         failures = {**self.failures, failure.code: self.failures.get(failure.code, 0) + 1}
         status = failure.context.get("http_status")
         return self.model_copy(
@@ -73,11 +73,11 @@ class Cursor(BaseModel):
         )
 
     def retried(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, again after a failure."""
+        """A copy for the same page, again after a failure."""
         return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def moved(self) -> "Cursor":
-        """The same part of the details, after progress: its patience begins anew."""
+        """A copy for the same part of the details, after progress: its retry limit begins anew."""
         return self.model_copy(
             update={"attempts": 0, "failures": {}, "first_failed_at": None, "not_before": None, "failed_with": None}
         )

@@ -17,7 +17,7 @@ class DiagnosisWorkflow:
 
     @workflow.run
     async def run(self, request: DiagnoseWorker) -> DiagnosisResult:
-        """The checks of that worker."""
+        """Has one worker check its environment."""
         return await workflow.execute_activity(
             definitions.diagnose_worker, request, summary="check the worker's environment", **policies.DIAGNOSIS
         )

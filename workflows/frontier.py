@@ -223,7 +223,7 @@ class Frontier(WaveQueue, CollectionResults):
         return [type_key for type_key in type_keys if self.plan[type_key].confirmable]
 
     def detailed(self, type_keys: Sequence[str]) -> list[str]:
-        """Those whose items have details."""
+        """The collections whose items have details."""
         return [type_key for type_key in type_keys if self.plan[type_key].detailed]
 
     def refreshes(self, wave: Sequence[Cursor]) -> dict[str, DetailRefresh]:

@@ -21,7 +21,7 @@ from workflows.queue_place import QueuePlace
 
 
 class StartInput(Message):
-    """What a workflow is started with. One that is not valid fails the workflow, with a reason.
+    """The input of a workflow. An invalid one fails the workflow, with a reason.
 
     Without that each of its workflow tasks would fail, for ever, and whoever joined it would wait as long.
     """
@@ -63,7 +63,7 @@ class SyncInput(StartInput):
 
     @property
     def workflow_id(self) -> str:
-        """The workflow id that it stands for."""
+        """The id of the workflow that runs this selection of this tenant."""
         return sync_workflow_id(self.tenant_id, self.selection)
 
 
@@ -140,7 +140,7 @@ class PortfolioInput(StartInput):
 
     @property
     def workflow_id(self) -> str:
-        """The workflow id that it stands for."""
+        """The id of the workflow that runs this selection of these tenants."""
         return portfolio_workflow_id(self.selection, self.chosen)
 
 
@@ -220,7 +220,7 @@ class WatchInput(StartInput):
 
 
 class WatchResult(Message):
-    """What one look came to. `failed` counts tenants that could not be looked at, as the worker's log says why."""
+    """The result of one look. `failed` counts tenants that could not be looked at, as the worker's log says why."""
 
     tenants: int
     looked: int

@@ -29,7 +29,7 @@ class RunActivity(Protocol):
     async def __call__(
         self, definition: Activity[MessageT, ResultT], message: MessageT, limits: ActivityLimits, summary: str, /
     ) -> ResultT:
-        """Its answer."""
+        """Returns the activity's result."""
 
 
 class Queue:
@@ -48,7 +48,7 @@ class Queue:
         self._on_wait = on_wait
 
     async def open(self) -> BeginRunResult | None:
-        """What the run begins with; None if the run is to continue as new first, and keep its place.
+        """The opened run; None if the run is to continue as new first, and keep its place.
 
         Raises `ApplicationError`: `concurrency_limit` after the patience, `run_abandoned` if the record is closed.
         """

@@ -28,7 +28,7 @@ def type_name(key: SearchAttributeKey[Any]) -> str:
 def queued(
     tenant_id: UUID, selection: Selection, *, tenant_name: str | None = None, selection_name: str | None = None
 ) -> TypedSearchAttributes:
-    """Those that a run is started with; a name that the starter does not know is left to the run."""
+    """The attributes that a run is started with; a name that the starter does not know is left to the run."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(TENANT_ID, str(tenant_id)),
@@ -47,7 +47,7 @@ def names(tenant_name: str | None, selection_name: str | None) -> list[SearchAtt
 
 
 def portfolio(selection: Selection, selection_name: str) -> TypedSearchAttributes:
-    """Those that a portfolio run is started with."""
+    """The attributes that a portfolio run is started with."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(SELECTION, selection_name),

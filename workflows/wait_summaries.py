@@ -15,7 +15,7 @@ class Wait(NamedTuple):
 
 
 def wait_summary(cursor: Cursor, due: datetime, *, is_paused: bool, has_turns: bool) -> str:
-    """Which collection waits, why, and until when, in UTC.
+    """The collection that waits, the reason, and the end of the wait in UTC.
 
     `is_paused`: it is its throttle family that waits. `has_turns`: the family is asked one request at a time.
     """

@@ -104,7 +104,7 @@ class WaveQueue(BaseModel):
             )
 
     def next_wait(self, now: datetime) -> Wait | None:
-        """Which of the cursors that have to wait is due first, when and why it waits; None where there is none.
+        """The waiting cursor that is due first, when and why it waits; None if no cursor waits.
 
         One that is due and still here waits for a wave in flight, and no longer for the clock.
         """

@@ -29,7 +29,7 @@ def wave_request(run: Run, frontier: Frontier, batches: Sequence[Sequence[Cursor
 
 
 def page_request(run: Run, frontier: Frontier, batch: Sequence[Cursor], *, deep: bool) -> FetchPages:
-    """One page of each cursor."""
+    """The request for one page of each cursor of a batch."""
     planned = frontier.plan[batch[0].type_key]
     return FetchPages(
         tenant_id=run.tenant_id,
@@ -83,7 +83,7 @@ def detail_request(run: Run, frontier: Frontier, batch: Sequence[Cursor]) -> Fet
 
 
 def in_words(batches: Sequence[Sequence[Cursor]]) -> str:
-    """What a wave reads, for Temporal Web."""
+    """The collections of a wave, for Temporal Web."""
     lead = batches[0][0]
     kind = "confirm " if lead.confirming else "details of " if lead.detailing else ""
     return kind + ", ".join(

@@ -58,6 +58,6 @@ class TenantToTell(Message):
 
 
 class TenantsToTell(Message):
-    """The tenants of which there is something to tell."""
+    """The tenants with events, expiries or waiting messages."""
 
     tenants: list[TenantToTell] = []

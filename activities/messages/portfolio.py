@@ -10,7 +10,7 @@ from inventory.selection import RequestedSelection
 
 
 class PortfolioRun(Message):
-    """Which portfolio run: its id (the workflow's first execution run id), its workflow id, its coverage.
+    """The keys of a portfolio run: its id (the workflow's first execution run id), workflow id and coverage.
 
     `schedule` names the schedule that started it, if one did; `selection_name` is the one that its starter gave the
     selection.
@@ -71,7 +71,7 @@ class FollowRunsResult(Message):
 
 
 class PortfolioRunEnd(Message):
-    """How a portfolio run ends."""
+    """The end of a portfolio run, as its record gets it."""
 
     status: RunStatus
     counts: PortfolioCounts

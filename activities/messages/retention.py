@@ -22,7 +22,7 @@ class ForgottenOfTenant(Message):
 
 
 class InventoriedTenants(Message):
-    """The tenants that have an inventory."""
+    """The tenants with at least one item, whether they are still configured or not."""
 
     tenant_ids: list[UUID]
 

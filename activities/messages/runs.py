@@ -12,7 +12,7 @@ from inventory.selection import RequestedSelection
 
 
 class Run(Message):
-    """Which run: its tenant, its id (the workflow's first execution run id), its workflow id, its selection.
+    """The keys of a run: its tenant, id (the workflow's first execution run id), workflow id and selection.
 
     `selection_name` is the one that its starter gave the selection.
     """
@@ -73,7 +73,7 @@ class PlannedCollection(Message):
 
 
 class BeginRunResult(Message):
-    """What opening the run came to; `plan`, `unknown` and the names come once it is `running`.
+    """The result of opening a run; `plan`, `unknown` and the names come once it is `running`.
 
     `ahead`: how many runs were queued before this one. `policy` comes with every answer: it says how long to queue.
     `unknown`: selected type keys that the worker does not know.

@@ -28,7 +28,7 @@ class WatchTenants(Message):
 
 
 class WatchTenantsResult(Message):
-    """What the looks at some tenants came to: how many were looked at, and the counts of all together.
+    """The number of tenants that were looked at, and the counts of all looks together.
 
     `failed` has the tenants that could not be looked at, with the code.
     """

@@ -180,7 +180,7 @@ async def _of_all(
 
 
 async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[str]) -> list[CannotSayRecord]:
-    """Those of the collections that were never read to their end, and why."""
+    """The collections that were never read to their end, and why."""
     covered = await coverage(session)
     found = []
     for key in type_keys:

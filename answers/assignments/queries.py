@@ -11,7 +11,7 @@ from storage.rows import fetch
 
 
 class AssignableItem(NamedTuple):
-    """An item that is there."""
+    """A present item of a collection whose items can be assigned."""
 
     type_key: str
     external_id: str
@@ -45,6 +45,6 @@ async def items(
 
 
 async def absent_groups(session: AsyncSession, ids: Iterable[str]) -> set[str]:
-    """Those of the groups that the latest complete listing does not show."""
+    """The groups that the latest complete listing does not show."""
     found = await session.execute(_ABSENT, {"external_ids": sorted(set(ids))})
     return set(found.scalars())

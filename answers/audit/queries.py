@@ -17,7 +17,7 @@ _AUDIT = table(AuditRecord)
 
 
 class WantedActs(NamedTuple):
-    """Which acts; None of a field wants any. `until` and `after`, the last one of the page before, are not included."""
+    """A filter of acts; a None wants any. `until` and `after`, the last one of the page before, are not included."""
 
     person_id: str | None = None
     tenant_id: UUID | None = None
@@ -28,7 +28,7 @@ class WantedActs(NamedTuple):
 
 
 async def acts(session: AsyncSession, wanted: WantedActs, limit: int) -> list[ActRecord]:
-    """Up to `limit` acts."""
+    """Up to `limit` acts that fit the filter, newest first."""
     found = select(*(_AUDIT.c[name] for name in ActRecord.model_fields))
     for name in ("person_id", "tenant_id", "action"):
         value = getattr(wanted, name)

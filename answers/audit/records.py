@@ -9,7 +9,7 @@ from inventory.people import Action, Role
 
 
 class ActRecord(BaseModel):
-    """What a person did: `tenant_id` is null where it is about no single tenant."""
+    """An act of a person: `tenant_id` is null if it is about no single tenant."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -80,7 +80,7 @@ Wanted = Annotated[WantedActs, Depends(_wanted)]
 
 @router.get("/audit", response_class=HTMLResponse, include_in_schema=False)
 async def audit_page(request: Request, scope: NoTenant, person: SignedIn, wanted: Wanted) -> HTMLResponse:
-    """What people did, newest first."""
+    """Acts of people, newest first."""
     found = await answer.acts(scope.session, person, wanted, PAGE + 1)
     return page(
         request,
@@ -104,7 +104,7 @@ async def audit_records(
     wanted: Wanted,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")] = PAGE,
 ) -> Sequence[ActRecord]:
-    """What people did, newest first: the person's own acts, or everybody's for an administrator."""
+    """Acts of people, newest first: the person's own, or everybody's for an administrator."""
     found = await answer.acts(scope.session, person, wanted, limit + 1)
     say_next(response, request, _place_of(found[limit - 1]) if len(found) > limit else None)
     return found[:limit]

@@ -101,7 +101,7 @@ def event_at(place: str) -> Place:
 
 
 class WantedChanges(NamedTuple):
-    """Which changes are wanted: of these kinds (of all where none is named), and by somebody whose name has a text."""
+    """A filter of changes: by kind (all if none is named), and by a part of the author's name."""
 
     kinds: frozenset[ChangeKind] = frozenset()
     actor: str = ""
@@ -237,7 +237,7 @@ class ChangeFeed:
             self._damaged[damaged] = None
 
     async def summary(self) -> ChangesSummary:
-        """The basis of the changes."""
+        """The window, counts and gaps that the changes rest on."""
         window = self._window
         covered = await coverage(self._session, window.type_keys)
         logs = {**covered, **await coverage(self._session, AUDIT_LOGS)}

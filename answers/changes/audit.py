@@ -100,11 +100,11 @@ def attribution(
     *,
     log: str | None,
 ) -> Attribution:
-    """Which of an object's audit events explain what was observed of it.
+    """The audit events of an object that explain an observed change.
 
-    `after` is when it was last seen as it was before (None: never), `until` when the change was observed. `log` is
-    the audit log that records such objects, None where none does, and `covered` how far it has been read. That an event
-    is not in the log says only a listing that began after the change was observed; until then it may still come.
+    `after` is when the object was last seen unchanged (None: never), `until` when the change was observed. `log` is the
+    audit log that records such objects (None if none does), and `covered` how far it has been read. Only a listing of
+    the log that began after `until` can say that there is no event.
     """
     if log is None:
         return Attribution(status=AuditStatus.NOT_AUDITED)

@@ -109,7 +109,7 @@ def changes(
 
 
 class _Wanted(NamedTuple):
-    """Which changes of a tenant, and how they are shown."""
+    """The filter of a tenant's changes, and the form of the output."""
 
     since: str | None
     run: str | None

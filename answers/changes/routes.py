@@ -91,7 +91,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 @router.get("/tenants/{tenant_id}/changes", response_class=HTMLResponse, include_in_schema=False)
 async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTMLResponse:
-    """What runs noticed in a tenant, newest first."""
+    """Changes that runs noticed in a tenant, newest first."""
     window = await _window(scope.session, asked)
     found = await _of_tenant(scope, asked, window, PAGE)
     feed = ChangeFeed(scope.session, scope.tenant.id, window)
@@ -117,7 +117,7 @@ async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTML
 async def all_changes_page(
     request: Request, several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None
 ) -> HTMLResponse:
-    """What runs noticed in all tenants, or in those of a tag, newest first."""
+    """Changes that runs noticed in all tenants, or in those of a tag, newest first."""
     window = await _window(scope.session, asked)
     tenant_ids = _tenant_ids(scope, tag)
     found = await _of_tenants(several, scope.session, tenant_ids, asked, window, PAGE_OF_MANY)
@@ -142,7 +142,7 @@ async def all_changes_page(
 async def change_records(
     request: Request, response: Response, scope: OneTenant, asked: Asked, limit: Limit = 100
 ) -> Sequence[ChangeRecord]:
-    """What runs noticed in a tenant, newest first."""
+    """Changes that runs noticed in a tenant, newest first."""
     found = await _of_tenant(scope, asked, await _window(scope.session, asked), limit)
     say_next(response, request, found.goes_on)
     return found.changes
@@ -158,7 +158,7 @@ async def all_change_records(
     tag: Tag = None,
     limit: Limit = 100,
 ) -> Sequence[ChangeRecord]:
-    """What runs noticed in all tenants, or in those of a tag, newest first."""
+    """Changes that runs noticed in all tenants, or in those of a tag, newest first."""
     window = await _window(scope.session, asked)
     found = await _of_tenants(several, scope.session, _tenant_ids(scope, tag), asked, window, limit)
     say_next(response, request, found.goes_on)

@@ -74,7 +74,7 @@ class CollectionComparer:
         self._names: dict[tuple[str, str], str] = {}
 
     async def items(self) -> AsyncIterator[ItemComparison]:
-        """The result for each item."""
+        """The result for each item, or ambiguous group of items, of either side."""
         matching = matched_by_name(await self._entries(self._here), await self._entries(self._there))
         async for item in self._pairs(matching.pairs):
             yield item

@@ -23,7 +23,7 @@ class KnownPair(NamedTuple):
 
 
 class DocumentVerdict(NamedTuple):
-    """What a comparison says of two documents, and the paths of the fields that differ."""
+    """The result of comparing two documents, and the paths of the fields that differ."""
 
     status: Status
     paths: tuple[str, ...]

@@ -66,7 +66,7 @@ class CoverageState(StrEnum):
 
 
 class SideCoverage(BaseModel):
-    """What is known of a collection on one side.
+    """The coverage of a collection on one side.
 
     `run_id`, `outcome` and `error_code` are of the latest completed run that selected it, null where there is none.
     `listed_at` and `listed_run_id` are of the latest run that listed it to its end.
@@ -134,13 +134,13 @@ class FieldRecord(BaseModel):
 
     @property
     def difference(self) -> DifferenceKind:
-        """What became of the field."""
+        """Whether the field was added, removed or changed."""
         return self.kind
 
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def text(self) -> str:
-        """What people read of the values: here, then there."""
+        """The values for people: here, then there."""
         return field_text(self).text()
 
 
@@ -156,7 +156,7 @@ class UnresolvedRecord(BaseModel):
 
 
 class ItemName(BaseModel):
-    """An item of one side."""
+    """The id and the name of an item of one side."""
 
     model_config = ConfigDict(frozen=True)
 

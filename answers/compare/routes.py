@@ -57,7 +57,7 @@ RowT = TypeVar("RowT")
 
 
 class ComparisonUnit(StrEnum):
-    """What is compared: policies, or the settings in them whatever policies hold them."""
+    """The unit of a comparison: policies, or settings whatever policies hold them."""
 
     POLICY = "policy"
     SETTING = "setting"
@@ -67,7 +67,7 @@ By = Annotated[ComparisonUnit, Query(description="By policy, or by setting.")]
 
 
 class UncomparableError(UserError):
-    """What is asked for is no comparison."""
+    """The form asks for no comparison."""
 
 
 class ComparedItems(NamedTuple):

@@ -69,7 +69,7 @@ class Verdict(NamedTuple):
 
 
 def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResult:
-    """What belongs together by name and kind; names as they are, and then without regard to case and spaces."""
+    """Pairs by name and kind; names as they are, and then without regard to case and spaces."""
     matching = MatchResult([], [], _in_order(here), _in_order(there))
     for by, key in ((MatchedBy.TYPE, _only_one), (MatchedBy.NAME, _name), (MatchedBy.NAME_IN_OTHER_LETTERS, _letters)):
         matching = _matched(matching, by, key)
@@ -87,7 +87,7 @@ def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
 
 
 def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> MatchResult:
-    """What belongs together by content among items that have no counterpart by name.
+    """Pairs by content among items that have no counterpart by name.
 
     Where names tell items apart, several items of one content are ambiguous. Where they do not (the name is an id), one
     is as good as another.
@@ -164,7 +164,7 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
 
 
 def _known_of(document: JsonObject, here: NeutralDocument, there: NeutralDocument) -> JsonObject:
-    """What of a document both sides have: a list leaves details out, or shows null in their place."""
+    """The part of a document that both sides have: a list leaves details out, or shows null in their place."""
     for lacking in (here, there):
         if Uncertainty.DETAILS_INCOMPLETE in lacking.uncertain:
             document = {name: value for name, value in document.items() if lacking.document.get(name) is not None}

@@ -34,7 +34,7 @@ STYLES = {
 
 @dataclass(frozen=True)
 class ComparisonOutput:
-    """How a comparison is shown."""
+    """The options for the output of a comparison."""
 
     only: Sequence[Status] | None
     html: Path | None

@@ -121,7 +121,7 @@ def _summary(record: SettingsComparisonRecord) -> list[str]:
 
 
 def _heading(setting: SettingComparison, here: str, there: str) -> str:
-    """What became of a setting, as the heading of those that it happened to."""
+    """The result of a setting, as the heading above its settings."""
     match setting.status:
         case Status.DIFFERENT:
             return "in conflict"

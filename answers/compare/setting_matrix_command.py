@@ -94,7 +94,7 @@ def _print(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> None:
 
 
 def _cell_column(tenant: str, number: int) -> Column:
-    """What a tenant makes of each setting of the golden one."""
+    """The column with a tenant's value of each setting of the golden one."""
 
     def text(row: SettingRow) -> Text:
         cell = row.cells[number]
@@ -104,7 +104,7 @@ def _cell_column(tenant: str, number: int) -> Column:
 
 
 def cell_words(cell: SettingCell) -> str:
-    """What a tenant sets in the place of the golden value."""
+    """The tenant's value in the place of the golden one."""
     match cell.status:
         case CellStatus.DIFFERENT:
             return _values(cell.there)

@@ -41,7 +41,7 @@ class HeldSetting(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """What one tenant sets a setting to: the known values, and how many others there may be."""
+    """The values of a setting in one tenant: the known ones, and how many others there may be."""
 
     holdings: Sequence[HeldSetting]
     known: frozenset[str]
@@ -181,7 +181,7 @@ def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
 
 
 def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
-    """What people call a setting: by its definition's name, by what a policy calls it, or by its key's last parts."""
+    """The name of a setting for people: its definition's, a policy's name for it, or its key's last parts."""
     key = settings[0].key
     member, _, own_key = key.rpartition("]/")
     member = member.partition("[")[2]

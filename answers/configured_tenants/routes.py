@@ -121,7 +121,7 @@ def _entries(visible: Tenants, after: str, most: int) -> SortedPage[TenantEntry]
 
 @router.get(f"{PATH}.csv", include_in_schema=False)
 async def tenants_csv(_admin: Admin, visible: Visible) -> Response:
-    """The same as CSV."""
+    """Configured tenants as CSV."""
     return csv_file("configured-tenants", TenantEntry, [TenantEntry.of(tenant) for tenant in visible])
 
 

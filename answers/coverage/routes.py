@@ -19,7 +19,7 @@ router = APIRouter()
 
 @router.get("/tenants/{tenant_id}/coverage", response_class=HTMLResponse, include_in_schema=False)
 async def coverage_page(request: Request, scope: OneTenant) -> HTMLResponse:
-    """Which collections were read, and what to do about the others."""
+    """Collections that were read, and remedies for the others."""
     found = await coverage_with_failures(scope.session)
     skipped = [record for record in found.collections if record.outcome is Outcome.SKIPPED]
     read = [record for record in found.collections if record.outcome is Outcome.COMPLETE]

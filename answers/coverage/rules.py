@@ -25,7 +25,7 @@ class Task(NamedTuple):
 
 
 def tasks(collections: Iterable[CollectionCoverageRecord]) -> list[Task]:
-    """What mends the collections that were not read to their end, what mends most of them first."""
+    """The remedies for collections that were not read to their end; the one that mends most of them first."""
     found: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
     found = defaultdict(list)
     for record in collections:

@@ -179,7 +179,7 @@ async def dangling(
 async def dangling_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[DanglingRecord | CannotSayRecord]]:
-    """The same of each tenant, in a transaction that sees them, by one question."""
+    """Dangling references of each tenant, by one question, in a transaction that sees them."""
     found: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     open_ones: dict[UUID, Counter[tuple[str, ...]]] = {tenant_id: Counter() for tenant_id in tenants}
     async for edge in queries.not_there(session, list(tenants), type_keys):
@@ -236,7 +236,7 @@ async def unassigned_of_tenants(
     catalog: Catalog,
     type_keys: Sequence[str] | None = None,
 ) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
-    """The same of each tenant, in a transaction that sees them, by one question."""
+    """Unassigned items of each tenant, by one question, in a transaction that sees them."""
     found: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     unknown: dict[UUID, list[UnknownAssignments]] = {tenant_id: [] for tenant_id in tenants}
     for counted in await queries.unknown_assignments(session, list(tenants), type_keys):

@@ -28,7 +28,7 @@ def titles(type_keys: Sequence[str]) -> str:
 
 
 def neighbour_columns(direction: Direction) -> tuple[Column, ...]:
-    """What an item needs, or what needs it: the other ends, by collection."""
+    """The columns of an item's dependencies or dependants, by collection."""
     far, near = ("target", "item") if direction is Direction.NEEDS else ("item", "target")
 
     def end(record: DependencyRecord, which: str) -> ObjectRecord:

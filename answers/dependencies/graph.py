@@ -12,7 +12,7 @@ AUDIENCE = "audience"
 
 
 class Node(NamedTuple):
-    """An object."""
+    """An object in the graph."""
 
     type_key: str
     external_id: str

@@ -296,13 +296,13 @@ async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
 
 
 async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
-    """What the items refer to, up to `most` references of each, by type key, id and place."""
+    """The references of the items, up to `most` of each, by type key, id and place."""
     parameters = {**_named(items), "most": most, "audiences": _AUDIENCES}
     return await fetch(session, _OF_ITEMS, Edge, parameters)
 
 
 async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
-    """What refers to the items, up to `most` references to each, by type key, id and place."""
+    """The references to the items, up to `most` to each, by type key, id and place."""
     return await fetch(session, _TO_ITEMS, Edge, {**_named(items), "most": most})
 
 

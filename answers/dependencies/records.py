@@ -82,14 +82,14 @@ class ObjectRecord(BaseModel):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def title(self) -> str:
-        """What people call the object. Of one that was never seen, the id is all that is known."""
+        """The object's name for people. Of one that was never seen, only the id is known."""
         if (self.display_name is None and self.last_seen_at is None) or len(self.type_keys) != 1:
             return self.display_name or self.external_id
         return item_title(self.type_keys[0], self.external_id, self.display_name)
 
 
 class Direction(StrEnum):
-    """Which way a reference was come by, from the item that was asked about."""
+    """The direction of a reference, seen from the item that was asked about."""
 
     NEEDS = "needs"
     NEEDED_BY = "needed_by"
@@ -211,14 +211,12 @@ class ReachRecord(BaseModel):
 class CannotSayRecord(BaseModel):
     """A collection that leaves the answer open: it was not listed to its end, for the given `reason`.
 
-    The type key is empty if no run has read the tenant at all, so that nothing of it is known.
-
-    `references` counts the references whose targets may be in it, and the items whose assignments are not known; it is
-    null if the collection's own items are missing, however many. With the reason `damaged` it counts the items whose
-    references could not be read, since their stored documents do not match their hashes. With `references_not_read` it
-    counts the items whose references the next run reads, up to 1,001, and is null if it reads those of all items. With
-    the reason `old_details` it counts the items whose details were read before the latest listing, the first at
-    `read_at`.
+    The type key is empty if no run has read the tenant at all. `references` counts the references whose targets may be
+    in the collection, and the items whose assignments are not known; it is null if the collection's own items are
+    missing, however many. With the reason `damaged` it counts the items whose stored documents do not match their
+    hashes. With `references_not_read` it counts the items whose references the next run reads, up to 1,001, and is null
+    if it reads those of all items. With `old_details` it counts the items whose details were read before the latest
+    listing, the first at `read_at`.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -86,7 +86,7 @@ Depth = Annotated[int, Query(description="How many references to follow.", ge=1,
 
 
 class Neighbours(NamedTuple):
-    """What an item needs and what needs it, and what of that is not known."""
+    """The dependencies and dependants of an item, and the unknown ones."""
 
     start: ObjectRecord
     needs: list[DependencyRecord]
@@ -96,7 +96,7 @@ class Neighbours(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """What reaches a group, one page of it."""
+    """One page of the items that reach a group."""
 
     rows: SortedPage[ReachRecord]
     reached: int
@@ -170,7 +170,7 @@ async def dependencies_page(
 async def dependency_records(
     scope: OneTenant, type_key: ItemType, item: Item, depth: Depth = 1
 ) -> list[DependencyRecord | CannotSayRecord]:
-    """What an item needs and what needs it, nearest first; at the end what is not known. Up to 100 of each item."""
+    """Dependencies and dependants of an item, nearest first, then the unknown ones. Up to 100 of each item."""
     found = await _neighbours(scope, type_key, await _id_of(scope.session, type_key, item), depth)
     return [*found.needs, *found.needed_by, *found.cannot_say]
 
@@ -462,7 +462,7 @@ async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
 
 
 def _open_reasons(records: Sequence[CannotSayRecord]) -> list[tuple[str, list[CannotSayRecord]]]:
-    """What is not known, by the reason in words."""
+    """The unknown parts of an answer, by the reason in words."""
     return grouped(records, answer.reason_in_words)
 
 

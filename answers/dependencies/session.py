@@ -33,7 +33,7 @@ async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tup
 
 @asynccontextmanager
 async def references_session(database: Database, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
-    """The same on a database that is open, with `READERS` connections.
+    """A session on a database that is open, with `READERS` connections.
 
     Where nothing is unread, one transaction looks and answers. Items whose stored documents are damaged are named on
     stderr.

@@ -77,7 +77,7 @@ class TenantCoverage:
         return _record([seen.type_key], external_id, seen, state)
 
     def target(self, edge: Edge) -> ObjectRecord:
-        """What a reference is to."""
+        """The target of a reference, with its presence."""
         if edge.target is not None:
             return self.item(edge.target, edge.target_id)
         if not edge.target_type_keys:
@@ -87,7 +87,7 @@ class TenantCoverage:
         return _record(edge.target_type_keys, edge.target_id, None, state)
 
     def never_seen(self, type_key: str, external_id: str) -> ObjectRecord:
-        """What somebody asks about and no listing has shown so far."""
+        """An object that somebody asks about and no listing has shown so far."""
         began = self.collections[type_key].listed_from if type_key in self.collections else None
         state = unseen_presence([type_key], began or EARLIEST, self.collections, self._known)
         return _record([type_key], external_id, None, state)
@@ -108,14 +108,14 @@ class TenantCoverage:
         )
 
     def unread(self, type_keys: Iterable[str]) -> list[CannotSayRecord]:
-        """Those of the collections whose items are not all known, and why."""
+        """The collections whose items are not all known, and why."""
         keys = sorted(set(type_keys))
         reasons = {key: self._why_unread(key) for key in keys}
         unread = [self.cannot_say(key, reason, None) for key, reason in reasons.items() if reason is not None]
         return [*unread, *self.old(keys)]
 
     def old(self, type_keys: Collection[str] | None = None) -> list[CannotSayRecord]:
-        """Those of the collections, or of all, with details from before their latest listing."""
+        """The collections, of these or of all, with details from before their latest listing."""
         return [
             self.cannot_say(old.type_key, OLD_DETAILS, old.items).model_copy(update={"read_at": old.read_at})
             for old in self._old_details
@@ -126,7 +126,7 @@ class TenantCoverage:
         return not_listed_reason(type_key, self.collections, self._known)
 
     def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
-        """What is open of references whose targets were not found, counted by the collections they may be in."""
+        """The references whose targets were not found, counted by the collections that may have them."""
         counted: Counter[tuple[str, str]] = Counter()
         for type_keys, times in edges.items():
             for key in type_keys:
@@ -136,14 +136,14 @@ class TenantCoverage:
         return [self.cannot_say(key, reason, times) for (key, reason), times in sorted(counted.items())]
 
     def unreadable(self) -> list[CannotSayRecord]:
-        """What is open since references are not read, of damaged documents or not yet, by collection."""
+        """The items whose references are not read, or whose documents are damaged, by collection."""
         counted = Counter(version.type_key for version in self._damaged)
         damaged = [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
         unread = [self.cannot_say(of.type_key, REFERENCES_NOT_READ, of.items) for of in self._unread_references]
         return [*damaged, *unread]
 
     def cannot_say(self, type_key: str, reason: str, references: int | None) -> CannotSayRecord:
-        """What is open of one collection."""
+        """The gap that one collection leaves in the answer."""
         return CannotSayRecord(tenant_id=self.tenant_id, type_key=type_key, reason=reason, references=references)
 
 

@@ -43,11 +43,11 @@ _NOT_SHOWN = {
 async def evaluate_against_tenant(
     session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
 ) -> list[DamagedRecord]:
-    """Compares a tenant with the one that is its baseline, and records what deviates and what no longer does.
+    """Compares a tenant with the one that is its baseline, and records new and resolved deviations.
 
-    `golden` is a session of the other tenant. Items are matched as a comparison matches them. What cannot be told
-    apart, or may be the same for all that is known, is not recorded, and findings about it stay as they were. The
-    answer names the versions of both tenants whose stored documents are damaged.
+    `golden` is a session of the other tenant. Items are matched as in a comparison. If items cannot be told apart, or a
+    field may be equal, no finding is opened or closed for it. Returns the versions of both tenants whose stored
+    documents are damaged.
     """
     name, other = baseline.name, baseline.other_tenant_id
     if other is None:

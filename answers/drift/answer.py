@@ -139,14 +139,14 @@ def _severest_first(drift: BaselineDrift) -> tuple[int, int, int, str, str]:
 async def drift_of_item(
     session: AsyncSession, tenant_id: UUID, type_key: str, external_id: str
 ) -> list[DriftFindingRecord]:
-    """What of one item deviates from the tenant's baselines, by their last evaluation; first what to look at first."""
+    """Open deviations of one item from the tenant's baselines, by their last evaluation; the most urgent first."""
     return await _in_order(session, tenant_id, await queries.findings_of_item(session, type_key, external_id))
 
 
 async def findings_called(
     session: AsyncSession, tenant_id: UUID, fingerprints: Sequence[str]
 ) -> list[DriftFindingRecord]:
-    """Those of the findings that are not resolved, by their last evaluation, in the order of a report."""
+    """The findings that are not resolved, by their last evaluation, in the order of a report."""
     return await _in_order(session, tenant_id, await queries.findings_named(session, fingerprints))
 
 
@@ -276,7 +276,7 @@ def _record(
 
 
 def decision_of(known: KnownFinding, scoped: Sequence[ScopeDecision], now: datetime) -> DecisionInForce:
-    """What holds of a finding by all decisions."""
+    """The decision in force about a finding: its own, or the most specific scope's."""
     finding, decided = known.finding, known.decided
     own = CurrentDecision(Decision.OPEN)
     if decided is not None:

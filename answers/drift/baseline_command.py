@@ -48,10 +48,10 @@ def set_baseline(
     reason: Annotated[str | None, typer.Option("--reason", help="Kept with the baseline.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a run, a moment, the present or another tenant a baseline; it takes the place of one of the same name.
+    """Make a run, a moment, the present or another tenant a baseline; it replaces one of the same name.
 
-    The versions of then are pinned, so retention keeps them. Exit code 3 where it does not know all of what was there:
-    collections that were not read to their end, items whose version of then is forgotten.
+    The versions of that time are pinned, so retention keeps them. Exit code 3 if the baseline has gaps: collections
+    that were not read to their end, items whose version of then is forgotten.
 
     Example: python starter.py baseline set contoso golden --at yesterday --reason "after the audit"
     """

@@ -28,7 +28,7 @@ _ITEM, _PIN = table(InventoryItem), table(ItemVersionPin)
 
 
 class NewBaseline(NamedTuple):
-    """A baseline that is to be set."""
+    """The row of a baseline before it is stored."""
 
     name: str
     kind: BaselineKind

@@ -36,7 +36,7 @@ Reason = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
 
 
 class BaselineSource(StrEnum):
-    """What becomes a baseline: the inventory as it is or was, what a run covered, or another tenant's inventory."""
+    """The source of a baseline: the inventory as it is or was, a run's coverage, or another tenant's inventory."""
 
     MOMENT = "moment"
     RUN = "run"
@@ -45,7 +45,7 @@ class BaselineSource(StrEnum):
 
 @router.get("/tenants/{tenant_id}/baselines", response_class=HTMLResponse, include_in_schema=False)
 async def baselines_page(request: Request, scope: OneTenant, tenants: Visible) -> HTMLResponse:
-    """What a tenant is held against."""
+    """Baselines of a tenant."""
     return page(
         request,
         "drift/baselines.html",
@@ -60,7 +60,7 @@ async def baselines_page(request: Request, scope: OneTenant, tenants: Visible) -
 
 @router.get("/api/tenants/{tenant_id}/baselines")
 async def baseline_records(scope: OneTenant) -> Sequence[BaselineRecord]:
-    """What a tenant is held against."""
+    """Baselines of a tenant."""
     return await baselines.baselines(scope.session)
 
 

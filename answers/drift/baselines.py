@@ -30,7 +30,7 @@ class UnknownBaselineError(UserError):
 
 
 class NoBaselineError(UserError):
-    """What was named cannot be a baseline; the message says why."""
+    """The named run, time or tenant cannot be a baseline; the message says why."""
 
 
 async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, reason: str | None) -> BaselineRecord:

@@ -96,12 +96,12 @@ def show_drift(
     html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare a tenant as it is with its baselines: what deviates, since when, and what is decided about it.
+    """Compare a tenant with its baselines: what deviates, since when, and what is decided about it.
 
-    Items come first that have a finding which weakens the tenant's protection. Of several tenants each baseline is one
-    line. Collections that the baseline or the latest run did not read to their end, and items whose stored documents
-    are damaged, are left out and named; their findings stay as they were, and the exit code is 3. With --json the
-    report of a baseline comes first, then its findings. --limit bounds what is shown, never what is evaluated.
+    Items with a finding that weakens the tenant's protection come first. Of several tenants each baseline is one line.
+    Collections that the baseline or the latest run did not read to their end, and items whose stored documents are
+    damaged, are left out and named; their findings stay as they were, and the exit code is 3. With --json the report of
+    a baseline precedes its findings. --limit bounds what is shown, never what is evaluated.
 
     Example: python starter.py drift --tag customers --golden contoso --fail-on high
     """
@@ -289,7 +289,7 @@ def _change(finding: DriftFindingRecord) -> str:
 
 
 def _decision(finding: DriftFindingRecord) -> str:
-    """What is decided; nothing where there is nothing to say but that it is open."""
+    """The decision in words; empty if the finding is open and was never decided about."""
     words = decision_words(finding)
     return "" if words == str(Decision.OPEN) else words
 

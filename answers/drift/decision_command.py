@@ -96,7 +96,7 @@ def decide(
 async def _scope(
     session: AsyncSession, fingerprint: str | None, item: str | None, *, type_key: str | None, **scope: str | None
 ) -> DecisionScope | None:
-    """What the decision is about; None where it is a finding."""
+    """The scope of the decision; None if it is about a finding."""
     if fingerprint is not None:
         return await decided_scope(session, fingerprint)
     if item is None:
@@ -106,7 +106,7 @@ async def _scope(
 
 
 def _said(record: DriftFindingRecord | DriftDecisionRecord) -> str:
-    """What has been decided, in a line."""
+    """The recorded decision, in a line."""
     if isinstance(record, DriftFindingRecord):
         name = visible(record.title)
         field = record.label or str(record.kind).replace("_", " ")
@@ -147,7 +147,7 @@ def list_decisions(
 
 
 def _about(record: DriftDecisionRecord) -> str:
-    """What a decision is about: an item by name, its field, its baseline."""
+    """The subject of a decision: an item by name, its field, its baseline."""
     scope = record.scope
     if scope is None:
         return "a finding of a baseline that was dropped"
@@ -210,7 +210,7 @@ def _until(value: str) -> datetime:
 
 
 def decision_words(finding: DriftFindingRecord) -> str:
-    """What holds, by whom and until when; or what became of the decision."""
+    """The decision that holds, by whom and until when; or the reason why it no longer does."""
     words = [f"resolved {output.when(finding.resolved_at)}"] if finding.resolved_at else []
     decided = finding.decided
     if decided is None or decided.decision is Decision.OPEN:

@@ -13,7 +13,7 @@ from storage.rows import fetch
 
 
 class ItemWithFindings(NamedTuple):
-    """An item that deviates, or did."""
+    """An item with findings, open or resolved."""
 
     type_key: str
     external_id: str

@@ -53,7 +53,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class DecisionSubject(StrEnum):
-    """What a form decides about: the ticked findings, their whole items, or a field wherever it is."""
+    """The subject of a form's decision: the ticked findings, their whole items, or a field wherever it is."""
 
     FINDINGS = "findings"
     ITEMS = "items"
@@ -169,7 +169,7 @@ async def decision_records(
 
 @router.get("/tenants/{tenant_id}/decisions.csv", include_in_schema=False)
 async def decisions_csv(scope: OneTenant, everything: Everything = False) -> Response:
-    """All of them as CSV."""
+    """Decisions about drift as CSV."""
     found = await decisions(scope.session, scope.tenant.id, with_earlier=everything)
     return csv_file("decisions", DriftDecisionRecord, found)
 

@@ -25,7 +25,7 @@ _WITHIN = r"[.\[].*"
 
 
 class DecisionScope(BaseModel):
-    """What a decision is about: an item, a field or both; of one collection and one baseline, or of each.
+    """The scope of a decision: an item, a field or both; in one collection and baseline, or in all.
 
     A field is a pattern for its path. An item is named by type key and id.
     """
@@ -100,7 +100,7 @@ class ScopeDecision(BaseModel):
 
 
 class DecisionInForce(NamedTuple):
-    """What holds of a finding, and the decision about a scope behind it; None where its own decision counts."""
+    """The decision that holds, and its scope; None if the finding's own decision holds."""
 
     current: CurrentDecision
     by: ScopeDecision | None = None
@@ -118,7 +118,7 @@ def field_expression(pattern: str) -> str:
 def decision_in_force(
     own: CurrentDecision, scoped: Iterable[ScopeDecision], place: FindingPlace, now: datetime
 ) -> DecisionInForce:
-    """What holds of a finding by its own decision and those about scopes. The most specific that holds counts.
+    """The decision about a finding that holds: the most specific of its own and those about scopes.
 
     Where none does, the finding is open, with the most specific that held once. `open` takes the earlier decision
     about the same scope back, and leaves those about others.

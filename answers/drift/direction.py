@@ -18,15 +18,14 @@ _VERSION = re.compile(r"\d+(\.\d+)+")
 
 
 class DirectionRule(BaseModel):
-    """One row of the table: where it holds, and what each way of a value means there.
+    """One row of the table: the fields that it is about, and the effect of each change of their values.
 
-    `types`, `categories`, `paths` (whole ways of properties, without the members of lists), `name` (a regular
-    expression for the last property) and `members` (how a member on the way may begin) narrow where it holds. `scale`
-    lists values, the weakest first. A value or member is `added` where there was none, or `removed`; a number, a
-    version or a yes-or-no is `raised` or `lowered`. What a row does not say is not known. Of a list, the
-    coming of a `strongest` member strengthens and its going weakens, whatever becomes of others; `void` ones mean
-    nothing. `source` is where Microsoft
-    says what the properties mean.
+    `types`, `categories`, `paths` (whole paths of properties, without the members of lists), `name` (a regular
+    expression for the last property) and `members` (beginnings of a member on the path) narrow the fields. `scale`
+    lists values, the weakest first. A value or member is `added` or `removed`; a number, a version or a yes-or-no is
+    `raised` or `lowered`. A change that the row does not name has no direction. A `strongest` member of a list
+    strengthens when it comes and weakens when it goes, whatever becomes of others; `void` members mean nothing.
+    `source` is Microsoft's page about the properties.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +57,7 @@ class DirectionRule(BaseModel):
         )
 
     def direction(self, kind: FindingKind, before: JsonValue, after: JsonValue) -> ProtectionEffect | None:
-        """What the way from the one value to the other means."""
+        """The effect of a change from the one value to the other."""
         if isinstance(before, str) and isinstance(after, str) and {before, after} <= set(self.scale):
             if before == after:
                 return None
@@ -79,7 +78,7 @@ class DirectionRule(BaseModel):
         return None if way == 0 else self.raised if way > 0 else self.lowered
 
     def direction_of_list(self, gone: list[JsonValue], came: list[JsonValue]) -> ProtectionEffect | None:
-        """What it means that members of a list are gone, and others came: it weakens if either does."""
+        """The effect of members that left a list and came to it: it weakens if either does."""
         if self.strongest.intersection(map(str, came)):
             return ProtectionEffect.STRENGTHENS
         if self.strongest.intersection(map(str, gone)):
@@ -102,7 +101,7 @@ def properties_of(path: str) -> str:
 def direction_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue, after: JsonValue
 ) -> ProtectionEffect | None:
-    """What a finding does, by the first row of the table that holds there; None where that is not known."""
+    """The effect of a finding, by the first row of the table that fits; None if no row does."""
     if not path or kind not in (FindingKind.ADDED, FindingKind.REMOVED, FindingKind.CHANGED):
         return None
     collection = load_catalog().collections.get(type_key)

@@ -38,12 +38,11 @@ FINDINGS_AT_A_TIME = 500
 
 
 async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[DamagedRecord]:
-    """Compares the tenant's inventory, as it is, with a baseline, and records what deviates and what no longer does.
+    """Compares the tenant's present inventory with a baseline, and records new and resolved deviations. Idempotent.
 
-    The answer names the versions whose stored documents are damaged: findings about their items stay as they were.
-    Of collections that the baseline does not cover, or that the latest run did not list to their end, nothing is
-    recorded. Done twice without a change in between, the second time changes nothing. A baseline that is another
-    tenant's inventory is for `evaluate_against_tenant`. Raises `UnknownBaselineError`.
+    Nothing is recorded of collections that the baseline does not cover, or that the latest run did not list to their
+    end, nor of items whose stored documents are damaged; returns the damaged versions. `evaluate_against_tenant` is for
+    a baseline that is another tenant. Raises `UnknownBaselineError`.
     """
     await lock_baseline(session, name)
     baseline = await baseline_called(session, name)
@@ -80,7 +79,7 @@ async def _findings(
     known: Mapping[str, FoundValue],
     read: Documents,
 ) -> list[Finding]:
-    """What a candidate deviates in; nothing where only the rules of the catalog have changed."""
+    """The deviations of a candidate; none if only the rules of the catalog have changed."""
     rules = drift_rules(candidate.type_key)
     if candidate.is_absent:
         found = [item_missing()]
@@ -193,7 +192,7 @@ async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]
 
 @cache
 def drift_rules(type_key: str) -> DriftRules:
-    """What counts in a collection's documents, by today's catalog; of one that it no longer has, everything."""
+    """The parts of a collection's documents that count, by today's catalog; all of one that it no longer has."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
         return DriftRules(Canonicalizer(), NormalForm())

@@ -316,7 +316,7 @@ async def versions_since(session: AsyncSession, candidate: Candidate, at: dateti
 
 
 async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundValue]:
-    """What was found last of a baseline's findings that are not resolved, by their fingerprints."""
+    """The latest values of a baseline's findings that are not resolved, by their fingerprints."""
     columns = _FINDING.c["fingerprint", "value_hash", "last_seen_at"]
     unresolved = (_FINDING.c.baseline == baseline, _FINDING.c.resolved_at.is_(None))
     return {
@@ -376,7 +376,7 @@ async def findings_of_item(session: AsyncSession, type_key: str, external_id: st
 
 
 async def findings_named(session: AsyncSession, fingerprints: Sequence[str]) -> list[KnownFinding]:
-    """Those of the findings that are not resolved, in no order."""
+    """The findings that are not resolved, in no order."""
     return await fetch(session, _NAMED, KnownFinding, {"fingerprints": list(fingerprints)})
 
 

@@ -34,13 +34,13 @@ class BaselineCollectionRecord(BaseModel):
 
 
 class BaselineRecord(BaseModel):
-    """What a tenant is held against.
+    """A baseline of a tenant: a moment of its own inventory, or another tenant.
 
-    `at` is the moment: of a run its end; of another tenant's inventory, which is taken as it is, when it was set.
+    `at` is the moment: a run's end; for another tenant, which is compared as it is, the time when the baseline was set.
     `covered` names the collections that had been listed to their end, `not_covered` the others that had been read.
-    `pinned` counts the versions that are kept for it. Of items in covered collections `forgotten` counts those whose
-    version of then is gone, `unread` those of which no document had been read, and `presumed` those of which it is not
-    recorded whether they were there. `evaluated_at` is when the tenant was last held against it.
+    `pinned` counts the versions that are kept for it. Of items in covered collections, `forgotten` counts those whose
+    version of then is gone, `unread` those of which no document had been read, and `presumed` those whose presence is
+    not recorded. `evaluated_at` is when the tenant was last compared with it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -91,12 +91,12 @@ class LeftOutCollection(BaseModel):
 
 
 class LeftOutItem(TitledRecord):
-    """An item that was not held against the baseline, or not wholly, and why.
+    """An item that was not compared with the baseline, or only in part, and why.
 
-    `details_not_read`: its list shows something new, and its details could not be read; its findings stay as they
-    were. `stale`: some of its details could not be read, and only the others were held against the baseline; `stale`
-    names them. `forgotten`, `unread`, `presumed`: what the baseline does not know of it. `ambiguous`, `undecided`: it
-    cannot be told which item of the other tenant it is, or whether the two say the same.
+    `details_not_read`: its list shows something new, and its details could not be read; its findings stay as they were.
+    `stale`: some of its details could not be read, and only the others were compared; `stale` names them. `forgotten`,
+    `unread`, `presumed`: the baseline lacks its version, its document, or the record of its presence. `ambiguous`,
+    `undecided`: the other tenant's item is not certain, or whether the two are equal.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -155,7 +155,7 @@ class DriftItemRecord(TitledRecord):
 
 
 class DriftReport(BaseModel):
-    """What a tenant's drift from a baseline rests on: what was compared, what was left out and why.
+    """The basis of a tenant's drift from a baseline: what was compared, what was left out and why.
 
     `items` groups the open findings, the items to look at first in front. `open_weakening` counts those that weaken
     the tenant's protection.
@@ -246,7 +246,7 @@ class DriftDecisionRecord(BaseModel):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def title(self) -> str | None:
-        """What people call the item that it is about; null if it is about none."""
+        """The name of the item that it is about, for people; null if it is about none."""
         scope = self.scope
         if scope is None or scope.type_key is None or scope.external_id is None:
             return None
@@ -254,7 +254,7 @@ class DriftDecisionRecord(BaseModel):
 
 
 class DecisionRecord(BaseModel):
-    """What somebody has decided about a finding, and why it no longer holds, where it does not.
+    """Somebody's decision about a finding, and the reason if it no longer holds.
 
     `scope` is what it is about where that is more than the finding: an item, a field, or both.
     """
@@ -283,17 +283,17 @@ EDITED = "edited"
 
 
 class DriftFindingRecord(TitledRecord):
-    """One thing that is not as in the baseline.
+    """One deviation from the baseline.
 
-    `path` is what `diff` says, empty for the item as a whole; `label` says the same with names. `before` is the value
-    in the baseline, `after` the value now; of a list of plain values (its path ends in `[]`) they are all members that
-    are gone, and all that came. `before_named` and `after_named` have names in the place of ids, and are
-    null where that is the same. Of a `hidden` value nothing is shown. `text` is what people read of the values.
-    `direction` is whether the finding weakens or strengthens the tenant's protection, null where that is not known.
-    `evidence`: `observed`, of a missing item `confirmed` or `not_listed`, and `edited` where the object was edited and
-    its hidden value may have changed. `first_seen_at` is when the first version that deviates was first observed,
-    `last_seen_at` when the item was last seen to deviate. `is_checked` is false where the latest runs cannot say
-    whether it still does. `decision` is what holds now, `decided` the latest decision, whether it holds or not.
+    `path` is what `diff` prints, empty for the item as a whole; `label` is the path with names. `before` is the value
+    in the baseline, `after` the value now; of a list of plain values (its path ends in `[]`) they are the removed and
+    the added members. `before_named` and `after_named` have names in place of ids, and are null if that is the same. A
+    `hidden` value is not shown. `text` has the values for people. `direction` is whether the finding weakens or
+    strengthens the tenant's protection, null if that is not known. `evidence` is `observed`, for a missing item
+    `confirmed` or `not_listed`, and `edited` if the object was edited and its hidden value may have changed.
+    `first_seen_at` is when the first version that deviates was first observed, `last_seen_at` when the item was last
+    seen to deviate. `is_checked` is false if the latest runs cannot say whether it still does. `decision` is the one
+    that holds now, `decided` the latest one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -327,12 +327,12 @@ class DriftFindingRecord(TitledRecord):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def text(self) -> str:
-        """What people read of the values; empty for the item as a whole."""
+        """The values for people; empty for the item as a whole."""
         return field_text(self).text() if self.path else ""
 
     @property
     def difference(self) -> DifferenceKind:
-        """What became of the field. Of an item as a whole it is added or removed."""
+        """Whether the field was added, removed or changed. An item as a whole is added or removed."""
         return DifferenceKind.MAY_HAVE_CHANGED if self.evidence == EDITED else _DIFFERENCES[self.kind]
 
     @property

@@ -116,13 +116,13 @@ async def all_drift_records(scope: AllTenants, tag: Tag = None) -> Sequence[Base
 
 @router.get("/drift.csv", include_in_schema=False)
 async def all_drift_csv(scope: AllTenants, tag: Tag = None) -> Response:
-    """The same as CSV."""
+    """The drift of all tenants as CSV."""
     return csv_file("drift", BaselineDrift, await all_drift_records(scope, tag))
 
 
 @router.get("/api/tenants/{tenant_id}/drift")
 async def drift_report(scope: SeveralTenants, tenant_id: UUID, name: BaselineName = "") -> DriftReport:
-    """What a tenant's drift from a baseline rests on, and its items with open findings."""
+    """The basis of a tenant's drift from a baseline, and its items with open findings."""
     scope.named(tenant_id)
     _, _, found = await _evaluated(scope, tenant_id, name)
     if found is None:
@@ -143,7 +143,7 @@ async def finding_records(
     after: After = "",
     limit: Limit = PAGE,
 ) -> Sequence[DriftFindingRecord]:
-    """What deviates from a baseline, what weakens the tenant's protection first."""
+    """Deviations from a baseline; those that weaken the tenant's protection come first."""
     scope.named(tenant_id)
     _, _, found = await _evaluated(scope, tenant_id, name)
     findings = [] if found is None else _chosen(found, type_key, severity, everything=everything)
@@ -161,7 +161,7 @@ async def findings_csv(
     severity: Wanted = None,
     everything: Everything = False,
 ) -> Response:
-    """All of these findings as CSV."""
+    """Findings of a baseline as CSV."""
     scope.named(tenant_id)
     _, _, found = await _evaluated(scope, tenant_id, name)
     findings = [] if found is None else _chosen(found, type_key, severity, everything=everything)
@@ -213,7 +213,7 @@ def _page(findings: Sequence[DriftFindingRecord], after: str, most: int) -> Sort
 
 
 def by_item(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, str], list[DriftFindingRecord]]]:
-    """The findings by item, in their order."""
+    """The findings in groups by item, each in the order of the findings."""
     return grouped(findings, lambda finding: (finding.type_key, finding.external_id))
 
 

@@ -18,7 +18,7 @@ from inventory.normal_form import NormalForm, read_in_form_0
 
 
 class BaselineKind(StrEnum):
-    """What a tenant is held against."""
+    """The kinds of baselines."""
 
     RUN = "run"
     """What one run covered, when it ended."""
@@ -28,7 +28,7 @@ class BaselineKind(StrEnum):
 
 
 class FindingKind(StrEnum):
-    """What deviates: a field of an item, a member of a list in it, or the item as a whole."""
+    """The part of an item that deviates: a field, a member of a list in it, or the item as a whole."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -38,7 +38,7 @@ class FindingKind(StrEnum):
 
 
 class Decision(StrEnum):
-    """What somebody has said of a finding. `open` takes an earlier decision back."""
+    """A person's judgement of a finding. `open` takes an earlier decision back."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -54,14 +54,14 @@ class DecisionLapse(StrEnum):
 
 
 class CurrentDecision(NamedTuple):
-    """What holds of a finding now, and why its latest decision does not, where it does not."""
+    """The decision about a finding that holds now, and the reason if the latest one does not."""
 
     decision: Decision
     fallen: DecisionLapse | None = None
 
 
 class DriftRules(NamedTuple):
-    """What of a collection's documents counts, by today's catalog."""
+    """The parts of a collection's documents that count, by today's catalog."""
 
     canonicalizer: Canonicalizer
     form: NormalForm
@@ -81,12 +81,12 @@ class DriftDocument(NamedTuple):
 
 
 class Deviation(NamedTuple):
-    """One thing that is not as in the baseline.
+    """One deviation from the baseline.
 
-    `before` and `after` may be shown. Of a list of plain values they are the members that are gone and those that came,
-    all in one deviation, which is `added` or `removed` where only one of the two is. `member` tells other members of a
-    set apart, which have the same path. `value_hash` is of both values, and tells hidden ones apart. It is not certain
-    where a hidden value shows no change and its object was edited.
+    `before` and `after` may be shown. Of a list of plain values they are the removed and the added members, all in one
+    deviation, which is `added` or `removed` if there are only such. `member` tells other members of a set with the same
+    path apart. `value_hash` is of both values, and tells hidden ones apart. A deviation is not certain if a hidden
+    value shows no change and its object was edited.
     """
 
     path: str
@@ -106,12 +106,11 @@ class Deviation(NamedTuple):
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
-    """What of a document is not as it was, by the same rules for both; in the order of their paths.
+    """The deviations of a document from an earlier one, by the same rules for both, in the order of their paths.
 
-    A rule that is newer than one of the documents is no deviation, so a value of which only one side is hidden is left
-    out, and one whose mark shows no change where its object was not edited; and where one of them lacks details, all
-    that only the other has. A detail that one of them lacks was not asked for by the release that read it, and neither
-    was a property that a baseline of normal form 0 lacks.
+    These are none: a value that only one side hides; a hidden value whose mark shows no change, if its object was not
+    edited; if one document lacks details, everything that only the other has; a property that a baseline of normal form
+    0 lacks.
     """
     old, new = _document(before), _document(after)
     for name in rules.asked_for:
@@ -176,7 +175,7 @@ def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str,
 def current_decision(
     decision: Decision | None, decided_on: bytes | None, until: datetime | None, value_hash: bytes, now: datetime
 ) -> CurrentDecision:
-    """What holds of a finding with this value, by its latest decision, which was on the value `decided_on`."""
+    """The decision that holds for a finding with this value; its latest one was on the value `decided_on`."""
     if decision is None or decision is Decision.OPEN:
         return CurrentDecision(Decision.OPEN)
     if decided_on != value_hash:

@@ -19,7 +19,7 @@ from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
 
 
 class Baseline(Base):
-    """What a tenant is held against: its own inventory at a moment, whose versions are pinned, or another tenant's."""
+    """A baseline: the tenant's own inventory at a moment, whose versions are pinned, or another tenant's."""
 
     __tablename__ = "baseline"
     __table_args__ = (
@@ -91,7 +91,7 @@ class BaselineGap(Base):
 
 
 class DriftFinding(Base):
-    """What deviates from a baseline: one row each time it began to."""
+    """A deviation from a baseline: one row for each period."""
 
     __tablename__ = "drift_finding"
     __table_args__ = (
@@ -136,7 +136,7 @@ class DriftFinding(Base):
 
 
 class DriftDecision(Base):
-    """What has been decided about a finding, an item or a field; the latest counts. It outlives baselines."""
+    """A decision about a finding, an item or a field; the latest counts. It outlives baselines."""
 
     __tablename__ = "drift_decision"
     __table_args__ = (

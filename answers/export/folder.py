@@ -111,7 +111,7 @@ class ExportFolder:
                 raise UsageError(f"{parent} is a link, and an export follows none; put a folder in its place")
 
     def _read(self, path: str) -> bytes | None:
-        """What a file says; None where there is none."""
+        """The content of a file; None if there is none."""
         place = self._folder / path
         if place.is_symlink():
             raise UsageError(f"{place} is a link, and an export follows none; remove it")

@@ -59,13 +59,13 @@ def companion_path(path: str) -> str:
 
 
 def companion_bytes(document: bytes) -> bytes:
-    """What the companion holds: the document as people read it, from nothing but the document, so with its ids."""
+    """The bytes of a companion file: the values for people, with ids, since they depend on the document alone."""
     lines = document_lines(cast("JsonObject", decode(document)), {}, {})
     return "".join(f"{visible(line)}\n" for line in lines).encode()
 
 
 def file_bytes(document: bytes) -> bytes:
-    """What the file of a canonical document holds: the document, indented, every digit as it is."""
+    """The bytes of a document's file: canonical JSON, indented, with every digit."""
     return encode(decode(document), indented=True) + b"\n"
 
 
@@ -82,7 +82,7 @@ def safe_name(name: str | None) -> str:
 
 
 def folded(path: str) -> str:
-    """What two paths have in common that are one file where case does not count."""
+    """The form of a path that is equal for two paths if they are one file where case does not count."""
     return unicodedata.normalize("NFC", path.casefold())
 
 
@@ -93,7 +93,7 @@ def manifest_bytes(tenant_id: UUID, files: Iterable[str]) -> bytes:
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """What `manifest_bytes` wrote. Raises `ManifestError`, also for a path that no export can have written."""
+    """The content of a manifest file. Raises `ManifestError`, also for a path that no export can have written."""
     try:
         manifest = json.loads(text)
         if manifest["format"] != _FORMAT:

@@ -104,7 +104,7 @@ def items(
 
 
 class _Listing(NamedTuple):
-    """Which items of a tenant are listed."""
+    """The filter of a tenant's listed items, and the form of the output."""
 
     sought: Sought | None
     type_keys: tuple[str, ...] | None

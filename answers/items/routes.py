@@ -93,7 +93,7 @@ async def missing_page(
     confidence: HowSure = "",
     after: After = "",
 ) -> HTMLResponse:
-    """What was looked for and not found, and what was not read."""
+    """Items that were looked for and not found, and items that were not read."""
     found = await _missing(scope, type_key, evidence or LOOKED_FOR, confidence, after, PAGE)
     shown = _page([] if found is None else [item async for item in found.items])
     coverage = await tenant_coverage(scope.session)

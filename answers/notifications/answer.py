@@ -39,7 +39,7 @@ EXPIRED_FOR = timedelta(days=30)
 async def events_of_run(
     session: AsyncSession, tenant_id: UUID, run_id: UUID, rules: TenantRules
 ) -> list[NotificationEvent]:
-    """What a run that has ended brought of what rules ask for, in the session of its tenant.
+    """The events of an ended run that rules ask for, in the session of its tenant.
 
     Changes and missing items are those of collections that the run listed to their end, since they were last told:
     what a run saw of a collection that it did not list to its end is told by the next one that does.
@@ -145,7 +145,7 @@ async def expiring_events(session: AsyncSession, now: datetime, rules: TenantRul
 def _expiring(
     item: DocumentedItem, now: datetime, quiet_until: datetime, rules: TenantRules
 ) -> Iterable[NotificationEvent]:
-    """What of one item expires, or has expired since `quiet_until`."""
+    """The events of one item whose parts expire soon, or have expired since `quiet_until`."""
     if item.document is None:
         return
     kind = kind_of(item.type_key, item.meta)

@@ -54,7 +54,7 @@ def change_event(change: ChangeRecord) -> NotificationEvent | None:
 
 
 def _severity(change: ChangeRecord) -> Severity:
-    """That of the most severe field, or of the item as a whole."""
+    """The severity of the most severe field, or of the item as a whole."""
     if change.kind in _ITEM_KINDS:
         return severity_of(change.type_key, _ITEM_KINDS[change.kind], "")
     order = list(Severity)

@@ -150,7 +150,7 @@ def snooze(
 @notify.command("snoozes")
 @prints_tables
 def list_snoozes(tenant: TenantArgument, as_json: JsonOption = False) -> None:
-    """What of a tenant is snoozed: until when, by whom and why.
+    """The snoozes of a tenant: until when, by whom and why.
 
     Example: python starter.py notify snoozes contoso
     """
@@ -197,7 +197,7 @@ def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, re
 
 
 def _about(record: SnoozeRecord) -> str:
-    """What a snooze is about."""
+    """The kind, collection and item that a snooze is limited to."""
     parts = [str(record.kind).replace("_", " ")] if record.kind else []
     parts += [record.type_key] if record.type_key else []
     parts += [record.external_id] if record.external_id else []

@@ -26,7 +26,7 @@ class ExpiryPlace(NamedTuple):
 
 
 class Expiry(NamedTuple):
-    """What expires of an item: `part` identifies it among others of the item, and `name` is what people call it."""
+    """A moment of expiry: `part` identifies it within the item, and `name` is for people."""
 
     what: str
     part: str
@@ -58,7 +58,7 @@ TYPES = tuple(dict.fromkeys(place.type_key for place in PLACES))
 
 
 def expiries(type_key: str, document: JsonObject) -> Iterator[Expiry]:
-    """All that expires of an item."""
+    """The moments of expiry in a document, at the places that `PLACES` names."""
     for place in PLACES:
         if place.type_key != type_key:
             continue

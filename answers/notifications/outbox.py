@@ -26,7 +26,7 @@ async def notifications(session: AsyncSession, limit: int) -> Sequence[Notificat
 
 
 async def snoozes(session: AsyncSession) -> Sequence[SnoozeRecord]:
-    """What of the session's tenant is snoozed now, the first to end first."""
+    """The active snoozes of the session's tenant, the first to end first."""
     return await queries.current_snoozes(session)
 
 

@@ -112,7 +112,7 @@ async def newest_notifications(session: AsyncSession, limit: int) -> list[Notifi
 
 
 async def current_snoozes(session: AsyncSession) -> list[SnoozeRecord]:
-    """The snoozes that hold."""
+    """The snoozes that have not ended."""
     return await fetch(session, _SNOOZES, SnoozeRecord)
 
 

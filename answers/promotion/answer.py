@@ -43,7 +43,7 @@ NAMED_REFUSALS = 5
 
 
 class MappingWish(NamedTuple):
-    """Which object of the target takes the place of which of the source. Ids, or names that only one has."""
+    """A mapping to add: the target's object for a source's. Ids, or names that only one object has."""
 
     type_key: str
     source_id: str
@@ -161,7 +161,7 @@ async def reject(
 
 
 class _Act(NamedTuple):
-    """What a person does with a plan. `once` is the id of the form, if there is one."""
+    """A person's act on a plan. `once` is the id of the form, if there is one."""
 
     person: Person
     action: Action

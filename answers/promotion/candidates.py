@@ -24,7 +24,7 @@ class SourceBaseline(NamedTuple):
 
 
 class PlanRequest(NamedTuple):
-    """What a plan is to be about. No `type_keys` are all that were read and have write rules; no `names` are all items.
+    """The subject of a plan. Without `type_keys`: all collections that were read and have write rules.
 
     `version` is that of a restore: of the one item named, in the target itself. With a `baseline` the source's items
     are as that has them.
@@ -75,7 +75,7 @@ class PromotionItem(NamedTuple):
 
 
 class CollectionFacts(NamedTuple):
-    """What the catalog says of a collection. `identity` names what belongs to the tenant alone."""
+    """The catalog's facts about a collection. `identity` names what belongs to the tenant alone."""
 
     title: str
     path: str
@@ -114,5 +114,5 @@ MappedTargets = Mapping[tuple[tuple[str, ...], str], MappedTarget]
 
 
 def created_id(key: ItemKey) -> str:
-    """What stands in requests for the id of an object that the plan creates."""
+    """The text in requests for the id of an object that the plan creates."""
     return f"{{created:{key[0]}/{key[1]}}}"

@@ -107,7 +107,7 @@ def effects(
     labels: Mapping[str, str],
     names: ObjectNames,
 ) -> list[PlanEffect]:
-    """What of an item's change a reviewer looks at. `labels` name paths, and `names` ids."""
+    """The effects of an item's change that a reviewer looks at. `labels` name paths, and `names` ids."""
     told = [
         PlanEffect(
             kind=EffectKind.WEAKENS,

@@ -60,7 +60,7 @@ def _has(baseline: SourceBaseline | None, type_key: str) -> bool:
 
 
 def _source_coverage(here: Side, type_key: str, wanted: PlanRequest) -> SideCoverage:
-    """What the source is known to have. A baseline knows all of a collection, or the plan does not rest on it."""
+    """The coverage of the source. A baseline knows all of a collection, or the plan does not rest on it."""
     covered = here.covered(type_key)
     if wanted.baseline is None or type_key in wanted.baseline.covered:
         return covered
@@ -69,7 +69,7 @@ def _source_coverage(here: Side, type_key: str, wanted: PlanRequest) -> SideCove
 
 @cache
 def collection_facts(type_key: str) -> CollectionFacts:
-    """What the catalog says of a collection and of writing its items."""
+    """The catalog's facts about a collection and about writing its items."""
     collection = load_catalog().collections[type_key]
     neutral = collection.independence_rules()
     return CollectionFacts(

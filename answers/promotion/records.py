@@ -14,7 +14,7 @@ from inventory.severity import Severity
 
 
 class PlanAction(StrEnum):
-    """What a plan would do with an item."""
+    """The action of a plan for an item."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -66,7 +66,7 @@ class BlockCode(StrEnum):
 
 
 class PlanDecision(StrEnum):
-    """What was decided about a plan."""
+    """The possible decisions about a plan."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -80,7 +80,7 @@ class RequestStep(StrEnum):
 
 
 class EffectKind(StrEnum):
-    """What a reviewer of a plan looks at, the worst first."""
+    """The effects that a reviewer of a plan looks at, the worst first."""
 
     WEAKENS = "weakens"
     """A field would protect less than it does."""
@@ -95,7 +95,7 @@ class EffectKind(StrEnum):
 
 
 class AudienceChange(StrEnum):
-    """What becomes of an audience of an item."""
+    """The change of one audience of an item."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -178,13 +178,13 @@ class PlannedRequest(BaseModel):
 
 
 class PlannedItem(BaseModel):
-    """An item of the source, and what would become of it in the target.
+    """An item of the source, and its action in the target.
 
     `source_hash` is the content hash of the version that would be written, and `precondition` that of the target's
-    item: a write has to find it. It is null for a new object: then a write must find none of this name and kind.
-    `expected` is the normal form of the object as it would be, without its ids, and `expected_hash` its SHA-256.
-    `not_sent` are properties that differ and that no request can carry. `effects` and `severity` say how soon a
-    reviewer should look at the item, and `audience` whom it would affect; they are of items that would be written.
+    item, which a write has to find; for a new object it is null, and a write must find none of this name and kind.
+    `expected` is the normal form that the object would have, without its ids, and `expected_hash` its SHA-256.
+    `not_sent` are properties that differ and that no request can carry. Items that would be written have `effects` and
+    `severity`, for the reviewer's order, and `audience`, whom they would affect.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -239,7 +239,7 @@ class PlanCounts(BaseModel):
 
     @classmethod
     def of(cls, items: list[PlannedItem]) -> "PlanCounts":
-        """The numbers of these items."""
+        """Counts the items by their actions, and their requests."""
         actions = Counter(str(item.action) for item in items)
         return cls(**actions, requests=sum(len(item.requests) for item in items))
 
@@ -272,7 +272,7 @@ class PlanContent(BaseModel):
 
 
 class PlanDecisionRecord(BaseModel):
-    """What was decided about a plan, by whom and why. `plan_hash` is that of the plan then."""
+    """The decision about a plan, by whom and why. `plan_hash` is that of the plan then."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -284,7 +284,7 @@ class PlanDecisionRecord(BaseModel):
 
 
 class PlanState(StrEnum):
-    """Where a plan stands."""
+    """The state of a plan; only an open one can be decided about."""
 
     OPEN = "open"
     EXPIRED = "expired"

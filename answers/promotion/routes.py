@@ -58,7 +58,7 @@ async def plan_records(scope: OneTenant, tenants: Visible) -> Sequence[PlanRecor
 
 @router.get("/tenants/{tenant_id}/plans.csv", include_in_schema=False)
 async def plans_csv(scope: OneTenant, tenants: Visible) -> Response:
-    """The same as CSV."""
+    """Plans as CSV."""
     return csv_file("plans", PlanRecord, await plan_records(scope, tenants))
 
 
@@ -98,7 +98,7 @@ async def planned_items(
 
 @router.get("/tenants/{tenant_id}/plans/{plan_id}/items.csv", include_in_schema=False)
 async def planned_items_csv(scope: OneTenant, tenants: Visible, plan_id: UUID) -> Response:
-    """The items as CSV."""
+    """Items of a plan as CSV."""
     _, plan = await _plan(scope, tenants, plan_id)
     return csv_file("plan", PlannedItem, worst_first(plan.items))
 

@@ -42,7 +42,7 @@ def planned(
     tenants: TenantIds,
     names: ObjectNames,
 ) -> list[PlannedItem]:
-    """What would become of each candidate, in the order of the requests. `names` are those of ids, by type key."""
+    """The planned item of each candidate, in the order of the requests. `names` are those of ids, by type key."""
     return _Plan(candidates, facts, mapped, tenants, names).items()
 
 
@@ -258,7 +258,7 @@ def _unresolved_reason(reference: Reference, mapped: MappedTarget | None) -> Blo
 
 
 def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[BlockReason]:
-    """What blocks a candidate whatever it refers to."""
+    """The reasons to block a candidate whatever it refers to."""
     rules, source, target = facts.rules, candidate.source, candidate.target
     if rules is None:
         yield BlockReason(
@@ -276,7 +276,7 @@ def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[B
 def _content_reasons(
     document: JsonObject, facts: CollectionFacts, rules: WriteRules, *, is_new: bool
 ) -> Iterator[BlockReason]:
-    """What in a document no request can write."""
+    """The parts of a document that no request can write."""
     if is_new and any(has_value(document, path, value) for path, value in rules.built_in.items()):
         yield BlockReason(
             code=BlockCode.BUILT_IN,

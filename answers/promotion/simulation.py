@@ -28,7 +28,7 @@ _ItemKey = tuple[str, str]
 
 
 class Simulation(NamedTuple):
-    """What became of each item that would be written, and the whole in numbers."""
+    """The result of each item that would be written, and the whole in numbers."""
 
     record: SimulationRecord
     items: list[SimulatedItem]
@@ -172,7 +172,7 @@ async def _simulated(
 
 
 def _planned_again(here: Side, there: Side, written: Sequence[_Written]) -> dict[_ItemKey, PlanAction]:
-    """What a plan of the same items would do after the first one."""
+    """The actions of a second plan of the same items."""
     copies = {(found.item.type_key, found.item.source_id): found for found in written}
     candidates, mapped = [], {}
     for found in written:

@@ -12,7 +12,7 @@ from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
 
 
 class PromotionPlan(Base):
-    """What a promotion into the tenant would write. It never changes."""
+    """The content of a promotion into the tenant. It never changes."""
 
     __tablename__ = "promotion_plan"
     __table_args__ = (
@@ -36,7 +36,7 @@ class PromotionPlan(Base):
 
 
 class PromotionDecision(Base):
-    """What was decided about a plan: once, for good."""
+    """The decision about a plan: once, for good."""
 
     __tablename__ = "promotion_decision"
     __table_args__ = (

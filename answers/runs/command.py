@@ -252,7 +252,7 @@ async def _live(record: RunRecord, task_queue: str) -> RunRecord:
 
 
 async def _told(record: RunRecord, task_queue: str) -> SyncProgress | str:
-    """What the workflow tells; else why it does not."""
+    """The workflow's progress; else the reason why it does not answer."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             client = await connect_temporal(temporal_connect_config())

@@ -36,7 +36,7 @@ async def portfolio_run(session: AsyncSession, portfolio_run_id: UUID) -> Portfo
 
 
 async def _counted(session: AsyncSession, runs: list[PortfolioRecord]) -> list[PortfolioRecord]:
-    """The same with the counts so far of those that are under way: their records have none yet."""
+    """The records with the counts so far of runs that are under way, whose records have none yet."""
     open_runs = [run.portfolio_run_id for run in runs if not run.status.ended]
     counts = await portfolio.counts_so_far(session, open_runs) if open_runs else {}
     return [

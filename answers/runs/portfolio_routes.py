@@ -87,7 +87,7 @@ async def portfolio_runs_csv(scope: AllTenants, status: PageStatus, limit: Limit
 
 
 class ShownPart(NamedTuple):
-    """Which tenants of a portfolio run a page shows."""
+    """The part of a portfolio run's tenants that a page shows."""
 
     status: RunStatus | None
     after: str
@@ -146,7 +146,7 @@ async def live_portfolio_run(
 
 
 def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord, part: ShownPart) -> dict[str, Any]:
-    """What the page and its changing part show. Raises `NoSuchPageError`."""
+    """The values for the page and its changing part. Raises `NoSuchPageError`."""
     names = {tenant.id: tenant.name for tenant in tenants}
 
     def place(outcome: TenantOutcomeRecord) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class NotTheirsError(UserError):
 
 
 class ScheduleAct(StrEnum):
-    """What a person may do with a schedule beside changing it."""
+    """The acts on a schedule beside changing it."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -74,7 +74,7 @@ class ScheduleView:
         self.name_of = name_for(visible, site)
 
     def rights(self, chosen: TenantChoice) -> Rights:
-        """What the person may do with a schedule of these tenants."""
+        """The person's rights on a schedule of these tenants."""
         covered = chosen.resolve(self._configured.tags())
         return rights(chosen, covered, {tenant.id for tenant in self._visible}, sees_all=self.sees_all)
 
@@ -184,7 +184,7 @@ def _tenants(
 
 
 def label(field: str) -> str:
-    """What the form calls a part of a schedule."""
+    """The form's name for a part of a schedule."""
     return {"every": "Interval", "calendar": "Time of day", "cron": "Cron", "jitter": "Random delay"}.get(
         field, field.replace("-", " ").capitalize()
     )

@@ -16,7 +16,7 @@ class Rights(NamedTuple):
 
 
 def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[UUID], *, sees_all: bool) -> Rights:
-    """What a person may do with a schedule that covers these tenants now.
+    """A person's rights on a schedule that covers these tenants now.
 
     All tenants and tags are looked up when a run begins, so only a person who sees all tenants may choose by them.
     """

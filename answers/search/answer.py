@@ -41,7 +41,7 @@ class UnreadSettingError(UnknownSettingError, NeverReadError):
 
 
 class Sought(NamedTuple):
-    """What is looked for: words of a name, a setting, collections, and what else is known of an item."""
+    """A search: words of a name, a setting, collections, and further properties of items."""
 
     words: str | None = None
     setting: WantedSetting | None = None
@@ -92,7 +92,7 @@ async def _query(
     tenant_ids: Collection[UUID] | None = None,
     after: NamePlace | None = None,
 ) -> queries.ItemQuery:
-    """What the database is asked for; not yet `sought.items`. Raises `UnknownSettingError`."""
+    """The query of the database, without `sought.items`. Raises `UnknownSettingError`."""
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
     return queries.ItemQuery(
         tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
@@ -113,7 +113,7 @@ async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> l
 
 
 def _titles() -> dict[str, str]:
-    """What singletons are called that Graph does not name, by type key."""
+    """The titles of singletons that Graph does not name, by type key."""
     return {key: entry.title for key, entry in load_catalog().collections.items() if entry.singleton}
 
 
@@ -138,7 +138,7 @@ async def find_after(
 
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
-    """The same question of some tenants at a time, in order: where a page is found among the first, it ends there."""
+    """The query for some tenants at a time, in order; it ends once a page is found."""
     if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
         yield wanted
         return
@@ -149,7 +149,7 @@ def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
 async def search_basis(
     session: AsyncSession, tenant_ids: Collection[UUID], type_keys: Sequence[str] | None
 ) -> SearchBasis:
-    """What a search of these collections of these tenants rests on."""
+    """The number of these tenants that were never read, or not to the end of one of these collections."""
     return await queries.basis(session, sorted(tenant_ids), type_keys)
 
 
@@ -180,7 +180,7 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
 async def tenant_settings(
     session: AsyncSession, wanted: WantedSetting, tenant_ids: Collection[UUID]
 ) -> list[TenantSetting]:
-    """What each of the tenants sets, in the order of the states. Raises `UnknownSettingError`.
+    """The values of each tenant, in the order of the states. Raises `UnknownSettingError`.
 
     The collections in which items of any tenant set it are those that can. What only the settings catalog defines,
     its policies can.
@@ -220,14 +220,14 @@ async def catalogues(session: AsyncSession) -> list[UUID]:
 
 
 class NamedSettings(NamedTuple):
-    """What tenants set, with the names of choices, and the display names of the settings by their whole names."""
+    """The values of tenants, with the names of choices, and the display names of the settings by their whole names."""
 
     tenants: list[TenantSetting]
     names: dict[str, str]
 
 
 async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> NamedSettings:
-    """The same with the display names that the catalogue of the session's tenant has."""
+    """A copy with the display names that the catalogue of the session's tenant has."""
     settings = sorted({setting for tenant in found for setting in tenant.settings})
     ids = {*settings, *(setting.removeprefix("device_") for setting in settings)}
     known = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}

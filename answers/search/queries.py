@@ -20,12 +20,11 @@ from storage.rows import Values, fetch, fetch_stream
 
 
 class ItemQuery(NamedTuple):
-    """Which items are looked for. None of a field wants any; `patterns` are all matched by a name.
+    """A query of items. A None wants any; all `patterns` must match a name.
 
-    `titled` are collections whose items match the patterns by their collection's title.
-
-    `settings` are names, of which an item sets one, to one of the `values` if there are any. `is_seen`: whether the
-    latest run of its collection, or a later one, has seen the item. `after` is a place in one tenant.
+    `titled` are collections whose own titles match the patterns. `settings` are names of which an item sets one, to one
+    of the `values` if there are any. `is_seen`: whether the latest run of its collection, or a later one, has seen the
+    item. `after` is a type key and an id, in one tenant.
     """
 
     tenant_ids: Sequence[UUID] | None = None
@@ -38,7 +37,7 @@ class ItemQuery(NamedTuple):
     after: NamePlace | None = None
 
     def parameters(self) -> dict[str, object]:
-        """What the statement is told."""
+        """The parameters of the statement."""
         pattern, *patterns = sorted(self.patterns or ("%",), key=len, reverse=True)
         told = {
             "tenant_ids": self.tenant_ids,
@@ -213,7 +212,7 @@ LEFT JOIN LATERAL (
 
 
 async def basis(session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> SearchBasis:
-    """What a search of these collections of these tenants rests on."""
+    """The number of these tenants that were never read, or not to the end of one of these collections."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": None if type_keys is None else list(type_keys)}
     (found,) = await fetch(session, _BASIS, SearchBasis, parameters)
     return found

@@ -51,7 +51,7 @@ class UnreadSettings(BaseModel):
 
 
 class TenantSetting(BaseModel):
-    """What a tenant's policies say of one setting; devices may differ, as a policy may reach none of them.
+    """A tenant's values of one setting. Devices may differ, since a policy may reach none of them.
 
     `settings` are the whole names that the question means, `value` what it asks for (null where it asks for none).
     `read_from` is when the earliest reading began of the collections that can set it, null where there is none.
@@ -69,7 +69,7 @@ class TenantSetting(BaseModel):
 
 
 class SearchBasis(BaseModel):
-    """What a search rests on: how many of its tenants were never read, and how many not to the end of a collection.
+    """The gaps of a search: the tenants that were never read, and those whose collections were not read to the end.
 
     `read_from` is when the earliest reading began, null where there is none.
     """

@@ -163,7 +163,7 @@ async def setting_records(
     after: AfterTenant = "",
     limit: Limit = PAGE,
 ) -> list[TenantSetting]:
-    """What each tenant sets, by state and the tenant's name."""
+    """Values of a setting in each tenant, by state and the tenant's name."""
     found = await _settings(scope, setting, value, tag)
     rest = _after_tenant([tenant for tenant in found if state in ("", tenant.state)], after)
     say_next(response, request, str(rest[limit - 1].tenant_id) if len(rest) > limit else None)
@@ -174,7 +174,7 @@ async def setting_records(
 async def settings_csv(
     scope: AllTenants, setting: SettingName, value: SettingText = "", state: StateOfSetting = "", tag: Tag = ""
 ) -> Response:
-    """The same as a CSV file."""
+    """Values of a setting in each tenant as CSV."""
     found = await _settings(scope, setting, value, tag)
     return csv_file("settings", TenantSetting, [tenant for tenant in found if state in ("", tenant.state)])
 
@@ -205,7 +205,7 @@ def _after_tenant(found: list[TenantSetting], after: UUID | str) -> list[TenantS
 
 
 def _sought(choice: ItemChoice) -> Sought | None:
-    """What is looked for; None where neither words nor a setting say so, since that would be everything."""
+    """The search of a form; None if it has neither words nor a setting, since that would find everything."""
     if not (choice.name.strip() or choice.setting.strip()) or choice.sought is None:
         return None
     return choice.sought._replace(type_keys=choice.type_keys)

@@ -30,7 +30,7 @@ def titled(text: str, titles: Mapping[str, str]) -> list[str]:
 
 
 def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
-    """What the values that a tenant's items set come to. `is_read`: nothing that could set it is unread."""
+    """The state of a tenant by the values that its items set. `is_read`: nothing that could set it is unread."""
     found = {value.value for value in values}
     if found and (wanted is None or not found.isdisjoint(wanted)):
         return SettingState.SET

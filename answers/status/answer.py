@@ -31,5 +31,5 @@ async def status(
 
 
 async def found_by_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
-    """What the runs of the session's tenant found in the last `span`."""
+    """The findings of the session's tenant's runs in the last `span`."""
     return await queries.recent_runs(session, span)

@@ -126,7 +126,7 @@ class RecentRuns(NamedTuple):
 
 
 async def recent_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
-    """What the runs of the session's tenant found that were queued in the last `span`."""
+    """The findings of the session's tenant's runs that were queued in the last `span`."""
     (found,) = await fetch(session, _RECENT_RUNS, RecentRuns, {"span": span})
     return found
 

@@ -54,9 +54,9 @@ class TenantStatus(BaseModel):
     """One tenant. Each collection counts by the latest completed run that covers it; logs are left out.
 
     `collections` counts those that the tenant can have, `read` those that were read to their end, and `oldest` is when
-    the earliest of these readings began (null where there is none). `missing` counts items, `stale` those of which
-    details cannot be read, and `high_drift` open findings that nobody has decided about. The `run_` fields are of the
-    latest completed run. `attention` is empty where nobody has to look.
+    the earliest of these readings began (null if there is none). `missing` counts items, `stale` items with details
+    that cannot be read, and `high_drift` open findings without a decision. The `run_` fields are of the latest
+    completed run. `attention` is empty if nobody has to look.
     """
 
     model_config = ConfigDict(frozen=True)

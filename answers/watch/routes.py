@@ -43,7 +43,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 async def watch_page(
     request: Request, scope: AllTenants, visible: Visible, site: TheSite, after: After = ""
 ) -> HTMLResponse:
-    """Which audit logs watch reads, and why it cannot read the others."""
+    """The audit logs that watch reads, and the reasons why it cannot read the others."""
     logs = await watched_logs(scope.session, name_for(visible, site))
     runs = await recent_runs(scope.session, RUNS, kind=RunKind.WATCH)
     state, trouble = None, ""
@@ -103,7 +103,7 @@ async def watched_log_records(
 
 @router.get("/watch.csv", include_in_schema=False)
 async def watched_logs_csv(scope: AllTenants, visible: Visible, site: TheSite) -> Response:
-    """The same as CSV."""
+    """Watched logs as CSV."""
     logs = sorted(await watched_logs(scope.session, name_for(visible, site)), key=_place)
     return csv_file("watch", WatchedLogRecord, logs)
 

@@ -168,7 +168,7 @@ class Collection(BaseModel):
         return self._url(None, self._list_options(of_parent)).replace("{parent_id}", quote(parent_id, safe=""))
 
     def parent_id_of(self, url: str) -> str | None:
-        """The id of the parent whose listing a URL is of."""
+        """The id of the parent in a listing's URL; None for a collection without parents."""
         if self.parent is None:
             return None
         in_path = "{parent_id}" in self.path

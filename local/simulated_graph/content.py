@@ -89,7 +89,7 @@ class Content:
             self._state += 1
 
     def listed(self, endpoint: Endpoint) -> list[Item]:
-        """What the endpoint lists, in order."""
+        """The documents of the endpoint, in the order of its listing."""
         with self._lock:
             items, now = self.items(endpoint), time.monotonic()
             return [item for item in items if self._listed_from.get((endpoint.source, item.key), now) <= now]

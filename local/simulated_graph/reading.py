@@ -215,7 +215,7 @@ class _Reading:
         return f"{self.base_url}/{self.version}/$metadata#{path}"
 
     def _place(self, item: Item) -> Place:
-        """Where an item is shown."""
+        """The address of an item, for its annotations and links."""
         path = self.endpoint.path if self.endpoint.singleton else f"{self.endpoint.path}/{item.key}"
         return Place(self._context(f"{self.endpoint.path}('{item.key}')"), path, self._cut)
 
@@ -237,7 +237,7 @@ class _Reading:
 
 
 def _expanding(query: Query) -> str:
-    """The option by which a query expands what it does."""
+    """The `$expand` option that asks for the same as a query."""
     named = [name + (f"({_expanding(nested)})" if nested.expand else "") for name, nested in query.expand.items()]
     return f"$expand={','.join(named)}" if named else ""
 

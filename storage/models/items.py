@@ -19,7 +19,7 @@ from storage.models.base import CLOCK, CURRENT_TENANT, Base
 
 
 class Document(Base):
-    """What a document said, by content: immutable, shared by all versions of a tenant that say the same."""
+    """A document by its content: immutable, shared by all versions of a tenant with the same content."""
 
     __tablename__ = "document"
     __table_args__ = (CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),)

@@ -55,7 +55,7 @@ class PortfolioRunRow(Base):
 
 
 class PortfolioRunTenant(Base):
-    """What became of one tenant in one portfolio run, copied from its run's record when that ended."""
+    """The outcome of one tenant in one portfolio run, copied from its run's record when that ended."""
 
     __tablename__ = "portfolio_run_tenant"
     __table_args__ = (

@@ -124,7 +124,7 @@ class SyncRun(Base):
 
 
 class SyncRunCollection(Base):
-    """What became of one collection in one run. Until the run ends, its outcome reads `incomplete`."""
+    """The outcome of one collection in one run; `incomplete` until the run ends."""
 
     __tablename__ = "sync_run_collection"
     __table_args__ = (

@@ -9,7 +9,7 @@ from storage.models.base import CURRENT_TENANT, Base
 
 
 class SearchedName(Base):
-    """What an item is called: a trigger on the items keeps it. Lists go by it, so each item has one."""
+    """The folded name of an item, kept by a trigger on the items. Lists go by it, so each item has one."""
 
     __tablename__ = "item_name"
     __table_args__ = (

@@ -167,7 +167,7 @@ def csdl(file: Path) -> tuple[dict[str, str], Types]:
 
 
 def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[dict[str, str], Types]:
-    """The same of the beta SDK: its model classes by module, and its paths with the class that GET answers.
+    """The facts of the beta SDK: its model classes by module, and its paths with the class that GET answers.
 
     The classes don't tell properties from navigation properties. Microsoft's list of the entity types does; for a type
     that it lacks, an entity is navigated to, and so is what has a path of its own.
