@@ -12,6 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.allowed_requests import AllowedRequests
+from activities.document_gaps import completed
 from activities.failures import told
 from activities.messages.details import DetailProgress, FetchDetails, FetchDetailsResult
 from activities.messages.pages import CursorFailure
@@ -27,7 +28,6 @@ from graph.details import DetailReading, OpenCall
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
 from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
-from inventory.document_parts import DetailPlace
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import JsonObject, decode
 from inventory.meta import edit_in
@@ -60,7 +60,7 @@ class _Item:
         """Whether Graph has failed it, for now, by no throttling."""
         self.given_up: CursorFailure | None = None
         self.observation: Observation | None = None
-        self.stale: list[StalePart] = []
+        self.stale: Sequence[StalePart] = ()
         """The parts of the observation that could not be read."""
         self.last: LastVersion | None = None
         """Its last version, if some of its calls were given up."""
@@ -72,10 +72,10 @@ class _Item:
 
     @property
     def cause(self) -> CursorFailure | None:
-        """Why it is not whole, for good."""
-        if self.given_up is not None or not self.reading.unread:
+        """Why it is not whole, for good, if that is an error."""
+        first = next((unread for unread in self.reading.unread if not unread.is_answer), None)
+        if self.given_up is not None or first is None:
             return self.given_up
-        first = self.reading.unread[0]
         return CursorFailure(code=first.code, retryable=False, context=dict(first.failure.context))
 
 
@@ -275,27 +275,10 @@ class DetailActivities:
             self._complete_stale(item)
 
     def _complete_stale(self, item: _Item) -> None:
-        if item.last is None or (item.last.version_number > 0 and item.last.document is None):
-            return
-        said: Any = {} if item.last.document is None else decode(item.last.document)
-        lacked = {DetailPlace(*part.place) for part in item.last.lacked}
-        if item.last.document is None:
-            lacked.update(item.reading.unread_places)
-        document, lacking = item.reading.partial(said, lacked)
-        before = {DetailPlace(*part.place): part.read_at for part in item.last.stale}
-        item.stale = [
-            StalePart(
-                detail=place.property,
-                member_detail=place.child_property,
-                member_id=place.child_id,
-                member_name=unread.member_name,
-                error_code=unread.code,
-                http_status=unread.http_status,
-                read_at=None if place in lacking else before.get(place) or item.last.as_of,
-            )
-            for place, unread in zip(item.reading.unread_places, item.reading.unread, strict=True)
-        ]
-        self._observe(item, document)
+        made = None if item.last is None else completed(item.reading, item.last)
+        if made is not None:
+            item.stale = made.stale
+            self._observe(item, made.document)
 
     def _complete(self, item: _Item) -> None:
         """Makes the observation of an item that is whole."""
@@ -322,7 +305,8 @@ class DetailActivities:
     ) -> FetchDetailsResult:
         """Merges what is at its end, keeps how far the rest is, and records the wave, all in one transaction.
 
-        An item with stale parts stays pending as failed: so it counts as one whose details could not be read.
+        An item with stale parts stays pending as failed: so it counts as one whose details could not be read. One whose
+        tenant cannot have the details has been read.
         """
         whole = [item for item in items if item.observation is not None and not item.stale]
         stale = [item for item in items if item.observation is not None and item.stale]
@@ -335,6 +319,7 @@ class DetailActivities:
             if earlier is not None:
                 return FetchDetailsResult.model_validate(earlier)
             stale = await self._unmoved(session, stale)
+            done = [*whole, *(item for item in stale if item.cause is None)]
             observations = [item.observation for item in (*whole, *stale) if item.observation is not None]
             changed = 0
             if observations:
@@ -345,14 +330,14 @@ class DetailActivities:
                     observations,
                     comparison=self._observers.comparison(request.tenant_id),
                 )
-            await details.drop(session, request.run_id, [item.pending for item in (*whole, *gone)])
+            await details.drop(session, request.run_id, [item.pending for item in (*done, *gone)])
             merged = {id(item) for item in stale}
             failures_of = [_failure_of(item, is_merged=id(item) in merged) for item in rest]
             await details.note(session, request.run_id, noted, failures_of)
             left = await details.left(session, request.run_id, shares)
             if not await runs.renew_lease(session, request.run_id, LEASE):
                 raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
-            read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (whole, gone))
+            read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (done, gone))
             moved = {item.pending.type_key for item in items if item.moved}
             causes = {item.pending.type_key: item.cause for item in rest if item.cause is not None}
             result = FetchDetailsResult(

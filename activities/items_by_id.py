@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+from activities.document_gaps import completed
 from activities.observers import Observers, TenantObservers
 from activities.page_observations import cursor_failure
 from activities.request_pace import Pace
@@ -87,9 +88,10 @@ class ExistingItems(NamedTuple):
 class _Item:
     """One item that Graph has shown, and the reading of its details."""
 
-    def __init__(self, listed: Observation, reading: DetailReading) -> None:
+    def __init__(self, listed: Observation, reading: DetailReading, last: LastVersion | None) -> None:
         self.listed = listed
         self.reading = reading
+        self.last = last
         self.failure: ReadFailure | None = None
 
 
@@ -145,11 +147,17 @@ class ItemReader:
                 if (isinstance(answer, ReadFailure) and answer.retryable)
             }
             shown = {item: answer for item, answer in answers.items() if isinstance(answer, GraphAnswer)}
-            listed = await self._observed(tenant.id, observers, shown)
+            async with self._database.tenant(tenant.id, read_only=True) as session:
+                last = await details.last_versions(session, wave)
+            listed = await crunch(tenant.id, self._observed, observers, shown, last)
             new = {item: listed_now[item] for item in wave if item in listed_now}
             listed |= await crunch(tenant.id, _as_listed, observers, new)
             reading = {
-                item: _Item(observation, await crunch(tenant.id, self._reading, observers, item, observation))
+                item: _Item(
+                    observation,
+                    await crunch(tenant.id, self._reading, observers, item, observation),
+                    last.get((item.type_key, item.external_id)),
+                )
                 for item, observation in listed.items()
             }
             requests += await self._read_details(tenant, api_version, family, list(reading.values()))
@@ -209,37 +217,32 @@ class ItemReader:
     async def _heed(self, tenant_id: UUID, family: ThrottleFamily, failures: Sequence[ReadFailure]) -> None:
         await self._pace.heed(tenant_id, family, [cursor_failure(failure) for failure in failures])
 
-    async def _observed(
-        self, tenant_id: UUID, observers: TenantObservers, answers: Mapping[UnlistedItem, GraphAnswer]
+    def _observed(
+        self,
+        observers: TenantObservers,
+        answers: Mapping[UnlistedItem, GraphAnswer],
+        last: Mapping[tuple[str, str], LastVersion],
     ) -> dict[UnlistedItem, Observation]:
         """The items as if they had been listed.
 
         Graph may show more of an object by its id than in a list: a property that the item's last version lacks is left
         out, so that it is no change. An item of which that cannot be told is left out, and with that to full runs.
         """
-        if not answers:
-            return {}
-        async with self._database.tenant(tenant_id, read_only=True) as session:
-            last = await details.last_versions(session, list(answers))
-
-        def observed() -> dict[UnlistedItem, Observation]:
-            read = {}
-            for item, answer in answers.items():
-                if is_gone(answer):
-                    continue
-                observer = observers.observer(item.type_key)
-                valid, _ = observer.observe_page([answer.body])
-                before = last.get((item.type_key, item.external_id))
-                differs = ShownById.of(self._catalog.collections[item.type_key], valid, before)
-                if before is None or before.document is None or differs.filled or differs.emptied:
-                    continue
-                if differs.more:
-                    valid, _ = observer.observe_page([differs.as_listed(answer.body)])
-                if valid:
-                    read[item] = valid[0]
-            return read
-
-        return await crunch(tenant_id, observed)
+        read = {}
+        for item, answer in answers.items():
+            if is_gone(answer):
+                continue
+            observer = observers.observer(item.type_key)
+            valid, _ = observer.observe_page([answer.body])
+            before = last.get((item.type_key, item.external_id))
+            differs = ShownById.of(self._catalog.collections[item.type_key], valid, before)
+            if before is None or before.document is None or differs.filled or differs.emptied:
+                continue
+            if differs.more:
+                valid, _ = observer.observe_page([differs.as_listed(answer.body)])
+            if valid:
+                read[item] = valid[0]
+        return read
 
     def _reading(self, observers: TenantObservers, item: UnlistedItem, observation: Observation) -> DetailReading:
         collection = self._catalog.collections[item.type_key]
@@ -298,10 +301,11 @@ class ItemReader:
         listed = read.listed
         whole = listed
         if listed.list_hash is not None:
-            if not read.reading.is_whole:
+            made = completed(read.reading, read.last) if read.reading.is_at_end else None
+            if made is None or made.stale:
                 return None
             valid, _ = observers.observer(item.type_key).observe_page(
-                [read.reading.whole()], with_references=True, edit=edit_in(listed.meta), has_details=True
+                [made.document], with_references=True, edit=edit_in(listed.meta), has_details=True
             )
             if not valid:
                 return None

@@ -54,6 +54,8 @@ def _detail(detail: DetailCall) -> str:
     sentence = f"For each item, {what} comes by GET {detail.path}{of}"
     if detail.optional:
         sentence += "; an item may have none"
+    if detail.licence_hint:
+        sentence += f"; a tenant has it with a licence for {detail.licence_hint}"
     if detail.believe_list:
         sentence += f"; {', '.join(sorted(detail.believe_list))} stay as the list shows them"
     for child in detail.children:

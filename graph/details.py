@@ -29,15 +29,11 @@ from inventory.document_parts import (
     places_of_new,
     with_last_read,
 )
-from inventory.error_codes import ErrorCode
+from inventory.error_codes import OF_TENANT_CODES, ErrorCode
 from inventory.exact_json import decode, encode
 
 MAX_PAGES = 1000
 """Pages of one answer, at which it is taken for a loop: the largest real policy has 13 of 25 settings."""
-
-
-_NOT_TO_MEND = frozenset({ErrorCode.GRAPH_DELEGATED_ONLY, ErrorCode.GRAPH_NOT_LICENSED})
-"""Failures of parts that Graph does not show to this tenant's app, whatever its permissions."""
 
 
 class OpenCall(NamedTuple):
@@ -77,6 +73,14 @@ class UnreadCall(NamedTuple):
     def code(self) -> ErrorCode:
         """Why it is not answered."""
         return self.failure.code
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether Graph says that this tenant's app cannot have the detail, which is no error of a run.
+
+        A refusal of a later page is one: Graph has shown the first.
+        """
+        return self.code in OF_TENANT_CODES and self.call.page == 1
 
     @property
     def http_status(self) -> int | None:
@@ -148,6 +152,23 @@ class DetailReading:
         shown = frozenset(believed | {part.property for part in parts if part.property is not None})
         return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
 
+    def stale(self, lacking: Container[DetailPlace]) -> list[tuple[DetailPlace, UnreadCall]]:
+        """The calls that were given up and that make the document stale, with their places.
+
+        Nobody misses what the tenant has no licence for and never had: those of `lacking` are no part of the document.
+        """
+        return [
+            (place, unread)
+            for place, unread in zip(self.unread_places, self.unread, strict=True)
+            if not (unread.is_answer and place in lacking and self._may_be_refused(unread.call))
+        ]
+
+    def _may_be_refused(self, call: OpenCall) -> bool:
+        """Whether a tenant that has the list may lack the detail for good."""
+        if call.call is None or call.child is not None:
+            return False
+        return self._collection.delegated_only or self._collection.details[call.call].licence_hint is not None
+
     @property
     def unread_places(self) -> list[DetailPlace]:
         """Where in the document the answers would go to the calls that were given up."""
@@ -202,9 +223,8 @@ class DetailReading:
                 return None
         delegated_only = self._collection.delegated_only
         failure = classify(answer, permission=self._permission(call), delegated_only=delegated_only)
-        if failure is not None and failure.code in _NOT_TO_MEND and call.page == 1:
-            # Nothing that an operator could mend: the document lacks the property.
-            self._replace(call)
+        if failure is not None and UnreadCall(call, failure).is_answer:
+            self.give_up(call, failure)
             return None
         if failure is not None and failure.restart and not call.restarted:
             self._restart(call)

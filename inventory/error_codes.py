@@ -62,7 +62,8 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Grant the named application permission in the tenant and give admin consent.",
     ),
     ErrorCode.GRAPH_NOT_LICENSED: Explanation(
-        "The tenant has no licence for the feature, or has not set it up. The collection is skipped.",
+        "The tenant has no licence for the feature, or has not set it up. The collection is skipped; a detail stays"
+        " as it was read last.",
         "Nothing, unless the tenant should have the feature.",
     ),
     ErrorCode.GRAPH_NOT_FOUND: Explanation(

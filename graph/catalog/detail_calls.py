@@ -54,6 +54,8 @@ class DetailCall(BaseModel):
     slipped between pages, and the collection is read once more."""
     permission: Permission | None = None
     """The least application permission of the call and its children; none where it is the list's."""
+    licence_hint: str | None = None
+    """The licence that the call needs and the list does not. A document of a tenant without it lacks the property."""
     children: tuple[ChildCall, ...] = ()
 
     def is_of(self, item: Mapping[str, object]) -> bool:

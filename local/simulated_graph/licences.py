@@ -10,10 +10,12 @@ P1, P2, GOVERNANCE, WINDOWS_365 = "Entra ID P1", "Entra ID P2", "Entra ID Govern
 
 _NEEDED = {
     "/deviceManagement/virtualEndpoint": WINDOWS_365,
+    "/directory/administrativeUnits/{id}/scopedRoleMembers": P1,
     "/groupLifecyclePolicies": P1,
     "/identity/conditionalAccess": P1,
     "/identityGovernance/accessReviews": P2,
     "/identityGovernance/entitlementManagement": P2,
+    "/identityGovernance/entitlementManagement/catalogs/{id}/customWorkflowExtensions": GOVERNANCE,
     "/identityGovernance/lifecycleWorkflows": GOVERNANCE,
     "/identityGovernance/privilegedAccess": P2,
     "/identityGovernance/roleManagementAlerts": P2,
@@ -23,6 +25,7 @@ _NEEDED = {
     "/organization/{id}/branding": P1,
     "/policies/accessReviewPolicy": P2,
     "/policies/authenticationStrengthPolicies": P1,
+    "/policies/crossTenantAccessPolicy/partners/{id}/identitySynchronization": P1,
     "/policies/mobileAppManagementPolicies": P1,
     "/policies/mobileDeviceManagementPolicies": P1,
     "/policies/ownerlessGroupPolicy": P1,
@@ -33,8 +36,9 @@ _NEEDED = {
     "/roleManagement/directory/roleAssignmentSchedules": P2,
     "/roleManagement/directory/roleEligibilitySchedules": P2,
     "/roleManagement/entitlementManagement": P2,
+    "/servicePrincipals/{id}/synchronization": P1,
 }
-"""The licence of everything below a path, with `{id}` for what names one object (https://learn.microsoft.com/entra/fundamentals/licensing)."""
+"""The licence of everything below a path, the longest that fits, with `{id}` for what names one object (https://learn.microsoft.com/entra/fundamentals/licensing)."""
 
 _REFUSALS = {
     P1: (403, "AccessDenied", "Your tenant is not licensed for this feature."),
@@ -68,4 +72,5 @@ class Licences:
 
 def licence_of(path: str) -> str | None:
     """The licence that a path needs, written without its version and with `{id}`."""
-    return next((licence for start, licence in _NEEDED.items() if f"{path}/".startswith(f"{start}/")), None)
+    start = max((start for start in _NEEDED if f"{path}/".startswith(f"{start}/")), key=len, default=None)
+    return None if start is None else _NEEDED[start]

@@ -102,6 +102,14 @@ def test_the_catalog_hints_at_the_licence_that_a_request_needs() -> None:
     assert hinted == {key: licence for key, licence in needed.items() if licence is not None}
 
 
+def test_the_catalog_hints_at_the_licence_that_a_detail_needs_and_its_list_does_not() -> None:
+    """Where it does not, a refusal is no answer: the tenant has the collection."""
+    calls = {(key, call.path): call.licence_hint for key, entry in COLLECTIONS.items() for call in entry.details}
+    needed = {key: licence_of(key[1].partition("?")[0]) for key in calls}
+    of_its_own = {key: licence for key, licence in needed.items() if licence != licence_for(COLLECTIONS[key[0]])}
+    assert {key: licence for key, licence in calls.items() if licence} == of_its_own
+
+
 def listing_of(entry: Collection) -> frozenset[str]:
     return readers(template_of(entry))
 

@@ -122,6 +122,31 @@ def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_
     assert ask(system, "items", *TYPES, "--json").stdout.count('"stale":{') == 0
 
 
+def test_settings_that_a_tenant_suddenly_cannot_have_stay_as_they_were_and_are_asked_for_again(
+    graph: SimulatedGraph, system: System
+) -> None:
+    assert system.sync("--type", POLICIES).status == "success"
+    known = next(document for document in own(system, OF_POLICIES) if document["settingCount"])
+    new = system.tenant.add(OF_POLICIES, {**{name: known[name] for name in known if name != "id"}, "name": "New"})
+    system.tenant.change(OF_POLICIES, known["id"], {"description": "edited meanwhile"})
+    graph.faults.add(Fault(FaultKind.NOT_SET_UP, path=f"({known['id']}|{new})/settings", count=2))
+    run = system.sync("--type", POLICIES)
+    assert (run.status, run.error_codes, run.counts.stale, run.counts.created) == ("success", [], 2, 1)
+    kept, lacking = (ask(system, "show", POLICIES, key, "--json").objects()[0] for key in (known["id"], new))
+    assert kept["document"]["description"] == "edited meanwhile"
+    assert len(kept["document"]["settings"]) == known["settingCount"]
+    assert "settings" not in lacking["document"]
+    assert (kept["details_complete"], lacking["details_complete"]) == (True, False)
+    for shown in (kept, lacking):
+        (part,) = shown["stale"]["parts"]
+        assert (part["detail"], part["error_code"], part["http_status"]) == ("settings", "graph_not_licensed", 403)
+
+    mended = system.sync("--type", POLICIES)
+    assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 0, 0)
+    shown = ask(system, "show", POLICIES, new, "--json").objects()[0]
+    assert len(shown["document"].get("settings", [])) == len(own(system, OF_POLICIES, new, "settings"))
+
+
 @pytest.mark.slow
 def test_an_admx_value_that_answers_404_for_good_is_stale_and_the_other_values_are_told(
     graph: SimulatedGraph, system: System

@@ -124,6 +124,37 @@ def test_a_look_says_nothing_of_what_it_did_not_read(system: System) -> None:
     ]
 
 
+def test_settings_that_graph_refuses_for_want_of_a_licence_are_left_to_the_next_run(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "configurationPolicies")
+    path = "deviceManagement/configurationPolicies"
+    edited = next(document["id"] for document in system.tenant.documents(path) if document["settingCount"])
+    system.tenant.rename(path, edited, "Renamed")
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch")
+    fault = system.graph.faults.add(Fault(FaultKind.NOT_SET_UP, path=f"{edited}/settings"))
+    seen = look(system)
+    assert (seen.read, seen.changed) == (0, 0)
+    shown = system.starter("show", system.tenant.name, "configurationPolicies", edited, "--json").objects()[0]
+    assert shown["document"]["settings"]
+    system.graph.faults.remove(fault)
+    full = system.sync("--type", "configurationPolicies")
+    assert (full.counts.changed, full.counts.stale) == (1, 0)
+
+
+def test_an_edit_is_told_without_the_details_that_the_tenant_never_had_a_licence_for(system: System) -> None:
+    system.start_worker()
+    system.tenant.license([])
+    assert system.sync("--type", "administrativeUnits").status == "success"
+    edited = system.tenant.documents("directory/administrativeUnits")[0]["id"]
+    system.tenant.rename("directory/administrativeUnits", edited, "Renamed")
+    system.tenant.log_event(ENTRA_LOG, edited, "Update")
+    seen = look(system)
+    assert (seen.read, seen.changed) == (1, 1)
+    shown = system.starter("show", system.tenant.name, "administrativeUnits", edited, "--json").objects()[0]
+    assert (shown["details_complete"], shown["stale"]) == (True, None)
+    assert "scopedRoleMembers" not in shown["document"]
+
+
 def test_late_repeated_foreign_and_failed_events(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")

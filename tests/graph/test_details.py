@@ -137,37 +137,53 @@ def test_a_detail_is_read_only_where_the_list_says_that_there_is_one(
     assert bool(reading(collection(detail), **listed).open) is asked
 
 
-def test_a_detail_that_needs_a_licence_is_left_out_where_the_tenant_lacks_it() -> None:
-    item = reading(collection(SETTINGS, LOGO))
+UNLICENSED = GraphAnswer(403, {}, {"error": {"code": "Forbidden", "message": "not licensed for this feature"}})
+REFUSED = GraphAnswer(403, {}, {"error": {"code": "Authorization_RequestDenied", "message": "no"}})
+LICENSED = SETTINGS.model_copy(update={"licence_hint": "Entra ID P1"})
+
+
+@pytest.mark.parametrize("is_had", [False, True])
+@pytest.mark.parametrize(
+    ("entry", "refused", "code", "is_believed"),
+    [
+        (collection(LICENSED, LOGO), UNLICENSED, ErrorCode.GRAPH_NOT_LICENSED, True),
+        (collection(SETTINGS, LOGO), UNLICENSED, ErrorCode.GRAPH_NOT_LICENSED, False),
+        (collection(SETTINGS, LOGO, delegated_only=True), REFUSED, ErrorCode.GRAPH_DELEGATED_ONLY, True),
+    ],
+)
+def test_a_detail_that_a_tenant_may_lack_and_never_had_is_no_part_of_the_document(
+    entry: Collection, refused: GraphAnswer, code: ErrorCode, is_believed: bool, is_had: bool
+) -> None:
+    """Any other that Graph refuses so stays as it was, and makes the document stale."""
+    item = reading(entry)
     settings, logo = item.open
-    refused = GraphAnswer(403, {}, {"error": {"code": "Forbidden", "message": "not licensed for this feature"}})
     assert item.take(settings, refused) is None
-    assert item.take(logo, ok({"value": "png"})) is None
-    assert item.is_whole
-    assert "settings" not in item.whole()
+    assert item.take(logo, ok({"value": "x"})) is None
+    item = reading(entry, item.progress())
+    assert (item.is_at_end, item.is_whole) == (True, False)
+    last: Any = {"id": "one", "settings": [{"id": "0"}]} if is_had else {"id": "one"}
+    document, lacking = item.partial(last, [])
+    assert document == {**last, "displayName": "One", "logo": {"value": "x"}}
+    stale = [(place.property, unread.code, unread.is_answer) for place, unread in item.stale(lacking)]
+    assert stale == ([] if is_believed and not is_had else [("settings", code, True)])
+
+
+@pytest.mark.parametrize(("refused", "is_delegated"), [(UNLICENSED, False), (REFUSED, True)])
+def test_a_refusal_after_the_first_page_is_an_error(refused: GraphAnswer, is_delegated: bool) -> None:
+    item = reading(collection(LICENSED, delegated_only=is_delegated))
+    assert item.take(item.open[0], page({"id": "0"}, after="a")) is None
+    [further] = item.open
+    failure = item.take(further, refused)
+    assert failure is not None, "what has been begun is not cut"
+    item.give_up(further, failure)
+    [unread] = item.unread
+    assert not unread.is_answer
 
 
 def test_an_optional_answer_that_is_not_there_is_null() -> None:
     item = reading(collection(LOGO))
     assert item.take(item.open[0], GONE) is None
     assert item.whole()["logo"] is None
-
-
-def test_a_detail_for_signed_in_people_is_left_out_where_graph_refuses_the_app() -> None:
-    refused = GraphAnswer(403, {}, {"error": {"code": "Authorization_RequestDenied", "message": "no"}})
-    item = reading(collection(SETTINGS, LOGO, delegated_only=True))
-    settings, logo = item.open
-    assert item.take(settings, refused) is None
-    assert item.take(logo, ok({"value": "x"})) is None
-    assert item.is_whole
-    assert "settings" not in item.whole()
-    assert item.whole()["logo"] == {"value": "x"}
-
-    second = reading(collection(SETTINGS, delegated_only=True))
-    assert second.take(second.open[0], page({"id": "0"}, after="a")) is None
-    failure = second.take(second.open[0], refused)
-    assert failure is not None, "what has been begun is not cut"
-    assert failure.code is ErrorCode.GRAPH_DELEGATED_ONLY
 
 
 def test_an_item_that_vanished_after_its_list_is_asked_for_before_it_is_given_up() -> None:

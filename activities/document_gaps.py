@@ -1,0 +1,49 @@
+"""Documents with details that could not be read: they keep what the items' last versions say there."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from graph.details import DetailReading
+from inventory.document_parts import DetailPlace
+from inventory.exact_json import JsonObject, decode
+from inventory.stale import StalePart
+from storage.details import LastVersion
+
+
+class DetailedDocument(NamedTuple):
+    """A document, and its parts that are not as they were just read."""
+
+    document: JsonObject
+    stale: Sequence[StalePart] = ()
+
+
+def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocument | None:
+    """The document of an item whose reading is at its end; `last` is the item's last version, if it has one.
+
+    None if the last version is damaged and a failure, rather than Graph's refusal, keeps a detail from being read.
+    """
+    if reading.is_whole:
+        return DetailedDocument(reading.whole())
+    said: Any = {}
+    lacked = set(reading.unread_places)
+    if last is not None and last.document is not None:
+        said = decode(last.document)
+        lacked = {DetailPlace(*part.place) for part in last.lacked}
+    elif last is not None and last.version_number > 0 and not all(unread.is_answer for unread in reading.unread):
+        return None
+    document, lacking = reading.partial(said, lacked)
+    before = {} if last is None else {DetailPlace(*part.place): part.read_at for part in last.stale}
+    as_of = None if last is None else last.as_of
+    stale = [
+        StalePart(
+            detail=place.property,
+            member_detail=place.child_property,
+            member_id=place.child_id,
+            member_name=unread.member_name,
+            error_code=unread.code,
+            http_status=unread.http_status,
+            read_at=None if place in lacking else before.get(place) or as_of,
+        )
+        for place, unread in reading.stale(lacking)
+    ]
+    return DetailedDocument(document, stale)
