@@ -1,0 +1,294 @@
+"""A tenant of awkward documents: the table, `--json`, `--csv` and the page of each question tell the same records."""
+
+import asyncio
+import csv
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.observation import Observation
+from inventory.outcomes import Outcome, RunStatus
+from storage import references
+from storage.database import Database
+from tests.storage.support import observation, sync
+from tests.web.reading import text_of
+from tests.web.support import CONTOSO, FABRIKAM, HOSTILE
+
+PROFILES, GROUPS, SCRIPTS, COMPLIANCE = (
+    "deviceConfigurations", "groups", "deviceManagementScripts", "deviceCompliancePolicies",
+)  # fmt: skip
+TYPES = (PROFILES, GROUPS, SCRIPTS, COMPLIANCE)
+PILOT, GONE = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+NAMES = (
+    HOSTILE,
+    "Tom & Jerry, \"quoted\"; 'single'",
+    "=1+1",
+    "  two  spaces\nand a line  ",
+    "日本語の設定プロファイル Ärzte · ☃",
+    "x" * 120,
+    None,
+)
+KIND = "#microsoft.graph.windows10EndpointProtectionConfiguration"
+
+
+def profile(number: int, *targets: dict[str, Any], **properties: Any) -> Observation:
+    name = {} if NAMES[number] is None else {"displayName": NAMES[number]}
+    return observation(
+        PROFILES, f"p{number}", **{"@odata.type": KIND, **name, "assignments": list(targets), **properties}
+    )
+
+
+def to_group(group_id: str) -> dict[str, Any]:
+    return {
+        "intent": "apply",
+        "target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id},
+    }
+
+
+def group() -> Observation:
+    return observation(GROUPS, PILOT, displayName="Pilot <b>&amp;</b>")
+
+
+@pytest.fixture
+async def starter(database: Database, tenants_file: Path, database_url: str, tmp_path: Path) -> "Starter":
+    before = [
+        group(),
+        *(profile(number, to_group(PILOT), text="a\nb", count=number) for number in range(len(NAMES))),
+        observation(PROFILES, "gone", **{"@odata.type": KIND}, displayName="Gone | for good"),
+        observation(COMPLIANCE, "unread", displayName="Nobody read <this>"),
+    ]
+    both = to_group(PILOT), to_group(GONE)
+    after = [
+        group(),
+        *(
+            profile(number, *both, text="a\nc <&>", count=2**40 + number, new=[1.5, None, "é"])
+            for number in range(len(NAMES) - 1)
+        ),
+        profile(6),
+    ]
+    starter = Starter(database_url, tenants_file, tmp_path)
+    for tenant_id in (FABRIKAM, CONTOSO):
+        await sync(database, tenant_id, before, *TYPES)
+        await references.catch_up(database, tenant_id, load_catalog().reading_rules(), in_turn=True)
+    await starter("baseline set", str(CONTOSO), "golden")
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = dict.fromkeys(TYPES, (Outcome.COMPLETE, None))
+    outcomes[COMPLIANCE] = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    await sync(database, CONTOSO, after, *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
+    await references.catch_up(database, CONTOSO, load_catalog().reading_rules(), in_turn=True)
+    return starter
+
+
+class Starter:
+    """Commands with so wide a terminal that no cell is folded."""
+
+    def __init__(self, database_url: str, tenants_file: Path, folder: Path) -> None:
+        self._environment = {
+            "DATABASE_URL": database_url,
+            "TENANTS_FILE": str(tenants_file),
+            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+            "LOGNAME": "ada",
+            "COLUMNS": "1000",
+        }
+
+    async def __call__(self, command: str, *arguments: str) -> str:
+        done = await asyncio.to_thread(CliRunner().invoke, app, [*command.split(), *arguments], env=self._environment)
+        assert done.exit_code in (0, 3), done.stderr
+        return done.stdout
+
+    async def lines(self, command: str, *arguments: str) -> list[Any]:
+        return [orjson.loads(line) for line in (await self(command, *arguments, "--json")).splitlines()]
+
+    async def rows(self, command: str, *arguments: str) -> list[dict[str, str]]:
+        return rows_of_csv(await self(command, *arguments, "--csv"))
+
+
+def rows_of_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+class Asked(NamedTuple):
+    """A question: its command, and the addresses of its page, its records and its file."""
+
+    command: str
+    arguments: tuple[str, ...]
+    page: str
+    api: str = ""
+    file: str = ""
+    words: tuple[str, ...] = ()
+    """Fields of a record whose words stand in the table and on the page."""
+
+
+C, F = str(CONTOSO), str(FABRIKAM)
+OF = f"/tenants/{C}"
+P0 = f"{PROFILES}/p0"
+TWO = f"left={C}&right={F}"
+QUESTIONS = (
+    Asked("items", (C,), f"{OF}/items", f"/api{OF}/items", f"{OF}/items.csv", ("title", "kind", "state")),
+    Asked("missing", (C,), f"{OF}/missing", f"/api{OF}/missing", f"{OF}/missing.csv", ("title", "kind", "confidence")),
+    Asked("changes", (C,), f"{OF}/changes", f"/api{OF}/changes", f"{OF}/changes.csv", ("title", "kind", "fields")),
+    Asked(
+        "drift", (C,), f"{OF}/drift", f"/api{OF}/findings", f"{OF}/drift.csv", ("title", "severity", "label", "text")
+    ),
+    Asked("versions", (C, PROFILES, "p0"), f"{OF}/items/{P0}", f"/api{OF}/versions/{P0}", f"{OF}/versions.csv/{P0}"),
+    Asked("diff", (C, PROFILES, "p0"), f"{OF}/items/{P0}", words=("label", "text")),
+    Asked(
+        "dangling", (C,), f"{OF}/dangling", f"/api{OF}/dangling", f"{OF}/dangling.csv", ("item.title", "target.title")
+    ),
+    Asked(
+        "unassigned", (C,), f"{OF}/unassigned", f"/api{OF}/unassigned", f"{OF}/unassigned.csv", ("title", "evidence")
+    ),
+    Asked(
+        "assignments", (C,), f"{OF}/assignments", f"/api{OF}/assignments", f"{OF}/assignments.csv",
+        ("title", "intent", "target_name"),
+    ),
+    Asked(
+        "dependencies", (C, GROUPS, PILOT), f"{OF}/dependencies?type={GROUPS}&item={PILOT}",
+        f"/api{OF}/dependencies?type={GROUPS}&item={PILOT}", words=("item.title",),
+    ),
+    Asked(
+        "dependencies", (C, "--reaches", PILOT), f"{OF}/dependencies?reaches={PILOT}",
+        f"/api{OF}/reach?reaches={PILOT}", words=("item.title",),
+    ),
+    Asked(
+        "compare", (C, F), f"/compare?{TWO}", f"/api/compare/items?{TWO}", f"/compare.csv?{TWO}", ("title", "status")
+    ),
+    Asked(
+        "compare", ("--golden", F, C), f"/compare?golden={F}&tag=emea",
+        file=f"/compare/golden.csv?golden={F}&tag=emea", words=("title",),
+    ),
+    Asked("runs", (C,), f"{OF}/runs", f"/api{OF}/runs", f"{OF}/runs.csv", ("status",)),
+    Asked("search", ("e",), "/search?name=e", "/api/search?name=e", "/search.csv?name=e", ("title", "state")),
+    Asked(
+        "settings", ("count",), "/settings?setting=count", "/api/settings?setting=count", "/settings.csv?setting=count",
+        ("state",),
+    ),
+    Asked("status", (), "/", "/api/status", "/tenants.csv"),
+)  # fmt: skip
+
+OF_ANOTHER_RECORD = {"cannot_say", "comparison", "matrix"}
+
+
+def is_row(line: Any) -> bool:
+    """Whether a line of JSON is a row of the table, and no summary of it."""
+    if "summary" in line or "open_by_severity" in line:
+        return False
+    return not {line.get("answer"), line.get("record")} & OF_ANOTHER_RECORD
+
+
+def at(record: Any, path: str) -> Any:
+    for part in path.split("."):
+        record = record[part] if record is not None else None
+    return record
+
+
+def in_csv(value: Any) -> Any:
+    """The value as its cell has it, but for lists and objects, which are compared as JSON."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case str():
+            shown = value.translate(INVISIBLE)
+            return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+        case int() | float():
+            return str(value)
+        case _:
+            return orjson.loads(orjson.dumps(value).decode().translate(INVISIBLE))
+
+
+INVISIBLE = dict.fromkeys(map(ord, "\u202e\n"), "\ufffd")
+"""What would hide or move the words around it."""
+
+
+def plain(text: str) -> str:
+    """The words of a text, whatever spaces, quotes around names, and underscores between them."""
+    return " ".join(text.translate(INVISIBLE).replace("\ufffd", " ").replace("_", " ").split())
+
+
+def said(record: Any, field: str) -> list[str]:
+    """The words that people read of a field."""
+    if field == "fields":
+        return [word for changed in record["fields"] or [] for word in said(changed, "text")]
+    if field == "state" and str(record.get("evidence")).startswith("collection_"):
+        return [f"not read {record['evidence'].removeprefix('collection_')}"]
+    if field == "title" and "here" in record:
+        return [one["title"] for one in (*record["here"], *record["there"])]
+    if field == "label":
+        return [record["label"].partition("[")[0]]
+    if field == "status" and record["status"].startswith("only_"):  # the page names the tenant
+        return ["only"]
+    if field == "text":
+        return [line.strip("+- ") for line in (record["text"] or "").replace(" → ", "\n").splitlines()]
+    return [str(at(record, field) or "")]
+
+
+def test_each_question_with_a_table_and_a_page_is_asked() -> None:
+    assert {asked.command for asked in QUESTIONS} == {*COMMANDS_OF_TENANTS, "search", "settings", "status"}
+
+
+COMMANDS_OF_TENANTS = {
+    "assignments", "changes", "compare", "dangling", "dependencies", "diff", "drift", "items", "missing", "runs",
+    "unassigned", "versions",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", QUESTIONS, ids=lambda asked: f"{asked.command} {len(asked.arguments)}")
+async def test_the_table_json_csv_and_the_page_say_the_same(
+    starter: Starter, signed_in: httpx.AsyncClient, asked: Asked
+) -> None:
+    wanted = ("--evidence", "not_listed") if asked.command == "missing" else ()
+    lines = await starter.lines(asked.command, *asked.arguments, *wanted)
+    records = [line for line in lines if is_row(line)]
+    assert records
+    rows = await starter.rows(asked.command, *asked.arguments, *wanted)
+    assert len(rows) == len(records)
+    for record, row in zip(records, rows, strict=True):
+        for field, cell in row.items():
+            value = at(record, field)
+            found = orjson.loads(cell) if isinstance(value, (list, dict)) else cell
+            assert found == in_csv(value), field
+    if asked.command == "compare":  # the pages leave out what is the same, unless they are asked for it
+        records = [record for record in records if "same" not in {record.get("status"), *statuses(record)}]
+        rows = [row for row in rows if '"same"' not in row.get("cells", "") and row.get("status") != "same"]
+    if asked.file:
+        of_the_page = rows_of_csv((await signed_in.get(asked.file)).text)
+        assert sorted(map(str, of_the_page)) == sorted(map(str, rows))
+    if asked.api:
+        of_the_page = (await signed_in.get(asked.api)).json()
+        found = [line for line in of_the_page if is_row(line)]
+        if asked.command == "missing":
+            found = [line for line in found if line["evidence"] == "not_listed"]
+        assert sorted(map(str, found)) == sorted(map(str, records))
+    table = plain(await starter(asked.command, *asked.arguments))
+    answer = await signed_in.get(asked.page)
+    assert answer.status_code == 200
+    page = plain(text_of(answer.text.partition("<main")[2]))
+    for record in records:
+        for word in [word for field in asked.words for word in said(record, field)]:
+            assert plain(word) in table, word
+            assert plain(word).replace(": ", ":") in page.replace(": ", ":"), word
+    told = {plain(title) for record in lines for title in said_titles(record)}
+    if not told:  # versions of one item
+        return
+    for name in {plain(name) for name in (*NAMES, "Gone | for good", "Nobody read <this>") if name} - told:
+        assert name not in table
+        assert name not in page
+
+
+def statuses(record: Any) -> list[str]:
+    return [cell["status"] for cell in record.get("cells", [])]
+
+
+def said_titles(record: Any) -> list[str]:
+    found = [record.get("title"), (record.get("item") or {}).get("title"), record.get("display_name")]
+    found += [one["title"] for side in ("here", "there") if isinstance(record.get(side), list) for one in record[side]]
+    return [title for title in found if title]
