@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.coverage.answer import tenant_coverage
@@ -192,124 +193,71 @@ async def reach_records(
     return [*found.rows.rows, *found.cannot_say]
 
 
-@router.get("/tenants/{tenant_id}/dangling", response_class=HTMLResponse, include_in_schema=False)
-async def dangling_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
-    """References to what is not there."""
-    return await _list_page(request, scope, ReferenceQuestion.DANGLING, type_key, after)
+def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
+    """The page, the records and the file of one tenant. `what` says in words what the records are."""
+
+    @router.get(f"/tenants/{{tenant_id}}/{question}", response_class=HTMLResponse, include_in_schema=False)
+    async def list_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
+        return await _list_page(request, scope, question, type_key, after)
+
+    @router.get(
+        f"/api/tenants/{{tenant_id}}/{question}",
+        name=f"{question}_records",
+        description=f"{what}, by collection and name of the items; at the end what is not known.",
+    )
+    async def records(
+        request: Request,
+        response: Response,
+        scope: OneTenant,
+        type_key: TypeKey = "",
+        after: After = "",
+        limit: Limit = PAGE,
+    ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+        found = await _records_of(scope.session, scope.tenant.id, question, type_key, after, limit)
+        say_next(response, request, found.goes_on)
+        return [*found.records]
+
+    @router.get(f"/tenants/{{tenant_id}}/{question}.csv", include_in_schema=False)
+    async def whole_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
+        found = await _records(scope.session, scope.tenant.id, question, type_key)
+        return await whole_csv_file(f"{question}-{scope.tenant.name}", record, found)
 
 
-@router.get("/tenants/{tenant_id}/unassigned", response_class=HTMLResponse, include_in_schema=False)
-async def unassigned_page(
-    request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = ""
-) -> HTMLResponse:
-    """Items that nobody gets."""
-    return await _list_page(request, scope, ReferenceQuestion.UNASSIGNED, type_key, after)
+def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
+    """The page, the records and the file of all tenants, or those of a tag, one tenant after the other."""
+
+    @router.get(f"/{question}", response_class=HTMLResponse, include_in_schema=False)
+    async def list_page(
+        request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
+    ) -> HTMLResponse:
+        return await _tenants_page(request, several, scope, question, tag, after)
+
+    @router.get(
+        f"/api/{question}",
+        name=f"all_{question}_records",
+        description=f"{what}, of one tenant after the other; after each tenant's what is not known of it.",
+    )
+    async def records(
+        request: Request,
+        response: Response,
+        several: SeveralTenants,
+        type_key: TypeKey = "",
+        tag: Tag = "",
+        after: AfterInTurn = "",
+        limit: Limit = PAGE,
+    ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+        found = await _in_turn(several, question, type_key, tag, after, limit)
+        say_next(response, request, found.goes_on)
+        return found.records
+
+    @router.get(f"/{question}.csv", include_in_schema=False)
+    async def whole_csv(several: SeveralTenants, type_key: TypeKey = "", tag: Tag = "") -> Response:
+        return await whole_csv_file(f"{question}", record, _of_all(several, question, type_key, tag))
 
 
-@router.get("/api/tenants/{tenant_id}/dangling")
-async def dangling_records(
-    request: Request,
-    response: Response,
-    scope: OneTenant,
-    type_key: TypeKey = "",
-    after: After = "",
-    limit: Limit = PAGE,
-) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-    """References to what is not there, by collection and name of the items; at the end what is not known."""
-    found = await _records_of(scope.session, scope.tenant.id, ReferenceQuestion.DANGLING, type_key, after, limit)
-    say_next(response, request, found.goes_on)
-    return [*found.records]
-
-
-@router.get("/api/tenants/{tenant_id}/unassigned")
-async def unassigned_records(
-    request: Request,
-    response: Response,
-    scope: OneTenant,
-    type_key: TypeKey = "",
-    after: After = "",
-    limit: Limit = PAGE,
-) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-    """Items that are assigned to nobody, by collection and name; at the end what is not known."""
-    found = await _records_of(scope.session, scope.tenant.id, ReferenceQuestion.UNASSIGNED, type_key, after, limit)
-    say_next(response, request, found.goes_on)
-    return [*found.records]
-
-
-@router.get("/tenants/{tenant_id}/dangling.csv", include_in_schema=False)
-async def dangling_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
-    """All references to what is not there, as CSV."""
-    found = await _records(scope.session, scope.tenant.id, ReferenceQuestion.DANGLING, type_key)
-    return await whole_csv_file(f"dangling-{scope.tenant.name}", DanglingRecord, found)
-
-
-@router.get("/tenants/{tenant_id}/unassigned.csv", include_in_schema=False)
-async def unassigned_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
-    """All items that are assigned to nobody, as CSV."""
-    found = await _records(scope.session, scope.tenant.id, ReferenceQuestion.UNASSIGNED, type_key)
-    return await whole_csv_file(f"unassigned-{scope.tenant.name}", UnassignedRecord, found)
-
-
-@router.get("/dangling", response_class=HTMLResponse, include_in_schema=False)
-async def all_dangling_page(
-    request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
-) -> HTMLResponse:
-    """References to what is not there, of one tenant after the other."""
-    return await _tenants_page(request, several, scope, ReferenceQuestion.DANGLING, tag, after)
-
-
-@router.get("/unassigned", response_class=HTMLResponse, include_in_schema=False)
-async def all_unassigned_page(
-    request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
-) -> HTMLResponse:
-    """Items that nobody gets, of one tenant after the other."""
-    return await _tenants_page(request, several, scope, ReferenceQuestion.UNASSIGNED, tag, after)
-
-
-@router.get("/api/dangling")
-async def all_dangling_records(
-    request: Request,
-    response: Response,
-    several: SeveralTenants,
-    type_key: TypeKey = "",
-    tag: Tag = "",
-    after: AfterInTurn = "",
-    limit: Limit = PAGE,
-) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-    """References to what is not there, of one tenant after the other; after each tenant's what is not known of it."""
-    found = await _in_turn(several, ReferenceQuestion.DANGLING, type_key, tag, after, limit)
-    say_next(response, request, found.goes_on)
-    return found.records
-
-
-@router.get("/api/unassigned")
-async def all_unassigned_records(
-    request: Request,
-    response: Response,
-    several: SeveralTenants,
-    type_key: TypeKey = "",
-    tag: Tag = "",
-    after: AfterInTurn = "",
-    limit: Limit = PAGE,
-) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-    """Items that nobody gets, of one tenant after the other; after each tenant's what is not known of it."""
-    found = await _in_turn(several, ReferenceQuestion.UNASSIGNED, type_key, tag, after, limit)
-    say_next(response, request, found.goes_on)
-    return found.records
-
-
-@router.get("/dangling.csv", include_in_schema=False)
-async def all_dangling_csv(several: SeveralTenants, type_key: TypeKey = "", tag: Tag = "") -> Response:
-    """All references to what is not there, of all tenants or those of a tag, as CSV."""
-    found = _of_all(several, ReferenceQuestion.DANGLING, type_key, tag)
-    return await whole_csv_file("dangling", DanglingRecord, found)
-
-
-@router.get("/unassigned.csv", include_in_schema=False)
-async def all_unassigned_csv(several: SeveralTenants, type_key: TypeKey = "", tag: Tag = "") -> Response:
-    """All items that nobody gets, of all tenants or those of a tag, as CSV."""
-    found = _of_all(several, ReferenceQuestion.UNASSIGNED, type_key, tag)
-    return await whole_csv_file("unassigned", UnassignedRecord, found)
+for _add_routes in (_add_tenant_routes, _add_portfolio_routes):
+    _add_routes(ReferenceQuestion.DANGLING, "References to objects that are not there", DanglingRecord)
+    _add_routes(ReferenceQuestion.UNASSIGNED, "Items that are assigned to nobody", UnassignedRecord)
 
 
 async def _of_all(
