@@ -79,11 +79,14 @@ docs: $(INSTALLED) ## write the generated pages anew
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --extra local --extra traces --extra dev pyproject.toml -o requirements/development.txt
+	  --no-emit-index-url --no-emit-find-links --extra local --extra traces --extra notifications --extra vault --extra dev pyproject.toml -o requirements/development.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links -c requirements/development.txt pyproject.toml -o requirements/runtime.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links -c requirements/development.txt --extra traces pyproject.toml -o requirements/traces.txt
+	for extra in traces notifications vault; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links -c requirements/development.txt --extra $$extra pyproject.toml \
+	    -o requirements/$$extra.txt || exit 1; \
+	done
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links requirements/licences.in -o requirements/licences.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

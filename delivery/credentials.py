@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from delivery.targets import HttpTarget, check_url
+from delivery.targets import UrlTarget, check_url
 from inventory.user_errors import UserError
 
 
@@ -30,8 +30,8 @@ def read_secret(environment_name: str | None, path: Path | None) -> str:
     return value
 
 
-def read_url(target: HttpTarget) -> str:
-    """The URL of a target. Raises `TargetSecretError`."""
+def read_url(target: UrlTarget) -> str:
+    """The `https://` URL of a target. Raises `TargetSecretError`."""
     if target.url is not None:
         return target.url
     url = read_secret(target.url_env, target.url_file)

@@ -1,9 +1,9 @@
 """Sending a message to a target of any kind."""
 
-from delivery import mail, teams, webhook
+from delivery import apprise, mail, teams, webhook
 from delivery.credentials import TargetSecretError
 from delivery.message import DeliveryAnswer, Message
-from delivery.targets import AnyTarget, EmailTarget, TeamsTarget
+from delivery.targets import AnyTarget, AppriseTarget, EmailTarget, TeamsTarget
 
 
 async def send(target: AnyTarget, message: Message) -> DeliveryAnswer:
@@ -13,6 +13,8 @@ async def send(target: AnyTarget, message: Message) -> DeliveryAnswer:
             return await teams.send(target, message)
         if isinstance(target, EmailTarget):
             return await mail.send(target, message)
+        if isinstance(target, AppriseTarget):
+            return await apprise.send(target, message)
         return await webhook.send(target, message)
     except TargetSecretError as error:
         # Whoever forgot a secret adds it within the day.

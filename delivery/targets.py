@@ -24,6 +24,7 @@ class TargetKind(StrEnum):
     WEBHOOK = "webhook"
     TEAMS = "teams"
     EMAIL = "email"
+    APPRISE = "apprise"
 
 
 class MailSecurity(StrEnum):
@@ -43,7 +44,7 @@ class Target(BaseModel):
     name: TargetName
 
 
-class HttpTarget(Target):
+class UrlTarget(Target):
     """A target with a URL, which is a secret where it is all that the target asks for."""
 
     url: str | None = None
@@ -52,16 +53,14 @@ class HttpTarget(Target):
     ca_file: Path | None = None
 
     @model_validator(mode="after")
-    def _one_url(self) -> "HttpTarget":
+    def _one_url(self) -> "UrlTarget":
         given = [name for name in ("url", "url_env", "url_file") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"needs exactly one of url, url_env, url_file; has {', '.join(given) or 'none'}")
-        if self.url is not None:
-            check_url(self.url)
         return self
 
 
-class WebhookTarget(HttpTarget):
+class WebhookTarget(UrlTarget):
     """A server that takes signed JSON."""
 
     kind: Literal[TargetKind.WEBHOOK]
@@ -72,19 +71,31 @@ class WebhookTarget(HttpTarget):
     def _one_secret(self) -> "WebhookTarget":
         if (self.secret_env is None) == (self.secret_file is None):
             raise ValueError("needs exactly one of secret_env, secret_file: what messages are signed with")
+        if self.url is not None:
+            check_url(self.url)
         return self
 
 
-class TeamsTarget(HttpTarget):
-    """A workflow of Microsoft Teams, whose URL is its secret."""
+class SecretUrlTarget(UrlTarget):
+    """A target whose URL is its secret."""
+
+    @model_validator(mode="after")
+    def _secret_url(self) -> "SecretUrlTarget":
+        if self.url is not None:
+            raise ValueError("the URL of such a target is a secret; use url_env or url_file")
+        return self
+
+
+class TeamsTarget(SecretUrlTarget):
+    """A workflow of Microsoft Teams."""
 
     kind: Literal[TargetKind.TEAMS]
 
-    @model_validator(mode="after")
-    def _secret_url(self) -> "TeamsTarget":
-        if self.url is not None:
-            raise ValueError("the URL of a workflow is a secret; use url_env or url_file")
-        return self
+
+class AppriseTarget(SecretUrlTarget):
+    """A service that Apprise knows, by its URL: https://github.com/caronc/apprise/wiki"""
+
+    kind: Literal[TargetKind.APPRISE]
 
 
 Address = Annotated[str, Field(pattern=r"^[^\s@<>,;:\x00-\x1f]{1,64}@[A-Za-z0-9.-]{1,255}$")]
@@ -114,7 +125,7 @@ class EmailTarget(Target):
         return self
 
 
-AnyTarget = WebhookTarget | TeamsTarget | EmailTarget
+AnyTarget = WebhookTarget | TeamsTarget | EmailTarget | AppriseTarget
 
 
 class Notifications(BaseModel):

@@ -48,6 +48,10 @@ def test_a_file_names_targets_and_rules(tmp_path: Path) -> None:
             '[[target]]\nname = "t"\nkind = "teams"\nurl = "https://x.example/hush"\n',
             "is a secret; use url_env or url_file",
         ),
+        (
+            '[[target]]\nname = "t"\nkind = "apprise"\nurl = "json://x.example/hush"\n',
+            "is a secret; use url_env or url_file",
+        ),
         (MAIL.replace('"starttls"', '"none"'), "security none is for a mail server on this machine"),
         (MAIL + 'username = "hush"\n', "username goes with exactly one of password_env, password_file"),
         (MAIL.replace("ada@msp.example", "ada@msp.example\\nBcc: hush"), "target 1 (people)"),

@@ -1,0 +1,77 @@
+"""Sends one message by Apprise: JSON comes by standard input, and what came of it goes to standard output.
+
+It runs apart from the product's modules and imports none of them.
+"""
+
+import json
+import logging
+import re
+import sys
+from ipaddress import ip_address
+from typing import Any
+
+_STATUS = re.compile(r"error=(\d{3})\b")
+"""How services of Apprise log that a server refused a message."""
+
+_UNREACHED = re.compile(r"connection error", re.IGNORECASE)
+
+
+def main() -> None:
+    """Answers with `outcome`, and with the HTTP status where a server refused the message; 0 for none."""
+    request = json.load(sys.stdin)
+    outcome, status = _sent(request["url"], request["title"], request["body"])
+    print(json.dumps({"outcome": outcome, "status": status}))
+
+
+def _sent(url: str, title: str, body: str) -> tuple[str, int]:
+    try:
+        import apprise
+    except ImportError:
+        return "absent", 0
+    seen = _Seen()
+    apprise.logger.addHandler(seen)
+    apprise.logger.propagate = False
+    # Nothing is kept on disk, and no key is made.
+    asset = apprise.AppriseAsset(
+        http_redirects=False, pgp_autogen=False, pem_autogen=False, storage_mode=apprise.PersistentStoreMode.MEMORY
+    )
+    service: Any = apprise.Apprise.instantiate(url, asset=asset)
+    if service is None:
+        return "unknown", 0
+    if not service.verify_certificate:
+        return "unverified", 0
+    if service.protocol and not service.secure and not _is_loopback(service.host):
+        return "insecure", 0
+    # Also where the URL asks for it.
+    service.redirects = False
+    if service.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
+        return "sent", 0
+    if seen.status:
+        return "refused", seen.status
+    return ("unreached" if seen.is_unreached else "failed"), 0
+
+
+class _Seen(logging.Handler):
+    """What the library's log says of the way to the server; its text is not kept."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.status = 0
+        self.is_unreached = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        found = _STATUS.search(text)
+        self.status = int(found.group(1)) if found else self.status
+        self.is_unreached = self.is_unreached or _UNREACHED.search(text) is not None
+
+
+def _is_loopback(host: Any) -> bool:
+    try:
+        return ip_address(str(host)).is_loopback
+    except ValueError:
+        return str(host) == "localhost"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Apprise's own services of plain HTTP, as a server receives them, and what came of it in words."""
+
+import asyncio
+import os
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import trustme
+
+from delivery import apprise
+from delivery.message import DeliveryAnswer, Message, message_of
+from delivery.sender import send
+from delivery.targets import AppriseTarget
+from inventory.notifications import NotificationEvent, NotificationKind
+from inventory.severity import Severity
+from tests.patience import until_async
+from tests.receiver import Receiver, receiving
+
+DELIVERY, TENANT, RUN = UUID(int=1), UUID(int=2), UUID(int=3)
+EVENT = NotificationEvent(
+    kind=NotificationKind.RUN_FAILED, severity=Severity.HIGH, key="x", text="run failed: auth_failed"
+)
+HUSH = "hush-hush"
+
+
+def message(text: str = EVENT.text) -> Message:
+    return message_of(DELIVERY, TENANT, "Contoso", RUN, [EVENT.model_copy(update={"text": text})])
+
+
+@pytest.fixture
+def target(monkeypatch: pytest.MonkeyPatch) -> AppriseTarget:
+    return AppriseTarget.model_validate({"name": "phone", "kind": "apprise", "url_env": "PHONE_URL"})
+
+
+def place(monkeypatch: pytest.MonkeyPatch, receiver: Receiver, schema: str = "json", path: str = f"/{HUSH}") -> None:
+    monkeypatch.setenv("PHONE_URL", f"{schema}://localhost:{receiver.server_port}{path}")
+
+
+@pytest.mark.parametrize("schema", ["json", "gotify"])
+async def test_a_service_gets_subject_and_lines(
+    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, schema: str
+) -> None:
+    with receiving() as receiver:
+        place(monkeypatch, receiver, schema)
+        receiver.answer = lambda _: (200, {})
+        hostile = "Ärger <b>x</b> `\r\nnext: 1"
+        assert await send(target, message(hostile)) == DeliveryAnswer(True, "accepted")
+    (received,) = receiver.received
+    assert received.json["title"] == "Contoso: Ärger <b>x</b> ` next: 1"
+    assert received.json["message"] == f"Ärger <b>x</b> ` next: 1\n\nmessage {DELIVERY}"
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"), [(400, False), (401, False), (404, False), (408, True), (429, True), (500, True)]
+)
+async def test_a_refusal_is_final_and_an_outage_is_not(
+    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, status: int, retryable: bool
+) -> None:
+    with receiving() as receiver:
+        place(monkeypatch, receiver)
+        receiver.answer = lambda _: (status, {})
+        assert await send(target, message()) == DeliveryAnswer(False, f"answered {status}", retryable)
+    assert len(receiver.received) == 1
+
+
+async def test_nobody_there_is_tried_again(target: AppriseTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving() as receiver:
+        place(monkeypatch, receiver)
+    answer = await send(target, message())
+    assert answer.retryable
+    assert answer.text == "could not be reached, or its certificate is not trusted (ca_file)"
+
+
+async def test_a_redirect_is_not_followed_even_where_the_url_asks(
+    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as receiver, receiving() as other:
+        place(monkeypatch, receiver, path=f"/{HUSH}?redirect=yes")
+        receiver.answer = lambda _: (307, {"Location": other.url()})
+        answer = await send(target, message())
+        assert other.received == []
+    assert not answer.is_delivered
+
+
+async def test_tls_is_verified_against_the_ca_of_the_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca_file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    entry = {"name": "phone", "kind": "apprise", "url_env": "PHONE_URL"}
+    with receiving(context) as receiver:
+        place(monkeypatch, receiver, "jsons")
+        assert (await send(AppriseTarget.model_validate({**entry, "ca_file": ca_file}), message())).is_delivered
+        untrusted = await send(AppriseTarget.model_validate(entry), message())
+        place(monkeypatch, receiver, "jsons", "/x?verify=no")
+        unverified = await send(AppriseTarget.model_validate(entry), message())
+    assert (untrusted.is_delivered, untrusted.retryable) == (False, True)
+    assert unverified.text == "the URL switches the check of certificates off; name the CA by ca_file"
+    assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (f"json://hooks.example.com/{HUSH}", "leads to its host without TLS"),
+        (f"pigeon://{HUSH}", "is none that Apprise knows"),
+        (f"{HUSH}", "is none that Apprise knows"),
+        ("", "PHONE_URL is not set"),
+    ],
+)
+async def test_a_url_that_will_not_do_is_said_without_it(
+    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    monkeypatch.setenv("PHONE_URL", url)
+    answer = await send(target, message())
+    assert said in answer.text
+    assert HUSH not in repr(answer)
+    assert answer.retryable
+
+
+async def test_a_service_that_hangs_is_ended_with_its_process(
+    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program, pid = tmp_path / "hangs.py", tmp_path / "pid"
+    program.write_text(f"import os, time\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}}\\n')\ntime.sleep(3600)\n")
+    monkeypatch.setattr(apprise, "PROGRAM", program)
+    monkeypatch.setenv("PHONE_URL", "json://localhost")
+    sending = asyncio.create_task(send(target, message()))
+    await until_async(lambda: asyncio.to_thread(lambda: pid.is_file() and pid.read_text().endswith("\n")))
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    monkeypatch.setattr(apprise, "TIMEOUT", timedelta(0))
+    assert await send(target, message()) == DeliveryAnswer(False, "no answer within 0 seconds", retryable=True)
+
+
+async def test_the_process_has_nothing_of_the_worker(
+    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No variable, no argument: neither a secret of another target, nor a proxy."""
+    program = tmp_path / "tells.py"
+    told = tmp_path / "told"
+    program.write_text(
+        "import os, sys\n"
+        f"open({str(told)!r}, 'w').write(repr((sys.argv[1:], sorted(os.environ))))\n"
+        'print(\'{"outcome": "sent", "status": 0}\')\n'
+    )
+    monkeypatch.setattr(apprise, "PROGRAM", program)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("PHONE_URL", f"json://localhost/{HUSH}")
+    assert (await send(target, message())).is_delivered
+    arguments, names = eval(told.read_text())  # noqa: S307 (the test's own)
+    assert arguments == []
+    assert set(names) <= {"HOME", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "LC_CTYPE"}
+
+
+async def test_without_the_library_it_is_said_and_tried_again(
+    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "without.py"
+    program.write_text(
+        "import runpy, sys\nsys.modules['apprise'] = None\n"
+        f"runpy.run_path({str(apprise.PROGRAM)!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr(apprise, "PROGRAM", program)
+    monkeypatch.setenv("PHONE_URL", "json://localhost")
+    answer = await send(target, message())
+    assert answer.text.startswith("Apprise is not installed here: requirements/notifications.txt")
+    assert answer.retryable
