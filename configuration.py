@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     tenants_from: TenantsFrom = TenantsFrom.FILE
     tenants_file: Path = Path("tenants.toml")
     tenant_secrets_folder: Path = Path("secrets")
+    tenant_vault_url: HttpsUrl = None
     notifications_file: Path | None = None
     web_sign_in_client_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     web_sign_in_tenants: TenantIds = ()

@@ -17,8 +17,12 @@ LOOK_SECONDS = 3.0
 SECRET_VARIABLE = "TENANT_SECRET_"  # noqa: S105 (the beginning of names)
 """How the names of variables begin that the table may refer to: no other variable of a worker can be sent to Entra."""
 
+VAULT_SECRET = "tenant-"  # noqa: S105 (the beginning of names)
+"""How the names begin that the table may refer to in the vault, which may hold more than tenants' secrets."""
+
 FILES = ("client_secret_file", "certificate_file", "federated_token_file")
 VARIABLES = ("client_secret_env", "certificate_password_env")
+VAULT_NAMES = ("client_secret_vault", "certificate_vault")
 
 
 class TableSource:
@@ -113,6 +117,11 @@ def refuse_references(entry: Mapping[str, Any]) -> None:
         name = entry.get(key)
         if name is not None and not str(name).startswith(SECRET_VARIABLE):
             raise TenantsFileError(f"{THE_TABLE}: {key} names a variable that begins with {SECRET_VARIABLE}")
+    for key in VAULT_NAMES:
+        name = entry.get(key)
+        # Key Vault's names know no case.
+        if name is not None and not str(name).lower().startswith(VAULT_SECRET):
+            raise TenantsFileError(f"{THE_TABLE}: {key} names a secret of the vault that begins with {VAULT_SECRET}")
     for key in FILES:
         name = entry.get(key)
         if name is not None and (Path(name).is_absolute() or ".." in Path(name).parts):

@@ -269,6 +269,7 @@ def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphCl
         authority_url=settings.graph_authority_url,
         ca_file=settings.graph_ca_file,
         proxy_url=settings.graph_proxy,
+        vault_url=settings.tenant_vault_url,
         meter=meter,
     )
 

@@ -157,6 +157,7 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
             authority_url=settings.graph_authority_url,
             ca_file=settings.graph_ca_file,
             proxy_url=settings.graph_proxy,
+            vault_url=settings.tenant_vault_url,
         ) as graph,
         _pace(settings, tenant) as pace,
     ):

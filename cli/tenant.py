@@ -113,6 +113,12 @@ def add(
     federated_token_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A federated token.", show_default=False)
     ] = None,
+    client_secret_vault: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A client secret in the vault.", show_default=False)
+    ] = None,
+    certificate_vault: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A certificate in the vault.", show_default=False)
+    ] = None,
     managed_identity: Annotated[bool, typer.Option("--managed-identity", help="The machine's own identity.")] = False,
     cloud: Annotated[
         Cloud | None, typer.Option(help="Default: that of [defaults], or public.", show_default=False)
@@ -150,6 +156,8 @@ def add(
             "certificate_file": certificate_file and str(certificate_file),
             "certificate_password_env": certificate_password_env,
             "federated_token_file": federated_token_file and str(federated_token_file),
+            "client_secret_vault": client_secret_vault,
+            "certificate_vault": certificate_vault,
             "managed_identity": managed_identity or None,
             "tags": tags,
         }

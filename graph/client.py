@@ -37,6 +37,7 @@ from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
+from graph.vault import Vault
 from inventory.error_codes import ErrorCode
 from inventory.version import VERSION
 
@@ -142,12 +143,14 @@ class GraphClient:
         authority_url: str | None,
         ca_file: Path | None,
         proxy_url: str | None = None,
+        vault_url: str | None = None,
         meter: GraphMeter | None = None,
     ) -> "GraphClient":
         """A client for the clouds' own endpoints, or for given ones. Raises `TrustError`."""
         context = ssl_context(ca_file)
         proxy = proxy_of(proxy_url, context)
-        tokens = TokenSource(context, authority_url=authority_url, proxy=proxy)
+        vault = None if vault_url is None else Vault(vault_url, context, proxy_url)
+        tokens = TokenSource(context, authority_url=authority_url, proxy=proxy, vault=vault)
         return cls(tokens, context, base_url=base_url, proxy=proxy, meter=meter)
 
     async def __aenter__(self) -> "GraphClient":

@@ -1,5 +1,7 @@
 """The credentials of a tenant's app, as the tenants file names them, in the form that MSAL takes."""
 
+import base64
+import binascii
 import codecs
 import os
 from datetime import timedelta
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from graph.certificates import is_pem, what_is_wrong
 from graph.errors import GraphRequestError
 from graph.tenants import TenantConfig
+from graph.vault import PFX, Vault, VaultError, VaultSecret
 from inventory.error_codes import ErrorCode
 
 CONFIGURATION_PATIENCE = timedelta(minutes=10)
@@ -37,8 +40,8 @@ class CredentialError(GraphRequestError):
         )
 
 
-def read_credential(tenant: TenantConfig) -> Any:
-    """The tenant's credential for MSAL. Raises `CredentialError`."""
+def read_credential(tenant: TenantConfig, vault: Vault | None = None) -> Any:
+    """The tenant's credential for MSAL. It blocks. Raises `CredentialError`, `VaultUnavailableError`."""
     if tenant.client_secret_env is not None:
         return _from_environment(tenant.client_secret_env)
     if tenant.client_secret_file is not None:
@@ -48,7 +51,15 @@ def read_credential(tenant: TenantConfig) -> Any:
         return {"client_assertion": lambda: assertion}
     if tenant.certificate_file is not None:
         password = _from_environment(tenant.certificate_password_env) if tenant.certificate_password_env else None
-        return _certificate(tenant.certificate_file, password)
+        return _certificate(
+            f"the certificate file {tenant.certificate_file}", _content(tenant.certificate_file), password
+        )
+    if tenant.client_secret_vault is not None:
+        return _from_vault(tenant.client_secret_vault, vault).value
+    if tenant.certificate_vault is not None:
+        kept = _from_vault(tenant.certificate_vault, vault)
+        named = f"the certificate {tenant.certificate_vault} of the vault"
+        return _certificate(named, _certificate_content(named, kept), None)
     raise CredentialError("the tenant has no credential")
 
 
@@ -78,12 +89,30 @@ def _text(path: Path) -> str:
         raise CredentialError(f"the credential file {path} is not UTF-8 text") from None
 
 
-def _certificate(path: Path, password: str | None) -> dict[str, str]:
+def _from_vault(name: str, vault: Vault | None) -> VaultSecret:
+    if vault is None:
+        raise CredentialError("the tenant's credential is in a vault, and TENANT_VAULT_URL is not set for the worker")
+    try:
+        return vault.secret(name)
+    except VaultError as error:
+        raise CredentialError(str(error)) from None
+
+
+def _certificate_content(named: str, kept: VaultSecret) -> bytes:
+    """A certificate with its key, as a file would hold it."""
+    if kept.content_type != PFX:
+        return kept.value.encode()
+    try:
+        return base64.b64decode(kept.value, validate=True)
+    except binascii.Error:
+        raise CredentialError(f"{named} is not Base64") from None
+
+
+def _certificate(named: str, content: bytes, password: str | None) -> dict[str, str]:
     """A certificate with its private key, from PEM or PFX (PKCS #12)."""
-    content = _content(path)
     wrong = what_is_wrong(content, password)
     if wrong is not None:
-        raise CredentialError(f"the certificate file {path} {wrong}")
+        raise CredentialError(f"{named} {wrong}")
     read = _from_pem if is_pem(content) else _from_pfx
     key, certificate = read(content, password.encode() if password else None)
     return {

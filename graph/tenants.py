@@ -53,12 +53,18 @@ CREDENTIALS = (
     "client_secret_file",
     "certificate_file",
     "federated_token_file",
+    "client_secret_vault",
+    "certificate_vault",
     "managed_identity",
 )
 
 
 THE_FILE = "the tenants file"
 THE_TABLE = "the table of tenants"
+
+
+VaultName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]
+"""The name of a secret or certificate in the vault of TENANT_VAULT_URL."""
 
 
 class TenantsFileError(UserError):
@@ -96,6 +102,8 @@ class TenantConfig(BaseModel):
     certificate_file: Path | None = None
     certificate_password_env: str | None = None
     federated_token_file: Path | None = None
+    client_secret_vault: VaultName | None = None
+    certificate_vault: VaultName | None = None
     managed_identity: bool = False
     tags: tuple[Tag, ...] = ()
     disabled: bool = False

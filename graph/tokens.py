@@ -20,6 +20,7 @@ from graph.errors import GraphRequestError
 from graph.reachability import why_unreached
 from graph.sign_ins import Grant, TenantTokens
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
+from graph.vault import Vault, VaultUnavailableError
 from inventory.error_codes import ErrorCode
 
 LONGEST_LIFETIME = timedelta(days=1)
@@ -70,10 +71,16 @@ class TokenSource:
     """Access tokens for Graph: one for each tenant's app, renewed before it ends."""
 
     def __init__(
-        self, context: ssl.SSLContext, *, authority_url: str | None = None, proxy: httpx.Proxy | None = None
+        self,
+        context: ssl.SSLContext,
+        *,
+        authority_url: str | None = None,
+        proxy: httpx.Proxy | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self._context = context
         self._proxy = proxy
+        self._vault = vault
         self._authority_url = authority_url
         self._tenants: dict[UUID, tuple[TenantConfig, TenantTokens]] = {}
         self._credentials: dict[UUID, tuple[TenantConfig, Any]] = {}
@@ -170,8 +177,8 @@ class TokenSource:
     def _credential(self, tenant: TenantConfig) -> Any:
         """The tenant's credential as it now stands, or if that cannot be read the last one that the authority took."""
         try:
-            return read_credential(tenant)
-        except CredentialError as error:
+            return read_credential(tenant, self._vault)
+        except (CredentialError, VaultUnavailableError) as error:
             config, credential = self._credentials.get(tenant.id, (None, None))
             if config != tenant:
                 raise

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from graph.tenants import CREDENTIALS, Cloud, TenantConfig, Tenants, TenantsFileError
 from inventory.people import Person, Role
 from tenants_source import TenantEntry
-from tenants_table import SECRET_VARIABLE, TableEdit, TableSource
+from tenants_table import SECRET_VARIABLE, VAULT_SECRET, TableEdit, TableSource
 from web.addresses import query_with
 from web.confirmation import Confirmed
 from web.forms import Once, Reason, typed
@@ -38,6 +38,8 @@ CREDENTIAL_LABELS = {
     "client_secret_env": "client secret in a variable",
     "certificate_file": "certificate in a file",
     "federated_token_file": "federated token in a file",
+    "client_secret_vault": "client secret in the vault",
+    "certificate_vault": "certificate in the vault",
     "managed_identity": "managed identity of the worker",
 }
 
@@ -59,7 +61,9 @@ class TenantForm:
         self,
         name: Annotated[str, Form(max_length=200)] = "",
         credential: Annotated[str, Form(max_length=40, description="The key of the credential.")] = "",
-        reference: Annotated[str, Form(max_length=400, description="The file or variable that holds it.")] = "",
+        reference: Annotated[
+            str, Form(max_length=400, description="The file, variable or secret of the vault that holds it.")
+        ] = "",
         client_id: Annotated[str, Form(max_length=100)] = "",
         cloud: Annotated[Cloud, Form()] = Cloud.PUBLIC,
         certificate_password_env: Annotated[str, Form(max_length=200)] = "",
@@ -189,4 +193,5 @@ def _form(request: Request, entry: dict[str, Any] | None) -> HTMLResponse:
         labels=CREDENTIAL_LABELS,
         clouds=list(Cloud),
         variable=SECRET_VARIABLE,
+        vault_secret=VAULT_SECRET,
     )

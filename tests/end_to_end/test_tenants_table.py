@@ -66,6 +66,7 @@ def test_a_worker_reads_the_tenants_of_the_table_and_follows_its_changes(in_the_
     ("credential", "line"),
     [
         (("--client-secret-env", "DATABASE_URL"), "a variable that begins with TENANT_SECRET_"),
+        (("--client-secret-vault", "database"), "a secret of the vault that begins with tenant-"),
         (("--client-secret-file", "/etc/passwd"), "a file below TENANT_SECRETS_FOLDER"),
         (("--certificate-file", "../key.pem"), "a file below TENANT_SECRETS_FOLDER"),
     ],

@@ -102,6 +102,8 @@ async def test_a_tenant_is_added_changed_and_removed_with_records(of_role: Clien
         ({"name": "x", "reference": "a/../../b"}, "a file below TENANT_SECRETS_FOLDER"),
         ({"name": "x", "credential": "client_secret_env", "reference": "DATABASE_URL"}, "begins with TENANT_SECRET_"),
         ({"name": "x", "credential": "password"}, "credential is one of"),
+        ({"name": "x", "credential": "client_secret_vault", "reference": "database"}, "that begins with tenant-"),
+        ({"name": "x", "credential": "certificate_vault", "reference": "tenant-a/../b"}, "certificate_vault"),
         ({"name": "x", "certificate_password_env": "TENANT_SECRET_X"}, "certificate_password_env needs"),
         ({"name": "x", "tags": "a b c!"}, "tags"),
         ({"name": "x", "client_id": ""}, "client_id is missing"),

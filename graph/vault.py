@@ -1,0 +1,163 @@
+"""Secrets of tenants in an Azure Key Vault, by Azure's own libraries (requirements/vault.txt). All of it blocks.
+
+A secret is read at each sign-in, about once an hour for each tenant: what is rotated in the vault needs no restart.
+https://learn.microsoft.com/azure/key-vault/secrets/
+"""
+
+import logging
+import os
+import ssl
+import threading
+from typing import Any, NamedTuple
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from graph.errors import GraphRequestError
+from inventory.error_codes import ErrorCode
+
+CONNECT_SECONDS, ANSWER_SECONDS = 6, 20
+
+_NO_IDENTITY = (
+    "the worker's identity for the vault is refused, or there is none: AZURE_TENANT_ID, AZURE_CLIENT_ID and"
+    " AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE, or a managed identity"
+)
+
+PFX = "application/x-pkcs12"
+"""The content type of a certificate that Key Vault keeps as Base64 of PKCS #12; its other form is PEM."""
+
+
+class VaultError(Exception):
+    """The vault does not give a secret, and will not until somebody mends that. It repeats nothing of an answer."""
+
+
+class VaultUnavailableError(GraphRequestError):
+    """The vault, or who gives the worker's token for it, does not answer for the moment."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.AUTH_FAILED, message, retryable=True, context={"reason": message})
+
+
+class VaultSecret(NamedTuple):
+    """A secret's current version."""
+
+    value: str
+    content_type: str
+
+
+class Vault:
+    """One vault. It is asked as the worker's own identity, which the environment names as Azure's libraries read it."""
+
+    def __init__(self, url: str, context: ssl.SSLContext, proxy_url: str | None = None) -> None:
+        self._url = url
+        self._context = context
+        self._proxy_url = proxy_url
+        self._client: Any = None
+        self._answered = threading.local()
+        self._lock = threading.Lock()
+
+    def secret(self, name: str) -> VaultSecret:
+        """The current version of a secret. Raises `VaultError`, `VaultUnavailableError`."""
+        try:
+            from azure.core import exceptions
+        except ImportError:
+            raise VaultError(
+                "the libraries of the vault are not installed: requirements/vault.txt (docs/configuration.md)"
+            ) from None
+        self._answered.status = 0
+        try:
+            client = self._secrets()
+        except ValueError:
+            # What the environment has of an identity is not whole.
+            raise VaultError(_NO_IDENTITY) from None
+        try:
+            found = client.get_secret(name)
+        except exceptions.ResourceNotFoundError:
+            raise VaultError(f"the vault has no secret {name}") from None
+        except exceptions.ClientAuthenticationError:
+            # It does not say whether the authority refused or was busy.
+            if _is_passing(self._answered.status):
+                raise _unavailable("the authority of the vault's tokens", self._answered.status) from None
+            raise VaultError(_NO_IDENTITY) from None
+        except exceptions.HttpResponseError as error:
+            if error.status_code == 403:
+                raise VaultError(
+                    f"the vault refuses the secret {name}: it is disabled, or the worker lacks Key Vault Secrets User"
+                ) from None
+            raise _unavailable("the vault", error.status_code) from None
+        except exceptions.AzureError:
+            raise VaultUnavailableError("the vault, or the authority of its tokens, cannot be reached") from None
+        except (ValueError, requests.RequestException):
+            # Azure's client says so where a vault asks for a token that is another resource's.
+            raise VaultError("the vault's answer was not understood; check TENANT_VAULT_URL") from None
+        value = (found.value or "").strip()
+        if not value:
+            raise VaultError(f"the secret {name} of the vault is empty")
+        return VaultSecret(value, found.properties.content_type or "")
+
+    def _note_status(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self._answered.status = response.status_code
+
+    def _secrets(self) -> Any:
+        """The client, made when it is first needed: most workers have no vault."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._made()
+            return self._client
+
+    def _made(self) -> Any:
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.keyvault.secrets import SecretClient
+
+        # They log each request, and each failure in many lines; what failed is said by this module.
+        logging.getLogger("azure").setLevel(logging.ERROR)
+        session = requests.Session()
+        session.trust_env = False
+        session.mount("https://", _Trusting(self._context))
+        session.hooks["response"].append(self._note_status)
+        if self._proxy_url is not None:
+            # The addresses of managed identities are http, and the machine's own.
+            session.proxies = {"https": self._proxy_url}
+        limits: dict[str, Any] = {
+            "transport": RequestsTransport(session=session, session_owner=False, use_env_settings=False),
+            "connection_timeout": CONNECT_SECONDS,
+            "read_timeout": ANSWER_SECONDS,
+            "retry_total": 0,
+            "permit_redirects": False,
+        }
+        return SecretClient(vault_url=self._url, credential=_identity(limits), **limits)
+
+
+class _Trusting(HTTPAdapter):
+    """Trusts what a context trusts."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, ssl_context=self._context, **more)
+
+    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._context, proxy_ssl_context=self._context, **more)
+
+
+def _identity(limits: dict[str, Any]) -> Any:
+    """The one credential that the environment describes: a chain would hide why the right one failed."""
+    from azure.identity import EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential
+
+    # The authority is the environment's own, or Azure's: nobody is asked whether it is one.
+    known = {**limits, "disable_instance_discovery": True}
+    if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
+        return WorkloadIdentityCredential(**known)
+    if os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
+        return EnvironmentCredential(**known)
+    return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **limits)
+
+
+def _is_passing(status: int) -> bool:
+    return status in (408, 429) or status >= 500
+
+
+def _unavailable(who: str, status: int | None) -> VaultUnavailableError:
+    return VaultUnavailableError(f"{who} answered {status}")

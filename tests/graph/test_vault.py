@@ -1,0 +1,180 @@
+"""Credentials of tenants in an Azure Key Vault: Azure's own libraries, against the vault's REST API over HTTPS."""
+
+import base64
+import logging
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
+
+from graph.credentials import CredentialError, read_credential
+from graph.errors import GraphRequestError
+from graph.tenants import TenantConfig
+from graph.tokens import TokenSource
+from graph.trust import ssl_context
+from graph.vault import PFX, Vault, VaultUnavailableError
+from inventory.error_codes import ErrorCode
+from local.simulated_graph import SimulatedGraph
+from tests.graph.vault_server import CLIENT, CLIENT_SECRET, TENANT, Kept, VaultServer, serving_vault
+from tests.patience import until_async
+
+SECRET = "hunter2-hunter2"
+LEAF = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("app.example", key_type=trustme.KeyType.RSA)
+CERTIFICATE, KEY = LEAF.cert_chain_pems[0].bytes(), LEAF.private_key_pem.bytes()
+
+
+class Served:
+    """A vault's server, and clients of it."""
+
+    def __init__(self, server: VaultServer, ca_file: Path) -> None:
+        self.server = server
+        self.context = ssl_context(ca_file)
+
+    def client(self) -> Vault:
+        return Vault(self.server.url, self.context)
+
+    def read(self, **credential: str) -> Any:
+        return read_credential(tenant(**credential), self.client())
+
+
+def tenant(**credential: Any) -> TenantConfig:
+    return TenantConfig.model_validate({"id": UUID(int=1), "name": "Contoso", "client_id": "app", **credential})
+
+
+@pytest.fixture
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    for name in [name for name in os.environ if name.startswith(("AZURE_", "IDENTITY_", "MSI_"))]:
+        monkeypatch.delenv(name)
+    with serving_vault(tmp_path) as (server, ca_file):
+        monkeypatch.setenv("AZURE_AUTHORITY_HOST", server.url)
+        monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+        monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
+        monkeypatch.setenv("AZURE_CLIENT_SECRET", CLIENT_SECRET)
+        server.secrets["contoso"] = Kept(SECRET + "\n")
+        yield Served(server, ca_file)
+
+
+def test_a_secret_is_read_as_the_worker(vault: Served) -> None:
+    assert vault.read(client_secret_vault="contoso") == SECRET
+
+
+def pfx() -> bytes:
+    key = load_pem_private_key(KEY, None)
+    certificate = x509.load_pem_x509_certificate(CERTIFICATE)
+    return pkcs12.serialize_key_and_certificates(b"x", key, certificate, None, NoEncryption())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "kept", [Kept((KEY + CERTIFICATE).decode(), "application/x-pem-file"), Kept(base64.b64encode(pfx()).decode(), PFX)]
+)
+def test_a_certificate_is_read_with_its_key_in_both_forms_of_the_vault(vault: Served, kept: Kept) -> None:
+    vault.server.secrets["contoso"] = kept
+    credential = vault.read(certificate_vault="contoso")
+    assert credential["public_certificate"].encode() == CERTIFICATE
+    assert load_pem_private_key(credential["private_key"].encode(), None)
+
+
+async def test_a_rotated_secret_is_used_without_a_restart(vault: Served) -> None:
+    with SimulatedGraph(tenants=1, token_lifetime=timedelta(seconds=3)) as graph:
+        (served,) = graph.tenants
+        vault.server.secrets["contoso"] = Kept(served.client_secret)
+        config = tenant(client_secret_vault="contoso").model_copy(
+            update={"id": served.id, "client_id": served.client_id}
+        )
+        trust = ssl_context(graph.ca_file)
+        tokens = TokenSource(trust, authority_url=graph.authority_url, vault=vault.client())
+        seen = {await tokens.token(config)}
+
+        async def another_token() -> bool:
+            token = await tokens.token(config)
+            is_new = token not in seen
+            seen.add(token)
+            return is_new
+
+        served.register_secret("the new one")
+        vault.server.secrets["contoso"] = Kept("the new one")
+        served.withdraw_secret(served.client_secret)
+        await until_async(another_token)
+
+        # While the vault is away, the last secret that the authority took still serves.
+        vault.server.refusals["secrets"] = 503
+        await until_async(another_token)
+        assert "token 401" not in graph.request_counts()
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"missing": True}, "the vault has no secret contoso"),
+        ({"secrets": 403}, "the vault refuses the secret contoso: it is disabled, or the worker lacks"),
+        ({"empty": True}, "the secret contoso of the vault is empty"),
+        ({"AZURE_CLIENT_SECRET": "wrong"}, "the worker's identity for the vault is refused, or there is none"),
+        ({"AZURE_TENANT_ID": ""}, "the worker's identity for the vault is refused, or there is none"),
+        ({"resource": "https://vault.example"}, "the vault's answer was not understood; check TENANT_VAULT_URL"),
+        ({"not a certificate": True}, "the certificate contoso of the vault"),
+    ],
+)
+def test_what_somebody_has_to_mend_is_said_and_given_up_soon(
+    vault: Served, monkeypatch: pytest.MonkeyPatch, broken: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ((what, how),) = broken.items()
+    key = "client_secret_vault"
+    if what == "missing":
+        vault.server.secrets.clear()
+    elif what == "empty":
+        vault.server.secrets["contoso"] = Kept(" ")
+    elif what == "secrets":
+        vault.server.refusals[what] = how
+    elif what == "resource":
+        vault.server.resource = how
+    elif what == "not a certificate":
+        key = "certificate_vault"
+    else:
+        monkeypatch.setenv(what, how)
+    with caplog.at_level(logging.DEBUG), pytest.raises(CredentialError) as raised:
+        vault.read(**{key: "contoso"})
+    assert str(raised.value).startswith(said)
+    assert raised.value.code is ErrorCode.CONFIGURATION_INVALID
+    assert raised.value.patience is not None
+    for hidden in (SECRET, "what the vault says", "what Entra says", CLIENT_SECRET):
+        assert hidden not in str(raised.value) + caplog.text
+
+
+@pytest.mark.parametrize(("what", "status"), [("secrets", 429), ("secrets", 503), ("token", 503)])
+def test_an_outage_is_waited_for(vault: Served, what: str, status: int) -> None:
+    vault.server.refusals[what] = status
+    with pytest.raises(VaultUnavailableError) as raised:
+        vault.read(client_secret_vault="contoso")
+    assert raised.value.retryable
+    assert raised.value.code is ErrorCode.AUTH_FAILED
+    assert len([request for request in vault.server.requests if request.startswith("GET /secrets")]) <= 2
+
+
+def test_a_vault_that_is_not_there_or_not_trusted_is_waited_for(vault: Served) -> None:
+    for url, context in ((vault.server.url, ssl_context(None)), ("https://127.0.0.1:9", vault.context)):
+        with pytest.raises(VaultUnavailableError, match="cannot be reached"):
+            read_credential(tenant(client_secret_vault="contoso"), Vault(url, context))
+
+
+def test_a_proxy_of_the_environment_is_not_used(vault: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert vault.read(client_secret_vault="contoso") == SECRET
+
+
+async def test_a_worker_without_the_setting_says_so() -> None:
+    tokens = TokenSource(ssl_context(None), authority_url="https://127.0.0.1:9")
+    with pytest.raises(GraphRequestError, match="TENANT_VAULT_URL is not set for the worker"):
+        await tokens.token(tenant(client_secret_vault="contoso"))
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "x?y", "x" * 128])
+def test_a_name_is_one_of_key_vault(name: str) -> None:
+    with pytest.raises(ValueError, match="client_secret_vault"):
+        tenant(client_secret_vault=name)
