@@ -32,14 +32,17 @@ class DigestedPage(NamedTuple):
         cls, page: RawPage, collection: Collection, digests: RawDigests, parent_id: str | None
     ) -> "DigestedPage | None":
         """The digests of a page; None if an id repeats on it: then the whole page decides which object is counted."""
-        found: list[tuple[int, int, str, bytes]] = []
+        of_collection: list[tuple[int, int, str]] = []
         left_out = 0
-        of_objects = digests.of(page.objects, parent_id)
         for place, (external_id, kind) in enumerate(heads(page, collection.id_field)):
             if isinstance(kind, str) and kind in collection.left_out_types:
                 left_out += 1
-            elif (digest := of_objects[place]) is not None and _is_usable(external_id):
-                found.append((place, place - left_out, item_key(external_id), digest))
+            elif _is_usable(external_id):
+                of_collection.append((place, place - left_out, item_key(external_id)))
+        of_objects = digests.of([page.objects[place] for place, _, _ in of_collection], parent_id)
+        found = [
+            (*known, digest) for known, digest in zip(of_collection, of_objects, strict=True) if digest is not None
+        ]
         places, positions, ids, of_items = zip(*found, strict=True) if found else ((), (), (), ())
         if len(set(ids)) != len(ids):
             return None

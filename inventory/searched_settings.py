@@ -6,12 +6,12 @@ and nobody can say to what.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from inventory.canonical import JsonObject
+from inventory.canonical import JsonObject, JsonValue
 from inventory.secret_patterns import is_secret_name
-from inventory.settings import Setting, SettingKind, settings_of, value_text
+from inventory.settings import Setting, SettingKind, settings_as_they_stand, value_text
 
 EDITION = 1
 """Counted up when documents are read differently, so that all are read again."""
@@ -35,14 +35,13 @@ class SearchedSetting(NamedTuple):
 
 def searched_settings(document: JsonObject, type_key: str) -> list[SearchedSetting]:
     """The settings of a document: each name and value once, by name."""
-    return list(
-        dict.fromkeys(
-            SearchedSetting(_kept_name(name), _kept_value(value))
-            for setting in settings_of(document, type_key)
-            for name in _names(setting)
-            for value in _values(setting)
-        )
-    )
+    found = {
+        (_kept_name(name), value or "", value is None)
+        for setting in settings_as_they_stand(document, type_key)
+        for value in _kept_values(setting)
+        for name in _names(setting)
+    }
+    return [SearchedSetting(name, None if is_unknown else value) for name, value, is_unknown in sorted(found)]
 
 
 def without_definition(value: str, setting: str) -> str:
@@ -51,26 +50,32 @@ def without_definition(value: str, setting: str) -> str:
     return value[len(begins) :].casefold() if value.casefold().startswith(begins) else value
 
 
-def _names(setting: Setting) -> Iterator[str]:
-    yield setting.key
+def _names(setting: Setting) -> Sequence[str]:
     if setting.kind is SettingKind.ADMINISTRATIVE_TEMPLATE and setting.label:
-        yield setting.label
+        return setting.key, setting.label
+    return (setting.key,)
 
 
-def _values(setting: Setting) -> Iterator[str | None]:
+def _kept_values(setting: Setting) -> Iterable[str | None]:
     """The values that a setting has. JSON in an intent's text may name a secret, which nothing has hidden."""
     names_secret = setting.kind is SettingKind.INTENT and any(map(is_secret_name, setting.key.split("/")[2:]))
     if setting.is_hidden or names_secret:
-        yield None
-    elif isinstance(setting.value, list):
-        yield from map(value_text, setting.value)
-    else:
-        yield value_text(setting.value)
+        return (None,)
+    if isinstance(setting.value, list):
+        return map(_kept_value, setting.value)
+    return (_kept_value(setting.value),)
 
 
 def _kept_name(name: str) -> str:
-    return _UNSTORABLE.sub("", name)[:LONGEST_NAME]
+    kept = name if _is_storable(name) else _UNSTORABLE.sub("", name)
+    return kept[:LONGEST_NAME]
 
 
-def _kept_value(value: str | None) -> str | None:
-    return value if value is not None and len(value) <= LONGEST_VALUE and not _UNSTORABLE.search(value) else None
+def _kept_value(value: JsonValue) -> str | None:
+    text = value_text(value)
+    return text if len(text) <= LONGEST_VALUE and _is_storable(text) else None
+
+
+def _is_storable(text: str) -> bool:
+    """Whether PostgreSQL can hold a text. Nearly all are ASCII, which is known at once."""
+    return "\0" not in text if text.isascii() else not _UNSTORABLE.search(text)

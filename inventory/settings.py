@@ -17,7 +17,7 @@ https://learn.microsoft.com/graph/api/resources/intune-deviceconfigv2-devicemana
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -101,13 +101,15 @@ https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-secu
 
 def settings_of(document: JsonObject, type_key: str) -> list[Setting]:
     """The settings of a canonical document, of all kinds, sorted by key."""
-    found = [
-        *_catalog_settings(document),
-        *_template_settings(document),
-        *_oma_settings(document),
-        *_typed_settings(document, type_key),
-    ]
-    return sorted(found, key=_order)
+    return sorted(settings_as_they_stand(document, type_key), key=_order)
+
+
+def settings_as_they_stand(document: JsonObject, type_key: str) -> Iterator[Setting]:
+    """The settings of a canonical document, in no order that means anything."""
+    yield from _catalog_settings(document)
+    yield from _template_settings(document)
+    yield from _oma_settings(document)
+    yield from _typed_settings(document, type_key)
 
 
 def _order(setting: Setting) -> tuple[str, bytes, str]:
@@ -129,7 +131,11 @@ def oma_key(path: str, *, is_windows: bool = True) -> str:
 
 def value_text(value: JsonValue) -> str:
     """A value as a text. An OMA-URI's number and the same choice of the settings catalog have one text."""
-    return value if isinstance(value, str) else encode(value).decode()
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if type(value) is int else encode(value).decode()
 
 
 _GUID = re.compile(r"\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?")
@@ -370,17 +376,20 @@ def _typed_settings(document: JsonObject, type_key: str) -> Iterator[Setting]:
             yield from _property_settings(f"{place}/{name}", value, SettingKind.PROPERTY)
 
 
-def _property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterator[Setting]:
+def _property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterable[Setting]:
     """A property, and those of the object in it each by its own name."""
-    if isinstance(value, dict) and not is_mark(value):
-        for name, child in value.items():
-            if not _is_annotation(name):
-                yield from _property_settings(f"{key}/{name}", child, kind)
-        return
-    if value is None or value in ("", []):
-        return
+    if isinstance(value, dict):
+        return (Setting(key, None, kind, is_hidden=True),) if is_mark(value) else _member_settings(key, value, kind)
+    if value is None or value == "" or value == []:
+        return ()
     is_hidden = _holds_mark(value)
-    yield Setting(key, None if is_hidden else _plain(value), kind, is_hidden=is_hidden, is_unset=_is_unset(value))
+    return (Setting(key, None if is_hidden else _plain(value), kind, is_hidden, _is_unset(value)),)
+
+
+def _member_settings(key: str, value: JsonObject, kind: SettingKind) -> Iterator[Setting]:
+    for name, child in value.items():
+        if not _is_annotation(name):
+            yield from _property_settings(f"{key}/{name}", child, kind)
 
 
 def _is_unset(value: JsonValue) -> bool:
@@ -392,7 +401,7 @@ def _is_annotation(name: str) -> bool:
 
 
 def _holds_mark(value: JsonValue) -> bool:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return is_mark(value) or any(map(_holds_mark, value.values()))
     return isinstance(value, list) and any(map(_holds_mark, value))
 

@@ -45,7 +45,7 @@ OMA = "./Device/Vendor/MSFT/BitLocker/RequireDeviceEncryption"
         ({"omaSettings": [{"omaUri": OMA, "value": MARK}]}, [(BITLOCKER, None)]),
         (
             {"definitionValues": [{"enabled": True, "definition": {"id": "D", "displayName": "Chat tools"}}]},
-            [("admx:d", "enabled"), ("Chat tools", "enabled")],
+            [("Chat tools", "enabled"), ("admx:d", "enabled")],
         ),
         ({"settings": [{"definitionId": INTENT, "valueJson": "true"}]}, [(ENDPOINT, "true")]),
         (
