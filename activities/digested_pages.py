@@ -18,7 +18,7 @@ class DigestedPage(NamedTuple):
     """A page whose objects have digests, and ids of their own.
 
     `items` are those with a digest, `places` where they stand among the objects. `positions` are their places without
-    the objects that belong to another collection.
+    the objects that belong to another collection, which are those `left_out`.
     """
 
     page: RawPage
@@ -26,6 +26,7 @@ class DigestedPage(NamedTuple):
     items: SameItems
     places: Sequence[int]
     positions: Sequence[int]
+    left_out: AnyCollection[int]
 
     @classmethod
     def of(
@@ -33,12 +34,12 @@ class DigestedPage(NamedTuple):
     ) -> "DigestedPage | None":
         """The digests of a page; None if an id repeats on it: then the whole page decides which object is counted."""
         of_collection: list[tuple[int, int, str]] = []
-        left_out = 0
+        left_out: set[int] = set()
         for place, (external_id, kind) in enumerate(heads(page, collection.id_field)):
             if isinstance(kind, str) and kind in collection.left_out_types:
-                left_out += 1
+                left_out.add(place)
             elif _is_usable(external_id):
-                of_collection.append((place, place - left_out, item_key(external_id)))
+                of_collection.append((place, place - len(left_out), item_key(external_id)))
         of_objects = digests.of([page.objects[place] for place, _, _ in of_collection], parent_id)
         found = [
             (*known, digest) for known, digest in zip(of_collection, of_objects, strict=True) if digest is not None
@@ -46,7 +47,7 @@ class DigestedPage(NamedTuple):
         places, positions, ids, of_items = zip(*found, strict=True) if found else ((), (), (), ())
         if len(set(ids)) != len(ids):
             return None
-        return cls(page, digests, SameItems(collection.type_key, ids, of_items), places, positions)
+        return cls(page, digests, SameItems(collection.type_key, ids, of_items), places, positions, left_out)
 
     def without(self, same: AnyCollection[str]) -> "ChangedObjects | None":
         """The page without the items that are the same; None if it has to be read whole.
@@ -55,9 +56,9 @@ class DigestedPage(NamedTuple):
         """
         objects = self.page.objects
         numbers = [number for number, external_id in enumerate(self.items.external_ids) if external_id in same]
-        if not numbers:
+        if not numbers and not self.left_out:
             return None if (page := self.page.parsed()) is None else self._changed(page, [])
-        known = {self.places[number] for number in numbers}
+        known = {*self.left_out, *(self.places[number] for number in numbers)}
         values = parse_all([text for place, text in enumerate(objects) if place not in known])
         return None if values is None else self._changed({"value": values, NEXT_LINK: self.page.next_link}, numbers)
 
