@@ -27,7 +27,7 @@ from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.drift import answer as drift
 from answers.drift import baselines
 from answers.drift.evaluation import evaluate
-from benchmarks.growth import TENANT, fill_portfolio, observation
+from benchmarks.filled_inventory import TENANT, fill_portfolio, observation
 from benchmarks.machine import facts, played, spread
 from graph.catalog import load_catalog
 from local.postgres import EmbeddedPostgres

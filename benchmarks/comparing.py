@@ -22,7 +22,7 @@ import psycopg
 from answers.compare.answer import Comparison, Side, side
 from answers.compare.records import TenantRecord
 from answers.compare.setting_comparison import SettingsComparison
-from benchmarks.growth import fill
+from benchmarks.filled_inventory import fill
 from benchmarks.machine import facts, played, spread
 from graph.catalog import load_catalog
 from inventory.observation import Observation, Observer

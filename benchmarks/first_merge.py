@@ -20,7 +20,8 @@ from uuid import UUID, uuid4
 import psycopg
 from sqlalchemy import TextClause, text
 
-from benchmarks.growth import SELECTION, SLOTS, TENANT, WAVE, observation
+from benchmarks.filled_inventory import SELECTION, TENANT, observation
+from benchmarks.growth import SLOTS, WAVE
 from benchmarks.machine import POSTGRES, facts, played
 from inventory.observation import Observation
 from local.postgres import EmbeddedPostgres

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from benchmarks.growth import Sized, fill_portfolio, sync_round
+from benchmarks.filled_inventory import fill_portfolio
+from benchmarks.growth import Sized, sync_round
 from benchmarks.machine import facts, played, spread
 from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit

@@ -24,7 +24,7 @@ from answers.promotion import answer
 from answers.promotion.candidates import PlanRequest
 from answers.promotion.simulation import simulate
 from benchmarks.comparing import GROUP_COUNT, GROUPS, POLICIES, made_id
-from benchmarks.growth import MISSING_EVERY, fill
+from benchmarks.filled_inventory import MISSING_EVERY, fill
 from benchmarks.machine import facts, played, spread
 from graph.catalog import load_catalog
 from inventory.observation import Observation, Observer

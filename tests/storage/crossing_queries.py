@@ -32,11 +32,15 @@ from storage import request_pace as pacing
 from tests.storage.support import LEASE
 from tests.storage.tenant_rows import MINE, PORTFOLIO, RULES, THEIRS
 
+Asked = dict[str, Callable[[], Awaitable[object]]]
 
-async def crossing_queries(
-    session: AsyncSession, theirs: runs.RunIdentity
-) -> dict[str, Callable[[], Awaitable[object]]]:
-    """Every function of `storage/` that takes a session, asked for the other tenant's rows by name."""
+
+def crossing_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+    """Every function of `storage/` and of the answers that takes a session, asked for the other tenant's rows."""
+    return {**_of_runs(session, theirs), **_of_items(session, theirs), **_of_answers(session, theirs)}
+
+
+def _of_runs(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     their_hash = theirs.selection.hash()
 
     async def resolved() -> object:
@@ -45,6 +49,33 @@ async def crossing_queries(
         except queries.UnknownSelectionError:
             return None
 
+    return {
+        "run_record": lambda: queries.run_record(session, theirs.run_id),
+        "recent_runs": lambda: queries.recent_runs(session, 100),
+        "question": lambda: queries.question(session, their_hash),
+        "resolve_selection_hash": resolved,
+        "expired_runs": lambda: runs.expired_runs(session, 100),
+        "close_abandoned": lambda: runs.close_abandoned(session, theirs.run_id),
+        "count_unlisted": lambda: confirming.count_unlisted(session, theirs.run_id, ["a"]),
+        "some_unlisted": lambda: confirming.some_unlisted(session, theirs.run_id, ["a"], 10),
+        "take_turn": lambda: _waited(pacing.take_turn(session, "apps", None)),
+        "count_pending": lambda: details.count_pending(session, theirs.run_id, ["a"]),
+        "some_pending": lambda: details.some_pending(session, theirs.run_id, [details.Share("a")], 10),
+        "left": lambda: details.left(session, theirs.run_id, [details.Share("a")]),
+        "recorded": lambda: merging.recorded(session, theirs.run_id, uuid4()),
+        "ended_runs": lambda: portfolio.ended_runs(session, [theirs.run_id]),
+        "portfolio_record": lambda: portfolio.portfolio_record(session, PORTFOLIO.portfolio_run_id),
+        "ids_between": lambda: portfolio.ids_between(
+            session, PORTFOLIO.portfolio_run_id, PORTFOLIO.portfolio_run_id, 10
+        ),
+        "run_ids_between": lambda: queries.run_ids_between(session, theirs.run_id, theirs.run_id, 10),
+        "recorded_runs": lambda: queries.recorded_runs(session, [theirs.run_id]),
+        "recent_portfolio_runs": lambda: portfolio.recent_portfolio_runs(session, 100),
+        "renew_lease": lambda: runs.renew_lease(session, theirs.run_id, LEASE),
+    }
+
+
+def _of_items(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     async def covered() -> object:
         return (await coverage.coverage_of_tenants(session, [THEIRS]))[THEIRS]
 
@@ -52,29 +83,13 @@ async def crossing_queries(
     basis = queries.CollectionBasis(theirs.run_id, run, None)
     asked = queries.Question(None, dict.fromkeys(theirs.selection.type_keys, basis))
     return {
-        "run_record": lambda: queries.run_record(session, theirs.run_id),
-        "recent_runs": lambda: queries.recent_runs(session, 100),
         "count_unread": lambda: references.count_unread(session, RULES),
         "read_some": lambda: references.read_some(session, RULES),
-        "of_items": lambda: dependencies.of_items(session, [("b", "7")], 10),
-        "to_items": lambda: dependencies.to_items(session, [("a", "1")], 10),
-        "all_references": lambda: _all_of(dependencies.all_references(session)),
-        "not_there": lambda: _all_of(dependencies.not_there(session, [MINE, THEIRS], None)),
-        "unassigned": lambda: _all_of(dependencies.unassigned(session, [MINE, THEIRS], None)),
-        "unknown_assignments": lambda: dependencies.unknown_assignments(session, [MINE, THEIRS], None),
         "coverage_of_tenants": covered,
-        "reaching": lambda: _all_of(dependencies.reaching(session, "1", everyone=True)),
-        "run_before": lambda: notification_queries.run_before(session, theirs.run_id),
-        "open_runs": lambda: notification_queries.open_runs(session),
-        "current_items": lambda: _all_of(notification_queries.current_items(session, ["a", "b"])),
-        "waiting_plans": lambda: notification_queries.waiting_plans(session),
-        "newest_notifications": lambda: notification_queries.newest_notifications(session, 10),
-        "current_snoozes": lambda: notification_queries.current_snoozes(session),
         "active_snoozes": lambda: notifications.active_snoozes(session),
         "pending_targets": lambda: notifications.pending_targets(session),
         "next_attempt": lambda: notifications.next_attempt(session, "ops"),
         "claim": lambda: notifications.claim(session, "ops", LEASE),
-        "question": lambda: queries.question(session, their_hash),
         "items": lambda: _all_of(queries.items(session, None)),
         "missing_items": lambda: _all_of(queries.missing_items(session, asked)),
         "item": lambda: queries.item(session, "a", "1"),
@@ -86,30 +101,30 @@ async def crossing_queries(
         "was_read": lambda: documents.was_read(session, datetime.max.replace(tzinfo=UTC), ["b"]),
         "collections_not_read": lambda: queries.collections_not_read(session, asked),
         "types_not_read": lambda: documents.types_not_read(session, datetime.max.replace(tzinfo=UTC)),
-        "resolve_selection_hash": resolved,
-        "expired_runs": lambda: runs.expired_runs(session, 100),
-        "close_abandoned": lambda: runs.close_abandoned(session, theirs.run_id),
-        "count_unlisted": lambda: confirming.count_unlisted(session, theirs.run_id, ["a"]),
-        "some_unlisted": lambda: confirming.some_unlisted(session, theirs.run_id, ["a"], 10),
-        "take_turn": lambda: _waited(pacing.take_turn(session, "apps", None)),
-        "count_pending": lambda: details.count_pending(session, theirs.run_id, ["a"]),
-        "some_pending": lambda: details.some_pending(session, theirs.run_id, [details.Share("a")], 10),
-        "left": lambda: details.left(session, theirs.run_id, [details.Share("a")]),
         "pin": lambda: versions.pin(session, "a", "1", 1, "me", None),
         "unpin": lambda: versions.unpin(session, "a", "1", 1, "the test"),
         "forget": lambda: _forgotten(versions.forget(session, older_than=timedelta(0), kept=0, most=10)),
-        "recorded": lambda: merging.recorded(session, theirs.run_id, uuid4()),
-        "ended_runs": lambda: portfolio.ended_runs(session, [theirs.run_id]),
-        "portfolio_record": lambda: portfolio.portfolio_record(session, PORTFOLIO.portfolio_run_id),
-        "ids_between": lambda: portfolio.ids_between(
-            session, PORTFOLIO.portfolio_run_id, PORTFOLIO.portfolio_run_id, 10
-        ),
-        "run_ids_between": lambda: queries.run_ids_between(session, theirs.run_id, theirs.run_id, 10),
-        "recorded_runs": lambda: queries.recorded_runs(session, [theirs.run_id]),
-        "recent_portfolio_runs": lambda: portfolio.recent_portfolio_runs(session, 100),
         "coverage": lambda: coverage.coverage(session),
-        "audit_events": lambda: auditing.audit_events(session, ["1"], None, datetime.max.replace(tzinfo=UTC) - LEASE),
         "display_names": lambda: names.display_names(session, [("a", "1")]),
+    }
+
+
+def _of_answers(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+    return {
+        "of_items": lambda: dependencies.of_items(session, [("b", "7")], 10),
+        "to_items": lambda: dependencies.to_items(session, [("a", "1")], 10),
+        "all_references": lambda: _all_of(dependencies.all_references(session)),
+        "not_there": lambda: _all_of(dependencies.not_there(session, [MINE, THEIRS], None)),
+        "unassigned": lambda: _all_of(dependencies.unassigned(session, [MINE, THEIRS], None)),
+        "unknown_assignments": lambda: dependencies.unknown_assignments(session, [MINE, THEIRS], None),
+        "reaching": lambda: _all_of(dependencies.reaching(session, "1", everyone=True)),
+        "run_before": lambda: notification_queries.run_before(session, theirs.run_id),
+        "open_runs": lambda: notification_queries.open_runs(session),
+        "current_items": lambda: _all_of(notification_queries.current_items(session, ["a", "b"])),
+        "waiting_plans": lambda: notification_queries.waiting_plans(session),
+        "newest_notifications": lambda: notification_queries.newest_notifications(session, 10),
+        "current_snoozes": lambda: notification_queries.current_snoozes(session),
+        "audit_events": lambda: auditing.audit_events(session, ["1"], None, datetime.max.replace(tzinfo=UTC) - LEASE),
         "baselines": lambda: baselines.baselines(session),
         "baseline_collections": lambda: baselines.baseline_collections(session, "golden"),
         "gaps": lambda: baselines.gaps(session, "golden"),
@@ -122,7 +137,6 @@ async def crossing_queries(
         "scopes_beginning": lambda: decisions.scopes_beginning(session, "", 10),
         "all_decisions": lambda: decisions.all_decisions(session),
         "items_with_findings": lambda: decisions.items_with_findings(session, "", None, 10),
-        "renew_lease": lambda: runs.renew_lease(session, theirs.run_id, LEASE),
     }
 
 

@@ -159,7 +159,7 @@ async def test_no_row_is_planted_in_another_tenant(filled: Filled) -> None:
 
 async def test_no_query_answers_for_another_tenant(database: Database, their_run: runs.RunIdentity) -> None:
     async with database.tenant(MINE) as session:
-        for name, ask in (await crossing_queries(session, their_run)).items():
+        for name, ask in crossing_queries(session, their_run).items():
             assert not await ask(), name
 
 

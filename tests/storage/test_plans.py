@@ -24,7 +24,8 @@ from answers.items import queries as items
 from answers.search import queries as search
 from answers.search.answer import Sought, find, search_basis, settings_meant, tenant_settings
 from answers.status.queries import tenant_states
-from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
+from benchmarks.filled_inventory import ITEM_TYPES, fill, observation
+from benchmarks.growth import SLOTS
 from inventory.observation import Observation
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunKind, RunStatus
 from inventory.reference_extraction import ReadingRules
