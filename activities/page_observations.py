@@ -11,7 +11,7 @@ from graph.catalog import Catalog
 from graph.client import GraphAnswer, GraphClient
 from graph.errors import ReadFailure, classify
 from graph.links import UntrustedLinkError
-from graph.pages import MalformedPageError, read_page
+from graph.pages import MalformedPageError, Page, read_page
 from graph.raw_pages import RawPage
 from graph.tenants import TenantConfig
 from inventory.canonical import JsonValue
@@ -98,27 +98,12 @@ class PageObserver:
     ) -> PageObservations:
         if isinstance(answer, GraphAnswer) and isinstance(answer.body, RawPage):
             answer = answer._replace(body=answer.body.parsed() if changed is None else changed.page)
+        page = self._page(cursor, answer)
+        if isinstance(page, ReadFailure):
+            page_result = PageResult(type_key=cursor.type_key, was_read=False, failure=cursor_failure(page))
+            refused = ReadPage(cursor.type_key, cursor.url, (), 0, page.code)
+            return PageObservations(page_result, [], refused if page.code in SKIPPING_CODES else None)
         collection = self._catalog.collections[cursor.type_key]
-        permission = self._catalog.permission_of_listing(cursor.type_key, cursor.url)
-        failure = (
-            answer
-            if isinstance(answer, ReadFailure)
-            else classify(answer, permission=permission, delegated_only=collection.delegated_only)
-        )
-        if not isinstance(answer, ReadFailure) and failure is None:
-            try:
-                page = read_page(
-                    answer,
-                    singleton=collection.singleton,
-                    left_out=collection.left_out_types,
-                    left_out_where=collection.left_out_where,
-                )
-            except MalformedPageError as error:
-                failure = error.failure
-        if failure is not None:
-            page_result = PageResult(type_key=cursor.type_key, was_read=False, failure=cursor_failure(failure))
-            refused = ReadPage(cursor.type_key, cursor.url, (), 0, failure.code)
-            return PageObservations(page_result, [], refused if failure.code in SKIPPING_CODES else None)
         link_failure = None
         if page.next_link is not None:
             try:
@@ -163,6 +148,25 @@ class PageObserver:
             ReadPage(cursor.type_key, cursor.url, _links(page.next_link), items),
             same,
         )
+
+    def _page(self, cursor: CursorRequest, answer: GraphAnswer | ReadFailure) -> Page | ReadFailure:
+        """The page of an answer; else the failure."""
+        if isinstance(answer, ReadFailure):
+            return answer
+        collection = self._catalog.collections[cursor.type_key]
+        permission = self._catalog.permission_of_listing(cursor.type_key, cursor.url)
+        failure = classify(answer, permission=permission, delegated_only=collection.delegated_only)
+        if failure is not None:
+            return failure
+        try:
+            return read_page(
+                answer,
+                singleton=collection.singleton,
+                left_out=collection.left_out_types,
+                left_out_where=collection.left_out_where,
+            )
+        except MalformedPageError as error:
+            return error.failure
 
 
 def _links(next_link: str | None) -> list[str]:
