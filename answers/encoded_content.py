@@ -11,6 +11,7 @@ import json
 import plistlib
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import NamedTuple
 from xml.parsers.expat import ExpatError
 
@@ -30,7 +31,10 @@ _LEAST_BINARY_CHARACTERS = 64
 """Its length distinguishes base64 of binary content from a word."""
 
 _LONGEST_LINE = 80
-"""Characters of XML that stay on one line."""
+"""Characters of XML without quotes that stay on one line."""
+
+_DEEPEST = 20
+"""Levels of XML that are indented, each further than the one above."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -154,7 +158,18 @@ def _laid_out(text: str) -> str:
             return json.dumps(json.loads(stripped), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             return text
-    is_long = len(stripped) > _LONGEST_LINE and "\n" not in stripped
-    if is_long and stripped.startswith("<") and stripped.endswith(">"):
-        return _TAG_END.sub(">\n<", stripped)
+    is_xml = stripped.startswith("<") and stripped.endswith(">") and "\n" not in stripped
+    if is_xml and (len(stripped) > _LONGEST_LINE or '"' in stripped):
+        return "\n".join(_indented(_TAG_END.sub(">\n<", stripped).splitlines()))
     return text
+
+
+def _indented(lines: list[str]) -> Iterator[str]:
+    """Lines of XML, each below the one that opens it."""
+    depth = 0
+    for line in lines:
+        is_end = line.startswith("</")
+        depth = max(0, depth - is_end)
+        yield f"{'  ' * min(depth, _DEEPEST)}{line}"
+        is_whole = line.startswith(("<?", "<!")) or line.endswith("/>") or "</" in line
+        depth += not (is_end or is_whole)

@@ -30,6 +30,9 @@ from inventory.differences import DifferenceKind
 from inventory.exact_json import JsonValue, encode
 from inventory.plurals import counted
 
+_OMA_VALUE = re.compile(r"omaSettings\[(\./.+)\]\.value")
+"""The label of a value that an OMA-URI names."""
+
 CONTEXT = 3
 """Lines around those that differ."""
 
@@ -282,14 +285,22 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def _label(field: ShownField) -> str:
-    """The record's label, shorter: of a setting without a name the last parts of its id, and no list's brackets."""
+    """The record's label, shorter: of a setting without a name the last parts of its id, or its OMA-URI alone, and no
+    list's brackets.
+    """
     label = field.label or field.path
     value = field.before if field.after is None else field.after
     if is_assignment(value) and label.endswith("]"):
         return label.partition("[")[0]
     if field.path.startswith("settings["):
         return _PEOPLE_SEPARATOR.join(short_id(word) for word in label.split(_PEOPLE_SEPARATOR))
-    return label.removesuffix("[]")
+    oma = _OMA_VALUE.fullmatch(label)
+    return oma[1] if oma else label.removesuffix("[]")
+
+
+def path_beside(field: ShownField, label: str) -> str:
+    """The path of a field, where its label does not tell all of it."""
+    return "" if label == field.path.removesuffix("[]") or f"[{label}]" in field.path else field.path
 
 
 def _whole_id(label: str) -> str:

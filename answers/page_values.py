@@ -6,7 +6,7 @@ from typing import NamedTuple
 from answers.compare.records import FieldRecord
 from answers.drift.records import DriftFindingRecord
 from answers.field_labels import FieldChange
-from answers.field_text import field_text, told
+from answers.field_text import field_text, path_beside, told
 from inventory import visible_text
 
 MAX_NAME = 200
@@ -66,7 +66,7 @@ def _row(field: Field, most_lines: int) -> FieldRow:
     said = field_text(field)
     return FieldRow(
         label=name(said.label),
-        path="" if said.label == field.path.removesuffix("[]") else name(field.path),
+        path=name(path_beside(field, said.label)),
         kind=said.kind,
         before=None if said.before is None else visible(said.before),
         after=None if said.after is None else visible(said.after),

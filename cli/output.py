@@ -17,7 +17,7 @@ from inventory.elapsed_time import elapsed
 from inventory.elapsed_time import lasting as lasting
 from inventory.outcomes import RunStatus
 from inventory.plurals import counted
-from inventory.visible_text import escaped_json, visible
+from inventory.visible_text import escaped_json, visible, with_spaces
 
 
 class SafeConsole(Console):
@@ -159,7 +159,7 @@ def print_field(
     label = (f"{visible(field.label)}: ", "bold")
     stdout.print(Text.assemble(indent, (mark, style), label, (visible(said), style)))
     for line in field.lines[:most]:
-        stdout.print(Text.assemble(indent, "  ", (visible(line), _SIGN_STYLES.get(line[:1], ""))))
+        stdout.print(Text.assemble(indent, "  ", (visible(with_spaces(line)), _SIGN_STYLES.get(line[:1], ""))))
     if len(field.lines) > most:
         stdout.print(
             f"{indent}  … {counted(len(field.lines) - most, 'more line')}; diff and --json have all", style="dim"

@@ -36,6 +36,11 @@ def escaped_json(text: str) -> str:
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 
+def with_spaces(line: str) -> str:
+    """A line of a script or a profile with spaces for its tabs, which are its layout and nothing that steers."""
+    return line.expandtabs(4)
+
+
 def visible(text: str, keep: str = "") -> str:
     """The text with a mark in place of each invisible character, except those in `keep`."""
     if text.isprintable():

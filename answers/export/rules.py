@@ -15,7 +15,7 @@ from uuid import UUID
 
 from answers.document_text import document_lines
 from inventory.exact_json import JsonObject, decode, encode
-from inventory.visible_text import visible
+from inventory.visible_text import visible, with_spaces
 
 MANIFEST = ".tenant-inventory-export.json"
 MAX_NAME_BYTES = 100
@@ -61,7 +61,7 @@ def companion_path(path: str) -> str:
 def companion_bytes(document: bytes) -> bytes:
     """The bytes of a companion file: the values for people, with ids, since they depend on the document alone."""
     lines = document_lines(cast("JsonObject", decode(document)), {}, {})
-    return "".join(f"{visible(line)}\n" for line in lines).encode()
+    return "".join(f"{visible(with_spaces(line))}\n" for line in lines).encode()
 
 
 def file_bytes(document: bytes) -> bytes:

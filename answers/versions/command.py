@@ -8,7 +8,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from answers.field_text import field_text, told
+from answers.field_text import field_text, path_beside, told
 from answers.item_states import told_state
 from answers.versions import answer
 from answers.versions.answer import ComparedVersions
@@ -25,7 +25,7 @@ from graph.catalog import has_names
 from inventory.differences import DifferenceKind
 from inventory.exact_json import decode, encode
 from inventory.records import VersionRecord
-from inventory.visible_text import escaped_json, visible
+from inventory.visible_text import escaped_json, visible, with_spaces
 
 TypeArgument = Annotated[
     str,
@@ -158,7 +158,7 @@ def show(
             text = encode(decode(document), indented=True).decode()
             sys.stdout.write(f"{escaped_json(text)}\n")
         for line in lines:
-            output.stdout.print(line, markup=False)
+            output.stdout.print(with_spaces(line), markup=False)
 
 
 def _header(record: ShownRecord) -> list[str]:
@@ -254,5 +254,5 @@ def _print(difference: DifferenceRecord) -> None:
     sign, style = _SIGNS[difference.kind]
     said = field_text(difference)
     output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)
-    if said.label != difference.path.removesuffix("[]"):
-        output.stdout.print(f"    {visible(difference.path)}", style="dim", markup=False)
+    if path := path_beside(difference, said.label):
+        output.stdout.print(f"    {visible(path)}", style="dim", markup=False)

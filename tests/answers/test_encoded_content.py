@@ -75,7 +75,14 @@ def test_a_profile_on_one_line_is_laid_out_on_lines() -> None:
         found = content_of(value, "payload")
         assert found is not None
         assert found.text is not None
-        assert found.text.splitlines()[-4:] == ["<key>Allow</key>", "<true/>", "</dict>", "</plist>"]
+        assert found.text.splitlines()[-4:] == ["    <key>Allow</key>", "    <true/>", "  </dict>", "</plist>"]
+
+
+def test_xml_is_indented_no_deeper_than_people_read() -> None:
+    found = content_of("<a>" * 5_000 + "</a>" * 5_000, "payload")
+    assert found is not None
+    assert found.text is not None
+    assert max(len(line) for line in found.text.splitlines()) < 60
 
 
 def test_a_signed_profile_and_a_binary_one_are_read() -> None:

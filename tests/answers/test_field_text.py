@@ -238,7 +238,7 @@ def encoded(text: str) -> str:
         ("deviceConfigurations", "payload", lambda text: {"payload": text}),
         (
             "deviceConfigurations",
-            "omaSettings[./Vendor/MSFT/X].value",
+            "./Vendor/MSFT/X",
             lambda text: {"omaSettings": [{"omaUri": "./Vendor/MSFT/X", "value": text}]},
         ),
     ],

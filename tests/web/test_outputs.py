@@ -221,7 +221,7 @@ def said(record: Any, field: str) -> list[str]:
     if field == "state" and str(record.get("evidence")).startswith("collection_"):
         return [f"not read {record['evidence'].removeprefix('collection_')}"]
     if field == "title" and "here" in record:
-        return [one["title"] for one in (*record["here"], *record["there"])]
+        return [item["title"] for item in (*record["here"], *record["there"])]
     if field == "label":
         return [record["label"].partition("[")[0]]
     if field == "status" and record["status"].startswith("only_"):  # the page names the tenant
@@ -290,5 +290,7 @@ def statuses(record: Any) -> list[str]:
 
 def said_titles(record: Any) -> list[str]:
     found = [record.get("title"), (record.get("item") or {}).get("title"), record.get("display_name")]
-    found += [one["title"] for side in ("here", "there") if isinstance(record.get(side), list) for one in record[side]]
+    found += [
+        item["title"] for side in ("here", "there") if isinstance(record.get(side), list) for item in record[side]
+    ]
     return [title for title in found if title]
