@@ -1,4 +1,4 @@
-"""How a command of this product runs as a process, and how it ends."""
+"""The start and the end of a command's process."""
 
 import logging
 import os

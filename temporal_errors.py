@@ -1,4 +1,4 @@
-"""What a failed call to Temporal means to a person: one line for each gRPC status and each failure to connect.
+"""Failed calls to Temporal for people: one line for each gRPC status and each failure to connect.
 
 The statuses: https://grpc.io/docs/guides/status-codes/. The texts that are looked for are those of temporalio 1.35 and
 of Temporal server 1.32.

@@ -120,7 +120,7 @@ WORKFLOW_SLOTS = (10, 100)
 """At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
 
 LEAST_ACTIVITY_SLOTS = 16
-"""What a worker does even on a full machine: two runs' default waves. They mostly wait for Graph."""
+"""The slots of a worker even on a full machine: two runs' default waves. They mostly wait for Graph."""
 
 RAMP_THROTTLE = timedelta(milliseconds=10)
 """Between two activities beyond the least; the SDK's own 50 ms would hold a worker to 20 of them a second."""

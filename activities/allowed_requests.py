@@ -1,4 +1,4 @@
-"""What a message may ask Graph for: the catalog's own requests, and links that Graph has given to the run itself.
+"""The requests that a message may ask of Graph: the catalog's own, and links that Graph has given to the run itself.
 
 Whoever reaches the Temporal namespace can send messages, and a worker's token reads far more than its collections.
 """

@@ -1,4 +1,4 @@
-"""How reports show what documents say: as `answers.field_text` says it, without characters that mislead."""
+"""Values of documents in reports: the text of `answers.field_text`, without characters that mislead."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

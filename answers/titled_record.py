@@ -1,4 +1,4 @@
-"""What records of one item have in common: its title."""
+"""The common part of records of one item: its title."""
 
 from typing import TYPE_CHECKING
 

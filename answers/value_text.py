@@ -19,13 +19,13 @@ from inventory.exact_json import JsonObject, JsonValue, encode
 from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
 
 HIDDEN = "hidden"
-"""What stands for a sensitive value."""
+"""The text for a sensitive value."""
 
 HIDDEN_IN_PART = "hidden in part"
-"""What stands before the lines of a text that hold no secret."""
+"""The text before the lines of a text that hold no secret."""
 
 NOTHING = "nothing"
-"""What is said of an absent value."""
+"""The text for an absent value."""
 
 LONGEST_LINE = 100
 """Characters of an object that is said on one line."""

@@ -1,4 +1,4 @@
-"""What reading a tenant costs at the least: GET a page, parse it, hash its items, COPY them, and nothing else.
+"""The least cost of reading a tenant: GET a page, parse it, hash its items, COPY them, and nothing else.
 
 `benchmarks.large_tenant` runs it as a process of its own, with type keys as arguments and addresses and credentials in
 the environment. It prints one line of JSON: how many items and pages, how many bytes of documents, how many seconds.

@@ -1,4 +1,4 @@
-"""What a new item costs PostgreSQL, and what its foreign keys, indexes, version row and name are of that.
+"""The cost of a new item in PostgreSQL, and the share of foreign keys, indexes, version row and name.
 
     python -m benchmarks.first_merge [--rounds 4] [--waves 4]
 

@@ -1,4 +1,4 @@
-"""What a tenant gets under Temporal's rate limits, by partitions of the task queue, and with eager activities.
+"""A tenant's rate under Temporal's limits, by partitions of the task queue, and with eager activities.
 
     python -m benchmarks.rate_limits
 

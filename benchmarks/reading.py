@@ -1,4 +1,4 @@
-"""What reading an item costs: its observation and its compressed document, in this checkout or beside another.
+"""The cost of reading an item: its observation and its compressed document, in this checkout or beside another.
 
     python -m benchmarks.reading FOLDER
     python -m benchmarks.reading FOLDER --before CHECKOUT

@@ -1,4 +1,4 @@
-"""What an item and a version cost in PostgreSQL, and what compression saves, measured on real documents.
+"""The size of an item and a version in PostgreSQL, and the gain of compression, on real documents.
 
     python -m benchmarks.storage FOLDER
 

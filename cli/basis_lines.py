@@ -1,4 +1,4 @@
-"""What an empty answer rests on, in lines for people."""
+"""The basis of an empty answer, in lines for people."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How commands print: tables for people, JSON for machines, nothing else on stdout."""
+"""The output of commands: tables for people, JSON for machines, nothing else on stdout."""
 
 import os
 import sys

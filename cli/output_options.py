@@ -1,4 +1,4 @@
-"""How an answer is shown: the options of all commands that print times or tables.
+"""The options of all commands that print times or tables.
 
 A command gets the options by a decorator and need not pass them on: the printing functions look them up.
 """

@@ -1,4 +1,4 @@
-"""How far a run under way is, as its workflow tells."""
+"""The progress of a run under way, by its workflow."""
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue

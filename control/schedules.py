@@ -50,7 +50,7 @@ DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
 
 Label = Callable[[str], str]
-"""What a person calls a part of a schedule: an option, a field of a form."""
+"""A person's name for a part of a schedule: an option, a field of a form."""
 
 
 class UnknownScheduleError(RequestError):

@@ -1,4 +1,4 @@
-"""What Temporal holds of one tenant: its runs' histories, and schedules that name it."""
+"""Temporal's data of one tenant: its runs' histories, and schedules that name it."""
 
 import asyncio
 from collections.abc import Iterable

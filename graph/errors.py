@@ -34,7 +34,7 @@ _LICENCE_MESSAGES = re.compile(
     rf"(\b(is|was) not|(is|was)n't|(not|n't) been)( yet| fully)* {_SERVED}\b"
     r"|not applicable to target (tenant|domain)|not an azure ad b2c"
 )
-"""What messages say, in lower case, where a licence is missing or a service is not set up; never shown.
+"""Parts of messages, in lower case, that mean a missing licence or a service that is not set up; never shown.
 
 Intune says `Request not applicable to target tenant` where it has no licence or no MDM authority:
 https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198

@@ -1,4 +1,4 @@
-"""What a client tells of its requests to Graph, for whoever counts them."""
+"""The numbers of a client's requests to Graph, for whoever counts them."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""How long to wait before a request to Graph, and how often and how long to retry one that fails.
+"""The wait before a request to Graph, and the limits of its retries.
 
 Between two attempts: Retry-After to the moment, else exponential backoff with full jitter.
 """

@@ -19,11 +19,11 @@ class Evidence(NamedTuple):
     """The database's evidence about a run's collections, by type key."""
 
     listed: Set[str]
-    """Those that were listed to their end, and merged."""
+    """The collections that were listed to their end, and merged."""
     refused: Set[str]
-    """Those that Graph says the tenant cannot have."""
+    """The collections that Graph says the tenant cannot have."""
     undetailed: Set[str]
-    """Those with items whose details were not read."""
+    """The collections with items whose details were not read."""
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:

@@ -1,4 +1,4 @@
-"""How far a collection has been read: the basis of an answer about it."""
+"""The coverage of a collection: the basis of an answer about it."""
 
 from datetime import datetime
 from uuid import UUID

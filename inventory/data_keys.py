@@ -40,9 +40,9 @@ class DataKeyKind(StrEnum):
     TENANT = "tenant"
     """One tenant's alone."""
     SHARED = "shared"
-    """Those of all tenants that were first read while the operator wanted them comparable."""
+    """The key of all tenants that were first read while the operator wanted them comparable."""
     LEGACY = "legacy"
-    """Those of a tenant that a release before 0.4 has read: the operator's key of then itself."""
+    """The key of a tenant that a release before 0.4 has read: the operator's key of that time itself."""
 
 
 class DataKey(NamedTuple):

@@ -1,4 +1,4 @@
-"""What changed between two canonical documents of one collection, field by field.
+"""The differences of two canonical documents of one collection, field by field.
 
 A path names the way to a field: properties by name, joined by dots, members of arrays in brackets by what they are and
 not by where they stand, so that a member that moved is no difference and its neighbours keep their paths:

@@ -1,4 +1,4 @@
-"""How a run ends: the outcome of each collection, and the run status that follows from all of them."""
+"""The outcome of each collection of a run, and the run status that follows from all of them."""
 
 from collections.abc import Iterable
 from enum import StrEnum

@@ -86,9 +86,9 @@ class ItemRecord(BaseModel):
     graph_id: str | None = None
     """The id as Graph last spelled it, where that is not `external_id`."""
     kind: str | None = None
-    """What people call its kind, by its OData type or collection; null in answers about other things than items."""
+    """The name of its kind, by its OData type or collection; null in answers about other things than items."""
     title: str | None = None
-    """What people call the item: its display name, or where Graph gives it none, what it is. Null where `kind` is."""
+    """The item's display name, or if Graph gives it none, its kind and a short id. Null if `kind` is."""
 
 
 class MissingRecord(ItemRecord):

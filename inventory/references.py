@@ -1,4 +1,4 @@
-"""What a document refers to: the ids of other objects in it, found by the catalog's rules, each with its role.
+"""The references of a document: the ids of other objects in it, found by the catalog's rules, each with its role.
 
 A rule says where ids stand, and in which collections:
 

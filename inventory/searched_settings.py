@@ -23,7 +23,7 @@ LONGEST_VALUE = 100
 """Characters of a value that has a text."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""What PostgreSQL holds in no text: NUL and lone surrogates."""
+"""Characters that PostgreSQL holds in no text: NUL and lone surrogates."""
 
 
 class SearchedSetting(NamedTuple):

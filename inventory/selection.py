@@ -1,4 +1,4 @@
-"""What one run covers, and the hash that names it.
+"""The collections that one run covers, and the hash that names them.
 
 The selection hash is SHA-256 over the RFC 8785 canonical JSON of the selection, with type keys sorted and
 de-duplicated, so that neither order nor repetition of its parts changes it.

@@ -63,7 +63,7 @@ class Setting(NamedTuple):
     is_unset: bool = False
     definition: str | None = None
     label: str | None = None
-    """What the document itself calls the setting."""
+    """The document's own name for the setting."""
 
     @property
     def text(self) -> str | None:
@@ -352,7 +352,7 @@ def _oma_values(key: str, setting: JsonObject) -> Iterator[Setting]:
 # Typed policies
 
 _UNSET = frozenset({"notconfigured", "devicedefault", "userdefined", "notset", "unavailable"})
-"""What typed policies call a property that leaves the device as it is."""
+"""Values with which a typed policy leaves the device as it is."""
 
 _OWN_PROFILE = re.compile(r"Wi-?Fi|Vpn|Wired|Certificate|Scep|Pkcs|Email|EasConfig|ImportedPFX", re.IGNORECASE)
 """Kinds of which a device takes several, each with a name of its own."""

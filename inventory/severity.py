@@ -1,4 +1,4 @@
-"""How much a difference matters, and what it does to a tenant's protection."""
+"""The severity of a difference, and its effect on a tenant's protection."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""What a document says apart from the tenant that says it, so that two tenants can be compared.
+"""Documents without the parts that belong to one tenant, so that two tenants can be compared.
 
 Its own id, where it came from, and the ids of its parts are gone; the ids of other objects are replaced by what they
 mean: a group by its name, a filter by its rule. An id whose meaning is not known stays and is reported as unresolved:

@@ -1,4 +1,4 @@
-"""How items without a name get a title: by which of their references, or as which other item."""
+"""Titles of items without a name: by their references, or by another item."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How an item of a collection would be written: which requests carry it, and what of its document none may carry.
+"""The rules of writing an item: the requests that carry it, and the parts of its document that none may carry.
 
 Data for plans alone: nothing here sends a request.
 """
@@ -34,7 +34,7 @@ class PartRequest(BaseModel):
     beside: tuple[str, ...] = ()
     """Properties of the document that are sent beside the members."""
     only: tuple[str, ...] = ()
-    """What of each member is sent; all of it where this is empty."""
+    """The properties of each member that are sent; all if this is empty."""
     shape: PartShape = PartShape.MEMBERS
     in_creation: bool = False
     """The request that creates the object carries the property, too, so that only an update needs this one."""
@@ -51,7 +51,7 @@ class WriteRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     order: Annotated[int, Field(ge=1)]
-    """What is referred to comes first."""
+    """Objects come before those that refer to them."""
     not_sent: frozenset[str] = frozenset()
     """Properties of the document that the service computes."""
     fixed: frozenset[str] = frozenset()

@@ -41,7 +41,7 @@ class GraphPart:
         self._inherited = inherited
         self._child: Child | None = None
         self.ready: Mapping[str, Any] = {}
-        """What it said when it was ready: its addresses, and its tenants with their credentials."""
+        """The answer that it gave when it was ready: its addresses, and its tenants with their credentials."""
 
     @property
     def child(self) -> Child:

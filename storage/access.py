@@ -1,4 +1,4 @@
-"""What a login may do in a database: the roles that its transactions take on, and whether the schema fits this program.
+"""The rights of a login in a database: the roles that its transactions take on, and whether the schema fits.
 
 Two roles, or one (docs/decisions/0003-two-roles.md): with two, an administrator or the migration created
 `tenant_inventory_worker` and `tenant_inventory_portfolio`; with one, the owner of the tables does all the work.

@@ -1,4 +1,4 @@
-"""How far each collection has been read: the results of runs that ended, on which answers rest."""
+"""The coverage of each collection: the results of runs that ended, on which answers rest."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How old the details of items are: which a run may read again, and which an answer rests on."""
+"""The ages of items' details: which ones a run may read again, and which ones an answer rests on."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How collections failed in the tenant's latest runs, for a run that begins (`inventory.backoff`)."""
+"""The failures of collections in the tenant's latest runs, for a run that begins (`inventory.backoff`)."""
 
 from collections.abc import Collection
 from typing import NamedTuple

@@ -36,9 +36,9 @@ class ListingProgress(NamedTuple):
     """The evidence in the database about a run's collections."""
 
     listed: frozenset[str]
-    """Those that were listed to their end, and merged."""
+    """The collections that were listed to their end, and merged."""
     refused: frozenset[str]
-    """Those that Graph says the tenant cannot have."""
+    """The collections that Graph says the tenant cannot have."""
 
 
 _RECORD = text("""

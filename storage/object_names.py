@@ -1,4 +1,4 @@
-"""What people call items: names by type key and id, or alternate key."""
+"""The names of items, by type key and id, or alternate key."""
 
 from collections.abc import Iterable
 

@@ -42,7 +42,7 @@ class RunIdentity(NamedTuple):
     tenant_name: str | None
     """None where it is not known: then the tenant keeps the name that it has, or its id takes the name's place."""
     selection_name: str | None = None
-    """What its starter called the selection."""
+    """The starter's name for the selection."""
 
 
 class Slots(NamedTuple):

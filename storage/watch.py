@@ -28,7 +28,7 @@ from storage.staging import stage
 _ITEM, _POSITION, _RUN, _WAVE = table(InventoryItem), table(AuditLogPosition), table(SyncRun), table(MergedWave)
 
 WATCH = "watch"
-"""What a run of watch calls its selection, which is one of no other run."""
+"""The name of the selection of watch's runs, which no other run has."""
 
 
 class LogPosition(NamedTuple):

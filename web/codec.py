@@ -33,7 +33,7 @@ TEMPORAL_WEBS_HEADERS = ("authorization", "authorization-extras", "content-type"
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
 home = APIRouter(include_in_schema=False)
-"""What a process that serves nothing but the codec shows to somebody who has signed in."""
+"""The page for somebody who has signed in to a process that only serves the codec."""
 
 
 class CodecRequestError(UserError):

@@ -18,7 +18,7 @@ class SettingTextError(UserError):
 
 
 CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, NeverReadError)
-"""What a page says beside its form, so that the person can mend the words there."""
+"""Errors that a page shows beside its form, where the person can correct the words."""
 
 
 class ItemChoice(NamedTuple):

@@ -1,4 +1,4 @@
-"""How many requests the web page answers, how, and how soon."""
+"""The numbers, results and durations of the web page's requests."""
 
 import time
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a route takes of the person: `Annotated[Person, Depends(needs(Role.OPERATOR))]`."""
+"""The person as an argument of a route: `Annotated[Person, Depends(needs(Role.OPERATOR))]`."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a request may read or change: one tenant or the portfolio, in a transaction with a short statement timeout."""
+"""The scope of a request: one tenant or the portfolio, in a transaction with a short statement timeout."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

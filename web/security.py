@@ -1,4 +1,4 @@
-"""What holds for every answer: headers that browsers obey, and no write that another site has caused."""
+"""Rules for every answer: headers that browsers obey, and no write that another site has caused."""
 
 from urllib.parse import urlsplit
 

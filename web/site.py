@@ -1,4 +1,4 @@
-"""What all requests of one web process share."""
+"""The objects that all requests of one web process share."""
 
 import asyncio
 from collections.abc import Hashable

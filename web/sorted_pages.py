@@ -11,7 +11,7 @@ from web.scope import NoSuchPageError
 RowT = TypeVar("RowT")
 
 Place = tuple[str, ...]
-"""What rows are sorted by, unique for each."""
+"""The sort key of a row, unique for each."""
 
 PLACE_CHARACTERS = 80
 """Characters of each part of a place; a row is found by the beginning of its name."""

@@ -68,7 +68,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._names: Sequence[SearchAttributeUpdate[str]] = ()
         self._fetches: list[asyncio.Task[None]] = []
         self._listing: list[asyncio.Task[None]] = []
-        """Those of the fetches that read pages."""
+        """The fetches that read pages."""
         self._staged: list[StagedWave] = []
         self._upserts: list[asyncio.Task[None]] = []
         self._timer: asyncio.Task[None] | None = None

@@ -16,7 +16,7 @@ ShortText = Annotated[str, BeforeValidator(_cut)]
 """A text that a person has written, cut if it is longer than `MOST_CHARACTERS`."""
 
 SelectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""What a person calls a selection. Neither its hash nor the workflow id depends on it."""
+"""A person's name for a selection. Neither its hash nor the workflow id depends on it."""
 
 TenantName = Annotated[str, BeforeValidator(lambda name: name[:60] if isinstance(name, str) else name)]
 """A tenant's name in a summary: 10,000 of them travel in one message."""

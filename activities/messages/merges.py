@@ -63,4 +63,4 @@ class UpsertItemsResult(Message):
     """Items of detailed collections whose details are to be read, by type key."""
     lost: bool = False
     lost_tokens: list[UUID] = []
-    """Those of several waves whose staged rows are gone; the others are merged."""
+    """The tokens of several waves whose staged rows are gone; the others are merged."""

@@ -1,1 +1,1 @@
-"""What people did on the web page."""
+"""Acts of people on the web page."""

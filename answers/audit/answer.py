@@ -1,4 +1,4 @@
-"""What people did: an administrator sees everybody's acts, anybody else the person's own."""
+"""Acts of people: an administrator sees everybody's, anybody else their own."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 

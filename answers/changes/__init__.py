@@ -1,1 +1,1 @@
-"""What appeared, changed and went in a tenant, and when."""
+"""Changes in a tenant: appeared, changed, renamed, missing and returned items, and their authors."""

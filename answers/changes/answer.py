@@ -124,7 +124,7 @@ _KINDS_OF = {
     (EventKind.ABSENT, False): {ChangeKind.MISSING},
     (EventKind.RETURNED, False): {ChangeKind.CAME_BACK},
 }
-"""What an event may be the notice of: by its kind, and by whether its version is an item's first."""
+"""The kinds of changes by the kind of the event, and by whether its version is an item's first."""
 
 
 class ChangePage(NamedTuple):

@@ -19,7 +19,7 @@ class ChangeKind(StrEnum):
     APPEARED = "appeared"
     """A complete listing before it did not show it."""
     RECREATED = "recreated"
-    """The same as one that is gone, under another id."""
+    """The content of a missing item, under another id."""
     CHANGED = "changed"
     RENAMED = "renamed"
     """It has another name; it may have changed in other fields, too."""

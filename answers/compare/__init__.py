@@ -1,1 +1,1 @@
-"""How two tenants, or many and a golden one, differ."""
+"""Differences of two tenants, or of many and a golden one."""

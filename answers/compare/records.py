@@ -1,4 +1,4 @@
-"""What a comparison of tenants says, as JSON. Fixed contracts; field names never change."""
+"""The records of a comparison of tenants. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum

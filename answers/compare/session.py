@@ -1,4 +1,4 @@
-"""What the commands of `compare` share: the sessions of tenants, how an answer is shown, and its common lines."""
+"""The common parts of the commands of `compare`: sessions of tenants, output options, and lines."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What a comparison of two tenants by setting says, as JSON. Fixed contracts; field names never change."""
+"""The records of a comparison by setting. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum

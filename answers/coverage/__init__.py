@@ -1,1 +1,1 @@
-"""How far each collection of a tenant has been read, and what to do about those that were not."""
+"""The coverage of each collection of a tenant, and remedies for those that were not read."""

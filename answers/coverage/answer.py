@@ -1,4 +1,4 @@
-"""How far each collection of a tenant has been read."""
+"""The coverage of each collection of a tenant."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 

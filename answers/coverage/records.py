@@ -1,4 +1,4 @@
-"""What the coverage answer says of a collection, as JSON. Field names never change."""
+"""The record of a collection's coverage. Field names never change."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What must be done so that collections are read."""
+"""Remedies for collections that were not read."""
 
 from collections import defaultdict
 from collections.abc import Iterable

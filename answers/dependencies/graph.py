@@ -8,7 +8,7 @@ from inventory.references import ReferenceRole
 from inventory.visible_text import visible
 
 AUDIENCE = "audience"
-"""What the type of everyone is called."""
+"""The type of everyone."""
 
 
 class Node(NamedTuple):

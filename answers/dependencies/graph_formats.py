@@ -11,7 +11,7 @@ MAX_LABEL = 80
 """Characters of a name that a label shows."""
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.,:/")
-"""What Mermaid never reads as syntax."""
+"""Characters that Mermaid never reads as syntax."""
 
 _ARROWS = {ReferenceRole.INCLUDE: "-->", ReferenceRole.EXCLUDE: "-.->", ReferenceRole.USE: "-->"}
 

@@ -1,4 +1,4 @@
-"""What answers about references say of their own gaps: collections, damaged documents, a tenant that was never read."""
+"""The gaps of answers about references, in lines: collections, damaged documents, a tenant that was never read."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What references tell: of and to items, to nothing that is there, to nobody, to a group."""
+"""Queries of references: of and to items, to absent objects, to nobody, to a group."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime

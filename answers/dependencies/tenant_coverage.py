@@ -1,4 +1,4 @@
-"""How far a tenant has been read, and what that says about the objects that its items refer to."""
+"""The coverage of a tenant, and the presence of the objects that its items refer to."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""What is no longer as in a baseline, and what was decided about it."""
+"""Deviations from a baseline, and decisions about them."""

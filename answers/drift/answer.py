@@ -67,7 +67,7 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
-"""What may be the id of a setting's definition."""
+"""The shape of the id of a setting's definition."""
 
 
 class Drift(NamedTuple):

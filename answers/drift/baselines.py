@@ -22,7 +22,7 @@ LONGEST_NAME = 100
 """Characters of a baseline's name."""
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-"""What no baseline's name has."""
+"""Characters that no baseline's name has."""
 
 
 class UnknownBaselineError(UserError):

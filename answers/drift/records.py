@@ -1,4 +1,4 @@
-"""What baselines and drift are as JSON. Fixed contracts; field names never change."""
+"""The records of baselines and drift. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -21,7 +21,7 @@ class BaselineKind(StrEnum):
     """The kinds of baselines."""
 
     RUN = "run"
-    """What one run covered, when it ended."""
+    """The coverage of one run, when it ended."""
     MOMENT = "moment"
     TENANT = "tenant"
     """Another tenant's inventory, as it is."""

@@ -1,4 +1,4 @@
-"""How much a drift finding matters, by rules that are a table: the first that fits."""
+"""The severity of drift findings, by the first fitting rule of a table."""
 
 import tomllib
 from collections.abc import Iterable

@@ -1,1 +1,1 @@
-"""What exists in a tenant, and what is missing."""
+"""Items of a tenant: present ones and missing ones."""

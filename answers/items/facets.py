@@ -1,4 +1,4 @@
-"""How many of the items found are for each platform, of each kind, category and state: what to choose next."""
+"""The numbers of found items by platform, kind, category and state, to choose from next."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

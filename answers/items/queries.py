@@ -1,4 +1,4 @@
-"""How many items each collection of a tenant has, counted no further than people read."""
+"""The numbers of items of each collection of a tenant, counted no further than people read."""
 
 from typing import NamedTuple
 

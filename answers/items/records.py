@@ -1,4 +1,4 @@
-"""What a list of items rests on."""
+"""The basis of a list of items."""
 
 from datetime import datetime
 from uuid import UUID

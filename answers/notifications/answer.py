@@ -33,7 +33,7 @@ DRIFT_REACH = timedelta(days=60)
 """A finding whose deviation began longer ago is not told; the outbox remembers for longer what was."""
 
 EXPIRED_FOR = timedelta(days=30)
-"""What expired longer ago is not told."""
+"""Nobody is told of an expiry that is longer ago."""
 
 
 async def events_of_run(

@@ -1,4 +1,4 @@
-"""What became of a tenant's notifications, and what of it is snoozed."""
+"""The notifications of a tenant and their states, and its snoozes."""
 
 from collections.abc import Sequence
 from datetime import datetime

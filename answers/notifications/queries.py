@@ -1,4 +1,4 @@
-"""What notifications ask the database."""
+"""Queries for notifications."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What `notify` prints, as JSON. Fixed contracts; field names never change."""
+"""The records of `notify`. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What is an event, and in which words. Pure."""
+"""The events of a run, and their words. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,1 +1,1 @@
-"""What a promotion of items from one tenant to another would write, and what forbids it. Nothing is written."""
+"""Plans of promotions of items from one tenant to another, and the reasons that forbid them. Nothing is written."""

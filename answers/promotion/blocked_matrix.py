@@ -1,4 +1,4 @@
-"""What is blocked in which of several tenants, and why."""
+"""Blocked items by tenant, and the reasons."""
 
 from collections.abc import Sequence
 

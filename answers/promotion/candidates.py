@@ -1,4 +1,4 @@
-"""What a plan is made of: items of the source with their counterparts, their collections, and where references lead."""
+"""The input of a plan: items of the source with their counterparts, their collections, and targets of references."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

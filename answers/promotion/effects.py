@@ -1,4 +1,4 @@
-"""What a planned item would do, and to whom: what a reviewer looks at first."""
+"""The effects of a planned item, and its audience, for the reviewer's order."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What an operator's mapping says of references: each object in it is an item, or an id that only references name."""
+"""An operator's mapping of references: each object in it is an item, or an id that only references name."""
 
 from collections.abc import Collection, Mapping
 

@@ -1,4 +1,4 @@
-"""What plans read, the items of a collection with their current versions, and plans themselves."""
+"""Queries for plans: the items of a collection with their current versions, and plans themselves."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a plan would do with each item of the source: pure functions from documents to requests.
+"""The requests of a plan for each item of the source: pure functions of documents.
 
 A reference is mapped or its item is blocked: none is ever dropped.
 """

@@ -1,4 +1,4 @@
-"""What the commands about plans share: arguments, the person at the terminal, and sessions of both tenants."""
+"""The common parts of the commands about plans: arguments, the person at the terminal, sessions of both tenants."""
 
 import getpass
 from collections.abc import AsyncIterator

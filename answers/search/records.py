@@ -1,4 +1,4 @@
-"""What `settings` says of a tenant, as JSON. Fixed contracts; field names never change."""
+"""The records of `settings`. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum

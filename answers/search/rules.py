@@ -1,4 +1,4 @@
-"""What a search means, and what a tenant's policies say of a setting."""
+"""The meaning of a search, and the state of a setting in a tenant."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ NAMED = 4
 """Settings that an error names at most."""
 
 _ENDS = re.compile(r"[_./~\\]")
-"""What parts a setting's name: `device_vendor_msft_bitlocker_requiredeviceencryption`, `grantControls.operator`."""
+"""Separators in a setting's name: `device_vendor_msft_bitlocker_requiredeviceencryption`, `grantControls.operator`."""
 
 _OF_LIKE = re.compile(r"[%_\\]")
 _ESCAPED = r"\\\g<0>"

@@ -1,4 +1,4 @@
-"""What `status` says of a tenant, as JSON. Fixed contracts; field names never change."""
+"""The records of `status`. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum

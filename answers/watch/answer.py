@@ -1,4 +1,4 @@
-"""How far `watch` has followed the audit logs of tenants."""
+"""The progress of `watch` in the audit logs of tenants."""
 
 from collections.abc import Callable
 from uuid import UUID

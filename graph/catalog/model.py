@@ -70,7 +70,7 @@ class Collection(BaseModel):
     parent: TypeKey | None = None
     """The type key of the collection to each of whose items one of these belongs."""
     parent_filter: str | None = None
-    """Which items of the parent have one; all where there is none."""
+    """The items of the parent that have one; all if this is empty."""
     opt_in: bool = False
     """Left out of a selection of all: data or one of Microsoft's own catalogues, large and no configuration."""
     expand: str | None = None

@@ -1,4 +1,4 @@
-"""What one tenant holds, collection by collection, and how it is edited while it is served."""
+"""The content of one tenant, by collection, and its edits while it is served."""
 
 import time
 from collections.abc import Mapping, Sequence

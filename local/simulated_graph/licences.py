@@ -1,4 +1,4 @@
-"""What a tenant without some licences is refused, in Graph's many wordings."""
+"""Refusals for a tenant without some licences, in Graph's many wordings."""
 
 from collections.abc import Iterable
 from threading import Lock

@@ -1,4 +1,4 @@
-"""What comes in and what goes out: a request to Graph or to the token endpoint, and its answer or error."""
+"""A request to Graph or to the token endpoint, and its answer or error."""
 
 import time
 from collections.abc import Callable, Mapping

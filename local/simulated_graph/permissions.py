@@ -1,4 +1,4 @@
-"""What an app may read, by the permissions that it was granted and Microsoft's map of what each request needs."""
+"""The requests that an app may make, by its granted permissions and Microsoft's map of needed ones."""
 
 from collections.abc import Iterable, Iterator
 from threading import Lock

@@ -1,4 +1,4 @@
-"""What Microsoft publishes of Graph, asked before an answer is made: no answer shows what Graph does not have."""
+"""Microsoft's published facts, asked before an answer is made, so that no answer shows more than Graph has."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What migrations do beside plain SQL: privileges in both set-ups, isolation, rows of all tenants, indexes.
+"""Operations of migrations beyond plain SQL: privileges in both set-ups, isolation, rows of all tenants, indexes.
 
 Row-level security binds the owner of the tables, too, so a migration that moves data goes through `each_tenant`.
 """

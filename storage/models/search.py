@@ -1,4 +1,4 @@
-"""What questions over all tenants find items by: their names and what they set."""
+"""The tables by which questions over all tenants find items: their names and settings."""
 
 from uuid import UUID
 

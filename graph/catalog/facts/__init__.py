@@ -1,4 +1,4 @@
-"""What Microsoft publishes of Graph: paths, types, navigation and permissions, to check the catalog against.
+"""Microsoft's published facts about Graph: paths, types, navigation and permissions, to check the catalog against.
 
 Facts alone, made by `graph.catalog.facts.extract` from the sources that the data names. No part of a run reads them:
 `permissions` and the tests do, and the simulated Graph, which answers nothing that Graph does not have.

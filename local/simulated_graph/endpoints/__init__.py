@@ -1,4 +1,4 @@
-"""What the simulated Graph serves: one line of data an endpoint, by area, and where each of them is found.
+"""The endpoints of the simulated Graph: one line of data each, by area.
 
 Written from Microsoft's documentation and observed answers, not from the product's catalog, so that a mistake there
 shows.

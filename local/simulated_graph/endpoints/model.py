@@ -1,4 +1,4 @@
-"""What an endpoint is, and how each of them may differ from the others."""
+"""An endpoint, and the ways in which endpoints differ."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
