@@ -35,7 +35,7 @@ from inventory.visible_text import visible
 from local.processes import PartError
 from local.stack import Ports, StackProcess, last_words, stop_running
 from local.state import StackInfo, State
-from storage import queries
+from storage import queries, recorded_runs
 from tenants_source import configured_tenants_of
 from web.sign_in import new_link
 
@@ -203,7 +203,7 @@ async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selecti
     async with tenant_session(settings, tenant_id) as session:
         try:
             asked = await queries.question(session, selection.hash())
-        except queries.UnknownSelectionError:
+        except recorded_runs.UnknownSelectionError:
             return None
     return None if asked is None else asked.latest.run_id
 

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from activities.holders import SYNC_WORKFLOW
-from storage import queries
+from storage import recorded_runs
 
 MOST = 20
 """A few runs tell enough of a restore."""
@@ -17,7 +17,7 @@ async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> 
 
     The session is one of the portfolio. A run that failed may have been refused, and have left no record.
     """
-    newest = await queries.latest_queued_at(session)
+    newest = await recorded_runs.latest_queued_at(session)
     if newest is None:
         return 0
     query = (
@@ -30,5 +30,5 @@ async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> 
         async for listed in client.list_workflows(query, limit=MOST)
     ]
     run_ids = {UUID(description.raw_info.first_run_id) for description in described}
-    recorded = {run_id for _, run_id in await queries.recorded_runs(session, list(run_ids))}
+    recorded = {run_id for _, run_id in await recorded_runs.with_record(session, list(run_ids))}
     return len(run_ids - recorded)

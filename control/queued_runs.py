@@ -22,7 +22,7 @@ from inventory.records import RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UnavailableError, UserError
 from payload_codec import PayloadKeyError
-from storage import portfolio, queries
+from storage import portfolio, recorded_runs
 from storage.database import Database
 from workflows.messages import PortfolioInput, SyncInput
 
@@ -75,7 +75,7 @@ async def unrecorded_runs(
     if queued is None:
         return None
     async with database.portfolio() as session:
-        recorded = await queries.recorded_runs(session, [run.run_id for run in queued])
+        recorded = await recorded_runs.with_record(session, [run.run_id for run in queued])
     return [
         queued_record(
             run.run_id,

@@ -19,7 +19,7 @@ from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import either
 from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import NeverReadError, UserError
-from storage import documents, queries
+from storage import documents, queries, recorded_runs
 from storage.coverage import coverage, is_read
 from storage.name_order import NamePlace, place_of
 
@@ -201,7 +201,7 @@ def _page(limit: int | None, after: NamePlace | None) -> queries.Page:
 
 
 async def _question(session: AsyncSession, selection: str | None) -> queries.Question | None:
-    full_hash = await queries.resolve_selection_hash(session, selection) if selection else None
+    full_hash = await recorded_runs.resolve_selection_hash(session, selection) if selection else None
     return await queries.question(session, full_hash)
 
 

@@ -12,7 +12,7 @@ from inventory.bounds import NAMED
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunKind, RunStatus
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UserError
-from storage import coverage, queries
+from storage import coverage, queries, recorded_runs
 from storage.documents import database_time
 from storage.queries import RunPlace
 
@@ -62,7 +62,7 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
 
 async def run_record_in(session: AsyncSession, wanted: IdRange, value: str) -> RunRecord | None:
     """The record of the one run in a range of ids. Raises `UnknownIdError` where there are several."""
-    ids = await queries.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
+    ids = await recorded_runs.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
     return await run_record(session, the_one(ids, value, "runs")) if ids else None
 
 
@@ -89,7 +89,7 @@ async def find_run(session: AsyncSession, value: str) -> UUID:
     wanted = run_id_range(value)
     if wanted.whole:
         return wanted.low
-    found = await queries.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
+    found = await recorded_runs.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
     if not found:
         raise UnknownRunError(f"there is no run {value}; python starter.py runs lists them")
     return the_one(found, value, "runs")

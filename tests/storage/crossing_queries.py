@@ -22,6 +22,7 @@ from storage import (
     notifications,
     portfolio,
     queries,
+    recorded_runs,
     references,
     runs,
     versions,
@@ -45,8 +46,8 @@ def _of_runs(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
 
     async def resolved() -> object:
         try:
-            return await queries.resolve_selection_hash(session, their_hash)
-        except queries.UnknownSelectionError:
+            return await recorded_runs.resolve_selection_hash(session, their_hash)
+        except recorded_runs.UnknownSelectionError:
             return None
 
     return {
@@ -68,8 +69,8 @@ def _of_runs(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
         "ids_between": lambda: portfolio.ids_between(
             session, PORTFOLIO.portfolio_run_id, PORTFOLIO.portfolio_run_id, 10
         ),
-        "run_ids_between": lambda: queries.run_ids_between(session, theirs.run_id, theirs.run_id, 10),
-        "recorded_runs": lambda: queries.recorded_runs(session, [theirs.run_id]),
+        "run_ids_between": lambda: recorded_runs.run_ids_between(session, theirs.run_id, theirs.run_id, 10),
+        "with_record": lambda: recorded_runs.with_record(session, [theirs.run_id]),
         "recent_portfolio_runs": lambda: portfolio.recent_portfolio_runs(session, 100),
         "renew_lease": lambda: runs.renew_lease(session, theirs.run_id, LEASE),
     }

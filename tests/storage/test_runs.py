@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import RunRecord
-from storage import confirmations, queries, runs
+from storage import confirmations, queries, recorded_runs, runs
 from storage.database import Database, StorageUnavailableError
 from tests.storage.support import SLOTS, begin, end, identity, land, listed, observation, record_wave, sync
 
@@ -209,13 +209,13 @@ async def test_a_selection_hash_may_be_shortened_while_it_is_unambiguous(databas
     run = await begin(database, TENANT, "a")
     full = run.selection.hash()
     async with database.tenant(TENANT, read_only=True) as session:
-        assert await queries.resolve_selection_hash(session, full[:8].upper()) == full
-        with pytest.raises(queries.UnknownSelectionError, match="no run of this tenant"):
-            await queries.resolve_selection_hash(session, "zz")
+        assert await recorded_runs.resolve_selection_hash(session, full[:8].upper()) == full
+        with pytest.raises(recorded_runs.UnknownSelectionError, match="no run of this tenant"):
+            await recorded_runs.resolve_selection_hash(session, "zz")
     await begin(database, TENANT, "b")
     async with database.tenant(TENANT, read_only=True) as session:
-        with pytest.raises(queries.UnknownSelectionError, match="several selections"):
-            await queries.resolve_selection_hash(session, "")
+        with pytest.raises(recorded_runs.UnknownSelectionError, match="several selections"):
+            await recorded_runs.resolve_selection_hash(session, "")
 
 
 async def _open_as(database: Database, tenant: UUID, run: runs.RunIdentity, slots: runs.Slots) -> runs.RunStart:
@@ -350,9 +350,9 @@ async def test_run_ids_are_found_by_their_range_with_an_index(database: Database
     neighbour = await begin(database, NEIGHBOUR, "a")
     low, middle, high = sorted(run.run_id for run in runs_of_tenant)
     async with database.tenant(TENANT) as session:
-        assert await queries.run_ids_between(session, low, high, 10) == [high, middle, low]
-        assert await queries.run_ids_between(session, low, high, 2) == [high, middle]
-        assert await queries.run_ids_between(session, neighbour.run_id, neighbour.run_id, 10) == []
+        assert await recorded_runs.run_ids_between(session, low, high, 10) == [high, middle, low]
+        assert await recorded_runs.run_ids_between(session, low, high, 2) == [high, middle]
+        assert await recorded_runs.run_ids_between(session, neighbour.run_id, neighbour.run_id, 10) == []
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute(_MANY_RUNS, (TENANT,))
         await connection.execute("VACUUM (ANALYZE) sync_run")

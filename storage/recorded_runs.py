@@ -1,0 +1,56 @@
+"""Ids, selections and times of recorded runs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.user_errors import UserError
+from storage.models.base import among, table
+from storage.models.runs import SyncRun
+
+_RUN = table(SyncRun)
+
+
+class UnknownSelectionError(UserError):
+    """No run of the tenant has such a selection hash, or several begin like it."""
+
+
+async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
+    """Up to `most` run ids from `low` to `high`, the latest first; of all tenants in a portfolio session."""
+    ids = select(_RUN.c.run_id).distinct().where(_RUN.c.run_id.between(low, high))
+    return list((await session.execute(ids.order_by(_RUN.c.run_id.desc()).limit(most))).scalars())
+
+
+async def with_record(session: AsyncSession, run_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
+    """The runs that have a record, each by tenant and run id; of all tenants in a portfolio session."""
+    recorded = select(_RUN.c.tenant_id, _RUN.c.run_id).where(among(_RUN.c.run_id, run_ids))
+    return {(row.tenant_id, row.run_id) for row in await session.execute(recorded)}
+
+
+async def latest_queued_at(session: AsyncSession) -> datetime | None:
+    """When the newest run was queued, of all tenants in a portfolio session; None without any."""
+    newest: datetime | None = (await session.execute(select(func.max(_RUN.c.queued_at)))).scalar_one()
+    return newest
+
+
+async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
+    """The one selection hash of the tenant's runs that begins with `prefix` or was started under that name.
+
+    Raises `UnknownSelectionError`.
+    """
+    is_meant = func.starts_with(_RUN.c.selection_hash, prefix.lower()) | (_RUN.c.selection_name == prefix)
+    found = select(_RUN.c.selection_hash).distinct().where(is_meant)
+    hashes = (await session.execute(found.order_by(_RUN.c.selection_hash).limit(2))).scalars().all()
+    if len(hashes) == 1:
+        return str(hashes[0])
+    if hashes:
+        raise UnknownSelectionError(
+            f"several selections of this tenant begin with {prefix!r} or have that name; give more of the hash"
+        )
+    raise UnknownSelectionError(
+        f"no run of this tenant has a selection named {prefix!r} or a selection hash that begins with it;"
+        " `python starter.py runs TENANT` shows the hashes"
+    )
