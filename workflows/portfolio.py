@@ -46,6 +46,7 @@ with workflow.unsafe.imports_passed_through():
         SyncResult,
         sync_workflow_id,
     )
+    from workflows.report import portfolio_details
     from workflows.sync import SyncWorkflow
 
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
@@ -348,14 +349,8 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._tell()
 
     def _tell(self) -> None:
-        counts = self._state.counts
         lines = [
-            f"**{self._status}**: {counts.ended} of {counted(counts.tenants, 'tenant')}",
-            "",
-            (
-                f"{counts.success} success · {counts.partial} partial · {counts.failed} failed ·"
-                f" {counts.cancelled} cancelled · {counts.joined} joined"
-            ),
+            portfolio_details(self._status, self._state.counts, self._state.error_codes),
             *(["", "| running | |", "|---|---|"] if self._in_flight() else []),
             *(f"| {tenant_id} | |" for tenant_id in self._children),
             *(f"| {run.tenant_id} | {'joined' if run.joined else ''} |" for run in self._state.following),

@@ -1,9 +1,12 @@
 """The story of a run as Temporal Web shows it under "current details": Markdown, counts and codes only."""
 
 from collections import Counter
+from collections.abc import Sequence
 
+from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.plurals import counted
+from inventory.portfolio import PortfolioCounts
 from workflows.frontier import Frontier
 
 _NOT_READ = (Outcome.FAILED, Outcome.INCOMPLETE)
@@ -27,6 +30,22 @@ def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> s
         lines += ["", "| collection | outcome | pages | items | error |", "|---|---|---|---|---|"]
         rows = sorted(frontier.results.items(), key=lambda row: (_rank(row[1]), row[0]))
         lines += [_row(type_key, result) for type_key, result in rows]
+    return "\n".join(lines)
+
+
+def portfolio_details(status: RunStatus, counts: PortfolioCounts, codes: Sequence[ErrorCode]) -> str:
+    """How many tenants have ended, those that are not complete and why, and the counts."""
+    not_complete = counts.ended - counts.success
+    named = f" ({', '.join(codes)})" if codes else ""
+    lines = [
+        f"**{status}**: {counts.ended} of {counted(counts.tenants, 'tenant')} ended",
+        "",
+        *([f"**not complete: {not_complete} of {counts.tenants}**{named}", ""] if not_complete else []),
+        (
+            f"{counts.success} success · {counts.partial} partial · {counts.failed} failed ·"
+            f" {counts.cancelled} cancelled · {counts.joined} joined"
+        ),
+    ]
     return "\n".join(lines)
 
 

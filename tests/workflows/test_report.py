@@ -2,8 +2,9 @@
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.portfolio import PortfolioCounts
 from workflows.frontier import Frontier
-from workflows.report import details
+from workflows.report import details, portfolio_details
 
 
 def failed(code: ErrorCode) -> CollectionResult:
@@ -42,3 +43,13 @@ def test_a_clean_run_has_nothing_to_look_at() -> None:
 
 def test_a_run_says_what_it_waits_for() -> None:
     assert details(RunStatus.QUEUED, "waiting_for_slot", Frontier()).startswith("**queued** (waiting for slot)")
+
+
+def test_a_portfolio_run_says_how_many_tenants_are_not_complete_and_why() -> None:
+    counts = PortfolioCounts(tenants=9, success=4, partial=2, failed=1)
+    told = portfolio_details(RunStatus.RUNNING, counts, [ErrorCode.AUTH_FAILED, ErrorCode.GRAPH_THROTTLED])
+    assert told.splitlines()[:3:2] == [
+        "**running**: 7 of 9 tenants ended",
+        "**not complete: 3 of 9** (auth_failed, graph_throttled)",
+    ]
+    assert "not complete" not in portfolio_details(RunStatus.SUCCESS, PortfolioCounts(tenants=1, success=1), [])
