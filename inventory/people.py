@@ -12,7 +12,7 @@ class Role(StrEnum):
     READER = "reader"
     """Read every page of the tenants in the person's scope."""
     OPERATOR = "operator"
-    """Start and cancel runs, and keep schedules."""
+    """Start and cancel runs, keep schedules, and snooze notifications."""
     APPROVER = "approver"
     """Decide on findings and plans, set baselines, pin versions."""
     ADMIN = "admin"
@@ -51,6 +51,8 @@ class Action(StrEnum):
     PLAN_REJECTED = "plan_rejected"
     REFERENCE_MAPPED = "reference_mapped"
     REFERENCE_UNMAPPED = "reference_unmapped"
+    SNOOZED = "snoozed"
+    SNOOZE_ENDED = "snooze_ended"
 
 
 class Person(BaseModel):

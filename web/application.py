@@ -31,6 +31,7 @@ from answers.drift.baselines import UnknownBaselineError
 from answers.export import routes as export
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
+from answers.notifications import routes as notifications
 from answers.promotion import routes as promotion
 from answers.promotion.answer import UnknownPlanError
 from answers.runs import portfolio_routes as portfolio_runs
@@ -73,6 +74,7 @@ ROUTERS = (
     schedules.router,
     promotion.router,
     watch.router,
+    notifications.router,
     access.router,
     configured_tenants.router,
     audit.router,

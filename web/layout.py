@@ -31,6 +31,7 @@ NAVIGATION = (
     Entry("Portfolio runs", "/portfolio-runs"),
     Entry("Schedules", "/schedules"),
     Entry("Watch", "/watch"),
+    Entry("Notifications", "/notifications"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),
     Entry("Compare", "/compare"),
@@ -57,6 +58,7 @@ TENANT_NAVIGATION = (
     Entry("Unassigned", "/unassigned"),
     Entry("Plans", "/plans"),
     Entry("Runs", "/runs"),
+    Entry("Notifications", "/notifications"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
 

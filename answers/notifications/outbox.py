@@ -7,8 +7,13 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.notifications import queries
-from answers.notifications.records import NotificationRecord, SnoozeRecord
-from inventory.notifications import NotificationKind
+from answers.notifications.records import (
+    NotificationPlace,
+    NotificationRecord,
+    PlacedNotification,
+    SnoozeRecord,
+)
+from inventory.notifications import NotificationKind, NotificationState
 from inventory.user_errors import NeverReadError, UserError
 from storage.documents import database_time
 from storage.runs import is_recorded
@@ -22,7 +27,14 @@ class UnknownSnoozeError(UserError):
 
 async def notifications(session: AsyncSession, limit: int) -> Sequence[NotificationRecord]:
     """The newest events of the session's tenant that were for a target, newest first."""
-    return await queries.newest_notifications(session, limit)
+    return [placed.record for placed in await queries.newest_notifications(session, limit, None, None)]
+
+
+async def notifications_after(
+    session: AsyncSession, limit: int, state: NotificationState | None, after: NotificationPlace | None
+) -> Sequence[PlacedNotification]:
+    """A part of the same list, of the session's tenant or tenants, each with its place in it."""
+    return await queries.newest_notifications(session, limit, state, after)
 
 
 async def snoozes(session: AsyncSession) -> Sequence[SnoozeRecord]:

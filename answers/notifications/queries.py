@@ -8,7 +8,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.notifications.records import NotificationRecord, SnoozeRecord
+from answers.notifications.records import (
+    NotificationPlace,
+    NotificationRecord,
+    PlacedNotification,
+    SnoozeRecord,
+)
+from inventory.notifications import NotificationState
 from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents
 from storage.rows import Values, fetch, fetch_stream
 
@@ -88,9 +94,16 @@ async def waiting_plans(session: AsyncSession) -> Sequence[WaitingPlan]:
 
 
 _NEWEST = text("""
-SELECT tenant_id, target, kind, severity, event ->> 'text' AS text, event ->> 'type_key' AS type_key,
+SELECT encode(event_hash, 'hex') AS event_hash,
+    tenant_id, target, kind, severity, event ->> 'text' AS text, event ->> 'type_key' AS type_key,
     event ->> 'external_id' AS external_id, run_id, delivery_id, state, noted_at, ended_at, attempts, answer
-FROM notification ORDER BY noted_at DESC, target, event_hash LIMIT :limit
+FROM notification
+WHERE (CAST(:state AS text) IS NULL OR state = :state) AND (
+    CAST(:noted_at AS timestamptz) IS NULL
+    OR (noted_at, tenant_id, target, event_hash)
+        < (CAST(:noted_at AS timestamptz), CAST(:tenant_id AS uuid), :target, decode(:event_hash, 'hex'))
+)
+ORDER BY noted_at DESC, tenant_id DESC, target DESC, event_hash DESC LIMIT :limit
 """)
 
 _SNOOZES = text("""
@@ -106,9 +119,22 @@ VALUES (:snooze_id, :kind, :type_key, :external_id, :until, :reason, :snoozed_by
 _END_SNOOZE = text("UPDATE notification_snooze SET ended_at = clock_timestamp() WHERE snooze_id = :snooze_id")
 
 
-async def newest_notifications(session: AsyncSession, limit: int) -> list[NotificationRecord]:
+async def newest_notifications(
+    session: AsyncSession, limit: int, state: NotificationState | None, after: NotificationPlace | None
+) -> list[PlacedNotification]:
     """The newest events for targets, newest first."""
-    return await fetch(session, _NEWEST, NotificationRecord, {"limit": limit})
+    place = dict.fromkeys(NotificationPlace._fields) if after is None else after._asdict()
+    parameters = {"limit": limit, "state": state, **place}
+    return await fetch(session, _NEWEST, PlacedNotification, parameters, shape=_placed)
+
+
+def _placed(row: Values) -> Values:
+    event_hash = row.pop("event_hash")
+    record = NotificationRecord.model_validate(row)
+    return {
+        "place": NotificationPlace(record.noted_at, record.tenant_id, record.target, event_hash),
+        "record": record,
+    }
 
 
 async def current_snoozes(session: AsyncSession) -> list[SnoozeRecord]:

@@ -1,6 +1,7 @@
 """The records of `notify`. Fixed contracts; field names never change."""
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -44,6 +45,22 @@ class NotificationRecord(BaseModel):
     ended_at: datetime | None
     attempts: int
     answer: str | None
+
+
+class NotificationPlace(NamedTuple):
+    """Where a list of notifications goes on: after the one that these four name."""
+
+    noted_at: datetime
+    tenant_id: UUID
+    target: str
+    event_hash: str
+
+
+class PlacedNotification(NamedTuple):
+    """A notification, and its place in the list."""
+
+    place: NotificationPlace
+    record: NotificationRecord
 
 
 class SnoozeRecord(BaseModel):

@@ -6,6 +6,7 @@ A new route is in the walk by itself: its addresses, query strings and forms are
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -21,11 +22,14 @@ from sqlalchemy import text
 from answers.drift.baselines import set_moment
 from answers.drift.evaluation import evaluate
 from answers.drift.queries import open_values
+from answers.notifications.outbox import snooze
+from inventory.notifications import AddressedEvent, NotificationEvent, NotificationKind
 from inventory.outcomes import RunStatus
 from inventory.people import Role
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
-from storage import portfolio, versions
+from inventory.severity import Severity
+from storage import notifications, portfolio, versions
 from storage.database import Database
 from tests.answers.promotion.playing import plan_between
 from tests.storage.support import observation, sync
@@ -46,6 +50,7 @@ class Theirs(NamedTuple):
     run_id: UUID
     portfolio_run_id: UUID
     fingerprint: str
+    snooze_id: UUID
     plans: dict[UUID, UUID]
     """Of each tenant a plan that holds the hidden one's content: into it, and from it."""
 
@@ -60,6 +65,7 @@ class Theirs(NamedTuple):
             THEIR_BASELINE,
             *map(str, self[:2]),
             self.fingerprint,
+            str(self.snooze_id),
             *map(str, self.plans.values()),
         ]
 
@@ -121,6 +127,9 @@ async def theirs(database: Database, database_url: str) -> Theirs:
         await versions.pin(session, POLICIES, THEIR_ITEM, 1, "the test", MARK)
         (fingerprint, *_) = await open_values(session, THEIR_BASELINE)
         run_id = (await session.execute(text("SELECT run_id FROM sync_run LIMIT 1"))).scalar_one()
+        event = NotificationEvent(kind=NotificationKind.CHANGE, severity=Severity.HIGH, key="x", text=MARK)
+        await notifications.note(session, run_id, run_id, [AddressedEvent("ops", event)])
+        snoozed = await snooze(session, datetime.now(UTC) + timedelta(days=9), MARK, MARK)
     identity = portfolio.PortfolioIdentity(
         uuid4(), MARK, Selection(type_keys=(POLICIES,)), TenantChoice(tenant_ids=(FABRIKAM,)), MARK, MARK
     )
@@ -132,7 +141,7 @@ async def theirs(database: Database, database_url: str) -> Theirs:
     person = person_of(Role.ADMIN)
     into, out = [await plan_between(database_url, *pair, person) for pair in ((CONTOSO, FABRIKAM), (FABRIKAM, CONTOSO))]
     plans = {FABRIKAM: into.plan_id, CONTOSO: out.plan_id}
-    return Theirs(run_id, identity.portfolio_run_id, fingerprint, plans)
+    return Theirs(run_id, identity.portfolio_run_id, fingerprint, snoozed.snooze_id, plans)
 
 
 def their_rows(database_url: str) -> dict[str, str]:

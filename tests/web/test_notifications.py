@@ -1,0 +1,184 @@
+"""Notifications on the web page: what was told, waits, failed, and the snoozes that operators begin and end."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from answers.notifications import routes
+from answers.notifications.outbox import snooze, snoozes
+from inventory.notifications import AddressedEvent, NotificationEvent, NotificationKind, NotificationState
+from inventory.people import Role
+from inventory.severity import Severity
+from storage import notifications
+from storage.database import Database
+from tests.storage.support import observation, sync
+from tests.web.reading import next_of, rows_of, text_of
+from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, POLICIES, json_of, words_of
+
+Clients = dict[Role, httpx.AsyncClient]
+
+PAGE = f"/tenants/{CONTOSO}/notifications"
+SNOOZES = f"/tenants/{CONTOSO}/snoozes"
+
+
+def event(words: str, kind: NotificationKind = NotificationKind.CHANGE) -> NotificationEvent:
+    return NotificationEvent(
+        kind=kind, severity=Severity.HIGH, key=words, text=words, type_key=POLICIES, external_id="a"
+    )
+
+
+async def noted(database: Database, tenant_id: UUID, *words: str, target: str = "ops") -> UUID:
+    """Events of one run for a target; the run."""
+    await sync(database, tenant_id, [observation(POLICIES, "a", name="one")], POLICIES)
+    async with database.tenant(tenant_id) as session:
+        newest = text("SELECT run_id FROM sync_run ORDER BY queued_at DESC LIMIT 1")
+        run_id: UUID = (await session.execute(newest)).scalar_one()
+        await notifications.note(session, run_id, run_id, [AddressedEvent(target, event(said)) for said in words])
+    return run_id
+
+
+async def attempted(database: Database, state: NotificationState, answer: str) -> None:
+    """The next message of the tenant, and what came of it."""
+    async with database.tenant(CONTOSO) as session:
+        group = await notifications.claim(session, "ops", timedelta(minutes=1))
+        assert group is not None
+        await notifications.mark(session, group, state, answer, patience=timedelta(days=1))
+
+
+def form(**more: str) -> dict[str, str]:
+    until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    return {"request_id": str(uuid4()), "confirmed": "yes", "until": until, "reason": "migration", **more}
+
+
+async def acts(database: Database) -> list[tuple[Any, ...]]:
+    async with database.no_tenant() as session:
+        found = await session.execute(
+            text("SELECT action, person_id, reason FROM audit_record WHERE action LIKE 'snooz%' ORDER BY at")
+        )
+        return [tuple(row) for row in found]
+
+
+async def held(database: Database) -> list[tuple[Any, ...]]:
+    async with database.tenant(CONTOSO) as session:
+        return [
+            (record.kind, record.type_key, record.external_id, record.snoozed_by) for record in await snoozes(session)
+        ]
+
+
+async def test_a_page_says_what_was_told_to_whom_and_what_failed_and_why(database: Database, of_role: Clients) -> None:
+    await noted(database, CONTOSO, "was told")
+    await attempted(database, NotificationState.SENT, "answered 204")
+    await noted(database, CONTOSO, HOSTILE)
+    await attempted(database, NotificationState.FAILED, f"answered 404 {HOSTILE}")
+    run_id = await noted(database, CONTOSO, "waits still")
+    await noted(database, FABRIKAM, "is of another")
+
+    page = await words_of(of_role[Role.READER], PAGE)
+    assert HOSTILE not in page
+    rows = rows_of(page)
+    for row, state in zip(rows, ("▲ waits", "✕ failed answered 404", "✓ told"), strict=True):
+        assert f"high ops {state}" in row
+    assert "answered 204" not in page
+    assert "1 waits, 1 failed" in text_of(page)
+    assert f"/tenants/{CONTOSO}/runs/{run_id}" in page
+    assert "is of another" not in page
+    assert '<form class="act"' not in page, "a reader snoozes nothing"
+
+    only = rows_of(await words_of(of_role[Role.READER], f"{PAGE}?state=failed"))
+    assert len(only) == 1
+    everybody = rows_of(await words_of(of_role[Role.READER], "/notifications"))
+    assert ["Fabrikam" in row for row in everybody] == [True, False, False, False]
+    records = await json_of(of_role[Role.READER], f"/api{PAGE}")
+    assert [record["state"] for record in records] == ["pending", "failed", "sent"]
+    assert (await words_of(of_role[Role.READER], f"{PAGE}.csv")).count("\r\n") == 4
+
+
+async def test_a_tenant_with_nothing_to_tell_says_how_to_try_targets(of_role: Clients) -> None:
+    assert "starter.py notify test" in await words_of(of_role[Role.READER], PAGE)
+
+
+@pytest.mark.parametrize("of_all", [False, True])
+async def test_pages_go_on_where_they_ended(
+    database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch, of_all: bool
+) -> None:
+    monkeypatch.setattr(routes, "PAGE", 2)
+    address = "/notifications" if of_all else PAGE
+    await noted(database, CONTOSO, *(f"event {number}" for number in range(5)))
+    seen: list[str] = []
+    query = "?"
+    while query:
+        page = await words_of(of_role[Role.READER], address + query)
+        seen += [row.partition(" run ")[0] for row in rows_of(page)]
+        query = next_of(page)
+    assert seen == [f"event {number}" for number in reversed(range(5))]
+    for made_up in ("x", "a/b/c/d", f"2026-01-01/{CONTOSO}/ops/zz"):
+        assert (await of_role[Role.READER].get(address, params={"after": made_up})).status_code == 400
+
+
+async def test_an_operator_snoozes_once_and_ends_it_once(database: Database, of_role: Clients) -> None:
+    await noted(database, CONTOSO, "before")
+    sent = form(kind="change", type=POLICIES, item="a")
+    for _ in range(2):
+        answer = await of_role[Role.OPERATOR].post(SNOOZES, data=sent)
+        assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
+    assert await held(database) == [("change", POLICIES, "a", "the operator")]
+    assert await acts(database) == [("snoozed", "local/operator", "migration")]
+
+    page = await words_of(of_role[Role.OPERATOR], PAGE)
+    assert "migration" in page
+    await noted(database, CONTOSO, "not to be told")
+    assert "○ snoozed" in rows_of(await words_of(of_role[Role.READER], PAGE))[0]
+
+    (record,) = await json_of(of_role[Role.READER], f"/api{SNOOZES}")
+    for _ in range(2):
+        end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": record["snooze_id"]}
+        assert (await of_role[Role.OPERATOR].post(f"{SNOOZES}/end", data=end)).status_code == 303
+    assert await held(database) == []
+    assert [action for action, *_ in await acts(database)] == ["snoozed", "snooze_ended"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "said"),
+    [
+        ({"confirmed": ""}, 400, "not ticked"),
+        ({"until": "yesterday"}, 400, "in the future"),
+        ({"until": "whenever"}, 400, "is not a time"),
+        ({"until": "9999-01-01"}, 400, "a year at most"),
+        ({"reason": " "}, 422, "reason"),
+        ({"type": "nonsense"}, 400, "no collection"),
+        ({"kind": "nonsense"}, 422, "not valid"),
+    ],
+)
+async def test_a_form_that_will_not_do_changes_nothing(
+    database: Database, of_role: Clients, changed: dict[str, str], status: int, said: str
+) -> None:
+    await noted(database, CONTOSO, "before")
+    answer = await of_role[Role.OPERATOR].post(SNOOZES, data=form(**changed))
+    assert (answer.status_code, said in answer.text) == (status, True), answer.text
+    assert await held(database) == []
+    assert await acts(database) == []
+
+
+async def test_a_reader_neither_snoozes_nor_ends(database: Database, of_role: Clients) -> None:
+    await noted(database, CONTOSO, "before")
+    async with database.tenant(CONTOSO) as session:
+        record = await snooze(session, datetime.now(UTC) + timedelta(days=1), "why", "ada")
+    assert (await of_role[Role.READER].post(SNOOZES, data=form())).status_code == 403
+    end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": str(record.snooze_id)}
+    assert (await of_role[Role.READER].post(f"{SNOOZES}/end", data=end)).status_code == 403
+    assert len(await held(database)) == 1
+
+
+async def test_a_snooze_of_another_tenant_is_not_ended(database: Database, of_role: Clients) -> None:
+    await noted(database, FABRIKAM, "theirs")
+    async with database.tenant(FABRIKAM) as session:
+        record = await snooze(session, datetime.now(UTC) + timedelta(days=1), "why", "ada")
+    end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": str(record.snooze_id)}
+    await of_role[Role.OPERATOR].post(f"{SNOOZES}/end", data=end)
+    async with database.tenant(FABRIKAM) as session:
+        assert len(await snoozes(session)) == 1
+    assert await acts(database) == []
