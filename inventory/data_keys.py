@@ -81,7 +81,7 @@ class WrappingKeys:
     def __init__(self, current: str, previous: str | None = None) -> None:
         key = key_bytes(current)
         if key is None:
-            raise ValueError("the current key is not one")
+            raise ValueError("SENSITIVE_FIELDS_KEY is no key of 32 bytes")
         self._keys = {_fingerprint(key): key}
         self._current = key
         self._legacy_secret = (current if previous is None else previous).encode()

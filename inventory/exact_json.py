@@ -114,7 +114,7 @@ def _fraction(digits: str) -> float | Decimal:
 
 
 def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def _written(value: Any) -> orjson.Fragment:

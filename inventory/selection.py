@@ -55,11 +55,9 @@ class Selection(BaseModel):
 
 def _bounded(selection: Selection) -> Selection:
     if len(selection.type_keys) > MOST_TYPE_KEYS:
-        raise ValueError(
-            f"{len(selection.type_keys)} type keys are more than one selection may have ({MOST_TYPE_KEYS})"
-        )
+        raise ValueError(f"a selection has at most {MOST_TYPE_KEYS} type keys, not {len(selection.type_keys)}")
     if (size_bytes := len(selection.canonical_json())) > MOST_BYTES:
-        raise ValueError(f"a selection of {size_bytes} bytes is larger than one may be ({MOST_BYTES})")
+        raise ValueError(f"a selection has at most {MOST_BYTES:,} bytes, not {size_bytes:,}")
     return selection
 
 

@@ -27,7 +27,7 @@ _OF_THREAD = _OfThread()
 def compress(document: bytes) -> bytes:
     """The frame of a document, which tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
     if len(document) > MAX_DOCUMENT_BYTES:
-        raise ValueError(f"a document of {len(document)} bytes is larger than any that is read again")
+        raise ValueError(f"a document has at most {MAX_DOCUMENT_BYTES:,} bytes, not {len(document):,}")
     return _OF_THREAD.compressor.compress(document)
 
 
@@ -35,5 +35,5 @@ def decompress(frame: bytes) -> bytes:
     """The document of a frame. Raises `ZstdError`, also where the frame tells no size or more than is ever written."""
     size = frame_content_size(frame)
     if not 0 <= size <= MAX_DOCUMENT_BYTES:
-        raise ZstdError(f"a frame of {size} bytes, which no document has")
+        raise ZstdError(f"a compressed document states {size} bytes, outside the limit of {MAX_DOCUMENT_BYTES}")
     return _OF_THREAD.decompressor.decompress(frame)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.bounds import SHARDS
 from inventory.normal_form import FORM
 from inventory.observation import Observation
+from inventory.plurals import counted
 from storage.details import HOLD_DOCUMENTS
 from storage.first_form import FirstFormItem, take_over
 from storage.listed_pages import mark_merged
@@ -116,12 +117,14 @@ async def merge(
     tokens = [token for token, rows in promised.items() if _rows(staged.get(token)) == rows]
     if not tokens:
         found = sum(map(_rows, staged.values()))
-        raise StagedRowsLostError(f"{found} of {sum(promised.values())} staged rows are there")
+        raise StagedRowsLostError(f"only {found} of {counted(sum(promised.values()), 'staged row')} were found")
     merged = MergeResult(0, 0, 0, {}, [], {}, [token for token in promised if token not in tokens])
     if any(staged[token].same for token in tokens if token in staged):
         same = await merge_same(session, run_id, tokens, restarted=restarted, named=NAMED_DUPLICATES)
         if same.lost:
-            raise StagedRowsLostError(f"{same.lost} items are no longer the same")
+            raise StagedRowsLostError(
+                f"{counted(same.lost, 'unchanged item has', 'unchanged items have')} changed since the read"
+            )
         merged = _with(merged, same)
     if any(staged[token].read for token in tokens if token in staged):
         row = await _merge_staged(

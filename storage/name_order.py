@@ -49,5 +49,7 @@ async def place_of(session: AsyncSession, type_key: str, external_id: str, tenan
     named = {"tenant_id": tenant_id, "type_key": type_key, "external_id": external_id}
     name_key = (await session.execute(_NAME, named)).scalar_one_or_none()
     if name_key is None:
-        raise UnlistedItemError(f"no item {type_key}/{external_id} to go on after; begin at the first page")
+        raise UnlistedItemError(
+            f"there is no item {type_key}/{external_id} to continue after; start from the first page"
+        )
     return NamePlace(type_key, name_key, external_id)

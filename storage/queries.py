@@ -284,7 +284,9 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:
         tenants = ", ".join(str(run.tenant_id) for run in found)
-        raise AmbiguousRunError(f"several tenants have a run {run_id}: {tenants}; list each one's by `runs TENANT`")
+        raise AmbiguousRunError(
+            f"several tenants have a run {run_id}: {tenants}; `python starter.py runs TENANT` lists one tenant's"
+        )
     return found[0] if found else None
 
 

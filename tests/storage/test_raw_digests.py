@@ -99,7 +99,7 @@ async def test_an_item_that_another_listing_would_change_is_read(database: Datab
     before = await items(database, TENANT)
 
     assert await known(database, same("1", "2")) == {"2"}
-    with pytest.raises(merging.StagedRowsLostError, match="1 items are no longer the same"):
+    with pytest.raises(merging.StagedRowsLostError, match="1 unchanged item has changed since the read"):
         await merge(database, run, wave)
     assert await items(database, TENANT) == before
 

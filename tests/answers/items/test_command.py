@@ -126,7 +126,7 @@ async def test_a_page_for_people_says_how_to_go_on(command: CommandLine) -> None
         ("groups", "TYPE/ID"),
         ("groups/", "TYPE/ID"),
         ("/a", "TYPE/ID"),
-        ("groups/x", "no item groups/x to go on after; begin at the first page"),
+        ("groups/x", "there is no item groups/x to continue after; start from the first page"),
     ],
 )
 async def test_after_names_an_item(command: CommandLine, name: str, after: str, words: str) -> None:
