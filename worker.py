@@ -160,7 +160,7 @@ def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
 
 
 async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
-    """Keeps what the worker needs in Temporal, and runs the worker until `stop` is set. Raises as `run` does."""
+    """Keeps schedules and search attributes in Temporal, and runs the worker until `stop`. Raises as `run` does."""
     failure = Failure()
     async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
@@ -181,7 +181,7 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 
 
 async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
-    """Runs the worker until `stop` is set, and then until it has finished what it can. Raises its fatal error."""
+    """Runs the worker until `stop` is set, then until its work is finished, if it can be. Raises its fatal error."""
     async with worker:
         logging.getLogger(__name__).info(version_line(settings))
         logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
@@ -216,7 +216,7 @@ async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedel
 
 
 async def check(settings: Settings) -> None:
-    """Builds everything that `run` needs, and closes it. Raises what `run` would raise at start."""
+    """Builds everything that `run` needs, and closes it. Raises the errors of a start."""
     client = await connect_temporal(temporal_connect_config())
     async with built(settings, client):
         pass
@@ -275,7 +275,7 @@ def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphCl
 
 
 def meter_of(client: Client) -> MetricMeter:
-    """The meter of the client's runtime: what it counts is served where the SDK's metrics are, or nowhere."""
+    """The meter of the client's runtime, whose counts are served with the SDK's metrics, or nowhere."""
     return (client.service_client.config.runtime or Runtime.default()).metric_meter
 
 
@@ -415,7 +415,7 @@ def _run_policy(settings: Settings) -> RunPolicy:
 
 
 def spare_the_collector() -> None:
-    """Has Python look for cycles of garbage more rarely, and never among what was there at the start.
+    """Has Python look for cycles of garbage more rarely, and never among the objects of the start.
 
     Documents are trees, which go without it. It looked at them after every 700 objects, which is after every few items.
     """
@@ -463,7 +463,7 @@ async def _main(*, check_only: bool) -> int:
 
 
 def share_memory_between_threads() -> None:
-    """Has the GNU C library keep one pool of memory instead of one a thread: what one frees, the next one uses."""
+    """Has the GNU C library keep one pool of memory for all threads, so that one uses what another has freed."""
     libc = ctypes.CDLL(None)
     if sys.platform == "linux" and hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(M_ARENA_MAX, 1)

@@ -136,7 +136,7 @@ async def watched_tenants(request: WatchChoice) -> WatchedTenants:
 
 @activity.defn
 async def watch_tenants(request: WatchTenants) -> WatchTenantsResult:
-    """Reads what the audit logs of some tenants say was changed."""
+    """Reads the items that the audit logs of some tenants name as changed."""
     raise NotImplementedError
 
 
@@ -148,17 +148,17 @@ async def diagnose_worker(request: DiagnoseWorker) -> DiagnosisResult:
 
 @activity.defn
 async def note_events(request: NoteEvents) -> NoteResult:
-    """Notes the events of runs that have ended, and of what expires."""
+    """Notes the events of ended runs, and expiries."""
     raise NotImplementedError
 
 
 @activity.defn
 async def deliver_events(request: DeliverEvents) -> DeliveryResult:
-    """Sends what waits for one target of one tenant."""
+    """Sends the waiting messages for one target of one tenant."""
     raise NotImplementedError
 
 
 @activity.defn
 async def look_for_events(request: LookForEvents) -> TenantsToTell:
-    """Finds the tenants of which there is something to tell that no run has told."""
+    """Finds the tenants with events that no run has noted."""
     raise NotImplementedError

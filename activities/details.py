@@ -303,7 +303,7 @@ class DetailActivities:
         failures: Mapping[str, CursorFailure],
         requests: int = 0,
     ) -> FetchDetailsResult:
-        """Merges what is at its end, keeps how far the rest is, and records the wave, all in one transaction.
+        """Merges the finished items, keeps the progress of the others, and records the wave, all in one transaction.
 
         An item with stale parts stays pending as failed: so it counts as one whose details could not be read. One whose
         tenant cannot have the details has been read.

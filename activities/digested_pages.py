@@ -79,7 +79,7 @@ class DigestedPage(NamedTuple):
 
 
 class ChangedObjects(NamedTuple):
-    """The objects of a page that are to be read, as a page; and those that are the same."""
+    """The objects of a page to read, as a page, and the unchanged ones."""
 
     page: Any
     same: SameItems
@@ -104,7 +104,7 @@ class ChangedObjects(NamedTuple):
         )
 
     def _on_page(self, position: int) -> int:
-        """The place on the page of the object that has this one among those that were read."""
+        """The place on the whole page of the object at this place among the read ones."""
         for same_position in self.same_positions:
             if same_position > position:
                 break

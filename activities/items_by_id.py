@@ -121,7 +121,7 @@ class ItemReader:
     async def read(
         self, tenant: TenantConfig, items: Sequence[UnlistedItem], listed_now: Mapping[UnlistedItem, JsonObject]
     ) -> ReadItems:
-        """The items as they are now, and those that Graph says are gone. `listed_now` are new ones, as a list has just
+        """The present items, and those that Graph says are gone. `listed_now` are new ones, as a list has just
         shown them.
         """
         observers = await self._observers.of_tenant(tenant.id)

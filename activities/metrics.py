@@ -139,7 +139,7 @@ class FreshnessMetrics:
         )
 
     async def refresh(self) -> None:
-        """Asks the database. Raises what a database or a tenants file raises."""
+        """Asks the database. Raises the errors of the database and of the tenants file."""
         tenant_ids, _ = await self._tenants.enabled(TenantChoice(everyone=True))
         async with self._database.portfolio() as session:
             found = await freshness(session, tenant_ids)

@@ -28,7 +28,7 @@ MOST_PAGES = 10
 
 
 class MadeItem(NamedTuple):
-    """An id that an event says was made, and the event's word for what was done: `Create DeviceConfiguration`."""
+    """The id of a new object in an event, and the event's word for the act: `Create DeviceConfiguration`."""
 
     graph_id: str
     activity: str

@@ -127,7 +127,7 @@ class NotificationActivities:
 
     @activity.defn
     async def note_events(self, request: NoteEvents) -> NoteResult:
-        """Notes the events of each run, once, and then those of drift and of what expires: each has its key."""
+        """Notes the events of each run, then drift and expiries. Each has its key, so noting twice is noting once."""
         rules = await self._rules(request.tenant_id)
         for run_id in request.run_ids:
             async with self._database.tenant(request.tenant_id) as session:
@@ -163,7 +163,7 @@ class NotificationActivities:
 
     @activity.defn
     async def look_for_events(self, request: LookForEvents) -> TenantsToTell:
-        """Notes which tenants have not been read for long, and finds those of whom there is something else to tell."""
+        """Notes tenants that have not been read for long, and finds those with further events."""
         if self._file.path is None:
             return TenantsToTell()
         enabled, _ = await self._tenants.enabled(TenantChoice(everyone=True))
@@ -206,7 +206,7 @@ class NotificationActivities:
 
     @activity.defn
     async def deliver_events(self, request: DeliverEvents) -> DeliveryResult:
-        """Sends what is due, message after message, each with its own idempotency key: the delivery's id.
+        """Sends the due messages in turn, each with its own idempotency key: the delivery's id.
 
         The claim is committed before a message is sent, and what came of it afterwards. Where a worker dies in between,
         the message is sent again when the claim has run out.
@@ -227,7 +227,7 @@ class NotificationActivities:
             return result.model_copy(update={"wait": wait})
 
     async def _attempted(self, tenant_id: UUID, group: NotificationGroup, result: DeliveryResult) -> DeliveryResult:
-        """One message, and what came of it."""
+        """Sends one message, and returns it with the target's answer."""
         target = (await self._file.current()).targets.get(group.target)
         if target is None:
             answer = DeliveryAnswer(False, "the notifications file has no such target")

@@ -24,7 +24,7 @@ from storage.staging import SameItems
 
 
 class PageObservations(NamedTuple):
-    """A page as it was read: what the workflow is told, and what is staged."""
+    """A page as it was read: the workflow's result, and the rows to stage."""
 
     page: PageResult
     observations: list[Observation]
@@ -35,7 +35,7 @@ class PageObservations(NamedTuple):
 
 
 class PageObserver:
-    """Reads answers: first it finds the digests of their objects, then it reads those that are not known by them.
+    """Reads answers: first it finds the digests of their objects, then it parses the objects with unknown digests.
 
     It hashes megabytes, so never on the event loop.
     """

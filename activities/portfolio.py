@@ -68,7 +68,7 @@ class PortfolioActivities:
 
     @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
-        """How far these runs are: by their records, and by Temporal where those are still open.
+        """The progress of these runs: by their records, and by Temporal for open ones.
 
         A run whose workflow has ended without closing its record was abandoned; the sweep closes that record. A
         workflow id that something else holds is no run of ours: its end would say nothing about the tenant.

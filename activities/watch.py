@@ -322,7 +322,7 @@ class WatchActivities:
         return _Log(type_key, events, read.requests, read.failure)
 
     async def _catch_up(self, tenant_id: UUID) -> None:
-        """Reads the references of new versions. The next run reads what is left."""
+        """Reads the references of new versions, as many as fit; the next run reads the rest."""
         for damaged in await references.catch_up(
             self._database, tenant_id, self._rules, within=REFERENCES_WITHIN, readers=1
         ):

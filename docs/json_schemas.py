@@ -59,7 +59,7 @@ from tenants_source import TenantEntry
 
 
 class DocumentLine(ShownRecord):
-    """A document, and what is known of it. The state is the item's, not the version's."""
+    """A document with its item's facts. The state is the item's, not the version's."""
 
     document: dict[str, Any]
 

@@ -110,7 +110,7 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """The differences of a document that lacks its details and a whole one, in what a list shows right.
+    """The differences of a list's document and a whole one, in the properties that a list shows rightly.
 
     What details add is new and no change, nor is the rest of a list that was cut. Where they show the whole item, only
     plain values that the list shows, too, can be compared.

@@ -16,7 +16,7 @@ TENANT_NEVER_READ = "this tenant was never read: no run has completed"
 
 
 class Coverage(BaseModel):
-    """One collection of a tenant: what the latest completed run came to, and when one last listed it to its end.
+    """One collection of a tenant: the result of the latest completed run, and the latest complete listing.
 
     `run_id`, `outcome` and `error_code` are of the latest completed run that selected it. The `listed_` fields are of
     the latest run that listed it to its end, from its start (`listed_from`) to its end (`listed_at`); all null where

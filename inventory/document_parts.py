@@ -102,7 +102,7 @@ def with_last_read(
     shown: frozenset[str],
     lacked: Container[DetailPlace],
 ) -> tuple[JsonObject, list[DetailPlace]]:
-    """A document with what an earlier one says in the places that could not be read; the places that both lack.
+    """A document with an earlier one's content in the places that could not be read; the places that both lack.
 
     `lacked` are the places that the earlier one lacks, be they there. Where the item itself could not be read, the
     document has its plain values and the properties `shown`.

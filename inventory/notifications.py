@@ -34,7 +34,7 @@ class NotificationKind(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Whether it is a state: what is snoozed of it is told afterwards, if it still holds."""
+        """Whether it is a state: once a snooze has ended it is sent, if it still holds."""
         return self in (NotificationKind.NOT_READ, NotificationKind.EXPIRING, NotificationKind.PLAN_WAITING)
 
 
@@ -158,7 +158,7 @@ class TenantRules:
         return sorted({rule.not_read_hours for rule in self._rules if rule.wants(NotificationKind.NOT_READ)})
 
     def expiring_days(self, left: timedelta) -> list[int]:
-        """For what has so much time left, the days that rules name: of each rule the least that it is within."""
+        """The least of each rule's days within which the remaining time is."""
         return sorted(
             {
                 min(within)

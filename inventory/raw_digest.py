@@ -60,7 +60,7 @@ def left_out_secrets(rules: ObservationRules) -> frozenset[bytes]:
 
 
 def rules_hash(*rules: object) -> bytes:
-    """A hash of what decides how an object is read: these rules, and the code of this package.
+    """A hash of the rules for reading an object, and of the code of this package.
 
     So a release that reads differently takes no digest of another one for its own, and nobody has to count it up.
     """

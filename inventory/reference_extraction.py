@@ -69,7 +69,7 @@ class ReadingRules(NamedTuple):
 
 
 class ReadReferences(NamedTuple):
-    """The references of a document and what it sets, and the hash of the rules by which it was read."""
+    """The references and settings of a document, and the hash of the rules by which it was read."""
 
     rules_hash: bytes
     references: list[Reference]

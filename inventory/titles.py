@@ -11,7 +11,7 @@ class TitlePart(NamedTuple):
 
 
 class TitleSource(NamedTuple):
-    """Items that give their own titles to others: those of `type_key`, to what their reference at `path` is to."""
+    """Items that give their own titles to others: items of `type_key`, to the targets of their reference at `path`."""
 
     type_key: str
     path: str

@@ -10,7 +10,7 @@ class UserError(ValueError):
 
 
 class NeverReadError(UserError):
-    """No completed run has read what the question is about, so nothing can be said of it."""
+    """No completed run has read the subject of the question, so nothing can be said of it."""
 
 
 class UnavailableError(Exception):

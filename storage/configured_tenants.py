@@ -129,7 +129,7 @@ def _engine(url: str) -> Engine:
 
 @contextmanager
 def _transaction(url: str) -> Iterator[Connection]:
-    """A transaction that sees what belongs to no tenant."""
+    """A transaction that sees rows of no tenant."""
     try:
         with _engine(url).begin() as connection:
             roles = access(connection.execute(PROBE).one_or_none())

@@ -125,7 +125,7 @@ class Database:
 
     @asynccontextmanager
     async def no_tenant(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-        """A transaction for rows of no tenant: it sees and writes those, and no row of any tenant."""
+        """A transaction for rows of no tenant: it sees and writes only these."""
         async with self._bound(_BIND_TO_READ if read_only else _BIND_TO_WRITE, "") as session:
             yield session
 

@@ -187,7 +187,7 @@ async def merge_found(
     *,
     comparison: DocumentComparison | None = None,
 ) -> None:
-    """Merges items that a GET by id has found: they count as unchanged, but for what the merge says has changed.
+    """Merges items that a GET by id has found. They count as unchanged, unless the merge changed them.
 
     Their details are to be read, too.
     """

@@ -174,7 +174,7 @@ async def mark(
     wait: timedelta = timedelta(0),
     patience: timedelta,
 ) -> None:
-    """Records what came of an attempt. `pending` is tried again after `wait`, until `patience` is used up."""
+    """Records the result of an attempt. `pending` is tried again after `wait`, until `patience` is used up."""
     parameters = {
         "state": state,
         "answer": answer,
@@ -237,7 +237,7 @@ class UntoldRun(NamedTuple):
 
 
 class KnownTenant(NamedTuple):
-    """A tenant: when its latest clean run ended, and when it was last looked for what expires."""
+    """A tenant: the end of its latest clean run, and the time of the last look for expiries."""
 
     tenant_id: UUID
     clean_at: datetime | None
@@ -253,7 +253,7 @@ async def untold_runs(session: AsyncSession, after: timedelta, most: int) -> lis
 
 
 async def due_tenants(session: AsyncSession) -> list[UUID]:
-    """Tenants of which events wait and are due, in a portfolio session."""
+    """The tenants with events that are due, in a portfolio session."""
     return list((await session.execute(_DUE_TENANTS)).scalars())
 
 
@@ -271,5 +271,5 @@ DELETE FROM notification_snooze WHERE least(until, ended_at) < clock_timestamp()
 
 
 async def forget(session: AsyncSession, kept: timedelta) -> None:
-    """Deletes what became of notifications, and snoozes, that ended so long ago."""
+    """Deletes notifications and snoozes that ended so long ago."""
     await session.execute(_FORGET, {"kept": kept})

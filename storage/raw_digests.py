@@ -91,7 +91,7 @@ async def same_items(
 async def merge_same(
     session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], *, restarted: Sequence[str], named: int
 ) -> Row[Any]:
-    """Moves the last-seen columns of the staged items that are the same; takes what they outdate out of the staging."""
+    """Moves the last-seen columns of unchanged staged items; drops the staged rows that these outdate."""
     waves = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     row = (await session.execute(_MERGE_SAME, {**waves, "restarted": list(restarted), "named": named})).one()
     if row.outdated:

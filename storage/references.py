@@ -297,7 +297,7 @@ async def _some_left(
 def _read_all(
     unread: list[_Unread], rules: Mapping[str, ReadingRules], documents: Documents
 ) -> tuple[list[dict[str, object]], dict[ItemKey, list[SearchedSetting]]]:
-    """The references of the items, as the rows that are written, and what each item sets."""
+    """The references of the items, as rows to write, and each item's settings."""
     rows: list[dict[str, object]] = []
     found: dict[ItemKey, list[SearchedSetting]] = {}
     for item in unread:

@@ -251,7 +251,7 @@ async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> 
 
 
 class RunEnd(NamedTuple):
-    """How a run ends. Of its counts, those of items are counted here, at the end."""
+    """The end of a run. The numbers of items among its counts are counted here."""
 
     status: RunStatus
     counts: Counts
@@ -328,7 +328,7 @@ FROM forgotten CROSS JOIN LATERAL jsonb_to_record(result) AS one (created bigint
 
 
 async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) -> ClosedRecord:
-    """Closes the run's record, with what the database has seen of it. A run that has ended stays as it ended.
+    """Closes the run's record with the database's evidence. An ended run stays as it ended.
 
     A run that never came to be recorded, since it was cancelled or broke before that, is recorded as it ends.
     """
@@ -387,7 +387,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
 async def _proven(
     session: AsyncSession, run_id: UUID, ending: RunEnd, selection: Selection, incomplete: Collection[str]
 ) -> Claims:
-    """How the run ended, less what the database has not seen. What an earlier release began is believed."""
+    """The end of the run, without claims that the database has not seen. An earlier release's run is believed."""
     claims = Claims(ending.status, list(ending.error_codes), ending.collections)
     seen = await seen_pages(session, run_id)
     if seen is None:
@@ -396,7 +396,7 @@ async def _proven(
 
 
 async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:
-    """How many items the run's merges made, changed and left as they were; what they recorded of it is forgotten.
+    """The numbers of items that the run's merges made, changed and left unchanged; deletes their records.
 
     Items that were found by id were not merged: how many is believed.
     """

@@ -33,7 +33,7 @@ async def keep_settings(
     items: Sequence[tuple[str, str]],
     found: Mapping[tuple[str, str], Sequence[SearchedSetting]],
 ) -> None:
-    """Replaces what is kept of these items, by type key and id, by what was found of them. Idempotent."""
+    """Replaces the settings of these items, by type key and id. Idempotent."""
     keys = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
     await session.execute(_FORGET, keys)
     rows = [

@@ -118,7 +118,7 @@ def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
 
 
 def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, Json | None]:
-    """The references of an item as the merge takes them, the hash of the rules of reading, and what the item sets."""
+    """The references of an item as the merge takes them, the hash of the rules of reading, and the item's settings."""
     if read is None:
         return None, None, None
     settings = Json(list(map(list, read.settings)), orjson.dumps) if read.settings else None

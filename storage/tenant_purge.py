@@ -81,7 +81,7 @@ _SEARCH_PATH = text("SELECT set_config('search_path', :path, true)")
 
 
 class PurgedRows(NamedTuple):
-    """How many rows each table lost, of those that lost any, and in how many portfolio runs the tenant was erased."""
+    """The number of rows that each table lost, and of portfolio runs in which the tenant was erased."""
 
     tables: Mapping[str, int]
     portfolio_runs: int
@@ -105,7 +105,7 @@ class TenantPurge:
         return list(self._connection.execute(found, self._tenant_id).scalars())
 
     def delete(self) -> PurgedRows:
-        """Deletes the rows of the tenant in every table, and what portfolio runs of several tenants say of it."""
+        """Deletes the rows of the tenant in every table, and its part in portfolio runs of several tenants."""
         self._connection.execute(_NO_CURRENT_VERSIONS, self._tenant_id)
         tables = self._tables()
         purged = dict.fromkeys(tables, 0)

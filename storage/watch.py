@@ -61,7 +61,7 @@ class LogLook(NamedTuple):
 
 
 class LookItems(NamedTuple):
-    """The items that a look has asked Graph for: those that are there, whole, and those that are gone."""
+    """The items that a look has asked Graph for: the present ones, whole, and those that are gone."""
 
     found: Sequence[Observation]
     gone: Sequence[UnlistedItem]
@@ -135,7 +135,7 @@ async def record_items(
     events: Mapping[tuple[str, str], Sequence[Observation]],
     comparison: DocumentComparison | None,
 ) -> LookResult:
-    """Writes what a look has read, with the events that named it, as a run of its own: once for each `run_id`.
+    """Writes the items of a look, with the events that named them, as a run of its own: once for each `run_id`.
 
     The run covers no collection, so it makes nothing missing. Only items that Graph has answered with 404 are gone.
     """

@@ -13,7 +13,7 @@ MOST_BYTES = 100_000
 
 
 def fitting_page(request: Request, template: str, attempts: Iterable[Mapping[str, Any]], **shown: Any) -> HTMLResponse:
-    """The page of the first attempt that is small enough, or else of the last one. An attempt adds to what is shown."""
+    """The page of the first attempt that is small enough, or else of the last one. An attempt adds to the values."""
     answer = HTMLResponse()
     for attempt in attempts:
         answer = page(request, template, **shown, **attempt)

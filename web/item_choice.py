@@ -22,7 +22,7 @@ CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, Ne
 
 
 class ItemChoice(NamedTuple):
-    """The parameters as they were given; what is empty was not."""
+    """The parameters as they were given; empty ones count as absent."""
 
     name: str = ""
     type_key: str = ""

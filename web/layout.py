@@ -74,7 +74,7 @@ def fragment(request: Request, template: str, **shown: Any) -> str:
 
 
 def error_page(request: Request, title: str, remedy: str, *, may_sign_in: bool = False) -> str:
-    """A page that says what is wrong and what to do, with the way to Entra ID where that helps."""
+    """A page that names the fault and the remedy, with the way to Entra ID if that helps."""
     shown = {"title": title, "remedy": remedy, "sign_in": _sign_in_path(request) if may_sign_in else None}
     return _render(request, "layout/error.html", shown)
 

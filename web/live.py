@@ -30,7 +30,7 @@ class LivePart(NamedTuple):
 async def live_parts(
     site: Site, first: LivePart, look: Callable[[], Awaitable[LivePart]], seconds: float
 ) -> AsyncIterator[ServerSentEvent]:
-    """The first part, and what a look every so many seconds finds changed, until it is over or the stream ends."""
+    """The first part, and each change that a look every so many seconds finds, until it is over or the stream ends."""
     clock = asyncio.get_running_loop().time
     ends_at = clock() + STREAM_SECONDS
     part, sent = first, ""

@@ -22,7 +22,7 @@ SIGN_IN_NEEDED = "set WEB_SIGN_IN_CLIENT_ID and the other WEB_SIGN_IN_ settings,
 
 
 class PlaceError(UserError):
-    """The page is not served in such a place; the message says what is missing."""
+    """The page is not served in such a place; the message names the missing options."""
 
 
 class Tls(NamedTuple):

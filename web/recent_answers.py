@@ -15,7 +15,7 @@ KEPT_ANSWERS = 4
 
 
 class RecentAnswers(Generic[AnswerT]):
-    """The latest answers, by what was asked. Whoever asks has been let in to all that the key names."""
+    """The latest answers, by their questions. A caller must have access to all that the key names."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock

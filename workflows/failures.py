@@ -12,7 +12,7 @@ _UNANSWERED = {definitions.fetch_pages.__name__: ErrorCode.GRAPH_UNAVAILABLE}
 
 
 def error_code_of(error: BaseException) -> ErrorCode:
-    """The error code of a failed activity: the type that its `ApplicationError` carries, or what its silence means."""
+    """The error code of a failed activity: the type of its `ApplicationError`, or the meaning of its silence."""
     cause = error.cause if isinstance(error, ActivityError) and error.cause is not None else error
     if isinstance(cause, TemporalTimeoutError) and isinstance(error, ActivityError):
         inner = cause.cause

@@ -238,7 +238,7 @@ class Frontier(WaveQueue, CollectionResults):
                 self.merging[cursor.type_key] = self.merging.get(cursor.type_key, 0) + 1
 
     def end_merging(self, wave: Sequence[Cursor]) -> None:
-        """Takes the pages of a merged wave out of those under way."""
+        """Takes the pages of a merged wave from the pages under way."""
         for cursor in wave:
             left = self.merging.pop(cursor.type_key, 1) - 1
             if left > 0:

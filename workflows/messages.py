@@ -169,7 +169,7 @@ KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
 
 
 class RetentionInput(StartInput):
-    """Forget versions of one tenant, or of all, by age or by number, and runs by age; what is None sets no limit.
+    """Forget versions of one tenant, or of all, by age or by number, and runs by age; None sets no limit.
 
     `left`, `after`, `at_runs` and `forgotten` are how far it has come, where it continues as new.
     """
@@ -235,7 +235,7 @@ class WatchResult(Message):
 
 
 class NotifyInput(StartInput):
-    """Tell people of the events of some runs of a tenant and, with `expiring`, of what expires; send what waits."""
+    """Notify people of the events of some runs of a tenant and, with `expiring`, of expiries; send waiting messages."""
 
     tenant_id: UUID
     run_ids: list[UUID] = []

@@ -23,7 +23,7 @@ LOOK_ID = "notification-look"
 
 @workflow.defn
 class NotifyWorkflow:
-    """Notes the events in the outbox, and sends what waits there, to each target beside the others.
+    """Notes the events in the outbox, and sends the waiting messages, to each target beside the others.
 
     A target that does not answer holds up no other one, and no run. What is left is sent by a later one.
     """
@@ -76,11 +76,11 @@ class NotifyWorkflow:
 
 @workflow.defn
 class NotificationLookWorkflow:
-    """Starts a workflow for each tenant of which there is something to tell, and waits for none of them."""
+    """Starts a workflow for each tenant with events, and waits for none of them."""
 
     @workflow.run
     async def run(self) -> NotificationLookResult:
-        """Returns how many tenants there were; the next look takes those that are left."""
+        """Returns the number of tenants; the next look takes the rest."""
         found = await workflow.execute_activity(
             definitions.look_for_events,
             LookForEvents(look_id=UUID(workflow.info().run_id)),

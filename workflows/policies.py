@@ -110,7 +110,7 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
 
 
 def wave_limits(graph_patience: timedelta) -> ActivityLimits:
-    """The limits of a wave: those of a fetch, but for its duration.
+    """The limits of a wave: a fetch's, with the wave's duration.
 
     It follows pages for 10 seconds, and its batches of details go on for 15; up to four of them wait for one another.
     """

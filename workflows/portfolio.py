@@ -62,7 +62,7 @@ often: two actions a look, however many they are, and no slot of a worker is hel
 
 @workflow.defn
 class PortfolioWorkflow(CancellableWorkflow):
-    """Starts or joins the run of each tenant, some at a time, and records what became of each.
+    """Starts or joins the run of each tenant, some at a time, and records the outcome of each.
 
     The runs are SyncWorkflows under their own ids and outlive it. One tenant's failure is that tenant's outcome.
     """

@@ -34,7 +34,7 @@ def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> s
 
 
 def portfolio_details(status: RunStatus, counts: PortfolioCounts, codes: Sequence[ErrorCode]) -> str:
-    """How many tenants have ended, those that are not complete and why, and the counts."""
+    """The number of ended tenants, the incomplete ones with the reason, and the counts."""
     not_complete = counts.ended - counts.success
     named = f" ({', '.join(codes)})" if codes else ""
     lines = [
@@ -69,7 +69,7 @@ def _not_complete(frontier: Frontier) -> list[str]:
 
 
 def _rank(result: CollectionResult) -> int:
-    """Orders collections: those not read to their end come first, then those being read."""
+    """The order of collections: unread ones first, then those under way."""
     if result.outcome in _NOT_READ:
         return 0
     return 1 if result.outcome is None else 2

@@ -30,7 +30,7 @@ class RetentionWorkflow:
 
     @workflow.run
     async def run(self, given: RetentionInput) -> RetentionResult:
-        """Returns how much it deleted of which tenant."""
+        """Returns the numbers of deletions by tenant."""
         left = given.left
         if left is None:
             left = [given.tenant_id] if given.tenant_id is not None else await self._tenants()
@@ -90,7 +90,7 @@ def _begins_at_runs(given: RetentionInput) -> bool:
 
 
 def _latest(forgotten: list[ForgottenOfTenant], tenant_id: UUID) -> tuple[ForgottenOfTenant, list[ForgottenOfTenant]]:
-    """The deletions so far, with those of one more tenant."""
+    """The deletions so far, with one more tenant's."""
     if forgotten and forgotten[-1].tenant_id == tenant_id:
         return forgotten[-1], forgotten[:-1]
     return ForgottenOfTenant(tenant_id=tenant_id), list(forgotten)

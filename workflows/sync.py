@@ -191,7 +191,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._listing.append(task)
 
     async def _read_wave(self, batches: list[list[Cursor]]) -> None:
-        """Reads one wave of batches of one kind, and takes in what each came to."""
+        """Reads one wave of batches of one kind, and takes in the result of each."""
         wave = wave_request(self._run, self._frontier, batches, deep=self._deep)
         limits = policies.wave_limits(self._frontier.policy.graph_patience)
         try:

@@ -8,7 +8,7 @@ from inventory.notifications import TargetName
 
 
 class NoteEvents(Message):
-    """Note the events of some runs of a tenant that have ended and, with `expiring`, what expires soon.
+    """Note the events of some ended runs of a tenant and, with `expiring`, its expiries.
 
     `look_id` names the workflow that asks, as the source of events that no run brought.
     """
@@ -26,7 +26,7 @@ class NoteResult(Message):
 
 
 class DeliverEvents(Message):
-    """Send what waits for one target of one tenant."""
+    """Send the waiting messages for one target of one tenant."""
 
     tenant_id: UUID
     target: TargetName
@@ -44,7 +44,7 @@ class DeliveryResult(Message):
 
 
 class LookForEvents(Message):
-    """Look at all tenants for what no run has told. `look_id` names the look."""
+    """Look at all tenants for events that no run has noted. `look_id` names the look."""
 
     look_id: UUID
 

@@ -25,7 +25,7 @@ class ReadWave(Message):
 
 
 class PageBatch(Message):
-    """One `$batch` of pages: what was fetched, or why all of it failed."""
+    """One `$batch` of pages: the fetched pages, or the failure of all of it."""
 
     cursors: list[CursorRequest]
     fetched: FetchPagesResult | None = None

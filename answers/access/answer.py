@@ -121,12 +121,12 @@ async def _record(session: AsyncSession, asked: AccessRequest, subject: str, ten
 
 
 def subject_of(rule: AccessRule) -> Subject:
-    """Whom and what a rule is about."""
+    """The subject and the tenants of a rule."""
     return Subject(rule.person_id, rule.role, rule.tenant_id, rule.tag)
 
 
 def in_words(subject: Subject) -> str:
-    """Whom and what a rule is about, for people."""
+    """The subject and the tenants of a rule, for people."""
     who = f"the role {Role(subject.role)}" if subject.role else str(subject.person_id)
     if subject.tenant_id is not None:
         return f"{who}, tenant {subject.tenant_id}"

@@ -46,7 +46,7 @@ ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 
 
 class AssignmentPage(NamedTuple):
-    """The assignments of some items, what is not known, and the item after which the next page begins, if any."""
+    """The assignments of some items, the unknown ones, and the item after which the next page begins, if any."""
 
     assignments: list[ItemAssignment]
     cannot_say: list[CannotSayRecord]
@@ -81,7 +81,7 @@ async def assignments(
     sought: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """The assignments, by collection and name; at the end, by collection, what cannot be said.
+    """The assignments, by collection and name; at the end the unknown ones, by collection.
 
     `sought`: of the items of this id, its beginning, or this name. Raises `NothingAssignableError`.
     """

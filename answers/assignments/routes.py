@@ -55,7 +55,7 @@ Limit = Annotated[int, Query(description="How many items.", ge=1, le=1000)]
 async def assignments_page(
     request: Request, scope: OneTenant, type_key: TypeKey = "", item: Item = "", after: After = ""
 ) -> HTMLResponse:
-    """Who gets what, by collection and name."""
+    """Assignments, by collection and name."""
     found, problem = AssignmentPage([], [], None), ""
     try:
         found = await _assignments(scope, type_key, item.strip(), after, PAGE)
@@ -99,7 +99,7 @@ async def all_assignments_page(
     tag: Tag = "",
     after: AfterTenant = "",
 ) -> HTMLResponse:
-    """Who gets what, of one tenant after the other: of the first items, or of those of one name."""
+    """Assignments of one tenant after the other: of the first items, or of those of one name."""
     chosen = tenants_by_name(scope.tenants, tag, after, TENANTS_AT_A_TIME)
     found_statuses = await status(scope.session, [tenant.id for tenant in chosen.tenants])
     statuses = {found.tenant_id: found for found in found_statuses}
@@ -140,7 +140,7 @@ async def all_assignment_records(
     after: AfterInTurn = "",
     limit: Limit = 100,
 ) -> list[ItemAssignment | CannotSayRecord]:
-    """The assignments of so many items, of one tenant after the other; after each part what is not known."""
+    """Assignments of so many items, of one tenant after the other; after each part the unknown ones."""
 
     async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[ItemAssignment | CannotSayRecord]:
         async with several.session_of(tenant.id) as session:
@@ -192,7 +192,7 @@ async def assignment_records(
     after: After = "",
     limit: Limit = 100,
 ) -> list[ItemAssignment | CannotSayRecord]:
-    """The assignments of so many items, by collection and name; at the end what is not known."""
+    """Assignments of so many items, by collection and name; at the end the unknown ones."""
     found = await _assignments(scope, type_key, item.strip(), after, limit)
     say_next(response, request, _text(found.goes_on))
     return [*found.assignments, *found.cannot_say]

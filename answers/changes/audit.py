@@ -44,7 +44,7 @@ _OTHER_THAN_A_CHANGE = frozenset({"", _READING}).union(*_OPERATIONS.values())
 
 
 class AuditEvent(BaseModel):
-    """One event of the audit log: who did what when. Fields are null where the event does not say."""
+    """One event of the audit log: author, act and time. Fields are null if the event lacks them."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -53,7 +53,7 @@ def _attributed(
     events: EventsByObject,
     covered: Mapping[str, Coverage],
 ) -> ChangeRecord:
-    """By the events since the item was last seen as it was, else by those since its details may have been otherwise."""
+    """Attributed by the events since the item was last seen unchanged, else since its details may have changed."""
     change = noticed.change
     log = audit_log_of(change.type_key)
     of_item = events.get((log, change.external_id), ()) if log else ()

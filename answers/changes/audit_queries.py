@@ -19,7 +19,7 @@ _FACTS = ("actor", "actor_id", "operation", "activity", "result")
 async def audit_events(
     session: AsyncSession, external_ids: Iterable[str], after: datetime | None, until: datetime
 ) -> dict[tuple[str, str], list[AuditEvent]]:
-    """The events, newest first, that may explain what was observed of objects between two moments.
+    """The events, newest first, that may explain changes of objects between two moments.
 
     They come by the type key of their log and the id of the object; an object without any is left out. One log may name
     an object of another, such as the group of an assignment. The clocks may differ by `CLOCK_DIFFERENCE`.

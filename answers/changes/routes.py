@@ -175,7 +175,7 @@ async def changes_csv(scope: OneTenant, asked: Asked) -> Response:
 
 @router.get("/changes.csv", include_in_schema=False)
 async def all_changes_csv(several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None) -> Response:
-    """All that runs noticed in all tenants, or in those of a tag, newest first, as CSV."""
+    """Changes that runs noticed in all tenants, or in those of a tag, newest first, as CSV."""
     window = await _window(scope.session, asked)
     tenant_ids = _tenant_ids(scope, tag)
     found = _all(asked, lambda part: _of_tenants(several, scope.session, tenant_ids, part, window, MOST_AT_ONCE))

@@ -114,7 +114,7 @@ def compare(
 
 
 def _check_by_setting(only: Sequence[Status] | None, type_keys: Sequence[str] | None, *, fields: bool) -> None:
-    """Raises `UsageError` where a comparison by setting cannot be what was asked for."""
+    """Raises `UsageError` if an option does not fit a comparison by setting."""
     if fields:
         raise UsageError("--fields shows fields of items; leave it out with --by-setting")
     if {Status.RENAMED, Status.AMBIGUOUS}.intersection(only or ()):

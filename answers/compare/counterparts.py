@@ -112,7 +112,7 @@ def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str
 
 
 class _Candidates:
-    """Objects of the other tenant by what they mean, and the names that several of them bear."""
+    """Objects of the other tenant by their meaning, and the names that several of them have."""
 
     def __init__(self, there: Side, type_key: str, items: Iterable[tuple[str, str | None]]) -> None:
         self.by_text: dict[str, list[tuple[str, str | None]]] = {}
@@ -154,6 +154,6 @@ async def _names(side: Side, ids: Iterable[TargetId]) -> dict[tuple[str, str], s
 
 
 def _has_meaning(type_key: str) -> bool:
-    """Whether the objects of a collection mean what some of their properties say, and not their name."""
+    """Whether some properties of a collection's objects identify them between tenants, and not their name."""
     collection = load_catalog().collections.get(type_key)
     return collection is not None and bool(collection.meaning)

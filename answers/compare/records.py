@@ -55,7 +55,7 @@ class TenantRecord(BaseModel):
 
 
 class CoverageState(StrEnum):
-    """Whether the latest ended run that selected a collection tells what the tenant has of it."""
+    """Whether the latest ended run that selected a collection tells its content in the tenant."""
 
     COMPLETE = "complete"
     """It listed the collection to its end."""
@@ -224,7 +224,7 @@ class CollectionComparison(BaseModel):
 
 
 class ReferencedCollection(BaseModel):
-    """A collection whose objects' ids were translated: what is known of it on both sides."""
+    """A collection whose objects' ids were translated: its coverage on both sides."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -340,7 +340,7 @@ class MatrixRow(TitledRecord):
 
 
 class CellCounts(BaseModel):
-    """How many items of the golden tenant are what in a tenant, and how many items it has beside them."""
+    """The numbers of the golden tenant's items by their status in a tenant, and of the tenant's further items."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -373,7 +373,7 @@ class MatrixCollection(BaseModel):
 
 
 class MatrixTenant(BaseModel):
-    """One column of a matrix: its totals, and what they rest on."""
+    """One column of a matrix: its totals, and their coverage."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -147,7 +147,7 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
 
 
 def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
-    """The differences found that are ones whatever is not known.
+    """The differences that hold whatever the unknown values are.
 
     Members of a list have other names where the ids in them are left out: there as many have to be different.
     """

@@ -89,7 +89,7 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
 
 
 def print_gaps(record: SettingsComparisonRecord) -> None:
-    """The collections and policies of which not all is known."""
+    """Prints the collections and policies that are not wholly known."""
     say_what_is_left_out(record)
     for policy in record.uncertain_policies:
         output.stderr.print(_gap(policy), style="yellow", markup=False)

@@ -176,7 +176,7 @@ class _SettingReader:
         return found
 
     async def documents(self, collection: CatalogEntry, items: Sequence[PresentItem]) -> list[_PolicyDocument]:
-        """The documents of some policies, with the names of groups, and what their ids mean in any tenant."""
+        """The documents of some policies, with the names of groups, and the translations of their ids."""
         key = collection.type_key
         ids = [item.external_id for item in items]
         found = await queries.whole_items(self.side.session, key, ids, self.side.read) if ids else {}

@@ -113,7 +113,7 @@ class SettingCounts(BaseModel):
 
 
 class SettingCollection(BaseModel):
-    """One collection of policies: what is known of it on both sides, and how many policies each side has."""
+    """One collection of policies: its coverage on both sides, and how many policies each side has."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -140,7 +140,7 @@ class UncertainPolicy(BaseModel):
 
 
 class SettingsComparisonRecord(BaseModel):
-    """Two tenants by setting, in numbers, and what that rests on.
+    """Two tenants by setting, in numbers, and the coverage.
 
     What was left out is named among the `collections`. A policy of which not all settings are known is named in
     `uncertain_policies`: a setting that it does not show may be in it.
@@ -192,7 +192,7 @@ class SettingRow(BaseModel):
 
 
 class SettingsMatrixRecord(BaseModel):
-    """A golden tenant compared with many by setting: for each its numbers, and what they rest on.
+    """A golden tenant compared with many by setting: the numbers and the coverage of each.
 
     In each comparison `here` is the golden tenant. `without_inventory` are tenants without a completed run, so without
     cells.

@@ -55,7 +55,7 @@ Table = Annotated[TableSource, Depends(_table)]
 
 
 class TenantForm:
-    """The fields of a tenant, as a dependency; `entry` is what they say."""
+    """The fields of a tenant's form, as a dependency; `entry` makes an entry of them."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class TenantForm:
         }
 
     def entry(self, tenant_id: UUID) -> dict[str, Any]:
-        """The entry of this tenant, without what is empty."""
+        """The entry of this tenant, without empty fields."""
         return {"id": str(tenant_id), **{key: value for key, value in self._given.items() if value}}
 
 

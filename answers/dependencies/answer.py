@@ -70,7 +70,7 @@ async def read_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> set
 
 
 async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
-    """How far a tenant has been read, for a session that may not read references: it names those that are not read."""
+    """The coverage of a tenant, for a session that may not read references: it names unread ones."""
     unread = await unread_references(session, _rules_hashes())
     return await TenantCoverage.of(session, load_catalog(), tenant_id, unread=unread)
 
@@ -270,7 +270,7 @@ def _unassigned(tenant: TenantCoverage, found: UnassignedItem) -> UnassignedReco
 
 
 def _assignable(catalog: Catalog, type_keys: Sequence[str] | None) -> set[str]:
-    """The collections whose items somebody assigns; of the `type_keys`, if there are any, those that can be."""
+    """The collections whose items can be assigned; of the `type_keys`, if there are any."""
     assignable = {key for key, collection in catalog.collections.items() if collection.assignable}
     return assignable - NEVER_ASSIGNED if type_keys is None else assignable & set(type_keys)
 

@@ -39,7 +39,7 @@ class GraphOutput(NamedTuple):
 
 
 def write_graph(graph: Graph, options: GraphOutput) -> None:
-    """Writes the graph, and says on stderr what a file holds. Raises `UsageError` if the file cannot be written."""
+    """Writes the graph, and on stderr a note about a file. Raises `UsageError` if the file cannot be written."""
     with _opened(options.file) as out:
         for line in _WRITERS[options.written_as](graph):
             out.write(line + "\n")

@@ -46,7 +46,7 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
 
 
 def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
-    """Names on stderr what the answer leaves open."""
+    """Names the gaps of the answer on stderr."""
     for line in open_lines(records, words):
         output.stderr.print(line, style="yellow", markup=False)
 
@@ -58,11 +58,11 @@ def refuse_never_read(coverage: TenantCoverage) -> None:
 
 
 def say_basis(coverage: TenantCoverage) -> None:
-    """On stderr: what an empty answer rests on."""
+    """Names the basis of an empty answer on stderr."""
     output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
 
 
 def end_if_damaged(cannot_say: Sequence[CannotSayRecord]) -> None:
-    """Raises `typer.Exit` where stored documents are damaged: the answer lacks what they held."""
+    """Raises `typer.Exit` if stored documents are damaged, since the answer lacks their content."""
     if any(record.reason == DAMAGED for record in cannot_say):
         raise typer.Exit(ExitCode.PARTIAL)

@@ -315,7 +315,7 @@ async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
 async def not_there(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> AsyncIterator[Edge]:
-    """The references of items that are there to what is not, or is not known to be, streamed.
+    """The references of present items to objects that are absent or unknown, streamed.
 
     By tenant, collection, name and place of the item. `type_keys`: of these collections' items alone.
     """

@@ -32,7 +32,7 @@ class Presence(StrEnum):
 
 
 class ObjectState(NamedTuple):
-    """Presence, how sure it is, and what it rests on. The confidence is None where nothing can be said.
+    """Presence, its confidence and its evidence. The confidence is None if nothing can be said.
 
     Evidence: `listed` · `found_by_id` (a GET by id found it, and its listing did not show it) · `old_details` (its
     reference stands in details from before the latest listing) · `confirmed` (a GET by id answered 404) ·

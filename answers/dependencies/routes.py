@@ -112,7 +112,7 @@ class ReferenceQuestion(StrEnum):
 
 
 class TenantPart(NamedTuple):
-    """One tenant on a page over tenants: the first of its `total` rows, and what is not known of it."""
+    """One tenant on a page over tenants: the first of its `total` rows, and the unknown ones."""
 
     tenant_id: UUID
     name: str
@@ -133,7 +133,7 @@ async def dependencies_page(
     depth: Depth = 1,
     after: After = "",
 ) -> HTMLResponse:
-    """What breaks if somebody touches an item; of a group, what reaches it."""
+    """Dependencies and dependants of an item; for a group, the items that reach it."""
     key, sought = (answer.GROUPS, reaches) if reaches else (type_key or answer.GROUPS, item)
     found, reach, problem = None, None, ""
     if sought.strip():
@@ -186,7 +186,7 @@ async def reach_records(
     after: After = "",
     limit: Limit = PAGE,
 ) -> list[ReachRecord | CannotSayRecord]:
-    """Items that reach a group, by collection and name; at the end what is not known."""
+    """Items that reach a group, by collection and name; at the end the unknown ones."""
     group_id = await _id_of(scope.session, answer.GROUPS, reaches)
     found = await _reach(scope, group_id, after, limit, everyone=everyone)
     say_next(response, request, found.rows.goes_on)
@@ -194,7 +194,7 @@ async def reach_records(
 
 
 def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
-    """The page, the records and the file of one tenant. `what` says in words what the records are."""
+    """The page, the records and the file of one tenant. `what` names the records for people."""
 
     @router.get(f"/tenants/{{tenant_id}}/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
@@ -284,14 +284,14 @@ async def _in_turn(
 async def _records_of(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, after: str, limit: int
 ) -> TenantRecords[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-    """Some rows of a tenant, at the end of each part what is not known. Raises `NoSuchPageError`."""
+    """Some rows of a tenant, with the unknown ones at the end of each part. Raises `NoSuchPageError`."""
     found = await _answer(session, tenant_id, question, type_key, most=None)
     shown = sorted_page(found.rows, _place, after, limit)
     return TenantRecords([*shown.rows, *found.cannot_say], len(shown.rows), shown.goes_on)
 
 
 class _Answer(NamedTuple):
-    """Rows of an answer, up to a limit, how many there are, and what is not known."""
+    """Rows of an answer, up to a limit, their number, and the unknown ones."""
 
     rows: list[DanglingRecord | UnassignedRecord]
     total: int

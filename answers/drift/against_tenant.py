@@ -121,7 +121,7 @@ def _findings(tenant_id: UUID, baseline: str, item: ItemComparison, seen_at: dat
 
 
 def _deviations(item: ItemComparison) -> Iterator[tuple[str, str | None, str, Deviation]]:
-    """The item's id and name, what a deviation rests on, and the deviation."""
+    """The item's id and name, the evidence, and the deviation."""
     if item.status is Status.ONLY_HERE:
         for item_name in item.here:
             yield item_name.external_id, item_name.display_name, "not_listed", item_missing()

@@ -164,7 +164,7 @@ async def drift(
     type_keys: Sequence[str] | None = None,
     damaged: Sequence[DamagedRecord] = (),
 ) -> Drift:
-    """What the last evaluation found of a baseline, by what is known and holds now. Raises `UnknownBaselineError`.
+    """The findings of a baseline's last evaluation, with decisions in force. Raises `UnknownBaselineError`.
 
     `damaged` is what that evaluation answered.
     """
@@ -197,7 +197,7 @@ async def drift(
 
 
 async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
-    """The names of what the findings' values and paths refer to."""
+    """The names of the objects in the findings' values and paths."""
     wanted: set[tuple[str, str]] = set()
     settings: set[str] = set()
     templates: dict[str, set[str]] = {}

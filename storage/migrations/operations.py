@@ -85,7 +85,7 @@ def isolation(table: str) -> str:
 
 
 def isolate(table: str) -> None:
-    """Binds a new table to the transaction's tenant, and gives the roles what they need of it. It may run again."""
+    """Binds a new table to the transaction's tenant, and grants the roles their privileges. It may run again."""
     execute(isolation(table) + TWO_ROLES.format(table=table))
     if op.get_bind().exec_driver_sql("SELECT to_regproc('reads_visible_tenants')").scalar_one() is not None:
         execute(bind_to_visible_tenants(table))

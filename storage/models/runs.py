@@ -250,7 +250,7 @@ class CollectionCoverage(Base):
 
 
 class MergedWave(Base):
-    """A wave that has been merged, and what the merge did: the answer for an attempt that comes late."""
+    """A merged wave, and the result of its merge: the answer for a late attempt."""
 
     __tablename__ = "merged_wave"
     __table_args__ = (
