@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from activities.messages.notifications import (
 )
 from activities.tenants import TenantsFile
 from answers.notifications.answer import (
+    ReadingApp,
     events_of_drift,
     events_of_run,
     expiring_events,
@@ -31,6 +33,7 @@ from answers.notifications.answer import (
 from delivery import sender
 from delivery.message import DeliveryAnswer, Message, message_of
 from delivery.targets import AnyTarget, Notifications, NotificationsFileError, load_notifications
+from graph.credentials import CredentialError, certificate_ends_at
 from graph.tenants import TenantsFileError
 from inventory.error_codes import ErrorCode
 from inventory.notifications import NotificationGroup, NotificationKind, NotificationState, TenantRules
@@ -139,12 +142,26 @@ class NotificationActivities:
         if request.run_ids and rules.wants(NotificationKind.DRIFT):
             await self._note_drift(request.tenant_id, request.run_ids[-1], rules)
         if request.expiring:
+            app = await self._reading_app(request.tenant_id)
             async with self._database.tenant(request.tenant_id) as session:
                 await notifications.forget(session, KEPT)
-                events = await expiring_events(session, await database_time(session), rules)
+                events = await expiring_events(session, await database_time(session), rules, app)
                 await notifications.note(session, request.look_id, None, rules.addressed(events))
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
             return NoteResult(targets=await notifications.pending_targets(session))
+
+    async def _reading_app(self, tenant_id: UUID) -> ReadingApp | None:
+        """The app of the tenant's entry. A certificate that cannot be read is told by the runs that fail."""
+        try:
+            tenant = await self._tenants.get(tenant_id)
+        except TenantsFileError:
+            tenant = None
+        if tenant is None:
+            return None
+        ends_at = None
+        with suppress(CredentialError):
+            ends_at = await asyncio.to_thread(certificate_ends_at, tenant)
+        return ReadingApp(tenant.client_id, ends_at)
 
     async def _note_drift(self, tenant_id: UUID, run_id: UUID, rules: TenantRules) -> None:
         """One at a time in this worker: it holds two connections where the baseline is another tenant's inventory."""

@@ -4,7 +4,7 @@ import base64
 import binascii
 import codecs
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,14 @@ def read_credential(tenant: TenantConfig, vault: Vault | None = None) -> Any:
         named = f"the certificate {tenant.certificate_vault} of the vault"
         return _certificate(named, _certificate_content(named, kept), None)
     raise CredentialError("the tenant has no credential")
+
+
+def certificate_ends_at(tenant: TenantConfig) -> datetime | None:
+    """When the certificate of `certificate_file` ends; None for other credentials. Raises `CredentialError`."""
+    if tenant.certificate_file is None:
+        return None
+    certificate = read_credential(tenant)["public_certificate"].encode()
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
 def _from_environment(name: str) -> str:

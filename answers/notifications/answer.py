@@ -1,9 +1,9 @@
 """The events of a tenant: of a run, of drift, and of states that hold at a moment."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +13,7 @@ from answers.drift.answer import baselines, bring_up_to_date, drift
 from answers.log_collections import log_types
 from answers.notifications import queries
 from answers.notifications.change_events import change_event
-from answers.notifications.expiries import TYPES, expiries
+from answers.notifications.expiries import TYPES, Expiry, expiries
 from answers.notifications.queries import DocumentedItem
 from answers.notifications.rules import drift_event, expiry_event, not_read_event, plan_event, run_events
 from answers.runs.answer import run_record
@@ -32,8 +32,17 @@ MOST_EVENTS = 500
 DRIFT_REACH = timedelta(days=60)
 """A finding whose deviation began longer ago is not told; the outbox remembers for longer what was."""
 
+READING_APP = "the app that reads this tenant"
+
 EXPIRED_FOR = timedelta(days=30)
 """Nobody is told of an expiry that is longer ago."""
+
+
+class ReadingApp(NamedTuple):
+    """The app that reads a tenant, as the tenant's entry names it, and when its certificate ends."""
+
+    client_id: str | None
+    certificate_ends_at: datetime | None
 
 
 async def events_of_run(
@@ -125,36 +134,52 @@ def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> li
     ]
 
 
-async def expiring_events(session: AsyncSession, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
+async def expiring_events(
+    session: AsyncSession, now: datetime, rules: TenantRules, app: ReadingApp | None = None
+) -> list[NotificationEvent]:
     """Secrets, certificates and tokens that expire soon, each once for every number of days that a rule names.
 
-    They are those of collections that the latest run listed to their end. What had expired before notifications first
+    They are the certificate of the app that reads the tenant, and those of collections that the latest run listed to
+    their end. What had expired before notifications first
     looked is not told.
     """
     covered = await coverage(session, TYPES)
     current = [key for key, collection in covered.items() if collection.is_current]
     quiet_until = (await positions(session, {"expiring": now}))["expiring"].quiet_until
     await advance(session, ["expiring"], now)
+    since = max(quiet_until, now - EXPIRED_FOR)
     found: list[NotificationEvent] = []
+    if app is not None and app.certificate_ends_at is not None and app.certificate_ends_at >= since:
+        expiry = Expiry("certificate", "certificate_file", None, app.certificate_ends_at)
+        found += _events(READING_APP, expiry, now, rules, dict.fromkeys(("type_key", "external_id", "category")))
     async with aclosing(queries.current_items(session, current)) as items:
         async for item in items:
-            found += _expiring(item, now, max(quiet_until, now - EXPIRED_FOR), rules)
+            found += _expiring(item, now, since, rules, None if app is None else app.client_id)
     return found
 
 
 def _expiring(
-    item: DocumentedItem, now: datetime, quiet_until: datetime, rules: TenantRules
+    item: DocumentedItem, now: datetime, since: datetime, rules: TenantRules, client_id: str | None
 ) -> Iterable[NotificationEvent]:
-    """The events of one item whose parts expire soon, or have expired since `quiet_until`."""
+    """The events of one item whose parts expire soon, or have expired `since`."""
     if item.document is None:
         return
     kind = kind_of(item.type_key, item.meta)
     title = item_title(item.type_key, item.external_id, item.display_name, kind)
     about = {"type_key": item.type_key, "external_id": item.external_id, "category": _category(item.type_key)}
-    for expiry in expiries(item.type_key, cast("JsonObject", decode(item.document))):
-        if expiry.at >= quiet_until:
-            left = expiry.at - now
-            yield from (expiry_event(title, expiry, left, days, about) for days in rules.expiring_days(left))
+    document = cast("JsonObject", decode(item.document))
+    if client_id is not None and str(document.get("appId")).lower() == client_id.lower():
+        title = f"{title}, {READING_APP},"
+    for expiry in expiries(item.type_key, document):
+        if expiry.at >= since:
+            yield from _events(title, expiry, now, rules, about)
+
+
+def _events(
+    title: str, expiry: Expiry, now: datetime, rules: TenantRules, about: Mapping[str, str | None]
+) -> Iterable[NotificationEvent]:
+    left = expiry.at - now
+    return (expiry_event(title, expiry, left, days, about) for days in rules.expiring_days(left))
 
 
 async def plan_events(session: AsyncSession) -> list[NotificationEvent]:

@@ -1,6 +1,7 @@
 """What is an event, as the outbox has it: from runs of a real database, by the rules of a file."""
 
 import base64
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -289,6 +290,46 @@ async def test_what_expires_is_told_once_for_each_number_of_days(worker: Worker,
     async with database.tenant(TENANT) as session:
         await session.execute(text("DELETE FROM notification"))
     assert await worker.note(expiring=True) == [], "the latest run did not read it to its end"
+
+
+async def test_the_certificate_of_the_tenants_own_entry_is_told(worker: Worker, tmp_path: Path) -> None:
+    """Also of a tenant whose inventory does not hold the app, as with an app of the provider."""
+    worker.file.write_text(f'{FILE}kinds = ["expiring"]\nexpiring_days = [30, 7, 0]\n')
+    await worker.run(policy(), GROUP)
+    ends = datetime.now(UTC) + timedelta(days=5)
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    kept = tmp_path / "app.pem"
+    entry = f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nclient_id = "the-app"\ncertificate_file = "{kept}"\n'
+    (tmp_path / "tenants.toml").write_text(entry)
+    assert await worker.note(expiring=True) == [], "runs tell that the file is not there"
+    kept.write_bytes(ssl.DER_cert_to_PEM_cert(base64.b64decode(certificate(ends))).encode() + key)
+    told = [f"pending high certificate of the app that reads this tenant expires {ends:%Y-%m-%d}"]
+    assert await worker.note(expiring=True) == told
+    assert await worker.note(expiring=True) == []
+
+
+async def test_a_secret_of_the_app_that_reads_the_tenant_is_told_as_such(
+    worker: Worker, database: Database, tmp_path: Path
+) -> None:
+    worker.file.write_text(f'{FILE}kinds = ["expiring"]\n')
+    client_id = str(uuid4())
+    entry = f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nclient_id = "{client_id.upper()}"\n'
+    (tmp_path / "tenants.toml").write_text(f'{entry}client_secret_env = "X"\n')
+    ends = datetime.now(UTC) + timedelta(days=5)
+    secret = {"keyId": "k", "displayName": "deploy", "endDateTime": ends.isoformat(), "secretText": None}
+    apps = [
+        observation("applications", name, displayName=name, appId=app_id, passwordCredentials=[secret])
+        for name, app_id in (("Ours", client_id), ("Another", str(uuid4())))
+    ]
+    run = await begin(database, TENANT, "applications")
+    await land(database, TENANT, run, apps)
+    await end(database, TENANT, run, outcomes={"applications": (Outcome.COMPLETE, None)})
+    assert sorted(await worker.note(expiring=True)) == [
+        f"pending high client secret deploy of Another expires {ends:%Y-%m-%d}",
+        f"pending high client secret deploy of Ours, the app that reads this tenant, expires {ends:%Y-%m-%d}",
+    ]
 
 
 async def test_a_look_finds_runs_that_started_no_workflow(
