@@ -13,7 +13,7 @@ GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class UnknownIdError(UserError):
-    """It cannot be told which object an id means; the message says what to type."""
+    """An id means no object, or several; the message says what to type."""
 
 
 class IdRange(NamedTuple):

@@ -10,7 +10,7 @@ _UNREAD = "collection_"
 
 
 class StateChoice(StrEnum):
-    """The state of an item, with what was not read apart from what is missing."""
+    """The state of an item; unread items apart from missing ones."""
 
     PRESENT = "present"
     MISSING = "missing"

@@ -223,7 +223,7 @@ class _Setting(NamedTuple):
 
 
 def labelled(label: str, lines: Sequence[str], whole_id: str = "") -> list[str]:
-    """A value with what it is the value of: on the same line where it has one line, else above."""
+    """A value with its label: on the same line if it has one line, else above."""
     note = f" ({whole_id})" if whole_id else ""
     return [f"{label}: {lines[0]}{note}"] if len(lines) == 1 else [f"{label}:{note}", *(f"  {line}" for line in lines)]
 
@@ -280,7 +280,7 @@ def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
 
 
 def _definition_value(value: JsonObject) -> list[str]:
-    """A policy of an administrative template: whether it is enabled, and what its presentations are set to."""
+    """A policy of an administrative template: whether it is enabled, and the values of its presentations."""
     lines = [switch_text(bool(value["enabled"]))]
     presented = value.get("presentationValues")
     members = [

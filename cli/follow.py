@@ -71,7 +71,7 @@ _PASSING = (
 
 
 class Follower(Generic[ProgressT]):
-    """Follows a workflow to its end, telling `on_progress` how far it is and `on_trouble` what holds it up.
+    """Follows a workflow to its end. `on_progress` gets its progress, and `on_trouble` the reason of a standstill.
 
     `progress` is the type of the answer to its `progress` query. `watched`: a person looks on as it happens.
     """

@@ -65,7 +65,7 @@ class _PagedStream(io.TextIOBase):
         return len(text)
 
     def end(self) -> None:
-        """Shows what was kept, and waits until the person leaves the pager."""
+        """Shows the kept text, and waits until the person leaves the pager."""
         if not self._is_open:
             self._shown.write(self._kept)
         self._shown.flush()

@@ -109,7 +109,7 @@ def collection_column(field: str = "type_key") -> Column:
 
 
 def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True) -> Column:
-    """The tenant of each record, by name: what it is sorted by, too."""
+    """The tenant of each record, by name, which is also the sort key."""
 
     def name(record: Any) -> str:
         tenant_id = record.tenant_id
@@ -375,7 +375,7 @@ class _Layout:
             self._print_beside(waiting, widths)
 
     def _widths(self) -> dict[int, int]:
-        """The width of each column that stands beside the others, by its number; what is too wide stands below.
+        """The width of each column that stands beside the others, by its number; columns that are too wide stand below.
 
         Where not all columns find room, few long words give way to the rest: theirs are the cells that stand below.
         """

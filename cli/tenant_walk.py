@@ -81,7 +81,7 @@ class _Ending(Enum):
 
 @asynccontextmanager
 async def asked_session(database: Database, tenant: AskedTenant) -> AsyncIterator[AsyncSession]:
-    """One read-only transaction on the tenant; `ask_each` prints what the body prints when it has ended."""
+    """One read-only transaction on the tenant; `ask_each` prints the body's output when it has ended."""
     async with database.tenant(tenant.tenant_id, read_only=True) as session:
         yield session
 
@@ -163,7 +163,7 @@ async def _ask_one(
 
 
 async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
-    """How the question ended, and the exit code of its answer, which is printed whatever the code."""
+    """The ending of the question, and the exit code of its answer, which is printed whatever the code."""
     try:
         await ask(database, tenant)
     except NeverReadError as never:

@@ -39,7 +39,7 @@ class SharedLooks(Generic[FoundT]):
 
 
 class _Look(Generic[FoundT]):
-    """The latest look at a thing, and what came of it; whoever holds the lock looks."""
+    """The latest look at a thing, and its result; whoever holds the lock looks."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()

@@ -49,7 +49,7 @@ class StoredWatch(NamedTuple):
 
 
 class WatchSchedule:
-    """Methods raise `RequestError` for what is not possible, and `RPCError` where Temporal does not answer."""
+    """Methods raise `RequestError` if they are refused, and `RPCError` if Temporal does not answer."""
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client

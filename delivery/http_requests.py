@@ -22,7 +22,7 @@ LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
 async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path | None) -> DeliveryAnswer:
-    """Posts and says what came back. Neither the URL nor a header is repeated."""
+    """Posts, and returns the answer in words. Neither the URL nor a header is repeated."""
     try:
         context = await asyncio.to_thread(trusted, ca_file)
         async with (

@@ -40,7 +40,7 @@ class NewBaseline(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """An item of which a baseline does not know all: `forgotten`, `unread` or `presumed`."""
+    """An item that a baseline does not know wholly: `forgotten`, `unread` or `presumed`."""
 
     type_key: str
     external_id: str
@@ -209,7 +209,7 @@ async def baseline_collections(session: AsyncSession, name: str) -> dict[str, Ba
 
 
 async def gaps(session: AsyncSession, name: str) -> list[Gap]:
-    """The items of which a baseline does not know all."""
+    """The items that a baseline does not know wholly."""
     found = (
         select(*_GAP.c["type_key", "external_id"], _ITEM.c.display_name, _GAP.c.why)
         .join_from(_GAP, _ITEM, using(_GAP, _ITEM, "tenant_id", "type_key", "external_id"))
@@ -220,7 +220,7 @@ async def gaps(session: AsyncSession, name: str) -> list[Gap]:
 
 
 async def pinned_versions(session: AsyncSession, name: str) -> dict[str, dict[str, int]]:
-    """The versions of a baseline by collection and item; 0 of an item of which the baseline has none."""
+    """The versions of a baseline by collection and item; 0 for an item without one."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for gap in await gaps(session, name):
         found[gap.type_key][gap.external_id] = 0

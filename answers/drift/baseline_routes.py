@@ -119,7 +119,7 @@ async def set_golden_baselines(
     tag: Annotated[str, Form(min_length=1, max_length=64)],
     reason: Reason,
 ) -> HTMLResponse:
-    """Makes one tenant's inventory a baseline of all tenants with a tag; says of each what became of it."""
+    """Makes one tenant's inventory a baseline of all tenants with a tag, and shows the result of each."""
     model = scope.named(golden)
     chosen = [tenant for tenant in scope.tenants if tag in tenant.tags and tenant.id != golden]
     outcomes = [

@@ -34,7 +34,7 @@ class NoBaselineError(UserError):
 
 
 async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, reason: str | None) -> BaselineRecord:
-    """Makes what a run covered, as it was when the run ended, a baseline. Raises `NoBaselineError`."""
+    """Makes the coverage of a run a baseline, as it was when the run ended. Raises `NoBaselineError`."""
     run = await queries.run_record(session, run_id)
     if run is None:
         raise NoBaselineError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")

@@ -215,14 +215,14 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord], most: in
 
 
 def _print_line(report: DriftReport) -> None:
-    """One of several tenants: its counts, and what they do not rest on."""
+    """One of several tenants: its counts and its gaps."""
     left_out = counted(len(report.left_out), "collection") + " left out" if report.left_out else ""
     said = "; ".join(filter(None, (_counts(report), left_out)))
     output.stdout.print(f"{report.baseline.name}: {said}", markup=False)
 
 
 def _counts(report: DriftReport) -> str:
-    """How many findings are open, what of them to look at first, and how many are closed by a decision."""
+    """The numbers of open findings, of urgent ones among them, and of findings that a decision closes."""
     counts, items = report.counts, counted(len(report.items), "item")
     words = [f"{counts.open:,} open in {items}" if counts.open else "nothing open"]
     if report.open_weakening:
@@ -233,7 +233,7 @@ def _counts(report: DriftReport) -> str:
 
 
 def _say_basis(report: DriftReport) -> None:
-    """On stderr: what the answer rests on, and what was left out."""
+    """Names the basis of the answer on stderr, and the parts that were left out."""
     compared = counted(len(report.compared), "collection was", "collections were")
     output.stderr.print(f"{compared} read to the end then and now", style="dim")
     left_out = [

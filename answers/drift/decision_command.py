@@ -184,7 +184,7 @@ def _check(
     baseline: str | None,
     why: str,
 ) -> None:
-    """Raises `UsageError` where it is not clear what is decided, or why."""
+    """Raises `UsageError` if the subject of the decision, or its reason, is not clear."""
     if fingerprint is not None and (item or field or type_key or baseline):
         raise UsageError("FINDING names one finding: leave out --item, --field, --type and --baseline")
     if fingerprint is None and not (item or field):

@@ -61,7 +61,7 @@ class DecisionSubject(StrEnum):
 
 
 class UndecidedError(UserError):
-    """The form does not say what is decided, or until when."""
+    """The form lacks the decision or its end."""
 
 
 @router.get("/tenants/{tenant_id}/drift/decide", response_class=HTMLResponse, include_in_schema=False)
@@ -146,7 +146,7 @@ async def withdraw(
 async def decisions_page(
     request: Request, scope: OneTenant, everything: Everything = False, after: After = 0
 ) -> HTMLResponse:
-    """Who has decided what about a tenant's drift, and whether it holds."""
+    """Decisions about a tenant's drift, by whom, and whether they hold."""
     found = await decisions(scope.session, scope.tenant.id, with_earlier=everything)
     return page(
         request,

@@ -86,7 +86,7 @@ async def decide_scope(
     reason: str,
     until: datetime | None = None,
 ) -> DriftDecisionRecord:
-    """Decides about an item, a field pattern, or both: whatever deviates there, now and later. Raises as `decide`."""
+    """Decides about all deviations of an item, a field pattern, or both, now and later. Raises as `decide`."""
     await _refuse_over(session, until)
     if scope.baseline is not None:
         await baseline_called(session, scope.baseline)

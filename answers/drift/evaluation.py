@@ -110,7 +110,7 @@ async def _kept_values(
     found: Mapping[str, Deviation],
     known: Mapping[str, FoundValue],
 ) -> dict[str, bytes]:
-    """The values of open findings whose items and baseline have not changed since, by what `changes` tells.
+    """The values of open findings whose items and baseline have not changed since, by the rules of `changes`.
 
     The items were read by other rules, such as those of a later release, so a decision about the values holds.
     """

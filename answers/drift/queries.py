@@ -97,7 +97,7 @@ class LatestDecision(NamedTuple):
 
 
 class KnownFinding(NamedTuple):
-    """A finding, its period and its latest decision. `is_readable`: all of what its item says now is known."""
+    """A finding, its period and its latest decision. `is_readable`: its item's content is known wholly."""
 
     baseline: str
     finding: Finding
@@ -326,18 +326,18 @@ async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundVa
 
 
 async def record_findings(session: AsyncSession, baseline: str, findings: Sequence[Finding]) -> None:
-    """Takes in what was found: a new finding, or a new look at one that is there already."""
+    """Records findings: new ones, and new observations of existing ones."""
     rows = [{**finding._asdict(), "value_hash": finding.value_hash.hex()} for finding in findings]
     await session.execute(_RECORD, {"baseline": baseline, "findings": orjson.dumps(rows).decode()})
 
 
 async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequence[str], found: Sequence[str]) -> None:
-    """Resolves the findings in these collections that were not found again, where it is known what their items say."""
+    """Resolves the findings in these collections that were not found again, if their items' content is known."""
     await session.execute(_RESOLVE, {"baseline": baseline, "type_keys": list(type_keys), "found": list(found)})
 
 
 async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[ItemWithoutDetails]:
-    """The items of the baseline of which it is not known, or not wholly, what they say now."""
+    """The items of the baseline whose present content is not, or not wholly, known."""
     pinned = (
         select(
             *_ITEM.c["type_key", "external_id", "display_name"],

@@ -123,7 +123,7 @@ _REASONS = {
 
 
 class DriftCounts(BaseModel):
-    """Findings by what holds of them. `resolved` counts the periods that are over."""
+    """Findings by the decision that holds of them. `resolved` counts the periods that are over."""
 
     model_config = ConfigDict(frozen=True)
 

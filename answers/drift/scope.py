@@ -28,7 +28,7 @@ class Scope(NamedTuple):
 
 
 async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: Sequence[str] | None = None) -> Scope:
-    """Compares what both the baseline and the latest run listed to its end. What no licence allows is no omission."""
+    """Compares collections that both the baseline and the latest run listed to their end. No licence is no gap."""
     then = await baseline_collections(session, baseline.name)
     now = await coverage(session)
     # A run answers for what it selected, a moment for all that has been read.

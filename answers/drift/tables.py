@@ -71,7 +71,7 @@ class BaselineCollection(Base):
 
 
 class BaselineGap(Base):
-    """An item of which a baseline does not know all."""
+    """An item that a baseline does not know wholly."""
 
     __tablename__ = "baseline_gap"
     __table_args__ = (

@@ -43,7 +43,7 @@ def by_item(findings: Iterable[DriftFindingRecord]) -> list[list[DriftFindingRec
 
 
 def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...], DriftFindingRecord]]:
-    """The findings with what orders them as in `by_item`, and each unlike any other."""
+    """The findings with their sort keys as in `by_item`, unique for each."""
     found: list[tuple[tuple[str, ...], DriftFindingRecord]] = []
     for of_item in by_item(findings):
         first = of_item[0]

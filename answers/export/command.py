@@ -105,7 +105,7 @@ def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] |
 
 
 def _say_what_is_not_known(record: ExportRecord) -> None:
-    """On stderr: what the files do not tell, and why."""
+    """Names the gaps of the files on stderr, and why."""
 
     def say(words: str) -> None:
         output.stderr.print(words, style="yellow", markup=False)

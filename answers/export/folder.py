@@ -140,7 +140,7 @@ class ExportFolder:
 
 
 class _refusals:  # noqa: N801 - a context manager that reads as a word
-    """Says what the file system refuses as a `UsageError`: around it, an OSError means that PostgreSQL is away."""
+    """Turns refusals of the file system into a `UsageError`: around it, an OSError means that PostgreSQL is away."""
 
     def __enter__(self) -> None: ...
 

@@ -70,7 +70,7 @@ def file_bytes(document: bytes) -> bytes:
 
 
 def safe_name(name: str | None) -> str:
-    """A file name of what an item is called, without an ending, for Windows, macOS and Linux."""
+    """A file name made of an item's name, without an ending, for Windows, macOS and Linux."""
     composed = " ".join(unicodedata.normalize("NFC", name or "").split())
     plain = "".join(
         "_" if unicodedata.category(character) in _CONTROLS else character for character in _UNSAFE.sub("_", composed)

@@ -75,7 +75,7 @@ async def items(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> ItemList:
-    """The inventory, or what is sought of it; `selection` is a hash or its beginning.
+    """The inventory, or the items that fit a filter; `selection` is a hash or its beginning.
 
     The list goes on after the item of the type key and id `after`.
 

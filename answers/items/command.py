@@ -282,7 +282,7 @@ _MISSING_COLUMNS = (
 
 
 def _print_not_read(collections: Sequence[UnreadCollection]) -> None:
-    """A line for each collection that could not be read; what they have in common is said once."""
+    """A line for each collection that could not be read; common parts are said once."""
     if not collections:
         return
     its = "its" if len(collections) == 1 else "their"

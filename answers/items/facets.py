@@ -21,7 +21,7 @@ KINDS = 12
 
 
 class Facet(NamedTuple):
-    """How many items have each value of a parameter, under what else is sought. `left_out`: values not shown."""
+    """How many items have each value of a parameter, under the other filters. `left_out`: values not shown."""
 
     parameter: str
     counts: Sequence[tuple[str, int]]
@@ -62,7 +62,7 @@ def _facet(
 
 
 def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
-    """The most frequent kinds. Each counts what its filter finds: kinds with these words, too."""
+    """The most frequent kinds. Each counts the items that its filter finds, also those of kinds with these words."""
     counts: Counter[str] = Counter()
     for group in groups:
         if others.wants(group.item):

@@ -11,7 +11,7 @@ from inventory.severity import Severity
 
 
 class NotifyTestRecord(BaseModel):
-    """A test message to one target: whether the target took it, what came back, and the beginning of what it wrote."""
+    """A test message to one target: whether the target took it, and the beginning of its answer."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,7 +23,7 @@ class NotifyTestRecord(BaseModel):
 
 
 class NotificationRecord(BaseModel):
-    """An event for a target, and what became of it. Events with the same `delivery_id` went in one message.
+    """An event for a target, and its state. Events with the same `delivery_id` went in one message.
 
     `run_id` is the run that noticed it, null where no run did. `ended_at` is null while it waits; `answer` is what came
     back from the last of the `attempts`.

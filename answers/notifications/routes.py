@@ -74,7 +74,7 @@ async def all_notifications_page(request: Request, scope: AllTenants, after: Aft
 
 @router.get(OF_TENANT, response_class=HTMLResponse, include_in_schema=False)
 async def notifications_page(request: Request, scope: OneTenant, after: After, state: State = "") -> HTMLResponse:
-    """The newest notifications of a tenant, and what of it is snoozed."""
+    """The newest notifications of a tenant, and its snoozes."""
     found = await notifications_after(scope.session, PAGE + 1, state or None, after)
     return _page(
         request, found, state, names={}, snoozed=await snoozes(scope.session), tenant=scope.tenant,

@@ -75,7 +75,7 @@ class PromotionItem(NamedTuple):
 
 
 class CollectionFacts(NamedTuple):
-    """The catalog's facts about a collection. `identity` names what belongs to the tenant alone."""
+    """The catalog's facts about a collection. `identity` names the properties that belong to the tenant alone."""
 
     title: str
     path: str

@@ -139,7 +139,7 @@ def _targets(
 
 
 async def _baseline(settings: Settings, here: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
-    """The tenant that a baseline is of, and what it has; nothing where it is another tenant as that is."""
+    """The tenant and the versions of a baseline; no versions if it is another tenant as it is."""
     async with tenant_session(settings, here) as session:
         return await answer.source_baseline(session, here, name)
 

@@ -161,7 +161,7 @@ def concerns_of(items: Iterable[PlannedItem]) -> list[tuple[EffectKind, int]]:
 
 
 def worst_first(items: Iterable[PlannedItem]) -> list[PlannedItem]:
-    """Items in the order in which a reviewer reads them: what would be written, then what is blocked."""
+    """Items in a reviewer's order: those that would be written, then blocked ones."""
     return sorted(items, key=_place)
 
 

@@ -223,7 +223,7 @@ def objects_in(value: JsonValue) -> list[JsonObject]:
 
 
 def _member(member: JsonValue, part: PartRequest) -> JsonValue:
-    """A member without what tells where it came from, or with what a request names alone."""
+    """A member without properties that tell its origin, or with only those that a request names."""
     if not isinstance(member, dict):
         return member
     if part.only:
@@ -282,7 +282,7 @@ def _inert(body: JsonObject, inert: Mapping[str, JsonValue]) -> JsonObject:
 
 
 def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
-    """A value that empties all that it does not say: Graph keeps what a PATCH does not name."""
+    """A value with nulls for all properties that it lacks: Graph keeps properties that a PATCH does not name."""
     if isinstance(current, list) and wanted is None:
         return []
     if isinstance(wanted, dict) and isinstance(current, dict):

@@ -17,7 +17,7 @@ ITEMS_AT_A_TIME = 500
 
 
 class UnknownPlanItemError(UserError):
-    """Nothing of the source is what the plan is to be about."""
+    """The source has no item that the plan is to be about."""
 
 
 async def items_to_promote(

@@ -102,7 +102,7 @@ def _print_item(item: PlannedItem, *, fields: bool, requests: bool) -> None:
 
 
 def _print_reasons(items: Sequence[PlannedItem]) -> None:
-    """The reasons of blocked items, each with how many items it blocks, and what would unblock them."""
+    """The reasons of blocked items, each with the number of items that it blocks, and its remedy."""
     found: dict[tuple[str, str], int] = {}
     for item in items:
         for reason in {(str(reason.code), reason.unblocked_by) for reason in item.reasons}:
@@ -113,7 +113,7 @@ def _print_reasons(items: Sequence[PlannedItem]) -> None:
 
 
 def _audience(item: PlannedItem) -> str:
-    """Whom an item would be for; what changes is marked by a sign."""
+    """The audiences of an item; a sign marks those that change."""
     signs = {AudienceChange.ADDED: "+", AudienceChange.REMOVED: "-", AudienceChange.FILTERED_OTHERWISE: "~"}
     return ", ".join(
         f"{signs.get(member.change, '')}{'not ' if member.role == 'exclude' else ''}{member.name}"

@@ -108,7 +108,7 @@ async def named_ids(session: AsyncSession, type_key: str, names: Collection[str]
 
 
 class StoredPlan(NamedTuple):
-    """A plan as it is stored, with what was decided about it. `content` is None in a list."""
+    """A plan as it is stored, with the decision about it. `content` is None in a list."""
 
     plan_id: UUID
     source_tenant_id: UUID
@@ -251,7 +251,7 @@ async def plans_beginning(session: AsyncSession, beginning: str) -> list[StoredP
 
 
 async def decide(session: AsyncSession, plan: StoredPlan, decision: PlanDecision, decided_by: str, reason: str) -> bool:
-    """Stores what was decided about a plan; False if somebody was faster."""
+    """Stores the decision about a plan; False if somebody was faster."""
     values = {"plan_id": plan.plan_id, "decision": decision, "content_hash": plan.content_hash}
     done = await session.execute(_DECIDE, {**values, "decided_by": decided_by, "reason": reason})
     return done.one_or_none() is not None
@@ -270,7 +270,7 @@ async def gone(session: AsyncSession, keys: Collection[tuple[str, str]]) -> set[
 
 
 async def items_by_alternate_key(session: AsyncSession, type_key: str, keys: Collection[str]) -> dict[str, str]:
-    """The ids of the items of a collection by their alternate keys, of which documents may name them."""
+    """The ids of the items of a collection by their alternate keys, by which documents may name them."""
     rows = await session.execute(_BY_KEY, {"type_key": type_key, "names": list(keys)})
     return {row.alternate_key: row.external_id for row in rows}
 

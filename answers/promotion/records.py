@@ -131,7 +131,7 @@ class PlannedAudience(BaseModel):
 
 
 class BlockReason(BaseModel):
-    """Why an item is blocked, and what would unblock it."""
+    """The reason why an item is blocked, and its remedy."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -212,7 +212,7 @@ class PlannedItem(BaseModel):
 
 
 class PlanCollection(BaseModel):
-    """A collection of a plan, and what is known of it on both sides. Items are planned if the target's is complete."""
+    """A collection of a plan, and its coverage on both sides. Items are planned if the target's is complete."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -351,7 +351,7 @@ class SimulatedItem(BaseModel):
 
     @property
     def is_proven(self) -> bool:
-        """Whether the copy has what the source has, and nothing is left to do."""
+        """Whether the copy equals the source, and nothing is left to do."""
         is_same = self.compared is Status.SAME or (self.compared is not None and not self.differences)
         return self.refused is None and is_same and self.again is PlanAction.NOTHING_TO_DO
 
@@ -396,7 +396,7 @@ class BlockedCell(BaseModel):
 
 
 class BlockedRow(BaseModel):
-    """A reason that blocks items in at least one of several tenants, and what would unblock them.
+    """A reason that blocks items in at least one of several tenants, and its remedy.
 
     `about` is what the reason is about: a missing object, or a collection. `items` counts blocked items of all tenants,
     and `cells` has each tenant of the plans in turn.

@@ -66,7 +66,7 @@ async def plans_csv(scope: OneTenant, tenants: Visible) -> Response:
 async def plan_page(
     request: Request, scope: OneTenant, tenants: Visible, person: SignedIn, plan_id: UUID, after: After = 0
 ) -> HTMLResponse:
-    """A plan: what would change and for whom, the worst first, and what forbids the rest."""
+    """A plan: its effects and audiences, the worst first, and the reasons that forbid the rest."""
     record, plan = await _plan(scope, tenants, plan_id)
     return _plan_page(request, scope, person, record, plan, after=after)
 
@@ -114,7 +114,7 @@ async def approve(
     plan_id: UUID,
     reason: Reason,
 ) -> Response:
-    """Approves a plan that somebody else made; where something speaks against it, the page says what."""
+    """Approves a plan that somebody else made; the page shows the reasons against it, if there are any."""
     _, plan = await _plan(scope, tenants, plan_id)
     record, refusals = await answer.approve(scope.session, str(plan_id), person, reason, once)
     if not refusals:

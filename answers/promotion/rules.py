@@ -130,7 +130,7 @@ class _Plan:
                 yield _unresolved_reason(reference, mapped)
 
     def _block_dependants(self) -> bool:
-        """Blocks what refers to blocked items; whether there was any."""
+        """Blocks candidates that refer to blocked items; returns whether there was any."""
         any_blocked, again = False, True
         while again:
             again = False
@@ -258,7 +258,7 @@ def _unresolved_reason(reference: Reference, mapped: MappedTarget | None) -> Blo
 
 
 def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[BlockReason]:
-    """The reasons to block a candidate whatever it refers to."""
+    """The reasons to block a candidate, apart from its references."""
     rules, source, target = facts.rules, candidate.source, candidate.target
     if rules is None:
         yield BlockReason(

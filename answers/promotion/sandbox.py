@@ -72,7 +72,7 @@ class Sandbox:
         return None if found is None else self._shown(deepcopy(found))
 
     def objects(self, path: str) -> list[Document]:
-        """The objects of a collection as Graph shows them, with what it expands."""
+        """The objects of a collection as Graph shows them, with its expansions."""
         return [self._shown(deepcopy(found)) for found in self._objects.get(path, {}).values()]
 
     def write(self, method: str, path: str, body: Document, label: str | None = None) -> None:
@@ -184,7 +184,7 @@ def _split(path: str, collections: Iterable[str]) -> tuple[str, str, str]:
 
 
 def _merge(found: Document, body: Document) -> None:
-    """Graph keeps what a PATCH does not name, also in an object within."""
+    """Merges as Graph does: properties that a PATCH does not name stay, also in an object within."""
     for name, value in body.items():
         if isinstance(value, dict) and isinstance(found.get(name), dict):
             _merge(found[name], value)

@@ -120,7 +120,7 @@ async def moment_of(session: AsyncSession, value: str, zone: tzinfo | None = Non
 
 
 async def time_over(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime | None:
-    """The beginning of the time that TIME names; None for what is none. Raises `UnknownMomentError` in the future."""
+    """The beginning of the time that TIME names; None if it names none. Raises `UnknownMomentError` in the future."""
     now = await database_time(session)
     typed = typed_time(value, now, zone)
     if typed is not None and typed.begins > now:

@@ -207,7 +207,7 @@ async def _follow(settings: Settings, database: Database, record: RunRecord, ten
 
 
 async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
-    """The record of a run whose workflow has ended; `latest` is what was known of it before.
+    """The record of a run whose workflow has ended; `latest` is its record before that.
 
     Raises `UnavailableError`.
     """

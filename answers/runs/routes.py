@@ -198,7 +198,7 @@ async def runs_csv(
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
 async def run_page(request: Request, tenant: Named, run_id: UUID, site: TheSite) -> HTMLResponse:
-    """One run: what was read, what was not and why. It follows a run that is under way."""
+    """One run: its collections, and the reasons of unread ones. It follows a run that is under way."""
     return page(request, "runs/run.html", **_shown(site, tenant, await _live_run(site, tenant, run_id)))
 
 

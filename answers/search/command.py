@@ -230,7 +230,7 @@ def _not_read(tenant: TenantSetting) -> str:
 
 
 def _say_settings(setting: str, found: Sequence[TenantSetting], names: Mapping[str, str]) -> None:
-    """How many tenants are in each state, and what that rests on."""
+    """The numbers of tenants in each state, and the gaps."""
     counts = Counter(tenant.state for tenant in found)
     said = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
     read = [tenant.read_from for tenant in found if tenant.read_from is not None]

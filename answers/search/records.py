@@ -11,7 +11,7 @@ from inventory.records import ItemRecord
 
 
 class SettingState(StrEnum):
-    """Whether policies of a tenant set what was asked for, in the order of the answer."""
+    """Whether policies of a tenant set the sought value, in the order of the answer."""
 
     SET = "set"
     """An item sets it, to the value that was asked for if one was."""

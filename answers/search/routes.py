@@ -55,7 +55,7 @@ class ItemRow(NamedTuple):
 async def search_page(
     request: Request, scope: AllTenants, choice: Choice, tag: Tag = "", after: After = ""
 ) -> HTMLResponse:
-    """Items of all tenants by words of their names, or by what they set."""
+    """Items of all tenants by words of their names, or by their settings."""
     chosen = _tenant_ids(scope, tag)
     found, basis, problem = list[ItemRecord](), None, ""
     try:
@@ -119,7 +119,7 @@ async def settings_page(
     tag: Tag = "",
     after: AfterTenant = "",
 ) -> HTMLResponse:
-    """Which tenants set something, which do not, and of which nobody can tell."""
+    """The tenants that set a value, that do not, and that are unknown."""
     found, problem = list[TenantSetting](), ""
     if setting.strip():
         try:

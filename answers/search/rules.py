@@ -55,7 +55,7 @@ def meant(typed: str, known: Sequence[str]) -> list[str]:
 
 
 def alike(typed: str, known: Iterable[str]) -> list[str]:
-    """Settings whose names resemble what was typed: those that hold it, or else those whose last part resembles it."""
+    """Settings with similar names: those that hold the typed text, or else those whose last part resembles it."""
     folded = typed.casefold()
     names = sorted(known, key=lambda name: (len(name), name))
     holding = [name for name in names if folded in name.casefold()]

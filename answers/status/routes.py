@@ -100,7 +100,7 @@ async def portfolio_csv(scope: AllTenants, asked: Asked) -> Response:
 
 @router.get("/tenants/{tenant_id}", response_class=HTMLResponse, include_in_schema=False)
 async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
-    """Whether the picture of a tenant is whole, what changed, what is missing, and its latest runs."""
+    """A tenant: its coverage, changes, missing items and latest runs."""
     (found,) = await status(scope.session, [scope.tenant.id])
     runs = await recent_runs(scope.session, RUNS)
     spans = [(words, since, await found_by_runs(scope.session, span)) for words, since, span in SPANS]
@@ -109,7 +109,7 @@ async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
 
 
 async def _status(scope: PortfolioScope, asked: TenantFilter) -> list[TenantStatus]:
-    """The state of the tenants of a tag and with words in their names, for whatever reason."""
+    """The state of the tenants of a tag and with words in their names, for any reason."""
     chosen = [
         tenant.id
         for tenant in scope.tenants

@@ -50,7 +50,7 @@ class ShownRecord(TitledRecord):
 
 
 def version_in_words(version: VersionRecord) -> str:
-    """The kind of a version, and what else is known of it."""
+    """The kind of a version, and its further facts."""
     words = {
         VersionChange.FIRST: "first",
         VersionChange.CHANGED: "changed",

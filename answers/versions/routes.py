@@ -62,7 +62,7 @@ ITEM = "{type_key}/{external_id:path}"
 
 
 class ItemNeighbours(NamedTuple):
-    """What an item needs and what needs it; `unknown` says in words where more may be."""
+    """The dependencies and dependants of an item; `unknown` says in words where more may be."""
 
     needs: list[DependencyRecord]
     needed_by: list[DependencyRecord]
