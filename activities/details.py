@@ -67,13 +67,14 @@ class _Item:
 
     @property
     def is_partial(self) -> bool:
-        """Whether all has been read but for calls that were given up."""
-        return self.reading.is_at_end and bool(self.reading.unread) and self.given_up is None
+        """Whether all has been read but for what only the last version can say: see `document_gaps`."""
+        has_gaps = bool(self.reading.unread or self.reading.absent)
+        return self.reading.is_at_end and has_gaps and self.given_up is None
 
     @property
     def cause(self) -> CursorFailure | None:
         """Why it is not whole, for good, if that is an error."""
-        first = next((unread for unread in self.reading.unread if not unread.is_answer), None)
+        first = next((unread for unread in self.reading.unread if not self.reading.is_answer(unread)), None)
         if self.given_up is not None or first is None:
             return self.given_up
         return CursorFailure(code=first.code, retryable=False, context=dict(first.failure.context))
@@ -282,7 +283,7 @@ class DetailActivities:
 
     def _complete(self, item: _Item) -> None:
         """Makes the observation of an item that is whole."""
-        if item.reading.is_whole and item.given_up is None:
+        if item.reading.is_whole and not item.is_partial and item.given_up is None:
             self._observe(item, item.reading.whole())
 
     def _observe(self, item: _Item, document: JsonObject) -> None:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from graph.details import DetailReading
-from inventory.document_parts import DetailPlace
+from inventory.document_parts import DetailPlace, value_at
+from inventory.error_codes import ErrorCode
 from inventory.exact_json import JsonObject, decode
 from inventory.stale import StalePart
 from storage.details import LastVersion
+
+NOT_THERE = ErrorCode.GRAPH_NOT_FOUND
 
 
 class DetailedDocument(NamedTuple):
@@ -20,16 +23,20 @@ class DetailedDocument(NamedTuple):
 def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocument | None:
     """The document of an item whose reading is at its end; `last` is the item's last version, if it has one.
 
+    A detail that the last version has and Graph now says is not there is gone when a second run is told the same.
     None if the last version is damaged and a failure, rather than Graph's refusal, keeps a detail from being read.
     """
+    said: Any = {} if last is None or last.document is None else decode(last.document)
+    denied = [part.place for part in (() if last is None else last.stale) if part.error_code is NOT_THERE]
+    for place in reading.absent:
+        if value_at(said, place) and place not in denied:
+            reading.doubt(place)
     if reading.is_whole:
         return DetailedDocument(reading.whole())
-    said: Any = {}
     lacked = set(reading.unread_places)
     if last is not None and last.document is not None:
-        said = decode(last.document)
         lacked = {DetailPlace(*part.place) for part in last.lacked}
-    elif last is not None and last.version_number > 0 and not all(unread.is_answer for unread in reading.unread):
+    elif last is not None and last.version_number > 0 and not all(map(reading.is_answer, reading.unread)):
         return None
     document, lacking = reading.partial(said, lacked)
     before = {} if last is None else {DetailPlace(*part.place): part.read_at for part in last.stale}

@@ -75,14 +75,6 @@ class UnreadCall(NamedTuple):
         return self.failure.code
 
     @property
-    def is_answer(self) -> bool:
-        """Whether Graph says that this tenant's app cannot have the detail, which is no error of a run.
-
-        A refusal of a later page is one: Graph has shown the first.
-        """
-        return self.code in OF_TENANT_CODES and self.call.page == 1
-
-    @property
     def http_status(self) -> int | None:
         """The status of the last answer, if there was one."""
         status = self.failure.context.get("http_status")
@@ -160,8 +152,36 @@ class DetailReading:
         return [
             (place, unread)
             for place, unread in zip(self.unread_places, self.unread, strict=True)
-            if not (unread.is_answer and place in lacking and self._may_be_refused(unread.call))
+            if not (self.is_answer(unread) and place in lacking and self._may_be_refused(unread.call))
         ]
+
+    def is_answer(self, unread: UnreadCall) -> bool:
+        """Whether Graph says that there is no such detail, or that this tenant's app cannot have it: no error of a run.
+
+        A refusal of a later page is one: Graph has shown the first.
+        """
+        if unread.code is ErrorCode.GRAPH_NOT_FOUND:
+            return unread.call.path is None and self._call(unread.call).optional
+        return unread.code in OF_TENANT_CODES and unread.call.page == 1
+
+    @property
+    def absent(self) -> list[DetailPlace]:
+        """The places for which Graph says that there is nothing."""
+        return [_place_of(part) for part in self._parts if part.body is None and part.property is not None]
+
+    def doubt(self, place: DetailPlace) -> None:
+        """Gives up the call for a place for which Graph says that there is nothing."""
+        self._parts = [part for part in self._parts if _place_of(part) != place]
+        number, detail = next(
+            (number, detail)
+            for number, detail in enumerate(self._collection.details)
+            if detail.property == place.property and detail.is_of(self._list_document)
+        )
+        children = [child.property for child in detail.children]
+        child = None if place.child_property is None else children.index(place.child_property)
+        path = detail.path if child is None else detail.children[child].path
+        call = OpenCall(self._url(path, place.child_id), call=number, child=child, child_id=place.child_id)
+        self.give_up(call, ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": 404}))
 
     def _may_be_refused(self, call: OpenCall) -> bool:
         """Whether a tenant that has the list may lack the detail for good."""
@@ -223,7 +243,7 @@ class DetailReading:
                 return None
         delegated_only = self._collection.delegated_only
         failure = classify(answer, permission=self._permission(call), delegated_only=delegated_only)
-        if failure is not None and UnreadCall(call, failure).is_answer:
+        if failure is not None and self.is_answer(UnreadCall(call, failure)):
             self.give_up(call, failure)
             return None
         if failure is not None and failure.restart and not call.restarted:
@@ -445,7 +465,11 @@ def _contains(place: DetailPlace, other: DetailPlace) -> bool:
 
 
 def _is_within(part: Part, place: DetailPlace) -> bool:
-    return _contains(place, DetailPlace(part.property, part.child_property, part.child_id))
+    return _contains(place, _place_of(part))
+
+
+def _place_of(part: Part) -> DetailPlace:
+    return DetailPlace(part.property, part.child_property, part.child_id)
 
 
 def _open_call(noted: list[Any]) -> OpenCall:

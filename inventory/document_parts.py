@@ -133,6 +133,13 @@ def with_last_read(
     return document, lacking
 
 
+def value_at(document: JsonObject, place: DetailPlace) -> JsonValue:
+    """The value in a place of the document; null where there is none."""
+    if place.property is None or place.child_property is None:
+        return document if place.property is None else document.get(place.property)
+    return _member(document, place).get(place.child_property)
+
+
 def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
     """The document without the values in these places, of members, too."""
     names = {place.property for place in places if place.child_property is None}

@@ -39,7 +39,7 @@ class DetailCall(BaseModel):
     single: bool = False
     """Whether it answers one object, and not a collection that is followed to its end."""
     optional: bool = False
-    """Whether 404 says that there is none."""
+    """Whether 404 says that there is none; where there was one, a second run must be told so."""
     types: frozenset[str] = frozenset()
     """The `@odata.type`s of the items that have it; all where it is empty."""
     only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None

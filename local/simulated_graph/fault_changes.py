@@ -71,7 +71,8 @@ def _truncated(_: Fault, change: Change) -> Answer:
 
 def _no_value(_: Fault, change: Change) -> Answer | None:
     body = change.body()
-    if body is None or body.pop("value", None) is None:
+    if body is None or not isinstance(body.pop("value", None), list):
+        # The value of one object, such as a picture, is content.
         return None
     return change.with_body(body)
 

@@ -12,6 +12,7 @@ from tests.end_to_end.system import SEEDS, Finished, System
 
 POLICIES, TEMPLATES = "configurationPolicies", "groupPolicyConfigurations"
 OF_POLICIES, OF_TEMPLATES = f"deviceManagement/{POLICIES}", f"deviceManagement/{TEMPLATES}"
+PARTNERS, SYNCHRONIZATION = "crossTenantAccessPolicy.partners", "identitySynchronization"
 TYPES = ("--type", POLICIES, "--type", TEMPLATES)
 
 
@@ -145,6 +146,34 @@ def test_settings_that_a_tenant_suddenly_cannot_have_stay_as_they_were_and_are_a
     assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 0, 0)
     shown = ask(system, "show", POLICIES, new, "--json").objects()[0]
     assert len(shown["document"].get("settings", [])) == len(own(system, OF_POLICIES, new, "settings"))
+
+
+def test_a_detail_that_is_suddenly_not_there_is_gone_when_a_second_run_is_told_the_same(
+    graph: SimulatedGraph, system: System
+) -> None:
+    path = "policies/crossTenantAccessPolicy/partners"
+    assert system.sync("--type", PARTNERS).status == "success"
+    partner = next(
+        document["tenantId"]
+        for document in own(system, path)
+        if ask(system, "show", PARTNERS, document["tenantId"], "--json").objects()[0]["document"][SYNCHRONIZATION]
+    )
+    below = f"{partner}/{SYNCHRONIZATION}"
+    graph.faults.add(Fault(FaultKind.NOT_FOUND, path=below, count=1))
+    run = system.sync("--type", PARTNERS, "--deep")
+    assert (run.status, run.error_codes, run.counts.stale, run.counts.changed) == ("success", [], 1, 0)
+    shown = ask(system, "show", PARTNERS, partner, "--json").objects()[0]
+    assert shown["document"][SYNCHRONIZATION]
+    (part,) = shown["stale"]["parts"]
+    assert (part["detail"], part["error_code"]) == (SYNCHRONIZATION, "graph_not_found")
+    again = system.sync("--type", PARTNERS)
+    assert (again.status, again.counts.stale, again.counts.changed) == ("success", 0, 0), "it was there all the time"
+
+    graph.faults.add(Fault(FaultKind.NOT_FOUND, path=below))
+    assert system.sync("--type", PARTNERS, "--deep").counts.stale == 1
+    gone = system.sync("--type", PARTNERS)
+    assert (gone.status, gone.counts.stale, gone.counts.changed) == ("success", 0, 1)
+    assert ask(system, "show", PARTNERS, partner, "--json").objects()[0]["document"][SYNCHRONIZATION] is None
 
 
 @pytest.mark.slow

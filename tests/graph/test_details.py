@@ -12,6 +12,7 @@ from graph.details import DetailReading, OpenCall
 from graph.errors import ReadFailure
 from inventory.canonical import Canonicalizer
 from inventory.data_keys import DataKey
+from inventory.document_parts import DetailPlace
 from inventory.error_codes import ErrorCode
 
 ROOT = "https://graph.example/beta"
@@ -164,7 +165,7 @@ def test_a_detail_that_a_tenant_may_lack_and_never_had_is_no_part_of_the_documen
     last: Any = {"id": "one", "settings": [{"id": "0"}]} if is_had else {"id": "one"}
     document, lacking = item.partial(last, [])
     assert document == {**last, "displayName": "One", "logo": {"value": "x"}}
-    stale = [(place.property, unread.code, unread.is_answer) for place, unread in item.stale(lacking)]
+    stale = [(place.property, unread.code, item.is_answer(unread)) for place, unread in item.stale(lacking)]
     assert stale == ([] if is_believed and not is_had else [("settings", code, True)])
 
 
@@ -177,13 +178,19 @@ def test_a_refusal_after_the_first_page_is_an_error(refused: GraphAnswer, is_del
     assert failure is not None, "what has been begun is not cut"
     item.give_up(further, failure)
     [unread] = item.unread
-    assert not unread.is_answer
+    assert not item.is_answer(unread)
 
 
 def test_an_optional_answer_that_is_not_there_is_null() -> None:
-    item = reading(collection(LOGO))
+    entry = collection(LOGO)
+    item = reading(entry)
     assert item.take(item.open[0], GONE) is None
-    assert item.whole()["logo"] is None
+    assert (item.is_whole, item.absent, item.whole()["logo"]) == (True, [DetailPlace("logo")], None)
+    item.doubt(DetailPlace("logo"))
+    item = reading(entry, item.progress())
+    assert (item.is_at_end, item.is_whole, item.absent) == (True, False, [])
+    [unread] = item.unread
+    assert (unread.code, unread.http_status, item.is_answer(unread)) == (ErrorCode.GRAPH_NOT_FOUND, 404, True)
 
 
 def test_an_item_that_vanished_after_its_list_is_asked_for_before_it_is_given_up() -> None:
