@@ -144,6 +144,35 @@ async def test_a_claim_that_its_worker_left_runs_out_and_the_key_stays(
     assert await rows(database) == [("sent", 2, "answered 204")]
 
 
+async def test_a_service_of_apprise_is_a_target_like_others(
+    database: Database,
+    worker: Worker,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("PHONE_URL", f"json://localhost:{receiver.server_port}/hush-hush")
+    worker.file.write_text(
+        '[[target]]\nname = "phone"\nkind = "apprise"\nurl_env = "PHONE_URL"\n\n[[rule]]\ntargets = ["phone"]\n'
+    )
+    receiver.answer = lambda _: (503, {})
+    run_id = await failed_run(database)
+    assert (await worker.note(run_id)).targets == ["phone"]
+    waiting = await worker.deliver(target="phone")
+    assert (waiting.sent, waiting.failed) == (0, 0)
+    assert await rows(database) == [("pending", 1, "answered 503")]
+
+    receiver.answer = lambda _: (200, {})
+    async with database.tenant(ONE) as session:
+        await session.execute(text("UPDATE notification SET not_before = clock_timestamp()"))
+    assert await worker.deliver(target="phone") == DeliveryResult(sent=1)
+    assert await worker.deliver(target="phone") == DeliveryResult()
+    assert await rows(database) == [("sent", 2, "accepted")]
+    first, second = receiver.received
+    assert first.json["message"] == second.json["message"], "the same id in both"
+    assert "hush-hush" not in caplog.text
+
+
 async def test_an_outage_is_waited_for_and_a_refusal_is_final(
     database: Database, worker: Worker, receiver: Receiver
 ) -> None:
