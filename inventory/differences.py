@@ -19,10 +19,9 @@ not by where they stand, so that a member that moved is no difference and its ne
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from inventory.canonical import (
     EDIT_STAMP,
@@ -196,6 +195,8 @@ class _Pair(NamedTuple):
         return self.after if self.old is None else self.before
 
 
+_Key = TypeVar("_Key", bytes, str)
+
 _Places: TypeAlias = "dict[int, JsonValue]"
 """Members of an array by their places."""
 
@@ -204,13 +205,19 @@ def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[Js
     """The members of two arrays, each once: with the member that it is or became, or alone."""
     old, new = dict(enumerate(before)), dict(enumerate(after))
     pairs: list[_Pair] = []
-    for these, those in _by_identity(old, new, normal):
+    same = ({place: normal(member) for place, member in members.items()} for members in (old, new))
+    for these, those in _by_key(*same):
         pairs += [
             _Pair(old_place, old.pop(old_place), new_place, new.pop(new_place))
             for old_place, new_place in zip(these, those, strict=False)
         ]
+    identities = [{place: _identities(member) for place, member in members.items()} for members in (old, new)]
     for kind in _KINDS:
-        for these, those in _by_identity(old, new, partial(_identity_of_kind, kind)):
+        of_kind = (
+            {place: names[place][kind] for place in members if kind in names[place]}
+            for members, names in zip((old, new), identities, strict=True)
+        )
+        for these, those in _by_key(*of_kind):
             pairs += _alike(old, new, these, those, least_percent=0)
     pairs += _alike(old, new, _anonymous(old), _anonymous(new), least_percent=LIKENESS_PERCENT)
     pairs += [_Pair(place, member, None, None) for place, member in old.items()]
@@ -218,16 +225,12 @@ def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[Js
     return sorted(pairs, key=lambda pair: (pair.old is None, pair.old, pair.new))
 
 
-def _by_identity(
-    old: _Places, new: _Places, identity: Callable[[JsonValue], bytes | None]
-) -> Iterable[tuple[list[int], list[int]]]:
-    """The places of the members with the same identity, on both sides."""
-    places: dict[bytes, tuple[list[int], list[int]]] = {}
-    for side, members in enumerate((old, new)):
-        for place, member in members.items():
-            key = identity(member)
-            if key is not None:
-                places.setdefault(key, ([], []))[side].append(place)
+def _by_key(old: Mapping[int, _Key], new: Mapping[int, _Key]) -> Iterable[tuple[list[int], list[int]]]:
+    """The places that have the same key, on both sides."""
+    places: dict[_Key, tuple[list[int], list[int]]] = {}
+    for side, keys in enumerate((old, new)):
+        for place, key in keys.items():
+            places.setdefault(key, ([], []))[side].append(place)
     return places.values()
 
 
@@ -292,11 +295,6 @@ def _identities(member: JsonValue) -> dict[str, str]:
         for name, value in named
         if isinstance(value, str | int) and not isinstance(value, bool)
     }
-
-
-def _identity_of_kind(kind: str, member: JsonValue) -> bytes | None:
-    identity = _identities(member).get(kind)
-    return None if identity is None else identity.encode()
 
 
 def _anonymous(members: _Places) -> list[int]:

@@ -3,19 +3,11 @@
 --   after_at timestamptz, after_tenant_id uuid, after_type_key text, after_external_id text, after_kind text, limit integer
 -- Parts: order, beyond
 --
--- Each of the four reads scans its own index from the end of the page before, and stops after a page.
+-- Each of the four reads scans its own index from the end of the page before, and stops after the moment that fills a page.
+-- For this the planner has to know the variables: out of a CTE it expects a handful of rows, and sorts all that there are.
 -- `tenant_ids`: null in a session that is bound to one tenant.
 -- `after_…`: the last event of the page before, or an end of the window; `order` is ASC and `beyond` >, or DESC and <.
 
-WITH
--- The parameters, each with its type once.
-wanted AS (
-    SELECT CAST(:since AS timestamptz) AS since, CAST(:until AS timestamptz) AS until,
-        CAST(:type_keys AS text[]) AS type_keys, CAST(:left_out AS text[]) AS left_out, CAST(:run_id AS uuid) AS run_id,
-        CAST(:after_at AS timestamptz) AS after_at, CAST(:after_type_key AS text) AS after_type_key,
-        CAST(:after_external_id AS text) AS after_external_id, CAST(:after_kind AS text) AS after_kind,
-        coalesce(CAST(:after_tenant_id AS uuid), current_tenant()) AS after_tenant_id
-)
 SELECT events.* FROM unnest(coalesce(CAST(:tenant_ids AS uuid[]), ARRAY[current_tenant()])) AS asked (tenant_id)
 CROSS JOIN LATERAL (
     -- New versions. The first version of an item of the collection's first complete listing is no event: nothing could be
@@ -23,14 +15,15 @@ CROSS JOIN LATERAL (
     (
         SELECT v.tenant_id, v.first_observed_at AS at, v.type_key, v.external_id, 'version' AS kind,
             v.first_observed_run_id AS run_id, v.version_number
-        FROM item_version AS v, wanted
+        FROM item_version AS v
         WHERE v.tenant_id = asked.tenant_id
             AND v.first_observed_at > :since AND v.first_observed_at <= :until AND v.first_observed_at :beyond= :after_at
             AND (v.first_observed_at, asked.tenant_id, v.type_key, v.external_id, 'version')
-                :beyond (after_at, after_tenant_id, after_type_key, after_external_id, after_kind)
-            AND (wanted.type_keys IS NULL OR v.type_key = ANY (wanted.type_keys))
-            AND v.type_key <> ALL (wanted.left_out)
-            AND (wanted.run_id IS NULL OR v.first_observed_run_id = wanted.run_id)
+                :beyond (:after_at, coalesce(CAST(:after_tenant_id AS uuid), current_tenant()), :after_type_key,
+                    :after_external_id, CAST(:after_kind AS text))
+            AND (CAST(:type_keys AS text[]) IS NULL OR v.type_key = ANY (:type_keys))
+            AND v.type_key <> ALL (:left_out)
+            AND (CAST(:run_id AS uuid) IS NULL OR v.first_observed_run_id = :run_id)
             AND (v.version_number > 1 OR (
                 SELECT item.first_seen_at > coverage.first_listed_at
                 FROM inventory_item AS item JOIN collection_coverage AS coverage USING (tenant_id, type_key)
@@ -45,14 +38,15 @@ CROSS JOIN LATERAL (
     -- Absences. The absence of a re-created item is no event, whether this run or a later one saw the new item first.
     (
         SELECT a.tenant_id, a.noticed_at, a.type_key, a.external_id, 'absent', a.run_id, 0
-        FROM item_absence AS a, wanted
+        FROM item_absence AS a
         WHERE a.tenant_id = asked.tenant_id
             AND a.noticed_at > :since AND a.noticed_at <= :until AND a.noticed_at :beyond= :after_at
             AND (a.noticed_at, asked.tenant_id, a.type_key, a.external_id, 'absent')
-                :beyond (after_at, after_tenant_id, after_type_key, after_external_id, after_kind)
-            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
-            AND a.type_key <> ALL (wanted.left_out)
-            AND (wanted.run_id IS NULL OR a.run_id = wanted.run_id)
+                :beyond (:after_at, coalesce(CAST(:after_tenant_id AS uuid), current_tenant()), :after_type_key,
+                    :after_external_id, CAST(:after_kind AS text))
+            AND (CAST(:type_keys AS text[]) IS NULL OR a.type_key = ANY (:type_keys))
+            AND a.type_key <> ALL (:left_out)
+            AND (CAST(:run_id AS uuid) IS NULL OR a.run_id = :run_id)
             AND NOT EXISTS (
                 SELECT FROM inventory_item AS item
                 WHERE (item.tenant_id, item.type_key, item.recreates_external_id, item.first_seen_run_id)
@@ -68,14 +62,15 @@ CROSS JOIN LATERAL (
     -- Items that were re-created before their old item was known to be gone: the run that noticed its absence has them.
     (
         SELECT a.tenant_id, a.noticed_at, a.type_key, a.recreated_as, 'version', a.run_id, 1
-        FROM item_absence AS a, wanted
+        FROM item_absence AS a
         WHERE a.tenant_id = asked.tenant_id AND a.recreated_as IS NOT NULL
             AND a.noticed_at > :since AND a.noticed_at <= :until AND a.noticed_at :beyond= :after_at
             AND (a.noticed_at, asked.tenant_id, a.type_key, a.recreated_as, 'version')
-                :beyond (after_at, after_tenant_id, after_type_key, after_external_id, after_kind)
-            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
-            AND a.type_key <> ALL (wanted.left_out)
-            AND (wanted.run_id IS NULL OR a.run_id = wanted.run_id)
+                :beyond (:after_at, coalesce(CAST(:after_tenant_id AS uuid), current_tenant()), :after_type_key,
+                    :after_external_id, CAST(:after_kind AS text))
+            AND (CAST(:type_keys AS text[]) IS NULL OR a.type_key = ANY (:type_keys))
+            AND a.type_key <> ALL (:left_out)
+            AND (CAST(:run_id AS uuid) IS NULL OR a.run_id = :run_id)
             AND EXISTS (
                 SELECT FROM item_version AS v
                 WHERE (v.tenant_id, v.type_key, v.external_id, v.version_number) = (a.tenant_id, a.type_key, a.recreated_as, 1)
@@ -86,14 +81,15 @@ CROSS JOIN LATERAL (
     -- Items that came back.
     (
         SELECT a.tenant_id, a.came_back_at, a.type_key, a.external_id, 'returned', a.came_back_run_id, 0
-        FROM item_absence AS a, wanted
+        FROM item_absence AS a
         WHERE a.tenant_id = asked.tenant_id
             AND a.came_back_at > :since AND a.came_back_at <= :until AND a.came_back_at :beyond= :after_at
             AND (a.came_back_at, asked.tenant_id, a.type_key, a.external_id, 'returned')
-                :beyond (after_at, after_tenant_id, after_type_key, after_external_id, after_kind)
-            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
-            AND a.type_key <> ALL (wanted.left_out)
-            AND (wanted.run_id IS NULL OR a.came_back_run_id = wanted.run_id)
+                :beyond (:after_at, coalesce(CAST(:after_tenant_id AS uuid), current_tenant()), :after_type_key,
+                    :after_external_id, CAST(:after_kind AS text))
+            AND (CAST(:type_keys AS text[]) IS NULL OR a.type_key = ANY (:type_keys))
+            AND a.type_key <> ALL (:left_out)
+            AND (CAST(:run_id AS uuid) IS NULL OR a.came_back_run_id = :run_id)
         ORDER BY a.came_back_at :order, a.type_key :order, a.external_id :order LIMIT :limit
     )
 ) AS events

@@ -282,6 +282,7 @@ async def test_the_newest_changes_of_all_tenants_are_found_by_index(filled: Data
             await changes.newest_events(session, window, 50, before, tenant_ids=[MINE, THEIRS])
     explained.assert_by_index()
     assert "item_version_observed" in {node.by for node in explained.nodes}
+    assert "Incremental Sort" in {node.kind for node in explained.nodes}, "it stops after the moment that fills a page"
 
 
 async def test_the_audit_events_of_objects_are_found_by_index(filled: Database, explained: Explained) -> None:
