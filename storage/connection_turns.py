@@ -1,12 +1,15 @@
 """Connections of one pool that many tasks share: none holds one while it waits for another that nobody can give back.
 
 Ten requests that hold one of ten connections each and want a second wait until a timeout, and the pool stands still.
+Whoever came first has the next one: a request that asks for six, one after the other, waits no longer than others.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from heapq import heappop, heappush
+from itertools import count
 
 from storage.errors import StorageUnavailableError
 
@@ -38,6 +41,11 @@ class ConnectionTurns:
             raise ValueError(f"a pool of {pool_size} connections is too small: it needs {SEVERAL + 1}")
         self._turns = asyncio.Semaphore(turns)
         self._holder: ContextVar[_Holder | None] = ContextVar("holder", default=None)
+        self._free = pool_size
+        self._numbers = count(1)
+        self._arrival: ContextVar[int] = ContextVar("arrival", default=0)
+        """When a task first asked for a connection."""
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
     @asynccontextmanager
     async def several(self) -> AsyncIterator[None]:
@@ -59,13 +67,17 @@ class ConnectionTurns:
             self._holder.set(None)
             self._turns.release()
 
-    @contextmanager
-    def holding(self) -> Iterator[None]:
-        """Counts one connection of this task. Raises `RuntimeError` if the task holds as many as it may."""
+    @asynccontextmanager
+    async def holding(self) -> AsyncIterator[None]:
+        """One connection of this task, once there is one for it.
+
+        Raises `RuntimeError` if the task holds as many as it may, `StorageUnavailableError` if it waits too long.
+        """
         outer = self._holder.get()
         holder = outer or _Holder(1)
         if holder.held >= holder.limit:
             raise RuntimeError(f"a task that holds {holder.held} connections asks for a further one")
+        await self._take()
         if outer is None:
             self._holder.set(holder)
         holder.held += 1
@@ -75,3 +87,31 @@ class ConnectionTurns:
             holder.held -= 1
             if outer is None:
                 self._holder.set(None)
+            self._give()
+
+    async def _take(self) -> None:
+        number = next(self._numbers)
+        if not self._arrival.get():
+            self._arrival.set(number)
+        if self._free:
+            self._free -= 1
+            return
+        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (self._arrival.get(), number, given))
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await given
+        except BaseException as error:
+            if given.done() and not given.cancelled():
+                self._give()
+            if isinstance(error, TimeoutError):
+                raise StorageUnavailableError(TOO_MANY) from None
+            raise
+
+    def _give(self) -> None:
+        while self._waiting:
+            _, _, waiting = heappop(self._waiting)
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        self._free += 1

@@ -13,12 +13,11 @@ import psycopg
 from sqlalchemy import TextClause, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from inventory.user_errors import UserError
 from storage.access import ALL_TENANTS, EXCESS, PORTFOLIO_ROLE, PROBE, VISIBLE_TENANTS, WORKER_ROLE, Access, access
-from storage.connection_turns import TOO_MANY, ConnectionTurns
+from storage.connection_turns import ConnectionTurns
 from storage.errors import StorageCollisionError, StorageNotReadyError, StorageUnavailableError, classified
 from storage.timeouts import POOL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUTS, connection_parameters
 
@@ -143,17 +142,14 @@ class Database:
     ) -> AsyncIterator[AsyncSession]:
         try:
             turn = nullcontext() if self.turns is None else self.turns.holding()
-            with turn:
-                async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                    if snapshot:
-                        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-                    roles = await self._roles(session)
-                    role = roles.portfolio if bind in (_BIND_TO_READ_ALL, _BIND_TO_READ_SOME) else roles.worker
-                    await session.execute(bind, {"role": role, "tenant_id": tenant_id, **parameters})
-                    yield session
+            async with turn, AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                if snapshot:
+                    await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                roles = await self._roles(session)
+                role = roles.portfolio if bind in (_BIND_TO_READ_ALL, _BIND_TO_READ_SOME) else roles.worker
+                await session.execute(bind, {"role": role, "tenant_id": tenant_id, **parameters})
+                yield session
         except (SQLAlchemyError, psycopg.Error) as error:
-            if isinstance(error, PoolTimeoutError) and self.turns is not None:
-                raise StorageUnavailableError(TOO_MANY) from None
             known = classified(error)
             if known is None or (bind is not _BIND_TO_WRITE and _is_our_write(error)):
                 raise

@@ -63,15 +63,18 @@ class WritingSessionOf(Protocol):
 
 
 class TenantSessions(NamedTuple):
-    """The person's tenants, and transactions of single ones, two of them at a time.
+    """The person's tenants, and transactions of single ones or, of `portfolio`, of all: one at a time.
 
-    `session_of` opens one that reads one moment, and `writing_session_of` one that may also write; either raises
-    `NoSuchPageError` for a tenant that the person does not see. With `snapshot` one that writes sees one moment, too,
-    and raises `StorageCollisionError` where another transaction has written the same rows. `seconds` limit each of its
-    statements. `recent_answers` has the latest answers to anybody.
+    Within `turn`, which waits for it, two may be open, or one for long. `session_of` opens one that reads one moment,
+    and `writing_session_of` one that may also write; either raises `NoSuchPageError` for a tenant that the person does
+    not see. With `snapshot` one that writes sees one moment, too, and raises `StorageCollisionError` where another
+    transaction has written the same rows. `seconds` limit each of its statements. `recent_answers` has the latest
+    answers to anybody.
     """
 
     tenants: Tenants
+    portfolio: Callable[[], AbstractAsyncContextManager[AsyncSession]]
+    turn: Callable[[], AbstractAsyncContextManager[None]]
     session_of: SessionOf
     writing_session_of: WritingSessionOf
     recent_answers: RecentAnswers[Any]
@@ -140,8 +143,14 @@ def name_for(tenants: Tenants, site: Site) -> Callable[[UUID], str]:
     return name_of
 
 
-async def _portfolio_scope(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+@asynccontextmanager
+async def _portfolio_session(tenants: Tenants, site: Site) -> AsyncIterator[AsyncSession]:
     async with site.database.portfolio(visible_ids(tenants, site)) as session, _limited(session):
+        yield session
+
+
+async def _portfolio_scope(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+    async with _portfolio_session(tenants, site) as session:
         yield PortfolioScope(tenants, session)
 
 
@@ -171,14 +180,7 @@ NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope
 """The person's tenants, and a transaction that writes what belongs to no tenant, as `TenantToChange`."""
 
 
-async def _turn(site: TheSite) -> AsyncIterator[None]:
-    async with site.turns.several():
-        yield
-
-
-def _tenant_sessions(
-    _turn: Annotated[None, Depends(_turn, scope="function")], tenants: Visible, site: TheSite
-) -> TenantSessions:
+def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
     @asynccontextmanager
     async def opened(
         tenant_id: UUID, *, read_only: bool, snapshot: bool, seconds: int = STATEMENT_SECONDS
@@ -190,14 +192,16 @@ def _tenant_sessions(
 
     return TenantSessions(
         tenants,
+        partial(_portfolio_session, tenants, site),
+        site.turns.several,
         partial(opened, read_only=True, snapshot=True),
         partial(opened, read_only=False, snapshot=False),
         site.recent_answers,
     )
 
 
-SeveralTenants = Annotated[TenantSessions, Depends(_tenant_sessions, scope="function")]
-"""What a route takes before any other dependency with a session, so that requests do not wait for each other."""
+EachTenant = Annotated[TenantSessions, Depends(_tenant_sessions)]
+"""What a route takes that asks tenants one after the other, or two of them in its turn."""
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ from inventory.user_errors import NeverReadError
 from web.addresses import query_with
 from web.fitting import fitting_page
 from web.layout import page
-from web.scope import AllTenants, NoSuchPageError, OneTenant, SeveralTenants, TenantScope
+from web.scope import EachTenant, NoSuchPageError, OneTenant, TenantScope
 from web.tenants_in_turn import TENANTS_AT_A_TIME, TenantRecords, by_name, records_in_turn, tenants_by_name
 from web.twins import say_next, whole_csv_file
 
@@ -92,20 +92,20 @@ class TenantAssignments(NamedTuple):
 @router.get("/assignments", response_class=HTMLResponse, include_in_schema=False)
 async def all_assignments_page(
     request: Request,
-    several: SeveralTenants,
-    scope: AllTenants,
+    each: EachTenant,
     type_key: TypeKey = "",
     item: Item = "",
     tag: Tag = "",
     after: AfterTenant = "",
 ) -> HTMLResponse:
     """Assignments of one tenant after the other: of the first items, or of those of one name."""
-    chosen = tenants_by_name(scope.tenants, tag, after, TENANTS_AT_A_TIME)
-    found_statuses = await status(scope.session, [tenant.id for tenant in chosen.tenants])
+    chosen = tenants_by_name(each.tenants, tag, after, TENANTS_AT_A_TIME)
+    async with each.portfolio() as session:
+        found_statuses = await status(session, [tenant.id for tenant in chosen.tenants])
     statuses = {found.tenant_id: found for found in found_statuses}
     parts = []
     for tenant in chosen.tenants:
-        async with several.session_of(tenant.id) as session:
+        async with each.session_of(tenant.id) as session:
             found = await answer.first_assignments(
                 session, tenant.id, item.strip() or None, [type_key] if type_key else None, OF_A_TENANT
             )
@@ -122,7 +122,7 @@ async def all_assignments_page(
         type_key=type_key,
         item=item,
         tag=tag,
-        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        tags=sorted({tag for tenant in each.tenants for tag in tenant.tags}),
         next_query=query_with(request, after=chosen.goes_on) if chosen.goes_on else None,
         same_query=query_with(request, after=None),
         title_of=title_of,
@@ -133,7 +133,7 @@ async def all_assignments_page(
 async def all_assignment_records(
     request: Request,
     response: Response,
-    several: SeveralTenants,
+    each: EachTenant,
     type_key: TypeKey = "",
     item: Item = "",
     tag: Tag = "",
@@ -143,7 +143,7 @@ async def all_assignment_records(
     """Assignments of so many items, of one tenant after the other; after each part the unknown ones."""
 
     async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[ItemAssignment | CannotSayRecord]:
-        async with several.session_of(tenant.id) as session:
+        async with each.session_of(tenant.id) as session:
             try:
                 found = await _assignments(TenantScope(tenant, session), type_key, item.strip(), within, most)
             except NothingAssignableError:
@@ -155,21 +155,19 @@ async def all_assignment_records(
         items = {(record.type_key, record.external_id) for record in found.assignments}
         return TenantRecords([*found.assignments, *found.cannot_say], len(items), _text(found.goes_on))
 
-    found = await records_in_turn(several.tenants, tag, after, limit, ask)
+    found = await records_in_turn(each.tenants, tag, after, limit, ask)
     say_next(response, request, found.goes_on)
     return found.records
 
 
 @router.get("/assignments.csv", include_in_schema=False)
-async def all_assignments_csv(
-    several: SeveralTenants, type_key: TypeKey = "", item: Item = "", tag: Tag = ""
-) -> Response:
+async def all_assignments_csv(each: EachTenant, type_key: TypeKey = "", item: Item = "", tag: Tag = "") -> Response:
     """All assignments of all tenants, or of those of a tag, as CSV."""
     chosen = [type_key] if type_key else None
 
     async def found() -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-        for tenant in by_name(several.tenants, tag):
-            async with several.session_of(tenant.id) as session:
+        for tenant in by_name(each.tenants, tag):
+            async with each.session_of(tenant.id) as session:
                 with suppress(NothingAssignableError, NeverReadError):
                     records = answer.assignments(session, tenant.id, load_catalog(), item.strip() or None, chosen)
                     async for record in records:

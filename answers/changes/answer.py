@@ -138,7 +138,7 @@ class ChangePage(NamedTuple):
 
 
 async def newest_changes(
-    session: AsyncSession,
+    opened: Callable[[], AbstractAsyncContextManager[AsyncSession]],
     session_of: SessionOf,
     window: Window,
     *,
@@ -149,11 +149,13 @@ async def newest_changes(
 ) -> ChangePage:
     """Up to `limit` changes of a window that are wanted, newest first; `before` the event where the last page ended.
 
-    `tenant_ids` are the tenants to ask about in a portfolio session. `session_of` opens a session of one tenant.
+    `opened` gives the session that finds events: a portfolio session where `tenant_ids` are the tenants to ask about.
+    `session_of` gives that of a tenant, which tells of the changes. One session is open at a time.
     """
     found: list[tuple[Event, ChangeRecord]] = []
     for _ in range(PAGES_LOOKED_AT):
-        page = await newest_events(session, window, EVENTS_LOOKED_AT, before, tenant_ids)
+        async with opened() as session:
+            page = await newest_events(session, window, EVENTS_LOOKED_AT, before, tenant_ids)
         for some in _batches((event for event in page if wanted.may_be(event)), DOCUMENTS_AT_A_TIME):
             found += [noticed for noticed in await _of_tenants(session_of, some) if wanted.fits(noticed[1])]
             if len(found) > limit:

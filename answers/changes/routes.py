@@ -20,7 +20,7 @@ from answers.status.answer import status
 from answers.times import TIME_FORMS
 from graph.catalog import load_catalog
 from web.fitting import fitting_page
-from web.scope import AllTenants, OneTenant, PortfolioScope, SeveralTenants, TenantScope, TenantSessions
+from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions
 from web.twins import say_next, whole_csv_file
 
 router = APIRouter()
@@ -114,13 +114,13 @@ async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTML
 
 
 @router.get("/changes", response_class=HTMLResponse, include_in_schema=False)
-async def all_changes_page(
-    request: Request, several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None
-) -> HTMLResponse:
+async def all_changes_page(request: Request, each: EachTenant, asked: Asked, tag: Tag = None) -> HTMLResponse:
     """Changes that runs noticed in all tenants, or in those of a tag, newest first."""
-    window = await _window(scope.session, asked)
-    tenant_ids = _tenant_ids(scope, tag)
-    found = await _of_tenants(several, scope.session, tenant_ids, asked, window, PAGE_OF_MANY)
+    tenant_ids = _tenant_ids(each, tag)
+    async with each.portfolio() as session:
+        window = await _window(session, asked)
+        statuses = await status(session, tenant_ids)
+    found = await _of_tenants(each, tenant_ids, asked, window, PAGE_OF_MANY)
     known = load_catalog().collections
     return _page(
         request,
@@ -129,9 +129,9 @@ async def all_changes_page(
         found,
         path="/changes",
         tag=tag or "",
-        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
-        names={tenant.id: tenant.name for tenant in scope.tenants},
-        statuses=await status(scope.session, tenant_ids),
+        tags=sorted({tag for tenant in each.tenants for tag in tenant.tags}),
+        names={tenant.id: tenant.name for tenant in each.tenants},
+        statuses=statuses,
         choices=sorted(((key, collection.title) for key, collection in known.items()), key=_title_of_choice),
         old_details=[],
         stale=[],
@@ -152,15 +152,15 @@ async def change_records(
 async def all_change_records(
     request: Request,
     response: Response,
-    several: SeveralTenants,
-    scope: AllTenants,
+    each: EachTenant,
     asked: Asked,
     tag: Tag = None,
     limit: Limit = 100,
 ) -> Sequence[ChangeRecord]:
     """Changes that runs noticed in all tenants, or in those of a tag, newest first."""
-    window = await _window(scope.session, asked)
-    found = await _of_tenants(several, scope.session, _tenant_ids(scope, tag), asked, window, limit)
+    async with each.portfolio() as session:
+        window = await _window(session, asked)
+    found = await _of_tenants(each, _tenant_ids(each, tag), asked, window, limit)
     say_next(response, request, found.goes_on)
     return found.changes
 
@@ -174,11 +174,12 @@ async def changes_csv(scope: OneTenant, asked: Asked) -> Response:
 
 
 @router.get("/changes.csv", include_in_schema=False)
-async def all_changes_csv(several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None) -> Response:
+async def all_changes_csv(each: EachTenant, asked: Asked, tag: Tag = None) -> Response:
     """Changes that runs noticed in all tenants, or in those of a tag, newest first, as CSV."""
-    window = await _window(scope.session, asked)
-    tenant_ids = _tenant_ids(scope, tag)
-    found = _all(asked, lambda part: _of_tenants(several, scope.session, tenant_ids, part, window, MOST_AT_ONCE))
+    async with each.portfolio() as session:
+        window = await _window(session, asked)
+    tenant_ids = _tenant_ids(each, tag)
+    found = _all(asked, lambda part: _of_tenants(each, tenant_ids, part, window, MOST_AT_ONCE))
     return await whole_csv_file("changes", ChangeRecord, found)
 
 
@@ -229,25 +230,24 @@ async def _window(session: AsyncSession, asked: ChangeQuestion) -> Window:
 
 async def _of_tenant(scope: TenantScope, asked: ChangeQuestion, window: Window, limit: int) -> ChangePage:
     @asynccontextmanager
-    async def the_session(_tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+    async def the_session(_tenant_id: UUID | None = None) -> AsyncIterator[AsyncSession]:
         yield scope.session
 
     return await answer.newest_changes(
-        scope.session, the_session, window, wanted=asked.wanted, limit=limit, before=asked.place
+        the_session, the_session, window, wanted=asked.wanted, limit=limit, before=asked.place
     )
 
 
 async def _of_tenants(
-    several: TenantSessions,
-    session: AsyncSession,
+    each: TenantSessions,
     tenant_ids: Sequence[UUID],
     asked: ChangeQuestion,
     window: Window,
     limit: int,
 ) -> ChangePage:
     return await answer.newest_changes(
-        session,
-        several.session_of,
+        each.portfolio,
+        each.session_of,
         window,
         wanted=asked.wanted,
         limit=limit,
@@ -256,8 +256,8 @@ async def _of_tenants(
     )
 
 
-def _tenant_ids(scope: PortfolioScope, tag: str | None) -> list[UUID]:
-    return [tenant.id for tenant in scope.tenants if not tag or tag in tenant.tags]
+def _tenant_ids(each: TenantSessions, tag: str | None) -> list[UUID]:
+    return [tenant.id for tenant in each.tenants if not tag or tag in tenant.tags]
 
 
 def _title_of_choice(choice: tuple[str, str]) -> str:

@@ -34,7 +34,7 @@ from inventory.bounds import NAMED
 from inventory.user_errors import UserError
 from web.addresses import query_with
 from web.fitting import fitting_page
-from web.scope import SeveralTenants, TenantSessions
+from web.scope import EachTenant, TenantSessions
 from web.twins import csv_file, say_next
 
 router = APIRouter()
@@ -109,7 +109,7 @@ class Slice(NamedTuple):
 @router.get("/compare", response_class=HTMLResponse, include_in_schema=False)
 async def compare_page(
     request: Request,
-    several: SeveralTenants,
+    each: EachTenant,
     left: Named = "",
     right: Named = "",
     golden: Named = "",
@@ -122,13 +122,13 @@ async def compare_page(
 ) -> Response:
     """Two tenants compared, or a golden one with many: differences first. Names lead to the address with ids."""
     given = {"left": left.strip(), "right": right.strip(), "golden": golden.strip()}
-    named = {field: _id_of(several, value) for field, value in given.items() if value and _as_id(value) is None}
+    named = {field: _id_of(each, value) for field, value in given.items() if value and _as_id(value) is None}
     if named:
         return RedirectResponse(f"/compare{query_with(request, **named)}", 303)
     one, other, model = map(_as_id, given.values())
     asked = {
-        "tenants": sorted(several.tenants, key=lambda tenant: tenant.name.casefold()),
-        "tags": sorted({tag for tenant in several.tenants for tag in tenant.tags}),
+        "tenants": sorted(each.tenants, key=lambda tenant: tenant.name.casefold()),
+        "tags": sorted({tag for tenant in each.tenants for tag in tenant.tags}),
         "left": one,
         "right": other,
         "golden": model,
@@ -142,15 +142,15 @@ async def compare_page(
     if model:
         places = int(after or 0), int(tenants_after or 0)
         if by is ComparisonUnit.SETTING:
-            return await _golden_settings_page(request, several, model, tag, places, asked)
-        return await _golden_page(request, several, model, tag, type_key, places, asked)
+            return await _golden_settings_page(request, each, model, tag, places, asked)
+        return await _golden_page(request, each, model, tag, type_key, places, asked)
     if not (one and other):
         return fitting_page(request, "compare/choose.html", ({},), **asked)
     if by is ComparisonUnit.SETTING:
-        found = await _settings(several, one, other)
+        found = await _settings(each, one, other)
         chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]
         return _paged(request, "compare/by_setting.html", chosen, int(after or 0), asked, record=found.record)
-    compared = await _items(several, one, other, type_key)
+    compared = await _items(each, one, other, type_key)
     items = [item for item in compared.items if _is_wanted(item.status, only)]
     columns = occurring(Status, [collection.counts for collection in compared.record.differing])
     return _paged(
@@ -159,18 +159,16 @@ async def compare_page(
 
 
 @router.get("/api/compare")
-async def comparison_record(
-    several: SeveralTenants, left: UUID, right: UUID, type_key: TypeKey = ""
-) -> ComparisonRecord:
+async def comparison_record(each: EachTenant, left: UUID, right: UUID, type_key: TypeKey = "") -> ComparisonRecord:
     """Two tenants compared by policy, in numbers, with the coverage."""
-    return (await _items(several, left, right, type_key)).record
+    return (await _items(each, left, right, type_key)).record
 
 
 @router.get("/api/compare/items")
 async def compared_items(
     request: Request,
     response: Response,
-    several: SeveralTenants,
+    each: EachTenant,
     left: UUID,
     right: UUID,
     type_key: TypeKey = "",
@@ -179,7 +177,7 @@ async def compared_items(
     limit: Limit = PAGE,
 ) -> Sequence[ItemComparison]:
     """The items of two tenants that are not the same, those to look at first in front."""
-    found = await _items(several, left, right, type_key)
+    found = await _items(each, left, right, type_key)
     return _some(request, response, [item for item in found.items if _is_wanted(item.status, only)], after, limit)
 
 
@@ -187,7 +185,7 @@ async def compared_items(
 async def compared_settings(
     request: Request,
     response: Response,
-    several: SeveralTenants,
+    each: EachTenant,
     left: UUID,
     right: UUID,
     only: Only = "",
@@ -195,31 +193,31 @@ async def compared_settings(
     limit: Limit = PAGE,
 ) -> Sequence[SettingComparison]:
     """The settings of two tenants that are not the same, conflicts first."""
-    found = await _settings(several, left, right)
+    found = await _settings(each, left, right)
     chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]
     return _some(request, response, chosen, after, limit)
 
 
 @router.get("/api/compare/golden")
 async def golden_record(
-    several: SeveralTenants, golden: UUID, tag: Tag = "", type_key: TypeKey = "", after: After = ""
+    each: EachTenant, golden: UUID, tag: Tag = "", type_key: TypeKey = "", after: After = ""
 ) -> MatrixRecord:
     """A golden tenant compared with the first tenants after so many, in numbers, with the coverage."""
-    return (await _many(several, golden, _others(several, golden, tag)[int(after or 0) :], type_key)).record
+    return (await _many(each, golden, _others(each, golden, tag)[int(after or 0) :], type_key)).record
 
 
 @router.get("/api/compare/golden/settings")
 async def golden_settings_record(
-    several: SeveralTenants, golden: UUID, tag: Tag = "", after: After = ""
+    each: EachTenant, golden: UUID, tag: Tag = "", after: After = ""
 ) -> SettingsMatrixRecord:
     """A golden tenant compared by setting with the first tenants after so many, in numbers, with the coverage."""
-    return (await _many_settings(several, golden, _others(several, golden, tag)[int(after or 0) :])).record
+    return (await _many_settings(each, golden, _others(each, golden, tag)[int(after or 0) :])).record
 
 
 @router.get("/compare.csv", include_in_schema=False)
 async def compared_csv(
     request: Request,
-    several: SeveralTenants,
+    each: EachTenant,
     left: UUID,
     right: UUID,
     by: By = ComparisonUnit.POLICY,
@@ -231,10 +229,10 @@ async def compared_csv(
     """The items or settings of two tenants that are not the same, as CSV."""
     links = Response()
     if by is ComparisonUnit.SETTING:
-        settings = await compared_settings(request, links, several, left, right, only, after, limit)
+        settings = await compared_settings(request, links, each, left, right, only, after, limit)
         table = csv_file("settings", SettingComparison, settings)
     else:
-        items = await compared_items(request, links, several, left, right, type_key, only, after, limit)
+        items = await compared_items(request, links, each, left, right, type_key, only, after, limit)
         table = csv_file("comparison", ItemComparison, items)
     if "link" in links.headers:
         table.headers["link"] = links.headers["link"]
@@ -243,7 +241,7 @@ async def compared_csv(
 
 @router.get("/compare/golden.csv", include_in_schema=False)
 async def golden_csv(
-    several: SeveralTenants,
+    each: EachTenant,
     golden: UUID,
     by: By = ComparisonUnit.POLICY,
     tag: Tag = "",
@@ -252,15 +250,15 @@ async def golden_csv(
 ) -> Response:
     """The items or settings of a golden tenant that are otherwise in one of the first tenants after so many, as CSV."""
     if by is ComparisonUnit.SETTING:
-        settings = await _many_settings(several, golden, _others(several, golden, tag)[int(after or 0) :])
+        settings = await _many_settings(each, golden, _others(each, golden, tag)[int(after or 0) :])
         return csv_file("golden-settings", SettingRow, [row for row in settings.rows if _differs(row)])
-    found = await _many(several, golden, _others(several, golden, tag)[int(after or 0) :], type_key)
+    found = await _many(each, golden, _others(each, golden, tag)[int(after or 0) :], type_key)
     return csv_file("golden", MatrixRow, [row for row in found.rows if _differs(row)])
 
 
 async def _golden_page(
     request: Request,
-    several: TenantSessions,
+    each: TenantSessions,
     golden: UUID,
     tag: str,
     type_key: str,
@@ -268,8 +266,8 @@ async def _golden_page(
     asked: dict[str, Any],
 ) -> HTMLResponse:
     after, tenants_after = places
-    others = _others(several, golden, tag)
-    found = await _many(several, golden, others[tenants_after:], type_key)
+    others = _others(each, golden, tag)
+    found = await _many(each, golden, others[tenants_after:], type_key)
     rows = [row for row in found.rows if _differs(row)]
     names = (*CellStatus, "extra")
     return _paged(
@@ -288,11 +286,11 @@ async def _golden_page(
 
 
 async def _golden_settings_page(
-    request: Request, several: TenantSessions, golden: UUID, tag: str, places: tuple[int, int], asked: dict[str, Any]
+    request: Request, each: TenantSessions, golden: UUID, tag: str, places: tuple[int, int], asked: dict[str, Any]
 ) -> HTMLResponse:
     after, tenants_after = places
-    others = _others(several, golden, tag)
-    found = await _many_settings(several, golden, others[tenants_after:])
+    others = _others(each, golden, tag)
+    found = await _many_settings(each, golden, others[tenants_after:])
     return _paged(
         request,
         "compare/golden_settings.html",
@@ -322,9 +320,9 @@ def _some(request: Request, response: Response, rows: Sequence[RowT], after: str
     return rows[end - limit : end]
 
 
-async def _items(several: TenantSessions, left: UUID, right: UUID, type_key: str) -> ComparedItems:
+async def _items(each: TenantSessions, left: UUID, right: UUID, type_key: str) -> ComparedItems:
     async def find() -> ComparedItems:
-        async with several.session_of(left) as one, several.session_of(right) as other:
+        async with each.turn(), each.session_of(left) as one, each.session_of(right) as other:
             sides = await side(here, one), await side(there, other)
             comparison = Comparison(*sides, [type_key] if type_key else None)
             items = [item async for item in comparison.items()]
@@ -332,55 +330,53 @@ async def _items(several: TenantSessions, left: UUID, right: UUID, type_key: str
         differing = {collection.type_key: place for place, collection in enumerate(record.differing)}
         return ComparedItems(record, sorted(items, key=partial(_place, differing)))
 
-    here, there = _two(several, left, right)
-    found: ComparedItems = await several.recent_answers.answer(("items", left, right, type_key), find)
+    here, there = _two(each, left, right)
+    found: ComparedItems = await each.recent_answers.answer(("items", left, right, type_key), find)
     return found
 
 
-async def _settings(several: TenantSessions, left: UUID, right: UUID) -> ComparedSettings:
+async def _settings(each: TenantSessions, left: UUID, right: UUID) -> ComparedSettings:
     async def find() -> ComparedSettings:
-        async with several.session_of(left) as one, several.session_of(right) as other:
+        async with each.turn(), each.session_of(left) as one, each.session_of(right) as other:
             comparison = SettingsComparison(await side(here, one), await side(there, other))
             settings = await comparison.settings()
             return ComparedSettings(comparison.record(), settings)
 
-    here, there = _two(several, left, right)
-    found: ComparedSettings = await several.recent_answers.answer(("settings", left, right), find)
+    here, there = _two(each, left, right)
+    found: ComparedSettings = await each.recent_answers.answer(("settings", left, right), find)
     return found
 
 
-async def _many(
-    several: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str
-) -> GoldenComparison:
+async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str) -> GoldenComparison:
     """The golden tenant with the first `TENANTS_ACROSS` of the others."""
 
     async def find() -> GoldenComparison:
-        async with several.session_of(golden) as session:
-            model = await side(_named(several, golden), session)
-            matrix = await Matrix.of(model, chosen, several.session_of, [type_key] if type_key else None)
+        async with each.turn(), each.session_of(golden) as session:
+            model = await side(_named(each, golden), session)
+            matrix = await Matrix.of(model, chosen, each.session_of, [type_key] if type_key else None)
             rows = [row async for row in matrix.rows()]
             return GoldenComparison(matrix.record(), sorted(rows, key=_place_of_row))
 
-    _named(several, golden)
+    _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
     asked: Hashable = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
-    found: GoldenComparison = await several.recent_answers.answer(asked, find)
+    found: GoldenComparison = await each.recent_answers.answer(asked, find)
     return found
 
 
-async def _many_settings(several: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
+async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
     """The golden tenant by setting with the first `TENANTS_ACROSS` of the others."""
 
     async def find() -> GoldenSettings:
-        async with several.session_of(golden) as session:
-            matrix = SettingMatrix(await side(_named(several, golden), session), chosen, several.session_of)
+        async with each.turn(), each.session_of(golden) as session:
+            matrix = SettingMatrix(await side(_named(each, golden), session), chosen, each.session_of)
             rows = await matrix.rows()
             return GoldenSettings(matrix.record(), rows)
 
-    _named(several, golden)
+    _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
     asked: Hashable = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
-    found: GoldenSettings = await several.recent_answers.answer(asked, find)
+    found: GoldenSettings = await each.recent_answers.answer(asked, find)
     return found
 
 
@@ -392,9 +388,9 @@ def _as_id(text: str) -> UUID | None:
         return None
 
 
-def _id_of(several: TenantSessions, name: str) -> str:
+def _id_of(each: TenantSessions, name: str) -> str:
     """The id of the person's tenant of this name. Raises `UncomparableError`."""
-    found = [str(tenant.id) for tenant in several.tenants if tenant.name.casefold() == name.strip().casefold()]
+    found = [str(tenant.id) for tenant in each.tenants if tenant.name.casefold() == name.strip().casefold()]
     if len(found) > 1:
         raise UncomparableError(f"several tenants are called {name!r}; write the id: {', '.join(found[:NAMED])}")
     if not found:
@@ -402,24 +398,24 @@ def _id_of(several: TenantSessions, name: str) -> str:
     return found[0]
 
 
-def _two(several: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
+def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
     """Both sides. Raises `NoSuchPageError`, and `UncomparableError` where they are one."""
-    here, there = _named(several, left), _named(several, right)
+    here, there = _named(each, left), _named(each, right)
     if left == right:
         raise UncomparableError("a tenant is the same as itself; choose two different ones")
     return here, there
 
 
-def _named(several: TenantSessions, tenant_id: UUID) -> TenantRecord:
+def _named(each: TenantSessions, tenant_id: UUID) -> TenantRecord:
     """A tenant that the person sees. Raises `NoSuchPageError`."""
-    tenant = several.named(tenant_id)
+    tenant = each.named(tenant_id)
     return TenantRecord(tenant_id=tenant.id, name=tenant.name)
 
 
-def _others(several: TenantSessions, golden: UUID, tag: str) -> list[TenantRecord]:
+def _others(each: TenantSessions, golden: UUID, tag: str) -> list[TenantRecord]:
     """The tenants of a tag, or all, but for the golden one, by name."""
-    chosen = [tenant for tenant in several.tenants if tenant.id != golden and (not tag or tag in tenant.tags)]
-    return [_named(several, tenant.id) for tenant in sorted(chosen, key=lambda tenant: tenant.name.casefold())]
+    chosen = [tenant for tenant in each.tenants if tenant.id != golden and (not tag or tag in tenant.tags)]
+    return [_named(each, tenant.id) for tenant in sorted(chosen, key=lambda tenant: tenant.name.casefold())]
 
 
 _ORDER = (

@@ -39,10 +39,8 @@ from web.addresses import query_with
 from web.fitting import fitting_page
 from web.layout import page
 from web.scope import (
-    AllTenants,
+    EachTenant,
     OneTenant,
-    PortfolioScope,
-    SeveralTenants,
     TenantScope,
     TenantSessions,
 )
@@ -105,7 +103,7 @@ class Reach(NamedTuple):
 
 
 class ReferenceQuestion(StrEnum):
-    """The questions whose answers are lists of one tenant or of several."""
+    """The questions whose answers are lists of one tenant or of each."""
 
     DANGLING = "dangling"
     UNASSIGNED = "unassigned"
@@ -227,10 +225,8 @@ def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[B
     """The page, the records and the file of all tenants, or those of a tag, one tenant after the other."""
 
     @router.get(f"/{question}", response_class=HTMLResponse, include_in_schema=False)
-    async def list_page(
-        request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
-    ) -> HTMLResponse:
-        return await _tenants_page(request, several, scope, question, tag, after)
+    async def list_page(request: Request, each: EachTenant, tag: Tag = "", after: AfterTenant = "") -> HTMLResponse:
+        return await _tenants_page(request, each, question, tag, after)
 
     @router.get(
         f"/api/{question}",
@@ -240,19 +236,19 @@ def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[B
     async def records(
         request: Request,
         response: Response,
-        several: SeveralTenants,
+        each: EachTenant,
         type_key: TypeKey = "",
         tag: Tag = "",
         after: AfterInTurn = "",
         limit: Limit = PAGE,
     ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-        found = await _in_turn(several, question, type_key, tag, after, limit)
+        found = await _in_turn(each, question, type_key, tag, after, limit)
         say_next(response, request, found.goes_on)
         return found.records
 
     @router.get(f"/{question}.csv", include_in_schema=False)
-    async def whole_csv(several: SeveralTenants, type_key: TypeKey = "", tag: Tag = "") -> Response:
-        return await whole_csv_file(f"{question}", record, _of_all(several, question, type_key, tag))
+    async def whole_csv(each: EachTenant, type_key: TypeKey = "", tag: Tag = "") -> Response:
+        return await whole_csv_file(f"{question}", record, _of_all(each, question, type_key, tag))
 
 
 for _add_routes in (_add_tenant_routes, _add_portfolio_routes):
@@ -261,24 +257,24 @@ for _add_routes in (_add_tenant_routes, _add_portfolio_routes):
 
 
 async def _of_all(
-    several: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str
+    each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str
 ) -> AsyncIterator[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-    for tenant in by_name(several.tenants, tag):
-        async with several.session_of(tenant.id) as session:
+    for tenant in by_name(each.tenants, tag):
+        async with each.session_of(tenant.id) as session:
             async for record in await _records(session, tenant.id, question, type_key):
                 yield record
 
 
 async def _in_turn(
-    several: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str, after: str, limit: int
+    each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str, after: str, limit: int
 ) -> RecordsInTurn[DanglingRecord | UnassignedRecord | CannotSayRecord]:
     async def ask(
         tenant: TenantConfig, within: str, most: int
     ) -> TenantRecords[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-        async with several.session_of(tenant.id) as session:
+        async with each.session_of(tenant.id) as session:
             return await _records_of(session, tenant.id, question, type_key, within, most)
 
-    return await records_in_turn(several.tenants, tag, after, limit, ask)
+    return await records_in_turn(each.tenants, tag, after, limit, ask)
 
 
 async def _records_of(
@@ -352,14 +348,15 @@ async def _list_page(
 
 
 async def _tenants_page(
-    request: Request, several: TenantSessions, scope: PortfolioScope, question: ReferenceQuestion, tag: str, after: str
+    request: Request, each: TenantSessions, question: ReferenceQuestion, tag: str, after: str
 ) -> HTMLResponse:
-    chosen = tenants_by_name(scope.tenants, tag, after, TENANTS_AT_A_TIME)
+    chosen = tenants_by_name(each.tenants, tag, after, TENANTS_AT_A_TIME)
     asked = chosen.tenants
-    statuses = {found.tenant_id: found for found in await status(scope.session, [tenant.id for tenant in asked])}
+    async with each.portfolio() as session:
+        statuses = {found.tenant_id: found for found in await status(session, [tenant.id for tenant in asked])}
     parts = []
     for tenant in asked:
-        async with several.session_of(tenant.id) as session:
+        async with each.session_of(tenant.id) as session:
             found = await _answer(session, tenant.id, question, "")
         rows = sorted_page(found.rows, _place, "", OF_A_TENANT).rows
         parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, found.total, found.cannot_say))
@@ -371,7 +368,7 @@ async def _tenants_page(
         statuses=list(statuses.values()),
         chosen=chosen,
         tag=tag,
-        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        tags=sorted({tag for tenant in each.tenants for tag in tenant.tags}),
         next_query=query_with(request, after=chosen.goes_on) if chosen.goes_on else None,
         title_of=title_of,
     )

@@ -23,7 +23,7 @@ from web.confirmation import Confirmed
 from web.forms import Once
 from web.layout import page
 from web.roles import needs
-from web.scope import OneTenant, SeveralTenants, TenantScope, TenantSessions, TenantToChange, Visible
+from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions, TenantToChange, Visible
 
 router = APIRouter()
 
@@ -111,7 +111,7 @@ async def remove_baseline(
 @router.post("/drift/golden", response_class=HTMLResponse, include_in_schema=False)
 async def set_golden_baselines(
     request: Request,
-    scope: SeveralTenants,
+    scope: EachTenant,
     person: Approver,
     once: Once,
     _confirmed: Confirmed,

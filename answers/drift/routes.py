@@ -1,7 +1,7 @@
 """The pages of drift: of a tenant's baselines, and of all tenants in numbers."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from operator import itemgetter
 from typing import Annotated
 from urllib.parse import urlencode
@@ -22,7 +22,7 @@ from inventory.severity import Severity
 from storage.database import StorageCollisionError
 from web.fitting import fitting_page
 from web.layout import page
-from web.scope import AllTenants, NoSuchPageError, SeveralTenants, TenantSessions
+from web.scope import AllTenants, EachTenant, NoSuchPageError, TenantSessions
 from web.sorted_pages import SortedPage, sorted_page
 from web.twins import csv_file, say_next
 
@@ -45,7 +45,7 @@ Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max
 @router.get("/tenants/{tenant_id}/drift", response_class=HTMLResponse, include_in_schema=False)
 async def drift_page(
     request: Request,
-    scope: SeveralTenants,
+    scope: EachTenant,
     tenant_id: UUID,
     name: BaselineName = "",
     type_key: TypeKey = "",
@@ -121,7 +121,7 @@ async def all_drift_csv(scope: AllTenants, tag: Tag = None) -> Response:
 
 
 @router.get("/api/tenants/{tenant_id}/drift")
-async def drift_report(scope: SeveralTenants, tenant_id: UUID, name: BaselineName = "") -> DriftReport:
+async def drift_report(scope: EachTenant, tenant_id: UUID, name: BaselineName = "") -> DriftReport:
     """The basis of a tenant's drift from a baseline, and its items with open findings."""
     scope.named(tenant_id)
     _, _, found = await _evaluated(scope, tenant_id, name)
@@ -134,7 +134,7 @@ async def drift_report(scope: SeveralTenants, tenant_id: UUID, name: BaselineNam
 async def finding_records(
     request: Request,
     response: Response,
-    scope: SeveralTenants,
+    scope: EachTenant,
     tenant_id: UUID,
     name: BaselineName = "",
     type_key: TypeKey = "",
@@ -154,7 +154,7 @@ async def finding_records(
 
 @router.get("/tenants/{tenant_id}/drift.csv", include_in_schema=False)
 async def findings_csv(
-    scope: SeveralTenants,
+    scope: EachTenant,
     tenant_id: UUID,
     name: BaselineName = "",
     type_key: TypeKey = "",
@@ -186,8 +186,9 @@ async def _evaluated(
         return known, None, None
     if chosen.other_tenant_id is None or scope.tenants.get(chosen.other_tenant_id) is not None:
         # Where another request is evaluating it at this moment, the last evaluation stands.
+        turn = nullcontext() if chosen.other_tenant_id is None else scope.turn()
         with suppress(StorageCollisionError):
-            async with scope.writing_session_of(tenant_id, snapshot=True) as session:
+            async with turn, scope.writing_session_of(tenant_id, snapshot=True) as session:
                 await bring_up_to_date(session, scope.session_of, tenant_id, chosen)
     async with scope.session_of(tenant_id) as session:
         found = await drift(session, tenant_id, chosen.name)

@@ -21,7 +21,7 @@ from web.confirmation import Confirmed
 from web.forms import Once, typed
 from web.layout import page
 from web.roles import needs
-from web.scope import OneTenant, SeveralTenants, TooSlowError
+from web.scope import EachTenant, OneTenant, TooSlowError
 from web.twins import as_download, blocks
 
 router = APIRouter()
@@ -55,7 +55,7 @@ async def export_page(
 @router.post("/tenants/{tenant_id}/export", include_in_schema=False)
 async def export(
     tenant_id: UUID,
-    several: SeveralTenants,
+    each: EachTenant,
     person: Operator,
     once: Once,
     _confirmed: Confirmed,
@@ -64,7 +64,7 @@ async def export(
     decoded: Annotated[bool, Form()] = False,
 ) -> Response:
     """The archive of a tenant's documents, now or at a moment. Its record is kept, or there is no archive."""
-    tenant = several.named(tenant_id)
+    tenant = each.named(tenant_id)
     chosen = frozenset(load_catalog().in_categories([category])) if category else None
     when = typed(at, "as of")
     said = f"{category or 'all collections'}{f', as of {when}' if when else ''}"
@@ -72,7 +72,8 @@ async def export(
     try:
         async with (
             asyncio.timeout(EXPORT_SECONDS),
-            several.writing_session_of(tenant_id, snapshot=True, seconds=STATEMENT_SECONDS) as session,
+            each.turn(),
+            each.writing_session_of(tenant_id, snapshot=True, seconds=STATEMENT_SECONDS) as session,
         ):
             if not await audit.record(
                 session, person, Action.EXPORTED, tenant_id=tenant_id, subject=said, request_id=once

@@ -1,8 +1,8 @@
 """Tasks that share a small pool: none waits for a connection that no other can give back."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import pytest
@@ -95,23 +95,84 @@ async def test_who_waits_too_long_for_a_turn_is_told_to_ask_again(
     await holder
 
 
-async def test_who_waits_too_long_for_a_connection_is_told_to_ask_again(database_url: str) -> None:
-    database = Database(database_url, pool_size=SEVERAL + 1, pool_timeout=0)
-    database.turns = ConnectionTurns(database.pool_size)
-    held, done = asyncio.Barrier(SEVERAL + 2), asyncio.Event()
+@asynccontextmanager
+async def all_held(database: Database) -> AsyncIterator[Callable[[], None]]:
+    """Every connection is held by a task; what is given lets one of them go."""
+    held, done = asyncio.Barrier(SEVERAL + 2), asyncio.Semaphore(0)
 
     async def keep() -> None:
         async with database.no_tenant():
             await held.wait()
-            await done.wait()
+            await done.acquire()
 
     keeping = [asyncio.create_task(keep()) for _ in range(SEVERAL + 1)]
     await held.wait()
-    with pytest.raises(StorageUnavailableError, match="ask again"):
-        await hold(database, 1)
-    done.set()
+    yield done.release
+    for _ in keeping:
+        done.release()
     await asyncio.gather(*keeping)
-    await database.close()
+
+
+async def test_who_waits_too_long_for_a_connection_is_told_to_ask_again(
+    small: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with all_held(small):
+        monkeypatch.setattr(connection_turns, "WAIT_SECONDS", 0)
+        with pytest.raises(StorageUnavailableError, match="ask again"):
+            await hold(small, 1)
+        monkeypatch.undo()
+    await asyncio.gather(*(hold(small, 1) for _ in range(SEVERAL + 1)))
+
+
+async def test_who_came_first_has_the_next_connection_however_many_it_had_before(small: Database) -> None:
+    had: list[str] = []
+    has_one, may_ask = asyncio.Event(), asyncio.Event()
+
+    async def ask_twice() -> None:
+        await hold(small, 1)
+        has_one.set()
+        await may_ask.wait()
+        async with small.no_tenant():
+            had.append("first")
+
+    async def ask() -> None:
+        async with small.no_tenant():
+            had.append("later")
+
+    first = asyncio.create_task(ask_twice())
+    await has_one.wait()
+    async with all_held(small) as let_go:
+        later = [asyncio.create_task(ask()) for _ in range(3)]
+        await asyncio.sleep(0)
+        may_ask.set()
+        await asyncio.sleep(0)
+        let_go()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.gather(first, *later)
+    assert had == ["first", *["later"] * 3]
+
+
+@pytest.mark.parametrize("is_given", [False, True], ids=["that waits", "to whom one was just given"])
+async def test_a_task_that_is_cancelled_takes_no_connection_along(is_given: bool) -> None:
+    turns, done = ConnectionTurns(SEVERAL + 1), asyncio.Semaphore(0)
+
+    async def hold_one() -> None:
+        async with turns.holding():
+            await done.acquire()
+
+    holding = [asyncio.create_task(hold_one()) for _ in range(SEVERAL + 1)]
+    await asyncio.sleep(0)
+    leaving = asyncio.create_task(hold_one())
+    await asyncio.sleep(0)
+    if is_given:
+        done.release()
+        await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    for _ in range(2 * (SEVERAL + 1)):
+        done.release()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(*holding, *(hold_one() for _ in range(SEVERAL + 1)))
 
 
 def test_a_pool_that_is_too_small_is_refused() -> None:

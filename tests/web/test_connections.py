@@ -12,10 +12,11 @@ from sqlalchemy import text
 from starlette.types import Message
 
 from configuration import Settings
+from storage import connection_turns
 from storage.connection_turns import SEVERAL
 from storage.database import Database
 from tests.patience import PATIENCE_SECONDS
-from tests.web.support import CONTOSO, browser
+from tests.web.support import CONTOSO, FABRIKAM, browser, words_of
 from tests.web.test_pages import addresses
 from web.application import create_app
 from web.sign_in import COOKIE, new_link
@@ -48,6 +49,28 @@ async def test_all_pages_at_once_over_few_connections_come_to_their_end(client: 
     async with asyncio.timeout(PATIENCE_SECONDS):
         answers = await asyncio.gather(*(client.get(address) for address in asked))
     assert [(answer.url.path, answer.text) for answer in answers if answer.status_code == 500] == []
+
+
+async def test_pages_that_ask_one_tenant_after_the_other_wait_for_no_turn(
+    crowded: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_turns, "WAIT_SECONDS", 0)
+    has_turn, may_end = asyncio.Event(), asyncio.Event()
+
+    async def hold_the_only_turn() -> None:
+        async with crowded.state.site.turns.several():
+            has_turn.set()
+            await may_end.wait()
+
+    holding = asyncio.create_task(hold_the_only_turn())
+    await has_turn.wait()
+    lists = [f"{kind}/{name}" for name in ("changes", "assignments", "dangling", "unassigned") for kind in ("", "/api")]
+    for address in (*lists, *(f"{name}.csv" for name in lists if "api" not in name), f"/tenants/{CONTOSO}/drift"):
+        await words_of(client, address)
+    of_two = f"/compare?left={CONTOSO}&right={FABRIKAM}"
+    assert "Too many people ask at once" in await words_of(client, of_two, 503)
+    may_end.set()
+    await holding
 
 
 @pytest.mark.parametrize("path", ["/tenants/{}/items", "/tenants/{}/items.csv", "/", "/changes", "/compare", "/audit"])
