@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from answers import pages
+from answers.dependencies.evidence_words import evidence_in_words
 from inventory.elapsed_time import elapsed, lasting
 from inventory.people import Role
 from inventory.plurals import counted
@@ -106,7 +107,7 @@ def _environment() -> Environment:
     own = pages.environment()
     loader = ChoiceLoader([PackageLoader("web", "templates"), *([own.loader] if own.loader else [])])
     environment = own.overlay(loader=loader)
-    environment.filters |= {"ago": _ago, "counted": counted, "lasting": lasting}
+    environment.filters |= {"ago": _ago, "counted": counted, "evidence": evidence_in_words, "lasting": lasting}
     environment.globals |= {"item_path": item_path, "new_request_id": uuid4}
     return environment
 

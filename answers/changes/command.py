@@ -221,7 +221,7 @@ def _what(change: ChangeRecord) -> str:
         case ChangeKind.RECREATED:
             return f"re-created, was {visible(change.recreates_external_id or '')}"
         case ChangeKind.MISSING:
-            return f"missing ({change.confidence}, {change.evidence})"
+            return f"missing ({change.confidence}, {change.evidence.replace('_', ' ')})"
         case ChangeKind.CHANGED if change.returns_to_version is not None:
             return f"changed back to version {change.returns_to_version}"
         case kind:

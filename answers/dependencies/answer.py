@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.dependencies import queries
+from answers.dependencies.evidence_words import code_in_words
 from answers.dependencies.queries import Edge, ItemKey, UnassignedItem, UnknownAssignments
 from answers.dependencies.records import (
     CannotSayRecord,
@@ -157,7 +158,7 @@ def reason_in_words(record: CannotSayRecord) -> str:
         collection = load_catalog().collections.get(record.type_key)
         is_opt_in = collection is not None and collection.opt_in
         return "opt-in, so never read without --type" if is_opt_in else "never read"
-    return record.reason.replace("_", " ").replace(":", ": ")
+    return code_in_words(record.reason)
 
 
 async def dangling(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from answers.dependencies.evidence_words import evidence_in_words
 from answers.dependencies.records import (
     AssignmentRecord,
     DanglingRecord,
@@ -76,7 +77,7 @@ def _assignment(assignment: AssignmentRecord) -> str:
 def _why(record: UnassignedRecord) -> str:
     if record.exclusions:
         return f"only excludes {counted(record.exclusions, 'group')}"
-    return record.evidence.replace("_", " ")
+    return evidence_in_words(record.evidence)
 
 
 def name_of(end: ObjectRecord) -> str:
@@ -109,7 +110,7 @@ DANGLING_COLUMNS = (
     REFERENCE_COLUMNS[4]._replace(heading="refers to"),
     REFERENCE_COLUMNS[5],
     *REFERENCE_COLUMNS[6:8],
-    Column("evidence", "target.evidence"),
+    Column("evidence", "target.evidence", lambda record: evidence_in_words(record.target.evidence)),
     *REFERENCE_COLUMNS[3:1:-1],
     *REFERENCE_COLUMNS[8:],
 )

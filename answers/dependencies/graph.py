@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from answers.dependencies.evidence_words import evidence_in_words
 from answers.dependencies.records import DependencyRecord, ObjectRecord, Presence
 from inventory.references import ReferenceRole
 from inventory.visible_text import visible
@@ -76,4 +77,5 @@ def _certainty(end: ObjectRecord) -> str:
     if end.presence in (Presence.PRESENT, Presence.AUDIENCE):
         return ""
     words = str(end.presence).replace("_", " ")
-    return f"{words}, {end.confidence} confidence: {end.evidence}" if end.confidence else f"{words}: {end.evidence}"
+    evidence = evidence_in_words(end.evidence)
+    return f"{words}, {end.confidence} confidence: {evidence}" if end.confidence else f"{words}: {evidence}"

@@ -86,7 +86,7 @@ async def test_people_read_what_became_of_what_field_by_field(starter: CommandLi
     assert done.code == 0, done.stderr
     assert 'renamed from "Policy a"  Compliance policies: Other' in done.stdout
     assert '    displayName: "Policy a" → "Other"' in done.stdout
-    assert "missing (high, not_listed)  Compliance policies: Policy d" in done.stdout
+    assert "missing (high, not listed)  Compliance policies: Policy d" in done.stdout
     assert "came back  Compliance policies: Policy d" in done.stdout
     assert "\x1b" not in done.stdout, "a name does not steer a terminal"
     assert "1 appeared, 1 came back, 1 changed, 1 missing, 1 renamed; " in done.stderr

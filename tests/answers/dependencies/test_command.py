@@ -113,7 +113,7 @@ async def test_dangling_says_how_sure_it_is(starter: CommandLine) -> None:
     assert (record["target"]["external_id"], record["target"]["confidence"]) == ("gone", "high")
     done = await starter("dangling")
     assert "1 dangling reference\n" in done.stdout
-    assert "never_listed" in done.stdout
+    assert "never listed" in done.stdout
     assert (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects() == []
 
 
