@@ -34,7 +34,6 @@ ALLOWED = {
     ("end_to_end/test_errors_for_people.py", "GRAPH_PATIENCE_SECONDS"): "Graph stays away: sooner or later it is over",
     ("end_to_end/test_operator_faults.py", "SHORT_PATIENCE"): "what was broken stays so: sooner or later it is over",
     ("end_to_end/test_faults.py", "patience"): "the faults stay: sooner or later it is over",
-    ("storage/test_connection_turns.py", "pool_timeout"): "no connection comes back: sooner or later it is over",
     ("storage/test_errors.py", "pool_timeout"): "no connection comes back: sooner or later it is over",
     ("storage/test_upgrading.py", "timeout_ms"): "the lock is never free: attempts are counted",
 }
