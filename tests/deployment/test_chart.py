@@ -1,5 +1,6 @@
 """The Helm chart: what `make chart` renders, as Kubernetes would run it."""
 
+import fcntl
 import json
 import os
 import re
@@ -27,15 +28,19 @@ Manifest = Mapping[str, Any]
 @pytest.fixture(scope="module")
 def rendered() -> Mapping[str, Sequence[Manifest]]:
     """What `make chart` has rendered, by the name of the values."""
-    done = subprocess.run(
-        ["make", "--no-print-directory", "chart"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr
-    found: Mapping[str, Sequence[Manifest]] = json.loads((TOOLS / "rendered.json").read_text())
+    TOOLS.parent.mkdir(exist_ok=True)
+    with (TOOLS.parent / "chart.lock").open("w") as lock:
+        # Processes of a parallel run would install into the same folder.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            ["make", "--no-print-directory", "chart"],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        found: Mapping[str, Sequence[Manifest]] = json.loads((TOOLS / "rendered.json").read_text())
     assert set(found) == {"least", "all"}
     return found
 
