@@ -58,7 +58,8 @@ from graph.client import BATCH_LIMIT, GraphClient
 from graph.meter import GraphMeter
 from graph.proxy import overlooked
 from graph.tenants import TenantsFileError, load_tenants
-from graph.trust import TrustError
+from graph.trust import TrustError, ssl_context
+from graph.vault import Vault
 from inventory.backoff import MALFORMED_ATTEMPTS
 from inventory.log_lines import LogFormat, log_handler
 from inventory.version import VERSION
@@ -274,6 +275,13 @@ def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphCl
     )
 
 
+def vault_of(settings: Settings) -> Vault | None:
+    """The vault of tenants' credentials, if there is one. Raises `TrustError`."""
+    if settings.tenant_vault_url is None:
+        return None
+    return Vault(settings.tenant_vault_url, ssl_context(settings.graph_ca_file), settings.graph_proxy)
+
+
 def meter_of(client: Client) -> MetricMeter:
     """The meter of the client's runtime, whose counts are served with the SDK's metrics, or nowhere."""
     return (client.service_client.config.runtime or Runtime.default()).metric_meter
@@ -368,7 +376,9 @@ def activities(
     retaining = RetentionActivities(database, RetentionLimits(given.older_than, given.kept, given.runs_older_than))
     portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
     watching = WatchActivities(graph, database, catalog, tenants, observers)
-    notifying = NotificationActivities(database, tenants, NotificationsFile(settings.notifications_file))
+    notifying = NotificationActivities(
+        database, tenants, NotificationsFile(settings.notifications_file), vault=vault_of(settings)
+    )
     warnings = [NO_KEY_WARNING] if settings.wrapping_keys is None else []
     diagnosis = DiagnosisActivities(
         partial(graph_client, settings), database, catalog, tenants, warnings, machine_clock

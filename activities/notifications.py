@@ -33,8 +33,9 @@ from answers.notifications.answer import (
 from delivery import sender
 from delivery.message import DeliveryAnswer, Message, message_of
 from delivery.targets import AnyTarget, Notifications, NotificationsFileError, load_notifications
-from graph.credentials import CredentialError, certificate_ends_at
+from graph.credentials import CredentialError, credential_ends_at
 from graph.tenants import TenantsFileError
+from graph.vault import Vault, VaultUnavailableError
 from inventory.error_codes import ErrorCode
 from inventory.notifications import NotificationGroup, NotificationKind, NotificationState, TenantRules
 from inventory.portfolio import TenantChoice
@@ -117,12 +118,14 @@ class NotificationActivities:
         tenants: TenantsFile,
         file: NotificationsFile,
         *,
+        vault: Vault | None = None,
         send: Send = sender.send,
         claim: timedelta = CLAIM,
     ) -> None:
         self._database = database
         self._tenants = tenants
         self._file = file
+        self._vault = vault
         self._send = send
         self._claim = claim
         self._deliveries = asyncio.Semaphore(DELIVERIES_AT_ONCE)
@@ -151,7 +154,7 @@ class NotificationActivities:
             return NoteResult(targets=await notifications.pending_targets(session))
 
     async def _reading_app(self, tenant_id: UUID) -> ReadingApp | None:
-        """The app of the tenant's entry. A certificate that cannot be read is told by the runs that fail."""
+        """The app of the tenant's entry. A credential that cannot be read is told by the runs that fail."""
         try:
             tenant = await self._tenants.get(tenant_id)
         except TenantsFileError:
@@ -159,8 +162,8 @@ class NotificationActivities:
         if tenant is None:
             return None
         ends_at = None
-        with suppress(CredentialError):
-            ends_at = await asyncio.to_thread(certificate_ends_at, tenant)
+        with suppress(CredentialError, VaultUnavailableError):
+            ends_at = await asyncio.to_thread(credential_ends_at, tenant, self._vault)
         return ReadingApp(tenant.client_id, ends_at)
 
     async def _note_drift(self, tenant_id: UUID, run_id: UUID, rules: TenantRules) -> None:

@@ -63,12 +63,16 @@ def read_credential(tenant: TenantConfig, vault: Vault | None = None) -> Any:
     raise CredentialError("the tenant has no credential")
 
 
-def certificate_ends_at(tenant: TenantConfig) -> datetime | None:
-    """When the certificate of `certificate_file` ends; None for other credentials. Raises `CredentialError`."""
-    if tenant.certificate_file is None:
-        return None
-    certificate = read_credential(tenant)["public_certificate"].encode()
-    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+def credential_ends_at(tenant: TenantConfig, vault: Vault | None = None) -> datetime | None:
+    """When the certificate of `certificate_file` ends, or what is in the vault; None where nothing says so.
+
+    It blocks. Raises `CredentialError`, `VaultUnavailableError`.
+    """
+    if tenant.certificate_file is not None:
+        certificate = read_credential(tenant)["public_certificate"].encode()
+        return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+    name = tenant.client_secret_vault or tenant.certificate_vault
+    return None if name is None else _from_vault(name, vault).ends_at
 
 
 def _from_environment(name: str) -> str:

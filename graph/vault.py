@@ -8,6 +8,7 @@ import logging
 import os
 import ssl
 import threading
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import requests
@@ -39,10 +40,11 @@ class VaultUnavailableError(GraphRequestError):
 
 
 class VaultSecret(NamedTuple):
-    """A secret's current version."""
+    """A secret's current version, and when it ends, if the vault says so."""
 
     value: str
     content_type: str
+    ends_at: datetime | None = None
 
 
 class Vault:
@@ -93,7 +95,7 @@ class Vault:
         value = (found.value or "").strip()
         if not value:
             raise VaultError(f"the secret {name} of the vault is empty")
-        return VaultSecret(value, found.properties.content_type or "")
+        return VaultSecret(value, found.properties.content_type or "", found.properties.expires_on)
 
     def _note_status(self, response: requests.Response, *_: Any, **__: Any) -> None:
         self._answered.status = response.status_code

@@ -39,10 +39,10 @@ EXPIRED_FOR = timedelta(days=30)
 
 
 class ReadingApp(NamedTuple):
-    """The app that reads a tenant, as the tenant's entry names it, and when its certificate ends."""
+    """The app that reads a tenant, as the tenant's entry names it, and when its credential ends, if known."""
 
     client_id: str | None
-    certificate_ends_at: datetime | None
+    credential_ends_at: datetime | None
 
 
 async def events_of_run(
@@ -139,7 +139,7 @@ async def expiring_events(
 ) -> list[NotificationEvent]:
     """Secrets, certificates and tokens that expire soon, each once for every number of days that a rule names.
 
-    They are the certificate of the app that reads the tenant, and those of collections that the latest run listed to
+    They are the credential of the app that reads the tenant, and those of collections that the latest run listed to
     their end. What had expired before notifications first
     looked is not told.
     """
@@ -149,8 +149,8 @@ async def expiring_events(
     await advance(session, ["expiring"], now)
     since = max(quiet_until, now - EXPIRED_FOR)
     found: list[NotificationEvent] = []
-    if app is not None and app.certificate_ends_at is not None and app.certificate_ends_at >= since:
-        expiry = Expiry("certificate", "certificate_file", None, app.certificate_ends_at)
+    if app is not None and app.credential_ends_at is not None and app.credential_ends_at >= since:
+        expiry = Expiry("credential", "credential", None, app.credential_ends_at)
         found += _events(READING_APP, expiry, now, rules, dict.fromkeys(("type_key", "external_id", "category")))
     async with aclosing(queries.current_items(session, current)) as items:
         async for item in items:

@@ -305,7 +305,7 @@ async def test_the_certificate_of_the_tenants_own_entry_is_told(worker: Worker, 
     (tmp_path / "tenants.toml").write_text(entry)
     assert await worker.note(expiring=True) == [], "runs tell that the file is not there"
     kept.write_bytes(ssl.DER_cert_to_PEM_cert(base64.b64decode(certificate(ends))).encode() + key)
-    told = [f"pending high certificate of the app that reads this tenant expires {ends:%Y-%m-%d}"]
+    told = [f"pending high credential of the app that reads this tenant expires {ends:%Y-%m-%d}"]
     assert await worker.note(expiring=True) == told
     assert await worker.note(expiring=True) == []
 

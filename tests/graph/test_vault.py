@@ -4,7 +4,7 @@ import base64
 import logging
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
 
-from graph.credentials import CredentialError, read_credential
+from graph.credentials import CredentialError, credential_ends_at, read_credential
 from graph.errors import GraphRequestError
 from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
@@ -63,6 +63,14 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 
 def test_a_secret_is_read_as_the_worker(vault: Served) -> None:
     assert vault.read(client_secret_vault="contoso") == SECRET
+
+
+def test_when_a_secret_ends_is_known_where_the_vault_says_so(vault: Served) -> None:
+    config = tenant(client_secret_vault="contoso")
+    assert credential_ends_at(config, vault.client()) is None
+    ends = datetime(2027, 3, 1, tzinfo=UTC)
+    vault.server.secrets["contoso"] = Kept(SECRET, ends_at=int(ends.timestamp()))
+    assert credential_ends_at(config, vault.client()) == ends
 
 
 def pfx() -> bytes:

@@ -24,6 +24,7 @@ class Kept(NamedTuple):
 
     value: str
     content_type: str = ""
+    ends_at: int | None = None
 
 
 class VaultServer(ThreadingHTTPServer):
@@ -74,7 +75,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif (kept := self.server.secrets.get(parts[1])) is None:
             self._answer(404, {"error": {"code": "SecretNotFound", "message": "what the vault says"}})
         else:
-            found = {"value": kept.value, "id": f"{url}/secrets/{parts[1]}/1", "attributes": {"enabled": True}}
+            found = {
+                "value": kept.value,
+                "id": f"{url}/secrets/{parts[1]}/1",
+                "attributes": {"enabled": True, "exp": kept.ends_at},
+            }
             self._answer(200, found | ({"contentType": kept.content_type} if kept.content_type else {}))
 
     def do_POST(self) -> None:
