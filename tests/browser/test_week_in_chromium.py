@@ -24,6 +24,8 @@ async def test_a_week_of_work(week: System, script: bool) -> None:
         await _see_who_changed_what(page)
         await _see_why_something_was_not_read(page)
         await _decide_on_drift(page)
+        await _set_a_baseline(page)
+        await _decide_on_a_plan(page)
         await _see_what_deviates_from_the_golden_tenant(page)
         await _find(page)
         await _start_a_run(page, script=script)
@@ -71,6 +73,28 @@ async def _decide_on_drift(page: Page) -> None:
     await _says(page, "agreed with the service desk")
     await page.get_by_role("navigation", name="Tenant", exact=True).get_by_role("link", name="Drift").click()
     await expect(counts).to_contain_text(f"{before - 1} open", timeout=PATIENCE_MS)
+
+
+async def _set_a_baseline(page: Page) -> None:
+    await page.get_by_role("main").get_by_role("link", name="Baselines", exact=True).click()
+    await page.get_by_label("Name", exact=True).fill("friday")
+    form = page.locator("form").filter(has_text="Of what")
+    await form.get_by_label("Reason").fill("before the holidays")
+    await form.get_by_label("The versions of then are kept").check()
+    await form.get_by_role("button", name="Set the baseline").click()
+    await _says(page, "Drift from friday")
+
+
+async def _decide_on_a_plan(page: Page) -> None:
+    await _go(page, "Tenants", "Fabrikam")
+    await page.get_by_role("navigation", name="Tenant", exact=True).get_by_role("link", name="Plans").click()
+    await page.get_by_role("main").get_by_role("rowheader").get_by_role("link").first.click()
+    form = page.locator("form").filter(has_text="Reason to reject")
+    await form.get_by_label("Reason to reject").fill("after the freeze")
+    await form.get_by_label("The plan is rejected for good").check()
+    await form.get_by_role("button", name="Reject").click()
+    await _says(page, "Rejected by")
+    await _says(page, "after the freeze")
 
 
 async def _see_what_deviates_from_the_golden_tenant(page: Page) -> None:
