@@ -123,7 +123,7 @@ def _of_answers(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
         "open_runs": lambda: notification_queries.open_runs(session),
         "current_items": lambda: _all_of(notification_queries.current_items(session, ["a", "b"])),
         "waiting_plans": lambda: notification_queries.waiting_plans(session),
-        "newest_notifications": lambda: notification_queries.newest_notifications(session, 10),
+        "newest_notifications": lambda: notification_queries.newest_notifications(session, 10, None, None),
         "current_snoozes": lambda: notification_queries.current_snoozes(session),
         "audit_events": lambda: auditing.audit_events(session, ["1"], None, datetime.max.replace(tzinfo=UTC) - LEASE),
         "baselines": lambda: baselines.baselines(session),
