@@ -169,10 +169,16 @@ async def test_a_task_that_is_cancelled_takes_no_connection_along(is_given: bool
         await asyncio.sleep(0)
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
-    for _ in range(2 * (SEVERAL + 1)):
+    all_at_once = asyncio.Barrier(SEVERAL + 1)
+
+    async def hold_with_all_others() -> None:
+        async with turns.holding():
+            await all_at_once.wait()
+
+    for _ in range(SEVERAL + 1):
         done.release()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await asyncio.gather(*holding, *(hold_one() for _ in range(SEVERAL + 1)))
+        await asyncio.gather(*holding, *(hold_with_all_others() for _ in range(SEVERAL + 1)))
 
 
 def test_a_pool_that_is_too_small_is_refused() -> None:
