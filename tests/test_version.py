@@ -22,6 +22,10 @@ RUNTIME = [
 ]
 
 
+OF_EXTRAS = {"delivery/apprise_process.py": "notifications", "graph/vault.py": "vault"}
+"""What needs an extra, and says so where it is not installed."""
+
+
 def test_the_version_stands_in_one_place() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
     assert PROJECT["project"]["dynamic"] == ["version"]
@@ -41,9 +45,25 @@ def test_nothing_asks_for_the_distribution_of_the_program() -> None:
 
 
 def test_the_runtime_imports_what_its_requirements_hold() -> None:
-    locked = set(re.findall(r"^([a-z0-9-]+)==", (CHECKOUT / "requirements" / "runtime.txt").read_text(), re.MULTILINE))
     of_module = metadata.packages_distributions()
     for path in RUNTIME:
+        locked = held_by("runtime")
+        if extra := OF_EXTRAS.get(str(path.relative_to(CHECKOUT))):
+            locked |= held_by(extra)
         for module in {name.split(".")[0] for name in imported(path)} - OURS - sys.stdlib_module_names:
             held = {name.lower().replace("_", "-").replace(".", "-") for name in of_module[module]}
             assert held & locked, f"{path} imports {module}, which the runtime's requirements do not hold"
+
+
+def held_by(requirements: str) -> set[str]:
+    text = (CHECKOUT / "requirements" / f"{requirements}.txt").read_text()
+    return set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+
+
+def test_a_program_without_extras_loads_what_needs_them() -> None:
+    """Imports of extras are made where they are used, and a worker without them says what is missing."""
+    without = "import sys\nfor extra in ('apprise', 'azure'): sys.modules[extra] = None\n"
+    for path in OF_EXTRAS:
+        program = f"{without}import {path.removesuffix('.py').replace('/', '.')}"
+        loaded = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True)
+        assert (loaded.returncode, loaded.stderr) == (0, ""), path
