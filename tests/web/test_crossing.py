@@ -111,27 +111,34 @@ def path_of(route: APIRoute, tenant_id: UUID, theirs: Theirs) -> str:
 
 @pytest.fixture
 async def theirs(database: Database, database_url: str) -> Theirs:
-    """Two tenants: ours of one item, and theirs with a row of most kinds."""
+    return await fill(database, database_url, MARK)
+
+
+async def fill(database: Database, database_url: str, mark: str, more: str = "") -> Theirs:
+    """Two tenants: ours of one item, and theirs with a row of most kinds.
+
+    Its texts have `mark` in them, and its documents `more`, too.
+    """
     await sync(database, CONTOSO, [observation(POLICIES, "ours", displayName="Ours")], POLICIES, GROUPS)
     for note in ("before", "after"):
         found = [
-            observation(POLICIES, THEIR_ITEM, displayName=f"{MARK} policy", note=f"{MARK} {note}"),
-            observation(GROUPS, str(uuid4()), displayName=f"{MARK} group {note}"),
+            observation(POLICIES, THEIR_ITEM, displayName=f"{mark} policy", note=f"{mark} {note}{more}"),
+            observation(GROUPS, str(uuid4()), displayName=f"{mark} group {note}"),
         ]
         await sync(database, FABRIKAM, found, POLICIES, GROUPS)
         if note == "before":
             async with database.tenant(FABRIKAM) as session:
-                await set_moment(session, THEIR_BASELINE, None, "the test", MARK)
+                await set_moment(session, THEIR_BASELINE, None, "the test", mark)
     async with database.tenant(FABRIKAM) as session:
         await evaluate(session, FABRIKAM, THEIR_BASELINE)
-        await versions.pin(session, POLICIES, THEIR_ITEM, 1, "the test", MARK)
+        await versions.pin(session, POLICIES, THEIR_ITEM, 1, "the test", mark)
         (fingerprint, *_) = await open_values(session, THEIR_BASELINE)
         run_id = (await session.execute(text("SELECT run_id FROM sync_run LIMIT 1"))).scalar_one()
-        event = NotificationEvent(kind=NotificationKind.CHANGE, severity=Severity.HIGH, key="x", text=MARK)
+        event = NotificationEvent(kind=NotificationKind.CHANGE, severity=Severity.HIGH, key="x", text=mark)
         await notifications.note(session, run_id, run_id, [AddressedEvent("ops", event)])
-        snoozed = await snooze(session, datetime.now(UTC) + timedelta(days=9), MARK, MARK)
+        snoozed = await snooze(session, datetime.now(UTC) + timedelta(days=9), mark, mark)
     identity = portfolio.PortfolioIdentity(
-        uuid4(), MARK, Selection(type_keys=(POLICIES,)), TenantChoice(tenant_ids=(FABRIKAM,)), MARK, MARK
+        uuid4(), mark, Selection(type_keys=(POLICIES,)), TenantChoice(tenant_ids=(FABRIKAM,)), mark, mark
     )
     async with database.no_tenant() as session:
         await portfolio.open_portfolio(session, identity)
