@@ -1,6 +1,6 @@
 """Documents of two tenants that are known to belong together, compared whatever the inventory has of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from answers.compare.records import Status
@@ -30,23 +30,29 @@ class DocumentVerdict(NamedTuple):
 
 
 async def compared_documents(
-    here: Side, there: Side, pairs: Sequence[KnownPair], same: Mapping[tuple[str, str], str]
+    here: Side,
+    there: Side,
+    pairs: Sequence[KnownPair],
+    same: Mapping[tuple[str, str], str],
+    mapped: Mapping[tuple[str, str], str],
 ) -> list[DocumentVerdict]:
-    """The verdict on each pair. `same` are objects there, by type key and id, with the ids of those here."""
+    """The verdict on each pair.
+
+    `same` are objects there, by type key and id, with the ids of those here. `mapped` are objects here, each with the
+    id of the one there that somebody put in its place.
+    """
     collections = load_catalog().collections
     neutralizers = {pair.type_key: Neutralizer(collections[pair.type_key].independence_rules()) for pair in pairs}
     ids = {target for pair in pairs for target in neutralizers[pair.type_key].targets(pair.here)}
     others = {target for pair in pairs for target in neutralizers[pair.type_key].targets(pair.there)}
-    counterparts = {
-        (target_types, same[collection_of(key), target_id])
-        for target_types, target_id in others
-        for key in target_types
-        if (collection_of(key), target_id) in same
-    }
+    counterparts = {(types, own_id) for types, other_id in others if (own_id := _other(types, other_id, same))}
+    places = {(types, place) for types, one_id in ids if (place := _other(types, one_id, mapped))}
     await here.id_translations.learn(here.session, ids | others | counterparts)
-    await there.id_translations.learn(there.session, ids | others)
+    await there.id_translations.learn(there.session, ids | others | places)
     said_here = here.id_translations.beside(there.id_translations)
     said_there = _with_counterparts(there.id_translations.beside(here.id_translations), said_here, same)
+    said_there = _with_ids(said_there, mapped)
+    said_here = _in_places(said_here, said_there, mapped)
     found = []
     for pair in pairs:
         rules = neutralizers[pair.type_key]
@@ -59,7 +65,35 @@ async def compared_documents(
 
 def _with_counterparts(translate: Translate, said_here: Translate, same: Mapping[tuple[str, str], str]) -> Translate:
     def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        known = [same[collection_of(key), target_id] for key in target_types if (collection_of(key), target_id) in same]
-        return said_here(target_types, known[0]) if known else translate(target_types, target_id)
+        known = _other(target_types, target_id, same)
+        return said_here(target_types, known) if known else translate(target_types, target_id)
 
     return said
+
+
+def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
+    """Has the objects there that others are mapped to, and that nothing else tells apart, go by their ids."""
+    targets = {(type_key, other) for (type_key, _), other in mapped.items()}
+
+    def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
+        told = said_there(target_types, target_id)
+        is_target = any((collection_of(key), target_id) in targets for key in target_types)
+        return IdTranslation(target_id) if told.text is None and is_target else told
+
+    return said
+
+
+def _in_places(said_here: Translate, said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
+    """Has the mapped objects here go by what those there are called."""
+
+    def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
+        other = _other(target_types, target_id, mapped)
+        return said_there(target_types, other) if other else said_here(target_types, target_id)
+
+    return said
+
+
+def _other(target_types: Iterable[str], target_id: str, others: Mapping[tuple[str, str], str]) -> str | None:
+    """The id of the other tenant's object, if one is known for this id in any of the collections."""
+    keys = ((collection_of(key), target_id) for key in target_types)
+    return next((others[key] for key in keys if key in others), None)

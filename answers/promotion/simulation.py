@@ -146,7 +146,13 @@ async def _simulated(
         )
         for found in whole
     ]
-    verdicts = await compared_documents(here, there, pairs, same)
+    mapped = {
+        (reference.type_key, reference.source_id): reference.target_id
+        for found in written
+        for reference in found.item.references
+        if reference.mapped_by_operator and reference.target_id
+    }
+    verdicts = await compared_documents(here, there, pairs, same, mapped)
     by_key = {(pair.type_key, pair.here_id): verdict for pair, verdict in zip(pairs, verdicts, strict=True)}
     again = _planned_again(here, there, whole)
     shown = []

@@ -121,3 +121,15 @@ async def test_an_approval_is_refused_where_the_app_is_gone(promote: Terminal) -
     assert (done.code, "was gone from the target" in done.stderr) == (4, True)
     again = await planned(promote, "Own app")
     assert (again["action"], again["reasons"][0]["code"]) == ("blocked", "reference_unresolved")
+
+
+async def test_a_simulation_takes_mapped_objects_for_those_of_the_source(promote: Terminal) -> None:
+    await mapping(promote, PRINCIPALS, "Portal", "Portal EU")
+    await mapping(promote, PRINCIPALS, UNREAD_APP, OWN_APP_THERE)
+    await mapping(promote, "groups", DELETED_GROUP, "Staff")
+    _, record = await made(promote, "--type", ACCESS)
+    *items, whole = (await promote("simulate", "branch", record["plan_id"], "--json")).objects()
+    assert (whole["written"], whole["proven"]) == (2, 2)
+    assert [(item["compared"], item["differences"], item["again"]) for item in items] == [
+        ("same", [], "nothing_to_do")
+    ] * 2
