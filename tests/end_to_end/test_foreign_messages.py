@@ -221,7 +221,8 @@ async def test_a_message_can_only_keep_more_than_the_worker_does(system: System)
     group = system.tenant.documents("groups")[0]["id"]
     for name in ("second", "third"):
         system.tenant.rename("groups", group, name)
-        await asyncio.to_thread(system.sync, "--type", "groups")
+        run = await asyncio.to_thread(system.sync, "--type", "groups")
+        assert (run.status, run.counts.changed) == (RunStatus.SUCCESS, 1), run.error_codes
     tenant_id = UUID(system.tenant.id)
     async with stranger(system) as foreign:
         for kept, forgotten in ((None, 0), (3, 0), (1, 1)):
