@@ -139,7 +139,7 @@ class DetailReading:
         `lacked` are the places that the last version lacks.
         """
         unread = self.unread_places
-        parts = [part for part in self._parts if not any(_is_within(part, place) for place in unread)]
+        parts = [part for part in self._parts if not any(_contains(place, _place_of(part)) for place in unread)]
         believed = {name for detail in self._collection.details for name in detail.believe_list}
         shown = frozenset(believed | {part.property for part in parts if part.property is not None})
         return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
@@ -464,10 +464,6 @@ def _contains(place: DetailPlace, other: DetailPlace) -> bool:
     )
 
 
-def _is_within(part: Part, place: DetailPlace) -> bool:
-    return _contains(place, _place_of(part))
-
-
 def _place_of(part: Part) -> DetailPlace:
     return DetailPlace(part.property, part.child_property, part.child_id)
 
@@ -478,12 +474,7 @@ def _open_call(noted: list[Any]) -> OpenCall:
 
 
 def _is_page(part: Part, sought: Part) -> bool:
-    return (part.property, part.child_property, part.child_id, part.page) == (
-        sought.property,
-        sought.child_property,
-        sought.child_id,
-        sought.page,
-    )
+    return (_place_of(part), part.page) == (_place_of(sought), sought.page)
 
 
 class _LoopError(MalformedPageError):

@@ -42,13 +42,6 @@ def shared_graph() -> Iterator[SimulatedGraph]:
 
 
 @pytest.fixture
-def graph(shared_graph: SimulatedGraph) -> Iterator[SimulatedGraph]:
-    shared_graph.clear_requests()
-    yield shared_graph
-    shared_graph.before_answer = None
-
-
-@pytest.fixture
 async def reading(graph: SimulatedGraph, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reading]:
     """Reads one batch."""
     (served,) = graph.tenants
