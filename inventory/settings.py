@@ -19,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from inventory.canonical import TYPE, JsonObject, JsonValue, encode, is_mark
@@ -106,10 +107,15 @@ def settings_of(document: JsonObject, type_key: str) -> list[Setting]:
 
 def settings_as_they_stand(document: JsonObject, type_key: str) -> Iterator[Setting]:
     """The settings of a canonical document, in no order that means anything."""
+    yield from listed_settings(document)
+    yield from _typed_settings(document, type_key)
+
+
+def listed_settings(document: JsonObject) -> Iterator[Setting]:
+    """The settings that a document lists, as settings catalogs, templates and OMA-URIs do."""
     yield from _catalog_settings(document)
     yield from _template_settings(document)
     yield from _oma_settings(document)
-    yield from _typed_settings(document, type_key)
 
 
 def _order(setting: Setting) -> tuple[str, bytes, str]:
@@ -266,7 +272,7 @@ def _intent_setting(member: JsonObject) -> Iterator[Setting]:
             encode(value)  # a lone surrogate is no text
         except (ValueError, RecursionError, TooManyNumbersError):
             value = held
-    for setting in _property_settings(key, value, SettingKind.INTENT):
+    for setting in property_settings(key, value, SettingKind.INTENT):
         yield setting._replace(definition=definition)
 
 
@@ -364,19 +370,36 @@ _PROFILE_NAMES = ("ssid", "networkName", "connectionName", "accountName", "displ
 
 
 def _typed_settings(document: JsonObject, type_key: str) -> Iterator[Setting]:
+    place = typed_place(document, type_key)
+    if place is not None:
+        for name, value in document.items():
+            if is_setting(name):
+                yield from property_settings(f"{place}/{name}", value, SettingKind.PROPERTY)
+
+
+def typed_place(document: JsonObject, type_key: str) -> str | None:
+    """What the keys of a typed policy's settings begin with: its kind. None of a policy of another sort."""
     if not document.keys().isdisjoint(_LISTS_OF_SETTINGS):
-        return
+        return None
     kind = _text_of(document.get(TYPE))
     place = type_key if kind is None else kind.removeprefix("#microsoft.graph.")
-    if _OWN_PROFILE.search(place):
-        name = next((document[name] for name in _PROFILE_NAMES if isinstance(document.get(name), str)), "")
-        place = f"{place}[{name}]"
-    for name, value in document.items():
-        if name not in POLICY_FACTS and not _is_annotation(name):
-            yield from _property_settings(f"{place}/{name}", value, SettingKind.PROPERTY)
+    if not _has_own_profiles(place):
+        return place
+    name = next((document[name] for name in _PROFILE_NAMES if isinstance(document.get(name), str)), "")
+    return f"{place}[{name}]"
 
 
-def _property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterable[Setting]:
+@lru_cache(maxsize=1_000)
+def _has_own_profiles(kind: str) -> bool:
+    return _OWN_PROFILE.search(kind) is not None
+
+
+def is_setting(name: str) -> bool:
+    """Whether a property of a typed policy sets something."""
+    return name not in POLICY_FACTS and not _is_annotation(name)
+
+
+def property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterable[Setting]:
     """A property, and those of the object in it each by its own name."""
     if isinstance(value, dict):
         return (Setting(key, None, kind, is_hidden=True),) if is_mark(value) else _member_settings(key, value, kind)
@@ -389,7 +412,7 @@ def _property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterabl
 def _member_settings(key: str, value: JsonObject, kind: SettingKind) -> Iterator[Setting]:
     for name, child in value.items():
         if not _is_annotation(name):
-            yield from _property_settings(f"{key}/{name}", child, kind)
+            yield from property_settings(f"{key}/{name}", child, kind)
 
 
 def _is_unset(value: JsonValue) -> bool:

@@ -40,8 +40,8 @@ async def keep_settings(
         {
             "type_key": type_key,
             "external_id": external_id,
-            "names": [setting.name for setting in settings],
-            "values": [setting.value for setting in settings],
+            "names": [name for name, _ in settings],
+            "values": [value for _, value in settings],
         }
         for (type_key, external_id), settings in found.items()
         if settings

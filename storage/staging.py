@@ -121,7 +121,7 @@ def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, Json 
     """The references of an item as the merge takes them, the hash of the rules of reading, and the item's settings."""
     if read is None:
         return None, None, None
-    settings = Json(list(map(list, read.settings)), orjson.dumps) if read.settings else None
+    settings = Json(read.settings, orjson.dumps) if read.settings else None
     return Json(rows_of(read.references), orjson.dumps), read.rules_hash, settings
 
 

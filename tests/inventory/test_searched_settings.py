@@ -19,6 +19,7 @@ from inventory.searched_settings import (
     searched_settings,
     without_definition,
 )
+from inventory.settings import Setting, SettingKind, settings_of, value_text
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 
@@ -105,6 +106,46 @@ def test_what_is_kept_fits_the_database_and_holds_neither_a_secret_nor_its_mark(
     assert b"0" * 64 not in written
 
 
+def by_definition(document: JsonObject, type_key: str) -> list[tuple[str, str | None]]:
+    """The searched settings of a document, each made of a `Setting`."""
+    found = {
+        (name[:LONGEST_NAME], None if text is None or len(text) > LONGEST_VALUE or "\0" in text else text)
+        for setting in settings_of(document, type_key)
+        for text in texts_of(setting)
+        for name in (setting.key.replace("\0", ""), setting.label)
+        if name == setting.key.replace("\0", "") or (name and setting.kind is SettingKind.ADMINISTRATIVE_TEMPLATE)
+    }
+    return sorted(found, key=lambda kept: (kept[0], kept[1] or "", kept[1] is None))
+
+
+def texts_of(setting: Setting) -> list[str | None]:
+    if setting.is_hidden:
+        return [None]
+    return [value_text(value) for value in (setting.value if isinstance(setting.value, list) else [setting.value])]
+
+
+PROPERTY_NAMES = [
+    "osMinimumVersion", "b", "b/c", "c", "ssid", "displayName", "@odata.type", "x@odata.type", "long" * 150, "to\0"
+]  # fmt: skip
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", "All", "é", "a\0b", "y" * 101, "notConfigured"]) | st.just(MARK),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(PROPERTY_NAMES), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+typed_policies = st.builds(
+    lambda properties, also: {**properties, **also},
+    st.dictionaries(st.sampled_from(PROPERTY_NAMES) | st.text("ab/\0", max_size=3), values, max_size=8),
+    st.sampled_from([{}, {"@odata.type": "#microsoft.graph.iosWiFiConfiguration"}, {"omaSettings": [{"omaUri": OMA}]}]),
+)
+
+
+@given(typed_policies)
+def test_the_short_way_of_typed_policies_finds_the_same_settings(policy: JsonObject) -> None:
+    assert searched_settings(policy, "a") == by_definition(policy, "a")
+    assert searched_settings(policy, "a") == by_definition(policy, "a"), "with remembered names"
+
+
 @needs_graph_data
 def test_settings_of_real_documents_are_found_and_hide_what_they_hide() -> None:
     collections = {
@@ -121,6 +162,7 @@ def test_settings_of_real_documents_are_found_and_hide_what_they_hide() -> None:
         observed = Observer(collection.observation_rules()).observe({"id": "1", **document})
         stored: Any = decode(observed.document)
         of_document = searched_settings(stored, collection.type_key)
+        assert of_document == by_definition(stored, collection.type_key)
         numbers[path] += len(of_document)
         found.update(of_document)
     assert numbers["deviceManagement/configurationPolicies"] > 3_000
