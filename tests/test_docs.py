@@ -1,12 +1,18 @@
-"""The generated pages say what the code says, and links lead somewhere."""
+"""The generated pages say what the code says; links, paths and commands of all pages are there."""
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import typer
 from temporalio.client import Client
+from typer.exceptions import TyperException
 
+from cli.app import app
 from docs.generate import FOLDER, PAGES
 from graph.catalog import load_catalog
 from local.simulated_graph import FaultKind
@@ -36,14 +42,63 @@ def test_the_readme_has_the_number_of_collections() -> None:
     assert f"has {len(load_catalog().collections)} collections" in readme
 
 
+CHECKOUT = FOLDER.parent
+
+
+def pages() -> list[Path]:
+    return sorted([*CHECKOUT.glob("*.md"), *FOLDER.rglob("*.md")])
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    """The words of each `python starter.py …` of a page, up to a comment or a pipe."""
+    page = re.sub(r"\\\n *", " ", page)
+    in_a_block = re.findall(r"^[^`\n]*python starter\.py ([^`\n]+)$", page, re.MULTILINE)
+    in_a_line = re.findall(r"`python starter\.py ([^`]+)`", page)
+    for command in [*in_a_block, *in_a_line]:
+        words = shlex.split(command, comments=True)
+        ends = (number for number, word in enumerate(words) if word in {"|", "||", ">"})
+        yield words[: next(ends, len(words))]
+
+
+def test_commands_of_the_pages_can_be_typed() -> None:
+    frame: Any = typer.main.get_command(app)
+    wrong = []
+    typed = [(page.name, words) for page in pages() for words in commands(page.read_text())]
+    assert len(typed) > 100
+    for page, words in typed:
+        command, rest = frame, words
+        while rest and hasattr(command, "list_commands") and rest[0] in command.list_commands(None):
+            command, rest = command.get_command(None, rest[0]), rest[1:]
+        if command is frame:
+            wrong.append(f"{page}: {shlex.join(words)}: no such command")
+            continue
+        try:
+            command.make_context("starter", list(rest))
+        except TyperException as error:
+            wrong.append(f"{page}: {shlex.join(words)}: {error}")
+    assert wrong == []
+
+
+def test_paths_of_the_pages_are_there() -> None:
+    folders = {path.name for path in CHECKOUT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    named = {
+        (page.name, path)
+        for page in pages()
+        for path in re.findall(r"`([a-z_]+/[\w./-]+)`", page.read_text())
+        if path.split("/")[0] in folders - {"build", "venv"} and "NNNN" not in path
+    }
+    assert len(named) > 50
+    assert {
+        (page, path)
+        for page, path in named
+        if not (CHECKOUT / path).exists() and not (CHECKOUT / f"{path}.example").exists()
+    } == set()
+
+
 def test_links_lead_to_files_and_headings() -> None:
-    checkout = FOLDER.parent
-    pages = [checkout / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
-        FOLDER.rglob("*.md")
-    )
     broken = [
-        f"{page.relative_to(checkout)}: {link}"
-        for page in pages
+        f"{page.relative_to(CHECKOUT)}: {link}"
+        for page in pages()
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
         if not link.startswith(("https://", "http://127.0.0.1"))
         and not _leads_somewhere(page, *link.partition("#")[::2])
