@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from temporalio.client import Client
 
 from answers.runs.portfolio_answer import portfolio_run, recent_portfolio_runs
-from answers.runs.routes import After, Limit, Operator, PageStatus, Status
+from answers.runs.routes import After, Limit, Operator, Status
 from control.portfolio_words import tenants_in_words
 from control.runs import cancel_portfolio_run
 from graph.catalog import load_catalog
@@ -48,9 +48,7 @@ AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as th
 
 
 @router.get("/portfolio-runs", response_class=HTMLResponse, include_in_schema=False)
-async def portfolio_runs_page(
-    request: Request, scope: AllTenants, status: PageStatus, after: After = None
-) -> HTMLResponse:
+async def portfolio_runs_page(request: Request, scope: AllTenants, status: Status, after: After = None) -> HTMLResponse:
     found = await recent_portfolio_runs(scope.session, PAGE + 1, after, status)
     runs = found[:PAGE]
     follows = {"after": runs[-1].portfolio_run_id, **({"status": status} if status else {})} if found[PAGE:] else None
@@ -70,9 +68,9 @@ async def portfolio_run_records(
     request: Request,
     response: Response,
     scope: AllTenants,
+    status: Status,
     limit: Limit = PAGE,
     after: After = None,
-    status: Status = None,
 ) -> Sequence[PortfolioSummary]:
     """The newest portfolio runs."""
     found = await recent_portfolio_runs(scope.session, limit + 1, after, status)
@@ -81,7 +79,7 @@ async def portfolio_run_records(
 
 
 @router.get("/portfolio-runs.csv", include_in_schema=False)
-async def portfolio_runs_csv(scope: AllTenants, status: PageStatus, limit: Limit = 1000) -> Response:
+async def portfolio_runs_csv(scope: AllTenants, status: Status, limit: Limit = 1000) -> Response:
     found = await recent_portfolio_runs(scope.session, limit, None, status)
     return csv_file("portfolio-runs", PortfolioSummary, found)
 
@@ -93,7 +91,7 @@ class ShownPart(NamedTuple):
     after: str
 
 
-def _shown_part(status: PageStatus, after: AfterTenant = "") -> ShownPart:
+def _shown_part(status: Status, after: AfterTenant = "") -> ShownPart:
     return ShownPart(status, after)
 
 

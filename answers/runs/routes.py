@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -42,15 +42,15 @@ ORDER = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED)
 Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")]
 After = Annotated[UUID | None, Query(description="Go on after this run.")]
-Status = Annotated[RunStatus | None, Query(description="Only runs of this status.")]
 
 
-def _status(status: Annotated[str, Query(max_length=20)] = "") -> RunStatus | None:
-    """A page's form sends an empty status for all."""
-    return RunStatus(status) if status in set(RunStatus) else None
+def _status(
+    status: Annotated[RunStatus | Literal[""], Query(description="Only runs of this status; empty for all.")] = "",
+) -> RunStatus | None:
+    return status or None
 
 
-PageStatus = Annotated[RunStatus | None, Depends(_status)]
+Status = Annotated[RunStatus | None, Depends(_status)]
 Kind = Annotated[RunKind, Query(description="Full runs of a selection, or the runs of watch.")]
 
 
@@ -61,7 +61,7 @@ class UnrecordedRuns(NamedTuple):
     is_known: bool = True
 
 
-def _may_have_unrecorded(status: PageStatus, kind: Kind = RunKind.SYNC, after: After = None) -> bool:
+def _may_have_unrecorded(status: Status, kind: Kind = RunKind.SYNC, after: After = None) -> bool:
     """Whether a part of the list has the newest runs, of a kind and status that such runs have."""
     return after is None and kind is RunKind.SYNC and status in (None, RunStatus.QUEUED)
 
@@ -79,12 +79,22 @@ async def _unrecorded_of(tenant: Named, site: TheSite, is_wanted: MayHaveUnrecor
     return UnrecordedRuns(found or (), found is not None)
 
 
+# They come before the scope of a route, so that no connection is held while Temporal is asked.
+Unrecorded = Annotated[UnrecordedRuns, Depends(_unrecorded)]
+UnrecordedOf = Annotated[UnrecordedRuns, Depends(_unrecorded_of)]
+
+
+def _listed(recorded: Sequence[RunRecord], unrecorded: UnrecordedRuns) -> list[RunRecord]:
+    """A part of the list, with the queued runs besides."""
+    return newest_runs(recorded, unrecorded.runs, len(recorded) + len(unrecorded.runs))
+
+
 @router.get("/runs", response_class=HTMLResponse, include_in_schema=False)
 async def all_runs_page(
     request: Request,
-    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded)],  # before a connection is held
+    unrecorded: Unrecorded,
     scope: AllTenants,
-    status: PageStatus,
+    status: Status,
     kind: Kind = RunKind.SYNC,
     after: After = None,
 ) -> HTMLResponse:
@@ -97,9 +107,9 @@ async def all_runs_page(
 @router.get("/tenants/{tenant_id}/runs", response_class=HTMLResponse, include_in_schema=False)
 async def runs_page(
     request: Request,
-    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded_of)],  # before a connection is held
+    unrecorded: UnrecordedOf,
     scope: OneTenant,
-    status: PageStatus,
+    status: Status,
     kind: Kind = RunKind.SYNC,
     after: After = None,
 ) -> HTMLResponse:
@@ -121,7 +131,7 @@ def _runs_page(
     **shown: Any,
 ) -> HTMLResponse:
     recorded = found[:PAGE]
-    runs = newest_runs(recorded, unrecorded.runs, PAGE + len(unrecorded.runs))
+    runs = _listed(recorded, unrecorded)
     return page(
         request,
         "runs/runs.html",
@@ -142,33 +152,40 @@ def _runs_page(
 async def all_run_records(
     request: Request,
     response: Response,
+    unrecorded: Unrecorded,
     scope: AllTenants,
+    status: Status,
     limit: Limit = PAGE,
     after: After = None,
-    status: Status = None,
     kind: Kind = RunKind.SYNC,
 ) -> Sequence[RunRecord]:
-    """The newest runs of all tenants that the database knows: one that no worker has taken up is not among them."""
-    return await _records(request, response, scope, limit, after, status, kind)
+    """The newest runs of all tenants. The first part has besides some 50 queued ones that no worker has taken up, or
+    the header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
+    """
+    return await _records(request, response, unrecorded, scope, limit, after, status, kind)
 
 
 @router.get("/api/tenants/{tenant_id}/runs")
 async def run_records(
     request: Request,
     response: Response,
+    unrecorded: UnrecordedOf,
     scope: OneTenant,
+    status: Status,
     limit: Limit = PAGE,
     after: After = None,
-    status: Status = None,
     kind: Kind = RunKind.SYNC,
 ) -> Sequence[RunRecord]:
-    """The newest runs of a tenant that the database knows: one that no worker has taken up is not among them."""
-    return await _records(request, response, scope, limit, after, status, kind)
+    """The newest runs of a tenant. The first part has besides some 50 queued ones that no worker has taken up, or the
+    header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
+    """
+    return await _records(request, response, unrecorded, scope, limit, after, status, kind)
 
 
 async def _records(
     request: Request,
     response: Response,
+    unrecorded: UnrecordedRuns,
     scope: PortfolioScope | TenantScope,
     limit: int,
     after: UUID | None,
@@ -177,23 +194,53 @@ async def _records(
 ) -> Sequence[RunRecord]:
     found = await recent_runs(scope.session, limit + 1, after, status, kind)
     say_next(response, request, str(found[limit - 1].run_id) if found[limit:] else None)
-    return found[:limit]
+    _say_queue(response, unrecorded)
+    return _listed(found[:limit], unrecorded)
+
+
+def _say_queue(response: Response, unrecorded: UnrecordedRuns) -> None:
+    if not unrecorded.is_known:
+        response.headers["Queued-Runs"] = "unknown"
 
 
 @router.get("/runs.csv", include_in_schema=False)
 async def all_runs_csv(
-    scope: AllTenants, status: PageStatus, kind: Kind = RunKind.SYNC, limit: Limit = 1000, after: After = None
+    unrecorded: Unrecorded,
+    scope: AllTenants,
+    status: Status,
+    kind: Kind = RunKind.SYNC,
+    limit: Limit = 1000,
+    after: After = None,
 ) -> Response:
     """The newest runs of all tenants as CSV."""
-    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status, kind))
+    return await _csv(unrecorded, scope, limit, after, status, kind)
 
 
 @router.get("/tenants/{tenant_id}/runs.csv", include_in_schema=False)
 async def runs_csv(
-    scope: OneTenant, status: PageStatus, kind: Kind = RunKind.SYNC, limit: Limit = 1000, after: After = None
+    unrecorded: UnrecordedOf,
+    scope: OneTenant,
+    status: Status,
+    kind: Kind = RunKind.SYNC,
+    limit: Limit = 1000,
+    after: After = None,
 ) -> Response:
     """The newest runs of a tenant as CSV."""
-    return csv_file("runs", RunRecord, await recent_runs(scope.session, limit, after, status, kind))
+    return await _csv(unrecorded, scope, limit, after, status, kind)
+
+
+async def _csv(
+    unrecorded: UnrecordedRuns,
+    scope: PortfolioScope | TenantScope,
+    limit: int,
+    after: UUID | None,
+    status: RunStatus | None,
+    kind: RunKind,
+) -> Response:
+    found = await recent_runs(scope.session, limit, after, status, kind)
+    response = csv_file("runs", RunRecord, _listed(found, unrecorded))
+    _say_queue(response, unrecorded)
+    return response
 
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)

@@ -173,14 +173,27 @@ async def test_lists_have_a_run_that_no_worker_has_taken_up(
         page = await words_of(reader, address)
         assert "The newest 1 run" in page
         assert "Temporal does not answer" not in page
+        assert await listed_ids(reader, address) == [started.rpartition("/")[2]] * 2
     for address in (f"/tenants/{FABRIKAM}/runs", "/runs?status=partial", "/runs?kind=watch"):
         assert row not in await words_of(reader, address)
+        assert await listed_ids(reader, address) == []
     async with signed_in_as(app, database, Person(person_id="x", name="x", role=Role.READER), [FABRIKAM]) as other:
         assert row not in await words_of(other, "/runs")
+        assert await listed_ids(other, "/runs") == []
     record = await json_of(reader, f"/api{started}")
     async with database.tenant(CONTOSO) as session:
         await open_run(session, identity(POLICIES, run_id=UUID(record["run_id"])), SLOTS)
     assert (await words_of(reader, "/runs")).count(row) == 1, "its record and what Temporal tells are one run"
+    assert await listed_ids(reader, "/runs") == [record["run_id"]] * 2
+
+
+async def listed_ids(client: httpx.AsyncClient, address: str) -> list[str]:
+    """The ids of the runs that the records and the file of a list have; both know all queued runs."""
+    path, _, query = address.partition("?")
+    records, file = await client.get(f"/api{address}"), await client.get(f"{path}.csv?{query}")
+    assert [answer.headers.get("queued-runs") for answer in (records, file)] == [None, None]
+    rows = file.text.splitlines()[1:]
+    return [record["run_id"] for record in records.json()] + [row.partition(",")[0] for row in rows]
 
 
 async def test_lists_say_if_temporal_does_not_tell_of_queued_runs(database: Database, of_role: Clients) -> None:
@@ -189,7 +202,11 @@ async def test_lists_say_if_temporal_does_not_tell_of_queued_runs(database: Data
         page = await words_of(of_role[Role.READER], address)
         assert "Temporal does not answer, so queued runs that no worker has taken up are not shown" in page
         assert str(run.run_id) in page
+        for twin in (f"/api{address}", f"{address}.csv"):
+            answer = await of_role[Role.READER].get(twin)
+            assert (answer.headers["queued-runs"], str(run.run_id) in answer.text) == ("unknown", True)
     assert "Temporal" not in await words_of(of_role[Role.READER], "/runs?status=partial")
+    assert await listed_ids(of_role[Role.READER], "/runs?status=partial") == []
 
 
 async def test_lists_wait_a_moment_for_temporal_and_show_next_time_what_it_told(
