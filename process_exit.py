@@ -15,12 +15,11 @@ OTHERS = 0o077
 
 
 def run_to_exit(command: Callable[[], object]) -> NoReturn:
-    """Runs `command` and ends the process with the code it exits with, without taking the interpreter apart.
+    """Runs `command` and ends the process with its exit code, without taking the interpreter apart.
 
-    The threads of Temporal's SDK outlive its clients, and one that needs Python while the interpreter is being taken
-    apart crashes the process: on a busy machine 53 of 720 short commands ended by SIGSEGV or SIGABRT after all their
-    work was done (temporalio/sdk-python#300), and none of 720 with this. Whatever must be put away is put away by
-    `command` itself; functions registered with `atexit` are not called.
+    The threads of Temporal's SDK outlive its clients, and one that needs Python at that time crashes the process: 53 of
+    720 short commands ended by SIGSEGV or SIGABRT after their work was done (temporalio/sdk-python#300), none with
+    this. So `command` itself puts everything away, and functions registered with `atexit` are not called.
 
     What it writes is for its owner alone: exports, pages, logs and databases say how a tenant is configured.
     """

@@ -2,10 +2,9 @@
 
     python -m benchmarks.answers [--items 1000000] [--versions 10] [--rounds 5]
 
-One tenant with so many items in forty collections, each with so many versions, two references for each, and one item in
-five thousand absent; fifty other tenants with a thousand items each. The versions share their documents and are made by
-one statement: an answer reads no more documents than it shows. A baseline is set, and one item in two thousand is
-changed after it. Of a page of changes the events are read, and the documents of as many as are compared at once.
+One tenant with so many items in forty collections, each with so many versions and two references each, one item in five
+thousand absent; fifty other tenants with a thousand items each. Versions share their documents: an answer reads no more
+documents than it shows. After a baseline is set, one item in two thousand is changed.
 """
 
 import argparse

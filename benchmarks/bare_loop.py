@@ -2,9 +2,8 @@
 
 `benchmarks.large_tenant` runs it as a process of its own, with type keys as arguments and addresses and credentials in
 the environment. It prints one line of JSON: how many items and pages, how many bytes of documents, how many seconds.
-
-The collections are read side by side, each by plain GETs one after another. Of the product it has what its result needs
-in order to be the same: HTTP as `graph.client` sets it up, the token, the canonical form and its digest.
+Collections are read side by side, each by plain GETs one after another, with the product's HTTP, token, canonical form
+and digest.
 """
 
 import asyncio

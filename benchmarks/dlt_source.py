@@ -1,9 +1,8 @@
 """The same collections, loaded into PostgreSQL by dlt's REST API source.
 
-`benchmarks.large_tenant` runs it with the Python of an environment that has dlt, which the product has not. Arguments
-are `name=version/path?query`, with `--merge` before them where the tables are there and are to be brought up to date.
-Addresses and credentials come in the environment. It prints one line of JSON: how many rows there are now, how many
-seconds it took.
+`benchmarks.large_tenant` runs it with the Python of an environment that has dlt. Arguments are
+`name=version/path?query`, with `--merge` before them to update the tables. Addresses and credentials come in the
+environment. It prints one line of JSON: how many rows there are now, how many seconds it took.
 
 dlt is given its fast ways: collections side by side, CSV and COPY, one row an object with nested values as JSON, and a
 first load that appends.

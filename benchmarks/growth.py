@@ -3,13 +3,12 @@
     python -m benchmarks.growth [--sizes 10000 100000 1000000] [--rounds 5] [--waves 10] [--parts sync wal pages memory]
 
 Each size is a database of its own on one server: a tenant with so many items in forty collections, and fifty other
-tenants with a thousand each. A round goes through all sizes, so that whatever else the machine does meets them alike:
-waves of a thousand items, unchanged, changed and new, are staged and merged by the product's own functions. The new
-ones are taken away after their round.
+tenants with a thousand each. A round goes through all sizes: waves of a thousand unchanged, changed and new items are
+staged and merged by the product's own functions; new ones are taken away after their round.
 
 The write-ahead log is measured on unchanged waves, directly after a checkpoint (which adds an image of each page that
-is touched) and again without one. The worker's memory is that of a real worker that syncs twenty thousand items of
-other collections, in pages of a thousand, at the smallest size and the largest; each round has a new worker.
+is touched) and again without one. The memory is that of a real worker, new in each round, that syncs twenty thousand
+items of other collections, at the smallest size and the largest.
 """
 
 import argparse

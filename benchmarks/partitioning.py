@@ -2,9 +2,9 @@
 
     python -m benchmarks.partitioning [--items 1000000] [--partitions 16] [--rounds 5] [--waves 10]
 
-Two databases of one server hold the same: a tenant with so many items, and fifty others with a thousand each. In one
-the three large tables are partitioned by the hash of the tenant. Both lack their foreign keys, which would have to be
-made anew on the partitioned side. A round goes through both, with the waves of `benchmarks.growth`.
+Two databases of one server, without foreign keys, hold the same: a tenant with so many items, and fifty others with a
+thousand each. In one the three large tables are partitioned by the hash of the tenant. A round goes through both, with
+the waves of `benchmarks.growth`.
 """
 
 import argparse

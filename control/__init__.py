@@ -2,6 +2,5 @@
 
 `runs` starts and cancels · `queued_runs` runs without a record yet · `progress` how far a run is ·
 `live_runs` the same for all who look at it · `schedules` portfolio runs at given times ·
-`portfolio_words` a portfolio in words · `worker_versions` whether a worker takes a run · `durations` as people write
-them.
+`portfolio_words` a portfolio in words · `worker_versions` whether a worker takes a run · `durations` for people.
 """

@@ -1,9 +1,7 @@
 """The canonical form of a Graph document: what a version stores.
 
-Annotations that describe the answer and not the object are gone (`@odata.context`, `x@odata.type`,
-`#microsoft.graph.assign` …), so are the volatile properties. Keys are sorted by code point; all else stays as Graph
-served it: the order and the repetitions of arrays, nulls, empty lists, numbers and strings. Sensitive values are hidden
-before anything is stored or hashed. What makes two documents the same is their normal form (`normal_form`).
+Annotations that describe the answer (`@odata.context`, `x@odata.type`, `#microsoft.graph.assign` …) and volatile
+properties are gone, keys are sorted by code point, sensitive values are hidden; all else stays as Graph served it.
 """
 
 import hashlib
@@ -137,14 +135,13 @@ class Canonicalizer:
     """Turns documents of one collection into their canonical form.
 
     `volatile` and `sensitive` name properties: `name` (at any depth), `/name` (of the document itself), `parent/name`
-    (of the object, or the objects in the list, that the property `parent` holds) and `#microsoft.graph.someType/name`
-    (of objects of this `@odata.type`). Volatile values are left out, also sensitive ones. A sensitive value is replaced
-    by a mark, its HMAC-SHA-256 under `data_key`; without a key by a constant. Members of a list are replaced before the
-    list. Null and existing marks stay as they are.
+    (of the object, or the objects in the list, that `parent` holds) and `#microsoft.graph.someType/name` (of objects of
+    this `@odata.type`). Volatile values are left out, also sensitive ones. A mark replaces a sensitive value: its
+    HMAC-SHA-256 under `data_key`, without a key a constant. Null and existing marks stay.
 
     `ordered` are names of arrays whose order counts in their mark. With `by_nature` each text is hidden that is a
-    secret by its name or shape (`secret_patterns`); of texts in `payloads`, which the operator shows, the lines without
-    a secret stay readable.
+    secret by its name or shape (`secret_patterns`); of texts in `payloads`, which the operator shows, only the lines
+    with a secret.
 
     `masked` holds `#microsoft.graph.someType/name`: secrets for which Graph shows another text at each read. Their mark
     is a constant under any key, and stands in each object of the type, because an earlier release stored none.

@@ -1,20 +1,19 @@
 """The differences of two canonical documents of one collection, field by field.
 
-A path names the way to a field: properties by name, joined by dots, members of arrays in brackets by what they are and
-not by where they stand, so that a member that moved is no difference and its neighbours keep their paths:
+A path joins properties by dots, and names members of arrays in brackets by identity, so that a member that moved is no
+difference:
 
 - `settings[device_vendor_msft_policy_config_x].settingInstance.choiceSettingValue.value`: a settings-catalog setting
-  by its definition, as are the children and group members in it; an administrative template's value by `definition.id`,
-  its presentations by `presentation.id`
+  by its definition; an administrative template's value by `definition.id`, its presentations by `presentation.id`
 - `assignments[group 1f0c…].intent`, `assignments[all devices, include filter 9b2d…]`: an assignment by its target, an
   exclusion of an app also by its intent (`assignments[exclusion group 77a1…, available]`)
 - `omaSettings[./Vendor/MSFT/…].value`: any other object by the first of `NAMES` that it has
-- `firewallRules[#2].action`: an object without one goes by a number, that of its place among the likes of it before
-  the change; new ones count on from there. The numbers only keep paths apart. Members are matched by what they say
+- `firewallRules[#2].action`: an object without one by its number among its likes before the change; new ones count on
 - `schedule[Monday #2]`: several members with the same identity have a number, too
-- ids made of GUIDs stand in lower case in a path, however Graph spells them
 - `roleScopeTagIds[]`: members that are no objects are a set; each is added or removed
 - `servers[order]`: an array whose order is content has the same members in another order
+
+Ids made of GUIDs stand in lower case.
 """
 
 import re

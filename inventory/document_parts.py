@@ -1,9 +1,7 @@
 """A whole document from its list's document and the answers of the calls that complete it.
 
-What a list does not show comes with further calls: the item itself, collections under it page by page, and answers
-for single members of these. They arrive one by one and are stored in between, so each is made canonical, with its
-secrets hidden, on its own: `canonical_part`. The whole is then the same as if all had been put together first:
-`canonical(assemble(list, parts)) == canonical(assemble(canonical list, canonical parts))`.
+Answers arrive one by one and are stored in between, so each is made canonical, with its secrets hidden, on its own
+(`canonical_part`): `canonical(assemble(list, parts)) == canonical(assemble(canonical list, canonical parts))`.
 """
 
 from collections.abc import Container, Sequence

@@ -1,16 +1,12 @@
-"""The normal form of a stored document: two documents have the same content if their normal forms are equal.
+"""The normal form of a stored document: equal normal forms are equal content. It is hashed, never stored or shown.
 
-It is hashed and compared, and never stored or shown. In it
-
-- a property that is null, an empty list, an empty object or an object of only such is absent, unless the catalog says
-  that null means *not shown*: there an empty list is a value. A detail that was read is present, even if it is empty;
-- moments are in UTC, with no zeros at the end of their fractions; ids made of GUIDs are in lower case; members of an
-  enumeration are in lower case and, if a value names several, in one order;
-- arrays that are sets are sorted and hold each member once.
-
-Sets are arrays of scalars, and of objects that all have an identity (an id, a definition's id, a target), unless the
-catalog calls them ordered. Arrays of objects without an identity are sequences, unless the catalog calls them
-unordered.
+- A property that is null, an empty list, an empty object or an object of only such is absent, unless the catalog says
+  that null means *not shown*: there an empty list is a value. A detail that was read is present, even if it is empty.
+- Moments are in UTC, without zeros at the end of their fractions; ids made of GUIDs and members of enumerations are in
+  lower case, several members of one value in one order.
+- Arrays of scalars, and of objects that all have an identity (an id, a definition's id, a target), are sets unless the
+  catalog calls them ordered: sorted, each member once. Arrays of other objects are sequences unless it calls them
+  unordered.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """The raw digest of an object: a keyed hash of its bytes as Graph served them, and of the rules by which it is read.
 
-Two equal digests mean that reading the object again would come to the same observation. BLAKE2b takes a key, so the
-digest tells nothing of hidden values to whoever lacks the tenant's data key, and the tenant's id as its salt, so that
-those of two tenants never match. Without a data key an object that holds a secret has no digest.
+Equal digests mean that reading the object again would come to the same observation. The key, the tenant's data key,
+hides hidden values; the salt, the tenant's id, keeps tenants' digests apart. Without a data key an object that holds a
+secret has no digest.
 """
 
 from collections.abc import Sequence

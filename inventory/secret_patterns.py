@@ -1,8 +1,7 @@
-"""Secrets told by their nature: by the name of a property or key, and by the shape of a value.
+"""Secrets told by their nature, at any depth of any collection: the name of a property or key, the shape of a value.
 
-The catalog names the places that are known. These rules hold at any depth of any collection, so that a secret in a new
-property, or in a text where nobody expects one, is hidden, too. A mark takes the place of a text in which a secret is
-found: where one is, others may be that no rule tells. Of a payload that the operator shows, other lines stay readable.
+A mark replaces the whole text in which a secret is found: others may be there that no rule tells. Of a payload that the
+operator shows, other lines stay readable.
 """
 
 import base64

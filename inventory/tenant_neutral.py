@@ -1,8 +1,7 @@
 """Documents without the parts that belong to one tenant, so that two tenants can be compared.
 
-Its own id, where it came from, and the ids of its parts are gone; the ids of other objects are replaced by what they
-mean: a group by its name, a filter by its rule. An id whose meaning is not known stays and is reported as unresolved:
-nothing is taken for the same because of it.
+Ids and origin are gone; ids of other objects are replaced by what they mean: a group by its name, a filter by its rule.
+An id whose meaning is not known is reported as unresolved: nothing is taken for the same because of it.
 """
 
 import hashlib

@@ -1,9 +1,8 @@
 """Items whose current version is of normal form 0: the first run that reads one compares it under today's form.
 
-A document of form 0 was stored sorted and hashed as stored. If its hash by today's rules is that of the document that
-Graph serves now, the item takes the hash and keeps its version. Any other item gets a version, which tells no change if
-form 0 had only lost an order or a property: later ones are compared with it. An index names the collections that have
-such items: others cost one look.
+A document of form 0 was hashed as stored. If its hash by today's rules is that of the document that Graph serves now,
+the item takes the hash and keeps its version. Any other item gets a version, which tells no change if form 0 had only
+lost an order or a property. An index names the collections that have such items.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

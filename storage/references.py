@@ -1,8 +1,8 @@
 """References of the current versions of items, read from their documents, and with them the settings.
 
-The references of an item's first version come with the observation, if the collection is listed for the first time or
-the details have just been read, and are merged with it. A statement that makes another version leaves the item in
-`unread_item`, and a reader takes it out. So a sync writes only a key, and an unchanged item costs nothing.
+Those of an item's first version come with the observation and are merged with it, if the collection is listed for the
+first time or the details have just been read. A statement that makes another version leaves the item in `unread_item`
+for a reader, so an unchanged item costs nothing.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Two tenants by setting: which settings conflict, whatever policies hold them.
 
-A tenant sets a setting to the values that its policies give it. Two tenants agree on a setting if they give it the same
-values, and conflict if they do not, whatever the hidden values are. Several values in one tenant are a conflict within
-it. A value that leaves the device as it is (`Setting.is_unset`) sets nothing.
+Two tenants agree on a setting if their policies give it the same values, and conflict if not, whatever the hidden
+values are. Several values in one tenant are a conflict within it. A value that leaves the device as it is
+(`Setting.is_unset`) sets nothing.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
