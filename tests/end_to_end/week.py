@@ -9,7 +9,7 @@ from tests.forking import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "week.md"
 
-LINES = 10
+LINES = 7
 """Lines of an answer that the page shows."""
 
 _BLOCK = re.compile(r"```console\n\$ python starter\.py (?P<command>[^\n]*)\n(?P<output>.*?)```", re.DOTALL)
