@@ -12,6 +12,9 @@ from inventory.error_codes import ErrorCode
 from storage import listed_pages
 from storage.database import Database
 
+Link = tuple[str, str]
+"""A type key and a URL."""
+
 
 class AllowedRequests:
     """Decides which requests of a message this worker may make."""
@@ -28,14 +31,14 @@ class AllowedRequests:
 
     async def refused(
         self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
-    ) -> dict[str, CursorFailure]:
-        """The collections with forbidden URLs, each with its failure."""
+    ) -> dict[Link, CursorFailure]:
+        """The forbidden URLs, each with its failure."""
         asked = list(cursors)
-        refused = self.unknown([cursor.type_key for cursor in asked], api_version)
+        unknown = self.unknown([cursor.type_key for cursor in asked], api_version)
         links = {
             (cursor.type_key, cursor.url)
             for cursor in asked
-            if cursor.type_key not in refused and not self._is_own(cursor, tenant_id)
+            if cursor.type_key not in unknown and not self._is_own(cursor, tenant_id)
         }
         if links:
             async with self._database.tenant(tenant_id, read_only=True) as session:
@@ -43,7 +46,10 @@ class AllowedRequests:
                 if links and await listed_pages.are_unrecorded(session, run_id):
                     links = set()
         untrusted = CursorFailure(code=ErrorCode.GRAPH_UNTRUSTED_LINK, retryable=False)
-        return {**refused, **{type_key: untrusted for type_key, _ in links}}
+        of_unknown = {
+            (cursor.type_key, cursor.url): unknown[cursor.type_key] for cursor in asked if cursor.type_key in unknown
+        }
+        return {**of_unknown, **dict.fromkeys(links, untrusted)}
 
     def _is_read_from(self, type_key: str, api_version: str) -> bool:
         collection = self._catalog.collections.get(type_key)

@@ -1,7 +1,7 @@
 """An answer to a page of a listing, as what the workflow is told and what is staged."""
 
 from collections.abc import Collection as AnyCollection
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from activities.digested_pages import ChangedObjects, DigestedPage
@@ -45,31 +45,33 @@ class PageObserver:
         self._catalog = catalog
 
     def digested(
-        self, request: FetchPages, answers: Mapping[str, GraphAnswer | ReadFailure], observers: TenantObservers
-    ) -> dict[str, DigestedPage]:
-        """The pages whose objects have digests, by type key."""
-        pages = {}
-        for cursor in request.cursors:
-            answer, collection = answers[cursor.type_key], self._catalog.collections[cursor.type_key]
-            digests = observers.raw_digests(cursor.type_key)
-            if digests is None or not collection.is_own_listing(cursor.url):
-                continue
-            if isinstance(answer, GraphAnswer) and isinstance(answer.body, RawPage):
-                page = DigestedPage.of(answer.body, collection, digests, collection.parent_id_of(cursor.url))
-                if page is not None:
-                    pages[cursor.type_key] = page
-        return pages
+        self, request: FetchPages, answers: Sequence[GraphAnswer | ReadFailure], observers: TenantObservers
+    ) -> list[DigestedPage | None]:
+        """Each cursor's page; None if its objects have no digests."""
+        return [
+            self._digested(cursor, answer, observers) for cursor, answer in zip(request.cursors, answers, strict=True)
+        ]
+
+    def _digested(
+        self, cursor: CursorRequest, answer: GraphAnswer | ReadFailure, observers: TenantObservers
+    ) -> DigestedPage | None:
+        collection, digests = self._catalog.collections[cursor.type_key], observers.raw_digests(cursor.type_key)
+        if digests is None or not collection.is_own_listing(cursor.url):
+            return None
+        if not isinstance(answer, GraphAnswer) or not isinstance(answer.body, RawPage):
+            return None
+        return DigestedPage.of(answer.body, collection, digests, collection.parent_id_of(cursor.url))
 
     def read(
         self,
         tenant: TenantConfig,
         request: FetchPages,
-        answers: Mapping[str, GraphAnswer | ReadFailure],
+        answers: Sequence[GraphAnswer | ReadFailure],
         observers: TenantObservers,
-        digested: Mapping[str, DigestedPage],
-        same: Mapping[str, AnyCollection[str]],
+        digested: Sequence[DigestedPage | None],
+        same: Sequence[AnyCollection[str]],
     ) -> list[PageObservations]:
-        """Each cursor's page, in the order of the request. `same`: the ids that need not be read, by type key.
+        """Each cursor's page, in the order of the request. `same`: the ids of each page that need not be read.
 
         Raises `AnswerTooLargeError`.
         """
@@ -78,13 +80,11 @@ class PageObserver:
                 tenant,
                 request.api_version,
                 cursor,
-                answers[cursor.type_key],
+                answer,
                 observers,
-                None
-                if (page := digested.get(cursor.type_key)) is None
-                else page.without(same.get(cursor.type_key, ())),
+                None if page is None else page.without(unchanged),
             )
-            for cursor in request.cursors
+            for cursor, answer, page, unchanged in zip(request.cursors, answers, digested, same, strict=True)
         ]
 
     def _read_answer(

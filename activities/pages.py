@@ -1,19 +1,17 @@
-"""The activity that reads one wave of pages from Graph and stages their objects."""
+"""The activity that reads one batch of pages from Graph and stages their objects."""
 
-from collections.abc import Mapping
-from uuid import uuid4
+from collections.abc import Collection, Sequence
+from uuid import UUID, uuid4
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.allowed_requests import AllowedRequests
 from activities.digested_pages import DigestedPage
 from activities.failures import told
-from activities.messages.pages import (
-    FetchPages,
-    FetchPagesResult,
-    PageResult,
-)
+from activities.messages.merges import PromisedWave
+from activities.messages.pages import FetchPages, FetchPagesResult, PageResult, ranks
 from activities.observers import Observers
 from activities.page_observations import PageObservations, PageObserver
 from activities.request_pace import Pace
@@ -51,7 +49,7 @@ class FetchActivities:
 
     @activity.defn
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
-        """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors.
+        """Reads the pages in one `$batch`, stages their observations and answers counts and cursors.
 
         Pages that the worker's release does not know, or that Graph has not shown to the run, fail alone.
         """
@@ -59,13 +57,19 @@ class FetchActivities:
         if not refused:
             return await self._fetched(request)
         fetched = FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[])
-        allowed = [cursor for cursor in request.cursors if cursor.type_key not in refused]
+        allowed = [cursor for cursor in request.cursors if (cursor.type_key, cursor.url) not in refused]
         if allowed:
             fetched = await self._fetched(request.model_copy(update={"cursors": allowed}))
         if fetched.paced is not None or fetched.too_large:
             return fetched
-        failed = [PageResult(type_key=key, was_read=False, failure=failure) for key, failure in refused.items()]
-        return fetched.model_copy(update={"pages": [*fetched.pages, *failed]})
+        read = iter(fetched.pages)
+        pages = [
+            next(read)
+            if (failure := refused.get((cursor.type_key, cursor.url))) is None
+            else PageResult(type_key=cursor.type_key, was_read=False, failure=failure)
+            for cursor in request.cursors
+        ]
+        return fetched.model_copy(update={"pages": pages})
 
     async def _fetched(self, request: FetchPages) -> FetchPagesResult:
         tenant = await self._tenants.configured(request.tenant_id)
@@ -93,49 +97,67 @@ class FetchActivities:
 
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
-    ) -> Mapping[str, GraphAnswer | ReadFailure]:
+    ) -> list[GraphAnswer | ReadFailure]:
         """Graph's answer to each page. A lasting error of the batch as a whole is that of every page in it."""
-        gets = [GraphGet(key=cursor.type_key, url=cursor.url) for cursor in request.cursors]
+        gets = [GraphGet(key=str(number), url=cursor.url) for number, cursor in enumerate(request.cursors)]
         try:
-            return await self._graph.read_batch(
+            answers = await self._graph.read_batch(
                 tenant, request.api_version, gets, admission, raw=request.due is not None
             )
         except AnswerTooLargeError:
             raise
         except GraphRequestError as error:
-            return dict.fromkeys((get.key for get in gets), told(error, request.told_after))
+            return [told(error, request.told_after)] * len(gets)
+        return [answers[get.key] for get in gets]
 
-    async def _same(self, request: FetchPages, digested: Mapping[str, DigestedPage]) -> dict[str, set[str]]:
-        """The ids of objects that need not be read, by type key: not those of a page that the merge has lost."""
-        known = [
-            digested[cursor.type_key]
-            for cursor in request.cursors
-            if cursor.type_key in digested and not (cursor.is_first_listing or cursor.is_read_again)
-        ]
+    async def _same(self, request: FetchPages, digested: Sequence[DigestedPage | None]) -> list[Collection[str]]:
+        """The ids of each page's objects that need not be read: none of a page that the merge has lost."""
+        known = {
+            number: page
+            for number, (cursor, page) in enumerate(zip(request.cursors, digested, strict=True))
+            if page is not None and not (cursor.is_first_listing or cursor.is_read_again)
+        }
+        same: list[Collection[str]] = [()] * len(digested)
         if not known or request.due is None:
-            return {}
+            return same
         refreshes = {key: (refresh.period, refresh.read_before) for key, refresh in request.due.refreshes.items()}
         ages = raw_digests.DetailAges(request.due.detail_refresh, refreshes)
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
-            found = await raw_digests.same_items(session, [page.items for page in known], ages, deep=request.due.deep)
-        return {page.items.type_key: ids for page, ids in zip(known, found, strict=True)}
+            pages = [page.items for page in known.values()]
+            found = await raw_digests.same_items(session, pages, ages, deep=request.due.deep)
+        for number, ids in zip(known, found, strict=True):
+            same[number] = ids
+        return same
 
     async def _staged(self, request: FetchPages, reads: list[PageObservations]) -> FetchPagesResult:
+        """Stages the pages, of each collection one under a fetch token."""
+        by_rank: dict[int, list[PageObservations]] = {}
+        for rank, read in zip(ranks(cursor.type_key for cursor in request.cursors), reads, strict=True):
+            by_rank.setdefault(rank, []).append(read)
+        async with self._database.tenant(request.tenant_id) as session:
+            first, *more = [await self._staged_wave(session, request.run_id, wave) for wave in by_rank.values()]
+            if not await runs.renew_lease(session, request.run_id, LEASE):
+                raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
+        return FetchPagesResult(
+            fetch_token=first.fetch_token,
+            rows=first.rows,
+            more_waves=more,
+            requests=len(request.cursors),
+            pages=[read.page for read in reads],
+        )
+
+    async def _staged_wave(
+        self, session: AsyncSession, run_id: UUID, reads: Sequence[PageObservations]
+    ) -> PromisedWave:
         fetch_token = uuid4()
         observations = [observation for read in reads for observation in read.observations]
         same = [read.same for read in reads if read.same is not None and read.same.external_ids]
-        async with self._database.tenant(request.tenant_id) as session:
-            if observations or same:
-                await staging.stage(session, request.run_id, fetch_token, observations, same)
-            if not await runs.renew_lease(session, request.run_id, LEASE):
-                raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
-            shown = [read.shown for read in reads if read.shown is not None]
-            await listed_pages.record_pages(session, request.run_id, fetch_token, shown)
-        return FetchPagesResult(
-            fetch_token=fetch_token,
-            rows=len(observations) + sum(len(items.external_ids) for items in same),
-            requests=len(request.cursors),
-            pages=[read.page for read in reads],
+        if observations or same:
+            await staging.stage(session, run_id, fetch_token, observations, same)
+        shown = [read.shown for read in reads if read.shown is not None]
+        await listed_pages.record_pages(session, run_id, fetch_token, shown)
+        return PromisedWave(
+            fetch_token=fetch_token, rows=len(observations) + sum(len(items.external_ids) for items in same)
         )
 
 

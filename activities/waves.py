@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -16,8 +16,8 @@ from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, 
 from activities.messages.waves import ConfirmedBatch, DetailBatch, PageBatch, ReadWave, ReadWaveResult
 from inventory.error_codes import ErrorCode
 
-WAVE_REQUESTS = 200
-"""Pages that one wave reads: as many are read again if its worker dies."""
+WAVE_REQUESTS = 400
+"""Pages after which a wave follows no further ones: as many are read again if its worker dies. `--all` lists 230."""
 
 WAVE_BYTES = 32 * 1024 * 1024
 """Of documents, after which a wave follows no further pages: they wait in the database for their merge."""
@@ -47,8 +47,10 @@ class _Budget:
         self._bytes = WAVE_BYTES
         self._ends_at = time.monotonic() + WAVE_SECONDS
 
-    def spend(self, fetched: FetchPagesResult) -> None:
-        self._requests -= fetched.requests
+    def spend_requests(self, requests: int) -> None:
+        self._requests -= requests
+
+    def spend_bytes(self, fetched: FetchPagesResult) -> None:
         self._bytes -= sum(page.size_bytes for page in fetched.pages)
 
     def has_time(self, wait: timedelta) -> bool:
@@ -92,13 +94,15 @@ class WaveActivities:
         async def fetch_details(number: int, request: FetchDetails) -> None:
             details[number] = await reading.part(self._fetch_details, request)
 
-        await reading.come_to_an_end(
-            [
-                *(self._read_pages(reading, *batch) for batch in zip(wave.pages, pages, strict=True)),
-                *(confirm(*numbered) for numbered in enumerate(wave.confirmations)),
-                *(fetch_details(*numbered) for numbered in enumerate(wave.details)),
-            ]
-        )
+        for request, read in zip(wave.pages, pages, strict=True):
+            chain = _Chain(read, {(cursor.type_key, cursor.url) for cursor in request.cursors})
+            reading.budget.spend_requests(len(request.cursors))
+            reading.begin(self._read_pages(reading, request, chain))
+        for numbered in enumerate(wave.confirmations):
+            reading.begin(confirm(*numbered))
+        for numbered_details in enumerate(wave.details):
+            reading.begin(fetch_details(*numbered_details))
+        await reading.come_to_an_end()
         if reading.errors and not reading.results:
             raise reading.errors[0]
         return ReadWaveResult(
@@ -107,24 +111,40 @@ class WaveActivities:
             details=[DetailBatch(fetched=part.result, failure=part.failure) for part in details],
         )
 
-    async def _read_pages(self, reading: "_WaveReading", request: FetchPages, read: list[PageBatch]) -> None:
-        """Adds to `read` the pages of a batch, and as many of the following ones as the budget allows."""
-        waiting = list(request.cursors)
-        met = {(cursor.type_key, cursor.url) for cursor in waiting}
-        while waiting and not (read and reading.budget.is_used_up):
-            asked = _of_different_collections(waiting, request.limit) if read else request.cursors
-            part = await reading.part(
-                self._fetch_pages, request.model_copy(update={"cursors": asked}), reading.wait_for_turn
-            )
-            if part.result is None and part.failure is None:
+    async def _read_pages(self, reading: "_WaveReading", request: FetchPages, chain: "_Chain") -> None:
+        """Adds the pages of a batch to its chain, and begins as many batches of following ones as the budget allows."""
+        part = await reading.part(self._fetch_pages, request, reading.wait_for_turn)
+        if part.result is None and part.failure is None:
+            return
+        chain.read.append(PageBatch(cursors=request.cursors, fetched=part.result, failure=part.failure))
+        if part.result is None or not _goes_on(part.result):
+            return
+        reading.budget.spend_bytes(part.result)
+        following = chain.unmet(_following(request.cursors, part.result))
+        for first in range(0, len(following), request.limit):
+            if reading.budget.is_used_up:
                 return
-            read.append(PageBatch(cursors=asked, fetched=part.result, failure=part.failure))
-            if part.result is None or not _goes_on(part.result):
-                return
-            reading.budget.spend(part.result)
-            further = [cursor for cursor in _following(asked, part.result) if (cursor.type_key, cursor.url) not in met]
-            met |= {(cursor.type_key, cursor.url) for cursor in further}
-            waiting = [*(cursor for cursor in waiting if cursor not in asked), *further]
+            cursors = following[first : first + request.limit]
+            reading.budget.spend_requests(len(cursors))
+            reading.begin(self._read_pages(reading, request.model_copy(update={"cursors": cursors}), chain))
+
+
+class _Chain:
+    """The pages of one requested batch and those that follow them, each batch after the one that showed its links."""
+
+    def __init__(self, read: list[PageBatch], met: set[tuple[str, str]]) -> None:
+        self.read = read
+        self._met = met
+
+    def unmet(self, cursors: Sequence[CursorRequest]) -> list[CursorRequest]:
+        """The cursors of pages that the chain has not asked for, which it then has."""
+        unmet = []
+        for cursor in cursors:
+            page = (cursor.type_key, cursor.url)
+            if page not in self._met:
+                self._met.add(page)
+                unmet.append(cursor)
+        return unmet
 
 
 class _WaveReading:
@@ -136,6 +156,11 @@ class _WaveReading:
         self._wave = wave
         self._places = places
         self._own_places = asyncio.Semaphore(1 if wave.in_turn else wave.at_once)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, part: Coroutine[Any, Any, None]) -> None:
+        """Begins a part of the wave, which ends with it."""
+        self._tasks.add(asyncio.ensure_future(part))
 
     async def part(
         self,
@@ -168,25 +193,27 @@ class _WaveReading:
         self.results += 1
         self._latest_result = time.monotonic()
 
-    async def come_to_an_end(self, parts: Sequence[Coroutine[None, None, None]]) -> None:
+    async def come_to_an_end(self) -> None:
         """Waits for all parts, but not for those that come to nothing while results of others wait."""
-        tasks = {asyncio.ensure_future(part) for part in parts}
-        pending = tasks
         try:
-            while pending:
+            while self._go_on():
                 hanging_at = self._latest_result + HANGING_SECONDS
                 wait = hanging_at - time.monotonic() if self.results else None
                 if wait is not None and wait <= 0:
                     return
-                done, pending = await asyncio.wait(
-                    pending, timeout=HANGING_SECONDS if wait is None else wait, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in done:
-                    task.result()
+                timeout = HANGING_SECONDS if wait is None else wait
+                await asyncio.wait(self._tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _go_on(self) -> bool:
+        """Whether parts are under way. Raises the error of one that has failed."""
+        for task in [task for task in self._tasks if task.done()]:
+            self._tasks.remove(task)
+            task.result()
+        return bool(self._tasks)
 
     async def wait_for_turn(self, fetched: FetchPagesResult) -> bool:
         """Whether the family's turn has come, after a wait, where the wave is there to wait for it."""
@@ -207,19 +234,9 @@ def _goes_on(fetched: FetchPagesResult) -> bool:
 
 def _following(asked: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
     """The cursors of the pages behind the fetched ones; none of pages that failed or are read again."""
-    by_type = {cursor.type_key: cursor for cursor in asked}
     return [
-        by_type[page.type_key].model_copy(update={"url": url})
-        for page in fetched.pages
-        if page.failure is None and not by_type[page.type_key].is_read_again
+        cursor.model_copy(update={"url": url})
+        for cursor, page in zip(asked, fetched.pages, strict=True)
+        if page.failure is None and not cursor.is_read_again
         for url in [*([] if page.next_url is None else [page.next_url]), *page.more_urls]
     ]
-
-
-def _of_different_collections(waiting: Sequence[CursorRequest], limit: int) -> list[CursorRequest]:
-    """The first pages that one batch may read: each answer is told by its collection."""
-    by_type: dict[str, CursorRequest] = {}
-    for cursor in waiting:
-        if len(by_type) < limit:
-            by_type.setdefault(cursor.type_key, cursor)
-    return list(by_type.values())

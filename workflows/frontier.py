@@ -252,11 +252,12 @@ class Frontier(WaveQueue, CollectionResults):
         return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
 
     def fold_lost(self, wave: Sequence[Cursor], pages: Sequence[PageResult], limit: int) -> None:
-        """Takes in that a crash of PostgreSQL has emptied the staging: the pages that held items are read again."""
-        read = {page.type_key: page for page in pages if page.was_read}
-        for cursor in wave:
-            page = read.get(cursor.type_key)
-            if page is None or not page.items:
+        """Takes in that a crash of PostgreSQL has emptied the staging: the pages that held items are read again.
+
+        `pages` has the page of each cursor, all of which were read.
+        """
+        for cursor, page in zip(wave, pages, strict=True):
+            if not page.items:
                 self.end_merging([cursor])
                 continue
             result = self.results[cursor.type_key]

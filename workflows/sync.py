@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.messages.confirmation import ConfirmMissingResult
     from activities.messages.details import FetchDetailsResult
     from activities.messages.merges import PromisedWave, UpsertItems
-    from activities.messages.pages import CursorFailure, FetchPagesResult
+    from activities.messages.pages import CursorFailure, FetchPagesResult, PageResult, ranks
     from activities.messages.runs import FinishRun, RenewLease, Run
     from activities.messages.waves import PageBatch, ReadWaveResult
     from inventory.error_codes import ErrorCode
@@ -36,10 +36,11 @@ with workflow.unsafe.imports_passed_through():
 
 
 class StagedWave(NamedTuple):
-    """The read cursors of a wave, and its staged rows."""
+    """The read cursors of a fetch token, the page of each, and how many rows are staged."""
 
     cursors: list[Cursor]
-    fetched: FetchPagesResult
+    pages: list[PageResult]
+    promised: PromisedWave
 
 
 @workflow.defn
@@ -312,17 +313,25 @@ class SyncWorkflow(CancellableWorkflow):
         self._frontier.counts.requests += fetched.requests
         if self._put_back(wave, fetched):
             return
-        by_type = {page.type_key: page for page in fetched.pages}
-        for cursor in wave:
-            self._frontier.fold_page(cursor, by_type[cursor.type_key], workflow.now(), workflow.random())
-        read = [cursor for cursor in wave if by_type[cursor.type_key].was_read]
-        if fetched.rows or self._frontier.ended_with(read) or any(cursor.losses for cursor in read):
-            self._frontier.begin_merging(read)
-            self._staged.append(StagedWave(read, fetched))
+        pages = _in_order(wave, fetched.pages)
+        for cursor, page in zip(wave, pages, strict=True):
+            self._frontier.fold_page(cursor, page, workflow.now(), workflow.random())
+        first = PromisedWave(fetch_token=fetched.fetch_token, rows=fetched.rows)
+        for rank, promised in enumerate([first, *fetched.more_waves]):
+            of_rank = zip(wave, pages, ranks(cursor.type_key for cursor in wave), strict=True)
+            read = [(cursor, page) for cursor, page, own in of_rank if own == rank and page.was_read]
+            self._stage(StagedWave([cursor for cursor, _ in read], [page for _, page in read], promised))
+
+    def _stage(self, wave: StagedWave) -> None:
+        """Leaves a fetch token to the next merge, if that has anything to do for it."""
+        is_ended = self._frontier.ended_with(wave.cursors) or any(cursor.losses for cursor in wave.cursors)
+        if wave.promised.rows or is_ended:
+            self._frontier.begin_merging(wave.cursors)
+            self._staged.append(wave)
 
     def _is_worth_merging(self) -> bool:
         """Whether no page is about to join the staged rows, or there are many already."""
-        rows = sum(wave.fetched.rows for wave in self._staged)
+        rows = sum(wave.promised.rows for wave in self._staged)
         return not self._listing or rows >= policies.MERGE_ROWS or len(self._staged) >= policies.MERGE_WAVES
 
     def _start_merge(self) -> None:
@@ -394,8 +403,8 @@ class SyncWorkflow(CancellableWorkflow):
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
         """Merges the read pages; a crash of PostgreSQL empties the staging, and the pages are read again."""
         cursors = [cursor for wave in waves for cursor in wave.cursors]
-        first, *more = [PromisedWave(fetch_token=wave.fetched.fetch_token, rows=wave.fetched.rows) for wave in waves]
-        rows = sum(wave.fetched.rows for wave in waves)
+        first, *more = [wave.promised for wave in waves]
+        rows = sum(wave.promised.rows for wave in waves)
         ended = self._frontier.ended_with(cursors)
         detailed = self._frontier.detailed(ended)
         if (beside := self._frontier.merging_beside(cursors, detailed)) and workflow.patched(COUNTED_EARLY):
@@ -416,8 +425,8 @@ class SyncWorkflow(CancellableWorkflow):
         upserted = await self._activity(definitions.upsert_items, request, policies.DATABASE, counted(rows, "item"))
         self._frontier.fold_upsert(upserted)
         for wave in waves:
-            if upserted.lost or wave.fetched.fetch_token in upserted.lost_tokens:
-                self._frontier.fold_lost(wave.cursors, wave.fetched.pages, policies.LOST_WAVE_ATTEMPTS)
+            if upserted.lost or wave.promised.fetch_token in upserted.lost_tokens:
+                self._frontier.fold_lost(wave.cursors, wave.pages, policies.LOST_WAVE_ATTEMPTS)
             else:
                 self._frontier.end_merging(wave.cursors)
 
@@ -477,3 +486,12 @@ class SyncWorkflow(CancellableWorkflow):
 
     def _tell(self) -> None:
         workflow.set_current_details(details(self._status, self._waiting_for, self._frontier))
+
+
+def _in_order(wave: Sequence[Cursor], pages: Sequence[PageResult]) -> list[PageResult]:
+    """The page of each cursor."""
+    type_keys = [cursor.type_key for cursor in wave]
+    if [page.type_key for page in pages] == type_keys:
+        return list(pages)
+    by_type = {page.type_key: page for page in pages}
+    return [by_type[type_key] for type_key in type_keys]

@@ -31,9 +31,9 @@ class WaveQueue(BaseModel):
 
         The longest-waiting cursor decides which. A family that is asked one request at a time has waves of its own.
         """
-        first = self.take_wave(now)
+        first = self.take_wave(now, one_of_each=False)
         batches = [first] if first else []
-        while first and (further := self._take(now, lambda cursor: self._may_join(batches, cursor))):
+        while first and (further := self._take(now, lambda cursor: self._may_join(batches, cursor), one_of_each=False)):
             batches.append(further)
         return batches
 
@@ -56,17 +56,18 @@ class WaveQueue(BaseModel):
     def _interval_of(self, cursor: Cursor) -> timedelta | None:
         return self.plan[cursor.type_key].interval
 
-    def take_wave(self, now: datetime) -> list[Cursor]:
+    def take_wave(self, now: datetime, *, one_of_each: bool = True) -> list[Cursor]:
         """Takes the next batch off the frontier: cursors that are due, of one API version and throttle family.
 
-        The longest-waiting cursor decides which; empty where none is due.
+        The longest-waiting cursor decides which; empty where none is due. `one_of_each`: also of pages, of which
+        release 0.3.0 told each by its collection.
         """
-        wave = self._take(now, lambda cursor: not self._is_taken(cursor))
+        wave = self._take(now, lambda cursor: not self._is_taken(cursor), one_of_each=one_of_each)
         if wave and self.plan[wave[0].type_key].interval is not None:
             self.taken.append(self.plan[wave[0].type_key].throttle_family)
         return wave
 
-    def _take(self, now: datetime, is_allowed: Callable[[Cursor], bool]) -> list[Cursor]:
+    def _take(self, now: datetime, is_allowed: Callable[[Cursor], bool], *, one_of_each: bool) -> list[Cursor]:
         wave: list[Cursor] = []
         kept: list[Cursor] = []
         lead: tuple[str, str, bool, bool] | None = None
@@ -76,7 +77,7 @@ class WaveQueue(BaseModel):
             due = (waits_until is None or waits_until <= now) and is_allowed(cursor)
             if due and lead is None:
                 lead = kin
-            if due and kin == lead and self._fits(wave, cursor):
+            if due and kin == lead and self._fits(wave, cursor, one_of_each=one_of_each):
                 wave.append(cursor)
             else:
                 kept.append(cursor)
@@ -129,16 +130,17 @@ class WaveQueue(BaseModel):
     def _is_taken(self, cursor: Cursor) -> bool:
         return self.plan[cursor.type_key].throttle_family in self.taken
 
-    def _fits(self, wave: Sequence[Cursor], cursor: Cursor) -> bool:
-        """Whether a wave has room for the cursor. Any one cursor is a wave, however much it is."""
+    def _fits(self, wave: Sequence[Cursor], cursor: Cursor, *, one_of_each: bool) -> bool:
+        """Whether a batch has room for the cursor. Any one cursor is a batch, however much it is."""
         together = [*wave, cursor]
+        # Confirmations and details are told by their collection.
+        one_of_each = one_of_each or cursor.confirming or cursor.detailing
         most_items = self.policy.detail_items
         return not wave or (
             len(together) <= self.plan[cursor.type_key].wave_limit
             and sum(taken.size_bytes for taken in together) <= WAVE_BYTES
             and (most_items is None or sum(taken.left for taken in together) <= most_items)
-            # A collection has two where a page of it was lost: each answer of a wave is told by its collection.
-            and all(cursor.type_key != other.type_key for other in wave)
+            and not (one_of_each and any(cursor.type_key == other.type_key for other in wave))
         )
 
     def _kin(self, cursor: Cursor) -> tuple[str, str, bool, bool]:

@@ -1,10 +1,12 @@
 """The argument and result of `fetch_pages`."""
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
 from activities.messages.base import Message
-from activities.messages.merges import DetailRefresh
+from activities.messages.merges import DetailRefresh, PromisedWave
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
@@ -29,7 +31,7 @@ class DetailsDue(Message):
 
 
 class FetchPages(Message):
-    """One wave: up to 20 pages of one API version and throttle family, of different collections."""
+    """One batch: up to 20 pages of one API version and throttle family."""
 
     tenant_id: UUID
     run_id: UUID
@@ -44,6 +46,16 @@ class FetchPages(Message):
     due: DetailsDue | None = None
     """Set if objects that are the same, byte for byte, need not be read: the workflow reads a page again if the merge
     does not know it."""
+
+
+def ranks(type_keys: Iterable[str]) -> list[int]:
+    """How many pages of its collection stand before each page."""
+    before: Counter[str] = Counter()
+    found = []
+    for type_key in type_keys:
+        found.append(before[type_key])
+        before[type_key] += 1
+    return found
 
 
 class CursorFailure(Message):
@@ -87,10 +99,16 @@ class PageResult(Message):
 
 
 class FetchPagesResult(Message):
-    """One wave as it was fetched: `rows` are staged under `fetch_token`."""
+    """One batch as it was fetched: `rows` are staged under `fetch_token`.
+
+    `pages` are in the order of the requested cursors; release 0.3.0 gave them in another order, one of each collection.
+    A fetch token holds one page of a collection: the second page of each is staged under the first of `more_waves`, and
+    so on (`ranks`).
+    """
 
     fetch_token: UUID
     rows: int
+    more_waves: list[PromisedWave] = []
     requests: int
     pages: list[PageResult]
     paced: timedelta | None = None

@@ -46,6 +46,8 @@ class HowToRead(NamedTuple):
     detail_refresh: timedelta = timedelta(days=7)
     merges_together: bool = True
     """Whether all pages of a collection are merged at once."""
+    pages_at_once: int = 1
+    """How many pages of a collection one batch may read."""
 
 
 class DirectRuns:
@@ -98,38 +100,41 @@ class DirectRuns:
     async def _collection(self, run: Run, planned: PlannedCollection, *, short: bool, how: HowToRead) -> Counter[str]:
         refreshes = {planned.type_key: planned.refresh} if planned.refresh and not how.detail_refresh else {}
         due = DetailsDue(detail_refresh=how.detail_refresh, refreshes=refreshes, deep=how.deep) if short else None
-        urls, waves = [planned.first_url], list[tuple[str, FetchPagesResult]]()
+        urls, waves = [planned.first_url], list[tuple[list[str], FetchPagesResult]]()
         counts: Counter[str] = Counter()
         while urls:
-            url = urls.pop(0)
-            fetched = await self._fetched(run, planned, url, due)
-            (page,) = fetched.pages
-            urls += [*page.more_urls, *([] if page.next_url is None else [page.next_url])]
-            counts.update(pages=1, requests=1, observed=page.items, invalid=page.invalid)
-            counts.update(f"invalid at {bad.position}: {bad.reason}" for bad in page.named_invalid)
-            waves.append((url, fetched))
+            asked, urls = urls[: how.pages_at_once], urls[how.pages_at_once :]
+            fetched = await self._fetched(run, planned, asked, due)
+            for page in fetched.pages:
+                urls += [*page.more_urls, *([] if page.next_url is None else [page.next_url])]
+                counts.update(pages=1, requests=1, observed=page.items, invalid=page.invalid)
+                counts.update(f"invalid at {bad.position}: {bad.reason}" for bad in page.named_invalid)
+            waves.append((asked, fetched))
         groups = [waves] if how.merges_together else [[wave] for wave in waves]
         while groups:
             group = groups.pop(0)
             if not await self._merged(run, planned, [fetched for _, fetched in group], counts, how, is_last=not groups):
                 self.lost += 1
-                groups = [[(url, await self._fetched(run, planned, url, None))] for url, _ in group] + groups
+                groups = [[(urls, await self._fetched(run, planned, urls, None))] for urls, _ in group] + groups
         await self._confirm(run, planned, counts)
         await self._read_details(run, planned, counts)
         return counts
 
     async def _fetched(
-        self, run: Run, planned: PlannedCollection, url: str, due: DetailsDue | None
+        self, run: Run, planned: PlannedCollection, urls: Sequence[str], due: DetailsDue | None
     ) -> FetchPagesResult:
-        cursor = CursorRequest(type_key=planned.type_key, url=url, is_first_listing=planned.is_first_listing)
+        cursors = [
+            CursorRequest(type_key=planned.type_key, url=url, is_first_listing=planned.is_first_listing) for url in urls
+        ]
         fetch = FetchPages(
-            tenant_id=run.tenant_id, run_id=run.run_id, api_version=planned.api_version, cursors=[cursor], due=due
+            tenant_id=run.tenant_id, run_id=run.run_id, api_version=planned.api_version, cursors=cursors, due=due
         )
         fetched = await ActivityEnvironment().run(self.fetching.fetch_pages, fetch)
         assert fetched.paced is None
-        assert fetched.pages[0].failure is None
+        assert [page.failure for page in fetched.pages] == [None] * len(urls)
         async with self._database.tenant(self.tenant_id, read_only=True) as session:
-            self.left_alone += (await session.execute(LEFT_ALONE, {"fetch_token": fetched.fetch_token})).scalar_one()
+            for token in (fetched.fetch_token, *(wave.fetch_token for wave in fetched.more_waves)):
+                self.left_alone += (await session.execute(LEFT_ALONE, {"fetch_token": token})).scalar_one()
         return fetched
 
     async def _merged(
@@ -144,12 +149,13 @@ class DirectRuns:
     ) -> bool:
         """Merges some pages; whether it knew what was left out of them."""
         ended = [planned.type_key] if is_last else []
+        more = [PromisedWave(fetch_token=wave.fetch_token, rows=wave.rows) for wave in waves[1:]]
         merge = UpsertItems(
             tenant_id=run.tenant_id,
             run_id=run.run_id,
             fetch_token=waves[0].fetch_token,
             promised_rows=waves[0].rows,
-            more_waves=[PromisedWave(fetch_token=wave.fetch_token, rows=wave.rows) for wave in waves[1:]],
+            more_waves=more + [wave for fetched in waves for wave in fetched.more_waves],
             ended=ended if planned.confirmable else [],
             detailed=ended if planned.detailed else [],
             detail_refresh=how.detail_refresh,

@@ -96,6 +96,7 @@ HOWS = st.builds(
     deep=st.sampled_from([False, False, False, True]),
     detail_refresh=st.sampled_from([timedelta(days=7), timedelta(days=7), timedelta(0)]),
     merges_together=st.booleans(),
+    pages_at_once=st.sampled_from([1, 3]),
 )
 
 STEPS = st.lists(

@@ -80,21 +80,51 @@ async def test_pages_that_follow_are_read_in_the_same_wave() -> None:
     ]
 
 
-async def test_listings_under_parents_are_read_as_wide_as_a_batch_and_one_of_a_collection_at_a_time() -> None:
+async def test_listings_under_parents_are_read_in_whole_batches_side_by_side() -> None:
+    under_way = 0
+    all_begun = asyncio.Event()
+
     async def answer(request: FetchPages) -> FetchPagesResult:
-        assert len({cursor.type_key for cursor in request.cursors}) == len(request.cursors) <= 2
+        nonlocal under_way
+        is_first = request.cursors[0].url == "/a"
+        if not is_first:
+            under_way += 1
+            if under_way == 3:
+                all_begun.set()
+            await all_begun.wait()
+        parents = [f"/a/{number}" for number in range(5)] if is_first else []
+        return fetched(*(PageResult(type_key="a", more_urls=parents) for _ in request.cursors))
+
+    result = await read(answer, batch("a", limit=2))
+    ((first, *others),) = urls(result)
+    assert (first, sorted(others)) == (["/a"], [["/a/0", "/a/1"], ["/a/2", "/a/3"], ["/a/4"]])
+
+
+async def test_pages_of_one_collection_are_told_apart_by_their_places() -> None:
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        more = {"/a": ["/a/0", "/a/1", "/a/2"]}
+        following = {"/a/1": "/a/1?2"}
         return fetched(
             *(
                 PageResult(
-                    type_key=cursor.type_key,
-                    more_urls=[f"{cursor.url}/1", f"{cursor.url}/2"] if cursor.url.count("/") == 1 else [],
+                    type_key="a", more_urls=more.get(cursor.url, []), next_url=following.get(cursor.url), failure=None
                 )
                 for cursor in request.cursors
             )
         )
 
-    result = await read(answer, batch("a", "b", limit=2))
-    assert urls(result) == [[["/a", "/b"], ["/a/1", "/b/1"], ["/a/2", "/b/2"]]]
+    assert urls(await read(answer, batch("a"))) == [[["/a"], ["/a/0", "/a/1", "/a/2"], ["/a/1?2"]]]
+
+
+async def test_the_error_of_a_page_that_follows_ends_the_wave() -> None:
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        if request.cursors[0].url == "/a?2":
+            raise ApplicationError("no", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
+        return await listing(2)(request)
+
+    with pytest.raises(ApplicationError) as raised:
+        await read(answer, batch("a"))
+    assert raised.value.type == ErrorCode.RUN_ABANDONED
 
 
 async def test_what_follows_a_page_whose_rows_were_lost_is_not_read_again() -> None:

@@ -19,7 +19,7 @@ from inventory.missing import State
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from local.simulated_graph import Kind, SimulatedGraph, SimulatedTenant
 from local.temporal import EmbeddedTemporal
 from tests.conftest import copy_of
 from tests.end_to_end.foreign import stranger
@@ -141,14 +141,17 @@ async def test_a_link_hides_behind_no_other_page_of_its_collection(synced: Syste
     run = a_run(synced)
     async with stranger(synced) as foreign:
         (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
-        asked = len(graph.requests())
+        asked = len(graph.requests(Kind.INNER))
         hidden = CursorRequest(type_key="groups", url="/users")
         request = page_of(run, planned.first_url)
         fetched = await foreign.call(
             "fetch_pages", request.model_copy(update={"cursors": [hidden, *request.cursors]}), FetchPagesResult
         )
-        assert len(graph.requests()) == asked
-    assert {page.failure.code for page in fetched.pages if page.failure} == {ErrorCode.GRAPH_UNTRUSTED_LINK}
+        assert [request.path for request in graph.requests(Kind.INNER)[asked:]] == ["/v1.0/groups"]
+    refused, read = fetched.pages
+    assert refused.failure is not None
+    assert (refused.failure.code, refused.was_read) == (ErrorCode.GRAPH_UNTRUSTED_LINK, False)
+    assert (read.failure, read.was_read) == (None, True)
 
 
 async def test_a_listing_that_was_read_but_not_merged_is_no_evidence(synced: System) -> None:

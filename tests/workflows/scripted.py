@@ -4,6 +4,7 @@ What needs the real parts is tested with them in `tests/end_to_end`.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,8 +14,8 @@ from temporalio import activity
 
 from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
 from activities.messages.details import DetailProgress, FetchDetails, FetchDetailsResult
-from activities.messages.merges import UpsertItems, UpsertItemsResult
-from activities.messages.pages import CursorFailure, FetchPages, FetchPagesResult, PageResult
+from activities.messages.merges import PromisedWave, UpsertItems, UpsertItemsResult
+from activities.messages.pages import CursorFailure, FetchPages, FetchPagesResult, PageResult, ranks
 from activities.messages.runs import (
     BeginRunResult,
     FinishRun,
@@ -46,6 +47,8 @@ class Script:
     before_fetch: Callable[[FetchPages], Awaitable[None]] | None = None
     before_upsert: Callable[[UpsertItems], Awaitable[None]] | None = None
     before_finish: Callable[[FinishRun], Awaitable[None]] | None = None
+    parents: dict[str, int] = field(default_factory=dict)
+    """How many parents the first page of a collection shows, which has no items: each has a listing of one page."""
     losses: int = 0
     part_losses: int = 0
     """How many merges of several waves find the rows of the last one gone."""
@@ -70,6 +73,7 @@ class Script:
     """Waves of so many pages are too large to be answered."""
     notifies: bool = False
 
+    under_parents: set[str] = field(default_factory=set)
     fetches: list[FetchPages] = field(default_factory=list)
     upserts: list[UpsertItems] = field(default_factory=list)
     confirms: list[ConfirmMissing] = field(default_factory=list)
@@ -113,15 +117,23 @@ class Script:
         if len(request.cursors) >= self.too_large_from:
             return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], too_large=True)
         pages = [self._page(cursor.type_key) for cursor in request.cursors]
-        return FetchPagesResult(
-            fetch_token=uuid4(), rows=sum(page.items for page in pages), requests=len(pages), pages=pages
-        )
+        rows: Counter[int] = Counter()
+        for rank, page in zip(ranks(page.type_key for page in pages), pages, strict=True):
+            rows[rank] += page.items
+        first, *more = [PromisedWave(fetch_token=uuid4(), rows=rows[rank]) for rank in range(len(rows))]
+        return FetchPagesResult(**dict(first), more_waves=more, requests=len(pages), pages=pages)
 
     def _page(self, type_key: str) -> PageResult:
         script = self.pages[type_key]
         page = script[0] if self.loops else script.pop(0)
         if isinstance(page, CursorFailure):
             return PageResult(type_key=type_key, was_read=False, failure=page)
+        if type_key in self.parents:
+            parents = self.parents.pop(type_key)
+            self.under_parents.add(type_key)
+            return PageResult(type_key=type_key, more_urls=[f"/{type_key}/{number}" for number in range(parents)])
+        if type_key in self.under_parents:
+            return PageResult(type_key=type_key, items=page)
         more = self.loops or any(not isinstance(later, CursorFailure) for later in script)
         return PageResult(
             type_key=type_key,

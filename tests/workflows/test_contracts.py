@@ -59,7 +59,7 @@ FIELDS = {
     " told_after wave_token",
     "FetchDetailsResult": "changed collections paced requests too_large",
     "FetchPages": "api_version cursors due graph_patience limit run_id tenant_id told_after",
-    "FetchPagesResult": "fetch_token paced pages requests rows too_large",
+    "FetchPagesResult": "fetch_token more_waves paced pages requests rows too_large",
     "FinishRun": "cancel_reason cancel_requested_by collections counts error_codes run status",
     "DeliverEvents": "target tenant_id",
     "DeliveryResult": "failed sent wait",

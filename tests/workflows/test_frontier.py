@@ -57,7 +57,22 @@ def due_of(front: Frontier, now: datetime) -> datetime | None:
     return None if wait is None else wait.due
 
 
-def test_a_wave_never_holds_two_pages_of_one_collection() -> None:
+def test_a_batch_holds_several_pages_of_one_collection() -> None:
+    front = frontier("a")
+    parents = front.take_wave(NOW)
+    page = PageResult(type_key="a", more_urls=["/a/1", "/a/2", "/a/3"])
+    front.fold_page(parents[0], page, NOW, Random(1))
+    (batch,) = front.take_batches(NOW)
+    assert [cursor.url for cursor in batch] == ["/a/1", "/a/2", "/a/3"]
+
+
+def test_a_batch_of_confirmations_holds_a_collection_once() -> None:
+    front = frontier("a")
+    front.cursors = [Cursor(type_key="a", url="", confirming=True, part=part) for part in (0, 1)]
+    assert [len(batch) for batch in front.take_batches(NOW)] == [1, 1]
+
+
+def test_a_wave_of_an_earlier_release_never_holds_two_pages_of_one_collection() -> None:
     front = frontier("a", "b")
     wave = front.take_wave(NOW)
     page = PageResult(type_key="a", items=3, next_url="/a?2")

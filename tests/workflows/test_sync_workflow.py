@@ -241,6 +241,27 @@ async def test_of_waves_merged_together_only_those_that_are_lost_are_read_again(
     assert {collection.outcome for collection in script.finished[0].collections.values()} == {Outcome.COMPLETE}
 
 
+async def test_of_several_pages_in_one_batch_only_those_that_are_lost_are_read_again(
+    skipping: WorkflowEnvironment,
+) -> None:
+    script = Script({"a": [0, 3, 2, 4]}, parents={"a": 3}, part_losses=1)
+
+    async def serve_again(request: UpsertItems) -> None:
+        if len(script.upserts) == 1:
+            script.pages = {"a": [4]}
+
+    script.before_upsert = serve_again
+    result = await run(skipping, script)
+    assert [[cursor.url for cursor in fetch.cursors] for fetch in script.fetches] == [
+        ["/a"],
+        ["/a/0", "/a/1", "/a/2"],
+        ["/a/2"],
+    ]
+    assert [len(request.more_waves) for request in script.upserts] == [2, 0]
+    assert (result.counts.pages, result.counts.observed, result.counts.created) == (4, 9, 9)
+    assert {collection.outcome for collection in script.finished[0].collections.values()} == {Outcome.COMPLETE}
+
+
 async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3], "b": [2]}, families={"b": "another"})
     result = await run(skipping, script)
