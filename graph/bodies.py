@@ -74,8 +74,7 @@ def parse(body: bytes | bytearray) -> Any:
 
     What is nested too deeply to be read is cut off at `CUT_DEPTH`, so that one bad object spoils no page.
     """
-    containers = count_of_containers(body)
-    if containers > MOST_CONTAINERS or containers + body.count(b",") > MOST_VALUES:
+    if has_too_many_values(body):
         raise AnswerTooLargeError
     for text in (body, None):
         try:
@@ -87,9 +86,12 @@ def parse(body: bytes | bytearray) -> Any:
     return None
 
 
-def count_of_containers(body: bytes | bytearray) -> int:
-    """At least as many objects and arrays as there are: brackets within strings count."""
-    return body.count(b"[") + body.count(b"{")
+def has_too_many_values(body: bytes | bytearray) -> bool:
+    """Whether a body may have more objects, arrays or values than are parsed: brackets within strings count, too."""
+    if len(body) <= MOST_CONTAINERS:
+        return False
+    containers = body.count(b"[") + body.count(b"{")
+    return containers > MOST_CONTAINERS or (len(body) > MOST_VALUES and containers + body.count(b",") > MOST_VALUES)
 
 
 def cut_deep(body: bytes | bytearray) -> bytes:

@@ -50,7 +50,7 @@ def split(body: bytes | bytearray) -> Any:
 
     What is not as expected is parsed whole. Raises `AnswerTooLargeError`.
     """
-    if body.count(b",") > MOST_VALUES:
+    if len(body) > MOST_VALUES and body.count(b",") > MOST_VALUES:
         raise AnswerTooLargeError
     try:
         batch = _BATCH.decode(body)

@@ -25,10 +25,15 @@ _INTEGER_DIGITS = 18
 _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
 """Keeps the places and lengths of a text's numbers, and nothing else."""
 
-_LONG = (b"," + b"0" * 16, b",-" + b"0" * 16)
+_DIGITS = b"0" * 16
+_LONG = (b"," + _DIGITS, b",-" + _DIGITS)
 """A double always holds a number of 15 digits; the point counts as one."""
 
-_TINY = re.compile(rb"0e-0{3,},")
+_PART = 64 * 1024
+_OVERLAP = 64
+"""Of two parts. A number that is longer is taken for one that may be rounded."""
+
+_TINY = re.compile(rb"0e-0{3,}(?:,|\Z)")
 """Below 1e-99: it may be too small for a double."""
 
 
@@ -91,9 +96,27 @@ class _Budget:
 
 
 def _may_be_rounded(text: bytes | bytearray) -> bool:
-    shapes = (b"," + text + b",").translate(_SHAPES)
-    # A search for a constant costs a third of one for a pattern, and finds nothing in most texts.
-    return any(long in shapes for long in _LONG) or (b"0e-000" in shapes and _TINY.search(shapes) is not None)
+    # A part at a time: it stays in the processor's cache.
+    for start in range(0, len(text), _PART):
+        shapes = text[start : start + _PART + _OVERLAP].translate(_SHAPES)
+        if start + _PART >= len(text):
+            shapes += b","
+        # A search for a constant costs a third of one for a pattern, and finds nothing in most texts.
+        if _DIGITS in shapes and any(long in shapes or (not start and shapes.startswith(long[1:])) for long in _LONG):
+            return True
+        if _has_tiny(shapes):
+            return True
+    return False
+
+
+def _has_tiny(shapes: bytes | bytearray) -> bool:
+    """Whether a number of these shapes may be too small. Mostly it is the middle of a GUID."""
+    at = shapes.find(b"0e-000")
+    while 0 <= at < _PART:
+        if _TINY.match(shapes, at):
+            return True
+        at = shapes.find(b"0e-000", at + 1)
+    return False
 
 
 def _integer(digits: str) -> int | Decimal:

@@ -55,9 +55,10 @@ IDENTITIES = (
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
-_MARKS = frozenset("-.")
 _GUID_LENGTH = 36
 _MOMENT_LENGTH = 19
+_TIME_LENGTH = 10
+"""Of the shortest text that has another spelling: a time of day with a fraction."""
 _WHOLE_FLOATS = 2.0**53
 
 
@@ -125,22 +126,23 @@ class NormalForm:
         return not all(_has_identity(member) for member in members)
 
     def _object(self, value: JsonObject) -> JsonObject:
-        found: JsonObject = {}
+        found = value.copy()
         rules = self._rules
+        enumerations = rules.enumerations
         for name, child in value.items():
-            # Most values are texts that are as they are, or no texts: one look tells them.
+            # Most values are no texts, or texts that are as they are: one look tells them.
             kind = type(child)
             if kind is str:
-                if name in rules.enumerations:
+                if name in enumerations:
                     found[name] = _members(child)  # type: ignore[arg-type]
-                else:
-                    found[name] = _text(child) if _may_be_spelt_otherwise(child) else child  # type: ignore[arg-type]
-            elif kind is bool or kind is int:
-                found[name] = child
-            else:
+                elif len(child) >= _TIME_LENGTH and _may_be_spelt_otherwise(child):  # type: ignore[arg-type]
+                    found[name] = _text(child)  # type: ignore[arg-type]
+            elif kind is not bool and kind is not int:
                 normal = None if child is None else self.value(name, child)
                 if normal is not None or name in rules.details:
                     found[name] = normal
+                else:
+                    del found[name]
         return found
 
     def _array(self, name: str, value: list[JsonValue]) -> JsonValue:
@@ -239,8 +241,8 @@ def _mark(value: JsonObject) -> JsonObject:
 
 
 def _may_be_spelt_otherwise(value: str) -> bool:
-    """Whether a text may be a moment, a time of day or ids: most are not, and this costs least."""
-    return value[8:9] in _MARKS or value[4:5] == "-" or value[:1] == "{" or value[1:2] == "_"
+    """Whether a text of `_TIME_LENGTH` may be a moment, a time of day or ids: most are not, and this costs least."""
+    return value[8] in "-." or value[4] == "-" or value[0] == "{" or value[1] == "_"
 
 
 def _text(value: str) -> str:

@@ -324,7 +324,7 @@ def _role(path: str, holder: JsonObject) -> ReferenceRole:
 def _audiences(document: JsonObject) -> Iterator[Reference]:
     """Everyone, where an assignment or a condition names them."""
     for name, value in document.items():
-        if isinstance(value, list) and name.lower().endswith("assignments"):
+        if type(value) is list and name.lower().endswith("assignments"):
             for assignment, within, names in _assignments(document, (name, "target", TYPE)):
                 for _, kind in _at(within, names):
                     audience = _AUDIENCES.get(str(kind).rpartition(".")[2])

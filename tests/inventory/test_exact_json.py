@@ -51,6 +51,13 @@ def test_every_number_comes_back_exactly(digits: str) -> None:
     assert encode(decode(written)) == written
 
 
+@pytest.mark.parametrize("digits", ["12345678901234567", "-12345678901234567.8", "1.5e-400", f"1e-{'0' * 90}400"])
+def test_a_number_far_into_a_long_text_comes_back_exactly(digits: str) -> None:
+    for spaces in range(64 * 1024 - 110, 64 * 1024 + 2):
+        text = b'{"number":' + b" " * (spaces - 10) + digits.encode() + b"}"
+        assert number_in(encode(decode(text))) == Decimal(digits), spaces
+
+
 @given(st.lists(numbers, max_size=5))
 def test_numbers_in_lists_come_back_exactly(digits: list[str]) -> None:
     text = f"[{','.join(digits)}]".encode()
