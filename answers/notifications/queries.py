@@ -93,18 +93,15 @@ async def waiting_plans(session: AsyncSession) -> Sequence[WaitingPlan]:
     return await fetch(session, _PLANS, WaitingPlan)
 
 
-_NEWEST = text("""
+_NEWEST = """
 SELECT encode(event_hash, 'hex') AS event_hash,
     tenant_id, target, kind, severity, event ->> 'text' AS text, event ->> 'type_key' AS type_key,
     event ->> 'external_id' AS external_id, run_id, delivery_id, state, noted_at, ended_at, attempts, answer
-FROM notification
-WHERE (CAST(:state AS text) IS NULL OR state = :state) AND (
-    CAST(:noted_at AS timestamptz) IS NULL
-    OR (noted_at, tenant_id, target, event_hash)
-        < (CAST(:noted_at AS timestamptz), CAST(:tenant_id AS uuid), :target, decode(:event_hash, 'hex'))
-)
-ORDER BY noted_at DESC, tenant_id DESC, target DESC, event_hash DESC LIMIT :limit
-""")
+FROM notification WHERE {conditions}
+ORDER BY noted_at DESC, tenant_id DESC, target DESC, notification.event_hash DESC LIMIT :limit
+"""
+_OF_STATE = "state = :state"
+_AFTER = "(noted_at, tenant_id, target, event_hash) < (:noted_at, :tenant_id, :target, decode(:event_hash, 'hex'))"
 
 _SNOOZES = text("""
 SELECT tenant_id, snooze_id, kind, type_key, external_id, until, reason, snoozed_by, snoozed_at
@@ -123,9 +120,15 @@ async def newest_notifications(
     session: AsyncSession, limit: int, state: NotificationState | None, after: NotificationPlace | None
 ) -> list[PlacedNotification]:
     """The newest events for targets, newest first."""
-    place = dict.fromkeys(NotificationPlace._fields) if after is None else after._asdict()
-    parameters = {"limit": limit, "state": state, **place}
-    return await fetch(session, _NEWEST, PlacedNotification, parameters, shape=_placed)
+    conditions = {_OF_STATE: state is not None, _AFTER: after is not None}
+    wanted = " AND ".join(condition for condition, holds in conditions.items() if holds)
+    parameters = {
+        "limit": limit,
+        **({"state": state} if state is not None else {}),
+        **(after._asdict() if after is not None else {}),
+    }
+    newest = text(_NEWEST.format(conditions=wanted or "true"))
+    return await fetch(session, newest, PlacedNotification, parameters, shape=_placed)
 
 
 def _placed(row: Values) -> Values:

@@ -21,6 +21,7 @@ class NotificationRow(Base):
         CheckConstraint("(ended_at IS NULL) = (state = 'pending')", name="ended_iff_not_pending"),
         Index("notification_pending", "tenant_id", "target", "delivery_id", postgresql_where=text("state = 'pending'")),
         Index("notification_recent", "tenant_id", "noted_at"),
+        Index("notification_by_time", "noted_at", "tenant_id", "target", "event_hash"),
         {"comment": "one event for one target: what is to be sent, and what became of it"},
     )
 

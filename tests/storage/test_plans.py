@@ -21,11 +21,13 @@ from answers.dependencies import queries as dependencies
 from answers.item_filter import ItemFilter, WantedSetting
 from answers.item_states import StateChoice
 from answers.items import queries as items
+from answers.notifications.queries import newest_notifications
 from answers.search import queries as search
 from answers.search.answer import Sought, find, search_basis, settings_meant, tenant_settings
 from answers.status.queries import tenant_states
 from benchmarks.filled_inventory import ITEM_TYPES, fill, observation
 from benchmarks.growth import SLOTS
+from inventory.notifications import NotificationState
 from inventory.observation import Observation
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunKind, RunStatus
 from inventory.reference_extraction import ReadingRules
@@ -115,6 +117,14 @@ FROM inventory_item
 """
 
 
+_FILL_NOTIFICATIONS = """
+INSERT INTO notification (tenant_id, target, event_hash, delivery_id, kind, severity, event, state, noted_at, ended_at)
+SELECT tenant_id, 'mail', sha256(CAST(number AS text)::bytea), gen_random_uuid(), 'run_failed', 'high',
+    '{"text": "a run failed"}', 'sent', clock_timestamp() - number * interval '1 minute', clock_timestamp()
+FROM (SELECT DISTINCT tenant_id FROM inventory_item) AS known CROSS JOIN generate_series(1, 5000) AS number
+"""
+
+
 _FILL_PENDING = """
 INSERT INTO pending_item (run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)
 SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, content_hash, content_hash, 32
@@ -187,6 +197,7 @@ def filled_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[s
         for statement in REFERRING:
             connection.execute(statement)
         connection.execute(_FILL_AUDIT_LOG, {"at": AUDITED_AT})
+        connection.execute(_FILL_NOTIFICATIONS)
         connection.execute("VACUUM (ANALYZE)")
     yield url_of(postgres, name, name)
     with psycopg.connect(postgres.url, autocommit=True) as connection:
@@ -353,6 +364,17 @@ async def test_run_records_and_items_are_found_by_index(filled: Database, explai
     assert "sync_run_recent_of_watch" in {node.by for node in explained.nodes}
     explained.assert_by_index()
     assert [node for node in explained.nodes if node.table == "sync_run_collection" and node.kind == "Seq Scan"] == []
+
+
+async def test_notifications_are_read_in_the_order_of_their_list(filled: Database, explained: Explained) -> None:
+    async with filled.portfolio() as session:
+        found = await newest_notifications(session, 100, None, None)
+        assert len(found) == 100
+        later = await newest_notifications(session, 100, NotificationState.SENT, found[-1].place)
+        assert later[0].place < found[-1].place
+    read = [node for node in explained.nodes if node.table == "notification" or "Sort" in node.kind]
+    assert [(node.kind, node.by) for node in read] == [("Index Scan", "notification_by_time")] * 2
+    assert "noted_at" in read[1].condition
 
 
 async def test_names_of_what_documents_refer_to_are_read_by_index(filled: Database, explained: Explained) -> None:
