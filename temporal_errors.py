@@ -91,11 +91,11 @@ def refusal_in(text: str, address: str, namespace: str) -> str | None:
     return _in_words(RPCStatusCode[code], found["message"], address, namespace)
 
 
-def no_answer(address: str, seconds: int) -> str:
+def no_answer(address: str, seconds: float) -> str:
     """A server that takes connections, or packets, and says nothing."""
     return (
-        f"Temporal does not answer at {address} within {seconds} seconds; check that it is up, that TEMPORAL_ADDRESS is"
-        " its frontend, and TEMPORAL_TLS"
+        f"Temporal does not answer at {address} within {seconds:g} seconds; check that it is up, that TEMPORAL_ADDRESS"
+        " is its frontend, and TEMPORAL_TLS"
     )
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from answers.ids import IdRange
-from answers.runs.answer import live_record, run_record
+from answers.runs.answer import UnknownRunError, live_record, run_record
 from configuration import ConfigurationError
 from connections import UnreachableError
-from control.progress import ANSWER_SECONDS, run_progress
+from control.progress import run_progress
 from control.queued_runs import LOOK_GAP_SECONDS, LOOKS, Connect, unrecorded_runs
 from control.shared_looks import SharedLooks
 from inventory.outcomes import Outcome
@@ -20,8 +20,19 @@ from workflows.messages import SyncProgress
 LOOK_SECONDS = 2.0
 """How old a look may be that a live page shows: so often PostgreSQL and the workflow are asked, however many watch."""
 
+PAGE_WAITS_SECONDS = 1.5
+"""So long a run's page waits for Temporal and a worker: what the database knows of the run is there at once."""
+
+SILENCE_SECONDS = 5.0
+"""For so long nobody else waits for who has just not answered."""
+
+TEMPORAL = "Temporal"
+
 NEW_SECONDS = 30.0
 """So long after its start a run that is not found is looked for again."""
+
+
+_NO_ANSWER = f"Temporal does not answer within {PAGE_WAITS_SECONDS} seconds; check that it is up, and TEMPORAL_ADDRESS"
 
 
 class LiveRun(NamedTuple):
@@ -44,36 +55,43 @@ class LiveRuns:
         self._database = database
         self._connect = connect
         self._task_queue = task_queue
-        self._looks = SharedLooks[LiveRun | None]()
+        self._looks = SharedLooks[LiveRun]()
+        self._silent: dict[str, tuple[float, str]] = {}
 
-    async def look(self, tenant_id: UUID, run_id: UUID, *, within: float = 0.0) -> LiveRun | None:
-        """The run as it was at most so many seconds ago; None if the tenant has no such run.
-
-        Raises `UnavailableError`.
-        """
+    async def look(self, tenant_id: UUID, run_id: UUID, *, within: float = 0.0) -> LiveRun:
+        """The run as it was at most so many seconds ago. Raises `UnavailableError`, `UnknownRunError`."""
         return await self._looks.look((tenant_id, run_id), lambda: self._look(tenant_id, run_id), within=within)
 
-    async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun | None:
-        record = await self._record(tenant_id, run_id)
-        for _ in range(LOOKS - 1):
-            if record is not None or not _is_new(run_id):
-                break
-            await asyncio.sleep(LOOK_GAP_SECONDS)
-            record = await self._record(tenant_id, run_id)
-        if record is None:
-            return None
-        return LiveRun(record) if record.status.ended else await self._live(record)
-
-    async def _record(self, tenant_id: UUID, run_id: UUID) -> RunRecord | None:
-        async with self._database.tenant(tenant_id, read_only=True) as session:
-            record = await run_record(session, run_id)
-        if record is not None:
-            return record
-        wanted = IdRange(run_id, run_id)
-        queued = await unrecorded_runs(
-            self._database, self._task_queue, tenant_id, wanted, most=1, connect=self._connect
+    async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun:
+        is_told = True
+        for number in range(LOOKS if _is_new(run_id) else 1):
+            if number and is_told:
+                await asyncio.sleep(LOOK_GAP_SECONDS)
+            async with self._database.tenant(tenant_id, read_only=True) as session:
+                record = await run_record(session, run_id)
+            if record is None:
+                queued = await self._queued(tenant_id, IdRange(run_id, run_id))
+                record, is_told = (queued[0] if queued else None), queued is not None
+            if record is not None:
+                return LiveRun(record) if record.status.ended else await self._live(record)
+        if is_told:
+            raise UnknownRunError("this tenant has no such run")
+        raise UnknownRunError(
+            "the database has no such run of this tenant, and Temporal, which knows of queued runs, does not answer"
         )
-        return queued[0] if queued else None
+
+    async def _queued(self, tenant_id: UUID, ids: IdRange) -> list[RunRecord] | None:
+        """The run that no worker has taken up; None where Temporal does not tell."""
+        if self._silence_of(TEMPORAL) is not None:
+            return None
+        try:
+            async with asyncio.timeout(PAGE_WAITS_SECONDS):
+                return await unrecorded_runs(
+                    self._database, self._task_queue, tenant_id, ids, most=1, connect=self._connect
+                )
+        except TimeoutError:
+            self._note_silence(TEMPORAL, _NO_ANSWER)
+            return None
 
     async def _live(self, record: RunRecord) -> LiveRun:
         told = await self._told(record)
@@ -89,13 +107,32 @@ class LiveRuns:
         )
 
     async def _told(self, record: RunRecord) -> SyncProgress | str:
+        known = self._silence_of(TEMPORAL) or self._silence_of(record.workflow_id)
+        if known is not None:
+            return known
+        clock = asyncio.get_running_loop().time
+        until = clock() + PAGE_WAITS_SECONDS
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await run_progress(await self._connect(), self._task_queue, record)
+            async with asyncio.timeout_at(until):
+                client = await self._connect()
+            told = await run_progress(client, self._task_queue, record, until)
         except (ConfigurationError, UnreachableError) as error:
             return str(error)
         except TimeoutError:
-            return f"no worker of task queue {self._task_queue!r} answers"
+            return self._note_silence(TEMPORAL, _NO_ANSWER)
+        if isinstance(told, str) and clock() >= until:
+            self._note_silence(record.workflow_id, told)
+        return told
+
+    def _silence_of(self, who: str) -> str | None:
+        """What is known of Temporal or of a run's worker that has just not answered; None if it may be asked."""
+        now = asyncio.get_running_loop().time()
+        self._silent = {one: silence for one, silence in self._silent.items() if silence[0] > now}
+        return self._silent[who][1] if who in self._silent else None
+
+    def _note_silence(self, who: str, trouble: str) -> str:
+        self._silent[who] = asyncio.get_running_loop().time() + SILENCE_SECONDS, trouble
+        return trouble
 
 
 def _is_new(run_id: UUID) -> bool:

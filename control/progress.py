@@ -1,5 +1,7 @@
 """The progress of a run under way, by its workflow."""
 
+import asyncio
+
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import WorkflowExecutionVersioningInfo
@@ -8,6 +10,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQuer
 from temporalio.service import RPCError
 
 from activities.holders import SYNC_WORKFLOW, Kind, held
+from connections import refused
 from control.runs import handle_of
 from control.worker_versions import nobody_takes
 from inventory.records import RunRecord
@@ -20,24 +23,31 @@ After the longest gap on a terminal, or the first gaps elsewhere, a line reports
 """
 
 
-async def run_progress(client: Client, task_queue: str, record: RunRecord) -> SyncProgress | str:
+async def run_progress(client: Client, task_queue: str, record: RunRecord, until: float) -> SyncProgress | str:
     """The progress of a run; else the reason for having none. A run that no worker would take is not asked.
 
-    A query is a billed action of Temporal Cloud, a look at the task queue is none.
+    A query is a billed action of Temporal Cloud, a look at the task queue is none. Raises `TimeoutError` if Temporal
+    does not answer until this time of the event loop, and `UnreachableError`.
     """
     wanted = Kind(SYNC_WORKFLOW, task_queue)
     handle = handle_of(client, record.workflow_id, record.run_id)
+    silent = f"no worker of task queue {task_queue!r} answers"
     try:
-        description = await handle.describe()
-        if description.raw_info.first_run_id != str(record.run_id):
-            return "the workflow has ended"
-        if (holder := Kind.of(description)) != wanted:
-            return held(f"workflow id {record.workflow_id}", client.namespace, holder, wanted)
-        if (nobody := await nobody_polls(client, task_queue, description)) is not None:
-            return nobody
-        progress: SyncProgress = await handle.query("progress", result_type=SyncProgress)
-    except (RPCError, WorkflowQueryFailedError):
-        return "no worker answers"
+        async with asyncio.timeout_at(until):
+            description = await handle.describe()
+            if description.raw_info.first_run_id != str(record.run_id):
+                return "the workflow has ended"
+            if (holder := Kind.of(description)) != wanted:
+                return held(f"workflow id {record.workflow_id}", client.namespace, holder, wanted)
+            if (nobody := await nobody_polls(client, task_queue, description)) is not None:
+                return nobody
+    except RPCError as error:
+        raise refused(client, error) from None
+    try:
+        async with asyncio.timeout_at(until):
+            progress: SyncProgress = await handle.query("progress", result_type=SyncProgress)
+    except (RPCError, TimeoutError, WorkflowQueryFailedError):
+        return silent
     return progress
 
 

@@ -19,12 +19,17 @@ class SharedLooks(Generic[FoundT]):
         self._looks: dict[Hashable, _Look[FoundT]] = {}
 
     async def look(self, key: Hashable, find: Callable[[], Awaitable[FoundT]], *, within: float = 0.0) -> FoundT:
-        """The answer of `find`, which is kept for so many seconds. Its error for people goes to everybody, too."""
+        """The answer of `find`, which is kept for so many seconds. Its error for people goes to everybody, too.
+
+        Whoever waits for a look shares the next one: a crowd waits for two looks at most.
+        """
         clock = asyncio.get_running_loop().time
-        self._forget(clock())
+        asked = clock()
+        self._forget(asked)
         look = self._looks.setdefault(key, _Look())
         async with look.lock:
-            if look.found is None or clock() - look.at >= within:
+            if look.found is None or (clock() - look.at >= within and look.began <= asked):
+                look.began = clock()
                 look.found = await _outcome(find)
                 look.at = clock()
             if isinstance(look.found, Exception):
@@ -43,6 +48,7 @@ class _Look(Generic[FoundT]):
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
+        self.began = 0.0
         self.at = 0.0
         self.found: tuple[FoundT] | UserError | UnavailableError | None = None
 

@@ -55,26 +55,26 @@ class TemporalAccess:
                 raise
             except asyncio.CancelledError:
                 # Whoever asked has waited long enough: a host that swallows packets.
-                silence = UnreachableError(no_answer(config["target_host"], round(clock() - began)))
+                silence = UnreachableError(no_answer(config["target_host"], round(clock() - began, 1)))
                 self._failure = (clock(), silence)
                 raise
             return self._client
 
     @asynccontextmanager
-    async def answering(self, *, to_start: bool = False) -> AsyncIterator[Client]:
+    async def answering(self, seconds: float = ANSWER_SECONDS, *, to_start: bool = False) -> AsyncIterator[Client]:
         """The client for one request of a person. Raises `UnreachableError` where there is no answer in time.
 
         `to_start`: the namespace has the search attributes of our workflows afterwards.
         """
         address = self._config()["target_host"]
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 client = await self.client()
                 if to_start and not self._may_start:
                     await register_search_attributes(client)
                     self._may_start = True
                 yield client
         except TimeoutError:
-            raise UnreachableError(no_answer(address, ANSWER_SECONDS)) from None
+            raise UnreachableError(no_answer(address, seconds)) from None
         except RPCError as error:
             raise refused(client, error) from None

@@ -253,11 +253,10 @@ async def _live(record: RunRecord, task_queue: str) -> RunRecord:
 
 async def _told(record: RunRecord, task_queue: str) -> SyncProgress | str:
     """The workflow's progress; else the reason why it does not answer."""
+    until = asyncio.get_running_loop().time() + ANSWER_SECONDS
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout_at(until):
             client = await connect_temporal(temporal_connect_config())
-            return await run_progress(client, task_queue, record)
-    except (ConfigurationError, UnreachableError):
+        return await run_progress(client, task_queue, record, until)
+    except (ConfigurationError, TimeoutError, UnreachableError):
         return "Temporal does not answer"
-    except TimeoutError:
-        return "no worker answers"

@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from temporalio.client import Client
 
 from answers.runs.answer import UnknownRunError, newest_runs, recent_runs
-from control.live_runs import LOOK_SECONDS, LiveRun
+from control.live_runs import LOOK_SECONDS, PAGE_WAITS_SECONDS, LiveRun
 from control.progress import no_worker
 from control.runs import StartedRun, cancel_run, start_sync
 from graph.catalog import load_catalog
@@ -246,20 +246,13 @@ async def _csv(
 @router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
 async def run_page(request: Request, tenant: Named, run_id: UUID, site: TheSite) -> HTMLResponse:
     """One run: its collections, and the reasons of unread ones. It follows a run that is under way."""
-    return page(request, "runs/run.html", **_shown(site, tenant, await _live_run(site, tenant, run_id)))
+    return page(request, "runs/run.html", **_shown(site, tenant, await site.live_runs.look(tenant.id, run_id)))
 
 
 @router.get("/api/tenants/{tenant_id}/runs/{run_id}")
 async def one_run_record(tenant: Named, run_id: UUID, site: TheSite) -> RunRecord:
     """One run of a tenant; with the counts of its workflow while it is under way."""
-    return (await _live_run(site, tenant, run_id)).record
-
-
-async def _live_run(site: Site, tenant: TenantConfig, run_id: UUID, *, within: float = 0.0) -> LiveRun:
-    found = await site.live_runs.look(tenant.id, run_id, within=within)
-    if found is None:
-        raise UnknownRunError("this tenant has no such run")
-    return found
+    return (await site.live_runs.look(tenant.id, run_id)).record
 
 
 def _shown(site: Site, tenant: TenantConfig, live: LiveRun) -> dict[str, Any]:
@@ -285,7 +278,7 @@ def _selection_name(run: RunRecord) -> str:
 
 async def _first_look(tenant: Named, run_id: UUID, site: TheSite) -> LiveRun:
     """Before the stream begins: a run that is not there is an error, and no stream."""
-    return await _live_run(site, tenant, run_id, within=LOOK_SECONDS)
+    return await site.live_runs.look(tenant.id, run_id, within=LOOK_SECONDS)
 
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}/live", response_class=EventSourceResponse, include_in_schema=False)
@@ -299,7 +292,7 @@ async def live_run(
         return LivePart(html, live.record.status.ended)
 
     async def look() -> LivePart:
-        return part(await _live_run(site, tenant, first.record.run_id, within=LOOK_SECONDS))
+        return part(await site.live_runs.look(tenant.id, first.record.run_id, within=LOOK_SECONDS))
 
     async for event in live_parts(site, part(first), look, LOOK_SECONDS):
         yield event
@@ -315,7 +308,7 @@ async def sync_form(
     deep: bool = False,
 ) -> HTMLResponse:
     """The form that starts a run."""
-    run = None if like is None else (await _live_run(site, tenant, like)).record
+    run = None if like is None else (await site.live_runs.look(tenant.id, like)).record
     return page(
         request,
         "runs/sync.html",
@@ -329,7 +322,7 @@ async def sync_form(
 async def _trouble(site: Site) -> str | None:
     """Why a run would not begin now."""
     try:
-        async with site.temporal.answering() as client:
+        async with site.temporal.answering(PAGE_WAITS_SECONDS) as client:
             return await no_worker(client, site.settings.temporal_task_queue)
     except UnavailableError as error:
         return str(error)
@@ -363,7 +356,7 @@ async def start(
 async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool:
     """Temporal's list knows a run a moment after its start; the page of the run is not there until then."""
     with suppress(UnknownRunError):
-        await _live_run(site, tenant, run_id)
+        await site.live_runs.look(tenant.id, run_id)
         return True
     return False
 
@@ -373,7 +366,7 @@ async def cancel(
     tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: Once, _confirmed: Confirmed, reason: Reason
 ) -> Response:
     """Asks a run to stop. Items that it has merged are kept."""
-    run = (await _live_run(site, tenant, run_id)).record
+    run = (await site.live_runs.look(tenant.id, run_id)).record
 
     async def request(client: Client) -> None:
         await cancel_run(client, site.settings.temporal_task_queue, run, reason, person.name)

@@ -2,26 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.item_kinds import title_of
 from answers.runs.answer import recent_runs
 from answers.watch.answer import watched_logs
 from answers.watch.records import WatchedLogRecord
+from control.live_runs import PAGE_WAITS_SECONDS
 from control.portfolio_words import tenants_in_words
 from control.watch import WatchSchedule
 from control.watch_records import WatchRecord
 from graph.catalog import load_catalog
+from graph.tenants import Tenants
 from inventory.error_codes import EXPLANATIONS
 from inventory.outcomes import RunKind
 from inventory.user_errors import UnavailableError
 from web.addresses import query_with
 from web.layout import page
 from web.scope import AllTenants, TheSite, Visible, name_for
+from web.site import Site
 from web.sorted_pages import sorted_page
+from web.temporal import ANSWER_SECONDS
 from web.twins import csv_file, say_next
 
 router = APIRouter()
@@ -39,24 +43,38 @@ After = Annotated[str, Query(description="Go on here, as the address of the next
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
+class _State(NamedTuple):
+    """Whether watch is on; None for a reason where Temporal, which has it, does not tell."""
+
+    record: WatchRecord | None
+    trouble: str = ""
+
+
+async def _state(visible: Visible, site: TheSite) -> _State:
+    try:
+        return _State(await _watch(visible, site, PAGE_WAITS_SECONDS))
+    except UnavailableError as error:
+        return _State(None, str(error))
+
+
 @router.get("/watch", response_class=HTMLResponse, include_in_schema=False)
 async def watch_page(
-    request: Request, scope: AllTenants, visible: Visible, site: TheSite, after: After = ""
+    request: Request,
+    state: Annotated[_State, Depends(_state)],  # before a connection is held
+    scope: AllTenants,
+    visible: Visible,
+    site: TheSite,
+    after: After = "",
 ) -> HTMLResponse:
     """The audit logs that watch reads, and the reasons why it cannot read the others."""
     logs = await watched_logs(scope.session, name_for(visible, site))
     runs = await recent_runs(scope.session, RUNS, kind=RunKind.WATCH)
-    state, trouble = None, ""
-    try:
-        state = await watch_record(visible, site)
-    except UnavailableError as error:
-        trouble = str(error)
     shown = sorted_page(logs, _place, after, PAGE)
     return page(
         request,
         "watch/watch.html",
-        state=state,
-        trouble=trouble,
+        state=state.record,
+        trouble=state.trouble,
         logs=logs,
         shown=shown,
         runs=runs,
@@ -72,7 +90,11 @@ async def watch_page(
 @router.get("/api/watch")
 async def watch_record(visible: Visible, site: TheSite) -> WatchRecord:
     """Whether and how tenants are watched, as Temporal has it."""
-    async with site.temporal.answering() as client:
+    return await _watch(visible, site, ANSWER_SECONDS)
+
+
+async def _watch(visible: Tenants, site: Site, seconds: float) -> WatchRecord:
+    async with site.temporal.answering(seconds) as client:
         stored = await WatchSchedule(client, site.settings.temporal_task_queue).stored()
     if stored is None:
         return WatchRecord(on=False)

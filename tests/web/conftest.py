@@ -9,13 +9,24 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from answers.runs import routes as run_routes
+from answers.watch import routes as watch_routes
 from configuration import Settings
+from control import live_runs
 from inventory.people import Role
 from storage.database import Database
+from tests.patience import PATIENCE_SECONDS
 from tests.web.support import browser, person_of, signed_in_as, write_tenants
 from web.application import create_app
 from web.sign_in import new_link
 from web.site import Site
+
+
+@pytest.fixture(autouse=True)
+def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages wait for a Temporal that answers, however busy the machine is."""
+    for module in (live_runs, run_routes, watch_routes):
+        monkeypatch.setattr(module, "PAGE_WAITS_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture

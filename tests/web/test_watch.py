@@ -15,6 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from answers.watch import routes
 from configuration import Settings
+from connections import UnreachableError
 from control.watch import WatchSchedule
 from inventory.error_codes import ErrorCode
 from inventory.people import Role
@@ -117,6 +118,16 @@ async def test_without_temporal_the_logs_are_shown_all_the_same(database: Databa
     assert "Whether watch is on is not known: Temporal does not answer" in page
     assert "Contoso Intune audit events" in page
     assert (await of_role[Role.READER].get("/api/watch")).status_code == 503
+
+
+async def test_the_page_holds_no_connection_while_it_asks_temporal(app: FastAPI, database: Database) -> None:
+    async def client() -> Client:
+        async with database.no_tenant(read_only=True):  # a request that holds a connection gets no second one
+            raise UnreachableError("Temporal was asked")
+
+    app.state.site.temporal.client = client
+    async with signed_in_as(app, database, person_of(Role.READER)) as reader:
+        assert "Temporal was asked" in await words_of(reader, "/watch")
 
 
 async def test_the_page_says_who_is_watched_and_how_often(of_role: Clients, client: Client, queue: str) -> None:
