@@ -23,6 +23,9 @@ SMALL: Mapping[str, str] = MappingProxyType({"shared_buffers": "128MB"})
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
 """For tests: a crash of the machine may lose everything, a crash of the server nothing but unlogged tables."""
 
+QUICK_PASSWORDS = "scram_iterations=1"
+"""For tests: a client hashes its password once for a connection and not 4,096 times, which is most of connecting."""
+
 
 class EmbeddedPostgres:
     """One PostgreSQL server on 127.0.0.1, its data in `folder`. A context manager.
@@ -135,7 +138,7 @@ class EmbeddedPostgres:
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--locale=C",
-                *(() if self._durable else ("--no-sync",)),
+                *(() if self._durable else ("--no-sync", f"--set={QUICK_PASSWORDS}")),
             ],
             user=self._user,
             group=self._user,

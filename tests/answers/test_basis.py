@@ -84,20 +84,21 @@ def test_each_question_is_asked() -> None:
     assert COMMANDS.keys() - ASK_NO_TENANT - NO_QUESTIONS == asked - ASK_NO_TENANT
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: " ".join((question.command, *question.arguments)))
 async def test_a_tenant_never_read_says_so_and_an_empty_answer_what_it_rests_on(
-    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: Question
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for tenant_id in (TENANT, OTHER):
         await sync(database, tenant_id, [], *TYPES)
-    unread = await CommandLine(database_url, tmp_path, UNREAD)(question.command, *question.arguments)
-    assert question.unread in unread.stdout + unread.stderr
-    assert unread.code == (0 if question.command == "runs" else 3), "a script may rest on 0"
-    assert not unread.stdout or question.command in ("compare", "runs")
-    empty = await CommandLine(database_url, tmp_path, TENANT)(question.command, *question.arguments)
-    assert question.empty in empty.stdout + empty.stderr
-    assert empty.code != 3
+    of_unread, of_empty = (CommandLine(database_url, tmp_path, tenant_id) for tenant_id in (UNREAD, TENANT))
+    for question in QUESTIONS:
+        unread = await of_unread(question.command, *question.arguments)
+        assert question.unread in unread.stdout + unread.stderr
+        assert unread.code == (0 if question.command == "runs" else 3), f"a script may rest on 0: {question.command}"
+        assert not unread.stdout or question.command in ("compare", "runs")
+        empty = await of_empty(question.command, *question.arguments)
+        assert question.empty in empty.stdout + empty.stderr
+        assert empty.code != 3, question.command
 
 
 @pytest.mark.parametrize("words", OF_THE_PORTFOLIO, ids=" ".join)

@@ -244,6 +244,7 @@ async def test_what_is_said_of_a_plan_is_valid(starter: CommandLine) -> None:
         assert [record_of(line, command) for line in lines] == [PRINTED[command][-1].record], command
 
 
+@pytest.mark.slow
 def test_what_a_running_system_prints_is_valid(system: System) -> None:
     system.start_worker()
     selection = ("--type", "groups", "--json")

@@ -54,7 +54,15 @@ async def test_a_service_gets_subject_and_lines(
 
 
 @pytest.mark.parametrize(
-    ("status", "retryable"), [(400, False), (401, False), (404, False), (408, True), (429, True), (500, True)]
+    ("status", "retryable"),
+    [
+        pytest.param(400, False, marks=pytest.mark.slow),
+        pytest.param(401, False, marks=pytest.mark.slow),
+        (404, False),
+        pytest.param(408, True, marks=pytest.mark.slow),
+        (429, True),
+        pytest.param(500, True, marks=pytest.mark.slow),
+    ],
 )
 async def test_a_refusal_is_final_and_an_outage_is_not(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, status: int, retryable: bool

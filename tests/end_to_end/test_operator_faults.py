@@ -201,6 +201,7 @@ async def under_way(rig: Rig, tenant: SimulatedTenant) -> StartedRun:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.slow
 def test_a_run_outlasts_what_an_operator_breaks_and_mends(rig: Rig, tenant: SimulatedTenant, name: str) -> None:
     fault = FAULTS[name]
 
@@ -235,6 +236,7 @@ def test_a_run_outlasts_what_an_operator_breaks_and_mends(rig: Rig, tenant: Simu
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_closing_a_record_is_retried_whatever_fails(rig: Rig, tenant: SimulatedTenant) -> None:
     async def play() -> None:
         run = await under_way(rig, tenant)
@@ -257,6 +259,7 @@ def test_closing_a_record_is_retried_whatever_fails(rig: Rig, tenant: SimulatedT
 @pytest.mark.parametrize(
     ("content", "code"), [(None, "configuration_invalid"), ("wrong", "auth_failed")], ids=["gone", "wrong"]
 )
+@pytest.mark.slow
 def test_a_secret_that_stays_broken_fails_its_run_and_not_the_next_one(
     rig: Rig, tenant: SimulatedTenant, content: str | None, code: str
 ) -> None:

@@ -40,6 +40,7 @@ def parts(message: Message) -> Iterator[Message]:
                 yield from parts(inner)
 
 
+@pytest.mark.slow
 async def test_keys_are_rotated_under_a_run_which_reads_its_tenant_to_the_end(system: System) -> None:
     """A worker that lacks the key of sensitive fields fails activities: so the run waits, and failures have words."""
     name = system.tenant.name

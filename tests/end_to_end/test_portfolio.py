@@ -119,6 +119,7 @@ def test_tenants_are_chosen_by_name_and_by_tag(system: System) -> None:
         assert refused.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_tenant_whose_app_is_revoked_is_failed_and_the_portfolio_partial(system: System) -> None:
     revoked = system.graph.tenants[2].id
     system.graph.faults.add(Fault(FaultKind.APP_REVOKED, tenant_id=revoked))

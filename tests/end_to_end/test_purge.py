@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
+import pytest
 
 from connections import connect_temporal
 from graph.tenants import load_tenants
@@ -38,6 +39,7 @@ def removes(system: System, typed: str, *arguments: str) -> "subprocess.Complete
     )
 
 
+@pytest.mark.slow
 def test_a_removed_tenant_is_gone_everywhere_and_the_others_are_as_they_were(system: System) -> None:
     first, second = system.graph.tenants
     name, other = first.name, second.name

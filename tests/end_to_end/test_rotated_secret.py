@@ -3,9 +3,12 @@
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.system import System
 
 
+@pytest.mark.slow
 def test_a_secret_is_rotated_without_a_failed_run(system: System) -> None:
     system.start_worker()
     (entry, *_) = tomllib.loads((system.folder / "tenants.toml").read_text())["tenant"]

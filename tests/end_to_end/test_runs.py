@@ -128,6 +128,7 @@ def test_edits_of_the_tenant_show(system: System) -> None:
     assert [item["external_id"] for item in missing] == [removed]
 
 
+@pytest.mark.slow
 def test_bad_objects_are_counted_and_named_and_everything_else_lands(system: System) -> None:
     def nested(levels: int) -> dict[str, Any]:
         value: dict[str, Any] = {}
@@ -323,6 +324,7 @@ async def test_temporal_tells_the_story_and_holds_no_document(system: System, te
     assert len(history.events) < 120, "all collections and their details in a few waves"
 
 
+@pytest.mark.slow
 def test_the_selection_can_be_one_type_or_a_category(system: System) -> None:
     system.start_worker()
     record = system.sync("--category", "conditional-access", "--type", "groups", "--type", "groups")

@@ -136,6 +136,7 @@ def test_a_key_that_another_program_writes_meanwhile_is_kept_and_named(system: S
         assert connection.execute("SELECT data_key FROM tenant WHERE tenant_id = %s", [second]).fetchone() == mine
 
 
+@pytest.mark.slow
 def test_equal_secrets_of_two_tenants_do_not_look_alike(system: System) -> None:
     system.start_worker()
     read_all(system)

@@ -123,6 +123,7 @@ def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_
     assert ask(system, "items", *TYPES, "--json").stdout.count('"stale":{') == 0
 
 
+@pytest.mark.slow
 def test_settings_that_a_tenant_suddenly_cannot_have_stay_as_they_were_and_are_asked_for_again(
     graph: SimulatedGraph, system: System
 ) -> None:
@@ -210,6 +211,7 @@ def test_an_admx_value_that_answers_404_for_good_is_stale_and_the_other_values_a
     assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 0, 0)
 
 
+@pytest.mark.slow
 def test_a_new_item_lacks_what_was_never_read_and_its_completion_is_no_change(
     graph: SimulatedGraph, system: System
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from graph.tenants import load_tenants
 from inventory.portfolio import PortfolioRecord
@@ -74,6 +75,7 @@ def listed(system: System) -> list[dict[str, Any]]:
     return done.objects()
 
 
+@pytest.mark.slow
 def test_a_disabled_tenant_is_not_read_until_it_is_enabled(system: System) -> None:
     system.start_worker()
     name, other = (tenant.name for tenant in system.graph.tenants)
@@ -114,6 +116,7 @@ def test_a_disabled_tenant_is_not_read_until_it_is_enabled(system: System) -> No
     assert system.sync(*SELECTION).status == "success"
 
 
+@pytest.mark.slow
 def test_a_run_ends_when_its_tenant_is_disabled_and_what_it_has_read_stays(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def in_the_table(system: System) -> System:
     return system
 
 
+@pytest.mark.slow
 def test_a_worker_reads_the_tenants_of_the_table_and_follows_its_changes(in_the_table: System) -> None:
     system = in_the_table
     first, second = system.graph.tenants

@@ -74,6 +74,7 @@ def test_a_deleted_item_is_gone_and_a_full_run_agrees(system: System) -> None:
     assert [line["kind"] for line in lines] == ["missing"], "it is told once"
 
 
+@pytest.mark.slow
 def test_a_new_item_is_told_as_its_list_shows_it(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies", "--type", "deviceConfigurations", "--type", "groups")
@@ -91,6 +92,7 @@ def test_a_new_item_is_told_as_its_list_shows_it(system: System) -> None:
     assert (full.counts.created, full.counts.changed) == (0, 0)
 
 
+@pytest.mark.slow
 def test_more_new_items_than_a_look_searches_for_are_found_by_the_next(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")
@@ -124,6 +126,7 @@ def test_a_look_says_nothing_of_what_it_did_not_read(system: System) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_settings_that_graph_refuses_for_want_of_a_licence_are_left_to_the_next_run(system: System) -> None:
     system.start_worker()
     system.sync("--type", "configurationPolicies")
@@ -141,6 +144,7 @@ def test_settings_that_graph_refuses_for_want_of_a_licence_are_left_to_the_next_
     assert (full.counts.changed, full.counts.stale) == (1, 0)
 
 
+@pytest.mark.slow
 def test_an_edit_is_told_without_the_details_that_the_tenant_never_had_a_licence_for(system: System) -> None:
     system.start_worker()
     system.tenant.license([])
@@ -172,6 +176,7 @@ def test_late_repeated_foreign_and_failed_events(system: System) -> None:
     assert (log["log"], log["unknown_events"], log["error_code"]) == ("auditEvents", 1, None)
 
 
+@pytest.mark.slow
 def test_an_event_that_is_not_listed_yet_is_taken_up_when_it_is(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")
@@ -185,6 +190,7 @@ def test_an_event_that_is_not_listed_yet_is_taken_up_when_it_is(system: System) 
     assert look(system).changed == 1
 
 
+@pytest.mark.slow
 def test_a_change_of_entra_is_told(system: System) -> None:
     system.start_worker()
     system.sync("--type", "conditionalAccessPolicies")
@@ -196,6 +202,7 @@ def test_a_change_of_entra_is_told(system: System) -> None:
     assert [line["audit"]["events"][0]["actor"] for line in lines] == ["grace@contoso.example"]
 
 
+@pytest.mark.slow
 def test_one_tenants_fault_is_its_own(system: System) -> None:
     """One tenant's log is refused, and it is left alone; the other tenant is looked at."""
     system.start_worker()

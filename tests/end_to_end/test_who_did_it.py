@@ -12,6 +12,7 @@ PATH = "deviceManagement/deviceCompliancePolicies"
 SELECTION = ("--type", "deviceCompliancePolicies", "--type", "auditEvents")
 
 
+@pytest.mark.slow
 def test_a_change_is_told_with_who_made_it(system: System) -> None:
     system.start_worker()
     edited, unknown, *_ = [document["id"] for document in system.tenant.documents(PATH)]

@@ -141,6 +141,7 @@ async def joined_and_refused(
     return Finished(following.returncode, stdout, said + stderr)
 
 
+@pytest.mark.slow
 async def test_a_run_of_another_tenant_under_the_id_of_this_one_is_refused(system: System, client: Client) -> None:
     ours, theirs = (UUID(tenant.id) for tenant in system.graph.tenants)
     given = SyncInput(tenant_id=theirs, selection=SELECTION)

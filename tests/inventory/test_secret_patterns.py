@@ -15,6 +15,7 @@ from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules, Observer
 from inventory.secret_patterns import LEFT_OUT, has_secret, is_secret_name, readable
 from tests.conftest import needs_graph_data
+from tests.each import of_each
 from tests.real_documents import real_documents
 
 KEYED = Canonicalizer(by_nature=True, data_key=DataKey(b"key", "0" * 8))
@@ -111,10 +112,15 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("kind", TEXTS)
-def test_a_secret_in_a_text_is_hidden_wherever_the_text_stands(kind: str, encoding: str) -> None:
-    text = ENCODINGS[encoding](TEXTS[kind])
+ENCODED = {
+    f"{kind}, {encoding}": (text, encode) for kind, text in TEXTS.items() for encoding, encode in ENCODINGS.items()
+}
+
+
+@of_each(ENCODED)
+def test_a_secret_in_a_text_is_hidden_wherever_the_text_stands(entry: tuple[str, Callable[[str], str]]) -> None:
+    plain, encode = entry
+    text = encode(plain)
     for place in ({"a": text}, {"a": [{"b": {"c": text}}]}, {"a": [text, "b"]}, {"a": f"{text}"}):
         document: dict[str, Any] = {"id": "i", "displayName": "Policy", **place}
         written = KEYED.canonical(document)
@@ -123,11 +129,11 @@ def test_a_secret_in_a_text_is_hidden_wherever_the_text_stands(kind: str, encodi
         assert KEYED.canonical(orjson.loads(written)) == written
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("kind", TEXTS)
-def test_of_a_shown_payload_the_lines_without_a_secret_stay_readable(kind: str, encoding: str) -> None:
-    text = f"<!-- before -->\n{TEXTS[kind]}\nWrite-Host after\n"
-    written = SHOWN.canonical({"payload": ENCODINGS[encoding](text)})
+@of_each(ENCODED)
+def test_of_a_shown_payload_the_lines_without_a_secret_stay_readable(entry: tuple[str, Callable[[str], str]]) -> None:
+    plain, encode = entry
+    payload = encode(f"<!-- before -->\n{plain}\nWrite-Host after\n")
+    written = SHOWN.canonical({"payload": payload})
     left = orjson.loads(written)["payload"]["readable"].splitlines()
     assert left[0] == "<!-- before -->"
     # Nothing tells where some keys end.
@@ -135,7 +141,7 @@ def test_of_a_shown_payload_the_lines_without_a_secret_stay_readable(kind: str, 
     assert LEFT_OUT in left
     assert not re.search("plant|cGxhb", "\n".join(left), re.IGNORECASE)
     assert SHOWN.canonical(orjson.loads(written)) == written
-    assert "readable" not in orjson.loads(KEYED.canonical({"payload": ENCODINGS[encoding](text)}))["payload"]
+    assert "readable" not in orjson.loads(KEYED.canonical({"payload": payload}))["payload"]
 
 
 def test_a_secret_that_stands_in_a_second_line_is_left_out_there_too() -> None:
@@ -154,10 +160,9 @@ def test_a_long_value_of_a_property_list_is_left_out_to_its_end() -> None:
     assert readable(text) == f"<dict>\n{LEFT_OUT}\n<key>SSID</key>\n</dict>"
 
 
-@pytest.mark.parametrize("kind", TEXTS)
-def test_a_text_of_one_line_is_hidden_whole(kind: str) -> None:
-    if "\n" not in TEXTS[kind] and "><" not in TEXTS[kind]:
-        assert readable(TEXTS[kind]) is None
+@of_each({kind: text for kind, text in TEXTS.items() if "\n" not in text and "><" not in text})
+def test_a_text_of_one_line_is_hidden_whole(text: str) -> None:
+    assert readable(text) is None
 
 
 def test_xml_without_lines_is_left_out_by_its_tags() -> None:
@@ -183,7 +188,7 @@ def test_what_stays_readable_is_no_content_of_its_own() -> None:
     assert (found.kind, found.hidden, found.before, found.after) == (DifferenceKind.CHANGED, True, None, None)
 
 
-@pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
+@of_each(HARMLESS)
 def test_a_text_without_a_secret_stays(text: str) -> None:
     assert KEYED.canonical_value({"a": text, "b": base64.b64encode(text.encode()).decode()})["a"] == text
     assert not has_secret(base64.b64encode(text.encode()).decode())

@@ -217,7 +217,7 @@ async def test_a_listing_that_began_anew_has_no_duplicates(database: Database) -
 listing = st.dictionaries(st.sampled_from("123456"), st.integers(0, 2), max_size=6)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(listings=st.lists(listing, min_size=1, max_size=5))
 async def test_any_series_of_runs_leaves_what_a_dictionary_would(
     database: Database, listings: list[dict[str, int]]

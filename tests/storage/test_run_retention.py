@@ -149,7 +149,7 @@ def _seen(type_key: str, read: Read) -> Iterable[Observation]:
     ]
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [2, pytest.param(150, marks=pytest.mark.slow)])
 def test_forgetting_runs_changes_no_answer(database_url: str, examples: int) -> None:
     @given(st.lists(steps, min_size=1, max_size=9), st.integers(1, 5))
     @settings(max_examples=examples)

@@ -196,7 +196,7 @@ async def test_huge_and_hostile_changes_stay_small_and_are_text(
     database: Database, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def large(number: int, edition: str) -> Observation:
-        fields = {f"field{place}{HOSTILE}": HOSTILE * 500 + edition for place in range(30)}
+        fields = {f"field{place}{HOSTILE}": HOSTILE * 50 + edition for place in range(12)}
         return policy(f"{HOSTILE}{number}", displayName=HOSTILE * 40, **fields)
 
     await grown(database, CONTOSO, *([large(number, edition) for number in range(60)] for edition in "ab"))

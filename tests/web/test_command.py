@@ -59,6 +59,7 @@ def test_beyond_this_machine_it_is_served_with_sign_in_and_encrypted_alone(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_with_its_own_certificate_it_speaks_tls_and_people_sign_in(environment: dict[str, str], tmp_path: Path) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert("localhost")

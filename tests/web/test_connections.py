@@ -44,6 +44,7 @@ async def client(crowded: FastAPI, small: Database) -> AsyncIterator[httpx.Async
         yield client
 
 
+@pytest.mark.slow
 async def test_all_pages_at_once_over_few_connections_come_to_their_end(client: httpx.AsyncClient) -> None:
     asked = [address for address in addresses() if not address.endswith("/live")] * 2
     async with asyncio.timeout(PATIENCE_SECONDS):

@@ -175,7 +175,7 @@ def told(documents: dict[str, list[dict[str, Any]]]) -> dict[str, Counter[str]]:
     }
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [4, pytest.param(300, marks=pytest.mark.slow)])
 def test_what_is_not_blocked_becomes_the_same_and_nothing_is_lost(database_url: str, examples: int) -> None:
     @given(tenants)
     @settings(max_examples=examples)
