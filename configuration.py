@@ -46,7 +46,7 @@ _PROXY = re.compile(r"https?://([^\s/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])
 
 
 class TenantsFrom(StrEnum):
-    """Where the tenants are kept."""
+    """The place of the tenants."""
 
     FILE = "file"
     TABLE = "table"
@@ -235,7 +235,7 @@ def known_names() -> frozenset[str]:
 
 
 def state_folder() -> Path:
-    """Where the embedded stack keeps its state: `.local` beside this file, or `TENANT_INVENTORY_STATE`."""
+    """The folder of the embedded stack's state: `.local` beside this file, or `TENANT_INVENTORY_STATE`."""
     return Path(os.environ.get("TENANT_INVENTORY_STATE") or CHECKOUT / ".local").absolute()
 
 
@@ -316,7 +316,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What the environment and the files say, the environment winning: for what reads its own names.
+    """The values of the environment and the files, the environment winning: for libraries with names of their own.
 
     Raises `ConfigurationError`.
     """

@@ -1,7 +1,7 @@
 """The codec of everything that goes to Temporal: it encrypts if there are keys, and reads what any of them encrypted.
 
 The newest key encrypts. A payload names its key; without a key at all, payloads go as they are. Without a payload's key
-nothing of it can be read, and the error says so. What was sent before encryption was switched on stays readable.
+nothing of it can be read, and the error says so. Payloads from before encryption was switched on stay readable.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class EncryptionCodec(PayloadCodec):
         return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The payloads that `encode` was given; one that is not encrypted stays as it is. Raises `PayloadKeyError`."""
+        """The payloads that `encode` was given; unencrypted ones stay as they are. Raises `PayloadKeyError`."""
         return [self._decrypted(payload) for payload in payloads]
 
     def _encrypted(self, payload: Payload) -> Payload:

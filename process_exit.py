@@ -21,7 +21,7 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
     720 short commands ended by SIGSEGV or SIGABRT after their work was done (temporalio/sdk-python#300), none with
     this. So `command` itself puts everything away, and functions registered with `atexit` are not called.
 
-    What it writes is for its owner alone: exports, pages, logs and databases say how a tenant is configured.
+    Its files are for their owner alone: exports, pages, logs and databases say how a tenant is configured.
     """
     os.umask(os.umask(OTHERS) | OTHERS)
     try:

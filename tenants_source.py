@@ -1,4 +1,4 @@
-"""Where the tenants are kept: in the tenants file, or in a table that administrators edit on the web page."""
+"""The place of the tenants: the tenants file, or a table that administrators edit on the web page."""
 
 from typing import TYPE_CHECKING, Union
 from uuid import UUID
@@ -31,7 +31,7 @@ class TenantEntry(BaseModel):
 
     @classmethod
     def of(cls, tenant: TenantConfig) -> "TenantEntry":
-        """What people see of a tenant's entry."""
+        """The part of a tenant's entry that people see."""
         (credential,) = (name for name in CREDENTIALS if getattr(tenant, name))
         return cls(
             tenant_id=tenant.id,
@@ -45,7 +45,7 @@ class TenantEntry(BaseModel):
 
 
 def tenants_edit(settings: Settings, person: Person) -> TenantsEdit:
-    """What changes the tenants of these settings. Raises `TenantsFileError` if the file is not valid."""
+    """The editor of the tenants of these settings. Raises `TenantsFileError` if the file is not valid."""
     source = tenants_source(settings)
     if isinstance(source, FileSource):
         return TenantsFileEdit(source.path)
@@ -55,7 +55,7 @@ def tenants_edit(settings: Settings, person: Person) -> TenantsEdit:
 
 
 def tenants_source(settings: Settings) -> "FileSource | TableSource":
-    """Where these settings say that the tenants are."""
+    """The source of tenants by these settings."""
     if settings.tenants_from is TenantsFrom.FILE:
         return FileSource(settings.tenants_file)
     from tenants_table import TableSource  # commands of a tenants file do without SQLAlchemy

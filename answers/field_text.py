@@ -310,7 +310,7 @@ def _whole_id(label: str) -> str:
 
 
 def _place(path: str) -> Place:
-    """Where a value stands, by the path to it."""
+    """The place of a value, by the path to it."""
     definition_id = ""
     names: list[str] = []
     for segment in segments(path):

@@ -53,7 +53,7 @@ class WantedSetting(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "WantedSetting":
-        """Of `NAME` or `NAME=VALUE`. An empty name or value is None's: the caller refuses it."""
+        """The parts of `NAME` or `NAME=VALUE`. The caller refuses an empty name or value."""
         name, equals, value = text.partition("=")
         return cls(name.strip(), value.strip() if equals else None)
 

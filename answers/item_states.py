@@ -41,7 +41,7 @@ def told_confidence(item: StatedItem) -> Confidence | None:
 
 
 def reason(item: StatedItem) -> str | None:
-    """Why an item is missing or was not read: `confirmed`, `failed:graph_throttled`. None of one that is present."""
+    """Why an item is missing or was not read: `confirmed`, `failed:graph_throttled`. None for a present item."""
     return None if item.state is State.PRESENT or item.evidence is None else item.evidence.removeprefix(_UNREAD)
 
 

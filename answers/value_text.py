@@ -3,7 +3,7 @@
 - an assignment: `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`
 - a setting of the settings catalog: `system_allowtelemetry: 1`, or by the catalogue's names `Allow Telemetry: Full`
 - encoded content: its encoding, and its text on lines of its own
-- another object: what it says, without types and empty properties
+- another object: its content, without types and empty properties
 
 A value takes names in the place of ids where they are known; an id that stays is whole.
 """
@@ -46,7 +46,7 @@ _OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", FILTER_ID, FILTER_TYPE
 
 
 class Place(NamedTuple):
-    """Where a value stands: the property's name, and the setting's definition that it is a value of, if any.
+    """The place of a value: the property's name, and the setting's definition that it is a value of, if any.
 
     `is_choice`: it is the choice of a setting; `is_switch`: it says whether a policy is enabled; `is_brief`: settings
     are said without their whole ids.
@@ -88,7 +88,7 @@ def value_lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def short_id(definition_id: str) -> str:
-    """The last parts of a definition's id: `system_allowtelemetry`. Of anything else all of it."""
+    """The last parts of a definition's id: `system_allowtelemetry`. Anything else stays whole."""
     if not _DEFINITION_ID.fullmatch(definition_id):
         return definition_id
     if definition_id.startswith("deviceConfiguration--"):

@@ -56,7 +56,7 @@ async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
 async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
     """One transaction on the configured database, which reads of one moment. One that writes may collide.
 
-    What is printed meanwhile is printed when the transaction has ended.
+    Output is printed when the transaction has ended.
     """
     with printed_afterwards():
         async with (

@@ -162,7 +162,7 @@ class Table:
     def print(self, title: str | None = None, *, is_ordered: bool = False) -> None:
         """Prints the table; with a heading column by it and then by the first column, unless it is ordered already.
 
-        Where it is sorted together with those of other tenants, it is kept for `print_together`.
+        If it is sorted together with other tenants' tables, it is kept for `print_together`.
         """
         if title is not None and not self._options.as_csv:
             output.stdout.print(title, style="table.title")

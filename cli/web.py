@@ -35,7 +35,7 @@ CONNECTIONS = 10
 
 
 class WebAddresses(BaseModel):
-    """Where the web page is, and the address that signs a person in once; none where people sign in with Entra ID."""
+    """The addresses of the web page, and of one sign-in; none of these where people sign in with Entra ID."""
 
     url: str
     sign_in_url: str | None

@@ -41,7 +41,7 @@ async def start_sync(
 ) -> StartedRun:
     """Starts the run of a selection, or joins the one that is under way: the workflow id is the lock.
 
-    `name` is what the selection is called.
+    `name` is the selection's name.
 
     Raises `RequestError` where something else holds the workflow id.
     """

@@ -46,7 +46,7 @@ async def send(target: AppriseTarget, message: Message) -> DeliveryAnswer:
 
 
 async def _run(request: bytes, bundle: Path) -> bytes:
-    """What the process prints. It has ended when this returns or raises."""
+    """The output of the process, which has ended when this returns or raises."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -80,7 +80,7 @@ def _bundle(folder: Path, ca_file: Path | None) -> Path:
 
 
 def _answer(said: bytes) -> DeliveryAnswer:
-    """What the process found, in words of this module: it repeats nothing that a service or the library wrote."""
+    """The result of the process, in words of this module: it repeats nothing that a service or the library wrote."""
     try:
         found = orjson.loads(said)
         outcome, status = str(found["outcome"]), int(found["status"])

@@ -52,7 +52,7 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
 
 
 class _Seen(logging.Handler):
-    """What the library's log says of the way to the server; its text is not kept."""
+    """The state of the connection, by the library's log; its text is not kept."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

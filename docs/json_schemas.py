@@ -1,4 +1,4 @@
-"""What commands print with `--json`: the records, each with its JSON Schema, and which command prints which.
+"""The output of commands with `--json`: the records, each with its JSON Schema, and which command prints which.
 
 A new record gets a row in `RECORDS`, a command that prints it one in `PRINTED`; `make docs` writes the rest.
 """

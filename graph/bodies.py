@@ -72,7 +72,7 @@ class Unpacking:
 def parse(body: bytes | bytearray) -> Any:
     """The JSON value of a body; None where it is none. Raises `AnswerTooLargeError` where it is too much work.
 
-    What is nested too deeply to be read is cut off at `CUT_DEPTH`, so that one bad object spoils no page.
+    Too deep nesting is cut off at `CUT_DEPTH`, so that one bad object spoils no page.
     """
     if has_too_many_values(body):
         raise AnswerTooLargeError

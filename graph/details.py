@@ -191,7 +191,7 @@ class DetailReading:
 
     @property
     def unread_places(self) -> list[DetailPlace]:
-        """Where in the document the answers would go to the calls that were given up."""
+        """The places in the document of the answers to the calls that were given up."""
         return [self._place(given_up.call) for given_up in self.unread]
 
     def give_up(self, call: OpenCall, failure: ReadFailure) -> None:

@@ -54,6 +54,6 @@ def _needs(collection: Collection) -> Iterator[PermissionNeed]:
 
 
 def _need(collection: Collection, path: str, permission: str) -> PermissionNeed:
-    """Where the map does not know the catalog's own permission, no other one is trusted, either."""
+    """If the map does not know the catalog's own permission, no other one is trusted, either."""
     known = permissions_of(path)
     return PermissionNeed(collection.type_key, permission, frozenset(known if permission in known else {permission}))

@@ -48,7 +48,7 @@ def split(body: bytes | bytearray) -> Any:
     """The answer to a `$batch` as `bodies.parse` reads it, but for the bodies of successes that are listings: each is
     a `RawPage`.
 
-    What is not as expected is parsed whole. Raises `AnswerTooLargeError`.
+    Anything unexpected is parsed whole. Raises `AnswerTooLargeError`.
     """
     if len(body) > MOST_VALUES and body.count(b",") > MOST_VALUES:
         raise AnswerTooLargeError

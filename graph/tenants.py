@@ -25,7 +25,7 @@ class Cloud(StrEnum):
 
 
 class Endpoints(NamedTuple):
-    """Where tokens and documents of a cloud come from; no slash at the end.
+    """The servers of a cloud's tokens and documents; no slash at the end.
 
     `authority_aliases` are further names of the authority, to which its discovery document may send a credential.
     """
@@ -128,7 +128,7 @@ class TenantConfig(BaseModel):
 
 
 def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str | None:
-    """Where an administrator of the tenant grants the app's permissions; None for a managed identity.
+    """The link by which an administrator of the tenant grants the app's permissions; None for a managed identity.
 
     `authority_url` takes the place of the cloud's own. China's sign-in page has another host than its tokens.
     """
@@ -188,7 +188,7 @@ class Tenants:
 
 
 class TenantsSource(Protocol):
-    """Where a process has its tenants from. Messages call it `named`."""
+    """The source of a process's tenants. Messages call it `named`."""
 
     @property
     def named(self) -> str: ...

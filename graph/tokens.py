@@ -123,7 +123,7 @@ class TokenSource:
         return Grant(token, _lifetime(answer))
 
     def _host(self, tenant: TenantConfig) -> str:
-        """Where tokens come from, for people."""
+        """The source of tokens, for people."""
         if tenant.managed_identity:
             return "the managed identity's endpoint"
         return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc

@@ -266,7 +266,7 @@ class Canonicalizer:
         return self._with_masked(result, value) if self._masked_of_type else result
 
     def _with_masked(self, result: JsonObject, value: JsonObject) -> JsonObject:
-        """The object with the marks of its masked values; one that is stored already stays as it is."""
+        """The object with the marks of its masked values; a stored one stays as it is."""
         kind = value.get(TYPE)
         for name in self._masked_of_type.get(kind, ()) if isinstance(kind, str) else ():
             held = value.get(name)

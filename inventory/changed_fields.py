@@ -112,7 +112,7 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of a list's document and a whole one, in the properties that a list shows rightly.
 
-    What details add is new and no change, nor is the rest of a list that was cut. Where they show the whole item, only
+    Additions by details are no change, nor is the rest of a list that was cut. Where they show the whole item, only
     plain values that the list shows, too, can be compared.
     """
     if comparability.completed_by is None:

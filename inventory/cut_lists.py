@@ -18,7 +18,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class CutList(NamedTuple):
-    """Where a list stands that has been cut, and the link to its next page."""
+    """The place of a list that has been cut, and the link to its next page."""
 
     path: Path
     link: str

@@ -315,7 +315,7 @@ def _addressed(target: JsonObject) -> str:
 
 
 def _intent(assignment: JsonObject, target: JsonObject) -> str:
-    """What an exclusion is from, as in `, available`: an app may exclude a group from several intents."""
+    """The intent of an exclusion, as in `, available`: an app may exclude a group from several intents."""
     intent = assignment.get("intent")
     return f", {intent.lower()}" if isinstance(intent, str) and is_exclusion(target) else ""
 

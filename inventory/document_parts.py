@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 
 class DetailPlace(NamedTuple):
-    """Where an answer goes: a property of the document, or of one member of that property; all None for the item."""
+    """The place of an answer: a property of the document, or of one member of that property; all None for the item."""
 
     property: str | None
     child_property: str | None = None
@@ -44,7 +44,7 @@ def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
     """The whole document. The order of `parts` means nothing but where two say the same: there the later one holds.
 
     An answer that is the item itself replaces the list's properties, but for those of `believe_list` and the type.
-    What no answer shows stays as the list shows it. A single answer that there is none of is null.
+    Properties that no answer shows stay as in the list. A missing single answer is null.
     """
     document = dict(list_document)
     for part in parts:
@@ -102,7 +102,7 @@ def with_last_read(
 ) -> tuple[JsonObject, list[DetailPlace]]:
     """A document with an earlier one's content in the places that could not be read; the places that both lack.
 
-    `lacked` are the places that the earlier one lacks, be they there. Where the item itself could not be read, the
+    `lacked` are the places that the earlier one lacks, be they there. If the item itself could not be read, the
     document has its plain values and the properties `shown`.
     """
     lacking = [place for place in unread if place in lacked]

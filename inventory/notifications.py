@@ -94,7 +94,7 @@ class NotificationRule(BaseModel):
         return not self.kinds or kind in self.kinds
 
     def fits(self, event: NotificationEvent) -> bool:
-        """Whether such an event is told. What an event does not have fits no list that is not empty."""
+        """Whether such an event is told. A property that the event lacks fits no list but an empty one."""
         return (
             self.wants(event.kind)
             and event.severity.is_at_least(self.severity)

@@ -89,8 +89,8 @@ def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
 class PortfolioCounts(BaseModel):
     """How many tenants a portfolio run covers, and how many of them ended in which way.
 
-    `joined` are those whose run was under way already; they count under their outcome too. What is left over of
-    `tenants` has no outcome: it was not started, or not waited for, when the portfolio was cancelled.
+    `joined` are those whose run was under way already; they count under their outcome too. The rest of `tenants` has no
+    outcome: it was not started, or not waited for, when the portfolio was cancelled.
     """
 
     model_config = ConfigDict(extra="forbid")

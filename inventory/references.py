@@ -234,7 +234,7 @@ def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Ite
 
 
 def _assignments(start: JsonObject, names: tuple[str, ...]) -> Iterator[tuple[_Assignment, JsonValue, tuple[str, ...]]]:
-    """Where to look for the rest of a path: in each assignment, if the path leads to their targets, else in all."""
+    """The objects that hold the rest of a path: each assignment, if the path leads to their targets, else the whole."""
     if names[1:2] != ("target",):
         yield _NO_ASSIGNMENT, start, names
         return

@@ -184,7 +184,7 @@ def readable(text: str) -> str | None:
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where a secret begins and ends that a shape tells by its beginning: a private key, a value of a property list."""
+    """The bounds of a secret that a shape tells by its beginning: a private key, a value of a property list."""
     found = text[start:end].lower()
     for telling, closing in _CLOSINGS:
         if telling in found:

@@ -378,7 +378,7 @@ def _typed_settings(document: JsonObject, type_key: str) -> Iterator[Setting]:
 
 
 def typed_place(document: JsonObject, type_key: str) -> str | None:
-    """What the keys of a typed policy's settings begin with: its kind. None of a policy of another sort."""
+    """The beginning of the keys of a typed policy's settings: its kind. None for a policy of another sort."""
     if not document.keys().isdisjoint(_LISTS_OF_SETTINGS):
         return None
     kind = _text_of(document.get(TYPE))

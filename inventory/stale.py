@@ -35,7 +35,7 @@ class StalePart(BaseModel):
 
     @property
     def place(self) -> tuple[str | None, str | None, str | None]:
-        """Where it stands in the document."""
+        """Its place in the document."""
         return self.detail, self.member_detail, self.member_id
 
     def is_about(self, path: str) -> bool:

@@ -107,8 +107,9 @@ class UnresolvedReference(NamedTuple):
 
 
 class TenantNeutralRules(NamedTuple):
-    """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer, and
-    `masked` as its.
+    """The properties of a collection's documents that name an object in its tenant.
+
+    `identity` is as `volatile` of a canonicalizer, `masked` as its own.
 
     `details` are the properties that details give to every whole document, be they empty. `alternate_keys` name the
     object as its id does.

@@ -111,7 +111,7 @@ class Child:
             raise
 
     def failure(self) -> PartError:
-        """What to raise about a program that has ended or does not get ready."""
+        """The error about a program that has ended or does not get ready."""
         code = self._process.poll()
         if code is None:
             how = "does not get ready"

@@ -53,7 +53,7 @@ class EmbeddedTemporal:
 
     @property
     def address(self) -> str:
-        """Where clients and workers connect to."""
+        """The address for clients and workers."""
         return f"127.0.0.1:{self._port}"
 
     @property

@@ -25,7 +25,7 @@ async def record(
 ) -> bool:
     """Records an act; False if the form with this request id was received before, so that its act is not done twice.
 
-    Works in a session of this tenant or of no tenant. Of two requests at once, the second waits for the first.
+    Works in a session of this tenant or of no tenant. The second of two simultaneous requests waits for the first.
     """
     added = added_record(person, action, tenant_id=tenant_id, subject=subject, reason=reason, request_id=request_id)
     return (await session.execute(added)).one_or_none() is not None

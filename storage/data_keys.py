@@ -1,4 +1,4 @@
-"""Where tenants' data keys lie, wrapped: in the tenant's row (`inventory.data_keys`)."""
+"""Tenants' data keys, wrapped, in the tenant's row (`inventory.data_keys`)."""
 
 from typing import NamedTuple
 from uuid import UUID

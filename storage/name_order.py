@@ -45,7 +45,7 @@ WHERE (tenant_id, type_key, external_id) = (coalesce(:tenant_id, current_tenant(
 
 
 async def place_of(session: AsyncSession, type_key: str, external_id: str, tenant_id: UUID | None = None) -> NamePlace:
-    """Where an item stands in the lists; of the session's tenant if none is named. Raises `UnlistedItemError`."""
+    """The place of an item in the lists; of the session's tenant if none is named. Raises `UnlistedItemError`."""
     named = {"tenant_id": tenant_id, "type_key": type_key, "external_id": external_id}
     name_key = (await session.execute(_NAME, named)).scalar_one_or_none()
     if name_key is None:

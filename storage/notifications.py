@@ -83,7 +83,7 @@ ON CONFLICT DO NOTHING
 async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, events: Sequence[AddressedEvent]) -> None:
     """Notes events for their targets: those of one `source_id` go to a target in one message.
 
-    An event that the target has been told, or that waits for it, is not noted again. What is snoozed is noted as such,
+    An event that the target has been told, or that waits for it, is not noted again. A snoozed event is noted as such,
     so that nobody is told; a state that lasts is not noted until then.
     """
     snoozes = await active_snoozes(session) if events else []

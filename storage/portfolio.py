@@ -1,6 +1,6 @@
 """Records of portfolio runs: opening one, writing down what became of its tenants, closing it, and reading them.
 
-What belongs to the portfolio is written in a `no_tenant` session, a tenant's row in a session of that tenant; both are
+The portfolio's own rows are written in a `no_tenant` session, a tenant's row in a session of that tenant; both are
 read in a `portfolio` session.
 """
 

@@ -61,7 +61,7 @@ class CollectionBasis(NamedTuple):
 class Question(NamedTuple):
     """The collections that the inventory is asked for, each with the completed run that decides for it.
 
-    Of a selection that is its latest completed run, for all its collections. Without one (`selection` is None) it is,
+    For a selection that is its latest completed run, for all its collections. Without one (`selection` is None) it is,
     for each collection, the latest completed run that covers it, so that a small run never empties an answer.
     """
 

@@ -408,7 +408,7 @@ async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[
 
 
 def _refuted(claimed: Mapping[str, CollectionResult], known: Mapping[str, CollectionResult]) -> int:
-    """Of how many collections an error is known that was not told."""
+    """The number of collections with an error that was not told."""
     return sum(result.error_code != claimed[type_key].error_code for type_key, result in known.items())
 
 

@@ -32,7 +32,7 @@ async def opened_stream(
 ) -> AsyncIterator[AsyncResult[Any]]:
     """The rows of a statement, so many held at a time, within the session's transaction.
 
-    Where the connection is lost on the way, the wait for it is cancelled, or the reader has enough, the cursor is
+    If the connection is lost on the way, the wait for it is cancelled, or the reader has enough, the cursor is
     closed: nothing else would do that.
     """
     rows = await session.stream(statement.execution_options(yield_per=rows_at_a_time), parameters)

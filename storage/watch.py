@@ -70,7 +70,7 @@ class LookItems(NamedTuple):
 
 
 class LookResult(NamedTuple):
-    """What a look has written. `contested` are items that another run has seen since the look began: nothing is said
+    """The result of a look. `contested` are items that another run has seen since the look began: nothing is said
     of them.
     """
 
@@ -81,7 +81,7 @@ class LookResult(NamedTuple):
 
 
 async def begin_look(session: AsyncSession) -> LookStart:
-    """Where the logs of the session's tenant were left."""
+    """The positions in the logs of the session's tenant."""
     at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     wanted = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
     positions = {row.type_key: row for row in await fetch(session, wanted, LogPosition)}

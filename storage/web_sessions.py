@@ -1,7 +1,7 @@
 """Signing in to the web page, in sessions of no tenant (`Database.no_tenant`).
 
-Tokens are random, so a plain SHA-256 of each is enough to find it and gives nothing away. What a person does and its
-audit record share a transaction.
+Tokens are random, so a plain SHA-256 of each is enough to find it and gives nothing away. An act and its audit record
+share a transaction.
 """
 
 from collections.abc import Mapping
@@ -99,7 +99,7 @@ async def redeem_link(
 async def begin_flow(
     session: AsyncSession, flow_hash: bytes, flow: Mapping[str, Any], goes_to: str, lifetime: timedelta
 ) -> None:
-    """Keeps a sign-in that begins. What has expired is deleted on the way."""
+    """Keeps a sign-in that begins. Expired ones are deleted on the way."""
     for expiring in (_FLOW, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     expires_at = CLOCK + literal(lifetime, Interval)

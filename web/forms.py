@@ -1,4 +1,4 @@
-"""Forms that act: one that is sent twice does its act once.
+"""Forms that act: a form that is sent twice acts once.
 
 A form has the field of the macro `parts.once()`; its route takes `Once` and hands it to `storage.audit.record`.
 """

@@ -1,4 +1,4 @@
-"""Where the page listens and by which address people reach it: to this machine alone, by TLS, or behind a proxy.
+"""The page's own address, and the one by which people reach it: to this machine alone, by TLS, or behind a proxy.
 
 Beyond loopback, people sign in with Entra ID and nothing goes over the network in clear: anything else is refused.
 """
@@ -33,7 +33,7 @@ class Tls(NamedTuple):
 
 
 class WebPlace(NamedTuple):
-    """Where the page listens, and how it is reached. If there are `proxies`, they alone are answered."""
+    """The page's own address, and how it is reached. If there are `proxies`, they alone are answered."""
 
     address: str = "127.0.0.1"
     name: str | None = None

@@ -243,6 +243,6 @@ class NotifyInput(StartInput):
 
 
 class NotificationLookResult(Message):
-    """Of how many tenants there was something to tell."""
+    """The number of tenants with something to tell."""
 
     tenants: int

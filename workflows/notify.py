@@ -25,7 +25,7 @@ LOOK_ID = "notification-look"
 class NotifyWorkflow:
     """Notes the events in the outbox, and sends the waiting messages, to each target beside the others.
 
-    A target that does not answer holds up no other one, and no run. What is left is sent by a later one.
+    A target that does not answer holds up no other one, and no run. A later one sends the rest.
     """
 
     @workflow.init
@@ -94,7 +94,7 @@ class NotificationLookWorkflow:
 
 
 async def start_notify(given: NotifyInput, source: str) -> None:
-    """Starts the workflow that tells of events. It goes on by itself; one that is under way is left alone."""
+    """Starts the workflow that tells of events. It goes on by itself; a running one is left alone."""
     try:
         await workflow.start_child_workflow(
             NotifyWorkflow.run,

@@ -24,7 +24,7 @@ ACTIVITIES_AT_ONCE = 4
 
 @workflow.defn
 class WatchWorkflow:
-    """Looks at all tenants once. What an activity could not do, the next look does: each tenant's look is whole."""
+    """Looks at all tenants once. The next look does what an activity could not do: each tenant's look is whole."""
 
     @workflow.run
     async def run(self, given: WatchInput) -> WatchResult:

@@ -256,7 +256,7 @@ class DriftDecisionRecord(BaseModel):
 class DecisionRecord(BaseModel):
     """Somebody's decision about a finding, and the reason if it no longer holds.
 
-    `scope` is what it is about where that is more than the finding: an item, a field, or both.
+    `scope` is the item, the field or both that it is about, if that is more than the finding.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -83,7 +83,7 @@ class DriftDocument(NamedTuple):
 class Deviation(NamedTuple):
     """One deviation from the baseline.
 
-    `before` and `after` may be shown. Of a list of plain values they are the removed and the added members, all in one
+    `before` and `after` may be shown. For a list of plain values they are the removed and the added members, all in one
     deviation, which is `added` or `removed` if there are only such. `member` tells other members of a set with the same
     path apart. `value_hash` is of both values, and tells hidden ones apart. A deviation is not certain if a hidden
     value shows no change and its object was edited.

@@ -23,7 +23,7 @@ class Scope(NamedTuple):
 
     @property
     def type_keys(self) -> list[str]:
-        """Of the collections that can be compared."""
+        """The collections that can be compared."""
         return [collection.type_key for collection in self.compared]
 
 

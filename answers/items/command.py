@@ -218,7 +218,7 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
 
 
 async def _print_items(found: answer.ItemList, limit: RowLimit, *, as_json: bool) -> None:
-    """Raises `NeverReadError` where there is no item, and no run has completed that might have found one."""
+    """Raises `NeverReadError` if there is no item and no completed run could have found one."""
     stale = list[ItemRecord]()
     if as_json:
         shown = await _print_json(found.items)

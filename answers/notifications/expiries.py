@@ -12,7 +12,7 @@ from inventory.canonical import JsonObject, JsonValue
 
 
 class ExpiryPlace(NamedTuple):
-    """Where documents of a collection name a moment of expiry.
+    """A place in a collection's documents that names a moment of expiry.
 
     `members` is the list whose members expire; None for the item itself. With `certificate` the field holds an X.509
     certificate, which says when.

@@ -48,7 +48,7 @@ class NotificationRecord(BaseModel):
 
 
 class NotificationPlace(NamedTuple):
-    """Where a list of notifications goes on: after the one that these four name."""
+    """The place where a list of notifications goes on: after the one that these four name."""
 
     noted_at: datetime
     tenant_id: UUID
@@ -64,7 +64,7 @@ class PlacedNotification(NamedTuple):
 
 
 class SnoozeRecord(BaseModel):
-    """Events of a tenant that nobody is told until a moment. What is null fits all."""
+    """Events of a tenant that nobody is told until a moment. A null field fits all."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -152,7 +152,7 @@ async def _csv(session: AsyncSession, state: str) -> Response:
 
 @router.get("/api/tenants/{tenant_id}/snoozes")
 async def snooze_records(scope: OneTenant) -> Sequence[SnoozeRecord]:
-    """What of a tenant is snoozed, the first to end first."""
+    """The snoozes of a tenant, the first to end first."""
     return await snoozes(scope.session)
 
 

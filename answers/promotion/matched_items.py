@@ -66,7 +66,7 @@ async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceB
     """The items of one collection as a baseline of the source has them.
 
     They belong to the items of the target to which the source's items belong today, or, within one tenant, to
-    themselves. Where the target has another item of the name that the baseline has, nothing is guessed.
+    themselves. If the target has another item of the baseline's name, nothing is guessed.
     """
     numbers = baseline.versions.get(type_key, {})
     sources = await versions_of(here, type_key, list(numbers), numbers)

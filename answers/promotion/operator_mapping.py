@@ -40,7 +40,7 @@ async def target_object(session: AsyncSession, type_key: str, sought: str) -> st
 async def operator_targets(
     here: Side, there: Side, ids: Collection[TargetId], mapping: Mapping[tuple[str, str], str]
 ) -> dict[TargetId, MappedTarget]:
-    """Where the mapped ones of some references lead; to nothing, where the object is gone.
+    """The targets of mapped references; none if the object is gone.
 
     Documents that name an object by its alternate key are given that of the target's object.
     """

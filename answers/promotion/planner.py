@@ -92,7 +92,7 @@ async def _mapped(
     facts: Mapping[str, CollectionFacts],
     wanted: PlanRequest,
 ) -> dict[TargetId, MappedTarget]:
-    """Where each reference of the candidates leads: by the operator's mapping, or by meaning."""
+    """The target of each reference of the candidates: by the operator's mapping, or by meaning."""
     ids: set[TargetId] = {
         (reference.target_types, reference.target_id)
         for candidate in candidates

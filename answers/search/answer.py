@@ -182,8 +182,8 @@ async def tenant_settings(
 ) -> list[TenantSetting]:
     """The values of each tenant, in the order of the states. Raises `UnknownSettingError`.
 
-    The collections in which items of any tenant set it are those that can. What only the settings catalog defines,
-    its policies can.
+    The collections in which items of any tenant set it are those that can. A setting that only the settings catalog
+    defines can be set by its policies only.
     """
     names = await settings_meant(session, wanted.name)
     values = wanted.values(names)

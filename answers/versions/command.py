@@ -162,7 +162,7 @@ def show(
 
 
 def _header(record: ShownRecord) -> list[str]:
-    """What a person should know before reading a document."""
+    """Notes for a person before a document."""
     current = "current" if record.is_current else "not the current one"
     last = output.when(record.last_observed_at) or "a moment that was not recorded"
     details = "complete" if record.details_complete else "incomplete: some could not be read"

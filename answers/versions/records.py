@@ -69,7 +69,7 @@ def version_in_words(version: VersionRecord) -> str:
 
 
 def not_compared_in_words(paths: Sequence[str]) -> str:
-    """What of two versions is not compared, in words."""
+    """The parts of two versions that are not compared, in words."""
     more = f" and {counted(len(paths) - NAMED_PATHS, 'other field')}" if len(paths) > NAMED_PATHS else ""
     return f"not compared, because the two were not read alike: {', '.join(paths[:NAMED_PATHS])}{more}"
 
@@ -77,7 +77,7 @@ def not_compared_in_words(paths: Sequence[str]) -> str:
 class DifferenceRecord(BaseModel):
     """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
 
-    Of a `hidden` value nothing is shown but that it changed. Numbers have all their digits. `label` says the path with
+    A `hidden` value shows only that it changed. Numbers have all their digits. `label` says the path with
     names; `before_named` and `after_named` have names in the place of ids, and are null where that is the same. `text`
     is what people read of it.
     """

@@ -1,4 +1,4 @@
-"""The page of one item: what it says and has said, who changed it, whom it is for, what it needs and what needs it."""
+"""The page of one item: its document, versions, authors, assignments and dependencies."""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, takewhile

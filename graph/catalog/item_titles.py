@@ -1,4 +1,4 @@
-"""The title of an item: its name, and where Graph gives it none, what it is."""
+"""The title of an item: its name, and if Graph gives it none, its kind."""
 
 import re
 from functools import cache

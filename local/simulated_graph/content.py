@@ -70,7 +70,7 @@ class Content:
             return self._state
 
     def items(self, endpoint: Endpoint) -> list[Item]:
-        """What the endpoint holds, in order."""
+        """The endpoint's documents, in order."""
         with self._lock:
             items = self._collection(endpoint)
             if endpoint.cast_of is None:

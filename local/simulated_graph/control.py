@@ -24,7 +24,7 @@ _Handler = Callable[[Request], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """What the control addresses reach."""
+    """The state that the control addresses reach."""
 
     tenants: Mapping[str, SimulatedTenant]
     recorder: Recorder

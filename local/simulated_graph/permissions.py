@@ -34,7 +34,7 @@ _MOVED = (
 
 
 class Grants:
-    """What the app of one tenant was granted; None is for all that there is. Thread-safe."""
+    """The permissions granted to the app of one tenant; None for all. Thread-safe."""
 
     def __init__(self) -> None:
         self._granted: frozenset[str] | None = None

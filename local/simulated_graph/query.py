@@ -13,7 +13,7 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a request asks for. `expand` maps each navigation to the options in its parentheses.
+    """The query of a request. `expand` maps each navigation to the options in its parentheses.
 
     `skiptoken` is decoded once, as a server does. `rest` is every other option as it came, for the nextLink.
     """

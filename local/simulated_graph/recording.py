@@ -18,7 +18,7 @@ _KEPT_REQUESTS = 200_000
 class RecordedRequest:
     """One request and how it was answered; `number` counts from 1 and never starts again.
 
-    Of a credential only `token_fingerprint` is kept, equal for equal tokens; None means that no bearer token was sent.
+    Only `token_fingerprint` is kept of a credential, equal for equal tokens; None means that no bearer token was sent.
     `at` is `time.monotonic()` when the answer was made, and `fault` the kind of fault in it; with several, the last.
     Status 0 means that the connection was cut before an answer.
     """

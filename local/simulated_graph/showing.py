@@ -23,7 +23,7 @@ class Cut(Protocol):
 
 
 class Place(NamedTuple):
-    """Where an object is shown: its `$metadata` address, its path, and how lists in it are cut."""
+    """The place in which an object is shown: its `$metadata` address, its path, and how lists in it are cut."""
 
     context: str
     path: str

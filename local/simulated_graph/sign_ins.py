@@ -25,7 +25,7 @@ ID_TOKEN_SECONDS = 3600
 
 
 class SignInFault(StrEnum):
-    """What is wrong with the next ID tokens."""
+    """The fault of the next ID tokens."""
 
     WRONG_NONCE = "wrong_nonce"
     WRONG_AUDIENCE = "wrong_audience"

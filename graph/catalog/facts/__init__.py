@@ -18,7 +18,7 @@ _CAST = "microsoft.graph."
 
 
 class Source(NamedTuple):
-    """Where some of the facts come from."""
+    """The source of some of the facts."""
 
     what: str
     url: str
@@ -26,7 +26,7 @@ class Source(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a path leads: a type, and whether to a collection of it. An empty name is a scalar."""
+    """The target of a path: a type, and whether a collection of it. An empty name is a scalar."""
 
     type_name: str
     is_collection: bool
@@ -85,12 +85,12 @@ class Metadata:
         return known
 
     def resolve(self, path: str) -> Place | None:
-        """Where a path (`/groups/{id}/owners`) leads; None where the metadata has no such path."""
+        """The target of a path (`/groups/{id}/owners`); None if the metadata has no such path."""
         first, *rest = path.strip("/").split("/")
         return self.walk(_place(self.roots[first]), rest) if first in self.roots else None
 
     def walk(self, place: Place, segments: Iterable[str]) -> Place | None:
-        """Where segments lead from a place: a key in a collection, a cast, or a property."""
+        """The target of segments from a place: a key in a collection, a cast, or a property."""
         for segment in segments:
             if segment.startswith(_CAST):
                 name = segment.removeprefix(_CAST)
@@ -126,7 +126,7 @@ def metadata(version: str) -> Metadata:
 
 
 def sources() -> list[Source]:
-    """Where the facts come from, and of when."""
+    """The sources of the facts, with their dates."""
     return [Source(**source) for source in _data()["sources"]]
 
 

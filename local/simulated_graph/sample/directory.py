@@ -318,7 +318,7 @@ def _synchronization(draw: Draw) -> Document:
 
 
 def organization_details(draw: Draw) -> dict[str, Any]:
-    """What is read below an organization: its branding, and the authorities whose certificates sign users in."""
+    """The children of an organization: its branding, and the authorities whose certificates sign users in."""
     localization = {
         "id": "fr-FR",
         "backgroundColor": " ",

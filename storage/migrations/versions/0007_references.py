@@ -1,4 +1,4 @@
-"""What items refer to, read from their current versions once those are there."""
+"""References of items, read from their current versions."""
 
 from storage.migrations.operations import execute
 
