@@ -29,6 +29,7 @@ from graph.errors import (
     ReadFailure,
     classify,
 )
+from graph.large_reads import with_large_reads
 from graph.links import relative_link
 from graph.meter import GraphMeter
 from graph.proxy import proxy_of
@@ -121,12 +122,12 @@ class GraphClient:
         self.clock: ClockReading | None = None
         """Graph's clock, by the latest answer."""
         self._large_answer = asyncio.Lock()
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
+        transport = httpx.AsyncHTTPTransport(verify=context, trust_env=False, proxy=proxy, limits=limits)
         self._http = httpx.AsyncClient(
-            verify=context,
+            transport=with_large_reads(transport),
             trust_env=False,
-            proxy=proxy,
             timeout=httpx.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             follow_redirects=False,
             headers={
                 "User-Agent": f"TenantInventory/{VERSION}",

@@ -256,7 +256,7 @@ def _objects(value: JsonValue) -> Iterator[JsonObject]:
         member = rest.pop()
         if isinstance(member, dict):
             yield member
-            rest += [child for child in member.values() if isinstance(child, (dict, list))]
+            rest += [child for child in member.values() if type(child) is dict or type(child) is list]
         elif isinstance(member, list):
             rest += member
 

@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from graph.bodies import parse
+from graph.bodies import Unpacking, parse
 from graph.client import BATCH_LIMIT, LARGE_BYTES, REFUSED_TOKENS, GraphClient, GraphGet
 from graph.errors import BatchRefusedError, GraphRequestError
 from graph.links import UntrustedLinkError
@@ -18,6 +19,9 @@ from inventory.error_codes import ErrorCode
 from local.processes import free_port
 from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
 from tests.graph.clients import GROUPS, client_of
+
+RECORD_BYTES = 16 * 1024
+"""The most that a record of TLS holds (RFC 8446, section 5.1)."""
 
 
 async def test_a_batch_answers_every_request_by_its_key(
@@ -63,6 +67,23 @@ async def test_next_links_are_followed_to_the_end(
         ids += [item["id"] for item in answer.body["value"]]
         url = answer.body.get("@odata.nextLink")
     assert ids == [document["id"] for document in graph.tenants[0].documents("deviceManagement/configurationPolicies")]
+
+
+async def test_a_large_answer_is_received_in_larger_parts_than_records_of_tls(
+    client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    class Noted(Unpacking):
+        def pieces(self, packed: bytes) -> Iterator[bytes]:
+            sizes.append(len(packed))
+            return super().pieces(packed)
+
+    graph.tenants[0].add("groups", {"id": "large", "description": "x" * (100 * RECORD_BYTES)})
+    monkeypatch.setattr("graph.client.Unpacking", Noted)
+    await client.read_batch(tenant, "v1.0", GROUPS)
+    assert sum(sizes) > 100 * RECORD_BYTES
+    assert max(sizes) > RECORD_BYTES
 
 
 async def test_a_token_is_asked_for_once(client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph) -> None:
