@@ -45,6 +45,7 @@ def test_prometheus_loads_the_configuration_and_the_rules() -> None:
 
 
 @needs_promtool
+@pytest.mark.slow
 def test_the_alerts_fire_and_keep_quiet_as_they_should() -> None:
     promtool("test", "rules", CHECKOUT / "tests" / "deployment" / "alerts_test.yml")
 

@@ -153,6 +153,7 @@ def test_a_tenant_that_throttles_for_an_hour_is_not_felt_by_others(
     played(rig, play)
 
 
+@pytest.mark.slow
 def test_conditional_access_is_asked_once_a_second_by_all_runs_and_workers_together(
     rig: Rig, tenants: Iterator[SimulatedTenant]
 ) -> None:

@@ -109,6 +109,7 @@ def catalog_policy(changed_at: str, **properties: Any) -> Documents:
     return {"configurationPolicies": [{**policy, **properties}]}
 
 
+@pytest.mark.slow
 def test_a_secret_of_the_settings_catalog_may_have_changed_where_its_policy_was_edited(stage: Stage) -> None:
     (type_key,) = held = catalog_policy("2026-01-01T08:00:00Z")
     external_id = held[type_key][0]["id"]

@@ -87,9 +87,8 @@ MARKED = "UTF-8 → UTF-8 with a byte order mark"
 WIDE = "UTF-16 (little-endian, with a byte order mark)"
 
 
-@pytest.mark.parametrize(
-    ("number", "encodings"), [(14, MARKED), pytest.param(15, f"UTF-8 → {WIDE}", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "encodings"), [(14, MARKED), (15, f"UTF-8 → {WIDE}")])
 def test_the_same_text_in_another_encoding_is_one_line(situation: Situation, number: int, encodings: str) -> None:
     situation.become(case(number))
     for name, shown in people_read(situation).items():

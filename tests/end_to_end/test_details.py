@@ -96,6 +96,7 @@ def test_an_unchanged_tenant_is_asked_for_no_details_and_a_changed_policy_for_it
     assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
 
 
+@pytest.mark.slow
 def test_a_deep_run_sees_what_no_list_betrays(graph: SimulatedGraph, detailed: System) -> None:
     detailed.sync(*SELECTION)
     policy = next(document for document in detailed.tenant.documents(POLICIES) if document["settingCount"])
@@ -113,6 +114,7 @@ def test_a_deep_run_sees_what_no_list_betrays(graph: SimulatedGraph, detailed: S
 NAMES = count(1)
 
 
+@pytest.mark.slow
 def test_details_that_cannot_be_read_make_the_run_partial_and_are_kept_as_they_were_read(
     graph: SimulatedGraph, detailed: System
 ) -> None:

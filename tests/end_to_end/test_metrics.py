@@ -44,6 +44,7 @@ def addresses_of_metrics(system: System) -> tuple[str, str]:
     return worker, web
 
 
+@pytest.mark.slow
 def test_alerts_and_dashboard_name_only_what_a_worker_and_the_web_page_expose(
     system: System, addresses_of_metrics: tuple[str, str]
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_target_that_answers_late_is_tried_again_with_the_same_key(system: Sys
     assert first.body == second.body
 
 
+@pytest.mark.slow
 def test_a_weakened_policy_is_told_once_by_the_run_that_reads_its_collection_to_the_end(
     system: System, receiver: Receiver
 ) -> None:
@@ -147,6 +148,7 @@ def test_the_schedule_tells_of_tokens_that_expire_and_of_tenants_not_read(system
     assert expiring.json["run_id"] is stale.json["run_id"] is None
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_before_it_notes_the_delivery_costs_one_repetition(
     system: System, receiver: Receiver
 ) -> None:

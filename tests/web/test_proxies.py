@@ -205,6 +205,7 @@ async def sign_in(client: httpx.AsyncClient, authority: SimulatedGraph) -> httpx
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "caddy"], indirect=True)
+@pytest.mark.slow
 async def test_people_sign_in_read_live_pages_and_act_through_the_documented_proxy(
     browser: httpx.AsyncClient, authority: SimulatedGraph, database: Database, page: str
 ) -> None:

@@ -30,7 +30,6 @@ def profile(name: str, *group_ids: str) -> Observation:
     return observation(CONFIGURATIONS, name, displayName=name, assignments=targets)
 
 
-@pytest.fixture(autouse=True)
 async def read(database: Database) -> None:
     """Two tenants: in each, two items for a group that is gone, and two for nobody."""
     for tenant_id, tenant in ((CONTOSO, "c"), (FABRIKAM, "f")):
@@ -42,6 +41,9 @@ async def read(database: Database) -> None:
         ]
         await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS)
         await references.catch_up(database, tenant_id, load_catalog().reading_rules(), in_turn=True)
+
+
+pytestmark = pytest.mark.filled.with_args(read)
 
 
 async def in_parts(client: httpx.AsyncClient, address: str) -> AsyncIterator[list[dict[str, Any]]]:

@@ -23,21 +23,29 @@ from worker import WORKFLOWS
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
+SAMPLED = [
+    path if number % 6 == 0 else pytest.param(path, marks=pytest.mark.slow) for number, path in enumerate(RECORDED)
+]
+"""All, of which `make test` plays every sixth: what is around a workflow does not depend on its path."""
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=name_of)
 async def test_a_recorded_history_replays(path: Path) -> None:
     history = _recorded(path)
     await Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter).replay_workflow(history)
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", SAMPLED, ids=name_of)
 async def test_a_history_that_was_recorded_without_traces_replays_with_them(path: Path) -> None:
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, interceptors=[RunTracing()])
     await replayer.replay_workflow(_recorded(path))
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", SAMPLED, ids=name_of)
 async def test_a_recorded_history_replays_under_encryption(path: Path) -> None:
     """Once as it was sent in clear, before encryption was switched on, and once as if it had been on from the start."""
     history = _recorded(path)
