@@ -9,7 +9,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from answers import page_values
 from answers.old_details import old_details_in_words
-from graph.catalog import item_title
 from inventory.plurals import counted
 
 MOST = 5_000
@@ -52,7 +51,6 @@ def environment() -> Environment:
         "many": counted,
         "old_details_in_words": old_details_in_words,
         "shown": page_values.name,
-        "item_title": lambda item: item_title(item.type_key, item.external_id, item.display_name),
         "visible": page_values.visible,
         "rows": page_values.rows,
         "left_out": page_values.left_out,

@@ -1,5 +1,6 @@
 """The common part of records of one item: its title."""
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, computed_field
@@ -7,8 +8,8 @@ from pydantic import BaseModel, computed_field
 from graph.catalog import item_title
 
 
-class TitledRecord(BaseModel):
-    """A record of one item, with its type key, id and display name. A subclass that knows its kind tells it."""
+class TitledRecord(BaseModel, ABC):
+    """A record of one item, with its type key, id, display name and kind."""
 
     if TYPE_CHECKING:
         type_key: str
@@ -21,5 +22,5 @@ class TitledRecord(BaseModel):
         """The item's name for people: `display_name`, or where Graph gives it none, its kind and a short id."""
         return item_title(self.type_key, self.external_id, self.display_name, self._kind_in_words())
 
-    def _kind_in_words(self) -> str | None:
-        return None
+    @abstractmethod
+    def _kind_in_words(self) -> str: ...

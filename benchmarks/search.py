@@ -97,7 +97,7 @@ _FILL = (
     """,
     """
     INSERT INTO item_name (tenant_id, type_key, external_id, name_key)
-    SELECT tenant_id, type_key, external_id, coalesce(name_key(display_name), '') FROM inventory_item
+    SELECT tenant_id, type_key, external_id, coalesce(name_key(display_name), chr(1114111)) FROM inventory_item
     """,
     """
     INSERT INTO item_setting (tenant_id, type_key, external_id, position, setting, value)

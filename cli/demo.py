@@ -25,7 +25,7 @@ from cli.sessions import opened_database, tenant_session
 from cli.sync import sync_tenant
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings, state_folder
-from graph.catalog import item_title, load_catalog
+from graph.catalog import item_title, kind_of, load_catalog
 from graph.tenants import TenantConfig
 from inventory.outcomes import RunStatus
 from inventory.records import ItemRecord, RunRecord
@@ -304,5 +304,5 @@ def _summary(tenant: str, run: RunRecord) -> dict[str, object]:
 
 def _print_change(tenant: str, kind: str, item: ItemRecord) -> None:
     sure = f" ({item.confidence} confidence, {item.evidence})" if kind == "missing" else ""
-    name = item_title(item.type_key, item.external_id, item.display_name)
+    name = item_title(item.type_key, item.external_id, item.display_name, kind_of(item.type_key, item.meta))
     output.stdout.print(f"  {tenant} {kind}: {item.type_key} “{visible(name)}”{sure}", markup=False)

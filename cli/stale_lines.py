@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from answers.stale_items import StaleItem
 from cli import output
-from graph.catalog import item_title
 from inventory.plurals import counted
-from inventory.stale import StaleItem, Staleness
+from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 NAMED = 10
@@ -21,8 +21,9 @@ def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
     """On stderr: stale items, since when, and why; of which tenant, if an answer is about several."""
     where = "" if tenant is None else f" of {visible(tenant)}"
     for item in items[:NAMED]:
-        name = visible(item_title(item.type_key, item.external_id, item.display_name))
-        output.stderr.print(f"{name} ({item.type_key}){where}: {stale_words(item.stale)}", style="yellow", markup=False)
+        output.stderr.print(
+            f"{visible(item.title)} ({item.type_key}){where}: {stale_words(item.stale)}", style="yellow", markup=False
+        )
     if len(items) > NAMED:
         more = counted(len(items) - NAMED, "more stale item")
         output.stderr.print(f"and {more}{where}; --json names all", style="yellow")

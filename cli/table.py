@@ -119,7 +119,7 @@ def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True
 
 
 class Table:
-    """Collects records, and prints them as a table, or as CSV with `--csv`.
+    """Collects records in the order of their question, and prints them as a table, or as CSV with `--csv`.
 
     `record` is the type of the records, or names their fields if they are mappings; else the columns name them. A
     summary stands above the requested table: it is no CSV, and `--columns` and `--sort` do not apply to it. With
@@ -160,7 +160,8 @@ class Table:
             self._sort()
 
     def print(self, title: str | None = None, *, is_ordered: bool = False) -> None:
-        """Prints the table; with a heading column by it and then by the first column, unless it is ordered already.
+        """Prints the table. Rows with the same heading stand together, the headings in the order of their field's
+        values; with `is_ordered` the rows stay as they are.
 
         If it is sorted together with other tenants' tables, it is kept for `print_together`.
         """
@@ -292,9 +293,10 @@ def _common(one: str, other: str) -> int:
 
 
 class _Row(NamedTuple):
-    """The cells of a record, and the heading that it stands under."""
+    """The cells of a record, the heading that it stands under, and what orders the headings."""
 
     heading: str
+    order: Any
     cells: list[Text]
 
 
@@ -319,8 +321,11 @@ class _Layout:
 
     def _row(self, record: Record) -> _Row:
         values = flat(record, "python")
-        heading = "" if self._heading is None else _cell(self._heading, record, values).plain
-        return _Row(heading, [_cell(column, record, values, is_flat=True) for column in self._columns])
+        if self._heading is None:
+            heading, order = "", None
+        else:
+            heading, order = _cell(self._heading, record, values).plain, values.get(self._heading.field)
+        return _Row(heading, order, [_cell(column, record, values, is_flat=True) for column in self._columns])
 
     def _shorten_ids(self) -> None:
         for number, column in enumerate(self._columns):
@@ -342,13 +347,13 @@ class _Layout:
                 self._constants.insert(0, (column.heading, cells[0]))
 
     def print(self, *, is_ordered: bool) -> None:
-        """Prints the rows, by heading and then by the first column unless they are ordered already."""
+        """Prints the rows, those with the same heading together unless they are ordered already."""
         if self._constants:
             same = [Text.assemble(f"{name} = ", value) for name, value in self._constants]
             output.stdout.print(Text.assemble("each row: ", Text(", ").join(same), style="dim"))
         rows = self._rows
         if not is_ordered and self._heading is not None:
-            rows = sorted(rows, key=lambda row: (row.heading.casefold(), row.cells[0].plain.casefold()))
+            rows = sorted(rows, key=lambda row: (row.order is None, row.order, row.heading))
         widths = self._widths()
         self._print_beside([[Text(self._columns[number].heading, "bold") for number in widths]], widths)
         for heading, members in groupby(rows, key=lambda row: row.heading):

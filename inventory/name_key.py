@@ -22,6 +22,15 @@ FOLDED = "".join(lower for _, lower in _LETTERS)
 _FOLDING = str.maketrans(UNFOLDED, FOLDED) | {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
+NAMELESS = chr(0x10FFFF)
+"""The key of an item without a name: it stands behind all others."""
+
+
 def name_key(name: str) -> str:
     """As the database's `name_key` says it."""
     return name.translate(_FOLDING)[:LONGEST_KEY]
+
+
+def list_place(type_key: str, name: str | None, external_id: str) -> tuple[str, str, str]:
+    """The place of an item in the order of lists: by collection, then by name; items without one come last."""
+    return type_key, NAMELESS if name is None else name_key(name), external_id

@@ -75,17 +75,6 @@ class Staleness(BaseModel):
         return any(part.is_about(path) for part in self.parts)
 
 
-class StaleItem(BaseModel):
-    """An item whose current version is not all current."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type_key: str
-    external_id: str
-    display_name: str | None
-    stale: Staleness
-
-
 def why(parts: Sequence[StalePart]) -> str:
     """The parts that could not be read, in words."""
     more = len(parts) - NAMED_PARTS

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +30,7 @@ class NamedItem(NamedTuple):
 
     external_id: str
     display_name: str | None
+    meta: dict[str, Any]
 
 
 class ItemAtMoment(NamedTuple):
@@ -43,6 +44,7 @@ class ItemAtMoment(NamedTuple):
     type_key: str
     external_id: str
     display_name: str | None
+    meta: dict[str, Any]
     details_complete: bool
     is_forgotten: bool
     is_presumed: bool
@@ -63,7 +65,7 @@ ITEMS_THEN = sql("items_then", completed=completed("r"), since_of_version=SINCE_
 
 _AT = text(f"""
 WITH there AS ({ITEMS_THEN})
-SELECT t.type_key, t.external_id, t.display_name, coalesce(t.details_complete, true) AS details_complete,
+SELECT t.type_key, t.external_id, t.display_name, t.meta, coalesce(t.details_complete, true) AS details_complete,
     t.is_forgotten, t.is_presumed, t.version_number, t.stale_since AS "stale.since", t.stale_parts AS "stale.parts",
     coalesce(d.body_hash, d.content_hash) AS body_hash, CASE WHEN t.is_known THEN d.body END AS body
 FROM there AS t LEFT JOIN document AS d ON d.content_hash = t.content_hash
@@ -100,7 +102,7 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
 
     GUIDs are found in any case.
     """
-    of_collection = select(_ITEM.c.external_id, _ITEM.c.display_name).where(_ITEM.c.type_key == type_key)
+    of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     ways = [
         _ITEM.c.external_id == item_key(sought),
         _ITEM.c.display_name == sought,
@@ -119,7 +121,7 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
 
 async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
     """Up to `NAMED_ITEMS` items of a collection, the last seen first."""
-    of_collection = select(_ITEM.c.external_id, _ITEM.c.display_name).where(_ITEM.c.type_key == type_key)
+    of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     return await fetch(session, of_collection.order_by(_ITEM.c.last_seen_at.desc()).limit(NAMED_ITEMS), NamedItem)
 
 

@@ -1,4 +1,4 @@
-"""The order of lists: by collection, then by name. Names are those that searches compare; items without one come first.
+"""The order of lists: by collection, then by name. Names are those that searches compare; items without one come last.
 
 `item_name_by_name` has all items of a tenant in this order.
 """

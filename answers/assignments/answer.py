@@ -6,7 +6,7 @@ An item of a collection that was not read to its end has its last known assignme
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,7 +27,7 @@ from answers.assignments.rules import (
 from answers.dependencies.records import CannotSayRecord
 from answers.named_ids import ObjectNames
 from answers.old_details import OLD_DETAILS, may_be_old, old_details
-from graph.catalog import Catalog, load_catalog
+from graph.catalog import Catalog, kind_of, load_catalog
 from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
 from inventory.exact_json import JsonObject, decode
 from inventory.outcomes import Outcome
@@ -229,15 +229,25 @@ async def _of_items(
 
 def _unlisted(tenant_id: UUID, item: AssignableItem, words: str, role: ReferenceRole | None) -> ItemAssignment:
     target = None if role is None else words
-    return ItemAssignment(tenant_id=tenant_id, **item._asdict(), role=role, target=target, text=words)
+    return ItemAssignment(**_item(tenant_id, item), role=role, target=target, text=words)
+
+
+def _item(tenant_id: UUID, item: AssignableItem) -> dict[str, Any]:
+    """The fields of an assignment that are its item's."""
+    return {
+        "tenant_id": tenant_id,
+        "type_key": item.type_key,
+        "external_id": item.external_id,
+        "display_name": item.display_name,
+        "kind": kind_of(item.type_key, item.meta),
+    }
 
 
 def _record(
     tenant_id: UUID, item: AssignableItem, part: AssignmentParts, names: ObjectNames, absent: set[str]
 ) -> ItemAssignment:
     return ItemAssignment(
-        tenant_id=tenant_id,
-        **item._asdict(),
+        **_item(tenant_id, item),
         role=part.role,
         target=part.target,
         target_id=part.group_id,

@@ -1,7 +1,7 @@
 """The items that can be assigned, and which groups are no longer there."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,15 +16,17 @@ class AssignableItem(NamedTuple):
     type_key: str
     external_id: str
     display_name: str | None
+    meta: dict[str, Any]
 
 
 _ITEMS = text("""
-SELECT type_key, external_id, display_name FROM inventory_item
+SELECT type_key, external_id, display_name, meta
+FROM inventory_item JOIN item_name USING (tenant_id, type_key, external_id)
 WHERE type_key = ANY (:type_keys) AND absent_from IS NULL AND (
     CAST(:sought AS text) IS NULL OR external_id = :sought OR lower(display_name) = lower(:sought)
     OR :is_beginning AND starts_with(external_id, :sought)
 )
-ORDER BY type_key, lower(display_name), external_id LIMIT :most
+ORDER BY type_key, name_key, external_id LIMIT :most
 """)
 
 _ABSENT = text("""

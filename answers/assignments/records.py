@@ -26,6 +26,7 @@ class ItemAssignment(TitledRecord):
     type_key: str
     external_id: str
     display_name: str | None
+    kind: str
     role: ReferenceRole | None = None
     target: str | None = None
     target_id: str | None = None
@@ -38,3 +39,6 @@ class ItemAssignment(TitledRecord):
     policy_set_id: str | None = None
     policy_set_name: str | None = None
     text: str
+
+    def _kind_in_words(self) -> str:
+        return self.kind

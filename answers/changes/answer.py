@@ -29,6 +29,7 @@ from answers.log_collections import log_types
 from answers.object_names import object_names
 from answers.old_details import old_details
 from answers.runs.answer import ended_run
+from answers.stale_items import stale_items
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, has_names, kind_of, load_catalog
 from inventory.canonical import JsonObject
@@ -42,7 +43,6 @@ from inventory.references import ReferenceRules
 from inventory.user_errors import UserError
 from storage.coverage import coverage
 from storage.documents import database_time
-from storage.stale import stale_items
 
 DEFAULT_DAYS = 7
 """A window without a beginning goes back so far."""

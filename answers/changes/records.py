@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
 from answers.old_details import OldDetailsRecord
+from answers.stale_items import StaleItem
 from answers.titled_record import TitledRecord
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
-from inventory.stale import StaleItem, Staleness
+from inventory.stale import Staleness
 
 
 class ChangeKind(StrEnum):
@@ -72,7 +73,7 @@ class ChangeRecord(TitledRecord):
     audit: Attribution = Attribution(status=AuditStatus.NOT_AUDITED)
     stale: Staleness | None = None
 
-    def _kind_in_words(self) -> str | None:
+    def _kind_in_words(self) -> str:
         return self.item_kind
 
 

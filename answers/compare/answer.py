@@ -25,6 +25,7 @@ from answers.compare.sides import Side as Side
 from answers.compare.sides import side as side
 from answers.log_collections import log_types
 from graph.catalog import load_catalog
+from inventory.name_key import list_place
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 """Opens a session that is bound to one tenant."""
@@ -49,11 +50,12 @@ class Comparison:
                 yield item
 
     async def items_of(self, type_key: str) -> AsyncIterator[ItemComparison]:
-        """The result of each item of one collection; nothing if a side has not been read to its end."""
+        """The result of each item of one collection by name; nothing if a side has not been read to its end."""
         if not self.is_compared(type_key):
             return
         counts = self._counts[type_key] = Counter()
-        async for item in CollectionComparer(self._here, self._there, load_catalog().collections[type_key]).items():
+        comparer = CollectionComparer(self._here, self._there, load_catalog().collections[type_key])
+        for item in sorted([item async for item in comparer.items()], key=_place):
             counts[item.status] += 1
             yield item
 
@@ -92,3 +94,9 @@ def referenced(here: Side, there: Side) -> list[ReferencedCollection]:
         ReferencedCollection(type_key=key, here=here.covered(key), there=there.covered(key))
         for key in sorted(here.id_translations.asked_types | there.id_translations.asked_types)
     ]
+
+
+def _place(item: ItemComparison) -> tuple[str, str, str]:
+    """Where a result stands in lists: by the name here, or there if here is none."""
+    first = (item.here or item.there)[0]
+    return list_place(item.type_key, first.display_name, first.external_id)

@@ -112,14 +112,14 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
         for row in rows
         for known in [next((cell.stale_here for cell in row.cells if cell.stale_here is not None), None)]
         for stale in stale_items(
-            row.type_key, [ItemName(external_id=row.external_id, display_name=row.display_name, title=row.title)], known
+            row, [ItemName(external_id=row.external_id, display_name=row.display_name, title=row.title)], known
         )
     ]
     say_stale(golden, tenant=record.golden.name)
     for number, tenant in enumerate(record.tenants):
-        cells = [(row.type_key, row.cells[number]) for row in rows]
+        cells = [(row, row.cells[number]) for row in rows]
         say_stale(
-            [stale for type_key, cell in cells for stale in stale_items(type_key, cell.there, cell.stale_there)],
+            [stale for row, cell in cells for stale in stale_items(row, cell.there, cell.stale_there)],
             tenant=tenant.name,
         )
     for tenant in record.tenants:

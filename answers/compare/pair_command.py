@@ -104,16 +104,15 @@ def _print_items(record: ComparisonRecord, items: Sequence[ItemComparison], *, f
         print_table(_ITEM_COLUMNS, items, record=ItemComparison)
         _say_stale(record, items)
         return
-    ordered = sorted(items, key=lambda item: (collection_title(item.type_key).casefold(), _name(item).casefold()))
-    for type_key, members in groupby(ordered, key=lambda item: item.type_key):
+    for type_key, members in groupby(items, key=lambda item: item.type_key):
         output.stdout.print(collection_title(type_key), style="bold cyan")
         for item in members:
             _print_item(item)
 
 
 def _say_stale(record: ComparisonRecord, items: Sequence[ItemComparison]) -> None:
-    here = [stale for item in items for stale in stale_items(item.type_key, item.here, item.stale_here)]
-    there = [stale for item in items for stale in stale_items(item.type_key, item.there, item.stale_there)]
+    here = [stale for item in items for stale in stale_items(item, item.here, item.stale_here)]
+    there = [stale for item in items for stale in stale_items(item, item.there, item.stale_there)]
     say_stale(here, tenant=record.here.name)
     say_stale(there, tenant=record.there.name)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.name_key import list_place
 from inventory.stale import Staleness
 from storage.bodies import BODY, Documents
 from storage.item_lookup import named_item
@@ -94,18 +95,15 @@ WHERE bearers > 1
 
 
 async def present_items(session: AsyncSession, type_key: str) -> list[PresentItem]:
-    """The items of a collection that are not absent, by id, without their documents."""
-    present = (
-        select(
-            *_ITEM.c["external_id", "display_name", "meta"],
-            (_ITEM.c.version_number > 0).label("has_document"),
-            _ITEM.c.stale_since.label("stale.since"),
-            _ITEM.c.stale_parts.label("stale.parts"),
-        )
-        .where(_ITEM.c.type_key == type_key, _ITEM.c.absent_from.is_(None))
-        .order_by(_ITEM.c.external_id)
-    )
-    return await fetch(session, present, PresentItem)
+    """The items of a collection that are not absent, by name, without their documents."""
+    present = select(
+        *_ITEM.c["external_id", "display_name", "meta"],
+        (_ITEM.c.version_number > 0).label("has_document"),
+        _ITEM.c.stale_since.label("stale.since"),
+        _ITEM.c.stale_parts.label("stale.parts"),
+    ).where(_ITEM.c.type_key == type_key, _ITEM.c.absent_from.is_(None))
+    found = await fetch(session, present, PresentItem)
+    return sorted(found, key=lambda item: list_place(type_key, item.display_name, item.external_id))
 
 
 async def whole_items(

@@ -335,7 +335,7 @@ class MatrixRow(TitledRecord):
     display_name: str | None
     cells: list[MatrixCell]
 
-    def _kind_in_words(self) -> str | None:
+    def _kind_in_words(self) -> str:
         return self.kind
 
 

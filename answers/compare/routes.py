@@ -31,6 +31,7 @@ from answers.compare.setting_records import (
 )
 from answers.item_kinds import title_of
 from inventory.bounds import NAMED
+from inventory.name_key import list_place
 from inventory.user_errors import UserError
 from web.addresses import query_with
 from web.fitting import fitting_page
@@ -429,17 +430,18 @@ _ORDER = (
 )
 
 
-def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, int, str]:
+def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, int, str, str]:
     """Where a result stands: by the collection that differs most, then by what somebody can act on."""
-    name = (item.here or item.there)[0].title
-    place = differing.get(item.type_key, len(differing))
-    return place, item.type_key, _ORDER.index(item.status), name.casefold()
+    first = (item.here or item.there)[0]
+    type_key, name, external_id = list_place(item.type_key, first.display_name, first.external_id)
+    return differing.get(type_key, len(differing)), type_key, _ORDER.index(item.status), name, external_id
 
 
-def _place_of_row(row: MatrixRow) -> tuple[str, int, str]:
+def _place_of_row(row: MatrixRow) -> tuple[str, int, str, str]:
     """Where a row stands: by its collection, then by the number of tenants in which it is otherwise."""
     otherwise = sum(cell.status is not CellStatus.SAME for cell in row.cells)
-    return title_of(row.type_key), -otherwise, row.title.casefold()
+    type_key, name, external_id = list_place(row.type_key, row.display_name, row.external_id)
+    return type_key, -otherwise, name, external_id
 
 
 def _is_wanted(status: Status, only: Status | Literal[""]) -> bool:

@@ -8,15 +8,16 @@ from pathlib import Path
 from uuid import UUID
 
 from answers.compare.answer import SessionOf
-from answers.compare.records import ComparisonRecord, ItemName, Status, TenantRecord
+from answers.compare.records import ComparisonRecord, ItemComparison, ItemName, MatrixRow, Status, TenantRecord
 from answers.compare.setting_records import SettingsComparisonRecord
 from answers.compare.sides import Side
+from answers.stale_items import StaleItem
 from cli import output
 from cli.options import TenantNames
 from cli.sessions import opened_database
 from cli.table import Column, Shape
 from configuration import Settings
-from inventory.stale import StaleItem, Staleness
+from inventory.stale import Staleness
 
 STYLES = {
     "same": "green",
@@ -64,11 +65,11 @@ def counts_column(name: str) -> Column:
     )
 
 
-def stale_items(type_key: str, items: Sequence[ItemName], stale: Staleness | None) -> list[StaleItem]:
+def stale_items(of: ItemComparison | MatrixRow, items: Sequence[ItemName], stale: Staleness | None) -> list[StaleItem]:
     if stale is None:
         return []
     first = items[0]
-    return [StaleItem(type_key=type_key, stale=stale, **first.model_dump())]
+    return [StaleItem(type_key=of.type_key, kind=of.kind, stale=stale, **first.model_dump(exclude={"title"}))]
 
 
 def say_never_read(*sides: Side) -> bool:

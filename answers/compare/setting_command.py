@@ -24,7 +24,6 @@ from cli.sessions import say_what_is_damaged
 from cli.stale_lines import stale_words
 from cli.table import Column, Shape, collection_title, print_table
 from configuration import Settings
-from graph.catalog import item_title
 from inventory.plurals import counted
 from inventory.stale import Staleness
 from inventory.visible_text import visible
@@ -159,7 +158,7 @@ def _policies(values: Sequence[HeldValue]) -> str:
 
 def policy_line(policy: SettingPolicy) -> str:
     """A policy, and whom it is assigned to."""
-    name = item_title(policy.type_key, policy.external_id, policy.display_name)
+    name = policy.title
     if policy.assigned_to is None:
         return f'"{name}" (assignments not known)'
     targets = [target.removesuffix(" · direct") for target in policy.assigned_to]
@@ -179,8 +178,8 @@ def _uncertain(setting: SettingComparison) -> str:
 
 def _gap(policy: UncertainPolicy) -> str:
     reasons = ", ".join(_reason(reason, policy.stale) for reason in policy.reasons)
-    name = item_title(policy.type_key, policy.external_id, policy.display_name)
-    return f'not certain: "{visible(name)}" of {policy.tenant.name} ({collection_title(policy.type_key)}): {reasons}'
+    name, collection = visible(policy.title), collection_title(policy.type_key)
+    return f'not certain: "{name}" of {policy.tenant.name} ({collection}): {reasons}'
 
 
 def _reason(reason: SettingUncertainty, stale: Staleness | None) -> str:

@@ -20,7 +20,7 @@ from answers.named_ids import DEFINITIONS, named_document
 from answers.object_names import object_names, setting_names
 from answers.value_text import Place, value_lines
 from graph.catalog import Collection as CatalogEntry
-from graph.catalog import load_catalog
+from graph.catalog import kind_of, load_catalog
 from inventory.canonical import MIN_TELLING_ID_LENGTH, JsonObject
 from inventory.exact_json import decode
 from inventory.reference_extraction import ASSIGNMENTS
@@ -199,6 +199,7 @@ class _SettingReader:
         translate = self.side.id_translations.of
         for policy in documents:
             item = policy.item
+            kind = kind_of(collection.type_key, item.meta)
             if policy.reasons:
                 self.uncertain.append(
                     UncertainPolicy(
@@ -206,6 +207,7 @@ class _SettingReader:
                         type_key=collection.type_key,
                         external_id=item.external_id,
                         display_name=item.display_name,
+                        kind=kind,
                         reasons=sorted(policy.reasons),
                         stale=policy.stale,
                     )
@@ -218,6 +220,7 @@ class _SettingReader:
                 type_key=collection.type_key,
                 external_id=item.external_id,
                 display_name=item.display_name,
+                kind=kind,
                 assigned_to=policy.assigned_to,
             )
             for setting in settings_of(neutral.document, collection.type_key):

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from answers.compare.records import CellStatus, SideCoverage, Status, TenantRecord
+from answers.titled_record import TitledRecord
 from inventory.records import DamagedRecord
 from inventory.settings import SettingKind
 from inventory.stale import Staleness
@@ -30,7 +31,7 @@ class SettingUncertainty(StrEnum):
     """A collection that may hold the setting was left out."""
 
 
-class SettingPolicy(BaseModel):
+class SettingPolicy(TitledRecord):
     """A policy that holds a setting, and whom it is assigned to; null where its assignments are not known."""
 
     model_config = ConfigDict(frozen=True)
@@ -38,7 +39,11 @@ class SettingPolicy(BaseModel):
     type_key: str
     external_id: str
     display_name: str | None
+    kind: str
     assigned_to: list[str] | None
+
+    def _kind_in_words(self) -> str:
+        return self.kind
 
 
 class HeldValue(BaseModel):
@@ -126,7 +131,7 @@ class SettingCollection(BaseModel):
     policies_there: int = 0
 
 
-class UncertainPolicy(BaseModel):
+class UncertainPolicy(TitledRecord):
     """A policy whose settings are not all known, and why. `stale` has since when, and the details not read."""
 
     model_config = ConfigDict(frozen=True)
@@ -135,8 +140,12 @@ class UncertainPolicy(BaseModel):
     type_key: str
     external_id: str
     display_name: str | None
+    kind: str
     reasons: list[SettingUncertainty]
     stale: Staleness | None = None
+
+    def _kind_in_words(self) -> str:
+        return self.kind
 
 
 class SettingsComparisonRecord(BaseModel):

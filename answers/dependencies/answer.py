@@ -29,9 +29,10 @@ from answers.dependencies.records import (
 from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, NEVER_ASSIGNED, are_old, assignments_to
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.old_details import may_be_old
-from graph.catalog import Catalog, load_catalog
+from graph.catalog import Catalog, kind_of, load_catalog
 from inventory.coverage import NEVER_READ
 from inventory.missing import Confidence
+from inventory.name_key import list_place
 from inventory.records import DamagedRecord
 from inventory.references import ReferenceRole, collection_of
 from storage import references
@@ -93,9 +94,20 @@ async def neighbourhood(
         async for distance, edges, cut in _followed(session, follow, direction, item, depth, most):
             found += [tenant.dependency(edge, direction, distance) for edge in edges]
             is_cut |= cut
+    found.sort(key=_place)
     referring = referring_to(catalog, item[0])
     cannot_say = [*tenant.unread(referring), *tenant.old({item[0]} - referring), *tenant.unreadable()]
     return Neighbourhood(found, is_cut, cannot_say)
+
+
+def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
+    """By direction and distance, then as lists have what the reference leads to."""
+    end = record.target if record.direction is Direction.NEEDS else record.item
+    return (
+        record.direction is Direction.NEEDED_BY,
+        record.distance,
+        list_place(" ".join(end.type_keys), end.display_name, end.external_id),
+    )
 
 
 async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemKey) -> ObjectRecord:
@@ -261,6 +273,7 @@ def _unassigned(tenant: TenantCoverage, found: UnassignedItem) -> UnassignedReco
         type_key=found.item.type_key,
         external_id=found.external_id,
         display_name=found.item.display_name,
+        kind=kind_of(found.item.type_key, found.item.meta),
         version=found.version,
         observed_at=found.observed_at,
         exclusions=found.exclusions,

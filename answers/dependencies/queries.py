@@ -121,7 +121,7 @@ LEFT JOIN LATERAL (
 
 _ITEM_COLUMNS = """
     r.tenant_id, r.external_id, r.version_number AS version, r.type_key AS "item.type_key",
-    item.display_name AS "item.display_name", item.last_seen_at AS "item.last_seen_at",
+    item.display_name AS "item.display_name", item.meta AS "item.meta", item.last_seen_at AS "item.last_seen_at",
     item.details_read_at AS "item.details_read_at",
     item.found_by_id_run_id = item.last_seen_run_id AS "item.found_by_id",
     item_gone.evidence AS "item.absence_evidence", item_gone.confidence AS "item.absence_confidence"
@@ -131,17 +131,18 @@ _EDGE_COLUMNS = f"""
     {_ITEM_COLUMNS}, item.content_changed_at AS referred_at, r.path, r.role, r.target_type_keys,
     coalesce(target.external_id, r.target_id) AS target_id, r.intent,
     target.type_key AS "target.type_key", target.display_name AS "target.display_name",
-    target.last_seen_at AS "target.last_seen_at", target.details_read_at AS "target.details_read_at",
+    target.meta AS "target.meta", target.last_seen_at AS "target.last_seen_at",
+    target.details_read_at AS "target.details_read_at",
     target.found_by_id_run_id = target.last_seen_run_id AS "target.found_by_id",
     target_gone.evidence AS "target.absence_evidence", target_gone.confidence AS "target.absence_confidence"
 """
 
-_BY_NAME = "ORDER BY r.tenant_id, r.type_key, name.name_key NULLS LAST, r.external_id"
+_BY_NAME = "ORDER BY r.tenant_id, r.type_key, name.name_key, r.external_id"
 
 _NAMED = "unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)"
 
 _SEEN = text(f"""
-SELECT r.type_key, item.display_name, item.last_seen_at, item.details_read_at,
+SELECT r.type_key, item.display_name, item.meta, item.last_seen_at, item.details_read_at,
     item.found_by_id_run_id = item.last_seen_run_id AS found_by_id,
     item_gone.evidence AS absence_evidence, item_gone.confidence AS absence_confidence
 FROM (VALUES (current_tenant(), CAST(:type_key AS text), CAST(:external_id AS text)))
@@ -172,9 +173,9 @@ ORDER BY r.type_key, r.external_id, r.position
 
 _ALL = text(f"""
 SELECT {_EDGE_COLUMNS}
-FROM item_reference AS r {_ITEM} {_TARGET}
+FROM item_reference AS r {_ITEM} {_TARGET} {_NAME}
 WHERE r.target_id = ANY (:audiences) OR r.target_type_keys <> '{{}}'
-ORDER BY r.type_key, r.external_id, r.position
+{_BY_NAME}, r.position
 """)
 
 _DANGLING = text(f"""
@@ -282,9 +283,9 @@ LEFT JOIN LATERAL (
     ) AS filter ON true
     WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id)
         AND 'assignmentFilters' = ANY (one.target_type_keys)
-) AS filters ON true
+) AS filters ON true {_NAME}
 WHERE item.absent_from IS NULL
-ORDER BY r.type_key, r.external_id
+{_BY_NAME}
 """)
 
 _AUDIENCES = [ALL_DEVICES, ALL_USERS]
@@ -307,7 +308,7 @@ async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -
 
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
-    """All references of the tenant, by type key, id and place, streamed."""
+    """All references of the tenant, by collection, name and place of the item, streamed."""
     async for edge in fetch_stream(session, _ALL, Edge, {"audiences": _AUDIENCES}):
         yield edge
 

@@ -6,7 +6,7 @@ their end; elsewhere the answer is that it cannot be said, and why.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, computed_field
@@ -55,6 +55,7 @@ class KnownObject(NamedTuple):
 
     type_key: str
     display_name: str | None
+    meta: dict[str, Any]
     last_seen_at: datetime
     absence_evidence: str | None
     absence_confidence: str | None
@@ -66,7 +67,7 @@ class ObjectRecord(BaseModel):
     """One end of a reference: an item, an audience, or an object that is not in the inventory.
 
     `type_keys` are the collections that it may be in: one if that is known, none for an audience. `last_seen_at` is
-    null if no run has seen it. `evidence` is the basis of the presence (docs/dependencies.md).
+    null if no run has seen it, and `kind` with it. `evidence` is the basis of the presence (docs/dependencies.md).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,6 +75,7 @@ class ObjectRecord(BaseModel):
     type_keys: list[str]
     external_id: str
     display_name: str | None
+    kind: str | None
     presence: Presence
     confidence: Confidence | None
     evidence: str
@@ -83,9 +85,9 @@ class ObjectRecord(BaseModel):
     @property
     def title(self) -> str:
         """The object's name for people. Of one that was never seen, only the id is known."""
-        if (self.display_name is None and self.last_seen_at is None) or len(self.type_keys) != 1:
-            return self.display_name or self.external_id
-        return item_title(self.type_keys[0], self.external_id, self.display_name)
+        if self.kind is None:
+            return self.external_id
+        return item_title(self.type_keys[0], self.external_id, self.display_name, self.kind)
 
 
 class Direction(StrEnum):
@@ -148,12 +150,16 @@ class UnassignedRecord(TitledRecord):
     type_key: str
     external_id: str
     display_name: str | None
+    kind: str
     version: int
     observed_at: datetime
     exclusions: int
     confidence: Confidence
     evidence: str
     details_read_at: datetime | None = None
+
+    def _kind_in_words(self) -> str:
+        return self.kind
 
 
 class FilterRecord(BaseModel):

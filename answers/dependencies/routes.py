@@ -35,6 +35,7 @@ from graph.catalog import load_catalog
 from graph.tenants import TenantConfig
 from inventory.coverage import NEVER_READ
 from inventory.item_ids import item_key
+from inventory.name_key import list_place
 from web.addresses import query_with
 from web.fitting import fitting_page
 from web.layout import page
@@ -423,9 +424,9 @@ def _collection_of(row: DanglingRecord | UnassignedRecord) -> str:
 
 def _place(row: DanglingRecord | UnassignedRecord) -> tuple[str, ...]:
     if isinstance(row, UnassignedRecord):
-        return title_of(row.type_key).casefold(), row.title.casefold(), row.external_id
+        return list_place(row.type_key, row.display_name, row.external_id)
     return (*_place_of(row.item), row.path, row.target.external_id)
 
 
 def _place_of(end: ObjectRecord) -> tuple[str, ...]:
-    return title_of(end.type_keys[0]).casefold(), end.title.casefold(), end.external_id
+    return list_place(end.type_keys[0], end.display_name, end.external_id)

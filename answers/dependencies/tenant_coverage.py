@@ -19,7 +19,7 @@ from answers.dependencies.records import (
 from answers.dependencies.rules import DAMAGED, REFERENCES_NOT_READ, item_presence, not_listed_reason, unseen_presence
 from answers.old_details import OLD_DETAILS, OldDetailsRecord, may_be_old, old_details, old_details_of_tenants
 from answers.times import EARLIEST
-from graph.catalog import Catalog
+from graph.catalog import Catalog, kind_of
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
 from storage.coverage import coverage as coverage_of
@@ -152,6 +152,7 @@ def _record(type_keys: Collection[str], external_id: str, seen: KnownObject | No
         type_keys=list(type_keys),
         external_id=external_id,
         display_name=None if seen is None else seen.display_name,
+        kind=None if seen is None else kind_of(seen.type_key, seen.meta),
         presence=state.presence,
         confidence=state.confidence,
         evidence=state.evidence,

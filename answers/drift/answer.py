@@ -46,7 +46,7 @@ from answers.field_labels import field_change
 from answers.named_ids import template_names
 from answers.object_names import setting_names
 from answers.old_details import may_be_old, old_details
-from graph.catalog import load_catalog
+from graph.catalog import kind_of, load_catalog
 from inventory.canonical import JsonObject, JsonValue
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.differences import Difference, DifferenceKind
@@ -320,11 +320,16 @@ async def _left_out_items(session: AsyncSession, name: str, type_keys: Sequence[
             type_key=item.type_key,
             external_id=item.external_id,
             display_name=item.display_name,
+            item_kind=kind_of(item.type_key, item.meta),
             reason="details_not_read" if item.lags else "stale",
             stale=item.stale,
         )
     for gap in await gaps(session, name):
         if gap.type_key in type_keys:
             yield LeftOutItem(
-                type_key=gap.type_key, external_id=gap.external_id, display_name=gap.display_name, reason=gap.why
+                type_key=gap.type_key,
+                external_id=gap.external_id,
+                display_name=gap.display_name,
+                item_kind=kind_of(gap.type_key, gap.meta),
+                reason=gap.why,
             )

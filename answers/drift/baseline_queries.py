@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, text, update
@@ -45,6 +45,7 @@ class Gap(NamedTuple):
     type_key: str
     external_id: str
     display_name: str | None
+    meta: dict[str, Any]
     why: str
 
 
@@ -211,7 +212,7 @@ async def baseline_collections(session: AsyncSession, name: str) -> dict[str, Ba
 async def gaps(session: AsyncSession, name: str) -> list[Gap]:
     """The items that a baseline does not know wholly."""
     found = (
-        select(*_GAP.c["type_key", "external_id"], _ITEM.c.display_name, _GAP.c.why)
+        select(*_GAP.c["type_key", "external_id"], *_ITEM.c["display_name", "meta"], _GAP.c.why)
         .join_from(_GAP, _ITEM, using(_GAP, _ITEM, "tenant_id", "type_key", "external_id"))
         .where(_GAP.c.baseline == name)
         .order_by(_GAP.c.type_key, _GAP.c.external_id)

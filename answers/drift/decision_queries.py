@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,6 +26,7 @@ class DecidedFinding(NamedTuple):
     baseline: str
     type_key: str
     external_id: str
+    item_kind: str
     path: str
     value_hash: bytes
     resolved_at: datetime | None
@@ -34,7 +35,8 @@ class DecidedFinding(NamedTuple):
 class StoredDecision(NamedTuple):
     """A decision, the latest about its matter or an earlier one.
 
-    It is about a scope or a finding; of a finding whose baseline was dropped neither is known.
+    It is about a scope or a finding; of a finding whose baseline was dropped neither is known. `meta` is that of the
+    item that a scope names, if this tenant has it.
     """
 
     fingerprint: str
@@ -42,6 +44,7 @@ class StoredDecision(NamedTuple):
     scope: DecisionScope | None
     finding: DecidedFinding | None
     display_name: str | None
+    meta: dict[str, Any] | None
     decision: Decision
     value_hash: bytes | None
     decided_by: str
@@ -64,13 +67,11 @@ SELECT d.fingerprint, d.number = max(d.number) OVER (PARTITION BY d.fingerprint)
     {", ".join(f'd.scope_{name} AS "scope.{name}"' for name in DecisionScope.model_fields)},
     {", ".join(f'f.{name} AS "finding.{name}"' for name in DecidedFinding._fields)},
     d.decision, d.value_hash, d.decided_by, d.decided_at, d.reason, d.until,
-    coalesce(f.display_name, (
-        SELECT item.display_name FROM inventory_item AS item
-        WHERE (item.type_key, item.external_id) = (d.scope_type_key, d.scope_external_id)
-    )) AS display_name
+    coalesce(f.display_name, item.display_name) AS display_name, item.meta
 FROM drift_decision AS d LEFT JOIN LATERAL (
     SELECT * FROM drift_finding AS one WHERE one.fingerprint = d.fingerprint ORDER BY period DESC LIMIT 1
 ) AS f ON true
+LEFT JOIN inventory_item AS item ON (item.type_key, item.external_id) = (d.scope_type_key, d.scope_external_id)
 ORDER BY d.decided_at DESC, d.fingerprint, d.number DESC
 """)
 

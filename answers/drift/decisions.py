@@ -16,6 +16,7 @@ from answers.drift.queries import KnownFinding
 from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindingRecord
 from answers.drift.rules import Decision
 from answers.times import utc_text
+from graph.catalog import kind_of
 from inventory.bounds import NAMED
 from inventory.user_errors import UserError
 from storage.documents import database_time
@@ -143,6 +144,13 @@ async def decisions(session: AsyncSession, tenant_id: UUID, *, with_earlier: boo
     ]
 
 
+def _item_kind(stored: StoredDecision) -> str | None:
+    if stored.finding is not None:
+        return stored.finding.item_kind
+    type_key = None if stored.scope is None else stored.scope.type_key
+    return None if type_key is None else kind_of(type_key, stored.meta or {})
+
+
 def _decision_record(tenant_id: UUID, stored: StoredDecision, now: datetime, covers: int) -> DriftDecisionRecord:
     scope, finding = stored.scope, stored.finding
     if scope is None and finding is not None:
@@ -158,6 +166,7 @@ def _decision_record(tenant_id: UUID, stored: StoredDecision, now: datetime, cov
         is_of_finding=stored.value_hash is not None,
         scope=scope,
         display_name=stored.display_name,
+        item_kind=_item_kind(stored),
         decision=stored.decision,
         decided_by=stored.decided_by,
         decided_at=stored.decided_at,

@@ -116,6 +116,7 @@ class ItemWithoutDetails(NamedTuple):
     type_key: str
     external_id: str
     display_name: str | None
+    meta: dict[str, Any]
     lags: bool
     stale: Staleness | None
 
@@ -340,7 +341,7 @@ async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequ
     """The items of the baseline whose present content is not, or not wholly, known."""
     pinned = (
         select(
-            *_ITEM.c["type_key", "external_id", "display_name"],
+            *_ITEM.c["type_key", "external_id", "display_name", "meta"],
             _ITEM.c.content_observed_at.is_not(None).label("lags"),
             _ITEM.c.stale_since.label("stale.since"),
             _ITEM.c.stale_parts.label("stale.parts"),

@@ -104,8 +104,12 @@ class LeftOutItem(TitledRecord):
     type_key: str
     external_id: str
     display_name: str | None
+    item_kind: str
     reason: str
     stale: Staleness | None = None
+
+    def _kind_in_words(self) -> str:
+        return self.item_kind
 
     @property
     def in_words(self) -> str:
@@ -150,7 +154,7 @@ class DriftItemRecord(TitledRecord):
     weakening: int
     fingerprints: list[str]
 
-    def _kind_in_words(self) -> str | None:
+    def _kind_in_words(self) -> str:
         return self.item_kind
 
 
@@ -235,6 +239,7 @@ class DriftDecisionRecord(BaseModel):
     is_of_finding: bool
     scope: DecisionScope | None
     display_name: str | None
+    item_kind: str | None
     decision: Decision
     decided_by: str
     decided_at: datetime
@@ -248,9 +253,9 @@ class DriftDecisionRecord(BaseModel):
     def title(self) -> str | None:
         """The name of the item that it is about, for people; null if it is about none."""
         scope = self.scope
-        if scope is None or scope.type_key is None or scope.external_id is None:
+        if scope is None or scope.type_key is None or scope.external_id is None or self.item_kind is None:
             return None
-        return item_title(scope.type_key, scope.external_id, self.display_name)
+        return item_title(scope.type_key, scope.external_id, self.display_name, self.item_kind)
 
 
 class DecisionRecord(BaseModel):
@@ -340,5 +345,5 @@ class DriftFindingRecord(TitledRecord):
         """Whether it deviates and nothing that holds has been decided about it."""
         return self.resolved_at is None and self.decision is Decision.OPEN
 
-    def _kind_in_words(self) -> str | None:
+    def _kind_in_words(self) -> str:
         return self.item_kind

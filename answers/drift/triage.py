@@ -5,6 +5,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from answers.drift.records import DriftFindingRecord, DriftItemRecord
+from inventory.name_key import list_place
 from inventory.severity import ProtectionEffect, Severity
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
@@ -39,7 +40,7 @@ def by_item(findings: Iterable[DriftFindingRecord]) -> list[list[DriftFindingRec
     """The findings of each item; items and findings to look at first stand in front, closed ones last."""
     ordered = sorted(findings, key=lambda finding: (*_item(finding), _rank(finding), finding.path, finding.period))
     items = [list(of_item) for _, of_item in groupby(ordered, key=_item)]
-    return sorted(items, key=lambda of_item: (_rank(of_item[0]), of_item[0].type_key, _name(of_item[0])))
+    return sorted(items, key=lambda of_item: (_rank(of_item[0]), _list_place(of_item[0])))
 
 
 def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...], DriftFindingRecord]]:
@@ -47,7 +48,7 @@ def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...]
     found: list[tuple[tuple[str, ...], DriftFindingRecord]] = []
     for of_item in by_item(findings):
         first = of_item[0]
-        item = (*_rank_as_text(first), first.type_key, _name(first), first.external_id)
+        item = (*_rank_as_text(first), *_list_place(first))
         found += [((*item, *_rank_as_text(row), row.path, f"{row.period:06}", row.fingerprint), row) for row in of_item]
     return found
 
@@ -84,5 +85,5 @@ def _rank_as_text(finding: DriftFindingRecord) -> tuple[str, str]:
     return str(int(is_closed)), str(soon)
 
 
-def _name(finding: DriftFindingRecord) -> str:
-    return finding.title.casefold()
+def _list_place(finding: DriftFindingRecord) -> tuple[str, str, str]:
+    return list_place(finding.type_key, finding.display_name, finding.external_id)

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.export.records import ForgottenRecord
+from answers.stale_items import StaleItem, stale_item
 from answers.times import utc_text
+from graph.catalog import kind_of
 from inventory.records import DamagedRecord
-from inventory.stale import StaleItem
 from inventory.user_errors import NeverReadError, UserError
 from storage import documents
 
@@ -57,7 +58,12 @@ async def export(
     async for item in documents.items_at(session, moment, wanted):
         if item.is_forgotten:
             forgotten.append(
-                ForgottenRecord(type_key=item.type_key, external_id=item.external_id, display_name=item.display_name)
+                ForgottenRecord(
+                    type_key=item.type_key,
+                    external_id=item.external_id,
+                    display_name=item.display_name,
+                    kind=kind_of(item.type_key, item.meta),
+                )
             )
         elif item.damaged is not None:
             damaged.append(item.damaged)
@@ -68,7 +74,7 @@ async def export(
             incomplete += not item.details_complete
             presumed += item.is_presumed
             if item.stale is not None:
-                stale.append(StaleItem.model_validate(item, from_attributes=True))
+                stale.append(stale_item(item, item.stale))
     not_read = await documents.types_not_read(session, moment)
     types_not_read = [key for key in not_read if type_keys is None or key in type_keys]
     return ExportBasis(at, incomplete, presumed, unread, forgotten, damaged, types_not_read, stale)

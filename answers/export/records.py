@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from answers.stale_items import StaleItem
 from answers.titled_record import TitledRecord
 from inventory.records import DamagedRecord
-from inventory.stale import StaleItem
 
 
 class ForgottenRecord(TitledRecord):
@@ -18,6 +18,10 @@ class ForgottenRecord(TitledRecord):
     type_key: str
     external_id: str
     display_name: str | None
+    kind: str
+
+    def _kind_in_words(self) -> str:
+        return self.kind
 
 
 class ExportRecord(BaseModel):

@@ -12,7 +12,7 @@ from answers.items.queries import MOST_COUNTED, CollectionSize, collection_sizes
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.log_collections import log_types
 from answers.search.answer import Sought, find
-from graph.catalog import item_title, load_catalog
+from graph.catalog import item_title, kind_of, load_catalog
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
@@ -170,7 +170,8 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
 
 
 def _is_called(type_key: str, item: documents.NamedItem, title: str) -> bool:
-    return item_title(type_key, item.external_id, item.display_name).casefold() == title.casefold()
+    kind = kind_of(type_key, item.meta)
+    return item_title(type_key, item.external_id, item.display_name, kind).casefold() == title.casefold()
 
 
 async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:

@@ -9,6 +9,7 @@ import typer
 from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.search.answer import Sought, UnknownSettingError
+from answers.stale_items import stale_item
 from cli import output
 from cli.basis_lines import rests_on
 from cli.errors import UsageError, errors_for_people
@@ -46,7 +47,6 @@ from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
-from inventory.stale import StaleItem
 from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 from storage.database import Database
@@ -225,7 +225,7 @@ async def _print_items(found: answer.ItemList, limit: RowLimit, *, as_json: bool
         limit.count(shown)
     else:
         shown = await _print(ItemRecord, _ITEM_COLUMNS, found.items, limit, _title(found.basis), stale)
-        say_stale([StaleItem.model_validate(item, from_attributes=True) for item in stale])
+        say_stale([stale_item(item, item.stale) for item in stale if item.stale is not None])
     if shown:
         return
     if found.basis is None:

@@ -45,7 +45,7 @@ class ShownRecord(TitledRecord):
     details_read_at: datetime | None = None
     stale: Staleness | None = None
 
-    def _kind_in_words(self) -> str | None:
+    def _kind_in_words(self) -> str:
         return self.kind
 
 

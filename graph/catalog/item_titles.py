@@ -19,11 +19,11 @@ MOST_OF_AN_ID = 32
 """Characters of another id that a title shows."""
 
 
-def item_title(type_key: str, external_id: str, name: str | None, kind: str | None = None) -> str:
+def item_title(type_key: str, external_id: str, name: str | None, kind: str) -> str:
     """An item's title, never empty: its name, else its kind or what its collection holds, with a short id.
 
     An id counts as a name only if a person can read it, as a domain's. A singleton's title is that of its collection.
-    `kind` is the item's kind, if the caller knows it.
+    `kind` is the item's (`kind_of`).
     """
     entry = load_catalog().collections.get(type_key)
     given = None if name is None or not name.strip() else name
@@ -31,11 +31,11 @@ def item_title(type_key: str, external_id: str, name: str | None, kind: str | No
         return given or f"{type_key} {_short(external_id)}"
     if entry.singleton:
         return given if given and entry.name_field == "displayName" else entry.title
-    is_kind_known = kind is not None and kind != entry.title
+    is_kind_known = kind != entry.title
     tells_kind = entry.one_of_a_kind and (is_kind_known or not kinds_in(type_key))
     if given and not (given == external_id and (tells_kind or is_opaque(given))):
         return given
-    words = kind if kind is not None and is_kind_known else singular(entry.title)
+    words = kind if is_kind_known else singular(entry.title)
     return words if tells_kind else f"{words} {_short(external_id)}"
 
 

@@ -21,7 +21,7 @@ class SearchedName(Base):
     type_key: Mapped[str] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(primary_key=True)
     name_key: Mapped[str] = mapped_column(
-        Text(collation="C"), comment="the beginning of the name, in lower case; empty without a name"
+        Text(collation="C"), comment="the beginning of the name, in lower case; U+10FFFF without a name"
     )
 
 

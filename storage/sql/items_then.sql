@@ -25,7 +25,7 @@ doubtful AS MATERIALIZED (
 -- it certainly existed.
 known AS (
     SELECT item.type_key, item.external_id, v.version_number, v.content_hash, v.details_complete,
-        coalesce(v.display_name, item.display_name) AS display_name,
+        coalesce(v.display_name, item.display_name) AS display_name, item.meta,
         v.version_number = item.version_number OR v.last_observed_at >= :at OR following = v.version_number + 1
             AS is_known,
         v.version_number IS NULL AND (item.version_number = 0 OR following = 1) AS is_unread,
@@ -62,7 +62,7 @@ known AS (
 -- The items that were there, and how well that and their version are known.
 -- `is_forgotten`: retention deleted the version. `is_presumed`: runs saw the item before and after, and no record says
 -- whether it was there at the moment.
-SELECT type_key, external_id, display_name, version_number, content_hash, details_complete,
+SELECT type_key, external_id, display_name, meta, version_number, content_hash, details_complete,
     CASE WHEN stale_parts IS NOT NULL THEN stale_since END AS stale_since, stale_parts,
     is_known IS TRUE AS is_known, is_known IS NOT TRUE AND NOT is_unread AS is_forgotten,
     coalesce(last_seen_at > :at AND known_seen_at < started_at, false)

@@ -232,12 +232,15 @@ def settings() -> str:
         SettingCollection(type_key=key, title=key, here=never, there=never, is_compared=is_compared)
         for key, is_compared in (("configurationPolicies", True), ("mobileApps", False))
     ]
-    policy = SettingPolicy(type_key="intents", external_id="1", display_name=HOSTILE, assigned_to=[HOSTILE])
+    policy = SettingPolicy(
+        type_key="intents", external_id="1", display_name=HOSTILE, kind=HOSTILE, assigned_to=[HOSTILE]
+    )
     doubtful = UncertainPolicy(
         tenant=HERE,
         type_key="intents",
         external_id="1",
         display_name=HOSTILE,
+        kind=HOSTILE,
         reasons=[SettingUncertainty.STALE],
         stale=Staleness(since=NOW, parts=[StalePart(detail=HOSTILE, member_detail=HOSTILE, member_name=HOSTILE)]),
     )

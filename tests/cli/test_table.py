@@ -94,8 +94,8 @@ def test_a_table_has_headings_and_says_once_what_is_the_same(capsys: pytest.Capt
         "The apps",
         "  a long name  0454d6d1-c     9",
         "The groups",
-        "  A            short          1",
         "  b            0454d6d1-b     1",
+        "  A            short          1",
     ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from inventory.name_key import FOLDED, LONGEST_KEY, UNFOLDED, name_key
+from inventory.name_key import FOLDED, LONGEST_KEY, NAMELESS, UNFOLDED, name_key
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.reference_extraction import ReadingRules
 from storage import references
@@ -107,16 +107,16 @@ async def test_a_damaged_document_keeps_what_was_read_of_it(database: Database, 
 async def test_names_follow_their_items(database: Database) -> None:
     wave = [policy(displayName="WIN - BitLocker"), policy("q", displayName="ÄÖÜ Σίγμα Юг"), policy("r")]
     await sync(database, TENANT, wave, "policies")
-    assert await names(database) == {"p": "win - bitlocker", "q": "äöü σίγμα юг", "r": ""}
+    assert await names(database) == {"p": "win - bitlocker", "q": "äöü σίγμα юг", "r": NAMELESS}
     await sync(database, TENANT, [policy(displayName="Other"), policy("q"), policy("r", displayName="R")], "policies")
-    assert await names(database) == {"p": "other", "q": "", "r": "r"}
+    assert await names(database) == {"p": "other", "q": NAMELESS, "r": "r"}
 
 
 async def test_a_wave_of_new_and_of_renamed_items_keeps_the_names_of_both(database: Database) -> None:
     await sync(database, TENANT, [policy(displayName="First"), policy("q", displayName="Q")], "policies")
     wave = [policy("s"), policy(displayName="Other"), policy("r", displayName="R"), policy("q", displayName="Q")]
     await sync(database, TENANT, wave, "policies")
-    assert await names(database) == {"p": "other", "q": "q", "r": "r", "s": ""}
+    assert await names(database) == {"p": "other", "q": "q", "r": "r", "s": NAMELESS}
     async with database.tenant(TENANT) as session:
         await session.execute(text("UPDATE item_name SET name_key = 'kept' WHERE external_id = 'q'"))
     await sync(database, TENANT, wave, "policies")

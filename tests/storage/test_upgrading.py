@@ -184,6 +184,24 @@ async def test_a_migration_moves_the_rows_of_all_tenants_though_policies_bind_it
         await database.close()
 
 
+async def test_items_without_a_name_move_behind_those_that_have_one(copied: str) -> None:
+    database = Database(copied)
+    tenants = uuid4(), uuid4()
+    keys = text("SELECT external_id FROM item_name ORDER BY name_key")
+    try:
+        for tenant_id in tenants:
+            await sync(database, tenant_id, [observation("a", "1"), observation("a", "2", displayName="Z")], "a")
+            async with database.tenant(tenant_id) as session:
+                await session.execute(text("UPDATE item_name SET name_key = '' WHERE external_id = '1'"))
+        stamp(copied, "0045")
+        upgrade(copied)
+        for tenant_id in tenants:
+            async with database.tenant(tenant_id, read_only=True) as session:
+                assert list((await session.execute(keys)).scalars()) == ["2", "1"]
+    finally:
+        await database.close()
+
+
 def test_an_index_is_built_beside_writers(a_copy: str, next_migration: Path) -> None:
     next_migration.write_text(MIGRATION.format(head=head(), upgrade=INDEX))
     add = "INSERT INTO tenant (tenant_id, name) VALUES (gen_random_uuid(), %s)"

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ NAMES = (
     "  two  spaces\nand a line  ",
     "日本語の設定プロファイル Ärzte · ☃",
     "x" * 120,
+    None,
     None,
 )
 KIND = "#microsoft.graph.windows10EndpointProtectionConfiguration"
@@ -72,7 +74,7 @@ async def starter(database: Database, tenants_file: Path, database_url: str, tmp
             profile(number, *both, text="a\nc <&>", count=2**40 + number, new=[1.5, None, "é"])
             for number in range(len(NAMES) - 1)
         ),
-        profile(6),
+        profile(len(NAMES) - 1),
     ]
     starter = Starter(database_url, tenants_file, tmp_path)
     for tenant_id in (FABRIKAM, CONTOSO):
@@ -268,6 +270,9 @@ async def test_the_table_json_csv_and_the_page_say_the_same(
         if asked.command == "missing":
             found = [line for line in found if line["evidence"] == "not_listed"]
         assert sorted(map(str, found)) == sorted(map(str, records))
+    for external_id in ("p6", "p7"):  # without a name
+        titles = {record.get("title") for record in nested(lines) if record.get("external_id") == external_id}
+        assert titles <= {f"Windows endpoint protection {external_id}"}
     table = plain(await starter(asked.command, *asked.arguments))
     answer = await signed_in.get(asked.page)
     assert answer.status_code == 200
@@ -282,6 +287,52 @@ async def test_the_table_json_csv_and_the_page_say_the_same(
     for name in {plain(name) for name in (*NAMES, "Gone | for good", "Nobody read <this>") if name} - told:
         assert name not in table
         assert name not in page
+
+
+OF_LISTS = [
+    asked
+    for asked in QUESTIONS
+    if asked.command not in ("changes", "drift", "versions", "diff", "runs", "search", "settings", "status")
+]
+"""Questions whose records stand by collection and name."""
+
+
+@pytest.mark.parametrize("asked", OF_LISTS, ids=lambda asked: f"{asked.command} {len(asked.arguments)}")
+async def test_lists_go_by_collection_and_name_with_the_nameless_last_in_every_output(
+    starter: Starter, signed_in: httpx.AsyncClient, asked: Asked
+) -> None:
+    wanted = ("--evidence", "not_listed") if asked.command == "missing" else ()
+    records = [record for record in await starter.lines(asked.command, *asked.arguments, *wanted) if is_row(record)]
+    if asked.command == "compare":  # the table and the pages leave out what is the same
+        records = [record for record in records if "same" not in {record.get("status"), *statuses(record)}]
+    order = [item_of(record) for record in records]
+    assert order == sorted(order, key=place)
+    titles = [plain(title) for title in dict.fromkeys(item["title"] for item in order)]
+    table = plain((await starter(asked.command, *asked.arguments)).partition("\n")[2])
+    assert [table.index(title) for title in titles] == sorted(table.index(title) for title in titles)
+    if asked.command != "compare":  # whose page begins with what somebody can act on
+        page = plain(text_of((await signed_in.get(asked.page)).text.partition("<main")[2]))
+        assert [page.index(title) for title in titles] == sorted(page.index(title) for title in titles)
+
+
+def item_of(record: Any) -> Any:
+    """The item that a record is about, with its collection."""
+    item = record.get("item") or next(iter(record.get("here") or record.get("there") or [record]))
+    return {**record, **item}
+
+
+def place(item: Any) -> tuple[str, bool, str]:
+    type_key = item["type_key"] if "type_key" in item else item["type_keys"][0]
+    return type_key, item["display_name"] is None, (item["display_name"] or "").lower()
+
+
+def nested(value: Any) -> Iterator[dict[str, Any]]:
+    """All records, those within others, too."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        yield from nested(part)
 
 
 def statuses(record: Any) -> list[str]:

@@ -30,7 +30,9 @@ def holding(
 ) -> HeldSetting:
     return HeldSetting(
         Setting(key, value, kind, is_hidden=value is None, is_unset=unset),
-        SettingPolicy(type_key="configurationPolicies", external_id=policy, display_name=policy, assigned_to=[]),
+        SettingPolicy(
+            type_key="configurationPolicies", external_id=policy, display_name=policy, kind="Policy", assigned_to=[]
+        ),
         frozenset(doubts),
     )
 
@@ -173,7 +175,7 @@ def test_two_published_baselines_conflict_where_their_choices_differ() -> None:
     for path, document in published_documents("deviceManagement/configurationPolicies"):
         if path.endswith((MICROSOFT, AUSTRALIA)):
             policy = SettingPolicy(
-                type_key="configurationPolicies", external_id=path, display_name=path, assigned_to=[]
+                type_key="configurationPolicies", external_id=path, display_name=path, kind="Policy", assigned_to=[]
             )
             held = [HeldSetting(setting, policy) for setting in settings_of(document, "configurationPolicies")]
             chosen = {

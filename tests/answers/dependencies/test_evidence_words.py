@@ -29,6 +29,7 @@ def test_a_picture_has_no_code() -> None:
         type_keys=["users"],
         external_id="1",
         display_name=None,
+        kind=None,
         presence=Presence.NOT_READ,
         confidence=None,
         evidence="users:not_in_the_catalog",

@@ -44,6 +44,7 @@ def end(type_keys: list[str], external_id: str, name: str | None, presence: Pres
         type_keys=type_keys,
         external_id=external_id,
         display_name=name,
+        kind="Groups" if type_keys else None,
         presence=presence,
         confidence=confidence,
         evidence="listed" if presence is Presence.PRESENT else "never_listed",

@@ -78,7 +78,7 @@ def test_what_was_never_seen(
 
 
 def seen(evidence: str | None = None, confidence: str | None = None) -> KnownObject:
-    return KnownObject("groups", "Pilot", BEFORE, evidence, confidence)
+    return KnownObject("groups", "Pilot", {}, BEFORE, evidence, confidence)
 
 
 @pytest.mark.parametrize(

@@ -311,9 +311,11 @@ async def test_a_tenant_and_a_command_stand_in_the_same_place(
 
 def test_items_that_cannot_be_compared_are_counted_by_collection_and_reason() -> None:
     stale = Staleness(since=datetime(2026, 3, 1, tzinfo=UTC), parts=[StalePart()])
-    items = [LeftOutItem(type_key=A, external_id=x, display_name=x, reason="undecided") for x in "abcde"]
-    items += [LeftOutItem(type_key=A, external_id="f", display_name="f", reason="forgotten")]
-    items += [LeftOutItem(type_key=A, external_id="g", display_name="g", reason="stale", stale=stale)]
+    items = [
+        LeftOutItem(type_key=A, external_id=x, display_name=x, item_kind="Kind", reason="undecided") for x in "abcde"
+    ]
+    items += [LeftOutItem(type_key=A, external_id="f", display_name="f", item_kind="Kind", reason="forgotten")]
+    items += [LeftOutItem(type_key=A, external_id="g", display_name="g", item_kind="Kind", reason="stale", stale=stale)]
     with using(OutputOptions(utc=True)):
         lines = list(left_out_lines(items))
     assert lines[0].startswith(f"cannot be compared: g ({A}): stale since 2026-03-01 00:00:00Z: ")

@@ -196,7 +196,8 @@ async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
     (summary,) = done.objects()
     assert (done.code, _counts(summary)) == (3, (0, 0, 0))
     (forgotten,) = summary["forgotten"]
-    assert forgotten == {"type_key": "groups", "external_id": "1", "display_name": "Staff", "title": "Staff"}
+    item = {"type_key": "groups", "external_id": "1", "display_name": "Staff", "kind": "Groups"}
+    assert forgotten == {**item, "title": "Staff"}
     people = await starter("export", str(folder), "--at", first)
     assert "no file, because retention has deleted the version of that time: groups 1 (Staff)" in " ".join(
         people.stderr.split()
