@@ -28,12 +28,12 @@ from storage.database import Database
 from storage.models.base import among, table
 from storage.models.items import InventoryItem
 from storage.models.references import ItemReference, UnreadItem
-from storage.models.search import ItemSetting
+from storage.models.search import ItemSettings
 from storage.rows import fetch
 from storage.settings import keep_settings
 
 _ITEM, _REFERENCE, _UNREAD = table(InventoryItem), table(ItemReference), table(UnreadItem)
-_SETTING = table(ItemSetting)
+_SETTINGS = table(ItemSettings)
 _KEY = ("type_key", "external_id")
 
 ITEMS_AT_A_TIME = 500
@@ -167,7 +167,7 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
         await _leave_all(session, select(*_ITEM.c[_KEY]).where(among(_ITEM.c.type_key, again), has_document))
     nothing = [key for key in changed if rules[key].find_nothing]
     if nothing:
-        for kept in (_REFERENCE, _SETTING):
+        for kept in (_REFERENCE, _SETTINGS):
             await _leave_all(session, select(*kept.c[_KEY]).distinct().where(among(kept.c.type_key, nothing)))
 
 

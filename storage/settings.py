@@ -1,6 +1,10 @@
-"""Settings: what the current versions of items set, kept when their references are read (`storage.references`)."""
+"""Settings: what the current versions of items set, one text for each item, and which settings a collection knows.
 
-from collections.abc import Mapping, Sequence
+A text has an entry for each setting and value, in order: `ENTRY name VALUE value ENTRY name VALUE value ENTRY`. Whoever
+looks for a setting finds the collections that know it, and then the entry in the texts of their items.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import orjson
 from sqlalchemy import text
@@ -8,24 +12,83 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.searched_settings import SearchedSetting
 
+ENTRY, VALUE = "\x1e", "\x1f"
+"""The separators; no name and no value that is kept holds one."""
+
+UNKNOWN = VALUE
+"""In place of a value that is hidden, or too long to be searched for."""
+
+_SEPARATORS = str.maketrans("", "", ENTRY + VALUE)
+
 _FORGET = text("""
-DELETE FROM item_setting WHERE ctid = ANY (ARRAY(
+DELETE FROM item_settings WHERE ctid = ANY (ARRAY(
     SELECT old.place
     FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
     CROSS JOIN LATERAL (
-        SELECT one.ctid AS place FROM item_setting AS one
-        WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) OFFSET 0
+        SELECT one.ctid AS place FROM item_settings AS one
+        WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1
     ) AS old
 ))
 """)
 
-# As JSON, as references are written. Each item comes once, with its settings in two arrays.
+# As JSON, as references are written.
 _KEEP = text("""
-INSERT INTO item_setting (type_key, external_id, position, setting, value)
-SELECT type_key, external_id, position - 1, setting, value
-FROM json_to_recordset(CAST(:rows AS json)) AS kept (type_key text, external_id text, names text[], "values" text[])
-    CROSS JOIN LATERAL unnest(names, "values") WITH ORDINALITY AS one (setting, value, position)
+INSERT INTO item_settings (type_key, external_id, settings)
+SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS kept (type_key text, external_id text, settings text)
 """)
+
+# The index has no two entries of one collection alike unless two transactions add them at once: to wait for each other
+# would let them wait in a circle.
+_KNOW = text("""
+INSERT INTO collection_setting (type_key, setting)
+SELECT found.key, name
+FROM json_each(CAST(:settings AS json)) AS found CROSS JOIN LATERAL json_array_elements_text(found.value) AS name
+WHERE (
+    SELECT true FROM collection_setting AS known WHERE (known.type_key, known.setting) = (found.key, name) LIMIT 1
+) IS NULL
+""")
+
+
+def written(settings: Sequence[SearchedSetting]) -> str | None:
+    """The text of an item's settings; None if there are none."""
+    if not settings:
+        return None
+    entries = "".join([f"{ENTRY}{name}{VALUE}{UNKNOWN if value is None else value}" for name, value in settings])
+    unknown = sum([value is None for _, value in settings])
+    if entries.count(ENTRY) != len(settings) or entries.count(VALUE) != len(settings) + unknown:
+        return written([(_without_separators(name), _kept_value(value)) for name, value in settings])
+    return entries + ENTRY
+
+
+def beginning(name: str) -> str:
+    """The beginning of the entries of a setting."""
+    return f"{ENTRY}{name}{VALUE}"
+
+
+def entries(names: Iterable[str], values: Sequence[str] | None) -> list[str]:
+    """The entries of these settings with one of these values; their beginnings if any value will do."""
+    if values is None:
+        return list(map(beginning, names))
+    return [f"{beginning(name)}{value}{ENTRY}" for name in names for value in values if _kept_value(value) is not None]
+
+
+def _without_separators(name: str) -> str:
+    return name.translate(_SEPARATORS)
+
+
+def _kept_value(value: str | None) -> str | None:
+    """A value with a separator cannot be searched for: nobody types one."""
+    return None if value is None or value != _without_separators(value) else value
+
+
+async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Collection[SearchedSetting]]]) -> None:
+    """Notes what items of collections set, by type key. Names of settings that items no longer set stay."""
+    names: dict[str, set[str]] = {}
+    for type_key, settings in found:
+        names.setdefault(type_key, set()).update([name for name, _ in settings])
+    known = {key: sorted(set(map(_without_separators, of_key))) for key, of_key in sorted(names.items()) if of_key}
+    if known:
+        await session.execute(_KNOW, {"settings": orjson.dumps(known).decode()})
 
 
 async def keep_settings(
@@ -37,14 +100,10 @@ async def keep_settings(
     keys = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
     await session.execute(_FORGET, keys)
     rows = [
-        {
-            "type_key": type_key,
-            "external_id": external_id,
-            "names": [name for name, _ in settings],
-            "values": [value for _, value in settings],
-        }
+        {"type_key": type_key, "external_id": external_id, "settings": written(settings)}
         for (type_key, external_id), settings in found.items()
         if settings
     ]
     if rows:
         await session.execute(_KEEP, {"rows": orjson.dumps(rows).decode()})
+        await know_settings(session, ((type_key, settings) for (type_key, _), settings in found.items()))

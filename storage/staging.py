@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.observation import Observation
 from inventory.reference_extraction import ReadReferences
+from inventory.searched_settings import SearchedSetting
 from storage.compression import compress
 from storage.references import rows_of
+from storage.settings import know_settings, written
 
 _COLUMNS = {
     "run_id": "uuid",
@@ -30,7 +32,7 @@ _COLUMNS = {
     "is_whole": "bool",
     "read_references": "json",
     "rules_hash": "bytea",
-    "read_settings": "json",
+    "settings": "text",
     "stale_parts": "jsonb",
     "raw_digest": "bytea",
     "same_items": "int8",
@@ -80,6 +82,7 @@ async def stage(
     """
     connection = await session.connection()
     driver_connection: Any = (await connection.get_raw_connection()).driver_connection
+    found: list[tuple[str, Sequence[SearchedSetting]]] = []
     async with driver_connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(list(_COLUMNS.values()))
         for observation in observations:
@@ -103,11 +106,14 @@ async def stage(
                     *(None, None, None),
                 )
             )
+            if observation.references is not None:
+                found.append((observation.type_key, observation.references.settings))
         for items in same:
             nothing = Jsonb({}, orjson.dumps)
             head = (run_id, fetch_token, items.type_key, "", None, nothing, b"", None, b"", 0, None, False)
             unread = (None, None, None, None, None)
             await copy.write_row((*head, *unread, len(items.external_ids), items.joined_ids, items.joined_digests))
+    await know_settings(session, found)
 
 
 def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
@@ -117,12 +123,11 @@ def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
     return sha256(observation.list_hash + run_id.bytes).digest()
 
 
-def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, Json | None]:
+def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, str | None]:
     """The references of an item as the merge takes them, the hash of the rules of reading, and the item's settings."""
     if read is None:
         return None, None, None
-    settings = Json(read.settings, orjson.dumps) if read.settings else None
-    return Json(rows_of(read.references), orjson.dumps), read.rules_hash, settings
+    return Json(rows_of(read.references), orjson.dumps), read.rules_hash, written(read.settings)
 
 
 def _stale(observation: Observation) -> Jsonb | None:

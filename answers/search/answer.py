@@ -182,14 +182,14 @@ async def tenant_settings(
 ) -> list[TenantSetting]:
     """The values of each tenant, in the order of the states. Raises `UnknownSettingError`.
 
-    The collections in which items of any tenant set it are those that can. A setting that only the settings catalog
-    defines can be set by its policies only.
+    The collections in which items of any tenant set it, or else once did, are those that can. A setting that only the
+    settings catalog defines can be set by its policies only.
     """
     names = await settings_meant(session, wanted.name)
     values = wanted.values(names)
     found = await queries.set_items(session, names)
     collections = load_catalog().collections
-    can_set = {items.type_key for items in found} or _of_settings_catalog()
+    can_set = {items.type_key for items in found} or await queries.knowing(session, names) or _of_settings_catalog()
     rules = {key: collections[key].reading_rules.hash() for key in sorted(can_set) if key in collections}
     read = await queries.readings(session, sorted(tenant_ids), rules)
     by_tenant: dict[UUID, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))

@@ -17,6 +17,7 @@ from storage.absences import IS_CONFIRMED
 from storage.name_order import ITEM_OF_KEY, NamePlace
 from storage.queries import COVERED_ITEM_COLUMNS, Question, with_covered_state
 from storage.rows import Values, fetch, fetch_stream
+from storage.settings import beginning, entries
 
 
 class ItemQuery(NamedTuple):
@@ -46,7 +47,7 @@ class ItemQuery(NamedTuple):
             "patterns": None if self.patterns is None else patterns,
             "titled": self.titled,
             "settings": self.settings,
-            "values": self.values,
+            "entries": None if self.settings is None else entries(self.settings, self.values),
             "is_seen": self.is_seen,
             **({} if self.after is None else {f"after_{field}": of for field, of in self.after._asdict().items()}),
         }
@@ -78,6 +79,12 @@ def _unseen(has: frozenset[str]) -> str:
 ) AS found"""
 
 
+_KNOWING = """(
+    SELECT DISTINCT tenant_id, type_key FROM collection_setting WHERE setting = ANY (CAST(:settings AS text[]))
+) AS knowing"""
+"""The collections whose items may set one of the settings."""
+
+
 # One name is looked up for each, where a join may have the planner hash them all.
 def _with_names(keys: str) -> str:
     """Selects from the items of these keys and their names."""
@@ -95,10 +102,14 @@ def _found(has: frozenset[str]) -> str:
     """
     source, conditions = "item_name AS found", []
     if "settings" in has:
-        of_value = " AND value = ANY (CAST(:values AS text[]))" if "values" in has else ""
         source = _with_names(f"""(
-            SELECT DISTINCT tenant_id, type_key, external_id FROM item_setting
-            WHERE setting = ANY (CAST(:settings AS text[])){of_value}
+            SELECT tenant_id, type_key, external_id FROM {_KNOWING} CROSS JOIN LATERAL (
+                SELECT external_id FROM item_settings AS one
+                WHERE (one.tenant_id, one.type_key) = (knowing.tenant_id, knowing.type_key) AND EXISTS (
+                    SELECT FROM unnest(CAST(:entries AS text[])) AS entry WHERE strpos(one.settings, entry) > 0
+                )
+                OFFSET 0
+            ) AS setting
         ) AS found""")
     elif "unseen" in has:
         source = _with_names(_unseen(has))
@@ -231,8 +242,13 @@ class SetItems(NamedTuple):
 _SET_ITEMS = text(f"""
 SELECT found.tenant_id, found.type_key, found.value, count(*) AS items
 FROM (
-    SELECT DISTINCT tenant_id, type_key, external_id, value FROM item_setting
-    WHERE setting = ANY (CAST(:settings AS text[]))
+    SELECT DISTINCT tenant_id, type_key, external_id, value FROM {_KNOWING} CROSS JOIN LATERAL (
+        SELECT external_id, nullif(split_part(part, E'\\x1e', 1), E'\\x1f') AS value
+        FROM item_settings AS one CROSS JOIN unnest(CAST(:beginnings AS text[])) AS beginning
+            CROSS JOIN LATERAL unnest((string_to_array(one.settings, beginning))[2:]) AS part
+        WHERE (one.tenant_id, one.type_key) = (knowing.tenant_id, knowing.type_key)
+        OFFSET 0
+    ) AS setting
 ) AS found
 CROSS JOIN LATERAL (
     SELECT FROM inventory_item AS one
@@ -245,7 +261,16 @@ GROUP BY found.tenant_id, found.type_key, found.value
 
 async def set_items(session: AsyncSession, settings: Sequence[str]) -> list[SetItems]:
     """How many items of all visible tenants set each value, by tenant and collection; in any order."""
-    return await fetch(session, _SET_ITEMS, SetItems, {"settings": list(settings)})
+    parameters = {"settings": list(settings), "beginnings": list(map(beginning, settings))}
+    return await fetch(session, _SET_ITEMS, SetItems, parameters)
+
+
+_COLLECTIONS = text(f"SELECT DISTINCT type_key FROM {_KNOWING}")
+
+
+async def knowing(session: AsyncSession, settings: Sequence[str]) -> set[str]:
+    """The collections whose items set one of these settings, or once did, in any visible tenant."""
+    return set((await session.execute(_COLLECTIONS, {"settings": list(settings)})).scalars())
 
 
 class SettingCoverage(NamedTuple):
@@ -301,15 +326,17 @@ async def readings(
 # Each name is looked up after the one before it: few names stand in many rows.
 _KNOWN = text("""
 WITH RECURSIVE known AS (
-    (SELECT setting FROM item_setting ORDER BY setting LIMIT 1)
+    (SELECT setting FROM collection_setting ORDER BY setting LIMIT 1)
     UNION ALL
-    SELECT (SELECT one.setting FROM item_setting AS one WHERE one.setting > known.setting ORDER BY one.setting LIMIT 1)
+    SELECT (
+        SELECT one.setting FROM collection_setting AS one WHERE one.setting > known.setting ORDER BY one.setting LIMIT 1
+    )
     FROM known WHERE known.setting IS NOT NULL
 )
 SELECT setting FROM known WHERE setting IS NOT NULL
 """)
 
-_IS_KNOWN = text("SELECT EXISTS (SELECT FROM item_setting WHERE setting = :setting)")
+_IS_KNOWN = text("SELECT EXISTS (SELECT FROM collection_setting WHERE setting = :setting)")
 
 _DEFINITIONS = text("""
 SELECT DISTINCT named.external_id
@@ -334,12 +361,12 @@ CATALOGUES = 3
 
 
 async def is_known(session: AsyncSession, setting: str) -> bool:
-    """Whether an item sets it."""
+    """Whether an item sets it, or once did."""
     return bool((await session.execute(_IS_KNOWN, {"setting": setting})).scalar_one())
 
 
 async def known_settings(session: AsyncSession) -> list[str]:
-    """The names of all settings that items set, sorted."""
+    """The names of all settings that items set, or once did, sorted."""
     return list((await session.execute(_KNOWN)).scalars())
 
 

@@ -153,7 +153,10 @@ class StagedItem(Base):
     """
 
     __tablename__ = "staged_item"
-    __table_args__ = {"prefixes": ["UNLOGGED"]}  # noqa: RUF012 - SQLAlchemy's own convention
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "prefixes": ["UNLOGGED"],
+        "postgresql_with": {"toast_tuple_target": "8160"},
+    }
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
     run_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -180,9 +183,6 @@ class StagedItem(Base):
         JSONB, comment="the details that could not be read; null where all were"
     )
     graph_id: Mapped[str | None] = mapped_column(comment="the id as Graph spells it, where that is not external_id")
-    read_settings: Mapped[Any | None] = mapped_column(
-        JSON, comment="what it sets, pairs of a name and a value; null where it sets nothing"
-    )
     raw_digest: Mapped[bytes | None] = mapped_column(
         comment="see inventory_item; null where the item was not read from its list"
     )
@@ -192,6 +192,9 @@ class StagedItem(Base):
     )
     same_ids: Mapped[str | None] = mapped_column(comment="their ids, with a separator")
     same_digests: Mapped[bytes | None] = mapped_column(comment="their raw digests, one after another")
+    settings: Mapped[str | None] = mapped_column(
+        comment="what it sets, as item_settings has it; null where it sets nothing"
+    )
 
 
 class PendingItem(Base):

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import Index, Integer, Text
+from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import CURRENT_TENANT, Base
@@ -25,29 +25,38 @@ class SearchedName(Base):
     )
 
 
-class ItemSetting(Base):
-    """One setting of an item's current version. No foreign key, as `ItemReference` has none.
+class ItemSettings(Base):
+    """All settings of an item's current version, if it has any. No foreign key, as `ItemReference` has none."""
 
-    No primary key either: its entries would all be different, and an index of equal ones takes a sixth of the room.
-    """
+    __tablename__ = "item_settings"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "postgresql_with": {"toast_tuple_target": "8160"},
+        "comment": "what the current versions of items set",
+    }
 
-    __tablename__ = "item_setting"
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    settings: Mapped[str] = mapped_column(
+        Text(collation="C"), comment="an entry for each setting and value, with separators: storage/settings.py"
+    )
+
+
+class CollectionSetting(Base):
+    """A setting that an item of a collection sets, or once did. Two transactions may both note a new one."""
+
+    __tablename__ = "collection_setting"
     __mapper_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
-        "primary_key": ["tenant_id", "type_key", "external_id", "position"]
+        "primary_key": ["tenant_id", "type_key", "setting"]
     }
     __table_args__ = (
-        Index("item_setting_by_name", "setting", "value"),
-        Index("item_setting_of_item", "tenant_id", "type_key", "external_id"),
-        {"comment": "what the current versions of items set"},
+        Index("collection_setting_by_name", "setting"),
+        Index("collection_setting_of_collection", "tenant_id", "type_key", "setting"),
+        {"comment": "which settings items of a collection set, or once did"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(server_default=CURRENT_TENANT)
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.tenant_id"), server_default=CURRENT_TENANT)
     type_key: Mapped[str]
-    external_id: Mapped[str]
-    position: Mapped[int] = mapped_column(Integer, comment="its place among the settings of the item")
     setting: Mapped[str] = mapped_column(
         Text(collation="C"), comment="the id of its definition, its OMA-URI, or the path of its property"
-    )
-    value: Mapped[str | None] = mapped_column(
-        Text(collation="C"), comment="null where it is hidden, or too long to be searched for"
     )

@@ -17,7 +17,7 @@ WITH
 -- which items are known; `graph_id` is Graph's, if it is another.
 staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash, body_hash,
-        document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, read_settings, staged_at,
+        document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, settings, staged_at,
         raw_digest,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_observation
@@ -141,7 +141,7 @@ merged AS (
 seen AS MATERIALIZED (
     SELECT type_key, external_id,
         staged.body_hash, staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
-        staged.read_references, staged.rules_hash, staged.read_settings,
+        staged.read_references, staged.rules_hash, staged.settings,
         before.details_complete AS complete_before,
         before.list_hash AS list_hash_before, before.details_read_at, before.stale_asks, before.stale_asked_at,
         before.last_seen_at AS seen_before_at, before.last_seen_run_id AS seen_before_by,
@@ -195,7 +195,7 @@ rules AS MATERIALIZED (
 -- New versions, and whether their references have been read already: with the observation, by the rules in force. Only
 -- of a first version, since no reader can be at it.
 new AS MATERIALIZED (
-    SELECT type_key, external_id, version_number, read_references, read_settings,
+    SELECT type_key, external_id, version_number, read_references, settings,
         version_number = 1 AND read_references IS NOT NULL AND EXISTS (
             SELECT FROM rules WHERE (rules.type_key, rules.rules_hash) = (seen.type_key, seen.rules_hash)
         ) AS is_read
@@ -219,10 +219,8 @@ referring AS (
 ),
 
 setting AS (
-    INSERT INTO item_setting (type_key, external_id, position, setting, value)
-    SELECT type_key, external_id, position - 1, one ->> 0, one ->> 1
-    FROM new CROSS JOIN LATERAL json_array_elements(read_settings) WITH ORDINALITY AS read (one, position)
-    WHERE is_read
+    INSERT INTO item_settings (type_key, external_id, settings)
+    SELECT type_key, external_id, settings FROM new WHERE is_read AND settings IS NOT NULL
 ),
 
 -- The end of the run reads the references of the others.

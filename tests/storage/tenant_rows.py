@@ -57,7 +57,8 @@ TABLES = frozenset(
         "item_reference",
         "unread_item",
         "item_name",
-        "item_setting",
+        "item_settings",
+        "collection_setting",
         "reference_rules",
         "baseline",
         "baseline_collection",
@@ -74,8 +75,8 @@ TABLES = frozenset(
         "portfolio_run_tenant",
     }
 )
-WITHOUT_KEY = {"item_setting"}
-"""An index that starts with the tenant, whose entries are equal, takes less room than a primary key."""
+WITHOUT_KEY = {"collection_setting"}
+"""An index that starts with the tenant finds its rows. Transactions that add equal ones do not wait for each other."""
 
 OF_NO_TENANT = "portfolio_run"
 OF_THE_WEB = {
@@ -125,7 +126,8 @@ INSERTS = {
     " target_id) VALUES (:theirs, 'a', '1', 9, 1, 'x', 'use', '{}', '1')",
     "unread_item": "(tenant_id, type_key, external_id) VALUES (:theirs, 'a', '9')",
     "item_name": "(tenant_id, type_key, external_id, name_key) VALUES (:theirs, 'a', '9', 'x')",
-    "item_setting": "(tenant_id, type_key, external_id, position, setting) VALUES (:theirs, 'a', '9', 0, 'x')",
+    "item_settings": "(tenant_id, type_key, external_id, settings) VALUES (:theirs, 'a', '9', 'x')",
+    "collection_setting": "(tenant_id, type_key, setting) VALUES (:theirs, 'a', 'x')",
     "reference_rules": "(tenant_id, type_key, rules_hash) VALUES (:theirs, 'a', '')",
     "promotion_plan": "(tenant_id, plan_id, source_tenant_id, created_by, expires_at, counts, content_hash, content)"
     " VALUES (:theirs, gen_random_uuid(), :theirs, 'me', now(), '{}', sha256('x'), '')",

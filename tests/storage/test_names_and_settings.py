@@ -12,6 +12,7 @@ from inventory.observation import Observation, ObservationRules, Observer
 from inventory.reference_extraction import ReadingRules
 from storage import references
 from storage.database import Database
+from storage.settings import ENTRY, UNKNOWN, VALUE, entries
 from tests.answers.test_damaged_documents import TENANT, damage
 from tests.storage.support import begin, end, land, listed, observation, sync
 
@@ -36,10 +37,10 @@ async def catch_up(database: Database, rules: dict[str, ReadingRules] = RULES) -
 async def kept(database: Database) -> list[tuple[str, str, str | None]]:
     """Id, setting and value of all that is kept, in order."""
     async with database.tenant(TENANT, read_only=True) as session:
-        found = await session.execute(
-            text("SELECT external_id, setting, value FROM item_setting ORDER BY external_id, position")
-        )
-        return [tuple(row) for row in found]
+        found = await session.execute(text("SELECT external_id, settings FROM item_settings ORDER BY external_id"))
+        entries = [(row.external_id, entry) for row in found for entry in row.settings.strip(ENTRY).split(ENTRY)]
+    settings = [(external_id, *entry.split(VALUE, 1)) for external_id, entry in entries]
+    return [(external_id, name, None if value == UNKNOWN else value) for external_id, name, value in settings]
 
 
 async def names(database: Database) -> dict[str, str]:
@@ -82,6 +83,43 @@ async def test_what_a_release_before_has_read_is_read_again(database: Database) 
     assert await kept(database) == []
     await catch_up(database)
     assert await kept(database) == [("p", "policies/camera", "true")]
+
+
+async def known(database: Database) -> list[tuple[str, str]]:
+    async with database.tenant(TENANT, read_only=True) as session:
+        found = await session.execute(text("SELECT type_key, setting FROM collection_setting ORDER BY setting"))
+        return [tuple(row) for row in found]
+
+
+async def test_a_collection_notes_each_setting_once_and_for_good(database: Database) -> None:
+    await catch_up(database)
+    await sync(database, TENANT, [read_at_once(camera=True), read_at_once("q", camera=True, pin=6)], "policies")
+    await sync(database, TENANT, [policy(camera=False, mode="a"), policy("q")], "policies")
+    await catch_up(database)
+    noted = [("policies", f"policies/{name}") for name in ("camera", "mode", "pin")]
+    assert await known(database) == noted
+    await sync(database, TENANT, [read_at_once("r", mode="b")], "policies")
+    assert await known(database) == noted
+
+
+async def test_no_name_and_no_value_is_taken_for_more_than_one(database: Database) -> None:
+    await catch_up(database)
+    hostile: dict[str, Any] = {
+        f"cam{ENTRY}era{VALUE}": "on",
+        "mode": f"a{ENTRY}policies/pin{VALUE}6",
+        "open": f"{VALUE}",
+        "shut": "b",
+    }
+    await sync(database, TENANT, [read_at_once(**hostile)], "policies")
+    at_once = await kept(database)
+    assert at_once == [
+        ("p", "policies/camera", "on"),
+        ("p", "policies/mode", None),
+        ("p", "policies/open", None),
+        ("p", "policies/shut", "b"),
+    ]
+    assert await known(database) == [("policies", name) for _, name, _ in at_once]
+    assert entries(["policies/mode"], [f"a{ENTRY}policies/pin{VALUE}6", "b"]) == entries(["policies/mode"], ["b"])
 
 
 @pytest.mark.parametrize("later", [REFERENCES_ALONE, {"policies": ReadingRules({}, assignable=False)}])

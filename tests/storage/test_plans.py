@@ -51,7 +51,7 @@ MINE, THEIRS = UUID(int=1), UUID(int=2)
 ITEMS = 10_000
 GROWING = {
     "inventory_item", "item_version", "document", "item_reference", "unread_item", "audited_object", "item_name",
-    "item_setting", "collection_coverage",
+    "item_settings", "collection_setting", "collection_coverage",
 }  # fmt: skip
 WAVES = {"staged", "before", "merged", "seen"}
 PAGE = queries.Page(limit=100)
@@ -76,10 +76,18 @@ REFERRING = (
     WHERE tenant_id = '00000000-0000-0000-0000-000000000001'
     """,
     """
-    INSERT INTO item_setting (tenant_id, type_key, external_id, position, setting, value)
-    SELECT tenant_id, type_key, external_id, position, 'a_setting' || number * (position + 7) % 3000, number % 5
+    INSERT INTO item_settings (tenant_id, type_key, external_id, settings)
+    SELECT tenant_id, type_key, external_id, string_agg(
+        E'\\x1ea_setting' || number * (position + 7) % 3000 || E'\\x1f' || number % 5, '' ORDER BY position
+    ) || E'\\x1e'
     FROM (SELECT *, row_number() OVER () AS number FROM inventory_item) AS item
         CROSS JOIN generate_series(0, 4) AS position
+    GROUP BY tenant_id, type_key, external_id
+    """,
+    """
+    INSERT INTO collection_setting (tenant_id, type_key, setting)
+    SELECT DISTINCT tenant_id, type_key, split_part(entry, E'\\x1f', 1)
+    FROM item_settings CROSS JOIN string_to_table(trim(settings, E'\\x1e'), E'\\x1e') AS entry
     """,
     """
     INSERT INTO tenant (tenant_id, name)
@@ -335,7 +343,8 @@ async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database,
             assert [item async for item in find(session, Sought(word, items=missing), [MINE])] == []
     explained.assert_by_index()
     assert "inventory_item_absent" in {node.by for node in explained.nodes}
-    assert {"item_name_pkey", "item_setting_by_name"} <= {node.by for node in explained.nodes}
+    used = {"item_name_pkey", "item_settings_pkey", "collection_setting_by_name"}
+    assert used <= {node.by for node in explained.nodes}
 
 
 async def test_what_a_question_rests_on_is_looked_up_for_the_tenants_that_are_asked(

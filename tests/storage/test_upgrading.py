@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from time import sleep
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -17,6 +17,7 @@ from storage.database import Database, StorageNotReadyError, StorageUnavailableE
 from storage.database import database_url as sqlalchemy_url
 from storage.roles import ROLES, settle
 from storage.schema import LockRetries, head, upgrade
+from storage.settings import written
 from tests.conftest import OWNER, copy_of, url_of
 from tests.storage.earlier_release import write_item
 from tests.storage.support import items, observation, sync
@@ -103,6 +104,39 @@ async def test_a_database_of_the_last_release_is_upgraded_with_its_data(empty_da
             await database.close()
     finally:
         await before.close()
+
+
+SETTINGS_IN_ROWS = """
+INSERT INTO tenant (tenant_id, name) SELECT CAST(lpad(n::text, 32, '0') AS uuid), 'x' FROM generate_series(1, 2) AS n;
+INSERT INTO item_setting (tenant_id, type_key, external_id, position, setting, value)
+SELECT tenant_id, 'a', item, position, setting, value FROM tenant CROSS JOIN (VALUES
+    ('p', 1, 'pin', NULL), ('p', 0, 'camera', 'on'), ('q', 0, 'camera', 'off'), ('q', 1, 'camera', '')
+) AS made (item, position, setting, value)
+"""
+
+
+async def test_settings_that_were_rows_become_a_text_of_each_item(empty_database_url: str) -> None:
+    engine = create_engine(sqlalchemy_url(empty_database_url))
+    with engine.connect() as connection:
+        settle(connection)
+        command.upgrade(schema._config(connection), "0046")
+        connection.execute(text(SETTINGS_IN_ROWS))
+        connection.commit()
+    engine.dispose()
+    upgrade(empty_database_url)
+    database = Database(empty_database_url)
+    try:
+        for number in (1, 2):
+            async with database.tenant(UUID(str(number).rjust(32, "0")), read_only=True) as session:
+                kept = await session.execute(text("SELECT external_id, settings FROM item_settings ORDER BY 1"))
+                assert [tuple(row) for row in kept] == [
+                    ("p", written([("camera", "on"), ("pin", None)])),
+                    ("q", written([("camera", "off"), ("camera", "")])),
+                ]
+                known = await session.execute(text("SELECT type_key, setting FROM collection_setting ORDER BY 2"))
+                assert [tuple(row) for row in known] == [("a", "camera"), ("a", "pin")]
+    finally:
+        await database.close()
 
 
 def test_a_migration_that_waits_for_a_lock_says_for_which_and_goes_on(copied: str, postgres: EmbeddedPostgres) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
 
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
@@ -12,6 +11,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
 from storage import runs
 from storage.database import Database
+from storage.settings import keep_settings
 from tests.cli.looking import CommandLine
 from tests.storage.support import SLOTS, end, observation, sync
 
@@ -90,18 +90,11 @@ async def test_pages_of_items_that_set_something_and_of_unseen_ones_go_by_name(
     types = ("groups", "namedLocations")
     some = [key for key in KEYS if key[1] != "z"]
     async with database.tenant(TENANT) as session:
-        for key in KEYS:
-            await session.execute(SET, dict(zip(("type_key", "external_id"), key, strict=True)))
+        await keep_settings(session, KEYS, {key: [("camera", "off")] for key in KEYS})
     await sync(database, TENANT, [named(*key) for key in KEYS if key not in some], *types)
     for choice in (("--state", "missing"), ("--setting", "camera", "--state", "missing")):
         assert [key for page in await pages(command, "items", 3, *choice) for key in page] == some
     assert [key for page in await pages(command, "items", 3, "--setting", "camera=off") for key in page] == KEYS
-
-
-SET = text("""
-INSERT INTO item_setting (type_key, external_id, position, setting, value)
-VALUES (:type_key, :external_id, 0, 'camera', 'off')
-""")
 
 
 async def test_a_page_goes_on_where_a_renamed_item_stands_now(command: CommandLine, database: Database) -> None:

@@ -160,6 +160,18 @@ async def test_what_waits_to_be_read_is_unknown(starter: Starter, database: Data
     assert after["state"] == "set"
 
 
+async def test_what_nobody_sets_any_more_is_not_set_where_its_collection_was_read(
+    starter: Starter, database: Database
+) -> None:
+    for tenant_id in (OFF, ON, HIDDEN):
+        await sync(database, tenant_id, [compliance("p", "Empty")], *TYPES)
+        await references.catch_up(database, tenant_id, load_catalog().reading_rules())
+    lines = (await starter("settings", "bitLockerEnabled", "--json")).objects()
+    assert {UUID(line["tenant_id"]) for line in lines if line["state"] == "not_set"} == {OFF, ON, NEITHER, HIDDEN}
+    assert {UUID(line["tenant_id"]) for line in lines if line["state"] == "unknown"} == {UNREAD, NEVER}
+    assert {reading["type_key"] for line in lines for reading in line["not_read"]} == {COMPLIANCE}
+
+
 async def test_a_setting_that_nobody_sets_is_no_answer_but_a_question(starter: Starter) -> None:
     done = await starter("settings", "bitLokerEnabled=false")
     assert done.code == 2
