@@ -127,7 +127,7 @@ class LiveRuns:
     def _silence_of(self, who: str) -> str | None:
         """What is known of Temporal or of a run's worker that has just not answered; None if it may be asked."""
         now = asyncio.get_running_loop().time()
-        self._silent = {one: silence for one, silence in self._silent.items() if silence[0] > now}
+        self._silent = {key: silence for key, silence in self._silent.items() if silence[0] > now}
         return self._silent[who][1] if who in self._silent else None
 
     def _note_silence(self, who: str, trouble: str) -> str:

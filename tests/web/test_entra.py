@@ -46,16 +46,25 @@ def graph(authority: SimulatedGraph) -> Iterator[SimulatedGraph]:
 
 
 @pytest.fixture
-def app(graph: SimulatedGraph, database: Database, database_url: str, tenants_file: Path, tmp_path: Path) -> FastAPI:
+def apps(
+    graph: SimulatedGraph, database: Database, database_url: str, tenants_file: Path, tmp_path: Path
+) -> list[FastAPI]:
+    """Two pages behind one address, which share the database alone."""
     tenant = graph.tenants[0]
     secret = tmp_path / "secret"
     secret.write_text(tenant.client_secret)
     registration = TenantConfig(
         id=UUID(tenant.id), name="the web page", client_id=tenant.client_id, client_secret_file=secret
     )
-    entra = EntraSignIn(registration, [registration.id], ssl_context(graph.ca_file), authority_url=graph.authority_url)
     settings = Settings(database_url=SecretStr(database_url), tenants_file=tenants_file, _env_file=None)
-    return create_app(Site(settings, database, url=ORIGIN, entra=entra))
+    trust, authority_url = ssl_context(graph.ca_file), graph.authority_url
+    signs_in = [EntraSignIn(registration, [registration.id], trust, authority_url=authority_url) for _ in range(2)]
+    return [create_app(Site(settings, database, url=ORIGIN, entra=entra)) for entra in signs_in]
+
+
+@pytest.fixture
+def app(apps: list[FastAPI]) -> FastAPI:
+    return apps[0]
 
 
 @pytest.fixture
@@ -101,6 +110,18 @@ async def test_a_person_signs_in_and_comes_back_to_the_page_asked_for(
     signed_out = await client.post("/sign-out", headers=SAME_ORIGIN)
     assert 'href="/sign-in"' in signed_out.text
     await words_of(client, "/", 401)
+
+
+async def test_a_sign_in_begun_at_one_process_ends_at_another(
+    apps: list[FastAPI], graph: SimulatedGraph, client: httpx.AsyncClient
+) -> None:
+    begun = await client.get("/sign-in?next=/runs")
+    back = await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN])
+    async with browser(apps[1]) as other:
+        other.cookies = client.cookies
+        assert (await other.get(back)).headers["location"] == "/runs"
+        client.cookies = other.cookies
+        assert "Contoso" in await words_of(client, "/")
 
 
 @pytest.mark.parametrize("role", Role)

@@ -1,0 +1,95 @@
+"""Two web processes on one database, as behind a proxy that asks either: what one has done holds for the other."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import text
+from temporalio.client import Client
+
+from inventory.selection import Selection
+from local.temporal import EmbeddedTemporal
+from storage.database import Database
+from storage.runs import open_run
+from tests.patience import PATIENCE_SECONDS
+from tests.storage.support import SLOTS, end, identity, land, observation
+from tests.web.process import addresses, environment_of, running
+from tests.web.support import POLICIES
+from web.sign_in import COOKIE
+from workflows.messages import sync_workflow_id
+
+TENANT = uuid4()
+TENANT_NAME = "Contoso"
+
+
+@pytest.fixture
+def told(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[list[dict[str, str]]]:
+    """The addresses of the two."""
+    environment = environment_of(database_url, tmp_path, TENANT)
+    environment |= {"TEMPORAL_ADDRESS": temporal.address, "TEMPORAL_TASK_QUEUE": f"queue-{TENANT}"}
+    with ExitStack() as stack:
+        processes = [stack.enter_context(running(environment, "--port=0", "--json")) for _ in range(2)]
+        yield [addresses(process) for process in processes]
+
+
+@pytest.fixture
+async def pages(told: list[dict[str, str]]) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """A browser at each of the two; a person has signed in at the first one, and its proxy knows no difference."""
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(
+                    base_url=of_one["url"],
+                    headers={"Origin": of_one["url"]},
+                    timeout=PATIENCE_SECONDS,
+                    trust_env=False,
+                )
+            )
+            for of_one in told
+        ]
+        first, second = clients
+        link = told[0]["sign_in_url"].partition("/sign-in/")[2]
+        cookie = (await first.get(f"/sign-in/{link}")).headers["set-cookie"].partition(";")[0].partition("=")[2]
+        assert (await second.get(f"/sign-in/{link}")).status_code == 403, "a link is used up at both"
+        for client in clients:
+            client.headers["Cookie"] = f"{COOKIE}={cookie}"
+        yield clients
+
+
+async def test_what_a_person_does_at_one_process_holds_at_the_other(
+    pages: list[httpx.AsyncClient], database: Database, temporal: EmbeddedTemporal
+) -> None:
+    first, second = pages
+    form = {"request_id": str(uuid4()), "reads": "some", "type": [POLICIES]}
+    started = (await second.post(f"/tenants/{TENANT}/sync", data=form)).headers["location"]
+    again = (await first.post(f"/tenants/{TENANT}/sync", data=form)).headers["location"]
+    assert again == f"/tenants/{TENANT}/runs", "the same form acts once"
+    async with database.tenant(TENANT) as session:
+        acts = await session.execute(text("SELECT action FROM audit_record WHERE tenant_id IS NOT NULL"))
+        assert list(acts.scalars()) == ["sync_requested"]
+    run = identity(POLICIES, run_id=UUID(started.rpartition("/")[2]))
+    async with first.stream("GET", f"{started}/live") as stream:
+        parts = stream.aiter_text()
+        shown = await anext(parts)
+        assert "queued" in shown
+        async with database.tenant(TENANT) as session:
+            await open_run(session, run, SLOTS)
+        await land(database, TENANT, run, [observation(POLICIES, "p1")])
+        while "1 item: 1 created" not in shown:
+            shown += await anext(parts)
+        await end(database, TENANT, run)
+        while "success" not in shown:
+            shown += await anext(parts)
+    client = await Client.connect(temporal.address)
+    await client.get_workflow_handle(sync_workflow_id(TENANT, Selection(type_keys=(POLICIES,)))).terminate()
+
+    assert TENANT_NAME in (await second.get("/")).text
+    excluded = {"who": "admin", "what": "all", "is_excluded": "true", "reason": "a test", "confirmed": "yes"}
+    answer = await first.post("/access", data={"request_id": str(uuid4()), **excluded})
+    assert answer.status_code == 303, answer.text
+    assert TENANT_NAME not in (await second.get("/")).text
+    assert (await second.post("/sign-out")).status_code == 200
+    assert [(await page.get("/")).status_code for page in pages] == [401, 401]
