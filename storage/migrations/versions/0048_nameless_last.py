@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from storage.migrations.operations import each_tenant, execute
 
-revision = "0046"
-down_revision = "0045"
+revision = "0048"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 
