@@ -77,7 +77,8 @@ def upgrade() -> None:
     execute(TABLES)
     for name in ("item_settings", "collection_setting"):
         isolate(name)
-    tenants = list(each_tenant())
+    is_left = op.get_bind().exec_driver_sql("SELECT to_regclass('item_setting')").scalar_one() is not None
+    tenants = list(each_tenant()) if is_left else []
     with op.get_context().autocommit_block():  # a transaction for each tenant, so that its syncs wait for no other's
         connection = op.get_bind()
         for tenant_id in tenants:
