@@ -20,7 +20,7 @@ WHERE expires_at < clock_timestamp() - CAST(:older_than AS interval)
 async def forget_plans(session: AsyncSession, *, older_than: timedelta) -> int:
     """Deletes plans that expired longer ago than `older_than` and that nobody decided about; returns how many.
 
-    A plan that was approved or rejected stays, as its audit records do (docs/decisions/0054).
+    A plan that was approved or rejected stays, as its audit records do.
     """
     done = await session.execute(_FORGET_PLANS, {"older_than": older_than})
     return int(done.rowcount)  # type: ignore[attr-defined]
