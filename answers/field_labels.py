@@ -39,8 +39,9 @@ class FieldChange(BaseModel):
 
     `path` is the path that `diff` prints, and stable. `label` is the path with names. `before` and `after` are values
     as the document has them, null if there is none; a number beyond 64 bits is a text. `before_named` and `after_named`
-    have names in place of ids, and are null if that is the same. A `hidden` value shows only that it changed. `text`
-    has the values for people, or the differing lines of a text.
+    have names in place of ids, and are null if that is the same. A `hidden` value is null; of
+    a text that is hidden in part, `before` and `after` are the marks with its other lines. `text` has the values for
+    people, or the differing lines of a text.
     """
 
     model_config = ConfigDict(frozen=True)

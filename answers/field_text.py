@@ -14,6 +14,7 @@ from answers.encoded_content import Content, content_of
 from answers.value_text import (
     CHOICES,
     HIDDEN,
+    HIDDEN_IN_PART,
     NOTHING,
     Place,
     is_assignment,
@@ -21,6 +22,7 @@ from answers.value_text import (
     is_empty,
     is_setting,
     presentation_lines,
+    readable_lines,
     short_id,
     switch_text,
     value_lines,
@@ -29,6 +31,7 @@ from inventory.canonical import TYPE
 from inventory.differences import DifferenceKind
 from inventory.exact_json import JsonValue, encode
 from inventory.plurals import counted
+from inventory.secret_patterns import LEFT_OUT
 
 _OMA_VALUE = re.compile(r"omaSettings\[(\./.+)\]\.value")
 """The label of a value that an OMA-URI names."""
@@ -149,7 +152,7 @@ def field_text(field: ShownField) -> FieldText:
     kind = str(field.difference)
     label = _label(field)
     if field.hidden:
-        return FieldText(label, kind, note=f"{HIDDEN}, {kind.replace('_', ' ')}")
+        return _hidden(label, kind, field.before, field.after)
     place = _place(field.path)
     before = field.before if field.before_named is None else field.before_named
     after = field.after if field.after_named is None else field.after_named
@@ -161,6 +164,35 @@ def field_text(field: ShownField) -> FieldText:
     if kind == DifferenceKind.REMOVED:
         return _one_sided(label, kind, before, place, whole_id)
     return _changed(label, kind, before, after, place, whole_id)
+
+
+def _hidden(label: str, kind: str, before: JsonValue, after: JsonValue) -> FieldText:
+    """The text of a hidden value; of a text that is hidden in part, its other lines, and which are hidden."""
+    become = kind.replace("_", " ")
+    old, new = readable_lines(before), readable_lines(after)
+    if old is not None and new is not None:
+        if old == new:
+            has = "has changed" if kind == DifferenceKind.CHANGED else become
+            return FieldText(label, kind, note=f"only the hidden part {has}", lines=tuple(_around_hidden(new)))
+        lines = list(text_diff(old, new))
+        if not any(LEFT_OUT in line for line in lines):
+            lines += _around_hidden(new)
+        return FieldText(label, kind, note=f"{HIDDEN_IN_PART}, {become}", lines=tuple(lines))
+    side = new if kind == DifferenceKind.ADDED else old if kind == DifferenceKind.REMOVED else None
+    if side is None:
+        return FieldText(label, kind, note=f"{HIDDEN}, {become}")
+    sign = "+" if kind == DifferenceKind.ADDED else "-"
+    return FieldText(label, kind, note=f"{HIDDEN_IN_PART}, {become}", lines=tuple(f"{sign} {line}" for line in side))
+
+
+def _around_hidden(lines: Sequence[str]) -> Iterator[str]:
+    """The hidden lines and those around them, and where they are."""
+    places = [number for number, line in enumerate(lines) if LEFT_OUT in line]
+    near = sorted({at for place in places for at in range(place - CONTEXT, place + CONTEXT + 1)} & {*range(len(lines))})
+    for at in near:
+        if at and at - 1 not in near:
+            yield f"@@ line {at + 1} @@"
+        yield f"  {lines[at]}"
 
 
 def _are_members(value: JsonValue) -> bool:

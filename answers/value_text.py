@@ -74,8 +74,8 @@ def is_annotation(name: str) -> bool:
 def value_lines(value: JsonValue, place: Place) -> list[str]:
     """A value as people say it: on one line, or on several where it has more to say."""
     if isinstance(value, dict) and is_mark(value):
-        left = value.get(READABLE)
-        return [HIDDEN] if not isinstance(left, str) else [HIDDEN_IN_PART, *(f"| {line}" for line in left.splitlines())]
+        left = readable_lines(value)
+        return [HIDDEN] if left is None else [HIDDEN_IN_PART, *(f"| {line}" for line in left)]
     content = content_of(value, place.name)
     if content is not None:
         encoding = [content.encoding] if content.encoding else []
@@ -85,6 +85,12 @@ def value_lines(value: JsonValue, place: Place) -> list[str]:
     if isinstance(value, list):
         return _list_lines(value, place)
     return [_scalar(value, place)]
+
+
+def readable_lines(value: JsonValue) -> list[str] | None:
+    """The lines of a text that is hidden in part, with a word in the place of hidden ones; None of another value."""
+    left = value.get(READABLE) if isinstance(value, dict) and is_mark(value) else None
+    return left.splitlines() if isinstance(left, str) else None
 
 
 def short_id(definition_id: str) -> str:

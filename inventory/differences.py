@@ -25,6 +25,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from inventory.canonical import (
     EDIT_STAMP,
     IN_TEXT,
+    READABLE,
     SENSITIVE_MARK,
     TYPE,
     JsonObject,
@@ -79,7 +80,8 @@ _BACKWARDS = {
 class Difference(NamedTuple):
     """One field or member: `before` is None where it was added, `after` where it was removed.
 
-    A sensitive value is `hidden`: both are None, since not even its mark is shown. It is `untold` whether it changed at
+    A sensitive value is `hidden`: it is None, since not even its mark is shown, or a mark that has the lines of a text
+    beside the secret. It is `untold` whether it changed at
     all where only one of two values is hidden: a rule has begun or ceased to hide it.
     """
 
@@ -98,7 +100,7 @@ class Difference(NamedTuple):
     def shown(self) -> "Difference":
         """The difference as it may be shown: without the digits of marks."""
         if self.hidden:
-            return self._replace(before=None, after=None)
+            return self._replace(before=_left_readable(self.before), after=_left_readable(self.after))
         return self._replace(before=_shown(self.before), after=_shown(self.after))
 
 
@@ -374,6 +376,13 @@ def _removed(path: str, value: JsonValue) -> Difference:
 
 def _added(path: str, value: JsonValue) -> Difference:
     return Difference(path, DifferenceKind.ADDED, None, value, is_mark(value))
+
+
+def _left_readable(value: JsonValue) -> JsonValue:
+    """The mark of a text that is hidden in part, without its digits; None of all else."""
+    if isinstance(value, dict) and is_mark(value) and READABLE in value:
+        return {SENSITIVE_MARK: True, READABLE: value[READABLE]}
+    return None
 
 
 def _shown(value: JsonValue) -> JsonValue:

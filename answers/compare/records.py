@@ -114,8 +114,9 @@ _NEVER_READ = SideCoverage(
 class FieldRecord(BaseModel):
     """One field that differs: `before` is the value here, `after` the value there.
 
-    Both are null if the value is `hidden`. Ids of other objects are replaced by their meaning. `is_certain` is false if
-    the values may be equal: they hold an id that could not be translated, or a value that was hidden without a key.
+    A `hidden` value is null, or of a text that is hidden in part the mark with its other lines. Ids of other objects
+    are replaced by their meaning. `is_certain` is false if the values may be equal: they hold an id that could not be
+    translated, or a value that was hidden without a key.
     `label` is the path with the names of settings; `before_named` and `after_named` have names in place of ids, if they
     differ from the values. `text` has the values for people.
     """

@@ -77,7 +77,8 @@ def not_compared_in_words(paths: Sequence[str]) -> str:
 class DifferenceRecord(BaseModel):
     """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
 
-    A `hidden` value shows only that it changed. Numbers have all their digits. `label` says the path with
+    A `hidden` value is null; of a text that is hidden in part, `before` and `after` are the marks with its other lines.
+    Numbers have all their digits. `label` says the path with
     names; `before_named` and `after_named` have names in the place of ids, and are null where that is the same. `text`
     is what people read of it.
     """

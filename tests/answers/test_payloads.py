@@ -54,10 +54,11 @@ def windows(edition: int) -> Observation:
     )
 
 
-def mac(edition: int) -> Observation:
+def mac(edition: int, password: str | None = None) -> Observation:
+    secret = password or f"hidden-{edition}"
     lines = (
         '<?xml version="1.0" encoding="UTF-8"?>', '<plist version="1.0">', "<dict>", "\t<key>PayloadVersion</key>",
-        f"\t<integer>{edition}</integer>", "\t<key>Password</key>", f"\t<string>hidden-{edition}</string>",
+        f"\t<integer>{edition}</integer>", "\t<key>Password</key>", f"\t<string>{secret}</string>",
         "\t<key>AutoJoin</key>", "\t<true/>", "</dict>", "</plist>",
     )  # fmt: skip
     return profile("macOSCustomConfiguration", "mac", payload=encoded("\n".join(lines).encode()))
@@ -132,6 +133,32 @@ MAC_SHOWN = """\
 """
 
 
+MAC_DIFFERS = """\
+~ payload: hidden in part, changed
+  @@ line 2 @@
+    <plist version="1.0">
+    <dict>
+      <key>PayloadVersion</key>
+  -   <integer>1</integer>
+  +   <integer>2</integer>
+    (hidden)
+      <key>AutoJoin</key>
+      <true/>
+"""
+
+ONLY_A_SECRET_DIFFERS = """\
+~ payload: only the hidden part has changed
+  @@ line 3 @@
+    <dict>
+      <key>PayloadVersion</key>
+      <integer>1</integer>
+    (hidden)
+      <key>AutoJoin</key>
+      <true/>
+    </dict>
+"""
+
+
 @pytest.fixture
 async def starter(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -150,12 +177,21 @@ async def test_values_of_oma_uris_are_shown_and_compared_as_text(starter: Comman
 
 async def test_a_profile_is_shown_line_by_line_but_for_its_secrets(starter: CommandLine) -> None:
     assert (await starter("show", PROFILES, "mac")).stdout.partition("payload:\n")[2] == MAC_SHOWN
-    assert (await starter("diff", PROFILES, "mac")).stdout == "~ payload: hidden, changed\n"
+    assert (await starter("diff", PROFILES, "mac")).stdout == MAC_DIFFERS
     shown = (await starter("show", PROFILES, "ios")).stdout
     assert "payload:\n  binary property list\n  | <?xml" in shown
     assert "\n  |     <key>allowCamera</key>\n  |     <false/>\n" in shown
     differs = (await starter("diff", PROFILES, "ios")).stdout
     assert "\n      <key>allowCamera</key>\n  -   <true/>\n  +   <false/>\n" in differs
+
+
+async def test_a_change_of_a_secret_alone_is_said_with_its_place(database: Database, starter: CommandLine) -> None:
+    for password in ("hidden-3", "hidden-4"):
+        await sync(database, TENANT, [mac(1, password)], PROFILES)
+    assert (await starter("diff", PROFILES, "mac")).stdout == ONLY_A_SECRET_DIFFERS
+    changed = (await starter("changes", "--json", "--since", "1h")).stdout
+    assert "only the hidden part has changed" in changed
+    assert "hidden-" not in changed
 
 
 async def test_a_readable_companion_stands_beside_each_document(starter: CommandLine, tmp_path: Path) -> None:
