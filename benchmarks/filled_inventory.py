@@ -60,7 +60,7 @@ WITH filled AS (
         tenant_id, run_id, workflow_id, selection_hash, selection, status, queued_at, started_at, finished_at
     )
     SELECT %(tenant)s, CASE WHEN day = 0 THEN %(run)s ELSE gen_random_uuid() END, 'sync/growth', %(hash)s,
-        %(selection)s, 'success', at, at, at + interval '10 minutes'
+        %(selection)s, 'success', at - interval '10 minutes', at - interval '10 minutes', at
     FROM generate_series(0, %(runs)s - 1) AS day
         CROSS JOIN LATERAL (SELECT CAST(%(seen_at)s AS timestamptz) - day * interval '1 day' AS at) AS moments
     RETURNING tenant_id, run_id

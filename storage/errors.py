@@ -21,6 +21,10 @@ class StorageCollisionError(StorageUnavailableError):
     """PostgreSQL rolled the transaction back because of another one; a repetition sees its changes."""
 
 
+class DatabaseClockError(StorageUnavailableError):
+    """PostgreSQL's clock has been set back to before the end of the tenant's latest run."""
+
+
 class StorageNotReadyError(UnavailableError):
     """The database answers, but its schema or its privileges do not fit this program; the message has the command to
     run.

@@ -19,6 +19,7 @@ from storage.absences import IS_CONFIRMED, mark_absent
 from storage.counts import COUNT_NAMES
 from storage.coverage import record_coverage
 from storage.details import settle
+from storage.errors import DatabaseClockError
 from storage.listed_pages import forget_pages
 from storage.listed_pages import seen as seen_pages
 from storage.models.base import table
@@ -134,6 +135,11 @@ _SLOT_TURN = text(
 )
 
 
+_RECENT_ENDS = select(_RUN.c.finished_at).order_by(_RUN.c.queued_at.desc()).limit(20).subquery()
+"""An index leads to them. Runs that were queued before the clock was set back are the first."""
+
+_LATEST_END = select(func.coalesce(func.max(_RECENT_ENDS.c.finished_at), text("'-infinity'"))).scalar_subquery()
+
 _IS_OPEN = (_RUN.c.run_id == bindparam("of_run"), _RUN.c.finished_at.is_(None))
 _LEASE_END = func.clock_timestamp() + bindparam("lease", type_=Interval)
 _FRESH_END = func.clock_timestamp() + bindparam("fresh", type_=Interval)
@@ -159,6 +165,7 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Run
 
     Slots are given first come, first served; a run whose tenant has none free lets the others pass. An open run of the
     same selection whose lease has expired is closed as abandoned first; one whose lease has not is waited for.
+    Raises `DatabaseClockError` instead of starting a run whose merges would leave out what it reads.
     """
     status = await _ensure_run(session, run, slots.queue_lease)
     if status is None:
@@ -175,7 +182,12 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Run
         return RunStart(OpeningState.WAITING_FOR_SLOT, ahead)
     now = func.clock_timestamp()
     started = {"status": RunStatus.RUNNING, "started_at": now, "lease_expires_at": now + slots.lease}
-    await session.execute(update(_RUN).where(_RUN.c.run_id == run.run_id).values(started))
+    starting = update(_RUN).where(_RUN.c.run_id == run.run_id, now >= _LATEST_END).values(started)
+    if (await session.execute(starting.returning(_RUN.c.run_id))).first() is None:
+        raise DatabaseClockError(
+            "PostgreSQL's clock has been set back to before the end of the tenant's latest run;"
+            " the run waits until the clock has passed that moment"
+        )
     return RunStart(OpeningState.RUNNING)
 
 

@@ -11,6 +11,7 @@ from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import RunRecord
 from storage import confirmations, queries, recorded_runs, runs
 from storage.database import Database, StorageUnavailableError
+from storage.errors import DatabaseClockError
 from tests.storage.support import SLOTS, begin, end, identity, land, listed, observation, record_wave, sync
 
 TENANT, NEIGHBOUR = uuid4(), uuid4()
@@ -34,6 +35,32 @@ async def _expire_lease(database: Database, run: runs.RunIdentity) -> None:
             text("UPDATE sync_run SET lease_expires_at = clock_timestamp() WHERE run_id = :run_id"),
             {"run_id": run.run_id},
         )
+
+
+async def test_no_run_starts_while_the_clock_stands_before_the_end_of_the_latest_one(database: Database) -> None:
+    """What it read would count as older than what was seen: a change would be left out, and the run a success."""
+    await sync(database, TENANT, [observation("a", "1", value=1)], "a")
+    await _move_records(database, timedelta(minutes=5))
+    run = identity("a")
+    with pytest.raises(DatabaseClockError):
+        await _open(database, run)
+    async with database.tenant(NEIGHBOUR) as session:
+        opened = await runs.open_run(session, identity("a"), SLOTS)
+    assert opened.state is runs.OpeningState.RUNNING
+    await _move_records(database, -timedelta(minutes=5))
+    assert await _open(database, run) is runs.OpeningState.RUNNING
+    assert (await land(database, TENANT, run, [observation("a", "1", value=2)])).changed == 1
+
+
+async def _move_records(database: Database, ahead: timedelta) -> None:
+    """Moves the moments of the tenant's run and items, as if the clock had been set back by so much."""
+    async with database.tenant(TENANT) as session:
+        for table, moments in (
+            ("sync_run", "queued_at, started_at, finished_at"),
+            ("inventory_item", "last_seen_at, first_seen_at"),
+        ):
+            moved = ", ".join(f"{moment} + :ahead" for moment in moments.split(", "))
+            await session.execute(text(f"UPDATE {table} SET ({moments}) = ({moved})"), {"ahead": ahead})
 
 
 async def test_opening_twice_is_opening_once(database: Database) -> None:
