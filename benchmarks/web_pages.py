@@ -3,10 +3,12 @@
     python -m benchmarks.web_pages [--items 1000000] [--tenants 500] [--versions 10] [--rounds 20] [--people 200]
 
 The inventory is that of `benchmarks.search`, with versions that share a hundred documents in each tenant. The page is a
-process of its own, as `starter.py web` starts it. Pages are found by following links from the first one; each route
-that has been met is asked for again and again, once unmeasured. Beside the time by the clock stands the processor time
-of the page's process and of PostgreSQL, which other work on the machine changes little. Then so many people at once,
-each with a session of their own, read pages at random for a while and think a second between two of them.
+process of its own, as `starter.py web` starts it, beside a Temporal server. Pages are found by following links from the
+first one, and from pages that no link leads to and whose subjects are made first: findings to decide about, a plan, a
+portfolio run of all tenants, a schedule, found items. Each route that has been met is asked for again and again, once
+unmeasured. Beside the time by the clock stands the processor time of the page's process and of PostgreSQL, which other
+work on the machine changes little. Then so many people at once, each with a session of their own, read pages at random
+for a while and think a second between two of them.
 """
 
 import argparse
@@ -22,13 +24,14 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from html import unescape
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
-from uuid import UUID
+from urllib.parse import urlencode, urljoin, urlsplit
+from uuid import UUID, uuid4
 
 import httpx
 import orjson
@@ -36,12 +39,16 @@ import psycopg
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
-from benchmarks.machine import CHECKOUT, POSTGRES, facts, played, processor_seconds_of, spread
+from benchmarks.machine import CHECKOUT, FIRST_RELEASE, POSTGRES, facts, played, processor_seconds_of, spread
 from benchmarks.search import fill
+from inventory.outcomes import RunStatus
 from inventory.people import Person, Role
+from inventory.portfolio import TenantChoice
+from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
+from local.temporal import EmbeddedTemporal
 from process_exit import run_to_exit
-from storage import web_sessions
+from storage import portfolio, web_sessions
 from storage.compression import compress
 from storage.database import Database
 from storage.schema import upgrade
@@ -57,8 +64,19 @@ EACH = 3
 PATIENCE = 60
 THINK_SECONDS = 1.0
 
-NO_TEMPORAL = b"Temporal does not answer"
-"""What a page says that shows nothing but what Temporal has."""
+EXIT_PARTIAL = 3
+
+FINDINGS = 50
+"""About so many a decision is asked for."""
+
+# One event about each item.
+_FILL_NOTIFICATIONS = """
+INSERT INTO notification (tenant_id, target, event_hash, delivery_id, kind, severity, event, state, noted_at, ended_at)
+SELECT tenant_id, 'mail', sha256(CAST(external_id AS bytea)), gen_random_uuid(), 'change', 'low',
+    jsonb_build_object('text', display_name, 'type_key', type_key, 'external_id', external_id), 'sent',
+    last_seen_at + random() * interval '20 days', last_seen_at + interval '20 days'
+FROM inventory_item
+"""
 
 _COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body, size) FROM STDIN"
 
@@ -95,27 +113,19 @@ _FILL_VERSIONS = (
         JOIN numbered ON numbered.tenant_id = item.tenant_id
             AND numbered.number = (version + abs(hashtext(item.external_id))) %% %(documents)s
     """,
+    _FILL_NOTIFICATIONS,
     "RESET session_replication_role",
     "VACUUM (ANALYZE)",
 )
 
 
 class Answer(NamedTuple):
-    """One page: its status, the milliseconds to its first byte, its bytes, and the addresses to which it links.
-
-    `lacks_temporal`: it needs Temporal, which does not run here, and says so.
-    """
+    """One page: its status, the milliseconds to its first byte, its bytes, and the addresses to which it links."""
 
     status: int
     first_byte_ms: float
     size: int
     links: list[str]
-    lacks_temporal: bool
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether it is neither the page nor what a page says that needs Temporal."""
-        return self.status != 200 and not self.lacks_temporal
 
 
 def fill_versions(url: str, tenants: int, versions: int) -> None:
@@ -164,9 +174,8 @@ async def ask(client: httpx.AsyncClient, address: str, cookie: str) -> Answer:
             urljoin(address, unescape(href)).partition("#")[0]
             for href in re.findall(r'<a [^>]*href="([^"]*)"', body.decode())
         ]
-        lacks_temporal = answer.status_code == 503 and NO_TEMPORAL in body
         own_links = [link for link in links if not urlsplit(link).netloc]
-        return Answer(answer.status_code, first_byte_ms, len(body), own_links, lacks_temporal)
+        return Answer(answer.status_code, first_byte_ms, len(body), own_links)
 
 
 def page_routes() -> list[APIRoute]:
@@ -179,11 +188,52 @@ def page_routes() -> list[APIRoute]:
     ]
 
 
-async def linked(client: httpx.AsyncClient, cookie: str) -> dict[str, list[str]]:
-    """Some addresses of each route, found by links from the first page on."""
+async def unlinked(client: httpx.AsyncClient, cookie: str, database: Database, tenants: int) -> list[str]:
+    """Makes what no link of the inventory leads to, as people and workers do: addresses of its pages."""
+    cookies, first = {"Cookie": f"{COOKIE}={cookie}"}, f"/tenants/{UUID(int=1)}"
+
+    async def act(address: str, **fields: str) -> None:
+        form = {"request_id": str(uuid4()), "confirmed": "yes", "reason": "a benchmark", **fields}
+        answer = await client.post(address, data=form, headers={**cookies, "Origin": str(client.base_url)})
+        if answer.status_code != 303:
+            raise RuntimeError(f"{address} answers {answer.status_code}: {answer.text}")
+
+    await act(f"{first}/baselines", name="golden", of="tenant", other=str(UUID(int=2)))
+    drift = (await client.get(f"{first}/drift?baseline=golden", headers=cookies)).text
+    findings = re.findall(r'name="finding" value="([^"]+)"', drift)[:FINDINGS]
+    name = f"nightly-{uuid4().hex[:8]}"
+    await act(
+        "/schedules", name=name, is_new="true", how="calendar", calendar="06:30", whom="everyone", reads="everything"
+    )
+    run_id = uuid4()
+    chosen = TenantChoice(everyone=True)
+    identity = portfolio.PortfolioIdentity(run_id, "portfolio/all", Selection(type_keys=FIRST_RELEASE), chosen)
+    async with database.no_tenant() as session:
+        await portfolio.open_portfolio(session, identity)
+        await portfolio.expect_tenants(session, run_id, tenants)
+    for number in range(1, tenants + 1):
+        async with database.tenant(UUID(int=number)) as session:
+            outcome = portfolio.TenantRunOutcome(None, RunStatus.SUCCESS, False, [])
+            await portfolio.record_tenant(session, run_id, outcome)
+    return [
+        f"{first}/drift/decide?{urlencode([('finding', finding) for finding in findings])}",
+        f"{first}/drift/decisions",
+        f"/tenants/{UUID(int=2)}/plans",
+        f"/portfolio-runs/{run_id}",
+        f"/schedules/edit?name={name}",
+        "/search?name=bitlocker",
+        "/search?name=kiosk&platform=windows",
+        "/settings?setting=bitLockerEnabled&value=false",
+        f"{first}/dangling",
+        "/notifications?state=sent",
+    ]
+
+
+async def linked(client: httpx.AsyncClient, cookie: str, begins: Sequence[str]) -> dict[str, list[str]]:
+    """Some addresses of each route, found by links from some pages on."""
     routes = page_routes()
     found: dict[str, list[str]] = {route.path: [] for route in routes}
-    waiting = ["/"]
+    waiting = ["/", *begins]
     for address in waiting:
         route = next((route for route in routes if route.path_regex.match(urlsplit(address).path)), None)
         if route is None or address in found[route.path] or len(found[route.path]) >= EACH:
@@ -194,10 +244,10 @@ async def linked(client: httpx.AsyncClient, cookie: str) -> dict[str, list[str]]
 
 
 async def measure_alone(
-    client: httpx.AsyncClient, cookie: str, rounds: int, pids: Sequence[int]
+    client: httpx.AsyncClient, cookie: str, rounds: int, pids: Sequence[int], begins: Sequence[str]
 ) -> dict[str, list[str]]:
     """Prints what each route takes for one person, by the clock and of a processor; says the addresses."""
-    found = await linked(client, cookie)
+    found = await linked(client, cookie, begins)
     for route, addresses in found.items():
         if not addresses:
             print(f"  {route:<58} no link leads there", flush=True)
@@ -205,11 +255,7 @@ async def measure_alone(
         before = sum(map(processor_seconds_of, pids))
         answers = [await ask(client, address, cookie) for _ in range(rounds) for address in addresses]
         processor_ms = (sum(map(processor_seconds_of, pids)) - before) * 1e3 / len(answers)
-        wrong = sum(answer.is_wrong for answer in answers)
-        if all(answer.lacks_temporal for answer in answers):
-            print(f"  {route:<58} needs Temporal, and says so", flush=True)
-            found[route] = []
-            continue
+        wrong = sum(answer.status != 200 for answer in answers)
         times = [answer.first_byte_ms for answer in answers]
         size = max(answer.size for answer in answers) / 1e3
         wrongs = f", {wrong} WRONG" if wrong else ""
@@ -237,7 +283,7 @@ async def measure_crowd(client: httpx.AsyncClient, cookies: list[str], found: di
     await asyncio.gather(*(read(number) for number in range(len(cookies))))
     seconds = time.perf_counter() - began
     times = sorted(answer.first_byte_ms for answer in answers)
-    wrong = sum(answer.is_wrong and answer.status >= 500 for answer in answers) + len(broken)
+    wrong = sum(answer.status >= 500 for answer in answers) + len(broken)
     print(
         f"  {len(cookies)} people, {len(answers)} pages in {seconds:.0f} s ({len(answers) / seconds:.0f} a second):"
         f" first byte {statistics.median(times):.0f} ms, 95 of 100 within {times[len(times) * 95 // 100]:.0f} ms,"
@@ -247,7 +293,7 @@ async def measure_crowd(client: httpx.AsyncClient, cookies: list[str], found: di
 
 
 async def measure(
-    url: str, folder: Path, tenants: int, rounds: int, people: int, pages: int, *, postgres_pid: int
+    url: str, folder: Path, tenants: int, rounds: int, people: int, pages: int, *, postgres_pid: int, temporal: str
 ) -> None:
     file = folder / "tenants.toml"
     file.write_text(
@@ -257,17 +303,20 @@ async def measure(
             for number in range(1, tenants + 1)
         )
     )
+    environment = {
+        "DATABASE_URL": url,
+        "TENANTS_FILE": str(file),
+        "TENANT_INVENTORY_STATE": str(folder),
+        "TEMPORAL_ADDRESS": temporal,
+        "PATH": "/usr/bin:/bin",
+    }
+    starter = [sys.executable, str(CHECKOUT / "starter.py")]
+    planned = [*starter, "promote", "plan", "Tenant 1", "Tenant 2"]
+    made = subprocess.run(planned, check=False, env=environment, cwd=folder, stdout=subprocess.DEVNULL)  # noqa: S603, ASYNC221
+    if made.returncode not in (0, EXIT_PARTIAL):
+        raise RuntimeError(f"promote plan ended with {made.returncode}")
     process = subprocess.Popen(  # noqa: S603, ASYNC220
-        [sys.executable, CHECKOUT / "starter.py", "web", "--port=0", "--json"],
-        env={
-            "DATABASE_URL": url,
-            "TENANTS_FILE": str(file),
-            "TENANT_INVENTORY_STATE": str(folder),
-            "PATH": "/usr/bin:/bin",
-        },
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
+        [*starter, "web", "--port=0", "--json"], env=environment, cwd=folder, stdout=subprocess.PIPE, text=True
     )
     database = Database(url, pool_size=1)
     try:
@@ -275,7 +324,8 @@ async def measure(
         limits = httpx.Limits(max_connections=people + 1)
         async with httpx.AsyncClient(base_url=base_url, timeout=PATIENCE, limits=limits) as client:
             cookies = [await new_cookie(database, client) for _ in range(people)]
-            found = await measure_alone(client, cookies[0], rounds, [process.pid, postgres_pid])
+            begins = await unlinked(client, cookies[0], database, tenants)
+            found = await measure_alone(client, cookies[0], rounds, [process.pid, postgres_pid], begins)
             print(f"  load {' '.join(f'{load:.0f}' for load in os.getloadavg())}", flush=True)
             await measure_crowd(client, cookies, found, pages)
     finally:
@@ -297,11 +347,12 @@ def main() -> None:
     parser.add_argument("--url", help="of a database that an earlier call has filled, where there is one")
     parser.add_argument("--postgres-pid", type=int, default=0, help="of that database's first process")
     arguments = parser.parse_args()
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, EmbeddedTemporal(Path(folder) / "temporal") as temporal:
         Path(folder).chmod(0o755)
+        play = partial(measure, temporal=temporal.address)
         rest = (Path(folder), arguments.tenants, arguments.rounds, arguments.people, arguments.pages)
         if arguments.url:
-            played(lambda: measure(arguments.url, *rest, postgres_pid=arguments.postgres_pid))
+            played(lambda: play(arguments.url, *rest, postgres_pid=arguments.postgres_pid))
             return
         with EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings=POSTGRES) as postgres:
             url = postgres.create_database("web")
@@ -312,7 +363,7 @@ def main() -> None:
             fill(url, arguments.items, arguments.tenants, arguments.settings)
             fill_versions(url, arguments.tenants, arguments.versions)
             print(f"  filled in {time.perf_counter() - began:.0f} s", flush=True)
-            played(lambda: measure(url, *rest, postgres_pid=postgres.child.pid))
+            played(lambda: play(url, *rest, postgres_pid=postgres.child.pid))
 
 
 if __name__ == "__main__":
