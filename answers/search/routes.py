@@ -129,6 +129,7 @@ async def settings_page(
     wanted = [tenant for tenant in found if state in ("", tenant.state)]
     rest = _after_tenant(wanted, after)
     read = [tenant.read_from for tenant in found if tenant.read_from is not None]
+    chosen = _tenant_ids(scope, tag)
     return page(
         request,
         "search/settings.html",
@@ -139,6 +140,8 @@ async def settings_page(
         meant=found[0].settings if found else [],
         tenants=rest[:PAGE],
         asked=len(found),
+        basis=None if found else await answer.search_basis(scope.session, chosen, None),
+        searched=len(chosen),
         read_from=min(read, default=None),
         problem=problem,
         names=_names(scope),

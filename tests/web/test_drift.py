@@ -1,6 +1,8 @@
 """Drift on the web page: findings and what they rest on, decisions, baselines, and who may make them."""
 
+import re
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import httpx
@@ -201,6 +203,15 @@ async def test_a_baseline_is_of_a_run_or_another_tenant_and_is_removed(database:
     page = await words_of(approver, f"{DRIFT}?baseline=theirs")
     assert "Against the inventory of Fabrikam, as it is" in text_of(page)
     assert any("state" in row for row in rows_of(page))
+    await read(database, FABRIKAM, policy("9", displayName="Policy 1", state="disabled"), policy("only there"))
+    await sent(approver, BASELINES, act(name="theirs", of="tenant", other=str(FABRIKAM)))
+    page = await words_of(approver, f"{DRIFT}?baseline=theirs")
+    link = f"/tenants/{FABRIKAM}/items/{CONFIGURATIONS}/only%20there"
+    assert f'href="{link}"' in page, "the item that is missing here has its page there"
+    await words_of(approver, link)
+    findings = re.findall(r'name="finding" value="([^"]+)"', page)
+    form = await words_of(approver, f"{DRIFT}/decide?{urlencode([('finding', finding) for finding in findings])}")
+    assert "<bdi>Policy only there</bdi> <span" in form
     await sent(approver, f"{BASELINES}/remove", act(name="theirs"))
     assert "theirs" not in await words_of(approver, BASELINES)
     await words_of(approver, f"{DRIFT}?baseline=theirs", 404)

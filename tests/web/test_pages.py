@@ -1,6 +1,7 @@
 """The web page over the real database: sign-in, scope, what pages say, and what they let nobody do."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -358,6 +359,21 @@ async def test_wrong_addresses_get_an_answer_that_says_what_is_wrong(signed_in: 
         (f"/tenants/{CONTOSO}/runs?after=nonsense", 422),
     ):
         assert "<h1>" in await words_of(signed_in, address, status), address
+
+
+INLINE = "a|b|bdi|code|span"
+JOINED = re.compile(
+    rf"(?<![\s>(])(?:</(?:{INLINE})>)*\{{% end(?:if|for) %\}}\n *\{{% if [^%]*%\}}(?=[\w{{]|<(?:{INLINE})\b)"
+)
+"""The end of a condition, after which the template leaves the end of the line out, and words of the next one."""
+
+
+def test_words_of_two_conditions_are_not_joined() -> None:
+    checkout = Path(__file__).resolve().parents[2]
+    templates = [*checkout.glob("answers/*/*.html"), *checkout.glob("web/templates/layout/*.html")]
+    assert len(templates) > 50
+    found = {path.name: found[0] for path in templates if (found := JOINED.search(path.read_text()))}
+    assert found == {}
 
 
 @asynccontextmanager

@@ -130,7 +130,9 @@ async def test_settings_tell_tenants_apart_and_say_what_is_unknown(
 async def test_settings_that_nobody_can_mean_are_said_beside_the_form(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    assert "Name a setting" in await words_of(signed_in, "/settings")
+    unasked = await words_of(signed_in, "/settings")
+    assert "Name a setting" in unasked
+    assert "3 tenants; nothing was read yet" in unasked
     for address in ("/settings?setting=x", "/search?setting=x", f"/tenants/{UNREAD}/items?setting=x"):
         assert "no run has completed here" in await words_of(signed_in, address)
     await two_tenants(database)
