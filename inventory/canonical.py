@@ -246,7 +246,7 @@ class Canonicalizer:
                     continue
             kind = type(child)
             if kind is str:
-                is_named = treatment.secret or name in named
+                is_named = name in named or (treatment is not _PLAIN and treatment.secret)
                 result[name] = (
                     self._text(child, depth, treatment, named=is_named)  # type: ignore[arg-type]
                     if by_nature and (is_named or (len(child) >= MIN_TEXT_LENGTH and has_secret(child)))  # type: ignore[arg-type]

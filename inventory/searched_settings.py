@@ -82,7 +82,7 @@ def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetti
             if value:
                 found.append((key, _kept_text(value)))  # type: ignore[arg-type]
         elif kind is int:
-            found.append((key, _kept_text(str(value))))
+            found.append((key, str(value)))
         elif value is not None:
             of_property = _searched(property_settings(f"{place}/{name}", value, SettingKind.PROPERTY))
             if kind is dict:
