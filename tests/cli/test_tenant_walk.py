@@ -66,11 +66,22 @@ async def fill(database: Database, *tenant_ids: UUID) -> None:
         await sync(database, tenant_id, [*items, *map(configuration, ("x", "y"))], CONFIGURATIONS, GROUPS)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-async def test_each_tenant_answers_under_its_name_and_one_that_was_never_read_says_so(
-    database: Database, portfolio: Portfolio, question: str
-) -> None:
+async def two(database: Database) -> None:
     await fill(database, ALPHA, GAMMA)
+
+
+async def three(database: Database) -> None:
+    await fill(database, ALPHA, BETA, GAMMA)
+
+
+TWO, THREE = pytest.mark.filled.with_args(two), pytest.mark.filled.with_args(three)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@TWO
+async def test_each_tenant_answers_under_its_name_and_one_that_was_never_read_says_so(
+    portfolio: Portfolio, question: str
+) -> None:
     done = await portfolio(question, "--all-tenants")
     assert [line for line in done.stdout.splitlines() if line in NAMES.values()] == ["Alpha", "gamma"]
     assert "beta: this tenant was never read: no run has completed" in done.stderr
@@ -79,8 +90,8 @@ async def test_each_tenant_answers_under_its_name_and_one_that_was_never_read_sa
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-async def test_each_line_of_json_names_its_tenant(database: Database, portfolio: Portfolio, question: str) -> None:
-    await fill(database, ALPHA, BETA, GAMMA)
+@THREE
+async def test_each_line_of_json_names_its_tenant(portfolio: Portfolio, question: str) -> None:
     done = await portfolio(question, "--all-tenants", "--json")
     assert done.code == 0
     named = [(line.get("summary") or line)["tenant_id"] for line in done.objects()]
@@ -88,15 +99,15 @@ async def test_each_line_of_json_names_its_tenant(database: Database, portfolio:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-async def test_csv_has_one_header(database: Database, portfolio: Portfolio, question: str) -> None:
-    await fill(database, ALPHA, GAMMA)
+@TWO
+async def test_csv_has_one_header(portfolio: Portfolio, question: str) -> None:
     header, *rows = csv.reader((await portfolio(question, "--all-tenants", "--csv")).stdout.splitlines())
     tenants = [row[header.index("tenant_id")] for row in rows]
     assert tenants == [str(ALPHA)] * (len(rows) // 2) + [str(GAMMA)] * (len(rows) // 2) != []
 
 
-async def test_a_tag_chooses_tenants(database: Database, portfolio: Portfolio) -> None:
-    await fill(database, ALPHA, BETA, GAMMA)
+@THREE
+async def test_a_tag_chooses_tenants(portfolio: Portfolio) -> None:
     done = await portfolio("unassigned", "--tag", "emea", "--json")
     assert {line["tenant_id"] for line in done.objects()} == {str(ALPHA), str(BETA)}
 
@@ -109,10 +120,10 @@ async def named(database: Database, names: dict[UUID, str]) -> None:
 
 
 @pytest.mark.parametrize("question", ["dangling", "unassigned"])
+@THREE
 async def test_tenants_whose_references_are_read_answer_one_question_as_each_does(
-    database: Database, portfolio: Portfolio, question: str
+    portfolio: Portfolio, question: str
 ) -> None:
-    await fill(database, ALPHA, BETA, GAMMA)
     alone = [
         line for name in ("alpha", "beta", "gamma") for line in (await portfolio(question, name, "--json")).objects()
     ]
