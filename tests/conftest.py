@@ -117,6 +117,41 @@ def used_again(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[s
     yield from copy_of(postgres, migrated_template)
 
 
+class BetweenTests:
+    """One database, emptied and filled between tests.
+
+    It keeps its connection: a new one reads the definitions of all tables first, 14 of then 23 milliseconds.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection | None = None
+
+    def empty(self) -> None:
+        """Ends what still uses the database, and takes all rows away."""
+        try:
+            empty_over(self._connected())
+        except psycopg.OperationalError:  # A test has ended all connections.
+            self._connection = None
+            empty_over(self._connected())
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None:
+            self._connection = psycopg.connect(self._url, autocommit=True)
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+@pytest.fixture(scope="session")
+def between_tests(used_again: str) -> Iterator[BetweenTests]:
+    between = BetweenTests(used_again)
+    yield between
+    between.close()
+
+
 Fill = Callable[[Database], Awaitable[Any]]
 """Fills an inventory, and returns what the tests need to know of its rows."""
 
@@ -156,7 +191,7 @@ def fills() -> Fills:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, used_again: str) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, used_again: str, between_tests: BetweenTests) -> Iterator[str]:
     """An inventory without a row, or with those of the mark `filled`.
 
     Its schema is not to be changed: the next test has it, too.
@@ -164,7 +199,7 @@ def database_url(request: pytest.FixtureRequest, used_again: str) -> Iterator[st
     if request.node.get_closest_marker("filled") is not None:
         request.getfixturevalue("filled")
     yield used_again
-    empty(used_again)
+    between_tests.empty()
 
 
 @pytest.fixture
@@ -208,16 +243,21 @@ def make_login(connection: psycopg.Connection, name: str, options: str = "") -> 
 def empty(url: str) -> None:
     """Ends what still uses a database, and takes all rows away. Making another database takes four times as long."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
-        connection.execute("SET session_replication_role = replica")
-        tables = filled_tables(connection)
-        for table in tables:
-            connection.execute(sql.SQL("DELETE FROM {}").format(table))
-        if tables:
-            connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(tables)))
+        empty_over(connection)
+
+
+def empty_over(connection: psycopg.Connection) -> None:
+    """`empty`, over a connection that commits each statement."""
+    connection.execute(
+        f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+    connection.execute("SET session_replication_role = replica")
+    tables = filled_tables(connection)
+    for table in tables:
+        connection.execute(sql.SQL("DELETE FROM {}").format(table))
+    if tables:
+        connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(tables)))
 
 
 def rows_of(url: str) -> Rows:
