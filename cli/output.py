@@ -8,10 +8,12 @@ from typing import Any, Protocol
 
 import orjson
 from pydantic import BaseModel
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from cli.long_words import fitting
 from cli.output_options import output_options
 from inventory.elapsed_time import elapsed
 from inventory.elapsed_time import lasting as lasting
@@ -156,7 +158,8 @@ def print_field(
     """A field that differs: its label and values on one line, and below it the lines of a text that differ."""
     mark, style = sign
     said = field.summary(between, is_signed=not mark)
-    label = (f"{visible(field.label)}: ", "bold")
+    room = table_width() - cell_len(indent + mark + ": ") - 2
+    label = (f"{fitting(visible(field.label), room)}: ", "bold")
     stdout.print(Text.assemble(indent, (mark, style), label, (visible(said), style)))
     for line in field.lines[:most]:
         stdout.print(Text.assemble(indent, "  ", (visible(with_spaces(line)), _SIGN_STYLES.get(line[:1], ""))))

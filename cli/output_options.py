@@ -73,7 +73,7 @@ _UTC = Annotated[
     bool, typer.Option("--utc", help="Show times in UTC, not in local time. JSON and CSV always have UTC.")
 ]
 _CSV = Annotated[bool, typer.Option("--csv", help="Print CSV, and nothing else, on stdout: the fields of --json.")]
-_IDS = Annotated[bool, typer.Option("--ids", help="Show whole ids in place of short unique ones.")]
+_IDS = Annotated[bool, typer.Option("--ids", help="Show whole ids and long words, not short ones.")]
 _COLUMNS = Annotated[
     str | None,
     typer.Option("--columns", metavar="NAME,…", help="Show only these columns, in this order.", show_default=False),

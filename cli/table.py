@@ -1,7 +1,8 @@
 """Tables for people, and the same records as CSV.
 
 A table fits its width without cutting a word: it has a heading for each collection, drops empty columns, prints a value
-that all rows share once, and shortens ids. Values that still find no room stand below their row.
+that all rows share once, and shortens ids and words that are wider than a line. Values that still find no room stand
+below their row.
 """
 
 import re
@@ -24,6 +25,7 @@ from rich.text import Text
 from answers.csv_rows import csv_line, fields_of, flat
 from cli import output
 from cli.errors import UsageError
+from cli.long_words import fitting
 from cli.output_options import output_options
 from graph.catalog import load_catalog
 from inventory.plurals import counted
@@ -315,6 +317,7 @@ class _Layout:
         self._width = max(NARROWEST, output.table_width()) - self._indent
         if not output_options().ids:
             self._shorten_ids()
+            self._shorten_words()
         self._constants: list[tuple[str, Text]] = []
         if not is_chosen:
             self._drop()
@@ -333,6 +336,13 @@ class _Layout:
                 short = short_ids(row.cells[number].plain for row in self._rows)
                 for row in self._rows:
                     row.cells[number] = Text(short[row.cells[number].plain], row.cells[number].style)
+
+    def _shorten_words(self) -> None:
+        """Leaves the last parts of words that would be wider than a line below their row."""
+        for row in self._rows:
+            for number, cell in enumerate(row.cells):
+                if (said := fitting(cell.plain, self._width - 2 * INDENT)) != cell.plain:
+                    row.cells[number] = Text(said, cell.style)
 
     def _drop(self) -> None:
         """Removes empty columns, and those with one value in all rows."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from answers.csv_rows import FORMULA_STARTS, csv_line, fields_of
+from answers.field_text import FieldText
 from cli import output
 from cli.errors import UsageError
 from cli.output_options import OutputOptions, using
@@ -136,6 +137,40 @@ def test_a_word_without_room_stands_on_a_line_of_its_own(capsys: pytest.CaptureF
     shown = printed(capsys, [Thing(name=long, state=evidence), *THINGS])
     assert f"  {long}\n" in shown
     assert f"    state: {evidence}\n" in shown
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "./Device/Vendor/MSFT/Policy/ConfigOperations/ADMXInstall/Contoso/Policy/ContosoBrowserExtensionsAllowed",
+        "https://autologon.contoso.example/adfs/ls/idpinitiatedsignon.aspx?loginToRp=urn:federation:MicrosoftOnline",
+        "device_vendor_msft_policy_config_microsoft_edgev78diff~policy~microsoft_edge~extensions_allowedextensiontypes",
+    ],
+)
+def test_of_a_word_that_is_wider_than_its_line_the_last_parts_stand(
+    capsys: pytest.CaptureFixture[str], long: str
+) -> None:
+    for thing in (Thing(name=f"{long} b"), Thing(name="a", state=f"a {long}")):
+        shown = printed(capsys, [thing, *THINGS])
+        assert max(map(len, shown.splitlines())) <= 80
+        (word,) = (word for word in shown.split() if "…" in word)
+        assert word[0] == "…"
+        assert word[1] in "/_~.:?&"
+        assert long.endswith(word[1:])
+        assert len(word) > 50
+        assert "…" not in printed(capsys, [thing, *THINGS], ids=True)
+        assert long in printed(capsys, [thing, *THINGS], as_csv=True)
+
+
+def test_the_label_of_a_field_stands_with_its_last_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    label = f"./Device/Vendor/MSFT/{'Long/' * 20}AllowTelemetry"
+    field = FieldText(label, "changed", before="0", after="1")
+    with using(OutputOptions()):
+        output.print_field(field, indent="  ")
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert shown.startswith("  …/Long/")
+    assert " ".join(shown.split()).endswith("/Long/AllowTelemetry: 0 → 1")
 
 
 def test_whole_ids_on_request(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,27 @@
+"""Words that are wider than their line: of a path, an address or the id of a definition its last parts."""
+
+import re
+
+from rich.cells import cell_len
+
+from cli.output_options import output_options
+
+_WORD = re.compile(r"\S+")
+_PART = re.compile(r"[/_~.:?&]")
+
+
+def fitting(text: str, room: int) -> str:
+    """The text with `…` in the place of the first parts of each word that has no room; with `--ids` as it is.
+
+    A word without parts, such as a name, stays whole.
+    """
+    if output_options().ids or cell_len(text) <= room:
+        return text
+    return _WORD.sub(lambda found: _last_parts(found[0], room), text)
+
+
+def _last_parts(word: str, room: int) -> str:
+    if cell_len(word) <= room:
+        return word
+    ends = (word[part.start() :] for part in _PART.finditer(word))
+    return next((f"…{end}" for end in ends if len(end) > 1 and cell_len(end) < room), word)
