@@ -12,6 +12,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
+from answers.drift.baselines import set_moment
 from cli.app import app
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
@@ -59,8 +60,7 @@ def group() -> Observation:
     return observation(GROUPS, PILOT, displayName="Pilot <b>&amp;</b>")
 
 
-@pytest.fixture
-async def starter(database: Database, tenants_file: Path, database_url: str, tmp_path: Path) -> "Starter":
+async def two_tenants(database: Database) -> None:
     before = [
         group(),
         *(profile(number, to_group(PILOT), text="a\nb", count=number) for number in range(len(NAMES))),
@@ -76,16 +76,23 @@ async def starter(database: Database, tenants_file: Path, database_url: str, tmp
         ),
         profile(len(NAMES) - 1),
     ]
-    starter = Starter(database_url, tenants_file, tmp_path)
     for tenant_id in (FABRIKAM, CONTOSO):
         await sync(database, tenant_id, before, *TYPES)
         await references.catch_up(database, tenant_id, load_catalog().reading_rules(), in_turn=True)
-    await starter("baseline set", str(CONTOSO), "golden")
+    async with database.tenant(CONTOSO) as session:
+        await set_moment(session, "golden", None, "ada", None)
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = dict.fromkeys(TYPES, (Outcome.COMPLETE, None))
     outcomes[COMPLIANCE] = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
     await sync(database, CONTOSO, after, *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
     await references.catch_up(database, CONTOSO, load_catalog().reading_rules(), in_turn=True)
-    return starter
+
+
+pytestmark = pytest.mark.filled.with_args(two_tenants)
+
+
+@pytest.fixture
+def starter(tenants_file: Path, database_url: str, tmp_path: Path) -> "Starter":
+    return Starter(database_url, tenants_file, tmp_path)
 
 
 class Starter:
