@@ -75,44 +75,43 @@ def test_a_wrong_secret_fails_one_tenant_also_while_the_worker_has_a_token(syste
     assert ("worker", first["name"]) not in checks(only)
 
 
-@pytest.mark.parametrize(
-    ("fault", "repair", "check", "words"),
-    [
-        (
-            "ALTER TABLE inventory_item DISABLE ROW LEVEL SECURITY",
-            "ALTER TABLE inventory_item ENABLE ROW LEVEL SECURITY",
-            "row-level security",
-            "in inventory_item;",
-        ),
-        (
-            "ALTER POLICY one_tenant ON tenant USING (true)",
-            "ALTER POLICY one_tenant ON tenant USING (tenant_id = current_tenant())",
-            "row-level security",
-            "sees rows of table tenant",
-        ),
-        (
-            "UPDATE alembic_version SET version_num = '0001'",
-            f"UPDATE alembic_version SET version_num = '{REVISION}'",
-            "database",
-            "database upgrade",
-        ),
-    ],
-)
-def test_a_worker_tells_a_database_that_does_not_keep_tenants_apart(
-    system: System, fault: str, repair: str, check: str, words: str
-) -> None:
+BROKEN_DATABASES = [
+    (
+        "ALTER TABLE inventory_item DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE inventory_item ENABLE ROW LEVEL SECURITY",
+        "row-level security",
+        "in inventory_item;",
+    ),
+    (
+        "ALTER POLICY one_tenant ON tenant USING (true)",
+        "ALTER POLICY one_tenant ON tenant USING (tenant_id = current_tenant())",
+        "row-level security",
+        "sees rows of table tenant",
+    ),
+    (
+        "UPDATE alembic_version SET version_num = '0001'",
+        f"UPDATE alembic_version SET version_num = '{REVISION}'",
+        "database",
+        "database upgrade",
+    ),
+]
+"""What breaks it, what repairs it, the check that fails, and what is said."""
+
+
+def test_a_worker_tells_a_database_that_does_not_keep_tenants_apart(system: System) -> None:
     system.start_worker()
     assert system.sync("--type", "groups").status == "success"
-    with psycopg.connect(system.environment["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(fault)
-        try:
-            done = system.starter("doctor", "--json")
-        finally:
-            connection.execute(repair)
-    assert done.code == 3
-    assert ("worker", check) in failed(done)
-    assert words in checks(done)["worker", check]["message"]
-    assert system.starter("doctor", "--json").code == 0
+    for fault, repair, check, words in BROKEN_DATABASES:
+        with psycopg.connect(system.environment["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute(fault)
+            try:
+                done = system.starter("doctor", "--json")
+            finally:
+                connection.execute(repair)
+        assert done.code == 3, fault
+        assert ("worker", check) in failed(done), fault
+        assert words in checks(done)["worker", check]["message"]
+        assert system.starter("doctor", "--json").code == 0, fault
 
 
 @pytest.mark.parametrize("set_up", ["one role", "two roles"])
