@@ -25,7 +25,7 @@ VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
 Everybody may use it, since it only takes away.
 """
 
-REVISION = "0048"
+REVISION = "0049"
 """The newest migration, which this program needs. Written here so that no command has to load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"

@@ -72,6 +72,9 @@ _RECORD = text(
 
 _MERGE = statement("merge")
 
+# A plan that was made while few rows were staged would read all staged rows for each.
+_BY_PLACE = text("SELECT set_config('enable_seqscan', 'off', true)")
+
 _COUNT_STAGED = text("""
 SELECT fetch_token, count(body_hash) AS read, coalesce(sum(same_items), 0)::int AS same
 FROM staged_observation
@@ -238,6 +241,7 @@ async def _merge_staged(
     }
     if comparison is not None:
         await take_over(session, run_id, fetch_tokens, comparison.says_the_same)
+    await session.execute(_BY_PLACE)
     row = (await session.execute(_MERGE, {**waves, **how})).one()
     await session.execute(_DISCARD, waves)
     return row

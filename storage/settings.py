@@ -53,11 +53,11 @@ def written(settings: Sequence[SearchedSetting]) -> str | None:
     """The text of an item's settings; None if there are none."""
     if not settings:
         return None
-    entries = "".join([f"{ENTRY}{name}{VALUE}{UNKNOWN if value is None else value}" for name, value in settings])
-    unknown = sum([value is None for _, value in settings])
-    if entries.count(ENTRY) != len(settings) or entries.count(VALUE) != len(settings) + unknown:
+    texts = ENTRY.join([f"{name}{VALUE}{UNKNOWN if value is None else value}" for name, value in settings])
+    unknown = [value for _, value in settings].count(None)
+    if texts.count(ENTRY) != len(settings) - 1 or texts.count(VALUE) != len(settings) + unknown:
         return written([(_without_separators(name), _kept_value(value)) for name, value in settings])
-    return entries + ENTRY
+    return f"{ENTRY}{texts}{ENTRY}"
 
 
 def beginning(name: str) -> str:

@@ -198,14 +198,13 @@ class AuditedObject(Base):
 
 
 class ItemVersion(Base):
-    """One version of an item: immutable. A document that returns makes a new version of an old document."""
+    """One version of an item: immutable. A document that returns makes a new version of an old document.
+
+    No foreign key to the item: one statement writes both, and only a purge deletes items, with their versions.
+    """
 
     __tablename__ = "item_version"
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["tenant_id", "type_key", "external_id"],
-            ["inventory_item.tenant_id", "inventory_item.type_key", "inventory_item.external_id"],
-        ),
         ForeignKeyConstraint(["tenant_id", "content_hash"], ["document.tenant_id", "document.content_hash"]),
         Index("item_version_by_document", "tenant_id", "content_hash"),
         Index("item_version_observed", "tenant_id", "first_observed_at"),

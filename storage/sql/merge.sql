@@ -15,10 +15,11 @@
 WITH
 -- An item that several waves hold is merged as the last of them shows it. A trigger has brought ids to the spelling by
 -- which items are known; `graph_id` is Graph's, if it is another.
+-- Its document, references and settings are fetched by its place when they are written: what is sorted, joined and kept
+-- until then is several times smaller without them.
 staged AS MATERIALIZED (
-    SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash, body_hash,
-        document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, settings, staged_at,
-        raw_digest,
+    SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash,
+        list_hash, is_whole, stale_parts, rules_hash, staged_at, raw_digest, place,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_observation
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
@@ -140,8 +141,7 @@ merged AS (
 -- another, which at a thousand rows is most of the merge.
 seen AS MATERIALIZED (
     SELECT type_key, external_id,
-        staged.body_hash, staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
-        staged.read_references, staged.rules_hash, staged.settings,
+        staged.place, staged.is_whole, staged.list_hash, staged.times, staged.rules_hash,
         before.details_complete AS complete_before,
         before.list_hash AS list_hash_before, before.details_read_at, before.stale_asks, before.stale_asked_at,
         before.last_seen_at AS seen_before_at, before.last_seen_run_id AS seen_before_by,
@@ -153,8 +153,12 @@ seen AS MATERIALIZED (
 -- A document is immutable and shared by the versions that say the same.
 documents AS (
     INSERT INTO document (content_hash, body, size, body_hash)
-    SELECT DISTINCT ON (content_hash) content_hash, document, document_size, body_hash
-    FROM seen WHERE is_new_version ORDER BY content_hash
+    SELECT content_hash, document, document_size, body_hash
+    FROM (SELECT content_hash, min(place) AS place FROM seen WHERE is_new_version GROUP BY content_hash) AS told
+    CROSS JOIN LATERAL (
+        SELECT document, document_size, body_hash FROM staged_observation AS one WHERE one.place = told.place LIMIT 1
+    ) AS served
+    ORDER BY content_hash
     ON CONFLICT (tenant_id, content_hash) DO NOTHING
 ),
 
@@ -188,15 +192,15 @@ superseded AS (
 -- for items to read again after that.
 rules AS MATERIALIZED (
     SELECT type_key, rules_hash FROM reference_rules
-    WHERE type_key = ANY (ARRAY(SELECT DISTINCT type_key FROM staged WHERE read_references IS NOT NULL))
+    WHERE type_key = ANY (ARRAY(SELECT DISTINCT type_key FROM staged WHERE rules_hash IS NOT NULL))
     FOR SHARE
 ),
 
 -- New versions, and whether their references have been read already: with the observation, by the rules in force. Only
--- of a first version, since no reader can be at it.
+-- of a first version, since no reader can be at it, and nothing has been read of the item before.
 new AS MATERIALIZED (
-    SELECT type_key, external_id, version_number, read_references, settings,
-        version_number = 1 AND read_references IS NOT NULL AND EXISTS (
+    SELECT type_key, external_id, version_number, place,
+        version_number = 1 AND EXISTS (
             SELECT FROM rules WHERE (rules.type_key, rules.rules_hash) = (seen.type_key, seen.rules_hash)
         ) AS is_read
     FROM seen WHERE is_new_version
@@ -208,19 +212,21 @@ referring AS (
     )
     SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id,
         coalesce(intent, ''), coalesce(policy_set_id, '')
-    FROM new CROSS JOIN LATERAL json_to_recordset(read_references) AS one (
+    FROM new CROSS JOIN LATERAL (
+        SELECT read_references FROM staged_observation AS one WHERE one.place = new.place LIMIT 1
+    ) AS told CROSS JOIN LATERAL json_to_recordset(read_references) AS one (
         position int, path text, role text, target_type_keys text[], target_id text, intent text, policy_set_id text
     )
     WHERE is_read
-    ON CONFLICT (tenant_id, type_key, external_id, position) DO UPDATE SET
-        version_number = excluded.version_number, path = excluded.path, role = excluded.role,
-        target_type_keys = excluded.target_type_keys, target_id = excluded.target_id, intent = excluded.intent,
-        policy_set_id = excluded.policy_set_id
 ),
 
 setting AS (
     INSERT INTO item_settings (type_key, external_id, settings)
-    SELECT type_key, external_id, settings FROM new WHERE is_read AND settings IS NOT NULL
+    SELECT type_key, external_id, settings
+    FROM new CROSS JOIN LATERAL (
+        SELECT settings FROM staged_observation AS one WHERE one.place = new.place LIMIT 1
+    ) AS told
+    WHERE is_read AND settings IS NOT NULL
 ),
 
 -- The end of the run reads the references of the others.
@@ -241,7 +247,9 @@ pending AS (
         run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
     )
     SELECT :run_id, type_key, external_id, hashtext(external_id) & (:shards - 1), list_hash, document, document_size, body_hash
-    FROM seen LEFT JOIN unnest(
+    FROM seen CROSS JOIN LATERAL (
+        SELECT document, document_size, body_hash FROM staged_observation AS one WHERE one.place = seen.place LIMIT 1
+    ) AS served LEFT JOIN unnest(
         CAST(:refresh_keys AS text[]), CAST(:refresh_periods AS interval[]), CAST(:refresh_bounds AS timestamptz[])
     ) AS refresh (type_key, period, read_before) USING (type_key)
     WHERE NOT is_whole AND (

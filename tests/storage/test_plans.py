@@ -473,6 +473,8 @@ async def test_a_run_reads_what_it_covers_by_index(filled: Database, explained: 
         await runs.finish_run(session, run, runs.RunEnd(RunStatus.SUCCESS, Counts(), [], results))
     explained.assert_by_index()
     assert explained.waves_looped_over == [], "each row of a wave is compared with each"
+    by_place = [node for node in explained.nodes if node.table == "staged_item" and node.kind == "Tid Scan"]
+    assert len(by_place) == 3 * 4, "documents, references, settings and pending documents of three waves"
 
 
 async def test_a_batch_of_details_reads_its_own_pending_items_alone(filled: Database, explained: Explained) -> None:

@@ -28,7 +28,8 @@ CREATE OR REPLACE VIEW staged_item_of_tenant WITH (security_barrier) AS
     SELECT tenant_id, run_id, fetch_token, type_key, external_id, display_name, meta, content_hash, staged_at,
         document, document_size, likeness_hash, list_hash, is_whole, read_references, rules_hash
     FROM staged_item WHERE tenant_id = current_tenant() AND body_hash IS NULL;
-CREATE OR REPLACE VIEW staged_observation WITH (security_barrier) AS
+DROP VIEW IF EXISTS staged_observation;
+CREATE VIEW staged_observation WITH (security_barrier) AS
     SELECT * FROM staged_item WHERE tenant_id = current_tenant();
 GRANT SELECT, DELETE ON staged_observation TO tenant_inventory_worker;
 GRANT INSERT (body_hash) ON staged_item TO tenant_inventory_worker
