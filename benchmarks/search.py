@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from pydantic import BaseModel
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -229,7 +230,7 @@ def questions(tenants: int) -> dict[str, Question]:
 
         return ask
 
-    def together(question: TogetherQuestion) -> Question:
+    def together(question: TogetherQuestion[BaseModel]) -> Question:
         async def ask(session: AsyncSession) -> int:
             records = 0
             for first in range(0, len(ids), TENANTS_AT_A_TIME):
@@ -241,7 +242,7 @@ def questions(tenants: int) -> dict[str, Question]:
 
         return ask
 
-    async def unassigned(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers:
+    async def unassigned(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers[BaseModel]:
         return await dependencies.unassigned_of_tenants(session, tenants, catalog)
 
     async def states(session: AsyncSession) -> int:

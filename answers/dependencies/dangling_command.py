@@ -56,17 +56,17 @@ def dangling(
         wanted = known_type_keys(type_keys)
         rows = RowLimit(limit)
 
-        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers:
+        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers[BaseModel]:
             return await answer.dangling_of_tenants(session, tenants, wanted)
 
         together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
 
         async def ask(database: Database, about: AskedTenant) -> None:
-            found = await together.answer(database, about.tenant_id)
+            found = await together.answer(database.portfolio, about.tenant_id)
             if found is None:
                 async with references_session(database, about.tenant_id) as (session, coverage):
                     records = [record async for record in answer.dangling(session, coverage, wanted)]
-                    found = TenantAnswer(coverage, records)
+                    found = TenantAnswer[BaseModel](coverage, records)
             _show_records(found, _DANGLING, rows, as_json=as_json)
 
         ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
@@ -91,17 +91,17 @@ def unassigned(
         wanted = known_type_keys(type_keys)
         rows = RowLimit(limit)
 
-        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers:
+        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers[BaseModel]:
             return await answer.unassigned_of_tenants(session, tenants, load_catalog(), wanted)
 
         together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
 
         async def ask(database: Database, about: AskedTenant) -> None:
-            found = await together.answer(database, about.tenant_id)
+            found = await together.answer(database.portfolio, about.tenant_id)
             if found is None:
                 async with references_session(database, about.tenant_id) as (session, coverage):
                     unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
-                    found = TenantAnswer(coverage, [record async for record in unassigned])
+                    found = TenantAnswer[BaseModel](coverage, [record async for record in unassigned])
             _show_records(found, _UNASSIGNED, rows, as_json=as_json)
 
         ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
@@ -117,7 +117,7 @@ class _Question(NamedTuple):
     open: str
 
 
-def _show_records(found: TenantAnswer, question: _Question, limit: RowLimit, *, as_json: bool) -> None:
+def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: RowLimit, *, as_json: bool) -> None:
     """Prints an answer. Raises `NeverReadError`, or `typer.Exit` where stored documents are damaged."""
     coverage, records = found
     cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]

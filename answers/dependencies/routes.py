@@ -3,7 +3,7 @@
 A page writes nothing, so it does not read references: it names those that the next run reads.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -25,6 +25,8 @@ from answers.dependencies.records import (
     ReachRecord,
     UnassignedRecord,
 )
+from answers.dependencies.tenant_coverage import TenantCoverage
+from answers.dependencies.tenants_together import Question, TenantsTogether
 from answers.ids import GUID
 from answers.item_kinds import title_of
 from answers.items.answer import UnknownItemError, find_item
@@ -101,6 +103,9 @@ class Reach(NamedTuple):
     rows: SortedPage[ReachRecord]
     reached: int
     cannot_say: list[CannotSayRecord]
+
+
+Record = DanglingRecord | UnassignedRecord | CannotSayRecord
 
 
 class ReferenceQuestion(StrEnum):
@@ -211,7 +216,7 @@ def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[Base
         type_key: TypeKey = "",
         after: After = "",
         limit: Limit = PAGE,
-    ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    ) -> list[Record]:
         found = await _records_of(scope.session, scope.tenant.id, question, type_key, after, limit)
         say_next(response, request, found.goes_on)
         return [*found.records]
@@ -242,7 +247,7 @@ def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[B
         tag: Tag = "",
         after: AfterInTurn = "",
         limit: Limit = PAGE,
-    ) -> list[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+    ) -> list[Record]:
         found = await _in_turn(each, question, type_key, tag, after, limit)
         say_next(response, request, found.goes_on)
         return found.records
@@ -257,21 +262,43 @@ for _add_routes in (_add_tenant_routes, _add_portfolio_routes):
     _add_routes(ReferenceQuestion.UNASSIGNED, "Items that are assigned to nobody", UnassignedRecord)
 
 
-async def _of_all(
-    each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str
-) -> AsyncIterator[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-    for tenant in by_name(each.tenants, tag):
-        async with each.session_of(tenant.id) as session:
-            async for record in await _records(session, tenant.id, question, type_key):
-                yield record
+async def _of_all(each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str) -> AsyncIterator[Record]:
+    async for _, records in _of_each(each, by_name(each.tenants, tag), question, type_key):
+        for record in records:
+            yield record
+
+
+async def _of_each(
+    each: TenantSessions, tenants: Sequence[TenantConfig], question: ReferenceQuestion, type_key: str
+) -> AsyncIterator[tuple[TenantConfig, Sequence[Record]]]:
+    """Each tenant with its records: many by one question, those with unread references alone."""
+    together = TenantsTogether([tenant.id for tenant in tenants], _asked_together(question, type_key))
+    for tenant in tenants:
+        found = await together.answer(each.portfolio, tenant.id)
+        if found is None:
+            async with each.session_of(tenant.id) as session:
+                yield tenant, [record async for record in await _records(session, tenant.id, question, type_key)]
+        elif found.coverage.collections:
+            yield tenant, found.records
+        else:
+            yield tenant, [_unread(tenant.id)]
+
+
+def _asked_together(question: ReferenceQuestion, type_key: str) -> Question[Record]:
+    chosen = [type_key] if type_key else None
+
+    async def ask(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Mapping[UUID, Sequence[Record]]:
+        if question is ReferenceQuestion.DANGLING:
+            return await answer.dangling_of_tenants(session, tenants, chosen)
+        return await answer.unassigned_of_tenants(session, tenants, load_catalog(), chosen)
+
+    return ask
 
 
 async def _in_turn(
     each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str, after: str, limit: int
-) -> RecordsInTurn[DanglingRecord | UnassignedRecord | CannotSayRecord]:
-    async def ask(
-        tenant: TenantConfig, within: str, most: int
-    ) -> TenantRecords[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+) -> RecordsInTurn[Record]:
+    async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[Record]:
         async with each.session_of(tenant.id) as session:
             return await _records_of(session, tenant.id, question, type_key, within, most)
 
@@ -280,7 +307,7 @@ async def _in_turn(
 
 async def _records_of(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, after: str, limit: int
-) -> TenantRecords[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+) -> TenantRecords[Record]:
     """Some rows of a tenant, with the unknown ones at the end of each part. Raises `NoSuchPageError`."""
     found = await _answer(session, tenant_id, question, type_key, most=None)
     shown = sorted_page(found.rows, _place, after, limit)
@@ -298,21 +325,17 @@ class _Answer(NamedTuple):
 async def _answer(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, *, most: int | None = MOST
 ) -> _Answer:
-    rows: list[DanglingRecord | UnassignedRecord] = []
-    total, cannot_say = 0, list[CannotSayRecord]()
-    async for record in await _records(session, tenant_id, question, type_key):
-        if isinstance(record, CannotSayRecord):
-            cannot_say.append(record)
-            continue
-        total += 1
-        if most is None or total <= most:
-            rows.append(record)
-    return _Answer(rows, total, cannot_say)
+    return _answer_of([record async for record in await _records(session, tenant_id, question, type_key)], most)
+
+
+def _answer_of(records: Sequence[Record], most: int | None) -> _Answer:
+    rows = [record for record in records if not isinstance(record, CannotSayRecord)]
+    return _Answer(rows[:most], len(rows), [record for record in records if isinstance(record, CannotSayRecord)])
 
 
 async def _records(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str
-) -> AsyncIterator[DanglingRecord | UnassignedRecord | CannotSayRecord]:
+) -> AsyncIterator[Record]:
     coverage = await answer.coverage_as_read(session, tenant_id)
     if not coverage.collections:
         return _nothing_known(tenant_id)
@@ -323,7 +346,11 @@ async def _records(
 
 
 async def _nothing_known(tenant_id: UUID) -> AsyncIterator[CannotSayRecord]:
-    yield CannotSayRecord(tenant_id=tenant_id, type_key="", reason=NEVER_READ, references=None)
+    yield _unread(tenant_id)
+
+
+def _unread(tenant_id: UUID) -> CannotSayRecord:
+    return CannotSayRecord(tenant_id=tenant_id, type_key="", reason=NEVER_READ, references=None)
 
 
 async def _list_page(
@@ -356,9 +383,8 @@ async def _tenants_page(
     async with each.portfolio() as session:
         statuses = {found.tenant_id: found for found in await status(session, [tenant.id for tenant in asked])}
     parts = []
-    for tenant in asked:
-        async with each.session_of(tenant.id) as session:
-            found = await _answer(session, tenant.id, question, "")
+    async for tenant, records in _of_each(each, asked, question, ""):
+        found = _answer_of(records, MOST)
         rows = sorted_page(found.rows, _place, "", OF_A_TENANT).rows
         parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, found.total, found.cannot_say))
     return fitting_page(

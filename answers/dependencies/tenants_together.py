@@ -1,7 +1,8 @@
 """Answers about references for many tenants by one question, some tenants at a time."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from contextlib import AbstractAsyncContextManager
+from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -10,46 +11,50 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.dependencies.answer import read_tenants
 from answers.dependencies.tenant_coverage import TenantCoverage
 from graph.catalog import load_catalog
-from storage.database import Database
 
 TENANTS_AT_A_TIME = 50
 """The answers of so many tenants are held at once."""
 
-Answers = Mapping[UUID, Sequence[BaseModel]]
+RecordT = TypeVar("RecordT", bound=BaseModel)
+
+Answers = Mapping[UUID, Sequence[RecordT]]
 """Records by tenant."""
 
-Question = Callable[[AsyncSession, Mapping[UUID, TenantCoverage]], Awaitable[Answers]]
+Portfolio = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+"""Opens a transaction that sees all tenants of whoever asks."""
+
+Question = Callable[[AsyncSession, Mapping[UUID, TenantCoverage]], Awaitable[Answers[RecordT]]]
 """Asks for the records of all these tenants."""
 
 
-class TenantAnswer(NamedTuple):
+class TenantAnswer(NamedTuple, Generic[RecordT]):
     """How far a tenant has been read, and the records of its answer."""
 
     coverage: TenantCoverage
-    records: Sequence[BaseModel]
+    records: Sequence[RecordT]
 
 
-class TenantsTogether:
+class TenantsTogether(Generic[RecordT]):
     """The answers of several tenants, for a walk that asks them in this order.
 
     Tenants with references that have not been read are left out: whoever asks them reads their references first.
     """
 
-    def __init__(self, tenant_ids: Sequence[UUID], question: Question) -> None:
+    def __init__(self, tenant_ids: Sequence[UUID], question: Question[RecordT]) -> None:
         self._waiting = list(tenant_ids) if len(tenant_ids) > 1 else []
         self._question = question
-        self._read: dict[UUID, TenantAnswer] = {}
+        self._read: dict[UUID, TenantAnswer[RecordT]] = {}
 
-    async def answer(self, database: Database, tenant_id: UUID) -> TenantAnswer | None:
+    async def answer(self, portfolio: Portfolio, tenant_id: UUID) -> TenantAnswer[RecordT] | None:
         """The answer of a tenant; None where it has to be asked alone. Each answer is handed out once."""
         if tenant_id in self._waiting:
             asked, self._waiting = self._waiting[:TENANTS_AT_A_TIME], self._waiting[TENANTS_AT_A_TIME:]
-            self._read = await self._ask(database, asked)
+            self._read = await self._ask(portfolio, asked)
         return self._read.pop(tenant_id, None)
 
-    async def _ask(self, database: Database, tenant_ids: Sequence[UUID]) -> dict[UUID, TenantAnswer]:
+    async def _ask(self, portfolio: Portfolio, tenant_ids: Sequence[UUID]) -> dict[UUID, TenantAnswer[RecordT]]:
         try:
-            async with database.portfolio() as session:
+            async with portfolio() as session:
                 read = await read_tenants(session, tenant_ids)
                 coverage = await TenantCoverage.of_tenants(session, load_catalog(), sorted(read))
                 records = await self._question(session, coverage)

@@ -149,7 +149,7 @@ async def test_tenants_that_cannot_be_asked_together_are_asked_alone(database: D
         raise UserError("one of them is broken")
 
     together = TenantsTogether([ALPHA, BETA], wrong)
-    assert [await together.answer(database, tenant_id) for tenant_id in (ALPHA, BETA)] == [None, None]
+    assert [await together.answer(database.portfolio, tenant_id) for tenant_id in (ALPHA, BETA)] == [None, None]
 
 
 @pytest.mark.parametrize("question", ["items", "changes"])

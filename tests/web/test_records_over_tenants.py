@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import Engine, event
 
 from answers.dependencies import routes
 from graph.catalog import load_catalog
@@ -63,6 +64,35 @@ def told(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
         for record in records
         if record.get("answer") != "cannot_say"
     ]
+
+
+@pytest.mark.parametrize("question", ["dangling", "unassigned"])
+async def test_pages_and_files_ask_many_tenants_by_one_question(
+    app: FastAPI, database: Database, signed_in: httpx.AsyncClient, question: str
+) -> None:
+    asked = list[str]()
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.extend(["one"] if "FROM item_reference" in statement and "name_key" in statement else [])
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    try:
+        page = await words_of(signed_in, f"/{question}")
+        file = await words_of(signed_in, f"/{question}.csv")
+        async with signed_in_as(app, database, person_of(Role.READER), [FABRIKAM, UNREAD]) as other:
+            theirs = await words_of(other, f"/{question}"), await words_of(other, f"/{question}.csv")
+    finally:
+        event.remove(Engine, "before_cursor_execute", listen)
+    assert asked == ["one"] * 4
+    _, contoso, fabrikam, unread = page.split('<tr class="group">')
+    assert (">c2<" in contoso, ">f2<" in fabrikam) == ((question == "dangling"),) * 2
+    assert (">c3<" in contoso, ">f3<" in fabrikam) == ((question == "unassigned"),) * 2
+    assert "never read" in unread
+    assert [str(CONTOSO) in text for text in (page, file, *theirs)] == [True, True, False, False]
+    await sync(database, CONTOSO, [profile("new", GONE), profile("new too")], CONFIGURATIONS, GROUPS)
+    later = (await words_of(signed_in, f"/{question}")).split('<tr class="group">')
+    assert "references that no run has read" in later[1] or "not all is known" in later[1]
+    assert later[2].partition("</tbody>")[0] == fabrikam.partition("</tbody>")[0]
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
