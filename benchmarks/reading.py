@@ -3,9 +3,9 @@
     python -m benchmarks.reading FOLDER
     python -m benchmarks.reading FOLDER --before CHECKOUT
 
-FOLDER holds real Graph documents as the tests load them (`<path with _>.jsonl.gz`). Each is read as a whole item, and
-as what a list shows of one, which is hashed a second time. Processor time alone is measured, and both checkouts take
-turns, so that other work on the machine counts little.
+FOLDER holds real Graph documents as the tests load them (`<path with _>.jsonl.gz`). Each is read as a whole item, as
+what a list shows of one, which is hashed a second time, and as a new item with its references and settings. Processor
+time alone is measured, and both checkouts take turns, so that other work on the machine counts little.
 """
 
 import argparse
@@ -31,15 +31,25 @@ from storage.compression import compress
 
 collections = {collection.path.strip("/"): collection for collection in load_catalog().collections.values()}
 found = {path: documents for path, documents in read_folder(Path(sys.argv[1])).items() if path in collections}
-for has_details in (False, True):
+for has_details, is_new in ((False, False), (True, False), (False, True)):
     pages = [
-        (Observer(collections[path].observation_rules().model_copy(update={"has_details": has_details})), documents)
+        (
+            Observer(
+                collections[path].observation_rules().model_copy(update={"has_details": has_details}),
+                reading=collections[path].reading_rules,
+            ),
+            documents,
+        )
         for path, documents in found.items()
     ]
     times = []
     for _ in range(4):
         began = process_time()
-        items = [item for observer, documents in pages for item in observer.observe_page(documents)[0]]
+        items = [
+            item
+            for observer, documents in pages
+            for item in observer.observe_page(documents, with_references=is_new)[0]
+        ]
         times.append(process_time() - began)
     print(min(times) / len(items) * 1e6)
 print(sum(len(compress(item.document)) for item in items) / len(items))
@@ -48,7 +58,7 @@ print(sum(len(item.document) for item in items) / len(items))
 
 
 def measured(checkout: Path, folder: Path) -> tuple[float, ...]:
-    """Microseconds an item, whole and listed, and the bytes of its document, compressed and as JSON."""
+    """Microseconds an item, whole, listed and new, and the bytes of its document, compressed and as JSON."""
     done = subprocess.run(  # noqa: S603 - the measurement above
         [sys.executable, "-c", _MEASUREMENT, str(folder)],
         cwd=checkout,
@@ -73,9 +83,9 @@ def main() -> None:
         for name, checkout in chosen.items():
             found[name].append(measured(checkout, given.folder.resolve()))
     for name, rounds in found.items():
-        whole, listed, compressed, size = zip(*rounds, strict=True)
+        whole, listed, new, compressed, size = zip(*rounds, strict=True)
         print(
-            f"{name:>6}: {_range(whole)} µs a whole item, {_range(listed)} µs a listed one;"
+            f"{name:>6}: {_range(whole)} µs a whole item, {_range(listed)} µs a listed one, {_range(new)} µs a new one;"
             f" a version of {compressed[0]:.0f} bytes, {size[0]:.0f} as JSON"
         )
 
