@@ -23,7 +23,7 @@ COPY inventory inventory
 COPY storage storage
 COPY web web
 COPY workflows workflows
-COPY configuration.py connections.py payload_codec.py process_exit.py run_traces.py starter.py temporal_errors.py temporal_runtime.py tenants_source.py tenants_table.py worker.py ./
+COPY configuration.py connections.py payload_codec.py process_exit.py run_traces.py starter.py temporal_errors.py temporal_runtime.py tenants_source.py tenants_table.py worker.py worker_schedules.py ./
 
 RUN useradd --system --uid 10001 --no-create-home inventory
 USER 10001

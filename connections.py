@@ -3,60 +3,39 @@
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import (
-    Client,
-    Interceptor,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
-)
+from temporalio.client import Client, Interceptor
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.holders import NOTIFICATION_LOOK_WORKFLOW, RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
 from configuration import ConfigurationError, environment, payload_keys
 from inventory.user_errors import UnavailableError
 from payload_codec import data_converter
-from storage.database import Database, StorageNotReadyError, StorageUnavailableError
-from storage.models.base import table
-from storage.models.runs import SyncRun
+from storage.errors import StorageNotReadyError, StorageUnavailableError
 from temporal_errors import connection_failure, no_answer, refusal, refusal_in, search_attributes_by_hand
 from temporal_runtime import quiet_runtime
-from workflows.messages import RetentionInput
-from workflows.notify import LOOK_ID, NotificationLookWorkflow
-from workflows.retention import RETENTION_ID, RetentionWorkflow
 from workflows.search_attributes import ALL
-from workflows.sweep import SWEEP_ID, SweepWorkflow
+
+if TYPE_CHECKING:
+    from storage.database import Database
 
 ANSWER_SECONDS = 15
 """For Temporal's answer to a new client: some hundred times its usual time."""
-
-NOTIFICATION_LOOK = timedelta(minutes=5)
-"""How often tenants are looked at for what no run has told."""
 
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 """For one call; without it the SDK waits for 30 seconds."""
 
 _ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 
-_NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
+NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 """Answers of Temporal Cloud and locked-down servers to calls that only their administrators may make."""
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
@@ -163,7 +142,7 @@ async def register_search_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status is RPCStatusCode.ALREADY_EXISTS:
             return
-        if error.status not in _NOT_ALLOWED:
+        if error.status not in NOT_ALLOWED:
             raise refused(client, error) from None
         raise UnreachableError(
             f"Temporal's namespace {client.namespace!r} lacks the search attributes {', '.join(missing)}, and does not"
@@ -181,7 +160,7 @@ async def missing_search_attributes(client: Client) -> dict[str, IndexedValueTyp
             ListSearchAttributesRequest(namespace=client.namespace), timeout=CALL_TIMEOUT
         )
     except RPCError as error:
-        if error.status in _NOT_ALLOWED:
+        if error.status in NOT_ALLOWED:
             return None
         raise refused(client, error) from None
     there = listed.custom_attributes
@@ -194,104 +173,12 @@ async def missing_search_attributes(client: Client) -> dict[str, IndexedValueTyp
     return {name: kind for name, kind in wanted.items() if name not in there}
 
 
-async def check_database(database: Database) -> None:
+async def check_database(database: "Database") -> None:
     """Whether PostgreSQL answers, at the revision of this program, to a login with the privileges it needs.
 
     Raises `UnreachableError`.
     """
     try:
-        async with database.portfolio() as session:
-            await session.execute(select(table(SyncRun).c.run_id).limit(1))
+        await database.check()
     except (StorageUnavailableError, StorageNotReadyError) as error:
         raise UnreachableError(str(error)) from None
-
-
-async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -> None:
-    """Has Temporal start the sweep of abandoned runs every so often, or never where `interval` is zero.
-
-    Raises `UnreachableError` where Temporal does not allow a schedule.
-    """
-    action = ScheduleActionStartWorkflow(SweepWorkflow.run, id=f"{SWEEP_ID}/{task_queue}", task_queue=task_queue)
-    await _keep_schedule(
-        client,
-        f"tenant-inventory-sweep/{task_queue}",
-        Kind(SWEEP_WORKFLOW, task_queue),
-        _every(interval, action) if interval else None,
-        otherwise="set SWEEP_INTERVAL_SECONDS=0 and start SweepWorkflow by other means",
-    )
-
-
-async def schedule_retention(client: Client, task_queue: str, interval: timedelta, limits: RetentionInput) -> None:
-    """Has Temporal forget versions and runs every so often, or never where `limits` sets none.
-
-    Raises `UnreachableError` where Temporal does not allow a schedule.
-    """
-    action = ScheduleActionStartWorkflow(
-        RetentionWorkflow.run, limits, id=f"{RETENTION_ID}/{task_queue}", task_queue=task_queue
-    )
-    await _keep_schedule(
-        client,
-        f"tenant-inventory-retention/{task_queue}",
-        Kind(RETENTION_WORKFLOW, task_queue),
-        _every(interval, action) if limits.limits_anything else None,
-        otherwise="set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT and RUN_RETENTION_DAYS to 0"
-        " and run: python starter.py retention",
-    )
-
-
-async def schedule_notification_look(client: Client, task_queue: str, *, is_wanted: bool) -> None:
-    """Has Temporal look every few minutes for what no run has told, or never.
-
-    Raises `UnreachableError` where Temporal does not allow a schedule.
-    """
-    action = ScheduleActionStartWorkflow(
-        NotificationLookWorkflow.run, id=f"{LOOK_ID}/{task_queue}", task_queue=task_queue
-    )
-    await _keep_schedule(
-        client,
-        f"tenant-inventory-notification-look/{task_queue}",
-        Kind(NOTIFICATION_LOOK_WORKFLOW, task_queue),
-        _every(NOTIFICATION_LOOK, action) if is_wanted else None,
-        otherwise="unset NOTIFICATIONS_FILE",
-    )
-
-
-def _every(interval: timedelta, action: ScheduleActionStartWorkflow) -> Schedule:
-    return Schedule(
-        action=action,
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
-    )
-
-
-async def _keep_schedule(
-    client: Client, schedule_id: str, wanted: Kind, schedule: Schedule | None, *, otherwise: str
-) -> None:
-    """Makes Temporal's schedule the given one, or takes it away. `otherwise`: what to do where it does not let us.
-
-    Raises `UnreachableError` where the schedule is one of another kind, which stays as it is.
-    """
-    handle = client.get_schedule_handle(schedule_id)
-
-    def changed(schedule: Schedule, there: ScheduleUpdateInput) -> ScheduleUpdate:
-        holder = Kind.scheduled_by(there.description.schedule)
-        if holder != wanted:
-            raise UnreachableError(held(f"schedule id {schedule_id}", client.namespace, holder, wanted))
-        return ScheduleUpdate(schedule)
-
-    try:
-        if schedule is None:
-            with suppress(RPCError):
-                if Kind.scheduled_by((await handle.describe()).schedule) == wanted:
-                    await handle.delete()
-            return
-        try:
-            await client.create_schedule(schedule_id, schedule)
-        except ScheduleAlreadyRunningError:
-            await handle.update(partial(changed, schedule))
-    except RPCError as error:
-        if error.status not in _NOT_ALLOWED:
-            raise refused(client, error) from None
-        raise UnreachableError(
-            f"Temporal does not let this worker keep a schedule ({error.status.name}); allow it, or {otherwise}"
-        ) from None

@@ -47,9 +47,6 @@ from connections import (
     connect_temporal,
     polling,
     register_search_attributes,
-    schedule_notification_look,
-    schedule_retention,
-    schedule_sweep,
     temporal_connect_config,
 )
 from delivery.targets import NotificationsFileError, load_notifications
@@ -69,6 +66,7 @@ from storage.database import Database, DatabaseUrlError
 from temporal_errors import KnownFailures
 from temporal_runtime import MetricsAddressError, logging_runtime
 from tenants_source import tenants_source
+from worker_schedules import schedule_notification_look, schedule_retention, schedule_sweep
 from workflows.diagnosis import DiagnosisWorkflow
 from workflows.messages import RetentionInput
 from workflows.notify import NotificationLookWorkflow, NotifyWorkflow

@@ -37,8 +37,7 @@ from graph.catalog import load_catalog
 from inventory.reference_extraction import NOBODY
 from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit
-from storage.access import PROBE
-from storage.database import Database
+from storage.database import PROBE, Database
 from storage.schema import upgrade
 
 PAGE = 100

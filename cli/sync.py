@@ -1,20 +1,16 @@
 """`sync` and `cancel`: starting, joining, following and stopping runs."""
 
 import asyncio
-from contextlib import nullcontext
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from activities.holders import SYNC_WORKFLOW, Kind
-from answers.ids import run_id_range
-from answers.runs.command import ended_record, find_record
-from answers.runs.report import print_run
 from cli import output, temporal
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
-from cli.follow import Follower, leaving
 from cli.key_warning import compares_hidden_values, warn_without_key
+from cli.loading import loading
 from cli.options import (
     AllOption,
     CategoryOption,
@@ -29,17 +25,14 @@ from cli.options import (
     tenant_id_of,
     valid_selection_name,
 )
-from cli.progress import RunView
-from cli.sessions import opened_database
 from configuration import Settings, load_settings
-from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
+from connections import connect_temporal, connect_to_start, temporal_connect_config
 from control import runs
-from control.queued_runs import queued_record
 from graph.tenants import refuse_disabled
 from inventory.records import RunRecord, SyncRecord
 from inventory.selection import Selection
-from storage import queries
-from workflows.messages import SyncProgress, sync_workflow_id
+from storage.readiness import check_readiness
+from workflows.messages import sync_workflow_id
 
 
 def sync(
@@ -80,6 +73,8 @@ def sync(
             compared = compares_hidden_values(settings)
             output.print_json(SyncRecord(**dict(record), compares_hidden_values=compared))
         elif record.status.ended:
+            from answers.runs.report import print_run  # loaded while the run was under way
+
             print_run(record, configured.name, verbose=verbose)
         else:
             output.stdout.print_lines(
@@ -102,25 +97,26 @@ async def sync_tenant(
 ) -> RunRecord:
     """Starts or joins the run and, if told to wait, follows it; its record as it then is."""
     client = await connect_to_start(temporal_connect_config())
-    async with opened_database(settings, pool_size=2) as database:
-        await check_database(database)
-        task_queue = settings.temporal_task_queue
-        run = await runs.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep, name=name)
-        with nullcontext() if quiet else leaving(temporal.goes_on(run.run_id, tenant_name)):
-            with RunView(tenant_name) as view:
-                if run.joined and not quiet:
-                    view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
-                    if deep:
-                        view.say("it goes on as it was started; for a deep run, start again once it has ended")
-                if wait:
-                    follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
-                    await follower.follow(run.handle)
-            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now(), name)
-            if wait:
-                return await ended_record(database, queued, run.handle)
-            async with database.tenant(tenant_id, read_only=True) as session:
-                record = await queries.run_record(session, run.run_id)
-            return record or queued
+    await _check_database(settings.database_url.get_secret_value())
+    task_queue = settings.temporal_task_queue
+    run = await runs.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep, name=name)
+    with loading():  # takes long: the run is under way meanwhile
+        from cli.started_run import StartedSync, followed
+
+    started = StartedSync(run, tenant_id, tenant_name, selection, name, deep=deep)
+    return await followed(settings, client, started, wait=wait, quiet=quiet)
+
+
+async def _check_database(url: str) -> None:
+    if await check_readiness(url):
+        return
+    from storage.database import Database  # reads URLs that libpq does not
+
+    database = Database(url, pool_size=1)
+    try:
+        await database.check()
+    finally:
+        await database.close()
 
 
 def cancel(
@@ -169,6 +165,10 @@ async def _cancel(
 
 async def _named(settings: Settings, tenant_id: UUID, value: str) -> tuple[str, UUID]:
     """The workflow id and the run id of a run of the tenant, also of one that no worker has taken up yet."""
+    from answers.ids import run_id_range
+    from answers.runs.command import find_record
+    from cli.sessions import opened_database  # what `sync` does without until its run is under way
+
     wanted = run_id_range(value)
     async with opened_database(settings, pool_size=2) as database:
         record = await find_record(database, settings.temporal_task_queue, wanted, value, tenant_id)

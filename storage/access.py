@@ -6,8 +6,6 @@ Two roles, or one (docs/decisions/0003-two-roles.md): with two, an administrator
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, text
-
 from storage.errors import NO_TABLES, StorageNotReadyError
 
 WORKER_ROLE = "tenant_inventory_worker"
@@ -31,7 +29,7 @@ REVISION = "0049"
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
 """The privilege to take a role on, as `pg_has_role` names it: PostgreSQL 15 knows no `SET`."""
 
-PROBE = text(f"""
+PROBE_SQL = f"""
 -- who owns the tables, and whether the two roles were given anything of them
 WITH tables AS (
     SELECT relowner, EXISTS (
@@ -53,11 +51,11 @@ SELECT has_roles, quote_ident(session_user) AS login,
     ARRAY(SELECT quote_ident(rolname) FROM needed WHERE is_unbound) AS unbound,
     (SELECT rolname FROM pg_roles WHERE oid = relowner) AS owner_name
 FROM tables
-""")
+"""
 """One row; none where there are no tables."""
 
 
-EXCESS = text(f"""
+EXCESS_SQL = f"""
 SELECT array_remove(ARRAY[
     CASE WHEN me.rolsuper THEN 'is a superuser' END,
     CASE WHEN me.rolsuper THEN NULL WHEN pg_has_role(me.oid, run.relowner, 'MEMBER')
@@ -76,7 +74,7 @@ WHERE me.rolname = session_user AND EXISTS (
     SELECT FROM aclexplode(run.relacl) AS granted JOIN pg_roles AS r ON r.oid = granted.grantee
     WHERE r.rolname = '{WORKER_ROLE}'
 )
-""")
+"""
 """The login's rights beyond the two roles, in words; no row if the database works under one role."""
 
 
@@ -87,8 +85,8 @@ class Access(NamedTuple):
     portfolio: str
 
 
-def access(found: Row[Any] | None) -> Access:
-    """The access that a row of `PROBE` stands for.
+def access(found: Any) -> Access:
+    """The access that a row of `PROBE_SQL`, or none, stands for.
 
     Raises `StorageNotReadyError` if the schema is older or newer than this program, or the login may not take on the
     roles; the message says what to run.

@@ -16,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from inventory.people import Action, Person
-from storage.access import PROBE, access
+from storage.access import access
 from storage.audit import added_record
-from storage.database import database_url
+from storage.database import PROBE, database_url
 from storage.errors import StorageUnavailableError, classified
 from storage.models.base import table
 from storage.models.web import ConfiguredTenant

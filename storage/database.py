@@ -16,13 +16,23 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from inventory.user_errors import UserError
-from storage.access import ALL_TENANTS, EXCESS, PORTFOLIO_ROLE, PROBE, VISIBLE_TENANTS, WORKER_ROLE, Access, access
+from storage.access import (
+    ALL_TENANTS,
+    EXCESS_SQL,
+    PORTFOLIO_ROLE,
+    PROBE_SQL,
+    VISIBLE_TENANTS,
+    WORKER_ROLE,
+    Access,
+    access,
+)
 from storage.connection_turns import ConnectionTurns
 from storage.errors import StorageCollisionError, StorageNotReadyError, StorageUnavailableError, classified
 from storage.timeouts import POOL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUTS, connection_parameters
 
 __all__ = [
     "PORTFOLIO_ROLE",
+    "PROBE",
     "WORKER_ROLE",
     "Database",
     "DatabaseUrlError",
@@ -32,6 +42,12 @@ __all__ = [
     "classified",
     "database_url",
 ]
+
+PROBE = text(PROBE_SQL)
+
+_EXCESS = text(EXCESS_SQL)
+
+_READ = text("SELECT run_id FROM sync_run LIMIT 1")
 
 _BIND = "SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant_id, true)" + "".join(
     f", set_config('{name}', '{value}', true)" for name, value in TRANSACTION_TIMEOUTS.items()
@@ -128,13 +144,18 @@ class Database:
         async with self._bound(_BIND_TO_READ if read_only else _BIND_TO_WRITE, "") as session:
             yield session
 
+    async def check(self) -> None:
+        """Reads across tenants. Raises `StorageUnavailableError`, `StorageNotReadyError`."""
+        async with self.portfolio() as session:
+            await session.execute(_READ)
+
     async def excess(self) -> list[str]:
         """The login's privileges beyond the two roles, in words: after RESET ROLE any SQL of it could use them.
 
         Empty if the database works under one role: there the login is the owner.
         """
         async with self.no_tenant() as session:
-            return (await session.execute(EXCESS)).scalar_one_or_none() or []
+            return (await session.execute(_EXCESS)).scalar_one_or_none() or []
 
     @asynccontextmanager
     async def _bound(

@@ -3,11 +3,10 @@
 The words hold no address, no password and no row. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
+import sys
 from collections.abc import Mapping
 
 import psycopg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from inventory.user_errors import UnavailableError
 from storage.timeouts import CONNECT_TIMEOUT_SECONDS, POOL_TIMEOUT_SECONDS, STATEMENT_TIMEOUT_SECONDS
@@ -100,7 +99,10 @@ _NO_CONNECTION = ("connection failed", "connection is bad", "connection timeout"
 
 def classified(error: Exception) -> Exception | None:
     """The storage error that a driver's error stands for; None for an error that only this program can have caused."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    # Nothing is of SQLAlchemy where nobody has loaded it.
+    alchemy = sys.modules.get("sqlalchemy.exc")
+    is_wrapped = alchemy is not None and isinstance(error, alchemy.DBAPIError)
+    cause: BaseException = getattr(error, "orig", None) or error if is_wrapped else error
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate == "42P01":
         return StorageNotReadyError(NO_TABLES)
@@ -111,10 +113,10 @@ def classified(error: Exception) -> Exception | None:
         if reason is None:
             return None
         return StorageCollisionError(reason) if sqlstate.startswith("40") else StorageUnavailableError(reason)
-    if isinstance(cause, PoolTimeoutError):
+    if alchemy is not None and isinstance(cause, alchemy.TimeoutError):
         return StorageUnavailableError(_POOL_IS_USED_UP)
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | TimeoutError) or (
-        isinstance(error, SQLAlchemyError) and isinstance(error, DBAPIError) and error.connection_invalidated
+        is_wrapped and getattr(error, "connection_invalidated", False)
     ):
         return StorageUnavailableError(_no_connection(str(cause)))
     return None

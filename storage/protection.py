@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.access import PROBE, access
+from storage.access import access
+from storage.database import PROBE
 
 _OPEN_TABLES = text("""
 -- tables with a tenant's rows that the current role may read, and to which row-level security does not apply for it

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from inventory.people import Action, Role
-from storage.access import ALL_TENANTS, PROBE, REVISION, SETTABLE
-from storage.database import database_url
+from storage.access import ALL_TENANTS, REVISION, SETTABLE
+from storage.database import PROBE, database_url
 from storage.errors import NO_TABLES, StorageNotReadyError, StorageUnavailableError, classified
 from storage.models.base import table
 from storage.models.web import AuditRecord

@@ -39,6 +39,7 @@ OURS = {
     "tenants_table",
     "web",
     "worker",
+    "worker_schedules",
     "workflows",
 }
 ON_THE_COMMAND_LINE = {

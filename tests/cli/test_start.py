@@ -23,7 +23,7 @@ NEEDED: dict[str, set[str]] = {
     "items": {"sqlalchemy"},
     "dependencies": {"sqlalchemy"},
     "check": {"httpx", "msal", "sqlalchemy"},
-    "sync": {"sqlalchemy", "temporalio"},
+    "sync": {"temporalio"},
 }
 LOADED = """
 import os, sys
@@ -53,7 +53,7 @@ def test_a_start_looks_for_no_garbage_until_the_command_is_loaded() -> None:
     code = """
 import gc, sys
 import starter
-sys.argv = ["starter.py", "sync"]
+sys.argv = ["starter.py", "run"]
 before = gc.get_stats()[1]["collections"]
 try:
     starter._run()
@@ -66,6 +66,38 @@ except SystemExit:
     assert int(looks) == 0
     assert is_enabled == "True"
     assert int(frozen) > 100_000
+
+
+UNTIL_THE_START = """
+import asyncio, sys
+from uuid import uuid4
+import cli.sync
+from configuration import Settings
+from inventory.selection import Selection
+
+async def answered(*_):
+    return True
+
+async def started(*_, **__):
+    print(*sys.modules)
+    raise SystemExit
+
+cli.sync.connect_to_start = cli.sync.check_readiness = answered
+cli.sync.runs.start_sync = started
+settings = Settings(database_url="postgresql://nobody@127.0.0.1/nothing", _env_file=None)
+selection = Selection(type_keys=("groups",))
+asyncio.run(cli.sync.sync_tenant(settings, uuid4(), "Contoso", selection, wait=True, quiet=False))
+"""
+"""Prints the modules that are loaded when a run is started."""
+
+
+def test_a_run_is_started_before_what_follows_it_is_loaded() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNTIL_THE_START], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    modules = set(done.stdout.split())
+    assert {"temporalio.client", "psycopg"} <= modules
+    assert not modules & {"sqlalchemy", "storage.models", "rich.progress", "cli.started_run", "answers"}
 
 
 @pytest.mark.parametrize("words", ["", "sync", "demo", "portfolio sync", "compare", "schedule"])

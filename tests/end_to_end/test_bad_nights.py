@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from activities.messages.sweep import SweepResult
 from configuration import Settings
-from connections import connect_temporal, schedule_sweep
+from connections import connect_temporal
 from inventory.missing import State
 from inventory.outcomes import Outcome, RunStatus
 from inventory.records import RunRecord
@@ -26,6 +26,7 @@ from storage import queries
 from tests.chaos.rig import Rig, selection_of
 from tests.end_to_end.system import SEEDS
 from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS, until_async
+from worker_schedules import schedule_sweep
 from workflows.sweep import SweepWorkflow
 
 DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"

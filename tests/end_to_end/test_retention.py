@@ -10,9 +10,10 @@ from temporalio.client import ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 from temporalio.service import RPCError
 
 from activities.messages.retention import ForgottenOfTenant
-from connections import connect_temporal, schedule_retention
+from connections import connect_temporal
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import System
+from worker_schedules import schedule_retention
 from workflows.messages import RetentionInput
 from workflows.retention import RetentionWorkflow
 

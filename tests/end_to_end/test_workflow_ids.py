@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, ScheduleIntervalSpec, ScheduleSpec
 
 from activities.holders import Kind
-from connections import UnreachableError, connect_temporal, schedule_retention, schedule_sweep
+from connections import UnreachableError, connect_temporal
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioRecord, TenantChoice
@@ -20,6 +20,7 @@ from storage.runs import RunIdentity, open_run
 from tests.end_to_end.system import Finished, System
 from tests.patience import until_async
 from tests.storage.support import SLOTS
+from worker_schedules import schedule_retention, schedule_sweep
 from workflows.messages import PortfolioInput, RetentionInput, SyncInput, portfolio_workflow_id, sync_workflow_id
 
 SELECTION = Selection(type_keys=("groups",))

@@ -36,10 +36,10 @@ from local.postgres import EmbeddedPostgres
 from storage import confirmations as confirming
 from storage import detail_ages, details, documents, queries, references, runs, staging, unread_references
 from storage import merge as merging
-from storage.access import PROBE, Access
+from storage.access import Access
 from storage.coverage import coverage_of_tenants
 from storage.current_documents import current_documents
-from storage.database import Database
+from storage.database import PROBE, Database
 from storage.name_order import NamePlace, place_of
 from storage.object_names import display_names
 from storage.roles import ROLES, script

@@ -1,0 +1,54 @@
+"""A run that `sync` has started or joined: following it to its end. Loaded once the run is under way."""
+
+from contextlib import nullcontext
+from typing import NamedTuple
+from uuid import UUID
+
+from temporalio.client import Client
+
+import answers.runs.report  # noqa: F401 - `sync` prints with it once the run has ended
+from answers.runs.command import ended_record
+from cli import temporal
+from cli.follow import Follower, leaving
+from cli.progress import RunView
+from cli.sessions import opened_database
+from configuration import Settings
+from control.queued_runs import queued_record
+from control.runs import StartedRun
+from inventory.records import RunRecord
+from inventory.selection import Selection
+from storage import queries
+from workflows.messages import SyncProgress
+
+
+class StartedSync(NamedTuple):
+    """A run, and what it was started for. `name` is what its selection is called."""
+
+    run: StartedRun
+    tenant_id: UUID
+    tenant_name: str
+    selection: Selection
+    name: str | None
+    deep: bool
+
+
+async def followed(settings: Settings, client: Client, started: StartedSync, *, wait: bool, quiet: bool) -> RunRecord:
+    """The record of the run as it is, or with `wait` as it is at the end."""
+    run, tenant_id, tenant_name, selection, name, deep = started
+    task_queue = settings.temporal_task_queue
+    async with opened_database(settings, pool_size=2) as database:
+        with nullcontext() if quiet else leaving(temporal.goes_on(run.run_id, tenant_name)):
+            with RunView(tenant_name) as view:
+                if run.joined and not quiet:
+                    view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
+                    if deep:
+                        view.say("it goes on as it was started; for a deep run, start again once it has ended")
+                if wait:
+                    follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
+                    await follower.follow(run.handle)
+            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now(), name)
+            if wait:
+                return await ended_record(database, queued, run.handle)
+            async with database.tenant(tenant_id, read_only=True) as session:
+                record = await queries.run_record(session, run.run_id)
+            return record or queued

@@ -1,0 +1,120 @@
+"""The schedules that a worker keeps in Temporal."""
+
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.service import RPCError
+
+from activities.holders import NOTIFICATION_LOOK_WORKFLOW, RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
+from connections import NOT_ALLOWED, UnreachableError, refused
+from workflows.messages import RetentionInput
+from workflows.notify import LOOK_ID, NotificationLookWorkflow
+from workflows.retention import RETENTION_ID, RetentionWorkflow
+from workflows.sweep import SWEEP_ID, SweepWorkflow
+
+NOTIFICATION_LOOK = timedelta(minutes=5)
+"""How often tenants are looked at for what no run has told."""
+
+
+async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -> None:
+    """Has Temporal start the sweep of abandoned runs every so often, or never where `interval` is zero.
+
+    Raises `UnreachableError` where Temporal does not allow a schedule.
+    """
+    action = ScheduleActionStartWorkflow(SweepWorkflow.run, id=f"{SWEEP_ID}/{task_queue}", task_queue=task_queue)
+    await _keep_schedule(
+        client,
+        f"tenant-inventory-sweep/{task_queue}",
+        Kind(SWEEP_WORKFLOW, task_queue),
+        _every(interval, action) if interval else None,
+        otherwise="set SWEEP_INTERVAL_SECONDS=0 and start SweepWorkflow by other means",
+    )
+
+
+async def schedule_retention(client: Client, task_queue: str, interval: timedelta, limits: RetentionInput) -> None:
+    """Has Temporal forget versions and runs every so often, or never where `limits` sets none.
+
+    Raises `UnreachableError` where Temporal does not allow a schedule.
+    """
+    action = ScheduleActionStartWorkflow(
+        RetentionWorkflow.run, limits, id=f"{RETENTION_ID}/{task_queue}", task_queue=task_queue
+    )
+    await _keep_schedule(
+        client,
+        f"tenant-inventory-retention/{task_queue}",
+        Kind(RETENTION_WORKFLOW, task_queue),
+        _every(interval, action) if limits.limits_anything else None,
+        otherwise="set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT and RUN_RETENTION_DAYS to 0"
+        " and run: python starter.py retention",
+    )
+
+
+async def schedule_notification_look(client: Client, task_queue: str, *, is_wanted: bool) -> None:
+    """Has Temporal look every few minutes for what no run has told, or never.
+
+    Raises `UnreachableError` where Temporal does not allow a schedule.
+    """
+    action = ScheduleActionStartWorkflow(
+        NotificationLookWorkflow.run, id=f"{LOOK_ID}/{task_queue}", task_queue=task_queue
+    )
+    await _keep_schedule(
+        client,
+        f"tenant-inventory-notification-look/{task_queue}",
+        Kind(NOTIFICATION_LOOK_WORKFLOW, task_queue),
+        _every(NOTIFICATION_LOOK, action) if is_wanted else None,
+        otherwise="unset NOTIFICATIONS_FILE",
+    )
+
+
+def _every(interval: timedelta, action: ScheduleActionStartWorkflow) -> Schedule:
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
+
+
+async def _keep_schedule(
+    client: Client, schedule_id: str, wanted: Kind, schedule: Schedule | None, *, otherwise: str
+) -> None:
+    """Makes Temporal's schedule the given one, or takes it away. `otherwise`: what to do where it does not let us.
+
+    Raises `UnreachableError` where the schedule is one of another kind, which stays as it is.
+    """
+    handle = client.get_schedule_handle(schedule_id)
+
+    def changed(schedule: Schedule, there: ScheduleUpdateInput) -> ScheduleUpdate:
+        holder = Kind.scheduled_by(there.description.schedule)
+        if holder != wanted:
+            raise UnreachableError(held(f"schedule id {schedule_id}", client.namespace, holder, wanted))
+        return ScheduleUpdate(schedule)
+
+    try:
+        if schedule is None:
+            with suppress(RPCError):
+                if Kind.scheduled_by((await handle.describe()).schedule) == wanted:
+                    await handle.delete()
+            return
+        try:
+            await client.create_schedule(schedule_id, schedule)
+        except ScheduleAlreadyRunningError:
+            await handle.update(partial(changed, schedule))
+    except RPCError as error:
+        if error.status not in NOT_ALLOWED:
+            raise refused(client, error) from None
+        raise UnreachableError(
+            f"Temporal does not let this worker keep a schedule ({error.status.name}); allow it, or {otherwise}"
+        ) from None
