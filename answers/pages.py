@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from answers import page_values
 from answers.old_details import old_details_in_words
+from graph.catalog import kind_of_one
 from inventory.plurals import counted
 
 MOST = 5_000
@@ -51,6 +52,7 @@ def environment() -> Environment:
         "many": counted,
         "old_details_in_words": old_details_in_words,
         "shown": page_values.name,
+        "kind_of_one": lambda item: kind_of_one(item.type_key, item.kind),
         "visible": page_values.visible,
         "rows": page_values.rows,
         "left_out": page_values.left_out,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, computed_field
 
-from graph.catalog import item_title
+from graph.catalog import item_title, kind_of_one
 
 
 class TitledRecord(BaseModel, ABC):
@@ -21,6 +21,11 @@ class TitledRecord(BaseModel, ABC):
     def title(self) -> str:
         """The item's name for people: `display_name`, or where Graph gives it none, its kind and a short id."""
         return item_title(self.type_key, self.external_id, self.display_name, self._kind_in_words())
+
+    @property
+    def kind_of_one(self) -> str:
+        """The kind in words for one item: `Named location`."""
+        return kind_of_one(self.type_key, self._kind_in_words())
 
     @abstractmethod
     def _kind_in_words(self) -> str: ...

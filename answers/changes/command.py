@@ -185,7 +185,7 @@ def _show(change: ChangeRecord) -> None:
             (f"{sign} ", style),
             f"{output.when(change.noticed_at)}  ",
             (_what(change), style),
-            f"  {change.item_kind}: ",
+            f"  {change.kind_of_one}: ",
             (visible(change.title), "bold"),
             (f"  {change.type_key} {visible(shown_id(change.external_id))}", "dim"),
         )

@@ -85,6 +85,11 @@ def name_of(end: ObjectRecord) -> str:
     return visible(end.title)
 
 
+def _target_id(record: DependencyRecord | DanglingRecord) -> str | None:
+    """The id, unless it stands for the name that the object never had."""
+    return None if record.target.title == record.target.external_id else record.target.external_id
+
+
 _STYLES = {Presence.ABSENT: "red", Presence.NEVER_SEEN: "red", Presence.NOT_READ: "yellow", Presence.PRESENT: "green"}
 
 
@@ -101,7 +106,7 @@ REFERENCE_COLUMNS = (
     Column("in", "target.type_keys", lambda record: " or ".join(record.target.type_keys)),
     Column("state", "target.presence", lambda record: state_of(record.target)),
     Column("confidence", "target.confidence", lambda record: output.styled(record.target.confidence)),
-    Column("target id", "target.external_id", shape=Shape.ID, yields=True),
+    Column("target id", "target.external_id", _target_id, Shape.ID, yields=True),
     Column("path", "path", yields=True),
 )
 

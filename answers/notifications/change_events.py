@@ -83,7 +83,7 @@ def _kind(field: FieldChange) -> FindingKind:
 
 def _in_words(change: ChangeRecord) -> str:
     """`Require MFA (Conditional Access policies) was weakened: state`."""
-    what = titled(change.title, change.item_kind)
+    what = titled(change.title, change.kind_of_one)
     effect = _effect(change)
     if effect is ProtectionEffect.WEAKENS:
         word = "was weakened"

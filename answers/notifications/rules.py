@@ -73,7 +73,7 @@ def titled(title: str, kind: str) -> str:
 def drift_event(finding: DriftFindingRecord, category: str | None) -> NotificationEvent:
     """An open finding, once for each period in which it deviates."""
     label = "a hidden value" if finding.hidden else finding.label
-    what = titled(finding.title, finding.item_kind)
+    what = titled(finding.title, finding.kind_of_one)
     return NotificationEvent(
         kind=NotificationKind.DRIFT,
         severity=finding.severity,

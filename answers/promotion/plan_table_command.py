@@ -10,6 +10,7 @@ from answers.promotion.records import AudienceChange, PlanAction, PlanContent, P
 from cli import output
 from cli.output_options import output_options
 from cli.table import Column, Shape, collection_column, print_table
+from graph.catalog import kind_of_one
 from inventory.plurals import counted
 from inventory.visible_text import visible
 
@@ -83,7 +84,9 @@ def _source(content: PlanContent) -> str:
 
 def _print_item(item: PlannedItem, *, fields: bool, requests: bool) -> None:
     action = Text(str(item.action).replace("_", " "), style=STYLES[item.action])
-    output.stdout.print(Text.assemble(action, f"  {item.kind}: ", (visible(item.title), "bold")))
+    output.stdout.print(
+        Text.assemble(action, f"  {kind_of_one(item.type_key, item.kind)}: ", (visible(item.title), "bold"))
+    )
     for effect in item.effects:
         style = "red" if effect.kind in ALARMING else "yellow"
         output.stdout.print(f"    {visible(effect.text)}", style=style, markup=False)

@@ -169,7 +169,7 @@ def _header(record: ShownRecord) -> list[str]:
     if record.details_read_at is not None:
         details += f", last read {output.when(record.details_read_at)}"
     return [
-        visible(f"{record.kind}: {record.title} ({record.type_key} {record.external_id})"),
+        visible(f"{record.kind_of_one}: {record.title} ({record.type_key} {record.external_id})"),
         f"version {record.version} ({current}), observed from {output.when(record.first_observed_at)} to {last}",
         f"item: {told_state(record)}; details: {details}",
         *([stale_words(record.stale)] if record.stale is not None else []),

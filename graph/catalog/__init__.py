@@ -2,7 +2,7 @@
 
 from graph.catalog.detail_calls import ChildCall, DetailCall
 from graph.catalog.fields import AUDIT_EVENTS, DIRECTORY_AUDITS, ApiVersion, ThrottleFamily
-from graph.catalog.item_titles import has_names, item_title
+from graph.catalog.item_titles import has_names, item_title, kind_of_one
 from graph.catalog.kinds import kind_fields, kind_of, kinds_in
 from graph.catalog.loading import Catalog, UnknownCategoryError, load_catalog
 from graph.catalog.model import Collection
@@ -22,6 +22,7 @@ __all__ = [
     "item_title",
     "kind_fields",
     "kind_of",
+    "kind_of_one",
     "kinds_in",
     "load_catalog",
     "unpublished_requests",

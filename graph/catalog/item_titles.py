@@ -50,6 +50,12 @@ def is_opaque(external_id: str) -> bool:
     return _GUID.search(external_id) is not None or _OPAQUE_TOKEN.fullmatch(external_id) is not None
 
 
+def kind_of_one(type_key: str, kind: str) -> str:
+    """The kind of one item, also where it has no other than its collection's title: `Named location`."""
+    entry = load_catalog().collections.get(type_key)
+    return singular(kind) if entry is not None and kind == entry.title else kind
+
+
 @cache
 def singular(title: str) -> str:
     """The title of one item of a collection: `User flow for guests` of `User flows for guests`."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.catalog import item_title, kind_of, kinds_in, load_catalog
+from graph.catalog import item_title, kind_of, kind_of_one, kinds_in, load_catalog
 from graph.catalog.item_titles import singular
 
 GUID = "0109cc11-24b8-5c99-83be-6b0a799b25ee"
@@ -73,6 +73,12 @@ def test_only_the_kinds_of_a_tenant_that_has_one_of_each_stand_alone() -> None:
         # One a tenant, as Microsoft documents each.
         "certificateBasedAuthConfiguration", "groupLifecyclePolicies", "onPremisesSynchronization",
     }  # fmt: skip
+
+
+def test_the_kind_of_one_item_is_no_plural() -> None:
+    assert kind_of_one("conditionalAccessPolicies", "Conditional Access policies") == "Conditional Access policy"
+    assert kind_of_one("deviceConfigurations", "Windows update ring") == "Windows update ring"
+    assert kind_of_one("ofALaterRelease", "ofALaterRelease") == "ofALaterRelease"
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,10 @@ async def test_json_is_a_line_a_change_and_the_summary_last(
 async def test_people_read_what_became_of_what_field_by_field(starter: CommandLine) -> None:
     done = await starter("changes", "--type", POLICIES)
     assert done.code == 0, done.stderr
-    assert 'renamed from "Policy a"  Compliance policies: Other' in done.stdout
+    assert 'renamed from "Policy a"  Compliance policy: Other' in done.stdout
     assert '    displayName: "Policy a" → "Other"' in done.stdout
-    assert "missing (high, not listed)  Compliance policies: Policy d" in done.stdout
-    assert "came back  Compliance policies: Policy d" in done.stdout
+    assert "missing (high, not listed)  Compliance policy: Policy d" in done.stdout
+    assert "came back  Compliance policy: Policy d" in done.stdout
     assert "\x1b" not in done.stdout, "a name does not steer a terminal"
     assert "1 appeared, 1 came back, 1 changed, 1 missing, 1 renamed; " in done.stderr
     assert "groups" not in done.stdout
@@ -108,7 +108,7 @@ async def test_people_read_who_did_it(starter: CommandLine, database: Database) 
 
     assert any("by ada@contoso.example at " in line for line in of("renamed from"))
     assert of("missing") == ["    not in the audit log"]
-    assert not any("audit" in line or "by " in line for line in of("Groups: ")), "Intune's log has no groups"
+    assert not any("audit" in line or "by " in line for line in of("Group: ")), "Intune's log has no groups"
 
 
 def blocks(shown: str) -> list[list[str]]:

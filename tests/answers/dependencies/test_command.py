@@ -114,6 +114,7 @@ async def test_dangling_says_how_sure_it_is(starter: CommandLine) -> None:
     done = await starter("dangling")
     assert "1 dangling reference\n" in done.stdout
     assert "never listed" in done.stdout
+    assert "target id" not in done.stdout, "the id stands for the name"
     assert (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects() == []
 
 
