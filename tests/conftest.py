@@ -132,7 +132,7 @@ class BetweenTests:
         try:
             empty_over(self._connected())
         except psycopg.OperationalError:  # A test has ended all connections.
-            self._connection = None
+            self.close()
             empty_over(self._connected())
 
     def _connected(self) -> psycopg.Connection:
@@ -143,6 +143,7 @@ class BetweenTests:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
 
 
 @pytest.fixture(scope="session")
