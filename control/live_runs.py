@@ -20,7 +20,7 @@ from workflows.messages import SyncProgress
 LOOK_SECONDS = 2.0
 """How old a look may be that a live page shows: so often PostgreSQL and the workflow are asked, however many watch."""
 
-PAGE_WAITS_SECONDS = 1.5
+PAGE_WAITS_SECONDS = 1.0
 """So long a run's page waits for Temporal and a worker: what the database knows of the run is there at once."""
 
 SILENCE_SECONDS = 5.0
@@ -32,7 +32,7 @@ NEW_SECONDS = 30.0
 """So long after its start a run that is not found is looked for again."""
 
 
-_NO_ANSWER = f"Temporal does not answer within {PAGE_WAITS_SECONDS} seconds; check that it is up, and TEMPORAL_ADDRESS"
+_NO_ANSWER = f"Temporal does not answer within {PAGE_WAITS_SECONDS:g} s; check that it is up, and TEMPORAL_ADDRESS"
 
 
 class LiveRun(NamedTuple):
