@@ -166,8 +166,10 @@ def _definition_key(definition: str) -> str:
 
 # Settings catalog
 
-_SINGLE_VALUES = ("choiceSettingValue", "simpleSettingValue", "groupSettingValue")
-_VALUE_LISTS = ("choiceSettingCollectionValue", "simpleSettingCollectionValue", "groupSettingCollectionValue")
+_SINGLE_VALUES = frozenset({"choiceSettingValue", "simpleSettingValue", "groupSettingValue"})
+_VALUE_LISTS = frozenset({
+    "choiceSettingCollectionValue", "simpleSettingCollectionValue", "groupSettingCollectionValue",
+})  # fmt: skip
 
 _NAMES_A_MEMBER = re.compile(r"_(?:key|name|displayname|identifier|bundleidentifier|id|printersharedid|generickey)")
 """The last part of the definition of what names a member of a group of settings."""
@@ -189,21 +191,19 @@ def _instance(instance: JsonValue, place: str) -> Iterator[Setting]:
         return
     definition = str(instance["settingDefinitionId"])
     key = place + _definition_key(definition)
-    for name in _SINGLE_VALUES:
-        value = instance.get(name)
-        if isinstance(value, dict):
+    for name, held in instance.items():
+        if name in _SINGLE_VALUES and isinstance(held, dict):
             if name != "groupSettingValue":
-                yield _catalog_setting(key, definition, [value], is_list=False)
-            yield from _children(value, place)
-    for name in _VALUE_LISTS:
-        held = instance.get(name)
-        members = [member for member in (held if isinstance(held, list) else ()) if isinstance(member, dict)]
-        if name == "groupSettingCollectionValue":
-            yield from _group(key, definition, members, place)
-        elif members:
-            yield _catalog_setting(key, definition, members, is_list=True)
-            for member in members:
-                yield from _children(member, place)
+                yield _catalog_setting(key, definition, [held], is_list=False)
+            yield from _children(held, place)
+        elif name in _VALUE_LISTS and isinstance(held, list):
+            members = [member for member in held if isinstance(member, dict)]
+            if name == "groupSettingCollectionValue":
+                yield from _group(key, definition, members, place)
+            elif members:
+                yield _catalog_setting(key, definition, members, is_list=True)
+                for member in members:
+                    yield from _children(member, place)
 
 
 def _children(value: JsonObject, place: str) -> Iterator[Setting]:
