@@ -58,7 +58,7 @@ from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError, ssl_context
 from graph.vault import Vault
 from inventory.backoff import MALFORMED_ATTEMPTS
-from inventory.log_lines import LogFormat, log_handler
+from inventory.log_lines import LogFormat, WithoutQuotes, log_handler
 from inventory.version import VERSION
 from inventory.visible_text import visible
 from process_exit import run_to_exit
@@ -443,6 +443,7 @@ async def _main(*, check_only: bool) -> int:
         logging.getLogger("httpx").setLevel(logging.WARNING)
         for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
             logging.getLogger(name).addFilter(KnownFailures())
+        logging.getLogger("asyncio").addFilter(WithoutQuotes())
         told = None if settings.graph_proxy_url else overlooked(os.environ)
         if told is not None:
             logging.getLogger(__name__).warning(told)

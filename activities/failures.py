@@ -4,12 +4,10 @@ Messages hold no text from Graph, no URL, no row and no secret, since Temporal k
 """
 
 import time
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from pathlib import PurePath
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -20,6 +18,7 @@ from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
 from graph.tenants import TenantsFileError
 from inventory.data_keys import DataKeyError
 from inventory.error_codes import ErrorCode
+from inventory.log_lines import place_of
 from storage.database import StorageNotReadyError, StorageUnavailableError
 
 UNEXPECTED_ATTEMPTS = 3
@@ -110,7 +109,7 @@ def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
 
 def log_unexpected(error: Exception) -> None:
     """Logs an exception that nobody foresaw by its type and place."""
-    activity.logger.error("unexpected_error: %s at %s", type(error).__name__, _place(error))
+    activity.logger.error("unexpected_error: %s at %s", type(error).__name__, place_of(error))
 
 
 def _waited() -> timedelta:
@@ -129,9 +128,3 @@ def _passes(error: Exception) -> bool:
     if isinstance(error, RPCError):
         return error.status not in _LASTING_STATUSES
     return isinstance(error, _PASSING_STATES)
-
-
-def _place(error: Exception) -> str:
-    """Where an exception was raised, without its message: that may quote a document."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))

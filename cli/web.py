@@ -21,7 +21,7 @@ from connections import check_database, temporal_connect_config
 from graph.entra_sign_in import EntraSignIn
 from graph.proxy import proxy_of
 from graph.trust import ssl_context
-from inventory.log_lines import log_handler
+from inventory.log_lines import WithoutQuotes, log_handler
 from storage.connection_turns import WAIT_SECONDS
 from temporal_runtime import quiet_runtime
 from web.application import create_app
@@ -82,6 +82,8 @@ def web(
 
 async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: bool, as_json: bool) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[log_handler(settings.log_format)])
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(WithoutQuotes())
     async with opened_database(settings, pool_size=CONNECTIONS, pool_timeout=WAIT_SECONDS) as database:
         await check_database(database)
         with listener(where.address, port) as bound:

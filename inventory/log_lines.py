@@ -3,11 +3,13 @@
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import PurePath
 from types import TracebackType
 
 from inventory.visible_text import visible
@@ -85,3 +87,21 @@ class OneLine(logging.Formatter):
 
 def _indented(lines: str) -> str:
     return "\n".join(f"  {visible(line, keep=chr(9))}" for line in lines.split("\n"))
+
+
+def place_of(error: BaseException) -> str:
+    """Where an exception was raised, innermost first, without its message: that may quote a document."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
+
+
+class WithoutQuotes(logging.Filter):
+    """Puts an exception's type and place in its traceback's place, for loggers of libraries that log any exception."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets every record through."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            record.msg = f"{record.getMessage().strip()}: {type(error).__name__} at {place_of(error)}"
+            record.args, record.exc_info = None, None
+        return True

@@ -1,6 +1,5 @@
 """The application: every question's routes behind sign-in, and errors as pages that say what to do."""
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from http import HTTPStatus
@@ -107,8 +106,6 @@ NOT_THERE = (
     UnlistedItemError,
 )
 
-_log = logging.getLogger(__name__)
-
 
 def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
     """The page with Temporal Web's codec server, or that server alone, behind the same sign-in."""
@@ -191,8 +188,7 @@ def _answer_errors(app: FastAPI) -> None:
         return _error(request, 422, "This address has a part that is not valid", f"Check: {names}.")
 
     @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        _log.error("unexpected %s", type(error).__name__)
+    async def unexpected(request: Request, _: Exception) -> Response:
         return _error(request, 500, "Something went wrong here", "The log of the web process names the error.")
 
 

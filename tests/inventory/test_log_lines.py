@@ -2,11 +2,12 @@
 
 import json
 import logging
+import re
 from io import StringIO
 
 import pytest
 
-from inventory.log_lines import FORMAT, JsonLine, OneLine, log_context
+from inventory.log_lines import FORMAT, JsonLine, OneLine, WithoutQuotes, log_context
 from tests.cli.test_hostile_names import STEERING, assert_clean
 
 FORGED = f"{STEERING}\n2026-01-01 00:00:00,000 ERROR worker all is lost"
@@ -43,6 +44,17 @@ def test_no_line_of_a_traceback_passes_for_a_record(log: tuple[logging.Logger, S
     assert all(line.startswith("  ") for line in others)
     assert any("Traceback" in line for line in others)
     assert last == ""
+
+
+def test_an_exception_is_logged_without_what_it_quotes(log: tuple[logging.Logger, StringIO]) -> None:
+    logger, written = log
+    logger.addFilter(WithoutQuotes())
+    try:
+        raise ValueError("hunter2") from KeyError("hunter2")
+    except ValueError:
+        logger.exception("it failed\n")
+    logger.removeFilter(logger.filters[0])
+    assert re.fullmatch(r".* hostile it failed: ValueError at test_log_lines\.py:\d+\n", written.getvalue())
 
 
 def test_a_json_record_is_one_object_on_one_line_whatever_it_says(log: tuple[logging.Logger, StringIO]) -> None:

@@ -1,5 +1,6 @@
 """`starter.py web` as a process: it listens on the loopback interface, and its address signs a person in."""
 
+import re
 import signal
 import socket
 import ssl
@@ -7,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 import trustme
 
@@ -39,6 +41,30 @@ def test_the_printed_address_signs_in_and_ctrl_c_ends_the_page(environment: dict
     assert "Traceback" not in errors
     token = told["sign_in_url"].rpartition("/")[2]
     assert token not in output + errors, "the log does not hold what signs somebody in"
+
+
+def test_an_error_that_nobody_foresaw_is_logged_without_what_it_quotes(database_url: str, tmp_path: Path) -> None:
+    tenant_id, run_id = uuid4(), uuid4()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(tenant_id)])
+        connection.execute("INSERT INTO tenant (tenant_id, name) VALUES (%s, 'Contoso')", [tenant_id])
+        connection.execute(
+            "INSERT INTO sync_run (tenant_id, run_id, workflow_id, selection_hash, selection, status, finished_at,"
+            " error_codes) VALUES (%s, %s, 'sync/1', repeat('a', 64), '{}', 'failed', now(), '{hunter2}')",
+            [tenant_id, run_id],
+        )
+    with running(environment_of(database_url, tmp_path, tenant_id), "--port=0", "--json") as process:
+        told = addresses(process)
+        with httpx.Client(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+            cookie = client.get(told["sign_in_url"]).headers["set-cookie"].partition(";")[0]
+            page = client.get(f"/tenants/{tenant_id}/runs/{run_id}", headers={"Cookie": cookie})
+        assert page.status_code == 500
+        assert "The log of the web process names the error" in page.text
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert "hunter2" not in errors
+    [line] = [line for line in errors.splitlines() if "ASGI" in line]
+    assert re.search(r"Exception in ASGI application: RowError at \w+\.py:\d+ < ", line)
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:
