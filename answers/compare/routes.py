@@ -30,12 +30,14 @@ from answers.compare.setting_records import (
     SettingsMatrixRecord,
 )
 from answers.item_kinds import title_of
+from answers.search.answer import search_basis
 from inventory.bounds import NAMED
 from inventory.name_key import list_place
 from inventory.user_errors import UserError
 from web.addresses import query_with
 from web.fitting import fitting_page
 from web.scope import EachTenant, TenantSessions
+from web.tenants_in_turn import by_name
 from web.twins import csv_file, say_next
 
 router = APIRouter()
@@ -146,7 +148,10 @@ async def compare_page(
             return await _golden_settings_page(request, each, model, tag, places, asked)
         return await _golden_page(request, each, model, tag, type_key, places, asked)
     if not (one and other):
-        return fitting_page(request, "compare/choose.html", ({},), **asked)
+        seen = [tenant.id for tenant in by_name(each.tenants, tag)]
+        async with each.portfolio() as session:
+            basis = await search_basis(session, seen, None)
+        return fitting_page(request, "compare/choose.html", ({},), basis=basis, searched=len(seen), **asked)
     if by is ComparisonUnit.SETTING:
         found = await _settings(each, one, other)
         chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from answers.compare.records import TenantRecord
+from answers.coverage.answer import tenant_coverage
 from answers.item_kinds import title_of
 from answers.promotion import answer
 from answers.promotion.effects import ALARMING, EFFECT_WORDS, concerns_of, worst_first
@@ -45,7 +46,13 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 @router.get("/tenants/{tenant_id}/plans", response_class=HTMLResponse, include_in_schema=False)
 async def plans_page(request: Request, scope: OneTenant, tenants: Visible) -> HTMLResponse:
     """The plans for a tenant, newest first."""
-    return page(request, "promotion/plans.html", tenant=scope.tenant, plans=await plan_records(scope, tenants))
+    return page(
+        request,
+        "promotion/plans.html",
+        tenant=scope.tenant,
+        coverage=await tenant_coverage(scope.session),
+        plans=await plan_records(scope, tenants),
+    )
 
 
 @router.get("/api/tenants/{tenant_id}/plans")

@@ -148,6 +148,17 @@ async def test_a_golden_tenant_is_held_against_others_by_setting(
     assert "The same by setting" in await words_of(signed_in, f"/compare?golden={FABRIKAM}")
 
 
+async def test_the_choice_says_how_much_is_known_of_the_tenants(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    assert "3 tenants; nothing was read yet. 3 tenants never read" in text_of(await words_of(signed_in, "/compare"))
+    await read(database, CONTOSO, policy("Ours"))
+    known = text_of(await words_of(signed_in, "/compare"))
+    assert "3 tenants; the oldest reading" in known
+    assert "2 tenants never read: their items are not known" in known
+    assert "1 tenant with the tag emea; the oldest reading" in text_of(await words_of(signed_in, "/compare?tag=emea"))
+
+
 async def test_nothing_chosen_and_nonsense_say_what_to_do(database: Database, signed_in: httpx.AsyncClient) -> None:
     page = await words_of(signed_in, "/compare")
     assert "choose two tenants" in page

@@ -12,7 +12,8 @@ from answers.promotion.records import PlanRecord
 from inventory.people import Person, Role
 from storage.database import Database
 from tests.answers.promotion.playing import plan_between, read
-from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, json_of, person_of, signed_in_as, words_of
+from tests.web.reading import text_of
+from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, person_of, signed_in_as, words_of
 from tests.web.test_acts import Clients, form
 
 ACCESS, POLICIES = "conditionalAccessPolicies", "deviceCompliancePolicies"
@@ -108,6 +109,15 @@ async def test_a_plan_shows_what_is_worst_first_and_for_whom(of_role: Clients, p
     for role, client in of_role.items():
         has_form = "<button>Approve</button>" in await words_of(client, page_of(plan))
         assert has_form is role.includes(Role.APPROVER), role
+
+
+async def test_plans_say_how_complete_and_how_old_their_data_is(of_role: Clients, plan: PlanRecord) -> None:
+    reader = of_role[Role.READER]
+    page = text_of(await words_of(reader, page_of(plan)))
+    assert "It rests on 2 of 2 collections known on both sides, the oldest reading" in page
+    plans = text_of(await words_of(reader, f"/tenants/{FABRIKAM}/plans"))
+    assert "3 of 3 collections read to their end by their latest run" in plans
+    assert "This tenant was never read" in await words_of(reader, f"/tenants/{UNREAD}/plans")
 
 
 async def test_a_plan_is_json_and_csv(signed_in: httpx.AsyncClient, plan: PlanRecord) -> None:
