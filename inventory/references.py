@@ -70,7 +70,7 @@ _AUDIENCES = {"allDevicesAssignmentTarget": ALL_DEVICES, "allLicensedUsersAssign
 _OF_USERS = (("conditions", "users", "includeUsers"), ("includeTargets", "id"))
 """Where a condition, or a method of authentication, names the users that it is for."""
 
-_EXCLUSION_TARGET = "exclusionGroupAssignmentTarget"
+EXCLUSION_TARGET = "exclusionGroupAssignmentTarget"
 
 FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
 
@@ -176,7 +176,7 @@ def is_by_alternate_key(target_type: str) -> bool:
 
 def is_exclusion(target: JsonObject) -> bool:
     """Whether the target of an assignment is left out by it."""
-    return str(target.get(TYPE)).endswith(_EXCLUSION_TARGET)
+    return str(target.get(TYPE)).endswith(EXCLUSION_TARGET)
 
 
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:

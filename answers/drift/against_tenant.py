@@ -10,17 +10,20 @@ from answers.compare.answer import Comparison, side
 from answers.compare.records import ItemComparison, Status, TenantRecord
 from answers.drift import queries
 from answers.drift.baseline_queries import cover_by_tenant, lock_baseline, note_gaps
-from answers.drift.evaluation import finding_of, recorded
+from answers.drift.evaluation import finding_of, protection_of, recorded
+from answers.drift.presence import protects
 from answers.drift.queries import Finding
 from answers.drift.records import BaselineRecord
-from answers.drift.rules import Deviation, deviations_of, fingerprint, item_added, item_missing
+from answers.drift.rules import Deviation, DriftDocument, deviations_of, fingerprint, item_added, item_missing
 from answers.drift.scope import scope_of
 from answers.drift.severity import is_within, severity_of
 from answers.field_labels import properties_of
+from inventory.canonical import JsonObject
 from inventory.differences import Difference
 from inventory.records import DamagedRecord
 from inventory.tenant_neutral import Uncertainty
 from storage.coverage import coverage
+from storage.current_documents import current_documents
 
 _NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
 
@@ -63,7 +66,9 @@ async def evaluate_against_tenant(
     found: list[str] = []
     not_told: list[tuple[str, str, str]] = []
     async for item in comparison.items():
-        findings = {finding.fingerprint: finding for finding in _findings(tenant_id, name, item, listed[item.type_key])}
+        protection = await _protection(golden, item)
+        found_here = _findings(tenant_id, name, item, protection, listed[item.type_key])
+        findings = {finding.fingerprint: finding for finding in found_here}
         found += await recorded(session, name, list(findings.values()))
         found += [finding.fingerprint for finding in _about(item, known) if _may_hold(finding, item)]
         if item.status in _NOT_TOLD or not all(field.is_certain for field in item.fields):
@@ -104,8 +109,19 @@ def _may_hold(finding: Finding, item: ItemComparison) -> bool:
     )
 
 
-def _findings(tenant_id: UUID, baseline: str, item: ItemComparison, seen_at: datetime) -> Iterator[Finding]:
-    for external_id, name, evidence, deviation in _deviations(item):
+async def _protection(golden: AsyncSession, item: ItemComparison) -> JsonObject | None:
+    """The property by which an item that only the golden tenant has protects it."""
+    if item.status is not Status.ONLY_HERE or not protects(item.type_key):
+        return None
+    (one,) = item.here
+    documents = await current_documents(golden, item.type_key, [one.external_id])
+    return next((protection_of(item.type_key, DriftDocument(said.document)) for said in documents), None)
+
+
+def _findings(
+    tenant_id: UUID, baseline: str, item: ItemComparison, protection: JsonObject | None, seen_at: datetime
+) -> Iterator[Finding]:
+    for external_id, name, evidence, deviation in _deviations(item, protection):
         yield finding_of(
             deviation,
             fingerprint=fingerprint(tenant_id, baseline, item.type_key, external_id, deviation),
@@ -120,11 +136,13 @@ def _findings(tenant_id: UUID, baseline: str, item: ItemComparison, seen_at: dat
         )
 
 
-def _deviations(item: ItemComparison) -> Iterator[tuple[str, str | None, str, Deviation]]:
+def _deviations(
+    item: ItemComparison, protection: JsonObject | None
+) -> Iterator[tuple[str, str | None, str, Deviation]]:
     """The item's id and name, the evidence, and the deviation."""
     if item.status is Status.ONLY_HERE:
         for item_name in item.here:
-            yield item_name.external_id, item_name.display_name, "not_listed", item_missing()
+            yield item_name.external_id, item_name.display_name, "not_listed", item_missing(protection)
     elif item.status is Status.ONLY_THERE:
         for item_name in item.there:
             yield item_name.external_id, item_name.display_name, "observed", item_added(None, None)

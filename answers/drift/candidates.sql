@@ -38,13 +38,13 @@ candidate AS (
     END
 )
 -- `whole_…` and `sorted_…`: whether the version has all details, and whether its document is of normal form 0.
--- An absent item has no documents to compare; its last observation is the listing that omits it.
+-- An absent item has only the document of the baseline; its last observation is the listing that omits it.
 SELECT c.type_key, c.external_id, coalesce(c.display_name, c.name_before) AS display_name, c.meta,
     coalesce(c.pinned_version, 0) AS pinned_version, c.version, c.absent_from IS NOT NULL AS is_absent, c.whole_before,
     now.details_complete AS whole_now, coalesce(c.absent_from, c.since) AS since, came_back.at AS came_back_at,
     CASE WHEN c.absent_from IS NULL THEN c.last_seen_at ELSE coverage.listed_from END AS last_seen_at,
     CASE WHEN c.absent_from IS NULL THEN 'observed' ELSE coalesce(absence.evidence, 'not_listed') END AS evidence,
-    CASE WHEN c.absent_from IS NULL THEN before.body END AS body_before, before.body_hash AS hash_before,
+    before.body AS body_before, before.body_hash AS hash_before,
     before.is_sorted AS sorted_before, d.is_sorted AS sorted_now,
     CASE WHEN c.absent_from IS NULL THEN d.body END AS body_now, d.body_hash AS hash_now
 FROM candidate AS c JOIN collection_coverage AS coverage USING (type_key)

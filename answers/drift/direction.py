@@ -101,7 +101,13 @@ def properties_of(path: str) -> str:
 def direction_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue, after: JsonValue
 ) -> ProtectionEffect | None:
-    """The effect of a finding, by the first row of the table that fits; None if no row does."""
+    """The effect of a finding, by the first row of the table that fits; None if no row does.
+
+    `before` of a missing item is the property by which it protected (`answers.drift.presence`): without it the tenant
+    is weaker.
+    """
+    if kind is FindingKind.ITEM_MISSING:
+        return None if before is None else ProtectionEffect.WEAKENS
     if not path or kind not in (FindingKind.ADDED, FindingKind.REMOVED, FindingKind.CHANGED):
         return None
     collection = load_catalog().collections.get(type_key)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.drift import queries
 from answers.drift.baseline_queries import lock_baseline
 from answers.drift.baselines import baseline_called
+from answers.drift.presence import protection, protects
 from answers.drift.queries import Candidate, Finding, FoundValue
 from answers.drift.records import EDITED, BaselineRecord
 from answers.drift.rules import (
     Deviation,
+    DriftDocument,
     DriftRules,
     FindingKind,
     deviations,
@@ -27,9 +29,9 @@ from answers.drift.rules import (
 from answers.drift.scope import scope_of
 from answers.drift.severity import severity_of
 from graph.catalog import kind_of, load_catalog
-from inventory.canonical import Canonicalizer
+from inventory.canonical import Canonicalizer, JsonObject
 from inventory.changed_fields import changed_by
-from inventory.exact_json import encode
+from inventory.exact_json import decode, encode
 from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord
 from storage.bodies import Documents
@@ -82,7 +84,7 @@ async def _findings(
     """The deviations of a candidate; none if only the rules of the catalog have changed."""
     rules = drift_rules(candidate.type_key)
     if candidate.is_absent:
-        found = [item_missing()]
+        found = [item_missing(protection_of(candidate.type_key, candidate.before))]
     elif candidate.before is None:
         found = [item_added(candidate.after, rules)]
     elif candidate.after is None:
@@ -165,8 +167,11 @@ def _finding(candidate: Candidate, key: str, deviation: Deviation, since: dateti
 
 def finding_of(deviation: Deviation, **about: Any) -> Finding:
     """A deviation as it is stored; `about` are the fields of a finding that it does not tell."""
-    is_shown = not deviation.hidden and deviation.path != ""
-    is_there = (deviation.kind is not FindingKind.ADDED, deviation.kind is not FindingKind.REMOVED)
+    is_shown = not deviation.hidden and (deviation.path != "" or deviation.before is not None)
+    is_there = (
+        deviation.kind is not FindingKind.ADDED,
+        deviation.kind not in (FindingKind.REMOVED, FindingKind.ITEM_MISSING),
+    )
     before, after = (
         encode(value).decode() if is_shown and is_value else None
         for value, is_value in zip((deviation.before, deviation.after), is_there, strict=True)
@@ -182,6 +187,13 @@ def finding_of(deviation: Deviation, **about: Any) -> Finding:
         value_hash=deviation.value_hash,
         **about,
     )
+
+
+def protection_of(type_key: str, document: DriftDocument | None) -> JsonObject | None:
+    """The property by which an item of a baseline protected; None if it did not, or nobody can say."""
+    if document is None or not protects(type_key):
+        return None
+    return protection(type_key, cast("JsonObject", decode(document.document)))
 
 
 async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:

@@ -267,7 +267,7 @@ async def candidates(
 
 
 def _with_documents(row: Values, read: Documents) -> Values:
-    """A candidate's values; of an absent item no document is read."""
+    """A candidate's values; of an absent item the document of the baseline alone, which may be damaged."""
     item = row["type_key"], row["external_id"]
     body_before, body_now = row.pop("body_before"), row.pop("body_now")
     before = read.of(body_before, row.pop("hash_before"), *item, row["pinned_version"])
@@ -278,7 +278,8 @@ def _with_documents(row: Values, read: Documents) -> Values:
         **row,
         "before": _said(before, whole_before, sorted_before),
         "after": _said(now, whole_now, sorted_now),
-        "is_damaged": (body_before is not None and before is None) or (body_now is not None and now is None),
+        "is_damaged": not row["is_absent"]
+        and ((body_before is not None and before is None) or (body_now is not None and now is None)),
     }
 
 

@@ -153,9 +153,9 @@ def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Devi
     return Deviation("", FindingKind.ITEM_ADDED, None, None, False, "", _hash([None, value]))
 
 
-def item_missing() -> Deviation:
-    """An item of the baseline that is no longer listed."""
-    return Deviation("", FindingKind.ITEM_MISSING, None, None, False, "", _hash([None, None]))
+def item_missing(protection: JsonObject | None = None) -> Deviation:
+    """An item of the baseline that is no longer listed, and the property by which it protected, if it did."""
+    return Deviation("", FindingKind.ITEM_MISSING, protection, None, False, "", _hash([None, None]))
 
 
 def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str, deviation: Deviation) -> str:

@@ -1,0 +1,88 @@
+"""Whether an item protects by being there, by a table of rules: then a tenant that no longer has it is weaker."""
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from graph.catalog import load_catalog
+from inventory.canonical import JsonObject, JsonValue
+from inventory.references import EXCLUSION_TARGET
+
+
+class PresenceRule(BaseModel):
+    """One row of the table: the collections that it is about, and the property of a document that says so.
+
+    `path` has one of `values`; without values it is a list of assignments, one of which reaches somebody. Each
+    property in `where` has to match its regular expression. `source` is Microsoft's page about the properties.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    why: str
+    source: str
+    types: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    path: str
+    values: frozenset[str] = frozenset()
+    where: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _is_about_some(self) -> "PresenceRule":
+        if not self.types and not self.categories:
+            raise ValueError("names neither types nor categories")
+        return self
+
+    def fits(self, type_key: str, category: str | None) -> bool:
+        """Whether the row is about a collection."""
+        return type_key in self.types or category in self.categories
+
+    def protection(self, document: JsonObject) -> JsonObject | None:
+        """The property by which the item protects: its value, of assignments how many reach somebody."""
+        for path, pattern in self.where.items():
+            if re.search(pattern, str(_at(document, path))) is None:
+                return None
+        value = _at(document, self.path)
+        if self.values:
+            return {self.path: value} if value in self.values else None
+        number = sum(map(_reaches_somebody, value)) if isinstance(value, list) else 0
+        return {self.path: number} if number else None
+
+
+def protects(type_key: str) -> bool:
+    """Whether items of a collection may protect by being there."""
+    return bool(_rules_of(type_key))
+
+
+def protection(type_key: str, document: JsonObject) -> JsonObject | None:
+    """The property by which an item protects, by the first row that says so; None if none does."""
+    found = (rule.protection(document) for rule in _rules_of(type_key))
+    return next((value for value in found if value is not None), None)
+
+
+@cache
+def presence_rules() -> tuple[PresenceRule, ...]:
+    """The table, in its order. Raises `ValueError` where a row is wrong: a fault of the release."""
+    table = tomllib.loads(Path(__file__).with_name("presence.toml").read_text(encoding="utf-8"))
+    return tuple(PresenceRule.model_validate(row) for row in table["row"])
+
+
+@cache
+def _rules_of(type_key: str) -> tuple[PresenceRule, ...]:
+    collection = load_catalog().collections.get(type_key)
+    category = None if collection is None else collection.category
+    return tuple(rule for rule in presence_rules() if rule.fits(type_key, category))
+
+
+def _at(document: JsonObject, path: str) -> JsonValue:
+    value: JsonValue = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _reaches_somebody(assignment: JsonValue) -> bool:
+    target = assignment.get("target") if isinstance(assignment, dict) else None
+    return isinstance(target, dict) and not str(target.get("@odata.type")).endswith(EXCLUSION_TARGET)
