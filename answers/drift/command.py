@@ -284,7 +284,7 @@ def _field(finding: DriftFindingRecord) -> str:
 
 def _change(finding: DriftFindingRecord) -> str:
     if finding.kind in (FindingKind.ITEM_ADDED, FindingKind.ITEM_MISSING):
-        return "" if finding.kind is FindingKind.ITEM_ADDED else finding.evidence.replace("_", " ")
+        return "" if finding.kind is FindingKind.ITEM_ADDED else visible(finding.absence)
     return field_text(finding).text_in_a_cell()
 
 

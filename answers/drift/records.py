@@ -283,6 +283,11 @@ _DIFFERENCES = {
     FindingKind.ITEM_MISSING: DifferenceKind.REMOVED,
 }
 
+_ABSENCES = {
+    "confirmed": "asked for by its id and not found",
+    "not_listed": "not found in its list, which was read to the end",
+}
+
 EDITED = "edited"
 """The evidence of a finding whose value shows no change: its object was edited."""
 
@@ -335,6 +340,13 @@ class DriftFindingRecord(TitledRecord):
     def text(self) -> str:
         """The values for people; empty for the item as a whole."""
         return field_text(self).text() if self.path else ""
+
+    @property
+    def absence(self) -> str:
+        """Why a missing item is known to be gone, and how it protected, in words."""
+        words = _ABSENCES.get(self.evidence, self.evidence.replace("_", " "))
+        protected = (self.before or {}).items()
+        return "; ".join([words, *(f"in the baseline {name}: {value}" for name, value in protected)])
 
     @property
     def difference(self) -> DifferenceKind:

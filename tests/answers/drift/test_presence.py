@@ -1,5 +1,6 @@
 """The table of what protects by being there, and that drift says so when it is gone."""
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +17,18 @@ from graph.catalog import load_catalog
 from inventory.canonical import JsonObject
 from inventory.severity import ProtectionEffect, Severity
 from storage.database import Database
+from tests.cli.looking import CommandLine
 from tests.graph.catalog_judge import shape_of
 from tests.storage.support import observation, sync
 
 TENANT, GOLDEN = UUID(int=1), UUID(int=2)
 ACCESS, COMPLIANCE, CATALOG = "conditionalAccessPolicies", "deviceCompliancePolicies", "configurationPolicies"
+
+
+@pytest.fixture
+def look(database_url: str, tmp_path: Path) -> CommandLine:
+    return CommandLine(database_url, tmp_path, TENANT)
+
 
 INCLUDED = {"target": {"@odata.type": "#microsoft.graph.allDevicesAssignmentTarget"}}
 EXCLUDED = {"target": {"@odata.type": "#microsoft.graph.exclusionGroupAssignmentTarget", "groupId": "1f0c"}}
@@ -89,6 +97,19 @@ async def test_a_gone_policy_that_was_enabled_weakens_and_fails_a_pipeline(datab
     assert (first.before, first.after, first.text, first.severity) == ({"state": "enabled"}, None, "", Severity.HIGH)
     assert [fails(finding, FailOn.WEAKENED) for finding in found.findings] == [True, False, False]
     assert (found.report.open_weakening, found.report.items[0].weakening) == (1, 1)
+
+
+async def test_a_missing_item_says_in_words_why_it_is_known_to_be_gone(
+    look: CommandLine, database: Database, tmp_path: Path
+) -> None:
+    await sync(database, TENANT, ALL, ACCESS)
+    assert (await look("baseline set", "golden")).code == 0
+    await sync(database, TENANT, ALL[1:], ACCESS)
+    words = "not found in its list, which was read to the end; in the baseline state: enabled"
+    done = await look("drift", "--fail-on", "weakened")
+    assert (done.code, words in done.stdout) == (4, True), done.stdout
+    assert (await look("drift", "--html", str(tmp_path / "drift.html"))).code == 0
+    assert f"<b>Missing:</b> {words}." in (tmp_path / "drift.html").read_text()
 
 
 async def test_a_tenant_without_a_policy_of_the_golden_one_is_weaker(database: Database) -> None:
