@@ -44,7 +44,8 @@ def export(
     decoded: Annotated[
         bool,
         typer.Option(
-            "--decoded", help="Write a text file beside each document, with its scripts, profiles and settings."
+            "--decoded",
+            help="Write a text file beside each document, with its scripts, profiles and settings, and ids as they are.",
         ),
     ] = False,
     as_json: JsonOption = False,
