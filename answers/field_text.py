@@ -122,7 +122,7 @@ class FieldText(NamedTuple):
 
     def text_in_a_cell(self) -> str:
         """All but the label, on one line: of a text the first lines that differ."""
-        differing = [line for line in self.lines if line[:1] in ("-", "+")]
+        differing = [f"{line[0]} {line[1:].strip().expandtabs(1)}" for line in self.lines if line[:1] in ("-", "+")]
         shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
         left_out = len(differing) - LINES_IN_A_CELL
         return "; ".join([*shown, *([counted(left_out, "more line")] if left_out > 0 else [])])

@@ -26,6 +26,7 @@ from answers.drift.decision_scope import (
 )
 from answers.drift.direction import direction_of as direction_of
 from answers.drift.evaluation import evaluate
+from answers.drift.hidden_parts import HiddenPart, hidden_parts
 from answers.drift.queries import KnownFinding
 from answers.drift.records import (
     BaselineDrift,
@@ -153,7 +154,10 @@ async def findings_called(
 async def _in_order(session: AsyncSession, tenant_id: UUID, known: Sequence[KnownFinding]) -> list[DriftFindingRecord]:
     scoped = await decision_queries.scope_decisions(session)
     now, names = await database_time(session), await _names(session, known)
-    records = (_record(tenant_id, found, names, decision_of(found, scoped, now), is_current=True) for found in known)
+    parts = await hidden_parts(session, tenant_id, known)
+    records = (
+        _record(tenant_id, found, names, parts, decision_of(found, scoped, now), is_current=True) for found in known
+    )
     return [finding for of_item in by_item(records) for finding in of_item]
 
 
@@ -174,6 +178,7 @@ async def drift(
     known = await queries.findings_of(session, name, type_keys)
     scoped = await decision_queries.scope_decisions(session)
     names = await _names(session, known)
+    parts = await hidden_parts(session, tenant_id, known)
     checked = set(scope.type_keys)
     unknown = {(gap.type_key, gap.external_id) for gap in await gaps(session, name) if gap.why == Status.AMBIGUOUS}
     unknown |= {
@@ -190,7 +195,8 @@ async def drift(
         item = found.finding.type_key, found.finding.external_id
         is_old = item in old and may_be_old(found.finding.type_key, found.finding.path)
         is_current = found.finding.type_key in checked and item not in unknown and not is_old
-        records.append(_record(tenant_id, found, names, decision_of(found, scoped, now), is_current=is_current))
+        in_force = decision_of(found, scoped, now)
+        records.append(_record(tenant_id, found, names, parts, in_force, is_current=is_current))
     records = [finding for of_item in by_item(records) for finding in of_item]
     report = await _report(session, tenant_id, baseline, scope, now, records)
     return Drift(report.model_copy(update={"damaged": list(damaged)}), records)
@@ -226,6 +232,7 @@ def _record(
     tenant_id: UUID,
     known: KnownFinding,
     names: Mapping[tuple[str, str], str],
+    parts: Mapping[tuple[str, str], HiddenPart],
     in_force: DecisionInForce,
     *,
     is_current: bool,
@@ -234,7 +241,9 @@ def _record(
     collection = load_catalog().collections.get(finding.type_key)
     decided = known.decided if in_force.by is None else in_force.by
     kind = DifferenceKind(finding.kind) if finding.path else DifferenceKind.CHANGED
-    difference = Difference(finding.path, kind, _value(finding.before), _value(finding.after), finding.hidden)
+    part = parts.get((known.baseline, finding.fingerprint))
+    before, after = part or (_value(finding.before), _value(finding.after))
+    difference = Difference(finding.path, kind, before, after, finding.hidden)
     said = field_change(difference, {} if collection is None else collection.references, names)
     return DriftFindingRecord(
         tenant_id=tenant_id,

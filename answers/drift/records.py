@@ -299,12 +299,13 @@ class DriftFindingRecord(TitledRecord):
     in the baseline, `after` the value now; of a list of plain values (its path ends in `[]`) they are the removed and
     the added members. Of a missing item that protected, `before` is the property by which it did: its state, or how
     many assignments reached somebody. `before_named` and `after_named` have names in place of ids, and are null if that
-    is the same. A `hidden` value is not shown. `text` has the values for people. `direction` is whether the finding
-    weakens or strengthens the tenant's protection, null if that is not known. `evidence` is `observed`, for a missing
-    item `confirmed` or `not_listed`, and `edited` if the object was edited and its hidden value may have changed.
-    `first_seen_at` is when the first version that deviates was first observed, `last_seen_at` when the item was last
-    seen to deviate. `is_checked` is false if the latest runs cannot say whether it still does. `decision` is the one
-    that holds now, `decided` the latest one.
+    is the same. A `hidden` value is null; of a text that is hidden in part, `before` and `after` are the marks with its
+    other lines. `text` has the values for people. `direction` is whether the finding weakens or strengthens the
+    tenant's protection, null if that is not known. `evidence` is `observed`, for a missing item `confirmed` or
+    `not_listed`, and `edited` if the object was edited and its hidden value may have changed. `first_seen_at` is when
+    the first version that deviates was first observed, `last_seen_at` when the item was last seen to deviate.
+    `is_checked` is false if the latest runs cannot say whether it still does. `decision` is the one that holds now,
+    `decided` the latest one.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from graph.catalog import load_catalog
 from inventory.data_keys import DataKey
@@ -192,6 +193,26 @@ async def test_a_change_of_a_secret_alone_is_said_with_its_place(database: Datab
     changed = (await starter("changes", "--json", "--since", "1h")).stdout
     assert "only the hidden part has changed" in changed
     assert "hidden-" not in changed
+
+
+@pytest.mark.parametrize(("secret", "said"), [(None, "hidden in part, changed"), ("hidden-3", "only the hidden part")])
+async def test_drift_shows_the_lines_around_a_secret(
+    database: Database, starter: CommandLine, tmp_path: Path, secret: str | None, said: str
+) -> None:
+    assert (await starter("baseline set", "golden")).code == 0
+    await sync(database, TENANT, [windows(2), mac(1) if secret is None else mac(2, secret), ios(2)], PROFILES)
+    table = (await starter("drift")).stdout
+    assert said in table
+    assert ("; - <integer>2</integer>; + <integer>1</integer>\n" in table) == (secret is None)
+    report, finding = (await starter("drift", "--json")).objects()
+    assert (finding["label"], finding["hidden"], "\n  (hidden)\n" in finding["text"]) == ("payload", True, True)
+    assert (await starter("drift", "--html", str(tmp_path / "drift.html"))).code == 0
+    page = (tmp_path / "drift.html").read_text()
+    assert "AutoJoin" in page
+    assert not any("hidden-" in shown for shown in (table, str(report), str(finding), page))
+    async with database.tenant(TENANT) as session:
+        stored = (await session.execute(text("SELECT before, after FROM drift_finding"))).all()
+    assert [tuple(row) for row in stored] == [(None, None)], "a hidden value is not kept"
 
 
 async def test_a_readable_companion_stands_beside_each_document(starter: CommandLine, tmp_path: Path) -> None:
