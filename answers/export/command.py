@@ -45,7 +45,7 @@ def export(
         bool,
         typer.Option(
             "--decoded",
-            help="Write a text file beside each document, with its scripts, profiles and settings, and ids as they are.",
+            help="Write a text file beside each document: its scripts, profiles and settings, with ids, not names.",
         ),
     ] = False,
     as_json: JsonOption = False,
