@@ -12,6 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from activities.holders import PORTFOLIO_WORKFLOW, Kind
 from answers.ids import run_id_range, the_one
 from answers.runs.command import refused
+from answers.runs.portfolio_answer import newest_portfolio_runs
 from cli import output, temporal
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import Follower, leaving
@@ -222,9 +223,7 @@ async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
         output.stderr.print(
             "Temporal does not answer, so queued runs that no worker has taken up are not shown", style="dim"
         )
-    known = {record.portfolio_run_id for record in recorded}
-    found = [*recorded, *(record for record in queued or () if record.portfolio_run_id not in known)]
-    return sorted(found, key=lambda record: record.started_at, reverse=True)[:limit]
+    return newest_portfolio_runs(recorded, queued or (), limit)
 
 
 @portfolio.command("run")

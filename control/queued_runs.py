@@ -44,6 +44,8 @@ Connect = Callable[[], Awaitable[Client]]
 """Gives a client of Temporal."""
 
 InputT = TypeVar("InputT", bound=BaseModel)
+RecordT = TypeVar("RecordT")
+Find = Callable[[], Awaitable[list[RecordT] | None]]
 
 
 class _Started(NamedTuple, Generic[InputT]):
@@ -91,36 +93,61 @@ async def unrecorded_runs(
 
 
 class QueuedRuns:
-    """The queued runs without a record, for pages: one question serves all who look, and nobody waits long for it."""
+    """Queued runs and portfolio runs without a record, for pages: nobody waits long for Temporal to tell."""
 
     def __init__(self, database: Database, connect: Connect, task_queue: str) -> None:
         self._database = database
         self._connect = connect
         self._task_queue = task_queue
-        self._asked: dict[UUID | None, tuple[float, asyncio.Task[list[RunRecord] | None]]] = {}
+        self._runs: _PageLooks[RunRecord] = _PageLooks()
+        self._portfolio_runs: _PageLooks[PortfolioRecord] = _PageLooks()
 
     async def look(self, most: int, tenant_id: UUID | None = None) -> list[RunRecord] | None:
         """As `unrecorded_runs`, a moment ago. None where Temporal does not tell, or not soon enough for a page."""
+
+        async def find() -> list[RunRecord] | None:
+            return await unrecorded_runs(self._database, self._task_queue, tenant_id, most=most, connect=self._connect)
+
+        return await self._runs.look(tenant_id, find)
+
+    async def look_at_portfolio_runs(self, most: int) -> list[PortfolioRecord] | None:
+        """As `unrecorded_portfolio_runs`, in the same way."""
+
+        async def find() -> list[PortfolioRecord] | None:
+            return await unrecorded_portfolio_runs(self._database, self._task_queue, most=most, connect=self._connect)
+
+        return await self._portfolio_runs.look(None, find)
+
+
+class _PageLooks(Generic[RecordT]):
+    """Questions to Temporal, by tenant: one serves all who look."""
+
+    def __init__(self) -> None:
+        self._asked: dict[UUID | None, tuple[float, asyncio.Task[list[RecordT] | None]]] = {}
+
+    async def look(self, key: UUID | None, find: Find[RecordT]) -> list[RecordT] | None:
         clock = asyncio.get_running_loop().time
-        at, asked = self._asked.get(tenant_id, (0.0, None))
+        at, asked = self._asked.get(key, (0.0, None))
         if asked is None or (asked.done() and clock() - at >= FRESH_SECONDS):
-            asked = asyncio.create_task(self._find(most, tenant_id))
-            self._asked[tenant_id] = clock(), asked
+            asked = asyncio.create_task(_told(find))
+            self._asked[key] = clock(), asked
         with suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(asked), PAGE_WAITS_SECONDS)
         return None
 
-    async def _find(self, most: int, tenant_id: UUID | None) -> list[RunRecord] | None:
-        with suppress(UserError, UnavailableError):
-            return await unrecorded_runs(self._database, self._task_queue, tenant_id, most=most, connect=self._connect)
-        return None
+
+async def _told(find: Find[RecordT]) -> list[RecordT] | None:
+    with suppress(UserError, UnavailableError):
+        return await find()
+    return None
 
 
 async def unrecorded_portfolio_runs(
-    database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20
+    database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20, connect: Connect | None = None
 ) -> list[PortfolioRecord] | None:
     """The queued portfolio runs without a record, newest first; None where Temporal does not tell."""
-    queued = await _queued(_query(PORTFOLIO_WORKFLOW, task_queue, ids), PortfolioInput, most, _new_client)
+    query = _query(PORTFOLIO_WORKFLOW, task_queue, ids)
+    queued = await _queued(query, PortfolioInput, most, connect or _new_client)
     if queued is None:
         return None
     async with database.portfolio() as session:

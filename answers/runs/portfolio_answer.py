@@ -4,6 +4,7 @@ Row-level security shows somebody who sees some tenants only the portfolio runs 
 id (docs/decisions/0046).
 """
 
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +25,15 @@ async def recent_portfolio_runs(
         run = await portfolio_run(session, after)
         place = PortfolioPlace(run.started_at, run.portfolio_run_id)
     return await _counted(session, await portfolio.recent_portfolio_runs(session, limit, place, status))
+
+
+def newest_portfolio_runs(
+    recorded: Sequence[PortfolioRecord], queued: Iterable[PortfolioRecord], limit: int
+) -> list[PortfolioRecord]:
+    """The newest portfolio runs of both lists first, each once: a queued one may have been recorded meanwhile."""
+    known = {record.portfolio_run_id for record in recorded}
+    found = [*recorded, *(record for record in queued if record.portfolio_run_id not in known)]
+    return sorted(found, key=lambda record: record.started_at, reverse=True)[:limit]
 
 
 async def portfolio_run(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord:

@@ -1,6 +1,7 @@
 """The pages of portfolio runs: the newest ones, one with the outcome of each tenant, and its cancellation."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
@@ -9,10 +10,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
-from answers.runs.portfolio_answer import portfolio_run, recent_portfolio_runs
-from answers.runs.routes import After, Limit, Operator, Status
+from answers.runs.answer import UnknownRunError
+from answers.runs.portfolio_answer import newest_portfolio_runs, portfolio_run, recent_portfolio_runs
+from answers.runs.routes import After, Limit, Operator, Status, say_queue
 from control.portfolio_words import tenants_in_words
 from control.runs import cancel_portfolio_run
 from graph.catalog import load_catalog
@@ -27,7 +30,7 @@ from web.confirmation import Confirmed
 from web.forms import Once, Reason
 from web.layout import fragment, page
 from web.live import LivePart, live_parts
-from web.scope import AllTenants, TheSite, Visible, visible_ids
+from web.scope import AllTenants, EachTenant, TheSite, Visible, visible_ids
 from web.sign_in import SignedIn
 from web.site import Site
 from web.sorted_pages import sorted_page
@@ -47,15 +50,56 @@ LOOK_SECONDS = 2.0
 AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as the next page's address says.")]
 
 
+class UnrecordedPortfolioRuns(NamedTuple):
+    """Queued portfolio runs that no worker has taken up; `is_known` unless Temporal does not tell."""
+
+    runs: Sequence[PortfolioRecord] = ()
+    is_known: bool = True
+
+
+async def _queued(tenants: Tenants, site: Site) -> UnrecordedPortfolioRuns:
+    """As row-level security shows recorded ones (docs/decisions/0046)."""
+    found = await site.queued_runs.look_at_portfolio_runs(PAGE)
+    seen = visible_ids(tenants, site)
+    shown = [run for run in found or () if seen is None or _is_of(run, seen)]
+    return UnrecordedPortfolioRuns(shown, found is not None)
+
+
+def _is_of(run: PortfolioRecord, tenant_ids: Collection[UUID]) -> bool:
+    """Whether a portfolio run chose these tenants alone, by id."""
+    chosen = run.chosen
+    return not chosen.everyone and not chosen.tags and set(chosen.tenant_ids) <= set(tenant_ids)
+
+
+async def _unrecorded(tenants: Visible, site: TheSite, status: Status, after: After = None) -> UnrecordedPortfolioRuns:
+    """Those that a part of the list has besides."""
+    is_wanted = after is None and status in (None, RunStatus.QUEUED)
+    return await _queued(tenants, site) if is_wanted else UnrecordedPortfolioRuns()
+
+
+# It comes before the scope of a route, so that no connection is held while Temporal is asked.
+Unrecorded = Annotated[UnrecordedPortfolioRuns, Depends(_unrecorded)]
+
+
+def _listed(recorded: Sequence[PortfolioRecord], unrecorded: UnrecordedPortfolioRuns) -> list[PortfolioRecord]:
+    """A part of the list, with the queued ones besides."""
+    return newest_portfolio_runs(recorded, unrecorded.runs, len(recorded) + len(unrecorded.runs))
+
+
 @router.get("/portfolio-runs", response_class=HTMLResponse, include_in_schema=False)
-async def portfolio_runs_page(request: Request, scope: AllTenants, status: Status, after: After = None) -> HTMLResponse:
+async def portfolio_runs_page(
+    request: Request, unrecorded: Unrecorded, scope: AllTenants, status: Status, after: After = None
+) -> HTMLResponse:
     found = await recent_portfolio_runs(scope.session, PAGE + 1, after, status)
-    runs = found[:PAGE]
-    follows = {"after": runs[-1].portfolio_run_id, **({"status": status} if status else {})} if found[PAGE:] else None
+    recorded = found[:PAGE]
+    runs = _listed(recorded, unrecorded)
+    last = recorded[-1].portfolio_run_id if found[PAGE:] else None
+    follows = {"after": last, **({"status": status} if status else {})} if last else None
     return page(
         request,
         "runs/portfolio_runs.html",
         runs=[(run, _tenants_in_words(run, scope.tenants), _selection_name(run)) for run in runs],
+        is_queue_known=unrecorded.is_known,
         status=status,
         statuses=list(RunStatus),
         is_later=after is not None,
@@ -67,21 +111,46 @@ async def portfolio_runs_page(request: Request, scope: AllTenants, status: Statu
 async def portfolio_run_records(
     request: Request,
     response: Response,
+    unrecorded: Unrecorded,
     scope: AllTenants,
     status: Status,
     limit: Limit = PAGE,
     after: After = None,
 ) -> Sequence[PortfolioSummary]:
-    """The newest portfolio runs."""
+    """The newest portfolio runs. The first part has besides some 50 queued ones that no worker has taken up, or the
+    header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
+    """
     found = await recent_portfolio_runs(scope.session, limit + 1, after, status)
     say_next(response, request, str(found[limit - 1].portfolio_run_id) if found[limit:] else None)
-    return found[:limit]
+    say_queue(response, is_known=unrecorded.is_known)
+    return _listed(found[:limit], unrecorded)
 
 
 @router.get("/portfolio-runs.csv", include_in_schema=False)
-async def portfolio_runs_csv(scope: AllTenants, status: Status, limit: Limit = 1000) -> Response:
+async def portfolio_runs_csv(
+    unrecorded: Unrecorded, scope: AllTenants, status: Status, limit: Limit = 1000
+) -> Response:
     found = await recent_portfolio_runs(scope.session, limit, None, status)
-    return csv_file("portfolio-runs", PortfolioSummary, found)
+    response = csv_file("portfolio-runs", PortfolioSummary, _listed(found, unrecorded))
+    say_queue(response, is_known=unrecorded.is_known)
+    return response
+
+
+async def _one(
+    portfolio: Callable[[], AbstractAsyncContextManager[AsyncSession]],
+    tenants: Tenants,
+    site: Site,
+    portfolio_run_id: UUID,
+) -> PortfolioRecord:
+    """One portfolio run of the database or, before a worker takes it up, of Temporal. Raises `UnknownRunError`."""
+    try:
+        async with portfolio() as session:
+            return await portfolio_run(session, portfolio_run_id)
+    except UnknownRunError:
+        for run in (await _queued(tenants, site)).runs:
+            if run.portfolio_run_id == portfolio_run_id:
+                return run
+        raise
 
 
 class ShownPart(NamedTuple):
@@ -100,12 +169,12 @@ ThePart = Annotated[ShownPart, Depends(_shown_part)]
 
 @router.get("/portfolio-runs/{portfolio_run_id}", response_class=HTMLResponse, include_in_schema=False)
 async def portfolio_run_page(
-    request: Request, scope: AllTenants, site: TheSite, portfolio_run_id: UUID, person: SignedIn, part: ThePart
+    request: Request, each: EachTenant, site: TheSite, portfolio_run_id: UUID, person: SignedIn, part: ThePart
 ) -> HTMLResponse:
     """One portfolio run: how it ended in each tenant, the failed ones first. It follows one that is under way."""
-    run = await portfolio_run(scope.session, portfolio_run_id)
+    run = await _one(each.portfolio, each.tenants, site, portfolio_run_id)
     may_cancel = not run.status.ended and person.may(Role.OPERATOR)
-    shown = _shown(request, site, scope.tenants, run, part)
+    shown = _shown(request, site, each.tenants, run, part)
     return page(request, "runs/portfolio_run.html", may_cancel=may_cancel, **shown)
 
 
@@ -119,8 +188,7 @@ async def _live_part(
     seen = visible_ids(tenants, site)
 
     async def find() -> PortfolioRecord:
-        async with site.database.portfolio(seen) as session:
-            return await portfolio_run(session, portfolio_run_id)
+        return await _one(partial(site.database.portfolio, seen), tenants, site, portfolio_run_id)
 
     key = (portfolio_run_id, None if seen is None else frozenset(seen))
     run = await site.portfolio_looks.look(key, find, within=LOOK_SECONDS)
@@ -168,9 +236,9 @@ def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord,
 
 
 @router.get("/api/portfolio-runs/{portfolio_run_id}")
-async def one_portfolio_run_record(scope: AllTenants, portfolio_run_id: UUID) -> PortfolioRecord:
+async def one_portfolio_run_record(each: EachTenant, site: TheSite, portfolio_run_id: UUID) -> PortfolioRecord:
     """One portfolio run with the outcomes of its tenants."""
-    return await portfolio_run(scope.session, portfolio_run_id)
+    return await _one(each.portfolio, each.tenants, site, portfolio_run_id)
 
 
 @router.post("/portfolio-runs/{portfolio_run_id}/cancel", include_in_schema=False)
@@ -184,8 +252,7 @@ async def cancel(
     reason: Reason,
 ) -> Response:
     """Asks a portfolio run to stop, with the runs that it has started."""
-    async with site.database.portfolio(visible_ids(tenants, site)) as session:
-        run = await portfolio_run(session, portfolio_run_id)
+    run = await _one(partial(site.database.portfolio, visible_ids(tenants, site)), tenants, site, portfolio_run_id)
 
     async def request(client: Client) -> None:
         await cancel_portfolio_run(client, site.settings.temporal_task_queue, run, reason, person.name)

@@ -194,12 +194,13 @@ async def _records(
 ) -> Sequence[RunRecord]:
     found = await recent_runs(scope.session, limit + 1, after, status, kind)
     say_next(response, request, str(found[limit - 1].run_id) if found[limit:] else None)
-    _say_queue(response, unrecorded)
+    say_queue(response, is_known=unrecorded.is_known)
     return _listed(found[:limit], unrecorded)
 
 
-def _say_queue(response: Response, unrecorded: UnrecordedRuns) -> None:
-    if not unrecorded.is_known:
+def say_queue(response: Response, *, is_known: bool) -> None:
+    """Says in a header of records or a file whether Temporal did not tell of queued runs."""
+    if not is_known:
         response.headers["Queued-Runs"] = "unknown"
 
 
@@ -239,7 +240,7 @@ async def _csv(
 ) -> Response:
     found = await recent_runs(scope.session, limit, after, status, kind)
     response = csv_file("runs", RunRecord, _listed(found, unrecorded))
-    _say_queue(response, unrecorded)
+    say_queue(response, is_known=unrecorded.is_known)
     return response
 
 

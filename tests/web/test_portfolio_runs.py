@@ -1,6 +1,8 @@
 """Portfolio runs on the web page: lists, one with its tenants, for whoever sees some tenants only; cancelling."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -9,23 +11,31 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import text
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.holders import PORTFOLIO_WORKFLOW
 from answers.runs import portfolio_routes
 from configuration import Settings
+from connections import register_search_attributes
 from control.shared_looks import SharedLooks
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.people import Role
 from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.selection import Selection
+from local.temporal import EmbeddedTemporal
 from storage import portfolio
 from storage.database import Database
+from tests.patience import until_async
 from tests.web.asgi_stream import streamed
 from tests.web.reading import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, POLICIES, UNREAD, json_of, person_of, signed_in_as, words_of
 from web.application import create_app
 from web.site import Site
 from web.temporal import TemporalAccess
+from workflows import search_attributes
+from workflows.messages import PortfolioInput
 
 Clients = dict[Role, httpx.AsyncClient]
 
@@ -223,3 +233,86 @@ async def test_a_cancellation_that_temporal_does_not_take_is_recorded_as_not_don
 async def test_without_portfolio_runs_the_page_says_how_they_start(of_role: Clients) -> None:
     assert "No portfolio run yet" in await words_of(of_role[Role.READER], "/portfolio-runs")
     assert "No portfolio run of status failed" in await words_of(of_role[Role.READER], "/portfolio-runs?status=failed")
+
+
+async def test_lists_and_the_page_have_one_that_no_worker_has_taken_up(
+    database: Database, database_url: str, tenants_file: Path, temporal: EmbeddedTemporal
+) -> None:
+    queue, name = f"queue-{uuid4()}", f"quiet-{uuid4()}"
+    settings = Settings(
+        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
+    )
+    access = TemporalAccess(lambda: {"target_host": temporal.address})
+    app = create_app(Site(settings, database, temporal=access))
+    client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    await register_search_attributes(client)
+    of_all, ours = TenantChoice(everyone=True), TenantChoice(tenant_ids=(CONTOSO,))
+    ids: dict[TenantChoice, str] = {}
+    async with AsyncExitStack() as stack:
+        for chosen in (of_all, ours):
+            portfolio_input = PortfolioInput(
+                selection=Selection(type_keys=(POLICIES,)), selection_name=name, chosen=chosen
+            )
+            attributes = search_attributes.portfolio(portfolio_input.selection, name)
+            handle = await client.start_workflow(
+                PORTFOLIO_WORKFLOW,
+                portfolio_input,
+                id=f"{name}/{len(ids)}",
+                task_queue=queue,
+                search_attributes=attributes,
+            )
+            stack.push_async_callback(handle.terminate)
+            ids[chosen] = str(handle.first_execution_run_id)
+        everybody = await stack.enter_async_context(signed_in_as(app, database, person_of(Role.OPERATOR)))
+        contoso = await stack.enter_async_context(signed_in_as(app, database, person_of(Role.READER), [CONTOSO]))
+        nobody = await stack.enter_async_context(signed_in_as(app, database, person_of(Role.APPROVER), [FABRIKAM]))
+        for person, seen in ((everybody, [*ids.values()]), (contoso, [ids[ours]]), (nobody, [])):
+            for query in ("", "?status=queued"):
+                await until_async(partial(_lists, person, query, seen))
+            assert await _listed(person, "?status=partial") == [[], [], []]
+        page = text_of(await words_of(everybody, f"/portfolio-runs/{ids[of_all]}"))
+        assert f"queued all tenants; {name}" in page
+        assert "No worker has taken it up yet, so its tenants are not known" in page
+        assert (await json_of(contoso, f"/api/portfolio-runs/{ids[ours]}"))["status"] == "queued"
+        await words_of(contoso, f"/portfolio-runs/{ids[of_all]}", 404)
+        async with streamed(app, everybody, f"/portfolio-runs/{ids[of_all]}/live") as live:
+            assert await live.status() == 200
+        sent = {"request_id": str(uuid4()), "reason": "wrong tag", "confirmed": "yes"}
+        assert (await everybody.post(f"/portfolio-runs/{ids[of_all]}/cancel", data=sent)).status_code == 303
+        identity = portfolio.PortfolioIdentity(
+            UUID(ids[ours]), "portfolio/quiet", Selection(type_keys=(POLICIES,)), ours, None, name
+        )
+        async with database.no_tenant() as session:
+            await portfolio.open_portfolio(session, identity)
+        assert await _listed(contoso, "") == [[ids[ours]]] * 3, "its record and what Temporal tells are one"
+
+
+async def _lists(client: httpx.AsyncClient, query: str, ids: list[str]) -> bool:
+    return [sorted(found) for found in await _listed(client, query)] == [sorted(ids)] * 3
+
+
+async def _listed(client: httpx.AsyncClient, query: str) -> list[list[str]]:
+    """The ids that the page, the records and the file have; all of them know the queued ones."""
+    page = await words_of(client, f"/portfolio-runs{query}")
+    records = await client.get(f"/api/portfolio-runs{query}")
+    file = await client.get(f"/portfolio-runs.csv{query}")
+    if "Temporal does not answer" in page or "queued-runs" in {*records.headers, *file.headers}:
+        return []
+    return [
+        [part.partition('"')[0] for part in page.split('<th scope="row"><a href="/portfolio-runs/')[1:]],
+        [record["portfolio_run_id"] for record in records.json()],
+        [row.partition(",")[0] for row in file.text.splitlines()[1:]],
+    ]
+
+
+async def test_lists_say_if_temporal_does_not_tell_of_queued_ones(database: Database, of_role: Clients) -> None:
+    run_id = await recorded(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
+    reader = of_role[Role.READER]
+    page = await words_of(reader, "/portfolio-runs")
+    assert "Temporal does not answer, so queued portfolio runs that no worker has taken up are not shown" in page
+    assert str(run_id) in page
+    for twin in ("/api/portfolio-runs", "/portfolio-runs.csv"):
+        answer = await reader.get(twin)
+        assert (answer.headers["queued-runs"], str(run_id) in answer.text) == ("unknown", True)
+    for address in ("?status=partial", f"?after={run_id}"):
+        assert "Temporal" not in await words_of(reader, f"/portfolio-runs{address}")
