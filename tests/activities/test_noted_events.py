@@ -98,7 +98,7 @@ def policy(state: str = "enabled", name: str = "Require MFA", **more: object) ->
 
 
 GROUP = observation(GROUPS, "g", displayName="Pilot")
-WEAKENED = "pending high Require MFA (Conditional Access policies) was weakened: state"
+WEAKENED = "pending high Require MFA (Conditional Access policy) was weakened: state"
 
 
 async def test_the_first_run_is_quiet(worker: Worker) -> None:
@@ -110,7 +110,7 @@ async def test_a_weakened_policy_is_told_once(worker: Worker) -> None:
     assert await worker.run(policy("disabled"), GROUP) == [WEAKENED]
     assert await worker.run(policy("disabled"), GROUP) == []
     assert await worker.run(policy("enabled"), GROUP) == [
-        "pending low Require MFA (Conditional Access policies) was strengthened: state"
+        "pending low Require MFA (Conditional Access policy) was strengthened: state"
     ]
 
 
@@ -154,7 +154,7 @@ async def test_only_what_is_confirmed_is_gone(worker: Worker) -> None:
     assert await worker.run(GROUP) == [], "not listed, and nobody asked for it by its id"
     await worker.run(policy(), GROUP)
     gone = UnlistedItem(POLICIES, "p", "", None)
-    assert await worker.run(GROUP, gone=(gone,)) == ["pending high Require MFA (Conditional Access policies) is gone"]
+    assert await worker.run(GROUP, gone=(gone,)) == ["pending high Require MFA (Conditional Access policy) is gone"]
 
 
 async def test_a_run_that_ends_late_tells_what_it_saw(worker: Worker, database: Database) -> None:
@@ -194,7 +194,7 @@ async def test_drift_is_told_once_and_not_what_was_there_before(worker: Worker, 
     assert await worker.run(policy(), GROUP) == []
     assert await worker.run(policy("disabled"), GROUP, outcomes=THROTTLED) == [], "not read to its end"
     assert await worker.run(policy("disabled"), GROUP) == [
-        "pending high drift from agreed: Require MFA (Conditional Access policies): state"
+        "pending high drift from agreed: Require MFA (Conditional Access policy): state"
     ]
     assert await worker.run(policy("disabled"), GROUP) == []
 

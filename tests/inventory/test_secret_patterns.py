@@ -185,7 +185,8 @@ def test_what_stays_readable_is_no_content_of_its_own() -> None:
     assert NormalForm().hash(before) == NormalForm().hash(stored)
     assert exact_differences(before, stored) == []
     (found,) = differences(stored, SHOWN.canonical_value({"payload": "Write-Host 'a'\n$password = 'another'\n"}))
-    assert (found.kind, found.hidden, found.before, found.after) == (DifferenceKind.CHANGED, True, None, None)
+    shown = {"sensitive": True, "readable": f"Write-Host 'a'\n{LEFT_OUT}"}
+    assert (found.kind, found.hidden, found.before, found.after) == (DifferenceKind.CHANGED, True, shown, shown)
 
 
 @of_each(HARMLESS)
