@@ -106,6 +106,8 @@ def classified(error: Exception) -> Exception | None:
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate == "42P01":
         return StorageNotReadyError(NO_TABLES)
+    if sqlstate == "42703":
+        return StorageNotReadyError(_other_release(cause))
     if sqlstate == "42501":
         return _permission_denied(cause)
     if sqlstate is not None:
@@ -120,6 +122,15 @@ def classified(error: Exception) -> Exception | None:
     ):
         return StorageUnavailableError(_no_connection(str(cause)))
     return None
+
+
+def _other_release(cause: BaseException) -> str:
+    """A column that is not there yet, or not any more."""
+    words = getattr(getattr(cause, "diag", None), "message_primary", None) or "a column does not exist"
+    return (
+        f"the database's tables are not of this program's release ({words}); run: python starter.py database upgrade,"
+        " and replace workers of earlier releases"
+    )
 
 
 def _permission_denied(cause: BaseException) -> Exception | None:

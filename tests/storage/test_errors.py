@@ -229,3 +229,10 @@ async def test_a_table_that_is_not_there_says_what_to_run(empty_database_url: st
                 pass
     finally:
         await database.close()
+
+
+async def test_a_column_of_another_release_says_what_to_run(database: Database) -> None:
+    words = r'\(column "of_another_release" does not exist\); run: python starter\.py database upgrade, and replace'
+    with pytest.raises(StorageNotReadyError, match=words):
+        async with database.tenant(TENANT) as session:
+            await session.execute(text("SELECT of_another_release FROM inventory_item"))

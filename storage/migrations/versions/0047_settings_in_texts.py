@@ -1,7 +1,7 @@
 """All settings of an item are one text: a row for each took half of PostgreSQL's time for a new item.
 
-The texts of items that are there are written tenant by tenant, so syncs wait for none of it. Pages that were staged
-with settings of the earlier form are lost, and read again.
+The texts of items that are there are written tenant by tenant, so syncs wait for none of it. If pages are staged with
+settings of the earlier form, all staged pages are lost, and read again; no release staged such pages.
 """
 
 from alembic import op
@@ -39,7 +39,17 @@ COMMENT ON COLUMN collection_setting.setting IS
 """
 
 STAGING = """
-TRUNCATE staged_item;
+DO $$
+DECLARE
+    has_settings boolean := false;
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'staged_item'::regclass AND attname = 'read_settings') THEN
+        EXECUTE 'SELECT EXISTS (SELECT FROM staged_item WHERE read_settings IS NOT NULL)' INTO has_settings;
+    END IF;
+    IF has_settings THEN
+        TRUNCATE staged_item;
+    END IF;
+END $$;
 DROP VIEW IF EXISTS staged_observation;
 ALTER TABLE staged_item DROP COLUMN IF EXISTS read_settings, ADD COLUMN IF NOT EXISTS settings text;
 ALTER TABLE staged_item ALTER COLUMN settings SET STORAGE EXTERNAL, SET (toast_tuple_target = 8160);
