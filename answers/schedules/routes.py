@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from answers.schedules.rules import Rights, StartTimes, rights, timing
 from control.durations import in_short
+from control.live_runs import PAGE_WAITS_SECONDS
 from control.progress import no_worker
 from control.schedule_records import ScheduleRecord, record_of
 from control.schedules import (
@@ -27,7 +28,7 @@ from graph.tenants import Tenants
 from inventory.bounds import TENANTS_AT_ONCE
 from inventory.people import Action, Person, Role
 from inventory.portfolio import TenantChoice
-from inventory.user_errors import UserError
+from inventory.user_errors import UnavailableError, UserError
 from web.acts import Act, carry_out
 from web.confirmation import Confirmed
 from web.forms import Once, Reason, typed
@@ -36,6 +37,7 @@ from web.roles import needs
 from web.scope import NoSuchPageError, TheSite, Visible, name_for
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
+from web.temporal import ANSWER_SECONDS
 from web.twins import csv_file
 from workflows.messages import PortfolioInput
 
@@ -93,12 +95,19 @@ View = Annotated[ScheduleView, Depends(_view)]
 
 @router.get("/schedules", response_class=HTMLResponse, include_in_schema=False)
 async def schedules_page(request: Request, view: View, site: TheSite) -> HTMLResponse:
-    """The schedules, with their next and last starts."""
-    async with site.temporal.answering() as client:
-        stored, left_out = await _schedules(site, client).all()
-        trouble = await no_worker(client, site.settings.temporal_task_queue)
+    """The schedules, with their next and last starts; without them where Temporal does not answer soon."""
+    stored, left_out, trouble, silence = list[StoredSchedule](), list[str](), None, ""
+    try:
+        async with site.temporal.answering(PAGE_WAITS_SECONDS) as client:
+            trouble = await no_worker(client, site.settings.temporal_task_queue)
+        async with site.temporal.answering() as client:  # Each schedule is a question.
+            stored, left_out = await _schedules(site, client).all()
+    except UnavailableError as error:
+        silence = str(error)
     shown = [schedule for kept in stored if (schedule := view.shown(kept)) is not None]
-    return page(request, "schedules/schedules.html", schedules=shown, left_out=left_out, trouble=trouble)
+    return page(
+        request, "schedules/schedules.html", schedules=shown, left_out=left_out, trouble=trouble, silence=silence
+    )
 
 
 @router.get("/api/schedules")
@@ -124,7 +133,7 @@ async def schedule_form(
     name: Annotated[str, Query(max_length=100, description="The schedule to change; none makes a new one.")] = "",
 ) -> HTMLResponse:
     """The form of a schedule, and its other acts."""
-    stored = await _stored(site, view, name) if name else None
+    stored = await _stored(site, view, name, PAGE_WAITS_SECONDS) if name else None
     shown = None if stored is None else view.shown(stored)
     return page(
         request,
@@ -148,9 +157,11 @@ def _timing(stored: StoredSchedule) -> StartTimes:
     return timing(in_short(spec.intervals[0].every) if spec.intervals else None, comment)
 
 
-async def _stored(site: Site, view: ScheduleView, name: str, *, to_change: bool = False) -> StoredSchedule:
+async def _stored(
+    site: Site, view: ScheduleView, name: str, seconds: float = ANSWER_SECONDS, *, to_change: bool = False
+) -> StoredSchedule:
     """The schedule of a name. Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change it."""
-    async with site.temporal.answering() as client:
+    async with site.temporal.answering(seconds) as client:
         try:
             stored = await _schedules(site, client).one(valid_name(name))
         except UnknownScheduleError:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from answers.runs import routes as run_routes
+from answers.schedules import routes as schedule_routes
 from answers.watch import routes as watch_routes
 from configuration import Settings
 from control import live_runs
@@ -25,7 +26,7 @@ from web.site import Site
 @pytest.fixture(autouse=True)
 def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages wait for a Temporal that answers, however busy the machine is."""
-    for module in (live_runs, run_routes, watch_routes):
+    for module in (live_runs, run_routes, schedule_routes, watch_routes):
         monkeypatch.setattr(module, "PAGE_WAITS_SECONDS", PATIENCE_SECONDS)
 
 

@@ -1,5 +1,6 @@
 """Schedules on the web page, kept by a real Temporal: who sees, makes, changes, pauses, starts and deletes them."""
 
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from temporalio.client import Client, ScheduleDescription
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from answers.schedules import routes
 from answers.schedules.rules import Rights, StartTimes, rights, timing
 from configuration import Settings
 from control.schedules import Schedules
@@ -23,7 +25,7 @@ from storage import access_rules
 from storage.access_rules import Subject
 from storage.database import Database
 from tests.patience import until_async
-from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, words_of
+from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, person_of, signed_in_as, words_of
 from web.application import create_app
 from web.site import Site
 from web.temporal import TemporalAccess
@@ -203,6 +205,24 @@ async def test_who_sees_some_tenants_only_keeps_schedules_of_those(
     for fields in ({}, {"whom": "some", "tag": "emea"}, {"whom": "some", "tenant": both}):
         assert (await limited.post("/schedules", data=form("new", **fields))).status_code == 400, fields
     assert [record["paused"] for record in await json_of(everybody, "/api/schedules")] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("address", ["/schedules", "/schedules/edit?name=nightly"])
+async def test_pages_wait_a_moment_for_a_temporal_that_says_nothing(
+    database: Database, database_url: str, tenants_file: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    settings = Settings(database_url=SecretStr(database_url), tenants_file=tenants_file, _env_file=None)
+    monkeypatch.setattr(routes, "PAGE_WAITS_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        access = TemporalAccess(lambda: {"target_host": f"127.0.0.1:{silent.getsockname()[1]}"})
+        app = create_app(Site(settings, database, temporal=access))
+        async with signed_in_as(app, database, person_of(Role.OPERATOR)) as client:
+            is_list = address == "/schedules"
+            page = await words_of(client, address, 200 if is_list else 503)
+    assert "within 0.01 seconds; check that it is up" in page
+    assert ("Which schedules there are is not known: Temporal does not answer" in page) == is_list
+    for claim in ("No schedule yet", "0 schedules"):
+        assert claim not in page
 
 
 def test_only_who_sees_all_tenants_chooses_by_more_than_ids() -> None:
