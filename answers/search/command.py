@@ -178,7 +178,7 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
                     table.add(item)
             basis = await answer.search_basis(session, tenant_ids, sought.type_keys)
     if not as_json:
-        table.print()
+        table.print(is_ordered=True)
         output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
     if items == limit and not is_sorted:
         output.stderr.print(f"there may be more: give --limit {limit * 10}, or more words", style="dim")

@@ -1,6 +1,7 @@
 """`search` and `settings` over tenants: what is found, what cannot be told, and how people read it."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -214,6 +215,17 @@ async def test_items_are_found_over_tenants(
     done = await starter("search", *words, "--json")
     assert done.code == (0 if {"--tag", "--tenant"} & set(words) else 3), "Eastern was never read"
     assert found(done) == expected
+
+
+async def test_the_table_and_json_are_in_one_order(starter: Starter, database: Database) -> None:
+    for tenant_id, names in ((OFF, ("b", "a")), (ON, ("d", "c"))):
+        profiles = [observation(PROFILES, name, displayName=f"order {name}") for name in names]
+        policies = [compliance(name, f"order {name} of compliance") for name in names]
+        await sync(database, tenant_id, [*profiles, *policies], *TYPES)
+    ids = [external_id for _, external_id in found(await starter("search", "order", "--json"))]
+    assert ids == ["a", "b", "a", "b", "c", "d", "c", "d"], "by tenant, collection and name"
+    shown = re.findall(r"order (\w)", (await starter("search", "order")).stdout)
+    assert shown == ids
 
 
 async def test_items_that_were_not_read_are_not_missing(starter: Starter, database: Database) -> None:
