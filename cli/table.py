@@ -51,6 +51,9 @@ UNWRAPPED = 15
 USUAL = 0.9
 """The share of a column's cells that find room in it where the table is narrow."""
 
+MOST_LINES = 2
+"""Lines of a cell at most; one that needs more stands below its row."""
+
 INDENT = 2
 """Spaces before the rows below a heading."""
 
@@ -415,6 +418,20 @@ class _Layout:
                 break
         while len(beside) > 1 and self._needed(least[number] for number in beside) > self._width:
             beside.remove(max(beside[1:], key=lambda number: (not self._columns[number].is_kept, least[number])))
+        while True:
+            widths = self._shared(beside, natural, least)
+            folded = [number for number in beside[1:] if self._is_mostly_below(number, widths[number])]
+            if not folded:
+                return widths
+            beside.remove(folded[-1])
+
+    def _is_mostly_below(self, number: int, width: int) -> bool:
+        """Whether most cells of a column would stand below their rows."""
+        cells = [cell for row in self._rows if (cell := row.cells[number]).plain]
+        return 2 * sum(_is_too_wide(cell, width) for cell in cells) > len(cells)
+
+    def _shared(self, beside: Sequence[int], natural: Mapping[int, int], least: Mapping[int, int]) -> dict[int, int]:
+        """The room of the columns that stand beside each other: the widest ones give way down to their least width."""
         widths = {number: max(least[number], min(natural[number], self._width)) for number in beside}
         while (excess := self._needed(widths.values()) - self._width) > 0:
             wide = sorted((width, number) for number, width in widths.items() if width > least[number])
@@ -478,8 +495,20 @@ def _cell(column: Column, record: Record, values: Mapping[str, Any], *, is_flat:
 
 
 def _is_too_wide(cell: Text, width: int | None) -> bool:
-    """Whether a cell would be cut within a word, or has no column."""
-    return _longest_word(cell) > (width or 0)
+    """Whether a cell would be cut within a word, would fold into too many lines, or has no column."""
+    if width is None or _longest_word(cell) > width:
+        return _longest_word(cell) > 0
+    return cell.cell_len > width and _lines(cell, width) > MOST_LINES
+
+
+def _lines(cell: Text, width: int) -> int:
+    """Into how many lines of this width a cell folds between words."""
+    lines, room = 0, 0
+    for word in map(cell_len, cell.plain.split()):
+        if word >= room:
+            lines, room = lines + 1, width + 1
+        room -= word + 1
+    return lines
 
 
 def _longest_word(cell: Text) -> int:

@@ -139,6 +139,29 @@ def test_a_word_without_room_stands_on_a_line_of_its_own(capsys: pytest.CaptureF
     assert f"    state: {evidence}\n" in shown
 
 
+def test_a_cell_that_would_fold_into_many_lines_stands_below_its_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    columns = (
+        Column("name", "name"),
+        Column("kind", "state"),
+        Column("id", "external_id", shape=Shape.ID, is_kept=True),
+        Column("codes", "codes"),
+    )
+    shown, long = ["a" * 15, "b" * 8], "Android work profile compliance policy"
+    things = [Thing(name=f"Policy {number} of all", state="group", codes=shown[number % 2 :]) for number in range(3)]
+    print_table(columns, [*things, Thing(name="Android", state=long)])
+    printed = capsys.readouterr().out
+    assert f"\n  kind: {long}\n" in printed
+    assert printed.count("  group ") == len(things), "short kinds stay in their column"
+    alike = [Thing(name=f"Policy {number}", state=f"{long} {number}", codes=[*shown, f"c{number}"]) for number in "12"]
+    print_table(columns, alike)
+    head, first, below, *_ = capsys.readouterr().out.splitlines()
+    assert "kind" not in head, "a column of such cells has no room of its own"
+    assert (first.split()[0], below) == ("Policy", f"  kind: {long} 1")
+
+
 @pytest.mark.parametrize(
     "long",
     [
