@@ -112,14 +112,17 @@ def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
         os.environ.update(info.environment)
         settings = load_settings()
         results = asyncio.run(_sync_all(settings, state))
+        is_kept = keep or running is not None
+        if is_kept:
+            # Before anything is printed: whoever reads may have enough of it.
+            stack.keep()
         if as_json:
             for result in results:
                 output.print_json(result["run"])
         else:
             sign_in_url = asyncio.run(_patiently(state, partial(_sign_in_url, settings, info.web_url)))
             _report(results, state.running() or info, state, generation, sign_in_url)
-        if keep or running is not None:
-            stack.keep()
+        if is_kept:
             output.stderr.print_lines(f"\nIt all keeps running. Stop it: {_starter()} demo --stop")
         elif sys.stdin.isatty() and sys.stdout.isatty():
             _wait_for_enter()

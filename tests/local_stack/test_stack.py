@@ -327,6 +327,17 @@ def test_a_demo_whose_supervisor_is_killed_ends_with_one_line(state: State) -> N
     assert str(state.folder) in line
 
 
+@pytest.mark.slow
+def test_a_stack_is_kept_whose_reader_has_had_enough(state: State) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed, popen(state, "demo", "--keep", *ANY_PORTS, stdout=closed) as demo:
+        _, stderr = demo.communicate(timeout=PATIENCE_SECONDS)
+    assert "Traceback" not in stderr
+    assert state.running() is not None
+    assert starter(state, "runs", "contoso", "--json").returncode == 0, "PostgreSQL is up"
+
+
 @needs_proc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
