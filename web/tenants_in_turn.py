@@ -45,6 +45,22 @@ class RecordsInTurn(NamedTuple, Generic[RecordT]):
     goes_on: str | None
 
 
+def asked_in_turn(tenants: Tenants, tag: str, after: str) -> list[TenantConfig]:
+    """The tenants that a part of the records asks at most. Raises `NoSuchPageError`."""
+    waiting, _ = _following(tenants, tag, after)
+    return waiting[:TENANTS_AT_A_TIME]
+
+
+def _following(tenants: Tenants, tag: str, after: str) -> tuple[list[TenantConfig], str]:
+    """The tenants from a place on, and the place within the list of the first. Raises `NoSuchPageError`."""
+    named, _, within = after.partition(" ")
+    chosen = by_name(tenants, tag)
+    begin = _place(chosen, named)
+    if within and not begin:
+        raise NoSuchPageError("no part of the list begins there; go back to its beginning")
+    return (chosen[begin - 1 :] if within else chosen[begin:]), within
+
+
 async def records_in_turn(
     tenants: Tenants,
     tag: str,
@@ -57,12 +73,7 @@ async def records_in_turn(
     A place is a tenant's id, and a place within the tenant's own list where that goes on. `ask` answers for one tenant,
     from a place on, with so many records. Raises `NoSuchPageError`.
     """
-    named, _, within = after.partition(" ")
-    chosen = by_name(tenants, tag)
-    begin = _place(chosen, named)
-    if within and not begin:
-        raise NoSuchPageError("no part of the list begins there; go back to its beginning")
-    waiting = chosen[begin - 1 :] if within else chosen[begin:]
+    waiting, within = _following(tenants, tag, after)
     records = list[RecordT]()
     left = limit
     asked = waiting[:TENANTS_AT_A_TIME]

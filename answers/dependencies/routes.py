@@ -52,6 +52,7 @@ from web.tenants_in_turn import (
     TENANTS_AT_A_TIME,
     RecordsInTurn,
     TenantRecords,
+    asked_in_turn,
     by_name,
     records_in_turn,
     tenants_by_name,
@@ -274,14 +275,21 @@ async def _of_each(
     """Each tenant with its records: many by one question, those with unread references alone."""
     together = TenantsTogether([tenant.id for tenant in tenants], _asked_together(question, type_key))
     for tenant in tenants:
-        found = await together.answer(each.portfolio, tenant.id)
-        if found is None:
-            async with each.session_of(tenant.id) as session:
-                yield tenant, [record async for record in await _records(session, tenant.id, question, type_key)]
-        elif found.coverage.collections:
-            yield tenant, found.records
-        else:
-            yield tenant, [_unread(tenant.id)]
+        yield tenant, await _of_one(each, together, tenant, question, type_key)
+
+
+async def _of_one(
+    each: TenantSessions,
+    together: TenantsTogether[Record],
+    tenant: TenantConfig,
+    question: ReferenceQuestion,
+    type_key: str,
+) -> Sequence[Record]:
+    found = await together.answer(each.portfolio, tenant.id)
+    if found is None:
+        async with each.session_of(tenant.id) as session:
+            return [record async for record in await _records(session, tenant.id, question, type_key)]
+    return found.records if found.coverage.collections else [_unread(tenant.id)]
 
 
 def _asked_together(question: ReferenceQuestion, type_key: str) -> Question[Record]:
@@ -298,9 +306,12 @@ def _asked_together(question: ReferenceQuestion, type_key: str) -> Question[Reco
 async def _in_turn(
     each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str, after: str, limit: int
 ) -> RecordsInTurn[Record]:
+    """The first tenant alone, which may fill the part; those after it by one question."""
+    rest = [tenant.id for tenant in asked_in_turn(each.tenants, tag, after)[1:]]
+    together = TenantsTogether(rest, _asked_together(question, type_key))
+
     async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[Record]:
-        async with each.session_of(tenant.id) as session:
-            return await _records_of(session, tenant.id, question, type_key, within, most)
+        return _part(await _of_one(each, together, tenant, question, type_key), within, most)
 
     return await records_in_turn(each.tenants, tag, after, limit, ask)
 
@@ -309,7 +320,12 @@ async def _records_of(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, after: str, limit: int
 ) -> TenantRecords[Record]:
     """Some rows of a tenant, with the unknown ones at the end of each part. Raises `NoSuchPageError`."""
-    found = await _answer(session, tenant_id, question, type_key, most=None)
+    return _part([record async for record in await _records(session, tenant_id, question, type_key)], after, limit)
+
+
+def _part(records: Sequence[Record], after: str, limit: int) -> TenantRecords[Record]:
+    """Raises `NoSuchPageError`."""
+    found = _answer_of(records, None)
     shown = sorted_page(found.rows, _place, after, limit)
     return TenantRecords([*shown.rows, *found.cannot_say], len(shown.rows), shown.goes_on)
 
@@ -322,10 +338,8 @@ class _Answer(NamedTuple):
     cannot_say: list[CannotSayRecord]
 
 
-async def _answer(
-    session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, *, most: int | None = MOST
-) -> _Answer:
-    return _answer_of([record async for record in await _records(session, tenant_id, question, type_key)], most)
+async def _answer(session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str) -> _Answer:
+    return _answer_of([record async for record in await _records(session, tenant_id, question, type_key)], MOST)
 
 
 def _answer_of(records: Sequence[Record], most: int | None) -> _Answer:

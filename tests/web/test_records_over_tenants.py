@@ -1,14 +1,16 @@
 """References to nothing, items that nobody gets and assignments of all tenants, as JSON in parts and as one file."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, event
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.dependencies import routes
+from answers.dependencies import answer, routes
 from graph.catalog import load_catalog
 from inventory.observation import Observation
 from inventory.people import Role
@@ -93,6 +95,28 @@ async def test_pages_and_files_ask_many_tenants_by_one_question(
     later = (await words_of(signed_in, f"/{question}")).split('<tr class="group">')
     assert "references that no run has read" in later[1] or "not all is known" in later[1]
     assert later[2].partition("</tbody>")[0] == fabrikam.partition("</tbody>")[0]
+
+
+@pytest.mark.parametrize("question", ["dangling", "unassigned"])
+async def test_parts_ask_the_tenants_after_the_first_by_one_question_and_none_in_vain(
+    database: Database, signed_in: httpx.AsyncClient, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sync(database, UNREAD, [profile("u1", GONE), profile("u2")], CONFIGURATIONS, GROUPS)
+    await references.catch_up(database, UNREAD, load_catalog().reading_rules(), in_turn=True)
+    asked = list[set[UUID]]()
+    ask_together = getattr(answer, f"{question}_of_tenants")
+
+    async def ask(session: AsyncSession, tenants: Mapping[UUID, object], *rest: object) -> object:
+        asked.append(set(tenants))
+        return await ask_together(session, tenants, *rest)
+
+    monkeypatch.setattr(answer, f"{question}_of_tenants", ask)
+    first = await signed_in.get(f"/api/{question}?limit=2")
+    assert len(told(first.json())) == 2
+    assert asked == [], "the first tenant fills the part"
+    whole = await json_of(signed_in, f"/api/{question}")
+    assert asked == [{FABRIKAM, UNREAD}]
+    assert {tenant_id for tenant_id, _ in told(whole)} == {str(CONTOSO), str(FABRIKAM), str(UNREAD)}
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
