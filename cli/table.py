@@ -51,7 +51,7 @@ UNWRAPPED = 15
 USUAL = 0.9
 """The share of a column's cells that find room in it where the table is narrow."""
 
-MOST_LINES = 2
+MOST_LINES = 3
 """Lines of a cell at most; one that needs more stands below its row."""
 
 INDENT = 2

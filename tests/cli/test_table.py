@@ -155,11 +155,12 @@ def test_a_cell_that_would_fold_into_many_lines_stands_below_its_row(
     printed = capsys.readouterr().out
     assert f"\n  kind: {long}\n" in printed
     assert printed.count("  group ") == len(things), "short kinds stay in their column"
-    alike = [Thing(name=f"Policy {number}", state=f"{long} {number}", codes=[*shown, f"c{number}"]) for number in "12"]
+    longer = "Android enterprise work profile compliance policy"
+    alike = [Thing(name=f"Policy {digit}", state=f"{longer} {digit}", codes=[*shown, f"c{digit}"]) for digit in "12"]
     print_table(columns, alike)
     head, first, below, *_ = capsys.readouterr().out.splitlines()
     assert "kind" not in head, "a column of such cells has no room of its own"
-    assert (first.split()[0], below) == ("Policy", f"  kind: {long} 1")
+    assert (first.split()[0], below) == ("Policy", f"  kind: {longer} 1")
 
 
 @pytest.mark.parametrize(
