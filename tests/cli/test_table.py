@@ -155,7 +155,7 @@ def test_a_cell_that_would_fold_into_many_lines_stands_below_its_row(
     printed = capsys.readouterr().out
     assert f"\n  kind: {long}\n" in printed
     assert printed.count("  group ") == len(things), "short kinds stay in their column"
-    longer = "Android enterprise work profile compliance policy"
+    longer = "macOS enterprise work profile compliance policies"
     alike = [Thing(name=f"Policy {digit}", state=f"{longer} {digit}", codes=[*shown, f"c{digit}"]) for digit in "12"]
     print_table(columns, alike)
     head, first, below, *_ = capsys.readouterr().out.splitlines()
