@@ -25,6 +25,7 @@ from rich.text import Text
 from answers.csv_rows import csv_line, fields_of, flat
 from cli import output
 from cli.errors import UsageError
+from cli.folding import is_too_wide, longest_word
 from cli.long_words import fitting
 from cli.output_options import output_options
 from graph.catalog import load_catalog
@@ -50,9 +51,6 @@ UNWRAPPED = 15
 
 USUAL = 0.9
 """The share of a column's cells that find room in it where the table is narrow."""
-
-MOST_LINES = 3
-"""Lines of a cell at most; one that needs more stands below its row."""
 
 INDENT = 2
 """Spaces before the rows below a heading."""
@@ -376,9 +374,9 @@ class _Layout:
             for row in members:
                 name, *others = row.cells
                 below = [
-                    number for number, cell in enumerate(row.cells) if number and _is_too_wide(cell, widths.get(number))
+                    number for number, cell in enumerate(row.cells) if number and is_too_wide(cell, widths.get(number))
                 ]
-                if _is_too_wide(name, widths[0]):
+                if is_too_wide(name, widths[0]):
                     self._print_beside(waiting, widths)
                     output.stdout.print(Text.assemble(" " * self._indent, name))
                     waiting, name = [], Text()
@@ -400,8 +398,8 @@ class _Layout:
         natural, whole, words, usual = {}, {}, {}, {}
         for number, column in enumerate(self._columns):
             cells = [row.cells[number] for row in self._rows]
-            lengths = sorted(map(_longest_word, cells))
-            heading = _longest_word(Text(column.heading))
+            lengths = sorted(map(longest_word, cells))
+            heading = longest_word(Text(column.heading))
             natural[number] = max(cell_len(column.heading), *(cell.cell_len for cell in cells))
             words[number] = max(heading, lengths[-1])
             usual[number] = max(heading, lengths[int((len(lengths) - 1) * USUAL)])
@@ -428,7 +426,7 @@ class _Layout:
     def _is_mostly_below(self, number: int, width: int) -> bool:
         """Whether most cells of a column would stand below their rows."""
         cells = [cell for row in self._rows if (cell := row.cells[number]).plain]
-        return 2 * sum(_is_too_wide(cell, width) for cell in cells) > len(cells)
+        return 2 * sum(is_too_wide(cell, width) for cell in cells) > len(cells)
 
     def _shared(self, beside: Sequence[int], natural: Mapping[int, int], least: Mapping[int, int]) -> dict[int, int]:
         """The room of the columns that stand beside each other: the widest ones give way down to their least width."""
@@ -492,24 +490,3 @@ def _cell(column: Column, record: Record, values: Mapping[str, Any], *, is_flat:
         case _:
             said = str(value)
     return Text(visible(said))
-
-
-def _is_too_wide(cell: Text, width: int | None) -> bool:
-    """Whether a cell would be cut within a word, would fold into too many lines, or has no column."""
-    if width is None or _longest_word(cell) > width:
-        return _longest_word(cell) > 0
-    return cell.cell_len > width and _lines(cell, width) > MOST_LINES
-
-
-def _lines(cell: Text, width: int) -> int:
-    """Into how many lines of this width a cell folds between words."""
-    lines, room = 0, 0
-    for word in map(cell_len, cell.plain.split()):
-        if word >= room:
-            lines, room = lines + 1, width + 1
-        room -= word + 1
-    return lines
-
-
-def _longest_word(cell: Text) -> int:
-    return max(map(cell_len, cell.plain.split()), default=0)
