@@ -1,7 +1,7 @@
 """CSV of the records that `--json` prints (RFC 4180): their fields, with objects within them as `object.field`.
 
 A list, or an object whose fields are not fixed, is JSON in its cell. Times are those of JSON. A text that a spreadsheet
-would take for a formula begins with an apostrophe (docs/decisions/0032-csv-and-tables.md).
+would take for a formula begins with an apostrophe.
 """
 
 import csv

@@ -130,7 +130,7 @@ async def test_an_upgraded_database_tells_no_change_and_keeps_its_documents(syst
     assert told(system, "drift") == []
     assert first.started_at is not None
     await judged_alike(system, first.started_at)
-    # One finding is of a property that the first document lacks: not compared with one of another form (decision 39).
+    # One finding is of a property that the first document lacks: not compared with one of another form (decision 50).
     assert await undecided(system) == (deviating - 1, 0)
     after = stored(system)
     assert {key: after.get(key) for key in before} == before
