@@ -5,7 +5,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     text,
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from answers.drift.rules import BaselineKind, Decision, FindingKind
 from inventory.outcomes import Outcome
 from inventory.severity import Severity
-from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
+from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, WrittenAt, one_of
 
 
 class Baseline(Base):
@@ -30,10 +29,8 @@ class Baseline(Base):
         {"comment": "what a tenant is held against; the versions of then are pinned"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    name: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[RecordedTenantKey]
+    name: Mapped[TextKey]
     kind: Mapped[str]
     at: Mapped[datetime] = mapped_column(comment="the moment; of a run its end; of a tenant when it was set")
     run_id: Mapped[UUID | None]
@@ -41,7 +38,7 @@ class Baseline(Base):
         comment="the tenant whose inventory, as it is, this one is held against"
     )
     set_by: Mapped[str]
-    set_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    set_at: Mapped[WrittenAt]
     reason: Mapped[str | None]
     evaluated_at: Mapped[datetime | None] = mapped_column(
         comment="when the tenant was last held against it; null where it never was"
@@ -61,9 +58,9 @@ class BaselineCollection(Base):
         {"comment": "how far each collection had been read; complete ones are covered"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    baseline: Mapped[str] = mapped_column(primary_key=True)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    baseline: Mapped[TextKey]
+    type_key: Mapped[TextKey]
     outcome: Mapped[str]
     error_code: Mapped[str | None]
     run_id: Mapped[UUID] = mapped_column(comment="the latest completed run by then that selected the collection")
@@ -80,10 +77,10 @@ class BaselineGap(Base):
         {"comment": "items of which the baseline does not know all"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    baseline: Mapped[str] = mapped_column(primary_key=True)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    baseline: Mapped[TextKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     why: Mapped[str] = mapped_column(
         comment="its version of then is forgotten; no document had been read; whether it was there is not recorded;"
         " another tenant has several of its name; what it says cannot be compared with what another tenant's says"
@@ -112,10 +109,8 @@ class DriftFinding(Base):
         {"comment": "what deviates from a baseline: one row each time it began to"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    fingerprint: Mapped[str] = mapped_column(
-        primary_key=True, comment="SHA-256 of tenant, baseline, item, field and kind"
-    )
+    tenant_id: Mapped[TenantKey]
+    fingerprint: Mapped[TextKey] = mapped_column(comment="SHA-256 of tenant, baseline, item, field and kind")
     period: Mapped[int] = mapped_column(primary_key=True, comment="from 1: how often it has begun to deviate")
     baseline: Mapped[str]
     type_key: Mapped[str]
@@ -150,11 +145,9 @@ class DriftDecision(Base):
         {"comment": "what has been decided about findings, items and fields; the latest of each fingerprint counts"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    fingerprint: Mapped[str] = mapped_column(
-        primary_key=True, comment="of a finding; of a decision about more than one, of its scope"
+    tenant_id: Mapped[RecordedTenantKey]
+    fingerprint: Mapped[TextKey] = mapped_column(
+        comment="of a finding; of a decision about more than one, of its scope"
     )
     number: Mapped[int] = mapped_column(primary_key=True)
     decision: Mapped[str]
@@ -163,7 +156,7 @@ class DriftDecision(Base):
         " Null where it is about a scope, whatever the values"
     )
     decided_by: Mapped[str]
-    decided_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    decided_at: Mapped[WrittenAt]
     reason: Mapped[str]
     until: Mapped[datetime | None] = mapped_column(comment="it holds before this moment; for good where null")
     scope_baseline: Mapped[str | None] = mapped_column(comment="of a scope: one baseline; each where null")

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from answers.promotion.records import PlanDecision
-from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
+from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, UuidKey, WrittenAt, one_of
 
 
 class PromotionPlan(Base):
@@ -20,15 +20,13 @@ class PromotionPlan(Base):
         {"comment": "what promotions into the tenant would write; a plan never changes"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    plan_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[RecordedTenantKey]
+    plan_id: Mapped[UuidKey]
     source_tenant_id: Mapped[UUID] = mapped_column(
         comment="the tenant whose items would be written; the tenant itself where earlier versions would be restored"
     )
     created_by: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    created_at: Mapped[WrittenAt]
     expires_at: Mapped[datetime]
     counts: Mapped[dict[str, Any]] = mapped_column(comment="how many items would be treated which way")
     content_hash: Mapped[bytes] = mapped_column(comment="SHA-256 of the plan as JSON: an approval is of it")
@@ -46,12 +44,12 @@ class PromotionDecision(Base):
         {"comment": "what was decided about plans: once, for good"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    plan_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    plan_id: Mapped[UuidKey]
     decision: Mapped[str]
     content_hash: Mapped[bytes] = mapped_column(comment="of the plan that was decided about")
     decided_by: Mapped[str]
-    decided_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    decided_at: Mapped[WrittenAt]
     reason: Mapped[str]
 
 
@@ -61,13 +59,11 @@ class PromotionMapping(Base):
     __tablename__ = "promotion_mapping"
     __table_args__ = ({"comment": "objects of the tenant that operators put in the place of another tenant's"},)
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    source_tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    source_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[RecordedTenantKey]
+    source_tenant_id: Mapped[UuidKey]
+    type_key: Mapped[TextKey]
+    source_id: Mapped[TextKey]
     target_id: Mapped[str]
     mapped_by: Mapped[str]
-    mapped_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    mapped_at: Mapped[WrittenAt]
     reason: Mapped[str]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
+    ForeignKey,
     LargeBinary,
     Table,
     Text,
@@ -22,10 +23,24 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 CURRENT_TENANT = text("current_tenant()")
 CLOCK = text("clock_timestamp()")
+
+TenantKey = Annotated[UUID, mapped_column(primary_key=True, server_default=CURRENT_TENANT)]
+"""The tenant of a row, first in the primary key."""
+
+RecordedTenantKey = Annotated[
+    UUID, mapped_column(ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT)
+]
+"""The same in tables whose rows refer to nothing else that does so."""
+
+TextKey = Annotated[str, mapped_column(primary_key=True)]
+UuidKey = Annotated[UUID, mapped_column(primary_key=True)]
+Count = Annotated[int, mapped_column(server_default=text("0"))]
+WrittenAt = Annotated[datetime, mapped_column(server_default=CLOCK)]
+"""The moment of the row's statement, unless another one is given."""
 
 
 def one_of(column: str, values: type[StrEnum]) -> str:
@@ -36,7 +51,7 @@ def one_of(column: str, values: type[StrEnum]) -> str:
 class Base(DeclarativeBase):
     """The metadata of all tables."""
 
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own convention
+    type_annotation_map = {
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
         list[str]: ARRAY(Text),

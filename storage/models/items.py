@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     SmallInteger,
@@ -15,7 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models.base import CLOCK, CURRENT_TENANT, Base
+from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, WrittenAt
 
 
 class Document(Base):
@@ -24,9 +23,7 @@ class Document(Base):
     __tablename__ = "document"
     __table_args__ = (CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),)
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
+    tenant_id: Mapped[RecordedTenantKey]
     content_hash: Mapped[bytes] = mapped_column(
         primary_key=True, comment="SHA-256 of the normal form; of the body where body_hash is null"
     )
@@ -69,12 +66,10 @@ class InventoryItem(Base):
         {"postgresql_with": {"fillfactor": "50"}},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(
-        primary_key=True, comment="the Graph id, in lower case if it is made of GUIDs; a name is never an identity"
+    tenant_id: Mapped[RecordedTenantKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey] = mapped_column(
+        comment="the Graph id, in lower case if it is made of GUIDs; a name is never an identity"
     )
     display_name: Mapped[str | None]
     meta: Mapped[dict[str, Any]] = mapped_column(comment="whitelisted keys only")
@@ -163,14 +158,14 @@ class ItemAbsence(Base):
         {"comment": "from when to when a complete listing did not show an item"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     absent_from: Mapped[datetime] = mapped_column(
         primary_key=True, comment="start of the run whose complete listing first did not show it"
     )
     run_id: Mapped[UUID]
-    noticed_at: Mapped[datetime] = mapped_column(server_default=CLOCK, comment="when that run ended")
+    noticed_at: Mapped[WrittenAt] = mapped_column(comment="when that run ended")
     last_seen_at: Mapped[datetime]
     evidence: Mapped[str]
     confidence: Mapped[str]
@@ -185,16 +180,12 @@ class AuditedObject(Base):
     """That an audit event is about an object: a trigger notes it when the event is merged."""
 
     __tablename__ = "audited_object"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
-        "comment": "which objects an audit event is about, kept by a trigger on the events"
-    }
+    __table_args__ = {"comment": "which objects an audit event is about, kept by a trigger on the events"}
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    object_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[RecordedTenantKey]
+    object_id: Mapped[TextKey]
     activity_at: Mapped[datetime] = mapped_column(primary_key=True, comment="when it happened, by the clock of Graph")
-    event_id: Mapped[str] = mapped_column(primary_key=True, comment="external_id of the audit event")
+    event_id: Mapped[TextKey] = mapped_column(comment="external_id of the audit event")
 
 
 class ItemVersion(Base):
@@ -210,9 +201,9 @@ class ItemVersion(Base):
         Index("item_version_observed", "tenant_id", "first_observed_at"),
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     version_number: Mapped[int] = mapped_column(primary_key=True)
     content_hash: Mapped[bytes]
     display_name: Mapped[str | None]
@@ -249,10 +240,10 @@ class ItemVersionPin(Base):
         {"comment": "versions that retention leaves alone"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     version_number: Mapped[int] = mapped_column(primary_key=True)
-    pinned_by: Mapped[str] = mapped_column(primary_key=True, comment="who or what needs it: a user, a baseline")
+    pinned_by: Mapped[TextKey] = mapped_column(comment="who or what needs it: a user, a baseline")
     reason: Mapped[str | None]
-    pinned_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    pinned_at: Mapped[WrittenAt]

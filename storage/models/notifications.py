@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.notifications import NotificationState
-from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
+from storage.models.base import Base, Count, RecordedTenantKey, TenantKey, TextKey, UuidKey, WrittenAt, one_of
 
 
 class NotificationRow(Base):
@@ -25,10 +25,8 @@ class NotificationRow(Base):
         {"comment": "one event for one target: what is to be sent, and what became of it"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    target: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[RecordedTenantKey]
+    target: Mapped[TextKey]
     event_hash: Mapped[bytes] = mapped_column(
         primary_key=True, comment="SHA-256 of what identifies the event: it is told once"
     )
@@ -42,11 +40,11 @@ class NotificationRow(Base):
         comment="what the message says of the event: names and labels, no value"
     )
     state: Mapped[str] = mapped_column(server_default=NotificationState.PENDING)
-    noted_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
-    not_before: Mapped[datetime] = mapped_column(
-        server_default=CLOCK, comment="no attempt before this moment: one is under way, or has failed"
+    noted_at: Mapped[WrittenAt]
+    not_before: Mapped[WrittenAt] = mapped_column(
+        comment="no attempt before this moment: one is under way, or has failed"
     )
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    attempts: Mapped[Count]
     ended_at: Mapped[datetime | None]
     answer: Mapped[str | None] = mapped_column(comment="what came back from the last attempt")
 
@@ -55,18 +53,12 @@ class NotificationPosition(Base):
     """How far the events of one subject have been told."""
 
     __tablename__ = "notification_position"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
-        "comment": "how far the events of a collection, a baseline, or the runs have been told"
-    }
+    __table_args__ = {"comment": "how far the events of a collection, a baseline, or the runs have been told"}
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    subject: Mapped[str] = mapped_column(primary_key=True)
-    quiet_until: Mapped[datetime] = mapped_column(
-        server_default=CLOCK, comment="nothing from before this moment is told"
-    )
-    told_until: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    tenant_id: Mapped[RecordedTenantKey]
+    subject: Mapped[TextKey]
+    quiet_until: Mapped[WrittenAt] = mapped_column(comment="nothing from before this moment is told")
+    told_until: Mapped[WrittenAt]
 
 
 class ToldRun(Base):
@@ -78,28 +70,24 @@ class ToldRun(Base):
         {"comment": "runs whose events have been noted"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    run_id: Mapped[UUID] = mapped_column(primary_key=True)
-    told_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    tenant_id: Mapped[TenantKey]
+    run_id: Mapped[UuidKey]
+    told_at: Mapped[WrittenAt]
 
 
 class SnoozeRow(Base):
     """Events of a tenant that nobody is told for a time."""
 
     __tablename__ = "notification_snooze"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
-        "comment": "events of a tenant that nobody is told until a moment; null fits all"
-    }
+    __table_args__ = {"comment": "events of a tenant that nobody is told until a moment; null fits all"}
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    snooze_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[RecordedTenantKey]
+    snooze_id: Mapped[UuidKey]
     kind: Mapped[str | None]
     type_key: Mapped[str | None]
     external_id: Mapped[str | None]
     until: Mapped[datetime]
     reason: Mapped[str]
     snoozed_by: Mapped[str]
-    snoozed_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    snoozed_at: Mapped[WrittenAt]
     ended_at: Mapped[datetime | None]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.outcomes import RunStatus
 from storage.counts import PORTFOLIO_COUNT_NAMES
-from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
+from storage.models.base import Base, Count, TenantKey, UuidKey, WrittenAt, one_of
 
 
 class PortfolioRunRow(Base):
@@ -31,7 +31,7 @@ class PortfolioRunRow(Base):
         {"comment": "one selection over many tenants"},
     )
 
-    portfolio_run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="the workflow's first execution run id")
+    portfolio_run_id: Mapped[UuidKey] = mapped_column(comment="the workflow's first execution run id")
     workflow_id: Mapped[str]
     schedule: Mapped[str | None] = mapped_column(comment="the schedule that started it, if one did")
     selection_hash: Mapped[str]
@@ -41,17 +41,17 @@ class PortfolioRunRow(Base):
     )
     chosen: Mapped[dict[str, Any]] = mapped_column(comment="which tenants: all, ids, tags")
     status: Mapped[str] = mapped_column(server_default=RunStatus.RUNNING)
-    started_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    started_at: Mapped[WrittenAt]
     finished_at: Mapped[datetime | None]
     error_codes: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     cancel_requested_by: Mapped[str | None]
     cancel_reason: Mapped[str | None]
-    tenants: Mapped[int] = mapped_column(server_default=text("0"))
-    success: Mapped[int] = mapped_column(server_default=text("0"))
-    partial: Mapped[int] = mapped_column(server_default=text("0"))
-    failed: Mapped[int] = mapped_column(server_default=text("0"))
-    cancelled: Mapped[int] = mapped_column(server_default=text("0"))
-    joined: Mapped[int] = mapped_column(server_default=text("0"))
+    tenants: Mapped[Count]
+    success: Mapped[Count]
+    partial: Mapped[Count]
+    failed: Mapped[Count]
+    cancelled: Mapped[Count]
+    joined: Mapped[Count]
 
 
 class PortfolioRunTenant(Base):
@@ -65,8 +65,8 @@ class PortfolioRunTenant(Base):
         {"comment": "what became of one tenant in one portfolio run"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    portfolio_run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    portfolio_run_id: Mapped[UuidKey]
     run_id: Mapped[UUID | None] = mapped_column(comment="null where no run of the tenant could be started")
     status: Mapped[str] = mapped_column(comment="running where the run was not waited for")
     joined: Mapped[bool] = mapped_column(comment="the run was under way already")

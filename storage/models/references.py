@@ -1,7 +1,5 @@
 """References of items."""
 
-from uuid import UUID
-
 from sqlalchemy import (
     CheckConstraint,
     Index,
@@ -10,7 +8,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.references import ReferenceRole
-from storage.models.base import CURRENT_TENANT, Base, one_of
+from storage.models.base import Base, TenantKey, TextKey, one_of
 
 
 class ItemReference(Base):
@@ -23,9 +21,9 @@ class ItemReference(Base):
         {"comment": "what the current versions of items refer to"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     position: Mapped[int] = mapped_column(
         Integer, primary_key=True, comment="its place among the references of the item"
     )
@@ -44,23 +42,19 @@ class UnreadItem(Base):
     """An item with a version whose references have not been read yet."""
 
     __tablename__ = "unread_item"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
-        "comment": "items with a version whose references have not been read yet"
-    }
+    __table_args__ = {"comment": "items with a version whose references have not been read yet"}
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
 
 
 class ReferenceRulesOfType(Base):
     """By which rules the references of a collection's items have last been read."""
 
     __tablename__ = "reference_rules"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
-        "comment": "the rules of the catalog that references have last been read by"
-    }
+    __table_args__ = {"comment": "the rules of the catalog that references have last been read by"}
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    type_key: Mapped[TextKey]
     rules_hash: Mapped[bytes] = mapped_column(comment="SHA-256: where it differs, all items are read again")

@@ -8,7 +8,6 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     CheckConstraint,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     SmallInteger,
@@ -22,7 +21,7 @@ from inventory.data_keys import DataKeyKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunKind, RunStatus
 from storage.counts import COUNT_NAMES
-from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
+from storage.models.base import Base, Count, RecordedTenantKey, TenantKey, TextKey, UuidKey, WrittenAt, one_of
 
 
 class Tenant(Base):
@@ -31,9 +30,9 @@ class Tenant(Base):
     __tablename__ = "tenant"
     __table_args__ = (CheckConstraint(one_of("data_key_kind", DataKeyKind), name="data_key_kind_known"),)
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    tenant_id: Mapped[TenantKey]
     name: Mapped[str] = mapped_column(comment="as the tenants file calls it")
-    created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    created_at: Mapped[WrittenAt]
     data_key: Mapped[bytes | None] = mapped_column(
         comment="what its sensitive values are marked under, wrapped by SENSITIVE_FIELDS_KEY"
     )
@@ -80,10 +79,8 @@ class SyncRun(Base):
         Index("sync_run_open_lease", "lease_expires_at", postgresql_where=text("finished_at IS NULL")),
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="the workflow's first execution run id")
+    tenant_id: Mapped[RecordedTenantKey]
+    run_id: Mapped[UuidKey] = mapped_column(comment="the workflow's first execution run id")
     workflow_id: Mapped[str]
     selection_hash: Mapped[str] = mapped_column(comment="SHA-256 of the canonical selection, hexadecimal")
     selection: Mapped[dict[str, Any]] = mapped_column(comment="the canonical selection")
@@ -91,7 +88,7 @@ class SyncRun(Base):
         comment="what its starter called the selection; null without a name"
     )
     status: Mapped[str] = mapped_column(server_default=RunStatus.QUEUED)
-    queued_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    queued_at: Mapped[WrittenAt]
     started_at: Mapped[datetime | None] = mapped_column(comment="when the run got its slot; null if it never did")
     finished_at: Mapped[datetime | None]
     lease_expires_at: Mapped[datetime | None] = mapped_column(
@@ -100,23 +97,20 @@ class SyncRun(Base):
     error_codes: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     cancel_requested_by: Mapped[str | None]
     cancel_reason: Mapped[str | None]
-    pages: Mapped[int] = mapped_column(server_default=text("0"))
-    requests: Mapped[int] = mapped_column(server_default=text("0"))
-    throttled: Mapped[int] = mapped_column(server_default=text("0"))
-    observed: Mapped[int] = mapped_column(server_default=text("0"))
-    created: Mapped[int] = mapped_column(server_default=text("0"))
-    changed: Mapped[int] = mapped_column(server_default=text("0"))
-    unchanged: Mapped[int] = mapped_column(server_default=text("0"))
-    missing: Mapped[int] = mapped_column(server_default=text("0"))
-    not_read: Mapped[int] = mapped_column(
-        server_default=text("0"),
-        comment="items not seen, of collections that the run did not read to their end",
+    pages: Mapped[Count]
+    requests: Mapped[Count]
+    throttled: Mapped[Count]
+    observed: Mapped[Count]
+    created: Mapped[Count]
+    changed: Mapped[Count]
+    unchanged: Mapped[Count]
+    missing: Mapped[Count]
+    not_read: Mapped[Count] = mapped_column(
+        comment="items not seen, of collections that the run did not read to their end"
     )
-    stale: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="items whose current version is not all current"
-    )
-    invalid: Mapped[int] = mapped_column(server_default=text("0"))
-    errors: Mapped[int] = mapped_column(server_default=text("0"))
+    stale: Mapped[Count] = mapped_column(comment="items whose current version is not all current")
+    invalid: Mapped[Count]
+    errors: Mapped[Count]
     kind: Mapped[str] = mapped_column(
         server_default=RunKind.SYNC,
         comment="a full run of its selection, or a run of watch, which reads single objects and covers no collection",
@@ -133,12 +127,12 @@ class SyncRunCollection(Base):
         CheckConstraint(f"error_code IS NULL OR {one_of('error_code', ErrorCode)}", name="error_code_known"),
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    run_id: Mapped[UUID] = mapped_column(primary_key=True)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    run_id: Mapped[UuidKey]
+    type_key: Mapped[TextKey]
     outcome: Mapped[str] = mapped_column(server_default=Outcome.INCOMPLETE)
-    pages: Mapped[int] = mapped_column(server_default=text("0"))
-    items: Mapped[int] = mapped_column(server_default=text("0"))
+    pages: Mapped[Count]
+    items: Mapped[Count]
     error_code: Mapped[str | None]
     context: Mapped[dict[str, Any]] = mapped_column(
         server_default=text("'{}'"), comment="HTTP status, Graph code, request id, named bad objects"
@@ -153,16 +147,16 @@ class StagedItem(Base):
     """
 
     __tablename__ = "staged_item"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+    __table_args__ = {
         "prefixes": ["UNLOGGED"],
         "postgresql_with": {"toast_tuple_target": "8160"},
     }
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    run_id: Mapped[UUID] = mapped_column(primary_key=True)
-    fetch_token: Mapped[UUID] = mapped_column(primary_key=True, comment="one attempt at fetching one wave")
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    run_id: Mapped[UuidKey]
+    fetch_token: Mapped[UuidKey] = mapped_column(comment="one attempt at fetching one wave")
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     display_name: Mapped[str | None]
     meta: Mapped[dict[str, Any]]
     content_hash: Mapped[bytes]
@@ -171,7 +165,7 @@ class StagedItem(Base):
     likeness_hash: Mapped[bytes | None] = mapped_column(comment="written by workers of 0.3.0")
     list_hash: Mapped[bytes | None]
     is_whole: Mapped[bool] = mapped_column(comment="false for what a list shows of an item that has details")
-    staged_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    staged_at: Mapped[WrittenAt]
     read_references: Mapped[Any | None] = mapped_column(
         JSON, comment="what it refers to, as item_reference has it; null where that has not been read"
     )
@@ -206,10 +200,10 @@ class PendingItem(Base):
         {"comment": "items of a run whose details are still to be read"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    run_id: Mapped[UUID] = mapped_column(primary_key=True)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    run_id: Mapped[UuidKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     shard: Mapped[int] = mapped_column(
         SmallInteger, comment="from 0 to 15, so that several waves can share a collection"
     )
@@ -219,7 +213,7 @@ class PendingItem(Base):
     progress: Mapped[bytes | None] = mapped_column(
         comment="the answers so far, and what is still to be asked: JSON, zstd"
     )
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    attempts: Mapped[Count]
     failure: Mapped[dict[str, Any] | None] = mapped_column(comment="why its details cannot be read")
     list_body_hash: Mapped[bytes | None] = mapped_column(comment="SHA-256 of the list_document before compression")
 
@@ -237,10 +231,8 @@ class CollectionCoverage(Base):
         {"postgresql_with": {"fillfactor": "50"}, "comment": "how far each collection has been read"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    type_key: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[RecordedTenantKey]
+    type_key: Mapped[TextKey]
     run_id: Mapped[UUID] = mapped_column(comment="the latest completed run that selected the collection")
     run_started_at: Mapped[datetime]
     outcome: Mapped[str]
@@ -260,9 +252,9 @@ class MergedWave(Base):
         ForeignKeyConstraint(["tenant_id", "run_id"], ["sync_run.tenant_id", "sync_run.run_id"], ondelete="CASCADE"),
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    run_id: Mapped[UUID] = mapped_column(primary_key=True)
-    fetch_token: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    run_id: Mapped[UuidKey]
+    fetch_token: Mapped[UuidKey]
     result: Mapped[dict[str, Any] | None] = mapped_column(comment="null only inside the merging transaction")
 
 
@@ -275,10 +267,10 @@ class ListedPage(Base):
         {"comment": "the pages that open runs have read"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    run_id: Mapped[UUID] = mapped_column(primary_key=True)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    fetch_token: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    run_id: Mapped[UuidKey]
+    type_key: Mapped[TextKey]
+    fetch_token: Mapped[UuidKey]
     position: Mapped[UUID] = mapped_column(
         comment="the beginning of the SHA-256 of its URL; all zeros where the listing begins"
     )
@@ -293,20 +285,16 @@ class RequestPace(Base):
     """When Graph may be asked again for one throttle family of the tenant, whichever run or worker asks."""
 
     __tablename__ = "request_pace"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+    __table_args__ = {
         "postgresql_with": {"fillfactor": "50"},
         "comment": "when Graph may be asked again, by throttle family",
     }
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    throttle_family: Mapped[str] = mapped_column(primary_key=True)
-    not_before: Mapped[datetime] = mapped_column(
-        server_default=CLOCK, comment="no request of the family before this moment"
-    )
-    held_until: Mapped[datetime] = mapped_column(
-        server_default=CLOCK, comment="a request that has its turn is under way until this moment, at most"
+    tenant_id: Mapped[RecordedTenantKey]
+    throttle_family: Mapped[TextKey]
+    not_before: Mapped[WrittenAt] = mapped_column(comment="no request of the family before this moment")
+    held_until: Mapped[WrittenAt] = mapped_column(
+        comment="a request that has its turn is under way until this moment, at most"
     )
 
 
@@ -314,19 +302,16 @@ class AuditLogPosition(Base):
     """How far `watch` has followed one audit log of the tenant."""
 
     __tablename__ = "audit_log_position"
-    __table_args__ = {"comment": "how far watch has followed the audit logs of a tenant"}  # noqa: RUF012 - SQLAlchemy's own convention
+    __table_args__ = {"comment": "how far watch has followed the audit logs of a tenant"}
 
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
-    )
-    type_key: Mapped[str] = mapped_column(primary_key=True, comment="the collection of the audit log")
-    tried_at: Mapped[datetime] = mapped_column(server_default=CLOCK, comment="when the log was last asked for")
+    tenant_id: Mapped[RecordedTenantKey]
+    type_key: Mapped[TextKey] = mapped_column(comment="the collection of the audit log")
+    tried_at: Mapped[WrittenAt] = mapped_column(comment="when the log was last asked for")
     read_at: Mapped[datetime | None] = mapped_column(comment="when the log was last read; null if it never was")
     handled: Mapped[list[str]] = mapped_column(
         server_default=text("'{}'"), comment="events that the next look may meet again and that need nothing more"
     )
-    unknown_events: Mapped[int] = mapped_column(
-        server_default=text("0"),
-        comment="events so far that named no item that watch can read: full runs see what they changed",
+    unknown_events: Mapped[Count] = mapped_column(
+        comment="events so far that named no item that watch can read: full runs see what they changed"
     )
     error_code: Mapped[str | None] = mapped_column(comment="why the log could not be read; null if it was")

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models.base import CURRENT_TENANT, Base
+from storage.models.base import CURRENT_TENANT, Base, TenantKey, TextKey
 
 
 class SearchedName(Base):
@@ -17,9 +17,9 @@ class SearchedName(Base):
         {"comment": "what items are called, kept by a trigger on the items"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     name_key: Mapped[str] = mapped_column(
         Text(collation="C"), comment="the beginning of the name, in lower case; U+10FFFF without a name"
     )
@@ -29,14 +29,14 @@ class ItemSettings(Base):
     """All settings of an item's current version, if it has any. No foreign key, as `ItemReference` has none."""
 
     __tablename__ = "item_settings"
-    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+    __table_args__ = {
         "postgresql_with": {"toast_tuple_target": "8160"},
         "comment": "what the current versions of items set",
     }
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
-    type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[TenantKey]
+    type_key: Mapped[TextKey]
+    external_id: Mapped[TextKey]
     settings: Mapped[str] = mapped_column(
         Text(collation="C"), comment="an entry for each setting and value, with separators: storage/settings.py"
     )
@@ -46,9 +46,7 @@ class CollectionSetting(Base):
     """A setting that an item of a collection sets, or once did. Two transactions may both note a new one."""
 
     __tablename__ = "collection_setting"
-    __mapper_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
-        "primary_key": ["tenant_id", "type_key", "setting"]
-    }
+    __mapper_args__ = {"primary_key": ["tenant_id", "type_key", "setting"]}
     __table_args__ = (
         Index("collection_setting_by_name", "setting"),
         Index("collection_setting_of_collection", "tenant_id", "type_key", "setting"),

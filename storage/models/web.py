@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.people import Action, Role
-from storage.models.base import CLOCK, Base, one_of
+from storage.models.base import Base, TextKey, UuidKey, WrittenAt, one_of
 
 
 class SignInLink(Base):
@@ -58,7 +58,7 @@ class WebSession(Base):
     session_hash: Mapped[bytes] = mapped_column(primary_key=True, comment="SHA-256 of the token in the cookie")
     person: Mapped[str]
     role: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    created_at: Mapped[WrittenAt]
     expires_at: Mapped[datetime]
     person_id: Mapped[str | None]
 
@@ -84,7 +84,7 @@ class AuditRecord(Base):
     )
 
     audit_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
-    at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    at: Mapped[WrittenAt]
     person: Mapped[str]
     role: Mapped[str]
     action: Mapped[str]
@@ -107,10 +107,10 @@ class WebPerson(Base):
         {"comment": "who has signed in on the web page, as of the last time"},
     )
 
-    person_id: Mapped[str] = mapped_column(primary_key=True, comment="of the directory that the person signed in with")
+    person_id: Mapped[TextKey] = mapped_column(comment="of the directory that the person signed in with")
     name: Mapped[str]
     role: Mapped[str]
-    signed_in_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    signed_in_at: Mapped[WrittenAt]
 
 
 class ConfiguredTenant(Base):
@@ -122,10 +122,10 @@ class ConfiguredTenant(Base):
         {"comment": "the tenants to read, where TENANTS_FROM is table"},
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UuidKey]
     entry: Mapped[dict[str, Any]] = mapped_column(comment="the keys of an entry of the tenants file; no secret")
     changed_by: Mapped[str]
-    changed_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    changed_at: Mapped[WrittenAt]
 
 
 class AccessRuleRow(Base):
@@ -159,5 +159,5 @@ class AccessRuleRow(Base):
         comment="whether these tenants are kept from them; that wins over every other rule"
     )
     set_by: Mapped[str]
-    set_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    set_at: Mapped[WrittenAt]
     reason: Mapped[str | None]
