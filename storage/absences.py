@@ -1,7 +1,6 @@
-"""Absences: items that a complete listing did not show, marked once, when the run that noticed it ends.
+"""Absences: items that a complete listing did not show, marked when the run that noticed it ends.
 
-The mark on an item is what `missing` is read by; it goes with the observation that makes the item seen again, and a
-trigger notes when that was.
+`missing` reads the mark; the observation that sees the item again removes it, and a trigger notes when.
 """
 
 from collections.abc import Sequence
@@ -39,5 +38,5 @@ FROM unlisted
 
 
 async def mark_absent(session: AsyncSession, type_keys: Sequence[str]) -> None:
-    """Marks the items of these collections that the latest complete listing did not show and nothing has seen since."""
+    """Marks items of these collections that the latest complete listing did not show and nothing has seen since."""
     await session.execute(_MARK, {"type_keys": list(type_keys)})

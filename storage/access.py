@@ -1,4 +1,4 @@
-"""The rights of a login in a database: the roles that its transactions take on, and whether the schema fits.
+"""The roles that a login's transactions take on, and whether the schema fits.
 
 Two roles, or one (docs/decisions/0003-two-roles.md): with two, an administrator or the migration created
 `tenant_inventory_worker` and `tenant_inventory_portfolio`; with one, the owner of the tables does all the work.
@@ -88,8 +88,8 @@ class Access(NamedTuple):
 def access(found: Any) -> Access:
     """The access that a row of `PROBE_SQL`, or none, stands for.
 
-    Raises `StorageNotReadyError` if the schema is older or newer than this program, or the login may not take on the
-    roles; the message says what to run.
+    Raises `StorageNotReadyError`, with the command to run, if the revision differs or the login may not take on the
+    roles.
     """
     if found is None or found.revision is None:
         raise StorageNotReadyError(NO_TABLES)
@@ -106,7 +106,6 @@ def access(found: Any) -> Access:
 
 
 def unbound(role: str) -> str:
-    """The remedy for a role that row-level security would not bind."""
     return (
         f"row-level security does not bind the role {role}, so tenants would not be kept apart;"
         f" have an administrator run: ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS"

@@ -1,4 +1,4 @@
-"""The rules about which tenants people see, and the people who have signed in; in sessions of no tenant."""
+"""Rules about the tenants that people see, and people who have signed in; in sessions of no tenant."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ _RULE, _PERSON = table(AccessRuleRow), table(WebPerson)
 
 
 class Subject(NamedTuple):
-    """Whom a rule is about, a person or a role; and which tenants: one, those of a tag, or all."""
+    """The person or role of a rule, and its tenants: one, those of a tag, or all."""
 
     person_id: str | None
     role: Role | None
@@ -40,7 +40,7 @@ async def rules(session: AsyncSession) -> list[AccessRule]:
 async def set_rule(
     session: AsyncSession, subject: Subject, *, is_excluded: bool, set_by: str, reason: str | None
 ) -> AccessRule:
-    """Sets a rule; one about the same people and tenants is replaced."""
+    """Sets a rule, in place of one about the same people and tenants."""
     new = insert(_RULE).values(**subject._asdict(), is_excluded=is_excluded, set_by=set_by, reason=reason)
     replaced = {name: new.excluded[name] for name in ("is_excluded", "set_by", "reason")}
     statement = new.on_conflict_do_update(
@@ -52,7 +52,7 @@ async def set_rule(
 
 
 async def delete_rule(session: AsyncSession, subject: Subject) -> AccessRule | None:
-    """Deletes the rule about these people and tenants; None if there is none."""
+    """The deleted rule about these people and tenants; None if there was none."""
     same: list[ColumnElement[bool]] = [
         _RULE.c[name].is_not_distinct_from(value) for name, value in subject._asdict().items()
     ]

@@ -1,7 +1,6 @@
-"""Stored documents, checked when they are read: a body that does not match its hash is damaged.
+"""Stored documents, checked when read: a body that does not match its hash is damaged.
 
-This is the one place where a body becomes a document. A disk, a restored backup or an edit in the database may have
-altered the body, or turned it into a frame that expands to more than a process can hold.
+A disk, a restored backup or an edit in the database may have altered it, or made it expand beyond the memory.
 """
 
 from hashlib import sha256
@@ -20,7 +19,7 @@ DOCUMENTS_AT_A_TIME = 20
 
 
 class DamagedDocumentError(UnavailableError):
-    """The stored document of a version does not match its hash. `record` names the version."""
+    """A stored document does not match its hash; `record` names the version."""
 
     def __init__(self, record: DamagedRecord) -> None:
         super().__init__(f"{record.in_words}; restore the database's table `document` from a backup")
@@ -28,7 +27,7 @@ class DamagedDocumentError(UnavailableError):
 
 
 def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, version: int) -> bytes:
-    """The canonical JSON of a stored body. Raises `DamagedDocumentError`, which names the item and the version."""
+    """The canonical JSON of a stored body. Raises `DamagedDocumentError`."""
     try:
         document = decompress(body)
     except ZstdError:
@@ -39,13 +38,13 @@ def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, 
 
 
 class Documents:
-    """Documents of an answer that goes on without damaged ones, which it notes."""
+    """Documents of an answer that notes damaged ones and goes on."""
 
     def __init__(self) -> None:
         self.damaged: list[DamagedRecord] = []
 
     def of(self, body: bytes | None, body_hash: bytes, type_key: str, external_id: str, version: int) -> bytes | None:
-        """The canonical JSON of a stored body; None where there is none or it is damaged."""
+        """Canonical JSON; None if there is no body or it is damaged."""
         if body is None:
             return None
         try:

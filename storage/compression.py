@@ -1,7 +1,4 @@
-"""Documents at rest: zstd, a frame each.
-
-The lowest level: of documents of a few KB the higher ones save nothing, and take longer (`docs/benchmarks.md`).
-"""
+"""Documents at rest: a zstd frame each, at the lowest level; higher ones save nothing (`docs/benchmarks.md`)."""
 
 from threading import local
 
@@ -14,7 +11,7 @@ _LEVEL = 1
 
 
 class _OfThread(local):
-    """Neither may be used by two threads at once, and making one takes ten times as long as a small document."""
+    """One of each per thread: they are not thread-safe, and making one takes ten times as long as a small document."""
 
     def __init__(self) -> None:
         self.compressor = ZstdCompressor(level=_LEVEL)
@@ -25,14 +22,14 @@ _OF_THREAD = _OfThread()
 
 
 def compress(document: bytes) -> bytes:
-    """The frame of a document, which tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
+    """A frame that tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
     if len(document) > MAX_DOCUMENT_BYTES:
         raise ValueError(f"a document has at most {MAX_DOCUMENT_BYTES:,} bytes, not {len(document):,}")
     return _OF_THREAD.compressor.compress(document)
 
 
 def decompress(frame: bytes) -> bytes:
-    """The document of a frame. Raises `ZstdError`, also where the frame tells no size or more than is ever written."""
+    """The document of a frame. Raises `ZstdError`, also if the size is not stated or over the limit."""
     size = frame_content_size(frame)
     if not 0 <= size <= MAX_DOCUMENT_BYTES:
         raise ZstdError(f"a compressed document states {size} bytes, outside the limit of {MAX_DOCUMENT_BYTES}")

@@ -1,6 +1,6 @@
-"""The table of tenants: read by every process, and changed with the audit record of who did it.
+"""The table of configured tenants; each change has an audit record.
 
-Synchronous, since commands ask it before they have an event loop; a worker and the web page ask it in a thread.
+Synchronous, since commands read it before they have an event loop; a worker and the web page use a thread.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,9 +43,9 @@ class Stamp(NamedTuple):
 
 
 class TenantChange(NamedTuple):
-    """Who changes the table, and how: `entry` is None where the tenant goes. `once` is the id of a form.
+    """A change of the table: `entry` is None to remove the tenant, `once` is the form's id.
 
-    A new entry (`is_new`) takes no other's place.
+    A new entry (`is_new`) replaces none.
     """
 
     person: Person
@@ -64,14 +64,14 @@ def entries(url: str) -> list[Entry]:
 
 
 def stamp(url: str) -> Stamp:
-    """The state of the table. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+    """Raises `StorageNotReadyError`, `StorageUnavailableError`."""
     with _transaction(url) as connection:
         found = connection.execute(select(func.count(), func.max(_TENANT.c.changed_at)).select_from(_TENANT)).one()
         return Stamp(*found)
 
 
 def change(url: str, wanted: TenantChange, check: Check) -> bool:
-    """Adds a tenant, takes its new entry in the place of the old one, or removes it; False if nothing has changed.
+    """Adds, replaces or removes a tenant; False if nothing has changed.
 
     Nothing changes if `check` raises, or if a form with this id was received before. Raises `StorageNotReadyError`,
     `StorageUnavailableError`.

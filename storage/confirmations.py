@@ -1,4 +1,4 @@
-"""Confirmation: a run asks by id for items that a complete listing did not show, before it calls them missing."""
+"""Confirmation: before a run calls unlisted items missing, it asks for them by id."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _ITEM, _RUN = table(InventoryItem), table(SyncRun)
 
 
 class UnlistedItem(NamedTuple):
-    """An item that was present before the run, and that the run has not seen."""
+    """An item, present before the run, that the run has not seen."""
 
     type_key: str
     external_id: str
@@ -65,7 +65,7 @@ WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, aske
 
 
 async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
-    """How many items of each type were present before the run and have not been seen by it; none are left out."""
+    """The number of unlisted items of each type, without zeros."""
     counted = (
         select(_ITEM.c.type_key, func.count().label("items"))
         .where(*_unlisted(run_id, type_keys))
@@ -77,7 +77,7 @@ async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequenc
 async def some_unlisted(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], limit: int
 ) -> list[UnlistedItem]:
-    """The first `limit` of them, by type key and id."""
+    """The first `limit` unlisted items, by type key and id."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     columns = (_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id)
     wanted = select(*columns).where(*_unlisted(run_id, type_keys))
@@ -86,7 +86,7 @@ async def some_unlisted(
 
 
 def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
-    """The conditions that an item of these collections was present before the run, which has not seen it.
+    """Conditions of an unlisted item of these collections.
 
     An item that a GET has not found since it was last seen was missing before the run: it is not asked for again.
     """
@@ -100,17 +100,17 @@ def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[boo
 
 
 async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Items that a GET by id has found and that are not read anew: seen by the run, their content as of before."""
+    """Marks items that a GET found and that are not read anew as seen by the run, with the same content."""
     await session.execute(_FOUND, _named(run_id, items))
 
 
 async def mark_found_by_id(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Items that the run has seen by a GET by id alone, whether they were read anew or not."""
+    """Marks items that the run has seen by a GET alone, read anew or not."""
     await session.execute(_MARK, _named(run_id, items))
 
 
 async def record_gone(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Items that a GET by id has answered with 404."""
+    """Records items that a GET has answered with 404."""
     await session.execute(_GONE, _named(run_id, items))
 
 

@@ -1,7 +1,7 @@
-"""Connections of one pool that many tasks share: none holds one while it waits for another that nobody can give back.
+"""Turns for the connections of a pool, so that tasks that hold some never wait for one another forever.
 
-Ten requests that hold one of ten connections each and want a second wait until a timeout, and the pool stands still.
-Whoever came first has the next one: a request that asks for six, one after the other, waits no longer than others.
+Ten requests that hold one of ten connections each and want a second would stand still until a timeout. Whoever came
+first has the next one, also for its later connections.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class ConnectionTurns:
     """A task holds one connection; as many tasks hold up to `SEVERAL` as leave one connection to the others."""
 
     def __init__(self, pool_size: int) -> None:
-        """Raises `ValueError` if the pool is too small for one task with `SEVERAL` beside one with one."""
+        """Raises `ValueError` if the pool is smaller than `SEVERAL` + 1."""
         turns = (pool_size - 1) // SEVERAL
         if not turns:
             raise ValueError(f"a pool of {pool_size} connections is too small: it needs {SEVERAL + 1}")
@@ -49,7 +49,7 @@ class ConnectionTurns:
 
     @asynccontextmanager
     async def several(self) -> AsyncIterator[None]:
-        """Lets this task hold up to `SEVERAL` connections, once its turn has come. It holds none before.
+        """Waits until this task, which holds none, may hold up to `SEVERAL` connections.
 
         Raises `StorageUnavailableError` if its turn does not come in time.
         """
@@ -69,9 +69,9 @@ class ConnectionTurns:
 
     @asynccontextmanager
     async def holding(self) -> AsyncIterator[None]:
-        """One connection of this task, once there is one for it.
+        """Waits for a connection and holds it.
 
-        Raises `RuntimeError` if the task holds as many as it may, `StorageUnavailableError` if it waits too long.
+        Raises `RuntimeError` beyond the task's limit, `StorageUnavailableError` if it waits too long.
         """
         outer = self._holder.get()
         holder = outer or _Holder(1)

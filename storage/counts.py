@@ -1,4 +1,4 @@
-"""The columns that count, of the two tables that have such."""
+"""The columns with counts, of two tables."""
 
 from inventory.outcomes import Counts
 from inventory.portfolio import PortfolioCounts

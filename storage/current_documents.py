@@ -1,4 +1,4 @@
-"""The current documents of some items of a collection."""
+"""Current documents of some items."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from storage.bodies import BODY, Documents
 
 
 class CurrentDocument(NamedTuple):
-    """An item: its id, its name and its document as canonical JSON."""
+    """An item's id, name and document as canonical JSON."""
 
     external_id: str
     display_name: str | None
@@ -34,7 +34,7 @@ CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = 
 
 
 async def current_documents(session: AsyncSession, type_key: str, ids: Iterable[str]) -> list[CurrentDocument]:
-    """The items with these ids; one that is unknown, or whose stored document is damaged, is left out."""
+    """The items with these ids, without unknown ones and those with a damaged document."""
     wanted = sorted(set(ids))
     if not wanted:
         return []

@@ -1,8 +1,8 @@
-"""Connections to PostgreSQL, each transaction bound to one tenant from its first statement.
+"""Connections to PostgreSQL; the first statement of each transaction binds it to a tenant.
 
-`Database.tenant` works under a role that row-level security binds, `Database.portfolio` reads across tenants and
-cannot write, `Database.no_tenant` writes what belongs to none and sees no tenant's rows. There is no other way in, so a
-query that forgets its tenant returns nothing.
+`Database.tenant` works under a role that row-level security binds, `Database.portfolio` reads across tenants and cannot
+write, `Database.no_tenant` writes rows of no tenant and sees no others. Nothing else opens a session, so a query that
+forgets its tenant returns nothing.
 """
 
 from collections.abc import AsyncIterator, Collection
@@ -71,11 +71,11 @@ _BIND_TO_READ_SOME = text(_BIND + _READ_ONLY + _ACROSS_VISIBLE_TENANTS)
 
 
 class DatabaseUrlError(UserError):
-    """DATABASE_URL is not a PostgreSQL URL; the message does not repeat it, since it holds a password."""
+    """DATABASE_URL is not a PostgreSQL URL; the message omits it, since it holds a password."""
 
 
 def database_url(value: str) -> URL:
-    """The SQLAlchemy URL of a `postgresql://` one, for psycopg 3. Raises `DatabaseUrlError`."""
+    """The SQLAlchemy URL for psycopg 3 of a `postgresql://` URL. Raises `DatabaseUrlError`."""
     try:
         url = make_url(value)
     except (ArgumentError, ValueError):
@@ -86,7 +86,7 @@ def database_url(value: str) -> URL:
 
 
 class Database:
-    """A pool of connections to one database. `pool_size` bounds how many are open at once."""
+    """A pool of at most `pool_size` connections to one database."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Database:
         pool_timeout: float = POOL_TIMEOUT_SECONDS,
         application_name: str = "tenant-inventory",
     ) -> None:
-        """`pool_timeout`: the seconds that a transaction waits for a connection; then `StorageUnavailableError`."""
+        """`pool_timeout`: seconds to wait for a connection before `StorageUnavailableError`."""
         self.pool_size = pool_size
         self.turns: ConnectionTurns | None = None
         """How many connections each task may hold; without it, as many as there are."""
@@ -112,17 +112,16 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Closes every connection."""
         await self._engine.dispose()
 
     @asynccontextmanager
     async def tenant(
         self, tenant_id: UUID, *, read_only: bool = False, snapshot: bool = False
     ) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees and writes one tenant's rows only; committed at the end, rolled back on an error.
+        """A transaction that sees and writes only one tenant's rows; rolled back on an error.
 
-        With `read_only` or `snapshot` all that it reads is of one moment, whatever is written meanwhile. A `snapshot`
-        that writes ends with `StorageCollisionError` if another transaction has changed the same rows since.
+        With `read_only` or `snapshot`, all reads are of one moment. A `snapshot` that writes raises
+        `StorageCollisionError` if another transaction has changed the same rows since.
         """
         bind = _BIND_TO_READ if read_only else _BIND_TO_WRITE
         async with self._bound(bind, str(tenant_id), snapshot=snapshot or read_only) as session:
@@ -130,7 +129,7 @@ class Database:
 
     @asynccontextmanager
     async def portfolio(self, visible: Collection[UUID] | None = None) -> AsyncIterator[AsyncSession]:
-        """A read-only transaction over all tenants, of one moment; over the `visible` ones alone if they are given."""
+        """A read-only transaction of one moment over all tenants, or over the `visible` ones."""
         if visible is None:
             bind, tenants = _BIND_TO_READ_ALL, {}
         else:
@@ -140,7 +139,7 @@ class Database:
 
     @asynccontextmanager
     async def no_tenant(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-        """A transaction for rows of no tenant: it sees and writes only these."""
+        """A transaction that sees and writes only rows of no tenant."""
         async with self._bound(_BIND_TO_READ if read_only else _BIND_TO_WRITE, "") as session:
             yield session
 
@@ -152,7 +151,7 @@ class Database:
     async def excess(self) -> list[str]:
         """The login's privileges beyond the two roles, in words: after RESET ROLE any SQL of it could use them.
 
-        Empty if the database works under one role: there the login is the owner.
+        Empty with one role, since the login is then the owner.
         """
         async with self.no_tenant() as session:
             return (await session.execute(_EXCESS)).scalar_one_or_none() or []
@@ -177,15 +176,12 @@ class Database:
             raise known from None
 
     async def _roles(self, session: AsyncSession) -> Access:
-        """The roles of this database, asked for in the first transaction of the process.
-
-        A worker that is running goes on while the schema is upgraded: it compared revisions when it started.
-        """
+        """The database's roles, asked for once a process: workers go on while the schema is upgraded."""
         if self._access is None:
             self._access = access((await session.execute(PROBE)).one_or_none())
         return self._access
 
 
 def _is_our_write(error: Exception) -> bool:
-    """Whether a statement wrote in our read-only transaction: no fault of the server's."""
+    """Whether a statement wrote in our read-only transaction, which is no fault of the server."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "25006"

@@ -1,4 +1,4 @@
-"""The ages of items' details: which ones a run may read again, and which ones an answer rests on."""
+"""Ages of items' details: which ones a run reads again, and which ones answers rest on."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ REFRESHED_ITEMS = 1000
 
 
 class OldDetails(NamedTuple):
-    """A tenant's collection: items whose details are from before its latest listing, and when the first were read."""
+    """A collection with items whose details are older than its latest listing, and when the first were read."""
 
     tenant_id: UUID
     type_key: str
@@ -56,7 +56,7 @@ WHERE item.details_read_at < c.listed_from
 async def read_before(
     session: AsyncSession, type_keys: Collection[str], most: int = REFRESHED_ITEMS
 ) -> dict[str, datetime]:
-    """Of collections with more than `most` items: details read before this moment are those of the oldest `most`."""
+    """For collections with more than `most` items: the moment before which the oldest `most` details were read."""
     rows = await session.execute(_READ_BEFORE, {"type_keys": sorted(type_keys), "most": most})
     return {row.type_key: row.details_read_at for row in rows}
 
@@ -64,15 +64,12 @@ async def read_before(
 async def old_details(
     session: AsyncSession, type_keys: Collection[str], tenant_ids: Sequence[UUID] | None = None
 ) -> list[OldDetails]:
-    """The collections with items whose details are older than the latest complete listing.
-
-    Of these tenants, or of all whose rows the transaction sees.
-    """
+    """Collections, of these or all visible tenants, with details older than the latest complete listing."""
     tenants = None if tenant_ids is None else list(tenant_ids)
     return await fetch(session, _OLD, OldDetails, {"type_keys": sorted(type_keys), "tenant_ids": tenants})
 
 
 async def with_old_details(session: AsyncSession, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The items, by type key and id, whose details are older than the latest complete listing."""
+    """The items, by type key and id, with details older than the latest complete listing."""
     named = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
     return {(row.type_key, row.external_id) for row in await session.execute(_OLD_ITEMS, named)} if items else set()

@@ -1,4 +1,4 @@
-"""Pending items: listed items of a run whose details are still to be read."""
+"""Pending items: listed items of a run that wait for their details."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -34,10 +34,9 @@ class Share(NamedTuple):
 
 
 class PendingDetails(NamedTuple):
-    """An item whose details are to be read.
+    """An item that waits for its details.
 
-    `list_document` is canonical JSON; `progress` is what the reader has noted, None at first; `attempts` counts the
-    reads that failed.
+    `list_document` is canonical JSON; `progress` is the reader's note, None at first; `attempts` counts failed reads.
     """
 
     type_key: str
@@ -51,7 +50,7 @@ class PendingDetails(NamedTuple):
 
 
 class RemainingDetails(NamedTuple):
-    """How many items of a share are still to be read, and of how many the details cannot be."""
+    """The pending items of a share, and the number whose details cannot be read."""
 
     items: int
     failed: int
@@ -134,10 +133,10 @@ _SETTLE = statement("settle_details")
 
 
 class LastVersion(NamedTuple):
-    """The last version of an item: `document` is canonical JSON, None if there is none that can be read.
+    """An item's last version: `document` is canonical JSON, None if none can be read.
 
-    `as_of` is when it was last known to be current but for the parts that were `stale` then; `lacked` are the parts
-    that the version has never had, with one for all details where it is what a list showed.
+    `as_of` is when it was last known to be current, but for its `stale` parts; `lacked` are parts that it never had,
+    one for all details if it is what a list showed.
     """
 
     version_number: int
@@ -148,8 +147,6 @@ class LastVersion(NamedTuple):
 
 
 class ItemKey(Protocol):
-    """Anything with the key of an item."""
-
     @property
     def type_key(self) -> str:
         """Its collection."""
@@ -160,7 +157,7 @@ class ItemKey(Protocol):
 
 
 async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict[tuple[str, str], LastVersion]:
-    """The last versions of items, by type key and id."""
+    """Last versions by type key and id."""
     read = Documents()
     found = {}
     for row in await session.execute(_LAST_VERSIONS, _keys(items)):
@@ -178,7 +175,7 @@ async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict
 
 
 async def lock_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], int]:
-    """The numbers of items' current versions, which stay until the transaction ends."""
+    """Numbers of current versions, locked until the transaction ends."""
     rows = await session.execute(_LOCK_VERSIONS, _keys(items))
     return {(row.type_key, row.external_id): row.version_number for row in rows}
 
@@ -192,7 +189,7 @@ def _keys(items: Sequence[ItemKey]) -> dict[str, list[str]]:
 
 
 async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
-    """How many items of each type are still to be read; none are left out."""
+    """The number of pending items of each type, without zeros."""
     counted = (
         select(_PENDING.c.type_key, func.count().label("items"))
         .where(_PENDING.c.run_id == run_id, among(_PENDING.c.type_key, type_keys), _PENDING.c.failure.is_(None))
@@ -204,7 +201,7 @@ async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence
 async def some_pending(
     session: AsyncSession, run_id: UUID, shares: Sequence[Share], limit: int
 ) -> list[PendingDetails]:
-    """The first `limit` items of the shares: those that have failed least often, then by type key and id."""
+    """The first `limit` items of the shares, by failures, type key and id."""
     rows = await session.execute(_SOME, {**_named(run_id, shares), "limit": limit})
     return [
         PendingDetails(
@@ -221,7 +218,7 @@ async def some_pending(
 
 
 def _unfolded(frame: bytes) -> bytes:
-    """The JSON of a frame; nothing, which is no JSON, if the frame is damaged."""
+    """A frame's JSON; empty, so invalid, if the frame is damaged."""
     try:
         return decompress(frame)
     except ZstdError:
@@ -231,7 +228,7 @@ def _unfolded(frame: bytes) -> bytes:
 async def note(
     session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails], failures: Sequence[dict[str, Any] | None]
 ) -> None:
-    """Keeps how far the reading of the items has come; an item with a failure is not read again in this run."""
+    """Keeps the progress of items; one with a failure is not read again in this run."""
     if not items:
         return
     values = {
@@ -246,19 +243,19 @@ async def note(
 
 
 async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails]) -> None:
-    """Forgets items whose details have been read, or that are gone."""
+    """Forgets items that were read or are gone."""
     if items:
         await session.execute(_DROP, {"run_id": run_id, **_keys(items)})
 
 
 async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> dict[str, RemainingDetails]:
-    """The rest of each share, by type key; a type key is in `shares` once. Finished ones are left out."""
+    """The rest of each unfinished share, by type key; a type key is in `shares` once."""
     rows = await session.execute(_LEFT, _named(run_id, shares))
     return {row.type_key: RemainingDetails(row.items, row.failed) for row in rows}
 
 
 async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:
-    """Settles the items of a run that ends; the number of items without their details, by type key, where it is not 0.
+    """The number of items without their details, by type key, without zeros; for a run that ends.
 
     An item without a version gets its list document as an incomplete first one.
     """

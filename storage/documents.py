@@ -1,4 +1,4 @@
-"""Whole documents: of one item by its id or name, and of all items as they were at a moment."""
+"""Documents of one item by id or name, or of all items at a moment."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ NAMED_ITEMS = 2_000
 
 
 class NamedItem(NamedTuple):
-    """An item of a collection, by its id and its name."""
+    """An item's id and name."""
 
     external_id: str
     display_name: str | None
@@ -36,9 +36,8 @@ class NamedItem(NamedTuple):
 class ItemAtMoment(NamedTuple):
     """An item as it was at a moment.
 
-    `document` is None where its version of then is forgotten (`is_forgotten`) or `damaged`, or no document had been
-    read yet. `is_presumed`: it was seen before and after, and whether it was there at that moment is not recorded.
-    `stale` names details that could not be read by then.
+    `document` is None if its version is forgotten (`is_forgotten`) or `damaged`, or not read by then. `is_presumed`:
+    seen before and after, but not recorded as present then. `stale` names details that could not be read by then.
     """
 
     type_key: str
@@ -98,9 +97,8 @@ SELECT EXISTS (
 
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so.
-
-    GUIDs are found in any case.
+    """The item of this id (GUIDs in any case); else up to `most` of this name; else of this name in any case; else
+    whose id begins so.
     """
     of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     ways = [
@@ -120,7 +118,7 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
 
 
 async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
-    """Up to `NAMED_ITEMS` items of a collection, the last seen first."""
+    """Up to `NAMED_ITEMS` items of a collection, last seen first."""
     of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     return await fetch(session, of_collection.order_by(_ITEM.c.last_seen_at.desc()).limit(NAMED_ITEMS), NamedItem)
 
@@ -128,7 +126,7 @@ async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
 async def sorted_versions(
     session: AsyncSession, type_key: str, external_id: str, version_numbers: Sequence[int]
 ) -> set[int]:
-    """The versions whose documents are of normal form 0, so that only some orders can be compared."""
+    """Versions with documents of normal form 0, in which only some orders can be compared."""
     sorted_ones = (
         select(_VERSION.c.version_number)
         .select_from(_VERSION.join(_DOCUMENT))
@@ -143,7 +141,7 @@ async def sorted_versions(
 
 
 async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:
-    """The canonical JSON of a version; None where there is none, or no more. Raises `DamagedDocumentError`."""
+    """A version's canonical JSON; None if it does not exist or is forgotten. Raises `DamagedDocumentError`."""
     named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
     row = (await session.execute(_OF_VERSION, named)).one_or_none()
     return None if row is None else document_of(row.body, row.body_hash, type_key, external_id, version_number)
@@ -152,10 +150,10 @@ async def document(session: AsyncSession, type_key: str, external_id: str, versi
 async def items_at(
     session: AsyncSession, at: datetime, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[ItemAtMoment]:
-    """The items that were there at a moment, by type key and id, streamed.
+    """Streams the items that existed at a moment, by type key and id.
 
-    An item was there unless the latest complete listing of its collection by then did not show it. So a run that could
-    not read a collection takes nothing away from it.
+    An item existed unless its collection's latest complete listing by then omits it, so an unread collection loses
+    none.
     """
     parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
     async for item in fetch_stream(
@@ -171,18 +169,18 @@ def _with_document(row: Values) -> Values:
 
 
 async def types_not_read(session: AsyncSession, at: datetime) -> list[str]:
-    """The collections that the latest completed run by then did not read to their end, or that none has read."""
+    """Collections that the latest completed run by then did not read to their end, or that none has read."""
     return list((await session.execute(_NOT_READ, {"at": at})).scalars())
 
 
 async def was_read(session: AsyncSession, at: datetime, type_keys: Sequence[str] | None = None) -> bool:
-    """Whether a completed run had covered one of these collections, or any, by a moment."""
+    """Whether a completed run had covered one of these collections, or any, by then."""
     parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
     found: bool = (await session.execute(_WAS_READ, parameters)).scalar_one()
     return found
 
 
 async def database_time(session: AsyncSession) -> datetime:
-    """Now, by the only clock that is compared."""
+    """PostgreSQL's time, the only clock that is compared."""
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     return now

@@ -1,6 +1,6 @@
-"""Errors of PostgreSQL in words for people: the cause and the remedy.
+"""PostgreSQL's errors in words for people, without address, password or row.
 
-The words hold no address, no password and no row. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 import sys
@@ -13,21 +13,19 @@ from storage.timeouts import CONNECT_TIMEOUT_SECONDS, POOL_TIMEOUT_SECONDS, STAT
 
 
 class StorageUnavailableError(UnavailableError):
-    """PostgreSQL did not carry out a transaction; the same transaction may succeed later."""
+    """PostgreSQL did not carry out a transaction; a repetition may succeed."""
 
 
 class StorageCollisionError(StorageUnavailableError):
-    """PostgreSQL rolled the transaction back because of another one; a repetition sees its changes."""
+    """Another transaction made PostgreSQL roll this one back; a repetition sees its changes."""
 
 
 class DatabaseClockError(StorageUnavailableError):
-    """PostgreSQL's clock has been set back to before the end of the tenant's latest run."""
+    """PostgreSQL's clock is set to before the end of the tenant's latest run."""
 
 
 class StorageNotReadyError(UnavailableError):
-    """The database answers, but its schema or its privileges do not fit this program; the message has the command to
-    run.
-    """
+    """The schema or privileges do not fit this program; the message has the command to run."""
 
 
 NO_TABLES = "the database has no tables of this product yet; run: python starter.py database upgrade"
@@ -98,7 +96,7 @@ _NO_CONNECTION = ("connection failed", "connection is bad", "connection timeout"
 
 
 def classified(error: Exception) -> Exception | None:
-    """The storage error that a driver's error stands for; None for an error that only this program can have caused."""
+    """The storage error for a driver's error; None if only this program can have caused it."""
     # Nothing is of SQLAlchemy where nobody has loaded it.
     alchemy = sys.modules.get("sqlalchemy.exc")
     is_wrapped = alchemy is not None and isinstance(error, alchemy.DBAPIError)
@@ -125,7 +123,6 @@ def classified(error: Exception) -> Exception | None:
 
 
 def _other_release(cause: BaseException) -> str:
-    """A column that is not there yet, or not any more."""
     words = getattr(getattr(cause, "diag", None), "message_primary", None) or "a column does not exist"
     return (
         f"the database's tables are not of this program's release ({words}); run: python starter.py database upgrade,"
@@ -134,7 +131,7 @@ def _other_release(cause: BaseException) -> str:
 
 
 def _permission_denied(cause: BaseException) -> Exception | None:
-    """A missing privilege is the operator's to grant; a row outside the policies is this program's own mistake."""
+    """A missing privilege is the operator's to grant; a row outside the policies is our mistake, so None."""
     diagnostics = getattr(cause, "diag", None)
     if getattr(diagnostics, "source_function", None) == "ExecWithCheckOptions":
         return None
@@ -154,7 +151,7 @@ def _reason(sqlstate: str, words: str) -> str | None:
 
 
 def _ended(words: str) -> str:
-    """PostgreSQL has one code for a timeout and for a cancellation, and tells them apart in words."""
+    """PostgreSQL tells a timeout from a cancellation in words only."""
     timeout = f"a statement took longer than {STATEMENT_TIMEOUT_SECONDS} s and was ended"
     if "user request" in words:
         return "an administrator ended a statement"

@@ -1,8 +1,8 @@
-"""Items whose current version is of normal form 0: the first run that reads one compares it under today's form.
+"""Items whose current version is of normal form 0, which was hashed as stored; the next run that reads one compares it
+anew.
 
-A document of form 0 was hashed as stored. If its hash by today's rules is that of the document that Graph serves now,
-the item takes the hash and keeps its version. Any other item gets a version, which tells no change if form 0 had only
-lost an order or a property. An index names the collections that have such items.
+If its hash by today's rules is that of Graph's document, the item takes the hash and keeps its version. Otherwise it
+gets a version, which tells no change if form 0 had only lost an order or a property.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ ITEMS_AT_A_TIME = 200
 
 
 class FirstFormItem(NamedTuple):
-    """An item with its stored document, None if that is damaged, and the hash of the one that Graph serves now."""
+    """An item, its stored document (None if damaged), and the hash of Graph's document now."""
 
     type_key: str
     external_id: str
@@ -63,10 +63,9 @@ WHERE (item.type_key, item.external_id) = (same.type_key, same.external_id)
 
 
 async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], same: SameItems) -> None:
-    """Gives the new hash to items of form 0 whose staged documents equal their versions; the merge decides about the
-    others.
+    """Gives items whose staged document equals their version the new hash; the merge decides about others.
 
-    If several waves hold an item, it takes the hash of an equal document; the merge decides about the other ones.
+    If several waves hold an item, an equal document decides.
     """
     wave = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     if not (await session.execute(_ARE_THERE, wave)).scalar_one():

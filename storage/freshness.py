@@ -1,4 +1,4 @@
-"""When tenants were last read, and how many runs are open: a few rows of the index of runs by tenant."""
+"""When tenants were last read, and the number of open runs, from a few rows of an index."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -38,7 +38,7 @@ class Freshness(NamedTuple):
 
 
 async def freshness(session: AsyncSession, tenant_ids: Collection[UUID]) -> Freshness:
-    """The latest readings of the tenants, and the numbers of queued and running runs; in a portfolio session."""
+    """The latest readings of tenants, and the numbers of queued and running runs; in a portfolio session."""
     read = await session.execute(_READ_AT, {"tenant_ids": list(tenant_ids)})
     read_at = {row.tenant_id: row.started_at for row in read}
     counted = (await session.execute(_OPEN)).one()

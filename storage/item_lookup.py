@@ -1,12 +1,11 @@
-"""Finding an item by a reference: by its id, or by an alternate key of its own."""
+"""SQL that finds an item by its id or an alternate key."""
 
 
 def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") -> str:
-    """The SQL of a query of the one item of a type key (SQL, too) that has a name: an id or an alternate key.
+    """SQL for the one item of a type key (SQL) with a name: an id or an alternate key.
 
-    The item is of the transaction's tenant, or of `tenant_id` (SQL). Alternate keys are references without a
-    collection. If several items have one key, the present one is meant: a re-created service principal has the earlier
-    one's app id.
+    The item is of the session's tenant, or of `tenant_id` (SQL). Alternate keys are references without a collection. Of
+    several items with one key, the present one is meant: a re-created service principal keeps its app id.
     """
     return f"""
         (
@@ -28,7 +27,7 @@ def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") ->
 
 
 def own_names(type_key: str, external_id: str) -> str:
-    """A query of all names by which documents may refer to an item: its id and its alternate keys."""
+    """SQL for all names by which documents may refer to an item: its id and alternate keys."""
     return f"""
         SELECT {external_id} UNION ALL SELECT own.target_id FROM item_reference AS own
         WHERE (own.type_key, own.external_id) = ({type_key}, {external_id}) AND own.target_type_keys = '{{}}'

@@ -1,4 +1,4 @@
-"""The failures of collections in the tenant's latest runs, for a run that begins (`inventory.backoff`)."""
+"""Failures of collections in the tenant's latest runs, for a run that begins (`inventory.backoff`)."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from storage.completed_runs import completed
 
 
 class LatestFailure(NamedTuple):
-    """How the latest run that tells of a collection failed, and in how many runs in a row it has failed so."""
+    """A collection's latest failure, and the number of runs in a row with it."""
 
     code: ErrorCode
     runs: int
@@ -46,11 +46,9 @@ WHERE coverage.type_key = ANY (CAST(:type_keys AS text[]))
 
 
 async def latest_failures(session: AsyncSession, type_keys: Collection[str]) -> dict[str, LatestFailure]:
-    """The failures of collections in the latest run that counts for each, by type key, without collections that
-    succeeded.
+    """The failures of collections in their latest run that counts, by type key.
 
-    Cancelled and abandoned runs, runs that another cause than Graph broke, and runs queued before `MEMORY` do not
-    count.
+    Not counted: cancelled and abandoned runs, runs broken by another cause than Graph, runs queued before `MEMORY`.
     """
     parameters = {"type_keys": list(type_keys), "memory": MEMORY, "telling": TELLING_CODES}
     failures = {}

@@ -1,4 +1,4 @@
-"""The pages that an open run has read: the sources of its links, and the proof of its listings."""
+"""Pages that an open run has read: the sources of its links, and the proof of its listings."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -21,8 +21,6 @@ BEGINNINGS = UUID(int=0)
 
 
 class ReadPage(NamedTuple):
-    """A page as Graph answered it."""
-
     type_key: str
     url: str
     opens: Sequence[str]
@@ -33,7 +31,7 @@ class ReadPage(NamedTuple):
 
 
 class ListingProgress(NamedTuple):
-    """The evidence in the database about a run's collections."""
+    """The database's evidence about a run's collections."""
 
     listed: frozenset[str]
     """The collections that were listed to their end, and merged."""
@@ -65,7 +63,7 @@ _MERGED = (
 
 
 async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping[str, str]) -> None:
-    """Records with which URL the listing of each collection begins."""
+    """Records the first URL of each collection's listing."""
     beginnings = [
         {"type_key": type_key, "position": BEGINNING, "opens": _array([url]), "is_merged": True}
         for type_key, url in first_urls.items()
@@ -74,7 +72,7 @@ async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping
 
 
 async def record_pages(session: AsyncSession, run_id: UUID, fetch_token: UUID, pages: Sequence[ReadPage]) -> None:
-    """Records the pages of one wave. Those without items count as merged at once."""
+    """Records the pages of one wave; those without items count as merged at once."""
     rows = [
         {
             "type_key": page.type_key,
@@ -97,12 +95,12 @@ async def _record(
 
 
 def _array(urls: Sequence[str]) -> str:
-    """The positions of these URLs, as PostgreSQL reads an array."""
+    """Positions of URLs as text of a PostgreSQL array."""
     return "{" + ",".join(str(position_of(url)) for url in urls) + "}"
 
 
 async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """The links, each a type key and a URL, that pages of the run have shown."""
+    """The links, as type key and URL, that the run's pages contain."""
     by_position = {(type_key, position_of(url)): (type_key, url) for type_key, url in links}
     sought = {
         "run_id": run_id,
@@ -114,19 +112,18 @@ async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[st
 
 
 async def are_unrecorded(session: AsyncSession, run_id: UUID) -> bool:
-    """Whether release 0.3.0 began the run, so that its pages are not known."""
+    """Whether release 0.3.0, which recorded no pages, began the run."""
     has_begun = exists().where(_RUN.c.run_id == run_id, _RUN.c.started_at.is_not(None))
     is_recorded = exists().where(_PAGE.c.run_id == run_id, _PAGE.c.fetch_token == BEGINNINGS)
     return bool((await session.execute(select(and_(has_begun, ~is_recorded)))).scalar_one())
 
 
 async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID]) -> None:
-    """Marks the pages of these waves as merged."""
     await session.execute(_MERGED, {"of_run": run_id, "of_waves": list(fetch_tokens)})
 
 
 async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
-    """The pages' evidence about a run's collections; None if release 0.3.0 began it, which recorded no pages."""
+    """The pages' evidence about a run's collections; None if release 0.3.0 began it."""
     pages: dict[str, list[PageLinks]] = defaultdict(list)
     refusals: list[tuple[str, UUID]] = []
     of_tenant: set[str] = set()
@@ -153,5 +150,5 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
 
 
 async def forget_pages(session: AsyncSession, run_id: UUID) -> None:
-    """Deletes the pages of a run that has ended: its record has their result."""
+    """Deletes the pages of an ended run; its record has their result."""
     await session.execute(delete(_PAGE).where(_PAGE.c.run_id == run_id))

@@ -1,4 +1,4 @@
-"""Which lock a migration waits for, and who holds it: seen from a second connection while it waits."""
+"""The lock that a migration waits for, and its holder, seen from a second connection."""
 
 from threading import Event, Thread
 from types import TracebackType
@@ -22,7 +22,7 @@ FROM pg_locks AS waiting WHERE pid = %s AND NOT granted LIMIT 1
 
 
 class LockWatch:
-    """Looks at a connection's locks for as long as the context lasts."""
+    """Watches a connection's locks while the context lasts."""
 
     def __init__(self, url: str, watched: Connection) -> None:
         self._url = make_conninfo(url, **connection_parameters("tenant-inventory upgrade", TRANSACTION_TIMEOUTS))
@@ -43,7 +43,7 @@ class LockWatch:
         self._thread.join()
 
     def last_seen(self) -> str:
-        """The lock that was last waited for, and who held it."""
+        """The lock last waited for, and its holder."""
         return self._last_seen
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""Merging: staged observations of one wave or several into items, versions and documents, in one statement."""
+"""Merges staged observations of waves into items, versions and documents, in one statement."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,10 +28,10 @@ NAMED_DUPLICATES = 10
 
 
 class MergeResult(NamedTuple):
-    """The counts of one merge. Each staged row counts once, as `changed` if it made a version that tells a change.
+    """The counts of one merge. Each staged row counts once, as `changed` if its version tells a change.
 
-    `duplicates` counts, by type key, the rows whose item this run had already seen on an earlier page, unchanged, or
-    that the merged waves hold more than once; `reread` those it had seen before the listing began anew.
+    `duplicates`, by type key: rows whose item an earlier page of this run, or another row, already had, unchanged;
+    `reread`: those seen before the listing began anew.
     """
 
     created: int
@@ -46,17 +46,17 @@ class MergeResult(NamedTuple):
 
 
 class DocumentComparison(Protocol):
-    """The comparison of documents by the rules of their collections, which storage does not know."""
+    """Compares documents by the rules of their collections, which storage does not know."""
 
     async def says_the_same(self, items: Sequence[FirstFormItem]) -> Sequence[bool]:
-        """Whether the stored document of each item has the hash of the one that Graph serves."""
+        """Whether each item's stored document has the hash of Graph's document now."""
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> Sequence[bool]:
         """Whether each version tells a change of the tenant."""
 
 
 class StagedRowsLostError(Exception):
-    """None of the tokens holds as many rows as it was promised to: a crash emptied the unlogged table."""
+    """A crash emptied the unlogged table: no token holds its promised rows."""
 
 
 _CLAIM = text(
@@ -100,14 +100,13 @@ async def merge(
 ) -> MergeResult:
     """Merges the rows staged under `fetch_token`, once: a later call returns the first one's result.
 
-    `promised_rows` is the number of staged rows. `together_with` are the tokens of further waves and their rows; the
-    caller always gives the same ones together. Tokens without their rows are named and not merged; raises
-    `StagedRowsLostError` if no token has its rows.
+    `promised_rows` is the number of staged rows; `together_with`, the same in each call, maps further tokens to theirs.
+    Tokens without their rows are named and not merged; raises `StagedRowsLostError` if no token has its rows.
 
-    `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
-    Items become pending if their list document is new, if their details are older than `detail_refresh`, or with
-    `deep`. `refreshes` has the collections with another age, each with the moment before which details are due
-    (`detail_ages.read_before`). Without `comparison` each new version counts as a change.
+    `restarted` names collections whose listing began anew, in which an item that comes again is no duplicate. Items
+    become pending if their list document is new, their details are older than `detail_refresh` (or than `refreshes` has
+    for their collection, see `detail_ages.read_before`), or with `deep`. Without `comparison` each new version counts
+    as a change.
     """
     earlier = await claim(session, run_id, fetch_token)
     if earlier is not None:
@@ -153,7 +152,7 @@ def _rows(staged: Row[Any] | None) -> int:
 
 
 def _with(merged: MergeResult, row: Row[Any], created: int = 0, changed: int = 0) -> MergeResult:
-    """The merge's result after one more statement, whose row is added to the counts."""
+    """Adds one more statement's row to the counts."""
     seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
     duplicate_ids = {*merged.duplicate_ids, *((type_key, external_id) for type_key, external_id in row.duplicate_ids)}
     return merged._replace(
@@ -174,10 +173,7 @@ async def merge_whole(
     *,
     comparison: DocumentComparison | None = None,
 ) -> int:
-    """Merges whole documents of items that the run has listed; how many of them the tenant has changed.
-
-    For a wave that this transaction has claimed.
-    """
+    """Merges whole documents of listed items for a claimed wave; the number that the tenant has changed."""
     await stage(session, run_id, fetch_token, observations, are_whole=True)
     row = await _merge_staged(session, run_id, [fetch_token], comparison, of_details=True)
     return await _changed(session, row, comparison)
@@ -190,10 +186,7 @@ async def merge_found(
     *,
     comparison: DocumentComparison | None = None,
 ) -> None:
-    """Merges items that a GET by id has found. They count as unchanged, unless the merge changed them.
-
-    Their details are to be read, too.
-    """
+    """Merges items found by a GET, whose details become pending. They count as unchanged unless they changed."""
     fetch_token = uuid4()
     await claim(session, run_id, fetch_token)
     await stage(session, run_id, fetch_token, observations)
@@ -202,7 +195,6 @@ async def merge_found(
 
 
 async def _changed(session: AsyncSession, row: Row[Any], comparison: DocumentComparison | None) -> int:
-    """How many items of a merge the tenant has changed."""
     found = [(type_key, external_id, number) for type_key, external_id, number in row.new_versions]
     if comparison is None:
         return len(found)
@@ -225,7 +217,6 @@ async def _merge_staged(
     refreshes: Mapping[str, tuple[timedelta, datetime | None]] = MappingProxyType({}),
     deep: bool = False,
 ) -> Row[Any]:
-    """Executes the statement, and discards the staged rows."""
     waves = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     how = {
         "form": FORM,
@@ -248,7 +239,7 @@ async def _merge_staged(
 
 
 async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """Claims a wave for this transaction; returns the recorded result if another has merged it already."""
+    """Claims a wave for this transaction, or returns the result of an earlier merge."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     await session.execute(HOLD_DOCUMENTS)
     if (await session.execute(_CLAIM, wave)).first() is not None:
@@ -258,13 +249,13 @@ async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[
 
 
 async def recorded(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """The recorded result of a wave; None if it has not been merged."""
+    """A wave's recorded result; None if it is not merged."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     result: dict[str, Any] | None = (await session.execute(_RECORDED, wave)).scalar_one_or_none()
     return result
 
 
 async def record(session: AsyncSession, run_id: UUID, fetch_token: UUID, result: Mapping[str, Any]) -> None:
-    """Records the result of a wave that this transaction has claimed."""
+    """Records the result of a claimed wave."""
     values = {"run_id": run_id, "fetch_token": fetch_token, "result": orjson.dumps(result).decode()}
     await session.execute(_RECORD, values)

@@ -1,4 +1,4 @@
-"""The order of lists: by collection, then by name. Names are those that searches compare; items without one come last.
+"""The order of lists: by collection, then by folded name; items without a name come last.
 
 `item_name_by_name` has all items of a tenant in this order.
 """
@@ -27,7 +27,7 @@ ITEM_OF_KEY = """
 
 
 class NamePlace(NamedTuple):
-    """The place of an item in the lists of its tenant."""
+    """An item's place in the lists of its tenant."""
 
     type_key: str
     name_key: str
@@ -45,7 +45,7 @@ WHERE (tenant_id, type_key, external_id) = (coalesce(:tenant_id, current_tenant(
 
 
 async def place_of(session: AsyncSession, type_key: str, external_id: str, tenant_id: UUID | None = None) -> NamePlace:
-    """The place of an item in the lists; of the session's tenant if none is named. Raises `UnlistedItemError`."""
+    """An item's place in the lists of this or the session's tenant. Raises `UnlistedItemError`."""
     named = {"tenant_id": tenant_id, "type_key": type_key, "external_id": external_id}
     name_key = (await session.execute(_NAME, named)).scalar_one_or_none()
     if name_key is None:

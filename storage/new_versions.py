@@ -1,4 +1,4 @@
-"""Versions, each with the version before it: a run counts those that tell a change of the tenant."""
+"""Versions with the version before each, from which a run counts changes of the tenant."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ VERSIONS_AT_A_TIME = 100
 
 
 class NewVersion(NamedTuple):
-    """A version with the one before it. A document that is damaged or forgotten is None."""
+    """A version and the one before it. A damaged or forgotten document is None."""
 
     type_key: str
     external_id: str
@@ -60,7 +60,7 @@ SELECT v.type_key, v.external_id, v.version_number, v.details_complete, before.d
 
 
 async def new_versions(session: AsyncSession, found: Sequence[tuple[str, str, int]]) -> list[NewVersion]:
-    """The versions with these numbers of items, given by type key and id."""
+    """The versions with these numbers, by type key and id."""
     parameters = {
         "type_keys": [type_key for type_key, _, _ in found],
         "external_ids": [external_id for _, external_id, _ in found],

@@ -1,4 +1,4 @@
-"""The names of items, by type key and id, or alternate key."""
+"""Names of items by type key and id or alternate key."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ WHERE display_name IS NOT NULL
 
 
 async def display_names(session: AsyncSession, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """The names of items by type key and id, as last observed; unknown and nameless items are left out."""
+    """Names by type key and id, as last observed, without unknown and nameless items."""
     pairs = sorted(set(wanted))
     if not pairs:
         return {}

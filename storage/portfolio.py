@@ -1,7 +1,6 @@
-"""Records of portfolio runs: opening one, writing down what became of its tenants, closing it, and reading them.
+"""Records of portfolio runs and of their tenants' outcomes.
 
-The portfolio's own rows are written in a `no_tenant` session, a tenant's row in a session of that tenant; both are
-read in a `portfolio` session.
+A portfolio's rows are written in a `no_tenant` session, a tenant's in its own; a `portfolio` session reads both.
 """
 
 from collections.abc import Sequence
@@ -38,7 +37,7 @@ class PortfolioIdentity(NamedTuple):
 
 
 class TenantRunOutcome(NamedTuple):
-    """The outcome of one tenant; `error_codes` hold if its run has no closed record."""
+    """A tenant's outcome; `error_codes` hold if its run has no closed record."""
 
     run_id: UUID | None
     status: RunStatus
@@ -47,7 +46,7 @@ class TenantRunOutcome(NamedTuple):
 
 
 class PortfolioEnd(NamedTuple):
-    """The end of a portfolio run, as its record gets it."""
+    """The end of a portfolio run for its record."""
 
     status: RunStatus
     counts: PortfolioCounts
@@ -105,7 +104,7 @@ async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
 
 
 async def expect_tenants(session: AsyncSession, portfolio_run_id: UUID, tenants: int) -> None:
-    """Records how many tenants an open portfolio run covers; in a session of no tenant."""
+    """Records the number of tenants of an open portfolio run; in a session of no tenant."""
     await session.execute(update(_PORTFOLIO).where(*_is_open(portfolio_run_id)).values(tenants=tenants))
 
 
@@ -114,7 +113,7 @@ def _is_open(portfolio_run_id: UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
-    """Records the outcome of the session's tenant; the error codes of its run come from that run's record."""
+    """Records the outcome of the session's tenant; error codes come from its run's record."""
     recorded = await session.execute(
         _RECORD_TENANT,
         {
@@ -129,7 +128,7 @@ async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: 
 
 
 async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending: PortfolioEnd) -> None:
-    """Closes the record, once: one that has been closed stays as it is. In a session of no tenant."""
+    """Closes the record, unless it is closed; in a session of no tenant."""
     await session.execute(
         update(_PORTFOLIO)
         .where(*_is_open(portfolio_run_id))
@@ -145,7 +144,7 @@ async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending:
 
 
 class OpenPortfolio(NamedTuple):
-    """A portfolio run whose record is open, with the outcomes that have been written down."""
+    """A portfolio run with an open record, and its recorded outcomes."""
 
     portfolio_run_id: UUID
     workflow_id: str
@@ -153,16 +152,16 @@ class OpenPortfolio(NamedTuple):
 
 
 async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfolio]:
-    """Up to `limit` open portfolio runs, drawn by lot; in a portfolio session."""
+    """Up to `limit` open portfolio runs at random; in a portfolio session."""
     return await fetch(session, _SOME_OPEN_RUNS, OpenPortfolio, {"limit": limit})
 
 
 async def ended_runs(
     session: AsyncSession, run_ids: Sequence[UUID]
 ) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
-    """Of these runs of any tenants, those that have ended: how, and with which error codes; in a portfolio session.
+    """Status and error codes of those runs that have ended; in a portfolio session.
 
-    Each by tenant and run id: two tenants may have a run of one id, if somebody has made them so.
+    By tenant and run id: somebody may have given two tenants' runs one id.
     """
     ended = select(*_RUN.c["tenant_id", "run_id", "status", "error_codes"])
     rows = await session.execute(ended.where(among(_RUN.c.run_id, run_ids), _RUN.c.finished_at.is_not(None)))
@@ -173,7 +172,7 @@ async def ended_runs(
 
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
-    """A portfolio run with the outcomes of its tenants, in a portfolio session; None if there is no such run."""
+    """A portfolio run with its tenants' outcomes; None if unknown. In a portfolio session."""
     of_tenants = (
         select(*_OF_TENANT.c["tenant_id", "run_id", "status", "joined", "error_codes", "started_at", "finished_at"])
         .where(_OF_TENANT.c.portfolio_run_id == portfolio_run_id)
@@ -185,19 +184,19 @@ async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> Por
 
 
 async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
-    """Up to `most` ids of portfolio runs from `low` to `high`, the latest first; in a portfolio session."""
+    """Up to `most` ids of portfolio runs from `low` to `high`, latest first; in a portfolio session."""
     ids = select(_PORTFOLIO.c.portfolio_run_id).where(_PORTFOLIO.c.portfolio_run_id.between(low, high))
     return list((await session.execute(ids.order_by(_PORTFOLIO.c.portfolio_run_id.desc()).limit(most))).scalars())
 
 
 async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
-    """The portfolio runs that have a record; in a portfolio session."""
+    """Those runs that have a record; in a portfolio session."""
     recorded = select(_PORTFOLIO.c.portfolio_run_id).where(among(_PORTFOLIO.c.portfolio_run_id, run_ids))
     return set((await session.execute(recorded)).scalars())
 
 
 class PortfolioPlace(NamedTuple):
-    """The place of a portfolio run among all, newest first."""
+    """A portfolio run's place among all, newest first."""
 
     started_at: datetime
     portfolio_run_id: UUID
@@ -209,8 +208,8 @@ async def recent_portfolio_runs(
     after: PortfolioPlace | None = None,
     status: RunStatus | None = None,
 ) -> list[PortfolioRecord]:
-    """The latest portfolio runs, or those `after` a place, of one status or all, newest first and without their
-    tenants; in a portfolio session.
+    """Portfolio runs without their tenants, newest first, from a place and of one status or all; in a portfolio
+    session.
     """
     newest = _RECORDS.order_by(_PORTFOLIO.c.started_at.desc(), _PORTFOLIO.c.portfolio_run_id).limit(limit)
     if after is not None:
@@ -223,6 +222,6 @@ async def recent_portfolio_runs(
 
 
 async def counts_so_far(session: AsyncSession, portfolio_run_ids: Sequence[UUID]) -> dict[UUID, PortfolioCounts]:
-    """How many tenants of these open portfolio runs have ended in which way; in a portfolio session."""
+    """Counts of ended tenants of open portfolio runs; in a portfolio session."""
     found = await fetch(session, _THESE_OPEN_RUNS, OpenPortfolio, {"ids": list(portfolio_run_ids)})
     return {run.portfolio_run_id: run.counts for run in found}

@@ -1,4 +1,4 @@
-"""Whether the database keeps tenants apart now, and its clock: observations for a diagnosis."""
+"""Observations for a diagnosis: whether the database keeps tenants apart, and its clock."""
 
 from datetime import datetime
 
@@ -29,21 +29,21 @@ _NOW = text("SELECT clock_timestamp()")
 
 
 async def check_access(session: AsyncSession) -> None:
-    """Compares revision and roles anew, which a process else does once. Raises `StorageNotReadyError`."""
+    """Compares revision and roles anew, which processes do once. Raises `StorageNotReadyError`."""
     access((await session.execute(PROBE)).one_or_none())
 
 
 async def open_tables(session: AsyncSession) -> list[str]:
-    """The tables whose rows of all tenants the session's role may read."""
+    """The tables in which the session's role may read all tenants."""
     return list((await session.execute(_OPEN_TABLES)).scalars())
 
 
 async def sees_a_tenant(session: AsyncSession) -> bool:
-    """Whether the session sees any tenant: one that is bound to no tenant must not."""
+    """Whether the session, which must be bound to no tenant, sees one."""
     return bool((await session.execute(_SEES_A_TENANT)).scalar_one())
 
 
 async def database_clock(session: AsyncSession) -> datetime:
-    """PostgreSQL's time, the same for all workers."""
+    """PostgreSQL's time."""
     now: datetime = (await session.execute(_NOW)).scalar_one()
     return now

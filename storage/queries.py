@@ -1,4 +1,4 @@
-"""Reads of the command line: run records, items with their state, missing items."""
+"""Run records, items with their state, and missing items."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
@@ -26,11 +26,11 @@ _RUN, _COVERAGE = table(SyncRun), table(CollectionCoverage)
 
 
 class AmbiguousRunError(UserError):
-    """It cannot be told which run is meant."""
+    """Several tenants have a run of this id."""
 
 
 class CollectionBasis(NamedTuple):
-    """The completed run that decides for a collection. `collection` is None if that run recorded nothing of it."""
+    """The completed run that decides for a collection; `collection` is None if it recorded nothing of it."""
 
     run_id: UUID
     run: RunCoverage
@@ -43,26 +43,26 @@ class CollectionBasis(NamedTuple):
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the tenant cannot have the collection, by the run: an answer, and no error."""
+        """Whether the tenant cannot have the collection, which is an answer and no error."""
         return self.collection is not None and self.collection.outcome is Outcome.SKIPPED
 
     @property
     def confidence(self) -> Confidence:
-        """How sure the states of the collection's items are."""
+        """The confidence of the states of the collection's items."""
         return confidence_of(self.run, self.collection)
 
     @property
     def reason(self) -> str:
-        """Why the run does not tell all of the collection: `incomplete:graph_throttled`."""
+        """Why the run does not tell all of the collection, such as `incomplete:graph_throttled`."""
         outcome, code = (Outcome.INCOMPLETE, None) if self.collection is None else self.collection
         return f"{outcome}:{code}" if code else str(outcome)
 
 
 class Question(NamedTuple):
-    """The collections that the inventory is asked for, each with the completed run that decides for it.
+    """The collections in question, each with the completed run that decides for it.
 
-    For a selection that is its latest completed run, for all its collections. Without one (`selection` is None) it is,
-    for each collection, the latest completed run that covers it, so that a small run never empties an answer.
+    With a selection, that is its latest completed run. Without one (None) it is each collection's latest completed run,
+    so a small run never empties an answer.
     """
 
     selection: Selection | None
@@ -74,7 +74,7 @@ class Question(NamedTuple):
 
 
 class UnreadCollectionBasis(NamedTuple):
-    """A collection that its run did not read to its end, its unread items, and when a run last read it to its end."""
+    """A collection not read to its end, its unread items, and when a run last read it to its end."""
 
     type_key: str
     basis: CollectionBasis
@@ -108,7 +108,7 @@ class CoveredCollection(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A part of a listing: `limit` items at most, those that follow the place `after`."""
+    """A part of a listing: at most `limit` items behind the place `after`."""
 
     limit: int | None = None
     after: NamePlace = NamePlace("", "", "")
@@ -191,7 +191,7 @@ _FOLLOWS = "(type_key, name_key, external_id) > (:after_type_key, :after_name_ke
 
 
 def _in_order(type_keys: str) -> str:
-    """The condition that an item is of these collections. All between are read: a list of keys has no order."""
+    """The condition that an item is of these collections. It reads all between, since a list of keys has no order."""
     keys = f"unnest(CAST({type_keys} AS text[])) AS key"
     return f"""item_name.type_key = ANY ({type_keys})
         AND item_name.type_key BETWEEN (SELECT min(key) FROM {keys}) AND (SELECT max(key) FROM {keys})"""
@@ -276,10 +276,9 @@ ORDER BY type_key, external_id
 
 
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
-    """The record of one run; of any tenant in a portfolio session.
+    """A run's record; of any tenant in a portfolio session.
 
-    The counts of an open run are the sums of its merges. Raises `AmbiguousRunError` if several tenants have a run of
-    this id, which no workflow of ours causes.
+    An open run's counts are the sums of its merges. Raises `AmbiguousRunError`.
     """
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:
@@ -291,7 +290,7 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
 
 
 class RunPlace(NamedTuple):
-    """The place of a run among all, newest first."""
+    """A run's place among all, newest first."""
 
     queued_at: datetime
     run_id: UUID
@@ -304,16 +303,14 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """The newest runs of a kind first, or those `after` a place, of one status or all; of all tenants in a portfolio
-    session.
-    """
+    """Runs of a kind, newest first, from a place and of one status or all; of all tenants in a portfolio session."""
     after_at, after_run_id = after or (None, None)
     parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status}
     return await fetch(session, _RECENT_RUNS[kind], RunRecord, parameters)
 
 
 async def question(session: AsyncSession, selection_hash: str | None = None) -> Question | None:
-    """The question of a selection, or of all that completed runs covered; None before any completed run."""
+    """The question of a selection, or of all covered collections; None before any completed run."""
     if selection_hash is None:
         return await _question_of_all(session)
     found = await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, SelectionRun, {"selection_hash": selection_hash})
@@ -339,7 +336,7 @@ async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | Non
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
-    """One item, with its state relative to the latest completed run that covers its collection."""
+    """An item with its state by the latest completed run that covers its collection."""
     asked = await _question_of_all(session, [type_key])
     named = {"type_key": type_key, "external_id": external_id}
     return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(asked))
@@ -348,7 +345,7 @@ async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRe
 async def items(
     session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
 ) -> AsyncGenerator[ItemRecord, None]:
-    """The tenant's items in the order of lists, streamed, each with its state relative to the question."""
+    """Streams the tenant's items in the order of lists, each with its state."""
     chosen = {} if type_keys is None else {"type_keys": list(type_keys)}
     statement = _ITEMS_OF_TYPES if chosen else _ALL_ITEMS
     shape = _with_state(asked)
@@ -365,10 +362,7 @@ async def missing_items(
     evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
     confidence: Confidence | None = None,
 ) -> AsyncGenerator[MissingRecord, None]:
-    """The items that are missing relative to the question, in the order of lists, streamed.
-
-    `evidence` and `confidence` choose among them.
-    """
+    """Streams the missing items with this evidence and confidence, in the order of lists."""
     wanted = {
         key: basis
         for key, basis in asked.collections.items()
@@ -397,7 +391,7 @@ async def missing_items(
 async def collections_not_read(
     session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
 ) -> list[UnreadCollectionBasis]:
-    """The collections that the question's runs did not read to their end, with the number of their unread items."""
+    """The collections that the question's runs did not read to their end, with their unread items."""
     unread = {
         key: basis
         for key, basis in asked.collections.items()
@@ -415,13 +409,13 @@ async def collections_not_read(
 
 
 async def items_first_seen_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
-    """The items that the question's latest run saw for the first time, by type key and id."""
+    """Items that the question's latest run first saw, by type key and id."""
     parameters = {"type_keys": list(asked.collections), "run_id": asked.latest.run_id}
     return await fetch(session, _FIRST_SEEN_IN, ItemRecord, parameters, shape=_with_state(asked))
 
 
 async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
-    """The items that the question's latest run found changed, by type key and id."""
+    """Items that the question's latest run found changed, by type key and id."""
     latest = asked.latest
     parameters = {
         "type_keys": list(asked.collections),
@@ -432,10 +426,7 @@ async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemR
 
 
 def with_covered_state(row: Values, asked: Question | None = None) -> Values:
-    """Adds the state of an item relative to the question, or else to the run that its row tells.
-
-    The row is of `COVERED_ITEM_COLUMNS`.
-    """
+    """Adds an item's state by the question, or else by its row's run. The row has `COVERED_ITEM_COLUMNS`."""
     run_id, outcome, code = row.pop("covered_by"), row.pop("covered_outcome"), row.pop("covered_error_code")
     status, started_at, has_errors = (
         row.pop("covered_status"), row.pop("covered_from"), row.pop("covered_with_errors")
@@ -448,8 +439,6 @@ def with_covered_state(row: Values, asked: Question | None = None) -> Values:
 
 
 def _with_state(asked: Question | None) -> Shape:
-    """Adds the state of an item relative to the question."""
-
     def shape(row: Values) -> Values:
         confirmed_at, absent_from = row.pop("missing_confirmed_at"), row.pop("absent_from")
         found_by_id = row.pop("found_by_id")
@@ -473,5 +462,5 @@ def _with_state(asked: Question | None) -> Shape:
 
 
 def _warned(meta: dict[str, Any]) -> list[str]:
-    """The warnings of an item whose current version lacks details."""
+    """Warnings if the current version lacks details."""
     return sorted([*meta.get("warnings", []), "details are incomplete"])

@@ -1,4 +1,4 @@
-"""Items whose objects Graph serves as it did when they were last read: nothing of them is read or staged again."""
+"""Items whose raw objects did not change: they are neither read nor staged again."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -65,9 +65,9 @@ WHERE staged.run_id = :run_id AND staged.fetch_token = ANY (:fetch_tokens)
 async def same_items(
     session: AsyncSession, pages: Sequence[SameItems], ages: DetailAges, *, deep: bool
 ) -> list[set[str]]:
-    """The items of each page that a listing of the objects with these digests leaves as they are.
+    """The items of each page that objects with these digests leave as they are.
 
-    An item whose details are due is none of them: its list document is needed then.
+    Items with due details are left out: their list document is needed.
     """
     named = {
         "type_keys": [page.type_key for page in pages],
@@ -91,7 +91,7 @@ async def same_items(
 async def merge_same(
     session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], *, restarted: Sequence[str], named: int
 ) -> Row[Any]:
-    """Moves the last-seen columns of unchanged staged items; drops the staged rows that these outdate."""
+    """Moves the last-seen columns of unchanged staged items, and drops staged rows that these outdate."""
     waves = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     row = (await session.execute(_MERGE_SAME, {**waves, "restarted": list(restarted), "named": named})).one()
     if row.outdated:

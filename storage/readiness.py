@@ -1,4 +1,4 @@
-"""Whether PostgreSQL is ready for this program: a question before a run that loads no SQLAlchemy, which takes long."""
+"""Checks whether PostgreSQL is ready before a run, without loading SQLAlchemy, which is slow."""
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -12,9 +12,9 @@ _READ = "SELECT run_id FROM sync_run LIMIT 1"
 
 
 async def check_readiness(url: str) -> bool:
-    """Whether it was asked: False for a URL that libpq does not read.
+    """False if libpq cannot read the URL, so that nothing was asked.
 
-    Raises `StorageUnavailableError`, and `StorageNotReadyError` if the schema or the login's roles do not fit.
+    Raises `StorageUnavailableError`, or `StorageNotReadyError` if the schema or the login's roles do not fit.
     """
     scheme, _, rest = url.partition("://")
     ours = connection_parameters("tenant-inventory", TRANSACTION_TIMEOUTS)

@@ -15,29 +15,29 @@ _RUN = table(SyncRun)
 
 
 class UnknownSelectionError(UserError):
-    """No run of the tenant has such a selection hash, or several begin like it."""
+    """None, or several, of the tenant's selection hashes begin so."""
 
 
 async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
-    """Up to `most` run ids from `low` to `high`, the latest first; of all tenants in a portfolio session."""
+    """Up to `most` run ids from `low` to `high`, latest first; of all tenants in a portfolio session."""
     ids = select(_RUN.c.run_id).distinct().where(_RUN.c.run_id.between(low, high))
     return list((await session.execute(ids.order_by(_RUN.c.run_id.desc()).limit(most))).scalars())
 
 
 async def with_record(session: AsyncSession, run_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
-    """The runs that have a record, each by tenant and run id; of all tenants in a portfolio session."""
+    """Those runs that have a record, by tenant and run id; of all tenants in a portfolio session."""
     recorded = select(_RUN.c.tenant_id, _RUN.c.run_id).where(among(_RUN.c.run_id, run_ids))
     return {(row.tenant_id, row.run_id) for row in await session.execute(recorded)}
 
 
 async def latest_queued_at(session: AsyncSession) -> datetime | None:
-    """When the newest run was queued, of all tenants in a portfolio session; None without any."""
+    """When any tenant's newest run was queued; in a portfolio session. None without runs."""
     newest: datetime | None = (await session.execute(select(func.max(_RUN.c.queued_at)))).scalar_one()
     return newest
 
 
 async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
-    """The one selection hash of the tenant's runs that begins with `prefix` or was started under that name.
+    """The tenant's one selection hash that begins with `prefix` or was started under that name.
 
     Raises `UnknownSelectionError`.
     """

@@ -1,4 +1,4 @@
-"""Recognising items that were deleted and made again: a new id, the same name, and the same content but for the id."""
+"""Recognises re-created items: a new id, the same name, and the same content but for the id."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -50,7 +50,7 @@ WHERE (absence.type_key, absence.external_id, absence.absent_from) = (late.type_
 
 
 class _Gone(NamedTuple):
-    """An item that is gone, its last observation, and whether this run noticed its absence."""
+    """An absent item, its last observation, and whether this run noticed the absence."""
 
     external_id: str
     last_seen_at: datetime
@@ -59,7 +59,7 @@ class _Gone(NamedTuple):
 
 
 class _Link(NamedTuple):
-    """An item that was made again. `absent_from` is of the old one, where a run before had seen the new one."""
+    """A re-created item. `absent_from` is that of the old one if an earlier run saw the new one."""
 
     type_key: str
     new_id: str
@@ -70,11 +70,11 @@ class _Link(NamedTuple):
 async def link_recreated(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], likenesses: Likenesses
 ) -> list[DamagedRecord]:
-    """Links re-created items to the items that they replace, to the newest of several.
+    """Links re-created items to the latest item that they may replace; returns versions with damaged documents, which
+    are not linked.
 
-    Candidates are the items that this run saw first, and, for items whose absence this run noticed, those that earlier
-    runs saw first. Several new items may have one predecessor. `type_keys` are the collections that the run has listed
-    to their end. Returns the versions whose stored documents are damaged: their items are not linked.
+    Candidates are items that this run saw first and, for absences that this run noticed, items that earlier runs saw
+    first. Several new items may have one predecessor. `type_keys` are the collections listed to their end.
     """
     read = Documents()
     sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}

@@ -1,8 +1,7 @@
-"""References of the current versions of items, read from their documents, and with them the settings.
+"""References and settings of items' current versions, read from their documents.
 
-Those of an item's first version come with the observation and are merged with it, if the collection is listed for the
-first time or the details have just been read. A statement that makes another version leaves the item in `unread_item`
-for a reader, so an unchanged item costs nothing.
+First versions of a first listing, or with details just read, bring theirs along. Other new versions leave the item in
+`unread_item` for a reader, so an unchanged item costs nothing.
 """
 
 import asyncio
@@ -144,7 +143,7 @@ _COUNT = text(f"SELECT count(*) FROM unread_item WHERE {_READABLE}")
 
 
 class _Unread(NamedTuple):
-    """The current version of an item, and its document as it is stored."""
+    """An item's current version and its stored document."""
 
     type_key: str
     external_id: str
@@ -154,10 +153,10 @@ class _Unread(NamedTuple):
 
 
 async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules]) -> None:
-    """Marks the items of collections whose rules have changed, so that their references are read again.
+    """Queues the items of collections whose rules have changed.
 
-    These are statements of their own, so that they see the items of merges for which the one before them waited: those
-    merges read references by the old rules. If the new rules find nothing, only items with references are read again.
+    In statements of their own, which see items of merges that the one before them waited for, read by the old rules. If
+    the new rules find nothing, only items with references are queued.
     """
     hashes = [rule.hash() for rule in rules.values()]
     changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
@@ -172,14 +171,14 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
 
 
 async def _leave_all(session: AsyncSession, keys: Select[Any]) -> None:
-    """Leaves the items of these keys to be read."""
+    """Queues the items of these keys."""
     await session.execute(insert(_UNREAD).from_select(_KEY, keys).on_conflict_do_nothing())
 
 
 async def read_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules_hashes: Mapping[str, bytes]
 ) -> set[UUID]:
-    """The tenants whose items' references have all been read by the rules of these hashes, by type key."""
+    """The tenants whose references have all been read by the rules of these hashes, by type key."""
     rules = {type_key: rules_hash.hex() for type_key, rules_hash in rules_hashes.items()}
     parameters = {"tenant_ids": list(tenant_ids), "rules": orjson.dumps(rules).decode()}
     return set((await session.execute(_READ_TENANTS, parameters)).scalars())
@@ -188,7 +187,7 @@ async def read_tenants(
 async def count_unread(
     session: AsyncSession, rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord] = ()
 ) -> int:
-    """How many items are still to be read by these rules, beside the `damaged` ones."""
+    """The number of items to read by these rules, beside the `damaged` ones."""
     count: int = (await session.execute(_COUNT, _readable(rules, damaged))).scalar_one()
     return count
 
@@ -201,12 +200,11 @@ async def read_some(
     in_turn: bool = False,
     damaged: set[DamagedRecord] | None = None,
 ) -> int:
-    """Reads the references of up to `most` items that wait for it; returns how many it read.
+    """Reads the references of up to `most` queued items; returns the number read.
 
-    Idempotent: an item is read from its current version, and its earlier references are replaced. Items of collections
-    without rules are left to a release that has them; items that another transaction is reading are left to it, or with
-    `in_turn` waited for. An item whose stored document is damaged keeps its references, stays unread and is added to
-    `damaged`; items in `damaged` are skipped.
+    Idempotent: an item's current version replaces its earlier references. Leaves items of collections without rules to
+    a later release, and items that another transaction reads to it, or waits for them (`in_turn`). Skips items in
+    `damaged`, and adds to it items with damaged documents, which stay queued.
     """
     damaged = set() if damaged is None else damaged
     take = _TAKE_IN_TURN if in_turn else _TAKE_FREE
@@ -242,11 +240,10 @@ async def catch_up(
     in_turn: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[DamagedRecord]:
-    """Reads all unread items, in transactions of their own, or as many as it can `within` a time.
+    """Reads all queued items, or as many as it can `within` a time, in `readers` concurrent transactions.
 
-    The answer names items whose stored documents are damaged: they stay unread. `readers` is the number of concurrent
-    transactions; the database's pool is at least as large. With `in_turn` it waits for items that others are reading.
-    `progress` receives the number of items read.
+    Returns items with damaged documents, which stay queued. The pool has at least `readers` connections. With `in_turn`
+    it waits for items that others read. `progress` receives the number of items read.
     """
     until = None if within is None else monotonic() + within.total_seconds()
     async with database.tenant(tenant_id) as session:
@@ -289,7 +286,7 @@ async def catch_up(
 async def _some_left(
     database: Database, tenant_id: UUID, rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord]
 ) -> bool:
-    """Whether another transaction has left items that this one waited for."""
+    """Whether other transactions have left items that this one waited for."""
     async with database.tenant(tenant_id, read_only=True) as session:
         return await count_unread(session, rules, damaged) > 0
 
@@ -297,7 +294,7 @@ async def _some_left(
 def _read_all(
     unread: list[_Unread], rules: Mapping[str, ReadingRules], documents: Documents
 ) -> tuple[list[dict[str, object]], dict[ItemKey, list[SearchedSetting]]]:
-    """The references of the items, as rows to write, and each item's settings."""
+    """Rows of the items' references, and each item's settings."""
     rows: list[dict[str, object]] = []
     found: dict[ItemKey, list[SearchedSetting]] = {}
     for item in unread:
@@ -329,7 +326,7 @@ def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedReco
 
 
 def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
-    """The columns of each reference of an item, beside those of the item."""
+    """The columns of an item's references, without those of the item."""
     return [
         {
             "position": position,

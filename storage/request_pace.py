@@ -1,6 +1,6 @@
-"""Pacing: when a throttle family of the tenant may be asked again, known to every run and worker.
+"""Paces a tenant's requests in each throttle family, over all runs and workers.
 
-Graph counts requests per app and tenant, so one Retry-After holds for all requests that share the budget:
+Graph counts requests per app and tenant, so a Retry-After holds for all requests that share the budget:
 https://learn.microsoft.com/graph/throttling-limits
 """
 
@@ -21,7 +21,7 @@ worker that has died holds a family up for no more than this."""
 
 
 class Turn(NamedTuple):
-    """`wait` is zero where Graph may be asked now; `held_until` names the turn, where the family gives turns."""
+    """`wait` is zero if Graph may be asked now; `held_until` names the turn, if the family gives turns."""
 
     wait: timedelta
     held_until: datetime | None = None
@@ -64,7 +64,7 @@ ON CONFLICT (tenant_id, throttle_family) DO UPDATE SET not_before = excluded.not
 
 
 async def take_turn(session: AsyncSession, family: str, interval: timedelta | None) -> Turn:
-    """Whether the family may be asked now. With an `interval` one request at a time may, that long after the last."""
+    """Takes the family's turn or tells the wait. With an `interval`, one request at a time, that long apart."""
     if interval is not None:
         held = await session.execute(_TAKE, {"family": family, "hold": HOLD})
         held_until = held.scalar_one_or_none()
@@ -77,17 +77,17 @@ async def take_turn(session: AsyncSession, family: str, interval: timedelta | No
 
 
 async def keep_turn(session: AsyncSession, family: str, held_until: datetime) -> datetime | None:
-    """Makes a turn last `HOLD` from now; its new name, or None if it has run out and is somebody else's."""
+    """Prolongs a turn to `HOLD` from now; its new name, or None if it had expired."""
     kept = await session.execute(_KEEP, {"family": family, "hold": HOLD, "turn": held_until})
     kept_until: datetime | None = kept.scalar_one_or_none()
     return kept_until
 
 
 async def release_turn(session: AsyncSession, family: str, interval: timedelta, held_until: datetime) -> None:
-    """Ends a turn: the next one may be had `interval` from now. A turn that has run out is nobody's to end."""
+    """Ends a turn, unless it had expired; the next one is free `interval` from now."""
     await session.execute(_RELEASE, {"family": family, "interval": interval, "turn": held_until})
 
 
 async def pause(session: AsyncSession, family: str, length: timedelta) -> None:
-    """Keeps everyone from asking for `length` from now. A longer pause that is under way stays."""
+    """Pauses the family for `length` from now, unless a longer pause is under way."""
     await session.execute(_PAUSE, {"family": family, "pause": length})

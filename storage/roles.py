@@ -1,7 +1,7 @@
-"""The two roles at installation: made, found, or left out; and the script by which an administrator makes them.
+"""The two roles at installation: made, found, or left out; and an administrator's script that makes them.
 
-Roles belong to a whole PostgreSQL server, tables to one database. So a database that is installed keeps its set-up,
-whatever roles its server gets later.
+A server has the roles, a database the tables: so a database keeps the set-up of its installation, whatever roles the
+server gets later.
 """
 
 from collections.abc import Sequence
@@ -63,21 +63,20 @@ WHERE rolname IN ('{WORKER_ROLE}', '{PORTFOLIO_ROLE}') AND pg_has_role(session_u
 
 
 class SetUp(NamedTuple):
-    """Under which roles a database works: the two, or its owner alone."""
+    """The roles of a database: the two, or its owner alone."""
 
     owner: str
     has_two_roles: bool
 
     def roles(self) -> Sequence[str]:
-        """The names of the roles as which transactions work."""
         return ROLES if self.has_two_roles else (self.owner,)
 
 
 def settle(connection: Connection) -> SetUp:
-    """The set-up of a database that is about to be migrated. Where it is empty, makes the two roles if the login may.
+    """The set-up of a database about to be migrated; in an empty one, makes the two roles if the login may.
 
-    From here on the connection works as the owner of the tables. Raises `StorageNotReadyError` with the statement that
-    an administrator has to run.
+    The connection then works as the owner of the tables. Raises `StorageNotReadyError` with an administrator's
+    statement.
     """
     found = connection.execute(_FOUND).one()
     if found.owner is not None and not found.may_be_owner:
@@ -111,7 +110,7 @@ def _lacks(privilege: str, kind: str, name: str, login: str) -> StorageNotReadyE
 
 
 def _roles_to_take_on(connection: Connection, *, may_create: bool) -> bool:
-    """Whether the login may take on both roles, which it makes if it may."""
+    """Whether the login may take on both roles; makes them if it may."""
     if may_create:
         for role in ROLES:
             connection.execute(text(_MAKE.format(role=role)))
@@ -126,7 +125,7 @@ def _roles_to_take_on(connection: Connection, *, may_create: bool) -> bool:
 
 
 def script(logins: Sequence[str]) -> str:
-    """SQL by which an administrator makes the two roles, once a server, and lets these logins take them on."""
+    """SQL by which an administrator makes the two roles, once a server, for these logins."""
     statements = [_MAKE.format(role=role) for role in ROLES]
     statements.append(_grant(ROLES, SQL(", ").join(map(Identifier, logins))))
     return "".join(f"{statement.strip()};\n" for statement in statements)

@@ -34,11 +34,11 @@ async def fetch(
     *,
     shape: Shape | None = None,
 ) -> list[ModelT]:
-    """The rows of a statement as models.
+    """The rows of a statement as models, each column in the field of its name.
 
-    Each column fills the field of its name. Columns `item.type_key` and `item.name` fill fields of the model in the
-    field `item`, which is None if all of them are null. With `shape` the fields are those that it returns.
-    Raises `RowError` if a column is missing or superfluous, or if a value does not fit its field.
+    Columns `item.type_key` and `item.name` fill the model in field `item`, which is None if all of them are null.
+    `shape` makes the fields from the columns. Raises `RowError` if a column is missing or superfluous, or a value does
+    not fit.
     """
     result = await session.execute(statement, parameters)
     read = _reader(statement, model, tuple(result.keys()), shape)
@@ -53,7 +53,7 @@ async def fetch_one(
     *,
     shape: Shape | None = None,
 ) -> ModelT | None:
-    """The one row of a statement, as `fetch` reads it; None if there is none."""
+    """The only row of a statement, as `fetch` reads it; None without rows."""
     found = await fetch(session, statement, model, parameters, shape=shape)
     if len(found) > 1:
         raise RowError(f"{_name(statement)}: {len(found)} rows, and not one")
@@ -69,7 +69,7 @@ async def fetch_stream(
     rows_at_a_time: int = ROWS_AT_A_TIME,
     shape: Shape | None = None,
 ) -> AsyncGenerator[ModelT, None]:
-    """The rows of a statement, as `fetch` reads them, so many held at a time. Read them to their end, or close it."""
+    """The rows of a statement, as `fetch` reads them, `rows_at_a_time` in memory. Read to the end, or close it."""
     async with opened_stream(session, statement, parameters, rows_at_a_time) as result:
         read = _reader(statement, model, tuple(result.keys()), shape)
         async for rows in result.partitions(rows_at_a_time):  # one by one, each would be a switch of tasks
@@ -106,7 +106,7 @@ def _adapter(model: Any) -> tuple[TypeAdapter[Any], frozenset[str]]:
 
 
 def _values(columns: Sequence[str]) -> Callable[[Row[Any]], Values]:
-    """How the values of a row are found: those of `item.name` in the values of `item`."""
+    """Makes nested values of a row: `item.name` goes into `item`."""
     parts = [column.partition(".") for column in columns]
     plain = [(position, name) for position, (name, _, field) in enumerate(parts) if not field]
     nested: dict[str, list[tuple[int, str]]] = {}
@@ -134,5 +134,5 @@ def _misfit(found: Iterable[str], fields: frozenset[str]) -> str:
 
 
 def _name(statement: Executable) -> str:
-    """The beginning of a statement, to find it by."""
+    """A statement's beginning, for messages."""
     return " ".join(str(statement).split())[:60]

@@ -18,20 +18,19 @@ WHERE expires_at < clock_timestamp() - CAST(:older_than AS interval)
 
 
 async def forget_plans(session: AsyncSession, *, older_than: timedelta) -> int:
-    """Deletes plans that expired longer ago than `older_than` and that nobody decided about; returns how many.
+    """Deletes plans that expired longer ago than `older_than` without a decision; returns how many.
 
-    A plan that was approved or rejected stays, as its audit records do.
+    Approved and rejected plans stay, as their audit records do.
     """
     done = await session.execute(_FORGET_PLANS, {"older_than": older_than})
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 async def forget_runs(session: AsyncSession, *, older_than: timedelta, most: int) -> int:
-    """Deletes up to `most` runs that ended longer ago than `older_than`, the oldest first; returns how many.
+    """Deletes up to `most` runs that ended longer ago than `older_than`, oldest first; returns how many.
 
-    No answer about the inventory changes, of today or of any moment: the latest runs stay, and each run whose result
-    differs from that of the run before. A presumed presence may become certain, since the remaining run that saw the
-    item first is nearer.
+    No answer changes, of today or of any moment: the latest runs stay, and each whose result differs from the run
+    before. Only a presumed presence may become certain.
     """
     count: int = (await session.execute(_FORGET_RUNS, {"older_than": older_than, "most": most})).scalar_one()
     return count

@@ -1,4 +1,4 @@
-"""Run records: opening one with a slot, keeping its lease, closing it. All idempotent by run id."""
+"""Run records: opening with a slot, lease, closing. All idempotent by run id."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -35,7 +35,7 @@ SLOTS_LOCK = 0x736C6F7473
 
 
 class RunIdentity(NamedTuple):
-    """The facts of a run that its record begins with."""
+    """The facts of a run at its beginning."""
 
     run_id: UUID
     workflow_id: str
@@ -47,7 +47,7 @@ class RunIdentity(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """How many runs may be running at once, how long a slot is leased for, and how long a place in the queue."""
+    """The limits of concurrent runs, and the leases of a slot and of a place in the queue."""
 
     per_tenant: int
     overall: int
@@ -65,14 +65,14 @@ class OpeningState(StrEnum):
 
 
 class RunStart(NamedTuple):
-    """The state, and for a run that waits for a slot how many runs of all tenants were queued before it."""
+    """The state, and for a run that waits for a slot the number of runs of all tenants before it."""
 
     state: OpeningState
     ahead: int = 0
 
 
 class OpenRun(NamedTuple):
-    """The keys of a run whose record is open."""
+    """The keys of a run with an open record."""
 
     tenant_id: UUID
     run_id: UUID
@@ -156,16 +156,16 @@ _HOLD_RENEWED = (
 
 
 async def is_recorded(session: AsyncSession) -> bool:
-    """Whether the database knows the session's tenant."""
+    """Whether the session's tenant has a record."""
     return (await session.execute(select(_TENANT.c.tenant_id).limit(1))).first() is not None
 
 
 async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> RunStart:
-    """Records the run as `queued`, and as `running` once it is its turn for a slot. Safe to call again and again.
+    """Records the run as `queued`, and as `running` once it has a slot. Idempotent.
 
-    Slots are given first come, first served; a run whose tenant has none free lets the others pass. An open run of the
-    same selection whose lease has expired is closed as abandoned first; one whose lease has not is waited for.
-    Raises `DatabaseClockError` instead of starting a run whose merges would leave out what it reads.
+    First come, first served; a run whose tenant has no free slot lets others pass. An open run of the same selection is
+    closed as abandoned if its lease has expired, otherwise waited for. Raises `DatabaseClockError` instead of starting
+    a run whose merges would omit what it reads.
     """
     status = await _ensure_run(session, run, slots.queue_lease)
     if status is None:
@@ -192,14 +192,14 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Run
 
 
 async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int | None:
-    """How many runs of all tenants were queued before a queued run; None if its turn has come or it is not queued."""
+    """The number of runs of all tenants before a queued run; None if its turn has come or it is not queued."""
     limits = {"run_id": run_id, "overall": slots.overall, "per_tenant": slots.per_tenant}
     turn = (await session.execute(_SLOT_TURN, limits)).one_or_none()
     return None if turn is None or turn.may_start else turn.ahead
 
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
-    """Up to `limit` open runs of all tenants whose lease has expired, drawn by lot; in a portfolio session."""
+    """Up to `limit` open runs of all tenants with an expired lease, at random; in a portfolio session."""
     expired = (
         select(_RUN.c.tenant_id, _RUN.c.run_id, _RUN.c.workflow_id)
         .where(_RUN.c.finished_at.is_(None), _RUN.c.lease_expires_at <= func.clock_timestamp())
@@ -210,7 +210,7 @@ async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
 
 
 async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:
-    """Closes a run as `failed` with `run_abandoned`; False where it has ended or has renewed its lease meanwhile."""
+    """Closes a run as `failed` with `run_abandoned`; False if it has ended or renewed its lease."""
     closed = (await session.execute(_CLOSE_ABANDONED_RUN, {"run_id": run_id})).first()
     if closed is not None:
         await _settle_abandoned(session, run_id)
@@ -224,7 +224,7 @@ async def _settle_abandoned(session: AsyncSession, run_id: UUID) -> None:
 
 
 async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta) -> RunStatus | None:
-    """The status of the run's row, which is made if need be; None while another run of its selection is open."""
+    """The status of the run's row, made if missing; None while another run of its selection is open."""
     identity = _identity(run)
     await _ensure_tenant(session, run.tenant_name)
     predecessor = {"run_id": run.run_id, "selection_hash": identity["selection_hash"]}
@@ -253,9 +253,9 @@ async def _ensure_tenant(session: AsyncSession, name: str | None) -> None:
 
 
 async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> bool:
-    """Keeps the run's slot for `lease` from now, or for at least nine tenths of it; False where the run has ended.
+    """Prolongs the run's slot to at least nine tenths of `lease` from now; False if the run has ended.
 
-    It ends only after the transaction.
+    It cannot end within the transaction.
     """
     values = {"of_run": run_id, "lease": lease}
     held = await session.execute(_HOLD_RENEWED, {**values, "fresh": lease * 0.9})
@@ -263,7 +263,7 @@ async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> 
 
 
 class RunEnd(NamedTuple):
-    """The end of a run. The numbers of items among its counts are counted here."""
+    """The end of a run, without the numbers of items that are counted here."""
 
     status: RunStatus
     counts: Counts
@@ -276,7 +276,7 @@ class RunEnd(NamedTuple):
 
 
 class ClosedRecord(NamedTuple):
-    """The end of a run as its closed record has it."""
+    """The end of a run as recorded."""
 
     status: RunStatus
     counts: Counts
@@ -286,7 +286,7 @@ class ClosedRecord(NamedTuple):
 
     @property
     def listed(self) -> frozenset[str]:
-        """The collections that this attempt recorded as complete."""
+        """Collections that this attempt recorded as complete."""
         collections = self.collections or {}
         return frozenset(key for key, result in collections.items() if result.outcome is Outcome.COMPLETE)
 
@@ -340,9 +340,9 @@ FROM forgotten CROSS JOIN LATERAL jsonb_to_record(result) AS one (created bigint
 
 
 async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) -> ClosedRecord:
-    """Closes the run's record with the database's evidence. An ended run stays as it ended.
+    """Closes the run's record by the database's evidence, unless it has ended.
 
-    A run that never came to be recorded, since it was cancelled or broke before that, is recorded as it ends.
+    A run that was cancelled or broke before it was recorded is recorded as it ends.
     """
     await _ensure_tenant(session, run.tenant_name)
     selection = run.selection
@@ -399,7 +399,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
 async def _proven(
     session: AsyncSession, run_id: UUID, ending: RunEnd, selection: Selection, incomplete: Collection[str]
 ) -> Claims:
-    """The end of the run, without claims that the database has not seen. An earlier release's run is believed."""
+    """The end of the run, without claims that the database does not prove. Runs of earlier releases are believed."""
     claims = Claims(ending.status, list(ending.error_codes), ending.collections)
     seen = await seen_pages(session, run_id)
     if seen is None:
@@ -408,9 +408,9 @@ async def _proven(
 
 
 async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:
-    """The numbers of items that the run's merges made, changed and left unchanged; deletes their records.
+    """The run's numbers of new, changed and unchanged items; deletes its merges' records.
 
-    Items that were found by id were not merged: how many is believed.
+    Items found by id were not merged; their number is believed.
     """
     merged = (await session.execute(_FORGET_WAVES, {"run_id": run_id})).one()
     told = [result.context.get("found_by_id") for result in ending.collections.values()]
@@ -420,7 +420,7 @@ async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[
 
 
 def _refuted(claimed: Mapping[str, CollectionResult], known: Mapping[str, CollectionResult]) -> int:
-    """The number of collections with an error that was not told."""
+    """The number of collections with an error that was not claimed."""
     return sum(result.error_code != claimed[type_key].error_code for type_key, result in known.items())
 
 
@@ -432,7 +432,7 @@ async def _take_in_coverage(
     listed: Collection[str],
     logs: Collection[str],
 ) -> dict[str, int]:
-    """Takes in the run's coverage, and counts the items that it did not see; a cancelled run answers nothing."""
+    """Records the run's coverage and counts items that it did not see; a cancelled run covers nothing."""
     if claims.status not in COMPLETED_STATUSES:
         return {"missing": 0, "not_read": 0, "stale": 0}
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes

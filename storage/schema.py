@@ -1,4 +1,4 @@
-"""Migrations: forward, on a database with data in it, beside running workers."""
+"""Migrations of a database with data, beside running workers."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -27,9 +27,9 @@ UPGRADE_LOCK = 0x74656E616E7469
 
 @dataclass(frozen=True)
 class LockRetries:
-    """How long a migration waits for a table's lock, and how often it tries.
+    """How long a migration waits for a table's lock, and how often.
 
-    While it waits, workers that want the same table wait behind it: so briefly, and with a pause in which they go on.
+    Workers that want the same table queue behind it: so it waits briefly, and pauses.
     """
 
     timeout_ms: int = 2000
@@ -38,7 +38,7 @@ class LockRetries:
 
 
 class UpgradeResult(NamedTuple):
-    """A migrated database: its revision before and after, and the roles that it works under."""
+    """A migrated database: its revision before and after, and its roles."""
 
     before: str | None
     after: str
@@ -56,10 +56,10 @@ def _config(connection: Connection | None = None, *, has_two_roles: bool = True)
 def upgrade(
     url: str, *, patience: LockRetries | None = None, tell: Callable[[str], None] = lambda _line: None
 ) -> UpgradeResult:
-    """Applies every migration that the database lacks. `tell` gets a line for each lock that is waited for.
+    """Applies every missing migration. `tell` gets a line for each lock waited for.
 
-    Raises `DatabaseUrlError`, `StorageNotReadyError` where the login may not migrate it, `StorageUnavailableError`
-    where a lock is never free, and SQLAlchemy's errors for a database that cannot be reached.
+    Raises `DatabaseUrlError`, `StorageNotReadyError` if the login may not migrate, `StorageUnavailableError` if a lock
+    is never free, and SQLAlchemy's errors if the database cannot be reached.
     """
     engine = create_engine(database_url(url), connect_args=connection_parameters("tenant-inventory upgrade", {}))
     with ExitStack() as ending:
@@ -78,7 +78,7 @@ def upgrade(
 
 
 def _wait_for_other_upgrades(connection: Connection, tell: Callable[[str], None]) -> None:
-    """Asks again and again: one that waited in a transaction would hold up an index that is being built."""
+    """Polls: waiting in a transaction would hold up an index that is being built."""
     lock = text("SELECT pg_try_advisory_lock(:key)")
     is_told = False
     while not connection.execute(lock, {"key": UPGRADE_LOCK}).scalar_one():
@@ -93,7 +93,7 @@ def _wait_for_other_upgrades(connection: Connection, tell: Callable[[str], None]
 def _apply(
     connection: Connection, config: Config, watch: LockWatch, patience: LockRetries, tell: Callable[[str], None]
 ) -> None:
-    """Each migration commits by itself, so the next attempt goes on with the one that had to wait."""
+    """Each migration commits by itself, so the next attempt resumes with the one that waited."""
     connection.execute(
         text("SELECT set_config('lock_timeout', :timeout, false)"), {"timeout": str(patience.timeout_ms)}
     )
@@ -119,5 +119,5 @@ def _apply(
 
 
 def head() -> str:
-    """The newest revision that this code knows."""
+    """The code's newest revision."""
     return ScriptDirectory.from_config(_config()).get_heads()[0]

@@ -1,7 +1,7 @@
-"""Settings: what the current versions of items set, one text for each item, and which settings a collection knows.
+"""Settings of items' current versions, one text for each item, and the settings that a collection knows.
 
-A text has an entry for each setting and value, in order: `ENTRY name VALUE value ENTRY name VALUE value ENTRY`. Whoever
-looks for a setting finds the collections that know it, and then the entry in the texts of their items.
+A text has an entry for each setting and value, in order: `ENTRY name VALUE value ENTRY name VALUE value ENTRY`. A
+search finds the collections that know a setting, then the entry in their items' texts.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -61,12 +61,12 @@ def written(settings: Sequence[SearchedSetting]) -> str | None:
 
 
 def beginning(name: str) -> str:
-    """The beginning of the entries of a setting."""
+    """The beginning of a setting's entries."""
     return f"{ENTRY}{name}{VALUE}"
 
 
 def entries(names: Iterable[str], values: Sequence[str] | None) -> list[str]:
-    """The entries of these settings with one of these values; their beginnings if any value will do."""
+    """Entries of these settings with one of these values, or their beginnings for any value."""
     if values is None:
         return list(map(beginning, names))
     return [f"{beginning(name)}{value}{ENTRY}" for name in names for value in values if _kept_value(value) is not None]
@@ -77,12 +77,12 @@ def _without_separators(name: str) -> str:
 
 
 def _kept_value(value: str | None) -> str | None:
-    """A value with a separator cannot be searched for: nobody types one."""
+    """None for a value with a separator, which nobody types."""
     return None if value is None or value != _without_separators(value) else value
 
 
 async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Collection[SearchedSetting]]]) -> None:
-    """Notes what items of collections set, by type key. Names of settings that items no longer set stay."""
+    """Notes settings of collections, by type key. Settings that no item sets any more stay."""
     names: dict[str, set[str]] = {}
     for type_key, settings in found:
         names.setdefault(type_key, set()).update([name for name, _ in settings])

@@ -1,4 +1,4 @@
-"""Staging: the observations of one fetch attempt, copied in under their fetch token until the merge takes them."""
+"""Staging: a fetch attempt copies observations in under its token until the merge takes them."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -50,7 +50,7 @@ ID_SEPARATOR = "\x1f"
 
 
 class SameItems(NamedTuple):
-    """The items of a page whose objects have the raw digests that the items have: nothing else of them is staged."""
+    """Items of a page whose raw digests did not change: only their ids and digests are staged."""
 
     type_key: str
     external_ids: Sequence[str]
@@ -76,9 +76,9 @@ async def stage(
     *,
     are_whole: bool = False,
 ) -> None:
-    """Copies the observations in. `staged_at` becomes the database's clock at this moment.
+    """Copies observations in; `staged_at` becomes the database's time.
 
-    `are_whole`: their documents hold the details too, where they have any.
+    `are_whole`: their documents hold any details, too.
     """
     connection = await session.connection()
     driver_connection: Any = (await connection.get_raw_connection()).driver_connection
@@ -117,26 +117,26 @@ async def stage(
 
 
 def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
-    """Of a document whose lists are cut another one in each run, so that each reads the rest of them."""
+    """A document with cut lists has another hash in each run, so that each run reads the rest."""
     if observation.list_hash is None or not observation.is_cut:
         return observation.list_hash
     return sha256(observation.list_hash + run_id.bytes).digest()
 
 
 def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, str | None]:
-    """The references of an item as the merge takes them, the hash of the rules of reading, and the item's settings."""
+    """An item's references for the merge, the hash of their rules, and the item's settings."""
     if read is None:
         return None, None, None
     return Json(rows_of(read.references), orjson.dumps), read.rules_hash, written(read.settings)
 
 
 def _stale(observation: Observation) -> Jsonb | None:
-    """The parts of the item that could not be read; None if all were read."""
+    """The parts that could not be read; None if all were."""
     if not observation.stale_parts:
         return None
     return Jsonb([part.model_dump(mode="json") for part in observation.stale_parts], orjson.dumps)
 
 
 async def discard_staged(session: AsyncSession, run_id: UUID) -> None:
-    """Removes rows that attempts of the run have staged and no merge has taken."""
+    """Removes the run's staged rows that no merge has taken."""
     await session.execute(_DISCARD_RUN, {"run_id": run_id})

@@ -23,7 +23,7 @@ OF_VERSION = f'{SINCE_OF_VERSION} AS "stale.since", v.stale_parts AS "stale.part
 
 
 class StoredStaleItem(NamedTuple):
-    """An item whose current version is not all current."""
+    """An item with a stale current version."""
 
     type_key: str
     external_id: str
@@ -44,6 +44,6 @@ ORDER BY type_key, name_key, external_id
 async def stale_items(
     session: AsyncSession, type_keys: Sequence[str] | None = None, left_out: Sequence[str] = ()
 ) -> list[StoredStaleItem]:
-    """The items that are there and whose current version is not all current, by collection and name."""
+    """Present items with a stale current version, by collection and name."""
     wanted = {"type_keys": None if type_keys is None else list(type_keys), "left_out": list(left_out)}
     return await fetch(session, _STALE, StoredStaleItem, wanted)

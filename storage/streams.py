@@ -1,4 +1,4 @@
-"""Rows of large answers, some at a time."""
+"""Streams rows of large answers."""
 
 import asyncio
 import logging
@@ -13,13 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncResult, AsyncSession
 
 
 class LostCursors(logging.Filter):
-    """Drops SQLAlchemy's log of a cursor that cannot be closed, a traceback each.
+    """Drops SQLAlchemy's traceback for a cursor that cannot be closed.
 
-    The server closes it with its transaction, and the reader gets the error of the connection.
+    The server closes it with its transaction, and the reader gets the connection's error.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is about something else."""
         return record.msg != "Error closing cursor"
 
 
@@ -30,10 +29,9 @@ logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(LostCu
 async def opened_stream(
     session: AsyncSession, statement: Executable, parameters: Mapping[str, object], rows_at_a_time: int
 ) -> AsyncIterator[AsyncResult[Any]]:
-    """The rows of a statement, so many held at a time, within the session's transaction.
+    """The rows of a statement, `rows_at_a_time` in memory, within the session's transaction.
 
-    If the connection is lost on the way, the wait for it is cancelled, or the reader has enough, the cursor is
-    closed: nothing else would do that.
+    Closes the cursor if the connection is lost, the wait is cancelled or the reader stops.
     """
     rows = await session.stream(statement.execution_options(yield_per=rows_at_a_time), parameters)
     try:

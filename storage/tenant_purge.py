@@ -1,6 +1,6 @@
-"""The deletion of all that the database holds of one tenant, by the owner of the tables, in one transaction.
+"""Deletes all rows of a tenant, by the owner of the tables, in one transaction.
 
-The tables are those that the database itself has, in the order of their foreign keys.
+The database tells its tables and the order of their foreign keys.
 """
 
 from collections.abc import Iterator, Mapping
@@ -81,31 +81,31 @@ _SEARCH_PATH = text("SELECT set_config('search_path', :path, true)")
 
 
 class PurgedRows(NamedTuple):
-    """The number of rows that each table lost, and of portfolio runs in which the tenant was erased."""
+    """Numbers of rows that tables lost, and of portfolio runs in which the tenant was erased."""
 
     tables: Mapping[str, int]
     portfolio_runs: int
 
 
 class TenantPurge:
-    """One transaction of the owner of the tables, which is committed if the body succeeds."""
+    """A transaction of the owner of the tables; committed if the body succeeds."""
 
     def __init__(self, connection: Connection, tenant_id: UUID) -> None:
         self._connection = connection
         self._tenant_id = {"tenant_id": str(tenant_id)}
 
     def name(self) -> str | None:
-        """The name under which the tenant was last read; None where it never was."""
+        """The tenant's name when last read; None if it was never read."""
         name: str | None = self._connection.execute(_LOCK, self._tenant_id).scalar_one_or_none()
         return name
 
     def workflow_ids(self) -> list[str]:
-        """The workflow ids of the tenant's recorded runs."""
+        """Workflow ids of the tenant's recorded runs."""
         found = text("SELECT DISTINCT workflow_id FROM sync_run WHERE tenant_id = :tenant_id ORDER BY workflow_id")
         return list(self._connection.execute(found, self._tenant_id).scalars())
 
     def delete(self) -> PurgedRows:
-        """Deletes the rows of the tenant in every table, and its part in portfolio runs of several tenants."""
+        """Deletes the tenant's rows in every table, and its part in portfolio runs."""
         self._connection.execute(_NO_CURRENT_VERSIONS, self._tenant_id)
         tables = self._tables()
         purged = dict.fromkeys(tables, 0)
@@ -144,13 +144,13 @@ class TenantPurge:
         )
 
     def _tables(self) -> list[str]:
-        """The tables of rows to delete, each before those that it refers to."""
+        """The tables of rows to delete, referring ones first."""
         refers_to = {name: set(others) for name, others in self._connection.execute(_TABLES)}
         order = TopologicalSorter(refers_to).static_order()
         return [name for name in reversed(list(order)) if name != GUARDED]
 
     def _targets(self) -> list[UUID]:
-        """The tenants into which somebody planned to promote items of this one."""
+        """Tenants into which a plan would promote items of this one."""
         path = self._connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
         self._connection.execute(_SEARCH_PATH, {"path": f"{path}, {ALL_TENANTS}"})
         targets = list(self._connection.execute(_TARGETS, self._tenant_id).scalars())
@@ -164,7 +164,7 @@ class TenantPurge:
 
 @contextmanager
 def tenant_purge(url: str, tenant_id: UUID) -> Iterator[TenantPurge]:
-    """A purge. Raises `StorageNotReadyError` if the login is not the owner, and `StorageUnavailableError`."""
+    """Raises `StorageNotReadyError` if the login is not the owner, and `StorageUnavailableError`."""
     settings = {"lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s", "timezone": "UTC"}
     engine = create_engine(
         database_url(url), hide_parameters=True, connect_args=connection_parameters("tenant-inventory purge", settings)

@@ -1,7 +1,8 @@
-"""How long PostgreSQL and this program wait for each other: one place for workers, commands and migrations.
+"""Timeouts between PostgreSQL and this program, for workers, commands and migrations.
 
-Without these a process that is frozen or gone keeps its locks, and its view of old rows, for as long as it likes.
-https://www.postgresql.org/docs/current/runtime-config-client.html, https://www.postgresql.org/docs/current/libpq-connect.html
+Without these a frozen process keeps its locks and its view of old rows.
+https://www.postgresql.org/docs/current/runtime-config-client.html,
+https://www.postgresql.org/docs/current/libpq-connect.html
 """
 
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ _SERVER_SIDE = {
 
 
 def connection_parameters(application_name: str, settings: Mapping[str, str]) -> dict[str, str | int]:
-    """The parameters that every connection has, by libpq's names. `settings` are further ones of the server."""
+    """Parameters of every connection, by libpq's names, with further `settings` of the server."""
     options = {**_SERVER_SIDE, **settings}
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,

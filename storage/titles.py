@@ -1,7 +1,7 @@
-"""Titles: what an item without a name is called, after the objects that it refers to, or after the one that names it.
+"""Titles of items without a name, after the objects that they refer to or the one that refers to them.
 
-A role assignment goes by its role and by whom it is for, a role's policy by the role. Titles stand where names do, and
-follow the names of these objects from run to run.
+A role assignment is called by its role and holder, a role's policy by the role. Titles stand where names do, and follow
+these objects' names from run to run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ WITH titled AS MATERIALIZED (
 async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> None:
     """Gives items their titles by the rules of their type keys.
 
-    Idempotent: an item that has its title is not written.
+    Idempotent: a title that is right is not written.
     """
     parts = [(key, part, place) for key, rule in rules.items() for place, part in enumerate(rule.parts)]
     if parts:

@@ -1,4 +1,4 @@
-"""Items whose references have not been read yet, for readers that may not read them: they name the gap."""
+"""Collections with items whose references are not read yet, for answers that only name the gap."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,9 +13,9 @@ MOST_COUNTED = 1_000
 
 
 class UnreadReferences(NamedTuple):
-    """A collection with items whose references are to be read.
+    """A collection with items whose references are not read.
 
-    `items` is at most `MOST_COUNTED + 1`, and None where a release has changed the rules: then all are read again.
+    `items` is at most `MOST_COUNTED + 1`; None if a release has changed the rules, so all are read again.
     """
 
     type_key: str
@@ -40,7 +40,7 @@ ORDER BY type_key
 
 
 async def unread_references(session: AsyncSession, rules_hashes: Mapping[str, bytes]) -> list[UnreadReferences]:
-    """The collections of the session's tenant, by the hashes of the rules that are in force."""
+    """Collections of the session's tenant with unread references by the rules of these hashes."""
     parameters = {
         "type_keys": list(rules_hashes),
         "rules_hashes": list(rules_hashes.values()),

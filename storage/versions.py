@@ -1,4 +1,4 @@
-"""Versions: an item's content over time, with pins and deletions."""
+"""An item's versions, with pins and deletions."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -72,7 +72,7 @@ SELECT versions, documents, last_type_key, last_external_id FROM forget_versions
 
 
 class ForgottenCounts(NamedTuple):
-    """How many versions were forgotten, and how many documents that only they referred to."""
+    """Numbers of forgotten versions, and of documents that only they used."""
 
     versions: int
     documents: int
@@ -81,7 +81,7 @@ class ForgottenCounts(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """The versions of an item that are kept, newest first."""
+    """Kept versions of an item, newest first."""
     return await fetch(
         session, _HISTORY, VersionRecord, {"type_key": type_key, "external_id": external_id}, shape=_with_change
     )
@@ -90,13 +90,13 @@ async def history(session: AsyncSession, type_key: str, external_id: str) -> lis
 async def pin(
     session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str, reason: str | None
 ) -> bool:
-    """Keeps a version from being forgotten; False where there is no such version."""
+    """Keeps a version from being forgotten; False if it does not exist."""
     named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
     return (await session.execute(_PIN, {**named, "pinned_by": pinned_by, "reason": reason})).first() is not None
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str) -> bool:
-    """Takes a pin away; False where there is none by this name."""
+    """Removes a pin; False if there is none by this name."""
     taken = (
         delete(_PINNED)
         .where(
@@ -118,11 +118,10 @@ async def forget(
     most: int,
     after: tuple[str, str] | None = None,
 ) -> ForgottenCounts:
-    """Forgets versions that were superseded longer ago than `older_than`, or that are not among the `kept` newest.
+    """Forgets versions superseded longer ago than `older_than`, or beyond the `kept` newest.
 
-    Looks at no more than `most` items and forgets at most `most` versions, the oldest of an item first, in the order
-    of type keys and ids from the first item behind `after`; never the current version of an item, and never a pinned
-    one. Meanwhile the tenant's merges wait.
+    Looks at up to `most` items behind `after`, by type key and id, and forgets up to `most` versions, an item's oldest
+    first; never a current or pinned one. Meanwhile the tenant's merges wait.
     """
     after_type_key, after_external_id = after or ("", "")
     limits = {"older_than": older_than, "kept": kept, "most": most}
@@ -136,13 +135,13 @@ async def forget(
 
 
 async def tenants(session: AsyncSession) -> list[UUID]:
-    """The tenants that have an inventory; asked across tenants."""
+    """Tenants with an inventory; in a portfolio session."""
     with_items = select(_TENANT.c.tenant_id).where(exists().where(_ITEM.c.tenant_id == _TENANT.c.tenant_id))
     return list((await session.execute(with_items.order_by(_TENANT.c.tenant_id))).scalars())
 
 
 def _with_change(row: Values) -> Values:
-    """Adds the kind of a version, in comparison with the one before it."""
+    """Adds a version's kind by comparing it with the one before."""
     follows, name_before, complete_before = (row.pop(name) for name in ("follows", "name_before", "complete_before"))
     if row["version"] == 1:
         change = VersionChange.FIRST

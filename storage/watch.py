@@ -1,4 +1,4 @@
-"""Watch: how far a tenant's audit logs have been followed, and the items that their events made it read."""
+"""Watch: positions in a tenant's audit logs, and the items that their events name."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -42,7 +42,7 @@ class LogPosition(NamedTuple):
 
 
 class LookStart(NamedTuple):
-    """The start of a look at one tenant: the database's clock, the collections that a run has listed to its end."""
+    """A look's start: the database's clock, and the collections that a run has listed to their end."""
 
     at: datetime
     listed: frozenset[str]
@@ -50,8 +50,8 @@ class LookStart(NamedTuple):
 
 
 class LogLook(NamedTuple):
-    """One audit log as a look has read it: `handled` are all events that need nothing more, `unknown` the new ones that
-    named no item. `error_code` says why it could not be read.
+    """A look's reading of one audit log: `handled` events need nothing more, `unknown` new ones name no item.
+    `error_code` says why it could not be read.
     """
 
     type_key: str
@@ -61,7 +61,7 @@ class LogLook(NamedTuple):
 
 
 class LookItems(NamedTuple):
-    """The items that a look has asked Graph for: the present ones, whole, and those that are gone."""
+    """Items that a look has asked Graph for: present ones, whole, and those that are gone."""
 
     found: Sequence[Observation]
     gone: Sequence[UnlistedItem]
@@ -70,9 +70,7 @@ class LookItems(NamedTuple):
 
 
 class LookResult(NamedTuple):
-    """The result of a look. `contested` are items that another run has seen since the look began: nothing is said
-    of them.
-    """
+    """A look's result. `contested` items were seen by another run since the look began, so nothing is said of them."""
 
     created: int = 0
     changed: int = 0
@@ -81,7 +79,7 @@ class LookResult(NamedTuple):
 
 
 async def begin_look(session: AsyncSession) -> LookStart:
-    """The positions in the logs of the session's tenant."""
+    """Positions in the logs of the session's tenant."""
     at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     wanted = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
     positions = {row.type_key: row for row in await fetch(session, wanted, LogPosition)}
@@ -91,7 +89,7 @@ async def begin_look(session: AsyncSession) -> LookStart:
 async def items_named(
     session: AsyncSession, type_keys: Collection[str], external_ids: Collection[str]
 ) -> list[UnlistedItem]:
-    """The items of these collections that have one of these ids, in whichever spelling."""
+    """Items of these collections with one of these ids, in any spelling."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id).where(
         among(_ITEM.c.type_key, sorted(type_keys)),
@@ -135,9 +133,9 @@ async def record_items(
     events: Mapping[tuple[str, str], Sequence[Observation]],
     comparison: DocumentComparison | None,
 ) -> LookResult:
-    """Writes the items of a look, with the events that named them, as a run of its own: once for each `run_id`.
+    """Writes a look's items, with the events that named them, as a run of its own, once for each `run_id`.
 
-    The run covers no collection, so it makes nothing missing. Only items that Graph has answered with 404 are gone.
+    The run covers no collection, so it makes nothing missing but items that Graph answered with 404.
     """
     if (await session.execute(select(_RUN.c.run_id).where(_RUN.c.run_id == run_id))).first() is not None:
         return LookResult()
@@ -195,7 +193,7 @@ async def _merged(
 
 
 async def keep_position(session: AsyncSession, look: LogLook, began_at: datetime) -> None:
-    """Notes how far a log has been followed, or why it could not be."""
+    """Records how far a log was followed, or its error."""
     is_read = look.error_code is None
     values: dict[str, object] = {"tried_at": began_at, "error_code": look.error_code}
     if is_read:
@@ -213,7 +211,7 @@ async def keep_position(session: AsyncSession, look: LogLook, began_at: datetime
 
 
 class WatchedLog(NamedTuple):
-    """One audit log of one tenant, as the last look left it."""
+    """A tenant's audit log after the last look."""
 
     tenant_id: UUID
     type_key: str
@@ -224,7 +222,7 @@ class WatchedLog(NamedTuple):
 
 
 async def watched_logs(session: AsyncSession) -> list[WatchedLog]:
-    """The logs of all tenants, in a portfolio session."""
+    """Logs of all tenants; in a portfolio session."""
     columns = _POSITION.c["tenant_id", "type_key", "tried_at", "read_at", "unknown_events", "error_code"]
     return await fetch(session, select(*columns).order_by(_POSITION.c.tenant_id, _POSITION.c.type_key), WatchedLog)
 

@@ -1,7 +1,7 @@
-"""Signing in to the web page, in sessions of no tenant (`Database.no_tenant`).
+"""Sign-ins to the web page; in sessions of no tenant (`Database.no_tenant`).
 
-Tokens are random, so a plain SHA-256 of each is enough to find it and gives nothing away. An act and its audit record
-share a transaction.
+Tokens are random, so a plain SHA-256 finds them and gives nothing away. An act and its audit record share a
+transaction.
 """
 
 from collections.abc import Mapping
@@ -67,14 +67,14 @@ INSERT INTO audit_record (person_id, person, role, action) SELECT person_id, per
 
 
 class BegunSignIn(NamedTuple):
-    """MSAL's record of a sign-in, and the page that the person asked for."""
+    """MSAL's record of a sign-in, and the page asked for."""
 
     flow: dict[str, Any]
     goes_to: str
 
 
 async def add_link(session: AsyncSession, link_hash: bytes, person: Person, lifetime: timedelta) -> None:
-    """Makes a link that signs the person in once. Links and sessions that have expired are deleted on the way."""
+    """Makes a link that signs the person in once. Deletes expired links and sessions."""
     for expiring in (_LINK, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     await session.execute(
@@ -91,7 +91,7 @@ async def add_link(session: AsyncSession, link_hash: bytes, person: Person, life
 async def redeem_link(
     session: AsyncSession, link_hash: bytes, session_hash: bytes, lifetime: timedelta
 ) -> Person | None:
-    """Uses a link up and signs its person in; None where it is used, expired or unknown."""
+    """Uses up a link and signs its person in; None if it is used, expired or unknown."""
     parameters = {"link_hash": link_hash, "session_hash": session_hash, "lifetime": lifetime}
     return await fetch_one(session, _REDEEM, Person, parameters)
 
@@ -99,7 +99,7 @@ async def redeem_link(
 async def begin_flow(
     session: AsyncSession, flow_hash: bytes, flow: Mapping[str, Any], goes_to: str, lifetime: timedelta
 ) -> None:
-    """Keeps a sign-in that begins. Expired ones are deleted on the way."""
+    """Keeps a sign-in that begins. Deletes expired ones."""
     for expiring in (_FLOW, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     expires_at = CLOCK + literal(lifetime, Interval)
@@ -109,7 +109,7 @@ async def begin_flow(
 
 
 async def take_flow(session: AsyncSession, flow_hash: bytes) -> BegunSignIn | None:
-    """Uses a sign-in that has begun up; None where it is used, expired or unknown."""
+    """Uses up a begun sign-in; None if it is used, expired or unknown."""
     taken = delete(_FLOW).where(_FLOW.c.flow_hash == flow_hash, _FLOW.c.expires_at > CLOCK)
     return await fetch_one(session, taken.returning(_FLOW.c.flow, _FLOW.c.goes_to), BegunSignIn)
 
@@ -117,13 +117,13 @@ async def take_flow(session: AsyncSession, flow_hash: bytes) -> BegunSignIn | No
 async def sign_in(
     session: AsyncSession, person: Person, session_hash: bytes, lifetime: timedelta, *, replaced_hash: bytes | None
 ) -> None:
-    """Begins the session of a person, and ends the one that the browser had."""
+    """Begins a person's session, and ends the browser's earlier one."""
     parameters = {"session_hash": session_hash, "lifetime": lifetime, "replaced_hash": replaced_hash}
     await session.execute(_SIGN_IN, {**person.model_dump(), **parameters})
 
 
 async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None:
-    """The person of a session; None if it has expired, ended, or was never signed in."""
+    """The person of a session; None if it expired, ended or is unknown."""
     found = select(_SESSION.c.person_id, _SESSION.c.person.label("name"), _SESSION.c.role)
     is_valid = (
         _SESSION.c.session_hash == session_hash,
@@ -139,7 +139,7 @@ async def end_session(session: AsyncSession, session_hash: bytes) -> None:
 
 
 async def end_sessions(session: AsyncSession, person_id: str) -> int:
-    """Signs a person out everywhere; how many sessions that were."""
+    """Signs a person out everywhere; returns the number of sessions."""
     ended = await session.execute(
         delete(_SESSION).where(_SESSION.c.person_id == person_id).returning(_SESSION.c.session_hash)
     )

@@ -1,4 +1,4 @@
-"""Parts that all tables share."""
+"""Shared parts of the tables."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -63,19 +63,19 @@ class Base(DeclarativeBase):
 
 
 def table(model: type[Base]) -> Table:
-    """The table of a model, for statements: nothing here is written or read as an object."""
+    """The table of a model, for Core statements: the ORM is not used."""
     return cast("Table", model.__table__)
 
 
 def among(column: ColumnElement[Any], values: Iterable[object] | str) -> ColumnElement[bool]:
     """The condition that a column has one of the values, or of those of the parameter of this name.
 
-    One statement, and with it one plan, however many values there are.
+    One statement, and so one plan, for any number of values.
     """
     array = ARRAY(column.type)
     return column == any_(bindparam(values, type_=array) if isinstance(values, str) else literal(list(values), array))
 
 
 def using(left: Table, right: Table, *names: str) -> ColumnElement[bool]:
-    """The condition of a join by the columns that two tables both have, as USING says it."""
+    """The join condition of SQL's USING."""
     return and_(*(left.c[name] == right.c[name] for name in names))

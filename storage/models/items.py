@@ -1,4 +1,4 @@
-"""Items, apart from their documents and versions, and when they were absent."""
+"""Items, versions, documents, absences."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, Wri
 
 
 class Document(Base):
-    """A document by its content: immutable, shared by all versions of a tenant with the same content."""
+    """An immutable document by its content, shared by a tenant's versions with the same content."""
 
     __tablename__ = "document"
     __table_args__ = (CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),)
@@ -128,7 +128,7 @@ class InventoryItem(Base):
 
 
 class ItemAbsence(Base):
-    """From when to when a complete listing did not show an item: one row each time it went missing."""
+    """A period in which complete listings did not show an item."""
 
     __tablename__ = "item_absence"
     __table_args__ = (
@@ -177,7 +177,7 @@ class ItemAbsence(Base):
 
 
 class AuditedObject(Base):
-    """That an audit event is about an object: a trigger notes it when the event is merged."""
+    """An audit event's object; a trigger notes it when the event is merged."""
 
     __tablename__ = "audited_object"
     __table_args__ = {"comment": "which objects an audit event is about, kept by a trigger on the events"}
@@ -189,7 +189,7 @@ class AuditedObject(Base):
 
 
 class ItemVersion(Base):
-    """One version of an item: immutable. A document that returns makes a new version of an old document.
+    """An immutable version of an item. A document that returns makes a new version of an old document.
 
     No foreign key to the item: one statement writes both, and only a purge deletes items, with their versions.
     """
@@ -223,7 +223,7 @@ class ItemVersion(Base):
 
 
 class ItemVersionPin(Base):
-    """A version that somebody needs, and that retention leaves alone."""
+    """A version that retention must keep."""
 
     __tablename__ = "item_version_pin"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Notifications: events on their way to targets, how far events have been told, and what is snoozed."""
+"""Notifications: the outbox, how far events have been told, and snoozes."""
 
 from datetime import datetime
 from typing import Any
@@ -50,7 +50,7 @@ class NotificationRow(Base):
 
 
 class NotificationPosition(Base):
-    """How far the events of one subject have been told."""
+    """How far a subject's events have been told."""
 
     __tablename__ = "notification_position"
     __table_args__ = {"comment": "how far the events of a collection, a baseline, or the runs have been told"}
@@ -62,7 +62,7 @@ class NotificationPosition(Base):
 
 
 class ToldRun(Base):
-    """A run whose events have been noted."""
+    """A run whose events are noted."""
 
     __tablename__ = "told_run"
     __table_args__ = (
@@ -76,7 +76,7 @@ class ToldRun(Base):
 
 
 class SnoozeRow(Base):
-    """Events of a tenant that nobody is told for a time."""
+    """Events of a tenant that are not told for a time."""
 
     __tablename__ = "notification_snooze"
     __table_args__ = {"comment": "events of a tenant that nobody is told until a moment; null fits all"}

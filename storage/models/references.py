@@ -1,4 +1,4 @@
-"""References of items."""
+"""References of items' current versions."""
 
 from sqlalchemy import (
     CheckConstraint,
@@ -39,7 +39,7 @@ class ItemReference(Base):
 
 
 class UnreadItem(Base):
-    """An item with a version whose references have not been read yet."""
+    """An item whose current version's references are not read yet."""
 
     __tablename__ = "unread_item"
     __table_args__ = {"comment": "items with a version whose references have not been read yet"}
@@ -50,7 +50,7 @@ class UnreadItem(Base):
 
 
 class ReferenceRulesOfType(Base):
-    """By which rules the references of a collection's items have last been read."""
+    """The rules by which a collection's references were last read."""
 
     __tablename__ = "reference_rules"
     __table_args__ = {"comment": "the rules of the catalog that references have last been read by"}

@@ -118,7 +118,7 @@ class SyncRun(Base):
 
 
 class SyncRunCollection(Base):
-    """The outcome of one collection in one run; `incomplete` until the run ends."""
+    """A collection's outcome in a run; `incomplete` until the run ends."""
 
     __tablename__ = "sync_run_collection"
     __table_args__ = (
@@ -142,8 +142,8 @@ class SyncRunCollection(Base):
 class StagedItem(Base):
     """An observation on its way into the inventory. Unlogged: a crash loses it, and its wave is read again.
 
-    PostgreSQL refuses COPY into a table with row-level security, so this one has none. The worker's role can only
-    insert here, without naming a tenant, and reads through the view `staged_observation`.
+    PostgreSQL refuses COPY into a table with row-level security, so this has none. The worker's role can only insert
+    here, without naming a tenant, and reads through the view `staged_observation`.
     """
 
     __tablename__ = "staged_item"
@@ -192,7 +192,7 @@ class StagedItem(Base):
 
 
 class PendingItem(Base):
-    """An item of a run whose details are still to be read, or cannot be; it is gone when the run ends."""
+    """An item of a run that waits for its details, or whose details cannot be read; gone when the run ends."""
 
     __tablename__ = "pending_item"
     __table_args__ = (
@@ -219,7 +219,7 @@ class PendingItem(Base):
 
 
 class CollectionCoverage(Base):
-    """How far one collection has been read: by the latest completed run that selected it, by the latest that could."""
+    """A collection's coverage by the latest completed run that selected it, and by the latest that could read it."""
 
     __tablename__ = "collection_coverage"
     __table_args__ = (
@@ -245,7 +245,7 @@ class CollectionCoverage(Base):
 
 
 class MergedWave(Base):
-    """A merged wave, and the result of its merge: the answer for a late attempt."""
+    """A merged wave and its result, the answer for a late attempt."""
 
     __tablename__ = "merged_wave"
     __table_args__ = (
@@ -259,7 +259,7 @@ class MergedWave(Base):
 
 
 class ListedPage(Base):
-    """A page that a run has read: the record claims a listing only where the pages lead to its end."""
+    """A page that a run has read; only pages that lead to an end prove a listing."""
 
     __tablename__ = "listed_page"
     __table_args__ = (
@@ -282,7 +282,7 @@ class ListedPage(Base):
 
 
 class RequestPace(Base):
-    """When Graph may be asked again for one throttle family of the tenant, whichever run or worker asks."""
+    """When the tenant's throttle family may be asked again, by any run or worker."""
 
     __tablename__ = "request_pace"
     __table_args__ = {
@@ -299,7 +299,7 @@ class RequestPace(Base):
 
 
 class AuditLogPosition(Base):
-    """How far `watch` has followed one audit log of the tenant."""
+    """How far `watch` has followed an audit log."""
 
     __tablename__ = "audit_log_position"
     __table_args__ = {"comment": "how far watch has followed the audit logs of a tenant"}

@@ -1,4 +1,4 @@
-"""The tables by which questions over all tenants find items: their names and settings."""
+"""Names and settings, by which questions over all tenants find items."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from storage.models.base import CURRENT_TENANT, Base, TenantKey, TextKey
 
 
 class SearchedName(Base):
-    """The folded name of an item, kept by a trigger on the items. Lists go by it, so each item has one."""
+    """An item's folded name, kept by a trigger. Each item has a row, since lists are ordered by it."""
 
     __tablename__ = "item_name"
     __table_args__ = (
@@ -26,7 +26,7 @@ class SearchedName(Base):
 
 
 class ItemSettings(Base):
-    """All settings of an item's current version, if it has any. No foreign key, as `ItemReference` has none."""
+    """All settings of an item's current version, if any. No foreign key, as in `ItemReference`."""
 
     __tablename__ = "item_settings"
     __table_args__ = {
@@ -43,7 +43,7 @@ class ItemSettings(Base):
 
 
 class CollectionSetting(Base):
-    """A setting that an item of a collection sets, or once did. Two transactions may both note a new one."""
+    """A setting that an item of a collection sets or once set. Two transactions may both note a new one."""
 
     __tablename__ = "collection_setting"
     __mapper_args__ = {"primary_key": ["tenant_id", "type_key", "setting"]}

@@ -1,4 +1,4 @@
-"""Who is signed in on the web page, and what people did there. These tables belong to no tenant."""
+"""Sessions and audit records of the web page; they belong to no tenant."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from storage.models.base import Base, TextKey, UuidKey, WrittenAt, one_of
 
 
 class SignInLink(Base):
-    """A one-time link that signs a person in; a used one is deleted."""
+    """A one-time sign-in link; a used one is deleted."""
 
     __tablename__ = "sign_in_link"
     __table_args__ = (
@@ -29,7 +29,7 @@ class SignInLink(Base):
 
 
 class SignInFlow(Base):
-    """A sign-in with Entra ID that has begun."""
+    """A begun sign-in with Entra ID."""
 
     __tablename__ = "sign_in_flow"
     __table_args__ = (
@@ -46,7 +46,7 @@ class SignInFlow(Base):
 
 
 class WebSession(Base):
-    """A person who is signed in."""
+    """A signed-in person."""
 
     __tablename__ = "web_session"
     __table_args__ = (
@@ -64,7 +64,7 @@ class WebSession(Base):
 
 
 class AuditRecord(Base):
-    """One act of a person. The database refuses to change or delete it."""
+    """A person's act. The database refuses to change or delete it."""
 
     __tablename__ = "audit_record"
     __table_args__ = (
@@ -114,7 +114,7 @@ class WebPerson(Base):
 
 
 class ConfiguredTenant(Base):
-    """A tenant to read, where tenants are kept in the database."""
+    """A tenant to read, if `TENANTS_FROM=table`."""
 
     __tablename__ = "configured_tenant"
     __table_args__ = (
@@ -129,7 +129,7 @@ class ConfiguredTenant(Base):
 
 
 class AccessRuleRow(Base):
-    """Tenants that a person, or everybody of a role, sees or does not see."""
+    """Tenants that a person, or a role, sees or does not see."""
 
     __tablename__ = "access_rule"
     __table_args__ = (
