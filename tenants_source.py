@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Union
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from configuration import Settings, TenantsFrom
 from graph.tenants import CREDENTIALS, Cloud, FileSource, TenantConfig, Tenants
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 TenantsEdit = Union[TenantsFileEdit, "TableEdit"]
 
 
-class TenantEntry(BaseModel):
+class TenantEntry(BaseModel, frozen=True):
     """A configured tenant. `credential` is the key that says where its credential is."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     name: str

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, computed_field
 
 from answers.field_text import field_text, segments
 from answers.named_ids import (
@@ -34,7 +34,7 @@ _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
 """Type keys of names that stand for a whole member of a path: one's id may be the beginning of another's."""
 
 
-class FieldChange(BaseModel):
+class FieldChange(BaseModel, frozen=True):
     """One field that differs.
 
     `path` is the path that `diff` prints, and stable. `label` is the path with names. `before` and `after` are values
@@ -43,8 +43,6 @@ class FieldChange(BaseModel):
     a text that is hidden in part, `before` and `after` are the marks with its other lines. `text` has the values for
     people, or the differing lines of a text.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     path: str
     label: str

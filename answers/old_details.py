@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.catalog import load_catalog
@@ -20,14 +20,12 @@ NAMED_COLLECTIONS = 3
 """So many collections have a line each."""
 
 
-class OldDetailsRecord(BaseModel):
+class OldDetailsRecord(BaseModel, frozen=True):
     """A collection of whose `items` the details were read before its latest listing, the first at `read_at`.
 
     Its list does not tell when these `properties` change (none are named where details show the whole item), so changes
     since then may still come.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     properties: list[str]

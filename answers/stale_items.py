@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from pydantic import ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.titled_record import TitledRecord
@@ -15,16 +14,11 @@ from storage import stale
 class StaleItem(TitledRecord):
     """An item whose current version is not all current."""
 
-    model_config = ConfigDict(frozen=True)
-
     type_key: str
     external_id: str
     display_name: str | None
     kind: str
     stale: Staleness
-
-    def _kind_in_words(self) -> str:
-        return self.kind
 
 
 class KnownItem(Protocol):

@@ -1,6 +1,5 @@
 """The common part of records of one item: its title."""
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, computed_field
@@ -8,7 +7,7 @@ from pydantic import BaseModel, computed_field
 from graph.catalog import item_title, kind_of_one
 
 
-class TitledRecord(BaseModel, ABC):
+class TitledRecord(BaseModel, frozen=True):
     """A record of one item, with its type key, id, display name and kind."""
 
     if TYPE_CHECKING:
@@ -27,5 +26,7 @@ class TitledRecord(BaseModel, ABC):
         """The kind in words for one item: `Named location`."""
         return kind_of_one(self.type_key, self._kind_in_words())
 
-    @abstractmethod
-    def _kind_in_words(self) -> str: ...
+    def _kind_in_words(self) -> str:
+        """The item's kind: `item_kind` of a record whose `kind` is another."""
+        values = vars(self)
+        return str(values["item_kind"] if "item_kind" in values else values["kind"])

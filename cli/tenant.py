@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 import typer
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
 from cli import output, temporal
@@ -62,13 +62,11 @@ class AddedTenant(TenantEntry):
     manifest: dict[str, list[dict[str, object]]]
 
 
-class PurgeReceipt(BaseModel):
+class PurgeReceipt(BaseModel, frozen=True):
     """The receipt of a purge: deleted rows by table, and deleted histories in Temporal.
 
     In `portfolio_runs` the tenant was erased from the choice of several. `histories_kept` says why some are kept.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     rows: dict[str, int]
     portfolio_runs: int
@@ -78,10 +76,8 @@ class PurgeReceipt(BaseModel):
     histories_kept: str | None
 
 
-class RemovedTenant(BaseModel):
+class RemovedTenant(BaseModel, frozen=True):
     """A tenant that was removed. `receipt` is null without a purge."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     name: str

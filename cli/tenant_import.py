@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from cli import output
 from cli.errors import UsageError, errors_for_people
@@ -16,10 +16,8 @@ from inventory.plurals import counted
 from tenants_source import tenants_source
 
 
-class ImportedTenants(BaseModel):
+class ImportedTenants(BaseModel, frozen=True):
     """The names of the tenants that the table has now, and of those that it had already."""
-
-    model_config = ConfigDict(frozen=True)
 
     added: list[str]
     kept: list[str]

@@ -2,20 +2,18 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from control.portfolio_words import NameOf, selection_name, tenants_in_words
 from control.schedules import StoredSchedule
 
 
-class ScheduleRecord(BaseModel):
+class ScheduleRecord(BaseModel, frozen=True):
     """A schedule of portfolio runs. `last_status` is that of the run that it started last, null if Temporal forgot it.
 
     `skipped_overlap` counts starts that did not happen because the last run was still under way, `missed_catch_up`
     those that Temporal was down for, longer than `catch_up`.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     tenants: str

@@ -2,15 +2,13 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 
-class WatchRecord(BaseModel):
+class WatchRecord(BaseModel, frozen=True):
     """Whether and how tenants are watched. `looks` counts the looks so far, `skipped` those that the one before left no
     time for.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     on: bool
     tenants: str | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from inventory.notifications import NotificationRule, TargetName
 from inventory.toml_file import read_toml
@@ -36,10 +36,8 @@ class MailSecurity(StrEnum):
     """For a mail server on this machine."""
 
 
-class Target(BaseModel):
+class Target(BaseModel, frozen=True, extra="forbid"):
     """The common part of all targets."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: TargetName
 
@@ -128,10 +126,8 @@ class EmailTarget(Target):
 AnyTarget = WebhookTarget | TeamsTarget | EmailTarget | AppriseTarget
 
 
-class Notifications(BaseModel):
+class Notifications(BaseModel, frozen=True):
     """The targets and the rules of one file."""
-
-    model_config = ConfigDict(frozen=True)
 
     targets: Mapping[str, AnyTarget] = {}
     rules: tuple[NotificationRule, ...] = ()

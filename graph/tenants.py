@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from inventory.bounds import ID_BEGINNING, NAMED
 from inventory.portfolio import Tag
@@ -88,10 +88,8 @@ def refuse_disabled(tenant: "TenantConfig") -> None:
         raise DisabledTenantError(tenant.name)
 
 
-class TenantConfig(BaseModel):
+class TenantConfig(BaseModel, frozen=True, extra="forbid"):
     """One tenant: exactly one of the credential fields is set. A disabled one is not read; its inventory stays."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: UUID
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]

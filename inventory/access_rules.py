@@ -4,15 +4,13 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.people import Person, Role
 
 
-class AccessRule(BaseModel):
+class AccessRule(BaseModel, frozen=True):
     """Tenants that a person, or everybody of a role, sees or does not see."""
-
-    model_config = ConfigDict(frozen=True)
 
     access_rule_id: UUID
     person_id: str | None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from random import Random
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 
@@ -52,13 +52,11 @@ BRIEF = RetryLimits(3, timedelta(minutes=1))
 """The limits of a known failure. Three attempts, so that one failure of another cause is no reason to give up."""
 
 
-class KnownFailure(BaseModel):
+class KnownFailure(BaseModel, frozen=True, extra="ignore"):
     """A failure that a collection had in `runs` runs of the tenant in a row, and how briefly it is tried with it.
 
     Without `attempts` and `within` it is tried with full patience.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     code: ErrorCode
     runs: int

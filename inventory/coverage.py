@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
@@ -15,15 +15,13 @@ TENANT_NEVER_READ = "this tenant was never read: no run has completed"
 """What an answer says of a tenant where that is so."""
 
 
-class Coverage(BaseModel):
+class Coverage(BaseModel, frozen=True):
     """One collection of a tenant: the result of the latest completed run, and the latest complete listing.
 
     `run_id`, `outcome` and `error_code` are of the latest completed run that selected it. The `listed_` fields are of
     the latest run that listed it to its end, from its start (`listed_from`) to its end (`listed_at`); all null where
     none has. `listed_cleanly`: that run was a success without an error.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     run_id: UUID

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from inventory.portfolio import Tag
 from inventory.severity import ProtectionEffect, Severity
@@ -48,14 +48,12 @@ class NotificationState(StrEnum):
     SNOOZED = "snoozed"
 
 
-class NotificationEvent(BaseModel):
+class NotificationEvent(BaseModel, frozen=True):
     """One thing to tell. `key` identifies it: the same event has the same key in every attempt and run.
 
     `text` is one line of names and labels, never a value. `threshold` is the number of hours or days that a rule names,
     of events of kinds that have one.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     kind: NotificationKind
     severity: Severity
@@ -68,10 +66,8 @@ class NotificationEvent(BaseModel):
     threshold: int | None = None
 
 
-class NotificationRule(BaseModel):
+class NotificationRule(BaseModel, frozen=True, extra="forbid"):
     """The events, tenants and targets of a rule. An empty list narrows nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     targets: Annotated[tuple[TargetName, ...], Field(min_length=1)]
     tags: frozenset[Tag] = frozenset()
@@ -106,10 +102,8 @@ class NotificationRule(BaseModel):
         )
 
 
-class NotificationSnooze(BaseModel):
+class NotificationSnooze(BaseModel, frozen=True):
     """Events of a tenant that nobody is told until a moment. What is None fits all."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: NotificationKind | None = None
     type_key: str | None = None

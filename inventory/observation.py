@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.canonical import (
     TYPE,
@@ -34,14 +34,12 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 """Size of a canonical document. The largest of 953 real ones has 0.4 MB."""
 
 
-class ObservationRules(BaseModel):
+class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     """The rules of a collection's catalog entry for reading one object. Names are Graph property names.
 
     `volatile`, `sensitive` and `masked` name properties at any depth or in one place (`Canonicalizer`). What the others
     name, at any depth, the normal form needs (`ArrayRules`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type_key: str
     id_field: str = "id"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 
@@ -46,15 +46,13 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-class Counts(BaseModel):
+class Counts(BaseModel, extra="forbid"):
     """The numbers of a run.
 
     The end of a run counts `missing`, `not_read` and `stale`; the others add up while it runs. The run did not see
     `missing` and `not_read` items: their complete listing omits the former, or a GET by id did not find them; the
     latter are of collections that were not read to their end. Some details of `stale` items could not be read.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     pages: int = 0
     requests: int = 0
@@ -74,10 +72,8 @@ ContextValue = str | int | list[dict[str, str | int]]
 """Context holds statuses, codes, request ids and named bad objects; never a token, a message or a document."""
 
 
-class CollectionResult(BaseModel):
+class CollectionResult(BaseModel, extra="forbid"):
     """One collection of one run, as far as it has come. Without an outcome it is still being read."""
-
-    model_config = ConfigDict(extra="forbid")
 
     outcome: Outcome | None = None
     pages: int = 0

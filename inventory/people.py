@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 
 class Role(StrEnum):
@@ -55,10 +55,8 @@ class Action(StrEnum):
     SNOOZE_ENDED = "snooze_ended"
 
 
-class Person(BaseModel):
+class Person(BaseModel, frozen=True):
     """Someone who is signed in."""
-
-    model_config = ConfigDict(frozen=True)
 
     person_id: str
     """Names the person for good: `local/<login>`, or `<tenant id>/<object id>` of Entra ID. Names change."""

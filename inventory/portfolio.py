@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from uuid import UUID
 
 import rfc8785
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, computed_field, model_validator
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -28,13 +28,11 @@ def _sorted_unique(value: object) -> object:
     return tuple(sorted(set(value), key=str)) if isinstance(value, Collection) and not isinstance(value, str) else value
 
 
-class TenantChoice(BaseModel):
+class TenantChoice(BaseModel, frozen=True, extra="forbid"):
     """The tenants of a portfolio run: all, or those of these ids together with those that have any of these tags.
 
     `all` and tags are looked up when a run begins, so a scheduled one includes tenants that were added since.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     everyone: bool = False
     tenant_ids: Annotated[tuple[UUID, ...], BeforeValidator(_sorted_unique)] = ()
@@ -86,14 +84,12 @@ def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
     return hashlib.sha256(rfc8785.dumps({"selection": selection.hash(), "tenants": chosen})).hexdigest()
 
 
-class PortfolioCounts(BaseModel):
+class PortfolioCounts(BaseModel, extra="forbid"):
     """How many tenants a portfolio run covers, and how many of them ended in which way.
 
     `joined` are those whose run was under way already; they count under their outcome too. The rest of `tenants` has no
     outcome: it was not started, or not waited for, when the portfolio was cancelled.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     tenants: int = 0
     success: int = 0
@@ -122,10 +118,8 @@ def portfolio_status(counts: PortfolioCounts) -> RunStatus:
     return RunStatus.PARTIAL if counts.success or counts.partial else RunStatus.FAILED
 
 
-class TenantOutcomeRecord(BaseModel):
+class TenantOutcomeRecord(BaseModel, frozen=True):
     """One tenant of a portfolio run. `status` is `running` where the run was not waited for."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     run_id: UUID | None
@@ -143,10 +137,8 @@ class TenantOutcomeRecord(BaseModel):
         return round((self.finished_at - self.started_at).total_seconds(), 3)
 
 
-class PortfolioSummary(BaseModel):
+class PortfolioSummary(BaseModel, frozen=True):
     """One portfolio run, without its tenants. `selection_name` is its starter's (`--name`)."""
-
-    model_config = ConfigDict(frozen=True)
 
     portfolio_run_id: UUID
     workflow_id: str

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence, State
@@ -14,10 +14,8 @@ from inventory.selection import Selection
 from inventory.stale import Staleness
 
 
-class CollectionRecord(BaseModel):
+class CollectionRecord(BaseModel, frozen=True):
     """The outcome of one collection in a run."""
-
-    model_config = ConfigDict(frozen=True)
 
     outcome: Outcome
     pages: int
@@ -26,13 +24,11 @@ class CollectionRecord(BaseModel):
     context: dict[str, ContextValue]
 
 
-class RunRecord(BaseModel):
+class RunRecord(BaseModel, frozen=True):
     """The coverage and the gaps of one run. `selection_name` is its starter's (`--name`).
 
     A run of the kind `watch` has read single items, of the collections of its selection, and covers none of these.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: UUID
     tenant_id: UUID
@@ -60,14 +56,12 @@ class SyncRecord(RunRecord):
     compares_hidden_values: bool | None = None
 
 
-class ItemRecord(BaseModel):
+class ItemRecord(BaseModel, frozen=True):
     """One item as last observed; its state is null where no completed run of the selection covers it.
 
     `details_read_at` is when the details were last read that its list does not show; null where it has none. `stale` is
     null where all of its details are current.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     type_key: str
@@ -114,25 +108,21 @@ class VersionChange(StrEnum):
     """It was read by other rules, such as those of a later release: no change of the tenant is known."""
 
 
-class PinRecord(BaseModel):
+class PinRecord(BaseModel, frozen=True):
     """Who needs a version, and why."""
-
-    model_config = ConfigDict(frozen=True)
 
     pinned_by: str
     reason: str | None
     pinned_at: datetime
 
 
-class VersionRecord(BaseModel):
+class VersionRecord(BaseModel, frozen=True):
     """One version of an item.
 
     `last_observed_at` is null where release 0.2.0 did not record it. `renamed_from` is null where the name is the same
     or retention has deleted the version before it. `stale` tells of details that could not be read: of the current
     version now, of an earlier one when it was first observed.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     type_key: str
@@ -160,13 +150,11 @@ class VersionRecord(BaseModel):
         return self.change not in (VersionChange.COMPLETED, VersionChange.REREAD)
 
 
-class DamagedRecord(BaseModel):
+class DamagedRecord(BaseModel, frozen=True):
     """A version whose stored document does not match its hash, so its content is unknown.
 
     `tenant_id` is present if the answer is about several tenants.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     external_id: str

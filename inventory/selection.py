@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Annotated
 
 import rfc8785
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from inventory.user_errors import UserError
 
@@ -35,10 +35,8 @@ class UnknownTypeKeysError(UserError):
     """A selection names type keys that the catalog does not know; the message names each, with near matches."""
 
 
-class Selection(BaseModel):
+class Selection(BaseModel, frozen=True, extra="forbid"):
     """The collections one run covers, by type key, and its options. Always in canonical order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1), BeforeValidator(_sorted_unique)]
     options: dict[OptionName, OptionValue | Annotated[tuple[str, ...], BeforeValidator(_sorted_unique)]] = {}

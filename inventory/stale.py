@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 
@@ -15,15 +15,13 @@ NAMED_PARTS = 3
 """How many parts of an item are named in a line; all of them are counted."""
 
 
-class StalePart(BaseModel):
+class StalePart(BaseModel, frozen=True):
     """A detail of an item that could not be read, or what belongs to one of its members (`member_detail`).
 
     `detail` is a property of the document, null where it is the item as a whole. `read_at` is when the part was last
     read; where it is null, it never was, and the document lacks it. `error_code` is null where a run ended before it
     asked.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     detail: str | None = None
     member_detail: str | None = None
@@ -55,12 +53,10 @@ class StalePart(BaseModel):
         return f"{what} could not be read ({self.error_code}{status})"
 
 
-class Staleness(BaseModel):
+class Staleness(BaseModel, frozen=True):
     """The staleness of an item's current version: since when it may be out of date, and the parts that could not be
     read.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     since: datetime
     parts: list[StalePart] = []

@@ -6,7 +6,7 @@ Data for plans alone: nothing here sends a request.
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
 class PartShape(StrEnum):
@@ -18,10 +18,8 @@ class PartShape(StrEnum):
     """Values of administrative templates, which name their definitions by URL."""
 
 
-class PartRequest(BaseModel):
+class PartRequest(BaseModel, frozen=True, extra="forbid"):
     """A further request, which carries one property of the document and replaces all that was there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     """The document's property that it carries."""
@@ -45,10 +43,8 @@ class PartRequest(BaseModel):
         return self.name == "assignments"
 
 
-class WriteRules(BaseModel):
+class WriteRules(BaseModel, frozen=True, extra="forbid"):
     """How an item of a collection would be written. Names are Graph property names; a path has dots."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     order: Annotated[int, Field(ge=1)]
     """Objects come before those that refer to them."""

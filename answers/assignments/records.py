@@ -3,8 +3,6 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import ConfigDict
-
 from answers.titled_record import TitledRecord
 from inventory.references import ReferenceRole
 
@@ -18,8 +16,6 @@ class ItemAssignment(TitledRecord):
     `filter_mode` is whether the filter includes or excludes its devices. `policy_set_id` and its name are null for a
     direct assignment. `text` has all of it in words. An item without assignments has one record, whose `role` is null.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["assignment"] = "assignment"
     tenant_id: UUID
@@ -39,6 +35,3 @@ class ItemAssignment(TitledRecord):
     policy_set_id: str | None = None
     policy_set_name: str | None = None
     text: str
-
-    def _kind_in_words(self) -> str:
-        return self.kind

@@ -3,15 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.people import Action, Role
 
 
-class ActRecord(BaseModel):
+class ActRecord(BaseModel, frozen=True):
     """An act of a person: `tenant_id` is null if it is about no single tenant."""
-
-    model_config = ConfigDict(frozen=True)
 
     audit_id: UUID
     at: datetime

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from answers.times import EARLIEST
 from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS
@@ -43,10 +43,8 @@ https://learn.microsoft.com/entra/identity/monitoring-health/reference-audit-act
 _OTHER_THAN_A_CHANGE = frozenset({"", _READING}).union(*_OPERATIONS.values())
 
 
-class AuditEvent(BaseModel):
+class AuditEvent(BaseModel, frozen=True):
     """One event of the audit log: author, act and time. Fields are null if the event lacks them."""
-
-    model_config = ConfigDict(frozen=True)
 
     event_id: str
     at: datetime
@@ -67,13 +65,11 @@ class AuditStatus(StrEnum):
     """No audit log that is read names the object by its id."""
 
 
-class Attribution(BaseModel):
+class Attribution(BaseModel, frozen=True):
     """Who made an observed change. `events` are those that explain it, newest first: none unless they are `found`.
 
     `log` is the type key of the audit log that would know.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     status: AuditStatus
     log: str | None = None

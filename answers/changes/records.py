@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
@@ -49,8 +49,6 @@ class ChangeRecord(TitledRecord):
     noticed, so it is not known whether they changed.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     tenant_id: UUID
     run_id: UUID
     noticed_at: datetime
@@ -73,36 +71,29 @@ class ChangeRecord(TitledRecord):
     audit: Attribution = Attribution(status=AuditStatus.NOT_AUDITED)
     stale: Staleness | None = None
 
-    def _kind_in_words(self) -> str:
-        return self.item_kind
 
-
-class UnlistedCollection(BaseModel):
+class UnlistedCollection(BaseModel, frozen=True):
     """A collection whose changes may still come: its latest run did not list it to its end.
 
     `reason` is the outcome and the error code, `listed_at` when a run last listed it to its end, null where none has.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     reason: str
     listed_at: datetime | None
 
 
-class AuditLogCoverage(BaseModel):
+class AuditLogCoverage(BaseModel, frozen=True):
     """How far an audit log was read: the start of its latest whole reading, null where there is none.
 
     `not_read` counts the changes listed whose events it may still bring.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     read_from: datetime | None
     not_read: int
 
 
-class ChangesSummary(BaseModel):
+class ChangesSummary(BaseModel, frozen=True):
     """The basis of a list of changes: the window of moments, how many of each kind, and the collections that were not
     read.
 
@@ -111,8 +102,6 @@ class ChangesSummary(BaseModel):
     `audit_log_read_from` that of Intune's. `damaged` versions could not be compared. `old_details` names collections
     whose changes may still come, too. `stale` items may have changed in details that cannot be read now.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     since: datetime

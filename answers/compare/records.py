@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, computed_field
 
 from answers.field_text import field_text
 from answers.titled_record import TitledRecord
@@ -45,10 +45,8 @@ class Status(StrEnum):
     ONLY_THERE = "only_there"
 
 
-class TenantRecord(BaseModel):
+class TenantRecord(BaseModel, frozen=True):
     """One side of a comparison."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     name: str
@@ -65,14 +63,12 @@ class CoverageState(StrEnum):
     """It did not list the collection to its end, or no run has ended that selected it."""
 
 
-class SideCoverage(BaseModel):
+class SideCoverage(BaseModel, frozen=True):
     """The coverage of a collection on one side.
 
     `run_id`, `outcome` and `error_code` are of the latest completed run that selected it, null where there is none.
     `listed_at` and `listed_run_id` are of the latest run that listed it to its end.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     state: CoverageState
     run_id: UUID | None
@@ -111,7 +107,7 @@ _NEVER_READ = SideCoverage(
 )
 
 
-class FieldRecord(BaseModel):
+class FieldRecord(BaseModel, frozen=True):
     """One field that differs: `before` is the value here, `after` the value there.
 
     A `hidden` value is null, or of a text that is hidden in part the mark with its other lines. Ids of other objects
@@ -120,8 +116,6 @@ class FieldRecord(BaseModel):
     `label` is the path with the names of settings; `before_named` and `after_named` have names in place of ids, if they
     differ from the values. `text` has the values for people.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     path: str
     kind: DifferenceKind
@@ -145,10 +139,8 @@ class FieldRecord(BaseModel):
         return field_text(self).text()
 
 
-class UnresolvedRecord(BaseModel):
+class UnresolvedRecord(BaseModel, frozen=True):
     """An id in a document that could not be translated, and why."""
-
-    model_config = ConfigDict(frozen=True)
 
     path: str
     target_types: list[str]
@@ -156,25 +148,21 @@ class UnresolvedRecord(BaseModel):
     reason: UnresolvedReason
 
 
-class ItemName(BaseModel):
+class ItemName(BaseModel, frozen=True):
     """The id and the name of an item of one side."""
-
-    model_config = ConfigDict(frozen=True)
 
     external_id: str
     display_name: str | None
     title: str
 
 
-class ItemComparison(BaseModel):
+class ItemComparison(BaseModel, frozen=True):
     """An item of one side, two matched items, or a group of ambiguous ones.
 
     `matched_by` is null if the item is on one side only. `uncertain` names what a `same` depends on, and what may cause
     a difference. `stale_here` and `stale_there` name the details that could not be read: of several items, those of the
     item that has been stale longest.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["item"] = "item"
     type_key: str
@@ -191,10 +179,8 @@ class ItemComparison(BaseModel):
     stale_there: Staleness | None = None
 
 
-class ComparisonCounts(BaseModel):
+class ComparisonCounts(BaseModel, frozen=True):
     """How many comparisons ended which way. A pair is counted once, and so is each group of ambiguous items."""
-
-    model_config = ConfigDict(frozen=True)
 
     same: int = 0
     different: int = 0
@@ -210,10 +196,8 @@ class ComparisonCounts(BaseModel):
         return sum(self.model_dump(exclude={"same"}).values())
 
 
-class CollectionComparison(BaseModel):
+class CollectionComparison(BaseModel, frozen=True):
     """One collection: its coverage on both sides, and the results of its items if it was compared."""
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     title: str
@@ -224,24 +208,20 @@ class CollectionComparison(BaseModel):
     counts: ComparisonCounts
 
 
-class ReferencedCollection(BaseModel):
+class ReferencedCollection(BaseModel, frozen=True):
     """A collection whose objects' ids were translated: its coverage on both sides."""
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     here: SideCoverage
     there: SideCoverage
 
 
-class ComparisonRecord(BaseModel):
+class ComparisonRecord(BaseModel, frozen=True):
     """One tenant compared with another, in numbers, with the coverage.
 
     `collections` names those that were left out, too. `damaged` versions could not be compared: their stored documents
     do not match their hashes.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["comparison"] = "comparison"
     here: TenantRecord
@@ -307,10 +287,8 @@ class CellStatus(StrEnum):
     NOT_COVERED = "not_covered"
 
 
-class MatrixCell(BaseModel):
+class MatrixCell(BaseModel, frozen=True):
     """One item of the golden tenant in another one. `fields` are `before` in the golden tenant, `after` in this one."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     status: CellStatus
@@ -327,8 +305,6 @@ class MatrixCell(BaseModel):
 class MatrixRow(TitledRecord):
     """One item of the golden tenant, with a cell for each other tenant, in the order in which they were named."""
 
-    model_config = ConfigDict(frozen=True)
-
     record: Literal["row"] = "row"
     type_key: str
     kind: str
@@ -336,14 +312,9 @@ class MatrixRow(TitledRecord):
     display_name: str | None
     cells: list[MatrixCell]
 
-    def _kind_in_words(self) -> str:
-        return self.kind
 
-
-class CellCounts(BaseModel):
+class CellCounts(BaseModel, frozen=True):
     """The numbers of the golden tenant's items by their status in a tenant, and of the tenant's further items."""
-
-    model_config = ConfigDict(frozen=True)
 
     same: int = 0
     different: int = 0
@@ -361,10 +332,8 @@ class CellCounts(BaseModel):
         return sum(self.model_dump(exclude={"same"}).values())
 
 
-class MatrixCollection(BaseModel):
+class MatrixCollection(BaseModel, frozen=True):
     """One collection of one tenant in a matrix. Where `is_compared` is false its cells say why."""
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     golden: SideCoverage
@@ -373,10 +342,8 @@ class MatrixCollection(BaseModel):
     counts: CellCounts
 
 
-class MatrixTenant(BaseModel):
+class MatrixTenant(BaseModel, frozen=True):
     """One column of a matrix: its totals, and their coverage."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     name: str
@@ -385,14 +352,12 @@ class MatrixTenant(BaseModel):
     referenced: list[ReferencedCollection]
 
 
-class MatrixRecord(BaseModel):
+class MatrixRecord(BaseModel, frozen=True):
     """One golden tenant compared with many, in numbers, with the coverage.
 
     `without_inventory` are tenants without a completed run: they have no cells. `damaged` versions could not be
     compared: their stored documents do not match their hashes.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["matrix"] = "matrix"
     golden: TenantRecord

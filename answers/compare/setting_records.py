@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from answers.compare.records import CellStatus, SideCoverage, Status, TenantRecord
 from answers.titled_record import TitledRecord
@@ -34,26 +34,19 @@ class SettingUncertainty(StrEnum):
 class SettingPolicy(TitledRecord):
     """A policy that holds a setting, and whom it is assigned to; null where its assignments are not known."""
 
-    model_config = ConfigDict(frozen=True)
-
     type_key: str
     external_id: str
     display_name: str | None
     kind: str
     assigned_to: list[str] | None
 
-    def _kind_in_words(self) -> str:
-        return self.kind
 
-
-class HeldValue(BaseModel):
+class HeldValue(BaseModel, frozen=True):
     """A value of a setting, and the policies of one tenant that set it so.
 
     `value` is null where it is `hidden`; `text` is what people read. `is_unset`: the policies name the setting and
     leave the device as it is (`false` or `notConfigured` of a typed policy).
     """
-
-    model_config = ConfigDict(frozen=True)
 
     value: Any
     text: str
@@ -62,15 +55,13 @@ class HeldValue(BaseModel):
     policies: list[SettingPolicy]
 
 
-class SettingComparison(BaseModel):
+class SettingComparison(BaseModel, frozen=True):
     """One setting of two tenants: `different` is a conflict, `same` an agreement.
 
     `key` names the setting in every policy and tenant, `label` for people. `differs_within_here` and
     `differs_within_there`: policies of one tenant set it to several values, which is a conflict within the tenant.
     `uncertain` says why a status is `undecided`, or why a setting of one side may be on the other as well.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["setting"] = "setting"
     key: str
@@ -89,13 +80,11 @@ class SettingComparison(BaseModel):
         return self.differs_within_here or self.differs_within_there
 
 
-class SettingCounts(BaseModel):
+class SettingCounts(BaseModel, frozen=True):
     """How many settings ended which way; `differs_within` counts those with a conflict within a tenant, of any status.
 
     `shared` settings are set in both tenants. `hidden` are those of the undecided that hold a hidden value.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     different: int = 0
     undecided: int = 0
@@ -117,10 +106,8 @@ class SettingCounts(BaseModel):
         )
 
 
-class SettingCollection(BaseModel):
+class SettingCollection(BaseModel, frozen=True):
     """One collection of policies: its coverage on both sides, and how many policies each side has."""
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     title: str
@@ -134,8 +121,6 @@ class SettingCollection(BaseModel):
 class UncertainPolicy(TitledRecord):
     """A policy whose settings are not all known, and why. `stale` has since when, and the details not read."""
 
-    model_config = ConfigDict(frozen=True)
-
     tenant: TenantRecord
     type_key: str
     external_id: str
@@ -144,18 +129,13 @@ class UncertainPolicy(TitledRecord):
     reasons: list[SettingUncertainty]
     stale: Staleness | None = None
 
-    def _kind_in_words(self) -> str:
-        return self.kind
 
-
-class SettingsComparisonRecord(BaseModel):
+class SettingsComparisonRecord(BaseModel, frozen=True):
     """Two tenants by setting, in numbers, and the coverage.
 
     What was left out is named among the `collections`. A policy of which not all settings are known is named in
     `uncertain_policies`: a setting that it does not show may be in it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["settings_comparison"] = "settings_comparison"
     here: TenantRecord
@@ -176,10 +156,8 @@ class SettingsComparisonRecord(BaseModel):
         )
 
 
-class SettingCell(BaseModel):
+class SettingCell(BaseModel, frozen=True):
     """A setting of the golden tenant in another one: `missing` where that does not set it."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     status: CellStatus
@@ -187,10 +165,8 @@ class SettingCell(BaseModel):
     uncertain: list[SettingUncertainty] = []
 
 
-class SettingRow(BaseModel):
+class SettingRow(BaseModel, frozen=True):
     """A setting of the golden tenant, with a cell for each other tenant, in the order in which they were named."""
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["setting_row"] = "setting_row"
     key: str
@@ -200,14 +176,12 @@ class SettingRow(BaseModel):
     cells: list[SettingCell]
 
 
-class SettingsMatrixRecord(BaseModel):
+class SettingsMatrixRecord(BaseModel, frozen=True):
     """A golden tenant compared with many by setting: the numbers and the coverage of each.
 
     In each comparison `here` is the golden tenant. `without_inventory` are tenants without a completed run, so without
     cells.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["settings_matrix"] = "settings_matrix"
     golden: TenantRecord

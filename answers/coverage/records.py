@@ -3,21 +3,19 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 
 
-class CollectionCoverageRecord(BaseModel):
+class CollectionCoverageRecord(BaseModel, frozen=True):
     """One collection, by the latest completed run that covers it.
 
     `listed_at` is when a run last read it to its end (null if none has). `permissions` are those that the catalog asks
     for, if Graph refused the read for want of one. `remedy` says what to do about an error. `failing_since` is when the
     first of the latest failing runs began; null if the latest run read it, or the answer does not say.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     title: str
@@ -32,13 +30,11 @@ class CollectionCoverageRecord(BaseModel):
     failing_since: datetime | None = None
 
 
-class CoverageRecord(BaseModel):
+class CoverageRecord(BaseModel, frozen=True):
     """The collections that completed runs of a tenant cover, the unread ones first.
 
     `never_selected` are the catalog's collections that no completed run has selected.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     collections: list[CollectionCoverageRecord]
     never_selected: list[str]

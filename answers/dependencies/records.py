@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, computed_field
 
 from answers.titled_record import TitledRecord
 from graph.catalog import item_title
@@ -63,14 +63,12 @@ class KnownObject(NamedTuple):
     found_by_id: bool | None = None
 
 
-class ObjectRecord(BaseModel):
+class ObjectRecord(BaseModel, frozen=True):
     """One end of a reference: an item, an audience, or an object that is not in the inventory.
 
     `type_keys` are the collections that it may be in: one if that is known, none for an audience. `last_seen_at` is
     null if no run has seen it, and `kind` with it. `evidence` is the basis of the presence (docs/dependencies.md).
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type_keys: list[str]
     external_id: str
@@ -97,14 +95,12 @@ class Direction(StrEnum):
     NEEDED_BY = "needed_by"
 
 
-class DependencyRecord(BaseModel):
+class DependencyRecord(BaseModel, frozen=True):
     """One reference: `item` refers to `target`, as `version` of it says, first observed at `referred_at`.
 
     `distance` counts references from the item that was asked about: 1 is its own. `path` is where the reference stands
     in the document, as the catalog's rule says. `intent` is that of the assignment, if it has one.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     answer: Literal["dependency"] = "dependency"
     tenant_id: UUID
@@ -119,10 +115,8 @@ class DependencyRecord(BaseModel):
     target: ObjectRecord
 
 
-class DanglingRecord(BaseModel):
+class DanglingRecord(BaseModel, frozen=True):
     """A reference whose target is not in the tenant: `item` refers to `target`, as `version` of it says."""
-
-    model_config = ConfigDict(frozen=True)
 
     answer: Literal["dangling"] = "dangling"
     tenant_id: UUID
@@ -143,8 +137,6 @@ class UnassignedRecord(TitledRecord):
     that stand in details may be older than that: `details_read_at`.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     answer: Literal["unassigned"] = "unassigned"
     tenant_id: UUID
     type_key: str
@@ -158,29 +150,22 @@ class UnassignedRecord(TitledRecord):
     evidence: str
     details_read_at: datetime | None = None
 
-    def _kind_in_words(self) -> str:
-        return self.kind
 
-
-class FilterRecord(BaseModel):
+class FilterRecord(BaseModel, frozen=True):
     """An assignment filter that an item uses: the devices that it includes, or excludes."""
-
-    model_config = ConfigDict(frozen=True)
 
     external_id: str
     display_name: str | None
     role: ReferenceRole
 
 
-class AssignmentRecord(BaseModel):
+class AssignmentRecord(BaseModel, frozen=True):
     """One way in which an item includes or excludes a group: by the `group` itself, `all devices` or `all users`.
 
     `intent` is that of an app's assignment; `policy_set_id` is the policy set that made the assignment, null for a
     direct one; `policy_set_name` is null if it is not known. `is_overridden`: the item excludes the group from the same
     intent, so the inclusion does not reach it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     role: ReferenceRole
     through: str
@@ -190,7 +175,7 @@ class AssignmentRecord(BaseModel):
     is_overridden: bool
 
 
-class ReachRecord(BaseModel):
+class ReachRecord(BaseModel, frozen=True):
     """An item that names a group, or everyone, in an assignment or a condition.
 
     `reaches`: it includes the group and does not exclude it from the same intent; within an intent an exclusion wins.
@@ -199,8 +184,6 @@ class ReachRecord(BaseModel):
     they may narrow its audience. Groups within groups are not read, so items that reach a group through its parent are
     not in the answer.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     answer: Literal["reach"] = "reach"
     tenant_id: UUID
@@ -214,7 +197,7 @@ class ReachRecord(BaseModel):
     filters: list[FilterRecord]
 
 
-class CannotSayRecord(BaseModel):
+class CannotSayRecord(BaseModel, frozen=True):
     """A collection that leaves the answer open: it was not listed to its end, for the given `reason`.
 
     The type key is empty if no run has read the tenant at all. `references` counts the references whose targets may be
@@ -224,8 +207,6 @@ class CannotSayRecord(BaseModel):
     if it reads those of all items. With `old_details` it counts the items whose details were read before the latest
     listing, the first at `read_at`.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     answer: Literal["cannot_say"] = "cannot_say"
     tenant_id: UUID

@@ -12,7 +12,7 @@ from functools import cache
 from typing import NamedTuple, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, model_validator
 
 from answers.drift.rules import CurrentDecision, Decision, DecisionLapse
 from inventory.canonical import JsonObject, encode
@@ -24,13 +24,11 @@ _MEMBERS = r"(?:\[.*\])?"
 _WITHIN = r"[.\[].*"
 
 
-class DecisionScope(BaseModel):
+class DecisionScope(BaseModel, frozen=True, extra="forbid"):
     """The scope of a decision: an item, a field or both; in one collection and baseline, or in all.
 
     A field is a pattern for its path. An item is named by type key and id.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     baseline: str | None = None
     type_key: str | None = None
@@ -81,10 +79,8 @@ class FindingPlace(NamedTuple):
     path: str
 
 
-class ScopeDecision(BaseModel):
+class ScopeDecision(BaseModel, frozen=True):
     """The latest decision about a scope, as it is stored under the scope's fingerprint."""
-
-    model_config = ConfigDict(frozen=True)
 
     fingerprint: str
     scope: DecisionScope

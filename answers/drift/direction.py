@@ -5,7 +5,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from answers.drift.rules import FindingKind
 from graph.catalog import load_catalog
@@ -17,7 +17,7 @@ MEMBER = re.compile(r"\[(.*?)\](?=\.|\[|$)")
 _VERSION = re.compile(r"\d+(\.\d+)+")
 
 
-class DirectionRule(BaseModel):
+class DirectionRule(BaseModel, frozen=True, extra="forbid"):
     """One row of the table: the fields that it is about, and the effect of each change of their values.
 
     `types`, `categories`, `paths` (whole paths of properties, without the members of lists), `name` (a regular
@@ -27,8 +27,6 @@ class DirectionRule(BaseModel):
     strengthens when it comes and weakens when it goes, whatever becomes of others; `void` members mean nothing.
     `source` is Microsoft's page about the properties.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     why: str
     source: str

@@ -5,21 +5,19 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, model_validator
 
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
 from inventory.references import EXCLUSION_TARGET
 
 
-class PresenceRule(BaseModel):
+class PresenceRule(BaseModel, frozen=True, extra="forbid"):
     """One row of the table: the collections that it is about, and the property of a document that says so.
 
     `path` has one of `values`; without values it is a list of assignments, one of which reaches somebody. Each
     property in `where` has to match its regular expression. `source` is Microsoft's page about the properties.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     why: str
     source: str

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, computed_field
 
 from answers.drift.decision_scope import DecisionScope
 from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
@@ -21,10 +21,8 @@ from inventory.severity import ProtectionEffect, Severity
 from inventory.stale import Staleness
 
 
-class BaselineCollectionRecord(BaseModel):
+class BaselineCollectionRecord(BaseModel, frozen=True):
     """How far a collection had been read at a baseline's moment, by the run that tells, which ended at `read_at`."""
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     outcome: Outcome
@@ -33,7 +31,7 @@ class BaselineCollectionRecord(BaseModel):
     read_at: datetime
 
 
-class BaselineRecord(BaseModel):
+class BaselineRecord(BaseModel, frozen=True):
     """A baseline of a tenant: a moment of its own inventory, or another tenant.
 
     `at` is the moment: a run's end; for another tenant, which is compared as it is, the time when the baseline was set.
@@ -42,8 +40,6 @@ class BaselineRecord(BaseModel):
     version of then is gone, `unread` those of which no document had been read, and `presumed` those whose presence is
     not recorded. `evaluated_at` is when the tenant was last compared with it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     name: str
@@ -63,10 +59,8 @@ class BaselineRecord(BaseModel):
     evaluated_at: datetime | None = None
 
 
-class ComparedCollection(BaseModel):
+class ComparedCollection(BaseModel, frozen=True):
     """A collection that was held against the baseline: when it was read for the baseline, and when the last time."""
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     title: str
@@ -75,13 +69,11 @@ class ComparedCollection(BaseModel):
     listed_at: datetime
 
 
-class LeftOutCollection(BaseModel):
+class LeftOutCollection(BaseModel, frozen=True):
     """A collection that was not held against the baseline, and why: its findings stay as they were.
 
     `in_baseline` and `now` say what the runs came to: `complete`, `failed:graph_throttled`, `never_read`.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     title: str
@@ -99,17 +91,12 @@ class LeftOutItem(TitledRecord):
     `undecided`: the other tenant's item is not certain, or whether the two are equal.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     type_key: str
     external_id: str
     display_name: str | None
     item_kind: str
     reason: str
     stale: Staleness | None = None
-
-    def _kind_in_words(self) -> str:
-        return self.item_kind
 
     @property
     def in_words(self) -> str:
@@ -126,10 +113,8 @@ _REASONS = {
 }
 
 
-class DriftCounts(BaseModel):
+class DriftCounts(BaseModel, frozen=True):
     """Findings by the decision that holds of them. `resolved` counts the periods that are over."""
-
-    model_config = ConfigDict(frozen=True)
 
     open: int = 0
     accepted: int = 0
@@ -143,8 +128,6 @@ class DriftItemRecord(TitledRecord):
     `weakening` counts the findings that weaken the tenant's protection.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     type_key: str
     item_kind: str
     external_id: str
@@ -154,11 +137,8 @@ class DriftItemRecord(TitledRecord):
     weakening: int
     fingerprints: list[str]
 
-    def _kind_in_words(self) -> str:
-        return self.item_kind
 
-
-class DriftReport(BaseModel):
+class DriftReport(BaseModel, frozen=True):
     """The basis of a tenant's drift from a baseline: what was compared, what was left out and why.
 
     `items` groups the open findings, the items to look at first in front. `open_weakening` counts those that weaken
@@ -167,8 +147,6 @@ class DriftReport(BaseModel):
     `damaged` versions could not be compared; findings about their items stay as they were. `old_details` names
     collections that may deviate since their details were read; findings in these details are not checked.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     baseline: BaselineRecord
@@ -184,14 +162,12 @@ class DriftReport(BaseModel):
     items: list[DriftItemRecord] = []
 
 
-class BaselineDrift(BaseModel):
+class BaselineDrift(BaseModel, frozen=True):
     """A tenant's drift from one of its baselines in numbers, by its last evaluation.
 
     `is_behind`: a run of the tenant has ended since. `high`, `medium` and `low` count findings that no decision which
     holds is about, `closed` the others.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     baseline: str
@@ -224,15 +200,13 @@ class DecisionState(StrEnum):
     """Its finding is resolved, or its baseline was dropped; it holds again where the same value deviates again."""
 
 
-class DriftDecisionRecord(BaseModel):
+class DriftDecisionRecord(BaseModel, frozen=True):
     """A decision about a finding, an item or a field: who, when, why, and until when.
 
     `decision_id` is what `drift decide … --as open` takes: the finding's fingerprint where `is_of_finding`, else that
     of the scope. `scope` is what it is about, of a finding its place; null if that is not known any more. `covers`
     counts the findings that it closes now.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     decision_id: str
@@ -258,13 +232,11 @@ class DriftDecisionRecord(BaseModel):
         return item_title(scope.type_key, scope.external_id, self.display_name, self.item_kind)
 
 
-class DecisionRecord(BaseModel):
+class DecisionRecord(BaseModel, frozen=True):
     """Somebody's decision about a finding, and the reason if it no longer holds.
 
     `scope` is the item, the field or both that it is about, if that is more than the finding.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     decision: Decision
     decided_by: str
@@ -307,8 +279,6 @@ class DriftFindingRecord(TitledRecord):
     `is_checked` is false if the latest runs cannot say whether it still does. `decision` is the one that holds now,
     `decided` the latest one.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     baseline: str
@@ -358,6 +328,3 @@ class DriftFindingRecord(TitledRecord):
     def is_open(self) -> bool:
         """Whether it deviates and nothing that holds has been decided about it."""
         return self.resolved_at is None and self.decision is Decision.OPEN
-
-    def _kind_in_words(self) -> str:
-        return self.item_kind

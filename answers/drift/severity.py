@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from answers.drift.direction import MEMBER, direction_of, properties_of
 from answers.drift.rules import FindingKind
@@ -14,14 +14,12 @@ from inventory.canonical import JsonValue
 from inventory.severity import ProtectionEffect, Severity
 
 
-class SeverityRule(BaseModel):
+class SeverityRule(BaseModel, frozen=True, extra="forbid"):
     """One row of the table. Each list that is not empty has to have something that fits.
 
     `paths` are ways of properties without the members of lists: `conditions` fits it and all in it. `members` are how a
     member on the way may begin: `exclusion group`. `direction` is what the finding does to the tenant's protection.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     severity: Severity
     why: str

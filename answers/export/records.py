@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from answers.stale_items import StaleItem
 from answers.titled_record import TitledRecord
@@ -13,18 +13,13 @@ from inventory.records import DamagedRecord
 class ForgottenRecord(TitledRecord):
     """An item that was there at the asked moment, and whose version of then is forgotten."""
 
-    model_config = ConfigDict(frozen=True)
-
     type_key: str
     external_id: str
     display_name: str | None
     kind: str
 
-    def _kind_in_words(self) -> str:
-        return self.kind
 
-
-class ExportRecord(BaseModel):
+class ExportRecord(BaseModel, frozen=True):
     """The result of an export, and its gaps.
 
     `incomplete` documents lack details. `presumed` items were seen before and after the moment, and it is not recorded
@@ -33,8 +28,6 @@ class ExportRecord(BaseModel):
     read: no file of theirs is removed. `damaged` versions have no file. The files of `stale` items have earlier content
     in some details.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     folder: str

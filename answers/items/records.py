@@ -3,20 +3,18 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.outcomes import RunStatus
 
 
-class ItemsBasis(BaseModel):
+class ItemsBasis(BaseModel, frozen=True):
     """The completed run that the states of items are relative to.
 
     Without a selection (`selection_hash` is None) each collection has a run of its own, and this is the latest of them.
     `listed` counts the collections that their run read to their end, `listed_from` is when the earliest of these runs
     started (None if there is none).
     """
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: UUID
     status: RunStatus
@@ -26,14 +24,12 @@ class ItemsBasis(BaseModel):
     listed_from: datetime | None
 
 
-class UnreadCollection(BaseModel):
+class UnreadCollection(BaseModel, frozen=True):
     """A collection that its latest run did not read to its end.
 
     `items` counts the items that no later run has read: they may exist or be gone.
     `listed_at` is when a run last read it to its end, None if none has.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     reason: str

@@ -4,16 +4,14 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.notifications import NotificationKind, NotificationState
 from inventory.severity import Severity
 
 
-class NotifyTestRecord(BaseModel):
+class NotifyTestRecord(BaseModel, frozen=True):
     """A test message to one target: whether the target took it, and the beginning of its answer."""
-
-    model_config = ConfigDict(frozen=True)
 
     target: str
     kind: str
@@ -22,14 +20,12 @@ class NotifyTestRecord(BaseModel):
     body: str
 
 
-class NotificationRecord(BaseModel):
+class NotificationRecord(BaseModel, frozen=True):
     """An event for a target, and its state. Events with the same `delivery_id` went in one message.
 
     `run_id` is the run that noticed it, null where no run did. `ended_at` is null while it waits; `answer` is what came
     back from the last of the `attempts`.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     target: str
@@ -63,10 +59,8 @@ class PlacedNotification(NamedTuple):
     record: NotificationRecord
 
 
-class SnoozeRecord(BaseModel):
+class SnoozeRecord(BaseModel, frozen=True):
     """Events of a tenant that nobody is told until a moment. A null field fits all."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     snooze_id: UUID

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from answers.compare.records import CoverageState, SideCoverage, Status, TenantRecord
 from answers.field_labels import FieldChange
@@ -103,23 +103,19 @@ class AudienceChange(StrEnum):
     FILTERED_OTHERWISE = "filtered_otherwise"
 
 
-class PlanEffect(BaseModel):
+class PlanEffect(BaseModel, frozen=True):
     """Why a reviewer should look at an item."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: EffectKind
     text: str
     path: str = ""
 
 
-class PlannedAudience(BaseModel):
+class PlannedAudience(BaseModel, frozen=True):
     """People or devices that an item would be for, or left out of it.
 
     `role` is `include` or `exclude`. The ids are the target's, and null for all users or all devices.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     role: str
     change: AudienceChange
@@ -130,10 +126,8 @@ class PlannedAudience(BaseModel):
     is_filtered: bool = False
 
 
-class BlockReason(BaseModel):
+class BlockReason(BaseModel, frozen=True):
     """The reason why an item is blocked, and its remedy."""
-
-    model_config = ConfigDict(frozen=True)
 
     code: BlockCode
     text: str
@@ -143,13 +137,11 @@ class BlockReason(BaseModel):
     """The object that a reference does not find, in words: it may block many items."""
 
 
-class PlannedReference(BaseModel):
+class PlannedReference(BaseModel, frozen=True):
     """An object that the item refers to, and the object of the target in its place.
 
     `target_id` is null where the plan itself creates that object: `created_by` is the source id of its item.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     path: str
     role: str
@@ -161,14 +153,12 @@ class PlannedReference(BaseModel):
     mapped_by_operator: bool = False
 
 
-class PlannedRequest(BaseModel):
+class PlannedRequest(BaseModel, frozen=True):
     """A request as it would be sent. `number` is its place among all of the plan.
 
     In texts, `{graph}` is the tenant's Graph host and `{created:TYPE/ID}` the id that the creation of that item of the
     source answers.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     number: int = 0
     step: RequestStep
@@ -177,7 +167,7 @@ class PlannedRequest(BaseModel):
     body: dict[str, Any]
 
 
-class PlannedItem(BaseModel):
+class PlannedItem(BaseModel, frozen=True):
     """An item of the source, and its action in the target.
 
     `source_hash` is the content hash of the version that would be written, and `precondition` that of the target's
@@ -186,8 +176,6 @@ class PlannedItem(BaseModel):
     `not_sent` are properties that differ and that no request can carry. Items that would be written have `effects` and
     `severity`, for the reviewer's order, and `audience`, whom they would affect.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["planned_item"] = "planned_item"
     action: PlanAction
@@ -211,10 +199,8 @@ class PlannedItem(BaseModel):
     expected: dict[str, Any] | None = None
 
 
-class PlanCollection(BaseModel):
+class PlanCollection(BaseModel, frozen=True):
     """A collection of a plan, and its coverage on both sides. Items are planned if the target's is complete."""
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     source: SideCoverage
@@ -226,10 +212,8 @@ class PlanCollection(BaseModel):
         return self.source.is_answered and self.target.state is CoverageState.COMPLETE
 
 
-class PlanCounts(BaseModel):
+class PlanCounts(BaseModel, frozen=True):
     """How many items a plan would treat which way, and how many requests it has."""
-
-    model_config = ConfigDict(frozen=True)
 
     create: int = 0
     update: int = 0
@@ -244,14 +228,12 @@ class PlanCounts(BaseModel):
         return cls(**actions, requests=sum(len(item.requests) for item in items))
 
 
-class PlanContent(BaseModel):
+class PlanContent(BaseModel, frozen=True):
     """All that a plan's hash is over. `source_version` is that of a restore: an earlier version of the target's item.
     `source_baseline` is the baseline of the source from which the items are taken.
 
     `items` are in the order in which they would be written. `created_by_id` names the creator for good.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     source: TenantRecord
     target: TenantRecord
@@ -271,10 +253,8 @@ class PlanContent(BaseModel):
         return not self.counts.blocked and all(collection.is_planned for collection in self.collections)
 
 
-class PlanDecisionRecord(BaseModel):
+class PlanDecisionRecord(BaseModel, frozen=True):
     """The decision about a plan, by whom and why. `plan_hash` is that of the plan then."""
-
-    model_config = ConfigDict(frozen=True)
 
     decision: PlanDecision
     decided_by: str
@@ -292,13 +272,11 @@ class PlanState(StrEnum):
     REJECTED = "rejected"
 
 
-class PlanRecord(BaseModel):
+class PlanRecord(BaseModel, frozen=True):
     """A plan without its items. `plan_hash` is the SHA-256 of all that it says.
 
     An approval is the permission of a person. No release writes to Graph: an approved plan is not carried out.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["plan"] = "plan"
     plan_id: UUID
@@ -313,10 +291,8 @@ class PlanRecord(BaseModel):
     decided: PlanDecisionRecord | None = None
 
 
-class MappingRecord(BaseModel):
+class MappingRecord(BaseModel, frozen=True):
     """An object of the target that an operator put in the place of a source's object."""
-
-    model_config = ConfigDict(frozen=True)
 
     source_tenant_id: UUID
     type_key: str
@@ -327,15 +303,13 @@ class MappingRecord(BaseModel):
     reason: str
 
 
-class SimulatedItem(BaseModel):
+class SimulatedItem(BaseModel, frozen=True):
     """An item of a plan after the plan's requests were applied to a copy of the target in memory.
 
     `compared` is what a comparison of the source's version with the copy says, and `differences` are the fields of it
     that a request could carry. `again` is what a second plan would do. `refused` says why Graph would not take a
     request. They are null where they cannot be told.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["simulated_item"] = "simulated_item"
     type_key: str
@@ -356,13 +330,11 @@ class SimulatedItem(BaseModel):
         return self.refused is None and is_same and self.again is PlanAction.NOTHING_TO_DO
 
 
-class SimulationRecord(BaseModel):
+class SimulationRecord(BaseModel, frozen=True):
     """A plan as it was applied to a copy of the target in memory. Nothing was sent, and nothing is stored.
 
     `proven` counts the items that became as in the source, of `written`. `blocked` items were left as they are.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["simulation"] = "simulation"
     plan_id: UUID
@@ -376,33 +348,27 @@ class SimulationRecord(BaseModel):
     requests: int
 
 
-class BlockedItem(BaseModel):
+class BlockedItem(BaseModel, frozen=True):
     """An item of the source that a plan for one tenant does not write."""
-
-    model_config = ConfigDict(frozen=True)
 
     type_key: str
     source_id: str
     title: str
 
 
-class BlockedCell(BaseModel):
+class BlockedCell(BaseModel, frozen=True):
     """The items that one reason blocks in one tenant."""
-
-    model_config = ConfigDict(frozen=True)
 
     tenant: TenantRecord
     items: list[BlockedItem]
 
 
-class BlockedRow(BaseModel):
+class BlockedRow(BaseModel, frozen=True):
     """A reason that blocks items in at least one of several tenants, and its remedy.
 
     `about` is what the reason is about: a missing object, or a collection. `items` counts blocked items of all tenants,
     and `cells` has each tenant of the plans in turn.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["blocked_row"] = "blocked_row"
     code: BlockCode
@@ -413,20 +379,16 @@ class BlockedRow(BaseModel):
     cells: list[BlockedCell]
 
 
-class PlannedTarget(BaseModel):
+class PlannedTarget(BaseModel, frozen=True):
     """A tenant of several, and its plan; null where it could not be planned, with the reason."""
-
-    model_config = ConfigDict(frozen=True)
 
     target: TenantRecord
     plan: PlanRecord | None
     why: str | None = None
 
 
-class PlansRecord(BaseModel):
+class PlansRecord(BaseModel, frozen=True):
     """Plans from one source for several tenants."""
-
-    model_config = ConfigDict(frozen=True)
 
     record: Literal["plans"] = "plans"
     source: TenantRecord

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.records import ItemRecord
 
@@ -25,39 +25,33 @@ class SettingState(StrEnum):
     """No item is known to set the value, and not all that could was read."""
 
 
-class SettingValue(BaseModel):
+class SettingValue(BaseModel, frozen=True):
     """How many items of a tenant set a value; null stands for values that are hidden or too long to be searched for.
 
     `name` is the display name of a choice, where a tenant's catalogue of definitions was read.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     value: str | None
     items: int
     name: str | None = None
 
 
-class UnreadSettings(BaseModel):
+class UnreadSettings(BaseModel, frozen=True):
     """A collection that may set more than is known, and why: `never_read`, `failed:graph_permission_missing`.
 
     `settings_not_read`: what its items set is read by the next sync. `stale`: details of some items are not current.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     type_key: str
     reason: str
 
 
-class TenantSetting(BaseModel):
+class TenantSetting(BaseModel, frozen=True):
     """A tenant's values of one setting. Devices may differ, since a policy may reach none of them.
 
     `settings` are the whole names that the question means, `value` what it asks for (null where it asks for none).
     `read_from` is when the earliest reading began of the collections that can set it, null where there is none.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     settings: list[str]
@@ -68,13 +62,11 @@ class TenantSetting(BaseModel):
     read_from: datetime | None
 
 
-class SearchBasis(BaseModel):
+class SearchBasis(BaseModel, frozen=True):
     """The gaps of a search: the tenants that were never read, and those whose collections were not read to the end.
 
     `read_from` is when the earliest reading began, null where there is none.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     never_read: int
     incomplete: int

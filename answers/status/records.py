@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -31,26 +31,22 @@ class Attention(StrEnum):
     """Items are missing."""
 
 
-class NotReadReason(BaseModel):
+class NotReadReason(BaseModel, frozen=True):
     """How many collections were not read to their end for one reason: `failed:graph_permission_missing`."""
-
-    model_config = ConfigDict(frozen=True)
 
     reason: str
     collections: int
 
 
-class UnwatchedLog(BaseModel):
+class UnwatchedLog(BaseModel, frozen=True):
     """An audit log that `watch` cannot read, why, and when it last could (null if never)."""
-
-    model_config = ConfigDict(frozen=True)
 
     log: str
     error_code: ErrorCode
     read_at: datetime | None
 
 
-class TenantStatus(BaseModel):
+class TenantStatus(BaseModel, frozen=True):
     """One tenant. Each collection counts by the latest completed run that covers it; logs are left out.
 
     `collections` counts those that the tenant can have, `read` those that were read to their end, and `oldest` is when
@@ -58,8 +54,6 @@ class TenantStatus(BaseModel):
     that cannot be read, and `high_drift` open findings without a decision. The `run_` fields are of the latest
     completed run. `attention` is empty if nobody has to look.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     run_id: UUID | None

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, computed_field
 
 from answers.field_text import field_text
 from answers.titled_record import TitledRecord
@@ -25,8 +25,6 @@ class ShownRecord(TitledRecord):
     `stale` tells of details that could not be read: of the current version now, of another when it was first observed.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     tenant_id: UUID
     type_key: str
     external_id: str
@@ -44,9 +42,6 @@ class ShownRecord(TitledRecord):
     size_bytes: int
     details_read_at: datetime | None = None
     stale: Staleness | None = None
-
-    def _kind_in_words(self) -> str:
-        return self.kind
 
 
 def version_in_words(version: VersionRecord) -> str:
@@ -74,7 +69,7 @@ def not_compared_in_words(paths: Sequence[str]) -> str:
     return f"not compared, because the two were not read alike: {', '.join(paths[:NAMED_PATHS])}{more}"
 
 
-class DifferenceRecord(BaseModel):
+class DifferenceRecord(BaseModel, frozen=True):
     """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
 
     A `hidden` value is null; of a text that is hidden in part, `before` and `after` are the marks with its other lines.
@@ -82,8 +77,6 @@ class DifferenceRecord(BaseModel):
     names; `before_named` and `after_named` have names in the place of ids, and are null where that is the same. `text`
     is what people read of it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     path: str
     kind: DifferenceKind

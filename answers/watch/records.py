@@ -3,19 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 
 
-class WatchedLogRecord(BaseModel):
+class WatchedLogRecord(BaseModel, frozen=True):
     """One audit log of a tenant, as the last look left it.
 
     `read_at` is when the log was last read, null if it never was; `error_code` says why the last look could not read
     it. `unknown_events` counts events so far that named no item that can be read by its id.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     tenant_id: UUID
     tenant: str

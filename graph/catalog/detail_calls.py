@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from graph.catalog.fields import Permission, PropertyName
 
 
-class ChildCall(BaseModel):
+class ChildCall(BaseModel, frozen=True, extra="forbid"):
     """A call for each member of a detail's answer.
 
     Its path holds the item's `{id}` and the member's `{child_id}`, and may hold the item's `{type}`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     property: PropertyName
     """Where the answer goes in the member."""
@@ -25,13 +23,11 @@ class ChildCall(BaseModel):
     """Whether 404 says that there is none."""
 
 
-class DetailCall(BaseModel):
+class DetailCall(BaseModel, frozen=True, extra="forbid"):
     """A further call that completes an item, where the list does not show all.
 
     Its path holds the item's `{id}`, and may hold its `{type}`, which Graph wants before what a derived type alone has.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     property: PropertyName | None = None
     """Where the answer goes in the document; none where it is the item itself, shown with more than the list shows."""

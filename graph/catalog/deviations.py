@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from graph.catalog.fields import PropertyName, TypeKey
 
@@ -16,10 +16,8 @@ def _one_or_more(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-class Deviation(BaseModel):
+class Deviation(BaseModel, frozen=True, extra="forbid"):
     """Things in entries that the published data does not have, and why they stay."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1)]
     what: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
@@ -28,10 +26,8 @@ class Deviation(BaseModel):
     source: _URL
 
 
-class ShownUnasked(BaseModel):
+class ShownUnasked(BaseModel, frozen=True, extra="forbid"):
     """A navigation property that Graph shows in an object without `$expand`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     navigation: PropertyName
     source: _URL

@@ -7,7 +7,7 @@ from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from graph.catalog.detail_calls import DetailCall
 from graph.catalog.facts.enumerations import enumerations
@@ -38,19 +38,15 @@ from inventory.tenant_neutral import TenantNeutralRules
 from inventory.titles import TitlePart, TitleRule, TitleSource
 
 
-class TitleGiver(BaseModel):
+class TitleGiver(BaseModel, frozen=True, extra="forbid"):
     """The collection whose items give their titles to what their reference at `path` is to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type_key: TypeKey
     path: ReferencePath
 
 
-class Collection(BaseModel):
+class Collection(BaseModel, frozen=True, extra="forbid"):
     """One Graph collection or singleton, named by its type key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type_key: TypeKey
     title: str
