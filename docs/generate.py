@@ -11,7 +11,7 @@ from cli import stored_help
 from cli.app import app
 from docs import coverage, json_schemas
 from graph.catalog import Collection, kinds_in, load_catalog
-from inventory.error_codes import EXPLANATIONS, SKIPPING_CODES
+from inventory.error_codes import EXPLANATIONS
 
 FOLDER = Path(__file__).parent
 
@@ -27,8 +27,7 @@ def error_codes() -> str:
         "|---|---|---|",
     ]
     for code, (meaning, remedy) in EXPLANATIONS.items():
-        skipped = " *(skips the collection)*" if code in SKIPPING_CODES else ""
-        lines.append(f"| `{code}` | {meaning}{skipped} | {remedy} |")
+        lines.append(f"| `{code}` | {meaning} | {remedy} |")
     return "\n".join(lines) + "\n"
 
 

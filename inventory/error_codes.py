@@ -46,19 +46,19 @@ class Explanation(NamedTuple):
 
 EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.GRAPH_THROTTLED: Explanation(
-        "Graph kept answering 429 (or 503 with Retry-After) until the retry limit was reached.",
-        "Run again later. If it persists, see what else reads this tenant with the same app, or run less often.",
+        "Graph answered 429, or 503 with Retry-After, until the retry limit.",
+        "Run again later, or less often. If it persists, see what else reads this tenant with the same app.",
     ),
     ErrorCode.GRAPH_UNAVAILABLE: Explanation(
-        "Graph answered 5xx or 408, or could not be reached, until the retry limit was reached.",
+        "Graph answered 5xx or 408, or could not be reached, until the retry limit.",
         "Check the network, the proxy and Microsoft's service health, then run again.",
     ),
     ErrorCode.GRAPH_UNAUTHORIZED: Explanation(
-        "Graph answered 401, and a fresh token (with any claims challenge answered) did not help.",
+        "Graph answered 401, also to a fresh token.",
         "Check that the service principal is enabled in the tenant and that no location policy blocks it.",
     ),
     ErrorCode.GRAPH_PERMISSION_MISSING: Explanation(
-        "Graph answered 403: the app lacks a permission. The context names the one the catalog knows.",
+        "Graph answered 403. The context names the permission that the catalog knows.",
         "Grant the named application permission in the tenant and give admin consent.",
     ),
     ErrorCode.GRAPH_NOT_LICENSED: Explanation(
@@ -67,16 +67,16 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Nothing, unless the tenant should have the feature.",
     ),
     ErrorCode.GRAPH_NOT_FOUND: Explanation(
-        "The collection does not exist in this cloud or API version. The collection is skipped.",
+        "The collection does not exist in this cloud or API version. It is skipped.",
         "Nothing, unless the tenant's `cloud` in the tenants file is wrong.",
     ),
     ErrorCode.GRAPH_DELEGATED_ONLY: Explanation(
-        "Microsoft opens the collection to signed-in people only, and Graph refused the app. It is skipped.",
-        "Nothing: no permission of an app opens it. It is read in tenants where Graph answers an app.",
+        "Microsoft opens the collection to signed-in people only. It is skipped.",
+        "Nothing: no permission of an app opens it.",
     ),
     ErrorCode.GRAPH_BAD_REQUEST: Explanation(
         "Graph refused the request with another 4xx answer.",
-        "Report it with the context: the catalog's entry for the collection needs a change.",
+        "Report it with the context: the catalog's entry needs a change.",
     ),
     ErrorCode.GRAPH_PAGE_EXPIRED: Explanation(
         "A page token expired again after the listing had been restarted.",
@@ -87,10 +87,8 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Run again; if it persists, report it to Microsoft with the request-id in the context.",
     ),
     ErrorCode.GRAPH_UNTRUSTED_LINK: Explanation(
-        "A link led away from the Graph host, or Graph did not give it to this run. The client did not follow it and"
-        " sent no token.",
-        "Check for a proxy that rewrites answers between the worker and Graph, and who else may start workflows in the"
-        " Temporal namespace.",
+        "A link led away from the Graph host, or Graph did not give it to this run. It was not followed.",
+        "Check for a proxy that rewrites answers, and who else may start workflows in the Temporal namespace.",
     ),
     ErrorCode.GRAPH_MALFORMED_RESPONSE: Explanation(
         "The answer was not JSON, had no `value` list, was truncated, or was too large.",
@@ -101,13 +99,12 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Check the tenant's entry in the tenants file and its secret or certificate.",
     ),
     ErrorCode.TENANT_DISABLED: Explanation(
-        "The tenants file disables the tenant, so nothing is requested. A run of it ends as failed; a portfolio run"
-        " leaves it out and names this code.",
-        "`tenant enable NAME`, or `disabled = false` in the tenants file of every worker, to read it again.",
+        "The tenant is disabled, so nothing is requested.",
+        "`tenant enable NAME`, or `disabled = false` in the tenants file of every worker.",
     ),
     ErrorCode.DETAIL_INCOMPLETE: Explanation(
         "The list was read to its end, but details of some items were not.",
-        "Run again; the run reads the missing details again.",
+        "Run again; the run reads the missing details.",
     ),
     ErrorCode.STORAGE_UNAVAILABLE: Explanation(
         "PostgreSQL stayed unreachable.",
@@ -119,38 +116,39 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ),
     ErrorCode.CONFIGURATION_INVALID: Explanation(
         "A worker cannot read the tenants file, or a secret or certificate that it names, and has no last valid one.",
-        "Correct the file that the context and the worker's log name. The next run reads it again, without a restart.",
+        "Correct the file that the context and the worker's log name, then run again, without a restart.",
     ),
     ErrorCode.UNKNOWN_COLLECTION: Explanation(
-        "The worker's release does not know the collection's type key, or reads it from another version of Graph. The"
-        " run's other collections are read.",
+        "The worker's release does not know the type key, or reads it from another version of Graph. The other"
+        " collections are read.",
         "Upgrade the workers, or take the type key out of the selection.",
     ),
     ErrorCode.LISTING_UNPROVEN: Explanation(
         "The workflow reported a complete listing, but the pages in the database do not show it.",
-        "Run again. If it happens again, see who else may start workflows in the Temporal namespace, and whether"
-        " workers of an earlier release are running.",
+        "Run again. If it happens again, look for workers of an earlier release, and who else may start workflows"
+        " in the Temporal namespace.",
     ),
     ErrorCode.CONCURRENCY_LIMIT: Explanation(
         "No run slot became free within `RUN_QUEUE_PATIENCE_SECONDS`.",
-        "Run again later, or raise the limits on runs per tenant and overall.",
+        "Run again later, or raise `RUNS_PER_TENANT` and `RUNS_OVERALL`.",
     ),
     ErrorCode.WORKFLOW_ID_HELD: Explanation(
-        "The run was not started: a workflow of another type, task queue, tenant or selection holds its workflow id.",
-        "Run again. If it happens again, end the workflow that `sync` names, or give this deployment a namespace of its"
-        " own.",
+        "The run was not started: another workflow holds its workflow id.",
+        "Run again. If it happens again, end the workflow that `sync` names, or give this deployment a namespace of"
+        " its own.",
     ),
     ErrorCode.RUN_ABANDONED: Explanation(
-        "The run did not close its record: its workflow was terminated, or its lease expired with no worker left.",
-        "Run again. Items that the run had stored are kept.",
+        "The run did not close its record: its workflow was terminated, or its lease expired with no worker left."
+        " Stored items are kept.",
+        "Run again.",
     ),
     ErrorCode.CANCELLED: Explanation(
-        "The run was cancelled. Items that it had stored are kept.",
+        "The run was cancelled. Stored items are kept.",
         "Run again when wanted.",
     ),
     ErrorCode.UNEXPECTED_ERROR: Explanation(
-        "A failure without a code of its own. A log line of the worker names the exception type.",
-        "Report it with the worker's log line.",
+        "A failure without a code of its own.",
+        "Report it with the worker's log line, which names the exception type.",
     ),
 }
 
