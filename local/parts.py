@@ -5,30 +5,18 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
-from local.processes import Child, PartError, free_port
+from local.processes import Child, Part, free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-class Part(Protocol):
-    """A program that the supervisor starts, stops, and starts again at the same place when it has died."""
-
-    @property
-    def child(self) -> Child:
-        """The running program. Raises `PartError` if it was not started."""
-
-    def start(self) -> None:
-        """Starts it, and waits until it is ready. Raises `PartError`."""
-
-    def stop(self) -> None:
-        """Stops it; does nothing where it does not run."""
-
-
-class GraphPart:
+class GraphPart(Part):
     """The simulated Graph, its certificate authority and control key in `folder`."""
+
+    name = "the simulated Graph"
 
     def __init__(
         self, folder: Path, *, port: int, tenants: int, generation_file: Path, inherited: Sequence[int]
@@ -39,22 +27,13 @@ class GraphPart:
         self._tenants = tenants
         self._generation_file = generation_file
         self._inherited = inherited
-        self._child: Child | None = None
         self.ready: Mapping[str, Any] = {}
         """The answer that it gave when it was ready: its addresses, and its tenants with their credentials."""
 
-    @property
-    def child(self) -> Child:
-        """The running program. Raises `PartError` if it was not started."""
-        if self._child is None:
-            raise PartError("the simulated Graph was not started")
-        return self._child
-
     def start(self) -> None:
-        """Starts it, and waits until it is ready. Raises `PartError`."""
         generation = self._generation_file.read_text() if self._generation_file.exists() else "0"
         self._child = Child(
-            "the simulated Graph",
+            self.name,
             [
                 sys.executable,
                 "-m",
@@ -73,34 +52,21 @@ class GraphPart:
         self.ready = json.loads(self._child.first_line())
         self._port = urlsplit(self.ready["base_url"]).port or 0
 
-    def stop(self) -> None:
-        """Stops it; does nothing where it does not run."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
 
-
-class WorkerPart:
+class WorkerPart(Part):
     """A worker; its log is `log`."""
+
+    name = "the worker"
 
     def __init__(self, log: Path, environment: Mapping[str, str], inherited: Sequence[int]) -> None:
         self._log = log
         self._inherited = inherited
         self._environment = environment
-        self._child: Child | None = None
-
-    @property
-    def child(self) -> Child:
-        """The running program. Raises `PartError` if it was not started."""
-        if self._child is None:
-            raise PartError("the worker was not started")
-        return self._child
 
     def start(self) -> None:
-        """Starts it, and waits until it takes work. Raises `PartError`."""
         logged = self._log.stat().st_size if self._log.exists() else 0
         self._child = Child(
-            "the worker",
+            self.name,
             [sys.executable, str(CHECKOUT / "worker.py")],
             log=self._log,
             environment=self._environment,
@@ -110,35 +76,22 @@ class WorkerPart:
         )
         self._child.wait_until(lambda: b"worker ready" in self._log.read_bytes()[logged:])
 
-    def stop(self) -> None:
-        """Stops it; does nothing where it does not run."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
 
-
-class WebPart:
+class WebPart(Part):
     """The web page; its log is `log`."""
+
+    name = "the web page"
 
     def __init__(self, log: Path, environment: Mapping[str, str], port: int, inherited: Sequence[int]) -> None:
         self._log = log
         self._environment = environment
         self._port = port
         self._inherited = inherited
-        self._child: Child | None = None
         self.url = ""
 
-    @property
-    def child(self) -> Child:
-        """The running program. Raises `PartError` if it was not started."""
-        if self._child is None:
-            raise PartError("the web page was not started")
-        return self._child
-
     def start(self) -> None:
-        """Starts it, and waits until it listens. Raises `PartError`."""
         self._child = Child(
-            "the web page",
+            self.name,
             [sys.executable, str(CHECKOUT / "starter.py"), "web", f"--port={free_port(self._port)}", "--json"],
             log=self._log,
             environment=self._environment,
@@ -147,9 +100,3 @@ class WebPart:
         )
         self.url = json.loads(self._child.first_line())["url"]
         self._port = urlsplit(self.url).port or 0
-
-    def stop(self) -> None:
-        """Stops it; does nothing where it does not run."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None

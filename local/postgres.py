@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 
 import psycopg
 
-from local.processes import Child, PartError, free_port
+from local.processes import Child, Part, PartError, free_port
 
 SUPERUSER = "postgres"
 
@@ -27,11 +27,14 @@ QUICK_PASSWORDS = "scram_iterations=1"
 """For tests: a client hashes its password once for a connection and not 4,096 times, which is most of connecting."""
 
 
-class EmbeddedPostgres:
-    """One PostgreSQL server on 127.0.0.1, its data in `folder`. A context manager.
+class EmbeddedPostgres(Part):
+    """One PostgreSQL server on 127.0.0.1, its data in `folder`.
 
-    PostgreSQL refuses to run as root; there it runs as `nobody`, who is let through to its data and its binaries.
+    PostgreSQL refuses to run as root; there it runs as `nobody`, who is let through to its data and its binaries. Its
+    shutdown is a fast one: open transactions are rolled back.
     """
+
+    name = "PostgreSQL"
 
     def __init__(
         self,
@@ -50,7 +53,6 @@ class EmbeddedPostgres:
         self._durable = durable
         self._settings = settings
         self._inherited = inherited
-        self._child: Child | None = None
         self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
     @property
@@ -60,22 +62,6 @@ class EmbeddedPostgres:
 
     def database_url(self, name: str) -> str:
         return f"postgresql://{SUPERUSER}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{name}"
-
-    def __enter__(self) -> "EmbeddedPostgres":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def child(self) -> Child:
-        """The running server. Raises `PartError` if it was not started."""
-        if self._child is None:
-            raise PartError("PostgreSQL was not started")
-        return self._child
 
     def start(self) -> None:
         """Makes the cluster if there is none, and starts the server. Raises `PartError`."""
@@ -97,7 +83,7 @@ class EmbeddedPostgres:
         ]
         options = [word for setting in settings for word in ("-c", setting)]
         self._child = Child(
-            "PostgreSQL",
+            self.name,
             [binaries / "postgres", "-D", self._data, *options],
             log=self._folder / "log",
             user=self._user,
@@ -105,12 +91,6 @@ class EmbeddedPostgres:
             inherited=self._inherited,
         )
         self._child.wait_until(self._answers)
-
-    def stop(self) -> None:
-        """A fast shutdown: open transactions are rolled back."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
 
     def create_database(self, name: str) -> str:
         """The URL of a database, which is made if there is none."""

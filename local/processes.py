@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import ClassVar, Self
 
 GRACE_SECONDS = 60.0
 """Time for a program to stop. On a slow machine PostgreSQL needs many seconds to write its buffers."""
@@ -131,6 +133,40 @@ class Child:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+class Part(ABC):
+    """A program that the supervisor starts, stops, and starts again at the same place when it has died.
+
+    A context manager.
+    """
+
+    name: ClassVar[str]
+    _child: Child | None = None
+
+    @property
+    def child(self) -> Child:
+        """The running program. Raises `PartError` if it was not started."""
+        if self._child is None:
+            raise PartError(f"{self.name} was not started")
+        return self._child
+
+    @abstractmethod
+    def start(self) -> None:
+        """Starts it, and waits until it is ready. Raises `PartError`."""
+
+    def stop(self) -> None:
+        """Stops it in order; does nothing where it does not run."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.stop()
 
 
 def _signal_name(number: int) -> str:

@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from local.parts import CHECKOUT, GraphPart, Part, WebPart, WorkerPart
+from local.parts import CHECKOUT, GraphPart, WebPart, WorkerPart
 from local.postgres import EmbeddedPostgres
-from local.processes import PartError, free_port
+from local.processes import Part, PartError, free_port
 from local.restarts import QUICK_DEATHS, Restarts
 from local.state import StackInfo, State
 from local.temporal import EmbeddedTemporal

@@ -5,13 +5,12 @@ import sysconfig
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from local.processes import Child, PartError, free_port
+from local.processes import Child, Part, PartError, free_port
 from workflows import search_attributes
 from workflows.search_attributes import type_name
 
@@ -31,8 +30,10 @@ ATTEMPTS = 3
 """How often a server on ports of its own choice is started."""
 
 
-class EmbeddedTemporal:
-    """One dev server on 127.0.0.1, persisted in `folder`. A context manager."""
+class EmbeddedTemporal(Part):
+    """One dev server on 127.0.0.1, persisted in `folder`."""
+
+    name = "Temporal"
 
     def __init__(
         self,
@@ -49,7 +50,6 @@ class EmbeddedTemporal:
         self._port = port
         self._ui_port = ui_port
         self._inherited = inherited
-        self._child: Child | None = None
 
     @property
     def address(self) -> str:
@@ -59,22 +59,6 @@ class EmbeddedTemporal:
     @property
     def ui_url(self) -> str:
         return f"http://127.0.0.1:{self._ui_port}"
-
-    @property
-    def child(self) -> Child:
-        """The running server. Raises `PartError` if it was not started."""
-        if self._child is None:
-            raise PartError("Temporal was not started")
-        return self._child
-
-    def __enter__(self) -> "EmbeddedTemporal":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Starts the server and waits until it knows its search attributes. Raises `PartError`."""
@@ -97,7 +81,7 @@ class EmbeddedTemporal:
         self._ui_port = free_port(self._ui_port)
         attributes = [f"{key.name}={type_name(key)}" for key in search_attributes.ALL]
         self._child = Child(
-            "Temporal",
+            self.name,
             [
                 temporal_program(),
                 "server",
@@ -117,12 +101,6 @@ class EmbeddedTemporal:
             inherited=self._inherited,
         )
         self._child.wait_until(self._answers)
-
-    def stop(self) -> None:
-        """Stops it; its data stay in its folder."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
 
     def _answers(self) -> bool:
         # In a thread, since the caller may be inside an event loop already.
