@@ -26,6 +26,11 @@ class Item:
     document: Any
     raw: bool = False
 
+    @property
+    def kind(self) -> str | None:
+        """The derived type that it shows."""
+        return self.document.get("@odata.type") if isinstance(self.document, dict) else None
+
 
 class Content:
     """The documents of one tenant: those of a folder, filled up with a sample where the folder has none.
@@ -75,7 +80,7 @@ class Content:
             items = self._collection(endpoint)
             if endpoint.cast_of is None:
                 return list(items)
-            return [item for item in items if _type(item) == endpoint.odata_type]
+            return [item for item in items if item.kind == endpoint.odata_type]
 
     @property
     def expanded_size(self) -> int | None:
@@ -83,7 +88,7 @@ class Content:
         return self._expanded_size
 
     def cut_expansions(self, size: int | None) -> None:
-        """Have `$expand` show no more than so many of any navigation."""
+        """Have `$expand` show so many of any navigation, with a link to the rest; None for as many as Graph shows."""
         with self._lock:
             self._expanded_size = size
             self._state += 1
@@ -110,7 +115,11 @@ class Content:
         return None
 
     def add(self, path: str, document: Any, *, raw: bool = False) -> str:
-        """Append an object and return its key. Unless `raw`, the server gives it the id and times that it lacks."""
+        """Append an object to a collection, and return its key for further edits: its id, if that is its own.
+
+        The server gives it what it lacks: an id, times, a version. With `raw` it is served as it is, even if it is no
+        object, has another's id, or is bytes that are no JSON.
+        """
         endpoint, below = _addressed(path)
         if below:
             with self._lock:
@@ -140,7 +149,11 @@ class Content:
             return item.key
 
     def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
-        """Give properties other values; the modified time and the version follow unless it is done `silently`."""
+        """Give an object's properties other values; its modified time and version follow unless it is `silently`.
+
+        Below an object the time is the object's, and follows where Graph has it so: for a setting of a policy, but not
+        for an assignment or for an enrollment profile of a token. A single relation's key is its id, if it has one.
+        """
         endpoint, below = _addressed(path)
         with self._lock:
             if below:
@@ -158,7 +171,7 @@ class Content:
         self.change(path, key, {endpoint_at(path).name: name})
 
     def remove(self, path: str, key: str) -> None:
-        """Take an object away."""
+        """Take an object away: lists leave it out, a GET by its id answers 404."""
         endpoint, below = _addressed(path)
         with self._lock:
             if below:
@@ -278,7 +291,3 @@ def _addressed(path: str) -> tuple[Endpoint, list[str]]:
     if found is None or (found[1] and not found[0].singleton and len(found[1]) == 1):
         raise KeyError(path.strip("/"))
     return found
-
-
-def _type(item: Item) -> str | None:
-    return item.document.get("@odata.type") if isinstance(item.document, dict) else None

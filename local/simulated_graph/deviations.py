@@ -4,11 +4,11 @@ A handful of what comparing and golden tenants are for: a weakened setting, a po
 else has, another name, other assignments.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from local.simulated_graph.content import Content, Item
+from local.simulated_graph.content import Content
 from local.simulated_graph.endpoints import endpoint_at
 
 _ACCESS = "identity/conditionalAccess/policies"
@@ -21,91 +21,62 @@ _EXTRA = 900_000
 """Number of the first document that a tenant has beside the sample."""
 
 
-class Deviation(Protocol):
-    """One way in which a tenant differs."""
-
-    def apply(self, content: Content) -> None:
-        """Makes the tenant differ."""
+Deviation = Callable[[Content], None]
+"""Makes a tenant differ in one way."""
 
 
-class Changed(NamedTuple):
+def _changed(path: str, number: int, values: Mapping[str, Any]) -> Deviation:
     """Document number `number` has other values."""
-
-    path: str
-    number: int
-    values: Mapping[str, Any]
-
-    def apply(self, content: Content) -> None:
-        """Makes the tenant differ."""
-        content.change(self.path, _item(content, self.path, self.number).key, self.values)
+    return lambda content: content.change(path, _key(content, path, number), values)
 
 
-class Renamed(NamedTuple):
-    """Document number `number` has another name."""
-
-    path: str
-    number: int
-    name: str
-
-    def apply(self, content: Content) -> None:
-        """Makes the tenant differ."""
-        content.rename(self.path, _item(content, self.path, self.number).key, self.name)
+def _renamed(path: str, number: int, name: str) -> Deviation:
+    return lambda content: content.rename(path, _key(content, path, number), name)
 
 
-class Lacking(NamedTuple):
+def _lacking(path: str, number: int) -> Deviation:
     """Document number `number` is not there."""
-
-    path: str
-    number: int
-
-    def apply(self, content: Content) -> None:
-        """Makes the tenant differ."""
-        content.remove(self.path, _item(content, self.path, self.number).key)
+    return lambda content: content.remove(path, _key(content, path, number))
 
 
-class Extra(NamedTuple):
+def _extra(path: str, name: str) -> Deviation:
     """A document that no other tenant has."""
 
-    path: str
-    name: str
+    def apply(content: Content) -> None:
+        endpoint = endpoint_at(path)
+        content.add(path, {**content.sample(endpoint, _EXTRA), endpoint.name: name})
 
-    def apply(self, content: Content) -> None:
-        """Makes the tenant differ."""
-        endpoint = endpoint_at(self.path)
-        content.add(self.path, {**content.sample(endpoint, _EXTRA), endpoint.name: self.name})
+    return apply
 
 
-class Reassigned(NamedTuple):
+def _reassigned(path: str, number: int, *groups: int) -> Deviation:
     """Document number `number` is assigned to these groups, by their numbers, and to nobody else."""
 
-    path: str
-    number: int
-    groups: tuple[int, ...]
+    def apply(content: Content) -> None:
+        keys = [_key(content, "groups", group) for group in groups]
+        content.reassign(path, _key(content, path, number), keys)
 
-    def apply(self, content: Content) -> None:
-        """Makes the tenant differ."""
-        groups = [_item(content, "groups", group).key for group in self.groups]
-        content.reassign(self.path, _item(content, self.path, self.number).key, groups)
+    return apply
 
 
-def _item(content: Content, path: str, number: int) -> Item:
-    return content.items(endpoint_at(path))[number]
+def _key(content: Content, path: str, number: int) -> str:
+    return content.items(endpoint_at(path))[number].key
 
 
 DEVIATIONS: Mapping[int, tuple[Deviation, ...]] = MappingProxyType({
     1: (
-        Changed(_ACCESS, 0, {"state": "enabledForReportingButNotEnforced"}),
-        Changed(_COMPLIANCE, 0, {"osMinimumVersion": "10.0.19041"}),
-        Reassigned(_CATALOG, 1, (2, 5)),
-        Extra(_CONFIGURATIONS, "Legacy Wi-Fi, to be retired"),
-        Lacking(_COMPLIANCE, 2),
+        _changed(_ACCESS, 0, {"state": "enabledForReportingButNotEnforced"}),
+        _changed(_COMPLIANCE, 0, {"osMinimumVersion": "10.0.19041"}),
+        _reassigned(_CATALOG, 1, 2, 5),
+        _extra(_CONFIGURATIONS, "Legacy Wi-Fi, to be retired"),
+        _lacking(_COMPLIANCE, 2),
     ),
     2: (
-        Changed(_CONFIGURATIONS, 1, {"passwordMinimumLength": 4}),
-        Reassigned(_APPS, 0, (1,)),
-        Extra(_ACCESS, "Exception for the reception desk"),
-        Renamed(_CONFIGURATIONS, 4, "Update ring, renamed by the branch office"),
-        Lacking(_ACCESS, 3),
+        _changed(_CONFIGURATIONS, 1, {"passwordMinimumLength": 4}),
+        _reassigned(_APPS, 0, 1),
+        _extra(_ACCESS, "Exception for the reception desk"),
+        _renamed(_CONFIGURATIONS, 4, "Update ring, renamed by the branch office"),
+        _lacking(_ACCESS, 3),
     ),
 })  # fmt: skip
 """By the number of the tenant; lacking documents come last, since they move the numbers of those after them."""

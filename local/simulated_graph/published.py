@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from graph.catalog.facts import Metadata, Place, metadata
-from local.simulated_graph.query import Query, QueryError
+from local.simulated_graph.query import Query, unknown_property
 
 
 class UnknownSegmentError(LookupError):
@@ -32,11 +32,11 @@ def _check(facts: Metadata, type_name: str, query: Query) -> None:
     for name, nested in query.expand.items():
         below = _navigation(facts, family, name)
         if below is None:
-            raise _no_property(name, type_name)
+            raise unknown_property(name, type_name)
         _check(facts, below.type_name, nested)
     for name in query.select:
         if not any(name in facts.properties(type_name) or name in facts.navigations(type_name) for type_name in family):
-            raise _no_property(name, type_name)
+            raise unknown_property(name, type_name)
 
 
 def _navigation(facts: Metadata, family: frozenset[str], name: str) -> Place | None:
@@ -48,10 +48,3 @@ def _first_unknown(facts: Metadata, segments: Sequence[str]) -> str:
         if facts.resolve("/".join(segments[:length])) is None:
             return segments[length - 1]
     return segments[-1] if segments else ""
-
-
-def _no_property(name: str, type_name: str) -> QueryError:
-    return QueryError(
-        f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
-        f"'microsoft.graph.{type_name}'."
-    )

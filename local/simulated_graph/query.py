@@ -11,6 +11,14 @@ class QueryError(ValueError):
     """An option that Graph answers with 400; the text is its message."""
 
 
+def unknown_property(name: str, entity: str) -> QueryError:
+    """The refusal of a selected or expanded property that a type does not have."""
+    return QueryError(
+        f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
+        f"'microsoft.graph.{entity}'."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """The query of a request. `expand` maps each navigation to the options in its parentheses.

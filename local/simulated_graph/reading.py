@@ -131,7 +131,7 @@ class _Reading:
         check_expanded(self.endpoint.navigations, self.query, self.endpoint.entity)
         check_selected(items, self.endpoint, self.query)
         if self.version == "v1.0":
-            items = [item for item in items if _type(item) not in self.endpoint.beta_types]
+            items = [item for item in items if item.kind not in self.endpoint.beta_types]
         if self.endpoint.paged:
             page = self._page(
                 self.endpoint.path, len(items), Sizes(self.endpoint.page_size, self.endpoint.largest_page)
@@ -146,7 +146,7 @@ class _Reading:
         shown = []
         for item in on_page:
             if self.endpoint.growing_context:
-                chain.append((_type(item) or self.endpoint.odata_type).removeprefix("#"))
+                chain.append((item.kind or self.endpoint.odata_type).removeprefix("#"))
             place = self._place(item)
             place = place._replace(context="/".join((place.context, *chain)))
             shown.append(show(item, self.endpoint, self.query, place, listed=True))
@@ -162,7 +162,7 @@ class _Reading:
         for segment in rest:
             path = f"{path}/{segment}"
             if segment.startswith(_CAST):
-                kind = (_type(item) or self.endpoint.odata_type).removeprefix(f"#{_CAST}")
+                kind = (item.kind or self.endpoint.odata_type).removeprefix(f"#{_CAST}")
                 if not is_of(self.version, kind, segment.removeprefix(_CAST)):
                     raise _MissingError(segment)
                 continue
@@ -261,7 +261,3 @@ def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
 def _is_function(endpoint: Endpoint, rest: Sequence[str]) -> bool:
     """Whether the segments after an endpoint, the key first, call a function of it."""
     return len(rest) > 1 and rest[1].partition("(")[0] in endpoint.functions
-
-
-def _type(item: Item) -> str | None:
-    return item.document.get("@odata.type") if isinstance(item.document, dict) else None

@@ -79,7 +79,7 @@ class Recorder:
             return self._number
 
     def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
-        """The requests so far, oldest first, of one kind or tenant and with numbers above `after` if so wished."""
+        """The recorded requests, oldest first: of one kind, of one tenant, after a request's number."""
         with self._lock:
             return [
                 request
@@ -93,7 +93,11 @@ class Recorder:
             return dict(sorted(self._counts.items()))
 
     def paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
-        """How many requests went to each path template, of one kind or tenant if so wished."""
+        """How many requests, of one kind or tenant if so wished, went to each path, with `{id}` for any object's id.
+
+        Lists, objects and details are distinguished: `/deviceManagement/configurationPolicies`, `…/{id}`,
+        `…/{id}/settings`. The version is left out, each page counts, and so does a request that failed.
+        """
         paths: Counter[str] = Counter()
         with self._lock:
             for (of_kind, of_tenant, path), requests in self._paths.items():

@@ -28,15 +28,14 @@ from local.simulated_graph.deviations import DEVIATIONS
 from local.simulated_graph.documents import made_id, read_folder
 from local.simulated_graph.faults import Faults
 from local.simulated_graph.licences import Licences
-from local.simulated_graph.messages import BeforeAnswer, Kind
+from local.simulated_graph.messages import BeforeAnswer
 from local.simulated_graph.paging import Pager
 from local.simulated_graph.permissions import Grants
 from local.simulated_graph.reading import Reader
-from local.simulated_graph.recording import RecordedRequest
 from local.simulated_graph.service import Service
 from local.simulated_graph.tenant import SimulatedTenant
 from local.simulated_graph.tokens import DEFAULT_LIFETIME, TokenService
-from local.simulated_graph.waits import Violation, Waits
+from local.simulated_graph.waits import Waits
 
 _NAMES = ("Contoso", "Fabrikam", "Northwind", "Tailspin", "Woodgrove", "Litware", "Proseware", "Adatum")
 _KEEP_ALIVE_SECONDS = 75
@@ -102,10 +101,14 @@ class SimulatedGraph:
         self.sign_ins = tokens.sign_ins
         self.faults = Faults()
         self.budgets = Budgets(budgets)
-        self._waits = Waits()
+        waits = Waits()
+        self.violations, self.clear_violations = waits.violations, waits.clear_violations
         self._service = Service(
-            reader, tokens, contents, grants, licences, self.faults, self.budgets, self._waits, latency, latency_spread
+            reader, tokens, contents, grants, licences, self.faults, self.budgets, waits, latency, latency_spread
         )
+        recorder = self._service.recorder
+        self.requests, self.clear_requests = recorder.requests, recorder.clear
+        self.request_counts, self.request_paths = recorder.counts, recorder.paths
         self.tenants = [
             SimulatedTenant(
                 tenant_id,
@@ -122,7 +125,7 @@ class SimulatedGraph:
         ]
         self.set_generation(generation)
         by_id = {tenant.id: tenant for tenant in self.tenants}
-        steered = Steered(by_id, self._service.recorder, self.faults, self.budgets, self._waits)
+        steered = Steered(by_id, recorder, self.faults, self.budgets, waits)
         routes = control_routes(steered, self.control_key)
         context = authority.server_context(*_certified(host))
         self._server = _Server(_configuration(application(self._service, routes), context))
@@ -153,34 +156,6 @@ class SimulatedGraph:
         """Take every tenant to `generation`."""
         for tenant in self.tenants:
             tenant.set_generation(generation)
-
-    def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
-        """The recorded requests, oldest first: of one kind, of one tenant, after a request's number."""
-        return self._service.recorder.requests(kind, tenant_id, after)
-
-    def request_counts(self) -> dict[str, int]:
-        """How many requests there were of each kind (`inner`), and of each kind and status (`inner 404`)."""
-        return self._service.recorder.counts()
-
-    def request_paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
-        """How many requests, of one kind or tenant if so wished, went to each path, with `{id}` for any object's id.
-
-        Lists, objects and details are distinguished: `/deviceManagement/configurationPolicies`, `…/{id}`,
-        `…/{id}/settings`. The version is left out, each page counts, and so does a request that failed.
-        """
-        return self._service.recorder.paths(kind, tenant_id)
-
-    def clear_requests(self) -> None:
-        """Forget the recorded requests."""
-        self._service.recorder.clear()
-
-    def violations(self) -> list[Violation]:
-        """The requests that came before the moment that a `Retry-After` had named, oldest first."""
-        return self._waits.violations()
-
-    def clear_violations(self) -> None:
-        """Forget the violations so far."""
-        self._waits.clear_violations()
 
     def _serve(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._socket]))

@@ -29,7 +29,7 @@ from local.simulated_graph.permissions import Grants, refusal
 from local.simulated_graph.reading import Reader
 from local.simulated_graph.recording import Recorder
 from local.simulated_graph.tokens import ClaimsChallengeError, TokenError, TokenService
-from local.simulated_graph.waits import Early, Violation, Waits
+from local.simulated_graph.waits import Early, Waits
 
 _PAGES = frozenset({Kind.DIRECT, Kind.INNER})
 
@@ -92,17 +92,7 @@ class Service:
         made = _Made(answer) if answer is not None else await self._made(request, refused)
         number = self.recorder.record(request, made.answer, made.fault)
         if made.early is not None and request.tenant_id is not None:
-            early = made.early
-            self._waits.violated(
-                Violation(
-                    number,
-                    request.tenant_id,
-                    early.scope,
-                    request.address,
-                    early.early_by_seconds,
-                    early.told_seconds_ago,
-                )
-            )
+            self._waits.violated(number, request.tenant_id, request.address, made.early)
         return made.answer
 
     async def _made(self, request: GraphRequest, refused: TokenError | None) -> _Made:

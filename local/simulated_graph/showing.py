@@ -9,7 +9,7 @@ import orjson
 from local.simulated_graph.content import Item
 from local.simulated_graph.documents import Document
 from local.simulated_graph.endpoints import Endpoint, Navigation, relations_of
-from local.simulated_graph.query import Query, QueryError
+from local.simulated_graph.query import Query, unknown_property
 
 
 class Cut(Protocol):
@@ -90,7 +90,7 @@ def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str)
     by_name = {navigation.name: navigation for navigation in navigations if navigation.expandable}
     for name, nested in query.expand.items():
         if name not in by_name:
-            raise _unknown_property(name, entity)
+            raise unknown_property(name, entity)
         check_expanded(by_name[name].children, nested, name)
 
 
@@ -102,14 +102,7 @@ def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> N
         else:
             known = not items or any(isinstance(item.document, dict) and name in item.document for item in items)
         if not known:
-            raise _unknown_property(name, endpoint.entity)
-
-
-def _unknown_property(name: str, entity: str) -> QueryError:
-    return QueryError(
-        f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
-        f"'microsoft.graph.{entity}'."
-    )
+            raise unknown_property(name, endpoint.entity)
 
 
 def _hides_assignments(endpoint: Endpoint, document: Document) -> bool:

@@ -1,7 +1,7 @@
 """One tenant as a test sees it: how to sign in, what it serves, and how to edit it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,8 @@ class SimulatedTenant:
     """One of the simulated Graph's tenants. Everything here may be called from any thread while it is served.
 
     Paths are those of the collections, without version and query: `deviceManagement/deviceConfigurations`. What belongs
-    to an object is edited under its own: `deviceManagement/configurationPolicies/{id}/settings`.
+    to an object is edited under its own: `deviceManagement/configurationPolicies/{id}/settings`. The edits are those of
+    `Content`.
     """
 
     def __init__(
@@ -50,6 +51,13 @@ class SimulatedTenant:
         self.register_federated_token = credentials.register_federated_token
         self.grant = grants.set
         self.license = licences.set
+        self.add = content.add
+        self.change = content.change
+        self.rename = content.rename
+        self.remove = content.remove
+        self.hold = content.hold
+        self.reassign = content.reassign
+        self.cut_expansions = content.cut_expansions
         self._content = content
         self._reader = reader
         self._tokens = tokens
@@ -86,34 +94,6 @@ class SimulatedTenant:
             following = None if link is None else link.partition(f"/{version}/")[2]
         return documents
 
-    def add(self, path: str, document: Any, *, raw: bool = False) -> str:
-        """Append an object to a collection, and return its key for further edits: its id, if that is its own.
-
-        The server gives it what it lacks: an id, times, a version. With `raw` it is served as it is, even if it is no
-        object, has another's id, or is bytes that are no JSON.
-        """
-        return self._content.add(path, document, raw=raw)
-
-    def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
-        """Give an object's properties other values; its modified time and version follow unless it is `silently`.
-
-        Below an object the time is the object's, and follows where Graph has it so: for a setting of a policy, but not
-        for an assignment or for an enrollment profile of a token. A single relation's key is its id, if it has one.
-        """
-        self._content.change(path, key, changes, silently=silently)
-
-    def rename(self, path: str, key: str, name: str) -> None:
-        """Give an object another display name, under whatever property it has that."""
-        self._content.rename(path, key, name)
-
-    def remove(self, path: str, key: str) -> None:
-        """Take an object away: lists leave it out, a GET by its id answers 404."""
-        self._content.remove(path, key)
-
-    def hold(self, path: str, documents: Sequence[dict[str, Any]]) -> None:
-        """Have a collection hold these documents, each with what belongs to it, and no others."""
-        self._content.hold(path, documents)
-
     def unlist(self, path: str, key: str, *, is_listed: bool = False) -> None:
         """Leave an object out of its listings, though a GET by its id finds it; with `is_listed` take that back."""
         self._content.unlist(path, key, 0.0 if is_listed else math.inf)
@@ -136,14 +116,6 @@ class SimulatedTenant:
             if listed_after:
                 self._content.unlist(log, key, listed_after.total_seconds())
 
-    def cut_expansions(self, size: int | None) -> None:
-        """Have `$expand` show so many of any navigation, with a link to the rest; None for as many as Graph shows."""
-        self._content.cut_expansions(size)
-
-    def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
-        """Assign an object to these groups and nobody else."""
-        self._content.reassign(path, key, group_ids)
-
     @property
     def generation(self) -> int:
         """How many steps of its life the tenant is from its beginning."""
@@ -164,7 +136,7 @@ class SimulatedTenant:
 
     def _begin(self) -> None:
         for deviation in self._deviations:
-            deviation.apply(self._content)
+            deviation(self._content)
 
 
 def _newest(address: str) -> str:

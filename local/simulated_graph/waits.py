@@ -94,13 +94,14 @@ class Waits:
             for scope in scopes:
                 self._waits.pop((tenant_id, scope), None)
 
-    def violated(self, violation: Violation) -> None:
-        """Put it on record."""
+    def violated(self, number: int, tenant_id: str, address: str, early: Early) -> None:
+        """Put the early request of this number on record."""
+        violation = Violation(number, tenant_id, early.scope, address, early.early_by_seconds, early.told_seconds_ago)
         with self._lock:
             self._violations.append(violation)
 
     def violations(self) -> list[Violation]:
-        """All of them, oldest first."""
+        """The requests that came before the moment that a `Retry-After` had named, oldest first."""
         with self._lock:
             return list(self._violations)
 
