@@ -1,9 +1,7 @@
 """Sample documents: apps, app protection, enrollment and tenant administration."""
 
-import base64
-
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample, titled
+from local.simulated_graph.sample.draw import Draw, Sample, choice_setting, encoded, single, titled
 from local.simulated_graph.sample.more_apps import KINDS, typed_app
 
 _COMMON_APPS = 32
@@ -15,7 +13,7 @@ def _install_script(draw: Draw) -> Document:
         "@odata.type": "#microsoft.graph.win32LobAppInstallPowerShellScript",
         "id": draw.id("install script"),
         "displayName": "install.ps1",
-        "content": base64.b64encode(b"Start-Process setup.exe").decode(),
+        "content": encoded("Start-Process setup.exe"),
         "state": "commitSuccess",
     }
 
@@ -45,7 +43,7 @@ def _mobile_app(draw: Draw) -> Document:
         "App",
         kind=kind,
         publisher=draw.pick(("Contoso", "Microsoft", "Fabrikam")),
-        largeIcon={"type": "image/png", "value": base64.b64encode(f"icon {draw.index}".encode()).decode()},
+        largeIcon={"type": "image/png", "value": encoded(f"icon {draw.index}")},
         isFeatured=draw.flag(),
         privacyInformationUrl=None,
         informationUrl=None,
@@ -130,15 +128,8 @@ def _windows_protection(draw: Draw) -> Document:
 def _targeted_configuration(draw: Draw) -> Document:
     app = {"@odata.type": "#microsoft.graph.iosMobileAppIdentifier", "bundleId": "com.microsoft.msedge"}
     settings = [{"name": "com.microsoft.intune.homepage", "value": "https://intranet.example/"}]
-    catalog = {
-        "id": "0",
-        "settingInstance": {
-            "@odata.type": "#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance",
-            "settingDefinitionId": "com.microsoft.edge.mamedgeappconfigsettings.homepage",
-            "settingInstanceTemplateReference": None,
-            "choiceSettingValue": {"settingValueTemplateReference": None, "value": "enabled", "children": []},
-        },
-    }
+    definition = "com.microsoft.edge.mamedgeappconfigsettings.homepage"
+    catalog = choice_setting(0, definition, "enabled")
     configuration = _protection(draw, "targetedManagedAppConfiguration", app)
     return configuration | {"customSettings": settings, "settings": [catalog]}
 
@@ -318,10 +309,6 @@ def _role_assignment(draw: Draw) -> Document:
     }
 
 
-def _device_category(draw: Draw) -> Document:
-    return titled(draw, "Category")
-
-
 def _terms(draw: Draw) -> Document:
     return titled(
         draw,
@@ -342,12 +329,10 @@ def _branding(draw: Draw) -> Document:
         "displayName": "Contoso",
         "themeColor": {"r": draw.number(0, 255), "g": draw.number(0, 255), "b": draw.number(0, 255)},
         "contactITName": "Service desk",
-        "themeColorLogo": {"type": "image/png", "value": base64.b64encode(b"logo").decode()},
-        "lightBackgroundLogo": {"type": "image/png", "value": base64.b64encode(b"light").decode()},
+        "themeColorLogo": {"type": "image/png", "value": encoded("logo")},
+        "lightBackgroundLogo": {"type": "image/png", "value": encoded("light")},
         # Only the default profile has an image on its landing page.
-        "landingPageCustomizedImage": (
-            {"type": "image/png", "value": base64.b64encode(b"landing").decode()} if draw.index == 0 else None
-        ),
+        "landingPageCustomizedImage": ({"type": "image/png", "value": encoded("landing")} if draw.index == 0 else None),
         "roleScopeTagIds": draw.scope_tags(),
     }
 
@@ -363,12 +348,12 @@ SAMPLES = {
     "deviceManagement/deviceEnrollmentConfigurations": Sample(_COMMON_ENROLLMENT + 4, _enrollment_configuration),
     "deviceManagement/windowsAutopilotDeploymentProfiles": Sample(4, _autopilot_profile),
     "deviceManagement/depOnboardingSettings": Sample(3, _apple_token),
-    "deviceManagement/applePushNotificationCertificate": Sample(1, _apple_certificate, fixed=True),
+    "deviceManagement/applePushNotificationCertificate": single(_apple_certificate),
     "deviceManagement/assignmentFilters": Sample(5, _assignment_filter),
     "deviceManagement/roleScopeTags": Sample(4, _scope_tag),
     "deviceManagement/roleDefinitions": Sample(6, _role_definition),
     "deviceManagement/roleAssignments": Sample(4, _role_assignment),
-    "deviceManagement/deviceCategories": Sample(5, _device_category),
+    "deviceManagement/deviceCategories": Sample(5, lambda draw: titled(draw, "Category")),
     "deviceManagement/termsAndConditions": Sample(3, _terms),
     "deviceManagement/intuneBrandingProfiles": Sample(3, _branding),
 }

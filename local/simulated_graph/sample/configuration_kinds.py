@@ -4,10 +4,10 @@ import base64
 from collections.abc import Callable
 
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, titled
+from local.simulated_graph.sample.draw import Draw, encoded, titled
 
 _CONFIGURATIONS = "deviceManagement/deviceConfigurations"
-_ROOT_CERTIFICATE = base64.b64encode(b"a root certificate").decode()
+_ROOT_CERTIFICATE = encoded("a root certificate")
 
 
 def _oma(draw: Draw) -> Document:
@@ -26,14 +26,14 @@ def _oma(draw: Draw) -> Document:
         "displayName": "Wi-Fi profile",
         "omaUri": "./Vendor/MSFT/WiFi/Profile/Branch/WlanXml",
         "fileName": "branch.xml",
-        "value": base64.b64encode(f"<sharedKey>{_secret(draw, 'xml')}</sharedKey>".encode()).decode(),
+        "value": encoded(f"<sharedKey>{draw.secret('xml')}</sharedKey>"),
     }
     in_clear: Document = {
         **clear,
         "@odata.type": "#microsoft.graph.omaSettingString",
         "displayName": "Local administrator",
         "omaUri": "./Device/Vendor/MSFT/Accounts/Users/helper/Password",
-        "value": _secret(draw, "password"),
+        "value": draw.secret("password"),
     }
     encrypted: Document = {
         **in_clear,
@@ -46,24 +46,19 @@ def _oma(draw: Draw) -> Document:
     return {"omaSettings": [clear, typed, in_clear, encrypted]}
 
 
-def _secret(draw: Draw, what: str) -> str:
-    """A made-up secret that is easy to find where it must not be."""
-    return f"sample-secret-{draw.id(what)}"
-
-
 def _wifi(draw: Draw) -> Document:
     return {
         "networkName": "Office",
         "ssid": f"office-{draw.index}",
         "connectAutomatically": True,
         "wiFiSecurityType": "wpaPersonal",
-        "preSharedKey": _secret(draw, "wifi"),
+        "preSharedKey": draw.secret("wifi"),
         "proxySettings": "none",
     }
 
 
 def _windows_wifi(draw: Draw) -> Document:
-    return _wifi(draw) | {"preSharedKey": _secret(draw, "wifi"), "meteredConnectionLimit": "unrestricted"}
+    return _wifi(draw) | {"meteredConnectionLimit": "unrestricted"}
 
 
 def _enterprise_wifi(draw: Draw) -> Document:
@@ -93,7 +88,7 @@ def _vpn(draw: Draw) -> Document:
         "connectionType": "ikEv2",
         "authenticationMethod": "sharedSecret",
         "servers": [{"description": "Branch", "address": "vpn.example", "isDefaultServer": True}],
-        "sharedSecret": _secret(draw, "vpn"),
+        "sharedSecret": draw.secret("vpn"),
         "realm": None,
     }
 
@@ -152,7 +147,7 @@ def _email(_: Draw) -> Document:
 
 
 def _payload(draw: Draw) -> Document:
-    profile = f"<plist><dict><key>Password</key><string>{_secret(draw, 'payload')}</string></dict></plist>"
+    profile = f"<plist><dict><key>Password</key><string>{draw.secret('payload')}</string></dict></plist>"
     return {
         "payloadName": "Custom",
         "payloadFileName": "custom.mobileconfig",
@@ -165,7 +160,7 @@ def _preferences(_: Draw) -> Document:
     return {
         "bundleId": "com.example.app",
         "fileName": "app.xml",
-        "configurationXml": base64.b64encode(b"<dict/>").decode(),
+        "configurationXml": encoded("<dict/>"),
     }
 
 
@@ -252,7 +247,7 @@ _KINDS: dict[str, Callable[[Draw], Document]] = {
     },
     "windowsDeliveryOptimizationConfiguration": _plain,
     "windowsDefenderAdvancedThreatProtectionConfiguration": lambda draw: {
-        "advancedThreatProtectionOnboardingBlob": _secret(draw, "onboarding"),
+        "advancedThreatProtectionOnboardingBlob": draw.secret("onboarding"),
         "advancedThreatProtectionOnboardingFilename": "onboarding.windows",
         "allowSampleSharing": draw.flag(),
     },
@@ -273,18 +268,24 @@ _KINDS: dict[str, Callable[[Draw], Document]] = {
 KINDS = len(_KINDS)
 
 
-def typed_configuration(draw: Draw, kind_number: int) -> Document:
-    """A device configuration of type number `kind_number`, the types coming round."""
-    kind = list(_KINDS)[kind_number % KINDS]
-    subject = kind.removesuffix("Configuration").removesuffix("Profile")
+def configuration(draw: Draw, subject: str, kind: str, version: int, properties: Document) -> Document:
+    """A device configuration with what all of them have."""
     return titled(
         draw,
-        f"{subject[0].upper()}{subject[1:]}",
+        subject,
         kind=kind,
-        version=draw.number(1, 12),
+        version=version,
         supportsScopeTags=True,
         deviceManagementApplicabilityRuleOsEdition=None,
         deviceManagementApplicabilityRuleOsVersion=None,
         deviceManagementApplicabilityRuleDeviceMode=None,
-        **_KINDS[kind](draw),
+        **properties,
     )
+
+
+def typed_configuration(draw: Draw, kind_number: int) -> Document:
+    """A device configuration of type number `kind_number`, the types coming round."""
+    kind = list(_KINDS)[kind_number % KINDS]
+    subject = kind.removesuffix("Configuration").removesuffix("Profile")
+    subject = f"{subject[0].upper()}{subject[1:]}"
+    return configuration(draw, subject, kind, draw.number(1, 12), _KINDS[kind](draw))

@@ -1,19 +1,13 @@
 """Sample documents: device configuration, compliance, scripts and Windows updates."""
 
-import base64
-
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.configuration_kinds import KINDS, typed_configuration
-from local.simulated_graph.sample.draw import Draw, Sample, titled
+from local.simulated_graph.sample.configuration_kinds import KINDS, configuration, typed_configuration
+from local.simulated_graph.sample.draw import Draw, Sample, choice_setting, constant, encoded, titled
 
 _COMMON_CONFIGURATIONS = 28
 _COMMON_POLICIES = 40
 _COMMON_COMPLIANCE = 12
 _PLATFORMS = ("windows10", "macOS", "iOS", "android")
-
-
-def _body(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
 
 
 def _device_configuration(draw: Draw) -> Document:
@@ -37,17 +31,7 @@ def _device_configuration(draw: Draw) -> Document:
         ("androidDeviceOwnerGeneralDeviceConfiguration", {"screenCaptureBlocked": draw.flag()}),
     ]
     kind, properties = draw.cycle(kinds)
-    return titled(
-        draw,
-        "Device restrictions",
-        kind=kind,
-        version=draw.number(1, 12),
-        supportsScopeTags=True,
-        deviceManagementApplicabilityRuleOsEdition=None,
-        deviceManagementApplicabilityRuleOsVersion=None,
-        deviceManagementApplicabilityRuleDeviceMode=None,
-        **properties,
-    )
+    return configuration(draw, "Device restrictions", kind, draw.number(1, 12), properties)
 
 
 def _oma_setting(draw: Draw, number: int) -> Document:
@@ -63,24 +47,8 @@ def _oma_setting(draw: Draw, number: int) -> Document:
 
 
 def _catalog_settings(draw: Draw, count: int) -> list[Document]:
-    settings: list[Document] = []
-    for number in range(count):
-        definition = f"device_vendor_msft_policy_config_sample_setting{number + 1}"
-        value: Document = {
-            "settingValueTemplateReference": None,
-            "value": f"{definition}_{draw.number(0, 1)}",
-            "children": [],
-        }
-        settings.append({
-            "id": str(number),
-            "settingInstance": {
-                "@odata.type": "#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance",
-                "settingDefinitionId": definition,
-                "settingInstanceTemplateReference": None,
-                "choiceSettingValue": value,
-            },
-        })  # fmt: skip
-    return settings
+    names = [f"device_vendor_msft_policy_config_sample_setting{number + 1}" for number in range(count)]
+    return [choice_setting(number, name, f"{name}_{draw.number(0, 1)}") for number, name in enumerate(names)]
 
 
 def _secret_setting(number: int, token: str) -> Document:
@@ -222,7 +190,7 @@ def _windows_script(draw: Draw) -> Document:
     return titled(
         draw,
         "Script",
-        scriptContent=_body(f"Write-Output 'sample {draw.index}'"),
+        scriptContent=encoded(f"Write-Output 'sample {draw.index}'"),
         runAsAccount=draw.pick(("system", "user")),
         enforceSignatureCheck=False,
         fileName=f"sample-{draw.index}.ps1",
@@ -234,7 +202,7 @@ def _shell_script(draw: Draw) -> Document:
     return titled(
         draw,
         "Shell script",
-        scriptContent=_body(f"#!/bin/sh\necho sample {draw.index}\n"),
+        scriptContent=encoded(f"#!/bin/sh\necho sample {draw.index}\n"),
         runAsAccount="system",
         fileName=f"sample-{draw.index}.sh",
         executionFrequency="PT0S",
@@ -247,7 +215,7 @@ def _custom_attribute(draw: Draw) -> Document:
     return titled(
         draw,
         "Custom attribute",
-        scriptContent=_body(f"#!/bin/sh\nsysctl -n hw.ncpu # {draw.index}\n"),
+        scriptContent=encoded(f"#!/bin/sh\nsysctl -n hw.ncpu # {draw.index}\n"),
         customAttributeName="Cores",
         customAttributeType="integer",
         runAsAccount="system",
@@ -269,8 +237,8 @@ def _health_script(draw: Draw) -> Document:
         deviceHealthScriptType="deviceHealthScript",
         detectionScriptParameters=[],
         remediationScriptParameters=[],
-        detectionScriptContent=_body(f"exit {draw.index % 2}"),
-        remediationScriptContent=_body("exit 0"),
+        detectionScriptContent=encoded(f"exit {draw.index % 2}"),
+        remediationScriptContent=encoded("exit 0"),
     )
 
 
@@ -283,7 +251,7 @@ def _compliance_script(draw: Draw) -> Document:
         runAs32Bit=False,
         runAsAccount="system",
         enforceSignatureCheck=False,
-        detectionScriptContent=_body("return @{ Sample = 1 } | ConvertTo-Json -Compress"),
+        detectionScriptContent=encoded("return @{ Sample = 1 } | ConvertTo-Json -Compress"),
     )
 
 
@@ -337,10 +305,6 @@ def _driver_update(draw: Draw) -> Document:
     )
 
 
-def _hotpatch(draw: Draw) -> Document:
-    return titled(draw, "Hotpatch", hotpatchEnabled=draw.flag())
-
-
 def _reusable_setting(draw: Draw) -> Document:
     definition = "vendor_msft_firewall_mdmstore_dynamickeywords_addresses_{id}"
     return {
@@ -372,15 +336,6 @@ def _notification_template(draw: Draw) -> Document:
     )
 
 
-def _settings(_: Draw) -> Document:
-    return {
-        "id": "settings",
-        "deviceComplianceCheckinThresholdDays": 30,
-        "isScheduledActionEnabled": True,
-        "secureByDefault": True,
-    }
-
-
 SAMPLES = {
     "deviceManagement/deviceConfigurations": Sample(_COMMON_CONFIGURATIONS + KINDS, _device_configuration),
     "deviceManagement/configurationPolicies": Sample(_COMMON_POLICIES + 6, _configuration_policy),
@@ -390,7 +345,12 @@ SAMPLES = {
     "deviceManagement/deviceCompliancePolicies": Sample(_COMMON_COMPLIANCE + 6, _compliance_policy),
     "deviceManagement/compliancePolicies": Sample(3, _compliance_policy_v2),
     "deviceManagement/notificationMessageTemplates": Sample(3, _notification_template),
-    "deviceManagement/settings": Sample(1, _settings, fixed=True),
+    "deviceManagement/settings": constant(
+        id="settings",
+        deviceComplianceCheckinThresholdDays=30,
+        isScheduledActionEnabled=True,
+        secureByDefault=True,
+    ),
     "deviceManagement/deviceManagementScripts": Sample(8, _windows_script),
     "deviceManagement/deviceShellScripts": Sample(5, _shell_script),
     "deviceManagement/deviceCustomAttributeShellScripts": Sample(3, _custom_attribute),
@@ -399,5 +359,7 @@ SAMPLES = {
     "deviceManagement/windowsFeatureUpdateProfiles": Sample(3, _feature_update),
     "deviceManagement/windowsQualityUpdateProfiles": Sample(3, _quality_update),
     "deviceManagement/windowsDriverUpdateProfiles": Sample(3, _driver_update),
-    "deviceManagement/windowsQualityUpdatePolicies": Sample(3, _hotpatch),
+    "deviceManagement/windowsQualityUpdatePolicies": Sample(
+        3, lambda draw: titled(draw, "Hotpatch", hotpatchEnabled=draw.flag())
+    ),
 }

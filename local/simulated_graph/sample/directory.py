@@ -3,7 +3,7 @@
 from typing import Any
 
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.draw import Draw, Sample, single
 
 
 def _administrative_unit(draw: Draw) -> Document:
@@ -388,5 +388,5 @@ SAMPLES = {
     "directory/attributeSets": Sample(2, _attribute_set),
     "directory/customSecurityAttributeDefinitions": Sample(2, _attribute),
     "directory/federationConfigurations": Sample(1, _federation),
-    "directory/onPremisesSynchronization": Sample(1, _synchronization, fixed=True),
+    "directory/onPremisesSynchronization": single(_synchronization),
 }

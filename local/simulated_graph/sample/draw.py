@@ -3,6 +3,7 @@
 Tenants of one model make the same choices; the ids of their documents are their own.
 """
 
+import base64
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, NamedTuple, TypeVar
@@ -49,6 +50,10 @@ class Draw:
         """An integer from `low` to `high`, both included."""
         return self._random.randint(low, high)
 
+    def secret(self, what: str) -> str:
+        """A made-up secret that is easy to find where it must not be."""
+        return f"sample-secret-{self.id(what)}"
+
     def flag(self) -> bool:
         """True or false."""
         return self._random.random() < 0.5
@@ -75,6 +80,34 @@ class Sample(NamedTuple):
     size: int
     make: Callable[[Draw], Document]
     fixed: bool = False
+
+
+def single(make: Callable[[Draw], Document]) -> Sample:
+    """The one document of any tenant."""
+    return Sample(1, make, fixed=True)
+
+
+def constant(**properties: Any) -> Sample:
+    """The one document of any tenant, the same in all of them."""
+    return single(lambda _: dict(properties))
+
+
+def encoded(text: str) -> str:
+    """A text in Base64, as Graph shows bodies of scripts, pictures and certificates."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def choice_setting(number: int, definition: str, value: str) -> Document:
+    """A setting of a policy of the settings catalog, of which one option is chosen."""
+    return {
+        "id": str(number),
+        "settingInstance": {
+            "@odata.type": "#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance",
+            "settingDefinitionId": definition,
+            "settingInstanceTemplateReference": None,
+            "choiceSettingValue": {"settingValueTemplateReference": None, "value": value, "children": []},
+        },
+    }
 
 
 def titled(draw: Draw, subject: str, *, kind: str | None = None, **properties: Any) -> Document:

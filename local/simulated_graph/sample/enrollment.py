@@ -1,9 +1,7 @@
 """Sample documents: the rarer collections of enrollment."""
 
-import base64
-
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample, titled
+from local.simulated_graph.sample.draw import Draw, Sample, encoded, single, titled
 
 
 def _autopilot_device(draw: Draw) -> Document:
@@ -47,7 +45,7 @@ def _apple_user_profile(draw: Draw) -> Document:
 
 
 def _android_profile(draw: Draw) -> Document:
-    token = f"sample-secret-{draw.id('token')}"
+    token = draw.secret("token")
     return titled(
         draw,
         "Android enrollment",
@@ -60,30 +58,12 @@ def _android_profile(draw: Draw) -> Document:
         enrolledDeviceCount=draw.number(0, 90),
         enrollmentTokenUsageCount=draw.number(0, 90),
         qrCodeContent=f'{{"token":"{token}"}}',
-        qrCodeImage={"type": "image/png", "value": base64.b64encode(f"code {token}".encode()).decode()},
+        qrCodeImage={"type": "image/png", "value": encoded(f"code {token}")},
         wifiSsid="enrollment",
-        wifiPassword=f"sample-secret-{draw.id('wifi')}",
+        wifiPassword=draw.secret("wifi"),
         wifiSecurityType="wpa",
         configureWifi=True,
     )
-
-
-def _android_store(draw: Draw) -> Document:
-    return {
-        "id": "androidManagedStoreAccountEnterpriseSettings",
-        "bindStatus": "boundAndValidated",
-        "lastAppSyncDateTime": draw.moment(),
-        "lastAppSyncStatus": "success",
-        "ownerUserPrincipalName": "android@sample.example",
-        "ownerOrganizationName": "Sample",
-        "lastModifiedDateTime": draw.moment(),
-        "enrollmentTarget": "all",
-        "targetGroupIds": [],
-        "deviceOwnerManagementEnabled": True,
-        "companyCodes": [],
-        "androidDeviceOwnerFullyManagedEnrollmentEnabled": True,
-        "managedGooglePlayInitialScopeTagIds": ["0"],
-    }
 
 
 def _android_for_work(draw: Draw) -> Document:
@@ -98,6 +78,16 @@ def _android_for_work(draw: Draw) -> Document:
         "enrollmentTarget": "all",
         "targetGroupIds": [],
         "deviceOwnerManagementEnabled": False,
+    }
+
+
+def _android_store(draw: Draw) -> Document:
+    return _android_for_work(draw) | {
+        "id": "androidManagedStoreAccountEnterpriseSettings",
+        "deviceOwnerManagementEnabled": True,
+        "companyCodes": [],
+        "androidDeviceOwnerFullyManagedEnrollmentEnabled": True,
+        "managedGooglePlayInitialScopeTagIds": ["0"],
     }
 
 
@@ -124,8 +114,8 @@ SAMPLES = {
     "deviceManagement/appleUserInitiatedEnrollmentProfiles": Sample(3, _apple_user_profile),
     "deviceManagement/androidDeviceOwnerEnrollmentProfiles": Sample(3, _android_profile),
     "deviceManagement/androidForWorkEnrollmentProfiles": Sample(2, _android_profile),
-    "deviceManagement/androidManagedStoreAccountEnterpriseSettings": Sample(1, _android_store, fixed=True),
-    "deviceManagement/androidForWorkSettings": Sample(1, _android_for_work, fixed=True),
-    "deviceManagement/windowsAutopilotSettings": Sample(1, _autopilot_settings, fixed=True),
+    "deviceManagement/androidManagedStoreAccountEnterpriseSettings": single(_android_store),
+    "deviceManagement/androidForWorkSettings": single(_android_for_work),
+    "deviceManagement/windowsAutopilotSettings": single(_autopilot_settings),
     "deviceManagement/chromeOSOnboardingSettings": Sample(1, _chrome_os),
 }

@@ -1,7 +1,7 @@
 """Sample documents: identity governance, external identities and Global Secure Access."""
 
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.draw import Draw, Sample, constant
 
 _ENTITLEMENT = "identityGovernance/entitlementManagement"
 _LIFECYCLE = "identityGovernance/lifecycleWorkflows"
@@ -60,7 +60,7 @@ def _catalog(draw: Draw) -> Document:
                 "endpointConfiguration": {
                     "@odata.type": "#microsoft.graph.logicAppTriggerEndpointConfiguration",
                     "logicAppWorkflowName": "sample",
-                    "url": f"https://logic.example/workflows?sig=sample-secret-{draw.id('signature')}",
+                    "url": f"https://logic.example/workflows?sig={draw.secret('signature')}",
                 },
             }
         ],
@@ -112,14 +112,6 @@ def _connected_organization(draw: Draw) -> Document:
     }
 
 
-def _entitlement_settings(_: Draw) -> Document:
-    return {
-        "id": "entitlementManagementSettings",
-        "durationUntilExternalUserDeletedAfterBlocked": "P30D",
-        "externalUserLifecycleAction": "blockSignInAndDelete",
-    }
-
-
 def _workflow(draw: Draw) -> Document:
     task = {
         "id": draw.id("task"),
@@ -145,10 +137,6 @@ def _workflow(draw: Draw) -> Document:
         "tasks": [task],
         "versions": [],
     }
-
-
-def _lifecycle_settings(_: Draw) -> Document:
-    return {"id": "settings", "workflowScheduleIntervalInHours": 3, "emailSettings": {"useCompanyBranding": True}}
 
 
 def _task_extension(draw: Draw) -> Document:
@@ -352,7 +340,7 @@ def _remote_network(draw: Draw) -> Document:
         "deviceVendor": "ciscoMeraki",
         "tunnelConfiguration": {
             "@odata.type": "#microsoft.graph.networkaccess.tunnelConfigurationIKEv2Default",
-            "preSharedKey": f"sample-secret-{draw.id('key')}",
+            "preSharedKey": draw.secret("key"),
         },
     }
     return {
@@ -370,9 +358,15 @@ SAMPLES = {
     f"{_ENTITLEMENT}/catalogs": Sample(2, _catalog),
     f"{_ENTITLEMENT}/assignmentPolicies": Sample(3, _assignment_policy),
     f"{_ENTITLEMENT}/connectedOrganizations": Sample(2, _connected_organization),
-    f"{_ENTITLEMENT}/settings": Sample(1, _entitlement_settings, fixed=True),
+    f"{_ENTITLEMENT}/settings": constant(
+        id="entitlementManagementSettings",
+        durationUntilExternalUserDeletedAfterBlocked="P30D",
+        externalUserLifecycleAction="blockSignInAndDelete",
+    ),
     f"{_LIFECYCLE}/workflows": Sample(2, _workflow),
-    f"{_LIFECYCLE}/settings": Sample(1, _lifecycle_settings, fixed=True),
+    f"{_LIFECYCLE}/settings": constant(
+        id="settings", workflowScheduleIntervalInHours=3, emailSettings={"useCompanyBranding": True}
+    ),
     f"{_LIFECYCLE}/customTaskExtensions": Sample(1, _task_extension),
     "identity/identityProviders": Sample(1, _identity_provider),
     "identity/userFlowAttributes": Sample(3, _flow_attribute),

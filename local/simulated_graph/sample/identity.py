@@ -2,7 +2,7 @@
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.directory import organization_details
-from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.draw import Draw, Sample, constant, single
 
 ROLE_ASSIGNABLE_GROUP = 2
 """The number of the group that directory roles can be assigned to."""
@@ -91,28 +91,6 @@ def _agreement(draw: Draw) -> Document:
     }
 
 
-def _authorization_policy(_: Draw) -> Document:
-    return {
-        "id": "authorizationPolicy",
-        "displayName": "Authorization Policy",
-        "description": "Used to manage authorization related settings across the company.",
-        "allowInvitesFrom": "adminsAndGuestInviters",
-        "allowedToUseSSPR": True,
-        "blockMsolPowerShell": True,
-        "guestUserRoleId": "2af84b1e-32c8-42b7-82bc-daa82404023b",
-        "defaultUserRolePermissions": {"allowedToCreateApps": False, "allowedToCreateSecurityGroups": False},
-    }
-
-
-def _security_defaults(_: Draw) -> Document:
-    return {
-        "id": "00000000-0000-0000-0000-000000000005",
-        "displayName": "Security Defaults",
-        "description": "Security defaults is a set of basic identity security mechanisms.",
-        "isEnabled": False,
-    }
-
-
 LICENCES = (
     "06ebc4ee-1bb5-47dd-8120-11324bc54e06",
     "061f9ace-7d42-4136-88ac-31dc755f143f",
@@ -182,9 +160,23 @@ SAMPLES = {
     "policies/authenticationStrengthPolicies": Sample(4, _authentication_strength),
     "identity/conditionalAccess/authenticationContextClassReferences": Sample(3, _authentication_context),
     "identityGovernance/termsOfUse/agreements": Sample(3, _agreement),
-    "policies/authorizationPolicy": Sample(1, _authorization_policy, fixed=True),
-    "policies/identitySecurityDefaultsEnforcementPolicy": Sample(1, _security_defaults, fixed=True),
+    "policies/authorizationPolicy": constant(
+        id="authorizationPolicy",
+        displayName="Authorization Policy",
+        description="Used to manage authorization related settings across the company.",
+        allowInvitesFrom="adminsAndGuestInviters",
+        allowedToUseSSPR=True,
+        blockMsolPowerShell=True,
+        guestUserRoleId="2af84b1e-32c8-42b7-82bc-daa82404023b",
+        defaultUserRolePermissions={"allowedToCreateApps": False, "allowedToCreateSecurityGroups": False},
+    ),
+    "policies/identitySecurityDefaultsEnforcementPolicy": constant(
+        id="00000000-0000-0000-0000-000000000005",
+        displayName="Security Defaults",
+        description="Security defaults is a set of basic identity security mechanisms.",
+        isEnabled=False,
+    ),
     "groups": Sample(20, _group),
-    "organization": Sample(1, _organization, fixed=True),
+    "organization": single(_organization),
     "subscribedSkus": Sample(3, _subscribed_sku, fixed=True),
 }

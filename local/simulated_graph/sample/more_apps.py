@@ -1,10 +1,9 @@
 """Sample documents: apps of the less common types, and the rarer collections of apps."""
 
-import base64
 from collections.abc import Mapping
 
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample, titled
+from local.simulated_graph.sample.draw import Draw, Sample, encoded, single, titled
 
 _MSI = {
     "productCode": "{6C1F2F1E-0000-4000-8000-1D2A3B4C5D6E}",
@@ -34,7 +33,7 @@ _KINDS: Mapping[str, Mapping[str, object]] = {
     "macOSPkgApp": {
         **_PACKAGE,
         "primaryBundleId": "com.example.pkg",
-        "preInstallScript": {"scriptContent": base64.b64encode(b"#!/bin/sh\nexit 0\n").decode()},
+        "preInstallScript": {"scriptContent": encoded("#!/bin/sh\nexit 0\n")},
         "postInstallScript": None,
     },
     "macOsVppApp": _VPP,
@@ -69,7 +68,7 @@ def _default_protection(draw: Draw) -> Document:
     return _protection(draw, "defaultManagedAppProtection") | {
         "appDataEncryptionType": "whenDeviceLocked",
         "screenCaptureBlocked": draw.flag(),
-        "customSettings": [{"name": "com.example.key", "value": f"sample-secret-{draw.id('setting')}"}],
+        "customSettings": [{"name": "com.example.key", "value": draw.secret("setting")}],
         "apps": [{"id": draw.id("app"), "version": "1", "mobileAppIdentifier": _app_id("com.microsoft.teams")}],
     }
 
@@ -110,7 +109,7 @@ def _provisioning(draw: Draw) -> Document:
         "Provisioning",
         expirationDateTime="2027-01-01T00:00:00Z",
         payloadFileName="lob.mobileprovision",
-        payload=base64.b64encode(f"profile {draw.id()}".encode()).decode(),
+        payload=encoded(f"profile {draw.id()}"),
     )
 
 
@@ -119,7 +118,7 @@ def _supplemental(draw: Draw) -> Document:
         draw,
         "Supplemental",
         contentFileName="policy.bin",
-        content=base64.b64encode(f"policy {draw.id()}".encode()).decode(),
+        content=encoded(f"policy {draw.id()}"),
     )
 
 
@@ -131,7 +130,7 @@ def _vpp_token(draw: Draw) -> Document:
         "appleId": "vpp@sample.example",
         "expirationDateTime": "2027-01-01T00:00:00Z",
         "lastSyncDateTime": draw.moment(),
-        "token": f"sample-secret-{draw.id('token')}",
+        "token": draw.secret("token"),
         "state": "valid",
         "lastSyncStatus": "completed",
         "automaticallyUpdateApps": draw.flag(),
@@ -159,7 +158,7 @@ def _book(draw: Draw) -> Document:
 
 def _signing_certificate(draw: Draw) -> Document:
     return {
-        "content": base64.b64encode(f"certificate {draw.id()}".encode()).decode(),
+        "content": encoded(f"certificate {draw.id()}"),
         "status": "provisioned",
         "subjectName": "CN=Sample",
         "subject": f"CN=Sample {draw.index + 1}",
@@ -215,7 +214,7 @@ SAMPLES = {
     "deviceAppManagement/managedEBooks": Sample(2, _book),
     "deviceAppManagement/managedEBookCategories": Sample(2, _app_category),
     "deviceAppManagement/enterpriseCodeSigningCertificates": Sample(1, _signing_certificate),
-    "deviceAppManagement/symantecCodeSigningCertificate": Sample(1, _symantec, fixed=True),
+    "deviceAppManagement/symantecCodeSigningCertificate": single(_symantec),
     "deviceAppManagement/mobileAppCatalogPackages": Sample(3, _catalog_package),
-    "deviceAppManagement/windowsManagementApp": Sample(1, _management_app, fixed=True),
+    "deviceAppManagement/windowsManagementApp": single(_management_app),
 }

@@ -1,9 +1,7 @@
 """Sample documents: the rarer collections of device configuration and compliance."""
 
-import base64
-
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample, titled
+from local.simulated_graph.sample.draw import Draw, Sample, choice_setting, encoded, titled
 
 
 def _admx_file(draw: Draw) -> Document:
@@ -38,15 +36,6 @@ def _admx_file(draw: Draw) -> Document:
 
 def _inventory_policy(draw: Draw) -> Document:
     definition = "device_inventory_bios_serialnumber"
-    setting = {
-        "id": "0",
-        "settingInstance": {
-            "@odata.type": "#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance",
-            "settingDefinitionId": definition,
-            "settingInstanceTemplateReference": None,
-            "choiceSettingValue": {"settingValueTemplateReference": None, "value": f"{definition}_1", "children": []},
-        },
-    }
     return {
         "name": draw.name("Properties"),
         "description": "",
@@ -54,7 +43,7 @@ def _inventory_policy(draw: Draw) -> Document:
         "technologies": "mdm",
         "roleScopeTagIds": draw.scope_tags(),
         "settingCount": 1,
-        "settings": [setting],
+        "settings": [choice_setting(0, definition, f"{definition}_1")],
     }
 
 
@@ -63,9 +52,7 @@ def _bios_configuration(draw: Draw) -> Document:
         draw,
         "BIOS",
         fileName="multiplatform.cctk",
-        configurationFileContent=base64.b64encode(
-            f"[cctk]\nSetupPwd=sample-secret-{draw.id('bios')}\n".encode()
-        ).decode(),
+        configurationFileContent=encoded(f"[cctk]\nSetupPwd={draw.secret('bios')}\n"),
         hardwareConfigurationFormat="dell",
         perDevicePasswordDisabled=draw.flag(),
         version=draw.number(1, 4),

@@ -5,27 +5,25 @@ from collections.abc import Callable
 from typing import Any
 
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.draw import Draw, Sample, constant, single
 from local.simulated_graph.sample.identity import ROLE_ASSIGNABLE_GROUP
 
 _EVERYONE = [{"targetType": "group", "id": "all_users", "isRegistrationRequired": False}]
+_ALL_DEVICES = {"@odata.type": "#microsoft.graph.allDeviceRegistrationMembership"}
 _METHODS = "policies/authenticationMethodsPolicy/authenticationMethodConfigurations"
 
 
-def _only(**properties: Any) -> Callable[[Draw], Document]:
-    """A policy that looks the same in every tenant."""
-    return lambda _: dict(properties)
-
-
-def _method(name: str, kind: str, **properties: Any) -> Callable[[Draw], Document]:
-    return lambda draw: {
-        "@odata.type": f"#microsoft.graph.{kind}AuthenticationMethodConfiguration",
-        "id": name,
-        "state": draw.pick(("enabled", "disabled")),
-        "excludeTargets": [],
-        "includeTargets": _EVERYONE,
-        **properties,
-    }
+def _method(name: str, kind: str, **properties: Any) -> Sample:
+    return single(
+        lambda draw: {
+            "@odata.type": f"#microsoft.graph.{kind}AuthenticationMethodConfiguration",
+            "id": name,
+            "state": draw.pick(("enabled", "disabled")),
+            "excludeTargets": [],
+            "includeTargets": _EVERYONE,
+            **properties,
+        }
+    )
 
 
 def _definition(subject: str, definition: Document) -> Callable[[Draw], Document]:
@@ -215,129 +213,90 @@ def _methods_policy(draw: Draw) -> Document:
     }
 
 
-def _registration_policy(_: Draw) -> Document:
-    who = {"@odata.type": "#microsoft.graph.allDeviceRegistrationMembership"}
-    return {
-        "id": "deviceRegistrationPolicy",
-        "displayName": "Device Registration Policy",
-        "description": "Tenant-wide policy that manages initial provisioning controls.",
-        "userDeviceQuota": 50,
-        "multiFactorAuthConfiguration": "notRequired",
-        "azureADRegistration": {"isAdminConfigurable": False, "allowedToRegister": who},
-        "azureADJoin": {"isAdminConfigurable": True, "allowedToJoin": who},
-        "localAdminPassword": {"isEnabled": True},
-    }
-
-
 _ROLE_POLICIES = 5
 
 SAMPLES = {
-    "identity/conditionalAccess/settings": Sample(
-        1, _only(id="settings", isHybridAuthenticationEnabled=False), fixed=True
+    "identity/conditionalAccess/settings": constant(id="settings", isHybridAuthenticationEnabled=False),
+    "policies/authenticationMethodsPolicy": single(_methods_policy),
+    "policies/authenticationFlowsPolicy": constant(
+        id="authenticationFlowsPolicy",
+        displayName="Authentication flows policy",
+        description="",
+        selfServiceSignUp={"isEnabled": False},
     ),
-    "policies/authenticationMethodsPolicy": Sample(1, _methods_policy, fixed=True),
-    "policies/authenticationFlowsPolicy": Sample(
-        1,
-        _only(
-            id="authenticationFlowsPolicy",
-            displayName="Authentication flows policy",
-            description="",
-            selfServiceSignUp={"isEnabled": False},
-        ),
-        fixed=True,
+    "policies/adminConsentRequestPolicy": constant(
+        id="adminConsentRequestPolicy",
+        isEnabled=True,
+        notifyReviewers=True,
+        remindersEnabled=True,
+        requestDurationInDays=30,
+        version=1,
+        reviewers=[],
     ),
-    "policies/adminConsentRequestPolicy": Sample(
-        1,
-        _only(
-            id="adminConsentRequestPolicy",
-            isEnabled=True,
-            notifyReviewers=True,
-            remindersEnabled=True,
-            requestDurationInDays=30,
-            version=1,
-            reviewers=[],
-        ),
-        fixed=True,
+    "policies/crossTenantAccessPolicy": constant(
+        id="crossTenantAccessPolicy", displayName="CrossTenantAccessPolicy", allowedCloudEndpoints=[]
     ),
-    "policies/crossTenantAccessPolicy": Sample(
-        1,
-        _only(id="crossTenantAccessPolicy", displayName="CrossTenantAccessPolicy", allowedCloudEndpoints=[]),
-        fixed=True,
-    ),
-    "policies/crossTenantAccessPolicy/default": Sample(1, _default_access, fixed=True),
+    "policies/crossTenantAccessPolicy/default": single(_default_access),
     "policies/crossTenantAccessPolicy/partners": Sample(3, _partner),
-    "policies/federatedTokenValidationPolicy": Sample(
-        1, _only(id="federatedTokenValidationPolicy", validatingDomains=None, deletedDateTime=None), fixed=True
+    "policies/federatedTokenValidationPolicy": constant(
+        id="federatedTokenValidationPolicy", validatingDomains=None, deletedDateTime=None
     ),
-    "policies/ownerlessGroupPolicy": Sample(
-        1,
-        _only(
-            id="ownerlessGroupPolicy",
-            isEnabled=True,
-            maxMembersToNotify=5,
-            notificationDurationInWeeks=4,
-            policyWebUrl="https://intranet.example/groups",
-            targetOwners=None,
-            emailInfo={"senderEmailAddress": "groups@sample.example"},
-        ),
-        fixed=True,
+    "policies/ownerlessGroupPolicy": constant(
+        id="ownerlessGroupPolicy",
+        isEnabled=True,
+        maxMembersToNotify=5,
+        notificationDurationInWeeks=4,
+        policyWebUrl="https://intranet.example/groups",
+        targetOwners=None,
+        emailInfo={"senderEmailAddress": "groups@sample.example"},
     ),
-    "policies/deviceRegistrationPolicy": Sample(1, _registration_policy, fixed=True),
-    "policies/defaultAppManagementPolicy": Sample(
-        1,
-        _only(
-            id="00000000-0000-0000-0000-000000000000",
-            displayName="Default app management tenant policy",
-            description="Default tenant policy that enforces app management restrictions.",
-            isEnabled=False,
-            applicationRestrictions=_app_restrictions(),
-            servicePrincipalRestrictions=_app_restrictions(),
-        ),
-        fixed=True,
+    "policies/deviceRegistrationPolicy": constant(
+        id="deviceRegistrationPolicy",
+        displayName="Device Registration Policy",
+        description="Tenant-wide policy that manages initial provisioning controls.",
+        userDeviceQuota=50,
+        multiFactorAuthConfiguration="notRequired",
+        azureADRegistration={"isAdminConfigurable": False, "allowedToRegister": _ALL_DEVICES},
+        azureADJoin={"isAdminConfigurable": True, "allowedToJoin": _ALL_DEVICES},
+        localAdminPassword={"isEnabled": True},
     ),
-    "policies/externalIdentitiesPolicy": Sample(
-        1,
-        _only(
-            id="externalIdentitiesPolicy",
-            displayName="External Identities Policy",
-            allowExternalIdentitiesToLeave=True,
-            allowDeletedIdentitiesDataRemoval=False,
-        ),
-        fixed=True,
+    "policies/defaultAppManagementPolicy": constant(
+        id="00000000-0000-0000-0000-000000000000",
+        displayName="Default app management tenant policy",
+        description="Default tenant policy that enforces app management restrictions.",
+        isEnabled=False,
+        applicationRestrictions=_app_restrictions(),
+        servicePrincipalRestrictions=_app_restrictions(),
     ),
-    "policies/accessReviewPolicy": Sample(
-        1,
-        _only(
-            id="accessReviewPolicy",
-            displayName="Access review policy",
-            description="",
-            isGroupOwnerManagementEnabled=False,
-        ),
-        fixed=True,
+    "policies/externalIdentitiesPolicy": constant(
+        id="externalIdentitiesPolicy",
+        displayName="External Identities Policy",
+        allowExternalIdentitiesToLeave=True,
+        allowDeletedIdentitiesDataRemoval=False,
     ),
-    "identityProtection/policy": Sample(
-        1, _only(id="identityProtectionPolicy", isUserRiskClearedOnPasswordReset=True), fixed=True
+    "policies/accessReviewPolicy": constant(
+        id="accessReviewPolicy",
+        displayName="Access review policy",
+        description="",
+        isGroupOwnerManagementEnabled=False,
     ),
-    f"{_METHODS}/email": Sample(1, _method("Email", "email", allowExternalIdToUseEmailOtp="default"), fixed=True),
-    f"{_METHODS}/fido2": Sample(
-        1,
-        _method("Fido2", "fido2", isAttestationEnforced=True, keyRestrictions={"isEnforced": False, "aaGuids": []}),
-        fixed=True,
+    "identityProtection/policy": constant(id="identityProtectionPolicy", isUserRiskClearedOnPasswordReset=True),
+    f"{_METHODS}/email": _method("Email", "email", allowExternalIdToUseEmailOtp="default"),
+    f"{_METHODS}/fido2": _method(
+        "Fido2", "fido2", isAttestationEnforced=True, keyRestrictions={"isEnforced": False, "aaGuids": []}
     ),
-    f"{_METHODS}/microsoftAuthenticator": Sample(
-        1, _method("MicrosoftAuthenticator", "microsoftAuthenticator", isSoftwareOathEnabled=False), fixed=True
+    f"{_METHODS}/microsoftAuthenticator": _method(
+        "MicrosoftAuthenticator", "microsoftAuthenticator", isSoftwareOathEnabled=False
     ),
-    f"{_METHODS}/sms": Sample(1, _method("Sms", "sms"), fixed=True),
-    f"{_METHODS}/softwareOath": Sample(1, _method("SoftwareOath", "softwareOath"), fixed=True),
-    f"{_METHODS}/hardwareOath": Sample(1, _method("HardwareOath", "hardwareOath"), fixed=True),
-    f"{_METHODS}/temporaryAccessPass": Sample(
-        1, _method("TemporaryAccessPass", "temporaryAccessPass", defaultLength=8, isUsableOnce=True), fixed=True
+    f"{_METHODS}/sms": _method("Sms", "sms"),
+    f"{_METHODS}/softwareOath": _method("SoftwareOath", "softwareOath"),
+    f"{_METHODS}/hardwareOath": _method("HardwareOath", "hardwareOath"),
+    f"{_METHODS}/temporaryAccessPass": _method(
+        "TemporaryAccessPass", "temporaryAccessPass", defaultLength=8, isUsableOnce=True
     ),
-    f"{_METHODS}/voice": Sample(1, _method("Voice", "voice", isOfficePhoneAllowed=False), fixed=True),
-    f"{_METHODS}/x509Certificate": Sample(
-        1, _method("X509Certificate", "x509Certificate", certificateUserBindings=[]), fixed=True
-    ),
-    f"{_METHODS}/qrCodePin": Sample(1, _method("QRCodePin", "qrCodePin", pinLength=8), fixed=True),
+    f"{_METHODS}/voice": _method("Voice", "voice", isOfficePhoneAllowed=False),
+    f"{_METHODS}/x509Certificate": _method("X509Certificate", "x509Certificate", certificateUserBindings=[]),
+    f"{_METHODS}/qrCodePin": _method("QRCodePin", "qrCodePin", pinLength=8),
     "policies/appManagementPolicies": Sample(2, _app_management),
     "policies/activityBasedTimeoutPolicies": Sample(
         1, _definition("Timeout", {"ActivityBasedTimeoutPolicy": {"Version": 1, "ApplicationPolicies": []}})

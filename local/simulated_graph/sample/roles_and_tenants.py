@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.draw import Draw, Sample, single
 from local.simulated_graph.sample.identity import ROLE_ASSIGNABLE_GROUP
 
 _DIRECTORY_ROLES = "roleManagement/directory/roleDefinitions"
@@ -11,43 +11,34 @@ _ROLES = "roleManagement"
 
 
 def _role(subject: str) -> Callable[[Draw], Document]:
-    def make(draw: Draw) -> Document:
-        return {
-            "displayName": draw.name(subject),
-            "description": "",
-            "isBuiltIn": draw.index % 2 == 0,
-            "isEnabled": True,
-            "version": "1",
-            "rolePermissions": [{"allowedResourceActions": ["sample/read"], "condition": None}],
-        }
-
-    return make
+    return lambda draw: {
+        "displayName": draw.name(subject),
+        "description": "",
+        "isBuiltIn": draw.index % 2 == 0,
+        "isEnabled": True,
+        "version": "1",
+        "rolePermissions": [{"allowedResourceActions": ["sample/read"], "condition": None}],
+    }
 
 
 def _assignment(area: str) -> Callable[[Draw], Document]:
-    def make(draw: Draw) -> Document:
-        return {
-            "principalId": f"/RoleGroups/{draw.index}" if area == "exchange" else draw.id_of("groups", draw.index),
-            "roleDefinitionId": draw.id_of(f"{_ROLES}/{area}/roleDefinitions", draw.index),
-            "directoryScopeId": "/",
-            "appScopeId": None,
-        }
-
-    return make
+    return lambda draw: {
+        "principalId": f"/RoleGroups/{draw.index}" if area == "exchange" else draw.id_of("groups", draw.index),
+        "roleDefinitionId": draw.id_of(f"{_ROLES}/{area}/roleDefinitions", draw.index),
+        "directoryScopeId": "/",
+        "appScopeId": None,
+    }
 
 
 def _assignment_of_several(area: str) -> Callable[[Draw], Document]:
-    def make(draw: Draw) -> Document:
-        return {
-            "displayName": draw.name("Role assignment"),
-            "description": "",
-            "principalIds": [draw.id_of("groups", draw.index)],
-            "roleDefinitionId": draw.id_of(f"{_ROLES}/{area}/roleDefinitions", draw.index),
-            "directoryScopeIds": ["/"],
-            "appScopeIds": [],
-        }
-
-    return make
+    return lambda draw: {
+        "displayName": draw.name("Role assignment"),
+        "description": "",
+        "principalIds": [draw.id_of("groups", draw.index)],
+        "roleDefinitionId": draw.id_of(f"{_ROLES}/{area}/roleDefinitions", draw.index),
+        "directoryScopeIds": ["/"],
+        "appScopeIds": [],
+    }
 
 
 def _schedule(draw: Draw) -> Document:
@@ -186,7 +177,7 @@ SAMPLES = {
     "tenantRelationships/delegatedAdminRelationships": Sample(2, _relationship),
     "directory/tenantGovernance/governanceRelationships": Sample(1, _governance),
     "directory/tenantGovernance/governancePolicyTemplates": Sample(1, _governance_template),
-    "tenantRelationships/multiTenantOrganization": Sample(1, _multitenant, fixed=True),
+    "tenantRelationships/multiTenantOrganization": single(_multitenant),
     "tenantRelationships/multiTenantOrganization/tenants": Sample(2, _member),
     "policies/crossTenantAccessPolicy/default/m365Capabilities": Sample(2, _capability, fixed=True),
 }

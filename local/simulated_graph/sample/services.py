@@ -1,10 +1,9 @@
 """Sample documents: Microsoft 365's services, Windows Autopatch, authentication and network access."""
 
 from collections.abc import Callable
-from typing import Any
 
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.draw import Draw, Sample, constant, single
 from local.simulated_graph.sample.governance import network_rule
 from local.simulated_graph.sample.identity import conditional_access_policy
 
@@ -12,47 +11,8 @@ _MONITORING = "admin/configurationManagement"
 _UPDATES = "admin/windows/updates"
 
 
-def _sharepoint(_: Draw) -> Document:
-    return {
-        "allowedDomainGuidsForSyncApp": [],
-        "deletedUserPersonalSiteRetentionPeriodInDays": 365,
-        "excludedFileExtensionsForSyncApp": [],
-        "idleSessionSignOut": {"isEnabled": True, "signOutAfterInSeconds": 3600, "warnAfterInSeconds": 3300},
-        "isLegacyAuthProtocolsEnabled": False,
-        "isResharingByExternalUsersEnabled": False,
-        "isUnmanagedSyncAppForTenantRestricted": True,
-        "sharingAllowedDomainList": ["partner.example"],
-        "sharingBlockedDomainList": [],
-        "sharingCapability": "externalUserSharingOnly",
-        "sharingDomainRestrictionMode": "allowList",
-        "tenantDefaultTimezone": "(UTC) Coordinated Universal Time",
-    }
-
-
 def _item_insights(draw: Draw) -> Document:
     return {"id": "itemInsights", "isEnabledInOrganization": True, "disabledForGroup": draw.id_of("groups", 1)}
-
-
-def _installation(_: Draw) -> Document:
-    return {
-        "updateChannel": "current",
-        "appsForWindows": {"isMicrosoft365AppsEnabled": True, "isSkypeForBusinessEnabled": False},
-        "appsForMac": {"isMicrosoft365AppsEnabled": True, "isSkypeForBusinessEnabled": False},
-    }
-
-
-def _forms(_: Draw) -> Document:
-    return {
-        "settings": {
-            "isExternalSendFormEnabled": True,
-            "isExternalShareResultEnabled": False,
-            "isInOrgFormsPhishingScanEnabled": True,
-        }
-    }
-
-
-def _apps_and_services(_: Draw) -> Document:
-    return {"settings": {"isOfficeStoreEnabled": False, "isAppAndServicesTrialEnabled": False}}
 
 
 def _office_configuration(draw: Draw) -> Document:
@@ -263,16 +223,13 @@ def _deleted_policy(draw: Draw) -> Document:
 
 
 def _network_policy(kind: str, action: str, subject: str) -> Callable[[Draw], Document]:
-    def make(draw: Draw) -> Document:
-        return {
-            "name": draw.name(subject),
-            "description": "",
-            "version": "1.0.0",
-            "settings": {"defaultAction": action},
-            "policyRules": [network_rule(draw, kind, action)],
-        }
-
-    return make
+    return lambda draw: {
+        "name": draw.name(subject),
+        "description": "",
+        "version": "1.0.0",
+        "settings": {"defaultAction": action},
+        "policyRules": [network_rule(draw, kind, action)],
+    }
 
 
 def _authority(draw: Draw) -> Document:
@@ -304,17 +261,36 @@ def _intune(draw: Draw) -> Document:
     }
 
 
-def _one(**properties: Any) -> Sample:
-    return Sample(1, lambda _: dict(properties), fixed=True)
-
-
 SAMPLES = {
-    "admin/sharepoint/settings": Sample(1, _sharepoint, fixed=True),
-    "admin/people/itemInsights": Sample(1, _item_insights, fixed=True),
-    "admin/microsoft365Apps/installationOptions": Sample(1, _installation, fixed=True),
-    "admin/reportSettings": _one(displayConcealedNames=True),
-    "admin/forms": Sample(1, _forms, fixed=True),
-    "admin/appsAndServices": Sample(1, _apps_and_services, fixed=True),
+    "admin/sharepoint/settings": constant(
+        allowedDomainGuidsForSyncApp=[],
+        deletedUserPersonalSiteRetentionPeriodInDays=365,
+        excludedFileExtensionsForSyncApp=[],
+        idleSessionSignOut={"isEnabled": True, "signOutAfterInSeconds": 3600, "warnAfterInSeconds": 3300},
+        isLegacyAuthProtocolsEnabled=False,
+        isResharingByExternalUsersEnabled=False,
+        isUnmanagedSyncAppForTenantRestricted=True,
+        sharingAllowedDomainList=["partner.example"],
+        sharingBlockedDomainList=[],
+        sharingCapability="externalUserSharingOnly",
+        sharingDomainRestrictionMode="allowList",
+        tenantDefaultTimezone="(UTC) Coordinated Universal Time",
+    ),
+    "admin/people/itemInsights": single(_item_insights),
+    "admin/microsoft365Apps/installationOptions": constant(
+        updateChannel="current",
+        appsForWindows={"isMicrosoft365AppsEnabled": True, "isSkypeForBusinessEnabled": False},
+        appsForMac={"isMicrosoft365AppsEnabled": True, "isSkypeForBusinessEnabled": False},
+    ),
+    "admin/reportSettings": constant(displayConcealedNames=True),
+    "admin/forms": constant(
+        settings={
+            "isExternalSendFormEnabled": True,
+            "isExternalShareResultEnabled": False,
+            "isInOrgFormsPhishingScanEnabled": True,
+        }
+    ),
+    "admin/appsAndServices": constant(settings={"isOfficeStoreEnabled": False, "isAppAndServicesTrialEnabled": False}),
     "officeConfiguration/clientConfigurations": Sample(2, _office_configuration),
     "solutions/backupRestore/protectionPolicies": Sample(3, _backup_policy),
     "appCatalogs/teamsApps": Sample(3, _teams_app),
@@ -325,16 +301,18 @@ SAMPLES = {
     f"{_UPDATES}/policies": Sample(2, _quality_policy),
     f"{_UPDATES}/deploymentAudiences": Sample(2, _audience),
     f"{_UPDATES}/deployments": Sample(2, _deployment),
-    "directory/tenantGovernance/settings": _one(canReceiveInvitations=False, isRelatedTenantsEnabled=False),
+    "directory/tenantGovernance/settings": constant(canReceiveInvitations=False, isRelatedTenantsEnabled=False),
     f"{_MONITORING}/configurationMonitors": Sample(1, _monitor),
     f"{_MONITORING}/configurationDrifts": Sample(2, _drift),
     "directory/publicKeyInfrastructure/certificateBasedAuthConfigurations": Sample(1, _trust_store),
     "directory/certificateAuthorities/certificateBasedApplicationConfigurations": Sample(1, _application_trust),
     "identity/authenticationEventsFlows": Sample(1, _events_flow),
     "identity/conditionalAccess/deletedItems/policies": Sample(2, _deleted_policy),
-    "networkAccess/settings/conditionalAccess": _one(signalingStatus="enabled"),
-    "networkAccess/settings/crossTenantAccess": _one(networkPacketTaggingStatus="disabled"),
-    "networkAccess/settings/enrichedAuditLogs": _one(exchange={"status": "enabled"}, sharepoint={"status": "disabled"}),
+    "networkAccess/settings/conditionalAccess": constant(signalingStatus="enabled"),
+    "networkAccess/settings/crossTenantAccess": constant(networkPacketTaggingStatus="disabled"),
+    "networkAccess/settings/enrichedAuditLogs": constant(
+        exchange={"status": "enabled"}, sharepoint={"status": "disabled"}
+    ),
     "networkAccess/tlsInspectionPolicies": Sample(
         2, _network_policy("tlsInspectionRule", "bypass", "TLS inspection policy")
     ),
@@ -345,8 +323,8 @@ SAMPLES = {
         1, _network_policy("cloudFirewallRule", "block", "Cloud firewall policy")
     ),
     "networkAccess/tls/externalCertificateAuthorityCertificates": Sample(1, _authority),
-    "deviceManagement": Sample(1, _intune, fixed=True),
-    "deviceManagement/endpointPrivilegeManagementProvisioningStatus": _one(
+    "deviceManagement": single(_intune),
+    "deviceManagement/endpointPrivilegeManagementProvisioningStatus": constant(
         licenseType="paid", onboardedToMicrosoftManagedPlatform=True
     ),
 }

@@ -1,7 +1,7 @@
 """Sample documents: connectors, Microsoft Tunnel, Cloud PKI, Windows 365 and the rest of tenant administration."""
 
 from local.simulated_graph.documents import Document
-from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.draw import Draw, Sample, single
 
 
 def _approval_policy(draw: Draw) -> Document:
@@ -329,8 +329,8 @@ _VIRTUAL_ENDPOINT = "deviceManagement/virtualEndpoint"
 
 SAMPLES = {
     "deviceManagement/operationApprovalPolicies": Sample(2, _approval_policy),
-    "deviceManagement/remoteAssistanceSettings": Sample(1, _remote_help, fixed=True),
-    "deviceManagement/dataProcessorServiceForWindowsFeaturesOnboarding": Sample(1, _data_processor, fixed=True),
+    "deviceManagement/remoteAssistanceSettings": single(_remote_help),
+    "deviceManagement/dataProcessorServiceForWindowsFeaturesOnboarding": single(_data_processor),
     "deviceManagement/auditEvents": Sample(8, _audit_event),
     "deviceManagement/complianceManagementPartners": Sample(1, _compliance_partner),
     "deviceManagement/deviceManagementPartners": Sample(1, _management_partner),
@@ -343,7 +343,7 @@ SAMPLES = {
     "deviceManagement/serviceNowConnections": Sample(1, _service_now),
     "deviceManagement/telecomExpenseManagementPartners": Sample(1, _telecom),
     "deviceManagement/exchangeOnPremisesPolicies": Sample(1, _exchange_policy),
-    "deviceManagement/conditionalAccessSettings": Sample(1, _exchange_access, fixed=True),
+    "deviceManagement/conditionalAccessSettings": single(_exchange_access),
     "deviceManagement/microsoftTunnelConfigurations": Sample(2, _tunnel_configuration),
     "deviceManagement/microsoftTunnelSites": Sample(2, _tunnel_site),
     "deviceManagement/microsoftTunnelHealthThresholds": Sample(3, _tunnel_threshold),
@@ -352,7 +352,7 @@ SAMPLES = {
     f"{_VIRTUAL_ENDPOINT}/userSettings": Sample(2, _cloud_pc_user_setting),
     f"{_VIRTUAL_ENDPOINT}/onPremisesConnections": Sample(1, _network_connection),
     f"{_VIRTUAL_ENDPOINT}/deviceImages": Sample(2, _device_image),
-    f"{_VIRTUAL_ENDPOINT}/organizationSettings": Sample(1, _organization_settings, fixed=True),
+    f"{_VIRTUAL_ENDPOINT}/organizationSettings": single(_organization_settings),
     f"{_VIRTUAL_ENDPOINT}/externalPartnerSettings": Sample(1, _external_partner),
     f"{_VIRTUAL_ENDPOINT}/cloudApps": Sample(2, _cloud_app),
 }
