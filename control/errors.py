@@ -4,4 +4,4 @@ from inventory.user_errors import UserError
 
 
 class RequestError(UserError):
-    """The request cannot be carried out as it was made; the message says how it can."""
+    """The request cannot be carried out; the message says how it can."""

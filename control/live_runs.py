@@ -1,4 +1,4 @@
-"""Runs as they are now, for all who look at them: one look serves everybody who asks at about the same time."""
+"""Runs as they are now: one look serves everybody who asks at about the same time."""
 
 import asyncio
 import time
@@ -36,10 +36,10 @@ _NO_ANSWER = f"Temporal does not answer within {PAGE_WAITS_SECONDS:g} s; check t
 
 
 class LiveRun(NamedTuple):
-    """A run, with the counts and collections of its workflow while it is under way.
+    """A run, with its workflow's counts and collections while it is under way.
 
-    `reading` are the collections that have no outcome yet. `trouble` is why the workflow does not tell: then the counts
-    are those of the items merged so far.
+    `reading` are collections without an outcome. `trouble` is why the workflow does not tell; then the counts are of
+    items merged so far.
     """
 
     record: RunRecord
@@ -49,7 +49,7 @@ class LiveRun(NamedTuple):
 
 
 class LiveRuns:
-    """Looks at runs. `connect` gives a client of Temporal."""
+    """`connect` gives a client of Temporal."""
 
     def __init__(self, database: Database, connect: Connect, task_queue: str) -> None:
         self._database = database
@@ -59,7 +59,7 @@ class LiveRuns:
         self._silent: dict[str, tuple[float, str]] = {}
 
     async def look(self, tenant_id: UUID, run_id: UUID, *, within: float = 0.0) -> LiveRun:
-        """The run as it was at most so many seconds ago. Raises `UnavailableError`, `UnknownRunError`."""
+        """The run as at most `within` seconds ago. Raises `UnavailableError`, `UnknownRunError`."""
         return await self._looks.look((tenant_id, run_id), lambda: self._look(tenant_id, run_id), within=within)
 
     async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun:
@@ -81,7 +81,7 @@ class LiveRuns:
         )
 
     async def _queued(self, tenant_id: UUID, ids: IdRange) -> list[RunRecord] | None:
-        """The run that no worker has taken up; None where Temporal does not tell."""
+        """The run, if no worker has taken it; None if Temporal does not tell."""
         if self._silence_of(TEMPORAL) is not None:
             return None
         try:
@@ -125,7 +125,7 @@ class LiveRuns:
         return told
 
     def _silence_of(self, who: str) -> str | None:
-        """What is known of Temporal or of a run's worker that has just not answered; None if it may be asked."""
+        """The trouble of Temporal or a run's worker that has just not answered; None if it may be asked."""
         now = asyncio.get_running_loop().time()
         self._silent = {key: silence for key, silence in self._silent.items() if silence[0] > now}
         return self._silent[who][1] if who in self._silent else None
@@ -136,7 +136,7 @@ class LiveRuns:
 
 
 def _is_new(run_id: UUID) -> bool:
-    """Whether a run was started just now, so that neither the database nor Temporal's list may know it yet.
+    """Whether a run was started just now, so that neither the database nor Temporal's list may know it.
 
     Temporal's run ids begin with their milliseconds (RFC 9562, version 7).
     """

@@ -1,4 +1,4 @@
-"""Runs that Temporal has and the database has lost, as after a restore of an earlier moment."""
+"""Runs that Temporal has and the database has lost, as after a restore."""
 
 from uuid import UUID
 
@@ -13,9 +13,9 @@ MOST = 20
 
 
 async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> int:
-    """How many completed runs began after the newest run of the database, which has no record of them; up to `MOST`.
+    """The number, up to `MOST`, of completed runs without a record that began after the database's newest run.
 
-    The session is one of the portfolio. A run that failed may have been refused, and have left no record.
+    In a portfolio session. Failed runs do not count: they may have been refused without a record.
     """
     newest = await recorded_runs.latest_queued_at(session)
     if newest is None:

@@ -16,17 +16,17 @@ NameOf = Callable[[UUID], str]
 
 
 def summary(portfolio_input: PortfolioInput, name_of: NameOf) -> str:
-    """The summary of a portfolio run in Temporal Web."""
+    """A portfolio run's summary in Temporal Web."""
     return f"{visible(tenants_in_words(portfolio_input.chosen, name_of))}: {selection_name(portfolio_input)}"
 
 
 def selection_name(portfolio_input: PortfolioInput) -> str:
-    """The name of a portfolio run's selection for people."""
+    """A portfolio run's selection, for people."""
     return portfolio_input.selection_name or load_catalog().name_of(portfolio_input.selection.type_keys)
 
 
 def tenants_in_words(chosen: TenantChoice, name_of: NameOf) -> str:
-    """The choice, with the names of a few tenants."""
+    """The chosen tenants, a few by name."""
     if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
         return chosen.in_words()
     return ", ".join([*map(name_of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])

@@ -1,4 +1,4 @@
-"""The progress of a run under way, by its workflow."""
+"""The progress of a run, asked of its workflow."""
 
 import asyncio
 
@@ -24,10 +24,10 @@ After the longest gap on a terminal, or the first gaps elsewhere, a line reports
 
 
 async def run_progress(client: Client, task_queue: str, record: RunRecord, until: float) -> SyncProgress | str:
-    """The progress of a run; else the reason for having none. A run that no worker would take is not asked.
+    """The progress of a run, or the reason for having none. A run that no worker would take is not asked.
 
-    A query is a billed action of Temporal Cloud, a look at the task queue is none. Raises `TimeoutError` if Temporal
-    does not answer until this time of the event loop, and `UnreachableError`.
+    Temporal Cloud bills a query, not a look at the task queue. `until` is a time of the event loop. Raises
+    `TimeoutError` if Temporal does not answer by then, and `UnreachableError`.
     """
     wanted = Kind(SYNC_WORKFLOW, task_queue)
     handle = handle_of(client, record.workflow_id, record.run_id)
@@ -52,17 +52,17 @@ async def run_progress(client: Client, task_queue: str, record: RunRecord, until
 
 
 async def nobody_polls(client: Client, task_queue: str, description: WorkflowExecutionDescription) -> str | None:
-    """Why no worker takes the workflow; None where one polls that should."""
+    """Why no worker takes the workflow; None if one polls."""
     return nobody_takes(task_queue, await workflow_task_queue(client, task_queue), description.raw_info.versioning_info)
 
 
 async def no_worker(client: Client, task_queue: str) -> str | None:
-    """Why no worker would take a new run; None where one polls that should."""
+    """Why no worker would take a new run; None if one polls."""
     return nobody_takes(task_queue, await workflow_task_queue(client, task_queue), WorkflowExecutionVersioningInfo())
 
 
 async def workflow_task_queue(client: Client, task_queue: str) -> DescribeTaskQueueResponse:
-    """The pollers and versions of the task queue of workflows."""
+    """Pollers and versions of the workflows' task queue."""
     return await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,

@@ -1,4 +1,4 @@
-"""Runs and portfolio runs that no worker has taken up yet: Temporal has them, the database has no record of them."""
+"""Runs and portfolio runs that only Temporal knows, since no worker has taken them yet."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -49,8 +49,6 @@ Find = Callable[[], Awaitable[list[RecordT] | None]]
 
 
 class _Started(NamedTuple, Generic[InputT]):
-    """A workflow that was started, and its input."""
-
     run_id: UUID
     workflow_id: str
     input: InputT
@@ -66,9 +64,9 @@ async def unrecorded_runs(
     most: int = 20,
     connect: Connect | None = None,
 ) -> list[RunRecord] | None:
-    """The queued runs without a record, newest first: of one tenant or all, whose ids are in a range if one is given.
+    """Queued runs without a record, newest first: of a tenant or all, in a range of ids if given.
 
-    `connect` gives a client; without it a new one is made. None where Temporal does not tell.
+    `connect` gives a client; without it a new one is made. None if Temporal does not tell.
     """
     query = _query(SYNC_WORKFLOW, task_queue, ids)
     if tenant_id is not None:
@@ -93,7 +91,7 @@ async def unrecorded_runs(
 
 
 class QueuedRuns:
-    """Queued runs and portfolio runs without a record, for pages: nobody waits long for Temporal to tell."""
+    """Queued runs and portfolio runs without a record, for pages, which wait only briefly for Temporal."""
 
     def __init__(self, database: Database, connect: Connect, task_queue: str) -> None:
         self._database = database
@@ -103,7 +101,7 @@ class QueuedRuns:
         self._portfolio_runs: _PageLooks[PortfolioRecord] = _PageLooks()
 
     async def look(self, most: int, tenant_id: UUID | None = None) -> list[RunRecord] | None:
-        """As `unrecorded_runs`, a moment ago. None where Temporal does not tell, or not soon enough for a page."""
+        """As `unrecorded_runs`, a moment ago; None also if Temporal is too slow for a page."""
 
         async def find() -> list[RunRecord] | None:
             return await unrecorded_runs(self._database, self._task_queue, tenant_id, most=most, connect=self._connect)
@@ -111,7 +109,7 @@ class QueuedRuns:
         return await self._runs.look(tenant_id, find)
 
     async def look_at_portfolio_runs(self, most: int) -> list[PortfolioRecord] | None:
-        """As `unrecorded_portfolio_runs`, in the same way."""
+        """As `look`, of portfolio runs."""
 
         async def find() -> list[PortfolioRecord] | None:
             return await unrecorded_portfolio_runs(self._database, self._task_queue, most=most, connect=self._connect)
@@ -120,7 +118,7 @@ class QueuedRuns:
 
 
 class _PageLooks(Generic[RecordT]):
-    """Questions to Temporal, by tenant: one serves all who look."""
+    """Looks by tenant, shared by all who ask."""
 
     def __init__(self) -> None:
         self._asked: dict[UUID | None, tuple[float, asyncio.Task[list[RecordT] | None]]] = {}
@@ -145,7 +143,7 @@ async def _told(find: Find[RecordT]) -> list[RecordT] | None:
 async def unrecorded_portfolio_runs(
     database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20, connect: Connect | None = None
 ) -> list[PortfolioRecord] | None:
-    """The queued portfolio runs without a record, newest first; None where Temporal does not tell."""
+    """Queued portfolio runs without a record, newest first; None if Temporal does not tell."""
     query = _query(PORTFOLIO_WORKFLOW, task_queue, ids)
     queued = await _queued(query, PortfolioInput, most, connect or _new_client)
     if queued is None:
@@ -160,7 +158,7 @@ async def unrecorded_portfolio_runs(
 
 
 def _query(workflow: str, task_queue: str, ids: IdRange | None) -> str:
-    """In Temporal's list filter: a namespace may hold the runs of several installations, each with its task queue."""
+    """Temporal's list filter; several installations, each with its task queue, may share a namespace."""
     query = (
         f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running' AND RunStatus = 'queued'"
         f" AND TaskQueue = '{task_queue}'"
@@ -184,7 +182,7 @@ async def _queued(query: str, input_type: type[InputT], most: int, connect: Conn
 
 
 async def _started(client: Client, execution: WorkflowExecution, input_type: type[InputT]) -> _Started[InputT] | None:
-    """The input in a workflow's first event; None if it is no input of ours."""
+    """The input in a workflow's first event; None if it is not ours."""
     events = client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events(page_size=1)
     event = await anext(aiter(events))
     attributes = event.workflow_execution_started_event_attributes
@@ -205,7 +203,6 @@ def queued_record(
     queued_at: datetime,
     selection_name: str | None = None,
 ) -> RunRecord:
-    """The record of a run that no worker has taken up yet."""
     return RunRecord(
         run_id=run_id,
         tenant_id=tenant_id,
@@ -226,7 +223,6 @@ def queued_record(
 def queued_portfolio_record(
     run_id: UUID, workflow_id: str, portfolio_input: PortfolioInput, queued_at: datetime
 ) -> PortfolioRecord:
-    """The record of a portfolio run that no worker has taken up yet."""
     return PortfolioRecord(
         portfolio_run_id=run_id,
         workflow_id=workflow_id,

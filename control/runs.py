@@ -21,7 +21,7 @@ from workflows.sync import SyncWorkflow
 
 
 class StartedRun(NamedTuple):
-    """A run that was started, or that was under way and has been joined."""
+    """A run that was started or joined."""
 
     run_id: UUID
     workflow_id: str
@@ -39,11 +39,9 @@ async def start_sync(
     deep: bool = False,
     name: str | None = None,
 ) -> StartedRun:
-    """Starts the run of a selection, or joins the one that is under way: the workflow id is the lock.
+    """Starts a selection's run, or joins the running one: the workflow id is the lock.
 
-    `name` is the selection's name.
-
-    Raises `RequestError` where something else holds the workflow id.
+    `name` is the selection's name. Raises `RequestError` if something else holds the workflow id.
     """
     workflow_id = sync_workflow_id(tenant_id, selection)
     selection_name = name or load_catalog().name_of(selection.type_keys)
@@ -67,14 +65,14 @@ async def start_sync(
 
 
 def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
-    """The handle of a run or portfolio run: its result belongs to this run, never to a later one."""
+    """A handle whose result is this run's, never a later one's."""
     return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
 
 
 async def refuse_other_holder(client: Client, workflow_id: str, run_id: str | None, wanted: Kind) -> None:
-    """Raises `RequestError` unless the workflow is of the wanted kind; one that Temporal no longer has is nobody's.
+    """Raises `RequestError` unless the workflow is of the wanted kind, or unknown to Temporal.
 
-    `run_id` is an execution of it; None means the latest one.
+    `run_id` is an execution; None is the latest.
     """
     try:
         description = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
@@ -94,9 +92,9 @@ def _refuse_other(client: Client, description: WorkflowExecutionDescription, wan
 async def request_cancel(
     client: Client, workflow_id: str, run_id: UUID | None, reason: str | None, wanted: Kind, requested_by: str
 ) -> None:
-    """Signals a run or portfolio run to cancel, for the record also by whom it was asked.
+    """Signals a run or portfolio run to cancel, with the person for the record.
 
-    Raises `LookupError` where no such run is under way, and `RequestError` where something else holds its workflow id.
+    Raises `LookupError` if it is not under way, `RequestError` if something else holds its workflow id.
     """
     handle = client.get_workflow_handle(workflow_id)
     request = CancelRequest(reason=reason, requested_by=requested_by, run_id=run_id)
@@ -115,7 +113,7 @@ async def request_cancel(
 
 
 async def cancel_run(client: Client, task_queue: str, run: RunRecord, reason: str | None, requested_by: str) -> None:
-    """Signals one run to cancel. Raises `RequestError` where it is over."""
+    """Raises `RequestError` if the run is over."""
     wanted = Kind(SYNC_WORKFLOW, task_queue)
     try:
         await request_cancel(client, run.workflow_id, run.run_id, reason, wanted, requested_by)
@@ -126,7 +124,7 @@ async def cancel_run(client: Client, task_queue: str, run: RunRecord, reason: st
 async def cancel_portfolio_run(
     client: Client, task_queue: str, run: PortfolioRecord, reason: str | None, requested_by: str
 ) -> None:
-    """Signals a portfolio run to cancel with the runs that it has started. Raises `RequestError` where it is over."""
+    """Cancels a portfolio run and the runs that it started. Raises `RequestError` if it is over."""
     wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
     try:
         await request_cancel(client, run.workflow_id, run.portfolio_run_id, reason, wanted, requested_by)

@@ -54,11 +54,11 @@ Label = Callable[[str], str]
 
 
 class UnknownScheduleError(RequestError):
-    """Somebody named a schedule that Temporal does not have."""
+    """Temporal has no schedule of this name."""
 
 
 class StoredSchedule(NamedTuple):
-    """A schedule as Temporal has it. `last_status` is that of the portfolio run that it started last."""
+    """A schedule in Temporal. `last_status` is that of the portfolio run that it started last."""
 
     name: str
     input: PortfolioInput
@@ -78,9 +78,9 @@ class StoredSchedule(NamedTuple):
 
 
 class Schedules:
-    """The schedules of one task queue. Task queues that share a namespace have schedules of their own.
+    """A task queue's schedules; task queues that share a namespace have their own.
 
-    Methods raise `RequestError` for what is not possible, and `RPCError` where Temporal does not answer.
+    Methods raise `RequestError` if a request is impossible, `RPCError` if Temporal does not answer.
     """
 
     def __init__(self, client: Client, task_queue: str) -> None:
@@ -97,9 +97,9 @@ class Schedules:
         note: str | None,
         name_of: NameOf,
     ) -> bool:
-        """Creates the schedule, or changes the existing one; whether it was created.
+        """Creates or changes the schedule; True if it was created.
 
-        An existing one stays paused if it is, and keeps its note where there is no new one.
+        A changed one stays paused, and keeps its note if there is no new one.
         """
         wanted = Schedule(
             action=ScheduleActionStartWorkflow(
@@ -133,7 +133,7 @@ class Schedules:
         return True
 
     async def all(self) -> tuple[list[StoredSchedule], list[str]]:
-        """The schedules by name, and lines about those that are left out because they are not ours."""
+        """The schedules by name, and lines about skipped ones that are not ours."""
         async with _refusals():
             ids = [
                 listed.id async for listed in await self._client.list_schedules() if listed.id.startswith(self._prefix)
@@ -150,13 +150,13 @@ class Schedules:
         return found, left_out
 
     async def one(self, name: str) -> StoredSchedule:
-        """The schedule of a name. Raises `UnknownScheduleError`, and `RequestError` if it is not ours."""
+        """Raises `UnknownScheduleError`, and `RequestError` if the schedule is not ours."""
         async with _refusals():
             description = await self._described(name)
             return await self._stored(description)
 
     async def leave_out(self, tenant_id: UUID, name_of: NameOf) -> list[str]:
-        """Takes a tenant out of the schedules that name it, and deletes those that name no other; their names."""
+        """Removes a tenant from schedules, and deletes those that name no other; returns their names."""
         stored, _ = await self.all()
         naming = [schedule for schedule in stored if tenant_id in schedule.input.chosen.tenant_ids]
         for schedule in naming:
@@ -170,7 +170,6 @@ class Schedules:
         return [schedule.name for schedule in naming]
 
     async def refuse_existing(self, name: str) -> None:
-        """Raises `RequestError` if there is a schedule of this name."""
         try:
             await self.one(name)
         except UnknownScheduleError:
@@ -178,22 +177,21 @@ class Schedules:
         raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")
 
     async def pause(self, name: str, note: str | None = None) -> None:
-        """Starts that are due meanwhile do not happen."""
+        """Starts that are due meanwhile are dropped."""
         async with self._ours(name) as handle:
             await handle.pause(note=note)
 
     async def resume(self, name: str, note: str | None = None) -> None:
-        """Lets a paused schedule start portfolio runs again."""
         async with self._ours(name) as handle:
             await handle.unpause(note=note)
 
     async def trigger(self, name: str) -> None:
-        """Starts the portfolio run now, unless the last one is still under way."""
+        """Starts the portfolio run now, unless the last one is under way."""
         async with self._ours(name) as handle:
             await handle.trigger(overlap=ScheduleOverlapPolicy.SKIP)
 
     async def delete(self, name: str) -> None:
-        """Deletes it; a portfolio run that it has started goes on."""
+        """Deletes it; a started portfolio run goes on."""
         async with self._ours(name) as handle:
             await handle.delete()
 
@@ -254,7 +252,7 @@ class Schedules:
         )
 
     async def _last_status(self, info: ScheduleInfo) -> str | None:
-        """The status of the portfolio run that was started last; None where Temporal no longer has it."""
+        """The last started portfolio run's status; None if Temporal forgot it."""
         if not info.recent_actions:
             return None
         action = info.recent_actions[-1].action
@@ -278,7 +276,7 @@ def _unknown(name: str) -> UnknownScheduleError:
 
 @asynccontextmanager
 async def _refusals() -> AsyncIterator[None]:
-    """Makes a `RequestError` of Temporal's refusals that a person can do something about."""
+    """Turns Temporal's refusals that a person can fix into `RequestError`."""
     try:
         yield
     except RPCError as error:
@@ -290,7 +288,7 @@ async def _refusals() -> AsyncIterator[None]:
 
 
 def valid_name(name: str) -> str:
-    """The name, if a schedule can have it. Raises `RequestError`."""
+    """Raises `RequestError` if a schedule cannot have the name."""
     if NAME.fullmatch(name) is None:
         raise RequestError(f"{name!r} is not a schedule's name; use letters, digits, '.', '_' and '-', at most 100")
     return name
@@ -304,7 +302,7 @@ def catch_up_window(value: str, label: Label) -> timedelta:
 def schedule_spec(
     every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str, label: Label
 ) -> ScheduleSpec:
-    """When to start: exactly one of the first three is given. Raises `RequestError`."""
+    """The start times; exactly one of the first three is given. Raises `RequestError`."""
     if time_zone is not None:
         if every is not None:
             raise RequestError(f"{label('time-zone')} goes with {label('cron')} or {label('calendar')}")
@@ -351,7 +349,7 @@ def _calendar(value: str, label: str) -> ScheduleCalendarSpec:
 
 
 def in_words(spec: ScheduleSpec) -> str:
-    """When the schedule starts, as it was set. Temporal keeps a cron expression as a calendar."""
+    """The start times as they were set. Temporal keeps a cron expression as a calendar."""
     words = [f"every {in_short(interval.every)}" for interval in spec.intervals]
     words += [calendar_spec.comment or "calendar" for calendar_spec in spec.calendars]
     words += list(spec.cron_expressions)

@@ -1,4 +1,4 @@
-"""Looks at things that many people follow: one look serves everybody who asks at about the same time."""
+"""One look serves everybody who asks for a thing at about the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -19,9 +19,9 @@ class SharedLooks(Generic[FoundT]):
         self._looks: dict[Hashable, _Look[FoundT]] = {}
 
     async def look(self, key: Hashable, find: Callable[[], Awaitable[FoundT]], *, within: float = 0.0) -> FoundT:
-        """The answer of `find`, which is kept for so many seconds. Its error for people goes to everybody, too.
+        """The answer of `find`, kept for `within` seconds; its error for people goes to everybody, too.
 
-        Whoever waits for a look shares the next one: a crowd waits for two looks at most.
+        Whoever waits shares the next look, so a crowd waits for two looks at most.
         """
         clock = asyncio.get_running_loop().time
         asked = clock()
@@ -44,7 +44,7 @@ class SharedLooks(Generic[FoundT]):
 
 
 class _Look(Generic[FoundT]):
-    """The latest look at a thing, and its result; whoever holds the lock looks."""
+    """The latest look at a thing; whoever holds the lock looks."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()

@@ -1,4 +1,4 @@
-"""Temporal's data of one tenant: its runs' histories, and schedules that name it."""
+"""Temporal's data of a tenant: histories of its runs, and schedules that name it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -31,14 +31,14 @@ _REFUSALS = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 
 
 class ErasedHistories(NamedTuple):
-    """How many histories were deleted; `kept` says why others stay until the namespace's retention ends."""
+    """The number of deleted histories; `kept` says why others stay for the namespace's retention."""
 
     histories: int
     kept: str | None
 
 
 async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUID, name_of: NameOf) -> list[str]:
-    """Takes the tenant out of schedules that name it, and deletes those that name no other; which they were.
+    """Removes the tenant from schedules, and deletes those that name no other; returns their names.
 
     Raises `RequestError`.
     """
@@ -49,7 +49,7 @@ async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUI
 
 
 async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requested_by: str) -> int:
-    """Cancels the tenant's runs and waits for their ends, if a worker is there; how many were under way."""
+    """Cancels the tenant's runs and, if a worker is there, waits for them; returns how many were under way."""
     query = f"{_query(task_queue, tenant_id)} AND ExecutionStatus = 'Running'"
     running = [(found.id, found.run_id) async for found in client.list_workflows(query)]
     wanted = Kind(SYNC_WORKFLOW, task_queue)
@@ -65,7 +65,7 @@ async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requeste
 
 
 async def erase_histories(client: Client, task_queue: str, tenant_id: UUID, known: Iterable[str]) -> ErasedHistories:
-    """Deletes the histories of the tenant's runs: those that Temporal lists, and those of `known` workflow ids."""
+    """Deletes the histories of the tenant's runs, of those that Temporal lists and of the `known` workflow ids."""
     erased: set[tuple[str, str]] = set()
     clock = asyncio.get_running_loop().time
     ends_at = clock() + LISTED_SECONDS
@@ -105,7 +105,7 @@ async def _ended(client: Client, workflow_id: str, run_id: str) -> None:
 
 
 async def _latest(client: Client, workflow_id: str, wanted: Kind) -> str | None:
-    """The latest execution of a workflow id; None if Temporal has none of this kind."""
+    """A workflow id's latest execution; None if none is of this kind."""
     try:
         description = await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:

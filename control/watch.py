@@ -1,4 +1,4 @@
-"""The schedule of `watch`, kept by Temporal: one for each task queue."""
+"""Temporal's schedule of `watch`, one for each task queue."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -38,7 +38,7 @@ CATCH_UP = timedelta(minutes=1)
 
 
 class StoredWatch(NamedTuple):
-    """The schedule as Temporal has it. `skipped` counts looks that the one before left no time for."""
+    """The schedule in Temporal. `skipped` counts looks for which the one before left no time."""
 
     chosen: TenantChoice
     every: str
@@ -49,7 +49,7 @@ class StoredWatch(NamedTuple):
 
 
 class WatchSchedule:
-    """Methods raise `RequestError` if they are refused, and `RPCError` if Temporal does not answer."""
+    """Methods raise `RequestError` if refused, `RPCError` if Temporal does not answer."""
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
@@ -57,7 +57,7 @@ class WatchSchedule:
         self._id = f"tenant-inventory-watch/{task_queue}"
 
     async def keep(self, chosen: TenantChoice, every: timedelta) -> bool:
-        """Starts to watch the tenants, or changes how; whether it was started."""
+        """Starts or changes the watch; True if it was started."""
         wanted = Schedule(
             action=ScheduleActionStartWorkflow(
                 WatchWorkflow.run,
@@ -81,7 +81,7 @@ class WatchSchedule:
         return True
 
     async def delete(self) -> bool:
-        """Ends watching; whether it was on. A look that is under way goes on to its end."""
+        """Ends watching; True if it was on. A look under way goes on."""
         description = await self._described()
         if description is None:
             return False
@@ -90,7 +90,7 @@ class WatchSchedule:
         return True
 
     async def leave_out(self, tenant_id: UUID) -> bool:
-        """Takes a tenant out if the schedule names it, and ends watching if it names no other; whether it did."""
+        """Removes a tenant, ending the watch if it names no other; True if it named the tenant."""
         description = await self._described()
         if description is None:
             return False
@@ -104,7 +104,7 @@ class WatchSchedule:
         return True
 
     async def stored(self) -> StoredWatch | None:
-        """The schedule; None if watching is off."""
+        """None if watching is off."""
         description = await self._described()
         if description is None:
             return None

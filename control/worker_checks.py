@@ -1,4 +1,4 @@
-"""A worker's checks of its own environment, asked for through Temporal (decision 58)."""
+"""A worker's checks of its environment, requested through Temporal (decision 58)."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,7 +20,7 @@ WORKER_SECONDS = 60
 async def worker_checks(
     client: Client, task_queue: str, request: DiagnoseWorker, tenants: int
 ) -> Sequence[CheckResult]:
-    """The checks of a worker that signs in to so many tenants; or one failed check if no worker makes them."""
+    """The checks of a worker that signs in to `tenants` tenants; one failed check if no worker answers."""
     waves = -(-tenants // TENANTS_AT_ONCE)
     limit = timedelta(seconds=WORKER_SECONDS + 2 * ANSWER_SECONDS * waves)
     try:
@@ -46,7 +46,7 @@ async def worker_checks(
 
 
 def command_check(check: str, verdict: CheckVerdict, message: str) -> CheckResult:
-    """A check that the command itself has made."""
+    """A check by the command itself."""
     return CheckResult(check=check, place="command", verdict=verdict, message=message)
 
 

@@ -1,4 +1,4 @@
-"""Whether any worker takes a run, by the deployment versions that workers, the task queue and the run have."""
+"""Whether a worker takes a run, by deployment versions."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ Temporal forgets a worker after five minutes. Polls are compared among themselve
 
 
 def nobody_takes(task_queue: str, queue: DescribeTaskQueueResponse, run: WorkflowExecutionVersioningInfo) -> str | None:
-    """Why no worker of the workflow task queue takes the run, and a remedy; None if one does."""
+    """Why no worker takes the run, and a remedy; None if one does."""
     if not queue.pollers:
         return f"no worker is polling task queue {task_queue!r}; start one: python worker.py"
     newest = max(poller.last_access_time.ToDatetime() for poller in queue.pollers)
@@ -48,7 +48,7 @@ def nobody_takes(task_queue: str, queue: DescribeTaskQueueResponse, run: Workflo
 
 
 def _version(version: WorkerDeploymentOptions | WorkerDeploymentVersion) -> tuple[str, str]:
-    """Deployment name and build id; two empty strings for unversioned, of workers as of what is current."""
+    """Deployment name and build id; both empty if unversioned."""
     if (
         isinstance(version, WorkerDeploymentOptions)
         and version.worker_versioning_mode != WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED

@@ -1,3 +1,3 @@
-"""Notifications on their way out: the file that names targets and rules, the message, and one module for each kind of
-target. It knows neither the database nor Graph.
+"""Notifications on their way out: targets and rules, the message, and a module for each kind of target; neither the
+database nor Graph.
 """

@@ -1,7 +1,7 @@
-"""A message by Apprise, which knows some 150 services: one short process for each attempt.
+"""A message by Apprise: one short process for each attempt.
 
-The library blocks, says why by its log alone, and follows the environment. In a process of its own it blocks nothing,
-is ended at the time limit, and has none of the worker's variables and secrets but the URL, which it gets by a pipe.
+The library blocks, says why only in its log, and follows the environment. Its process ends at the time limit, and has
+none of the worker's variables and secrets but the URL, by a pipe.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ RETRYABLE_REFUSALS = (408, 425, 429)
 
 
 async def send(target: AppriseTarget, message: Message) -> DeliveryAnswer:
-    """Hands the message to the service. Raises `TargetSecretError`."""
+    """Raises `TargetSecretError`."""
     request = {
         "url": read_secret(target.url_env, target.url_file),
         "title": message.subject,
@@ -46,7 +46,7 @@ async def send(target: AppriseTarget, message: Message) -> DeliveryAnswer:
 
 
 async def _run(request: bytes, bundle: Path) -> bytes:
-    """The output of the process, which has ended when this returns or raises."""
+    """The output of the process, which has ended at return."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -67,7 +67,7 @@ async def _run(request: bytes, bundle: Path) -> bytes:
 
 
 def _bundle(folder: Path, ca_file: Path | None) -> Path:
-    """The CAs of the system, certifi's, and those of `ca_file`, in one file, as the library wants. Raises `OSError`."""
+    """One file of the system's CAs, certifi's, and those of `ca_file`, as the library wants. Raises `OSError`."""
     bundle = folder / "ca.pem"
     paths = ssl.get_default_verify_paths()
     sources = [Path(certifi.where())]
@@ -80,7 +80,7 @@ def _bundle(folder: Path, ca_file: Path | None) -> Path:
 
 
 def _answer(said: bytes) -> DeliveryAnswer:
-    """The result of the process, in words of this module: it repeats nothing that a service or the library wrote."""
+    """The result in words of this module, nothing that a service or the library wrote."""
     try:
         found = orjson.loads(said)
         outcome, status = str(found["outcome"]), int(found["status"])

@@ -1,6 +1,6 @@
-"""Sends one message by Apprise: JSON comes by standard input, and what came of it goes to standard output.
+"""Sends one message by Apprise: JSON from standard input, the result on standard output.
 
-It runs apart from the product's modules and imports none of them.
+It imports no other module of the product.
 """
 
 import json
@@ -17,7 +17,7 @@ _UNREACHED = re.compile(r"connection error", re.IGNORECASE)
 
 
 def main() -> None:
-    """Answers with `outcome`, and with the HTTP status where a server refused the message; 0 for none."""
+    """Answers `outcome`, and the HTTP status of a refusal, 0 for none."""
     request = json.load(sys.stdin)
     outcome, status = _sent(request["url"], request["title"], request["body"])
     print(json.dumps({"outcome": outcome, "status": status}))
@@ -52,7 +52,7 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
 
 
 class _Seen(logging.Handler):
-    """The state of the connection, by the library's log; its text is not kept."""
+    """The connection's state, by the library's log; its text is not kept."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

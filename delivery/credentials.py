@@ -1,4 +1,4 @@
-"""Secrets of targets, read when a message is sent: a rotated one needs no restart."""
+"""Secrets of targets, read for each message: a rotated one needs no restart."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ from inventory.user_errors import UserError
 
 
 class TargetSecretError(UserError):
-    """A secret of a target cannot be read. It names the variable or file, and repeats nothing of its content."""
+    """A target's secret cannot be read. It names the variable or file, never the content."""
 
 
 def read_secret(environment_name: str | None, path: Path | None) -> str:
-    """The secret that a target refers to. Raises `TargetSecretError`."""
+    """Raises `TargetSecretError`."""
     if environment_name is not None:
         value = os.environ.get(environment_name, "").strip()
         if not value:
@@ -31,7 +31,7 @@ def read_secret(environment_name: str | None, path: Path | None) -> str:
 
 
 def read_url(target: UrlTarget) -> str:
-    """The `https://` URL of a target. Raises `TargetSecretError`."""
+    """A target's `https://` URL. Raises `TargetSecretError`."""
     if target.url is not None:
         return target.url
     url = read_secret(target.url_env, target.url_file)

@@ -1,4 +1,4 @@
-"""One POST to a target: bounded in time, redirects not followed, the answer in a few words."""
+"""One POST to a target: bounded in time, without redirects."""
 
 import asyncio
 import ssl
@@ -22,7 +22,7 @@ LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
 async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path | None) -> DeliveryAnswer:
-    """Posts, and returns the answer in words. Neither the URL nor a header is repeated."""
+    """The answer in words, without the URL or a header."""
     try:
         context = await asyncio.to_thread(trusted, ca_file)
         async with (
@@ -42,7 +42,7 @@ async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path 
 
 
 def trusted(ca_file: Path | None) -> ssl.SSLContext:
-    """A client context that trusts the system's CAs, certifi's, and those of `ca_file`. Raises `OSError`."""
+    """A client context with the system's CAs, certifi's, and those of `ca_file`. Raises `OSError`."""
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=certifi.where())
     if ca_file is not None:

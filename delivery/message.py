@@ -1,4 +1,4 @@
-"""A message about events of one tenant. Its first line says the tenant and what, as a phone shows it."""
+"""A message about events of a tenant. Its first line, which a phone shows, names the tenant and the event."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,7 +14,7 @@ MOST_LINES = 20
 
 
 class Message(NamedTuple):
-    """A message to one target. `delivery_id` is the idempotency key: every attempt has the same one."""
+    """A message to a target. `delivery_id` is the idempotency key of all attempts."""
 
     delivery_id: UUID
     tenant_id: UUID | None
@@ -27,9 +27,9 @@ class Message(NamedTuple):
 
 
 class DeliveryAnswer(NamedTuple):
-    """A target's answer, in words. `retryable`: a later attempt may succeed, not sooner than `retry_after`.
+    """A target's answer in words. `retryable`: a later attempt, after `retry_after`, may succeed.
 
-    `body` is the beginning of what the target wrote. It is shown to who tests a target, and never kept.
+    `body` is the beginning of the target's answer, shown to who tests a target and never kept.
     """
 
     is_delivered: bool
@@ -46,7 +46,7 @@ def message_of(
     run_id: UUID | None,
     events: Sequence[NotificationEvent],
 ) -> Message:
-    """The message about some events, the most severe first."""
+    """A message about events, most severe first."""
     order = list(Severity)
     ranked = sorted(events, key=lambda event: order.index(event.severity))
     name = one_line(tenant_name)

@@ -1,6 +1,5 @@
-"""A card in Microsoft Teams, by a workflow that waits for HTTP requests.
-
-https://learn.microsoft.com/connectors/teams#microsoft-teams-webhook says what such a workflow takes.
+"""A card in Microsoft Teams, by a workflow that waits for HTTP requests
+(https://learn.microsoft.com/connectors/teams#microsoft-teams-webhook).
 """
 
 from typing import Any
@@ -14,7 +13,7 @@ from delivery.targets import TeamsTarget
 
 
 async def send(target: TeamsTarget, message: Message) -> DeliveryAnswer:
-    """Posts the message. Raises `TargetSecretError`."""
+    """Raises `TargetSecretError`."""
     body = orjson.dumps(
         {
             "type": "message",
@@ -26,7 +25,7 @@ async def send(target: TeamsTarget, message: Message) -> DeliveryAnswer:
 
 
 def card(message: Message) -> dict[str, Any]:
-    """The message as an adaptive card. Text runs know no markup, so a name stays a name."""
+    """The message as an adaptive card. Text runs have no markup, so a name stays a name."""
     return {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

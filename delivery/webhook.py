@@ -1,4 +1,4 @@
-"""Signed JSON to a URL, as https://www.standardwebhooks.com describes it: receivers have libraries to verify it."""
+"""Signed JSON to a URL (https://www.standardwebhooks.com); receivers have libraries to verify it."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ PREFIX = "whsec_"
 
 
 async def send(target: WebhookTarget, message: Message) -> DeliveryAnswer:
-    """Posts the message. Raises `TargetSecretError`."""
+    """Raises `TargetSecretError`."""
     body = body_of(message)
     secret = read_secret(target.secret_env, target.secret_file)
     sent_at = int(time.time())
@@ -48,13 +48,13 @@ def body_of(message: Message) -> bytes:
 
 
 def signature(secret: str, delivery_id: str, sent_at: int, body: bytes) -> str:
-    """HMAC-SHA-256 over id, time and body. The time is signed, so that a receiver can refuse a message sent again."""
+    """HMAC-SHA-256 over id, time and body; the signed time lets a receiver refuse a replay."""
     signed = f"{delivery_id}.{sent_at}.".encode() + body
     return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
 
 
 def _key(secret: str) -> bytes:
-    """The bytes of a secret: after `whsec_` it is Base64."""
+    """A secret's bytes; Base64 after `whsec_`."""
     if secret.startswith(PREFIX):
         try:
             return base64.b64decode(secret.removeprefix(PREFIX), validate=True)

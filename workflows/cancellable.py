@@ -1,4 +1,4 @@
-"""The shared parts of SyncWorkflow and PortfolioWorkflow: the `cancel` signal, activities, and tasks in flight."""
+"""The parts that SyncWorkflow and PortfolioWorkflow share: the `cancel` signal, activities, and tasks in flight."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -22,9 +22,9 @@ Activity = Callable[[MessageT], Awaitable[ResultT]]
 
 
 class CancellableWorkflow:
-    """A run whose work is one task, which the `cancel` signal or Temporal's own cancellation ends.
+    """A run of one task, which the `cancel` signal or Temporal's cancellation ends.
 
-    `tenant_id` is whose turn among the workers' tasks its activities take; None where they belong to no tenant.
+    `tenant_id` decides whose turn its activities take among the workers' tasks; None for no tenant.
     """
 
     def __init__(self, tenant_id: UUID | None = None) -> None:
@@ -35,7 +35,7 @@ class CancellableWorkflow:
 
     @workflow.signal
     def cancel(self, request: CancelRequest) -> None:
-        """Ends the run as `cancelled`; the record has the first request."""
+        """Ends the run as `cancelled` and records the first request."""
         if not request.is_for(self._first_run_id):
             return
         if self._cancel_request is None:
@@ -44,7 +44,7 @@ class CancellableWorkflow:
             self._work.cancel()
 
     async def _is_done(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Does the work. False where it was cancelled. Raises `FailureError`."""
+        """Does the work; False if it was cancelled. Raises `FailureError`."""
         self._work = asyncio.create_task(work)
         try:
             await self._work
@@ -57,7 +57,6 @@ class CancellableWorkflow:
         return self._cancel_request is None
 
     def _requested_cancellation(self) -> CancelRequest:
-        """The signal's request, or Temporal's own as one."""
         return self._cancel_request or CancelRequest(
             reason=workflow.cancellation_reason() or None, requested_by="Temporal cancellation"
         )
@@ -71,14 +70,14 @@ class CancellableWorkflow:
 
 
 def reap(tasks: list[asyncio.Task[None]]) -> None:
-    """Removes the tasks that have ended. Raises the first one's exception."""
+    """Removes ended tasks. Raises the first one's exception."""
     for task in [task for task in tasks if task.done()]:
         tasks.remove(task)
         task.result()
 
 
 async def settled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Waits until all tasks have ended. A `FailureError` of one no longer matters; anything else is raised."""
+    """Waits until all tasks have ended; ignores a `FailureError`, raises anything else."""
     if tasks:
         await workflow.wait(tasks)
     for task in tasks:
@@ -88,5 +87,4 @@ async def settled(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def shortened(summary: str, limit: int = 200) -> str:
-    """The server keeps no longer summaries."""
     return summary if len(summary) <= limit else summary[: limit - 1] + "…"

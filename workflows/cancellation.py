@@ -1,4 +1,4 @@
-"""Waiting that a cancellation does not cut short, and cancellations that a wait has kept to itself."""
+"""Waits that a cancellation does not cut short, and cancellations that a wait has swallowed."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -15,8 +15,8 @@ StepT = TypeVar("StepT")
 def heed_cancellation() -> None:
     """Raises `CancelledError` if a signal cancelled the task while it waited for an activity that completed.
 
-    If one workflow task brings both, the SDK hands out signals first: it asks the activity to cancel, then ends the
-    wait with the result, and the cancellation is lost. So a task that itself waits for activities calls this next.
+    If one workflow task brings both, the SDK handles signals first: it cancels the activity, then ends the wait with
+    its result, and the cancellation is lost. So a task that waits for activities itself calls this next.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling() and workflow.patched(LOST_CANCELLATION):
@@ -24,7 +24,7 @@ def heed_cancellation() -> None:
 
 
 async def uncancellable(step: Coroutine[Any, Any, StepT]) -> StepT:
-    """Sees `step` through, however often the workflow is cancelled meanwhile."""
+    """Completes `step`, however often the workflow is cancelled meanwhile."""
     task = asyncio.create_task(step)
     while not task.done():
         try:

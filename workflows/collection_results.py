@@ -14,7 +14,7 @@ FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission"
 
 
 class CollectionResults(BaseModel):
-    """The results by type key. A collection without an outcome is still being read."""
+    """Results by type key. A collection without an outcome is still being read."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -24,7 +24,7 @@ class CollectionResults(BaseModel):
     """Collections with items whose details cannot be read."""
 
     def fold_invalid(self, type_key: str, invalid: int, named: Sequence[InvalidItem]) -> None:
-        """Counts the bad objects of a page, and names the first few of the collection."""
+        """Counts a page's bad objects, and names the collection's first few."""
         self.counts.invalid += invalid
         for entry in named:
             self._name_invalid(type_key, entry)
@@ -42,7 +42,7 @@ class CollectionResults(BaseModel):
             names.append(named.model_dump(exclude_none=True))
 
     def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Some details of the collection cannot be read. The first cause that used up its patience is named, if any."""
+        """Notes that details cannot be read, naming the first cause whose patience was used up, if any."""
         told = self.results[type_key].context
         named = told.get("detail_error_code")
         if type_key not in self.incomplete:

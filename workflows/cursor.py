@@ -1,4 +1,4 @@
-"""A cursor: a run's read position in one collection, and its failures so far."""
+"""A run's read position in one collection, and its failures so far."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -16,10 +16,10 @@ ITEMS_OF_A_PART = 40
 
 
 class Cursor(BaseModel):
-    """The next read position of one collection, and its attempts so far.
+    """The next read position of a collection, and its attempts so far.
 
-    With `confirming` its listing has been read to its end, and unlisted items are asked for by id. With `detailing` the
-    details of its items are read: of part `part` of `of`, at most `limit` requests at once.
+    `confirming`: its listing is read, and unlisted items are asked for by id. `detailing`: items' details are read, of
+    part `part` of `of`, at most `limit` requests at once.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -53,14 +53,14 @@ class Cursor(BaseModel):
     """The status of that failure, where Graph answered at all."""
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """A copy for the same page, later, without a request to Graph yet."""
+        """The same page, later, before any request to Graph."""
         first_failed_at = self.first_failed_at or now
         return self.model_copy(
             update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
         )
 
     def failed(self, failure: CursorFailure) -> "Cursor":
-        """A copy for the same page, with one more failed attempt."""
+        """The same page, after one more failed attempt."""
         failures = {**self.failures, failure.code: self.failures.get(failure.code, 0) + 1}
         status = failure.context.get("http_status")
         return self.model_copy(
@@ -73,24 +73,24 @@ class Cursor(BaseModel):
         )
 
     def retried(self, now: datetime, not_before: datetime) -> "Cursor":
-        """A copy for the same page, again after a failure."""
+        """The same page, again after a failure."""
         return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def moved(self) -> "Cursor":
-        """A copy for the same part of the details, after progress: its retry limit begins anew."""
+        """The same part of the details after progress, with a new retry limit."""
         return self.model_copy(
             update={"attempts": 0, "failures": {}, "first_failed_at": None, "not_before": None, "failed_with": None}
         )
 
     def delay(self, failure: CursorFailure, random: Random) -> timedelta:
-        """How long to leave the page alone: Retry-After, else exponential backoff with full jitter."""
+        """How long the page waits: Retry-After, else exponential backoff with full jitter."""
         asked = believable(failure.retry_after)
         return backoff(self.attempts, random) if asked is None else asked
 
     def may_retry(self, policy: RunPolicy, known: KnownFailure | None, waited: timedelta) -> bool:
-        """Whether a page that has just failed may be asked for again, `waited` after its first failure.
+        """Whether a page that has failed is asked for again, `waited` after its first failure.
 
-        `known`: the collection's known failure, where this is one.
+        `known`: the collection's known failure, if this is one.
         """
         full = RetryLimits(policy.cursor_attempts, policy.graph_patience)
         if not full.allows(self.attempts, waited) or self.failed_with is None:
@@ -104,7 +104,7 @@ class Cursor(BaseModel):
 
 
 def parts_of(pending: int, waves_in_flight: int) -> int:
-    """Into how many parts so many items are divided: waves of a few items are not worth it."""
+    """The number of parts of so many items: waves of a few items are not worth it."""
     parts = 1
     while parts * 2 <= min(SHARDS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
         parts *= 2

@@ -1,4 +1,4 @@
-"""DiagnosisWorkflow: one worker's checks of its own environment. `starter.py doctor` starts it and waits."""
+"""DiagnosisWorkflow: one worker's checks of its environment, for `starter.py doctor`."""
 
 from temporalio import workflow
 
@@ -13,11 +13,8 @@ DIAGNOSIS_ID = "diagnosis"
 
 @workflow.defn
 class DiagnosisWorkflow:
-    """One diagnosis, by whichever worker takes it."""
-
     @workflow.run
     async def run(self, request: DiagnoseWorker) -> DiagnosisResult:
-        """Has one worker check its environment."""
         return await workflow.execute_activity(
             definitions.diagnose_worker, request, summary="check the worker's environment", **policies.DIAGNOSIS
         )

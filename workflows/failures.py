@@ -1,4 +1,4 @@
-"""The stable error codes of exceptions that Temporal raises in a workflow."""
+"""Stable error codes of Temporal's exceptions in a workflow."""
 
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
@@ -12,7 +12,7 @@ _UNANSWERED = {definitions.fetch_pages.__name__: ErrorCode.GRAPH_UNAVAILABLE}
 
 
 def error_code_of(error: BaseException) -> ErrorCode:
-    """The error code of a failed activity: the type of its `ApplicationError`, or the meaning of its silence."""
+    """A failed activity's error code: its `ApplicationError`'s type, or that of its timeout."""
     cause = error.cause if isinstance(error, ActivityError) and error.cause is not None else error
     if isinstance(cause, TemporalTimeoutError) and isinstance(error, ActivityError):
         inner = cause.cause
@@ -23,7 +23,7 @@ def error_code_of(error: BaseException) -> ErrorCode:
 
 
 def context_of(error: BaseException) -> dict[str, ContextValue]:
-    """The details of a classified failure: statuses and codes, never a message of Graph's."""
+    """A classified failure's details: statuses and codes, never a message of Graph's."""
     cause = error.cause if isinstance(error, ActivityError) else error
     details = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else {}
     if not isinstance(details, dict):

@@ -1,7 +1,6 @@
-"""The frontier of a run: which pages are still to be read, and what has been. The workflow's whole state.
+"""The frontier of a run, the workflow's whole state: the pages to read, and the results so far.
 
-Plain, deterministic state changes: time and randomness come in as arguments. It is carried over when the workflow
-continues as new.
+Plain, deterministic state changes: time and randomness are arguments. Continue-as-new carries it over.
 """
 
 import hashlib
@@ -45,7 +44,7 @@ class Frontier(WaveQueue, CollectionResults):
 
     @classmethod
     def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":
-        """The frontier of a run that begins; the `unknown` collections have failed already."""
+        """A new run's frontier; the `unknown` collections have failed already."""
         frontier = cls(
             policy=policy,
             plan={planned.type_key: planned for planned in plan},
@@ -58,7 +57,7 @@ class Frontier(WaveQueue, CollectionResults):
         return frontier
 
     def fold_page(self, cursor: Cursor, page: PageResult, now: datetime, random: Random) -> None:
-        """Takes in one page: its counts, and its next cursor, its end or its failure."""
+        """Takes in one page: its counts, and its next cursor, end or failure."""
         if page.failure is not None and not page.was_read:
             self.fold_failure(cursor, page.failure, now, random)
             return
@@ -99,7 +98,7 @@ class Frontier(WaveQueue, CollectionResults):
         )
 
     def fold_paced(self, cursor: Cursor, wait: timedelta, now: datetime) -> None:
-        """Takes in that the family's turn comes only later: back to the frontier, or the end of the patience."""
+        """Takes in that the family's turn is later: the cursor waits, or fails at the end of the patience."""
         waited = now + wait - (cursor.first_failed_at or now)
         if waited > self.policy.graph_patience:
             self._give_up(cursor, ErrorCode.GRAPH_THROTTLED, {"attempts": cursor.attempts})
@@ -107,7 +106,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors.append(cursor.delayed(now, now + wait))
 
     def fold_too_large(self, wave: Sequence[Cursor]) -> None:
-        """Takes in that the pages are too large to be read together: half of them at a time."""
+        """Takes in that the pages are too large to be read together: halves them."""
         expected = 2 * WAVE_BYTES // len(wave)
         self.cursors += [
             cursor.model_copy(update={"limit": max(1, self.detail_limit(wave) // 4)})
@@ -117,7 +116,7 @@ class Frontier(WaveQueue, CollectionResults):
         ]
 
     def fold_failure(self, cursor: Cursor, failure: CursorFailure, now: datetime, random: Random) -> None:
-        """Takes in a page that was not read: back to the frontier with a not-before time, or the collection's end."""
+        """Takes in an unread page: it waits on the frontier, or ends the collection."""
         if failure.code is ErrorCode.GRAPH_THROTTLED:
             self.counts.throttled += 1
         if self._is_stale(cursor):
@@ -140,25 +139,24 @@ class Frontier(WaveQueue, CollectionResults):
             self._give_up(cursor, failure.code, {**failure.context, "attempts": failed.attempts})
 
     def _known(self, type_key: str, code: ErrorCode, *, in_details: bool) -> KnownFailure | None:
-        """The collection's known failure, if it is this one."""
+        """The collection's known failure, if this is one."""
         planned = self.plan.get(type_key)
         known = None if planned is None else planned.known_failure
         return known if known is not None and (known.code, known.in_details) == (code, in_details) else None
 
     def _forget_failure(self, cursor: Cursor) -> None:
-        """Gives a collection full patience again: a page was read that had failed with the known code."""
+        """Restores a collection's full patience: a page with the known failure was read."""
         planned = self.plan[cursor.type_key]
         if planned.known_failure is not None and planned.known_failure.code in cursor.failures:
             self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
 
     def _count_failing_runs(self, type_key: str, code: ErrorCode, *, in_details: bool) -> None:
-        """Notes in how many runs in a row, this one included, the collection has failed so."""
+        """Notes in how many runs in a row, this one included, the collection failed so."""
         known = self._known(type_key, code, in_details=in_details)
         if known is not None:
             self.results[type_key].context["failing_runs"] = known.runs + 1
 
     def share(self, cursor: Cursor) -> DetailShare:
-        """The items whose details a cursor reads."""
         known = self.plan[cursor.type_key].known_failure
         return DetailShare(
             type_key=cursor.type_key,
@@ -168,7 +166,7 @@ class Frontier(WaveQueue, CollectionResults):
         )
 
     def told_after(self, wave: Sequence[Cursor]) -> timedelta | None:
-        """How long an activity retries a wave that fails as a whole before it says so."""
+        """How long an activity retries a wave that fails as a whole."""
         known = [self.plan[cursor.type_key].known_failure for cursor in wave]
         brief = self.policy.told_after is not None and all(
             failure is not None and failure.patience for failure in known
@@ -176,7 +174,7 @@ class Frontier(WaveQueue, CollectionResults):
         return timedelta(0) if brief else self.policy.told_after
 
     def _give_up(self, cursor: Cursor, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Ends the cursor's part of its collection's details, or the collection."""
+        """Ends the cursor's part of the details, or its collection."""
         if not cursor.detailing:
             self.fail(cursor.type_key, code, context)
         elif self._is_open(cursor.type_key):
@@ -184,13 +182,13 @@ class Frontier(WaveQueue, CollectionResults):
             self._end_part(cursor.type_key)
 
     def _open_listings(self, cursor: Cursor, urls: Sequence[str]) -> None:
-        """Begins the listing of each parent that a page has shown."""
+        """Begins the listing of each parent on a page."""
         if urls:
             self.listings[cursor.type_key] = self.listings.get(cursor.type_key, 1) + len(urls)
             self.cursors += [Cursor(type_key=cursor.type_key, url=url, restarts=cursor.restarts) for url in urls]
 
     def _end_listing(self, type_key: str) -> None:
-        """One listing is at its end, and with the last of them the collection's."""
+        """Ends one listing, and with the last one the collection's."""
         left = self.listings.pop(type_key, 1) - 1
         if left:
             self.listings[type_key] = left
@@ -200,7 +198,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.results[type_key].outcome = Outcome.COMPLETE
 
     def fail(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Ends a collection with an error code; `skipped` where the tenant cannot have it."""
+        """Ends a collection with an error code; `skipped` if the tenant cannot have it."""
         self.cursors = [cursor for cursor in self.cursors if cursor.type_key != type_key]
         result = self.results[type_key]
         result.error_code = code
@@ -214,31 +212,29 @@ class Frontier(WaveQueue, CollectionResults):
         self.counts.errors += 1
 
     def ended_with(self, wave: Sequence[Cursor]) -> list[str]:
-        """The collections of these cursors whose listing is at its end, and neither confirmed nor detailed."""
+        """Collections of these cursors that are listed to their end, and neither confirmed nor detailed."""
         type_keys = dict.fromkeys(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if type_key in self.listed and self._is_open(type_key)]
 
     def confirmable(self, type_keys: Sequence[str]) -> list[str]:
-        """Collections whose unlisted items can be requested by id."""
         return [type_key for type_key in type_keys if self.plan[type_key].confirmable]
 
     def detailed(self, type_keys: Sequence[str]) -> list[str]:
-        """The collections whose items have details."""
         return [type_key for type_key in type_keys if self.plan[type_key].detailed]
 
     def refreshes(self, wave: Sequence[Cursor]) -> dict[str, DetailRefresh]:
-        """When the details of the cursors' collections are due."""
+        """When details of the cursors' collections are due."""
         planned = {cursor.type_key: self.plan[cursor.type_key].refresh for cursor in wave}
         return {key: refresh for key, refresh in planned.items() if refresh is not None}
 
     def begin_merging(self, wave: Sequence[Cursor]) -> None:
-        """The pages of the wave have been read. One whose rows were lost counts since it was first read."""
+        """Counts the wave's read pages as under way; ones with lost rows count since their first read."""
         for cursor in wave:
             if not cursor.losses:
                 self.merging[cursor.type_key] = self.merging.get(cursor.type_key, 0) + 1
 
     def end_merging(self, wave: Sequence[Cursor]) -> None:
-        """Takes the pages of a merged wave from the pages under way."""
+        """Counts the merged wave's pages as no longer under way."""
         for cursor in wave:
             left = self.merging.pop(cursor.type_key, 1) - 1
             if left > 0:
@@ -247,14 +243,14 @@ class Frontier(WaveQueue, CollectionResults):
                 self._settle(cursor.type_key)
 
     def merging_beside(self, wave: Sequence[Cursor], type_keys: Sequence[str]) -> list[str]:
-        """The collections that have pages in other merges than the wave's."""
+        """Collections with pages in other merges than the wave's."""
         own = Counter(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
 
     def fold_lost(self, wave: Sequence[Cursor], pages: Sequence[PageResult], limit: int) -> None:
-        """Takes in that a crash of PostgreSQL has emptied the staging: the pages that held items are read again.
+        """Takes in that a crash of PostgreSQL emptied the staging: pages with items are read again.
 
-        `pages` has the page of each cursor, all of which were read.
+        `pages` has the page of each cursor; all were read.
         """
         for cursor, page in zip(wave, pages, strict=True):
             if not page.items:
@@ -271,7 +267,7 @@ class Frontier(WaveQueue, CollectionResults):
                 self.cursors.append(cursor.model_copy(update={"losses": cursor.losses + 1}))
 
     def _settle(self, type_key: str) -> None:
-        """A collection is listed to its end and merged: complete, once the rest is confirmed and details are read."""
+        """Completes a collection that is listed and merged, once it is confirmed and its details are read."""
         if not self._is_open(type_key):
             return
         if self.unlisted.get(type_key):
@@ -289,11 +285,11 @@ class Frontier(WaveQueue, CollectionResults):
             self.results[type_key].outcome = Outcome.COMPLETE
 
     def _is_stale(self, cursor: Cursor) -> bool:
-        """Whether the cursor's listing has begun anew since it was taken."""
+        """Whether the cursor's listing has begun anew since the cursor was taken."""
         return cursor.restarts == 0 and cursor.type_key in self.restarted
 
     def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
-        """Takes in the results of GETs by id: the rest to ask for, the end of the collection, or its failure."""
+        """Takes in results of GETs by id: the rest to ask for, the collection's end, or its failure."""
         result = self.results[cursor.type_key]
         if not self._is_open(cursor.type_key):
             return
@@ -313,7 +309,7 @@ class Frontier(WaveQueue, CollectionResults):
             self._settle(cursor.type_key)
 
     def fold_details(self, cursor: Cursor, fetched: FetchDetailsResult, now: datetime, random: Random) -> None:
-        """Takes in a wave of details: the rest of the part waits, or the part is at its end."""
+        """Takes in a wave of details: the rest of the part waits, or the part ends."""
         if not self._is_open(cursor.type_key):
             return
         progress = fetched.collections.get(cursor.type_key, DetailProgress())
@@ -330,7 +326,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors.append(cursor)
 
     def _end_part(self, type_key: str) -> None:
-        """One part of the details is done, and with the last of them the collection."""
+        """Ends a part of the details, and with the last one the collection."""
         left = self.parts.pop(type_key, 1) - 1
         if left:
             self.parts[type_key] = left
@@ -344,7 +340,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.counts.errors += 1
 
     def fold_upsert(self, upserted: UpsertItemsResult) -> None:
-        """Takes in the result of a merge. An item that was listed twice was observed once."""
+        """Takes in a merge's result. An item listed twice counts once."""
         self.counts.created += upserted.created
         self.counts.changed += upserted.changed
         self.counts.unchanged += upserted.unchanged
@@ -361,12 +357,12 @@ class Frontier(WaveQueue, CollectionResults):
             self._name_invalid(type_key, InvalidItem(reason="duplicate_id", external_id=external_id))
 
     def fail_open(self, code: ErrorCode) -> None:
-        """Ends every collection that has not come to its end, since the run itself breaks."""
+        """Ends every open collection, since the run breaks."""
         for type_key in self._open():
             self.fail(type_key, code, {})
 
     def cancel_open(self) -> None:
-        """Leaves every collection that has not come to its end incomplete, since the run is cancelled."""
+        """Leaves every open collection incomplete, since the run is cancelled."""
         for type_key in self._open():
             result = self.results[type_key]
             result.outcome = Outcome.INCOMPLETE
@@ -374,7 +370,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.cursors = []
 
     def _restart(self, cursor: Cursor) -> None:
-        """Begins the listing of a collection anew: its page token has expired."""
+        """Begins a listing anew, since its page token has expired."""
         dropped = [cursor, *(other for other in self.cursors if other.type_key == cursor.type_key)]
         self.cursors = [other for other in self.cursors if other.type_key != cursor.type_key]
         self.listed = [type_key for type_key in self.listed if type_key != cursor.type_key]

@@ -1,4 +1,4 @@
-"""A workflow's id names its work, and callers that join it under that id rely on the name."""
+"""A workflow's id names its work, and callers that join it rely on that."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 def refuse_other_id(expected: str, *, is_scheduled: bool = False) -> None:
-    """Raises `ApplicationError` if the workflow was started under another id than the one that its input stands for.
+    """Raises `ApplicationError` if the workflow's id is not that of its input.
 
     A schedule (`is_scheduled`) appends its time to the id.
     """

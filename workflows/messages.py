@@ -21,9 +21,9 @@ from workflows.queue_place import QueuePlace
 
 
 class StartInput(Message):
-    """The input of a workflow. An invalid one fails the workflow, with a reason.
+    """The input of a workflow; an invalid one fails the workflow with a reason.
 
-    Without that each of its workflow tasks would fail, for ever, and whoever joined it would wait as long.
+    Otherwise each of its workflow tasks would fail forever, and whoever joined it would wait as long.
     """
 
     @model_validator(mode="wrap")
@@ -47,11 +47,10 @@ def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
 
 
 class SyncInput(StartInput):
-    """A selection of one tenant; `frontier` is how far the run has come, where it continues as new.
+    """A selection of one tenant; `frontier` is the progress at continue-as-new.
 
-    With `deep` the details of all items are read, also of those whose list document is unchanged. `place` is the run's
-    place in the queue, where it continues as new before it has a slot. `selection_name` is what its starter calls the
-    selection.
+    `deep` reads the details of all items, also of those with an unchanged list document. `place` is the run's place in
+    the queue at a continue-as-new without a slot. `selection_name` is the starter's name for the selection.
     """
 
     tenant_id: UUID
@@ -63,15 +62,14 @@ class SyncInput(StartInput):
 
     @property
     def workflow_id(self) -> str:
-        """The id of the workflow that runs this selection of this tenant."""
         return sync_workflow_id(self.tenant_id, self.selection)
 
 
 class CancelRequest(Message):
-    """The cancel signal: who says to ask, and why. Both are kept in the run record, and nothing checks them.
+    """The cancel signal: who claims to ask, and why. The run record keeps both unchecked.
 
-    A signal goes to a workflow id, which a run keeps when it continues as new and leaves to a later run when it ends.
-    `run_id` is the run that is meant, and any other ignores the signal; None means whichever is under way.
+    A run keeps its workflow id when it continues as new, and a later run may have it. Runs other than `run_id` ignore
+    the signal; None means whichever is under way.
     """
 
     reason: ShortText | None = None
@@ -79,7 +77,6 @@ class CancelRequest(Message):
     run_id: UUID | None = None
 
     def is_for(self, run_id: UUID) -> bool:
-        """Whether this run is meant."""
         return self.run_id in (None, run_id)
 
 
@@ -93,7 +90,7 @@ class SyncProgress(Message):
 
 
 class SyncResult(Message):
-    """How the run ended."""
+    """The end of the run."""
 
     run_id: UUID
     status: RunStatus
@@ -102,12 +99,12 @@ class SyncResult(Message):
 
 
 def portfolio_workflow_id(selection: Selection, chosen: TenantChoice) -> str:
-    """The workflow id: the same portfolio never overlaps itself. A schedule appends its time to it."""
+    """The workflow id, so a portfolio never overlaps itself. A schedule appends its time."""
     return f"portfolio/{portfolio_hash(selection, chosen)}"
 
 
 class PortfolioState(BaseModel):
-    """How far a portfolio run has come: all that it carries where it continues as new."""
+    """A portfolio run's progress, all that continue-as-new carries over."""
 
     left: list[UUID] = []
     """Tenants whose run has neither been started nor joined."""
@@ -124,10 +121,10 @@ class PortfolioState(BaseModel):
 
 
 class PortfolioInput(StartInput):
-    """A selection over the chosen tenants; `state` is how far it has come, where it continues as new.
+    """A selection over chosen tenants; `state` is the progress at continue-as-new.
 
-    `at_once` tenants are synced at a time, or as many as the worker's configuration says. `schedule` names the
-    schedule that starts it. `selection_name` is what its starter calls the selection.
+    `at_once` tenants are synced at a time; None follows the worker's configuration. `schedule` names the schedule that
+    starts it, `selection_name` is the starter's name for the selection.
     """
 
     selection: RequestedSelection
@@ -140,7 +137,6 @@ class PortfolioInput(StartInput):
 
     @property
     def workflow_id(self) -> str:
-        """The id of the workflow that runs this selection of these tenants."""
         return portfolio_workflow_id(self.selection, self.chosen)
 
 
@@ -153,7 +149,7 @@ class PortfolioProgress(Message):
 
 
 class PortfolioResult(Message):
-    """How the portfolio run ended."""
+    """The end of the portfolio run."""
 
     portfolio_run_id: UUID
     status: RunStatus
@@ -169,9 +165,9 @@ KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
 
 
 class RetentionInput(StartInput):
-    """Forget versions of one tenant, or of all, by age or by number, and runs by age; None sets no limit.
+    """Versions of one tenant, or of all, to forget by age or number, and runs by age; None sets no limit.
 
-    `left`, `after`, `at_runs` and `forgotten` are how far it has come, where it continues as new.
+    `left`, `after`, `at_runs` and `forgotten` are the progress at continue-as-new.
     """
 
     tenant_id: UUID | None = None
@@ -189,7 +185,7 @@ class RetentionInput(StartInput):
 
     @classmethod
     def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
-        """The limits that settings and options name, where 0 is none."""
+        """The limits of settings and options, in which 0 is none."""
         return cls(
             older_than=timedelta(days=days) if days else None,
             kept=count or None,
@@ -198,12 +194,10 @@ class RetentionInput(StartInput):
 
     @property
     def limits_versions(self) -> bool:
-        """Whether any version is to be forgotten."""
         return self.older_than is not None or self.kept is not None
 
     @property
     def limits_anything(self) -> bool:
-        """False if nothing is ever forgotten."""
         return self.limits_versions or self.runs_older_than is not None
 
 
@@ -214,13 +208,13 @@ class RetentionResult(Message):
 
 
 class WatchInput(StartInput):
-    """Whose audit logs to look at."""
+    """Tenants whose audit logs to look at."""
 
     chosen: RequestedTenants
 
 
 class WatchResult(Message):
-    """The result of one look. `failed` counts tenants that could not be looked at, as the worker's log says why."""
+    """One look's result. `failed` counts tenants that were not looked at, for reasons in the worker's log."""
 
     tenants: int
     looked: int
@@ -235,7 +229,7 @@ class WatchResult(Message):
 
 
 class NotifyInput(StartInput):
-    """Notify people of the events of some runs of a tenant and, with `expiring`, of expiries; send waiting messages."""
+    """Tells people of events of some runs of a tenant and, with `expiring`, of expiries; sends waiting messages."""
 
     tenant_id: UUID
     run_ids: list[UUID] = []

@@ -1,4 +1,4 @@
-"""The workflows that tell people of events: one for each run, and a look every few minutes for what no run has told."""
+"""Notifications: a workflow for each run, and a look every few minutes for events that no run has told."""
 
 import asyncio
 from uuid import UUID
@@ -23,9 +23,9 @@ LOOK_ID = "notification-look"
 
 @workflow.defn
 class NotifyWorkflow:
-    """Notes the events in the outbox, and sends the waiting messages, to each target beside the others.
+    """Notes events in the outbox, and sends the waiting messages of each target side by side.
 
-    A target that does not answer holds up no other one, and no run. A later one sends the rest.
+    A target that does not answer holds up nothing else; a later workflow sends the rest.
     """
 
     @workflow.init
@@ -76,11 +76,11 @@ class NotifyWorkflow:
 
 @workflow.defn
 class NotificationLookWorkflow:
-    """Starts a workflow for each tenant with events, and waits for none of them."""
+    """Starts a workflow for each tenant with events, without waiting."""
 
     @workflow.run
     async def run(self) -> NotificationLookResult:
-        """Returns the number of tenants; the next look takes the rest."""
+        """Returns the number of tenants."""
         found = await workflow.execute_activity(
             definitions.look_for_events,
             LookForEvents(look_id=UUID(workflow.info().run_id)),
@@ -94,7 +94,7 @@ class NotificationLookWorkflow:
 
 
 async def start_notify(given: NotifyInput, source: str) -> None:
-    """Starts the workflow that tells of events. It goes on by itself; a running one is left alone."""
+    """Starts the abandoned child that tells events, unless it runs already."""
     try:
         await workflow.start_child_workflow(
             NotifyWorkflow.run,

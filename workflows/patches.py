@@ -1,7 +1,6 @@
-"""The patches of the workflows (`workflow.patched`): runs that release 0.3.0 began replay as they were.
+"""Patches (`workflow.patched`): runs that release 0.3.0 began replay as they were.
 
-All of these go with the release after 0.4.0; its notes then say that runs of 0.3.0 must have ended
-(`docs/deploying.md`).
+All go with the release after 0.4.0; its notes then say that runs of 0.3.0 must have ended (`docs/deploying.md`).
 """
 
 ID_OF_INPUT = "id-of-input"

@@ -7,7 +7,7 @@ from temporalio.common import RetryPolicy
 
 
 class ActivityLimits(TypedDict):
-    """All four, always: a missing timeout is a type error."""
+    """All four are required: a missing timeout is a type error."""
 
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
@@ -92,9 +92,9 @@ LONGEST_DELIVERY_WAIT = timedelta(minutes=2)
 
 
 def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
-    """The limits of a fetch. `graph_patience`: how long a wave is retried while Graph cannot be reached at all.
+    """A fetch's limits. `graph_patience`: how long a wave is retried while Graph cannot be reached at all.
 
-    The activity itself gives up when the patience is used up; the time that dead workers cost comes on top.
+    The activity gives up at its end; time lost to dead workers comes on top.
     """
     return {
         # The client gives one $batch 100 seconds; a token before it and the staging after it take seconds.
@@ -110,9 +110,9 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
 
 
 def wave_limits(graph_patience: timedelta) -> ActivityLimits:
-    """The limits of a wave: a fetch's, with the wave's duration.
+    """A fetch's limits, with a wave's duration.
 
-    It follows pages for 10 seconds, and its batches of details go on for 15; up to four of them wait for one another.
+    It follows pages for 10 seconds and reads batches of details for 15; up to four of them queue.
     """
     return {**fetch_limits(graph_patience), "start_to_close_timeout": timedelta(minutes=10)}
 

@@ -62,9 +62,9 @@ often: two actions a look, however many they are, and no slot of a worker is hel
 
 @workflow.defn
 class PortfolioWorkflow(CancellableWorkflow):
-    """Starts or joins the run of each tenant, some at a time, and records the outcome of each.
+    """Starts or joins each tenant's run, some at a time, and records its outcome.
 
-    The runs are SyncWorkflows under their own ids and outlive it. One tenant's failure is that tenant's outcome.
+    The runs are SyncWorkflows under their own ids and outlive it. A tenant's failure is that tenant's outcome.
     """
 
     @workflow.init
@@ -90,7 +90,7 @@ class PortfolioWorkflow(CancellableWorkflow):
 
     @workflow.run
     async def run(self, portfolio: PortfolioInput) -> PortfolioResult:
-        """Runs to the end. Raises `ApplicationError` only where the portfolio run itself could not go on."""
+        """Raises `ApplicationError` only if the portfolio run itself could not go on."""
         refuse_other_id(portfolio.workflow_id, is_scheduled=True)
         try:
             is_done = await self._is_done(self._sync_tenants())
@@ -106,12 +106,11 @@ class PortfolioWorkflow(CancellableWorkflow):
 
     @workflow.query
     def progress(self) -> PortfolioProgress:
-        """How far the portfolio run has come."""
         running = [*self._children_to_follow(), *self._state.following]
         return PortfolioProgress(status=self._status, counts=self._state.counts, running=running)
 
     async def _sync_tenants(self) -> None:
-        """Until every tenant has its outcome, or the history is long enough to continue as new."""
+        """Runs until every tenant has its outcome, or it is time to continue as new."""
         if self._cancel_request is not None:
             raise asyncio.CancelledError
         if not self._opened:
@@ -155,7 +154,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             self._starts.append(asyncio.create_task(self._start(self._state.left.pop(0), name)))
 
     async def _start(self, tenant_id: UUID, tenant_name: str | None) -> None:
-        """Starts the tenant's run, or joins the one that is under way: its workflow id is the lock."""
+        """Starts the tenant's run, or joins the running one: its workflow id is the lock."""
         selection = self._input.selection
         workflow_id = sync_workflow_id(tenant_id, selection)
         try:
@@ -182,7 +181,7 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._waits.append(asyncio.create_task(self._wait_for(tenant_id, child)))
 
     async def _wait_for(self, tenant_id: UUID, child: Child) -> None:
-        """Sees a run to its end. The run's record says more than its failure does."""
+        """Waits for a run's end. The run's record says more than its failure."""
         codes: list[ErrorCode] = []
         try:
             status = (await child).status
@@ -201,7 +200,6 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._state.unrecorded.append(outcome)
 
     def _reap(self) -> None:
-        """Removes the tasks that have ended. Raises the first one's exception."""
         reap(self._starts)
         reap(self._waits)
         if self._look is not None and self._look.done():
@@ -209,14 +207,14 @@ class PortfolioWorkflow(CancellableWorkflow):
             self._look = None
 
     async def _wait(self) -> None:
-        """Until a run has been started, has ended, or has been looked at."""
+        """Waits until a run has started, ended, or been looked at."""
         if self._state.following and self._look is None:
             self._look = asyncio.create_task(self._look_at_runs())
         tasks = [*self._starts, *self._waits] + ([self._look] if self._look else [])
         await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def _look_at_runs(self) -> None:
-        """One look, after a while, at the runs that Temporal does not tell this execution about."""
+        """Looks once, after a while, at runs whose ends Temporal does not tell this execution."""
         await workflow.sleep(
             self._look_after, summary=f"{counted(len(self._state.following), 'run is', 'runs are')} followed"
         )
@@ -249,7 +247,6 @@ class PortfolioWorkflow(CancellableWorkflow):
         ]
 
     async def _record(self) -> None:
-        """Writes down the outcomes so far."""
         outcomes = list(self._state.unrecorded)
         recorded = await self._activity(
             definitions.record_portfolio,
@@ -264,9 +261,9 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._state.error_codes = sorted({*self._state.error_codes, *codes})
 
     async def _close_cancelled(self) -> PortfolioResult:
-        """Cancels the runs that this portfolio run started, waits for their ends and closes the record.
+        """Cancels the runs that this portfolio run started, waits for them and closes the record.
 
-        Runs that were joined belong to somebody else and go on. Temporal's own cancellation is passed on at the end.
+        Joined runs go on. Temporal's own cancellation is re-raised at the end.
         """
         request = self._requested_cancellation()
         await uncancellable(self._cancel_runs(request))
@@ -306,7 +303,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             await settled([self._look])
 
     async def _close_broken(self, code: ErrorCode) -> PortfolioResult:
-        """Closes the record of a portfolio run that could not go on; the runs that it started do."""
+        """Closes a broken portfolio run's record; its started runs go on."""
         return await self._close(RunStatus.FAILED, code)
 
     async def _close(

@@ -1,4 +1,4 @@
-"""The queue for a slot: how a run waits in it, and the cost of each question in its history."""
+"""The queue for a slot."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,10 +33,10 @@ class RunActivity(Protocol):
 
 
 class Queue:
-    """Opens a run once it has its slot. Every wait is a durable timer, and most questions are short ones.
+    """Opens a run once it has its slot. Every wait is a durable timer, and most polls are short.
 
-    A question by `begin_run` repeats the selection in the history, six kilobytes of the whole catalog; a question by
-    `renew_lease` is 1.4 kilobytes with its timer.
+    `begin_run` repeats the selection in the history, six kilobytes for the whole catalog; a poll by `renew_lease` is
+    1.4 with its timer.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Queue:
         self._on_wait = on_wait
 
     async def open(self) -> BeginRunResult | None:
-        """The opened run; None if the run is to continue as new first, and keep its place.
+        """The opened run; None if the run must first continue as new and keep its place.
 
         Raises `ApplicationError`: `concurrency_limit` after the patience, `run_abandoned` if the record is closed.
         """
@@ -69,7 +69,7 @@ class Queue:
                 ahead = await self._keep_place() if keeps_place else None
 
     def _wait(self, begun: BeginRunResult, ahead: int) -> timedelta:
-        """How long to wait with so many runs ahead. Raises `ApplicationError` once the patience is used up."""
+        """The wait with so many runs ahead. Raises `ApplicationError` once the patience is used up."""
         now, random = workflow.now(), workflow.random()
         place = self.place or QueuePlace(since=now, ahead=ahead, unmoved_since=now)
         self.place = place = place.told(ahead, now)
@@ -82,7 +82,7 @@ class Queue:
         return min(left, place.gap(now, random))
 
     async def _keep_place(self) -> int | None:
-        """How many runs are ahead; None once `begin_run` is to be asked for the slot."""
+        """The number of runs ahead; None if `begin_run` should ask for the slot."""
         keep = RenewLease(tenant_id=self._run.tenant_id, run_id=self._run.run_id, queued=True)
         kept = await self._activity(definitions.renew_lease, keep, policies.DATABASE, "keep the place in the queue")
         return kept.ahead

@@ -1,4 +1,4 @@
-"""A run's place in the queue for a slot, and how long to wait before asking for it again."""
+"""A run's place in the queue for a slot, and when to ask again."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -16,7 +16,7 @@ JITTER = 0.2
 
 
 class QueuePlace(BaseModel):
-    """Since when a run waits for its slot, and how the queue has moved. Carried over when the run continues as new."""
+    """Since when a run waits for its slot, and how the queue moved. Continue-as-new carries it over."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -27,14 +27,13 @@ class QueuePlace(BaseModel):
     """Since when that has been so."""
 
     def told(self, ahead: int, now: datetime) -> "QueuePlace":
-        """The place with this number of runs ahead."""
         return self if ahead == self.ahead else self.model_copy(update={"ahead": ahead, "unmoved_since": now})
 
     def gap(self, now: datetime, random: Random) -> timedelta:
-        """How long to wait before asking again: a fifth of the time that the queue has stood still, within bounds.
+        """The wait before asking again: a fifth of the time that the queue has stood still, within bounds.
 
-        So a slot that becomes free is left unused for ten seconds, or for a fifth of the time that its run has been
-        waiting for it, and never for more than about a minute. A run with many ahead of it asks once a minute.
+        So a free slot is unused for ten seconds or a fifth of its run's wait, never over about a minute. A run with
+        many ahead asks once a minute.
         """
         gap = max(SHORTEST_GAP, (now - self.unmoved_since) / 5) + self.ahead * GAP_FOR_EACH_AHEAD
         return min(gap, LONGEST_GAP) * (1 - JITTER + 2 * JITTER * random.random())

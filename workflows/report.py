@@ -1,4 +1,4 @@
-"""The story of a run as Temporal Web shows it under "current details": Markdown, counts and codes only."""
+"""A run's "current details" in Temporal Web: Markdown, counts and codes only."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _NOT_READ = (Outcome.FAILED, Outcome.INCOMPLETE)
 
 
 def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> str:
-    """Incomplete collections, missing items and the counts; then one table row a collection, the worst first."""
+    """Incomplete collections, missing items, counts; then a table of collections, worst first."""
     counts = frontier.counts
     lines = [
         f"**{status}**" + (f" ({waiting_for.replace('_', ' ')})" if waiting_for else ""),
@@ -34,7 +34,7 @@ def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> s
 
 
 def portfolio_details(status: RunStatus, counts: PortfolioCounts, codes: Sequence[ErrorCode]) -> str:
-    """The number of ended tenants, the incomplete ones with the reason, and the counts."""
+    """The number of ended tenants, incomplete ones with reasons, and counts."""
     not_complete = counts.ended - counts.success
     named = f" ({', '.join(codes)})" if codes else ""
     lines = [
@@ -56,7 +56,7 @@ def _missing(counts: Counts) -> list[str]:
 
 
 def _not_complete(frontier: Frontier) -> list[str]:
-    """One line that counts the collections that were not read to their end, by error code."""
+    """Counts the incomplete collections by error code, in one line."""
     codes = Counter(
         str(result.error_code or result.outcome) for result in frontier.results.values() if result.outcome in _NOT_READ
     )
@@ -69,7 +69,7 @@ def _not_complete(frontier: Frontier) -> list[str]:
 
 
 def _rank(result: CollectionResult) -> int:
-    """The order of collections: unread ones first, then those under way."""
+    """Unread collections first, then those under way."""
     if result.outcome in _NOT_READ:
         return 0
     return 1 if result.outcome is None else 2

@@ -1,4 +1,4 @@
-"""RetentionWorkflow: forgets the versions and runs that nobody needs any more. A schedule starts it, or a command."""
+"""RetentionWorkflow: forgets versions and runs that nobody needs. A schedule or a command starts it."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -23,9 +23,9 @@ RETENTION_ID = "retention"
 
 @workflow.defn
 class RetentionWorkflow:
-    """Tenant after tenant, batch after batch: in a batch the tenant's merges wait, and between two of them they go on.
+    """Works by tenant and batch, so a tenant's merges wait only for one batch.
 
-    What it has forgotten stays so, and another one begins where there is something left: it may end at any moment.
+    Deletions are final and a later workflow takes the rest, so it may end at any moment.
     """
 
     @workflow.run
@@ -85,12 +85,12 @@ class RetentionWorkflow:
 
 
 def _begins_at_runs(given: RetentionInput) -> bool:
-    """Whether there is nothing to do for a tenant but its runs."""
+    """Whether only the tenant's runs are left to do."""
     return given.runs_older_than is not None and not given.limits_versions
 
 
 def _latest(forgotten: list[ForgottenOfTenant], tenant_id: UUID) -> tuple[ForgottenOfTenant, list[ForgottenOfTenant]]:
-    """The deletions so far, with one more tenant's."""
+    """The deletions with one more tenant's."""
     if forgotten and forgotten[-1].tenant_id == tenant_id:
         return forgotten[-1], forgotten[:-1]
     return ForgottenOfTenant(tenant_id=tenant_id), list(forgotten)

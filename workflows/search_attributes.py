@@ -1,4 +1,4 @@
-"""The typed search attributes of runs and portfolio runs.
+"""Typed search attributes of runs and portfolio runs.
 
 The Temporal namespace must have them; `worker.py` registers them.
 """
@@ -21,14 +21,14 @@ ALL: tuple[SearchAttributeKey[Any], ...] = (TENANT_ID, TENANT_NAME, SELECTION, S
 
 
 def type_name(key: SearchAttributeKey[Any]) -> str:
-    """The type of a search attribute as Temporal's command line calls it: `Keyword`, `KeywordList`."""
+    """A search attribute's type as Temporal's command line calls it: `Keyword`, `KeywordList`."""
     return key.indexed_value_type.name.title().replace("_", "")
 
 
 def queued(
     tenant_id: UUID, selection: Selection, *, tenant_name: str | None = None, selection_name: str | None = None
 ) -> TypedSearchAttributes:
-    """The attributes that a run is started with; a name that the starter does not know is left to the run."""
+    """A new run's attributes; the run adds names that its starter does not know."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(TENANT_ID, str(tenant_id)),
@@ -41,13 +41,13 @@ def queued(
 
 
 def names(tenant_name: str | None, selection_name: str | None) -> list[SearchAttributeUpdate[str]]:
-    """The names that a run sets when it begins. Workers before 0.4 do not know them."""
+    """Names that a run sets when it begins. Workers before 0.4 do not know them."""
     pairs = ((TENANT_NAME, tenant_name), (SELECTION, selection_name))
     return [key.value_set(name) for key, name in pairs if name is not None]
 
 
 def portfolio(selection: Selection, selection_name: str) -> TypedSearchAttributes:
-    """The attributes that a portfolio run is started with."""
+    """A new portfolio run's attributes."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(SELECTION, selection_name),

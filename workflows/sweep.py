@@ -1,4 +1,4 @@
-"""SweepWorkflow: closes the records of abandoned runs. A schedule starts it, so no run has to follow for that."""
+"""SweepWorkflow: closes records of abandoned runs, on a schedule, so that no run has to follow."""
 
 from temporalio import workflow
 
@@ -17,5 +17,5 @@ class SweepWorkflow:
 
     @workflow.run
     async def run(self) -> SweepResult:
-        """Answers how many runs it looked at and closed."""
+        """Returns the numbers of runs looked at and closed."""
         return await workflow.execute_activity(definitions.sweep, summary="close abandoned runs", **policies.SWEEP)

@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class StagedWave(NamedTuple):
-    """The read cursors of a fetch token, the page of each, and how many rows are staged."""
+    """A fetch token's read cursors, the page of each, and the number of staged rows."""
 
     cursors: list[Cursor]
     pages: list[PageResult]
@@ -47,7 +47,7 @@ class StagedWave(NamedTuple):
 class SyncWorkflow(CancellableWorkflow):
     """Opens the run, reads every collection to its end in waves, closes the record.
 
-    Ended early by the `cancel` signal or by Temporal's cancellation: what has landed stays, the record is closed.
+    The `cancel` signal or Temporal's cancellation end it early: merged items stay, the record is closed.
     """
 
     @workflow.init
@@ -77,7 +77,7 @@ class SyncWorkflow(CancellableWorkflow):
 
     @workflow.run
     async def run(self, sync: SyncInput) -> SyncResult:
-        """Runs to the end; raises `ApplicationError` with the first error code where the run failed."""
+        """Raises `ApplicationError` with the first error code if the run failed."""
         refuse_other_id(sync.workflow_id)
         try:
             is_done = await self._is_done(self._read())
@@ -93,7 +93,6 @@ class SyncWorkflow(CancellableWorkflow):
 
     @workflow.query
     def progress(self) -> SyncProgress:
-        """How far the run has come."""
         return SyncProgress(
             status=self._status,
             waiting_for=self._waiting_for,
@@ -102,7 +101,7 @@ class SyncWorkflow(CancellableWorkflow):
         )
 
     async def _read(self) -> None:
-        """Opens the run and reads until the frontier is empty or the history is long enough to continue as new."""
+        """Opens the run and reads until the frontier is empty or it is time to continue as new."""
         if self._cancel_request is not None:
             raise asyncio.CancelledError
         if not self._opened:
@@ -120,7 +119,7 @@ class SyncWorkflow(CancellableWorkflow):
             raise
 
     async def _see_through(self, *, merging: bool) -> None:
-        """Ends the fetches under way and, with `merging`, merges the fetched waves; their results do not matter."""
+        """Ends the fetches under way and, with `merging`, merges fetched waves; ignores their results."""
         if self._timer is not None:
             self._timer.cancel()
         for fetch in self._fetches:
@@ -131,7 +130,7 @@ class SyncWorkflow(CancellableWorkflow):
         await settled(self._upserts)
 
     async def _open(self) -> None:
-        """Queues until the run has its slot. It has none yet where its history is long enough to continue as new."""
+        """Queues until the run has its slot, or it is time to continue as new."""
         begun = await self._queue.open()
         heed_cancellation()
         if begun is None:
@@ -147,7 +146,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._tell()
 
     async def _read_waves(self) -> None:
-        """Keeps waves in flight: while one is merged, the next is already being fetched."""
+        """Keeps waves in flight: while one is merged, the next is fetched."""
         while True:
             self._reap()
             draining = workflow.info().is_continue_as_new_suggested()
@@ -192,7 +191,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._listing.append(task)
 
     async def _read_wave(self, batches: list[list[Cursor]]) -> None:
-        """Reads one wave of batches of one kind, and takes in the result of each."""
+        """Reads a wave of batches of one kind, and takes in each result."""
         wave = wave_request(self._run, self._frontier, batches, deep=self._deep)
         limits = policies.wave_limits(self._frontier.policy.graph_patience)
         try:
@@ -221,7 +220,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._take_in_failed(batch, details_read.failure)
 
     def _take_in_pages(self, batch: list[Cursor], read: Sequence[PageBatch]) -> None:
-        """The pages of a batch, then those that follow them: their cursors are on the frontier by then."""
+        """Takes in a batch's pages, then those that follow, whose cursors are on the frontier by then."""
         if not read:
             self._frontier.cursors += batch
         for number, pages in enumerate(read):
@@ -234,7 +233,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._take_in_failed(cursors, pages.failure)
 
     def _take_in_failed(self, batch: Sequence[Cursor], failure: CursorFailure | None) -> None:
-        """A batch that failed as a whole; without a failure it was not read, and waits for a further wave."""
+        """Takes in a batch that failed as a whole, or was not read (no failure) and waits for another wave."""
         if failure is None:
             self._frontier.cursors += batch
             return
@@ -242,7 +241,6 @@ class SyncWorkflow(CancellableWorkflow):
             self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
 
     async def _step(self, wave: list[Cursor]) -> None:
-        """Reads one wave, of any kind."""
         if wave[0].confirming:
             await self._confirm(wave)
         elif wave[0].detailing:
@@ -252,13 +250,12 @@ class SyncWorkflow(CancellableWorkflow):
         self._frontier.give_back(wave, workflow.now())
 
     def _reap(self) -> None:
-        """Removes the tasks that have ended. Raises the first one's exception."""
         self._listing = [task for task in self._listing if not task.done()]
         reap(self._fetches)
         reap(self._upserts)
 
     async def _wait_for_wave(self, draining: bool) -> None:
-        """Until a task in flight ends, or a waiting cursor is due."""
+        """Waits until a task in flight ends, or a waiting cursor is due."""
         wait = None if draining else self._frontier.next_wait(workflow.now())
         tasks = [*self._fetches, *self._upserts]
         if wait is not None:
@@ -266,7 +263,7 @@ class SyncWorkflow(CancellableWorkflow):
         await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def _timer_until(self, due: datetime, summary: str) -> asyncio.Task[None]:
-        """A durable timer until then, or until sooner: the one under way, if it ends in time."""
+        """A durable timer until then or sooner: the one under way, if it ends in time."""
         if self._timer is not None and not self._timer.done():
             if self._timer_ends <= due:
                 return self._timer
@@ -276,7 +273,7 @@ class SyncWorkflow(CancellableWorkflow):
         return self._timer
 
     async def _wait_for_cursor(self) -> None:
-        """Nothing in flight: a durable timer until the first cursor is due, in steps that keep the lease."""
+        """Waits, with nothing in flight, until the first cursor is due, in steps that keep the lease."""
         first = self._frontier.next_wait(workflow.now())
         if first is None:
             return
@@ -292,7 +289,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._waiting_for = None
 
     async def _fetch(self, wave: list[Cursor]) -> None:
-        """Fetches one wave and hands its staged rows to a merge."""
+        """Fetches a wave and hands its staged rows to a merge."""
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         try:
@@ -323,14 +320,14 @@ class SyncWorkflow(CancellableWorkflow):
             self._stage(StagedWave([cursor for cursor, _ in read], [page for _, page in read], promised))
 
     def _stage(self, wave: StagedWave) -> None:
-        """Leaves a fetch token to the next merge, if that has anything to do for it."""
+        """Leaves a fetch token to the next merge, if it has anything to merge."""
         is_ended = self._frontier.ended_with(wave.cursors) or any(cursor.losses for cursor in wave.cursors)
         if wave.promised.rows or is_ended:
             self._frontier.begin_merging(wave.cursors)
             self._staged.append(wave)
 
     def _is_worth_merging(self) -> bool:
-        """Whether no page is about to join the staged rows, or there are many already."""
+        """Whether no page is about to join the staged rows, or many are staged."""
         rows = sum(wave.promised.rows for wave in self._staged)
         return not self._listing or rows >= policies.MERGE_ROWS or len(self._staged) >= policies.MERGE_WAVES
 
@@ -339,7 +336,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._upserts.append(asyncio.create_task(self._upsert(waves)))
 
     def _put_back(self, wave: Sequence[Cursor], fetched: FetchPagesResult | FetchDetailsResult) -> bool:
-        """Whether Graph was not asked, or answered with too much at once: the wave's cursors wait again."""
+        """Whether Graph was not asked, or answered too much at once, so that the wave's cursors wait again."""
         if fetched.too_large:
             self._frontier.fold_too_large(wave)
         elif fetched.paced is not None:
@@ -350,7 +347,7 @@ class SyncWorkflow(CancellableWorkflow):
         return True
 
     async def _confirm(self, wave: list[Cursor]) -> None:
-        """Asks by id for items that the listings of some collections did not show."""
+        """Asks by id for unlisted items of some collections."""
         request = confirmation_request(self._run, self._frontier, wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "confirm " + ", ".join(request.type_keys)
@@ -372,7 +369,6 @@ class SyncWorkflow(CancellableWorkflow):
                 self._frontier.fold_confirmed(cursor, confirmed, workflow.now(), workflow.random())
 
     async def _fetch_details(self, wave: list[Cursor]) -> None:
-        """Reads details of some items of a few collections."""
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "details of " + ", ".join(cursor.type_key for cursor in wave)
         try:
@@ -401,7 +397,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
 
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
-        """Merges the read pages; a crash of PostgreSQL empties the staging, and the pages are read again."""
+        """Merges the read pages; if a crash of PostgreSQL emptied the staging, they are read again."""
         cursors = [cursor for wave in waves for cursor in wave.cursors]
         first, *more = [wave.promised for wave in waves]
         rows = sum(wave.promised.rows for wave in waves)
@@ -431,7 +427,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._frontier.end_merging(wave.cursors)
 
     async def _close_cancelled(self) -> SyncResult:
-        """Closes the record as `cancelled`. Temporal's own cancellation is passed on once that is done."""
+        """Closes the record as `cancelled`, then re-raises Temporal's own cancellation."""
         self._frontier.cancel_open()
         result = await self._close(RunStatus.CANCELLED, ErrorCode.CANCELLED, self._requested_cancellation())
         if self._cancel_request is None:
@@ -439,7 +435,6 @@ class SyncWorkflow(CancellableWorkflow):
         return result
 
     async def _close_broken(self, code: ErrorCode) -> SyncResult:
-        """Closes the record of a run that could not go on."""
         self._frontier.fail_open(code)
         return await self._close(RunStatus.FAILED, code)
 
@@ -489,7 +484,6 @@ class SyncWorkflow(CancellableWorkflow):
 
 
 def _in_order(wave: Sequence[Cursor], pages: Sequence[PageResult]) -> list[PageResult]:
-    """The page of each cursor."""
     type_keys = [cursor.type_key for cursor in wave]
     if [page.type_key for page in pages] == type_keys:
         return list(pages)

@@ -1,4 +1,4 @@
-"""The reason for a run's wait, in the words of a timer's summary in Temporal Web."""
+"""The reason of a run's wait, as a timer's summary in Temporal Web."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,8 +8,6 @@ from workflows.cursor import Cursor
 
 
 class Wait(NamedTuple):
-    """The end of a run's wait, and its reason."""
-
     due: datetime
     summary: str
 
@@ -17,7 +15,7 @@ class Wait(NamedTuple):
 def wait_summary(cursor: Cursor, due: datetime, *, is_paused: bool, has_turns: bool) -> str:
     """The collection that waits, the reason, and the end of the wait in UTC.
 
-    `is_paused`: it is its throttle family that waits. `has_turns`: the family is asked one request at a time.
+    `is_paused`: its throttle family waits. `has_turns`: the family allows one request at a time.
     """
     subject = cursor.type_key
     if cursor.confirming:

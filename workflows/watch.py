@@ -1,4 +1,4 @@
-"""WatchWorkflow: one look at the audit logs of many tenants. A schedule starts it every few minutes."""
+"""WatchWorkflow: one look at the audit logs of many tenants, every few minutes by a schedule."""
 
 import asyncio
 from uuid import UUID
@@ -24,11 +24,11 @@ ACTIVITIES_AT_ONCE = 4
 
 @workflow.defn
 class WatchWorkflow:
-    """Looks at all tenants once. The next look does what an activity could not do: each tenant's look is whole."""
+    """Looks at all tenants once. Each tenant's look is whole, and the next one does what an activity could not."""
 
     @workflow.run
     async def run(self, given: WatchInput) -> WatchResult:
-        """Returns the counts of all looks together."""
+        """Returns the sums of all looks."""
         watched = await workflow.execute_activity(
             definitions.watched_tenants,
             WatchChoice(chosen=given.chosen),

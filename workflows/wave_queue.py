@@ -1,4 +1,4 @@
-"""The cursors of a run, and the choice of those to read next, together."""
+"""The cursors of a run, and the choice of those to read next."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from workflows.wait_summaries import Wait, wait_summary
 
 
 class WaveQueue(BaseModel):
-    """Pages, confirmations and details that are still to be read. Time comes in as an argument."""
+    """Pages, confirmations and details to read. Time is an argument."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -26,10 +26,10 @@ class WaveQueue(BaseModel):
     """Throttle families that are asked one request at a time, and are being asked."""
 
     def take_batches(self, now: datetime) -> list[list[Cursor]]:
-        """Takes the batches of the next wave off the frontier: cursors that are due, all listing, confirming or
-        detailing. Empty where none is due.
+        """Takes the batches of the next wave off the frontier: due cursors, all listing, confirming or detailing; empty
+        if none is due.
 
-        The longest-waiting cursor decides which. A family that is asked one request at a time has waves of its own.
+        The longest-waiting cursor decides which. A family that allows one request at a time has waves of its own.
         """
         first = self.take_wave(now, one_of_each=False)
         batches = [first] if first else []
@@ -38,7 +38,7 @@ class WaveQueue(BaseModel):
         return batches
 
     def _may_join(self, batches: Sequence[Sequence[Cursor]], cursor: Cursor) -> bool:
-        """Whether a wave of these batches has room for a cursor in a further one."""
+        """Whether these batches have room for a cursor in a further one."""
         lead = batches[0][0]
         family = self.plan[cursor.type_key].throttle_family
         if (cursor.confirming, cursor.detailing) != (lead.confirming, lead.detailing):
@@ -57,10 +57,10 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].interval
 
     def take_wave(self, now: datetime, *, one_of_each: bool = True) -> list[Cursor]:
-        """Takes the next batch off the frontier: cursors that are due, of one API version and throttle family.
+        """Takes the next batch off the frontier: due cursors of one API version and throttle family; empty if none is
+        due.
 
-        The longest-waiting cursor decides which; empty where none is due. `one_of_each`: also of pages, of which
-        release 0.3.0 told each by its collection.
+        The longest-waiting cursor decides which. `one_of_each`: also of pages, which release 0.3.0 told by collection.
         """
         wave = self._take(now, lambda cursor: not self._is_taken(cursor), one_of_each=one_of_each)
         if wave and self.plan[wave[0].type_key].interval is not None:
@@ -85,9 +85,9 @@ class WaveQueue(BaseModel):
         return wave
 
     def take_page(self, type_key: str, url: str) -> Cursor:
-        """Takes the cursor of a page off the frontier, since a wave has read it after the page before.
+        """Takes a page's cursor off the frontier, since a wave read it after the page before.
 
-        One that is not there has ended with its collection, or its listing has begun anew: then the page only counts.
+        If it is not there, its collection has ended or its listing has begun anew: then the page only counts.
         """
         for cursor in self.cursors:
             if (cursor.type_key, cursor.url) == (type_key, url):
@@ -96,7 +96,7 @@ class WaveQueue(BaseModel):
         return Cursor(type_key=type_key, url=url)
 
     def give_back(self, wave: Sequence[Cursor], now: datetime) -> None:
-        """The wave has come to its end: where its family is asked one request at a time, the next one's turn comes."""
+        """Ends a wave, and so the turn of a family that allows one request at a time."""
         planned = self.plan[wave[0].type_key]
         if planned.interval is not None:
             self.taken.remove(planned.throttle_family)
@@ -105,9 +105,9 @@ class WaveQueue(BaseModel):
             )
 
     def next_wait(self, now: datetime) -> Wait | None:
-        """The waiting cursor that is due first, when and why it waits; None if no cursor waits.
+        """When the first waiting cursor is due, and why it waits; None if none waits.
 
-        One that is due and still here waits for a wave in flight, and no longer for the clock.
+        One that is due and still here waits for a wave in flight, not for the clock.
         """
         first: tuple[datetime, Cursor] | None = None
         for cursor in self.cursors:
@@ -123,7 +123,6 @@ class WaveQueue(BaseModel):
         return Wait(due, wait_summary(cursor, due, is_paused=is_paused, has_turns=planned.interval is not None))
 
     def detail_limit(self, wave: Sequence[Cursor]) -> int:
-        """How many requests a wave of details may make."""
         limits = [cursor.limit for cursor in wave if cursor.limit is not None]
         return min([self.plan[wave[0].type_key].wave_limit, *limits])
 
@@ -131,7 +130,7 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].throttle_family in self.taken
 
     def _fits(self, wave: Sequence[Cursor], cursor: Cursor, *, one_of_each: bool) -> bool:
-        """Whether a batch has room for the cursor. Any one cursor is a batch, however much it is."""
+        """Whether a batch has room for the cursor. Any one cursor fits an empty batch."""
         together = [*wave, cursor]
         # Confirmations and details are told by their collection.
         one_of_each = one_of_each or cursor.confirming or cursor.detailing
@@ -144,11 +143,11 @@ class WaveQueue(BaseModel):
         )
 
     def _kin(self, cursor: Cursor) -> tuple[str, str, bool, bool]:
-        """The common properties of the cursors of one wave."""
+        """The properties that cursors of one wave share."""
         planned = self.plan[cursor.type_key]
         return planned.api_version, planned.throttle_family, cursor.confirming, cursor.detailing
 
     def _due(self, cursor: Cursor) -> datetime | None:
-        """When the cursor may be read; None for at once."""
+        """When the cursor may be read; None for now."""
         paused = self.paused.get(self.plan[cursor.type_key].throttle_family)
         return max((moment for moment in (cursor.not_before, paused) if moment is not None), default=None)

@@ -1,4 +1,4 @@
-"""The requests for a wave: its cursors, as the activities that read them take them."""
+"""Requests for a wave: cursors in the form that activities take."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from workflows.frontier import Frontier
 
 
 def wave_request(run: Run, frontier: Frontier, batches: Sequence[Sequence[Cursor]], *, deep: bool) -> ReadWave:
-    """All batches of a wave, which are of one kind: pages, confirmations or details."""
+    """All batches of a wave, of one kind: pages, confirmations or details."""
     lead = batches[0][0]
     are_pages = not (lead.confirming or lead.detailing)
     return ReadWave(
@@ -29,7 +29,6 @@ def wave_request(run: Run, frontier: Frontier, batches: Sequence[Sequence[Cursor
 
 
 def page_request(run: Run, frontier: Frontier, batch: Sequence[Cursor], *, deep: bool) -> FetchPages:
-    """The request for one page of each cursor of a batch."""
     planned = frontier.plan[batch[0].type_key]
     return FetchPages(
         tenant_id=run.tenant_id,
@@ -52,7 +51,6 @@ def page_request(run: Run, frontier: Frontier, batch: Sequence[Cursor], *, deep:
 
 
 def confirmation_request(run: Run, frontier: Frontier, batch: Sequence[Cursor]) -> ConfirmMissing:
-    """A GET by id for each item that the listings of these collections did not show."""
     planned = frontier.plan[batch[0].type_key]
     return ConfirmMissing(
         tenant_id=run.tenant_id,
@@ -66,7 +64,6 @@ def confirmation_request(run: Run, frontier: Frontier, batch: Sequence[Cursor]) 
 
 
 def detail_request(run: Run, frontier: Frontier, batch: Sequence[Cursor]) -> FetchDetails:
-    """The details of a share of each collection's items."""
     return FetchDetails(
         tenant_id=run.tenant_id,
         run_id=run.run_id,
@@ -83,7 +80,6 @@ def detail_request(run: Run, frontier: Frontier, batch: Sequence[Cursor]) -> Fet
 
 
 def in_words(batches: Sequence[Sequence[Cursor]]) -> str:
-    """The collections of a wave, for Temporal Web."""
     lead = batches[0][0]
     kind = "confirm " if lead.confirming else "details of " if lead.detailing else ""
     return kind + ", ".join(
