@@ -1,4 +1,4 @@
-"""The requests that a message may ask of Graph: the catalog's own, and links that Graph has given to the run itself.
+"""The requests that a message may make: the catalog's own, and links that Graph has given to the run.
 
 Whoever reaches the Temporal namespace can send messages, and a worker's token reads far more than its collections.
 """
@@ -17,14 +17,12 @@ Link = tuple[str, str]
 
 
 class AllowedRequests:
-    """Decides which requests of a message this worker may make."""
-
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalog = catalog
 
     def unknown(self, type_keys: Iterable[str], api_version: str) -> dict[str, CursorFailure]:
-        """The collections that this release does not read, or not from that version of Graph, each with its failure."""
+        """Failures of collections that this release does not read, or not from that version of Graph."""
         # A worker of another release, which knew the collection, planned the run: the next attempt may go to one.
         failure = CursorFailure(code=ErrorCode.UNKNOWN_COLLECTION, retryable=True)
         return {type_key: failure for type_key in type_keys if not self._is_read_from(type_key, api_version)}
@@ -32,7 +30,7 @@ class AllowedRequests:
     async def refused(
         self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
     ) -> dict[Link, CursorFailure]:
-        """The forbidden URLs, each with its failure."""
+        """Failures of forbidden URLs."""
         asked = list(cursors)
         unknown = self.unknown([cursor.type_key for cursor in asked], api_version)
         links = {
@@ -56,7 +54,7 @@ class AllowedRequests:
         return collection is not None and collection.api_version == api_version
 
     def _is_own(self, cursor: CursorRequest, tenant_id: UUID) -> bool:
-        """Whether the URL is one that the catalog itself asks for: a listing's first one, also under one parent."""
+        """Whether the catalog asks for the URL: a listing's first one, also under a parent."""
         if cursor.url == self._catalog.first_url(cursor.type_key, tenant_id):
             return True
         collection = self._catalog.collections[cursor.type_key]

@@ -1,4 +1,4 @@
-"""The activity that asks by id for items that a complete listing did not show."""
+"""The activity that asks by id for unlisted items."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from storage.database import Database
 
 
 class ConfirmActivities:
-    """Each attempt reads the items to ask for from the inventory, so none asks for an item that another has settled."""
+    """Each attempt takes its items from the inventory, so it repeats none that another has settled."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -50,8 +50,8 @@ class ConfirmActivities:
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
 
-        Items that are there are read anew in a second `$batch`, or where a turn allows one request, by the first.
-        Collections that this worker's release does not know fail alone.
+        A second `$batch` reads the present ones anew, or the first if a turn allows one request. Unknown collections
+        fail alone.
         """
         unknown = self._requested.unknown(request.type_keys, request.api_version)
         known = [key for key in request.type_keys if key not in unknown]
@@ -93,7 +93,7 @@ class ConfirmActivities:
     async def _ask(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
-        """Whether the items exist, by the smallest request that Graph allows."""
+        """Asks whether the items exist, by the smallest request that Graph allows."""
         gets = [GraphGet(str(number), self._url(item)) for number, item in enumerate(items)]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
@@ -111,7 +111,7 @@ class ConfirmActivities:
     async def _ask_again(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
-        """The present content of items that exist; nothing if Graph does not answer."""
+        """Asks for existing items' content; empty if Graph does not answer."""
         urls = {
             item: self._catalog.collections[item.type_key].whole_item_url(
                 item.graph_id or item.external_id, item.parent_id
@@ -128,11 +128,11 @@ class ConfirmActivities:
     async def _read_anew(
         self, tenant: TenantConfig, answers: Mapping[UnlistedItem, GraphAnswer | ReadFailure]
     ) -> dict[UnlistedItem, Observation]:
-        """The items as if they had been listed; without those that cannot be read.
+        """Readable items as if they had been listed.
 
-        By id Graph may show more of an object than in a list, so a property that the item's last version lacks is left
-        out, and one that a list of Intune shows as null stays null. By id an expanded list can be empty where it is
-        not; then the item keeps its content (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
+        A GET by id may show more of an object than a list: a property that the last version lacks is left out, and one
+        that lists of Intune show as null stays null. By id an expanded list may wrongly be empty; then the item keeps
+        its content (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
         """
         observers = await self._observers.of_tenant(tenant.id)
         async with self._database.tenant(tenant.id, read_only=True) as session:
@@ -159,7 +159,7 @@ class ConfirmActivities:
         return await crunch(tenant.id, observed)
 
     def _failure(self, item: UnlistedItem, answer: GraphAnswer | ReadFailure) -> CursorFailure | None:
-        """Why the answer settles nothing; None where it does."""
+        """Why the answer settles nothing; None if it does."""
         if isinstance(answer, ReadFailure):
             return cursor_failure(answer)
         collection = self._catalog.collections[item.type_key]
@@ -219,12 +219,11 @@ class ConfirmActivities:
 
 
 def _in_turn(family: ThrottleFamily) -> bool:
-    """Whether the family's requests are made one at a time."""
     return family.interval is not None
 
 
 def _as_listed(observation: Observation, item: UnlistedItem) -> Observation:
-    """The observation under the id that the list spells, and under its parent."""
+    """The observation under the list's spelling of the id, and under its parent."""
     meta = {**observation.meta, PARENT_ID: item.parent_id} if item.parent_id else observation.meta
     return observation._replace(external_id=item.external_id, meta=meta)
 

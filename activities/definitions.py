@@ -1,7 +1,7 @@
-"""The activities as workflows call them: the name, the argument and the result of each.
+"""The activities' names, arguments and results, as workflows call them.
 
-A workflow names a function of this module, so the type checker knows its argument and result. The method of the same
-name in a class of this package does the work; a test compares both signatures.
+Workflows name functions of this module, so the type checker knows their types. The method of the same name in a class
+of this package does the work; a test compares both signatures.
 """
 
 from temporalio import activity
@@ -142,7 +142,6 @@ async def watch_tenants(request: WatchTenants) -> WatchTenantsResult:
 
 @activity.defn
 async def diagnose_worker(request: DiagnoseWorker) -> DiagnosisResult:
-    """Checks the worker's environment."""
     raise NotImplementedError
 
 

@@ -49,7 +49,7 @@ SHARED_CODES = frozenset(
 
 
 class _Item:
-    """One item of the wave, and the state of its reading."""
+    """One item of the wave, and how far it is read."""
 
     def __init__(self, pending: PendingDetails, reading: DetailReading, observer: Observer) -> None:
         self.pending = pending
@@ -67,13 +67,13 @@ class _Item:
 
     @property
     def is_partial(self) -> bool:
-        """Whether all has been read but for what only the last version can say: see `document_gaps`."""
+        """Whether all is read but for parts of the last version: see `document_gaps`."""
         has_gaps = bool(self.reading.unread or self.reading.absent)
         return self.reading.is_at_end and has_gaps and self.given_up is None
 
     @property
     def cause(self) -> CursorFailure | None:
-        """Why it is not whole, for good, if that is an error."""
+        """The final error that keeps it from being whole."""
         first = next((unread for unread in self.reading.unread if not self.reading.is_answer(unread)), None)
         if self.given_up is not None or first is None:
             return self.given_up
@@ -86,7 +86,7 @@ class _Asked(NamedTuple):
 
 
 class DetailActivities:
-    """PostgreSQL keeps the list of details to read, so no attempt repeats the work of another."""
+    """PostgreSQL keeps the list of details, so no attempt repeats another's work."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -101,10 +101,9 @@ class DetailActivities:
 
     @activity.defn
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
-        """Makes the next open calls in one `$batch` after another, and merges the items that each makes whole.
+        """Makes the next calls in one `$batch` after another, and merges items that become whole.
 
-        Ends early with what no further batch would mend, or that has to wait. Collections that this worker's release
-        does not know fail alone.
+        Ends early if a further batch would not help, or has to wait. Unknown collections fail alone.
         """
         refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
         known = [share for share in request.shares if share.type_key not in refused]
@@ -172,7 +171,7 @@ class DetailActivities:
         pending: Sequence[PendingDetails],
         observers: TenantObservers,
     ) -> tuple[list[_Item], list[_Asked]]:
-        """The first items, with the first calls that they still need: at most as many as the request's limit."""
+        """The first items with their next calls, up to the request's limit."""
         limit = request.limit
         items: list[_Item] = []
         asked: list[_Asked] = []
@@ -190,7 +189,7 @@ class DetailActivities:
         return items, asked
 
     def _item(self, pending: PendingDetails, observers: TenantObservers) -> _Item:
-        """The item as far as it has been read. If its row is damaged, it is given up: the next run lists it again."""
+        """The item as far as it is read; given up if its row is damaged, since the next run lists it again."""
         collection = self._catalog.collections[pending.type_key]
         canonicalizer, observer = observers.canonicalizer(pending.type_key), observers.observer(pending.type_key)
         try:
@@ -224,7 +223,7 @@ class DetailActivities:
         asked: Sequence[_Asked],
         answers: Sequence[GraphAnswer | ReadFailure],
     ) -> list[tuple[str, CursorFailure]]:
-        """Takes in the answers; the failures, each with its type key. Hashing megabytes, so never on the event loop."""
+        """Takes in answers; returns failures with their type keys. Hashes megabytes, so never on the event loop."""
         failures: list[tuple[str, CursorFailure]] = []
         for sent, answer in zip(asked, answers, strict=True):
             item = sent.item
@@ -251,7 +250,7 @@ class DetailActivities:
     def _untrusted(
         self, tenant: TenantConfig, request: FetchDetails, item: _Item
     ) -> tuple[OpenCall, ReadFailure] | None:
-        """The call that an answer's nextLink asks for and that may not be made, if there is one."""
+        """The call of a nextLink that may not be followed, if there is one."""
         for call in item.reading.open:
             try:
                 if call.page > 1:
@@ -261,7 +260,7 @@ class DetailActivities:
         return None
 
     async def _complete_partial(self, request: FetchDetails, items: Sequence[_Item]) -> None:
-        """Makes the observations of items with failed calls; their last versions fill the gaps."""
+        """Makes observations of items with failed calls; last versions fill the gaps."""
         stale = [item for item in items if item.is_partial and item.observation is None]
         if not stale:
             return
@@ -282,7 +281,7 @@ class DetailActivities:
             self._observe(item, made.document)
 
     def _complete(self, item: _Item) -> None:
-        """Makes the observation of an item that is whole."""
+        """Makes a whole item's observation."""
         if item.reading.is_whole and not item.is_partial and item.given_up is None:
             self._observe(item, item.reading.whole())
 
@@ -304,10 +303,10 @@ class DetailActivities:
         failures: Mapping[str, CursorFailure],
         requests: int = 0,
     ) -> FetchDetailsResult:
-        """Merges the finished items, keeps the progress of the others, and records the wave, all in one transaction.
+        """Merges finished items, keeps others' progress, and records the wave, in one transaction.
 
-        An item with stale parts stays pending as failed: so it counts as one whose details could not be read. One whose
-        tenant cannot have the details has been read.
+        An item with stale parts stays pending as failed, and counts as one without its details. One whose tenant cannot
+        have the details is read.
         """
         whole = [item for item in items if item.observation is not None and not item.stale]
         stale = [item for item in items if item.observation is not None and item.stale]
@@ -361,7 +360,7 @@ class DetailActivities:
         return result
 
     async def _unmoved(self, session: AsyncSession, items: Sequence[_Item]) -> list[_Item]:
-        """The items whose stale parts come from their current versions; the others are completed anew."""
+        """Items whose stale parts are of their current versions; the others are completed anew."""
         if not items:
             return []
         now = await details.lock_versions(session, [item.pending for item in items])
@@ -374,7 +373,7 @@ class DetailActivities:
 
 
 def _attempts(request: FetchDetails, type_key: str, code: ErrorCode) -> int:
-    """At how many failures an item is given up whose last one has this code."""
+    """At how many failures, the last with this code, an item is given up."""
     limits = [request.attempts]
     known = next(share.known_failure for share in request.shares if share.type_key == type_key)
     if known is not None and known.code is code and known.patience is not None:
@@ -385,7 +384,7 @@ def _attempts(request: FetchDetails, type_key: str, code: ErrorCode) -> int:
 
 
 def _goes_on(done: FetchDetailsResult) -> bool:
-    """Whether another batch would find something to ask for, and nobody has to wait before it."""
+    """Whether another batch has something to ask for, without a wait."""
     collections = done.collections.values()
     return (
         done.paced is None
@@ -396,7 +395,7 @@ def _goes_on(done: FetchDetailsResult) -> bool:
 
 
 def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchDetailsResult:
-    """The sums of two batches, and the rest that the second one left, if it read anything."""
+    """The sums of two batches, and the second one's rest, if it read anything."""
     requests = before.requests + further.requests
     if further.paced is not None or further.too_large:
         return before.model_copy(update={"requests": requests})
@@ -415,7 +414,7 @@ def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchD
 
 
 def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
-    """For each share the failure that decides when to ask again: one that all requests met, else the most patient."""
+    """Each share's failure that decides when to ask again: one of all requests, else the most patient."""
     asked_of = Counter(sent.item.pending.type_key for sent in asked)
     of: dict[str, list[CursorFailure]] = {}
     for type_key, failure in failures:
@@ -431,13 +430,13 @@ def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailu
 
 
 def _noted(item: _Item) -> PendingDetails:
-    """The item's row of `pending_item` with its progress and failed attempts."""
+    """The item's row of `pending_item` with progress and failed attempts."""
     progress = item.reading.progress() if item.moved or item.reading.unread else item.pending.progress
     return item.pending._replace(progress=progress, attempts=item.pending.attempts + item.failed)
 
 
 def _failure_of(item: _Item, *, is_merged: bool) -> dict[str, Any] | None:
-    """Why an item is not read any more in this run; None for one that still is."""
+    """Why this run no longer reads the item; None if it does."""
     cause = item.cause
     is_over = is_merged or item.given_up is not None or (item.is_partial and item.observation is None)
     if cause is None or not is_over:

@@ -1,4 +1,4 @@
-"""The activity that checks a worker's environment: its database, its clock, and each tenant's sign-in."""
+"""The activity that checks a worker's database, clock, and sign-in to each tenant."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ PROBED_COLLECTION = "organization"
 
 
 class DiagnosisActivities:
-    """`graph` makes a new client, so that each diagnosis signs in: a token in memory outlives an expired secret."""
+    """`graph` makes a client for each diagnosis: a token in memory outlives an expired secret."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class DiagnosisActivities:
         warnings: Sequence[str],
         now: Callable[[], datetime],
     ) -> None:
-        """`warnings`: what the worker's settings make it warn of at start. `now`: the clock of its machine."""
+        """`warnings`: the worker's warnings at start. `now`: its machine's clock."""
         self._now = now
         self._graph = graph
         self._database = database
@@ -57,7 +57,7 @@ class DiagnosisActivities:
 
     @activity.defn
     async def diagnose_worker(self, request: DiagnoseWorker) -> DiagnosisResult:
-        """Reads only, so it may run again."""
+        """Only reads, so it may run again."""
         checks = [_check("settings", CheckVerdict.WARNING, warning) for warning in self._warnings]
         checks += await self._of_database()
         checks += await self._of_tenants(request.tenant_ids)

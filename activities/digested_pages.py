@@ -1,4 +1,4 @@
-"""A page of which each object has a raw digest, and the objects of it that are to be read."""
+"""Pages whose objects have raw digests, and the objects to read."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from storage.staging import ID_SEPARATOR, SameItems
 
 
 class DigestedPage(NamedTuple):
-    """A page whose objects have digests, and ids of their own.
+    """A page whose objects have digests and unique ids.
 
-    `items` are those with a digest, `places` where they stand among the objects. `positions` are their places without
-    the objects that belong to another collection, which are those `left_out`.
+    `items` have a digest, `places` are theirs among the objects. `positions` are theirs without the `left_out` objects
+    of another collection.
     """
 
     page: RawPage
@@ -32,7 +32,7 @@ class DigestedPage(NamedTuple):
     def of(
         cls, page: RawPage, collection: Collection, digests: RawDigests, parent_id: str | None
     ) -> "DigestedPage | None":
-        """The digests of a page; None if an id repeats on it: then the whole page decides which object is counted."""
+        """The digests of a page; None if an id repeats: then the whole page decides which object counts."""
         of_collection: list[tuple[int, int, str]] = []
         left_out: set[int] = set()
         for place, (external_id, kind) in enumerate(heads(page, collection.id_field)):
@@ -50,7 +50,7 @@ class DigestedPage(NamedTuple):
         return cls(page, digests, SameItems(collection.type_key, ids, of_items), places, positions, left_out)
 
     def without(self, same: AnyCollection[str]) -> "ChangedObjects | None":
-        """The page without the items that are the same; None if it has to be read whole.
+        """The page without unchanged items; None if it must be read whole.
 
         Raises `AnswerTooLargeError`.
         """
@@ -79,7 +79,7 @@ class DigestedPage(NamedTuple):
 
 
 class ChangedObjects(NamedTuple):
-    """The objects of a page to read, as a page, and the unchanged ones."""
+    """A page of the objects to read, and the unchanged ones."""
 
     page: Any
     same: SameItems
@@ -91,7 +91,7 @@ class ChangedObjects(NamedTuple):
     def digested(
         self, observations: Sequence[Observation], invalid: Sequence[InvalidObject]
     ) -> tuple[list[Observation], list[InvalidObject], SameItems]:
-        """The observations, with the objects' digests and with the places of bad ones on the whole page."""
+        """Observations and bad objects with digests and places of the whole page."""
         return (
             [
                 observation._replace(raw_digest=self.digests.get(item_key(observation.external_id)))
@@ -104,7 +104,7 @@ class ChangedObjects(NamedTuple):
         )
 
     def _on_page(self, position: int) -> int:
-        """The place on the whole page of the object at this place among the read ones."""
+        """The place on the whole page of a read object's place."""
         for same_position in self.same_positions:
             if same_position > position:
                 break

@@ -1,4 +1,4 @@
-"""Documents with details that could not be read: they keep what the items' last versions say there."""
+"""Documents whose unreadable details are those of the items' last versions."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,17 +14,17 @@ NOT_THERE = ErrorCode.GRAPH_NOT_FOUND
 
 
 class DetailedDocument(NamedTuple):
-    """A document, and its parts that are not as they were just read."""
+    """A document, and its parts that were not just read."""
 
     document: JsonObject
     stale: Sequence[StalePart] = ()
 
 
 def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocument | None:
-    """The document of an item whose reading is at its end; `last` is the item's last version, if it has one.
+    """An item's document at the end of its reading; `last` is its last version, if any.
 
-    A detail that the last version has and Graph now says is not there is gone when a second run is told the same.
-    None if the last version is damaged and a failure, rather than Graph's refusal, keeps a detail from being read.
+    A detail of the last version that Graph now denies is gone when a second run is told the same. None if the last
+    version is damaged and a failure, not Graph's refusal, leaves a gap.
     """
     said: Any = {} if last is None or last.document is None else decode(last.document)
     denied = [part.place for part in (() if last is None else last.stale) if part.error_code is NOT_THERE]

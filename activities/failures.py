@@ -1,6 +1,6 @@
-"""Failures classified once, at the edge: whatever an activity meets becomes an error with a stable code.
+"""Classifies failures once, at the edge: each becomes an error with a stable code.
 
-Messages hold no text from Graph, no URL, no row and no secret, since Temporal keeps and shows them.
+Temporal keeps and shows messages: they hold no text from Graph, no URL, row or secret.
 """
 
 import time
@@ -47,10 +47,10 @@ _began: ContextVar[float] = ContextVar("_began")
 async def classified(
     *, graph_patience: timedelta = timedelta.max, retries_everything: bool = False
 ) -> AsyncIterator[None]:
-    """Turns an exception of the body into an `ApplicationError` whose type is an `ErrorCode`.
+    """Turns an exception into an `ApplicationError` whose type is an `ErrorCode`.
 
-    A failure that Graph may cure later is not retried once `graph_patience` has passed since the activity was
-    scheduled. With `retries_everything` only the activity's own limits end its retries.
+    A curable failure of Graph is not retried once `graph_patience` has passed since the activity was scheduled. With
+    `retries_everything` only the activity's limits end its retries.
     """
     _began.set(time.monotonic())
     try:
@@ -62,7 +62,7 @@ async def classified(
 def application_error(
     error: Exception, graph_patience: timedelta, *, retries_everything: bool = False
 ) -> ApplicationError:
-    """An exception of an activity as Temporal is told of it; see `classified`."""
+    """An activity's exception for Temporal; see `classified`."""
     if isinstance(error, ApplicationError):
         return error
     if isinstance(error, GraphRequestError):
@@ -94,9 +94,9 @@ def application_error(
 
 
 def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
-    """The failure of a whole `$batch` as that of each request in it.
+    """The failure of a whole `$batch` as that of each request.
 
-    Raises the error again if Temporal should retry the activity, or if no request could succeed.
+    Re-raises it if Temporal should retry the activity, or no request could succeed.
     """
     if isinstance(error, BatchRefusedError):
         return error.failure
@@ -108,15 +108,14 @@ def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
 
 
 def log_unexpected(error: Exception) -> None:
-    """Logs an exception that nobody foresaw by its type and place."""
+    """Logs an unexpected exception's type and place."""
     activity.logger.error("unexpected_error: %s at %s", type(error).__name__, place_of(error))
 
 
 def _waited() -> timedelta:
     """How long the activity has been tried.
 
-    The clock of Temporal's server says when it was scheduled and when this attempt was started; the clock of this
-    machine, which somebody may have set, is compared with neither.
+    By the clock of Temporal's server alone; this machine's may be wrong.
     """
     info = activity.info()
     now = time.monotonic()
@@ -124,7 +123,7 @@ def _waited() -> timedelta:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether it is a state of the machine or of Temporal, and no defect."""
+    """Whether it is a state of the machine or of Temporal, not a defect."""
     if isinstance(error, RPCError):
         return error.status not in _LASTING_STATUSES
     return isinstance(error, _PASSING_STATES)

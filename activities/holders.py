@@ -1,7 +1,6 @@
-"""Who holds a workflow id: a workflow of this deployment, or somebody else's.
+"""The holder of a workflow id: a workflow of this deployment, or somebody else's.
 
-A workflow id is a lock within its namespace. Whoever may start workflows there can take it, and so can a second
-deployment that reads the same tenants from a task queue of its own.
+A workflow id is a lock within its namespace, which another deployment with its own task queue can take.
 """
 
 from typing import NamedTuple
@@ -21,7 +20,7 @@ NOTIFICATION_LOOK_WORKFLOW = "NotificationLookWorkflow"
 
 
 class Kind(NamedTuple):
-    """The owner of an id: workflows of this type, on this task queue."""
+    """The type and task queue of an id's workflows."""
 
     workflow_type: str
     task_queue: str
@@ -32,19 +31,19 @@ class Kind(NamedTuple):
 
     @classmethod
     def scheduled_by(cls, schedule: Schedule) -> "Kind | None":
-        """The kind of workflow that a schedule starts; None for any other action."""
+        """The kind that a schedule starts; None for another action."""
         action = schedule.action
         if not isinstance(action, ScheduleActionStartWorkflow):
             return None
         return cls(str(action.workflow), action.task_queue)
 
     def in_words(self) -> str:
-        """Type and task queue, shortened and without controls."""
+        """Type and task queue, shortened, without control characters."""
         return f"{self.workflow_type[:SHOWN_CHARACTERS]!r} on task queue {self.task_queue[:SHOWN_CHARACTERS]!r}"
 
 
 def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
-    """One line for a person: the holder of `what`, and a remedy."""
+    """A line for people: the holder of `what`, and a remedy."""
     said = f"{what} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
     if holder is not None and holder.workflow_type == wanted.workflow_type:
         return (

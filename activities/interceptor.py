@@ -1,4 +1,4 @@
-"""Around every activity: failures are classified, and the worker beats while one is under way."""
+"""Classifies failures and sends heartbeats around every activity."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,10 +24,7 @@ RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
 
 
 class ActivityInterceptor(Interceptor):
-    """The shared parts of all activities of a worker."""
-
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
-        """Puts `classified` and `heartbeats` around the activity."""
         return _Inbound(next)
 
 
@@ -44,7 +41,7 @@ class _Inbound(ActivityInboundInterceptor):
 
 
 def _log_fields(input: ExecuteActivityInput) -> dict[str, str | int]:  # noqa: A002 - the SDK's name
-    """The activity, its workflow, and the run and the tenant of its message, if that names them."""
+    """The activity, its workflow, and its message's run and tenant, if named."""
     info = activity.info()
     message = input.args[0] if input.args else None
     named = getattr(message, "run", message)
@@ -61,8 +58,8 @@ def _log_fields(input: ExecuteActivityInput) -> dict[str, str | int]:  # noqa: A
 async def heartbeats() -> AsyncIterator[None]:
     """Beats until the body ends.
 
-    Every step of an activity has a deadline of its own: a `$batch` or a transaction may show no progress for a minute
-    and be well. So the beat tells that the worker lives, and the deadlines that the work does.
+    A `$batch` or transaction may rightly show no progress for a minute, and every step has a deadline. So the beat
+    tells that the worker lives, the deadlines that the work does.
     """
     timeout = activity.info().heartbeat_timeout
     if not timeout:

@@ -1,4 +1,4 @@
-"""Reading single items by their ids: whole, with details, as a listing and the calls after it would have shown them."""
+"""Reads single items by id, whole, as a listing and its detail calls would show them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,10 +37,10 @@ ROUNDS = 50
 
 
 class ShownById(NamedTuple):
-    """The properties of an object that a GET by id may show in another way than its list, going by its last version.
+    """Properties that a GET by id may show otherwise than the list, by the last version.
 
-    `more`: those that the version lacks. `filled`: those that lists of Intune show as null. `emptied`: expanded lists
-    that are empty by id, though they may not be: https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
+    `more`: the version lacks them. `filled`: null in lists of Intune. `emptied`: expanded lists that may wrongly be
+    empty by id: https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
     """
 
     more: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ class ShownById(NamedTuple):
 
     @classmethod
     def of(cls, collection: Collection, observed: Sequence[Observation], last: LastVersion | None) -> "ShownById":
-        """Of the one observation of the object; nothing without it, or without a last version."""
+        """Those of the object's one observation; none without it or a last version."""
         if not observed or last is None or last.document is None:
             return cls()
         now, before = (cast("JsonObject", decode(document)) for document in (observed[0].document, last.document))
@@ -65,12 +65,11 @@ class ShownById(NamedTuple):
         )
 
     def as_listed(self, shown: JsonObject) -> JsonObject:
-        """The object as its list would show it."""
         return {name: None if name in self.filled else value for name, value in shown.items() if name not in self.more}
 
 
 class ReadItems(NamedTuple):
-    """`again`: Graph did not answer for now. What is in none of the three cannot be read by its id."""
+    """`again`: Graph did not answer for now. An item in none of the three cannot be read by id."""
 
     found: list[Observation]
     gone: list[UnlistedItem]
@@ -121,9 +120,7 @@ class ItemReader:
     async def read(
         self, tenant: TenantConfig, items: Sequence[UnlistedItem], listed_now: Mapping[UnlistedItem, JsonObject]
     ) -> ReadItems:
-        """The present items, and those that Graph says are gone. `listed_now` are new ones, as a list has just
-        shown them.
-        """
+        """The present items and those that are gone. `listed_now` are new ones from a list."""
         observers = await self._observers.of_tenant(tenant.id)
         found: list[Observation] = []
         gone: list[UnlistedItem] = []
@@ -190,7 +187,7 @@ class ItemReader:
     async def _ask(
         self, tenant: TenantConfig, api_version: str, family: ThrottleFamily, urls: Mapping[UnlistedItem, str]
     ) -> Answers:
-        """Graph's answer to each request, or why there is none. Raises `GraphRequestError` if Graph was not reached."""
+        """Graph's answers, or failures. Raises `GraphRequestError` if Graph was not reached."""
         gets = [GraphGet(str(number), url) for number, url in enumerate(urls.values())]
         async with self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait:
             if wait:
@@ -223,10 +220,10 @@ class ItemReader:
         answers: Mapping[UnlistedItem, GraphAnswer],
         last: Mapping[tuple[str, str], LastVersion],
     ) -> dict[UnlistedItem, Observation]:
-        """The items as if they had been listed.
+        """Items as if they had been listed.
 
-        Graph may show more of an object by its id than in a list: a property that the item's last version lacks is left
-        out, so that it is no change. An item of which that cannot be told is left out, and with that to full runs.
+        Graph may show more by id than in a list: a property that the last version lacks is no change, so it is left
+        out. If that cannot be told, the item is left to full runs.
         """
         read = {}
         for item, answer in answers.items():
@@ -253,7 +250,7 @@ class ItemReader:
     async def _read_details(
         self, tenant: TenantConfig, api_version: str, family: ThrottleFamily, items: Sequence[_Item]
     ) -> int:
-        """Makes all calls that the items need; returns how many it made."""
+        """Makes all calls that the items need; returns their number."""
         requests = 0
         for _ in range(ROUNDS):
             calls = [(item, call) for item in items if item.failure is None for call in item.reading.open]
@@ -287,7 +284,7 @@ class ItemReader:
         return requests
 
     def _follows_untrusted(self, tenant: TenantConfig, api_version: str, reading: DetailReading) -> bool:
-        """Whether an answer's link to its next page may not be followed."""
+        """Whether a link to a next page may not be followed."""
         try:
             for call in reading.open:
                 if call.page > 1:
@@ -297,7 +294,7 @@ class ItemReader:
         return False
 
     def _whole(self, observers: TenantObservers, item: UnlistedItem, read: _Item) -> Observation | None:
-        """The item with its details, under the id that the list spells, and under its parent."""
+        """The item with details, under the list's spelling of the id, and under its parent."""
         listed = read.listed
         whole = listed
         if listed.list_hash is not None:

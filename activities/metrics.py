@@ -1,7 +1,7 @@
-"""The worker's own metrics: runs, items and requests to Graph as they happen, and the age of what was read.
+"""The worker's metrics: runs, items, requests to Graph, and how old the readings are.
 
-They share the endpoint of the SDK's metrics. Labels are closed sets: no name, id or text of a tenant is among them,
-except for tenant ids where the configuration wants them.
+They share the endpoint of the SDK's metrics. Labels are closed sets, without names, ids or texts of tenants, but for
+tenant ids if configured.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class RunMetrics:
-    """Runs that ended, each counted once, unless its worker dies between the record and the count.
+    """Ended runs, each counted once, unless its worker dies between record and count.
 
-    Every counter begins with 0: Prometheus sees no increase in a series that begins with 1.
+    Counters begin with 0: Prometheus sees no increase in a series that begins with 1.
     """
 
     def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
@@ -67,7 +67,7 @@ class RunMetrics:
             self._errors.add(0, {"error_code": code})
 
     def ended(self, status: RunStatus, counts: Counts, collections: Mapping[str, CollectionResult]) -> None:
-        """Counts a run whose record was closed just now."""
+        """Counts a run whose record was just closed."""
         self._runs.add(1, {"status": status})
         self._throttled.add(counts.throttled)
         for result in COUNTED_ITEMS:
@@ -79,13 +79,13 @@ class RunMetrics:
                 self._errors.add(1, {"error_code": collection.error_code})
 
     def abandoned(self, runs: int) -> None:
-        """Counts runs that the sweep has closed."""
+        """Counts runs that the sweep closed."""
         self._abandoned.add(runs)
         self._runs.add(runs, {"status": RunStatus.FAILED})
 
 
 class GraphMetrics(GraphMeter):
-    """Requests to Graph, by the HTTP status of the answer."""
+    """Requests to Graph by HTTP status."""
 
     def __init__(self, meter: MetricMeter) -> None:
         self._batches = meter.create_counter(
@@ -103,7 +103,6 @@ class GraphMetrics(GraphMeter):
             self._requests.add(0, {"status": status})
 
     def batch_answered(self, status: int | None, duration: timedelta, answers: Sequence[int]) -> None:
-        """Called by the client."""
         self._batches.add(1, {"status": "none" if status is None else _label(status)})
         self._durations.record(duration)
         for answer in answers:
@@ -115,7 +114,7 @@ def _label(status: int) -> str:
 
 
 class FreshnessMetrics:
-    """When the tenants were last read, by the database: every worker tells the same, so dashboards take the maximum."""
+    """When tenants were last read, by the database. Every worker tells the same: dashboards take the maximum."""
 
     def __init__(self, meter: MetricMeter, database: Database, tenants: TenantsFile, *, with_tenants: bool) -> None:
         self._database = database
@@ -139,7 +138,7 @@ class FreshnessMetrics:
         )
 
     async def refresh(self) -> None:
-        """Asks the database. Raises the errors of the database and of the tenants file."""
+        """Raises errors of the database and of the tenants file."""
         tenant_ids, _ = await self._tenants.enabled(TenantChoice(everyone=True))
         async with self._database.portfolio() as session:
             found = await freshness(session, tenant_ids)

@@ -1,4 +1,4 @@
-"""Items that audit events say were made: which collection has them, and how its list shows them."""
+"""New items in audit events: their collections, and their objects as lists show them."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Mapping, Sequence
@@ -28,14 +28,14 @@ MOST_PAGES = 10
 
 
 class MadeItem(NamedTuple):
-    """The id of a new object in an event, and the event's word for the act: `Create DeviceConfiguration`."""
+    """A new object's id in an event, and the event's word for the act: `Create DeviceConfiguration`."""
 
     graph_id: str
     activity: str
 
 
 class NewItems(NamedTuple):
-    """The items found, each with its object as its list shows it; the ids to search for again; requests sent."""
+    """Found items with their listed objects, ids to search for again, and requests sent."""
 
     listed: Mapping[UnlistedItem, JsonObject]
     again: AnyCollection[str]
@@ -43,7 +43,7 @@ class NewItems(NamedTuple):
 
 
 class ListPages(NamedTuple):
-    """The objects of the first pages of a list. `failure` says why the next page could not be read."""
+    """Objects of a list's first pages. `failure`: why the next page could not be read."""
 
     objects: list[JsonValue]
     requests: int
@@ -53,8 +53,8 @@ class ListPages(NamedTuple):
 class NewItemReader:
     """Searches for new items.
 
-    By id Graph may show more of an object than in a list, and a new item has no version that would tell what. So it is
-    taken from its list; one that the first pages lack is left to the next full run.
+    They are taken from lists: a GET by id may show more, and there is no version that tells what. An item that the
+    first pages lack is left to the next full run.
     """
 
     def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, items: ItemReader) -> None:
@@ -66,7 +66,7 @@ class NewItemReader:
     async def find(
         self, tenant: TenantConfig, made: Sequence[MadeItem], type_keys: AnyCollection[str], *, within: UUID
     ) -> NewItems:
-        """Finds these items in these collections. Raises `GraphRequestError` if Graph was not reached."""
+        """Finds items in collections. Raises `GraphRequestError` if Graph was not reached."""
         searched = list(dict.fromkeys(made))[:MOST_NEW]
         again = {item.graph_id for item in made} - {item.graph_id for item in searched}
         collections = [
@@ -102,7 +102,7 @@ class NewItemReader:
         return NewItems(listed, again - {item.graph_id for item in listed}, requests)
 
     async def read_list(self, tenant: TenantConfig, collection: Collection, url: str) -> ListPages:
-        """The first pages of a list, within the pace of its throttle family."""
+        """A list's first pages, at the pace of its throttle family."""
         family = collection.throttle_family
         objects: list[JsonValue] = []
         requests = 0
@@ -144,8 +144,8 @@ class NewItemReader:
 
 
 def _may_name(activity: str, collection: Collection) -> bool:
-    """Whether an event's words seem to mean items of a collection. It orders the search, and decides nothing:
-    Microsoft publishes no list of these words.
+    """Whether an event's words seem to mean a collection's items. It only orders the search: Microsoft publishes no
+    list of these words.
     """
     entity = collection.path.rpartition("/")[2].lower()
     words = "".join(letter for letter in activity.lower() if letter.isalpha())

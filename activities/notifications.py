@@ -80,7 +80,7 @@ Send = Callable[[AnyTarget, Message], Awaitable[DeliveryAnswer]]
 
 
 class NotificationsFile:
-    """The notifications file as the worker sees it: read again when it changes; a broken one leaves the last valid."""
+    """The notifications file, read again after each change; while it is invalid, the last valid one holds."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -88,7 +88,7 @@ class NotificationsFile:
         self._valid = Notifications()
 
     async def current(self) -> Notifications:
-        """The targets and rules that hold now; none without a file."""
+        """The current targets and rules; none without a file."""
         if self.path is not None:
             await asyncio.to_thread(self._look, self.path)
         return self._valid
@@ -110,7 +110,7 @@ class NotificationsFile:
 
 
 class NotificationActivities:
-    """Every event is noted once for a target. It is sent until the target has taken it, with one idempotency key."""
+    """Notes events once for each target, and sends them until it takes them, with one idempotency key."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class NotificationActivities:
 
     @activity.defn
     async def note_events(self, request: NoteEvents) -> NoteResult:
-        """Notes the events of each run, then drift and expiries. Each has its key, so noting twice is noting once."""
+        """Notes events of runs, then drift and expiries; idempotent by each event's key."""
         rules = await self._rules(request.tenant_id)
         for run_id in request.run_ids:
             async with self._database.tenant(request.tenant_id) as session:
@@ -154,7 +154,7 @@ class NotificationActivities:
             return NoteResult(targets=await notifications.pending_targets(session))
 
     async def _reading_app(self, tenant_id: UUID) -> ReadingApp | None:
-        """The app of the tenant's entry. A credential that cannot be read is told by the runs that fail."""
+        """The app of the tenant's entry. Runs tell of an unreadable credential."""
         try:
             tenant = await self._tenants.get(tenant_id)
         except TenantsFileError:
@@ -167,14 +167,14 @@ class NotificationActivities:
         return ReadingApp(tenant.client_id, ends_at)
 
     async def _note_drift(self, tenant_id: UUID, run_id: UUID, rules: TenantRules) -> None:
-        """One at a time in this worker: it holds two connections where the baseline is another tenant's inventory."""
+        """One at a time in a worker: it holds two connections if the baseline is another tenant's inventory."""
         async with self._drift, self._database.tenant(tenant_id) as session:
             session_of = partial(self._database.tenant, read_only=True)
             events = await events_of_drift(session, session_of, tenant_id, await database_time(session))
             await notifications.note(session, uuid5(run_id, "drift"), run_id, rules.addressed(events))
 
     async def _rules(self, tenant_id: UUID) -> TenantRules:
-        """The rules about a tenant. Events are noted also where the tenants file no longer has it: without its tags."""
+        """The rules about a tenant, without its tags if the tenants file lacks it."""
         try:
             tenant = await self._tenants.get(tenant_id)
         except TenantsFileError:
@@ -183,7 +183,7 @@ class NotificationActivities:
 
     @activity.defn
     async def look_for_events(self, request: LookForEvents) -> TenantsToTell:
-        """Notes tenants that have not been read for long, and finds those with further events."""
+        """Notes tenants not read for long, and finds those with further events."""
         if self._file.path is None:
             return TenantsToTell()
         enabled, _ = await self._tenants.enabled(TenantChoice(everyone=True))
@@ -212,7 +212,7 @@ class NotificationActivities:
         return TenantsToTell(tenants=tenants[:MOST_TENANTS])
 
     async def _note_states(self, tenant: KnownTenant, look_id: UUID, rules: TenantRules) -> bool:
-        """Notes that a tenant was not read for long, and plans that wait; whether anything waits to be sent then."""
+        """Notes a tenant not read for long, and waiting plans; whether anything waits to be sent."""
         events = [] if tenant.clean_at is None else not_read_events(tenant.clean_at, tenant.now, rules)
         wants_plans = rules.wants(NotificationKind.PLAN_WAITING)
         if not events and not wants_plans:
@@ -226,10 +226,10 @@ class NotificationActivities:
 
     @activity.defn
     async def deliver_events(self, request: DeliverEvents) -> DeliveryResult:
-        """Sends the due messages in turn, each with its own idempotency key: the delivery's id.
+        """Sends due messages in turn, each with its delivery's id as idempotency key.
 
-        The claim is committed before a message is sent, and what came of it afterwards. Where a worker dies in between,
-        the message is sent again when the claim has run out.
+        The claim is committed before sending, the result after it. If a worker dies in between, the message is sent
+        again once the claim expires.
         """
         if self._deliveries.locked():
             return DeliveryResult(wait=BUSY)
@@ -247,7 +247,7 @@ class NotificationActivities:
             return result.model_copy(update={"wait": wait})
 
     async def _attempted(self, tenant_id: UUID, group: NotificationGroup, result: DeliveryResult) -> DeliveryResult:
-        """Sends one message, and returns it with the target's answer."""
+        """Sends one message; returns it with the answer."""
         target = (await self._file.current()).targets.get(group.target)
         if target is None:
             answer = DeliveryAnswer(False, "the notifications file has no such target")
@@ -277,5 +277,5 @@ class NotificationActivities:
 
 
 def wait_after(attempts: int) -> timedelta:
-    """How long after so many attempts the next one comes."""
+    """The wait after so many attempts."""
     return min(FIRST_WAIT * (1 << min(attempts - 1, 20)), LONGEST_WAIT)

@@ -1,4 +1,4 @@
-"""How the objects of each collection are read: the catalog's rules, and each tenant's key for sensitive values."""
+"""Observers: the catalog's rules of reading each collection, and each tenant's key for sensitive values."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -31,10 +31,10 @@ KNOWN_FOR_SECONDS = 300.0
 
 
 class SensitivityRules(NamedTuple):
-    """The operator's choices of sensitive values.
+    """The operator's choices about sensitive values.
 
-    Without `keys` every sensitive value becomes one constant. `is_comparable` gives tenants that have no data key yet a
-    shared one, so that equal values of theirs look alike.
+    Without `keys` every sensitive value becomes one constant. `is_comparable` gives tenants without a data key a shared
+    one, so that their equal values look alike.
     """
 
     keys: WrappingKeys | None = None
@@ -44,28 +44,25 @@ class SensitivityRules(NamedTuple):
 
 
 class TenantObservers(NamedTuple):
-    """The observers and canonicalizers of one tenant, by collection."""
+    """One tenant's observers and canonicalizers, by collection."""
 
     observers: "Observers"
     data_key: DataKey | None
     tenant_id: UUID
 
     def observer(self, type_key: str) -> Observer:
-        """The observer of a collection's objects."""
         return self.observers.observer(type_key).under(self.data_key)
 
     def canonicalizer(self, type_key: str) -> Canonicalizer:
-        """The canonicalizer of a collection's documents and their parts."""
         return self.observers.canonicalizer(type_key).under(self.data_key)
 
     def raw_digests(self, type_key: str) -> RawDigests | None:
-        """The digests of a collection's objects; None if there are none."""
         rules = self.observers.raw_rules(type_key)
         return None if rules is None else RawDigests(self.data_key, self.tenant_id, *rules)
 
 
 class Observers:
-    """One observer and one canonicalizer a collection, made at their first use."""
+    """One observer and canonicalizer for each collection, made at first use."""
 
     def __init__(
         self,
@@ -85,7 +82,7 @@ class Observers:
         self._known: dict[UUID, tuple[float, DataKey | None]] = {}
 
     async def of_tenant(self, tenant_id: UUID) -> TenantObservers:
-        """The observer of a tenant's objects, under its data key, which is made if there is none yet.
+        """A tenant's observers, under its data key, which is made if missing.
 
         Raises `DataKeyError`.
         """
@@ -131,14 +128,14 @@ class Observers:
         return stored
 
     def observer(self, type_key: str) -> Observer:
-        """The observer of a collection's objects, without a key."""
+        """A collection's observer without a key."""
         if type_key not in self._observers:
             rules = self._catalog.collections[type_key].reading_rules
             self._observers[type_key] = Observer(self._rules(type_key), reading=rules)
         return self._observers[type_key]
 
     def canonicalizer(self, type_key: str) -> Canonicalizer:
-        """The canonicalizer of a collection's documents and their parts, without a key."""
+        """A collection's canonicalizer without a key."""
         if type_key not in self._canonicalizers:
             rules = self._rules(type_key)
             self._canonicalizers[type_key] = Canonicalizer(
@@ -154,7 +151,7 @@ class Observers:
     def raw_rules(self, type_key: str) -> tuple[bytes, frozenset[bytes]] | None:
         """The hash of a collection's rules of reading, and the names of secrets that its documents lack.
 
-        None where an item is not all in its object: its title follows other items. Singletons are not listed.
+        None if an item is not all in its object (its title follows other items), and for singletons.
         """
         if type_key not in self._raw_rules:
             collection, rules = self._catalog.collections[type_key], self._rules(type_key)
@@ -165,11 +162,10 @@ class Observers:
         return self._raw_rules[type_key]
 
     def comparison(self, tenant_id: UUID) -> "TenantComparison":
-        """The comparison of one tenant's documents."""
         return TenantComparison(self, self._catalog, tenant_id)
 
     def likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
-        """The likeness of each document: its hash without its item's identity."""
+        """Each document's likeness: its hash without its item's identity."""
         return [self._likeness(document) for document in documents]
 
     def _likeness(self, stored: StoredDocument) -> bytes:
@@ -189,7 +185,7 @@ class Observers:
 
 
 class TenantComparison:
-    """The comparison of a tenant's documents by the catalog's rules (`storage.merge.DocumentComparison`)."""
+    """Compares a tenant's documents by the catalog's rules (`storage.merge.DocumentComparison`)."""
 
     def __init__(self, observers: Observers, catalog: Catalog, tenant_id: UUID) -> None:
         self._observers = observers
@@ -197,7 +193,7 @@ class TenantComparison:
         self._tenant_id = tenant_id
 
     async def says_the_same(self, items: Sequence[FirstFormItem]) -> list[bool]:
-        """Whether each item's stored document of form 0 has the hash of the one that Graph served, by today's rules."""
+        """Whether each stored document of form 0 has the hash of Graph's, by today's rules."""
         observers = await self._observers.of_tenant(self._tenant_id)
         return await crunch(self._tenant_id, lambda: [self._is_same(observers, item) for item in items])
 
@@ -212,7 +208,7 @@ class TenantComparison:
         return not is_hidden_anew and form.hash(by_todays_rules) == item.content_hash
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> list[bool]:
-        """Whether each version tells a change of the tenant, as `changes` does."""
+        """Whether each version tells a change, as in `changes`."""
         return await crunch(self._tenant_id, lambda: [self._is_change(version) for version in versions])
 
     def _is_change(self, version: NewVersion) -> bool:

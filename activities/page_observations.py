@@ -1,4 +1,4 @@
-"""An answer to a page of a listing, as what the workflow is told and what is staged."""
+"""A page's answer as the workflow's result and staged rows."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from storage.staging import SameItems
 
 
 class PageObservations(NamedTuple):
-    """A page as it was read: the workflow's result, and the rows to stage."""
+    """A page's result and rows to stage."""
 
     page: PageResult
     observations: list[Observation]
@@ -35,9 +35,9 @@ class PageObservations(NamedTuple):
 
 
 class PageObserver:
-    """Reads answers: first it finds the digests of their objects, then it parses the objects with unknown digests.
+    """Finds digests of answers' objects, then parses objects with unknown ones.
 
-    It hashes megabytes, so never on the event loop.
+    Hashes megabytes, so never on the event loop.
     """
 
     def __init__(self, graph: GraphClient, catalog: Catalog) -> None:
@@ -47,7 +47,7 @@ class PageObserver:
     def digested(
         self, request: FetchPages, answers: Sequence[GraphAnswer | ReadFailure], observers: TenantObservers
     ) -> list[DigestedPage | None]:
-        """Each cursor's page; None if its objects have no digests."""
+        """Each cursor's page; None without digests."""
         return [
             self._digested(cursor, answer, observers) for cursor, answer in zip(request.cursors, answers, strict=True)
         ]
@@ -71,7 +71,7 @@ class PageObserver:
         digested: Sequence[DigestedPage | None],
         same: Sequence[AnyCollection[str]],
     ) -> list[PageObservations]:
-        """Each cursor's page, in the order of the request. `same`: the ids of each page that need not be read.
+        """Each cursor's page, in the request's order. `same`: each page's ids that need no reading.
 
         Raises `AnswerTooLargeError`.
         """
@@ -150,7 +150,6 @@ class PageObserver:
         )
 
     def _page(self, cursor: CursorRequest, answer: GraphAnswer | ReadFailure) -> Page | ReadFailure:
-        """The page of an answer; else the failure."""
         if isinstance(answer, ReadFailure):
             return answer
         collection = self._catalog.collections[cursor.type_key]
@@ -174,7 +173,7 @@ def _links(next_link: str | None) -> list[str]:
 
 
 def _ids(parents: Sequence[JsonValue]) -> list[str]:
-    """The usable ids among the parents of a page."""
+    """Usable ids of a page's parents."""
     ids = [parent.get("id") for parent in parents if isinstance(parent, dict)]
     return [
         external_id for external_id in ids if isinstance(external_id, str) and 0 < len(external_id) <= MAX_ID_LENGTH
@@ -182,7 +181,6 @@ def _ids(parents: Sequence[JsonValue]) -> list[str]:
 
 
 def cursor_failure(failure: ReadFailure) -> CursorFailure:
-    """The failure of a read, as the workflow receives it."""
     return CursorFailure(
         code=failure.code,
         retryable=failure.retryable,

@@ -1,4 +1,4 @@
-"""The activity that reads one batch of pages from Graph and stages their objects."""
+"""The activity that reads one batch of pages and stages their objects."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID, uuid4
@@ -28,7 +28,7 @@ from storage.database import Database
 
 
 class FetchActivities:
-    """Every attempt stages under a fetch token of its own, so one that comes late changes nothing."""
+    """Every attempt has its own fetch token, so a late one changes nothing."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class FetchActivities:
 
     @activity.defn
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
-        """Reads the pages in one `$batch`, stages their observations and answers counts and cursors.
+        """Reads pages in one `$batch`, stages observations and returns counts and cursors.
 
-        Pages that the worker's release does not know, or that Graph has not shown to the run, fail alone.
+        Unknown pages, and those that Graph has not shown to the run, fail alone.
         """
         refused = await self._requested.refused(request.tenant_id, request.run_id, request.api_version, request.cursors)
         if not refused:
@@ -98,7 +98,7 @@ class FetchActivities:
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
     ) -> list[GraphAnswer | ReadFailure]:
-        """Graph's answer to each page. A lasting error of the batch as a whole is that of every page in it."""
+        """Graph's answer to each page. A lasting error of the batch is that of every page."""
         gets = [GraphGet(key=str(number), url=cursor.url) for number, cursor in enumerate(request.cursors)]
         try:
             answers = await self._graph.read_batch(
@@ -111,7 +111,7 @@ class FetchActivities:
         return [answers[get.key] for get in gets]
 
     async def _same(self, request: FetchPages, digested: Sequence[DigestedPage | None]) -> list[Collection[str]]:
-        """The ids of each page's objects that need not be read: none of a page that the merge has lost."""
+        """Each page's ids that need no reading; none if the merge has lost the page."""
         known = {
             number: page
             for number, (cursor, page) in enumerate(zip(request.cursors, digested, strict=True))
@@ -130,7 +130,7 @@ class FetchActivities:
         return same
 
     async def _staged(self, request: FetchPages, reads: list[PageObservations]) -> FetchPagesResult:
-        """Stages the pages, of each collection one under a fetch token."""
+        """Stages pages, one of each collection under a fetch token."""
         by_rank: dict[int, list[PageObservations]] = {}
         for rank, read in zip(ranks(cursor.type_key for cursor in request.cursors), reads, strict=True):
             by_rank.setdefault(rank, []).append(read)
@@ -162,7 +162,7 @@ class FetchActivities:
 
 
 def _too_large(request: FetchPages) -> FetchPagesResult:
-    """Asks for fewer pages at once. Raises the error of a page that is too large by itself."""
+    """Asks for fewer pages at once. Raises the error of a single page that is too large."""
     if len(request.cursors) == 1:
         raise AnswerTooLargeError
     requests = len(request.cursors)

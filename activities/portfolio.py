@@ -1,4 +1,4 @@
-"""The activities of portfolio runs: choosing tenants, looking at joined runs, recording outcomes."""
+"""Portfolio runs: choosing tenants, following runs, recording outcomes."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -44,7 +44,7 @@ class PortfolioActivities:
 
     @activity.defn
     async def open_portfolio(self, run: PortfolioRun) -> OpenPortfolioResult:
-        """Records the portfolio run and says which tenants are chosen as the tenants file now stands."""
+        """Records the portfolio run and returns its tenants by the tenants file now."""
         async with self._database.no_tenant() as session:
             await portfolio.open_portfolio(session, _identity(run))
         chosen, disabled = await self._tenants.enabled(run.chosen)
@@ -68,10 +68,10 @@ class PortfolioActivities:
 
     @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
-        """The progress of these runs: by their records, and by Temporal for open ones.
+        """The progress of runs: by records, and by Temporal for open ones.
 
-        A run whose workflow has ended without closing its record was abandoned; the sweep closes that record. A
-        workflow id that something else holds is no run of ours: its end would say nothing about the tenant.
+        A run whose workflow ended without closing its record is abandoned; the sweep closes the record. A foreign
+        holder of the workflow id is no run: its end says nothing about the tenant.
         """
         ended = await self._ended(request.runs)
         closed: dict[int, UUID | None] = {}
@@ -101,9 +101,9 @@ class PortfolioActivities:
 
     @activity.defn
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
-        """Writes down each tenant's outcome, in a transaction of that tenant, and then how the portfolio run ended.
+        """Records each tenant's outcome, in that tenant's transaction, then the portfolio run's end.
 
-        A tenant that neither the tenants file nor the database knows gets no row: it counts, and no more.
+        A tenant unknown to tenants file and database only counts.
         """
         run_id = request.run.portfolio_run_id
         async with self._database.no_tenant() as session:
@@ -133,7 +133,7 @@ class PortfolioActivities:
         return RecordPortfolioResult(error_codes=sorted(codes))
 
     async def _ended(self, runs: Sequence[RunToFollow]) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
-        """The runs that have ended, by tenant and run id."""
+        """Ended runs by tenant and run id."""
         run_ids = [run.run_id for run in runs if run.run_id is not None]
         if not run_ids:
             return {}
@@ -141,9 +141,9 @@ class PortfolioActivities:
             return await portfolio.ended_runs(session, run_ids)
 
     async def _described(self, run: RunToFollow) -> tuple[UUID | None, bool]:
-        """The run's id, and whether it is under way. Its workflow id may have passed on to a later run.
+        """The run's id, and whether it is under way; a later run may have its workflow id.
 
-        Raises `_HeldError` where the workflow id has never been the run's.
+        Raises `_HeldError` if the workflow id was never the run's.
         """
         try:
             description = await self._client.get_workflow_handle(run.workflow_id).describe()

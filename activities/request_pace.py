@@ -1,4 +1,4 @@
-"""Turns at Graph: one throttle family of a tenant is asked by nobody while it is paused."""
+"""Turns at Graph: nobody asks a tenant's throttle family while it is paused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ KEEP_EVERY = pacing.HOLD / 3
 
 
 class Pace:
-    """The turns of all tenants, kept in PostgreSQL. A turn under way is kept after every `keep_every`."""
+    """Turns of all tenants, kept in PostgreSQL; one under way is renewed every `keep_every`."""
 
     def __init__(self, database: Database, keep_every: timedelta = KEEP_EVERY) -> None:
         self._database = database
@@ -27,7 +27,7 @@ class Pace:
 
     @asynccontextmanager
     async def turn(self, tenant_id: UUID, family: ThrottleFamily) -> AsyncIterator[timedelta]:
-        """How long the family must be left alone; zero for the body to ask Graph now, alone if the family is so."""
+        """The family's wait; zero if the body may ask Graph now, alone in a family with turns."""
         async with self._database.tenant(tenant_id) as session:
             turn = await pacing.take_turn(session, family, family.interval)
         if turn.held_until is None or family.interval is None:
@@ -46,7 +46,7 @@ class Pace:
     async def turn_within(
         self, tenant_id: UUID, family: ThrottleFamily, patience: timedelta
     ) -> AsyncIterator[timedelta]:
-        """As `turn`, for a caller that no workflow lets wait: it waits for a turn that comes within `patience`."""
+        """As `turn`, but waits for a turn within `patience`, for callers without a workflow's timer."""
         ends = monotonic() + patience.total_seconds()
         while True:
             async with self.turn(tenant_id, family) as wait:
@@ -58,9 +58,9 @@ class Pace:
     async def _hold(
         self, tenant_id: UUID, family: str, interval: timedelta, held_until: datetime, answered: asyncio.Event
     ) -> None:
-        """Keeps a turn until Graph has answered, and ends it then.
+        """Keeps a turn until Graph has answered, then ends it.
 
-        How long that takes depends on tokens, claims challenges and other large answers. The activity has the bound.
+        Tokens, claims challenges and other large answers prolong it; the activity has the bound.
         """
         while True:
             with suppress(TimeoutError):
@@ -75,7 +75,7 @@ class Pace:
             await pacing.release_turn(session, family, interval, held_until)
 
     async def heed(self, tenant_id: UUID, family: str, failures: list[CursorFailure]) -> None:
-        """Pauses the family for the longest Retry-After among the failures."""
+        """Pauses the family for the failures' longest Retry-After."""
         asked = [believable(failure.retry_after) for failure in failures if failure.code is ErrorCode.GRAPH_THROTTLED]
         longest = max((wait for wait in asked if wait is not None), default=timedelta(0))
         if longest > timedelta(0):

@@ -25,7 +25,7 @@ RUNS = 2000
 
 
 class RetentionLimits(NamedTuple):
-    """The limits of the worker's own settings; None deletes nothing for that reason."""
+    """The limits of the worker's settings; None deletes nothing for that reason."""
 
     older_than: timedelta | None = None
     """Versions that another one followed so long ago."""
@@ -36,9 +36,9 @@ class RetentionLimits(NamedTuple):
 
 
 class RetentionActivities:
-    """Forgets versions by the rules of the database's function, which spares current and pinned ones, and runs.
+    """Forgets runs, and versions by the database's function, which spares current and pinned ones.
 
-    Whoever reaches the Temporal namespace can ask for it, so a message can only ask to keep more than `limits` do.
+    Anybody in the Temporal namespace can ask, so a message can only keep more than `limits` do.
     """
 
     def __init__(self, database: Database, limits: RetentionLimits, *, batch: int = BATCH, runs: int = RUNS) -> None:
@@ -49,13 +49,13 @@ class RetentionActivities:
 
     @activity.defn
     async def inventoried_tenants(self) -> InventoriedTenants:
-        """The tenants that have an inventory, whether the tenants file still has them or not."""
+        """Tenants with an inventory, configured or not."""
         async with self._database.portfolio() as session:
             return InventoriedTenants(tenant_ids=await versions.tenants(session))
 
     @activity.defn
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
-        """One batch. A second attempt goes on after the rows that the first has deleted."""
+        """One batch. A second attempt goes on behind deleted rows."""
         older_than = _narrower(self._limits.older_than, request.older_than)
         kept = _narrower(self._limits.kept, request.kept)
         if older_than is None and kept is None:
@@ -68,7 +68,7 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
-        """One batch, and all plans that went out undecided. The first attempt has deleted the rows of a second one."""
+        """One batch, and all undecided expired plans. A second attempt goes on behind deleted rows."""
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)

@@ -80,9 +80,9 @@ class RunRecordActivities:
 
     @activity.defn
     async def begin_run(self, run: Run) -> BeginRunResult:
-        """Records the run, and once it has a slot plans its collections in the selection's order.
+        """Records the run and, once it has a slot, plans its collections in the selection's order.
 
-        A tenant that neither the tenants file nor the database knows is refused before anything is written.
+        A tenant unknown to tenants file and database is refused before anything is written.
         """
         tenant_name = await self._known_name(run.tenant_id)
         identity = _identity(run, tenant_name)
@@ -115,10 +115,9 @@ class RunRecordActivities:
         )
 
     async def _known_name(self, tenant_id: UUID) -> str | None:
-        """The tenant's name; None where the tenants file does not tell it and the database knows the tenant.
+        """The tenant's name; None if only the database knows the tenant.
 
-        Raises `ReadingDisabledError`, and `UnnamedTenantError` or `TenantsFileError` where the database does not know
-        it either.
+        Raises `ReadingDisabledError`, and `UnnamedTenantError` or `TenantsFileError` if it does not, either.
         """
         if await self._tenants.is_disabled(tenant_id):
             raise ReadingDisabledError
@@ -133,7 +132,7 @@ class RunRecordActivities:
 
     @activity.defn
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
-        """Keeps the slot of a run that waits, or the place of a queued one and says whether its turn has come."""
+        """Keeps a run's slot, or a queued run's place, and tells whether its turn has come."""
         lease = self._slots.queue_lease if request.queued else LEASE
         async with self._database.tenant(request.tenant_id) as session:
             is_open = await runs.renew_lease(session, request.run_id, lease)
@@ -144,9 +143,8 @@ class RunRecordActivities:
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
         """Closes the record, once: a later attempt returns the first one's result.
 
-        Then it reads the references of new versions, also of those that closing has made. It needs PostgreSQL only, and
-        every failure is retried for as long as `policies.CLOSE` allows. A run of an unknown tenant was refused, and
-        leaves no record.
+        Then reads the references of new versions. It needs PostgreSQL only, and every failure is retried for as long as
+        `policies.CLOSE` allows. A run of an unknown tenant was refused, and leaves no record.
         """
         tenant_id = request.run.tenant_id
         if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):
@@ -177,7 +175,7 @@ class RunRecordActivities:
         )
 
     async def _link_recreated(self, session: AsyncSession, run: Run, listed: Sequence[str]) -> None:
-        """Links re-created items. It logs a lasting failure, since the record must be closed."""
+        """Links re-created items. Only logs a lasting failure: the record must be closed."""
         try:
             async with session.begin_nested():
                 likenesses = partial(self._likenesses, run.tenant_id)
@@ -188,7 +186,7 @@ class RunRecordActivities:
             log_unexpected(error)
 
     async def _catch_up(self, tenant_id: UUID) -> None:
-        """Reads references and gives titles. The record is closed: the next run reads the rest."""
+        """Reads references and gives titles; the next run does the rest."""
         try:
             # One reader, since a worker's pool has one connection for each activity.
             _log(await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1))
@@ -230,7 +228,7 @@ class RunRecordActivities:
         )
 
     def _period(self, collection: CatalogCollection) -> timedelta:
-        """Within which time all details of a collection are read again, though its list shows nothing new."""
+        """The time within which all of a collection's details are read again."""
         if collection.refresh_hours is None:
             return self._policy.detail_refresh
         return min(self._policy.detail_refresh, timedelta(hours=collection.refresh_hours))

@@ -1,4 +1,4 @@
-"""The activity that closes the records of runs that died without a word."""
+"""The activity that closes records of runs that died."""
 
 from collections.abc import Iterator, Sequence
 from time import monotonic
@@ -28,7 +28,7 @@ RunT = TypeVar("RunT")
 
 
 class SweepActivities:
-    """A run is abandoned when its lease has expired and its workflow has ended: no workers for a while is not that."""
+    """A run is abandoned if its lease has expired and its workflow has ended, not if workers are away."""
 
     def __init__(self, database: Database, client: Client, metrics: RunMetrics | None = None) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class SweepActivities:
 
     @activity.defn
     async def sweep(self) -> SweepResult:
-        """Closes each such run as `failed` with `run_abandoned`."""
+        """Closes abandoned runs as `failed` with `run_abandoned`."""
         async with self._database.portfolio() as session:
             found = await runs.expired_runs(session, RUNS_AT_ONCE)
         expired = closed = 0
@@ -52,7 +52,7 @@ class SweepActivities:
         return SweepResult(expired=expired, closed=closed)
 
     async def _sweep_portfolios(self) -> None:
-        """Closes the records of portfolio runs that were terminated, with the outcomes that are known."""
+        """Closes records of terminated portfolio runs with their known outcomes."""
         async with self._database.portfolio() as session:
             found = await portfolio.open_portfolios(session, RUNS_AT_ONCE)
         for run in _in_time(found):
@@ -63,9 +63,9 @@ class SweepActivities:
                     await portfolio.close_portfolio(session, run.portfolio_run_id, ending)
 
     async def _is_under_way(self, workflow_type: str, workflow_id: str, run_id: UUID) -> bool:
-        """Whether the run's workflow is under way. Its id may have passed on to a later run.
+        """Whether the run's workflow is under way; a later run may have its id.
 
-        Its task queue may be another than this worker's: an operator who renames it loses no run.
+        On any task queue: an operator who renames it loses no run.
         """
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe()

@@ -1,6 +1,6 @@
-"""The tenants file, or the table, as the worker sees it: read after each change, so a new tenant needs no restart.
+"""The worker's tenants file or table, read after each change, so a new tenant needs no restart.
 
-One that is not valid is logged once for each change, and the last valid one is used until it is mended.
+An invalid one is logged once for each change; until then the last valid one holds.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class UnnamedTenantError(GraphRequestError):
-    """No tenant is configured by this id, nor was one `since_change` ago, when it was last changed."""
+    """No tenant has this id, nor had one before the change `since_change` ago."""
 
     def __init__(self, since_change: timedelta) -> None:
         super().__init__(
@@ -40,14 +40,14 @@ class UnnamedTenantError(GraphRequestError):
 
 
 class ReadingDisabledError(GraphRequestError):
-    """The tenants file disables a tenant: no request is made for it."""
+    """The tenants file disables a tenant, so no request is made."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.TENANT_DISABLED, "the tenants file disables this tenant", retryable=False)
 
 
 class TenantsFile:
-    """The tenants of the file or the table, by id. A `Path` is that of a tenants file."""
+    """Tenants of the file (a `Path`) or the table, by id."""
 
     def __init__(self, source: Path | TenantsSource) -> None:
         self._source: TenantsSource = FileSource(source) if isinstance(source, Path) else source
@@ -59,11 +59,11 @@ class TenantsFile:
         self._lock = asyncio.Lock()
 
     async def get(self, tenant_id: UUID) -> TenantConfig | None:
-        """The tenant's entry, or None. Raises `TenantsFileError` where there has been no valid file yet."""
+        """Raises `TenantsFileError` if there was no valid file yet."""
         return (await self._latest()).get(tenant_id)
 
     async def tags(self) -> dict[UUID, tuple[str, ...]]:
-        """The tags of each tenant, in the order of the file, once that has settled. Raises `TenantsFileError`."""
+        """Tags of tenants, in the order of the settled file. Raises `TenantsFileError`."""
         return (await self._settled()).tags()
 
     async def enabled(self, chosen: TenantChoice) -> tuple[list[UUID], list[UUID]]:
@@ -77,7 +77,7 @@ class TenantsFile:
         )
 
     async def configured(self, tenant_id: UUID) -> TenantConfig:
-        """The entry of a tenant to read. Raises `UnnamedTenantError`, `ReadingDisabledError`, or `TenantsFileError`."""
+        """A tenant's entry. Raises `UnnamedTenantError`, `ReadingDisabledError`, or `TenantsFileError`."""
         tenant = await self.get(tenant_id)
         if tenant is None:
             raise UnnamedTenantError(timedelta(seconds=time.monotonic() - self._seen_at))
@@ -86,7 +86,7 @@ class TenantsFile:
         return tenant
 
     async def name(self, tenant_id: UUID) -> str | None:
-        """The tenant's name, or None if the file does not have it: records do not depend on the file."""
+        """The tenant's name; None if the file lacks it, on which records do not depend."""
         try:
             tenant = await self.get(tenant_id)
         except TenantsFileError:
@@ -94,7 +94,7 @@ class TenantsFile:
         return tenant.name if tenant is not None else None
 
     async def is_disabled(self, tenant_id: UUID) -> bool:
-        """Whether the file disables the tenant; False where it does not tell."""
+        """Whether the file disables the tenant; False if it does not tell."""
         try:
             tenant = await self.get(tenant_id)
         except TenantsFileError:
@@ -116,9 +116,9 @@ class TenantsFile:
         return self._tenants
 
     def _look(self) -> None:
-        """Reads what has changed. The stamp is older than what is read, so no change is missed.
+        """Reads a change. The stamp is taken first, so no change is missed.
 
-        While the table cannot be read, the last valid one is used. Raises `UnavailableError` if there is none yet.
+        While the table cannot be read, the last valid one holds. Raises `UnavailableError` without one.
         """
         try:
             stamp = self._source.stamp()

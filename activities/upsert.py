@@ -12,7 +12,7 @@ from storage.database import Database
 
 
 class UpsertActivities:
-    """Idempotent by fetch token: it is merged once, and a later attempt returns the first one's result."""
+    """Idempotent by fetch token: a later attempt returns the first one's result."""
 
     def __init__(self, database: Database, observers: Observers) -> None:
         self._database = database
@@ -20,7 +20,7 @@ class UpsertActivities:
 
     @activity.defn
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
-        """Merges waves in one transaction, and counts the unlisted items of collections that end with them."""
+        """Merges waves in one transaction, and counts unlisted items of collections that end with them."""
         try:
             async with self._database.tenant(request.tenant_id) as session:
                 merged = await merging.merge(

@@ -1,4 +1,4 @@
-"""The activities of `watch`: what audit logs say was changed is read, many tenants in one activity."""
+"""`watch`: reads items that audit logs name as changed, many tenants in one activity."""
 
 import asyncio
 from collections import defaultdict
@@ -63,7 +63,7 @@ _NOT_AVAILABLE = frozenset(
 
 
 class _Log(NamedTuple):
-    """The events of one log since the last look. `failure` says why it could not be read."""
+    """One log's events since the last look. `failure`: why it could not be read."""
 
     type_key: str
     events: Sequence[Observation] = ()
@@ -72,9 +72,7 @@ class _Log(NamedTuple):
 
 
 class _MadeItems(NamedTuple):
-    """New items by the event that says they were made, and as their lists show them. `left` are events that the next
-    look takes up.
-    """
+    """New items by event, and as lists show them. `left` events are for the next look."""
 
     named: dict[str, list[UnlistedItem]]
     listed: dict[UnlistedItem, JsonObject]
@@ -83,10 +81,10 @@ class _MadeItems(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """The findings of one look at one tenant.
+    """A look's findings at one tenant.
 
-    `new` are events of each log that no look has handled, `named` the items by the event that names them, `left` events
-    for the next look, `items` those of `named` that were read.
+    `new`: events of each log that no look has handled; `named`: items by event; `left`: events for the next look;
+    `items`: those of `named` that were read.
     """
 
     logs: Sequence[_Log]
@@ -98,7 +96,7 @@ class _Look(NamedTuple):
     requests: int
 
     def events_by_item(self) -> dict[tuple[str, str], list[Observation]]:
-        """The new events that name each item, by its type key and id."""
+        """New events that name each item, by type key and id."""
         events: defaultdict[tuple[str, str], list[Observation]] = defaultdict(list)
         for log in self.logs:
             for event in self.new[log.type_key]:
@@ -108,7 +106,7 @@ class _Look(NamedTuple):
 
 
 class WatchActivities:
-    """Each tenant's look is one transaction: repeated, it finds the events handled and does nothing."""
+    """A tenant's look is one transaction: repeated, it finds the events handled and does nothing."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -123,7 +121,7 @@ class WatchActivities:
 
     @activity.defn
     async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
-        """The enabled tenants of the choice. Refuses more than one watch may have."""
+        """The choice's enabled tenants. Refuses more than one watch may have."""
         chosen, disabled = await self._tenants.enabled(request.chosen)
         for tenant_id in disabled:
             activity.logger.info("%s: tenant %s is not looked at", ErrorCode.TENANT_DISABLED, tenant_id)
@@ -137,7 +135,7 @@ class WatchActivities:
 
     @activity.defn
     async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
-        """Looks at the tenants side by side; one tenant's failure is that tenant's alone, and the next look's."""
+        """Looks at tenants side by side; a failure is one tenant's alone, and the next look's."""
         looks = await asyncio.gather(*(self._look(request, tenant_id) for tenant_id in request.tenant_ids))
         failed = {
             tenant_id: look
@@ -211,7 +209,7 @@ class WatchActivities:
         )
 
     def _readable(self, listed: Set[str]) -> dict[str, set[str]]:
-        """The collections whose items each log names, without those that no run has listed to their end."""
+        """Collections that each log names and some run has listed to its end."""
         collections = self._catalog.collections
         return {
             log: {
@@ -225,7 +223,7 @@ class WatchActivities:
     async def _record(
         self, request: WatchTenants, tenant_id: UUID, at: datetime, look: _Look
     ) -> tuple[watch.LookResult, int]:
-        """Writes the items and the logs' positions in one transaction; also counts events that name no known item."""
+        """Writes items and log positions in one transaction; counts events that name no known item."""
         read = look.read
         events = look.events_by_item()
         waiting = {(item.type_key, item.external_id) for item in read.again}
@@ -261,9 +259,9 @@ class WatchActivities:
     async def _named(
         self, tenant_id: UUID, readable: dict[str, set[str]], new: dict[str, list[Observation]]
     ) -> dict[str, list[UnlistedItem]]:
-        """The items that each event names, by the event's id; without events that name none.
+        """The items that events name, by event id.
 
-        An id tells its item by itself: no list of Microsoft's names for types, which is not published, is needed.
+        An id alone tells its item: Microsoft publishes no list of its names for types.
         """
         named: dict[str, list[UnlistedItem]] = {}
         for log, events in new.items():
@@ -287,7 +285,7 @@ class WatchActivities:
         new: Mapping[str, Sequence[Observation]],
         named: Mapping[str, Sequence[UnlistedItem]],
     ) -> _MadeItems:
-        """The items that events say were made, and that the inventory does not know."""
+        """New items in events that the inventory does not know."""
         items: dict[str, list[UnlistedItem]] = {}
         listed: dict[UnlistedItem, JsonObject] = {}
         left: set[str] = set()
@@ -309,7 +307,7 @@ class WatchActivities:
         return _MadeItems(items, listed, left, requests)
 
     async def _read_log(self, tenant: TenantConfig, type_key: str, position: LogPosition | None, now: datetime) -> _Log:
-        """The events of a log since the last look, and of the time before it in which others may still have come."""
+        """A log's events since the last look, and before it where others may still have come."""
         collection = self._catalog.collections[type_key]
         after = now - OVERLAP
         if position is not None and position.read_at is not None:
@@ -322,7 +320,7 @@ class WatchActivities:
         return _Log(type_key, events, read.requests, read.failure)
 
     async def _catch_up(self, tenant_id: UUID) -> None:
-        """Reads the references of new versions, as many as fit; the next run reads the rest."""
+        """Reads references of new versions, as many as fit; the next run reads the rest."""
         for damaged in await references.catch_up(
             self._database, tenant_id, self._rules, within=REFERENCES_WITHIN, readers=1
         ):
@@ -330,7 +328,7 @@ class WatchActivities:
 
 
 def _is_due(position: LogPosition | None, now: datetime) -> bool:
-    """Whether a log is to be asked for: one that the tenant does not have is left alone for a while."""
+    """Whether to ask for a log; one that the tenant lacks is left alone for a while."""
     if position is None or position.error_code not in _NOT_AVAILABLE:
         return True
     return position.tried_at <= now - UNAVAILABLE_FOR
@@ -341,13 +339,13 @@ def _handled(position: LogPosition | None) -> frozenset[str]:
 
 
 def _is_change(event: Observation) -> bool:
-    """Whether an event tells that something was changed: a failure changes nothing, nor does a reader."""
+    """Whether an event tells a change: no failure, no reader."""
     result, operation = event.meta.get("result"), event.meta.get("operation")
     return str(result).lower() == "success" and str(operation).lower() != "get"
 
 
 def _made_ids(event: Observation) -> list[MadeItem]:
-    """The ids of objects that an event of Intune ("Create") or Entra ("Add") says were made."""
+    """Ids of new objects in an event of Intune ("Create") or Entra ("Add")."""
     if str(event.meta.get("operation")).lower() not in ("create", "add"):
         return []
     return [MadeItem(name, str(event.meta.get("activity"))) for name in _ids(event)]

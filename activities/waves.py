@@ -1,4 +1,4 @@
-"""The activity that reads one wave: `$batch` requests side by side, and the pages that follow, within a budget."""
+"""The activity that reads one wave: `$batch` requests side by side, and following pages, within a budget."""
 
 import asyncio
 import time
@@ -33,14 +33,14 @@ ResultT = TypeVar("ResultT")
 
 
 class _Part(NamedTuple, Generic[ResultT]):
-    """A batch: its result, or why it failed for good. With neither it is to be read again."""
+    """A batch: its result, or its final failure; neither if it is to be read again."""
 
     result: ResultT | None = None
     failure: CursorFailure | None = None
 
 
 class _Budget:
-    """The requests, bytes and seconds that a wave has left."""
+    """A wave's remaining requests, bytes and seconds."""
 
     def __init__(self) -> None:
         self._requests = WAVE_REQUESTS
@@ -62,7 +62,7 @@ class _Budget:
 
 
 class WaveActivities:
-    """Each batch is idempotent by itself; a wave that is tried again reads its pages under other fetch tokens."""
+    """Each batch is idempotent; a repeated wave reads its pages under other fetch tokens."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class WaveActivities:
         fetch_details: Callable[[FetchDetails], Awaitable[FetchDetailsResult]],
         at_once: int,
     ) -> None:
-        """`at_once`: how many batches of all waves a worker reads side by side."""
+        """`at_once`: batches that a worker reads side by side, over all waves."""
         self._fetch_pages = fetch_pages
         self._confirm_missing = confirm_missing
         self._fetch_details = fetch_details
@@ -79,9 +79,9 @@ class WaveActivities:
 
     @activity.defn
     async def read_wave(self, wave: ReadWave) -> ReadWaveResult:
-        """Reads the batches of a wave. One that fails, or that Graph leaves hanging, is handed back and holds up none.
+        """Reads a wave's batches. One that fails or hangs is handed back and holds up none.
 
-        Raises the error of a batch if no batch came to a result.
+        Raises a batch's error if none has a result.
         """
         reading = _WaveReading(wave, self._places)
         pages: list[list[PageBatch]] = [[] for _ in wave.pages]
@@ -112,7 +112,7 @@ class WaveActivities:
         )
 
     async def _read_pages(self, reading: "_WaveReading", request: FetchPages, chain: "_Chain") -> None:
-        """Adds the pages of a batch to its chain, and begins as many batches of following ones as the budget allows."""
+        """Adds a batch's pages to its chain, and begins following batches within the budget."""
         part = await reading.part(self._fetch_pages, request, reading.wait_for_turn)
         if part.result is None and part.failure is None:
             return
@@ -130,14 +130,14 @@ class WaveActivities:
 
 
 class _Chain:
-    """The pages of one requested batch and those that follow them, each batch after the one that showed its links."""
+    """The pages of one requested batch and those that follow, each batch after the one that showed its links."""
 
     def __init__(self, read: list[PageBatch], met: set[tuple[str, str]]) -> None:
         self.read = read
         self._met = met
 
     def unmet(self, cursors: Sequence[CursorRequest]) -> list[CursorRequest]:
-        """The cursors of pages that the chain has not asked for, which it then has."""
+        """Cursors of pages that the chain has not asked for; marks them as asked for."""
         unmet = []
         for cursor in cursors:
             page = (cursor.type_key, cursor.url)
@@ -159,7 +159,7 @@ class _WaveReading:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, part: Coroutine[Any, Any, None]) -> None:
-        """Begins a part of the wave, which ends with it."""
+        """Begins a part, which ends with the wave."""
         self._tasks.add(asyncio.ensure_future(part))
 
     async def part(
@@ -168,7 +168,7 @@ class _WaveReading:
         request: RequestT,
         again: Callable[[ResultT], Awaitable[bool]] | None = None,
     ) -> _Part[ResultT]:
-        """One batch, read once there is a place for it; anew for as long as `again` says."""
+        """One batch, read once there is a place, and again for as long as `again` says."""
         try:
             async with self._own_places:
                 while True:
@@ -194,7 +194,7 @@ class _WaveReading:
         self._latest_result = time.monotonic()
 
     async def come_to_an_end(self) -> None:
-        """Waits for all parts, but not for those that come to nothing while results of others wait."""
+        """Waits for all parts, except hanging ones if other results wait."""
         try:
             while self._go_on():
                 hanging_at = self._latest_result + HANGING_SECONDS
@@ -209,14 +209,14 @@ class _WaveReading:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _go_on(self) -> bool:
-        """Whether parts are under way. Raises the error of one that has failed."""
+        """Whether parts are under way. Raises a failed one's error."""
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.remove(task)
             task.result()
         return bool(self._tasks)
 
     async def wait_for_turn(self, fetched: FetchPagesResult) -> bool:
-        """Whether the family's turn has come, after a wait, where the wave is there to wait for it."""
+        """Waits for the family's turn, if the wave may; whether it has come."""
         if fetched.paced is None or not self._wave.in_turn or not self.budget.has_time(fetched.paced):
             return False
         await asyncio.sleep(fetched.paced.total_seconds())
@@ -224,7 +224,7 @@ class _WaveReading:
 
 
 def _goes_on(fetched: FetchPagesResult) -> bool:
-    """Whether the family was asked, and let its further pages be asked for."""
+    """Whether the family was asked, and further pages may be asked for."""
     return (
         fetched.paced is None
         and not fetched.too_large
@@ -233,7 +233,7 @@ def _goes_on(fetched: FetchPagesResult) -> bool:
 
 
 def _following(asked: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
-    """The cursors of the pages behind the fetched ones; none of pages that failed or are read again."""
+    """Cursors of the pages behind fetched ones; none behind failed or restarted ones."""
     return [
         cursor.model_copy(update={"url": url})
         for cursor, page in zip(asked, fetched.pages, strict=True)

@@ -1,4 +1,4 @@
-"""The notifications file: the targets, with references to their secrets, and the rules. It holds no secret."""
+"""The notifications file: targets, with references to their secrets, and rules."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -15,7 +15,7 @@ from inventory.user_errors import UserError
 
 
 class NotificationsFileError(UserError):
-    """A fault of the notifications file and its remedy, in one line, without any value from it."""
+    """A fault of the notifications file and its remedy, in one line, without its values."""
 
 
 class TargetKind(StrEnum):
@@ -37,13 +37,11 @@ class MailSecurity(StrEnum):
 
 
 class Target(BaseModel, frozen=True, extra="forbid"):
-    """The common part of all targets."""
-
     name: TargetName
 
 
 class UrlTarget(Target):
-    """A target with a URL, which is a secret where it is all that the target asks for."""
+    """A target with a URL, which is a secret if the target asks for nothing else."""
 
     url: str | None = None
     url_env: str | None = None
@@ -127,14 +125,12 @@ AnyTarget = WebhookTarget | TeamsTarget | EmailTarget | AppriseTarget
 
 
 class Notifications(BaseModel, frozen=True):
-    """The targets and the rules of one file."""
-
     targets: Mapping[str, AnyTarget] = {}
     rules: tuple[NotificationRule, ...] = ()
 
 
 def check_url(url: str) -> None:
-    """Raises `ValueError` for a URL without TLS, unless it leads to this machine. The message does not repeat it."""
+    """Raises `ValueError`, without the URL, if it has no TLS and leads beyond this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -149,7 +145,6 @@ def check_url(url: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -157,7 +152,7 @@ def is_loopback(host: str) -> bool:
 
 
 def load_notifications(path: Path) -> Notifications:
-    """Reads the notifications file. Raises `NotificationsFileError`."""
+    """Raises `NotificationsFileError`."""
     content = read_toml(path, NotificationsFileError, if_missing="see docs/notifications.md")
     unknown = sorted(set(content) - {"target", "rule"})
     if unknown:

@@ -1,7 +1,7 @@
 """MSAL's HTTP: to the authority alone, over HTTPS, without redirects, within a deadline and a size.
 
-MSAL sends the client secret to the token endpoint that the authority's discovery document names. So the origin of every
-request is compared here, where it is sent, and nothing of the environment (`.netrc`, proxies) has a say.
+MSAL sends the client secret to the token endpoint of the authority's discovery document. So each request's origin is
+checked here, and the environment (`.netrc`, proxies) is ignored.
 """
 
 import ssl
@@ -31,11 +31,11 @@ ANSWER_LIMIT_BYTES = 1024 * 1024
 
 
 class RefusedExchangeError(Exception):
-    """A request that is not sent, or an answer that is not taken. The message names hosts and repeats no answer."""
+    """A refused request or answer. The message names hosts and repeats no answer."""
 
 
 class AuthorityAnswer(NamedTuple):
-    """An answer with the attributes that MSAL reads; header names in lower case."""
+    """The attributes that MSAL reads; header names in lower case."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -43,13 +43,13 @@ class AuthorityAnswer(NamedTuple):
 
 
 class AuthorityHttp:
-    """The HTTP client of one sign-in; a context manager. `get`, `post` and `close` are called by MSAL."""
+    """One sign-in's HTTP client; a context manager. MSAL calls `get`, `post` and `close`."""
 
     def __init__(
         self, context: ssl.SSLContext, authority_urls: Collection[str] | None, *, proxy: httpx.Proxy | None = None
     ) -> None:
-        """`authority_urls` are those to which requests go; None where the worker's own machine says so (managed
-        identity: the addresses are this process's environment, or fixed in MSAL; no answer names one).
+        """`authority_urls`: allowed URLs; None for a managed identity, whose addresses come from this process's
+        environment or MSAL, never from an answer.
         """
         self._origins = None if authority_urls is None else {_origin(httpx.URL(url)) for url in authority_urls}
         self._ends = time.monotonic() + DEADLINE_SECONDS
@@ -69,7 +69,6 @@ class AuthorityHttp:
         self.close()
 
     def close(self) -> None:
-        """Ends all connections."""
         self._http.close()
 
     def get(self, url: str, params: Any = None, headers: Mapping[str, str | None] | None = None) -> AuthorityAnswer:
@@ -79,7 +78,7 @@ class AuthorityHttp:
     def post(
         self, url: str, params: Any = None, data: Any = None, headers: Mapping[str, str | None] | None = None
     ) -> AuthorityAnswer:
-        """Posts a form. Raises as `get` does."""
+        """Raises as `get` does."""
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         # MSAL's assertions are bytes, which httpx would write as Python does.
         return self._exchange("POST", url, params, {**form, **(headers or {})}, urlencode(data or {}).encode())
@@ -111,14 +110,13 @@ class AuthorityHttp:
         return AuthorityAnswer(response.status_code, answer_headers, body.decode(errors="replace"))
 
     def _left(self) -> float:
-        """Seconds until the deadline. Raises `httpx.TimeoutException` after it."""
+        """Seconds until the deadline, after which it raises `httpx.TimeoutException`."""
         left = self._ends - time.monotonic()
         if left <= 0:
             raise httpx.TimeoutException(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")
         return left
 
     def _allowed(self, address: str) -> httpx.URL:
-        """The URL, if requests go there."""
         try:
             url = httpx.URL(address)
         except (httpx.InvalidURL, TypeError):

@@ -1,4 +1,4 @@
-"""The body of Graph's answer, unpacked and parsed within bounds: a few bytes of an answer may stand for gigabytes."""
+"""Unpacks and parses answers' bodies within bounds: a few bytes may stand for gigabytes."""
 
 import re
 import zlib
@@ -31,21 +31,21 @@ Each alternative consumes everything that begins as it does, an unfinished strin
 
 
 class UnreadableBodyError(Exception):
-    """A body in an unrequested coding, or that is not whole."""
+    """A body of unrequested coding, or incomplete."""
 
 
 class Unpacking:
-    """Unpacks one body piece by piece. Whoever takes a piece decides whether there may be more."""
+    """Unpacks one body piece by piece; the caller decides whether to go on."""
 
     def __init__(self, codings: Sequence[str]) -> None:
-        """`codings` are those of Content-Encoding. Raises `UnreadableBodyError`: the request accepts gzip, once."""
+        """`codings`: Content-Encoding. Raises `UnreadableBodyError` unless it is gzip, once."""
         named = [coding.strip().lower() for coding in codings]
         if named not in ([], ["identity"], ["gzip"]):
             raise UnreadableBodyError("the answer is in a coding that was not asked for")
         self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if named == ["gzip"] else None
 
     def pieces(self, packed: bytes) -> Iterator[bytes]:
-        """The decoded bytes of a part of the body, at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
+        """Decoded bytes, at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
         if self._gzip is None:
             yield packed
             return
@@ -64,15 +64,15 @@ class Unpacking:
             yield piece
 
     def end(self) -> None:
-        """Raises `UnreadableBodyError` where the body is not whole."""
+        """Raises `UnreadableBodyError` if the body is incomplete."""
         if self._gzip is not None and not self._gzip.eof:
             raise UnreadableBodyError("the answer ends too early")
 
 
 def parse(body: bytes | bytearray) -> Any:
-    """The JSON value of a body; None where it is none. Raises `AnswerTooLargeError` where it is too much work.
+    """A body's JSON value; None if it is none. Raises `AnswerTooLargeError` if it is too much work.
 
-    Too deep nesting is cut off at `CUT_DEPTH`, so that one bad object spoils no page.
+    Nesting is cut at `CUT_DEPTH`, so that one bad object spoils no page.
     """
     if has_too_many_values(body):
         raise AnswerTooLargeError
@@ -87,7 +87,7 @@ def parse(body: bytes | bytearray) -> Any:
 
 
 def has_too_many_values(body: bytes | bytearray) -> bool:
-    """Whether a body may have more objects, arrays or values than are parsed: brackets within strings count, too."""
+    """Whether a body may have too many objects, arrays or values; brackets in strings count, too."""
     if len(body) <= MOST_CONTAINERS:
         return False
     containers = body.count(b"[") + body.count(b"{")
@@ -95,7 +95,7 @@ def has_too_many_values(body: bytes | bytearray) -> bool:
 
 
 def cut_deep(body: bytes | bytearray) -> bytes:
-    """The JSON text with null in place of values deeper than `CUT_DEPTH`; empty if brackets do not match."""
+    """JSON text with null in place of values deeper than `CUT_DEPTH`; empty if brackets do not match."""
     kept: list[bytes] = []
     depth, start = 0, 0
     for token in _TOKEN.finditer(body):

@@ -1,4 +1,4 @@
-"""HTTP to Graph. It can do nothing but read: the one public call POSTs a `$batch` of GETs."""
+"""Graph's HTTP client, which can only read: the one public call POSTs a `$batch` of GETs."""
 
 import asyncio
 import base64
@@ -82,30 +82,29 @@ class GraphAnswer(NamedTuple):
 
 
 class Admission:
-    """One answer's place in memory; a process has one for large answers."""
+    """A large answer's place in memory; a process has one."""
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock
         self._held = False
 
     def needed(self, size_bytes: int) -> bool:
-        """Whether an answer that has grown so large must wait for its place."""
+        """Whether an answer of this size must wait for the place."""
         return size_bytes > LARGE_BYTES and not self._held
 
     async def acquire(self) -> None:
-        """Waits for the place."""
         await self._lock.acquire()
         self._held = True
 
     def end(self) -> None:
-        """Gives the place back, if it was taken."""
+        """Gives back the place, if taken."""
         if self._held:
             self._held = False
             self._lock.release()
 
 
 class GraphClient:
-    """One HTTP client a process. An async context manager."""
+    """One client for a process; an async context manager."""
 
     def __init__(
         self,
@@ -147,7 +146,7 @@ class GraphClient:
         vault_url: str | None = None,
         meter: GraphMeter | None = None,
     ) -> "GraphClient":
-        """A client for the clouds' own endpoints, or for given ones. Raises `TrustError`."""
+        """Uses the clouds' own endpoints unless others are given. Raises `TrustError`."""
         context = ssl_context(ca_file)
         proxy = proxy_of(proxy_url, context)
         vault = None if vault_url is None else Vault(vault_url, context, proxy_url)
@@ -164,7 +163,7 @@ class GraphClient:
 
     @asynccontextmanager
     async def admission(self) -> AsyncIterator[Admission]:
-        """For one answer, held until all that was made of it is gone."""
+        """For one answer, until all that was made of it is gone."""
         admission = Admission(self._large_answer)
         try:
             yield admission
@@ -172,11 +171,11 @@ class GraphClient:
             admission.end()
 
     async def sign_in(self, tenant: TenantConfig) -> None:
-        """Gets the tenant's token, if there is none yet. Raises `GraphRequestError`."""
+        """Gets the tenant's token, if missing. Raises `GraphRequestError`."""
         await self._tokens.token(tenant)
 
     def check_link(self, tenant: TenantConfig, api_version: str, link: str) -> None:
-        """Raises `UntrustedLinkError` where a nextLink may not be followed."""
+        """Raises `UntrustedLinkError` if a nextLink may not be followed."""
         relative_link(link, self._root(tenant), api_version)
 
     async def read_batch(
@@ -188,15 +187,15 @@ class GraphClient:
         *,
         raw: bool = False,
     ) -> dict[str, GraphAnswer]:
-        """Reads 1 to 20 pages in one `$batch`; every key has its answer, whether Graph served it or not.
+        """Reads 1 to 20 pages in one `$batch`; every key has an answer, served or not.
 
-        With `raw` the body of a listing's page is a `RawPage`. A caller that processes a large answer keeps its place
-        with an `admission`; without one the place is released as soon as the answer has been read.
+        With `raw`, a listing page's body is a `RawPage`. With an `admission`, the caller keeps a large answer's place
+        while it processes it; otherwise reading frees the place.
 
-        The client answers a 401 with a fresh token and the claims of its challenge: once inside the batch, and for the
-        whole batch until `REFUSED_TOKENS` were refused. Raises `UntrustedLinkError`, before it sends anything, for a
-        link that may not be followed; `GraphRequestError` if the whole batch failed: `BatchRefusedError` if Graph
-        refused it or sent no answer, `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`.
+        A 401 is answered with a fresh token and its challenge's claims: once inside the batch, and for the whole batch
+        until `REFUSED_TOKENS` were refused. Raises `UntrustedLinkError`, before sending, for a link that may not be
+        followed; `GraphRequestError` if the whole batch failed: `BatchRefusedError` if Graph refused it,
+        `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")
@@ -237,7 +236,7 @@ class GraphClient:
         admission: Admission,
         read: Callable[[bytes | bytearray], Any],
     ) -> tuple[GraphAnswer, dict[str, GraphAnswer]]:
-        """The outer answer, and if it is a success the inner ones, one for every request."""
+        """The outer answer and, after a success, one inner answer for every request."""
         inner = [
             {
                 "id": str(number),
@@ -328,7 +327,7 @@ class GraphClient:
 
 
 def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAnswer]:
-    """The answers by key. Raises `GraphRequestError` where one is missing, doubled or unreadable."""
+    """Raises `GraphRequestError` if an answer is missing, doubled or unreadable."""
     responses = outer.body.get("responses") if isinstance(outer.body, dict) else None
     if not isinstance(responses, list):
         raise _malformed("the batch's answer has no responses")
@@ -352,7 +351,7 @@ def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAn
 
 
 def _claims(answer: GraphAnswer) -> str | None:
-    """The claims of a continuous-access-evaluation challenge or None:
+    """The claims of a continuous-access-evaluation challenge:
     https://learn.microsoft.com/entra/identity-platform/claims-challenge
     """
     challenge = answer.headers.get("www-authenticate", "")

@@ -7,20 +7,19 @@ from typing import NamedTuple
 
 
 class ClockReading(NamedTuple):
-    """A server's time as an answer gave it, and this process's monotonic seconds when the answer came."""
+    """A server's time in an answer, and this process's monotonic seconds at its arrival."""
 
     at: datetime
     read_at: float
 
     def now(self) -> datetime:
-        """The server's time now."""
         return self.at + timedelta(seconds=time.monotonic() - self.read_at)
 
 
 def clock_reading(date: str | None, read_at: float) -> ClockReading | None:
-    """The reading of a `Date` header (RFC 9110, section 5.6.7); None if the header has no date.
+    """The reading of a `Date` header (RFC 9110, section 5.6.7); None without a date.
 
-    The header counts whole seconds, so the reading is up to a second and the way of the answer too early.
+    Early by up to a second, which the header cuts, and by the answer's way.
     """
     try:
         at = parsedate_to_datetime(date or "")

@@ -1,4 +1,4 @@
-"""Work on large documents, off the event loop: reading, hashing and writing JSON."""
+"""Reads, hashes and writes large JSON off the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 async def crunch(
     tenant_id: UUID, work: Callable[Arguments, ResultT], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> ResultT:
-    """The result of `work`, computed in a thread. A tenant has one such work and one thread at a time."""
+    """Computes `work` in a thread. A tenant has one thread at a time."""
     turn = _turns.setdefault(tenant_id, asyncio.Lock())
     await turn.acquire()
     working = asyncio.get_running_loop().run_in_executor(_POOL, lambda: work(*args, **kwargs))

@@ -1,4 +1,4 @@
-"""The credentials of a tenant's app, as the tenants file names them, in the form that MSAL takes."""
+"""Credentials of tenants' apps, in MSAL's form."""
 
 import base64
 import binascii
@@ -28,7 +28,7 @@ CONFIGURATION_PATIENCE = timedelta(minutes=10)
 
 
 class CredentialError(GraphRequestError):
-    """A credential cannot be read. It names the variable or file and repeats nothing of its content."""
+    """A credential cannot be read. It names the variable or file, never the content."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class CredentialError(GraphRequestError):
 
 
 def read_credential(tenant: TenantConfig, vault: Vault | None = None) -> Any:
-    """The tenant's credential for MSAL. It blocks. Raises `CredentialError`, `VaultUnavailableError`."""
+    """Blocks. Raises `CredentialError`, `VaultUnavailableError`."""
     if tenant.client_secret_env is not None:
         return _from_environment(tenant.client_secret_env)
     if tenant.client_secret_file is not None:
@@ -64,9 +64,9 @@ def read_credential(tenant: TenantConfig, vault: Vault | None = None) -> Any:
 
 
 def credential_ends_at(tenant: TenantConfig, vault: Vault | None = None) -> datetime | None:
-    """When the certificate of `certificate_file` ends, or what is in the vault; None where nothing says so.
+    """When the certificate of `certificate_file`, or the vault's secret, ends; None if unknown.
 
-    It blocks. Raises `CredentialError`, `VaultUnavailableError`.
+    Blocks. Raises `CredentialError`, `VaultUnavailableError`.
     """
     if tenant.certificate_file is not None:
         certificate = read_credential(tenant)["public_certificate"].encode()
@@ -83,7 +83,7 @@ def _from_environment(name: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """A file without the byte-order mark with which editors on Windows begin it."""
+    """A file without a byte-order mark, which editors on Windows write."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -111,7 +111,7 @@ def _from_vault(name: str, vault: Vault | None) -> VaultSecret:
 
 
 def _certificate_content(named: str, kept: VaultSecret) -> bytes:
-    """A certificate with its key, as a file would hold it."""
+    """A certificate with its key, as in a file."""
     if kept.content_type != PFX:
         return kept.value.encode()
     try:
@@ -121,7 +121,7 @@ def _certificate_content(named: str, kept: VaultSecret) -> bytes:
 
 
 def _certificate(named: str, content: bytes, password: str | None) -> dict[str, str]:
-    """A certificate with its private key, from PEM or PFX (PKCS #12)."""
+    """A certificate with its key, from PEM or PFX (PKCS #12)."""
     wrong = what_is_wrong(content, password)
     if wrong is not None:
         raise CredentialError(f"{named} {wrong}")

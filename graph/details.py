@@ -1,4 +1,4 @@
-"""Reading one item's details: the open calls, and the answers so far."""
+"""Reads one item's details: open calls, and answers so far."""
 
 import hashlib
 from collections.abc import Container
@@ -37,12 +37,11 @@ MAX_PAGES = 1000
 
 
 class OpenCall(NamedTuple):
-    """A request that is still to be made.
+    """A request to make.
 
-    `call` is the number of the entry's detail call, `child` that of its child call; without a call the request asks
-    whether the item still exists. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
-    `path` is the place of a list that Graph has cut and whose rest this request reads: in the list's document, or with
-    a call in the page `of_page` of its answer.
+    `call` and `child` number the entry's detail call and child call; without a call it asks whether the item exists.
+    `anchor` is the hash of an earlier link, renewed at powers of two of pages. `path` is the place of a list that Graph
+    has cut, whose rest it reads: in the list's document, or in the page `of_page` of a call's answer.
     """
 
     url: str
@@ -57,12 +56,11 @@ class OpenCall(NamedTuple):
 
     @property
     def asks_whether_there(self) -> bool:
-        """Whether it asks for nothing but the item."""
         return self.call is None and self.path is None
 
 
 class UnreadCall(NamedTuple):
-    """A call that Graph does not answer: it is given up, and the rest of the item is read."""
+    """A call that was given up, since Graph does not answer it."""
 
     call: OpenCall
     failure: ReadFailure
@@ -71,18 +69,17 @@ class UnreadCall(NamedTuple):
 
     @property
     def code(self) -> ErrorCode:
-        """Why it is not answered."""
         return self.failure.code
 
     @property
     def http_status(self) -> int | None:
-        """The status of the last answer, if there was one."""
+        """The last answer's status, if any."""
         status = self.failure.context.get("http_status")
         return status if isinstance(status, int) else None
 
 
 class DetailReading:
-    """The details of one item. Parts that have been read are canonical, with hidden secrets."""
+    """One item's details. Read parts are canonical, with hidden secrets."""
 
     def __init__(
         self,
@@ -121,22 +118,21 @@ class DetailReading:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether nothing is left to read: unreadable parts are given up."""
+        """Whether nothing is left to read but for calls given up."""
         return not self.open and not self.gone
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything has been read."""
         return self.is_at_end and not self.unread
 
     def whole(self) -> JsonObject:
-        """The item's whole document, in canonical form."""
+        """The item's whole canonical document."""
         return assemble(self._list_document, self._parts)
 
     def partial(self, last: JsonObject, lacked: Container[DetailPlace]) -> tuple[JsonObject, list[DetailPlace]]:
-        """The item's document with what its last version says where calls were given up; the places that it lacks.
+        """The document with the last version's content where calls were given up, and the places that it lacks.
 
-        `lacked` are the places that the last version lacks.
+        `lacked`: places that the last version lacks.
         """
         unread = self.unread_places
         parts = [part for part in self._parts if not any(_contains(place, _place_of(part)) for place in unread)]
@@ -145,9 +141,9 @@ class DetailReading:
         return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
 
     def stale(self, lacking: Container[DetailPlace]) -> list[tuple[DetailPlace, UnreadCall]]:
-        """The calls that were given up and that make the document stale, with their places.
+        """Given-up calls that make the document stale, with their places.
 
-        Nobody misses what the tenant has no licence for and never had: those of `lacking` are no part of the document.
+        Not those in `lacking` for which the tenant never had a licence.
         """
         return [
             (place, unread)
@@ -156,9 +152,9 @@ class DetailReading:
         ]
 
     def is_answer(self, unread: UnreadCall) -> bool:
-        """Whether Graph says that there is no such detail, or that this tenant's app cannot have it: no error of a run.
+        """Whether Graph says that there is no such detail, or none for this app: no error of a run.
 
-        A refusal of a later page is one: Graph has shown the first.
+        The refusal of a later page is an error: Graph has shown the first.
         """
         if unread.code is ErrorCode.GRAPH_NOT_FOUND:
             return unread.call.path is None and self._call(unread.call).optional
@@ -166,11 +162,11 @@ class DetailReading:
 
     @property
     def absent(self) -> list[DetailPlace]:
-        """The places for which Graph says that there is nothing."""
+        """Places for which Graph says that there is nothing."""
         return [_place_of(part) for part in self._parts if part.body is None and part.property is not None]
 
     def doubt(self, place: DetailPlace) -> None:
-        """Gives up the call for a place for which Graph says that there is nothing."""
+        """Gives up the call for an absent place."""
         self._parts = [part for part in self._parts if _place_of(part) != place]
         number, detail = next(
             (number, detail)
@@ -184,18 +180,18 @@ class DetailReading:
         self.give_up(call, ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": 404}))
 
     def _may_be_refused(self, call: OpenCall) -> bool:
-        """Whether a tenant that has the list may lack the detail for good."""
+        """Whether a tenant with the list may lack the detail for good."""
         if call.call is None or call.child is not None:
             return False
         return self._collection.delegated_only or self._collection.details[call.call].licence_hint is not None
 
     @property
     def unread_places(self) -> list[DetailPlace]:
-        """The places in the document of the answers to the calls that were given up."""
+        """The document's places of given-up calls."""
         return [self._place(given_up.call) for given_up in self.unread]
 
     def give_up(self, call: OpenCall, failure: ReadFailure) -> None:
-        """Gives up a call that Graph does not answer, and with it the calls for members of its answer."""
+        """Gives up a call, and those for members of its answer."""
         if call.asks_whether_there:
             # Its list has shown the item, and nothing says that it is gone.
             self._replace(call)
@@ -208,9 +204,9 @@ class DetailReading:
         self.unread.append(UnreadCall(call, failure, self._member_name(place)))
 
     def progress(self) -> bytes:
-        """The state from which another process can go on.
+        """The state for another process.
 
-        Calls that were given up are the last of the open ones: a worker that knows none makes them again.
+        Given-up calls are the last open ones: a worker that does not know them makes them again.
         """
         parts = [
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
@@ -224,9 +220,9 @@ class DetailReading:
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
-        """Takes in the answer to an open call; returns the failure if the answer brought nothing.
+        """Takes in an open call's answer; returns the failure if it brought nothing.
 
-        It does not check a link to the next page: the caller checks the call in `open` that takes this one's place.
+        The caller checks the next page's link, in the call that replaces this one in `open`.
         """
         if call.path is not None:
             return self._take_rest(call, call.path, answer)
@@ -259,13 +255,13 @@ class DetailReading:
         return failure
 
     def _ask_whether_there(self, call: OpenCall, answer: Answer) -> None:
-        """Gives a call up that found nothing: the item may be gone, too."""
+        """Gives up a call that found nothing: the item may be gone, too."""
         self.give_up(call, ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": answer.status}))
         if not self._is_there and not any(call.asks_whether_there for call in self.open):
             self.open.append(OpenCall(self._collection.item_url(self._external_id)))
 
     def _take_rest(self, call: OpenCall, path: Path, answer: Answer) -> ReadFailure | None:
-        """Takes in a further page of a list that has been read in part."""
+        """Takes in a further page of a cut list."""
         if is_gone(answer) and self._collection.confirmable:
             self._ask_whether_there(call, answer)
             return None
@@ -304,11 +300,11 @@ class DetailReading:
         return None
 
     def _expansion(self, call: OpenCall) -> Expansion:
-        """The expansions of the answer that holds a list."""
+        """The expansions of the answer with the list."""
         return expansion(self._collection.expand) if call.call is None else expansion_by(self._call(call).path)
 
     def _holder(self, call: OpenCall) -> JsonValue:
-        """The document that holds the list whose rest a call requests."""
+        """The document with the list whose rest a call requests."""
         if call.call is None:
             return self._list_document
         sought = self._part(call, None)._replace(page=call.of_page)
@@ -316,7 +312,7 @@ class DetailReading:
         return bodies[-1] if bodies else None
 
     def _names(self, call: OpenCall) -> list[str]:
-        """The properties in which an answer stands in the document."""
+        """The document's properties for an answer."""
         part = None if call.call is None else self._part(call, None)
         return [] if part is None else [name for name in (part.property, part.child_property) if name is not None]
 
@@ -335,7 +331,7 @@ class DetailReading:
             self._restart(call)
 
     def _is_miscounted(self, call: OpenCall) -> bool:
-        """Whether the list knows of more or fewer members than the pages that were read: they are no snapshot."""
+        """Whether the list counts other members than the read pages, which are no snapshot."""
         counted_by = None if call.child is not None else self._collection.details[call.call or 0].counted_by
         expected = None if counted_by is None else self._list_document.get(counted_by)
         if not isinstance(expected, int):
@@ -356,7 +352,7 @@ class DetailReading:
         return failure or ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
 
     def _next(self, call: OpenCall, link: str) -> OpenCall:
-        """The call for the next page. Raises `MalformedPageError` for a listing that goes in circles."""
+        """The next page's call. Raises `MalformedPageError` for a circle."""
         fingerprint = hashlib.sha256(link.encode(errors="surrogatepass")).hexdigest()
         if fingerprint == call.anchor or call.page >= MAX_PAGES:
             raise _LoopError(call.page)
@@ -377,7 +373,7 @@ class DetailReading:
         ]
 
     def _restart(self, call: OpenCall) -> None:
-        """Begins a listing anew, since its page token has expired, and with it the reading of its members."""
+        """Begins a listing with an expired page token anew, and its members."""
         detail = self._call(call)
         first = self._url(detail.path, call.child_id)
         anew = OpenCall(first, call=call.call, child=call.child, child_id=call.child_id, restarted=True)
@@ -400,7 +396,7 @@ class DetailReading:
         return self._collection.details[call.call or 0].permission or self._collection.permission
 
     def _url(self, path: str, child_id: str | None = None) -> str:
-        """The path with the item's id and type and its member's id, relative to the version root."""
+        """The path with the item's id and type and its member's id."""
         kind = str(self._list_document.get(TYPE, "")).removeprefix("#")
         filled = path.replace("{type}", quote(kind, safe="")).replace("{id}", quote(self._external_id, safe=""))
         return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))
@@ -458,7 +454,6 @@ class DetailReading:
 
 
 def _contains(place: DetailPlace, other: DetailPlace) -> bool:
-    """Whether an answer at `other` would be within one at `place`."""
     return other == place or (
         place.property is not None and place.child_property is None and other.property == place.property
     )
@@ -484,7 +479,7 @@ class _LoopError(MalformedPageError):
 
 
 def _belongs(part: Part, dropped: Part) -> bool:
-    """Whether a part is of the answer that begins anew, or of one of its members."""
+    """Whether a part is of the answer that begins anew, or of a member."""
     if part.property != dropped.property:
         return False
     return dropped.child_id is None or (part.child_property, part.child_id) == (

@@ -1,4 +1,4 @@
-"""People sign in with Entra ID: MSAL's authorization-code flow, and an ID token of which everything is checked here.
+"""Sign-in with Entra ID: MSAL's authorization-code flow; the ID token is checked here.
 
 MSAL sends PKCE, state and nonce, but leaves the ID token to its caller:
 https://learn.microsoft.com/entra/identity-platform/id-tokens#validate-tokens
@@ -49,15 +49,15 @@ Flow = dict[str, Any]
 
 
 class SignInRefusedError(UserError):
-    """Nobody is signed in. The message says why in one line and repeats no token."""
+    """Nobody is signed in. One line says why, without a token."""
 
 
 class SignInUnavailableError(UnavailableError):
-    """Entra ID cannot be asked now, or the app's credential cannot be read."""
+    """Entra ID does not answer, or the app's credential cannot be read."""
 
 
 class SignedInIdentity(NamedTuple):
-    """Whom Entra ID has authenticated, and the app roles that are assigned to the person."""
+    """A person that Entra ID has authenticated, with assigned app roles."""
 
     tenant_id: UUID
     object_id: UUID
@@ -72,7 +72,7 @@ class _Keys(NamedTuple):
 
 
 class EntraSignIn:
-    """Sign-ins to one app registration, by people of the allowed tenants. Its methods block: call them in a thread."""
+    """Sign-ins to one app registration, by people of allowed tenants. Its methods block."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class EntraSignIn:
         authority_url: str | None = None,
         proxy: httpx.Proxy | None = None,
     ) -> None:
-        """`app` holds the client id and the credential. Its id is the tenant that people sign in to, if it is one."""
+        """`app` has the client id and the credential; its id is the tenant to sign in to, if it is one."""
         endpoints = CLOUD_ENDPOINTS[app.cloud]
         self._app = app
         self._allowed = frozenset(allowed_tenants)
@@ -96,7 +96,7 @@ class EntraSignIn:
         self._keys: _Keys | None = None
 
     def begin(self, redirect_uri: str) -> Flow:
-        """A sign-in that begins; the person goes to its `auth_uri`. Raises `SignInUnavailableError`."""
+        """Begins a sign-in at `auth_uri`. Raises `SignInUnavailableError`."""
         with self._http() as http, _understood(self._host):
             flow: Flow = self._application(http).initiate_auth_code_flow([], redirect_uri=redirect_uri)
         if "error" in flow or urlsplit(flow["auth_uri"])[:2] not in {urlsplit(url)[:2] for url in self._trusted}:
@@ -104,7 +104,7 @@ class EntraSignIn:
         return flow
 
     def finish(self, flow: Flow, answer: Mapping[str, str]) -> SignedInIdentity:
-        """Redeems the code of Entra's answer. Raises `SignInRefusedError` and `SignInUnavailableError`."""
+        """Redeems Entra's code. Raises `SignInRefusedError` and `SignInUnavailableError`."""
         if answer.get("state") != flow.get("state"):
             raise SignInRefusedError("this is not the answer to the sign-in that this browser began")
         if "error" in answer:

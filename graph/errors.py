@@ -58,7 +58,7 @@ class Answer(Protocol):
 
 
 class ReadFailure(NamedTuple):
-    """Why one page was not read. `restart`: its token has expired, and the listing must begin anew."""
+    """Why a page was not read. `restart`: its token has expired, so the listing begins anew."""
 
     code: ErrorCode
     retryable: bool = False
@@ -68,10 +68,10 @@ class ReadFailure(NamedTuple):
 
 
 class GraphRequestError(Exception):
-    """A `$batch` or a token that could not be had at all. The message holds no URL, no token and no answer's text.
+    """A `$batch` or token was not had. The message holds no URL, token or answer.
 
-    A retryable one is retried for `patience` at most. `failing_for` is how long others have already met the same error,
-    which counts as time waited.
+    A retryable one is retried for at most `patience`. `failing_for`: how long others have met it already, which counts
+    as waited.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class GraphRequestError(Exception):
 
 
 class BatchRefusedError(GraphRequestError):
-    """Graph answered a whole `$batch` with an error, which is then the error of every request in it."""
+    """Graph answered a whole `$batch` with an error, which is every request's."""
 
     def __init__(self, failure: ReadFailure, message: str) -> None:
         super().__init__(
@@ -108,24 +108,23 @@ class BatchRefusedError(GraphRequestError):
 
 
 class GraphUnreachedError(GraphRequestError):
-    """No answer came: the message has the cause."""
+    """No answer came; the message has the cause."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.GRAPH_UNAVAILABLE, message, retryable=True, context={"reason": message})
 
 
 class AnswerTooLargeError(GraphRequestError):
-    """The answer to a `$batch` is larger than a worker takes in at once."""
+    """A `$batch`'s answer is larger than a worker takes in at once."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.GRAPH_MALFORMED_RESPONSE, "the answer is too large", retryable=False)
 
 
 def classify(answer: Answer, *, permission: str | None = None, delegated_only: bool = False) -> ReadFailure | None:
-    """The failure that an answer's status and error body mean; None for a success.
+    """The failure of an answer's status and error body; None for a success.
 
-    `permission` is the one that the catalog knows for the collection, named where Graph says 403. What is
-    `delegated_only` no permission opens to an app.
+    `permission` is the catalog's, named for a 403. No permission opens `delegated_only` to an app.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -158,9 +157,9 @@ def classify(answer: Answer, *, permission: str | None = None, delegated_only: b
 
 
 def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """Retry-After: seconds, also fractional, or an HTTP-date, counted from the answer's own Date (else from `now`).
+    """Retry-After: seconds, also fractional, or an HTTP-date, from the answer's own Date (else from `now`).
 
-    None where it is absent, unreadable, negative or not a number. Never capped here. RFC 9110 §10.2.3.
+    None if absent, unreadable or negative. Never capped here. RFC 9110 §10.2.3.
     """
     value = headers.get("retry-after", "").strip()
     try:
@@ -189,21 +188,21 @@ def _http_date(value: str) -> datetime | None:
 
 
 def error_code_of(body: Any) -> str | None:
-    """Graph's own error code, where it is one: a hostile answer may put anything there."""
+    """Graph's own error code, unless the text is none: an answer may be hostile."""
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
 def _message(body: Any) -> str:
-    """The message in lower case, for recognition only. Intune nests JSON in it as text, with the same words."""
+    """The message in lower case, for recognition. Intune nests JSON in it as text."""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return message[:4000].lower() if isinstance(message, str) else ""
 
 
 def _is_licence_missing(body: Any, message: str) -> bool:
-    """Whether an error says, by a code of its own or of its inner error or in words, that the tenant cannot have it."""
+    """Whether an error says, by its or an inner code or in words, that the tenant cannot have it."""
     error = body.get("error") if isinstance(body, dict) else None
     inner = (error.get("innerError"), error.get("innererror")) if isinstance(error, dict) else ()
     codes = (level.get("code") for level in (error, *inner) if isinstance(level, dict))

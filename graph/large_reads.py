@@ -1,7 +1,7 @@
-"""Connections that are read in larger parts than a TLS record.
+"""Reads connections in larger parts than a TLS record.
 
-A record has 16 KB, and anyio answers each read with one. A part then passes through h11, httpcore and httpx, which
-take as long for a small part as for a large one: a third of the processor time of receiving a page.
+A record has 16 KB, and anyio answers each read with one. h11, httpcore and httpx take as long for a small part as for a
+large one: a third of the processor time of receiving a page.
 """
 # ruff: noqa: ASYNC109 - the signatures are those of httpcore
 
@@ -14,7 +14,7 @@ import httpx
 
 
 def with_large_reads(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncHTTPTransport:
-    """The transport with connections that are read in larger parts: httpx has no parameter for httpcore's backend."""
+    """The transport with larger reads: httpx has no parameter for httpcore's backend."""
     transport._pool._network_backend = _Backend()  # noqa: SLF001
     return transport
 
@@ -37,7 +37,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._tls: ssl.SSLObject | None = stream.get_extra_info("ssl_object")
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """As soon as there is something, all that has been received."""
+        """All that has been received, as soon as there is something."""
         first = await self._stream.read(max_bytes, timeout)
         if not first or self._tls is None:
             return first

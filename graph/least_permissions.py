@@ -1,4 +1,4 @@
-"""The fewest permissions that read some collections, by Microsoft's map of permissions and paths."""
+"""The fewest permissions that read collections, by Microsoft's map of permissions and paths."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from graph.catalog.facts import permissions_of
 
 
 class PermissionNeed(NamedTuple):
-    """One path that a collection reads, and the permissions; each of them suffices."""
+    """A path that a collection reads, and permissions, any of which suffices."""
 
     type_key: str
     named: str
@@ -20,8 +20,8 @@ class PermissionNeed(NamedTuple):
 def least_permissions(collections: Iterable[Collection]) -> dict[str, list[str]]:
     """The permissions, sorted, each with the type keys that need it.
 
-    Each is the least permission of some path. One that reads no path which the others do not read, too, is left out:
-    `Directory.Read.All` reads groups, so where consents need it, `Group.ReadBasic.All` is needless.
+    Each is some path's least permission. One whose paths the others read, too, is left out: with `Directory.Read.All`,
+    `Group.ReadBasic.All` is needless.
     """
     needs = [need for collection in collections for need in _needs(collection)]
     named = {need.named for need in needs}
@@ -54,6 +54,6 @@ def _needs(collection: Collection) -> Iterator[PermissionNeed]:
 
 
 def _need(collection: Collection, path: str, permission: str) -> PermissionNeed:
-    """If the map does not know the catalog's own permission, no other one is trusted, either."""
+    """If the map lacks the catalog's permission, no other one is trusted."""
     known = permissions_of(path)
     return PermissionNeed(collection.type_key, permission, frozenset(known if permission in known else {permission}))

@@ -1,4 +1,4 @@
-"""The links that Graph hands out, checked before they are followed: a token goes to the Graph host only."""
+"""Checks Graph's links before they are followed: a token goes to the Graph host only."""
 
 from urllib.parse import urlsplit
 
@@ -9,16 +9,16 @@ MAX_LINK_LENGTH = 16_384
 
 
 class UntrustedLinkError(ValueError):
-    """A link that leads elsewhere than to the version of the Graph that gave it."""
+    """A link leads elsewhere than to the Graph version that gave it."""
 
     code = ErrorCode.GRAPH_UNTRUSTED_LINK
 
 
 def relative_link(link: str, base_url: str, api_version: str) -> str:
-    """The part of an absolute nextLink behind `{base_url}/{api_version}`, to the letter: page tokens are opaque, and
-    encoding them anew breaks them (https://learn.microsoft.com/graph/paging).
+    """An absolute nextLink's part behind `{base_url}/{api_version}`, to the letter: encoding opaque page tokens anew
+    breaks them (https://learn.microsoft.com/graph/paging).
 
-    Raises `UntrustedLinkError` where the link is of another scheme, host, port or version, or is no plain URL.
+    Raises `UntrustedLinkError` if scheme, host, port or version differ, or the link is no plain URL.
     """
     if len(link) > MAX_LINK_LENGTH or any(character <= " " or character in '"\\<>^`{|}\x7f' for character in link):
         raise UntrustedLinkError("a nextLink is not a plain URL")

@@ -1,4 +1,4 @@
-"""The numbers of a client's requests to Graph, for whoever counts them."""
+"""Counts of a client's requests to Graph."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,4 +8,4 @@ class GraphMeter:
     """Counts nothing; the worker's counts for Prometheus."""
 
     def batch_answered(self, status: int | None, duration: timedelta, answers: Sequence[int]) -> None:
-        """Called after each `$batch`: its status, None without an answer, and the statuses of the requests in it."""
+        """Called after each `$batch`: its status, None without an answer, and its requests' statuses."""

@@ -1,4 +1,4 @@
-"""One page of a listing, read out of an answer."""
+"""Reads one page of a listing out of an answer."""
 
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
@@ -9,14 +9,14 @@ from inventory.error_codes import ErrorCode
 
 
 class Page(NamedTuple):
-    """The objects of a page as Graph gave them, and the link to the next one."""
+    """A page's objects, and the link to the next one."""
 
     items: list[JsonValue]
     next_link: str | None
 
 
 class MalformedPageError(ValueError):
-    """A success that is not a page. A proxy may be at fault for a moment, so the request is retried briefly."""
+    """A success that is no page, perhaps a proxy's for a moment: retried briefly."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("the answer is not a page of a listing")
@@ -31,10 +31,10 @@ def read_page(
     left_out: Container[str] = (),
     left_out_where: Mapping[str, str | bool] | None = None,
 ) -> Page:
-    """The page of a successful answer.
+    """A successful answer's page.
 
-    `left_out`: `@odata.type`s that belong to another entry of the catalog. `left_out_where`: an object with one of
-    these values is left out too. Raises `MalformedPageError`.
+    `left_out`: `@odata.type`s of another entry. `left_out_where`: values of objects to leave out. Raises
+    `MalformedPageError`.
     """
     body: Any = answer.body
     if not isinstance(body, dict):
@@ -49,7 +49,7 @@ def read_page(
 
 
 def _has_one_of(item: Any, values: Mapping[str, str | bool]) -> bool:
-    """Whether a property of the object has its value here; true is not 1."""
+    """Whether the object has one of these values; true is not 1."""
     return isinstance(item, dict) and any(
         item.get(name) == value and isinstance(item[name], type(value)) for name, value in values.items()
     )
@@ -61,11 +61,11 @@ def _type_of(item: Any) -> Any:
 
 
 def is_gone(answer: Answer) -> bool:
-    """Whether a GET by id says that there is no such object: Graph's own 404, not a proxy's."""
+    """Whether a GET by id found no object: Graph's own 404, not a proxy's."""
     return answer.status == 404 and isinstance(answer.body, dict) and isinstance(answer.body.get("error"), dict)
 
 
 def is_found(answer: Answer, id_field: str, external_id: str) -> bool:
-    """Whether a GET by id has shown that very object. Graph compares ids without regard to case."""
+    """Whether a GET by id shows that object. Graph's ids have no case."""
     found = answer.body.get(id_field) if isinstance(answer.body, dict) else None
     return 200 <= answer.status < 300 and isinstance(found, str) and found.lower() == external_id.lower()

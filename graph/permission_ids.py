@@ -1,4 +1,4 @@
-"""Ids of Graph's application permissions, and the part of an app's manifest that asks for them."""
+"""Ids of Graph's application permissions, and an app manifest that asks for them."""
 
 import tomllib
 from collections.abc import Iterable
@@ -13,7 +13,6 @@ GRAPH_APP_ID = UUID("00000003-0000-0000-c000-000000000000")
 
 @cache
 def permission_ids() -> dict[str, UUID]:
-    """The id of each permission that the catalog names."""
     content = tomllib.loads((Path(__file__).parent / "catalog" / "permission_ids.toml").read_text(encoding="utf-8"))
     return {name: UUID(permission_id) for name, permission_id in content.items()}
 

@@ -1,4 +1,4 @@
-"""The proxy on the way to Graph and to the authority: GRAPH_PROXY_URL alone names it, and no variable of the system."""
+"""The proxy to Graph and to the authority: GRAPH_PROXY_URL alone, no variable of the system."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ SYSTEM_NAMES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def proxy_of(url: str | None, context: ssl.SSLContext) -> httpx.Proxy | None:
-    """The proxy of a URL. Within its tunnel TLS goes on to Graph, so it sees no token and no secret."""
+    """TLS goes on to Graph within the tunnel, so the proxy sees no token or secret."""
     if url is None:
         return None
     return httpx.Proxy(url, ssl_context=context if url.lower().startswith("https:") else None)
 
 
 def overlooked(environment: Mapping[str, str]) -> str | None:
-    """The warning about a proxy that the system names and Graph's client ignores; None if it names none."""
+    """A warning about a system proxy that Graph's client ignores, if there is one."""
     name = next((name for name in SYSTEM_NAMES if environment.get(name)), None)
     return None if name is None else f"{name} is not used for Graph and tokens; set GRAPH_PROXY_URL to use a proxy"

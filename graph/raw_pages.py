@@ -1,4 +1,4 @@
-"""Pages whose objects stay JSON text: what did not change is not parsed."""
+"""Pages with objects as JSON text: unchanged ones are not parsed."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,7 +19,6 @@ class RawPage(msgspec.Struct, frozen=True):
     text: msgspec.Raw
 
     def parsed(self) -> Any:
-        """The page as `bodies.parse` reads it."""
         return parse(bytes(self.text))
 
 
@@ -45,8 +44,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def split(body: bytes | bytearray) -> Any:
-    """The answer to a `$batch` as `bodies.parse` reads it, but for the bodies of successes that are listings: each is
-    a `RawPage`.
+    """A `$batch`'s answer as `bodies.parse` reads it, with successful listings as `RawPage`s.
 
     Anything unexpected is parsed whole. Raises `AnswerTooLargeError`.
     """
@@ -76,13 +74,13 @@ def split(body: bytes | bytearray) -> Any:
 
 
 def parse_all(texts: Sequence[msgspec.Raw]) -> list[Any] | None:
-    """The values of JSON texts; None where one is none. `bodies.parse` bounds all of them together."""
+    """The values of JSON texts, bounded together by `bodies.parse`; None if one is none."""
     values = parse(b"[" + b",".join(texts) + b"]")
     return values if isinstance(values, list) and len(values) == len(texts) else None
 
 
 def heads(page: RawPage, id_field: str) -> list[tuple[Any, Any]]:
-    """The id and the `@odata.type` of each object, whatever they are; None where there is none."""
+    """Each object's id and `@odata.type`, of any JSON type; None if missing."""
     decode = _decoder(id_field)
     return [_head(decode, text) for text in page.objects]
 

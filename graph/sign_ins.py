@@ -1,7 +1,6 @@
-"""One tenant's token and the sign-in that renews it, shared by all who need the tenant's token.
+"""A tenant's token and sign-in, shared by all who need the token.
 
-A sign-in runs in a thread of its own, and a tenant has one at most. So a slow authority of one tenant occupies neither
-the event loop nor anything that another tenant waits for.
+A tenant has at most one sign-in, in its own thread: a slow authority blocks neither the event loop nor other tenants.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ RECENT_SECONDS = 600
 
 
 class Grant(NamedTuple):
-    """A token, and its lifetime from the request on."""
+    """A token, and its lifetime from the request."""
 
     token: str
     lifetime: timedelta
@@ -41,7 +40,7 @@ class _Held(NamedTuple):
     ends_at: float
 
     def answers(self, claims: str | None, refused: str | None) -> bool:
-        """Whether it differs from the refused token and has the requested claims."""
+        """Whether it is not the refused token and has the claims."""
         return self.token != refused and claims in (None, self.claims) and time.monotonic() < self.ends_at
 
 
@@ -53,10 +52,10 @@ class _UnderWay:
 
 
 class TenantTokens:
-    """The token of one tenant's app. Times are monotonic: a clock that is set back or forward changes nothing."""
+    """The token of a tenant's app. Times are monotonic, so a changed clock does not matter."""
 
     def __init__(self, sign_in: Callable[[str | None], Grant]) -> None:
-        """`sign_in` asks the authority for a token with the claims, blocking. It raises `GraphRequestError`."""
+        """`sign_in` blocks, returns a token with the claims, and raises `GraphRequestError`."""
         self._sign_in = sign_in
         self._held: _Held | None = None
         self._under_way: _UnderWay | None = None
@@ -66,10 +65,10 @@ class TenantTokens:
         self._failed_at = 0.0
 
     async def token(self, claims: str | None = None, refused: str | None = None) -> str:
-        """A token with these claims that is not the refused one. Raises `GraphRequestError`.
+        """A token with these claims, not the refused one. Raises `GraphRequestError`.
 
-        All callers share one sign-in, its token and its failure. A failure lasts as long as the authority asked for, or
-        as long as it took: who comes within that time is not made to wait for the next one.
+        Callers share one sign-in, its token and its failure. A failure lasts as long as the authority asked for, or as
+        it took, so that nobody waits for the next one meanwhile.
         """
         while True:
             held = self._held if self._held is not None and self._held.answers(claims, refused) else None
@@ -86,7 +85,7 @@ class TenantTokens:
                 raise self._met(self._failure)
 
     async def _ending_of(self, sign_in: _UnderWay) -> None:
-        """Waits for a sign-in to succeed. Raises its failure, or a retryable one where it takes too long."""
+        """Waits for a sign-in. Raises its failure, or a retryable one if it takes too long."""
         rest = sign_in.began + WAIT_SECONDS - time.monotonic()
         await asyncio.wait([sign_in.ended], timeout=max(0.0, rest))
         if not sign_in.ended.done():
@@ -98,7 +97,7 @@ class TenantTokens:
             raise sign_in.failure
 
     def _met(self, failure: GraphRequestError) -> GraphRequestError:
-        """A failure as one more caller meets it."""
+        """The failure for one more caller."""
         now = time.monotonic()
         if self._failing_since is None or now - self._failed_at > RECENT_SECONDS:
             self._failing_since = now
@@ -126,7 +125,7 @@ class TenantTokens:
         return sign_in
 
     def _end(self, sign_in: _UnderWay, claims: str | None, outcome: Grant | BaseException) -> None:
-        """Takes in the result of a sign-in, on the event loop."""
+        """Takes in a sign-in's result, on the event loop."""
         self._under_way = None
         self._failure = None
         if isinstance(outcome, Grant):

@@ -1,4 +1,4 @@
-"""Which tenants there are, in which cloud, and where their credentials lie: the tenants file, or a table. No secret."""
+"""The configured tenants, their clouds, and where their credentials are; no secret."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -16,7 +16,7 @@ from inventory.user_errors import UserError
 
 
 class Cloud(StrEnum):
-    """The national clouds. No cloud accepts the tokens of another: https://learn.microsoft.com/graph/deployments"""
+    """National clouds; none accepts another's tokens: https://learn.microsoft.com/graph/deployments"""
 
     PUBLIC = "public"
     USGOV = "usgov"
@@ -25,9 +25,9 @@ class Cloud(StrEnum):
 
 
 class Endpoints(NamedTuple):
-    """The servers of a cloud's tokens and documents; no slash at the end.
+    """A cloud's servers of tokens and documents, without a final slash.
 
-    `authority_aliases` are further names of the authority, to which its discovery document may send a credential.
+    `authority_aliases`: further names of the authority, to which its discovery document may send a credential.
     """
 
     authority_url: str
@@ -68,28 +68,27 @@ VaultName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 
 
 class TenantsFileError(UserError):
-    """A fault of the tenants file, or of the table, and its remedy, in one line, without any value from it."""
+    """A fault of the tenants file or table, and its remedy, in one line, without its values."""
 
 
 class UnknownTenantError(UserError):
-    """No such tenant is configured; the message names those that are."""
+    """No such tenant is configured; the message names the configured ones."""
 
 
 class DisabledTenantError(UserError):
-    """Somebody wants to read a tenant that the tenants file or table disables."""
+    """The tenants file or table disables the tenant to read."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"tenant {name!r} is disabled; to read it again: python starter.py tenant enable {name}")
 
 
 def refuse_disabled(tenant: "TenantConfig") -> None:
-    """Raises `DisabledTenantError`."""
     if tenant.disabled:
         raise DisabledTenantError(tenant.name)
 
 
 class TenantConfig(BaseModel, frozen=True, extra="forbid"):
-    """One tenant: exactly one of the credential fields is set. A disabled one is not read; its inventory stays."""
+    """A tenant with exactly one credential field. A disabled one is not read; its inventory stays."""
 
     id: UUID
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
@@ -126,9 +125,9 @@ class TenantConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str | None:
-    """The link by which an administrator of the tenant grants the app's permissions; None for a managed identity.
+    """The link by which a tenant's administrator grants permissions; None for a managed identity.
 
-    `authority_url` takes the place of the cloud's own. China's sign-in page has another host than its tokens.
+    `authority_url` replaces the cloud's own. China's sign-in page has another host than its tokens.
     """
     if tenant.client_id is None or tenant.managed_identity:
         return None
@@ -138,7 +137,7 @@ def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str |
 
 
 class Tenants:
-    """The tenants of one file, in its order, or of the table, by name. `place` is what people call it."""
+    """Tenants of a file, in its order, or of the table, by name. `place` is its name for people."""
 
     def __init__(self, tenants: Sequence[TenantConfig], place: str = THE_FILE) -> None:
         self.place = place
@@ -156,15 +155,14 @@ class Tenants:
         return self._by_id.get(tenant_id)
 
     def tags(self) -> dict[UUID, tuple[str, ...]]:
-        """The tags of each tenant, in the order of the file."""
+        """Each tenant's tags, in the order of the file."""
         return {tenant.id: tenant.tags for tenant in self._tenants}
 
     def disabled(self) -> frozenset[UUID]:
-        """The tenants that are not to be read."""
         return frozenset(tenant.id for tenant in self._tenants if tenant.disabled)
 
     def find(self, id_or_name: str) -> TenantConfig:
-        """The tenant of an id, of a name in any case, or of the beginning of an id. Raises `UnknownTenantError`."""
+        """A tenant by id, name in any case, or beginning of an id. Raises `UnknownTenantError`."""
         try:
             tenant = self._by_id.get(UUID(id_or_name))
         except ValueError:
@@ -175,7 +173,7 @@ class Tenants:
         return tenant
 
     def _beginning(self, beginning: str) -> TenantConfig | None:
-        """The one tenant whose id begins so; None where none does, or the beginning is too short to mean one."""
+        """The one tenant whose id begins so, if the beginning is long enough."""
         if len(beginning) < ID_BEGINNING:
             return None
         found = [tenant for tenant in self._tenants if str(tenant.id).startswith(beginning)]
@@ -186,21 +184,19 @@ class Tenants:
 
 
 class TenantsSource(Protocol):
-    """The source of a process's tenants. Messages call it `named`."""
+    """A source of tenants, called `named` in messages."""
 
     @property
     def named(self) -> str: ...
 
     def stamp(self) -> Hashable:
-        """Another one after each change; None where it cannot be told."""
+        """Differs after each change; None if unknown."""
 
     def load(self) -> Tenants:
-        """All tenants. Raises `UserError`, such as `TenantsFileError`."""
+        """Raises `UserError`, such as `TenantsFileError`."""
 
 
 class FileSource(NamedTuple):
-    """A tenants file as the source of tenants."""
-
     path: Path
 
     @property
@@ -220,7 +216,7 @@ class FileSource(NamedTuple):
 
 
 def load_tenants(path: Path) -> Tenants:
-    """Reads the tenants file; `[defaults]` fills missing values of a tenant. Raises `TenantsFileError`."""
+    """`[defaults]` fills missing values of a tenant. Raises `TenantsFileError`."""
     content = read_toml(path, TenantsFileError, if_missing="set TENANTS_FILE, or see docs/configuration.md")
     unknown = sorted(set(content) - {"tenant", "defaults"})
     if unknown:
@@ -240,7 +236,7 @@ def tenants_of(
     *,
     place: str = THE_FILE,
 ) -> Tenants:
-    """The tenants of some entries. Raises `TenantsFileError`, whose message begins with `named`."""
+    """Raises `TenantsFileError`, whose message begins with `named`."""
     tenants = [_tenant(named, number, entry, defaults or {}) for number, entry in enumerate(entries, start=1)]
     _refuse_duplicates(named, tenants)
     return Tenants(tenants, place)

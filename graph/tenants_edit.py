@@ -1,7 +1,7 @@
-"""Changes of the tenants file by commands: the rest of the text stays as people wrote it, with comments and format.
+"""Commands' changes of the tenants file, which keep comments and format.
 
-A TOML library keeps comments, too, but not beside the entry that they are about: it takes a comment above a table for
-the end of the table before. So the text is edited by lines, and saved only if TOML reads in it what was meant.
+TOML libraries attach a comment above a table to the table before. So the text is edited by lines, and saved only if
+TOML reads in it what was meant.
 """
 
 import json
@@ -27,7 +27,7 @@ BOM = "\ufeff"
 
 
 class _Lines(NamedTuple):
-    """The lines of one entry, from its header or the comment right above to its last key, and the header's place."""
+    """An entry's lines, with the comment right above, and its header's place."""
 
     start: int
     header: int
@@ -35,10 +35,10 @@ class _Lines(NamedTuple):
 
 
 class TenantsFileEdit:
-    """The text of a tenants file and its valid content. A file that is not there yet is empty."""
+    """A tenants file's text and valid content; a missing file is empty."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `TenantsFileError` if the file is not valid."""
+        """Raises `TenantsFileError` if the file is invalid."""
         self._path = path.resolve()
         self.tenants = load_tenants(path) if path.exists() else Tenants([])
         self._read = path.read_bytes() if path.exists() else b""
@@ -48,14 +48,14 @@ class TenantsFileEdit:
         self._lines = text.removeprefix(BOM).replace("\r\n", "\n").splitlines()
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Adds an entry at the end. Raises `TenantsFileError` if the file would not be valid with it."""
+        """Appends an entry. Raises `TenantsFileError` if the file would be invalid."""
         wanted = self._data()
         wanted.setdefault("tenant", []).append(dict(entry))
         lines = [*self._lines, *([""] if self._lines else []), "[[tenant]]"]
         self._save([*lines, *(f"{key} = {_toml(value)}" for key, value in entry.items())], wanted)
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """Disables or enables a tenant; False if it is so already. Raises `TenantsFileError`."""
+        """Disables or enables a tenant; False if it already is. Raises `TenantsFileError`."""
         tenant = self.tenants.get(tenant_id)
         if tenant is None or tenant.disabled == disabled:
             return False
@@ -71,7 +71,7 @@ class TenantsFileEdit:
         return True
 
     def remove(self, tenant_id: UUID) -> None:
-        """Takes out a tenant's entry, with the comment right above it. Raises `TenantsFileError`."""
+        """Removes an entry and the comment right above it."""
         wanted = self._data()
         del wanted["tenant"][self._index(tenant_id)]
         if not wanted["tenant"]:
@@ -123,7 +123,7 @@ class TenantsFileEdit:
             raise TenantsFileError(f"{self._path}: cannot be written: {reason}; change it by hand") from None
 
     def _replace(self, content: bytes) -> None:
-        """In one step, so that a worker reads the old file or the new one. Mode and owner stay."""
+        """Atomically, so that a worker reads either file. Mode and owner stay."""
         with NamedTemporaryFile(dir=self._path.parent, prefix=f"{self._path.name}.", delete=False) as new:
             place = Path(new.name)
             try:
@@ -157,5 +157,5 @@ def _check(new: Path, path: Path) -> None:
 
 
 def _toml(value: object) -> str:
-    """A value of an entry in TOML, whose strings and lists of strings are JSON's."""
+    """An entry's value in TOML, whose strings and lists of strings are JSON's."""
     return json.dumps(value, ensure_ascii=False)

@@ -56,7 +56,7 @@ _EXPLAINED = {
 
 
 class AuthFailedError(GraphRequestError):
-    """No token could be had. The message says why by the AADSTS code, and repeats nothing of the answer."""
+    """No token could be had. The message names the AADSTS code only."""
 
     def __init__(
         self, message: str, *, retryable: bool, aadsts: int | None = None, retry_after: timedelta | None = None
@@ -68,7 +68,7 @@ class AuthFailedError(GraphRequestError):
 
 
 class TokenSource:
-    """Access tokens for Graph: one for each tenant's app, renewed before it ends."""
+    """Access tokens for Graph, one for each tenant's app, renewed before they end."""
 
     def __init__(
         self,
@@ -86,10 +86,9 @@ class TokenSource:
         self._credentials: dict[UUID, tuple[TenantConfig, Any]] = {}
 
     async def token(self, tenant: TenantConfig, claims: str | None = None, *, refused: str | None = None) -> str:
-        """A token of the tenant's app; `claims` answers a challenge, `refused` is the token that Graph did not take.
+        """A token of the tenant's app; `claims` answers a challenge, `refused` is a token that Graph did not take.
 
-        Raises `GraphRequestError`: `AuthFailedError` or `CredentialError`. One request a tenant at a time: the others
-        wait for it and share its token.
+        Raises `AuthFailedError` or `CredentialError`. A tenant's callers share one request.
         """
         config, tokens = self._tenants.get(tenant.id, (None, None))
         if tokens is None or config != tenant:
@@ -99,7 +98,7 @@ class TokenSource:
         return await tokens.token(claims, refused)
 
     def _sign_in(self, tenant: TenantConfig, claims: str | None) -> Grant:
-        """Asks for a token with an application of its own: MSAL would answer from its caches, also with a refusal."""
+        """A new application each time: MSAL would answer from its caches, also with a refusal."""
         with self._http(tenant) as http:
             try:
                 answer = (
@@ -123,13 +122,12 @@ class TokenSource:
         return Grant(token, _lifetime(answer))
 
     def _host(self, tenant: TenantConfig) -> str:
-        """The source of tokens, for people."""
         if tenant.managed_identity:
             return "the managed identity's endpoint"
         return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc
 
     def _http(self, tenant: TenantConfig) -> AuthorityHttp:
-        """The HTTP client of one sign-in. A managed identity's endpoint is the machine's own: no proxy leads there."""
+        """One sign-in's client. A managed identity's endpoint is on this machine, so it has no proxy."""
         if tenant.managed_identity:
             return AuthorityHttp(self._context, None)
         cloud = CLOUD_ENDPOINTS[tenant.cloud]
@@ -175,7 +173,7 @@ class TokenSource:
         return answer
 
     def _credential(self, tenant: TenantConfig) -> Any:
-        """The tenant's credential as it now stands, or if that cannot be read the last one that the authority took."""
+        """The tenant's current credential or, if unreadable, the last one that the authority took."""
         try:
             return read_credential(tenant, self._vault)
         except (CredentialError, VaultUnavailableError) as error:
@@ -187,7 +185,7 @@ class TokenSource:
 
 
 def _lifetime(answer: Mapping[str, Any]) -> timedelta:
-    """How long the token lasts. A managed identity's answer has the number as text."""
+    """A token's lifetime, which a managed identity gives as text."""
     try:
         return min(timedelta(seconds=max(int(answer["expires_in"]), 0)), LONGEST_LIFETIME)
     except (KeyError, ValueError, TypeError):
@@ -195,7 +193,7 @@ def _lifetime(answer: Mapping[str, Any]) -> timedelta:
 
 
 def _discovery_error(error: ValueError) -> AuthFailedError:
-    """Why the authority's discovery document is missing. MSAL keeps the authority's answer as the error's context."""
+    """Why the discovery document is missing; MSAL keeps the authority's answer as context."""
     said = f"{error} {error.__context__}"
     match = _AADSTS.search(said)
     if match:

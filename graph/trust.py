@@ -1,4 +1,4 @@
-"""Which CAs are trusted for Graph and for tokens: the system's own, and those of GRAPH_CA_FILE."""
+"""CAs for Graph and for tokens: the system's, and GRAPH_CA_FILE."""
 
 import ssl
 from pathlib import Path
@@ -13,9 +13,9 @@ class TrustError(UserError):
 
 
 def ssl_context(ca_file: Path | None) -> ssl.SSLContext:
-    """A client context that trusts the system's CAs, certifi's, and those of `ca_file`. Raises `TrustError`.
+    """Trusts the system's CAs, certifi's, and those of `ca_file`. Raises `TrustError`.
 
-    Handed to all HTTP clients, MSAL's too: left to themselves they read different environment variables.
+    For all HTTP clients, MSAL's too, which would read different environment variables.
     """
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=certifi.where())

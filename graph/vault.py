@@ -1,6 +1,6 @@
-"""Secrets of tenants in an Azure Key Vault, by Azure's own libraries (requirements/vault.txt). All of it blocks.
+"""Secrets of tenants in an Azure Key Vault, by Azure's libraries (requirements/vault.txt). All of it blocks.
 
-A secret is read at each sign-in, about once an hour for each tenant: what is rotated in the vault needs no restart.
+Each sign-in, about one an hour and tenant, reads its secret, so a rotation needs no restart.
 https://learn.microsoft.com/azure/key-vault/secrets/
 """
 
@@ -29,18 +29,18 @@ PFX = "application/x-pkcs12"
 
 
 class VaultError(Exception):
-    """The vault does not give a secret, and will not until somebody mends that. It repeats nothing of an answer."""
+    """The vault refuses a secret until somebody mends that. It repeats no answer."""
 
 
 class VaultUnavailableError(GraphRequestError):
-    """The vault, or who gives the worker's token for it, does not answer for the moment."""
+    """The vault, or the identity that gives its token, does not answer for now."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.AUTH_FAILED, message, retryable=True, context={"reason": message})
 
 
 class VaultSecret(NamedTuple):
-    """A secret's current version, and when it ends, if the vault says so."""
+    """A secret's current version, and its end, if known."""
 
     value: str
     content_type: str
@@ -48,7 +48,7 @@ class VaultSecret(NamedTuple):
 
 
 class Vault:
-    """One vault. It is asked as the worker's own identity, which the environment names as Azure's libraries read it."""
+    """One vault, asked as the worker's identity from the environment, as Azure's libraries read it."""
 
     def __init__(self, url: str, context: ssl.SSLContext, proxy_url: str | None = None) -> None:
         self._url = url
@@ -59,7 +59,7 @@ class Vault:
         self._lock = threading.Lock()
 
     def secret(self, name: str) -> VaultSecret:
-        """The current version of a secret. Raises `VaultError`, `VaultUnavailableError`."""
+        """Raises `VaultError`, `VaultUnavailableError`."""
         try:
             from azure.core import exceptions
         except ImportError:
@@ -101,7 +101,7 @@ class Vault:
         self._answered.status = response.status_code
 
     def _secrets(self) -> Any:
-        """The client, made when it is first needed: most workers have no vault."""
+        """The client, made at first need."""
         with self._lock:
             if self._client is None:
                 self._client = self._made()
@@ -145,7 +145,7 @@ class _Trusting(HTTPAdapter):
 
 
 def _identity(limits: dict[str, Any]) -> Any:
-    """The one credential that the environment describes: a chain would hide why the right one failed."""
+    """The environment's one credential: a chain would hide why it failed."""
     from azure.identity import EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 
     # The authority is the environment's own, or Azure's: nobody is asked whether it is one.

@@ -26,6 +26,6 @@ WorkflowId = Annotated[str, Field(max_length=1000)]
 
 
 class Message(BaseModel):
-    """Base of all messages: frozen, and open to fields that a newer sender adds."""
+    """Base of messages: frozen, and ignores fields of a newer sender."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

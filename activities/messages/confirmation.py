@@ -8,7 +8,7 @@ from activities.messages.pages import CursorFailure
 
 
 class ConfirmMissing(Message):
-    """Ask by id for some items of these collections that are not listed: all of one API version and family."""
+    """Ask by id for unlisted items of collections of one API version and family."""
 
     tenant_id: UUID
     run_id: UUID
@@ -20,7 +20,7 @@ class ConfirmMissing(Message):
 
 
 class ConfirmedShare(Message):
-    """One collection's share: how many items a GET by id found or answered with 404, and how many are still left."""
+    """One collection: items that a GET by id found or answered with 404, and the number left."""
 
     found: int = 0
     gone: int = 0

@@ -9,7 +9,7 @@ from inventory.backoff import KnownFailure
 
 
 class DetailShare(Message):
-    """A share of a collection's items to read: part `part` (from 0) of `of`."""
+    """Part `part` (from 0) of `of` of a collection's items."""
 
     type_key: str
     part: int = 0
@@ -19,11 +19,10 @@ class DetailShare(Message):
 
 
 class FetchDetails(Message):
-    """Read details of some items of these shares: all of one API version and family.
+    """Read details of items of shares of one API version and family.
 
-    At most `limit` requests at once, and at most `batches` times. `wave_token` names the wave for all attempts at it.
-    An item that Graph fails `attempts` times is given up: after `malformed_attempts` with an answer that is no page,
-    and with a known failure of its share after the attempts that this one allows.
+    At most `limit` requests at once, `batches` times. `wave_token` names the wave in all attempts. An item is given up
+    after `attempts` failures, `malformed_attempts` answers that are no page, or its share's known failure's attempts.
     """
 
     tenant_id: UUID
@@ -40,7 +39,7 @@ class FetchDetails(Message):
 
 
 class DetailProgress(Message):
-    """One share: how many items this wave completed or found gone, how many are left, and how many cannot be read."""
+    """One share: items that this wave completed or found gone, those left, and those that cannot be read."""
 
     read: int = 0
     gone: int = 0
@@ -55,7 +54,7 @@ class DetailProgress(Message):
 
 
 class FetchDetailsResult(Message):
-    """The results of one wave of details, by type key; `changed` items differ from their last version."""
+    """A wave of details by type key; `changed` items differ from their last version."""
 
     requests: int = 0
     changed: int = 0

@@ -1,4 +1,4 @@
-"""The request and the result of a worker's diagnosis."""
+"""The argument and result of `diagnose_worker`."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -7,7 +7,7 @@ from activities.messages.base import Message
 
 
 class CheckVerdict(StrEnum):
-    """The result of one check. A warning needs somebody's attention soon, a failure now."""
+    """A warning needs attention soon, a failure now."""
 
     OK = "ok"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class CheckVerdict(StrEnum):
 
 
 class CheckResult(Message):
-    """One check: its name, the process that made it (`command` or `worker`), and the result with its remedy."""
+    """One check: its name, its process (`command` or `worker`), and the result with its remedy."""
 
     check: str
     place: str
@@ -26,12 +26,12 @@ class CheckResult(Message):
 
 
 class DiagnoseWorker(Message):
-    """The tenants to sign in to; all of the worker's tenants file if there are none."""
+    """The tenants to sign in to; none means all of the worker's."""
 
     tenant_ids: tuple[UUID, ...] = ()
 
 
 class DiagnosisResult(Message):
-    """The checks that a worker made, in the order of their printing."""
+    """A worker's checks, in the order to print."""
 
     checks: tuple[CheckResult, ...]

@@ -7,17 +7,17 @@ from activities.messages.base import Message
 
 
 class PromisedWave(Message):
-    """So many rows are staged under this token."""
+    """The number of rows staged under a token."""
 
     fetch_token: UUID
     rows: int
 
 
 class DetailRefresh(Message):
-    """When details of a collection are due though its list shows nothing new.
+    """When details are due though their list shows nothing new.
 
-    An item's details are due at an age between half of `period` and the whole. With `read_before` only details that
-    were read before this moment are due, so one run reads no more than its share.
+    Due at an age between half of `period` and the whole. With `read_before`, only details read before it are due, so
+    one run reads no more than its share.
     """
 
     period: timedelta
@@ -25,11 +25,11 @@ class DetailRefresh(Message):
 
 
 class UpsertItems(Message):
-    """Merge the rows of one fetch token, and of further waves together with it.
+    """Merge the rows of a fetch token, and of further waves with it.
 
-    `restarted`: collections whose listing began anew in this run. `ended`: collections whose listing ends with these
-    waves, so that their unlisted items are counted. `detailed`: collections whose pending items are counted.
-    `refreshes`: when details are due, by type key; `detail_refresh` holds for the other collections.
+    `restarted`: collections whose listing began anew. `ended`: collections whose listing ends here, to count unlisted
+    items. `detailed`: collections to count pending items of. `refreshes`: when details are due, by type key;
+    `detail_refresh` for other collections.
     """
 
     tenant_id: UUID
@@ -47,7 +47,7 @@ class UpsertItems(Message):
 
 
 class UpsertItemsResult(Message):
-    """The result of one merge. With `lost` it did nothing: staged rows are gone; the waves must be fetched again."""
+    """A merge's result. With `lost`, staged rows are gone and nothing was done: fetch the waves again."""
 
     created: int = 0
     changed: int = 0

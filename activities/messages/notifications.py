@@ -8,9 +8,9 @@ from inventory.notifications import TargetName
 
 
 class NoteEvents(Message):
-    """Note the events of some ended runs of a tenant and, with `expiring`, its expiries.
+    """Note events of ended runs of a tenant and, with `expiring`, its expiries.
 
-    `look_id` names the workflow that asks, as the source of events that no run brought.
+    `look_id` names the workflow, as the source of events without a run.
     """
 
     tenant_id: UUID
@@ -20,23 +20,18 @@ class NoteEvents(Message):
 
 
 class NoteResult(Message):
-    """The targets for which events of the tenant wait."""
+    """Targets with waiting events of the tenant."""
 
     targets: list[TargetName] = []
 
 
 class DeliverEvents(Message):
-    """Send the waiting messages for one target of one tenant."""
-
     tenant_id: UUID
     target: TargetName
 
 
 class DeliveryResult(Message):
-    """How many messages were sent, and how many were given up; `wait` is when to try the first of the others again.
-
-    None if no other waits.
-    """
+    """Messages sent and given up; `wait` until the first of the others is due, None if none waits."""
 
     sent: int = 0
     failed: int = 0
@@ -44,13 +39,13 @@ class DeliveryResult(Message):
 
 
 class LookForEvents(Message):
-    """Look at all tenants for events that no run has noted. `look_id` names the look."""
+    """Look for events of all tenants without a run. `look_id` names the look."""
 
     look_id: UUID
 
 
 class TenantToTell(Message):
-    """A tenant with runs to note, with things that may expire, or with events that wait."""
+    """A tenant with runs to note, possible expiries, or waiting events."""
 
     tenant_id: UUID
     run_ids: list[UUID] = []
@@ -58,6 +53,4 @@ class TenantToTell(Message):
 
 
 class TenantsToTell(Message):
-    """The tenants with events, expiries or waiting messages."""
-
     tenants: list[TenantToTell] = []

@@ -23,7 +23,7 @@ class CursorRequest(Message):
 
 
 class DetailsDue(Message):
-    """When details are read again though their list shows nothing new: as `UpsertItems` says it."""
+    """When details are read again, as in `UpsertItems`."""
 
     detail_refresh: timedelta = timedelta(days=7)
     refreshes: dict[str, DetailRefresh] = {}
@@ -49,7 +49,7 @@ class FetchPages(Message):
 
 
 def ranks(type_keys: Iterable[str]) -> list[int]:
-    """How many pages of its collection stand before each page."""
+    """For each page, the number of its collection's pages before it."""
     before: Counter[str] = Counter()
     found = []
     for type_key in type_keys:
@@ -59,7 +59,7 @@ def ranks(type_keys: Iterable[str]) -> list[int]:
 
 
 class CursorFailure(Message):
-    """Why one page was not read. `restart` asks for the listing to begin anew."""
+    """Why a page was not read. `restart`: begin the listing anew."""
 
     code: ErrorCode
     retryable: bool
@@ -73,7 +73,7 @@ NAMED_INVALID = 10
 
 
 class InvalidItem(Message):
-    """One bad object: the error, its place on its page, and its id if it has a usable one."""
+    """A bad object: the error, its place on the page, and its id if usable."""
 
     reason: str
     position: int | None = None
@@ -81,7 +81,7 @@ class InvalidItem(Message):
 
 
 class PageResult(Message):
-    """One page as it was read: how many items were staged, the nextLink, the bad objects (the first few named)."""
+    """A read page: the number of staged items, the nextLink, bad objects (the first few named)."""
 
     type_key: str
     was_read: bool = True
@@ -99,11 +99,10 @@ class PageResult(Message):
 
 
 class FetchPagesResult(Message):
-    """One batch as it was fetched: `rows` are staged under `fetch_token`.
+    """A fetched batch: `rows` are staged under `fetch_token`.
 
-    `pages` are in the order of the requested cursors; release 0.3.0 gave them in another order, one of each collection.
-    A fetch token holds one page of a collection: the second page of each is staged under the first of `more_waves`, and
-    so on (`ranks`).
+    `pages` follow the requested cursors; release 0.3.0 gave another order, one page of each collection. A fetch token
+    holds one page of a collection: each second page is staged under the first of `more_waves`, and so on (`ranks`).
     """
 
     fetch_token: UUID

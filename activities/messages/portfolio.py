@@ -10,10 +10,9 @@ from inventory.selection import RequestedSelection
 
 
 class PortfolioRun(Message):
-    """The keys of a portfolio run: its id (the workflow's first execution run id), workflow id and coverage.
+    """A portfolio run's id (the workflow's first execution run id), workflow id and coverage.
 
-    `schedule` names the schedule that started it, if one did; `selection_name` is the one that its starter gave the
-    selection.
+    `schedule` names the schedule that started it; `selection_name` is the starter's name for the selection.
     """
 
     portfolio_run_id: UUID
@@ -25,10 +24,10 @@ class PortfolioRun(Message):
 
 
 class OpenPortfolioResult(Message):
-    """The tenants chosen, and how many of them the worker's configuration would sync at once.
+    """The chosen tenants, and the configured number to sync at once.
 
-    `tenant_names` are theirs, in the same order; empty from workers before 0.4. `disabled` counts chosen tenants that
-    are left out, since the tenants file disables them.
+    `tenant_names` are in the same order; empty from workers before 0.4. `disabled` counts chosen tenants that the
+    tenants file disables.
     """
 
     tenant_ids: list[UUID]
@@ -39,7 +38,7 @@ class OpenPortfolioResult(Message):
 
 
 class RunToFollow(Message):
-    """A run that is under way. Without `run_id` it is whichever holds the workflow id, and was `joined`."""
+    """A run under way. Without `run_id` it is whichever holds the workflow id, and was `joined`."""
 
     tenant_id: UUID
     workflow_id: WorkflowId
@@ -48,13 +47,11 @@ class RunToFollow(Message):
 
 
 class FollowRuns(Message):
-    """Look how far these runs are."""
-
     runs: list[RunToFollow]
 
 
 class TenantOutcome(Message):
-    """A tenant's run, and its status; `queued` or `running` where it has not ended."""
+    """A tenant's run and status; `queued` or `running` if it has not ended."""
 
     tenant_id: UUID
     run_id: UUID | None = None
@@ -71,8 +68,6 @@ class FollowRunsResult(Message):
 
 
 class PortfolioRunEnd(Message):
-    """The end of a portfolio run, as its record gets it."""
-
     status: RunStatus
     counts: PortfolioCounts
     error_codes: list[ErrorCode] = []
@@ -81,7 +76,7 @@ class PortfolioRunEnd(Message):
 
 
 class RecordPortfolio(Message):
-    """Record the outcomes of some tenants and, with `ending`, of the portfolio run."""
+    """Record outcomes of tenants and, with `ending`, of the portfolio run."""
 
     run: PortfolioRun
     outcomes: list[TenantOutcome] = []
@@ -89,6 +84,6 @@ class RecordPortfolio(Message):
 
 
 class RecordPortfolioResult(Message):
-    """The distinct error codes of the tenants' runs, by their records."""
+    """Distinct error codes of the tenants' runs."""
 
     error_codes: list[ErrorCode] = []

@@ -7,7 +7,7 @@ from activities.messages.base import Message
 
 
 class ForgottenOfTenant(Message):
-    """How many versions, documents that only they referred to, runs and undecided plans of a tenant were forgotten."""
+    """A tenant's forgotten versions, documents that only they used, runs and undecided plans."""
 
     tenant_id: UUID
     versions: int = 0
@@ -16,19 +16,19 @@ class ForgottenOfTenant(Message):
     plans: int = 0
 
     def plus(self, *, versions: int = 0, documents: int = 0, runs: int = 0, plans: int = 0) -> "ForgottenOfTenant":
-        """These counts plus those of one more batch."""
+        """Adds one more batch."""
         counts = {"versions": self.versions + versions, "documents": self.documents + documents}
         return self.model_copy(update={**counts, "runs": self.runs + runs, "plans": self.plans + plans})
 
 
 class InventoriedTenants(Message):
-    """The tenants with at least one item, whether they are still configured or not."""
+    """Tenants with items, configured or not."""
 
     tenant_ids: list[UUID]
 
 
 class ForgetVersions(Message):
-    """Forget one batch of a tenant's versions, from the first item behind `after` (type key and id)."""
+    """Forget a batch of a tenant's versions, from the first item behind `after` (type key and id)."""
 
     tenant_id: UUID
     older_than: timedelta | None = None
@@ -37,7 +37,7 @@ class ForgetVersions(Message):
 
 
 class ForgetVersionsResult(Message):
-    """One batch; `after` says where the next one begins, and None that there is none."""
+    """A batch; `after` is where the next begins, None at the end."""
 
     versions: int
     documents: int
@@ -45,14 +45,12 @@ class ForgetVersionsResult(Message):
 
 
 class ForgetRuns(Message):
-    """Forget one batch of a tenant's runs."""
-
     tenant_id: UUID
     older_than: timedelta
 
 
 class ForgetRunsResult(Message):
-    """One batch; `is_last` where no run is left to be forgotten. `plans` counts undecided plans."""
+    """A batch; `is_last` if no run is left. `plans` counts undecided plans."""
 
     runs: int
     is_last: bool

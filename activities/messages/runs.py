@@ -12,9 +12,9 @@ from inventory.selection import RequestedSelection
 
 
 class Run(Message):
-    """The keys of a run: its tenant, id (the workflow's first execution run id), workflow id and selection.
+    """A run's tenant, id (the workflow's first execution run id), workflow id and selection.
 
-    `selection_name` is the one that its starter gave the selection.
+    `selection_name` is the starter's name for the selection.
     """
 
     tenant_id: UUID
@@ -25,7 +25,7 @@ class Run(Message):
 
 
 class RunPolicy(Message):
-    """How patient a run is, from the worker's configuration; part of the history, so a running run keeps its own."""
+    """A run's patience, from the worker's configuration and kept in the history."""
 
     queue_patience: timedelta = timedelta(hours=1)
     """How long a run waits for a slot."""
@@ -50,7 +50,7 @@ class RunPolicy(Message):
 
 
 class PlannedCollection(Message):
-    """Where and with whom a collection is read. `wave_limit` is how many of its family one wave may hold."""
+    """How a collection is read. `wave_limit`: how many of its family a wave may hold."""
 
     type_key: str
     first_url: str
@@ -73,10 +73,10 @@ class PlannedCollection(Message):
 
 
 class BeginRunResult(Message):
-    """The result of opening a run; `plan`, `unknown` and the names come once it is `running`.
+    """An attempt to open a run; `plan`, `unknown` and the names come once it is `running`.
 
-    `ahead`: how many runs were queued before this one. `policy` comes with every answer: it says how long to queue.
-    `unknown`: selected type keys that the worker does not know.
+    `ahead`: runs queued before it. `policy` comes always, since it says how long to queue. `unknown`: selected type
+    keys that the worker does not know.
     """
 
     opening: str
@@ -89,7 +89,7 @@ class BeginRunResult(Message):
 
 
 class RenewLease(Message):
-    """Keep the run's slot while it waits or, with `queued`, its place in the queue."""
+    """Keep the run's slot or, with `queued`, its place in the queue."""
 
     tenant_id: UUID
     run_id: UUID
@@ -97,10 +97,10 @@ class RenewLease(Message):
 
 
 class RenewLeaseResult(Message):
-    """Whether the run is still open.
+    """Whether the run is open.
 
-    `ahead`: how many runs were queued before a queued one. None if its turn has come or it is no longer queued, and
-    from workers of release 0.3.0, which do not know: `begin_run` tells.
+    `ahead`: runs queued before a queued one. None if its turn has come, it is not queued, or the worker is of release
+    0.3.0: `begin_run` tells.
     """
 
     open: bool
@@ -120,7 +120,7 @@ class FinishRun(Message):
 
 
 class FinishRunResult(Message):
-    """The record as it stands closed."""
+    """The closed record."""
 
     status: RunStatus
     counts: Counts

@@ -4,7 +4,7 @@ from activities.messages.base import Message
 
 
 class SweepResult(Message):
-    """One sweep: the open runs with an expired lease, and how many of them it closed as abandoned."""
+    """Numbers of open runs with an expired lease, and of those closed as abandoned."""
 
     expired: int
     closed: int

@@ -1,4 +1,4 @@
-"""The arguments and results of the activities of `watch`."""
+"""The arguments and results of `watch`'s activities."""
 
 from uuid import UUID
 
@@ -14,13 +14,13 @@ class WatchChoice(Message):
 
 
 class WatchedTenants(Message):
-    """The tenants, as the tenants file now stands."""
+    """The chosen tenants by the tenants file now."""
 
     tenant_ids: list[UUID]
 
 
 class WatchTenants(Message):
-    """Look at these tenants' audit logs, and read the items that were changed. `look_id` names the look."""
+    """Look at tenants' audit logs and read changed items. `look_id` names the look."""
 
     look_id: UUID
     workflow_id: WorkflowId
@@ -28,10 +28,7 @@ class WatchTenants(Message):
 
 
 class WatchTenantsResult(Message):
-    """The number of tenants that were looked at, and the counts of all looks together.
-
-    `failed` has the tenants that could not be looked at, with the code.
-    """
+    """The number of tenants looked at, and sums of all looks; `failed` tenants with their codes."""
 
     looked: int = 0
     requests: int = 0

@@ -10,9 +10,9 @@ from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, 
 
 
 class ReadWave(Message):
-    """One wave: batches of one kind, of any API versions and throttle families, at most `at_once` side by side.
+    """Batches of one kind, of any API versions and families, `at_once` side by side.
 
-    `in_turn`: their family is asked one request at a time, so the wave waits for its next turn.
+    `in_turn`: their family allows one request at a time, so the wave waits for its next turn.
     """
 
     tenant_id: UUID
@@ -25,7 +25,7 @@ class ReadWave(Message):
 
 
 class PageBatch(Message):
-    """One `$batch` of pages: the fetched pages, or the failure of all of it."""
+    """A `$batch` of pages: its result, or its failure as a whole."""
 
     cursors: list[CursorRequest]
     fetched: FetchPagesResult | None = None
@@ -33,23 +33,23 @@ class PageBatch(Message):
 
 
 class ConfirmedBatch(Message):
-    """One batch of confirmations: its result, or why all of it failed. With neither, nobody was asked."""
+    """A batch of confirmations: its result, or its failure as a whole; neither if it was not asked."""
 
     fetched: ConfirmMissingResult | None = None
     failure: CursorFailure | None = None
 
 
 class DetailBatch(Message):
-    """One batch of details: its result, or why all of it failed. With neither, nothing was read."""
+    """A batch of details: its result, or its failure as a whole; neither if it was not read."""
 
     fetched: FetchDetailsResult | None = None
     failure: CursorFailure | None = None
 
 
 class ReadWaveResult(Message):
-    """The batches as they were read, in the order of the request.
+    """The batches in the order of the request.
 
-    A batch of `pages` is a list: the requested pages first, then the pages that follow them; empty if it was not read.
+    An entry of `pages` is a list: the requested pages, then those that follow; empty if not read.
     """
 
     pages: list[list[PageBatch]] = []

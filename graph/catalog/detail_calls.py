@@ -1,4 +1,4 @@
-"""The further calls that complete an item, where its list does not show all."""
+"""The further calls that complete an item."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self
@@ -11,7 +11,7 @@ from graph.catalog.fields import Permission, PropertyName
 class ChildCall(BaseModel, frozen=True, extra="forbid"):
     """A call for each member of a detail's answer.
 
-    Its path holds the item's `{id}` and the member's `{child_id}`, and may hold the item's `{type}`.
+    Its path holds the item's `{id}`, the member's `{child_id}`, and perhaps the item's `{type}`.
     """
 
     property: PropertyName
@@ -24,9 +24,10 @@ class ChildCall(BaseModel, frozen=True, extra="forbid"):
 
 
 class DetailCall(BaseModel, frozen=True, extra="forbid"):
-    """A further call that completes an item, where the list does not show all.
+    """A further call that completes an item.
 
-    Its path holds the item's `{id}`, and may hold its `{type}`, which Graph wants before what a derived type alone has.
+    Its path holds the item's `{id}`, and perhaps its `{type}`, which Graph wants before a derived type's own
+    properties.
     """
 
     property: PropertyName | None = None
@@ -55,7 +56,7 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
     children: tuple[ChildCall, ...] = ()
 
     def is_of(self, item: Mapping[str, object]) -> bool:
-        """Whether an item, as its list shows it, has the detail."""
+        """Whether a listed item has the detail."""
         if self.types and item.get("@odata.type") not in self.types:
             return False
         name, _, value = (self.only_where or "").partition("=")
@@ -63,7 +64,7 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
         return not name or (isinstance(members, list) and (value in members if value else bool(members)))
 
     def is_needed(self, item: Mapping[str, object]) -> bool:
-        """Whether the list's document of an item calls for it."""
+        """Whether an item's list document calls for it."""
         return self.doubted_by is None or self.property not in item
 
     @model_validator(mode="after")

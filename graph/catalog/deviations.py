@@ -1,4 +1,4 @@
-"""Deviations of entries from Microsoft's publications, with reason and source: the list of this release."""
+"""Entries' deviations from Microsoft's publications, with reason and source."""
 
 import tomllib
 from functools import cache
@@ -17,7 +17,7 @@ def _one_or_more(value: object) -> object:
 
 
 class Deviation(BaseModel, frozen=True, extra="forbid"):
-    """Things in entries that the published data does not have, and why they stay."""
+    """Things that the published data lacks, and why they stay."""
 
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1)]
     what: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
@@ -27,7 +27,7 @@ class Deviation(BaseModel, frozen=True, extra="forbid"):
 
 
 class ShownUnasked(BaseModel, frozen=True, extra="forbid"):
-    """A navigation property that Graph shows in an object without `$expand`."""
+    """A navigation property that Graph shows without `$expand`."""
 
     navigation: PropertyName
     source: _URL
@@ -35,13 +35,12 @@ class ShownUnasked(BaseModel, frozen=True, extra="forbid"):
 
 @cache
 def deviations() -> tuple[Deviation, ...]:
-    """The list, in its order. Raises `ValueError` where one is wrong: a fault of the release."""
+    """Raises `ValueError` if one is wrong, a fault of the release."""
     return tuple(Deviation.model_validate(table) for table in _table()["deviation"])
 
 
 @cache
 def shown_unasked() -> frozenset[str]:
-    """The navigation properties that Graph shows without `$expand`."""
     return frozenset(ShownUnasked.model_validate(table).navigation for table in _table()["shown_unasked"])
 
 

@@ -1,4 +1,4 @@
-"""The values that an entry of the catalog may hold: versions, budgets, names and places of properties."""
+"""Values of catalog entries: versions, budgets, names and places of properties."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 
 class ApiVersion(StrEnum):
-    """Graph's version roots. Peers read Intune from beta throughout."""
+    """Graph's version roots."""
 
     V1 = "v1.0"
     BETA = "beta"
@@ -26,12 +26,12 @@ class ThrottleFamily(StrEnum):
 
     @property
     def wave_limit(self) -> int:
-        """How many of its pages one wave may hold: one where Graph counts single requests."""
+        """How many of its pages a wave may hold: one where Graph counts single requests."""
         return 1 if self.interval is not None else 20
 
     @property
     def interval(self) -> timedelta | None:
-        """The least time between two requests of one tenant; None where Graph counts in windows of many requests."""
+        """The least time between a tenant's requests; None where Graph counts in large windows."""
         return _INTERVALS.get(self)
 
 

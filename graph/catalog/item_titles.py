@@ -1,4 +1,4 @@
-"""The title of an item: its name, and if Graph gives it none, its kind."""
+"""Titles of items: the name, and without one the kind."""
 
 import re
 from functools import cache
@@ -20,10 +20,10 @@ MOST_OF_AN_ID = 32
 
 
 def item_title(type_key: str, external_id: str, name: str | None, kind: str) -> str:
-    """An item's title, never empty: its name, else its kind or what its collection holds, with a short id.
+    """An item's title, never empty: its name, else its kind or collection with a short id.
 
-    An id counts as a name only if a person can read it, as a domain's. A singleton's title is that of its collection.
-    `kind` is the item's (`kind_of`).
+    A legible id, such as a domain's, counts as a name. A singleton's title is its collection's. `kind` is the item's
+    (`kind_of`).
     """
     entry = load_catalog().collections.get(type_key)
     given = None if name is None or not name.strip() else name
@@ -40,25 +40,25 @@ def item_title(type_key: str, external_id: str, name: str | None, kind: str) -> 
 
 
 def has_names(type_key: str) -> bool:
-    """Whether Graph names a collection's items. If not, a stored name is an id or a title, which nobody renames."""
+    """Whether Graph names a collection's items. If not, a stored name is an id or a title."""
     entry = load_catalog().collections.get(type_key)
     return entry is None or entry.has_names
 
 
 def is_opaque(external_id: str) -> bool:
-    """Whether an id tells a person nothing: it holds a GUID, or is a number or a long token with digits."""
+    """Whether an id tells people nothing: it holds a GUID, or is a number or a long token with digits."""
     return _GUID.search(external_id) is not None or _OPAQUE_TOKEN.fullmatch(external_id) is not None
 
 
 def kind_of_one(type_key: str, kind: str) -> str:
-    """The kind of one item, also where it has no other than its collection's title: `Named location`."""
+    """An item's kind, also if only its collection's title tells it: `Named location`."""
     entry = load_catalog().collections.get(type_key)
     return singular(kind) if entry is not None and kind == entry.title else kind
 
 
 @cache
 def singular(title: str) -> str:
-    """The title of one item of a collection: `User flow for guests` of `User flows for guests`."""
+    """The title of one item: `User flow for guests` of `User flows for guests`."""
     found = _HEAD.match(title)
     head = title if found is None else found[0]
     last = head.split(" ")[-1]
@@ -72,6 +72,6 @@ def singular(title: str) -> str:
 
 
 def _short(external_id: str) -> str:
-    """An id with the beginnings of its GUIDs, and no longer than a line of a table takes."""
+    """An id with the beginnings of its GUIDs, short enough for a table."""
     shown = _GUID.sub(lambda found: f"{found[0][:SHORT_ID]}…", external_id)
     return shown if len(shown) <= MOST_OF_AN_ID else f"{shown[:MOST_OF_AN_ID]}…"

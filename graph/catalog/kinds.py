@@ -1,4 +1,4 @@
-"""The kinds of items, in words: "Windows update ring", "macOS PKCS certificate"."""
+"""Kinds of items in words: "Windows update ring", "macOS PKCS certificate"."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ _TEMPLATE_VERSION = re.compile(r"_\d+$")
 
 
 def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
-    """The kind of an item by its meta; its collection's title where the kinds do not know it."""
+    """An item's kind by its meta; its collection's title if unknown."""
     for name, kinds in _kinds().get(type_key, {}).items():
         kind = kinds.get(_key(name, meta.get(name)))
         if kind is not None:
@@ -24,29 +24,28 @@ def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
 
 
 def kinds_in(type_key: str) -> list[str]:
-    """The kinds that a collection's items are known to have, sorted; none where they are all of one."""
+    """Known kinds of a collection's items, sorted; none if they are all alike."""
     return sorted({kind for kinds in _kinds().get(type_key, {}).values() for kind in kinds.values()})
 
 
 @cache
 def kind_fields() -> list[str]:
-    """The fields of an item's meta that tell its kind, sorted."""
+    """Meta fields that tell kinds, sorted."""
     return sorted({field for kinds in _kinds().values() for field in kinds})
 
 
 def named_types(type_key: str) -> list[str]:
-    """The `@odata.type`s of a collection's items that have names, without their namespace."""
+    """`@odata.type`s with kinds, without their namespace."""
     return sorted(_kinds().get(type_key, {}).get("odata_type", {}))
 
 
 @cache
 def _kinds() -> dict[str, dict[str, dict[str, str]]]:
-    """Type key to meta key to value to kind; meta keys in the order in which they are heard."""
+    """Type key to meta key to value to kind; meta keys in the order of preference."""
     return tomllib.loads(Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8"))
 
 
 def _key(name: str, value: object) -> str:
-    """A meta value as the tables write it."""
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str):

@@ -33,7 +33,7 @@ MOST_NAMED = 3
 
 
 class UnknownCategoryError(UserError):
-    """Names the categories that the catalog does not have, and those that it has."""
+    """Names unknown categories, and the known ones."""
 
 
 class Catalog:
@@ -47,30 +47,30 @@ class Catalog:
             self.collections[collection.type_key] = collection
 
     def everything(self) -> set[str]:
-        """The type keys of a selection of all: those whose entries are not opt-in."""
+        """Type keys of a selection of all: entries that are not opt-in."""
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
-        """The first URL to read of a collection: where it has a parent, the listing of the parents' ids."""
+        """A collection's first URL; with a parent, that of the parents' ids."""
         collection = self.collections[type_key]
         if collection.parent is not None:
             return self.collections[collection.parent].ids_url(collection.parent_filter)
         return collection.first_url(tenant_id)
 
     def permission_of_listing(self, type_key: str, url: str) -> str:
-        """The permission that reads a page of a collection's listing, or of the one that shows its parents."""
+        """The permission that reads a page of a collection's or its parents' listing."""
         collection = self.collections[type_key]
         if collection.parent is None or collection.is_own_listing(url):
             return collection.permission
         return self.collections[collection.parent].permission
 
     def comparability(self, type_key: str) -> Comparability:
-        """How two documents of a collection are compared: as they are, if it left the catalog."""
+        """How a collection's documents are compared: as they are, if it left the catalog."""
         entry = self.collections.get(type_key)
         return Comparability(Canonicalizer(), NormalForm(), None) if entry is None else entry.comparability
 
     def reading_rules(self) -> dict[str, ReadingRules]:
-        """How references are read, by type key; also of collections in which there are none."""
+        """How references are read, by type key; also without any."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
 
     def title_rules(self) -> dict[str, TitleRule]:
@@ -79,7 +79,7 @@ class Catalog:
         return {key: rule for key, rule in rules.items() if rule != TitleRule()}
 
     def name_of(self, type_keys: CollectionOf[str]) -> str:
-        """The name of a selection: `everything`, its categories, its few collections, or how many."""
+        """A selection's name: `everything`, its categories, its few collections, or their number."""
         wanted = set(type_keys)
         if wanted == self.everything():
             return "everything"
@@ -91,16 +91,15 @@ class Catalog:
         return f"{len(wanted)} collections"
 
     def categories(self) -> list[str]:
-        """The names of the categories, sorted."""
         return sorted({collection.category for collection in self.collections.values()})
 
     @property
     def logs(self) -> frozenset[str]:
-        """The type keys of logs, whose entries expire: they are no configuration."""
+        """Type keys of logs, whose entries expire: no configuration."""
         return frozenset(key for key, collection in self.collections.items() if collection.category in LOGS)
 
     def in_categories(self, names: Iterable[str]) -> set[str]:
-        """The type keys of the named categories. Raises `UnknownCategoryError`."""
+        """Raises `UnknownCategoryError`."""
         wanted, known = set(names), self.categories()
         unknown = sorted(wanted - set(known))
         if unknown:
@@ -112,7 +111,7 @@ class Catalog:
 
 @cache
 def load_catalog() -> Catalog:
-    """The catalog of this release. Raises `ValueError` where an entry is wrong: a fault of the release."""
+    """Raises `ValueError` if an entry is wrong, a fault of the release."""
     folder = Path(__file__).parent
     defaults = tomllib.loads((folder / "defaults.toml").read_text(encoding="utf-8"))
     return Catalog(
@@ -132,7 +131,7 @@ def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]
 
 
 def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
-    """An entry with what its file shares, and the property lists that every collection has.
+    """An entry with its file's shared values and every collection's property lists.
 
     `kept` names properties that are volatile elsewhere and configuration here.
     """

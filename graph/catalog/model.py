@@ -1,4 +1,4 @@
-"""One entry of the catalog, checked when it is loaded."""
+"""The model of a catalog entry."""
 
 import re
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ from inventory.titles import TitlePart, TitleRule, TitleSource
 
 
 class TitleGiver(BaseModel, frozen=True, extra="forbid"):
-    """The collection whose items give their titles to what their reference at `path` is to."""
+    """The collection whose items title the target of their reference at `path`."""
 
     type_key: TypeKey
     path: ReferencePath
@@ -138,7 +138,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     """Why the entry differs from an expectation."""
 
     def first_url(self, tenant_id: UUID | None = None) -> str:
-        """The first page's URL, relative to the version root; without a tenant its id stays a placeholder."""
+        """The first page's URL, relative to the version root; without a tenant, its id is a placeholder."""
         return self._url(tenant_id, self._list_options(self.filter))
 
     def _list_options(self, only: str | None) -> tuple[tuple[str, str | int | None], ...]:
@@ -155,16 +155,16 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return "?" + "&".join(query) if query else ""
 
     def is_own_listing(self, url: str) -> bool:
-        """Whether a URL is of a listing of the collection itself, and not of its parents' listing."""
+        """Whether a URL lists the collection itself, not its parents."""
         return self.parent is None or urlsplit(url).path.endswith(self.path.rpartition("/")[2])
 
     def child_url(self, parent_id: str) -> str:
-        """The first page's URL of the listing under one parent."""
+        """The first page's URL under a parent."""
         of_parent = None if self.filter is None else self.filter.replace("{parent_id}", parent_id)
         return self._url(None, self._list_options(of_parent)).replace("{parent_id}", quote(parent_id, safe=""))
 
     def parent_id_of(self, url: str) -> str | None:
-        """The id of the parent in a listing's URL; None for a collection without parents."""
+        """The parent's id in a listing's URL; None without parents."""
         if self.parent is None:
             return None
         in_path = "{parent_id}" in self.path
@@ -173,27 +173,27 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return None if found is None else unquote(found[1])
 
     def ids_url(self, only: str | None = None) -> str:
-        """The first page's URL of a listing of the ids alone, of all items or of a filter's."""
+        """The first page's URL of ids alone, all or a filter's."""
         return self._url(None, (("$filter", only), ("$select", self.id_field), ("$top", self.page_size)))
 
     def probe_url(self, tenant_id: UUID) -> str:
-        """A request that tells as cheaply as can be whether the collection is readable.
+        """The cheapest request that tells whether the collection is readable.
 
-        `$top` only where the listing sends it too, since elsewhere it may cut or be refused; else the ids alone.
+        `$top` only if the listing sends it, too, since elsewhere it may cut or be refused; else the ids alone.
         """
         reduced = (("$top", 1),) if self.page_size is not None else (("$select", self.id_field),)
         options = (("$filter", self.filter), *(() if self.singleton else reduced))
         return self._url(tenant_id, options)
 
     def expansion_url(self, external_id: str) -> str:
-        """A request for one object, whose answer shows whether the app may read the expansions of the listing."""
+        """A request for one object that shows whether the app may read the listing's expansions."""
         return f"{self.path}/{quote(external_id, safe='')}" + self._options((("$expand", self.expand),))
 
     @property
     def detail_properties(self) -> frozenset[str]:
-        """The properties that details give to a whole document, be they empty.
+        """Properties that details give to a whole document, even empty.
 
-        It lacks one that an earlier release did not read, or that Graph opens to signed-in people only.
+        Without those that an earlier release did not read, or that only signed-in people can read.
         """
         return frozenset(
             call.property for call in self.details if call.property is not None and call.doubted_by is None
@@ -201,7 +201,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def expanded(self) -> frozenset[str]:
-        """The properties that the listing or a detail expands, or that a further request asks for of its members."""
+        """Properties expanded by the listing or a detail, or asked for of its members."""
         children = [child for call in self.details for child in call.children]
         paths = [call.path for call in self.details] + [child.path for child in children]
         return names_of(expansion(self.expand)).union(
@@ -209,7 +209,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         )
 
     def may_be_old(self, path: str) -> bool:
-        """Whether the values at a path of an item may have changed though the list shows nothing new of the item."""
+        """Whether values at a path may change without a sign in the list."""
         if self.refresh_hours is None:
             return False
         name = path.partition(".")[0].partition("[")[0]
@@ -217,22 +217,22 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def may_lack_details(self) -> bool:
-        """Whether an item may need more than its listing: it has details, or the listing's expansions may be cut."""
+        """Whether an item may need more than its listing: details, or cut expansions."""
         return bool(self.details) or self.expand is not None
 
     @property
     def permissions(self) -> frozenset[str]:
-        """The permissions that together read the list and every detail."""
+        """The permissions that read the list and every detail."""
         return frozenset({self.permission, *(call.permission for call in self.details if call.permission is not None)})
 
     @property
     def confirmable(self) -> bool:
-        """Whether an item that a listing does not show can be asked for by id. A singleton's listing is that GET."""
+        """Whether an unlisted item can be asked for by id. A singleton's listing is that GET."""
         return self.readable_by_id and not self.singleton and "{tenant_id}" not in self.path
 
     @property
     def assignable(self) -> bool:
-        """Whether a whole document of an item lists whom it is assigned to."""
+        """Whether an item's whole document lists its assignments."""
         expanded = (self.expand or "", *(call.path.partition("$expand=")[2] for call in self.details))
         return any("assignments" in clause.split(",") for clause in expanded) or any(
             call.property == "assignments" for call in self.details
@@ -240,12 +240,12 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def has_names(self) -> bool:
-        """Whether Graph names the items, so that their names tell them apart and can change."""
+        """Whether Graph names the items, so that names tell them apart and can change."""
         return self.name_field != self.id_field
 
     @property
     def title_rule(self) -> TitleRule:
-        """How an item is titled; the rule is empty where Graph names it."""
+        """How an item is titled; empty if Graph names it."""
         given = self.titled_from
         return TitleRule(
             tuple(TitlePart(part, part in self.meta) for part in self.titled_by),
@@ -254,22 +254,21 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def reading_rules(self) -> ReadingRules:
-        """How the references of an item are read."""
         return ReadingRules(
             self.references, self.assignable, self.everyone, self.alternate_keys, has_settings=self.has_settings
         )
 
     @property
     def has_settings(self) -> bool:
-        """Whether what an item sets can be searched for: it is configuration, and no log, directory or catalogue."""
+        """Whether settings can be searched for: it is configuration, no log, directory or catalogue."""
         return self.category not in WITHOUT_SETTINGS
 
     @property
     def audit_log(self) -> TypeKey | None:
-        """The type key of the audit log that records changes of its items under their ids; None where none does.
+        """The type key of the audit log that has changes of its items under their ids; None if none has.
 
-        Windows 365 keeps a log of its own, a log has none, and a singleton's id is no object's. Entra's log names some
-        objects by other ids, such as a role assignment by its member: `in_directory_audits` marks the others.
+        Windows 365 has its own log, a log has none, and a singleton's id is no object's. Entra's log names some objects
+        by other ids, a role assignment by its member: `in_directory_audits` marks the others.
         """
         if self.in_directory_audits:
             return DIRECTORY_AUDITS
@@ -278,18 +277,17 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return AUDIT_EVENTS if of_intune and not has_another and not self.singleton else None
 
     def item_url(self, external_id: str, parent_id: str = "") -> str:
-        """The URL of one object, reduced to its id, relative to the version root."""
+        """An object's URL, reduced to its id, relative to the version root."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
     def whole_item_url(self, external_id: str, parent_id: str = "") -> str:
-        """The URL of one object as its listing shows it, relative to the version root."""
+        """An object's URL as its listing shows it, relative to the version root."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
         return f"{path}/{quote(external_id, safe='')}{shown}"
 
     def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
-        """How an object of the collection is read."""
         hidden = self.sensitive - self.payloads if show_payloads else self.sensitive
         return ObservationRules(
             type_key=self.type_key,
@@ -318,12 +316,10 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @cached_property
     def form(self) -> NormalForm:
-        """The normal form of the collection's documents."""
         return self.observation_rules().form
 
     @cached_property
     def comparability(self) -> Comparability:
-        """How two documents of an item of the collection are compared."""
         whole = any(detail.property is None for detail in self.details)
         return Comparability(
             Canonicalizer(volatile=self.no_content, masked=self.masked),
@@ -335,16 +331,16 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def no_content(self) -> frozenset[str]:
-        """Properties that are no configuration: volatile ones, and counts of a detail's members."""
+        """Properties without configuration: volatile ones, and counts of a detail's members."""
         return self.volatile | {f"/{detail.counted_by}" for detail in self.details if detail.counted_by is not None}
 
     def _is_identity(self, path: str) -> bool:
-        """Whether the values at a path belong to the tenant alone, so that they have no meaning in another."""
+        """Whether values at a path are the tenant's own, without meaning in another."""
         *above, name = path.split(".")
         return {name, f"/{name}" if not above else f"{above[-1]}/{name}"} & self.identity != frozenset()
 
     def independence_rules(self) -> TenantNeutralRules:
-        """The parts of an object of the collection that belong to its tenant alone."""
+        """An object's parts that belong to its tenant alone."""
         return TenantNeutralRules(
             id_field=self.id_field,
             name_field=self.name_field,

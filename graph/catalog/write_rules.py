@@ -1,4 +1,4 @@
-"""Reads how items would be written, for those collections of which that is known."""
+"""The rules of writing items, of collections that can be promoted."""
 
 import tomllib
 from functools import cache
@@ -10,7 +10,6 @@ from inventory.write_rules import WriteRules
 
 @cache
 def write_rules() -> dict[str, WriteRules]:
-    """The rules of each collection that can be promoted, by type key."""
     content = _content()
     always = content["not_sent"]
     return {
@@ -22,7 +21,7 @@ def write_rules() -> dict[str, WriteRules]:
 
 @cache
 def unpublished_requests() -> dict[str, str]:
-    """The requests that Microsoft's published paths lack, such as `PUT /path/{id}`, each with the reason for it."""
+    """Requests that Microsoft's published paths lack, such as `PUT /path/{id}`, with reasons."""
     return dict(_content()["deviations"])
 
 

@@ -1,7 +1,7 @@
-"""Microsoft's published facts about Graph: paths, types, navigation and permissions, to check the catalog against.
+"""Microsoft's published facts about Graph: paths, types, navigation and permissions, to check the catalog.
 
-Facts alone, made by `graph.catalog.facts.extract` from the sources that the data names. No part of a run reads them:
-`permissions` and the tests do, and the simulated Graph, which answers nothing that Graph does not have.
+`graph.catalog.facts.extract` makes them from sources that the data names. No run reads them; `permissions`, tests and
+the simulated Graph do, which answers nothing that Graph lacks.
 """
 
 import gzip
@@ -18,15 +18,13 @@ _CAST = "microsoft.graph."
 
 
 class Source(NamedTuple):
-    """The source of some of the facts."""
-
     what: str
     url: str
     date: str
 
 
 class Place(NamedTuple):
-    """The target of a path: a type, and whether a collection of it. An empty name is a scalar."""
+    """A path's target: a type, and whether a collection of it. An empty name is a scalar."""
 
     type_name: str
     is_collection: bool
@@ -34,7 +32,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Metadata:
-    """The types of one version of Graph, by name without the leading `microsoft.graph.`."""
+    """One Graph version's types, by name without `microsoft.graph.`."""
 
     roots: dict[str, str]
     types: dict[str, list[Any]]
@@ -57,7 +55,7 @@ class Metadata:
             current = self.types[current][0]
 
     def family(self, type_name: str) -> frozenset[str]:
-        """A type and every type that derives from it, directly or not."""
+        """A type and all that derive from it."""
         known = self._families.get(type_name)
         if known is None:
             below = (self.family(name) for name in self._derived.get(type_name, ()))
@@ -65,11 +63,11 @@ class Metadata:
         return known
 
     def properties(self, type_name: str) -> dict[str, Place]:
-        """The structural properties of a type and its bases."""
+        """Structural properties of a type and its bases."""
         return self._members(type_name, 1)
 
     def navigations(self, type_name: str) -> dict[str, Place]:
-        """The navigation properties of a type and its bases."""
+        """Navigation properties of a type and its bases."""
         return self._members(type_name, 2)
 
     @cached_property
@@ -85,12 +83,12 @@ class Metadata:
         return known
 
     def resolve(self, path: str) -> Place | None:
-        """The target of a path (`/groups/{id}/owners`); None if the metadata has no such path."""
+        """A path's target (`/groups/{id}/owners`); None if the metadata lacks it."""
         first, *rest = path.strip("/").split("/")
         return self.walk(_place(self.roots[first]), rest) if first in self.roots else None
 
     def walk(self, place: Place, segments: Iterable[str]) -> Place | None:
-        """The target of segments from a place: a key in a collection, a cast, or a property."""
+        """The target of segments (a key, a cast, or a property) from a place."""
         for segment in segments:
             if segment.startswith(_CAST):
                 name = segment.removeprefix(_CAST)
@@ -131,10 +129,10 @@ def sources() -> list[Source]:
 
 
 def permissions_of(path: str, *, delegated: bool = False) -> dict[str, bool]:
-    """The permissions with which GET answers the path, and whether each is marked as least; empty where none is known.
+    """Permissions with which GET answers the path, each with whether it is least; empty if unknown.
 
-    The map has one table for both versions. A key stands as `{}` there; where it names one key, as it does for the
-    methods of authentication, that goes first.
+    One table for both versions, with keys as `{}`; a key that the table names goes first, as in methods of
+    authentication.
     """
     table = _data()["permissions"]
     segments = ["{}" if "{" in segment else segment.lower() for segment in path.strip("/").split("/")]

@@ -1,7 +1,7 @@
 """Properties that are an enumeration in every published type that has them; their members have no case.
 
 `graph.catalog.facts.extract` writes `enumerations.txt` (docs/facts.md). A name that is a text in another type, such as
-`state`, is left out: a document does not always say of which type it is.
+`state`, is left out: a document does not always tell its type.
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,11 @@ _EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 
 @cache
 def enumerations() -> frozenset[str]:
-    """The names of the properties."""
     return frozenset(FILE.read_text(encoding="utf-8").split())
 
 
 def always_enumerations(files: Iterable[Path]) -> set[str]:
-    """The properties that are an enumeration in all types of some metadata documents."""
+    """Properties that are an enumeration in all types of some metadata documents."""
     kinds: dict[str, set[bool]] = {}
     for file in files:
         root = ElementTree.parse(file).getroot()  # noqa: S314 (a file that its reader chose)
@@ -37,11 +36,11 @@ def always_enumerations(files: Iterable[Path]) -> set[str]:
 
 
 def published() -> set[str]:
-    """The properties of the types that the facts hold."""
+    """Properties of the facts' types."""
     return {name for version in ("v1.0", "beta") for _, names, _ in metadata(version).types.values() for name in names}
 
 
 def write(files: Iterable[Path]) -> None:
-    """Write the names from the metadata of both versions, once the facts have its types."""
+    """Writes the names from both versions' metadata, once the facts have its types."""
     found = always_enumerations(files) & published()
     FILE.write_text("".join(f"{name}\n" for name in sorted(found)), encoding="utf-8")

@@ -93,14 +93,14 @@ def main() -> None:
 def sources(
     before: list[dict[str, str]], given: list[dict[str, str]], *, new_beta: bool = False
 ) -> list[dict[str, str]]:
-    """The sources with those that are given; new beta types leave none of the beta sources before."""
+    """The sources with the given ones; new beta types replace all earlier beta sources."""
     named = {source["what"]: source for source in given}
     kept = [source for source in before if not (new_beta and source["what"].startswith("beta"))]
     return [named.pop(source["what"], source) for source in kept] + list(named.values())
 
 
 def subset(roots: dict[str, str], types: Types) -> dict[str, Any]:
-    """The roots of `_ROOTS` and the types that they reach, with each type's bases and derived types."""
+    """The roots of `_ROOTS` and all types that they reach, with bases and derived types."""
     derived: dict[str, list[str]] = {}
     for name, (base, _, _) in types.items():
         derived.setdefault(base, []).append(name)
@@ -124,7 +124,7 @@ def subset(roots: dict[str, str], types: Types) -> dict[str, Any]:
 
 
 def csdl(file: Path) -> tuple[dict[str, str], Types]:
-    """The roots and the types of a metadata document."""
+    """A metadata document's roots and types."""
     edm = "{http://docs.oasis-open.org/odata/ns/edm}"
     roots: dict[str, str] = {}
     types: Types = {}
@@ -167,10 +167,10 @@ def csdl(file: Path) -> tuple[dict[str, str], Types]:
 
 
 def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[dict[str, str], Types]:
-    """The facts of the beta SDK: its model classes by module, and its paths with the class that GET answers.
+    """Facts of the beta SDK: model classes by module, and paths with the class that GET answers.
 
-    The classes don't tell properties from navigation properties. Microsoft's list of the entity types does; for a type
-    that it lacks, an entity is navigated to, and so is what has a path of its own.
+    Microsoft's list of entity types tells properties from navigation properties; for a type that it lacks, an entity is
+    navigated to, as is whatever has a path of its own.
     """
     models = _read(models_file)
     listed = {
@@ -213,9 +213,9 @@ def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[
 
 
 def permissions(published: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
-    """Path, in lower case with `{}` for keys, to scheme (`a` application, `d` delegated) to permission to 1 for least.
+    """Path (lower case, `{}` for keys) to scheme (`a` application, `d` delegated) to permission to 1 for least.
 
-    Of GET alone. Functions are left out, and casts below casts: the catalog calls none.
+    GET alone, without functions and nested casts, which the catalog does not call.
     """
     schemes = {"Application": "a", "DelegatedWork": "d"}
     found: dict[str, dict[str, dict[str, int]]] = {}
@@ -238,7 +238,7 @@ def permissions(published: dict[str, Any]) -> dict[str, dict[str, dict[str, int]
 
 
 def _below(paths: dict[str, Any], models: dict[str, Any]) -> dict[str, set[str]]:
-    """Module of a class to the segments that follow a path that answers it."""
+    """Module of a class to the segments behind paths that answer it."""
     following: dict[str, set[str]] = {}
     for path in paths:
         parent, _, segment = path.rpartition("/")
@@ -249,7 +249,7 @@ def _below(paths: dict[str, Any], models: dict[str, Any]) -> dict[str, set[str]]
 
 
 def _item(module: str, models: dict[str, Any]) -> str:
-    """The class that a class of lists lists; the class itself if it is none of lists."""
+    """The class that a class of lists lists, else the class itself."""
     model = models[module]
     return str(model["fields"]["value"][0]) if model.get("cls", "").endswith("CollectionResponse") else module
 
@@ -265,7 +265,7 @@ def _line(module: str | None, models: dict[str, Any]) -> Iterator[str]:
 
 
 def _sdk_name(module: str, model: dict[str, Any]) -> str:
-    """The type's name by its class and its module, which is never that of another type."""
+    """A type's name by class and module, unique among types."""
     camel = [re.sub(r"_(.)", lambda found: found[1].upper(), part) for part in module.split(".")[1:-1]]
     return ".".join((*camel, model["cls"][0].lower() + model["cls"][1:]))
 
