@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from activities.document_gaps import completed
@@ -19,7 +19,7 @@ from graph.links import UntrustedLinkError
 from graph.pages import is_found, is_gone
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
-from inventory.exact_json import JsonObject, decode
+from inventory.exact_json import JsonObject, decode, decode_object
 from inventory.meta import PARENT_ID, edit_in
 from inventory.observation import Observation
 from storage import details
@@ -52,7 +52,7 @@ class ShownById(NamedTuple):
         """Those of the object's one observation; none without it or a last version."""
         if not observed or last is None or last.document is None:
             return cls()
-        now, before = (cast("JsonObject", decode(document)) for document in (observed[0].document, last.document))
+        now, before = (decode_object(document) for document in (observed[0].document, last.document))
         common = now.keys() & before.keys()
         return cls(
             frozenset(now.keys() - before.keys()),

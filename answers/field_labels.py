@@ -4,9 +4,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, computed_field
-
-from answers.field_text import field_text, segments
+from answers.field_text import ShownField, segments
 from answers.named_ids import (
     DEFINITIONS,
     TEMPLATES,
@@ -34,7 +32,7 @@ _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
 """Type keys of names that stand for a whole member of a path: one's id may be the beginning of another's."""
 
 
-class FieldChange(BaseModel, frozen=True):
+class FieldChange(ShownField):
     """One field that differs.
 
     `path` is the path that `diff` prints, and stable. `label` is the path with names. `before` and `after` are values
@@ -52,17 +50,6 @@ class FieldChange(BaseModel, frozen=True):
     before_named: Any = None
     after_named: Any = None
     hidden: bool = False
-
-    @property
-    def difference(self) -> DifferenceKind:
-        """Whether the field was added, removed or changed."""
-        return self.kind
-
-    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
-    @property
-    def text(self) -> str:
-        """The values for people."""
-        return field_text(self).text()
 
 
 def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNames) -> FieldChange:

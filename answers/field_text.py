@@ -8,7 +8,10 @@ and no line.
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from typing import Any, NamedTuple, Protocol, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, computed_field
 
 from answers.encoded_content import Content, content_of
 from answers.value_text import (
@@ -59,25 +62,29 @@ _PEOPLE_SEPARATOR = " → "
 _ID_OF_AN_ASSIGNMENT = re.compile(r"[aA]ssignments\[[^\]]*\]\.(id|sourceId)$")
 
 
-class ShownField(Protocol):
+class ShownField(BaseModel, frozen=True):
     """A record of one field that differs."""
 
+    if TYPE_CHECKING:
+        path: str
+        label: str
+        kind: StrEnum
+        before: Any
+        after: Any
+        before_named: Any
+        after_named: Any
+        hidden: bool
+
     @property
-    def path(self) -> str: ...
+    def difference(self) -> DifferenceKind:
+        """Whether the field was added, removed or changed."""
+        return DifferenceKind(self.kind)
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
-    def label(self) -> str: ...
-    @property
-    def difference(self) -> DifferenceKind: ...
-    @property
-    def before(self) -> Any: ...
-    @property
-    def after(self) -> Any: ...
-    @property
-    def before_named(self) -> Any: ...
-    @property
-    def after_named(self) -> Any: ...
-    @property
-    def hidden(self) -> bool: ...
+    def text(self) -> str:
+        """The values for people, or the lines that differ; empty for an item as a whole."""
+        return field_text(self).text() if self.path else ""
 
 
 FieldT = TypeVar("FieldT", bound=ShownField)

@@ -12,8 +12,7 @@ ItemT = TypeVar("ItemT", bound=ItemRecord)
 
 def title_of(type_key: str) -> str:
     """A collection as people call it."""
-    collection = load_catalog().collections.get(type_key)
-    return type_key if collection is None else collection.title
+    return load_catalog().title_of(type_key)
 
 
 def told_kind(item: ItemRecord) -> str:

@@ -1,13 +1,12 @@
 """The names of what documents refer to, as far as the inventory has it."""
 
 from collections.abc import Iterable
-from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.named_ids import DEFINITIONS, definition_ids, template_names
 from graph.catalog import load_catalog
-from inventory.exact_json import JsonObject, decode
+from inventory.exact_json import JsonObject, decode_object
 from inventory.references import collection_of, references
 from storage.current_documents import current_documents
 from storage.object_names import display_names
@@ -21,8 +20,7 @@ async def object_names(
     settings: set[str] = set()
     names: dict[tuple[str, str], str] = {}
     for type_key, document in documents:
-        collection = load_catalog().collections.get(type_key)
-        for reference in references(document, {} if collection is None else collection.references):
+        for reference in references(document, load_catalog().references_of(type_key)):
             wanted.update((collection_of(target_type), reference.target_id) for target_type in reference.target_types)
         if "settings" in document:
             settings.update(definition_ids(document["settings"]))
@@ -36,7 +34,7 @@ async def setting_names(session: AsyncSession, ids: Iterable[str]) -> dict[tuple
     """The names of these settings and of their choices, as far as the inventory has the definitions."""
     names: dict[tuple[str, str], str] = {}
     for definition in await current_documents(session, DEFINITIONS, ids):
-        document = cast("JsonObject", decode(definition.document))
+        document = decode_object(definition.document)
         if definition.display_name:
             names[DEFINITIONS, definition.external_id] = definition.display_name
         options = document.get("options")

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from answers.compare.records import FieldRecord
-from answers.drift.records import DriftFindingRecord
-from answers.field_labels import FieldChange
-from answers.field_text import field_text, path_beside, told
+from answers.field_text import ShownField, field_text, path_beside, told
 from inventory import visible_text
 
 MAX_NAME = 200
@@ -36,15 +33,12 @@ class FieldRow(NamedTuple):
     left_out: int
 
 
-Field = FieldChange | FieldRecord | DriftFindingRecord
-
-
-def rows(fields: Sequence[Field] | None, most: int = MAX_FIELDS, most_lines: int = MAX_LINES) -> list[FieldRow]:
+def rows(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS, most_lines: int = MAX_LINES) -> list[FieldRow]:
     """The fields as a page shows them; of very many the first `most`, and of a long text the first lines."""
     return [_row(field, most_lines) for field in told(fields)[:most]]
 
 
-def left_out(fields: Sequence[Field] | None, most: int = MAX_FIELDS) -> int:
+def left_out(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS) -> int:
     """How many fields more there are than a page shows."""
     return max(0, len(told(fields)) - most)
 
@@ -62,7 +56,7 @@ def name(text: str | None) -> str:
     return shown if len(shown) <= MAX_NAME else f"{shown[:MAX_NAME]}…"
 
 
-def _row(field: Field, most_lines: int) -> FieldRow:
+def _row(field: ShownField, most_lines: int) -> FieldRow:
     said = field_text(field)
     return FieldRow(
         label=name(said.label),

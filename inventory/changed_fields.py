@@ -1,13 +1,13 @@
 """Which fields of an item a version changes: run records count such versions, and `changes` tells them."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue
 from inventory.cut_lists import cut_properties
 from inventory.differences import Difference, differences, is_number_of_a_setting
 from inventory.document_parts import DetailPlace, without_places
-from inventory.exact_json import decode
+from inventory.exact_json import decode_object
 from inventory.normal_form import NormalForm, read_in_form_0
 from inventory.stale import StalePart, lacking
 
@@ -57,7 +57,7 @@ def changed_by(pair: VersionPair, comparability: Comparability) -> list[Differen
     """
     if pair.document is None or pair.document_before is None:
         return None
-    before, after = _object(pair.document_before), _object(pair.document)
+    before, after = decode_object(pair.document_before), decode_object(pair.document)
     if pair.was_sorted and not pair.is_sorted:
         after = read_in_form_0(before, after, comparability.expanded)
     if pair.is_sorted or pair.was_sorted:
@@ -79,8 +79,8 @@ def not_compared(pair: VersionPair, comparability: Comparability, changed: Seque
         return []
     is_of_form_0 = pair.is_sorted or pair.was_sorted
     found = differences(
-        comparability.canonicalizer.canonical_value(_object(pair.document_before)),
-        comparability.canonicalizer.canonical_value(_object(pair.document)),
+        comparability.canonicalizer.canonical_value(decode_object(pair.document_before)),
+        comparability.canonicalizer.canonical_value(decode_object(pair.document)),
         comparability.form.of_sorted() if is_of_form_0 else comparability.form,
     )
     known = {difference.path for difference in changed}
@@ -129,7 +129,3 @@ def _is_plain(value: JsonValue) -> bool:
 
 def _only(document: Mapping[str, JsonValue], names: set[str]) -> JsonObject:
     return {name: value for name, value in document.items() if name in names}
-
-
-def _object(document: bytes) -> JsonObject:
-    return cast("JsonObject", decode(document))

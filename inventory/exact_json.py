@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
 import orjson
 
@@ -59,6 +59,11 @@ def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValu
         parse_int=budget.spent_on(_integer),
         parse_constant=_refused,
     )
+
+
+def decode_object(text: bytes) -> JsonObject:
+    """The object that a stored document is."""
+    return cast("JsonObject", decode(text))
 
 
 def encode(value: JsonValue, *, indented: bool = False) -> bytes:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from inventory.canonical import (
     EDIT_STAMP,
@@ -28,7 +28,7 @@ from inventory.canonical import (
     is_mark,
     without_edits,
 )
-from inventory.exact_json import decode, encode
+from inventory.exact_json import decode_object, encode
 from inventory.item_ids import item_key
 
 FORM = 1
@@ -196,7 +196,7 @@ def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_fi
     An item that was deleted and made again has a new id and is alike in everything else. So the id and the time of
     creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`.
     """
-    document = cast("JsonObject", decode(canonical))
+    document = decode_object(canonical)
     # As the document spells it.
     own = document.get(id_field)
     external_id = own if isinstance(own, str) and item_key(own) == external_id else external_id

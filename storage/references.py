@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -16,8 +16,7 @@ from sqlalchemy import Row, Select, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.canonical import JsonObject
-from inventory.exact_json import decode
+from inventory.exact_json import decode_object
 from inventory.records import DamagedRecord
 from inventory.reference_extraction import ReadingRules, read, set_by
 from inventory.references import Reference, collection_of
@@ -301,7 +300,7 @@ def _read_all(
         stored = documents.of(item.body, item.body_hash, *_key(item), item.version_number)
         if stored is None:
             continue
-        document, rule = cast("JsonObject", decode(stored)), rules[item.type_key]
+        document, rule = decode_object(stored), rules[item.type_key]
         of_item = {"type_key": item.type_key, "external_id": item.external_id, "version_number": item.version_number}
         rows += [{**of_item, **row} for row in rows_of(read(document, rule))]
         found[_key(item)] = set_by(document, item.type_key, rule)

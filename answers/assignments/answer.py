@@ -6,7 +6,7 @@ An item of a collection that was not read to its end has its last known assignme
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,7 +29,7 @@ from answers.named_ids import ObjectNames
 from answers.old_details import OLD_DETAILS, may_be_old, old_details
 from graph.catalog import Catalog, kind_of, load_catalog
 from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
-from inventory.exact_json import JsonObject, decode
+from inventory.exact_json import decode_object
 from inventory.outcomes import Outcome
 from inventory.reference_extraction import ASSIGNMENTS
 from inventory.references import ReferenceRole
@@ -209,7 +209,7 @@ async def _of_items(
     """The assignments of some items of a collection; None for an item whose assignments are not known."""
     rules = catalog.collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
-    documents = {row.external_id: cast("JsonObject", decode(row.document)) for row in found}
+    documents = {row.external_id: decode_object(row.document) for row in found}
     listed = {external_id: assignments_of(document) for external_id, document in documents.items()}
     wanted = {pair for parts in listed.values() for part in parts or () for pair in part.wanted_names()}
     names = await display_names(session, wanted)

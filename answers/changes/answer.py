@@ -32,14 +32,12 @@ from answers.runs.answer import ended_run
 from answers.stale_items import stale_items
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, has_names, kind_of, load_catalog
-from inventory.canonical import JsonObject
 from inventory.changed_fields import changed_by
 from inventory.coverage import Coverage
 from inventory.differences import Difference
-from inventory.exact_json import decode
+from inventory.exact_json import decode_object
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord, VersionRecord
-from inventory.references import ReferenceRules
 from inventory.user_errors import UserError
 from storage.coverage import coverage
 from storage.documents import database_time
@@ -326,7 +324,10 @@ async def _changes_of(
 ) -> list[tuple[Event, ChangeRecord]]:
     versions = await versions_of(session, [event for event in found if event.kind is EventKind.VERSION])
     absences = await absences_of(session, [event for event in found if event.kind is not EventKind.VERSION])
-    compared = {event: _compared(event.type_key, version) for event, version in versions.items()}
+    catalog = load_catalog()
+    compared = {
+        event: changed_by(version, catalog.comparability(event.type_key)) for event, version in versions.items()
+    }
     names = await _names(session, versions)
     noticed: dict[Event, UnattributedChange] = {}
     for event in found:
@@ -355,7 +356,7 @@ def _of_version(
     kind = _kind_of_version(event, version)
     if kind in (ChangeKind.CHANGED, ChangeKind.RENAMED) and compared == []:
         return None
-    rules = _rules(event.type_key)
+    rules = load_catalog().references_of(event.type_key)
     is_first = event.version_number == 1
     return ChangeRecord(
         tenant_id=tenant_id,
@@ -409,29 +410,15 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
     )
 
 
-def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
-    """The differences from the version before; None if one of the two is deleted or damaged."""
-    return changed_by(version, load_catalog().comparability(type_key))
-
-
 async def _names(session: AsyncSession, versions: Mapping[Event, VersionFacts]) -> dict[tuple[str, str], str]:
     """The names of all that the documents refer to."""
     documents = (
-        (event.type_key, _object(document))
+        (event.type_key, decode_object(document))
         for event, version in versions.items()
         for document in (version.document, version.document_before)
         if document is not None
     )
     return await object_names(session, documents)
-
-
-def _rules(type_key: str) -> ReferenceRules:
-    collection = load_catalog().collections.get(type_key)
-    return {} if collection is None else collection.references
-
-
-def _object(document: bytes) -> JsonObject:
-    return cast("JsonObject", decode(document))
 
 
 def _batches(found: Iterable[Event], size: int) -> Iterable[list[Event]]:

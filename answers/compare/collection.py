@@ -4,7 +4,7 @@ The names of the items on both sides are in memory, and a few documents.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 from answers.compare import queries
 from answers.compare.id_translation import is_shared
@@ -35,7 +35,7 @@ from graph.catalog import Collection as CatalogEntry
 from graph.catalog import item_title, kind_of
 from inventory.canonical import JsonObject
 from inventory.differences import Difference
-from inventory.exact_json import decode
+from inventory.exact_json import decode_object
 from inventory.references import collection_of
 from inventory.stale import Staleness
 from inventory.tenant_neutral import (
@@ -150,17 +150,8 @@ class CollectionComparer:
     def _field(self, difference: Difference, *, is_certain: bool) -> FieldRecord:
         # Ids of other objects are translated already.
         named = field_change(difference, {}, self._names)
-        return FieldRecord(
-            path=difference.path,
-            kind=difference.kind,
-            before=difference.before,
-            after=difference.after,
-            hidden=difference.hidden,
-            is_certain=is_certain,
-            label=named.label,
-            before_named=named.before_named,
-            after_named=named.after_named,
-        )
+        exact = {"before": difference.before, "after": difference.after}
+        return FieldRecord(**{**dict(named), **exact}, is_certain=is_certain)
 
     async def _learn_names(self, *found: dict[str, _Found]) -> None:
         """Learns the names of these documents' parts, and of both sides' settings."""
@@ -249,7 +240,7 @@ class CollectionComparer:
         found = await queries.whole_items(side.session, self._type_key, ids, side.read)
         damaged |= {external_id for external_id, item in found.items() if item.document is None}
         return {
-            external_id: _Found(item.details_complete, cast("JsonObject", decode(item.document)), item.stale)
+            external_id: _Found(item.details_complete, decode_object(item.document), item.stale)
             for external_id, item in found.items()
             if item.document is not None
         }

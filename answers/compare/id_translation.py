@@ -3,16 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.compare import queries
 from answers.compare.queries import Target
 from graph.catalog import kind_of, kinds_in, load_catalog
-from inventory.canonical import JsonObject
 from inventory.coverage import Coverage
-from inventory.exact_json import decode
+from inventory.exact_json import decode_object
 from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from inventory.tenant_neutral import IdTranslation, Translate, UnresolvedReason, meaning_text
 from storage.bodies import Documents
@@ -92,7 +90,7 @@ class IdTranslations:
         if target.is_damaged:
             return None, UnresolvedReason.DAMAGED
         if target.document is not None:
-            document = cast("JsonObject", decode(target.document))
+            document = decode_object(target.document)
             says = {name: document[name] for name in _says(target.type_key) if document.get(name) is not None}
             if says:
                 return meaning_text(target.display_name, kind, says), None

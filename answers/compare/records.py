@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, computed_field
+from pydantic import BaseModel
 
-from answers.field_text import field_text
+from answers.field_text import ShownField
 from answers.titled_record import TitledRecord
 from inventory.coverage import Coverage
 from inventory.differences import DifferenceKind
@@ -107,7 +107,7 @@ _NEVER_READ = SideCoverage(
 )
 
 
-class FieldRecord(BaseModel, frozen=True):
+class FieldRecord(ShownField):
     """One field that differs: `before` is the value here, `after` the value there.
 
     A `hidden` value is null, or of a text that is hidden in part the mark with its other lines. Ids of other objects
@@ -126,17 +126,6 @@ class FieldRecord(BaseModel, frozen=True):
     label: str = ""
     before_named: Any = None
     after_named: Any = None
-
-    @property
-    def difference(self) -> DifferenceKind:
-        """Whether the field was added, removed or changed."""
-        return self.kind
-
-    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
-    @property
-    def text(self) -> str:
-        """The values for people: here, then there."""
-        return field_text(self).text()
 
 
 class UnresolvedRecord(BaseModel, frozen=True):

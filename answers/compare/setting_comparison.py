@@ -1,7 +1,6 @@
 """Two tenants compared by setting: the policies of each are read, a few documents at a time."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import cast
 
 from answers.compare import queries
 from answers.compare.queries import PresentItem, WholeItem
@@ -22,7 +21,7 @@ from answers.value_text import Place, value_lines
 from graph.catalog import Collection as CatalogEntry
 from graph.catalog import kind_of, load_catalog
 from inventory.canonical import MIN_TELLING_ID_LENGTH, JsonObject
-from inventory.exact_json import decode
+from inventory.exact_json import decode_object
 from inventory.reference_extraction import ASSIGNMENTS
 from inventory.settings import Setting, SettingKind, settings_of
 from inventory.tenant_neutral import OWN_ID, TENANT_ID, Neutralizer, UnresolvedReference
@@ -152,7 +151,7 @@ class _PolicyDocument:
         if found is None or found.document is None:
             self.reasons.add(SettingUncertainty.NO_DOCUMENT)
             return
-        self.document = cast("JsonObject", decode(found.document))
+        self.document = decode_object(found.document)
         if self.stale is not None:
             self.reasons.add(SettingUncertainty.STALE)
         if not found.details_complete:

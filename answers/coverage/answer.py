@@ -35,7 +35,7 @@ def _record(found: Coverage) -> CollectionCoverageRecord:
     lacks_permission = found.error_code is ErrorCode.GRAPH_PERMISSION_MISSING
     return CollectionCoverageRecord(
         type_key=found.type_key,
-        title=found.type_key if collection is None else collection.title,
+        title=load_catalog().title_of(found.type_key),
         category="" if collection is None else collection.category,
         outcome=found.outcome,
         error_code=found.error_code,

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,14 +44,15 @@ from answers.drift.scope import Scope, scope_of
 from answers.drift.severity import severity_of as severity_of
 from answers.drift.triage import by_item, items_of, weakens
 from answers.field_labels import field_change
+from answers.ids import GUID
 from answers.named_ids import template_names
 from answers.object_names import setting_names
 from answers.old_details import may_be_old, old_details
 from graph.catalog import kind_of, load_catalog
-from inventory.canonical import JsonObject, JsonValue
+from inventory.canonical import JsonValue
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.differences import Difference, DifferenceKind
-from inventory.exact_json import decode
+from inventory.exact_json import decode, decode_object
 from inventory.item_ids import item_key
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
@@ -63,9 +64,6 @@ from storage.current_documents import current_documents
 from storage.detail_ages import with_old_details
 from storage.documents import database_time
 from storage.object_names import display_names
-
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
 """The shape of the id of a setting's definition."""
@@ -209,12 +207,10 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
     templates: dict[str, set[str]] = {}
     names: dict[tuple[str, str], str] = {}
     for finding in (found.finding for found in known):
-        collection = load_catalog().collections.get(finding.type_key)
-        targets = (
-            {collection_of(key) for keys in collection.references.values() for key in keys} if collection else set()
-        )
+        rules = load_catalog().references_of(finding.type_key)
+        targets = {collection_of(key) for keys in rules.values() for key in keys}
         text = " ".join(filter(None, (finding.path, finding.before, finding.after)))
-        ids = map(item_key, _GUID.findall(text))
+        ids = map(item_key, GUID.findall(text))
         wanted.update((target, external_id) for external_id in ids for target in targets)
         if finding.path.startswith("settings["):
             settings.update(_SETTING.findall(text))
@@ -223,7 +219,7 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
             templates.setdefault(finding.type_key, set()).add(finding.external_id)
     for type_key, items in templates.items():
         for item in await current_documents(session, type_key, items):
-            names |= template_names(cast("JsonObject", decode(item.document)).get("definitionValues"))
+            names |= template_names(decode_object(item.document).get("definitionValues"))
     names |= await display_names(session, wanted)
     return names | await setting_names(session, settings)
 
@@ -238,35 +234,18 @@ def _record(
     is_current: bool,
 ) -> DriftFindingRecord:
     finding = known.finding
-    collection = load_catalog().collections.get(finding.type_key)
     decided = known.decided if in_force.by is None else in_force.by
     kind = DifferenceKind(finding.kind) if finding.path else DifferenceKind.CHANGED
     part = parts.get((known.baseline, finding.fingerprint))
     before, after = part or (_value(finding.before), _value(finding.after))
     difference = Difference(finding.path, kind, before, after, finding.hidden)
-    said = field_change(difference, {} if collection is None else collection.references, names)
+    said = field_change(difference, load_catalog().references_of(finding.type_key), names)
     return DriftFindingRecord(
+        **{**dict(said), **finding._asdict(), "before": said.before, "after": said.after},
         tenant_id=tenant_id,
         baseline=known.baseline,
-        fingerprint=finding.fingerprint,
         period=known.period,
-        type_key=finding.type_key,
-        item_kind=finding.item_kind,
-        external_id=finding.external_id,
-        display_name=finding.display_name,
-        kind=finding.kind,
-        path=finding.path,
-        label=said.label,
-        before=said.before,
-        after=said.after,
-        before_named=said.before_named,
-        after_named=said.after_named,
-        hidden=finding.hidden,
-        severity=finding.severity,
         direction=direction_of(finding.type_key, finding.kind, finding.path, said.before, said.after),
-        evidence=finding.evidence,
-        first_seen_at=finding.first_seen_at,
-        last_seen_at=finding.last_seen_at,
         resolved_at=known.resolved_at,
         is_checked=is_current and known.is_readable,
         decision=in_force.current.decision,

@@ -108,8 +108,7 @@ def direction_of(
         return None if before is None else ProtectionEffect.WEAKENS
     if not path or kind not in (FindingKind.ADDED, FindingKind.REMOVED, FindingKind.CHANGED):
         return None
-    collection = load_catalog().collections.get(type_key)
-    category = None if collection is None else collection.category
+    category = load_catalog().category_of(type_key)
     row = next((row for row in direction_rules() if row.fits(type_key, category, path)), None)
     if row is None:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,7 +31,7 @@ from answers.drift.severity import severity_of
 from graph.catalog import kind_of, load_catalog
 from inventory.canonical import Canonicalizer, JsonObject
 from inventory.changed_fields import changed_by
-from inventory.exact_json import decode, encode
+from inventory.exact_json import decode_object, encode
 from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord
 from storage.bodies import Documents
@@ -193,7 +193,7 @@ def protection_of(type_key: str, document: DriftDocument | None) -> JsonObject |
     """The property by which an item of a baseline protected; None if it did not, or nobody can say."""
     if document is None or not protects(type_key):
         return None
-    return protection(type_key, cast("JsonObject", decode(document.document)))
+    return protection(type_key, decode_object(document.document))
 
 
 async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:

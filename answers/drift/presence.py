@@ -69,8 +69,7 @@ def presence_rules() -> tuple[PresenceRule, ...]:
 
 @cache
 def _rules_of(type_key: str) -> tuple[PresenceRule, ...]:
-    collection = load_catalog().collections.get(type_key)
-    category = None if collection is None else collection.category
+    category = load_catalog().category_of(type_key)
     return tuple(rule for rule in presence_rules() if rule.fits(type_key, category))
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, computed_field
 
 from answers.drift.decision_scope import DecisionScope
 from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
-from answers.field_text import field_text
+from answers.field_text import ShownField
 from answers.old_details import OldDetailsRecord
 from answers.titled_record import TitledRecord
 from graph.catalog import item_title
@@ -264,7 +264,7 @@ EDITED = "edited"
 """The evidence of a finding whose value shows no change: its object was edited."""
 
 
-class DriftFindingRecord(TitledRecord):
+class DriftFindingRecord(ShownField, TitledRecord):
     """One deviation from the baseline.
 
     `path` is what `diff` prints, empty for the item as a whole; `label` is the path with names. `before` is the value
@@ -305,12 +305,6 @@ class DriftFindingRecord(TitledRecord):
     is_checked: bool
     decision: Decision
     decided: DecisionRecord | None
-
-    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
-    @property
-    def text(self) -> str:
-        """The values for people; empty for the item as a whole."""
-        return field_text(self).text() if self.path else ""
 
     @property
     def absence(self) -> str:

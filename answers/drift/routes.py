@@ -15,9 +15,9 @@ from answers.drift.answer import Drift, baseline_drift, bring_up_to_date, drift
 from answers.drift.baselines import UnknownBaselineError, baselines
 from answers.drift.records import BaselineDrift, BaselineRecord, DriftFindingRecord, DriftReport
 from answers.drift.triage import placed, weakens
+from answers.item_kinds import title_of
 from answers.pages import grouped
 from answers.status.answer import status
-from graph.catalog import load_catalog
 from inventory.severity import Severity
 from storage.database import StorageCollisionError
 from web.fitting import fitting_page
@@ -75,7 +75,7 @@ async def drift_page(
         report=found.report,
         weakens=weakens,
         by_item=by_item,
-        choices=sorted({(key, _title(key)) for key in (finding.type_key for finding in found.findings)}),
+        choices=sorted({(key, title_of(key)) for key in (finding.type_key for finding in found.findings)}),
         severities=list(Severity),
         type_key=type_key,
         severity=wanted,
@@ -224,8 +224,3 @@ def _name_of(scope: TenantSessions, baseline: BaselineRecord) -> str:
         return ""
     tenant = scope.tenants.get(baseline.other_tenant_id)
     return str(baseline.other_tenant_id) if tenant is None else tenant.name
-
-
-def _title(type_key: str) -> str:
-    collection = load_catalog().collections.get(type_key)
-    return type_key if collection is None else collection.title

@@ -8,12 +8,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from uuid import UUID
 
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue, encode, shows_no_change
 from inventory.differences import Difference, DifferenceKind, exact_differences, is_number_of_a_setting
-from inventory.exact_json import decode
+from inventory.exact_json import decode_object
 from inventory.normal_form import NormalForm, read_in_form_0
 
 
@@ -112,7 +112,7 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
     edited; if one document lacks details, everything that only the other has; a property that a baseline of normal form
     0 lacks.
     """
-    old, new = _document(before), _document(after)
+    old, new = decode_object(before.document), decode_object(after.document)
     for name in rules.asked_for:
         if (name in old) != (name in new):
             old.pop(name, None)
@@ -149,7 +149,7 @@ def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Devi
     """An item that is not in the baseline. Its content, if given, is the value: a decision lapses when it changes."""
     value: JsonValue = None
     if document is not None and rules is not None:
-        value = rules.form.of(rules.canonicalizer.canonical_value(_document(document)))
+        value = rules.form.of(rules.canonicalizer.canonical_value(decode_object(document.document)))
     return Deviation("", FindingKind.ITEM_ADDED, None, None, False, "", _hash([None, value]))
 
 
@@ -202,10 +202,6 @@ def first_seen(
 def key_of(deviation: Deviation) -> tuple[str, str, str]:
     """The identity of a deviation within its item."""
     return deviation.path, deviation.lasting_kind, deviation.member
-
-
-def _document(said: DriftDocument) -> JsonObject:
-    return cast("JsonObject", decode(said.document))
 
 
 def _is_untold(difference: Difference) -> bool:

@@ -36,8 +36,7 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
     compared: list[ComparedCollection] = []
     left_out: list[LeftOutCollection] = []
     for key in sorted(keys - set(log_types()) if type_keys is None else keys & set(type_keys)):
-        collection = load_catalog().collections.get(key)
-        title, category = (key, None) if collection is None else (collection.title, collection.category)
+        title, category = load_catalog().title_of(key), load_catalog().category_of(key)
         before, latest = then.get(key), now.get(key)
         if before is not None and before.outcome is Outcome.COMPLETE and latest is not None and latest.is_current:
             compared.append(

@@ -72,8 +72,7 @@ def severity_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue = None, after: JsonValue = None
 ) -> Severity:
     """The severity of a finding, by the first rule of the table that fits. A hidden value has no direction."""
-    collection = load_catalog().collections.get(type_key)
-    category = None if collection is None else collection.category
+    category = load_catalog().category_of(type_key)
     direction = direction_of(type_key, kind, path, before, after)
     return severity(severity_rules(), type_key, category, kind, path, direction)
 

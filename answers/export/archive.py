@@ -34,8 +34,7 @@ class Archive:
 
     def keep(self, type_key: str, external_id: str, display_name: str | None, document: bytes) -> None:
         """Adds the file of a document, and its readable companion where those are wanted."""
-        collection = load_catalog().collections.get(type_key)
-        path = file_path(None if collection is None else collection.category, type_key, display_name, external_id)
+        path = file_path(load_catalog().category_of(type_key), type_key, display_name, external_id)
         self._add(path, file_bytes(document))
         self._paths.append(path)
         if self._decoded:

@@ -94,10 +94,8 @@ def export(
 
 def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None, *, decoded: bool) -> None:
     """Writes the documents into the folder, and removes the files of items that are gone from these collections."""
-    collections = load_catalog().collections
     for type_key, external_id, display_name, document in kept:
-        category = collections[type_key].category if type_key in collections else None
-        path = file_path(category, type_key, display_name, external_id)
+        path = file_path(load_catalog().category_of(type_key), type_key, display_name, external_id)
         files.put(path, file_bytes(document))
         if decoded:
             files.put(companion_path(path), companion_bytes(document))

@@ -10,11 +10,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from uuid import UUID
 
 from answers.document_text import document_lines
-from inventory.exact_json import JsonObject, decode, encode
+from inventory.exact_json import decode, decode_object, encode
 from inventory.visible_text import visible, with_spaces
 
 MANIFEST = ".tenant-inventory-export.json"
@@ -60,7 +60,7 @@ def companion_path(path: str) -> str:
 
 def companion_bytes(document: bytes) -> bytes:
     """The bytes of a companion file: the values for people, with ids, since they depend on the document alone."""
-    lines = document_lines(cast("JsonObject", decode(document)), {}, {})
+    lines = document_lines(decode_object(document), {}, {})
     return "".join(f"{visible(with_spaces(line))}\n" for line in lines).encode()
 
 

@@ -1,7 +1,6 @@
 """The items of the source that a plan is about, each with the item of the target that it belongs to."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 from answers.compare.answer import Comparison, Side
 from answers.compare.records import CoverageState, ItemComparison, Status
@@ -9,7 +8,7 @@ from answers.promotion import queries
 from answers.promotion.candidates import PlanRequest, PromotedVersion, PromotionItem, SourceBaseline
 from answers.promotion.records import BlockCode, BlockReason
 from graph.catalog import item_title, kind_of, load_catalog
-from inventory.exact_json import JsonObject, decode
+from inventory.exact_json import decode_object
 from inventory.user_errors import UserError
 
 ITEMS_AT_A_TIME = 500
@@ -204,7 +203,7 @@ async def versions_of(
                 kind=kind,
                 version=item.version,
                 content_hash=None if item.content_hash is None else item.content_hash.hex(),
-                document=None if item.document is None else cast("JsonObject", decode(item.document)),
+                document=None if item.document is None else decode_object(item.document),
                 details_complete=item.details_complete is not False,
                 stale=item.stale if wanted[item.external_id] is None else None,
                 is_damaged=item.is_damaged,

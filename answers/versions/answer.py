@@ -1,20 +1,20 @@
 """The versions of an item: their history and pins, the document of one, the differences of two."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.document_text import document_lines
-from answers.field_labels import FieldChange, field_change
+from answers.field_labels import field_change
 from answers.object_names import object_names
 from answers.versions.records import DifferenceRecord, ShownRecord
 from graph.catalog import has_names, kind_of, load_catalog
 from inventory.changed_fields import changed_by, not_compared
 from inventory.differences import Difference
-from inventory.exact_json import JsonObject, decode, encode
+from inventory.exact_json import decode_object, encode
 from inventory.records import VersionChange, VersionRecord
 from inventory.stale import StalePart
 from inventory.user_errors import UserError
@@ -99,9 +99,8 @@ async def unpin(session: AsyncSession, type_key: str, external_id: str, number: 
 
 async def readable(session: AsyncSession, type_key: str, document: bytes) -> list[str]:
     """A document as people read it, line by line."""
-    said = _object(document)
-    collection = load_catalog().collections.get(type_key)
-    rules = {} if collection is None else collection.references
+    said = decode_object(document)
+    rules = load_catalog().references_of(type_key)
     return list(document_lines(said, rules, await object_names(session, [(type_key, said)])))
 
 
@@ -149,11 +148,14 @@ async def compare(
     how = load_catalog().comparability(type_key)
     found = changed_by(pair, how) or []
     left = not_compared(pair, how, found)
-    collection = load_catalog().collections.get(type_key)
-    rules = {} if collection is None else collection.references
-    names = await object_names(session, [(type_key, _object(document)) for document in (document_first, document_last)])
+    rules = load_catalog().references_of(type_key)
+    names = await object_names(
+        session, [(type_key, decode_object(document)) for document in (document_first, document_last)]
+    )
     records = [
-        _record(difference, field_change(difference, rules, names))
+        DifferenceRecord(
+            **{**dict(field_change(difference, rules, names)), "before": difference.before, "after": difference.after}
+        )
         for difference in (map(Difference.backwards, found) if is_backwards else found)
     ]
     return ComparedVersions(before, after, records, left)
@@ -164,19 +166,6 @@ def with_all_digits(difference: DifferenceRecord) -> bytes:
     before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
     plain = {**dict(difference), "before": before, "after": after, "text": difference.text}
     return orjson.dumps(plain, default=str)
-
-
-def _record(difference: Difference, named: FieldChange) -> DifferenceRecord:
-    return DifferenceRecord(
-        path=difference.path,
-        kind=difference.kind,
-        before=difference.before,
-        after=difference.after,
-        hidden=difference.hidden,
-        label=named.label,
-        before_named=named.before_named,
-        after_named=named.after_named,
-    )
 
 
 async def _kept(
@@ -199,7 +188,3 @@ def _not_kept(kept: Sequence[VersionRecord], number: int | None) -> str:
     if number is not None and number > kept[0].version:
         return f"there is no version {number}; the current one is {kept[0].version}"
     return f"version {number} was deleted by retention; kept: {numbers}"
-
-
-def _object(document: bytes) -> JsonObject:
-    return cast("JsonObject", decode(document))

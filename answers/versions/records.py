@@ -5,9 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, computed_field
-
-from answers.field_text import field_text
+from answers.field_text import ShownField
 from answers.titled_record import TitledRecord
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence, State
@@ -69,7 +67,7 @@ def not_compared_in_words(paths: Sequence[str]) -> str:
     return f"not compared, because the two were not read alike: {', '.join(paths[:NAMED_PATHS])}{more}"
 
 
-class DifferenceRecord(BaseModel, frozen=True):
+class DifferenceRecord(ShownField):
     """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
 
     A `hidden` value is null; of a text that is hidden in part, `before` and `after` are the marks with its other lines.
@@ -86,14 +84,3 @@ class DifferenceRecord(BaseModel, frozen=True):
     label: str = ""
     before_named: Any = None
     after_named: Any = None
-
-    @property
-    def difference(self) -> DifferenceKind:
-        """What became of the field."""
-        return self.kind
-
-    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
-    @property
-    def text(self) -> str:
-        """What people read of it."""
-        return field_text(self).text()

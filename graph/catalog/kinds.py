@@ -19,8 +19,7 @@ def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
         kind = kinds.get(_key(name, meta.get(name)))
         if kind is not None:
             return kind
-    collection = load_catalog().collections.get(type_key)
-    return type_key if collection is None else collection.title
+    return load_catalog().title_of(type_key)
 
 
 def kinds_in(type_key: str) -> list[str]:

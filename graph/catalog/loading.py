@@ -13,6 +13,7 @@ from inventory.canonical import Canonicalizer
 from inventory.changed_fields import Comparability
 from inventory.normal_form import NormalForm
 from inventory.reference_extraction import ReadingRules
+from inventory.references import ReferenceRules
 from inventory.titles import TitleRule
 from inventory.user_errors import UserError
 
@@ -68,6 +69,18 @@ class Catalog:
         """How a collection's documents are compared: as they are, if it left the catalog."""
         entry = self.collections.get(type_key)
         return Comparability(Canonicalizer(), NormalForm(), None) if entry is None else entry.comparability
+
+    def title_of(self, type_key: str) -> str:
+        """A collection as people call it: its type key, if it left the catalog."""
+        return self.collections[type_key].title if type_key in self.collections else type_key
+
+    def category_of(self, type_key: str) -> str | None:
+        """The category of a collection; None if it left the catalog."""
+        return self.collections[type_key].category if type_key in self.collections else None
+
+    def references_of(self, type_key: str) -> ReferenceRules:
+        """The places of references in a collection's documents; none if it left the catalog."""
+        return self.collections[type_key].references if type_key in self.collections else {}
 
     def reading_rules(self) -> dict[str, ReadingRules]:
         """How references are read, by type key; also without any."""
