@@ -229,12 +229,11 @@ async def built(
 
     Raises `UnreachableError`, `TrustError`.
     """
-    database = Database(
+    async with Database(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_connections,
         application_name="tenant-inventory worker",
-    )
-    try:
+    ) as database:
         await check_database(database)
         for excess in await database.excess():
             logging.getLogger(__name__).warning(
@@ -257,8 +256,6 @@ async def built(
                 graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
                 on_fatal_error=on_fatal_error,
             )
-    finally:
-        await database.close()
 
 
 def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphClient:

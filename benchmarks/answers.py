@@ -116,7 +116,6 @@ async def first(records: AsyncIterator[object]) -> int:
 
 async def measure(url: str, items: int, versions: int, rounds: int) -> None:
     """Prints milliseconds: a page of each answer, and drift as a whole."""
-    database = Database(url, pool_size=1)
     figures: dict[str, list[float]] = {}
 
     async def timed(label: str, ask: Callable[[], Awaitable[int]]) -> None:
@@ -124,7 +123,7 @@ async def measure(url: str, items: int, versions: int, rounds: int) -> None:
         rows = await ask()
         figures.setdefault(f"{label}: {rows}", []).append((time.perf_counter() - began) * 1e3)
 
-    try:
+    async with Database(url, pool_size=1) as database:
         async with database.tenant(TENANT) as session:
             began = time.perf_counter()
             await baselines.set_moment(session, "golden", None, "benchmark", None)
@@ -139,8 +138,6 @@ async def measure(url: str, items: int, versions: int, rounds: int) -> None:
                 found = await drift.drift(session, TENANT, "golden")
                 label = f"drift of all items, findings: {len(found.findings)}"
                 figures.setdefault(label, []).append((time.perf_counter() - began) * 1e3)
-    finally:
-        await database.close()
     for label, milliseconds in figures.items():
         print(f"  {label:<50} {spread(milliseconds, 1)} ms (median {statistics.median(milliseconds):.1f})", flush=True)
 

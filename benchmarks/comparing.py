@@ -80,9 +80,8 @@ async def compared_by_setting(here: Side, there: Side) -> Counter[str]:
 
 async def measure(url: str, rounds: int, compare: Callable[[Side, Side], Awaitable[Counter[str]]]) -> None:
     """Prints the seconds of a comparison."""
-    database = Database(url, pool_size=2)
     seconds: list[float] = []
-    try:
+    async with Database(url, pool_size=2) as database:
         for _ in range(rounds):
             began = time.perf_counter()
             async with (
@@ -94,8 +93,6 @@ async def measure(url: str, rounds: int, compare: Callable[[Side, Side], Awaitab
                     await side(TenantRecord(tenant_id=TENANTS[1], name="other"), other),
                 )
             seconds.append(time.perf_counter() - began)
-    finally:
-        await database.close()
     print(f"  {dict(told)}: {spread(seconds, 1)} s", flush=True)
 
 

@@ -141,12 +141,11 @@ class Machine:
         """One run, from its start to its end."""
         run = await start_sync(await self.client(), TASK_QUEUE, UUID(tenant.id), tenant.name, selection)
         await run.handle.result()
-        database = Database(self.database_url, pool_size=1)
-        try:
-            async with database.tenant(UUID(tenant.id), read_only=True) as session:
-                record = await queries.run_record(session, run.run_id)
-        finally:
-            await database.close()
+        async with (
+            Database(self.database_url, pool_size=1) as database,
+            database.tenant(UUID(tenant.id), read_only=True) as session,
+        ):
+            record = await queries.run_record(session, run.run_id)
         if record is None:
             raise LookupError(f"run {run.run_id} has no record")
         return record

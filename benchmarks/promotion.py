@@ -81,16 +81,13 @@ async def sides(database: Database, target: UUID) -> AsyncIterator[tuple[Side, S
 
 async def measure(url: str, rounds: int) -> None:
     """Prints the seconds of each step, for a target where all is new and for one where all is edited."""
-    database = Database(url, pool_size=2)
-    try:
+    async with Database(url, pool_size=2) as database:
         for target in (EMPTY, EDITED):
             seconds: dict[str, list[float]] = {"plan": [], "show": [], "simulate": [], "approve": []}
             for _ in range(rounds):
                 await _round(database, target, seconds)
             told = ", ".join(f"{step} {spread(spent, 1)} s" for step, spent in seconds.items())
             print(f"  {'all created' if target == EMPTY else 'all updated'}: {told}", flush=True)
-    finally:
-        await database.close()
 
 
 async def _round(database: Database, target: UUID, seconds: dict[str, list[float]]) -> None:

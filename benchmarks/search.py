@@ -276,8 +276,7 @@ async def measure(url: str, tenants: int, rounds: int) -> None:
 
     Processor time is that of this process and its PostgreSQL backend; it says what an idle machine needs.
     """
-    database = Database(url, pool_size=1)
-    try:
+    async with Database(url, pool_size=1) as database:
         for label, ask in questions(tenants).items():
             took: list[float] = []
             busy = 0.0
@@ -297,8 +296,6 @@ async def measure(url: str, tenants: int, rounds: int) -> None:
             print(
                 f"  {label:<46} {found:>4} {spread(took, 0)} ms, processor {processor:.0f}; scans {scanned}", flush=True
             )
-    finally:
-        await database.close()
 
 
 def main() -> None:

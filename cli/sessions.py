@@ -22,11 +22,10 @@ async def opened_database(
     settings: Settings, *, pool_size: int = 1, pool_timeout: float = POOL_TIMEOUT_SECONDS
 ) -> AsyncIterator[Database]:
     """The configured database; its connections are closed at the end."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=pool_size, pool_timeout=pool_timeout)
-    try:
+    async with Database(
+        settings.database_url.get_secret_value(), pool_size=pool_size, pool_timeout=pool_timeout
+    ) as database:
         yield database
-    finally:
-        await database.close()
 
 
 def say_what_is_damaged(damaged: Iterable[DamagedRecord]) -> None:

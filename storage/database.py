@@ -7,6 +7,7 @@ forgets its tenant returns nothing.
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, nullcontext
+from typing import Self
 from uuid import UUID
 
 import psycopg
@@ -86,7 +87,7 @@ def database_url(value: str) -> URL:
 
 
 class Database:
-    """A pool of at most `pool_size` connections to one database."""
+    """A pool of at most `pool_size` connections to one database; an async context manager that closes them."""
 
     def __init__(
         self,
@@ -110,6 +111,12 @@ class Database:
             hide_parameters=True,
             connect_args=connection_parameters(application_name, {**TRANSACTION_TIMEOUTS, "timezone": "UTC"}),
         )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -179,11 +179,8 @@ class Fills:
 
 async def filled_by(fill: Fill, url: str) -> Any:
     """Fills an inventory, and returns what `fill` returned. No connection to it stays open."""
-    database = Database(url)
-    try:
+    async with Database(url) as database:
         return await fill(database)
-    finally:
-        await database.close()
 
 
 @pytest.fixture(scope="session")

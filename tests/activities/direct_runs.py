@@ -218,14 +218,13 @@ async def direct_runs(
     tenant = graph.tenants[0]
     names = ("id", "name", "client_id", "client_secret")
     State(folder).write_tenants([{name: str(getattr(tenant, name)) for name in names}])
-    database = Database(database_url)
-    try:
-        async with GraphClient.from_endpoints(
+    async with (
+        Database(database_url) as database,
+        GraphClient.from_endpoints(
             base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
-        ) as client:
-            yield DirectRuns(graph, client, database, folder, key)
-    finally:
-        await database.close()
+        ) as client,
+    ):
+        yield DirectRuns(graph, client, database, folder, key)
 
 
 TABLES = {

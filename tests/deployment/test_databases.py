@@ -126,13 +126,10 @@ async def test_each_login_does_its_work_whatever_its_password(
     assert starter(server, "inventory_worker", "runs").returncode == 0
 
     monkeypatch.setenv("PGPASSWORD", PASSWORDS["INVENTORY_WORKER_PASSWORD"])
-    database = Database(url(server, "inventory_worker"))
-    try:
+    async with Database(url(server, "inventory_worker")) as database:
         assert await database.excess() == [], "the workers' login may do more than it needs"
         await sync(database, TENANT, [observation("a", "1")], "a")
         assert set(await items(database, TENANT)) == {"1"}
-    finally:
-        await database.close()
 
     with connect(server, "temporal", "temporal") as connection:
         connection.execute("CREATE TABLE executions (id int)")
@@ -190,14 +187,11 @@ async def test_an_existing_volume_gets_its_new_owners_and_keeps_its_rows(
     assert owned_by_the_superuser(server, "tenant_inventory") == []
     assert owned_by_the_superuser(server, "temporal_visibility") == []
     monkeypatch.setenv("PGPASSWORD", PASSWORDS["INVENTORY_WORKER_PASSWORD"])
-    database = Database(url(server, "inventory_worker"))
-    try:
+    async with Database(url(server, "inventory_worker")) as database:
         await sync(database, TENANT, [observation("a", "1"), observation("a", "2")], "a")
         assert set(await items(database, TENANT)) == {"1", "2"}
         await sync(database, uuid4(), [observation("a", "3")], "a")
         assert set(await items(database, TENANT)) == {"1", "2"}
-    finally:
-        await database.close()
     with connect(server, "temporal", "temporal_visibility") as connection:
         connection.execute("ALTER TABLE executions_visibility ADD COLUMN more int")
 

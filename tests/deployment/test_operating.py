@@ -136,13 +136,10 @@ async def test_the_database_is_made_by_an_ordinary_owner_and_its_workers_own_not
             assert owner.execute(
                 "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
             ).fetchall() == [("inventory",)]
-        database = Database(f"postgresql://inventory_worker:change-me-too@{place}")
-        try:
+        async with Database(f"postgresql://inventory_worker:change-me-too@{place}") as database:
             await check_database(database)
             await sync(database, EXAMPLE_TENANT, [observation("a", "1")], "a")
             assert await database.excess() == [], "workers may do what they need and no more"
-        finally:
-            await database.close()
 
 
 LIBPQ = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}

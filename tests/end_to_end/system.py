@@ -143,11 +143,8 @@ class System:
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
         """The product's database, to look into."""
-        database = Database(self.environment["DATABASE_URL"], pool_size=1)
-        try:
+        async with Database(self.environment["DATABASE_URL"], pool_size=1) as database:
             yield database
-        finally:
-            await database.close()
 
     def sync(self, *selection: str) -> RunRecord:
         """Syncs the first tenant with a worker that is running; the run's record."""

@@ -237,14 +237,10 @@ async def test_a_cancelled_run_can_be_started_again_at_once(
     assert first.code == 5
     assert first.run().status is RunStatus.CANCELLED
     assert first.run().error_codes == [ErrorCode.CANCELLED]
-    database = Database(database_url)
-    try:
-        async with database.tenant(queued.tenant_id, read_only=True) as session:
-            asked = await queries.question(session)
-            assert asked is not None
-            assert asked.latest.run_id == record.run_id, "a cancelled run answers nothing about missing"
-    finally:
-        await database.close()
+    async with Database(database_url) as database, database.tenant(queued.tenant_id, read_only=True) as session:
+        asked = await queries.question(session)
+        assert asked is not None
+        assert asked.latest.run_id == record.run_id, "a cancelled run answers nothing about missing"
 
 
 @pytest.mark.slow

@@ -79,13 +79,10 @@ def other_login(postgres: EmbeddedPostgres, options: str = "") -> Iterator[str]:
 
 async def trouble(url: str) -> str:
     """What a transaction there says."""
-    database = Database(url)
-    try:
+    async with Database(url) as database:
         with pytest.raises(StorageUnavailableError) as refused:
             async with database.tenant(TENANT):
                 pass
-    finally:
-        await database.close()
     return str(refused.value)
 
 
@@ -179,30 +176,24 @@ async def test_a_deadlock_is_a_collision(database: Database) -> None:
 
 async def test_a_privilege_that_is_missing_is_named(postgres: EmbeddedPostgres, one_role_template: str) -> None:
     for url in copy_of(postgres, one_role_template, OWNER):
-        database = Database(url)
-        try:
+        async with Database(url) as database:
             with psycopg.connect(url, autocommit=True) as owner:
                 owner.execute(f"REVOKE SELECT ON sync_run FROM {OWNER}".encode())
             with pytest.raises(StorageUnavailableError, match="permission denied for table sync_run"):
                 async with database.tenant(TENANT, read_only=True) as session:
                     await session.execute(text("SELECT FROM sync_run"))
-        finally:
-            await database.close()
 
 
 async def test_a_server_that_takes_no_writes_says_so(postgres: EmbeddedPostgres, one_role_template: str) -> None:
     for url in copy_of(postgres, one_role_template, OWNER):
         with psycopg.connect(postgres.url, autocommit=True) as admin:
             admin.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on".encode())
-        database = Database(url)
-        try:
+        async with Database(url) as database:
             async with database.tenant(TENANT, read_only=True) as session:
                 assert (await session.execute(text("SELECT count(*) FROM tenant"))).scalar_one() == 0
             with pytest.raises(StorageUnavailableError, match="PostgreSQL is read-only"):
                 async with database.tenant(TENANT) as session:
                     await session.execute(ADD)
-        finally:
-            await database.close()
 
 
 async def test_a_write_in_a_transaction_of_ours_that_only_reads_is_our_mistake(database: Database) -> None:
@@ -212,23 +203,17 @@ async def test_a_write_in_a_transaction_of_ours_that_only_reads_is_our_mistake(d
 
 
 async def test_a_pool_that_is_used_up_says_so(database_url: str) -> None:
-    database = Database(database_url, pool_size=1, pool_timeout=0.1)
-    try:
+    async with Database(database_url, pool_size=1, pool_timeout=0.1) as database:
         with pytest.raises(StorageUnavailableError, match=r"was in use for .* raise WORKER_DATABASE_CONNECTIONS"):
             async with database.tenant(TENANT), database.tenant(TENANT):
                 pass
-    finally:
-        await database.close()
 
 
 async def test_a_table_that_is_not_there_says_what_to_run(empty_database_url: str) -> None:
-    database = Database(empty_database_url)
-    try:
+    async with Database(empty_database_url) as database:
         with pytest.raises(StorageNotReadyError, match="no tables of this product yet"):
             async with database.tenant(TENANT):
                 pass
-    finally:
-        await database.close()
 
 
 async def test_a_column_of_another_release_says_what_to_run(database: Database) -> None:

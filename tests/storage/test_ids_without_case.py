@@ -192,8 +192,7 @@ async def test_an_upgrade_moves_an_item_with_all_that_is_told_of_it(earlier: str
         assert (
             ids(connection, "item_reference", "target_id") == ids(connection, "audited_object", "object_id") == {LOWER}
         )
-    database = Database(earlier)
-    try:
+    async with Database(earlier) as database:
         async with database.tenant(TENANT) as session:
             found = await item(session, "a", LOWER)
         assert found is not None
@@ -201,8 +200,6 @@ async def test_an_upgrade_moves_an_item_with_all_that_is_told_of_it(earlier: str
         await sync(database, TENANT, [observation("a", UPPER, displayName="Branch"), observation("a", GRANT)], "a")
         async with database.tenant(TENANT) as session:
             assert [version.version for version in reversed(await history(session, "a", LOWER))] == [1, 2]
-    finally:
-        await database.close()
 
 
 async def test_an_upgrade_makes_one_history_of_an_item_in_two_spellings(earlier: str) -> None:
@@ -222,8 +219,7 @@ async def test_an_upgrade_makes_one_history_of_an_item_in_two_spellings(earlier:
 
     upgrade(earlier)
 
-    database = Database(earlier)
-    try:
+    async with Database(earlier) as database:
         async with database.tenant(TENANT) as session:
             told = list(reversed(await history(session, "a", LOWER)))
             found = await item(session, "a", LOWER)
@@ -241,8 +237,6 @@ async def test_an_upgrade_makes_one_history_of_an_item_in_two_spellings(earlier:
         assert merged.created == 0
         async with database.tenant(TENANT) as session:
             assert [version.version for version in reversed(await history(session, "a", LOWER))] == [1, 2, 3, 4]
-    finally:
-        await database.close()
     with written(earlier) as connection:
         assert ids(connection, "inventory_item") == ids(connection, "item_version") == {LOWER}
         assert ids(connection, "item_version_pin") == {LOWER}
@@ -257,9 +251,6 @@ async def test_an_upgrade_moves_the_items_of_each_tenant(earlier: str) -> None:
         for tenant_id in tenants:
             write_item(connection, tenant_id, "a", {"id": UPPER})
     upgrade(earlier)
-    database = Database(earlier)
-    try:
+    async with Database(earlier) as database:
         for tenant_id in tenants:
             assert set(await items(database, tenant_id)) == {LOWER}
-    finally:
-        await database.close()

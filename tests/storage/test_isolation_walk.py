@@ -90,15 +90,12 @@ def filled(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[tuple[str, UUI
     """A database with rows of another tenant in every table, and the id of a queued run of theirs."""
 
     async def fill(url: str) -> UUID:
-        database = Database(url)
-        try:
+        async with Database(url) as database:
             await their_rows(database)
             queued = identity("queued")
             async with database.tenant(THEIRS) as session:
                 await runs.open_run(session, queued, SLOTS._replace(overall=1))
             return queued.run_id
-        finally:
-            await database.close()
 
     for url in copy_of(postgres, *set_up):
         yield url, asyncio.run(fill(url))

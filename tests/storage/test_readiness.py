@@ -13,12 +13,9 @@ from storage.readiness import check_readiness
 
 async def the_same(url: str) -> str:
     """The error that both have."""
-    database = Database(url, pool_size=1)
-    try:
+    async with Database(url, pool_size=1) as database:
         with pytest.raises((StorageNotReadyError, StorageUnavailableError)) as whole:
             await database.check()
-    finally:
-        await database.close()
     with pytest.raises(whole.type) as short:
         await check_readiness(url)
     assert str(short.value) == str(whole.value)

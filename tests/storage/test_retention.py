@@ -122,8 +122,7 @@ def test_retention_is_what_the_model_says(database_url: str, examples: int) -> N
         tenant_id, other = uuid4(), uuid4()
         for owner in (tenant_id, other):
             insert(database_url, owner, model)
-        database = Database(database_url)
-        try:
+        async with Database(database_url) as database:
             every = {(item, number) for item, history in model.items() for number in range(1, len(history) + 1)}
             gone = {(item, number) for item, history in model.items() for number in forgettable(history, days, count)}
             said = {sha256(version.says.encode()).digest() for history in model.values() for version in history}
@@ -133,8 +132,6 @@ def test_retention_is_what_the_model_says(database_url: str, examples: int) -> N
             assert told == (len(gone), len(said - still))
             assert await forget_all(database, tenant_id, days=days, count=count, most=most) == (0, 0)
             assert await kept(database, other) == (every, said), "another tenant keeps all"
-        finally:
-            await database.close()
 
     holds()
 

@@ -157,8 +157,7 @@ def test_forgetting_runs_changes_no_answer(database_url: str, examples: int) -> 
         asyncio.run(check(played, most))
 
     async def check(played: list[Step], most: int) -> None:
-        database = Database(database_url)
-        try:
+        async with Database(database_url) as database:
             history = History(database)
             await history.play(played)
             before, presumed_before = await history.answers()
@@ -167,8 +166,6 @@ def test_forgetting_runs_changes_no_answer(database_url: str, examples: int) -> 
             after, presumed = await history.answers()
             assert presumed <= presumed_before, "what was sure still is"
             assert {asked: after[asked] for asked in before if after[asked] != before[asked]} == {}
-        finally:
-            await database.close()
 
     holds()
 

@@ -121,19 +121,15 @@ def test_a_url_that_is_not_postgresql_is_refused_without_repeating_it(url: str) 
 
 
 async def test_an_unreachable_database_is_unavailable_and_its_password_stays_secret() -> None:
-    database = Database("postgresql://user:hunter2@127.0.0.1:1/db")
-    try:
+    async with Database("postgresql://user:hunter2@127.0.0.1:1/db") as database:
         with pytest.raises(StorageUnavailableError) as unreachable:
             async with database.tenant(uuid4()):
                 pass
         assert "hunter2" not in str(unreachable.value)
-    finally:
-        await database.close()
 
 
 async def test_a_connection_that_dies_is_unavailable_and_the_next_one_works(database_url: str) -> None:
-    database = Database(database_url)
-    try:
+    async with Database(database_url) as database:
         with pytest.raises(StorageUnavailableError):
             async with database.tenant(uuid4()) as session:
                 pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
@@ -142,8 +138,6 @@ async def test_a_connection_that_dies_is_unavailable_and_the_next_one_works(data
                 await session.execute(text("SELECT 1"))
         async with database.tenant(uuid4()) as session:
             assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
-    finally:
-        await database.close()
 
 
 async def test_a_trouble_of_the_caller_is_not_taken_for_one_of_postgresql(database: Database) -> None:

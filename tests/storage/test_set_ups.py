@@ -93,27 +93,21 @@ def one_role(server: Server) -> tuple[str, str]:
 
 async def works(url: str) -> bool:
     """Whether two tenants are kept apart there, and the portfolio sees both."""
-    database = Database(url)
     mine, theirs = uuid4(), uuid4()
-    try:
+    async with Database(url) as database:
         for tenant_id in (mine, theirs):
             await sync(database, tenant_id, [observation("a", str(tenant_id))], "a")
         async with database.portfolio() as session:
             seen = set((await session.execute(text("SELECT tenant_id FROM inventory_item"))).scalars())
         return set(await items(database, mine)) == {str(mine)} and {mine, theirs} <= seen
-    finally:
-        await database.close()
 
 
 async def refusal(url: str) -> str:
     """What a command is told there."""
-    database = Database(url)
-    try:
+    async with Database(url) as database:
         with pytest.raises(StorageNotReadyError) as refused:
             async with database.tenant(UUID(int=1)):
                 pass
-    finally:
-        await database.close()
     return str(refused.value)
 
 
@@ -259,8 +253,7 @@ def test_a_worker_s_login_is_a_member_of_the_two_roles_and_nothing_more(server: 
 
 async def test_reset_role_gains_a_worker_s_login_nothing(server: Server, with_roles: WithRoles) -> None:
     owner, worker, _ = with_roles
-    database = Database(server.url(owner, worker))
-    try:
+    async with Database(server.url(owner, worker)) as database:
         assert await database.excess() == []
         for statement in (
             "SELECT FROM inventory_item",
@@ -283,8 +276,6 @@ async def test_reset_role_gains_a_worker_s_login_nothing(server: Server, with_ro
                         " FOR EACH ROW EXECUTE FUNCTION refuse_loss_of_version()"
                     )
                 )
-    finally:
-        await database.close()
 
 
 @pytest.mark.parametrize(
@@ -303,16 +294,10 @@ async def test_what_a_login_may_do_beyond_the_two_roles_is_said(
     server.run(script([login]))
     for grant in grants:
         server.run(grant.format(owner=with_roles.owner, login=login))
-    database = Database(server.url(with_roles.owner, login))
-    try:
+    async with Database(server.url(with_roles.owner, login)) as database:
         assert await database.excess() == said
-    finally:
-        await database.close()
 
 
 async def test_of_one_role_nothing_is_said_at_each_start(one_role: tuple[str, str]) -> None:
-    database = Database(one_role[1])
-    try:
+    async with Database(one_role[1]) as database:
         assert await database.excess() == []
-    finally:
-        await database.close()

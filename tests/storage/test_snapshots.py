@@ -94,8 +94,5 @@ async def test_references_are_read_with_as_many_connections_as_there_are_readers
 ) -> None:
     monkeypatch.setattr("storage.database.POOL_TIMEOUT_SECONDS", 0)  # who has to wait for a connection fails
     await sync(database, TENANT, [observation("b", str(number), needs="1") for number in range(50)], "b")
-    small = Database(database_url, pool_size=readers)
-    try:
+    async with Database(database_url, pool_size=readers) as small:
         await catch_up(small, TENANT, RULES, readers=readers)
-    finally:
-        await small.close()

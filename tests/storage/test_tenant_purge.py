@@ -63,8 +63,7 @@ def owner_url(request: pytest.FixtureRequest, postgres: EmbeddedPostgres, one_ro
 
 async def fill(owner_url: str) -> None:
     """Rows of two tenants, and some that belong to none and name them."""
-    database = Database(owner_url)
-    try:
+    async with Database(owner_url) as database:
         await their_rows(database)
         await sync(database, MINE, [observation("a", "1")], "a")
         async with database.tenant(MINE) as session:
@@ -83,8 +82,6 @@ async def fill(owner_url: str) -> None:
             await audit.record(session, ADA, Action.SIGNED_IN)
             for run in (ALONE, TOGETHER, BY_TAG):
                 await portfolio.open_portfolio(session, run)
-    finally:
-        await database.close()
 
 
 def rows_of_database(url: str) -> Found:
@@ -161,8 +158,7 @@ async def test_what_is_left_is_still_read(owner_url: str) -> None:
     with tenant_purge(owner_url, THEIRS) as purge:
         assert purge.name() is None
         assert purge.delete() == ({}, 0), "the first receipt stays"
-    database = Database(owner_url)
-    try:
+    async with Database(owner_url) as database:
         async with database.portfolio() as session:
             assert await portfolio.portfolio_record(session, ALONE.portfolio_run_id) is None
             together = await portfolio.portfolio_record(session, TOGETHER.portfolio_run_id)
@@ -178,8 +174,6 @@ async def test_what_is_left_is_still_read(owner_url: str) -> None:
                 connection.execute("DELETE FROM audit_record")
         # The tenant may come back, and is then a new one.
         await sync(database, THEIRS, [observation("a", "1")], "a")
-    finally:
-        await database.close()
 
 
 def test_a_purge_that_fails_deletes_nothing(database_url: str) -> None:

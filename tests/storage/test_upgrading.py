@@ -124,8 +124,7 @@ async def test_settings_that_were_rows_become_a_text_of_each_item(empty_database
         connection.commit()
     engine.dispose()
     upgrade(empty_database_url)
-    database = Database(empty_database_url)
-    try:
+    async with Database(empty_database_url) as database:
         for number in (1, 2):
             async with database.tenant(UUID(str(number).rjust(32, "0")), read_only=True) as session:
                 kept = await session.execute(text("SELECT external_id, settings FROM item_settings ORDER BY 1"))
@@ -135,8 +134,6 @@ async def test_settings_that_were_rows_become_a_text_of_each_item(empty_database
                 ]
                 known = await session.execute(text("SELECT type_key, setting FROM collection_setting ORDER BY 2"))
                 assert [tuple(row) for row in known] == [("a", "camera"), ("a", "pin")]
-    finally:
-        await database.close()
 
 
 def test_a_migration_that_waits_for_a_lock_says_for_which_and_goes_on(copied: str, postgres: EmbeddedPostgres) -> None:
@@ -206,23 +203,19 @@ def migration_that_moves_rows(next_migration: Path) -> None:
 
 @pytest.mark.usefixtures("migration_that_moves_rows")
 async def test_a_migration_moves_the_rows_of_all_tenants_though_policies_bind_it(copied: str) -> None:
-    database = Database(copied)
     tenants = uuid4(), uuid4()
-    try:
+    async with Database(copied) as database:
         for tenant_id in tenants:
             await sync(database, tenant_id, [observation("a", "1")], "a")
         assert upgrade(copied).after == "9001"
         for tenant_id in tenants:
             assert [item.display_name for item in (await items(database, tenant_id)).values()] == ["moved"]
-    finally:
-        await database.close()
 
 
 async def test_items_without_a_name_move_behind_those_that_have_one(copied: str) -> None:
-    database = Database(copied)
     tenants = uuid4(), uuid4()
     keys = text("SELECT external_id FROM item_name ORDER BY name_key")
-    try:
+    async with Database(copied) as database:
         for tenant_id in tenants:
             await sync(database, tenant_id, [observation("a", "1"), observation("a", "2", displayName="Z")], "a")
             async with database.tenant(tenant_id) as session:
@@ -232,8 +225,6 @@ async def test_items_without_a_name_move_behind_those_that_have_one(copied: str)
         for tenant_id in tenants:
             async with database.tenant(tenant_id, read_only=True) as session:
                 assert list((await session.execute(keys)).scalars()) == ["2", "1"]
-    finally:
-        await database.close()
 
 
 def test_an_index_is_built_beside_writers(a_copy: str, next_migration: Path) -> None:
