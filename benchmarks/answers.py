@@ -12,9 +12,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import psycopg
@@ -27,13 +25,11 @@ from answers.drift import answer as drift
 from answers.drift import baselines
 from answers.drift.evaluation import evaluate
 from benchmarks.filled_inventory import TENANT, fill_portfolio, observation
-from benchmarks.machine import facts, played, spread
+from benchmarks.machine import empty_inventory, facts, played, spread
 from graph.catalog import load_catalog
-from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit
 from storage import documents, queries
 from storage.database import Database
-from storage.schema import upgrade
 
 PAGE = 100
 
@@ -182,20 +178,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     items, versions, rounds = arguments.items, arguments.versions, arguments.rounds
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "postgres", durable=False) as postgres:
-            url = postgres.create_database("answers")
-            upgrade(url)
-            began = time.perf_counter()
-            fill_portfolio(url, items)
-            execute(url, _GROW, versions)
-            took = time.perf_counter() - began
-            print(
-                f"{items:,} items of {versions} versions, pages of {PAGE}; {facts()}; filled in {took:.0f} s",
-                flush=True,
-            )
-            played(lambda: measure(url, items, versions, rounds))
+    with empty_inventory() as postgres:
+        url = postgres.url
+        began = time.perf_counter()
+        fill_portfolio(url, items)
+        execute(url, _GROW, versions)
+        took = time.perf_counter() - began
+        print(
+            f"{items:,} items of {versions} versions, pages of {PAGE}; {facts()}; filled in {took:.0f} s",
+            flush=True,
+        )
+        played(lambda: measure(url, items, versions, rounds))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import psycopg
@@ -23,13 +21,11 @@ from answers.compare.answer import Comparison, Side, side
 from answers.compare.records import TenantRecord
 from answers.compare.setting_comparison import SettingsComparison
 from benchmarks.filled_inventory import fill
-from benchmarks.machine import facts, played, spread
+from benchmarks.machine import empty_inventory, facts, played, spread
 from graph.catalog import load_catalog
 from inventory.observation import Observation, Observer
-from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit
 from storage.database import Database
-from storage.schema import upgrade
 
 TENANTS = (UUID(int=71), UUID(int=72))
 POLICIES, GROUPS = "deviceCompliancePolicies", "groups"
@@ -104,20 +100,15 @@ def main() -> None:
     parser.add_argument("--by-setting", action="store_true")
     arguments = parser.parse_args()
     compare = compared_by_setting if arguments.by_setting else compared
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "postgres", durable=False) as postgres:
-            url = postgres.create_database("comparing")
-            upgrade(url)
-            groups, policies = (
-                Observer(load_catalog().collections[key].observation_rules()) for key in (GROUPS, POLICIES)
-            )
-            for number, tenant_id in enumerate(TENANTS):
-                fill(url, GROUP_COUNT + arguments.items, tenant_id, partial(observed, groups, policies, number))
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute("VACUUM (ANALYZE)")
-            print(f"{arguments.items:,} pairs of policies; {facts()}", flush=True)
-            played(lambda: measure(url, arguments.rounds, compare))
+    with empty_inventory() as postgres:
+        url = postgres.url
+        groups, policies = (Observer(load_catalog().collections[key].observation_rules()) for key in (GROUPS, POLICIES))
+        for number, tenant_id in enumerate(TENANTS):
+            fill(url, GROUP_COUNT + arguments.items, tenant_id, partial(observed, groups, policies, number))
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+        print(f"{arguments.items:,} pairs of policies; {facts()}", flush=True)
+        played(lambda: measure(url, arguments.rounds, compare))
 
 
 if __name__ == "__main__":

@@ -142,20 +142,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--waves", type=int, default=4)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "postgres", settings={**POSTGRES, "autovacuum": "off"}) as postgres:
-            upgrade(postgres.url)
-            with psycopg.connect(postgres.url) as connection:
-                connection.execute("INSERT INTO tenant (tenant_id, name) VALUES (%s, 'Contoso')", (TENANT,))
-            print(facts(), "load", *map(round, os.getloadavg()))
-            found = measure(postgres, arguments.rounds, arguments.waves)
-            print(
-                "microseconds of PostgreSQL's processor time for merging a new item; load", *map(round, os.getloadavg())
-            )
-            for name, times in found.items():
-                print(f"  {name:<40} {statistics.median(times):4.0f} ({min(times):.0f}–{max(times):.0f})")
-            print("load at the end", *map(round, os.getloadavg()))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedPostgres(Path(folder) / "postgres", settings={**POSTGRES, "autovacuum": "off"}) as postgres,
+    ):
+        upgrade(postgres.url)
+        with psycopg.connect(postgres.url) as connection:
+            connection.execute("INSERT INTO tenant (tenant_id, name) VALUES (%s, 'Contoso')", (TENANT,))
+        print(facts(), "load", *map(round, os.getloadavg()))
+        found = measure(postgres, arguments.rounds, arguments.waves)
+        print("microseconds of PostgreSQL's processor time for merging a new item; load", *map(round, os.getloadavg()))
+        for name, times in found.items():
+            print(f"  {name:<40} {statistics.median(times):4.0f} ({min(times):.0f}–{max(times):.0f})")
+        print("load at the end", *map(round, os.getloadavg()))
 
 
 if __name__ == "__main__":

@@ -296,7 +296,6 @@ def measure(sizes: Sequence[int], rounds: int, waves: int, parts: Sequence[str])
         tempfile.TemporaryDirectory() as folder,
         EmbeddedPostgres(Path(folder) / "postgres", settings=POSTGRES) as postgres,
     ):
-        Path(folder).chmod(0o755)
         databases = []
         for size in sizes:
             url = postgres.create_database(f"growth_{size}")

@@ -6,12 +6,11 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from uuid import UUID, uuid4
 
 from temporalio.client import Client
@@ -20,7 +19,7 @@ from connections import connect_temporal
 from control.runs import start_sync
 from inventory.records import RunRecord
 from inventory.selection import Selection
-from local.postgres import EmbeddedPostgres
+from local.postgres import SMALL, EmbeddedPostgres
 from local.processes import Child
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from local.state import State
@@ -72,24 +71,13 @@ class Machine:
 
     def __enter__(self) -> "Machine":
         folder = Path(self._stack.enter_context(TemporaryDirectory()))
-        folder.chmod(0o755)
         if not self._graph_is_running:
             self._stack.enter_context(self.graph)
         self.database_url = self._database_url or self._empty_database(folder / "postgres")
         self._temporal = self._stack.enter_context(EmbeddedTemporal(folder / "temporal"))
         self._parts["Temporal"] = [self._temporal.child.pid]
         state = State(folder)
-        state.write_tenants(
-            [
-                {
-                    "id": str(tenant.id),
-                    "name": tenant.name,
-                    "client_id": tenant.client_id,
-                    "client_secret": tenant.client_secret,
-                }
-                for tenant in self.graph.tenants
-            ]
-        )
+        state.write_tenants([tenant.entry() for tenant in self.graph.tenants])
         self._environment = {
             "DATABASE_URL": self.database_url,
             "TEMPORAL_ADDRESS": self._temporal.address,
@@ -126,9 +114,7 @@ class Machine:
         taken = {part: sum(map(processor_seconds_of, pids)) for part, pids in self._parts.items()}
         return {**taken, "simulated Graph": time.process_time()}
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._stack.close()
 
     async def client(self) -> Client:
@@ -149,6 +135,17 @@ class Machine:
         if record is None:
             raise LookupError(f"run {run.run_id} has no record")
         return record
+
+
+@contextmanager
+def empty_inventory(settings: Mapping[str, str] = SMALL) -> Iterator[EmbeddedPostgres]:
+    """A server whose database is an inventory without a tenant; both are gone at the end."""
+    with (
+        TemporaryDirectory() as folder,
+        EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings=settings) as postgres,
+    ):
+        upgrade(postgres.url)
+        yield postgres
 
 
 def processor_seconds_of(pid: int) -> float:

@@ -11,8 +11,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -25,14 +23,12 @@ from answers.promotion.candidates import PlanRequest
 from answers.promotion.simulation import simulate
 from benchmarks.comparing import GROUP_COUNT, GROUPS, POLICIES, made_id
 from benchmarks.filled_inventory import MISSING_EVERY, fill
-from benchmarks.machine import facts, played, spread
+from benchmarks.machine import empty_inventory, facts, played, spread
 from graph.catalog import load_catalog
 from inventory.observation import Observation, Observer
 from inventory.people import Person, Role
-from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit
 from storage.database import Database
-from storage.schema import upgrade
 
 SOURCE, EMPTY, EDITED = UUID(int=71), UUID(int=72), UUID(int=73)
 ADA, GRACE = (Person(person_id=f"local/{name}", name=name, role=Role.APPROVER) for name in ("ada", "grace"))
@@ -123,22 +119,15 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "postgres", durable=False) as postgres:
-            url = postgres.create_database("promotion")
-            upgrade(url)
-            groups, policies = (
-                Observer(load_catalog().collections[key].observation_rules()) for key in (GROUPS, POLICIES)
-            )
-            for number, (tenant_id, count) in enumerate(
-                ((SOURCE, arguments.items), (EMPTY, 0), (EDITED, arguments.items))
-            ):
-                fill(url, GROUP_COUNT + count, tenant_id, partial(observed, groups, policies, number))
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute("VACUUM (ANALYZE)")
-            print(f"{arguments.items:,} policies; {facts()}", flush=True)
-            played(lambda: measure(url, arguments.rounds))
+    with empty_inventory() as postgres:
+        url = postgres.url
+        groups, policies = (Observer(load_catalog().collections[key].observation_rules()) for key in (GROUPS, POLICIES))
+        for number, (tenant_id, count) in enumerate(((SOURCE, arguments.items), (EMPTY, 0), (EDITED, arguments.items))):
+            fill(url, GROUP_COUNT + count, tenant_id, partial(observed, groups, policies, number))
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+        print(f"{arguments.items:,} policies; {facts()}", flush=True)
+        played(lambda: measure(url, arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -32,13 +31,11 @@ from answers.item_states import StateChoice
 from answers.search.answer import Sought, find, search_basis, tenant_settings
 from answers.search.records import SettingState
 from answers.status.answer import status
-from benchmarks.machine import FIRST_RELEASE, POSTGRES, facts, played, spread
+from benchmarks.machine import FIRST_RELEASE, POSTGRES, empty_inventory, facts, played, spread
 from graph.catalog import load_catalog
 from inventory.reference_extraction import NOBODY
-from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit
 from storage.database import PROBE, Database
-from storage.schema import upgrade
 
 PAGE = 100
 
@@ -310,16 +307,13 @@ def main() -> None:
     if arguments.url:
         played(lambda: measure(arguments.url, arguments.tenants, arguments.rounds))
         return
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings=POSTGRES) as postgres:
-            url = postgres.create_database("search")
-            upgrade(url)
-            began = time.perf_counter()
-            print(f"{arguments.items:,} items of {arguments.tenants} tenants; {facts()}", flush=True)
-            fill(url, arguments.items, arguments.tenants, arguments.settings)
-            print(f"  filled in {time.perf_counter() - began:.0f} s", flush=True)
-            played(lambda: measure(url, arguments.tenants, arguments.rounds))
+    with empty_inventory(POSTGRES) as postgres:
+        url = postgres.url
+        began = time.perf_counter()
+        print(f"{arguments.items:,} items of {arguments.tenants} tenants; {facts()}", flush=True)
+        fill(url, arguments.items, arguments.tenants, arguments.settings)
+        print(f"  filled in {time.perf_counter() - began:.0f} s", flush=True)
+        played(lambda: measure(url, arguments.tenants, arguments.rounds))
 
 
 if __name__ == "__main__":

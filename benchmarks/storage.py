@@ -9,7 +9,6 @@ merged into a database of its own, changed in one property and merged again.
 import argparse
 import asyncio
 import statistics
-import tempfile
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -19,17 +18,16 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from benchmarks.machine import empty_inventory
 from graph.catalog import load_catalog
 from inventory.observation import Observation, Observer
 from inventory.outcomes import Counts, RunStatus
 from inventory.selection import Selection
-from local.postgres import EmbeddedPostgres
 from local.simulated_graph.documents import read_folder
 from storage import merge as merging
 from storage import runs, staging
 from storage.compression import compress
 from storage.database import Database
-from storage.schema import upgrade
 
 TENANT = UUID(int=1)
 TABLES = ("inventory_item", "item_version", "document")
@@ -107,9 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storage", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="real Graph documents")
     folder = parser.parse_args().folder
-    with tempfile.TemporaryDirectory() as state, EmbeddedPostgres(Path(state) / "postgres", durable=False) as postgres:
-        Path(state).chmod(0o755)
-        upgrade(postgres.url)
+    with empty_inventory() as postgres:
         asyncio.run(measure(postgres.url, folder))
 
 

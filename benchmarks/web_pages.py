@@ -39,19 +39,26 @@ import psycopg
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
-from benchmarks.machine import CHECKOUT, FIRST_RELEASE, POSTGRES, facts, played, processor_seconds_of, spread
+from benchmarks.machine import (
+    CHECKOUT,
+    FIRST_RELEASE,
+    POSTGRES,
+    empty_inventory,
+    facts,
+    played,
+    processor_seconds_of,
+    spread,
+)
 from benchmarks.search import fill
 from inventory.outcomes import RunStatus
 from inventory.people import Person, Role
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
-from local.postgres import EmbeddedPostgres
 from local.temporal import EmbeddedTemporal
 from process_exit import run_to_exit
 from storage import portfolio, web_sessions
 from storage.compression import compress
 from storage.database import Database
-from storage.schema import upgrade
 from web.application import ROUTERS
 from web.sign_in import COOKIE
 
@@ -348,15 +355,13 @@ def main() -> None:
     parser.add_argument("--postgres-pid", type=int, default=0, help="of that database's first process")
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder, EmbeddedTemporal(Path(folder) / "temporal") as temporal:
-        Path(folder).chmod(0o755)
         play = partial(measure, temporal=temporal.address)
         rest = (Path(folder), arguments.tenants, arguments.rounds, arguments.people, arguments.pages)
         if arguments.url:
             played(lambda: play(arguments.url, *rest, postgres_pid=arguments.postgres_pid))
             return
-        with EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings=POSTGRES) as postgres:
-            url = postgres.create_database("web")
-            upgrade(url)
+        with empty_inventory(POSTGRES) as postgres:
+            url = postgres.url
             began = time.perf_counter()
             sizes = f"{arguments.items:,} items of {arguments.versions} versions, {arguments.tenants} tenants"
             print(f"{sizes}; {facts()}", flush=True)

@@ -8,7 +8,6 @@ import ssl
 import time
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
@@ -63,9 +62,7 @@ class AuthorityHttp:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -1,7 +1,6 @@
 """The lock that a migration waits for, and its holder, seen from a second connection."""
 
 from threading import Event, Thread
-from types import TracebackType
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -36,9 +35,7 @@ class LockWatch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._ended.set()
         self._thread.join()
 

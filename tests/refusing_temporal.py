@@ -8,7 +8,6 @@ import socket
 import struct
 from contextlib import suppress
 from threading import Thread
-from types import TracebackType
 
 from temporalio.service import RPCStatusCode
 
@@ -34,9 +33,7 @@ class RefusingTemporal:
         Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         # A thread that waits in accept() does not notice that its socket is closed.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

@@ -39,15 +39,7 @@ def main() -> None:
             "ca_file": str(graph.ca_file.resolve()),
             "control_url": graph.control_url,
             "control_key_file": str(graph.control_key_file.resolve()),
-            "tenants": [
-                {
-                    "id": tenant.id,
-                    "name": tenant.name,
-                    "client_id": tenant.client_id,
-                    "client_secret": tenant.client_secret,
-                }
-                for tenant in graph.tenants
-            ],
+            "tenants": [tenant.entry() for tenant in graph.tenants],
         }
         print(json.dumps(ready), flush=True)
         signal.sigwait(_STOP)

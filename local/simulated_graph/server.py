@@ -11,7 +11,6 @@ from pathlib import Path
 from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from types import TracebackType
 from typing import Self
 
 import uvicorn
@@ -136,9 +135,7 @@ class SimulatedGraph:
         self._server.ready.wait()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._server.stop()
         self._thread.join()
         self._held.close()

@@ -65,6 +65,10 @@ class SimulatedTenant:
         self._generation = 0
         self._begin()
 
+    def entry(self) -> dict[str, str]:
+        """What the tenants file of a client needs."""
+        return {"id": self.id, "name": self.name, "client_id": self.client_id, "client_secret": self.client_secret}
+
     def token(self, lifetime: timedelta | None = None) -> str:
         """An access token, without the way through the token endpoint; expired where the lifetime is negative."""
         return self._tokens.issue(self.id, lifetime)

@@ -57,16 +57,7 @@ async def older_worker(
     graph: SimulatedGraph, database: Database, folder: Path, type_keys: tuple[str, ...] = (KNOWN, UNKNOWN)
 ) -> AsyncIterator[Older]:
     tenant, state = graph.tenants[0], State(folder)
-    state.write_tenants(
-        [
-            {
-                "id": str(tenant.id),
-                "name": tenant.name,
-                "client_id": tenant.client_id,
-                "client_secret": tenant.client_secret,
-            }
-        ]
-    )
+    state.write_tenants([tenant.entry()])
     catalog, tenants = load_catalog(), TenantsFile(state.tenants_file)
     observers = Observers(catalog, SensitivityRules(), database)
     run = Run(

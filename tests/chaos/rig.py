@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from types import TracebackType
 from typing import TypeVar
 from uuid import UUID
 
@@ -107,9 +106,7 @@ class Rig:
             self._held = held.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._held.close()
 
     async def connect(self) -> None:

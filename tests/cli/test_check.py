@@ -33,17 +33,7 @@ Check = Callable[..., Finished]
 @pytest.fixture
 def environment(graph: SimulatedGraph, tmp_path: Path) -> dict[str, str]:
     state = State(tmp_path)
-    state.write_tenants(
-        [
-            {
-                "id": str(tenant.id),
-                "name": tenant.name,
-                "client_id": tenant.client_id,
-                "client_secret": tenant.client_secret,
-            }
-            for tenant in graph.tenants
-        ]
-    )
+    state.write_tenants([tenant.entry() for tenant in graph.tenants])
     return {
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "GRAPH_BASE_URL": graph.base_url,
@@ -280,12 +270,7 @@ def test_a_wrong_tenant_client_and_secret_are_told_apart(
     graph: SimulatedGraph, check: Check, tmp_path: Path, entry: dict[str, str], words: str
 ) -> None:
     served = graph.tenants[0]
-    right = {
-        "id": str(served.id),
-        "name": served.name,
-        "client_id": served.client_id,
-        "client_secret": served.client_secret,
-    }
+    right = served.entry()
     State(tmp_path).write_tenants([{**right, **entry}])
     done = check("--type", "groups", "--type", "roleScopeTags")
     assert (done.code, done.stdout) == (2, "")

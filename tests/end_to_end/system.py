@@ -63,17 +63,7 @@ class System:
         self._workers: list[Fork] = []
         self._commands: list[subprocess.Popen[str]] = []
         state = State(folder)
-        state.write_tenants(
-            [
-                {
-                    "id": str(tenant.id),
-                    "name": tenant.name,
-                    "client_id": tenant.client_id,
-                    "client_secret": tenant.client_secret,
-                }
-                for tenant in graph.tenants
-            ]
-        )
+        state.write_tenants([tenant.entry() for tenant in graph.tenants])
         self.environment = {
             "DATABASE_URL": database_url,
             "TEMPORAL_ADDRESS": temporal.address,

@@ -97,17 +97,7 @@ async def product(
     environment: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, folder: Path, **settings: int
 ) -> AsyncIterator[Product]:
     state = State(folder)
-    state.write_tenants(
-        [
-            {
-                "id": str(tenant.id),
-                "name": tenant.name,
-                "client_id": tenant.client_id,
-                "client_secret": tenant.client_secret,
-            }
-            for tenant in graph.tenants
-        ]
-    )
+    state.write_tenants([tenant.entry() for tenant in graph.tenants])
     configured = Settings(
         database_url=cast("Any", database_url), tenants_file=state.tenants_file, **cast("Any", settings)
     )
