@@ -1,4 +1,4 @@
-"""Which tenants a person sees on the web page, by rules about the person and the person's role."""
+"""Rules about the tenants that a person sees on the web page."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from inventory.people import Person, Role
 
 
 class AccessRule(BaseModel, frozen=True):
-    """Tenants that a person, or everybody of a role, sees or does not see."""
+    """Tenants that a person, or a role, sees or does not see."""
 
     access_rule_id: UUID
     person_id: str | None
@@ -23,7 +23,6 @@ class AccessRule(BaseModel, frozen=True):
     reason: str | None
 
     def is_about(self, tenant_id: UUID, tags: Collection[str]) -> bool:
-        """Whether the rule is about a tenant: by its id, by a tag, or because it is about all."""
         if self.tenant_id is not None:
             return self.tenant_id == tenant_id
         return self.tag is None or self.tag in tags
@@ -32,9 +31,9 @@ class AccessRule(BaseModel, frozen=True):
 def visible_tenants(
     person: Person, rules: Iterable[AccessRule], tags_of_tenants: Mapping[UUID, Collection[str]]
 ) -> frozenset[UUID]:
-    """The tenants that a person sees, by the rules about the person and the person's role.
+    """The tenants that a person sees, by rules about the person and the role.
 
-    Somebody whom no rule lets see a tenant sees none, an administrator all. An exclusion wins over every other rule.
+    Without an including rule none, an administrator all; an exclusion wins.
     """
     excluding = [rule for rule in rules if rule.is_excluded]
     including = [rule for rule in rules if not rule.is_excluded]

@@ -1,6 +1,6 @@
-"""The wait before a request to Graph, and the limits of its retries.
+"""Waits before requests to Graph, and limits of retries.
 
-Between two attempts: Retry-After to the moment, else exponential backoff with full jitter.
+Retry-After to the moment, else exponential backoff with full jitter.
 """
 
 from datetime import timedelta
@@ -38,13 +38,13 @@ MEMORY = timedelta(days=7)
 
 
 class RetryLimits(NamedTuple):
-    """The number of requests for one page, and the time for retries after its first failure."""
+    """The requests for a page, and the time for retries after the first failure."""
 
     attempts: int
     within: timedelta
 
     def allows(self, attempts: int, waited: timedelta) -> bool:
-        """Whether a page may be requested again after `attempts` failures, `waited` after the first of them."""
+        """Whether to retry after `attempts` failures, `waited` after the first."""
         return attempts < self.attempts and waited <= self.within
 
 
@@ -53,9 +53,8 @@ BRIEF = RetryLimits(3, timedelta(minutes=1))
 
 
 class KnownFailure(BaseModel, frozen=True, extra="ignore"):
-    """A failure that a collection had in `runs` runs of the tenant in a row, and how briefly it is tried with it.
-
-    Without `attempts` and `within` it is tried with full patience.
+    """A collection's failure in `runs` runs in a row, and its few tries: without `attempts` and `within`, full
+    patience.
     """
 
     code: ErrorCode
@@ -67,18 +66,17 @@ class KnownFailure(BaseModel, frozen=True, extra="ignore"):
 
     @property
     def patience(self) -> RetryLimits | None:
-        """The brief patience; None for full patience."""
+        """The short patience; None for full."""
         if self.attempts is None or self.within is None:
             return None
         return RetryLimits(self.attempts, self.within)
 
 
 def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimits) -> KnownFailure | None:
-    """The known failure after `runs` runs in a row with the same code; None for a code that is not remembered.
+    """The known failure after `runs` runs in a row with this code; None if the code is not remembered.
 
-    A throttled collection has few attempts, too, but each at the moment that Graph names: a shorter time would mean
-    that Graph is asked once in each run and its Retry-After is never waited for. The wait costs the run little, since
-    its throttle family waits anyway.
+    A throttled collection has few attempts, too, but each at the moment that Graph names: with a shorter time, no run
+    would ever wait for Retry-After. That costs little, since its throttle family waits anyway.
     """
     if code not in REMEMBERED_CODES:
         return None
@@ -90,13 +88,13 @@ def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimit
 
 
 def believable(retry_after: timedelta | None) -> timedelta | None:
-    """A Retry-After that is believed; None where it is absent, negative or longer than `RETRY_AFTER_MAXIMUM`."""
+    """The Retry-After, unless it is absent, negative or longer than `RETRY_AFTER_MAXIMUM`."""
     if retry_after is None or not timedelta(0) <= retry_after <= RETRY_AFTER_MAXIMUM:
         return None
     return retry_after
 
 
 def backoff(attempts: int, random: Random) -> timedelta:
-    """How long to wait after `attempts` earlier attempts where Graph did not say: somewhere from 0 to the ceiling."""
+    """The wait after `attempts` attempts without a Retry-After: between 0 and the ceiling."""
     ceiling = min(BACKOFF_MAXIMUM, BACKOFF_INITIAL * 2 ** min(attempts, 20))
     return timedelta(seconds=random.uniform(0, ceiling.total_seconds()))

@@ -1,7 +1,7 @@
-"""The canonical form of a Graph document: what a version stores.
+"""The canonical form of a Graph document, which a version stores.
 
-Annotations that describe the answer (`@odata.context`, `x@odata.type`, `#microsoft.graph.assign` …) and volatile
-properties are gone, keys are sorted by code point, sensitive values are hidden; all else stays as Graph served it.
+Annotations of the answer (`@odata.context`, `x@odata.type`, `#microsoft.graph.assign` …) and volatile properties are
+gone, keys are sorted by code point, sensitive values are hidden; all else stays.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ class TooDeepError(ValueError):
 
 
 class NotANumberError(ValueError):
-    """A number of the document is infinite or none, which JSON cannot say."""
+    """A number is infinite or none, which JSON cannot say."""
 
 
 _Special: TypeAlias = Mapping[str, bool]
@@ -75,8 +75,6 @@ _Special: TypeAlias = Mapping[str, bool]
 
 
 class _Treatment(NamedTuple):
-    """The treatment of the properties of one name."""
-
     dropped: bool
     hidden: bool
     ordered: bool
@@ -94,7 +92,7 @@ _DROPPED = _Treatment(dropped=True, hidden=False, ordered=False, within=_NOTHING
 
 
 class _Treatments(dict[str, _Treatment]):
-    """The treatment of each name, decided when the name is first met."""
+    """Each name's treatment, decided at first use."""
 
     def __init__(
         self,
@@ -132,19 +130,18 @@ class _Treatments(dict[str, _Treatment]):
 
 
 class Canonicalizer:
-    """Turns documents of one collection into their canonical form.
+    """Turns one collection's documents into canonical form.
 
-    `volatile` and `sensitive` name properties: `name` (at any depth), `/name` (of the document itself), `parent/name`
-    (of the object, or the objects in the list, that `parent` holds) and `#microsoft.graph.someType/name` (of objects of
-    this `@odata.type`). Volatile values are left out, also sensitive ones. A mark replaces a sensitive value: its
-    HMAC-SHA-256 under `data_key`, without a key a constant. Null and existing marks stay.
+    `volatile` and `sensitive` name properties: `name` (at any depth), `/name` (of the document), `parent/name` (of the
+    object or list members in `parent`) and `#microsoft.graph.someType/name` (of objects of this type). Volatile values
+    go, also sensitive ones. A mark replaces a sensitive value: its HMAC-SHA-256 under `data_key`, else a constant. Null
+    and marks stay.
 
-    `ordered` are names of arrays whose order counts in their mark. With `by_nature` each text is hidden that is a
-    secret by its name or shape (`secret_patterns`); of texts in `payloads`, which the operator shows, only the lines
-    with a secret.
+    `ordered` arrays keep their order in a mark. `by_nature` hides texts that are secrets by name or shape
+    (`secret_patterns`); of texts in `payloads`, which the operator shows, only lines with a secret.
 
-    `masked` holds `#microsoft.graph.someType/name`: secrets for which Graph shows another text at each read. Their mark
-    is a constant under any key, and stands in each object of the type, because an earlier release stored none.
+    `masked` holds `#microsoft.graph.someType/name`: secrets that Graph shows as another text each time. Their mark is
+    the same constant under any key, in each object of the type, because an earlier release stored none.
     """
 
     def __init__(
@@ -184,35 +181,34 @@ class Canonicalizer:
         self._data_key = data_key
 
     def under(self, data_key: DataKey | None) -> "Canonicalizer":
-        """A copy of these rules with another key."""
+        """The same rules with another key."""
         other = copy(self)
         other._data_key = data_key  # noqa: SLF001 - its own class's
         return other
 
     def canonical(self, document: JsonObject) -> bytes:
-        """The canonical UTF-8 JSON of `document`.
+        """Canonical UTF-8 JSON.
 
-        Raises `TooDeepError`, `NotANumberError`, and `UnicodeEncodeError` for a string that UTF-8 cannot hold (a lone
-        surrogate).
+        Raises `TooDeepError`, `NotANumberError`, and `UnicodeEncodeError` for a lone surrogate.
         """
         return encode(self.canonical_value(document))
 
     def canonical_value(self, document: JsonObject) -> JsonObject:
-        """The value of which `canonical` is the JSON, but for the order of the keys. Raises as `canonical` does."""
+        """The value of `canonical`, with unsorted keys. Raises as `canonical`."""
         return self._object(document, 1, self._within_document)
 
     def sorted_canonical(self, document: JsonObject) -> bytes:
-        """As `canonical`, with the unordered arrays sorted: two forms of a list differ only if the list changed."""
+        """As `canonical`, with unordered arrays sorted: it differs only if the list changed."""
         return self.written_sorted(self.canonical_value(document))
 
     def written_sorted(self, canonical: JsonObject) -> bytes:
-        """A canonical value's JSON, with the unordered arrays sorted."""
+        """A canonical value's JSON, with unordered arrays sorted."""
         return encode(self._sorted(canonical))
 
     def hidden_names(self, document: JsonObject, among: Iterable[str] | None = None) -> frozenset[str]:
-        """The properties of the document itself whose values are sensitive, whether they are left out or replaced.
+        """Properties of the document itself with sensitive values, left out or replaced.
 
-        With `among` only of these it is certain that all are told: the search of all texts costs most.
+        With `among`, the answer is complete for these only: searching all texts costs most.
         """
         kind = document.get(TYPE)
         of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None
@@ -266,7 +262,7 @@ class Canonicalizer:
         return self._with_masked(result, value) if self._masked_of_type else result
 
     def _with_masked(self, result: JsonObject, value: JsonObject) -> JsonObject:
-        """The object with the marks of its masked values; a stored one stays as it is."""
+        """Marks masked values; a stored mark stays."""
         kind = value.get(TYPE)
         for name in self._masked_of_type.get(kind, ()) if isinstance(kind, str) else ():
             held = value.get(name)
@@ -296,7 +292,7 @@ class Canonicalizer:
         return _joined(within, special) if within else special
 
     def _text(self, text: str, depth: int, treatment: _Treatment, *, named: bool) -> JsonValue:
-        """The mark of a text that is a secret by its name, or holds one. A variable's name is neither."""
+        """The mark of a text that is or holds a secret; a variable's name is none."""
         if named:
             return text if is_placeholder(text) else self._hidden(text, depth, treatment)
         mark = self._hidden(text, depth, treatment)
@@ -326,7 +322,7 @@ class Canonicalizer:
         return {SENSITIVE_MARK: f"{key_id}:{digits}" if key_id else digits}
 
     def _sorted(self, value: JsonObject) -> JsonObject:
-        """The object with its arrays sorted that are not ordered: so the mark of a hidden one is taken of it."""
+        """The object with unordered arrays sorted, from which a mark is taken."""
         result: JsonObject = {}
         for name, child in value.items():
             if isinstance(child, dict):
@@ -346,7 +342,6 @@ class Canonicalizer:
 
 
 def is_mark(value: JsonValue) -> bool:
-    """Whether a value is a mark, in place of a sensitive one."""
     if not isinstance(value, dict) or SENSITIVE_MARK not in value or not value.keys() <= _MARK_PROPERTIES:
         return False
     digits = value[SENSITIVE_MARK]
@@ -354,15 +349,15 @@ def is_mark(value: JsonValue) -> bool:
 
 
 def shows_no_change(mark: JsonValue) -> bool:
-    """Whether a mark is the same whatever the value: it was hidden without a key, or Graph masked it."""
+    """Whether a mark is constant: hidden without a key, or masked by Graph."""
     return isinstance(mark, dict) and mark.get(SENSITIVE_MARK) is True
 
 
 def edit_of(document: JsonObject) -> str | None:
-    """The sign of an object's edits: its version, or else the time of its last edit; None of an object without either.
+    """The sign of an object's edits: its version, else the time of its last edit; None without either.
 
-    Only a version that is a number counts: of 54 published policies it is 1 exactly where the times of creation and of
-    the last edit are the same, while a text is an author's or an entity tag. The time may move without an edit.
+    Only a numeric version counts: of 54 published policies it is 1 exactly where creation and last edit are the same
+    moment, while a text is an author's or an entity tag. The time may move without an edit.
     """
     version = document.get("version")
     if isinstance(version, int) and not isinstance(version, bool):
@@ -372,12 +367,12 @@ def edit_of(document: JsonObject) -> str | None:
 
 
 def stamped(canonical: JsonObject, edit: str | None) -> JsonObject:
-    """The document with the edit in each mark that shows no change and has none, so that an edit is not unchanged."""
+    """The document with the edit in each constant mark without one, so that an edit is no "unchanged"."""
     return canonical if edit is None else stamped_and_written(canonical, edit)[0]
 
 
 def stamped_and_written(canonical: JsonObject, edit: str | None) -> tuple[JsonObject, bytes]:
-    """The document as `stamped` makes it, and its JSON. Raises as `encode` does."""
+    """The document of `stamped`, and its JSON. Raises as `encode`."""
     written = encode(canonical)
     if edit is None or HIDDEN_WITHOUT_KEY not in written:
         return canonical, written
@@ -386,7 +381,7 @@ def stamped_and_written(canonical: JsonObject, edit: str | None) -> tuple[JsonOb
 
 
 def without_edits(document: JsonObject) -> JsonObject:
-    """The document without the edits that its marks name."""
+    """The document without edits in its marks."""
     return {name: _without_edits(value) for name, value in document.items()}
 
 
@@ -411,17 +406,17 @@ def _stamped(value: JsonValue, edit: str) -> JsonValue:
 
 
 def are_under_two_keys(one: JsonValue, other: JsonValue) -> bool:
-    """Whether two values are marks that say nothing of whether the values are the same."""
+    """Whether two values are marks that cannot be compared."""
     return is_mark(one) and is_mark(other) and mark_keys(encode(one)) != mark_keys(encode(other))
 
 
 def mark_keys(canonical: bytes) -> frozenset[bytes]:
-    """The ids of the keys that a canonical document's marks are under, empty of a key of a release before 0.4."""
+    """Ids of the keys of a document's marks; empty for keys before 0.4."""
     return frozenset(_MARK_IN_JSON.findall(canonical))
 
 
 def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
-    """The special treatment in each place that qualifies a name; the last one holds for a name that comes twice."""
+    """The special treatment in each qualified place; for a repeated name the last one."""
     places: dict[str, dict[str, bool]] = {}
     for qualified, dropped in names:
         place, slash, name = qualified.rpartition("/")
@@ -431,12 +426,12 @@ def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
 
 
 def _joined(one: _Special, other: _Special) -> _Special:
-    """The treatment by both together: dropped if either says so."""
+    """Both treatments: dropped if either says so."""
     return {name: one.get(name, False) or other.get(name, False) for name in {*one, *other}}
 
 
 def _is_annotation(name: str) -> bool:
-    """Whether a property describes the answer: every OData annotation but the object's own `@odata.type`."""
+    """Whether a property describes the answer: every OData annotation but the object's `@odata.type`."""
     return name.startswith("#") or ("@" in name and name != TYPE)
 
 

@@ -1,4 +1,4 @@
-"""Which fields of an item a version changes: run records count such versions, and `changes` tells them."""
+"""The fields of an item that a version changes, for run records and `changes`."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -28,10 +28,10 @@ class Comparability(NamedTuple):
 
 
 class VersionPair(Protocol):
-    """A version and the one before it: their documents, if they can be read, and how they were read.
+    """A version and the one before: their documents, if readable, and how they were read.
 
-    `is_sorted` and `was_sorted`: a document is of normal form 0. `lacked_before` are the details that could not be read
-    for the version before.
+    `is_sorted` and `was_sorted`: the document is of normal form 0. `lacked_before`: details unread for the version
+    before.
     """
 
     @property
@@ -51,9 +51,9 @@ class VersionPair(Protocol):
 
 
 def changed_by(pair: VersionPair, comparability: Comparability) -> list[Difference] | None:
-    """The fields that a version changes; none if it only adds details, or was only read by other rules.
+    """The fields that a version changes; none if it only adds details, or was read by other rules.
 
-    None if one of the two is deleted or damaged.
+    None if a document is deleted or damaged.
     """
     if pair.document is None or pair.document_before is None:
         return None
@@ -71,7 +71,7 @@ def changed_by(pair: VersionPair, comparability: Comparability) -> list[Differen
 
 
 def not_compared(pair: VersionPair, comparability: Comparability, changed: Sequence[Difference]) -> list[str]:
-    """The paths at which two documents were not read alike, so that nobody knows whether the tenant changed there.
+    """Paths where two documents were not read alike, so that a change is unknown.
 
     `changed` is what the version changes.
     """
@@ -96,8 +96,8 @@ def not_compared(pair: VersionPair, comparability: Comparability, changed: Seque
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of two documents by today's rules.
 
-    These are no differences: a property that a rule leaves out today; a value that a rule has begun or ceased to hide;
-    a detail that the release of one document did not read; the id of a setting, which is its number among the others.
+    Not counted: properties that are left out today; values newly or no longer hidden; details that one document's
+    release did not read; a setting's id, which is its number.
     """
     unasked = {name for name in comparability.asked_for if (name in before) != (name in after)}
     before, after = _only(before, before.keys() - unasked), _only(after, after.keys() - unasked)
@@ -110,10 +110,10 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """The differences of a list's document and a whole one, in the properties that a list shows rightly.
+    """The differences of a list's document and a whole one, in properties that a list shows rightly.
 
-    Additions by details are no change, nor is the rest of a list that was cut. Where they show the whole item, only
-    plain values that the list shows, too, can be compared.
+    Details and the rest of a cut list are no change. If details show the whole item, only plain values in the list are
+    compared.
     """
     if comparability.completed_by is None:
         names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}

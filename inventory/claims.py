@@ -1,4 +1,4 @@
-"""Claims of a run's record: the workflow's outcomes of its collections, as far as the database confirms them."""
+"""A run's claimed outcomes, as far as the database confirms them."""
 
 from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Claims(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """The database's evidence about a run's collections, by type key."""
+    """The database's evidence, by type key."""
 
     listed: Set[str]
     """The collections that were listed to their end, and merged."""
@@ -27,9 +27,9 @@ class Evidence(NamedTuple):
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:
-    """The claims that the database confirms: a collection is complete or skipped only if the recorded pages show it.
+    """The confirmed claims: a collection is complete or skipped only if the recorded pages show it.
 
-    `type_keys` are the run's collections; a collection without a claim stays unknown.
+    `type_keys` are the run's collections; without a claim one stays unknown.
     """
     selected = list(type_keys)
     collections = {

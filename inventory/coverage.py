@@ -1,4 +1,4 @@
-"""The coverage of a collection: the basis of an answer about it."""
+"""A collection's coverage, the basis of answers about it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -41,10 +41,10 @@ class Coverage(BaseModel, frozen=True):
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the tenant cannot have it, by the latest completed run: an answer, and no error."""
+        """Whether the tenant cannot have it, by the latest completed run; no error."""
         return self.outcome is Outcome.SKIPPED
 
     @property
     def reason(self) -> str:
-        """Why the latest run does not tell all of it: `incomplete:graph_throttled`."""
+        """Why the latest run does not tell all of it, such as `incomplete:graph_throttled`."""
         return f"{self.outcome}:{self.error_code}" if self.error_code else str(self.outcome)

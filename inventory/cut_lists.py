@@ -1,4 +1,4 @@
-"""Lists inside an object that Graph has cut: what it expands may end with a link to the rest beside it.
+"""Expanded lists that Graph has cut, with a link to the rest.
 
 https://learn.microsoft.com/graph/query-parameters
 """
@@ -18,14 +18,14 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class CutList(NamedTuple):
-    """The place of a list that has been cut, and the link to its next page."""
+    """A cut list's place, and the link to its next page."""
 
     path: Path
     link: str
 
 
 def expansion(text: str | None) -> Expansion:
-    """The names of a `$expand`: `assignments,policy($expand=rules)`."""
+    """The names of a `$expand`, such as `assignments,policy($expand=rules)`."""
     named: dict[str, Expansion] = {}
     for part in _split(text or "", ","):
         name, _, rest = part.partition("(")
@@ -36,17 +36,17 @@ def expansion(text: str | None) -> Expansion:
 
 
 def expansion_by(url: str) -> Expansion:
-    """The properties that a request's `$expand` names."""
+    """The properties in a URL's `$expand`."""
     return expansion(url.partition("$expand=")[2].partition("&")[0])
 
 
 def names_of(expanded: Expansion) -> frozenset[str]:
-    """All properties that are expanded, at any depth."""
+    """All expanded properties, at any depth."""
     return frozenset(expanded).union(*map(names_of, expanded.values()))
 
 
 def expanded_in(expanded: Expansion, path: Path) -> Expansion:
-    """The expansions within the members of the list at a path."""
+    """The expansions within members of the list at a path."""
     for step in path:
         if isinstance(step, str):
             expanded = expanded.get(step, {})
@@ -54,7 +54,7 @@ def expanded_in(expanded: Expansion, path: Path) -> Expansion:
 
 
 def cut_lists(value: JsonValue, expanded: Expansion) -> list[CutList]:
-    """The lists of an object that have been cut. Only lists that a request expands can be."""
+    """The cut lists of an object; only expanded ones can be."""
     return list(_cut(value, expanded, ())) if expanded else []
 
 
@@ -72,7 +72,7 @@ def _cut(value: JsonValue, expanded: Expansion, place: Path) -> Iterator[CutList
 
 
 def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
-    """A canonical document with the links that its lists have been cut at; a list that it does not show has none."""
+    """A canonical document with the links of its cut lists, if it shows them."""
     for path, link in cut:
         owner, name = owner_of(canonical, path)
         if owner is not None and isinstance(owner.get(name), list):
@@ -81,7 +81,7 @@ def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
 
 
 def without_links(document: JsonValue, cut: list[CutList]) -> None:
-    """Takes the links out of a document."""
+    """Removes the links from a document."""
     for path, _ in cut:
         owner, name = owner_of(document, path)
         if owner is not None:
@@ -89,7 +89,7 @@ def without_links(document: JsonValue, cut: list[CutList]) -> None:
 
 
 def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
-    """The object in which a list stands, None where it is not there, and the list's name in it."""
+    """The object with a list, None if it is not there, and the list's name in it."""
     *way, name = path
     value: JsonValue = document
     for step in way:
@@ -103,7 +103,7 @@ def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
 
 
 def cut_properties(document: Mapping[str, JsonValue]) -> frozenset[str]:
-    """The properties of a stored document that hold a list which has been cut, at any depth."""
+    """The properties of a stored document with a cut list at any depth."""
     return frozenset(
         name.removesuffix(NEXT_LINK)
         for name, value in document.items()
@@ -118,7 +118,7 @@ def _holds_link(value: JsonValue) -> bool:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """The parts of a text, which are not split within parentheses."""
+    """The parts of a text, not split within parentheses."""
     parts, depth = [""], 0
     for character in text:
         depth += (character == "(") - (character == ")")

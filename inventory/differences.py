@@ -93,33 +93,32 @@ class Difference(NamedTuple):
     untold: bool = False
 
     def backwards(self) -> "Difference":
-        """The difference from the later document to the earlier one."""
         kind = _BACKWARDS.get(self.kind, self.kind)
         return self._replace(kind=kind, before=self.after, after=self.before)
 
     def shown(self) -> "Difference":
-        """The difference as it may be shown: without the digits of marks."""
+        """The difference without the digits of marks."""
         if self.hidden:
             return self._replace(before=_left_readable(self.before), after=_left_readable(self.after))
         return self._replace(before=_shown(self.before), after=_shown(self.after))
 
 
 def differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
-    """All differences of two canonical documents by path; none where their normal forms are equal.
+    """All differences of two canonical documents by path; none if their normal forms are equal.
 
-    `form` is that of their collection. The values are as they are stored.
+    `form` is their collection's. Values are as stored.
     """
     return [difference.shown() for difference in exact_differences(before, after, form)]
 
 
 def exact_differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
-    """The `differences` before they are shown: with all digits of the marks, which distinguish hidden values."""
+    """The `differences` with all digits of marks, which distinguish hidden values."""
     found = _Comparison(form).objects("", before, after)
     return sorted(found, key=lambda difference: (difference.path, difference.kind))
 
 
 def is_number_of_a_setting(path: str) -> bool:
-    """Whether a path is of the id of a setting: its number among the others, which moves when one of them goes."""
+    """Whether a path is of a setting's id: its number, which moves if another setting goes."""
     return _NUMBER_OF_A_SETTING.fullmatch(path) is not None
 
 
@@ -146,7 +145,7 @@ class _Comparison:
         return encode(self._form.value(name, before)) == encode(self._form.value(name, after))
 
     def _values(self, path: str, name: str, before: JsonValue, after: JsonValue) -> Iterator[Difference]:
-        """The differences of two values of the property of this name, or of members of its array."""
+        """The differences of two values of a property, or of members of its array."""
         if self._are_equal(name, before, after):
             return
         if is_mark(before) or is_mark(after):
@@ -178,13 +177,13 @@ class _Comparison:
             yield from _order(path, pairs, labels)
 
     def _members(self, name: str, array: list[JsonValue]) -> list[JsonValue]:
-        """The members of a set, each once, in the order of their normal forms."""
+        """The members of a set, once each, by normal form."""
         normal = ((self._form.value(name, member), member) for member in array)
         return self._form.distinct((form, member) for form, member in normal if form is not None)
 
 
 class _Pair(NamedTuple):
-    """A member before and after, each with its place; no place where it was not there."""
+    """A member before and after, with its place in each, if any."""
 
     old: int | None
     before: JsonValue
@@ -203,7 +202,7 @@ _Places: TypeAlias = "dict[int, JsonValue]"
 
 
 def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[JsonValue], bytes]) -> list[_Pair]:
-    """The members of two arrays, each once: with the member that it is or became, or alone."""
+    """Members of two arrays, once each: with the member that each is or became, or alone."""
     old, new = dict(enumerate(before)), dict(enumerate(after))
     pairs: list[_Pair] = []
     same = ({place: normal(member) for place, member in members.items()} for members in (old, new))
@@ -227,7 +226,7 @@ def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[Js
 
 
 def _by_key(old: Mapping[int, _Key], new: Mapping[int, _Key]) -> Iterable[tuple[list[int], list[int]]]:
-    """The places that have the same key, on both sides."""
+    """Places with the same key on both sides."""
     places: dict[_Key, tuple[list[int], list[int]]] = {}
     for side, keys in enumerate((old, new)):
         for place, key in keys.items():
@@ -236,7 +235,7 @@ def _by_key(old: Mapping[int, _Key], new: Mapping[int, _Key]) -> Iterable[tuple[
 
 
 def _alike(old: _Places, new: _Places, these: list[int], those: list[int], *, least_percent: int) -> list[_Pair]:
-    """Takes the most alike members of `these` and `those` places, while they are alike enough."""
+    """Pairs the most alike members of both sides while they are alike enough, and removes them."""
     if not these or not those:
         return []
     if len(these) == len(those) == 1 and least_percent == 0:
@@ -260,7 +259,7 @@ def _alike(old: _Places, new: _Places, these: list[int], those: list[int], *, le
 
 
 def _leaves(value: JsonValue, path: str = "") -> Iterator[tuple[str, bytes]]:
-    """All that a member says, each with where it says it."""
+    """All that a member says, with the path."""
     if isinstance(value, dict) and value:
         for name, child in value.items():
             yield from _leaves(child, f"{path}.{name}")
@@ -277,7 +276,7 @@ _KINDS = (_TARGET, _TARGET_WITHOUT_FILTER, *(".".join(path) for path in IDENTITI
 
 
 def _identities(member: JsonValue) -> dict[str, str]:
-    """The identity of a member among its neighbours, by kind, the most specific first."""
+    """A member's identity among its neighbours, by kind, most specific first."""
     if not isinstance(member, dict) or is_mark(member):
         return {}
     target = member.get("target")
@@ -317,7 +316,7 @@ def _addressed(target: JsonObject) -> str:
 
 
 def _intent(assignment: JsonObject, target: JsonObject) -> str:
-    """The intent of an exclusion, as in `, available`: an app may exclude a group from several intents."""
+    """An exclusion's intent, such as `, available`: an app may exclude a group from several."""
     intent = assignment.get("intent")
     return f", {intent.lower()}" if isinstance(intent, str) and is_exclusion(target) else ""
 
@@ -329,7 +328,7 @@ def _filter(target: JsonObject) -> str:
 
 
 def _labels(pairs: Sequence[_Pair]) -> list[str]:
-    """The name of each member in its path: no two objects have the same."""
+    """Each member's unique name in its path."""
     met: Counter[str] = Counter()
     labels = []
     for pair in pairs:
@@ -344,7 +343,7 @@ def _labels(pairs: Sequence[_Pair]) -> list[str]:
 
 
 def _order(path: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iterator[Difference]:
-    """The difference of two arrays whose common members stand in another order."""
+    """The difference of two arrays with common members in another order."""
     stayed = [pair.new for pair in pairs if pair.old is not None and pair.new is not None]
     if stayed != sorted(stayed):
         shown: list[JsonValue] = [label or pair.member for pair, label in zip(pairs, labels, strict=True)]
@@ -354,7 +353,7 @@ def _order(path: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iterator
 
 
 def _of_marks(path: str, before: JsonValue, after: JsonValue) -> Difference:
-    """The difference of two values of which at least one is hidden."""
+    """The difference of two values, one of them hidden."""
     if is_mark(before) and is_mark(after):
         if shows_no_change(before) and shows_no_change(after):
             # A release before 0.5 noted no edit.
@@ -379,14 +378,13 @@ def _added(path: str, value: JsonValue) -> Difference:
 
 
 def _left_readable(value: JsonValue) -> JsonValue:
-    """The mark of a text that is hidden in part, without its digits; None of all else."""
+    """The mark of a partly hidden text, without digits; else None."""
     if isinstance(value, dict) and is_mark(value) and READABLE in value:
         return {SENSITIVE_MARK: True, READABLE: value[READABLE]}
     return None
 
 
 def _shown(value: JsonValue) -> JsonValue:
-    """The value without the digits of the marks in it."""
     if is_mark(value):
         return {SENSITIVE_MARK: True}
     if isinstance(value, dict):

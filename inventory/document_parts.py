@@ -1,7 +1,7 @@
-"""A whole document from its list's document and the answers of the calls that complete it.
+"""A whole document from its list's document and detail calls' answers.
 
-Answers arrive one by one and are stored in between, so each is made canonical, with its secrets hidden, on its own
-(`canonical_part`): `canonical(assemble(list, parts)) == canonical(assemble(canonical list, canonical parts))`.
+Answers are stored one by one, so each is made canonical on its own (`canonical_part`): `canonical(assemble(list,
+parts)) == canonical(assemble(canonical list, canonical parts))`.
 """
 
 from collections.abc import Container, Sequence
@@ -11,7 +11,7 @@ from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue, edit
 
 
 class Part(NamedTuple):
-    """The answer of one detail call, or one page of it."""
+    """A detail call's answer, or a page of it."""
 
     property: str | None
     """Where it goes in the document; None where it is the item itself."""
@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 
 class DetailPlace(NamedTuple):
-    """The place of an answer: a property of the document, or of one member of that property; all None for the item."""
+    """An answer's place: a property of the document, or of a member of it; all None for the item."""
 
     property: str | None
     child_property: str | None = None
@@ -37,14 +37,14 @@ class DetailPlace(NamedTuple):
 
 
 class SensitiveParentError(ValueError):
-    """An answer belongs to a member of a property that is sensitive as a whole, so no member could be told."""
+    """An answer's parent property is sensitive as a whole, so its member is unknown."""
 
 
 def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
-    """The whole document. The order of `parts` means nothing but where two say the same: there the later one holds.
+    """The whole document. Of two `parts` with the same property, the later one holds.
 
-    An answer that is the item itself replaces the list's properties, but for those of `believe_list` and the type.
-    Properties that no answer shows stay as in the list. A missing single answer is null.
+    An answer that is the item replaces the list's properties, except `believe_list` and the type. Others stay as
+    listed. A missing single answer is null.
     """
     document = dict(list_document)
     for part in parts:
@@ -63,9 +63,9 @@ def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
 
 
 def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: JsonObject) -> Part:
-    """The part with its body in canonical form, its secrets hidden as they would be in the whole document.
+    """The part in canonical form, with secrets hidden as in the whole document.
 
-    Rules must not name the ids of members that have answers of their own. Raises as `Canonicalizer.canonical` does, and
+    Rules must not name ids of members with answers of their own. Raises as `Canonicalizer.canonical`, and
     `SensitiveParentError`.
     """
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
@@ -87,7 +87,7 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
 def canonical_members(
     canonicalizer: Canonicalizer, names: Sequence[str], members: Sequence[JsonValue], list_document: JsonObject
 ) -> list[JsonValue]:
-    """Further members of the list that stands in these properties, one in the other, each in canonical form."""
+    """Further members, in canonical form, of the list in these nested properties."""
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     return [_canonical_at(canonicalizer, known, names, member) for member in members]
 
@@ -100,10 +100,10 @@ def with_last_read(
     shown: frozenset[str],
     lacked: Container[DetailPlace],
 ) -> tuple[JsonObject, list[DetailPlace]]:
-    """A document with an earlier one's content in the places that could not be read; the places that both lack.
+    """A document with an earlier one's content in unread places; the places that both lack.
 
-    `lacked` are the places that the earlier one lacks, be they there. If the item itself could not be read, the
-    document has its plain values and the properties `shown`.
+    `lacked`: places that the earlier one lacks. If the item itself was not read, its plain values and the properties
+    `shown` are the document's.
     """
     lacking = [place for place in unread if place in lacked]
     carried = [place for place in unread if place not in lacked]
@@ -132,14 +132,14 @@ def with_last_read(
 
 
 def value_at(document: JsonObject, place: DetailPlace) -> JsonValue:
-    """The value in a place of the document; null where there is none."""
+    """The value in a place of the document, else null."""
     if place.property is None or place.child_property is None:
         return document if place.property is None else document.get(place.property)
     return _member(document, place).get(place.child_property)
 
 
 def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
-    """The document without the values in these places, of members, too."""
+    """The document without values in these places, also of members."""
     names = {place.property for place in places if place.child_property is None}
     document = {name: value for name, value in document.items() if name not in names}
     for place in places:
@@ -174,7 +174,7 @@ def _answers(parts: Sequence[Part]) -> dict[DetailPlace, JsonValue]:
 
 
 def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
-    """The members of all pages. One that comes again on a later page, as others came and went, is there once."""
+    """All pages' members, once each: one may repeat as others come and go."""
     members: list[JsonValue] = []
     seen: set[str] = set()
     for page in pages:
@@ -184,7 +184,7 @@ def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
 
 
 def places_of_new(members: list[JsonValue], further: Sequence[JsonValue]) -> list[int]:
-    """The places of further members with ids that none of the first ones has."""
+    """Places of further members with new ids."""
     seen = _ids(members)
     return [place for place, member in enumerate(further) if _id(member) not in seen]
 
@@ -210,7 +210,7 @@ def _with_child(member: JsonValue, place: DetailPlace, value: JsonValue) -> Json
 
 
 def _canonical_at(canonicalizer: Canonicalizer, root: JsonObject, path: Sequence[str], value: JsonValue) -> JsonValue:
-    """The canonical form of a value in its place: the names on the way to it decide what is sensitive."""
+    """A value's canonical form in its place: the names above it decide about secrets."""
     for name in reversed(path[1:]):
         value = {name: value}
     found: JsonValue = canonicalizer.canonical_value({**root, path[0]: value})

@@ -13,10 +13,7 @@ _DAY = 86_400
 
 
 def elapsed(moment: datetime, now: datetime) -> str | None:
-    """How long ago a moment was, or how soon it will be; None beyond `LONGEST`.
-
-    It is short, so that tables have room for it.
-    """
+    """The short time since or until a moment, for tables; None beyond `LONGEST`."""
     passed = now - moment
     is_over = passed >= timedelta(0)
     seconds = abs(passed).total_seconds()

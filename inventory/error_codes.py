@@ -1,6 +1,6 @@
-"""The stable error codes, each with its meaning and what an operator does about it.
+"""Stable error codes, each with its meaning and remedy.
 
-Once released, a code never changes its meaning. `docs/error-codes.md` is generated from this module.
+A released code never changes its meaning. `docs/error-codes.md` is generated from this module.
 """
 
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class ErrorCode(StrEnum):
-    """Why a collection or a run did not end well; prints as its stable code."""
+    """Why a collection or a run did not end well."""
 
     GRAPH_THROTTLED = "graph_throttled"
     GRAPH_UNAVAILABLE = "graph_unavailable"
@@ -38,8 +38,6 @@ class ErrorCode(StrEnum):
 
 
 class Explanation(NamedTuple):
-    """The explanation of a code for its reader."""
-
     meaning: str
     remedy: str
 

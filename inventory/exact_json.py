@@ -1,8 +1,8 @@
-"""JSON read and written without losing a digit.
+"""JSON without losing a digit.
 
-Graph sends `Edm.Int64`, `Edm.Double` and `Edm.Decimal` as JSON numbers. The fast reader keeps whole numbers of 64 bits
-and doubles, and silently rounds other numbers. A text with long runs of digits therefore goes to the standard library's
-reader; a number that no double holds exactly becomes a `Decimal`, and is written back with all its digits.
+Graph sends `Edm.Int64`, `Edm.Double` and `Edm.Decimal` as JSON numbers. The fast reader silently rounds beyond 64-bit
+integers and doubles. So the standard library reads a text with long runs of digits; a number that no double holds
+exactly becomes a `Decimal`, and is written back with all its digits.
 """
 
 import json
@@ -38,14 +38,14 @@ _TINY = re.compile(rb"0e-0{3,}(?:,|\Z)")
 
 
 class TooManyNumbersError(Exception):
-    """A text has more numbers than are to be read digit by digit."""
+    """A text has too many numbers to read digit by digit."""
 
 
 def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValue:
-    """The value of a JSON text, with every number exact.
+    """A JSON text's exact value.
 
-    Takes a lone surrogate, which `encode` refuses. Raises `ValueError`, `RecursionError` for what is nested too deeply,
-    and `TooManyNumbersError` where more than `most_numbers` are read by the standard library, which takes long.
+    Takes a lone surrogate, which `encode` refuses. Raises `ValueError`, `RecursionError` for deep nesting, and
+    `TooManyNumbersError` if the slow standard library would read over `most_numbers`.
     """
     if not _may_be_rounded(text):
         try:
@@ -67,9 +67,9 @@ def decode_object(text: bytes) -> JsonObject:
 
 
 def encode(value: JsonValue, *, indented: bool = False) -> bytes:
-    """`value` as UTF-8 JSON with keys in code-point order: compact, or for people with two spaces a level.
+    """UTF-8 JSON with keys by code point: compact, or indented by two spaces.
 
-    Raises `UnicodeEncodeError` for a string that UTF-8 cannot hold.
+    Raises `UnicodeEncodeError` for a lone surrogate.
     """
     option = orjson.OPT_SORT_KEYS | (orjson.OPT_INDENT_2 if indented else 0)
     try:
@@ -83,14 +83,12 @@ def encode(value: JsonValue, *, indented: bool = False) -> bytes:
 
 
 class _Budget:
-    """How many numbers may still be read."""
+    """The numbers that may still be read."""
 
     def __init__(self, left: int) -> None:
         self._left = left
 
     def spent_on(self, read: Callable[[str], NumberT]) -> Callable[[str], NumberT]:
-        """`read`, as often as the budget allows."""
-
         def within(digits: str) -> NumberT:
             self._left -= 1
             if self._left < 0:
@@ -115,7 +113,7 @@ def _may_be_rounded(text: bytes | bytearray) -> bool:
 
 
 def _has_tiny(shapes: bytes | bytearray) -> bool:
-    """Whether a number of these shapes may be too small. Mostly it is the middle of a GUID."""
+    """Whether a number may be too small. Mostly it is a GUID's middle."""
     at = shapes.find(b"0e-000")
     while 0 <= at < _PART:
         if _TINY.match(shapes, at):
@@ -152,7 +150,7 @@ def _written(value: Any) -> orjson.Fragment:
 
 
 def _with_long_integers(value: JsonValue) -> JsonValue:
-    """The value with decimals in place of integers beyond 64 bits, which the fast writer refuses."""
+    """Decimals in place of integers beyond 64 bits, which the fast writer refuses."""
     if isinstance(value, dict):
         return {name: _with_long_integers(child) for name, child in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,6 @@
-"""Ids of Graph objects: an id made of GUIDs names the same object in upper and lower case.
+"""Ids of Graph objects: GUIDs have no case.
 
-Other ids have case: those of permission grants and role assignments are like Base64, in which `a` and `A` are different
-digits.
+Others do: ids of permission grants and role assignments are like Base64.
 """
 
 import re
@@ -15,9 +14,9 @@ _LETTER = 2
 
 
 def item_key(external_id: str) -> str:
-    """The one spelling of an id that is the same for all spellings in which Graph may serve it.
+    """One spelling for all in which Graph may serve an id.
 
-    The function `item_key` of the database does the same (migration 0021).
+    The database's function `item_key` does the same (migration 0021).
     """
     if external_id == (lower := external_id.lower()) or _OF_GUIDS.fullmatch(external_id) is None:
         return external_id
@@ -25,5 +24,5 @@ def item_key(external_id: str) -> str:
 
 
 def may_begin_guid(beginning: str) -> bool:
-    """Whether the beginning of an id may be a GUID's, which then has no case."""
+    """Whether an id's beginning may be a GUID's, without case."""
     return _BEGINNING.fullmatch(beginning) is not None

@@ -1,4 +1,4 @@
-"""Whether the pages that were read of a collection lead from its beginning to its end."""
+"""Whether a collection's read pages lead from its beginning to its end."""
 
 import hashlib
 from collections import defaultdict
@@ -11,7 +11,7 @@ BEGINNING = UUID(int=0)
 
 
 class PageLinks(NamedTuple):
-    """One answer of Graph to one URL of a listing, which may have been asked for several times."""
+    """Graph's answers to one URL of a listing."""
 
     position: UUID
     opens: Sequence[UUID]
@@ -21,15 +21,15 @@ class PageLinks(NamedTuple):
 
 
 def position_of(url: str) -> UUID:
-    """The key of a page: the beginning of its URL's SHA-256."""
+    """A page's key: the beginning of its URL's SHA-256."""
     return UUID(bytes=hashlib.sha256(url.encode()).digest()[:16])
 
 
 def is_listed_to_its_end(pages: Iterable[PageLinks]) -> bool:
-    """Whether some way from the beginning leads through merged pages only and ends wherever it leads.
+    """Whether merged pages lead from the beginning to an end.
 
-    A page that was read again may link elsewhere: page tokens differ from answer to answer, and the way may go on from
-    any of them. It counts as merged where any of its answers is.
+    Page tokens differ between answers, so a page may link elsewhere when read again: the way may go on from any answer,
+    and one merged answer suffices.
     """
     answers = list(pages)
     merged = {page.position for page in answers if page.is_merged}

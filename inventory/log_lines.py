@@ -1,4 +1,4 @@
-"""The lines of a process's log: each record begins one line, and nothing in it begins another or steers a terminal."""
+"""Log lines: each record begins one, and nothing in it begins another or steers a terminal."""
 
 import json
 import logging
@@ -25,14 +25,12 @@ _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | t
 
 
 class LogFormat(StrEnum):
-    """How records are written."""
-
     TEXT = "text"
     JSON = "json"
 
 
 def log_handler(log_format: LogFormat) -> logging.Handler:
-    """Writes records to stderr."""
+    """Writes to stderr."""
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(JsonLine() if log_format is LogFormat.JSON else OneLine(FORMAT))
     return lines
@@ -40,7 +38,7 @@ def log_handler(log_format: LogFormat) -> logging.Handler:
 
 @contextmanager
 def log_context(fields: Mapping[str, str | int]) -> Iterator[None]:
-    """While it is open, JSON records of this task have these fields, whichever library logs them."""
+    """Adds these fields to JSON records of this task, whichever library logs them."""
     token = _context.set(fields)
     try:
         yield
@@ -49,10 +47,10 @@ def log_context(fields: Mapping[str, str | int]) -> Iterator[None]:
 
 
 class JsonLine(logging.Formatter):
-    """Formats a record as one JSON object in ASCII: no character of it steers a terminal."""
+    """One ASCII JSON object for each record, which cannot steer a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Called for each record. An error's traceback is the field `exception`."""
+        """An error's traceback is the field `exception`."""
         workflow = getattr(record, "temporal_workflow", None) or {}
         fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -70,18 +68,17 @@ class JsonLine(logging.Formatter):
 
 
 class OneLine(logging.Formatter):
-    """Formats a record on one line. Its traceback follows, each line of it indented: none passes for a record."""
+    """One line for each record; tracebacks follow indented, so that no line passes for a record."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class names it so
-        """Called for the line: names and answers are cleaned here, wherever they were logged."""
+        """Cleans names and answers, wherever they were logged."""
         return visible(super().formatMessage(record))
 
     def formatException(self, ei: _ErrorInfo) -> str:  # noqa: N802 - the base class names it so
-        """Called for a traceback, whose errors quote texts from elsewhere."""
+        """Cleans a traceback, whose errors quote texts from elsewhere."""
         return _indented(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the base class names it so
-        """Called for a requested stack."""
         return _indented(super().formatStack(stack_info))
 
 
@@ -90,16 +87,15 @@ def _indented(lines: str) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Where an exception was raised, innermost first, without its message: that may quote a document."""
+    """Where an exception was raised, innermost first, without its message, which may quote a document."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
 
 
 class WithoutQuotes(logging.Filter):
-    """Puts an exception's type and place in its traceback's place, for loggers of libraries that log any exception."""
+    """Replaces tracebacks by the exception's type and place, for libraries that log any exception."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Lets every record through."""
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             record.msg = f"{record.getMessage().strip()}: {type(error).__name__} at {place_of(error)}"

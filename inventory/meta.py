@@ -1,7 +1,6 @@
-"""The meta of an item: a few whitelisted facts about its document, kept beside it for listing and filtering.
+"""An item's meta: a few whitelisted facts about its document, for lists and filters.
 
-Keys outside the whitelist are dropped and counted; a value of the wrong type becomes a warning. Neither ever
-fails a sync.
+Other keys are dropped and counted; a value of a wrong type becomes a warning. Neither fails a sync.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,14 +13,14 @@ MAX_LIST_LENGTH = 100
 
 
 class Meta(NamedTuple):
-    """Whitelisted meta, and how many proposed keys the whitelist dropped."""
+    """Whitelisted meta, and the number of dropped keys."""
 
     values: dict[str, JsonValue]
     dropped: int
 
 
 class _WrongTypeError(ValueError):
-    """Names the type that was expected."""
+    """Names the expected type."""
 
 
 def _text(value: JsonValue) -> JsonValue:
@@ -36,7 +35,7 @@ def _text_or_number(value: JsonValue) -> JsonValue:
 
 
 def _is_integer(value: JsonValue) -> bool:
-    """Whether it is a whole number of 64 bits, the most that Graph's Edm.Int64 and JSON encoders hold."""
+    """Whether it is a 64-bit integer, the most that Graph's Edm.Int64 and JSON encoders hold."""
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
@@ -65,7 +64,7 @@ def _scalar_or_set(value: JsonValue) -> JsonValue:
 
 
 def edit_in(meta: Mapping[str, JsonValue]) -> str | None:
-    """The sign of an object's edits, as `edit_of` takes it from the object itself."""
+    """The sign of an object's edits, as `edit_of` takes it."""
     return edit_of({"version": meta.get("version"), "lastModifiedDateTime": meta.get("last_modified_at")})
 
 
@@ -104,7 +103,7 @@ MetaPaths: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue]:
-    """The meta of a document: the common keys and those of `extra`. Nulls are left out."""
+    """A document's meta: common keys and `extra`, without nulls."""
     proposed: dict[str, JsonValue] = {}
     for key, properties in _COMMON_PROPERTIES.items():
         for name in properties:
@@ -122,13 +121,13 @@ def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue
 
 
 def meta_properties(extra: MetaPaths) -> frozenset[str]:
-    """The top-level properties of a document that its meta is made of."""
+    """The top-level properties that make meta."""
     common = frozenset(name for names in _COMMON_PROPERTIES.values() for name in names)
     return common.union({"assignments"}, (path.partition(".")[0] for paths in extra.values() for path in paths))
 
 
 def _at(value: JsonValue, path: list[str]) -> JsonValue:
-    """The value at a path, of a list those of its members; None where something on the way is absent or no object."""
+    """The value at a path, of list members those of each; None if anything on the way is absent or no object."""
     if not path:
         return value
     if isinstance(value, list):
@@ -137,10 +136,9 @@ def _at(value: JsonValue, path: list[str]) -> JsonValue:
 
 
 def whitelisted_meta(proposed: Mapping[str, JsonValue], extra_keys: frozenset[str] = frozenset()) -> Meta:
-    """Keeps the whitelisted keys of `proposed` whose values are of the right type.
+    """The `proposed` values with whitelisted keys and right types.
 
-    The keys are the common ones and `extra_keys` (what the catalog adds for the collection). Each wrong value is
-    left out and named under `warnings`.
+    Whitelisted are the common keys and the catalog's `extra_keys`. Wrong values are named under `warnings`.
     """
     values: dict[str, JsonValue] = {}
     warnings: list[JsonValue] = []

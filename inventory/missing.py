@@ -1,7 +1,6 @@
-"""Missing: items of the inventory that are no longer listed, derived from the latest completed run.
+"""Missing items: no longer listed, by the latest completed run.
 
-Missing is never a fact about the tenant and never called deleted: it is a state relative to one selection, with
-confidence and evidence.
+Missing is never "deleted": it is a state relative to a selection, with confidence and evidence.
 """
 
 from datetime import datetime
@@ -13,21 +12,21 @@ from inventory.outcomes import Outcome, RunStatus
 
 
 class State(StrEnum):
-    """An item relative to the latest completed run of a selection."""
+    """An item's state by a selection's latest completed run."""
 
     PRESENT = "present"
     MISSING = "missing"
 
 
 class Confidence(StrEnum):
-    """`high` only where the run was a clean success and the item's collection complete in it."""
+    """`high` only if the run was a clean success and the item's collection complete."""
 
     HIGH = "high"
     LOW = "low"
 
 
 class EvidenceKind(StrEnum):
-    """The evidence of an item that its run did not see, without the outcome and the error code."""
+    """The evidence of an unseen item, without outcome and error code."""
 
     CONFIRMED = "confirmed"
     NOT_LISTED = "not_listed"
@@ -41,14 +40,14 @@ FOUND_BY_ID = "found_by_id"
 
 
 class CollectionInRun(NamedTuple):
-    """How far one collection was read in the run that the state is derived from."""
+    """A collection's reading in the run that decides."""
 
     outcome: Outcome
     error_code: ErrorCode | None = None
 
 
 class RunCoverage(NamedTuple):
-    """The run that the state is derived from: the latest completed one of the selection, by start."""
+    """The run that decides: the selection's latest completed one, by start."""
 
     status: RunStatus
     started_at: datetime
@@ -77,12 +76,11 @@ def item_state(
     found_by_id: bool = False,
     unlisted_before: bool = False,
 ) -> ItemState:
-    """The state of an item last seen at `last_seen_at`, relative to `run`.
+    """The state, relative to `run`, of an item last seen at `last_seen_at`.
 
-    `collection` is the coverage of the item's type in `run`, None if the run recorded none. `found_by_id`: a GET by id
-    saw the item last. `confirmed`: a GET by id has answered 404 since the item was last seen. `unlisted_before`: a
-    complete listing has omitted it since then. The last two hold until the item is seen again, so that evidence never
-    weakens.
+    `collection`: the type's coverage in `run`, None if not recorded. `found_by_id`: a GET by id saw the item last.
+    `confirmed`: a GET has answered 404 since. `unlisted_before`: a complete listing has omitted it since. The last two
+    hold until the item is seen again, so evidence never weakens.
     """
     confidence = confidence_of(run, collection)
     if last_seen_at >= run.started_at:
@@ -91,7 +89,6 @@ def item_state(
 
 
 def confidence_of(run: RunCoverage, collection: CollectionInRun | None) -> Confidence:
-    """How sure the states of a collection's items are."""
     sure = (
         run.status is RunStatus.SUCCESS
         and not run.has_errors

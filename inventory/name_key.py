@@ -1,7 +1,7 @@
-"""The key of a name: what a search compares, so that upper and lower case are one.
+"""Folded names, by which searches compare without case.
 
-PostgreSQL folds by the database's locale, which differs from installation to installation and may know ASCII alone. So
-ASCII is folded by it, and Latin, Greek, Cyrillic and Armenian letters by a table of their own.
+PostgreSQL folds by its locale, which may know ASCII alone: so it folds ASCII, and a table of ours Latin, Greek,
+Cyrillic and Armenian letters.
 """
 
 LONGEST_KEY = 300
@@ -27,10 +27,10 @@ NAMELESS = chr(0x10FFFF)
 
 
 def name_key(name: str) -> str:
-    """As the database's `name_key` says it."""
+    """As the database's `name_key`."""
     return name.translate(_FOLDING)[:LONGEST_KEY]
 
 
 def list_place(type_key: str, name: str | None, external_id: str) -> tuple[str, str, str]:
-    """The place of an item in the order of lists: by collection, then by name; items without one come last."""
+    """An item's place in lists: by collection, then name; items without one last."""
     return type_key, NAMELESS if name is None else name_key(name), external_id

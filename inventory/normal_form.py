@@ -78,7 +78,7 @@ class ArrayRules(NamedTuple):
 
 
 class NormalForm:
-    """Takes the documents of one collection into their normal form."""
+    """Takes a collection's documents into normal form."""
 
     def __init__(
         self,
@@ -92,23 +92,22 @@ class NormalForm:
         self._counts = counts
 
     def of_sorted(self) -> "NormalForm":
-        """The form in which a document of form 0 can be compared: only `ordered` arrays kept their order in it."""
+        """The form to compare documents of form 0 in: there only `ordered` arrays kept their order."""
         return NormalForm(self._rules, of_sorted=True, counts=self._counts)
 
     def counting(self) -> "NormalForm":
-        """The form in which equal members of a set are several: of masked documents they may be different ones."""
+        """The form in which equal members of a set count each: masked, they may differ."""
         return NormalForm(self._rules, of_sorted=self._of_sorted, counts=True)
 
     def hash(self, document: JsonObject) -> bytes:
-        """The SHA-256 (32 bytes) of a document's normal form."""
+        """SHA-256 (32 bytes) of a document's normal form."""
         return hashlib.sha256(encode(self.of(document))).digest()
 
     def of(self, document: JsonObject) -> JsonObject:
-        """The normal form of a whole document."""
         return self._object(document)
 
     def value(self, name: str, value: JsonValue) -> JsonValue:
-        """The normal form of a property's value; None where it is the same as none."""
+        """A property's normal form; None if it is the same as none."""
         if isinstance(value, str):
             return _members(value) if name in self._rules.enumerations else _text(value)
         if isinstance(value, dict):
@@ -118,7 +117,7 @@ class NormalForm:
         return _number(value) if isinstance(value, float | Decimal) else value
 
     def is_sequence(self, name: str, members: Iterable[JsonValue]) -> bool:
-        """Whether the order of the members of a property's array says something."""
+        """Whether the order of a property's array matters."""
         if name in self._rules.ordered:
             return True
         if self._of_sorted or name in self._rules.unordered:
@@ -154,7 +153,7 @@ class NormalForm:
         return self.distinct((member, member) for member in members)
 
     def distinct(self, members: Iterable[tuple[JsonValue, JsonValue]]) -> list[JsonValue]:
-        """Members of a set, each given by its normal form, once, in the order of their normal forms."""
+        """A set's members in normal form, once each, sorted."""
         written = sorted(((encode(normal), member) for normal, member in members), key=itemgetter(0))
         return [
             member
@@ -164,18 +163,17 @@ class NormalForm:
 
 
 def read_in_form_0(sorted_document: JsonObject, document: JsonObject, expanded: frozenset[str]) -> JsonObject:
-    """The part of a document of this form that a run with form 0 would have read, too.
+    """The part of a document that a run with form 0 would have read.
 
-    Form 0 kept nulls, and Graph shows a property without a value as null. So a property that its document lacks was not
-    asked for, or Graph did not have it yet: no difference of the tenant. `expanded` are the properties that requests
-    expand at any depth; one that the document of form 0 has nowhere was not expanded then.
+    Form 0 kept nulls: a property that its document lacks was not asked for, or Graph did not have it yet, so it is no
+    difference. `expanded` are expanded properties at any depth; one that the form 0 document lacks was not expanded.
     """
     kept: JsonObject = {name: value for name, value in document.items() if name in sorted_document}
     return _without_names(kept, NO_CONTENT_IN_FORM_0 | (expanded - _names(sorted_document)))
 
 
 def _names(value: JsonValue) -> set[str]:
-    """The names of properties at any depth."""
+    """Property names at any depth."""
     if isinstance(value, list):
         return set().union(*map(_names, value))
     return set(value).union(*map(_names, value.values())) if isinstance(value, dict) else set()
@@ -191,10 +189,10 @@ def _without_names(value: JsonObject, names: frozenset[str]) -> JsonObject:
 
 
 def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_field: str = "id") -> bytes:
-    """The SHA-256 (32 bytes) of the normal form of a canonical document without its identity.
+    """SHA-256 (32 bytes) of a canonical document's normal form without its identity.
 
-    An item that was deleted and made again has a new id and is alike in everything else. So the id and the time of
-    creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`.
+    A re-created item differs in id and creation time only. The id is removed from all strings, too: an assignment's id
+    is `{policy id}_{group id}`.
     """
     document = decode_object(canonical)
     # As the document spells it.
@@ -241,7 +239,7 @@ def _mark(value: JsonObject) -> JsonObject:
 
 
 def _may_be_spelt_otherwise(value: str) -> bool:
-    """Whether a text of `_TIME_LENGTH` may be a moment, a time of day or ids: most are not, and this costs least."""
+    """Whether a text of `_TIME_LENGTH` may be a moment, a time of day or ids; cheap, since most are not."""
     return value[8] in "-." or value[4] == "-" or value[0] == "{" or value[1] == "_"
 
 

@@ -1,4 +1,4 @@
-"""Events that somebody may want to be told, and the rules by which they go to targets. Pure."""
+"""Events, and the rules by which they go to targets. Pure."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
@@ -20,7 +20,7 @@ MOST_CHARACTERS = 200
 
 
 class NotificationKind(StrEnum):
-    """The kinds of events that rules may ask for."""
+    """Kinds of events."""
 
     RUN_FAILED = "run_failed"
     RUN_PARTIAL = "run_partial"
@@ -34,12 +34,12 @@ class NotificationKind(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Whether it is a state: once a snooze has ended it is sent, if it still holds."""
+        """Whether it is a state, which is sent after a snooze if it still holds."""
         return self in (NotificationKind.NOT_READ, NotificationKind.EXPIRING, NotificationKind.PLAN_WAITING)
 
 
 class NotificationState(StrEnum):
-    """The state of an event for one target."""
+    """An event's state for a target."""
 
     PENDING = "pending"
     SENT = "sent"
@@ -49,10 +49,9 @@ class NotificationState(StrEnum):
 
 
 class NotificationEvent(BaseModel, frozen=True):
-    """One thing to tell. `key` identifies it: the same event has the same key in every attempt and run.
+    """One thing to tell, with the same `key` in every attempt and run.
 
-    `text` is one line of names and labels, never a value. `threshold` is the number of hours or days that a rule names,
-    of events of kinds that have one.
+    `text` is a line of names and labels, never a value. `threshold`: a rule's hours or days, for kinds that have one.
     """
 
     kind: NotificationKind
@@ -67,7 +66,7 @@ class NotificationEvent(BaseModel, frozen=True):
 
 
 class NotificationRule(BaseModel, frozen=True, extra="forbid"):
-    """The events, tenants and targets of a rule. An empty list narrows nothing."""
+    """A rule's events, tenants and targets. An empty list narrows nothing."""
 
     targets: Annotated[tuple[TargetName, ...], Field(min_length=1)]
     tags: frozenset[Tag] = frozenset()
@@ -82,15 +81,13 @@ class NotificationRule(BaseModel, frozen=True, extra="forbid"):
     )
 
     def is_about(self, tags: Collection[str]) -> bool:
-        """Whether the rule holds for a tenant with these tags."""
         return not self.tags or not self.tags.isdisjoint(tags)
 
     def wants(self, kind: NotificationKind) -> bool:
-        """Whether events of a kind may be told."""
         return not self.kinds or kind in self.kinds
 
     def fits(self, event: NotificationEvent) -> bool:
-        """Whether such an event is told. A property that the event lacks fits no list but an empty one."""
+        """Whether the event is told. A property that it lacks fits only an empty list."""
         return (
             self.wants(event.kind)
             and event.severity.is_at_least(self.severity)
@@ -103,14 +100,13 @@ class NotificationRule(BaseModel, frozen=True, extra="forbid"):
 
 
 class NotificationSnooze(BaseModel, frozen=True):
-    """Events of a tenant that nobody is told until a moment. What is None fits all."""
+    """Events of a tenant that are not told until a moment. None fits all."""
 
     kind: NotificationKind | None = None
     type_key: str | None = None
     external_id: str | None = None
 
     def fits(self, event: NotificationEvent) -> bool:
-        """Whether it is about such an event."""
         return (
             self.kind in (None, event.kind)
             and self.type_key in (None, event.type_key)
@@ -119,28 +115,27 @@ class NotificationSnooze(BaseModel, frozen=True):
 
 
 class AddressedEvent(NamedTuple):
-    """An event, with the name of a target that is to get it."""
+    """An event and a target's name."""
 
     target: str
     event: NotificationEvent
 
 
 class TenantRules:
-    """The rules about a tenant with some tags."""
+    """The rules about a tenant with tags."""
 
     def __init__(self, rules: Iterable[NotificationRule], tags: Collection[str]) -> None:
         self._rules = [rule for rule in rules if rule.is_about(tags)]
 
     def wants(self, *kinds: NotificationKind) -> bool:
-        """Whether an event of one of the kinds may be told."""
+        """Whether any of the kinds may be told."""
         return any(rule.wants(kind) for rule in self._rules for kind in kinds)
 
     def fits(self, event: NotificationEvent) -> bool:
-        """Whether a target is told the event."""
         return any(rule.fits(event) for rule in self._rules)
 
     def addressed(self, events: Iterable[NotificationEvent]) -> list[AddressedEvent]:
-        """The events, once for each target that a rule names."""
+        """The events, once for each target of a rule."""
         return [
             AddressedEvent(target, event)
             for event in events
@@ -148,11 +143,11 @@ class TenantRules:
         ]
 
     def not_read_hours(self) -> list[int]:
-        """After how many hours without a clean run rules tell of it."""
+        """Hours without a clean run after which rules tell of it."""
         return sorted({rule.not_read_hours for rule in self._rules if rule.wants(NotificationKind.NOT_READ)})
 
     def expiring_days(self, left: timedelta) -> list[int]:
-        """The least of each rule's days within which the remaining time is."""
+        """Each rule's fewest days that include the remaining time."""
         return sorted(
             {
                 min(within)
@@ -164,18 +159,18 @@ class TenantRules:
 
 
 def event_hash(event: NotificationEvent) -> bytes:
-    """The event's key as the database keeps it."""
+    """The event's key in the database."""
     return hashlib.sha256(f"{event.kind}\n{event.key}".encode("utf-8", "surrogatepass")).digest()
 
 
 def one_line(text: str) -> str:
-    """The text in one line without characters that steer, cut to a length that a phone shows."""
+    """The text without control characters, cut for a phone."""
     line = visible(" ".join(text.split()))
     return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 1] + "…"
 
 
 class NotificationGroup(NamedTuple):
-    """The events that go to one target in one message. `delivery_id` stays the same in every attempt."""
+    """A message's events for a target. `delivery_id` is the same in every attempt."""
 
     delivery_id: UUID
     target: str

@@ -1,4 +1,4 @@
-"""One Graph object as one run read it: identity, name, whitelisted meta, canonical document, content hash."""
+"""One Graph object in one run: identity, name, meta, canonical document, content hash."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -35,10 +35,10 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 
 
 class ObservationRules(BaseModel, frozen=True, extra="forbid"):
-    """The rules of a collection's catalog entry for reading one object. Names are Graph property names.
+    """A catalog entry's rules for reading an object, by Graph property name.
 
-    `volatile`, `sensitive` and `masked` name properties at any depth or in one place (`Canonicalizer`). What the others
-    name, at any depth, the normal form needs (`ArrayRules`).
+    `volatile`, `sensitive` and `masked` are for `Canonicalizer`, the others, at any depth, for the normal form
+    (`ArrayRules`).
     """
 
     type_key: str
@@ -69,14 +69,13 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def form(self) -> NormalForm:
-        """The normal form of the collection's documents."""
         return NormalForm(
             ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.enumerations, self.details)
         )
 
 
 class InvalidReason(StrEnum):
-    """Why an object of a listing cannot be an observation."""
+    """Why a listed object is no observation."""
 
     NOT_AN_OBJECT = "not_an_object"
     MISSING_ID = "missing_id"
@@ -91,14 +90,13 @@ class InvalidReason(StrEnum):
 
 
 class Observation(NamedTuple):
-    """A valid object, ready to be staged: `document` is its canonical JSON, `body_hash` its SHA-256 (32 bytes).
+    """A valid object to stage: `document` is canonical JSON, `body_hash` its SHA-256 (32 bytes).
 
-    `content_hash` (32 bytes) is the hash of its normal form: objects with the same one have the same content.
-    `list_hash` (32 bytes) is the hash of the list's document with its `change_signs`: while it stays, the details need
-    not be read again. Only collections with details have it. `references` are present if the caller wanted them.
-    `is_cut`: Graph has cut lists that it expands, so the document does not show whether the rest has changed.
-    `stale_parts` could not be read: the document has their earlier content there, if there is any. `raw_digest`: see
-    `inventory.raw_digest`; None of an object that was not read from its list, or is cut.
+    `content_hash` (32 bytes) is its normal form's hash: equal hashes, equal content. `list_hash` (32 bytes), of the
+    list's document with its `change_signs`, only if there are details, which need no reading while it stays.
+    `references` are present if wanted. `is_cut`: expanded lists are cut, so the document does not show changes of the
+    rest. `stale_parts` have their earlier content, if any. `raw_digest`: see `inventory.raw_digest`; None for a cut or
+    unlisted object.
     """
 
     type_key: str
@@ -117,7 +115,7 @@ class Observation(NamedTuple):
 
 
 class InvalidObject(NamedTuple):
-    """A bad object: its place on its page (from 0), its id if it has a usable one, and the error."""
+    """A bad object: its place on the page (from 0), usable id if any, and error."""
 
     position: int
     external_id: str | None
@@ -130,7 +128,7 @@ class _Invalid(Exception):  # noqa: N818 - control flow inside this module
 
 
 class Observer:
-    """Reads the objects of one collection, and by `reading` also their references."""
+    """Reads one collection's objects, and by `reading` their references."""
 
     def __init__(
         self, rules: ObservationRules, *, data_key: DataKey | None = None, reading: ReadingRules | None = None
@@ -169,7 +167,7 @@ class Observer:
         self._signs_within = sorted({sign.rpartition("/")[2] for sign in signs if not sign.startswith("/")})
 
     def under(self, data_key: DataKey | None) -> "Observer":
-        """A copy of these rules with another key for sensitive values."""
+        """The same rules with another key."""
         other = copy(self)
         other._canonicalizer = self._canonicalizer.under(data_key)  # noqa: SLF001 - its own class's
         if self._list_canonicalizer is not None:
@@ -184,11 +182,10 @@ class Observer:
         edit: str | None = None,
         has_details: bool = False,
     ) -> tuple[list[Observation], list[InvalidObject]]:
-        """The observations of one page, in its order, and its bad objects. `edit` is that of objects that tell none.
-        Objects that have their details get no `list_hash`.
+        """A page's observations, in order, and its bad objects. `edit` is for objects without one. Objects with their
+        details have no `list_hash`.
 
-        An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object. GUIDs
-        in upper and lower case are one id.
+        A repeated id, in which GUIDs have no case, is observed once; the repetition is a bad object.
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []
@@ -215,7 +212,7 @@ class Observer:
         edit: str | None = None,
         has_details: bool = False,
     ) -> Observation:
-        """The observation of one Graph object; `edit` is its latest one where it tells none."""
+        """A Graph object's observation; `edit` is its latest one if it has none."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
         candidate = self._believed(candidate)
@@ -255,7 +252,7 @@ class Observer:
         )
 
     def _references(self, canonical: JsonObject) -> ReadReferences | None:
-        """The references of the stored document, not of Graph's: hidden and volatile values are no references."""
+        """The references of the stored document, so none from hidden and volatile values."""
         if self._reading is None:
             return None
         settings = set_by(canonical, self._rules.type_key, self._reading)
@@ -273,7 +270,7 @@ class Observer:
         return sha256(self._list_canonicalizer.written_sorted({**signs, **canonical})).digest()
 
     def _may_have_signs_within(self, candidate: JsonObject) -> bool:
-        """Whether a sign of change may stand elsewhere than among the properties of the object itself."""
+        """Whether a sign of change may be below the object's own properties."""
         try:
             written = orjson.dumps(candidate, default=str)
         except orjson.JSONEncodeError:
@@ -284,7 +281,7 @@ class Observer:
         )
 
     def _believed(self, candidate: JsonObject) -> JsonObject:
-        """The object without lists that other properties of it contradict: their content is not known."""
+        """The object without lists that its other properties contradict."""
         doubted = [
             name
             for name, sign in self._rules.cross_checked.items()

@@ -1,4 +1,4 @@
-"""The outcome of each collection of a run, and the run status that follows from all of them."""
+"""Outcomes of a run's collections, and the run's status."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -9,7 +9,7 @@ from inventory.error_codes import ErrorCode
 
 
 class RunKind(StrEnum):
-    """The way in which a run chooses what it reads."""
+    """How a run chooses what to read."""
 
     SYNC = "sync"
     """It lists the collections of its selection."""
@@ -18,7 +18,7 @@ class RunKind(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """`queued` → `running` → one of the four ends."""
+    """`queued` → `running` → one of four ends."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -29,7 +29,6 @@ class RunStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether the run is over."""
         return self not in (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
@@ -38,7 +37,7 @@ COMPLETED_STATUSES: tuple[RunStatus, ...] = (RunStatus.SUCCESS, RunStatus.PARTIA
 
 
 class Outcome(StrEnum):
-    """The result of one collection in one run."""
+    """A collection's result in a run."""
 
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
@@ -73,7 +72,7 @@ ContextValue = str | int | list[dict[str, str | int]]
 
 
 class CollectionResult(BaseModel, extra="forbid"):
-    """One collection of one run, as far as it has come. Without an outcome it is still being read."""
+    """A collection of a run; without an outcome it is still being read."""
 
     outcome: Outcome | None = None
     pages: int = 0
@@ -83,10 +82,10 @@ class CollectionResult(BaseModel, extra="forbid"):
 
 
 def run_status(results: Iterable[CollectionResult]) -> RunStatus:
-    """The status of a run that ran to its end, from the results of all its collections.
+    """The status of a run that was not broken off.
 
-    `success` where each was complete or skipped and none has an error; `failed` where none was complete;
-    `partial` in between.
+    `success` if each collection was complete or skipped, without an error; `failed` if none was complete; else
+    `partial`.
     """
     settled = list(results)
     clean = (Outcome.COMPLETE, Outcome.SKIPPED)
@@ -101,7 +100,7 @@ def run_status(results: Iterable[CollectionResult]) -> RunStatus:
 
 
 def error_codes(results: Iterable[CollectionResult], run_error: ErrorCode | None = None) -> list[ErrorCode]:
-    """The distinct error codes of a run, sorted: its own, and those of its collections, except skipped ones."""
+    """A run's distinct error codes, sorted: its own and those of collections, except skipped ones."""
     codes = {
         result.error_code
         for result in results

@@ -1,4 +1,4 @@
-"""People who use the web page, what each may do, and the acts that are recorded."""
+"""People on the web page, their rights, and recorded acts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 
 class Role(StrEnum):
-    """The rights of a person. Each role includes those before it."""
+    """A person's rights. Each role includes those before it."""
 
     READER = "reader"
     """Read every page of the tenants in the person's scope."""
@@ -19,7 +19,6 @@ class Role(StrEnum):
     """Manage access and the configured tenants, and read the audit records of everybody."""
 
     def includes(self, other: "Role") -> bool:
-        """Whether this role may do all that the other may."""
         roles = list(Role)
         return roles.index(self) >= roles.index(other)
 
@@ -64,11 +63,10 @@ class Person(BaseModel, frozen=True):
     role: Role
 
     def may(self, role: Role | str) -> bool:
-        """Whether the person's role includes this one."""
         return self.role.includes(Role(role))
 
 
 class KnownPerson(Person):
-    """Somebody who has signed in, with the name and the role of the last time."""
+    """Somebody who has signed in, with name and role of the last time."""
 
     signed_in_at: datetime

@@ -29,9 +29,9 @@ def _sorted_unique(value: object) -> object:
 
 
 class TenantChoice(BaseModel, frozen=True, extra="forbid"):
-    """The tenants of a portfolio run: all, or those of these ids together with those that have any of these tags.
+    """A portfolio run's tenants: all, or those of these ids and those with any of these tags.
 
-    `all` and tags are looked up when a run begins, so a scheduled one includes tenants that were added since.
+    `all` and tags are resolved when a run begins, so a schedule includes later tenants.
     """
 
     everyone: bool = False
@@ -45,7 +45,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def resolve(self, tags_of_tenants: Mapping[UUID, Collection[str]]) -> list[UUID]:
-        """The tenants chosen, in the order of the mapping; ids that it lacks come last."""
+        """Chosen tenants in the mapping's order, then ids that it lacks."""
         chosen = [
             tenant_id
             for tenant_id, tags in tags_of_tenants.items()
@@ -54,7 +54,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return chosen + [tenant_id for tenant_id in self.tenant_ids if tenant_id not in tags_of_tenants]
 
     def without(self, tenant_id: UUID) -> "TenantChoice | None":
-        """The choice that does not name this tenant; None if nothing is left of it."""
+        """The choice without this tenant; None if nothing is left."""
         rest = tuple(named for named in self.tenant_ids if named != tenant_id)
         if not (self.everyone or self.tags or rest):
             return None
@@ -79,7 +79,7 @@ RequestedTenants = Annotated[TenantChoice, AfterValidator(_bounded)]
 
 
 def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
-    """SHA-256 over the RFC 8785 form of both: the same portfolio, however it was written down."""
+    """SHA-256 over the RFC 8785 form, the same for the same portfolio."""
     chosen = tenants.model_dump(mode="json")
     return hashlib.sha256(rfc8785.dumps({"selection": selection.hash(), "tenants": chosen})).hexdigest()
 
@@ -104,14 +104,13 @@ class PortfolioCounts(BaseModel, extra="forbid"):
         return self.success + self.partial + self.failed + self.cancelled
 
     def count(self, status: RunStatus) -> None:
-        """One more tenant ended so."""
         setattr(self, status, getattr(self, status) + 1)
 
 
 def portfolio_status(counts: PortfolioCounts) -> RunStatus:
-    """How a portfolio run that ran to its end has ended.
+    """The status of a portfolio run that was not broken off.
 
-    `success` where every tenant is, `failed` where none has anything to show or there was none, else `partial`.
+    `success` if every tenant is, `failed` if none has anything to show or there was none, else `partial`.
     """
     if counts.tenants and counts.success == counts.tenants:
         return RunStatus.SUCCESS

@@ -1,8 +1,7 @@
-"""The raw digest of an object: a keyed hash of its bytes as Graph served them, and of the rules by which it is read.
+"""An object's raw digest: a keyed hash of its bytes and of the rules of reading.
 
-Equal digests mean that reading the object again would come to the same observation. The key, the tenant's data key,
-hides hidden values; the salt, the tenant's id, keeps tenants' digests apart. Without a data key an object that holds a
-secret has no digest.
+Equal digests mean the same observation. The key, the tenant's data key, protects hidden values; the salt, the tenant's
+id, keeps tenants apart. Without a data key an object with a secret has no digest.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ DIGEST_BYTES = 16
 
 
 class RawDigests:
-    """The digests of the objects of one tenant's collection."""
+    """Digests of a tenant's collection."""
 
     def __init__(self, data_key: DataKey | None, tenant_id: UUID, rules: bytes, left_out: frozenset[bytes]) -> None:
         """`rules`: see `rules_hash`. `left_out`: see `left_out_secrets`."""
@@ -34,7 +33,7 @@ class RawDigests:
         self._rules = rules
 
     def of(self, objects: Sequence[Any], parent_id: str | None = None) -> list[bytes | None]:
-        """The digests of objects, JSON texts; those under different parents differ. None where there is none."""
+        """Digests of objects (JSON texts), which differ by parent; None if there is none."""
         rules = sha256(self._rules + (parent_id or "").encode()).digest()[:16]
         begun = blake2b(key=self._key, salt=self._tenant, person=rules, digest_size=DIGEST_BYTES)
         digests: list[bytes | None] = []
@@ -48,21 +47,21 @@ class RawDigests:
         return digests
 
     def may_keep(self, document: bytes) -> bool:
-        """Whether the digest of an object may be stored, by its canonical document."""
+        """Whether an object's digest may be stored, by its canonical document."""
         return self._is_keyed or HIDDEN_WITHOUT_KEY not in document
 
 
 def left_out_secrets(rules: ObservationRules) -> frozenset[bytes]:
-    """The names, as JSON, of secrets that documents lack without a mark in their place."""
+    """Names, as JSON, of secrets that documents omit without a mark."""
     sensitive = {name.rpartition("/")[2] for name in rules.sensitive}
     left_out = {name.rpartition("/")[2] for name in rules.volatile}
     return frozenset(orjson.dumps(name) for name in left_out if name in sensitive or is_secret_name(name))
 
 
 def rules_hash(*rules: object) -> bytes:
-    """A hash of the rules for reading an object, and of the code of this package.
+    """A hash of the rules for reading an object, and of this package's code.
 
-    So a release that reads differently takes no digest of another one for its own, and nobody has to count it up.
+    So no release takes a digest of another one for its own, without a number to count up.
     """
     return sha256(_code_hash() + orjson.dumps(_plain(rules), option=orjson.OPT_SORT_KEYS)).digest()
 
@@ -76,7 +75,7 @@ def _code_hash() -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """The value with its sets sorted: their order differs between processes."""
+    """Sorts sets, whose order differs between processes."""
     if isinstance(value, dict):
         return {str(name): _plain(child) for name, child in value.items()}
     if isinstance(value, set | frozenset):

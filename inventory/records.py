@@ -96,7 +96,7 @@ class MissingRecord(ItemRecord):
 
 
 class VersionChange(StrEnum):
-    """The kind of a version, in comparison with the one before it."""
+    """A version's kind, compared with the one before."""
 
     FIRST = "first"
     CHANGED = "changed"
@@ -146,7 +146,7 @@ class VersionRecord(BaseModel, frozen=True):
 
     @property
     def tells_change(self) -> bool:
-        """Whether the tenant is known to have changed: `changes` tells it, but of a first listing."""
+        """Whether the tenant is known to have changed: `changes` tells it, unless it is a first listing."""
         return self.change not in (VersionChange.COMPLETED, VersionChange.REREAD)
 
 

@@ -1,4 +1,4 @@
-"""The stored references of a document: each id in it, and the fact that it is assigned to nobody."""
+"""A document's stored references: ids, and that it is assigned to nobody."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -38,10 +38,10 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 
 
 class ReadingRules(NamedTuple):
-    """How the documents of one collection are read. `assignable`: they list whom they are assigned to.
+    """How one collection's documents are read. `assignable`: they list their assignments.
 
-    An object is for everyone, whatever it lists, where one of the properties of `everyone` matches its pattern. Other
-    documents may name it by one of its `alternate_keys`. `has_settings`: what they set is kept, too.
+    An object is for everyone if a property of `everyone` matches its pattern. Other documents may name it by
+    `alternate_keys`. `has_settings`: settings are kept, too.
     """
 
     references: ReferenceRules
@@ -52,11 +52,10 @@ class ReadingRules(NamedTuple):
 
     @property
     def find_nothing(self) -> bool:
-        """Whether nothing is kept of any document by these rules."""
         return not (self.references or self.assignable or self.alternate_keys or self.has_settings)
 
     def hash(self) -> bytes:
-        """A hash of these rules; the same in every edition in which they find nothing."""
+        """A hash of these rules; constant for rules that find nothing."""
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
@@ -69,7 +68,7 @@ class ReadingRules(NamedTuple):
 
 
 class ReadReferences(NamedTuple):
-    """The references and settings of a document, and the hash of the rules by which it was read."""
+    """A document's references and settings, and the hash of the rules."""
 
     rules_hash: bytes
     references: list[Reference]
@@ -77,9 +76,9 @@ class ReadReferences(NamedTuple):
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
-    """The references of a document, with its alternate keys, and the audience for nobody where that is so.
+    """References, alternate keys, and the audience for nobody if so.
 
-    An alternate key is a use of no collection; it is a GUID, as no audience is.
+    An alternate key has no target collection; it is a GUID, as no audience is.
     """
     found = references(document, rules.references)
     for name in sorted(rules.alternate_keys):
@@ -96,7 +95,7 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
 
 
 def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[SearchedSetting]:
-    """The settings that a document sets; none for a collection without searched settings."""
+    """A document's settings; empty unless the collection's settings are searched."""
     return searched_settings(document, type_key) if rules.has_settings else []
 
 
@@ -106,9 +105,9 @@ def _matches(value: JsonValue, pattern: str) -> bool:
 
 
 def _without_audience(document: JsonObject) -> str | None:
-    """The audience where the assignments include nobody, or are not known.
+    """The audience if assignments include nobody, or are unknown.
 
-    A target of a kind that names neither a group nor everyone is somebody all the same.
+    A target of an unknown kind is somebody.
     """
     assignments = document.get(ASSIGNMENTS)
     if not isinstance(assignments, list):

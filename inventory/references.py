@@ -86,9 +86,9 @@ class ReferenceRole(StrEnum):
 
 
 class Reference(NamedTuple):
-    """One id in a document. `target_types` are the collections that it may belong to.
+    """An id in a document. `target_types` are its possible collections.
 
-    An audience that is no object (`ALL_DEVICES`, `ALL_USERS`) has no target types. Ids are keys (`item_ids.item_key`).
+    An audience (`ALL_DEVICES`, `ALL_USERS`) has none. Ids are keys (`item_ids.item_key`).
     """
 
     path: str
@@ -102,7 +102,7 @@ class Reference(NamedTuple):
 
 
 class _Assignment(NamedTuple):
-    """The properties of an assignment beside its target."""
+    """An assignment's properties beside its target."""
 
     intent: str = ""
     policy_set_id: str = ""
@@ -112,7 +112,7 @@ _NO_ASSIGNMENT = _Assignment()
 
 
 class _Place(NamedTuple):
-    """A rule, taken apart: the names of its path, and the condition of the object that holds the last one."""
+    """A rule's path, and the condition of the object at its end."""
 
     names: tuple[str, ...]
     kind: str | None
@@ -120,7 +120,6 @@ class _Place(NamedTuple):
     wanted: str
 
     def holds(self, holder: JsonObject) -> bool:
-        """Whether ids stand in this object."""
         return not self.sibling or holder.get(self.sibling) == self.wanted
 
 
@@ -135,7 +134,7 @@ def _place(rule: str) -> _Place:
 
 
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
-    """All references of a document, each once, by path, role and id. The path is the rule's, without its condition."""
+    """All references of a document, once each by path (the rule's, without its condition), role and id."""
     found = set(_audiences(document))
     of_types: dict[str, list[str]] = {}
     for rule in rules:
@@ -152,7 +151,7 @@ def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
 
 
 def id_in(value: JsonValue) -> str | None:
-    """The id in a value, without Graph's prefix; None if it holds none."""
+    """The id in a value without Graph's prefix, if any."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or value in WORDS or not value.isprintable():
         return None
     if value.startswith(("/", "./")):
@@ -165,22 +164,21 @@ def id_in(value: JsonValue) -> str | None:
 
 
 def collection_of(target_type: str) -> str:
-    """The collection of a target type, without the alternate key by which its objects are named."""
+    """A target type's collection, without the alternate key."""
     return target_type.partition("(")[0]
 
 
 def is_by_alternate_key(target_type: str) -> bool:
-    """Whether objects are named by an alternate key, which is the same in every tenant."""
+    """Whether objects are named by a key that is the same in every tenant."""
     return "(" in target_type
 
 
 def is_exclusion(target: JsonObject) -> bool:
-    """Whether the target of an assignment is left out by it."""
     return str(target.get(TYPE)).endswith(EXCLUSION_TARGET)
 
 
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
-    """The document with the names of `name_of` in place of known ids."""
+    """The document with names of `name_of` in place of known ids."""
     for rule, target_types in rules.items():
         place = _place(rule)
         document = cast(
@@ -190,7 +188,7 @@ def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> 
 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
-    """A copy of the value at a path of a document, or of the members of a list there, with translated ids."""
+    """A copy of the value at a document's path, or of list members there, with translated ids."""
     for rule, target_types in rules.items():
         place = _place(rule)
         renamed = partial(_renamed, name_of, target_types)
@@ -210,7 +208,7 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
 
 
 def path_of(rule: str) -> str:
-    """The place of ids in a rule, without its condition: the path of the references that `references` finds by it."""
+    """A rule's path without its condition, as in the references that it finds."""
     return rule.partition("?")[0]
 
 
@@ -234,7 +232,7 @@ def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Ite
 
 
 def _assignments(start: JsonObject, names: tuple[str, ...]) -> Iterator[tuple[_Assignment, JsonValue, tuple[str, ...]]]:
-    """The objects that hold the rest of a path: each assignment, if the path leads to their targets, else the whole."""
+    """The objects with the rest of a path: each assignment if the path leads to targets, else the whole."""
     if names[1:2] != ("target",):
         yield _NO_ASSIGNMENT, start, names
         return
@@ -250,7 +248,7 @@ def _assignment(assignment: JsonObject) -> _Assignment:
 
 
 def _objects(value: JsonValue) -> Iterator[JsonObject]:
-    """The objects in a value, at any depth."""
+    """Objects in a value, at any depth."""
     rest = [value]
     while rest:
         member = rest.pop()
@@ -262,7 +260,7 @@ def _objects(value: JsonValue) -> Iterator[JsonObject]:
 
 
 def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, JsonValue]]:
-    """The values at a path, each with the object that holds it."""
+    """Values at a path, each with its object."""
     reached: list[tuple[JsonObject, JsonValue]] = [({}, member) for member in _members(value)]
     for name in names:
         reached = [
@@ -275,7 +273,7 @@ def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, Json
 
 
 def _members(value: JsonValue) -> Iterable[JsonValue]:
-    """The value itself, or the members of a list, and of the lists in it."""
+    """The value, or the members of nested lists."""
     if not isinstance(value, list):
         return (value,)
     if not any(isinstance(member, list) for member in value):
@@ -286,7 +284,7 @@ def _members(value: JsonValue) -> Iterable[JsonValue]:
 def _rewritten(
     value: JsonValue, place: _Place, names: tuple[str, ...], renamed: Callable[[JsonValue], JsonValue]
 ) -> JsonValue:
-    """The values at the rest of a rule's path, renamed; for a rule of a type, in all objects of it."""
+    """Renames values at the rest of a rule's path; for a rule of a type, in all its objects."""
     if isinstance(value, list):
         return [_rewritten(member, place, names, renamed) for member in value]
     if not names:
@@ -302,7 +300,7 @@ def _rewritten(
 
 
 def audience_words(target: JsonObject) -> str:
-    """The kind of an assignment's target: `group`, `exclusion group`, `all licensed users`."""
+    """An assignment target's kind: `group`, `exclusion group`, `all licensed users`."""
     kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
 
@@ -322,7 +320,7 @@ def _role(path: str, holder: JsonObject) -> ReferenceRole:
 
 
 def _audiences(document: JsonObject) -> Iterator[Reference]:
-    """Everyone, where an assignment or a condition names them."""
+    """Everyone, if an assignment or a condition names them."""
     for name, value in document.items():
         if type(value) is list and name.lower().endswith("assignments"):
             for assignment, within, names in _assignments(document, (name, "target", TYPE)):

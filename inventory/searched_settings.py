@@ -1,8 +1,7 @@
-"""Settings as people search for them: each a name and a value, as a short text.
+"""Settings as people search for them: names and values as short texts.
 
-The names are the keys of `inventory.settings`; a policy of an administrative template has its display name, too. Of a
-list each member is a value. What is hidden, and what is longer than a value that people type, has no text: it is set,
-and nobody can say to what.
+Names are keys of `inventory.settings`, and an administrative template's display name. Each member of a list is a value.
+A hidden or long value has no text: only that it is set is known.
 """
 
 import re
@@ -44,7 +43,7 @@ _MOST_PROPERTIES = 300
 
 
 def searched_settings(document: JsonObject, type_key: str) -> list[SearchedSetting]:
-    """The settings of a document: each name and value once, by name."""
+    """A document's settings: each name and value once, by name."""
     place = typed_place(document, type_key)
     found, are_sorted = ([], True) if place is None else _of_properties(document, place)
     others = list(_searched(listed_settings(document)))
@@ -64,10 +63,10 @@ def _searched(settings: Iterable[Setting]) -> Iterator[SearchedSetting]:
 
 
 def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetting], bool]:
-    """The settings of a typed policy, and whether each is there once, by name.
+    """A typed policy's settings, and whether each is there once, by name.
 
-    Policies of a kind have the same properties, most of them a text, a number or a truth value. So the names are made
-    and sorted once, and these values are read without a `Setting` in between.
+    Policies of a kind have the same, mostly plain properties. So names are made and sorted once, and values read
+    without a `Setting`.
     """
     names = tuple(document)
     keys = (_keys if len(names) <= _MOST_PROPERTIES else _keys.__wrapped__)(place, names)
@@ -93,7 +92,7 @@ def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetti
 
 
 class _Keys(NamedTuple):
-    """The properties of a policy that set something, each with its key. Not `are_sorted`: two have the same one."""
+    """A policy's setting properties with keys. Not `are_sorted`: two have the same key."""
 
     of_properties: tuple[tuple[str, str], ...]
     are_sorted: bool
@@ -106,7 +105,7 @@ def _keys(place: str, names: tuple[str, ...]) -> _Keys:
 
 
 def without_definition(value: str, setting: str) -> str:
-    """A choice without the id of its definition, which the id of a choice begins with: as the value is kept."""
+    """A choice's value without its definition's id, as it is kept."""
     begins = f"{setting}_".casefold()
     return value[len(begins) :].casefold() if value.casefold().startswith(begins) else value
 
@@ -118,7 +117,7 @@ def _names(setting: Setting) -> Sequence[str]:
 
 
 def _kept_values(setting: Setting) -> Iterable[str | None]:
-    """The values that a setting has. JSON in an intent's text may name a secret, which nothing has hidden."""
+    """A setting's values. JSON in an intent's text may name a secret that nothing has hidden."""
     names_secret = setting.kind is SettingKind.INTENT and any(map(is_secret_name, setting.key.split("/")[2:]))
     if setting.is_hidden or names_secret:
         return (None,)
@@ -141,5 +140,5 @@ def _kept_text(text: str) -> str | None:
 
 
 def _is_storable(text: str) -> bool:
-    """Whether PostgreSQL can hold a text. Nearly all are ASCII, which is known at once."""
+    """Whether PostgreSQL can hold a text; immediate for ASCII."""
     return "\0" not in text if text.isascii() else not _UNSTORABLE.search(text)

@@ -1,7 +1,7 @@
-"""Secrets told by their nature, at any depth of any collection: the name of a property or key, the shape of a value.
+"""Secrets by nature, at any depth: by a property's name or a value's shape.
 
-A mark replaces the whole text in which a secret is found: others may be there that no rule tells. Of a payload that the
-operator shows, other lines stay readable.
+A mark replaces the whole text, which may hold others that no rule knows. Of a payload that the operator shows, other
+lines stay.
 """
 
 import base64
@@ -133,12 +133,12 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @lru_cache(maxsize=20_000)
 def is_secret_name(name: str) -> bool:
-    """Whether a property or key of this name holds a secret, if its value is a text."""
+    """Whether a text in a property or key of this name is a secret."""
     return name.lower().translate(_JOINTS).endswith(NAME_ENDINGS) or _PIN.search(name) is not None
 
 
 def has_secret(text: str) -> bool:
-    """Whether a secret stands in a text, also where the text is Base64 of another."""
+    """Whether a text holds a secret, also in Base64."""
     if len(text) < MIN_TEXT_LENGTH:
         return False
     if _IDENTIFIER.fullmatch(text) is not None:
@@ -157,10 +157,9 @@ def has_secret(text: str) -> bool:
 
 
 def readable(text: str) -> str | None:
-    """The lines of a text, or of the one that it is the Base64 of, without those that a secret stands in.
+    """The lines without secrets of a text or its Base64 content.
 
-    A line with a part of a secret that another line holds is left out, too. Of XML without lines each tag begins one.
-    None if no line is left.
+    Lines with a part of a secret go, too. XML without lines has one for each tag. None if no line is left.
     """
     plain = text if _has_shape(text) else _decoded(text) or ""
     if "\n" not in plain:
@@ -184,7 +183,7 @@ def readable(text: str) -> str | None:
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """The bounds of a secret that a shape tells by its beginning: a private key, a value of a property list."""
+    """The bounds of a secret known by its beginning: a private key, a property list's value."""
     found = text[start:end].lower()
     for telling, closing in _CLOSINGS:
         if telling in found:
@@ -220,7 +219,7 @@ def _has_shape(text: str) -> bool:
 
 
 def _decoded(text: str) -> str | None:
-    """The text that another is the Base64 of; None where it is of none."""
+    """The text behind Base64, or None."""
     if _BASE64.fullmatch(text) is None:
         return None
     try:
@@ -234,10 +233,10 @@ def _decoded(text: str) -> str | None:
 
 
 def secret_members(value: Mapping[str, object]) -> frozenset[str]:
-    """The properties of an object that hold a secret, told by what another property calls it.
+    """Properties with a secret, by what another property calls them.
 
-    `{"key": "password", "value": "…"}`, a text setting that a password's definition describes, or a text of an
-    administrative template in a box with such a label.
+    `{"key": "password", "value": "…"}`, a text setting with a password's definition, or an administrative template's
+    text in such a box.
     """
     if _PAIRS.keys().isdisjoint(value):
         return _NONE
@@ -255,7 +254,7 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is only the name of a variable, which the device fills in: `{{serialnumber}}`."""
+    """Whether a text is a variable that the device fills in: `{{serialnumber}}`."""
     return text.startswith("{{") and text.endswith("}}")
 
 

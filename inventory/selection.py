@@ -1,7 +1,6 @@
-"""The collections that one run covers, and the hash that names them.
+"""The collections of a run, and the hash that names them.
 
-The selection hash is SHA-256 over the RFC 8785 canonical JSON of the selection, with type keys sorted and
-de-duplicated, so that neither order nor repetition of its parts changes it.
+SHA-256 over the RFC 8785 JSON of the selection, with sorted, distinct type keys.
 """
 
 import hashlib
@@ -32,22 +31,22 @@ def _sorted_unique(value: object) -> object:
 
 
 class UnknownTypeKeysError(UserError):
-    """A selection names type keys that the catalog does not know; the message names each, with near matches."""
+    """Names type keys that the catalog lacks, with near matches."""
 
 
 class Selection(BaseModel, frozen=True, extra="forbid"):
-    """The collections one run covers, by type key, and its options. Always in canonical order."""
+    """A run's collections, by type key, and options, in canonical order."""
 
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1), BeforeValidator(_sorted_unique)]
     options: dict[OptionName, OptionValue | Annotated[tuple[str, ...], BeforeValidator(_sorted_unique)]] = {}
 
     def canonical_json(self) -> bytes:
-        """The RFC 8785 form that the hash is taken of."""
+        """The RFC 8785 form to hash."""
         options = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
         return rfc8785.dumps({"options": options, "type_keys": list(self.type_keys)})
 
     def hash(self) -> str:
-        """The selection hash: 64 lower-case hexadecimal digits."""
+        """64 lower-case hexadecimal digits."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
 
 
@@ -64,10 +63,7 @@ RequestedSelection = Annotated[Selection, AfterValidator(_bounded)]
 
 
 def select(type_keys: Collection[str], *, known: Collection[str]) -> Selection:
-    """The selection of `type_keys`, each of which `known` must hold.
-
-    Raises `UnknownTypeKeysError` naming every unknown key, so that a misspelt key never silently covers less.
-    """
+    """Raises `UnknownTypeKeysError` naming every unknown key, so a misspelt one never silently covers less."""
     unknown = sorted(set(type_keys) - set(known))
     if unknown:
         hints = []

@@ -40,8 +40,6 @@ POLICY_FACTS = frozenset({
 
 
 class SettingKind(StrEnum):
-    """The kind of policy or property that holds a setting."""
-
     SETTINGS_CATALOG = "settings_catalog"
     ADMINISTRATIVE_TEMPLATE = "administrative_template"
     OMA_URI = "oma_uri"
@@ -52,9 +50,9 @@ class SettingKind(StrEnum):
 class Setting(NamedTuple):
     """One setting and its value.
 
-    A value is a text, a number, a truth value or a sorted list; a choice is what its id has beyond its definition's.
-    A hidden value is None. What is `unset` leaves the device as it is: typed policies name every property they could
-    set. `definition` is the id that the settings catalog or the template has of it, as the document spells it.
+    A value is a text, number, truth value or sorted list; a choice without its definition's id; None if hidden. An
+    `unset` one leaves the device as it is: typed policies name all properties. `definition`: its id in the settings
+    catalog or template, as the document spells it.
     """
 
     key: str
@@ -68,7 +66,7 @@ class Setting(NamedTuple):
 
     @property
     def text(self) -> str | None:
-        """The value as a text, by which values of the same setting compare; None for a hidden one."""
+        """The value as a text to compare; None if hidden."""
         if self.is_hidden:
             return None
         if _USER_RIGHTS in self.key and isinstance(self.value, list):
@@ -101,18 +99,18 @@ https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-secu
 
 
 def settings_of(document: JsonObject, type_key: str) -> list[Setting]:
-    """The settings of a canonical document, of all kinds, sorted by key."""
+    """A canonical document's settings, sorted by key."""
     return sorted(settings_as_they_stand(document, type_key), key=_order)
 
 
 def settings_as_they_stand(document: JsonObject, type_key: str) -> Iterator[Setting]:
-    """The settings of a canonical document, in no order that means anything."""
+    """A canonical document's settings, in no meaningful order."""
     yield from listed_settings(document)
     yield from _typed_settings(document, type_key)
 
 
 def listed_settings(document: JsonObject) -> Iterator[Setting]:
-    """The settings that a document lists, as settings catalogs, templates and OMA-URIs do."""
+    """Settings that a document lists, as settings catalogs, templates and OMA-URIs do."""
     yield from _catalog_settings(document)
     yield from _template_settings(document)
     yield from _oma_settings(document)
@@ -123,12 +121,12 @@ def _order(setting: Setting) -> tuple[str, bytes, str]:
 
 
 def setting_key(name: str) -> str:
-    """The key of a setting that a person names by a definition's id or by an OMA-URI."""
+    """The key of a definition's id or an OMA-URI."""
     return oma_key(name) if name.startswith("./") else _definition_key(name)
 
 
 def oma_key(path: str, *, is_windows: bool = True) -> str:
-    """The key of the setting behind an OMA-URI."""
+    """The key behind an OMA-URI."""
     parts = [part for part in path.strip().casefold().split("/") if part not in ("", ".")]
     if is_windows and ("vendor" in parts[:2] and "msft" in parts[:3]):
         return _definition_key("_".join(_with_placeholders(parts)))
@@ -136,7 +134,7 @@ def oma_key(path: str, *, is_windows: bool = True) -> str:
 
 
 def value_text(value: JsonValue) -> str:
-    """A value as a text. An OMA-URI's number and the same choice of the settings catalog have one text."""
+    """A value as a text, the same for an OMA-URI's number and the settings catalog's choice."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -149,7 +147,7 @@ _TENANT_WORDS = ("(tenant id)", "{tenantid}")
 
 
 def _with_placeholders(parts: list[str]) -> list[str]:
-    """The parts of a path with the settings catalog's placeholder for the tenant's id."""
+    """A path's parts with the settings catalog's placeholder for the tenant's id."""
     return [
         "{tenantid}"
         if number and parts[number - 1] == "passportforwork" and (_GUID.fullmatch(part) or part in _TENANT_WORDS)
@@ -159,7 +157,7 @@ def _with_placeholders(parts: list[str]) -> list[str]:
 
 
 def _definition_key(definition: str) -> str:
-    """The id of a definition; `./Vendor/MSFT` is the same place as `./Device/Vendor/MSFT`."""
+    """A definition's id; `./Vendor/MSFT` is `./Device/Vendor/MSFT`."""
     key = definition.casefold()
     return f"device_{key}" if key.startswith("vendor_msft_") else key
 
@@ -186,7 +184,7 @@ def _catalog_settings(document: JsonObject) -> Iterator[Setting]:
 
 
 def _instance(instance: JsonValue, place: str) -> Iterator[Setting]:
-    """A setting and those below it. `place` is the member of a group that they stand in."""
+    """A setting and those below it. `place`: the member of a group above."""
     if not isinstance(instance, dict) or not isinstance(instance.get("settingDefinitionId"), str):
         return
     definition = str(instance["settingDefinitionId"])
@@ -220,16 +218,16 @@ def _catalog_setting(key: str, definition: str, values: list[JsonObject], *, is_
 
 
 def _without_definition(value: JsonValue, definition: str) -> JsonValue:
-    """A choice without the id of its setting, which begins the choice's id."""
+    """A choice without its setting's id, with which it begins."""
     if isinstance(value, str) and value.casefold().startswith(f"{definition.casefold()}_"):
         return value[len(definition) + 1 :].casefold()
     return value
 
 
 def _group(key: str, definition: str, members: list[JsonObject], place: str) -> Iterator[Setting]:
-    """The settings of the members of a group, each by the member's name.
+    """The settings of a group's members, by member name.
 
-    A lone member without a name needs none. Several that names do not tell apart are one setting: all that they say.
+    A lone member needs none. Members that names do not tell apart are one setting: all that they say.
     """
     names = [_member_name(member, definition) for member in members]
     if len(members) == 1 and names == [None]:
@@ -246,7 +244,7 @@ def _group(key: str, definition: str, members: list[JsonObject], place: str) -> 
 
 
 def _member_name(member: JsonObject, definition: str) -> str | None:
-    """The name by which a member of a group is told from the others; none where it has none, or a hidden one."""
+    """The distinguishing name of a group's member; None if missing or hidden."""
     children = member.get("children")
     names = {
         (below, str(value["value"]))
@@ -261,7 +259,7 @@ def _member_name(member: JsonObject, definition: str) -> str | None:
 
 
 def _intent_setting(member: JsonObject) -> Iterator[Setting]:
-    """A setting of an intent: its definition names the property of a typed policy."""
+    """An intent's setting: its definition names a typed policy's property."""
     definition = str(member["definitionId"])
     key = definition.removeprefix("deviceConfiguration--").replace("_", "/", 1)
     held = member.get("valueJson", member.get("value"))
@@ -341,7 +339,7 @@ def _oma_settings(document: JsonObject) -> Iterator[Setting]:
 
 
 def _oma_values(key: str, setting: JsonObject) -> Iterator[Setting]:
-    """The value of an OMA-URI. That of an ADMX-backed policy says what the settings catalog has by several settings."""
+    """An OMA-URI's value; an ADMX-backed policy's is that of several settings in the settings catalog."""
     value, label = setting.get("value"), _text_of(setting.get("displayName"))
     if _holds_mark(value) or setting.get("isEncrypted"):
         yield Setting(key, None, SettingKind.OMA_URI, is_hidden=True, label=label)
@@ -378,7 +376,7 @@ def _typed_settings(document: JsonObject, type_key: str) -> Iterator[Setting]:
 
 
 def typed_place(document: JsonObject, type_key: str) -> str | None:
-    """The beginning of the keys of a typed policy's settings: its kind. None for a policy of another sort."""
+    """The kind that begins a typed policy's keys; None for other policies."""
     if not document.keys().isdisjoint(_LISTS_OF_SETTINGS):
         return None
     kind = _text_of(document.get(TYPE))
@@ -395,12 +393,11 @@ def _has_own_profiles(kind: str) -> bool:
 
 
 def is_setting(name: str) -> bool:
-    """Whether a property of a typed policy sets something."""
     return name not in POLICY_FACTS and not _is_annotation(name)
 
 
 def property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterable[Setting]:
-    """A property, and those of the object in it each by its own name."""
+    """A property's setting, or those of an object, each by its own name."""
     if isinstance(value, dict):
         return (Setting(key, None, kind, is_hidden=True),) if is_mark(value) else _member_settings(key, value, kind)
     if value is None or value == "" or value == []:
@@ -430,7 +427,7 @@ def _holds_mark(value: JsonValue) -> bool:
 
 
 def _plain(value: JsonValue) -> JsonValue:
-    """A list as a set: sorted. The values of policies say no order."""
+    """A list sorted as a set: order means nothing in policies."""
     return _sorted(value) if isinstance(value, list) else value
 
 

@@ -1,4 +1,4 @@
-"""Stale parts: the places of an item that could not be read, so that its current version has their earlier content."""
+"""Stale parts: unreadable places of an item, with their earlier content in the current version."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -33,11 +33,10 @@ class StalePart(BaseModel, frozen=True):
 
     @property
     def place(self) -> tuple[str | None, str | None, str | None]:
-        """Its place in the document."""
         return self.detail, self.member_detail, self.member_id
 
     def is_about(self, path: str) -> bool:
-        """Whether a field's path is within the part; for a member's detail, whether it is within any member's."""
+        """Whether a field's path is within the part, of any member."""
         name = _PROPERTY.split(path, maxsplit=1)[0]
         return self.detail in (None, name) and (self.member_detail is None or f".{self.member_detail}" in path)
 
@@ -63,21 +62,21 @@ class Staleness(BaseModel, frozen=True):
 
     @property
     def why(self) -> str:
-        """The parts that could not be read, in words."""
+        """The unreadable parts in words."""
         return why(self.parts)
 
     def is_about(self, path: str) -> bool:
-        """Whether a field may differ from its last reading: its path is within one of the parts."""
+        """Whether a field may differ from its last reading."""
         return any(part.is_about(path) for part in self.parts)
 
 
 def why(parts: Sequence[StalePart]) -> str:
-    """The parts that could not be read, in words."""
+    """The unreadable parts in words."""
     more = len(parts) - NAMED_PARTS
     named = [part.in_words for part in parts[:NAMED_PARTS]] + ([f"{more} more parts"] if more > 0 else [])
     return "; ".join(named) or "details were not read"
 
 
 def lacking(parts: Iterable[StalePart]) -> list[StalePart]:
-    """The parts that the document lacks: they have never been read."""
+    """The parts that were never read."""
     return [part for part in parts if part.read_at is None]

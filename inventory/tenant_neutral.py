@@ -1,7 +1,7 @@
-"""Documents without the parts that belong to one tenant, so that two tenants can be compared.
+"""Documents without the parts of one tenant, for comparing tenants.
 
-Ids and origin are gone; ids of other objects are replaced by what they mean: a group by its name, a filter by its rule.
-An id whose meaning is not known is reported as unresolved: nothing is taken for the same because of it.
+Ids and origin are gone; another object's id is replaced by its meaning: a group's name, a filter's rule. An id without
+a known meaning is unresolved, so that nothing is the same because of it.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue
 
 
 class UnresolvedReason(StrEnum):
-    """Why the meaning of an id is not known."""
+    """Why an id's meaning is unknown."""
 
     UNKNOWN = "unknown"
     """The inventory has no such object."""
@@ -57,7 +57,7 @@ class UnresolvedReason(StrEnum):
 
 
 class Uncertainty(StrEnum):
-    """Why two documents without a difference need not be the same."""
+    """Why documents without a difference may differ."""
 
     UNRESOLVED_REFERENCE = "unresolved_reference"
     """They refer to objects whose meaning is not known."""
@@ -82,9 +82,9 @@ class Uncertainty(StrEnum):
 
 
 class IdTranslation(NamedTuple):
-    """The words that stand for an id in every tenant, or the reason why there are none.
+    """An id's words in every tenant, or the reason for none.
 
-    `is_shared`: what Microsoft makes has the same id in every tenant, so that equal ids mean the same.
+    `is_shared`: Microsoft makes it, with the same id in every tenant.
     """
 
     text: str | None
@@ -97,8 +97,6 @@ Translate = Callable[[tuple[str, ...], str], IdTranslation]
 
 
 class UnresolvedReference(NamedTuple):
-    """An id in a document whose meaning is not known."""
-
     path: str
     target_types: tuple[str, ...]
     target_id: str
@@ -107,12 +105,10 @@ class UnresolvedReference(NamedTuple):
 
 
 class TenantNeutralRules(NamedTuple):
-    """The properties of a collection's documents that name an object in its tenant.
+    """Properties that name an object in its tenant.
 
-    `identity` is as `volatile` of a canonicalizer, `masked` as its own.
-
-    `details` are the properties that details give to every whole document, be they empty. `alternate_keys` name the
-    object as its id does.
+    `identity` is as a canonicalizer's `volatile`, `masked` as its own. `details`: properties that details give to every
+    whole document, even empty. `alternate_keys` name the object as its id does.
     """
 
     id_field: str
@@ -126,9 +122,9 @@ class TenantNeutralRules(NamedTuple):
 
 
 class NeutralDocument(NamedTuple):
-    """A document without its tenant: the JSON of its normal form, and what makes an equal one uncertain to be the same.
+    """A document without its tenant: its normal form's JSON, and why an equal one may differ.
 
-    `details` are the details that were read for it; in canonical JSON an empty one does not show.
+    `details` were read for it; canonical JSON does not show empty ones.
     """
 
     document: JsonObject
@@ -140,19 +136,18 @@ class NeutralDocument(NamedTuple):
 
     @property
     def is_certain(self) -> bool:
-        """Whether an equal document is the same."""
         return not self.uncertain and all(reference.is_shared for reference in self.unresolved)
 
 
 class Neutralizer:
-    """Makes the documents of one collection independent of their tenant."""
+    """Makes one collection's documents tenant neutral."""
 
     def __init__(self, rules: TenantNeutralRules) -> None:
         self.rules = rules
         self._canonicalizer = Canonicalizer(volatile=rules.identity, masked=rules.masked)
 
     def targets(self, document: JsonObject) -> set[tuple[tuple[str, ...], str]]:
-        """The ids of other objects in a document, each with the collections that it may belong to."""
+        """Ids of other objects, each with its possible collections."""
         found = references(document, self.rules.references)
         return {(reference.target_types, reference.target_id) for reference in found if reference.target_types}
 
@@ -165,7 +160,7 @@ class Neutralizer:
         details_complete: bool = True,
         stale: Staleness | None = None,
     ) -> NeutralDocument:
-        """A canonical document, with the words of `own_ids` in place of its own and its tenant's id."""
+        """A canonical document, with words of `own_ids` in place of its own and its tenant's id."""
         found = [reference for reference in references(document, self.rules.references) if reference.target_types]
         ids = {(reference.target_types, reference.target_id) for reference in found}
         translations = {
@@ -213,9 +208,9 @@ class Neutralizer:
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)
 
     def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
-        """The words for the document's alternate keys, which its other texts repeat: addresses of an app have its id.
+        """Words for the document's alternate keys, which its texts repeat: an app's addresses have its id.
 
-        A key that is the tenant's own stands for itself alone; another means what it is translated to, if to anything.
+        The tenant's own key stands for itself; another means its translation, if any.
         """
         words: dict[str, str] = {}
         for name in self.rules.alternate_keys:
@@ -226,21 +221,21 @@ class Neutralizer:
         return words
 
     def likeness(self, neutral: NeutralDocument) -> bytes | None:
-        """A digest that documents have in common which are the same but for their names; None for an uncertain one."""
+        """A digest that documents share if they differ in names only; None if uncertain."""
         if not neutral.is_certain:
             return None
         unnamed = {name: value for name, value in neutral.document.items() if name != self.rules.name_field}
         return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
-        """The document without the values at some paths of references."""
+        """The document without values at paths of references."""
         masked = set(paths)
         rules = {rule: keys for rule, keys in self.rules.references.items() if path_of(rule) in masked}
         return translated(document, rules, lambda _types, _id: MASKED)
 
 
 def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
-    """The meaning of an object: the properties that its collection names, else its name and kind."""
+    """An object's meaning: properties that its collection names, else name and kind."""
     if says:
         said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
         return _readable(said if kind is None else f"{kind}: {said}")
@@ -258,17 +253,14 @@ def _words(value: JsonValue) -> list[str]:
 
 
 def _readable(text: str) -> str:
-    """A text to stand where an id stood: not too long, and none of the words that Graph writes there.
-
-    A group may be called `All`.
-    """
+    """A short text for an id, unlike Graph's own words: a group may be called `All`."""
     if len(text) > MAX_MEANING_LENGTH:
         text = f"{text[:MAX_MEANING_LENGTH]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
     return text if id_in(text) == text else json.dumps(text, ensure_ascii=False)
 
 
 def _without(value: JsonValue, own_ids: Mapping[str, str]) -> JsonObject:
-    """An object with words in the place of ids, wherever in its strings they stand."""
+    """An object with words in place of ids, wherever in its strings."""
     replaced = _replaced(value, own_ids) if own_ids and _names_one(value, own_ids) else value
     return replaced if isinstance(replaced, dict) else {}
 
@@ -291,7 +283,7 @@ def _replaced(value: JsonValue, own_ids: Mapping[str, str]) -> JsonValue:
 
 
 def without_digits(document: JsonObject) -> JsonObject:
-    """The document with one mark in the place of every hidden value."""
+    """The document with one mark for every hidden value."""
     return {name: _without_digits(value) for name, value in document.items()}
 
 

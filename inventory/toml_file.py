@@ -8,7 +8,7 @@ from inventory.user_errors import UserError
 
 
 def read_toml(path: Path, error: type[UserError], *, if_missing: str) -> dict[str, Any]:
-    """The content of a file. Raises `error` with one line about the fault, without any value from the file."""
+    """Raises `error` with one line about the fault, without the file's values."""
     try:
         # `utf-8-sig`, since editors on Windows begin a file with a byte-order mark.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -1,4 +1,4 @@
-"""Text that a person may type: no control characters, and no more than a name, an id or a reason needs."""
+"""Text that people type: no control characters, and of limited length."""
 
 import re
 from unicodedata import category
@@ -11,7 +11,7 @@ MOST_CHARACTERS = 2_000
 
 
 def problem_with(text: str) -> str | None:
-    """The reason why a text that somebody typed is refused; None if it is fine."""
+    """Why a typed text is refused; None if it is fine."""
     if len(text) > MOST_CHARACTERS:
         return f"{len(text)} characters are too many; write {MOST_CHARACTERS} at most"
     if any(category(character) in ("Cc", "Cs") for character in text):

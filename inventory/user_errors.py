@@ -1,16 +1,15 @@
-"""Errors for people: a mistake that a user can put right, in one line with the cause and the remedy.
+"""Errors that a user can put right: one line with cause and remedy.
 
-These classes are apart from the modules that raise them, so a command can print such a line without loading all of
-them.
+Apart from the modules that raise them, so that commands print them without loading all of those.
 """
 
 
 class UserError(ValueError):
-    """The request or the configuration cannot be carried out as it is."""
+    """The request or configuration cannot be carried out."""
 
 
 class NeverReadError(UserError):
-    """No completed run has read the subject of the question, so nothing can be said of it."""
+    """No completed run has read the subject of the question."""
 
 
 class UnavailableError(Exception):

@@ -1,3 +1,3 @@
-"""The version of this program. `pyproject.toml` reads it from here, since a server may run without being installed."""
+"""The program's version, also for `pyproject.toml`: a server may run without an installation."""
 
 VERSION = "0.3.0"

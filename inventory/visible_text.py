@@ -1,4 +1,4 @@
-"""Text from elsewhere, made safe to show: a name may hold characters that steer a terminal or turn its direction."""
+"""Makes text from elsewhere safe to show: it may steer a terminal or turn its direction."""
 
 from unicodedata import category
 
@@ -10,10 +10,9 @@ line separators, lone surrogates."""
 
 
 class _Escapes(dict[int, str]):
-    """The escape of each character that is not seen, as JSON writes it; every other character as it is."""
+    """JSON escapes of invisible characters; others as they are."""
 
     def __missing__(self, code: int) -> str:
-        """Decides once for each character."""
         if category(chr(code)) not in _UNSEEN or code == ord("\n"):
             escape = chr(code)
         elif code < 0x10000:
@@ -29,20 +28,20 @@ _ESCAPES = _Escapes()
 
 
 def escaped_json(text: str) -> str:
-    """A JSON text that is equal to this one, and whose characters are all visible, except line ends.
+    """An equal JSON text with visible characters and line ends only.
 
-    Within a string JSON has line ends as escapes, so those in the text are its layout (RFC 8259 §7).
+    In strings JSON escapes line ends, so those in the text are layout (RFC 8259 §7).
     """
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 
 def with_spaces(line: str) -> str:
-    """A line of a script or a profile with spaces for its tabs, which are its layout and nothing that steers."""
+    """A line with spaces for tabs, which are layout in scripts and profiles."""
     return line.expandtabs(4)
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with a mark in place of each invisible character, except those in `keep`."""
+    """The text with a mark for each invisible character, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,6 +1,5 @@
-"""The rules of writing an item: the requests that carry it, and the parts of its document that none may carry.
-
-Data for plans alone: nothing here sends a request.
+"""Rules of writing an item, for plans: the requests that carry it, and parts that none may carry. Nothing here sends a
+request.
 """
 
 from enum import StrEnum
@@ -10,7 +9,7 @@ from pydantic import BaseModel, Field
 
 
 class PartShape(StrEnum):
-    """How the members of a part look in the request's body."""
+    """The form of a part's members in the request."""
 
     MEMBERS = "members"
     """As the document has them, without what names them in their tenant."""
@@ -19,7 +18,7 @@ class PartShape(StrEnum):
 
 
 class PartRequest(BaseModel, frozen=True, extra="forbid"):
-    """A further request, which carries one property of the document and replaces all that was there."""
+    """A further request, which replaces one property."""
 
     name: str
     """The document's property that it carries."""
@@ -39,12 +38,12 @@ class PartRequest(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def is_audience(self) -> bool:
-        """Whether it says for whom the object is: that is written when all content is there."""
+        """Whether it says for whom the object is, which is written last."""
         return self.name == "assignments"
 
 
 class WriteRules(BaseModel, frozen=True, extra="forbid"):
-    """How an item of a collection would be written. Names are Graph property names; a path has dots."""
+    """How a collection's item would be written. Names are Graph property names; a path has dots."""
 
     order: Annotated[int, Field(ge=1)]
     """Objects come before those that refer to them."""
@@ -70,5 +69,5 @@ class WriteRules(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def last(self) -> tuple[str, ...]:
-        """Properties that say whom the object affects, and how. A new object gets them when all content is there."""
+        """Properties of the audience, which a new object gets when all content is there."""
         return tuple(dict.fromkeys(path.partition(".")[0] for path in self.inert))
