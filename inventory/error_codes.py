@@ -44,7 +44,7 @@ class Explanation(NamedTuple):
 
 EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.GRAPH_THROTTLED: Explanation(
-        "Graph answered 429, or 503 with Retry-After, until the retry limit.",
+        "Graph throttled requests until the retry limit.",
         "Run again later, or less often. If it persists, see what else reads this tenant with the same app.",
     ),
     ErrorCode.GRAPH_UNAVAILABLE: Explanation(
@@ -77,11 +77,11 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Report it with the context: the catalog's entry needs a change.",
     ),
     ErrorCode.GRAPH_PAGE_EXPIRED: Explanation(
-        "A page token expired again after the listing had been restarted.",
+        "A page token expired again after the listing was restarted.",
         "Run again when the tenant is less busy.",
     ),
     ErrorCode.GRAPH_PAGING_LOOP: Explanation(
-        "Graph handed out the same nextLink twice, or more pages than the page cap allows.",
+        "Graph repeated a nextLink, or handed out more pages than the page cap.",
         "Run again; if it persists, report it to Microsoft with the request-id in the context.",
     ),
     ErrorCode.GRAPH_UNTRUSTED_LINK: Explanation(
@@ -93,7 +93,7 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Check for a proxy between the worker and Graph; without one, run again.",
     ),
     ErrorCode.AUTH_FAILED: Explanation(
-        "The worker got no token: wrong or expired credential, unknown tenant, or unreachable authority.",
+        "No token: wrong or expired credential, unknown tenant, or unreachable authority.",
         "Check the tenant's entry in the tenants file and its secret or certificate.",
     ),
     ErrorCode.TENANT_DISABLED: Explanation(
@@ -101,8 +101,8 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "`tenant enable NAME`, or `disabled = false` in the tenants file of every worker.",
     ),
     ErrorCode.DETAIL_INCOMPLETE: Explanation(
-        "The list was read to its end, but details of some items were not.",
-        "Run again; the run reads the missing details.",
+        "Details of some items were not read.",
+        "Run again.",
     ),
     ErrorCode.STORAGE_UNAVAILABLE: Explanation(
         "PostgreSQL stayed unreachable.",
@@ -110,11 +110,11 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ),
     ErrorCode.STORAGE_DAMAGED: Explanation(
         "A stored row of an item is damaged. The details of the other items are read.",
-        "Run again: the item is read anew. If it happens again, check the disks of the database.",
+        "Run again. If it happens again, check the disks of the database.",
     ),
     ErrorCode.CONFIGURATION_INVALID: Explanation(
         "A worker cannot read the tenants file, or a secret or certificate that it names, and has no last valid one.",
-        "Correct the file that the context and the worker's log name, then run again, without a restart.",
+        "Correct the file that the context and the worker's log name, then run again.",
     ),
     ErrorCode.UNKNOWN_COLLECTION: Explanation(
         "The worker's release does not know the type key, or reads it from another version of Graph. The other"
