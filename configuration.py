@@ -1,7 +1,6 @@
-"""Configuration from the environment, an `.env` file, or the embedded stack that is running on this machine.
+"""Configuration from the environment, then `.env`, then this machine's embedded stack.
 
-The environment wins over `.env`, and `.env` over the embedded stack's own file. A process checks every value at start,
-and reports a wrong one in one line.
+A process checks every value at start, and reports a wrong one in one line.
 """
 
 import os
@@ -46,14 +45,12 @@ _PROXY = re.compile(r"https?://([^\s/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])
 
 
 class TenantsFrom(StrEnum):
-    """The place of the tenants."""
-
     FILE = "file"
     TABLE = "table"
 
 
 class ConfigurationError(UserError):
-    """A fault of the configuration and its remedy, in one line, without any secret."""
+    """A fault of the configuration and its remedy, in one line, without secrets."""
 
 
 def _https(value: str | None) -> str | None:
@@ -76,7 +73,7 @@ def _ids(value: object) -> object:
 
 
 def _proxy(value: SecretStr | None) -> SecretStr | None:
-    """Its message repeats nothing of the URL, which may hold a password."""
+    """The message omits the URL, which may hold a password."""
     url = "" if value is None else value.get_secret_value()
     try:
         # `urlsplit` refuses a port that is none, and what is in brackets and no address.
@@ -102,7 +99,7 @@ def _payload_keys(value: object) -> object:
 
 
 def payload_key_ring(text: str) -> tuple[SecretBytes, ...]:
-    """The keys of PAYLOAD_KEYS, first the one that encrypts. Raises `ValueError`."""
+    """The keys of PAYLOAD_KEYS, the encrypting one first. Raises `ValueError`."""
     keys = [key_bytes(part.strip()) for part in text.split(",")]
     if None in keys:
         raise ValueError(
@@ -137,7 +134,7 @@ ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | 
 
 
 class Settings(BaseSettings):
-    """The settings of one process, by their environment names in lower case."""
+    """A process's settings, by environment names in lower case."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -195,7 +192,7 @@ class Settings(BaseSettings):
 
     @property
     def web_sign_in_app(self) -> TenantConfig | None:
-        """The app registration of the web page; None where people do not sign in with Entra ID."""
+        """The web page's app registration; None without Entra ID."""
         if self.web_sign_in_client_id is None or not self.web_sign_in_tenants:
             return None
         return TenantConfig(
@@ -215,7 +212,7 @@ class Settings(BaseSettings):
 
     @property
     def wrapping_keys(self) -> WrappingKeys | None:
-        """The keys that wrap tenants' data keys; None where sensitive values are only hidden."""
+        """The keys that wrap data keys; None if sensitive values are only hidden."""
         if self.sensitive_fields_key is None or self.sensitive_fields_key.get_secret_value() == NO_KEY:
             return None
         previous = self.sensitive_fields_key_previous
@@ -225,22 +222,21 @@ class Settings(BaseSettings):
 
     @property
     def database_connections(self) -> int:
-        """The most connections of a worker: one for each activity, unless the settings have another number."""
+        """The most connections of a worker: one for each activity, unless set."""
         return self.worker_database_connections or self.worker_activities
 
 
 def known_names() -> frozenset[str]:
-    """Every name that an `.env` file may hold."""
     return frozenset({name.upper() for name in Settings.model_fields} | set(TEMPORAL_NAMES))
 
 
 def state_folder() -> Path:
-    """The folder of the embedded stack's state: `.local` beside this file, or `TENANT_INVENTORY_STATE`."""
+    """The embedded stack's state: `.local` beside this file, or `TENANT_INVENTORY_STATE`."""
     return Path(os.environ.get("TENANT_INVENTORY_STATE") or CHECKOUT / ".local").absolute()
 
 
 def env_files() -> tuple[Path, Path]:
-    """The files that settings come from, the later one winning: a running embedded stack's own, and `.env`."""
+    """A running embedded stack's settings, and `.env`, which wins."""
     return state_folder() / "environment", Path(".env")
 
 
@@ -263,7 +259,7 @@ def _read_env_file(path: Path) -> dict[str, str]:
 
 
 def load_settings() -> Settings:
-    """The settings of this process. Raises `ConfigurationError` with one line for the first thing that is wrong."""
+    """Raises `ConfigurationError` with one line for the first fault."""
     for path in env_files():
         _read_env_file(path)
     try:
@@ -283,7 +279,7 @@ def load_settings() -> Settings:
 
 
 def _check_sign_in(settings: Settings) -> None:
-    """Raises `ConfigurationError` where the app registration of the web page is known in part."""
+    """Raises `ConfigurationError` if the web page's app registration is incomplete."""
     credentials = [
         name
         for name in ("web_sign_in_secret_file", "web_sign_in_certificate_file", "web_sign_in_federated_token_file")
@@ -298,7 +294,7 @@ def _check_sign_in(settings: Settings) -> None:
 
 
 def check_key(settings: Settings) -> None:
-    """Raises `ConfigurationError` where nobody has said whether changes of hidden values shall show."""
+    """Raises `ConfigurationError` unless it is set whether changes of hidden values show."""
     if settings.sensitive_fields_key is None:
         raise ConfigurationError(
             "SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32, give it to all workers, and back it"
@@ -316,7 +312,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The values of the environment and the files, the environment winning: for libraries with names of their own.
+    """Values of environment and files, for libraries with names of their own.
 
     Raises `ConfigurationError`.
     """
@@ -327,7 +323,7 @@ def environment() -> dict[str, str]:
 
 
 def payload_keys() -> list[bytes]:
-    """The keys of PAYLOAD_KEYS, for clients of Temporal that need no other setting. Raises `ConfigurationError`."""
+    """The keys of PAYLOAD_KEYS, for clients without other settings. Raises `ConfigurationError`."""
     text = environment().get("PAYLOAD_KEYS")
     try:
         return [key.get_secret_value() for key in payload_key_ring(text)] if text else []

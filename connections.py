@@ -1,4 +1,4 @@
-"""The servers that every process of the product talks to, with errors for people where one does not answer."""
+"""The servers of every process, with errors for people if one does not answer."""
 
 import asyncio
 import re
@@ -45,11 +45,11 @@ _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.
 
 
 class UnreachableError(UnavailableError):
-    """A server does not answer as it should: its name, its address and a remedy, in one line."""
+    """A server does not answer as it should: name, address and remedy, in one line."""
 
 
 def temporal_connect_config() -> dict[str, Any]:
-    """The keyword arguments of `temporalio.client.Client.connect`, from Temporal's own environment configuration.
+    """Arguments of `temporalio.client.Client.connect` from Temporal's environment configuration.
 
     Raises `ConfigurationError`.
     """
@@ -74,7 +74,7 @@ def temporal_connect_config() -> dict[str, Any]:
 async def connect_temporal(
     config: Mapping[str, Any], *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
 ) -> Client:
-    """A client of Temporal, which logs nothing unless its `runtime` does. Raises `UnreachableError`."""
+    """A client, which logs only if its `runtime` does. Raises `UnreachableError`."""
     address, namespace = config["target_host"], config.get("namespace", "default")
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -94,28 +94,28 @@ async def connect_temporal(
 
 
 async def connect_to_start(config: Mapping[str, Any]) -> Client:
-    """A client of Temporal, whose namespace has the search attributes of our workflows. Raises `UnreachableError`."""
+    """A client whose namespace has our workflows' search attributes. Raises `UnreachableError`."""
     client = await connect_temporal(config)
     await register_search_attributes(client)
     return client
 
 
 def refused(client: Client, error: RPCError) -> UnreachableError:
-    """The error to raise for a call that Temporal has refused or not answered."""
+    """The error for a call that Temporal refused or did not answer."""
     return UnreachableError(refusal(error, client.service_client.config.target_host, client.namespace))
 
 
 def refused_call(error: RPCError) -> UnreachableError:
-    """The same where the client is not at hand: the configuration has its address."""
+    """As `refused`, with the configured address instead of a client's."""
     config = temporal_connect_config()
     return UnreachableError(refusal(error, config["target_host"], config.get("namespace", "default")))
 
 
 @contextmanager
 def polling(client: Client) -> Iterator[None]:
-    """Raises `UnreachableError` where a worker in the body fails because Temporal refuses its polls for good.
+    """Raises `UnreachableError` if Temporal refuses the body's worker for good.
 
-    That is after a minute of refusals; what may pass, such as a server that is away, the SDK waits for.
+    That is after a minute of refusals; the SDK waits for what may pass, such as an absent server.
     """
     try:
         yield
@@ -127,10 +127,10 @@ def polling(client: Client) -> Iterator[None]:
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Adds the search attributes that the namespace lacks. Raises `UnreachableError` where that is not possible.
+    """Adds missing search attributes to the namespace. Raises `UnreachableError` if impossible.
 
-    A client may lack the right to list them although they are there, so that refusal is no error: if they are not
-    there, Temporal refuses the start of a workflow, and says why.
+    A client may lack the right to list existing ones, which is no error: if they are missing, Temporal refuses to start
+    a workflow.
     """
     missing = await missing_search_attributes(client)
     if not missing:
@@ -151,9 +151,9 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def missing_search_attributes(client: Client) -> dict[str, IndexedValueType.ValueType] | None:
-    """The search attributes that the namespace lacks, with their types; None if the client may not list them.
+    """The missing search attributes with types; None if the client may not list them.
 
-    Raises `UnreachableError`, also if the namespace has one of another type.
+    Raises `UnreachableError`, also for one of another type.
     """
     try:
         listed = await client.operator_service.list_search_attributes(
@@ -174,10 +174,7 @@ async def missing_search_attributes(client: Client) -> dict[str, IndexedValueTyp
 
 
 async def check_database(database: "Database") -> None:
-    """Whether PostgreSQL answers, at the revision of this program, to a login with the privileges it needs.
-
-    Raises `UnreachableError`.
-    """
+    """Raises `UnreachableError` unless PostgreSQL answers, with our revision and the needed privileges."""
     try:
         await database.check()
     except (StorageUnavailableError, StorageNotReadyError) as error:

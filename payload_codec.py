@@ -1,7 +1,7 @@
-"""The codec of everything that goes to Temporal: it encrypts if there are keys, and reads what any of them encrypted.
+"""The codec of all payloads to Temporal: encrypts under the first key, reads under any.
 
-The newest key encrypts. A payload names its key; without a key at all, payloads go as they are. Without a payload's key
-nothing of it can be read, and the error says so. Payloads from before encryption was switched on stay readable.
+A payload names its key; without keys it goes in clear. Without a payload's key nothing of it can be read, and the error
+says so. Earlier clear payloads stay readable.
 """
 
 import hashlib
@@ -27,23 +27,23 @@ _NONCE_BYTES = 12
 
 
 class PayloadKeyError(UserError):
-    """A payload is encrypted under a key that this process does not have, or it is damaged."""
+    """A payload's key is missing in this process, or the payload is damaged."""
 
 
 class EncryptionCodec(PayloadCodec):
     """AES-256-GCM of whole payloads, under a ring of keys."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        """`keys`: 32 bytes each, the one that encrypts first. None encrypts nothing, and reads nothing encrypted."""
+        """`keys`: 32 bytes each, the encrypting one first. None encrypts nothing, and reads nothing encrypted."""
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._newest = key_id(keys[0]) if keys else None
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypts each payload, its metadata too."""
+        """Encrypts payloads with their metadata."""
         return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The payloads that `encode` was given; unencrypted ones stay as they are. Raises `PayloadKeyError`."""
+        """The original payloads; clear ones stay. Raises `PayloadKeyError`."""
         return [self._decrypted(payload) for payload in payloads]
 
     def _encrypted(self, payload: Payload) -> Payload:
@@ -73,7 +73,7 @@ class EncryptionCodec(PayloadCodec):
 
 
 def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
-    """The converter of all clients and workers. With keys, messages and stack traces of failures are encrypted, too."""
+    """For all clients and workers. With keys, failures' messages and stack traces are encrypted, too."""
     converter = replace(pydantic_data_converter, payload_codec=EncryptionCodec(keys))
     if not keys:
         return converter
@@ -81,7 +81,7 @@ def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
 
 
 def key_id(key: bytes) -> bytes:
-    """Names a key in the payloads that it encrypts, and tells nothing of it."""
+    """Names a key in payloads, and reveals nothing of it."""
     return hashlib.sha256(b"tenant-inventory payload key" + key).hexdigest()[:16].encode()
 
 

@@ -1,4 +1,4 @@
-"""Traces of runs: the SDK's OpenTelemetry interceptor, with one trace for each run however it was started."""
+"""Traces of runs: the SDK's OpenTelemetry interceptor, one trace for each run however started."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,23 +13,18 @@ from temporalio.worker import WorkflowInterceptorClassInput, WorkflowOutboundInt
 
 
 class RunTracing(TracingInterceptor):
-    """Traces the workflows and activities of a worker."""
-
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type["_RunTrace"]:  # noqa: A002 - the SDK's name
-        """Called for each workflow."""
         super().workflow_interceptor_class(input)
         return _RunTrace
 
 
 class _RunTrace(TracingWorkflowInboundInterceptor):
-    """Gives a workflow that no traced client started a trace of its own, named by its first run.
+    """Gives a workflow without a traced client its own trace, by its first run.
 
-    Without it the SDK joins the activities of a scheduled run to nothing. The id is the same in each replay and after
-    each continue-as-new.
+    Otherwise the SDK joins a scheduled run's activities to nothing. The id survives replays and continue-as-new.
     """
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-        """Called before the workflow begins."""
         super().init(outbound)
         info = outbound.info()
         if self.header_key not in info.headers:
@@ -40,7 +35,7 @@ class _RunTrace(TracingWorkflowInboundInterceptor):
 
 @contextmanager
 def tracing(endpoint: str) -> Iterator[RunTracing]:
-    """Sends traces to `endpoint` by OTLP over HTTP while it is open, and sends what is left at the end."""
+    """Sends traces to `endpoint` by OTLP over HTTP while open, and the rest at the end."""
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "tenant-inventory-worker"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     try:

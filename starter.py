@@ -7,7 +7,7 @@ from process_exit import run_to_exit
 
 
 def main() -> None:
-    """The entry point, also of the installed command `tenant-inventory`."""
+    """Also the installed command `tenant-inventory`."""
     run_to_exit(_run)
 
 

@@ -1,7 +1,6 @@
-"""Failed calls to Temporal for people: one line for each gRPC status and each failure to connect.
+"""Failed calls to Temporal in one line for people.
 
-The statuses: https://grpc.io/docs/guides/status-codes/. The texts that are looked for are those of temporalio 1.35 and
-of Temporal server 1.32.
+Statuses: https://grpc.io/docs/guides/status-codes/. Texts are those of temporalio 1.35 and Temporal server 1.32.
 """
 
 import logging
@@ -63,12 +62,12 @@ _TLS = re.compile(
 
 
 def refusal(error: RPCError, address: str, namespace: str) -> str:
-    """The meaning of a failed call's error, and a remedy."""
+    """A failed call's meaning and remedy."""
     return _in_words(error.status, error.message, address, namespace)
 
 
 def connection_failure(error: Exception, address: str, namespace: str) -> str:
-    """Why a connection was not made: `error` is the SDK's exception, which has its reason in its text only."""
+    """Why a connection failed: the SDK's exception has its reason in its text only."""
     text = str(error)
     if _TLS.search(text):
         return (
@@ -83,7 +82,7 @@ def connection_failure(error: Exception, address: str, namespace: str) -> str:
 
 
 def refusal_in(text: str, address: str, namespace: str) -> str | None:
-    """The meaning of the gRPC status in an error's text; None if there is none."""
+    """The meaning of a gRPC status in an error's text, if any."""
     found = _STATUS_IN_TEXT.search(text)
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
     if found is None or code not in RPCStatusCode.__members__:
@@ -92,7 +91,7 @@ def refusal_in(text: str, address: str, namespace: str) -> str | None:
 
 
 def no_answer(address: str, seconds: float) -> str:
-    """A server that takes connections, or packets, and says nothing."""
+    """A server that accepts connections or packets, and says nothing."""
     return (
         f"Temporal does not answer at {address} within {seconds:g} seconds; check that it is up, that TEMPORAL_ADDRESS"
         " is its frontend, and TEMPORAL_TLS"
@@ -100,7 +99,7 @@ def no_answer(address: str, seconds: float) -> str:
 
 
 def search_attributes_by_hand(namespace: str) -> str:
-    """How an administrator adds our search attributes, on a server and on Temporal Cloud."""
+    """How an administrator adds our search attributes to a server or Temporal Cloud."""
     ours = [(key.name, type_name(key)) for key in ALL]
     server = " ".join(f"--name {name} --type {kind}" for name, kind in ours)
     cloud = " ".join(f"--search-attribute {name}={kind}" for name, kind in ours)
@@ -133,10 +132,9 @@ def _one_line(message: str) -> str:
 
 
 class KnownFailures(logging.Filter):
-    """Logs in one line a failure that has a stable code, or Temporal's refusal of a poll: a traceback adds nothing."""
+    """Logs failures with a stable code, and refused polls, in one line without traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Takes the traceback off such a record, and lets every record through."""
         error = record.exc_info[1] if record.exc_info else None
         known = error if isinstance(error, ApplicationError) else _poll_failure(error)
         if known is not None:

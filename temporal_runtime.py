@@ -1,6 +1,6 @@
-"""The SDK's own runtime, which otherwise writes lines of its own, with ANSI colours, to the process's output.
+"""The SDK's runtime, which by default writes coloured lines to the output.
 
-A runtime with an address serves Prometheus there: the SDK's metrics, and ours, which go through its `metric_meter`.
+With an address it serves Prometheus: the SDK's metrics, and ours through its `metric_meter`.
 """
 
 import logging
@@ -26,12 +26,12 @@ class MetricsAddressError(UserError):
 
 
 def quiet_runtime(metrics_address: str | None = None) -> Runtime:
-    """For commands: they print one line for a person, and nothing else. Raises `MetricsAddressError`."""
+    """For commands, which print only their own lines. Raises `MetricsAddressError`."""
     return _runtime(metrics_address, is_logging=False)
 
 
 def logging_runtime(metrics_address: str | None = None) -> Runtime:
-    """For a worker: warnings and errors go to the logger `temporalio.core`, in the format of all other lines.
+    """For a worker: warnings and errors go to the logger `temporalio.core`.
 
     Raises `MetricsAddressError`.
     """

@@ -1,4 +1,4 @@
-"""The place of the tenants: the tenants file, or a table that administrators edit on the web page."""
+"""Where the tenants are: in a file, or in a table that administrators edit on the web page."""
 
 from typing import TYPE_CHECKING, Union
 from uuid import UUID
@@ -43,7 +43,7 @@ class TenantEntry(BaseModel, frozen=True):
 
 
 def tenants_edit(settings: Settings, person: Person) -> TenantsEdit:
-    """The editor of the tenants of these settings. Raises `TenantsFileError` if the file is not valid."""
+    """Raises `TenantsFileError` if the file is invalid."""
     source = tenants_source(settings)
     if isinstance(source, FileSource):
         return TenantsFileEdit(source.path)
@@ -53,7 +53,6 @@ def tenants_edit(settings: Settings, person: Person) -> TenantsEdit:
 
 
 def tenants_source(settings: Settings) -> "FileSource | TableSource":
-    """The source of tenants by these settings."""
     if settings.tenants_from is TenantsFrom.FILE:
         return FileSource(settings.tenants_file)
     from tenants_table import TableSource  # commands of a tenants file do without SQLAlchemy
@@ -62,5 +61,5 @@ def tenants_source(settings: Settings) -> "FileSource | TableSource":
 
 
 def configured_tenants_of(settings: Settings) -> Tenants:
-    """All tenants. Raises `TenantsFileError`, `StorageNotReadyError`, `StorageUnavailableError`."""
+    """Raises `TenantsFileError`, `StorageNotReadyError`, `StorageUnavailableError`."""
     return tenants_source(settings).load()

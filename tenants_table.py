@@ -1,4 +1,4 @@
-"""The table of tenants as a source of tenants, and its changes by people."""
+"""The table of tenants as a source, and people's changes of it."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ VAULT_NAMES = ("client_secret_vault", "certificate_vault")
 
 
 class TableSource:
-    """The table of tenants. Files that its entries name are in one folder."""
+    """The table of tenants, whose entries name files in one folder."""
 
     named = THE_TABLE
 
@@ -37,7 +37,7 @@ class TableSource:
         self._asked_at = -LOOK_SECONDS
 
     def stamp(self) -> Hashable:
-        """The state of the table, at most `LOOK_SECONDS` ago."""
+        """The table's state, at most `LOOK_SECONDS` ago."""
         if monotonic() - self._asked_at >= LOOK_SECONDS:
             self._stamp = configured_tenants.stamp(self._url)
             self._asked_at = monotonic()
@@ -47,15 +47,15 @@ class TableSource:
         return self._valid(self.entries())
 
     def entries(self) -> list[Entry]:
-        """The entries as they are stored, by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+        """Stored entries by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
         return configured_tenants.entries(self._url)
 
     def entry(self, tenant_id: UUID) -> Entry | None:
-        """One of them; None if there is no such tenant. Raises the same."""
+        """Raises as `entries`."""
         return next((entry for entry in self.entries() if entry["id"] == str(tenant_id)), None)
 
     def change(self, wanted: TenantChange) -> bool:
-        """Changes one entry; False if nothing has changed. Raises `TenantsFileError` if it would not be valid."""
+        """Changes one entry; False if nothing changed. Raises `TenantsFileError` if it would be invalid."""
         if wanted.entry is not None:
             refuse_references(wanted.entry)
         changed = configured_tenants.change(self._url, wanted, self._valid)
@@ -70,9 +70,9 @@ class TableSource:
 
 
 class TableEdit:
-    """Changes of the table by one person. Each raises `TenantsFileError` if the table would not be valid then.
+    """One person's changes. Each raises `TenantsFileError` if the table would be invalid.
 
-    `once` is the id of a form: sent again, it changes nothing.
+    `once` is a form's id: sent again, it changes nothing.
     """
 
     def __init__(
@@ -84,15 +84,14 @@ class TableEdit:
         self._once = once
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Adds an entry."""
         self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""), is_new=True)
 
     def replace(self, entry: Mapping[str, Any]) -> bool:
-        """Puts an entry in the place of the tenant's old one; False if it is the same."""
+        """Replaces the tenant's entry; False if it is the same."""
         return self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""))
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """Disables or enables a tenant; False if it is so already."""
+        """Disables or enables a tenant; False if it already is."""
         entry = self._source.entry(tenant_id)
         if entry is None or bool(entry.get("disabled")) == disabled:
             return False
@@ -100,7 +99,7 @@ class TableEdit:
         return self.replace(changed | ({"disabled": True} if disabled else {}))
 
     def remove(self, tenant_id: UUID) -> None:
-        """Takes out a tenant, if it is there."""
+        """Removes a tenant, if present."""
         entry = self._source.entry(tenant_id)
         if entry is not None:
             self._change(tenant_id, None, entry["name"])
@@ -112,7 +111,7 @@ class TableEdit:
 
 
 def refuse_references(entry: Mapping[str, Any]) -> None:
-    """Whoever may edit the table chooses among secrets that were put there for tenants. Raises `TenantsFileError`."""
+    """Raises `TenantsFileError`: editors choose only among secrets that were put there for tenants."""
     for key in VARIABLES:
         name = entry.get(key)
         if name is not None and not str(name).startswith(SECRET_VARIABLE):

@@ -132,7 +132,7 @@ M_ARENA_MAX = -8
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Works until `stop` is set. Raises `UnreachableError` where Temporal or PostgreSQL do not answer at start."""
+    """Works until `stop`. Raises `UnreachableError` if Temporal or PostgreSQL do not answer at start."""
     with traced(settings) as interceptors:
         client = await connect_temporal(
             temporal_connect_config(),
@@ -144,7 +144,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 @contextmanager
 def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
-    """The interceptors that send traces while it is open, if the settings say where to. Raises `ConfigurationError`."""
+    """Interceptors that send traces while open, if configured. Raises `ConfigurationError`."""
     if settings.traces_endpoint is None:
         yield []
         return
@@ -159,7 +159,7 @@ def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
 
 
 async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
-    """Keeps schedules and search attributes in Temporal, and runs the worker until `stop`. Raises as `run` does."""
+    """Keeps schedules and search attributes, and runs the worker until `stop`. Raises as `run`."""
     failure = Failure()
     async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
@@ -180,7 +180,7 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 
 
 async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
-    """Runs the worker until `stop` is set, then until its work is finished, if it can be. Raises its fatal error."""
+    """Runs the worker until `stop`, then finishes its work if possible. Raises its fatal error."""
     async with worker:
         logging.getLogger(__name__).info(version_line(settings))
         logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
@@ -189,20 +189,19 @@ async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
 
 
 class Failure:
-    """The fatal error of a worker, told before the worker shuts down."""
+    """A worker's fatal error, told before it shuts down."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.happened = asyncio.Event()
 
     async def tell(self, error: BaseException) -> None:
-        """Called by the SDK."""
         self.error = error
         self.happened.set()
 
 
 async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedelta) -> None:
-    """Waits until the work has ended, after a fatal error for `farewell` at most. Raises that error."""
+    """Waits for the end of the work, after a fatal error for at most `farewell`. Raises that error."""
     failed = asyncio.create_task(failure.happened.wait())
     try:
         await asyncio.wait({working, failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -215,7 +214,7 @@ async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedel
 
 
 async def check(settings: Settings) -> None:
-    """Builds everything that `run` needs, and closes it. Raises the errors of a start."""
+    """Builds and closes all that `run` needs. Raises errors of a start."""
     client = await connect_temporal(temporal_connect_config())
     async with built(settings, client):
         pass
@@ -225,7 +224,7 @@ async def check(settings: Settings) -> None:
 async def built(
     settings: Settings, client: Client, on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None
 ) -> AsyncIterator[Worker]:
-    """The worker with all that it depends on. Nothing outside this process is changed until it runs.
+    """The worker with its dependencies; nothing outside this process changes until it runs.
 
     Raises `UnreachableError`, `TrustError`.
     """
@@ -259,7 +258,7 @@ async def built(
 
 
 def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphClient:
-    """A client of the configured Graph. Raises `TrustError`."""
+    """Raises `TrustError`."""
     return GraphClient.from_endpoints(
         base_url=settings.graph_base_url,
         authority_url=settings.graph_authority_url,
@@ -271,19 +270,19 @@ def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphCl
 
 
 def vault_of(settings: Settings) -> Vault | None:
-    """The vault of tenants' credentials, if there is one. Raises `TrustError`."""
+    """The vault of credentials, if any. Raises `TrustError`."""
     if settings.tenant_vault_url is None:
         return None
     return Vault(settings.tenant_vault_url, ssl_context(settings.graph_ca_file), settings.graph_proxy)
 
 
 def meter_of(client: Client) -> MetricMeter:
-    """The meter of the client's runtime, whose counts are served with the SDK's metrics, or nowhere."""
+    """The runtime's meter, served with the SDK's metrics, or nowhere."""
     return (client.service_client.config.runtime or Runtime.default()).metric_meter
 
 
 def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -> AbstractAsyncContextManager[None]:
-    """While it is open, metrics say when tenants were last read, if this worker serves metrics."""
+    """Keeps the metrics of tenants' last readings while open, if this worker serves metrics."""
     if settings.worker_metrics_address is None:
         return nullcontext()
     tenants = TenantsFile(tenants_source(settings))
@@ -291,15 +290,15 @@ def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -
 
 
 def machine_clock() -> datetime:
-    """The clock that a diagnosis compares with others. Nothing else of a worker depends on it."""
+    """The clock that a diagnosis checks; nothing else depends on it."""
     return datetime.now(UTC)
 
 
 def slots(settings: Settings) -> WorkerTuner:
-    """How many tasks the worker takes at once: up to its maximum, as long as memory and processors have room.
+    """The worker's concurrent tasks: up to its maximum while memory and processors have room.
 
-    The maximum of activities is `WORKER_ACTIVITIES`, as many as it has connections to PostgreSQL. A worker has
-    either a tuner or `max_concurrent_…`, never both.
+    At most `WORKER_ACTIVITIES` activities, one for each connection to PostgreSQL. A worker has either a tuner or
+    `max_concurrent_…`.
     """
     least_workflows, most_workflows = WORKFLOW_SLOTS
     return WorkerTuner.create_resource_based(
@@ -313,10 +312,9 @@ def slots(settings: Settings) -> WorkerTuner:
 
 
 def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
-    """The worker's deployment version, under which a run stays on the version it started on; None is unversioned.
+    """The worker's deployment version, which its runs keep; None is unversioned.
 
-    The behaviour is the worker's and not the workflow class's: with that an unversioned worker would never get a
-    workflow task.
+    Set on the worker, not on workflow classes: with that an unversioned worker would never get a workflow task.
     """
     if settings.worker_deployment_name is None or settings.worker_build_id is None:
         return None
@@ -328,7 +326,7 @@ def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 def version_line(settings: Settings) -> str:
-    """The worker's version, as it logs it at start."""
+    """The version for the log at start."""
     version = deployment(settings)
     if version is None:
         return "worker is unversioned"
@@ -339,7 +337,6 @@ def version_line(settings: Settings) -> str:
 def activities(
     settings: Settings, database: Database, graph: GraphClient, client: Client
 ) -> Sequence[Callable[..., Awaitable[object]]]:
-    """The activities with their dependencies."""
     catalog = load_catalog()
     tenants = TenantsFile(tenants_source(settings))
     secrecy = SensitivityRules(
@@ -420,9 +417,9 @@ def _run_policy(settings: Settings) -> RunPolicy:
 
 
 def spare_the_collector() -> None:
-    """Has Python look for cycles of garbage more rarely, and never among the objects of the start.
+    """Makes garbage collection rarer, and exempts the objects of the start.
 
-    Documents are trees, which go without it. It looked at them after every 700 objects, which is after every few items.
+    Documents are trees and need none; it ran every 700 objects, after every few items.
     """
     gc.freeze()
     gc.set_threshold(10_000, 20, 10)
@@ -469,14 +466,13 @@ async def _main(*, check_only: bool) -> int:
 
 
 def share_memory_between_threads() -> None:
-    """Has the GNU C library keep one pool of memory for all threads, so that one uses what another has freed."""
+    """Makes the GNU C library keep one memory pool for all threads, so that one uses what another has freed."""
     libc = ctypes.CDLL(None)
     if sys.platform == "linux" and hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(M_ARENA_MAX, 1)
 
 
 def main() -> None:
-    """The command line."""
     run_to_exit(_command)
 
 

@@ -1,4 +1,4 @@
-"""The schedules that a worker keeps in Temporal."""
+"""Schedules that a worker keeps in Temporal."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -30,9 +30,9 @@ NOTIFICATION_LOOK = timedelta(minutes=5)
 
 
 async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -> None:
-    """Has Temporal start the sweep of abandoned runs every so often, or never where `interval` is zero.
+    """Schedules the sweep of abandoned runs, unless `interval` is zero.
 
-    Raises `UnreachableError` where Temporal does not allow a schedule.
+    Raises `UnreachableError` if Temporal refuses.
     """
     action = ScheduleActionStartWorkflow(SweepWorkflow.run, id=f"{SWEEP_ID}/{task_queue}", task_queue=task_queue)
     await _keep_schedule(
@@ -45,9 +45,9 @@ async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -
 
 
 async def schedule_retention(client: Client, task_queue: str, interval: timedelta, limits: RetentionInput) -> None:
-    """Has Temporal forget versions and runs every so often, or never where `limits` sets none.
+    """Schedules retention of versions and runs, unless `limits` sets none.
 
-    Raises `UnreachableError` where Temporal does not allow a schedule.
+    Raises `UnreachableError` if Temporal refuses.
     """
     action = ScheduleActionStartWorkflow(
         RetentionWorkflow.run, limits, id=f"{RETENTION_ID}/{task_queue}", task_queue=task_queue
@@ -63,9 +63,9 @@ async def schedule_retention(client: Client, task_queue: str, interval: timedelt
 
 
 async def schedule_notification_look(client: Client, task_queue: str, *, is_wanted: bool) -> None:
-    """Has Temporal look every few minutes for what no run has told, or never.
+    """Schedules the look for untold events every few minutes, if wanted.
 
-    Raises `UnreachableError` where Temporal does not allow a schedule.
+    Raises `UnreachableError` if Temporal refuses.
     """
     action = ScheduleActionStartWorkflow(
         NotificationLookWorkflow.run, id=f"{LOOK_ID}/{task_queue}", task_queue=task_queue
@@ -90,9 +90,9 @@ def _every(interval: timedelta, action: ScheduleActionStartWorkflow) -> Schedule
 async def _keep_schedule(
     client: Client, schedule_id: str, wanted: Kind, schedule: Schedule | None, *, otherwise: str
 ) -> None:
-    """Makes Temporal's schedule the given one, or takes it away. `otherwise`: what to do where it does not let us.
+    """Creates, changes or removes the schedule. `otherwise`: the remedy if Temporal refuses.
 
-    Raises `UnreachableError` where the schedule is one of another kind, which stays as it is.
+    Raises `UnreachableError` for a schedule of another kind, which stays.
     """
     handle = client.get_schedule_handle(schedule_id)
 

@@ -55,14 +55,13 @@ COMMANDS: Mapping[str, str] = {
 
 
 class _Commands(TyperGroup):
-    """The commands; only the invoked one is loaded."""
+    """Loads only the invoked command."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
-        """The names, in the order of the help."""
+        """In the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
-        """The command of this name; None where there is none."""
         return _command(cmd_name) if cmd_name in COMMANDS else None
 
 

@@ -9,7 +9,7 @@ from inventory.plurals import counted
 
 
 def rests_on(listed: int, listed_from: datetime | None) -> str:
-    """`182 collections read to their end since …`; of how many, and when the earliest of these readings began."""
+    """`182 collections read to their end since …`: how many, and the earliest beginning."""
     if listed_from is None:
         return "no collection was read to its end"
     its = "its" if listed == 1 else "their"
@@ -21,9 +21,9 @@ NAMED_COLLECTIONS = 6
 
 
 def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """For each reason a line that names the collections, given by type key and reason.
+    """A line for each reason with its collections, given by type key and reason.
 
-    `not covered: groups (failed:graph_throttled)`; of many collections the first ones, and how many more.
+    `not covered: groups (failed:graph_throttled)`; of many collections the first ones and a number.
     """
     keys: dict[str, list[str]] = {}
     for type_key, reason in collections:
@@ -34,7 +34,7 @@ def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[st
 
 
 def rests_on_coverage(collections: Iterable[Coverage]) -> str:
-    """The line about the listings that an answer rests on: how many there are, and since when."""
+    """The number of listings that an answer rests on, and since when."""
     began = [
         collection.listed_from
         for collection in collections

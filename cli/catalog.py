@@ -68,7 +68,7 @@ _COLUMNS = (
 def _entries(
     type_keys: list[str], categories: list[str] | None, permission: str | None, *, opt_in: bool
 ) -> list[Collection]:
-    """The entries that the options leave. Raises `UsageError` where no entry needs the permission."""
+    """Entries that the options leave. Raises `UsageError` if none needs the permission."""
     known = load_catalog().collections
     keys = selection_of(type_keys, categories, everything=False).type_keys if type_keys or categories else known
     entries = sorted((known[key] for key in keys), key=lambda collection: (collection.category, collection.type_key))

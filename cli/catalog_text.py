@@ -6,7 +6,7 @@ from graph.catalog import Collection, DetailCall, kinds_in
 
 
 def sentences(entry: Collection) -> Iterator[str]:
-    """A collection's entry in sentences, in the order of a person's questions."""
+    """An entry in sentences, in the order of people's questions."""
     yield f"{entry.title}: type key {entry.type_key}, category {entry.category}."
     yield from _reading(entry)
     yield from _what_is_left_out(entry)

@@ -1,4 +1,4 @@
-"""`check`: which collections a tenant lets us read, by a cheap request or two each. Nothing is stored."""
+"""`check`: which collections a tenant lets us read, by a few cheap requests. Nothing is stored."""
 
 import asyncio
 import os
@@ -58,8 +58,6 @@ SILENT_WAIT = timedelta(seconds=2)
 
 
 class Readability(StrEnum):
-    """The result of a collection's answer."""
-
     READABLE = "readable"
     PERMISSION_MISSING = "permission_missing"
     NOT_LICENSED = "not_licensed"
@@ -88,7 +86,7 @@ _STYLES = {
 
 
 class Probe(NamedTuple):
-    """One request that tells whether a collection, or a detail of it, is readable."""
+    """A request that tells whether a collection or detail is readable."""
 
     collection: Collection
     url: str
@@ -102,7 +100,7 @@ class Probe(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """One collection and its result; `failure` if it is not readable."""
+    """A collection and its result; `failure` if unreadable."""
 
     collection: Collection
     readability: Readability
@@ -178,7 +176,9 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
 
 
 async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
-    """Raises `UsageError` where the credential is refused, `UnavailableError` where nobody answers: each told once."""
+    """Raises `UsageError` if the credential is refused, `UnavailableError` if nobody answers, so that each is told
+    once.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -198,7 +198,7 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
 
 @asynccontextmanager
 async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
-    """The turns that the tenant's runs keep; None where the database does not answer, or has no run of the tenant."""
+    """The turns of the tenant's runs; None if the database does not answer or has no run of the tenant."""
     async with opened_database(settings) as database:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
@@ -213,14 +213,13 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
 
 
 async def _patience(wait: timedelta, who: str) -> None:
-    """Waits as long as `who` asks for, and says so."""
     if wait > SILENT_WAIT:
         output.stderr.print(f"{who} asks to wait {output.lasting(wait)} …", style="dim")
     await asyncio.sleep(wait.total_seconds())
 
 
 def _waves(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
-    """The requests of one `$batch`: of one API version and throttle family, as many as the family allows."""
+    """Requests by `$batch`: one API version and throttle family, as many as it allows."""
     groups: dict[tuple[str, str], list[Probe]] = {}
     for probe in probes:
         groups.setdefault((probe.collection.api_version, probe.collection.throttle_family), []).append(probe)
@@ -241,9 +240,9 @@ class _Asking:
         self._first_ids: dict[str, str] = {}
 
     def below(self, collection: Collection) -> Iterator[Probe]:
-        """The requests that Graph may refuse though it shows the listing: expansions, and details of every item.
+        """Requests that Graph may refuse though it shows the listing: expansions, details of every item.
 
-        They are asked for with the item that was listed first.
+        They are for the item that was listed first.
         """
         first_id = self._first_ids.get(collection.type_key)
         if first_id is None:
@@ -260,7 +259,7 @@ class _Asking:
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
-        """The answers to one wave; temporary failures of Graph are asked again."""
+        """One wave's results; Graph's temporary failures are retried."""
         answered: dict[str, Checked] = {}
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):
@@ -274,7 +273,7 @@ class _Asking:
         return list(answered.values())
 
     async def _in_turn(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
-        """Asks once the throttle family may be asked; tells the runs how long Graph wants to be left alone."""
+        """Asks in the family's turn, and tells the runs of Graph's Retry-After."""
         family = wave[0].collection.throttle_family
         if self._pace is None:
             failures = await self._ask(wave)
@@ -289,9 +288,9 @@ class _Asking:
             await _patience(wait, f"Graph, for {family},")
 
     async def _ask(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
-        """Why each probe, by its key, was not answered; None where it was.
+        """Each probe's failure, or None.
 
-        Raises `UsageError` where the credential is refused, `UnavailableError` where Graph has never answered.
+        Raises `UsageError` if the credential is refused, `UnavailableError` if Graph has never answered.
         """
         gets = [GraphGet(probe.key, probe.url) for probe in wave]
         try:
@@ -326,7 +325,7 @@ class _Asking:
 
 
 def _is_refused(error: GraphRequestError) -> bool:
-    """Whether the tenant's credential cannot be read, or was refused: somebody has to mend it."""
+    """Whether the credential is unreadable or refused."""
     return isinstance(error, CredentialError) or (error.code is ErrorCode.AUTH_FAILED and not error.retryable)
 
 
@@ -339,13 +338,13 @@ def _heeded(failures: Mapping[str, ReadFailure | None]) -> list[CursorFailure]:
 
 
 def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
-    """The longest that Graph asks for, else some seconds."""
+    """Graph's longest wait, else some seconds."""
     asked = [wait for failure in failures.values() if (wait := believable(failure.retry_after)) is not None]
     return max(asked, default=timedelta(seconds=2**attempt))
 
 
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:
-    """The request for a collection; for one within another's items, the request for the other one."""
+    """A collection's request; for one within other items, that of the other collection."""
     listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
     return Probe(collection, listed.probe_url(tenant_id), listed.permission, collection.singleton)
 

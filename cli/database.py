@@ -1,4 +1,4 @@
-"""`database`: migrations, the roles that an administrator makes for them, and the key that wraps tenants' keys."""
+"""`database`: migrations, roles, and rotation of the key that wraps tenants' keys."""
 
 import asyncio
 from typing import Annotated
@@ -126,7 +126,7 @@ def rotate_key(as_json: JsonOption = False) -> None:
 
 
 async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, dict[str, str]]:
-    """How many keys were wrapped anew, how many had been, and why others could not be, by tenant."""
+    """Numbers of keys wrapped now and before, and why others could not be, by tenant."""
     wrapped, kept, failed = 0, 0, {}
     async with opened_database(settings) as opened:
         await check_database(opened)
@@ -153,7 +153,7 @@ async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, di
 
 
 def _wrapped_anew(stored: StoredDataKey, keys: WrappingKeys) -> bytes | None:
-    """The key wrapped by the current one; None where it is, or where there is no key yet that anything hangs on."""
+    """The key wrapped by the current one; None if it is, or there is none that matters."""
     if stored.wrapped is not None:
         secret = keys.unwrap(stored.wrapped, stored.tenant_id)
         return None if keys.is_current(stored.wrapped) else keys.wrap(secret, stored.tenant_id)

@@ -1,4 +1,4 @@
-"""`demo`: the whole thing on this machine, from servers to a result."""
+"""`demo`: the whole product on this machine."""
 
 import asyncio
 import getpass
@@ -133,7 +133,7 @@ def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
 
 
 def _set_generation(info: StackInfo, generation: int) -> None:
-    """Moves the sample tenants of a running stack one step on."""
+    """Moves a running stack's sample tenants one step on."""
     context = ssl.create_default_context(cafile=info.environment["GRAPH_CA_FILE"])
     request = urllib.request.Request(  # noqa: S310 - the simulated Graph's own https address
         f"{info.control_url}/generation",
@@ -146,7 +146,7 @@ def _set_generation(info: StackInfo, generation: int) -> None:
 
 
 async def _sync_all(settings: Settings, state: State) -> list[dict[str, Any]]:
-    """One run a tenant, one after the other so that each can be watched."""
+    """Syncs tenants one after the other, so that each can be watched."""
     selection = Selection(type_keys=tuple(load_catalog().everything()))
     results = []
     for tenant in configured_tenants_of(settings):
@@ -163,7 +163,7 @@ async def _sign_in_url(settings: Settings, web_url: str) -> str:
 
 
 async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
-    """Does the work while the stack lives. Raises `PartError` once the stack is gone."""
+    """Does the work while the stack lives. Raises `PartError` once it is gone."""
     working, watching = asyncio.create_task(_tried(work)), asyncio.create_task(_until_gone(state))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -177,7 +177,7 @@ async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _tried(work: Callable[[], Awaitable[T]]) -> T:
-    """Tries again while the stack brings back a part that has died."""
+    """Retries while the stack restarts a dead part."""
     for _ in range(1, ATTEMPTS):
         with suppress(RPCError, UnavailableError):
             return await work()
@@ -191,7 +191,7 @@ async def _until_gone(state: State) -> None:
 
 
 async def _synced(settings: Settings, tenant: TenantConfig, selection: Selection, before: UUID | None) -> RunRecord:
-    """The tenant's next run after `before`: started, joined, or ended already while Temporal did not answer."""
+    """The tenant's next run after `before`, also if it ended while Temporal did not answer."""
     latest = await _latest_run_id(settings, tenant.id, selection)
     if latest is not None and latest != before:
         async with tenant_session(settings, tenant.id) as session:
@@ -202,7 +202,6 @@ async def _synced(settings: Settings, tenant: TenantConfig, selection: Selection
 
 
 async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selection) -> UUID | None:
-    """The latest completed run of the selection."""
     async with tenant_session(settings, tenant_id) as session:
         try:
             asked = await queries.question(session, selection.hash())
@@ -212,7 +211,7 @@ async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selecti
 
 
 async def _changes(settings: Settings, run: RunRecord, before: UUID | None) -> dict[str, list[ItemRecord]]:
-    """The items that are new, changed or gone since the run `before`; nothing where there was none."""
+    """Items new, changed or gone since the run `before`, if any."""
     async with tenant_session(settings, run.tenant_id) as session:
         asked = await queries.question(session, run.selection_hash)
         if before is None or asked is None or run.status is not RunStatus.SUCCESS:
@@ -227,7 +226,6 @@ async def _changes(settings: Settings, run: RunRecord, before: UUID | None) -> d
 
 
 def _wait_for_enter() -> None:
-    """Leaves the person time to look around."""
     with suppress(KeyboardInterrupt, EOFError):
         input("\nPress Enter to stop everything (make demo KEEP=1 leaves it running) … ")
 
@@ -278,13 +276,13 @@ def _print_block(heading: str, *lines: str) -> None:
 
 
 def _starter() -> str:
-    """The command line as it is called here: with `make demo` nobody has to have activated the environment."""
+    """The command line as it is called here, also without an activated environment."""
     python = Path(sys.executable)
     return f"{_short(python) if python.is_relative_to(Path.cwd()) else 'python'} starter.py"
 
 
 def _short(path: Path) -> Path:
-    """The path as it is shortest from the working folder."""
+    """The shortest path from the working folder."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

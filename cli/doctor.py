@@ -1,4 +1,4 @@
-"""`doctor`: whether everything that runs need is there, checked by this command and by a worker."""
+"""`doctor`: checks all that runs need, by this command and by a worker."""
 
 import asyncio
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ async def _of_search_attributes(client: Client) -> CheckResult:
 
 
 async def _of_restores(settings: Settings, client: Client) -> list[CheckResult]:
-    """Whether Temporal has completed runs after the newest one of the database; nothing where either does not tell."""
+    """Whether Temporal has completed runs after the database's newest; empty if unknown."""
     try:
         async with opened_database(settings) as database, database.portfolio() as session:
             count = await newer_runs(client, settings.temporal_task_queue, session)
@@ -131,7 +131,6 @@ _COLUMNS = (
 
 
 def print_checks(checks: Sequence[CheckResult]) -> None:
-    """A line for each check, and how many ended in which way."""
     print_table(_COLUMNS, checks, record=CheckResult, is_ordered=True)
     failed = sum(check.verdict is CheckVerdict.FAILED for check in checks)
     warnings = sum(check.verdict is CheckVerdict.WARNING for check in checks)

@@ -1,4 +1,4 @@
-"""Exit codes, and errors for people: one line with the cause and the remedy."""
+"""Exit codes, and errors for people: one line with cause and remedy."""
 
 import os
 import sys
@@ -35,14 +35,14 @@ EXIT_CODE_OF_STATUS = {
 
 
 class UsageError(UserError):
-    """The command cannot be carried out as it was given; the message says how it can."""
+    """The command cannot be carried out as given; the message says how it can."""
 
 
 @contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Ends the command with one line on stderr and the exit code of the body's exception.
+    """Ends the command with one line on stderr and the exception's exit code.
 
-    With TENANT_INVENTORY_DEBUG set, an unexpected exception keeps its traceback.
+    With TENANT_INVENTORY_DEBUG, an unexpected exception keeps its traceback.
     """
     try:
         yield
@@ -65,7 +65,7 @@ def errors_for_people() -> Iterator[None]:
 
 
 def words_of(error: Exception) -> str:
-    """The message of an error for people. With TENANT_INVENTORY_DEBUG set, raises an unexpected one."""
+    """An error's message for people. With TENANT_INVENTORY_DEBUG, raises an unexpected one."""
     if isinstance(error, UserError | UnavailableError):
         return str(error)
     if (refused := _refused_by_temporal(error)) is not None:
@@ -76,7 +76,7 @@ def words_of(error: Exception) -> str:
 
 
 def _refused_by_temporal(error: Exception) -> str | None:
-    """The meaning of an error of a call to Temporal; None for any other error."""
+    """The meaning of a failed call to Temporal; None for other errors."""
     # A command that has not loaded the SDK, which takes long, has called nothing.
     service = sys.modules.get("temporalio.service")
     if service is None or not isinstance(error, service.RPCError):

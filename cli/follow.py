@@ -1,7 +1,7 @@
-"""Following a workflow to its end: how far it is and what holds it up, asked at growing gaps.
+"""Follows a workflow to its end, with progress and obstacles, asked at growing gaps.
 
-Each `progress` query is a billed action of Temporal Cloud (https://docs.temporal.io/cloud/actions); waiting for the
-result and describing the workflow or its task queue are none. `docs/scaling.md` has the cost of an hour.
+Temporal Cloud bills each `progress` query (https://docs.temporal.io/cloud/actions), not waiting for the result or
+describing the workflow or its task queue. `docs/scaling.md` has the cost of an hour.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ Handle = WorkflowHandle[Any, Any]
 
 
 class Pace(NamedTuple):
-    """How often to ask: the gap is a share of the time since the last change, within bounds. All in seconds."""
+    """Gaps between queries: a share of the time since the last change, within bounds. In seconds."""
 
     least: float
     share: float
     most: float
 
     def gap(self, unchanged: float) -> float:
-        """The seconds until the next question, `unchanged` seconds after the last change."""
+        """Seconds until the next query."""
         return min(self.most, max(self.least, self.share * unchanged))
 
 
@@ -71,9 +71,9 @@ _PASSING = (
 
 
 class Follower(Generic[ProgressT]):
-    """Follows a workflow to its end. `on_progress` gets its progress, and `on_trouble` the reason of a standstill.
+    """Follows a workflow. `on_progress` gets its progress, `on_trouble` the reason of a standstill.
 
-    `progress` is the type of the answer to its `progress` query. `watched`: a person looks on as it happens.
+    `progress` is the type of its `progress` query's answer. `watched`: a person looks on.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Follower(Generic[ProgressT]):
         """A workflow task that no worker has done, and when it was first seen."""
 
     async def follow(self, handle: Handle) -> None:
-        """Returns when the workflow has ended, however it ended. Raises `RPCError` where Temporal refuses to tell."""
+        """Returns when the workflow has ended in any way. Raises `RPCError` if Temporal refuses."""
         watching = [asyncio.create_task(self._watch_progress(handle)), asyncio.create_task(self._watch_trouble(handle))]
         try:
             await self._wait_for_end(handle)
@@ -108,7 +108,7 @@ class Follower(Generic[ProgressT]):
             await asyncio.gather(*watching, return_exceptions=True)
 
     async def _wait_for_end(self, handle: Handle) -> None:
-        """The result is waited for in long polls; a Temporal that is away is waited for, too."""
+        """Long polls for the result; waits for an absent Temporal, too."""
         while True:
             try:
                 await handle.result()
@@ -148,7 +148,7 @@ class Follower(Generic[ProgressT]):
                 await self._tell_silence(handle)
 
     async def _ask(self, handle: Handle) -> ProgressT | None:
-        """The workflow's answer; None where no worker gives one in time."""
+        """The answer; None if no worker gives it in time."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer: ProgressT = await handle.query("progress", result_type=self._progress)
@@ -167,7 +167,7 @@ class Follower(Generic[ProgressT]):
                 continue
 
     async def _look(self, handle: Handle, now: float) -> None:
-        """Reports the cause of a delay: no worker that takes the workflow's tasks, or activities that keep failing."""
+        """Reports a delay's cause: no worker for the workflow's tasks, or failing activities."""
         description = await handle.describe()
         raw: Any = description.raw_description
         task = raw.pending_workflow_task if raw.HasField("pending_workflow_task") else None
@@ -190,7 +190,7 @@ class Follower(Generic[ProgressT]):
             self._tell(self._silence())
 
     async def _tell_silence(self, handle: Handle) -> None:
-        """A query had no answer: says whether any worker is there at all."""
+        """Says, after an unanswered query, whether any worker is there."""
         try:
             description = await handle.describe()
             self._tell(await self._nobody(description) or self._silence())
@@ -198,7 +198,7 @@ class Follower(Generic[ProgressT]):
             return  # Temporal itself does not answer; the wait for the result reports it.
 
     async def _nobody(self, description: WorkflowExecutionDescription) -> str | None:
-        """Why no worker takes the workflow; None where one polls that should."""
+        """Why no worker takes the workflow; None if one polls."""
         return await nobody_polls(self._client, self._task_queue, description)
 
     def _silence(self) -> str:
@@ -218,17 +218,16 @@ class Follower(Generic[ProgressT]):
 
 
 def _waits_for_worker(activity: Any) -> bool:
-    """Whether an activity could start at once, if a worker took it."""
+    """Whether an activity only needs a worker to start."""
     scheduled: bool = activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     return scheduled and not activity.HasField("next_attempt_schedule_time")
 
 
 @contextmanager
 def leaving(words: str) -> Iterator[None]:
-    """Where Ctrl-C or a refusal of Temporal's ends the body, says `words`, which tell how to come back.
+    """Says `words`, how to come back, if Ctrl-C or Temporal's refusal ends the body.
 
-    Raises `typer.Exit` with code 1 after Ctrl-C, and passes on the refusal. A second Ctrl-C ends the process at once,
-    whatever is still being closed.
+    Raises `typer.Exit` with code 1 after Ctrl-C, and re-raises a refusal. A second Ctrl-C ends the process at once.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""`--html FILE`: an answer as a page, written as a whole or not at all."""
+"""`--html FILE`: an answer as a page, written whole or not at all."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ HtmlOption = Annotated[
 
 
 def check_html(path: Path | None, *, as_json: bool) -> None:
-    """Refuses a file that cannot be written, before any question is answered. Raises `UsageError`."""
+    """Raises `UsageError`, before any question is answered, if the file cannot be written."""
     if path is None:
         return
     if as_json or output_options().as_csv:
@@ -34,21 +34,20 @@ def check_html(path: Path | None, *, as_json: bool) -> None:
 
 
 def check_count(found: int) -> None:
-    """Refuses a page that nobody could read. Raises `UsageError`."""
+    """Raises `UsageError` for a page too long to read."""
     if found > MOST:
         raise UsageError(f"--html: a page holds {MOST:,} entries at most; narrow it by --since, --type or --limit")
 
 
 def collection_titles() -> dict[str, str]:
-    """The names of collections on pages, by type key."""
     return {key: collection.title for key, collection in load_catalog().collections.items()}
 
 
 def write_html(path: Path, page: str) -> None:
-    """Puts the page in the place of the file, and says where. Raises `UsageError` where it cannot.
+    """Replaces the file and says where. Raises `UsageError` if it cannot.
 
-    Only its owner may read a new page: it says how a tenant is configured. One that is replaced keeps its mode, and
-    where the path is a link, the file that it leads to is the one.
+    A new page, which tells a tenant's configuration, is readable by its owner only. A replaced file keeps its mode, and
+    a link is followed.
     """
     try:
         target = path.resolve()

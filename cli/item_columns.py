@@ -8,7 +8,7 @@ from inventory.records import ItemRecord
 
 
 def _kind(item: ItemRecord) -> str:
-    """The kind, where it says more than the heading does."""
+    """The kind, if it says more than the heading."""
     kind = kind_of(item.type_key, item.meta)
     collection = load_catalog().collections.get(item.type_key)
     return "" if kind == item.title or (collection is not None and kind == collection.title) else kind

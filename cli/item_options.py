@@ -1,4 +1,4 @@
-"""Options that choose items, and what they mean."""
+"""Options that choose items."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -40,14 +40,14 @@ NameOption = Annotated[
 
 
 def item_filter(platform: Platform | None, kind: str | None, state: StateChoice | None) -> ItemFilter:
-    """The filter of items that the options make. Raises `UsageError`."""
+    """Raises `UsageError`."""
     if kind is not None and not kind.strip():
         raise UsageError("--kind takes a part of a kind's name; the kinds are those of the column `kind` of items")
     return ItemFilter(platform, kind, state)
 
 
 def wanted_setting(setting: str | None) -> WantedSetting | None:
-    """The setting that an option names. Raises `UsageError`."""
+    """Raises `UsageError`."""
     if setting is None:
         return None
     wanted = WantedSetting.of(setting)
@@ -57,7 +57,7 @@ def wanted_setting(setting: str | None) -> WantedSetting | None:
 
 
 def chosen_type_keys(type_keys: Sequence[str] | None, categories: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The collections that `--type` and `--category` name together; None where neither does."""
+    """The collections of `--type` and `--category`; None without either."""
     if not categories:
         return known_type_keys(type_keys)
     return tuple(sorted({*(known_type_keys(type_keys) or ()), *load_catalog().in_categories(categories)}))

@@ -1,4 +1,4 @@
-"""`limits`: how much may happen at once and how fast, as configured and as Temporal has it."""
+"""`limits`: configured limits and rates, and Temporal's."""
 
 import asyncio
 import getpass
@@ -22,7 +22,7 @@ REASON = "starter.py limits --apply"
 
 
 class RateLimit(BaseModel):
-    """One rate limit of the activity task queue, in activities a second; None is no limit."""
+    """A rate limit of the activity task queue, in activities a second; null is no limit."""
 
     configured: float | None
     temporal: float | None

@@ -1,4 +1,4 @@
-"""Loading modules that a command needs later than at its start."""
+"""Loads modules after a command's start."""
 
 import gc
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Looks for no garbage while modules are loaded, and afterwards not among what they have made: it stays."""
+    """Pauses garbage collection while modules load, and exempts what they have made: it stays."""
     gc.disable()
     try:
         yield

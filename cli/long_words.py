@@ -1,4 +1,4 @@
-"""Words that are wider than their line: of a path, an address or the id of a definition its last parts."""
+"""Words wider than their line: the last parts of a path, an address or a definition's id."""
 
 import re
 
@@ -11,7 +11,7 @@ _PART = re.compile(r"[/_~.:?&]")
 
 
 def fitting(text: str, room: int) -> str:
-    """The text with `…` in the place of the first parts of each word that has no room; with `--ids` as it is.
+    """The text with `…` for the first parts of each word without room; whole with `--ids`.
 
     A word without parts, such as a name, stays whole.
     """

@@ -1,4 +1,4 @@
-"""Arguments and options that commands share, and their meaning."""
+"""Shared arguments and options."""
 
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
@@ -23,7 +23,7 @@ MOST = 1_000_000
 
 
 def complete_tenant_name(incomplete: str) -> list[str]:
-    """The names of configured tenants that begin so, for tab completion."""
+    """Configured tenants' names, for tab completion."""
     try:
         tenants = configured_tenants_of(load_settings())
     except (ValueError, UnavailableError):
@@ -32,7 +32,7 @@ def complete_tenant_name(incomplete: str) -> list[str]:
 
 
 def complete_type_key(incomplete: str) -> list[str]:
-    """The type keys that begin so, for tab completion."""
+    """Type keys, for tab completion."""
     return [key for key in sorted(load_catalog().collections) if key.lower().startswith(incomplete.lower())]
 
 
@@ -107,7 +107,7 @@ SelectionOption = Annotated[
 
 
 def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool) -> Selection:
-    """The selection that the options name. Raises `UsageError` where they name none."""
+    """Raises `UsageError` if the options name none."""
     if not type_keys and not categories and not everything:
         raise UsageError("say what to read: --type KEY, --category NAME or --all; python starter.py catalog lists them")
     catalog = load_catalog()
@@ -123,33 +123,33 @@ def selection_or_all(
 
 
 def valid_selection_name(name: str | None) -> str | None:
-    """The name that the option gives a selection. Raises `UsageError`."""
+    """Raises `UsageError`."""
     if name is not None and NAME.fullmatch(name) is None:
         raise UsageError(f"--name: {name!r} is no name: letters, digits, '.', '_' and '-', 100 at most")
     return name
 
 
 def selection_name_of(selection: Selection, name: str | None = None) -> str:
-    """The name of a selection for people: its own, or one made of its collections."""
+    """A selection's name for people: its own, or one of its collections."""
     return name or load_catalog().name_of(selection.type_keys)
 
 
 def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The type keys of a filter, each known to the catalog; None where there is no filter."""
+    """A filter's type keys, all known to the catalog; None without a filter."""
     if not type_keys:
         return None
     return select(type_keys, known=load_catalog().collections).type_keys
 
 
 def configured_tenant(settings: Settings, tenant: str) -> TenantConfig:
-    """The tenants file's entry of an id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
+    """A tenant's entry by id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
     return configured_tenants_of(settings).find(tenant)
 
 
 def chosen_tenants(
     settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> TenantChoice:
-    """The tenants that the options name. Raises `UsageError` where they name none, or both all and some."""
+    """Raises `UsageError` if the options name no tenants, or both all and some."""
     if not (tenants or tags or everyone):
         raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
     if everyone and (tenants or tags):
@@ -169,7 +169,7 @@ def chosen_tenants(
 def chosen_to_read(
     settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> TenantChoice:
-    """The tenants to read, without disabled ones, which it names. Raises `UsageError` if none is left."""
+    """The tenants to read; names disabled ones. Raises `UsageError` if none is left."""
     choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
     configured = configured_tenants_of(settings)
     chosen = choice.resolve(configured.tags())
@@ -182,7 +182,7 @@ def chosen_to_read(
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
+    """The first few names, and the number of others."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -197,14 +197,14 @@ def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> Non
 
 
 class AskedTenant(NamedTuple):
-    """A tenant that a question is about. One that is asked for alone is named as it was typed."""
+    """A tenant in question. A single one is named as it was typed."""
 
     tenant_id: UUID
     name: str
 
 
 class AskedTenants(NamedTuple):
-    """The tenants that a question is about, by name. `are_many`: each needs a heading, also where it is only one."""
+    """The tenants in question, by name. `are_many`: each needs a heading, even a single one."""
 
     tenants: tuple[AskedTenant, ...]
     are_many: bool
@@ -213,7 +213,7 @@ class AskedTenants(NamedTuple):
 def asked_tenants(
     settings: Settings, tenant: str | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> AskedTenants:
-    """The tenants of TENANT, `--tag` or `--all-tenants`. Raises `UsageError` where that is not one of the three."""
+    """The tenants of TENANT, `--tag` or `--all-tenants`. Raises `UsageError` unless exactly one is given."""
     if sum((tenant is not None, bool(tags), everyone)) != 1:
         raise UsageError("say which tenants: TENANT, --tag TAG or --all-tenants")
     if tenant is not None:
@@ -229,14 +229,13 @@ def asked_tenants(
 
 
 class TenantNames:
-    """Names of tenants for people; a tenant that the tenants file does not have goes by its id."""
+    """Tenants' names; one that the tenants file lacks has its id."""
 
     def __init__(self, tenants: Tenants | None) -> None:
         self._tenants = tenants
 
     @classmethod
     def load(cls, settings: Settings) -> "TenantNames":
-        """From the configured tenants, if there are any."""
         is_there = settings.tenants_from is TenantsFrom.TABLE or settings.tenants_file.exists()
         return cls(configured_tenants_of(settings) if is_there else None)
 
@@ -246,7 +245,7 @@ class TenantNames:
 
 
 def tenant_id_of(settings: Settings, tenant: str) -> UUID:
-    """The id of a tenant given by id or name; an id need not be in the tenants file any more."""
+    """A tenant's id by id or name; an id need not be configured any more."""
     try:
         return UUID(tenant)
     except ValueError:

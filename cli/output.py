@@ -1,4 +1,4 @@
-"""The output of commands: tables for people, JSON for machines, nothing else on stdout."""
+"""Output: tables for people, JSON for machines, nothing else on stdout."""
 
 import os
 import sys
@@ -23,16 +23,16 @@ from inventory.visible_text import escaped_json, visible, with_spaces
 
 
 class SafeConsole(Console):
-    """Prints words as they are: a name is neither markup nor an emoji's name, and steers no terminal."""
+    """Prints words as they are: no markup, no emoji names, no control of the terminal."""
 
     def __init__(self, *, to_stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As `Console` does, but a text is one line: a line end in a name begins no other line.
+        """As `Console`, but a text is one line, whatever line ends are in names.
 
-        A line that is wider than the terminal goes on below, indented. With `--csv` nothing but CSV is on stdout, so
-        all else goes to stderr. Notes on a terminal go to the pager with the answer.
+        A line wider than the terminal goes on indented. With `--csv`, all but CSV goes to stderr. Notes on a terminal
+        go to the pager with the answer.
         """
         if not self.stderr and output_options().as_csv:
             stderr.print(*objects, **options)
@@ -54,11 +54,11 @@ class SafeConsole(Console):
         super().print(*lines, **options)
 
     def on_broken_pipe(self) -> None:
-        """Lets the command end as it does wherever its reader has enough; Rich would end it as failed."""
+        """Ends the command normally when its reader has enough; Rich would fail."""
         raise  # noqa: PLE0704 - Rich calls this while it handles the error
 
     def _wrapped(self, text: Text, width: int) -> Iterable[Text]:
-        """The text in lines of this width; all but the first are indented by two more than it is."""
+        """The text in lines of this width, indented by two more after the first."""
         if text.cell_len <= width:
             return [text]
         indent = min(len(text.plain) - len(text.plain.lstrip(" ")), width // 2)
@@ -69,7 +69,7 @@ class SafeConsole(Console):
         return wrapped
 
     def print_grid(self, grid: RenderableType, width: int) -> None:
-        """Prints a table that has been laid out for this width."""
+        """Prints a table laid out for this width."""
         if not self.stderr and output_options().as_csv:
             stderr.print_grid(grid, width)
             return
@@ -79,18 +79,18 @@ class SafeConsole(Console):
             super().print(line, soft_wrap=True)
 
     def print_lines(self, text: str, **options: Any) -> None:
-        """Prints a text of several lines. Whoever puts names into it cleans them first."""
+        """Prints lines, in which the caller has cleaned names."""
         for line in text.split("\n"):
             self.print(line, **options)
 
     def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Called for all that is printed, cells of tables and lines of progress too: the last place to clean it."""
+        """The last place to clean text, of table cells and progress too."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
 
 
 def one_line(value: Any) -> Any:
-    """A text without line ends and other characters that are not seen; anything else as it is."""
+    """A text without line ends and invisible characters; other values unchanged."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, Text):
@@ -131,19 +131,18 @@ STYLES = {
 
 
 def print_json(value: BaseModel | dict[str, Any] | bytes) -> None:
-    """One JSON object on one line of stdout, with escaped invisible characters, in a pipe too: it is the same JSON."""
+    """One JSON object on one line of stdout, with invisible characters escaped, also in a pipe."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     written = plain if isinstance(plain, bytes) else orjson.dumps(plain, default=str)
     sys.stdout.write(escaped_json(written.decode()) + "\n")
 
 
 def styled(word: object) -> Text:
-    """A word of the vocabulary in its colour."""
     return Text(str(word or ""), style=STYLES.get(str(word), ""))
 
 
 class SaidField(Protocol):
-    """A field that differs, as `answers.field_text` says it."""
+    """A differing field, as `answers.field_text` says it."""
 
     @property
     def label(self) -> str: ...
@@ -155,7 +154,7 @@ class SaidField(Protocol):
 def print_field(
     field: SaidField, *, indent: str, between: str = " → ", sign: tuple[str, str] = ("", ""), most: int = MAX_LINES
 ) -> None:
-    """A field that differs: its label and values on one line, and below it the lines of a text that differ."""
+    """A differing field: label and values on one line, then a text's differing lines."""
     mark, style = sign
     said = field.summary(between, is_signed=not mark)
     room = table_width() - cell_len(indent + mark + ": ") - 2
@@ -170,31 +169,31 @@ def print_field(
 
 
 def known_width(console: Console) -> int | None:
-    """The reader's columns: COLUMNS, else the terminal's; None in a pipe or a file."""
+    """The reader's columns: COLUMNS, else the terminal's; None in a pipe or file."""
     if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns):
         return int(columns)
     return console.width if console.is_terminal else None
 
 
 def table_width() -> int:
-    """The columns that a table may have. In a pipe it is as wide as it needs to be."""
+    """A table's columns; unlimited in a pipe."""
     return known_width(stdout) or UNBOUNDED
 
 
 def time_zone() -> tzinfo | None:
-    """The zone of times that are shown and typed: UTC with `--utc`, else None for local time."""
+    """UTC with `--utc`, else None for local time."""
     return UTC if output_options().utc else None
 
 
 def when(moment: datetime | None) -> str:
-    """A moment to the second, in local time or with `--utc` in UTC, in a form that `--since` takes."""
+    """A moment to the second, in the zone of `time_zone`, in a form that `--since` takes."""
     if moment is None:
         return ""
     return moment.astimezone(time_zone()).isoformat(" ", "seconds").replace("+00:00", "Z")
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago a moment was, as people say it; beyond a month its day."""
+    """How long ago a moment was; beyond a month its day."""
     if moment is None:
         return ""
     return elapsed(moment, now or datetime.now(UTC)) or when(moment)[:10]

@@ -1,6 +1,6 @@
-"""The options of all commands that print times or tables.
+"""Options of commands that print times or tables.
 
-A command gets the options by a decorator and need not pass them on: the printing functions look them up.
+A decorator adds them to a command; printing functions look them up.
 """
 
 import inspect
@@ -21,7 +21,7 @@ from cli.pager import paged
 
 @dataclass
 class SortedTogether:
-    """Rows of several tenants that are sorted together: each answer's tables are kept until all tenants have answered.
+    """Rows of several tenants to sort together, kept until all have answered.
 
     `names` are the tenants', by id.
     """
@@ -55,13 +55,12 @@ _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=Outpu
 
 
 def output_options() -> OutputOptions:
-    """The output options of the command that runs."""
+    """The running command's output options."""
     return _OPTIONS.get()
 
 
 @contextmanager
 def using(options: OutputOptions) -> Iterator[None]:
-    """The options hold while the body runs."""
     token = _OPTIONS.set(options)
     try:
         yield
@@ -90,12 +89,12 @@ CommandT = TypeVar("CommandT", bound=Callable[..., None])
 
 
 def prints_times(command: CommandT) -> CommandT:
-    """Gives a command `--utc`, and its answer to a pager on a terminal."""
+    """Gives a command `--utc`, and a pager on a terminal."""
     return _with(command, _OF_TIMES)
 
 
 def prints_tables(command: CommandT) -> CommandT:
-    """Gives a command `--csv`, `--columns`, `--sort`, `--ids` and `--utc`, and its answer to a pager on a terminal."""
+    """Gives a command `--csv`, `--columns`, `--sort`, `--ids` and `--utc`, and a pager on a terminal."""
     return _with(command, _OF_TABLES)
 
 
@@ -127,7 +126,7 @@ def _with(command: CommandT, options: dict[str, Any]) -> CommandT:
 
 
 def refuse_columns_without_csv() -> None:
-    """For a command that prints no table for people. Raises `UsageError`."""
+    """Raises `UsageError` for a command without a table for people."""
     options = output_options()
     if (options.columns or options.sort) and not options.as_csv:
         raise UsageError("this command prints no table: give --columns and --sort with --csv")

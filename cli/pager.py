@@ -1,4 +1,4 @@
-"""A pager for answers on a terminal: PAGER, else `less`. An answer that fits on the screen is shown as it is."""
+"""A pager for answers on a terminal: PAGER, else `less`; short answers are shown as they are."""
 
 import io
 import os
@@ -17,7 +17,7 @@ LESS = "FRX"
 
 @contextmanager
 def paged() -> Iterator[None]:
-    """Gives the body's output to the pager as soon as it is longer than the screen.
+    """Gives the body's output to the pager once it is longer than the screen.
 
     Raises `BrokenPipeError` in the body if the person has left the pager.
     """
@@ -30,7 +30,7 @@ def paged() -> Iterator[None]:
 
 
 class _PagedStream(io.TextIOBase):
-    """Text for a terminal: kept while it fits on the screen, then in the pager or, where there is none, as it is."""
+    """Keeps text while it fits on the screen, then gives it to the pager, if there is one."""
 
     def __init__(self, shown: TextIO) -> None:
         self._shown = shown
@@ -46,14 +46,12 @@ class _PagedStream(io.TextIOBase):
         return True
 
     def fileno(self) -> int:
-        """The terminal's file descriptor."""
         return self._shown.fileno()
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        """Shows text, or keeps it while all of it fits."""
         if self._is_open:
             self._show(text)
         else:
@@ -65,7 +63,7 @@ class _PagedStream(io.TextIOBase):
         return len(text)
 
     def end(self) -> None:
-        """Shows the kept text, and waits until the person leaves the pager."""
+        """Shows kept text, and waits until the person leaves the pager."""
         if not self._is_open:
             self._shown.write(self._kept)
         self._shown.flush()
@@ -86,7 +84,7 @@ class _Pager:
 
     @classmethod
     def opened(cls) -> "_Pager | None":
-        """The person's pager; None where there is none."""
+        """The person's pager, or None."""
         words = shlex.split(os.environ.get("PAGER", "less"))
         if not words or shutil.which(words[0]) is None:
             return None
@@ -97,13 +95,12 @@ class _Pager:
             return None
 
     def write(self, text: str) -> None:
-        """Shows text at once. Raises `BrokenPipeError` where the person has left."""
+        """Raises `BrokenPipeError` if the person has left."""
         if self._process.stdin is not None:
             self._process.stdin.write(text.encode("utf-8", "surrogatepass"))
             self._process.stdin.flush()
 
     def close(self) -> None:
-        """Waits until the person leaves it."""
         try:
             with suppress(BrokenPipeError):  # left before its end
                 self._process.communicate()
@@ -112,5 +109,5 @@ class _Pager:
 
 
 def _fits(text: str) -> bool:
-    """Whether the text leaves room for the prompt on the screen."""
+    """Whether the text and the prompt fit on the screen."""
     return text.count("\n") < shutil.get_terminal_size().lines - 1

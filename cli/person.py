@@ -6,5 +6,5 @@ from inventory.people import Person, Role
 
 
 def local_person() -> Person:
-    """The person of this login, who may do everything: whoever reaches the database may."""
+    """The person of this login, with every right: it reaches the database anyway."""
     return Person(person_id=f"local/{getpass.getuser()}", name=getpass.getuser(), role=Role.ADMIN)

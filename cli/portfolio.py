@@ -1,4 +1,4 @@
-"""`portfolio`: one selection over many tenants: starting, joining, following, cancelling, and the records."""
+"""`portfolio`: one selection over many tenants."""
 
 import asyncio
 from typing import Annotated
@@ -129,7 +129,6 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
 
 
 async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UUID) -> None:
-    """Returns when the portfolio run has ended."""
     with leaving(_goes_on(run_id)), PortfolioView() as view:
         follower = Follower(
             client, settings.temporal_task_queue, PortfolioProgress, view.show, view.say, watched=view.watched
@@ -138,7 +137,7 @@ async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UU
 
 
 def _goes_on(run_id: UUID) -> str:
-    """The message to a person who stops following a portfolio run."""
+    """The message to a person who stops following."""
     return (
         f"portfolio run {run_id} goes on\n"
         f"  follow it: python starter.py portfolio run {run_id} --follow\n"
@@ -147,9 +146,9 @@ def _goes_on(run_id: UUID) -> str:
 
 
 async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInput) -> tuple[UUID, Handle, bool]:
-    """Starts the portfolio run, or joins the one that is under way: its id, its handle, whether it was joined.
+    """Starts or joins the portfolio run: its id, its handle, whether it was joined.
 
-    Raises `UsageError` where something else holds the workflow id.
+    Raises `UsageError` if something else holds the workflow id.
     """
     workflow_id = portfolio_input.workflow_id
     try:
@@ -214,7 +213,7 @@ def _lasted(record: PortfolioRecord) -> str:
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
-    """The newest portfolio runs; if Temporal answers, also those that no worker has taken up yet."""
+    """The newest portfolio runs, with those that only Temporal knows, if it answers."""
     async with opened_database(settings) as database:
         async with database.portfolio() as session:
             recorded = await records.recent_portfolio_runs(session, limit)
@@ -249,9 +248,9 @@ def portfolio_run(
 
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
-    """The portfolio run of an id or its beginning: from the database or, before a worker takes it up, from Temporal.
+    """The portfolio run of an id or its beginning, from the database or, before a worker takes it, Temporal.
 
-    Raises `UsageError` where none or several are meant.
+    Raises `UsageError` unless exactly one is meant.
     """
     wanted = run_id_range(run_id, "portfolio runs")
     async with opened_database(settings) as database:
@@ -277,7 +276,7 @@ async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
 
 
 async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
-    """The portfolio run as it is once it has ended."""
+    """The portfolio run after its end."""
     record = await _one(settings, run_id)
     if record.status.ended:
         return record
@@ -362,6 +361,6 @@ def _took(outcome: TenantOutcomeRecord) -> str:
 
 
 def _outcomes(counts: PortfolioCounts) -> str:
-    """How many tenants ended in each way, without ways that did not happen."""
+    """Numbers of tenants by outcome, without zeros."""
     named = {name: getattr(counts, name) for name in ("success", "partial", "failed", "cancelled", "joined")}
     return ", ".join(f"{number} {name}" for name, number in named.items() if number)

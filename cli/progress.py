@@ -1,4 +1,4 @@
-"""The live view of a run or a portfolio run: a bar on a terminal, a line now and then otherwise. All on stderr."""
+"""A run's live view on stderr: a bar on a terminal, lines elsewhere."""
 
 from types import TracebackType
 from typing import TypeVar
@@ -16,7 +16,7 @@ ViewT = TypeVar("ViewT", bound="_View")
 
 
 class _View:
-    """One bar on a terminal, with lines above it; lines alone elsewhere. A context manager."""
+    """A bar on a terminal with lines above, else lines. A context manager."""
 
     def __init__(self, title: str, unit: str) -> None:
         self.watched = stderr.is_terminal
@@ -46,11 +46,10 @@ class _View:
         self._progress.stop()
 
     def say(self, line: str) -> None:
-        """One line above the bar."""
         self._progress.console.print(line, style="dim", markup=False)
 
     def _show(self, done: int, total: int, more: str, line: str) -> None:
-        """Moves the bar; elsewhere, says the line if it is another one."""
+        """Moves the bar, or says a new line."""
         self._progress.update(self._bar, completed=done, total=total, more=more, visible=total > 0)
         if not self.watched and line != self._said:
             self._said = line
@@ -58,14 +57,11 @@ class _View:
 
 
 class RunView(_View):
-    """Shows the progress of one run."""
-
     def __init__(self, title: str) -> None:
         super().__init__(title, "collections")
         self._status: str | None = None
 
     def show(self, progress: SyncProgress) -> None:
-        """Takes in an answer of the `progress` query."""
         waiting = f" ({progress.waiting_for.replace('_', ' ')})" if progress.waiting_for else ""
         status = f"{progress.status}{waiting}"
         if self.watched and status != self._status:
@@ -83,13 +79,10 @@ class RunView(_View):
 
 
 class PortfolioView(_View):
-    """Shows the progress of a portfolio run."""
-
     def __init__(self) -> None:
         super().__init__("portfolio", "tenants")
 
     def show(self, progress: PortfolioProgress) -> None:
-        """Takes in an answer of the `progress` query."""
         counts = progress.counts
         if not counts.tenants:
             return

@@ -1,4 +1,4 @@
-"""`retention`: forgetting versions and runs now."""
+"""`retention`: forgets versions and runs now."""
 
 import asyncio
 from typing import Annotated
@@ -87,7 +87,7 @@ def retention(
 
 
 async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:
-    """In batches that are committed one by one, as `RetentionWorkflow` does it."""
+    """In batches committed one by one, as in `RetentionWorkflow`."""
     async with opened_database(settings) as database:
         await check_database(database)
         async with database.portfolio() as session:

@@ -194,14 +194,14 @@ def _with_schedules(ask: Callable[[Schedules], Awaitable[Any]], connect: Connect
 
 
 def option(name: str) -> str:
-    """How this command line spells a part of a schedule."""
+    """The option for a part of a schedule."""
     return f"--{name}"
 
 
 def schedule_spec(
     every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str
 ) -> ScheduleSpec:
-    """When to start. Raises `RequestError`, and `UsageError` where it is not said in one way."""
+    """Raises `RequestError`, and `UsageError` unless times are given in one way."""
     if sum(given is not None for given in (every, cron, calendar)) != 1:
         raise UsageError('say when, in one way: --every 1h, --cron "0 * * * *" or --calendar "mon-fri 06:30"')
     return schedules.schedule_spec(every, cron, calendar, time_zone, jitter, option)

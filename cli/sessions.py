@@ -1,4 +1,4 @@
-"""Shared by commands about one tenant: a session, and items by their id or name."""
+"""Sessions and items for commands about one tenant."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -21,7 +21,6 @@ from storage.timeouts import POOL_TIMEOUT_SECONDS
 async def opened_database(
     settings: Settings, *, pool_size: int = 1, pool_timeout: float = POOL_TIMEOUT_SECONDS
 ) -> AsyncIterator[Database]:
-    """The configured database; its connections are closed at the end."""
     async with Database(
         settings.database_url.get_secret_value(), pool_size=pool_size, pool_timeout=pool_timeout
     ) as database:
@@ -29,7 +28,7 @@ async def opened_database(
 
 
 def say_what_is_damaged(damaged: Iterable[DamagedRecord]) -> None:
-    """Names on stderr the versions whose stored documents are damaged: nothing of an answer rests on them."""
+    """Names damaged versions on stderr; no answer rests on them."""
     for version in damaged:
         output.stderr.print(visible(version.in_words), style="yellow", markup=False)
 
@@ -41,9 +40,9 @@ ResultT = TypeVar("ResultT")
 
 
 async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """The answer of `ask`, which is asked again if another transaction got in its way.
+    """The answer of `ask`, retried after collisions.
 
-    Raises `StorageCollisionError` where that happens too often.
+    Raises `StorageCollisionError` after too many.
     """
     for _ in range(COLLISIONS - 1):
         with suppress(StorageCollisionError):
@@ -53,9 +52,9 @@ async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
 
 @asynccontextmanager
 async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
-    """One transaction on the configured database, which reads of one moment. One that writes may collide.
+    """One transaction that reads of one moment; one that writes may collide.
 
-    Output is printed when the transaction has ended.
+    Output is printed after it.
     """
     with printed_afterwards():
         async with (
@@ -66,7 +65,7 @@ async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of the one item with this id or name, printed on stderr. Raises `UserError`."""
+    """The id of the one item with this id or name; prints it on stderr. Raises `UserError`."""
     external_id = await items.find_item(session, type_key, sought)
     if external_id != sought:
         output.stderr.print(f"{sought!r} is {external_id}", style="dim", markup=False)

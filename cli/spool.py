@@ -1,7 +1,7 @@
-"""Answers that are read in one transaction and written after it.
+"""Answers read in one transaction and written after it.
 
-Whoever reads a command's output may stop reading, as a pager does. A transaction that waited for that would keep
-PostgreSQL from cleaning up for all tenants. A large answer is kept in a temporary file of this user's alone (TMPDIR).
+A reader such as a pager may stop, and a waiting transaction would keep PostgreSQL from cleaning up for all tenants. A
+large answer is in a private temporary file (TMPDIR).
 """
 
 import io
@@ -22,9 +22,9 @@ IN_MEMORY_BYTES = 1024 * 1024
 
 @contextmanager
 def printed_afterwards(print_heading: Callable[[str | None], None] | None = None) -> Iterator[None]:
-    """Keeps the body's output, and prints it when the body has ended; nothing if the body raises.
+    """Keeps the body's output and prints it at the end; nothing if the body raises.
 
-    `print_heading` is called before any output, with the line if there is only one.
+    `print_heading` is called first, with the line if there is only one.
     """
     shown = sys.stdout
     with SpooledTemporaryFile(IN_MEMORY_BYTES, "w+", encoding="utf-8", errors="surrogatepass", newline="") as kept:
@@ -38,7 +38,7 @@ def printed_afterwards(print_heading: Callable[[str | None], None] | None = None
 
 
 class _Kept(io.TextIOBase):
-    """Takes text in the place of a stream, and is otherwise like that stream: a terminal, if that is one."""
+    """Keeps text for a stream, and otherwise resembles it, such as being a terminal."""
 
     def __init__(self, kept: IO[str], shown: TextIO) -> None:
         self._kept = kept
@@ -46,15 +46,12 @@ class _Kept(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """The stream's encoding."""
         return self._shown.encoding
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
         return self._shown.isatty()
 
     def fileno(self) -> int:
-        """The stream's file descriptor."""
         return self._shown.fileno()
 
     def writable(self) -> bool:
@@ -66,7 +63,7 @@ class _Kept(io.TextIOBase):
 
 
 class KeptDocument(NamedTuple):
-    """The document of an item, and where it belongs."""
+    """An item's document, and its place."""
 
     type_key: str
     external_id: str
@@ -75,7 +72,7 @@ class KeptDocument(NamedTuple):
 
 
 class DocumentSpool:
-    """Documents that are written after they have been read. First `add` each, then iterate."""
+    """Documents to write after reading: `add` each, then iterate."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed by `__exit__`
@@ -93,7 +90,6 @@ class DocumentSpool:
             self._file.write(document)
 
     def __iter__(self) -> Iterator[KeptDocument]:
-        """The documents, in the order in which they came."""
         self._file.seek(0)
         while line := self._file.readline():
             type_key, external_id, display_name, length = orjson.loads(line)

@@ -1,4 +1,4 @@
-"""A run that `sync` has started or joined: following it to its end. Loaded once the run is under way."""
+"""Follows a run that `sync` started or joined; loaded once it is under way."""
 
 from contextlib import nullcontext
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from workflows.messages import SyncProgress
 
 
 class StartedSync(NamedTuple):
-    """A run, and what it was started for. `name` is what its selection is called."""
+    """A run and its purpose. `name` is its selection's."""
 
     run: StartedRun
     tenant_id: UUID
@@ -33,7 +33,7 @@ class StartedSync(NamedTuple):
 
 
 async def followed(settings: Settings, client: Client, started: StartedSync, *, wait: bool, quiet: bool) -> RunRecord:
-    """The record of the run as it is, or with `wait` as it is at the end."""
+    """The run's record now, or with `wait` at its end."""
     run, tenant_id, tenant_name, selection, name, deep = started
     task_queue = settings.temporal_task_queue
     async with opened_database(settings, pool_size=2) as database:

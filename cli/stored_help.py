@@ -1,6 +1,6 @@
-"""The help of every command as text, so that showing it loads no command: most of them load a database and Temporal.
+"""Every command's help as text, shown without loading the command, a database or Temporal.
 
-`python -m docs.generate` writes `help.json`, and a test holds it against the commands.
+`python -m docs.generate` writes `help.json`, and a test compares it with the commands.
 """
 
 import json
@@ -21,14 +21,14 @@ PROGRAM = "starter.py"
 
 
 class StoredHelp(NamedTuple):
-    """A help text, and whether it answers a command line that lacks its command: that is wrong usage."""
+    """A help text, and whether it answers a command line without a command, which is wrong usage."""
 
     text: str
     is_usage_error: bool
 
 
 def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
-    """The help that a command line asks for; None where it asks for none, or for one that is not stored."""
+    """The stored help that a command line asks for, or None."""
     *words, last = arguments or ("",)
     if last and last != "--help":
         words, asked = list(arguments), False
@@ -42,13 +42,13 @@ def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
 
 
 def _is_group(known: dict[str, str], words: Sequence[str]) -> bool:
-    """Whether the words name a group whose command must follow."""
+    """Whether a command must follow the words."""
     beginning = " ".join([*words, ""]) if words else ""
     return any(name.startswith(beginning) and name != "" for name in known) and " ".join(words) in known
 
 
 def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
-    """The help of the command at the beginning of the words; the rest are its arguments."""
+    """The help of the command that begins the words; the rest are arguments."""
     for length in range(len(words), 0, -1):
         name = " ".join(words[:length])
         if name in known:
@@ -57,7 +57,7 @@ def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
 
 
 def show_stored_help() -> bool:
-    """Shows the help that this process was started for; False where it was started for something else."""
+    """Shows the requested help; False if none was requested."""
     completes = any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ)
     found = None if completes else stored_help(sys.argv[1:], Path(sys.argv[0]).name)
     if found is None:

@@ -95,7 +95,7 @@ async def sync_tenant(
     deep: bool = False,
     name: str | None = None,
 ) -> RunRecord:
-    """Starts or joins the run and, if told to wait, follows it; its record as it then is."""
+    """Starts or joins the run and, with `wait`, follows it; returns its record."""
     client = await connect_to_start(temporal_connect_config())
     await _check_database(settings.database_url.get_secret_value())
     task_queue = settings.temporal_task_queue
@@ -148,7 +148,7 @@ def cancel(
 async def _cancel(
     settings: Settings, tenant_id: UUID, run: str | None, selection: Selection | None, reason: str | None
 ) -> tuple[str, UUID | None]:
-    """Asks for it; the workflow id, and the run id where a run was named."""
+    """Requests it; the workflow id, and the run id if a run was named."""
     run_id: UUID | None = None
     if selection is not None:
         workflow_id = sync_workflow_id(tenant_id, selection)
@@ -164,7 +164,7 @@ async def _cancel(
 
 
 async def _named(settings: Settings, tenant_id: UUID, value: str) -> tuple[str, UUID]:
-    """The workflow id and the run id of a run of the tenant, also of one that no worker has taken up yet."""
+    """Workflow id and run id of a tenant's run, also before a worker takes it."""
     from answers.ids import run_id_range
     from answers.runs.command import find_record
     from cli.sessions import opened_database  # what `sync` does without until its run is under way

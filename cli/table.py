@@ -1,8 +1,7 @@
 """Tables for people, and the same records as CSV.
 
-A table fits its width without cutting a word: it has a heading for each collection, drops empty columns, prints a value
-that all rows share once, and shortens ids and words that are wider than a line. Values that still find no room stand
-below their row.
+A table cuts no word to fit its width: it has a heading for each collection, drops empty columns, prints a shared value
+once, and shortens ids and words wider than a line. Other values without room stand below their row.
 """
 
 import re
@@ -68,8 +67,6 @@ Record = BaseModel | Mapping[str, Any]
 
 
 class Shape(Enum):
-    """How a column is laid out."""
-
     TEXT = auto()
     NUMBER = auto()
     ID = auto()
@@ -81,11 +78,10 @@ class Shape(Enum):
 
 
 class Column(NamedTuple):
-    """A column: its heading, the field of the record that it shows, and how people read it if not as it is.
+    """A column: its heading, field, and form for people.
 
-    `field` is also its name for `--columns` and `--sort`. `is_kept`: beside the others, also where all rows have the
-    same. `yields`: the first to stand below where there is little room. A heading that yields stands last in a sorted
-    table, which has no headings.
+    `field` also serves `--columns` and `--sort`. `is_kept`: shown also if all rows share the value. `yields`: first to
+    stand below if there is little room; as a heading, last in a sorted table.
     """
 
     heading: str
@@ -97,13 +93,13 @@ class Column(NamedTuple):
 
 
 def collection_title(type_key: str) -> str:
-    """A collection as the heading of its rows: its title, and the type key that commands take."""
+    """A collection's heading: its title and type key."""
     collection = load_catalog().collections.get(type_key)
     return type_key if collection is None or collection.title == type_key else f"{collection.title} ({type_key})"
 
 
 def collection_column(field: str = "type_key") -> Column:
-    """The heading of rows by their collection, whose type key is this field of the record."""
+    """The heading of rows by collection, from this field with its type key."""
 
     def title(record: Any) -> str:
         return collection_title(str(flat(record).get(field)))
@@ -112,7 +108,7 @@ def collection_column(field: str = "type_key") -> Column:
 
 
 def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True) -> Column:
-    """The tenant of each record, by name, which is also the sort key."""
+    """Each record's tenant by name, also the sort key."""
 
     def name(record: Any) -> str:
         tenant_id = record.tenant_id
@@ -154,7 +150,7 @@ class Table:
         self.beyond = 0
 
     def add(self, record: Record) -> None:
-        """Adds a row. CSV that keeps its order is printed at once."""
+        """Adds a row; CSV in its own order is printed at once."""
         if self._options.as_csv and not (self._order or self._is_summary):
             self._print_csv([record])
             return
@@ -163,10 +159,9 @@ class Table:
             self._sort()
 
     def print(self, title: str | None = None, *, is_ordered: bool = False) -> None:
-        """Prints the table. Rows with the same heading stand together, the headings in the order of their field's
-        values; with `is_ordered` the rows stay as they are.
+        """Prints the table, rows grouped by heading in the order of its field; with `is_ordered` as they are.
 
-        If it is sorted together with other tenants' tables, it is kept for `print_together`.
+        If several tenants' tables are sorted together, it is kept for `print_together`.
         """
         if title is not None and not self._options.as_csv:
             output.stdout.print(title, style="table.title")
@@ -189,7 +184,7 @@ class Table:
             output.stderr.print(f"--limit {self._most} leaves out {rows}", style="dim")
 
     def _sort(self) -> None:
-        """Sorts the rows, and leaves out those beyond the first `most`."""
+        """Sorts the rows and keeps the first `most`."""
         for column, descending in reversed(self._order):
             self.records.sort(key=partial(_sort_key, column), reverse=descending)
         if self._order and self._most is not None:
@@ -197,7 +192,7 @@ class Table:
             del self.records[self._most :]
 
     def print_together(self, others: Iterable["Table"]) -> None:
-        """Prints the rows of this table and of other tenants' tables as one, in the order of `--sort`."""
+        """Prints this and other tenants' rows as one table by `--sort`."""
         for other in others:
             self.records += other.records
             self.beyond += other.beyond
@@ -207,7 +202,7 @@ class Table:
         self._print()
 
     def _named(self, name: str) -> Column:
-        """The column of a name, which is its heading or a field of the record. Raises `UsageError`."""
+        """The column of a heading or field. Raises `UsageError`."""
         wanted = name.casefold()
         for column in self._columns:
             if wanted in (column.heading.casefold(), column.field.casefold()):
@@ -239,7 +234,7 @@ def print_table(
     is_summary: bool = False,
     most: int | None = None,
 ) -> None:
-    """Prints a table, or CSV with `--csv`, as `Table` does."""
+    """Prints a `Table`, or CSV with `--csv`."""
     table = Table(record, columns, is_summary=is_summary, most=most)
     for row in records:
         table.add(row)
@@ -247,14 +242,14 @@ def print_table(
 
 
 def _stands_last(column: Column) -> bool:
-    """Whether a column has the last place in a table without headings, so that the name has the first."""
+    """Whether a column is last in a table without headings, where the name is first."""
     return column.shape is Shape.HEADING and column.yields
 
 
 def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
-    """A key by which values of one column compare: absent ones first, numbers by size, the rest as text.
+    """Orders one column's values: absent ones, numbers, then texts.
 
-    Words of an enumeration compare by its order: high, medium, low.
+    Enumerations have their own order: high, medium, low.
     """
     values = flat(record, "python")
     value = values.get(column.field)
@@ -272,7 +267,7 @@ def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """The beginning of each id: eight characters, and as many more as tell it apart from the others."""
+    """Each id's beginning: eight characters, and more as needed to tell it apart."""
     known = sorted(set(ids))
     shortened = {}
     for number, whole in enumerate(known):
@@ -286,7 +281,7 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
 
 
 def shown_id(external_id: str) -> str:
-    """An id in prose: short, or whole with `--ids`."""
+    """An id in prose, short unless `--ids`."""
     return external_id if output_options().ids else short_ids([external_id])[external_id]
 
 
@@ -296,7 +291,7 @@ def _common(one: str, other: str) -> int:
 
 
 class _Row(NamedTuple):
-    """The cells of a record, the heading that it stands under, and what orders the headings."""
+    """A record's cells, its heading, and the headings' order."""
 
     heading: str
     order: Any
@@ -304,7 +299,7 @@ class _Row(NamedTuple):
 
 
 class _Layout:
-    """The rows of a table, and where each column finds room."""
+    """A table's rows, and the room of its columns."""
 
     def __init__(self, columns: Sequence[Column], records: Sequence[Record], *, is_chosen: bool, is_flat: bool) -> None:
         headings = [column for column in columns if column.shape is Shape.HEADING]
@@ -339,14 +334,14 @@ class _Layout:
                     row.cells[number] = Text(short[row.cells[number].plain], row.cells[number].style)
 
     def _shorten_words(self) -> None:
-        """Leaves the last parts of words that would be wider than a line below their row."""
+        """Moves the last parts of too long words below their row."""
         for row in self._rows:
             for number, cell in enumerate(row.cells):
                 if (said := fitting(cell.plain, self._width - 2 * INDENT)) != cell.plain:
                     row.cells[number] = Text(said, cell.style)
 
     def _drop(self) -> None:
-        """Removes empty columns, and those with one value in all rows."""
+        """Removes empty columns and those with one value."""
         for number in reversed(range(1, len(self._columns))):
             found = {row.cells[number].plain for row in self._rows}
             is_constant = len(self._rows) > 1 and len(found) == 1 and cell_len(*found) <= LONGEST_CONSTANT
@@ -358,7 +353,7 @@ class _Layout:
                 self._constants.insert(0, (column.heading, cells[0]))
 
     def print(self, *, is_ordered: bool) -> None:
-        """Prints the rows, those with the same heading together unless they are ordered already."""
+        """Prints the rows by heading, unless they are ordered."""
         if self._constants:
             same = [Text.assemble(f"{name} = ", value) for name, value in self._constants]
             output.stdout.print(Text.assemble("each row: ", Text(", ").join(same), style="dim"))
@@ -391,9 +386,9 @@ class _Layout:
             self._print_beside(waiting, widths)
 
     def _widths(self) -> dict[int, int]:
-        """The width of each column that stands beside the others, by its number; columns that are too wide stand below.
+        """Widths of columns side by side, by number; others stand below.
 
-        Where not all columns find room, few long words give way to the rest: theirs are the cells that stand below.
+        If not all have room, columns with few long words yield, whose cells stand below.
         """
         natural, whole, words, usual = {}, {}, {}, {}
         for number, column in enumerate(self._columns):
@@ -424,12 +419,12 @@ class _Layout:
             beside.remove(folded[-1])
 
     def _is_mostly_below(self, number: int, width: int) -> bool:
-        """Whether most cells of a column would stand below their rows."""
+        """Whether most cells would stand below their rows."""
         cells = [cell for row in self._rows if (cell := row.cells[number]).plain]
         return 2 * sum(is_too_wide(cell, width) for cell in cells) > len(cells)
 
     def _shared(self, beside: Sequence[int], natural: Mapping[int, int], least: Mapping[int, int]) -> dict[int, int]:
-        """The room of the columns that stand beside each other: the widest ones give way down to their least width."""
+        """The room of columns side by side: the widest yield down to their least width."""
         widths = {number: max(least[number], min(natural[number], self._width)) for number in beside}
         while (excess := self._needed(widths.values()) - self._width) > 0:
             wide = sorted((width, number) for number, width in widths.items() if width > least[number])
@@ -439,7 +434,7 @@ class _Layout:
         return widths
 
     def _print_below(self, cells: Mapping[int, Text]) -> None:
-        """Prints the cells that found no room in a row: short ones on one line, long ones each on its own."""
+        """Prints a row's other cells: short ones on one line, long ones each on its own."""
         indent = " " * (self._indent + INDENT)
         short: list[Text] = []
         for number, cell in cells.items():
@@ -453,7 +448,6 @@ class _Layout:
             output.stdout.print(Text.assemble(indent, Text(", ").join(short)))
 
     def _needed(self, widths: Iterable[int]) -> int:
-        """The columns of a line of cells of these widths."""
         return sum(width + GAP for width in widths) - GAP
 
     def _print_beside(self, rows: Sequence[Sequence[Text]], widths: Mapping[int, int]) -> None:

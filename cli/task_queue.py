@@ -1,4 +1,4 @@
-"""The rate limits of the activity task queue, as Temporal itself keeps and enforces them."""
+"""Rate limits of the activity task queue, which Temporal keeps and enforces."""
 
 import asyncio
 import struct
@@ -22,7 +22,7 @@ TOLD_WITHIN_SECONDS = 10
 
 
 class Rate(NamedTuple):
-    """One limit that Temporal has: activities a second (None: no limit), and who set it, when and why."""
+    """One limit: activities a second (None: no limit), and who set it, when and why."""
 
     per_second: float | None
     set_by: str | None
@@ -31,7 +31,7 @@ class Rate(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """The limits of one activity task queue, and over how many partitions Temporal divides them."""
+    """A task queue's limits, and the number of partitions that share them."""
 
     overall: Rate
     per_tenant: Rate
@@ -39,7 +39,7 @@ class Rates(NamedTuple):
 
 
 async def read_rates(client: Client, task_queue: str) -> Rates:
-    """The limits that Temporal has. Raises `UnreachableError`."""
+    """Raises `UnreachableError`."""
     queue = TaskQueue(name=task_queue)
     try:
         described = await client.workflow_service.describe_task_queue(
@@ -72,7 +72,7 @@ async def set_rates(
     identity: str,
     reason: str,
 ) -> None:
-    """Sets both limits, or takes away the one that is None, and waits until Temporal tells them so.
+    """Sets both limits, removes one that is None, and waits until Temporal tells them.
 
     Raises `UnreachableError`.
     """
@@ -95,13 +95,13 @@ async def set_rates(
 
 
 async def _tells(client: Client, task_queue: str, overall: float | None, per_tenant: float | None) -> bool:
-    """A task queue learns of its limits a moment after Temporal has taken them."""
+    """A task queue learns its limits a moment after Temporal."""
     rates = await read_rates(client, task_queue)
     return same_rate(rates.overall.per_second, overall) and same_rate(rates.per_tenant.per_second, per_tenant)
 
 
 def same_rate(one: float | None, other: float | None) -> bool:
-    """Whether two limits are one: Temporal keeps them in single precision."""
+    """Compares in single precision, as Temporal keeps limits."""
     if one is None or other is None:
         return one is other
     return _single(one) == _single(other)

@@ -1,4 +1,4 @@
-"""Who asks Temporal on the command line, when, and what a person who leaves a run is told."""
+"""The command line's requests to Temporal: who asks, when, and what people who leave are told."""
 
 import getpass
 import socket
@@ -10,7 +10,7 @@ from inventory.visible_text import visible
 
 
 def goes_on(run_id: UUID, tenant_name: str) -> str:
-    """The message for a person who stops following a run: how to return to it, and how to end it."""
+    """Tells a person who stops following a run how to return to it and end it."""
     return (
         f"run {run_id} goes on\n"
         f"  follow it: python starter.py run {run_id} --follow\n"
@@ -19,10 +19,9 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
 
 
 def requester() -> str:
-    """Who asks, for the record."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def now() -> datetime:
-    """The command's clock, for records that the database does not have yet."""
+    """The command's clock, for records that the database lacks."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""`tenant`: the tenants of the tenants file, from their first sign-in to their removal."""
+"""`tenant`: configured tenants, from first sign-in to removal."""
 
 import asyncio
 from datetime import timedelta
@@ -193,7 +193,7 @@ def _await_first_token(settings: Settings, added: TenantConfig, patience: timede
 
 
 async def _first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> CheckResult:
-    """The check that a worker signed in, or the last one that failed in this time. Says when the reason changes."""
+    """A worker's successful check, or the last failed one in time. Says when the reason changes."""
     clock = asyncio.get_running_loop().time
     ends_at, gap, said = clock() + patience.total_seconds(), FIRST_GAP, ""
     output.stderr.print(
@@ -213,7 +213,7 @@ async def _first_token(settings: Settings, added: TenantConfig, patience: timede
 
 
 async def _sign_in(settings: Settings, chosen: TenantConfig) -> CheckResult:
-    """A worker's sign-in to the tenant and its one request; or why no worker made them."""
+    """A worker's sign-in to the tenant and one request, or why none was made."""
     client = await connect_temporal(temporal_connect_config())
     request = DiagnoseWorker(tenant_ids=(chosen.id,))
     checks = await worker_checks(client, settings.temporal_task_queue, request, 1)
@@ -269,7 +269,7 @@ def remove(
 
 
 def _confirm(name: str, *, purge: bool) -> None:
-    """Asks for the name. Raises `UsageError` where it is not given."""
+    """Asks for the name. Raises `UsageError` without it."""
     what = f"delete all that is known of {name}" if purge else f"stop reading {name}"
     try:
         typed = typer.prompt(f"To {what}, type its name", err=True)
@@ -280,7 +280,7 @@ def _confirm(name: str, *, purge: bool) -> None:
 
 
 async def _purge(settings: Settings, tenant_id: UUID, name: str, edit: TenantsEdit, *, is_named: bool) -> PurgeReceipt:
-    """Whoever may not delete the rows has changed nothing; from there on, each step may be done again."""
+    """Nothing is changed unless the rows may be deleted; each later step is repeatable."""
     url = settings.database_url.get_secret_value()
     with tenant_purge(url, tenant_id) as database:
         known = database.workflow_ids()

@@ -1,4 +1,4 @@
-"""`tenant import`: the tenants of a tenants file, put into the table of tenants."""
+"""`tenant import`: puts a tenants file into the table of tenants."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""A group of commands that is also one: a first word that is none of its commands is an argument of its main one."""
+"""A command group whose main command takes a first word that is no command."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ class TenantOrCommand(TyperGroup):
     """`drift decide …` is a command, and `drift contoso …` is `drift show contoso …`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts the main command before arguments that do not begin with a command."""
+        """Puts the main command before arguments that begin with no command."""
         is_main = bool(args) and args[0] not in self.commands and args[0] not in ctx.help_option_names
         return super().parse_args(ctx, [MAIN, *args] if is_main else args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """The commands, and the possible first arguments of the main one: both stand in the same place."""
+        """Commands, and the main one's possible first arguments."""
         tenant = next(parameter for parameter in self.commands[MAIN].params if parameter.param_type_name == "argument")
         return [*super().shell_complete(ctx, incomplete), *tenant.shell_complete(ctx, incomplete)]

@@ -1,7 +1,6 @@
-"""One question for each of several tenants, in the order of their names.
+"""One question to several tenants, in the order of names.
 
-A tenant that was never read, or whose answer fails, is one line on stderr and in the exit code; the others are answered
-all the same.
+A tenant that was never read, or whose answer fails, is one line on stderr and in the exit code; others are answered.
 """
 
 import asyncio
@@ -35,10 +34,10 @@ Ask = Callable[[Database, AskedTenant], Awaitable[None]]
 
 
 class RowLimit:
-    """How many rows an answer has at most, over all tenants that are asked.
+    """The most rows of an answer over all tenants.
 
-    With `--sort` all rows are read, and the first ones of all are printed. If `asks_all`, tenants whose rows are all
-    beyond the limit are asked too: the exit code is of all answers.
+    With `--sort` all rows are read, and the first ones printed. With `asks_all`, tenants beyond the limit are asked,
+    too: the exit code is of all answers.
     """
 
     def __init__(self, most: int | None, *, asks_all: bool = False) -> None:
@@ -50,21 +49,20 @@ class RowLimit:
 
     @property
     def to_read(self) -> int | None:
-        """How many rows of the next tenant are read; None for all."""
+        """Rows to read of the next tenant; None for all."""
         return self._left
 
     @property
     def is_reached(self) -> bool:
-        """Whether no further tenant needs to be asked."""
+        """Whether no further tenant is asked."""
         return self._left == 0 and not self._asks_all
 
     def count(self, rows: int) -> None:
-        """So many rows of a tenant belong to the answer."""
         if self._left is not None:
             self._left = max(0, self._left - rows)
 
     def first(self, rows: Sequence[RowT]) -> Sequence[RowT]:
-        """The rows of a tenant, all of which have been read, that belong to the answer."""
+        """Those of a tenant's rows that belong to the answer."""
         shown = rows if self._left is None else rows[: self._left]
         self.left_out += len(rows) - len(shown)
         self.count(len(shown))
@@ -72,8 +70,6 @@ class RowLimit:
 
 
 class _Ending(Enum):
-    """How the question to one tenant ended."""
-
     ANSWERED = auto()
     NEVER_READ = auto()
     FAILED = auto()
@@ -81,7 +77,7 @@ class _Ending(Enum):
 
 @asynccontextmanager
 async def asked_session(database: Database, tenant: AskedTenant) -> AsyncIterator[AsyncSession]:
-    """One read-only transaction on the tenant; `ask_each` prints the body's output when it has ended."""
+    """A read-only transaction on the tenant; `ask_each` prints the body's output after it."""
     async with database.tenant(tenant.tenant_id, read_only=True) as session:
         yield session
 
@@ -95,10 +91,10 @@ def ask_each(
     as_json: bool = False,
     limit: RowLimit | None = None,
 ) -> None:
-    """Asks each tenant. What `ask` prints for a tenant is printed when its transactions have ended.
+    """Asks each tenant, and prints what `ask` prints when its transactions have ended.
 
-    For people each of several tenants has a heading. With `--sort` the rows of all tenants are one table, printed when
-    all have answered. A tenant whose rows are all beyond the `limit` is not asked. Raises `typer.Exit`.
+    For people each of several tenants has a heading. With `--sort` all rows are one table at the end. Tenants beyond
+    the `limit` are not asked. Raises `typer.Exit`.
     """
     is_data = as_json or output_options().as_csv
     asyncio.run(_ask_each(settings, asked, ask, pool_size, limit or RowLimit(None), is_data=is_data))
@@ -143,7 +139,7 @@ async def _ask_each(
 async def _ask_one(
     database: Database, tenant: AskedTenant, ask: Ask, heading: Callable[[str | None], None] | None
 ) -> tuple[_Ending, int]:
-    """How the question to one of several tenants ended, and its exit code."""
+    """One tenant's ending and exit code."""
     header, together = output_options().csv_header, output_options().together
     printed_before = list(header)
     sorted_before = [] if together is None else list(together.tables)
@@ -163,7 +159,7 @@ async def _ask_one(
 
 
 async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
-    """The ending of the question, and the exit code of its answer, which is printed whatever the code."""
+    """The question's ending, and the exit code of its answer, which is printed whatever the code."""
     try:
         await ask(database, tenant)
     except NeverReadError as never:
@@ -175,7 +171,7 @@ async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[
 
 
 def _heading_of(tenant: AskedTenant) -> Callable[[str | None], None]:
-    """Prints the tenant's name: before an answer of one line, given where it finds room, in the same line."""
+    """Prints the tenant's name, on the line of a one-line answer if it fits."""
 
     def print_heading(line: str | None) -> None:
         width = output.table_width()
@@ -186,14 +182,14 @@ def _heading_of(tenant: AskedTenant) -> Callable[[str | None], None]:
 
 
 def _say_left_out(limit: RowLimit) -> None:
-    """On stderr: how many rows that were read are beyond the limit."""
+    """On stderr: the number of read rows beyond the limit."""
     if limit.left_out:
         rows = counted(limit.left_out, "more row")
         output.stderr.print(f"--limit {limit.most} leaves out {rows}", style="dim")
 
 
 def _say(endings: Counter[_Ending]) -> None:
-    """On stderr: how many tenants answered."""
+    """On stderr: the number of tenants that answered."""
     words = [counted(endings.total(), "tenant")]
     words += [f"{endings[ending]} {said}" for ending, said in _SAID.items() if endings[ending]]
     output.stderr.print(", ".join(words), style="dim")

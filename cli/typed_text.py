@@ -1,4 +1,4 @@
-"""The texts that are given to commands: each is looked through before its command begins."""
+"""Checks texts given to commands before they begin."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from inventory.typed_text import problem_with
 
 
 def look_through(command: Any) -> None:
-    """Has each text that is given to a command, or to one below it, looked through before the command begins."""
+    """Checks each text given to a command or one below it."""
     for parameter in command.params:
         parameter.callback = _looked_through
     for subcommand in getattr(command, "commands", {}).values():
@@ -16,7 +16,7 @@ def look_through(command: Any) -> None:
 
 
 def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
-    """The value as it is; ends the command if it holds a forbidden character."""
+    """The value; ends the command at a forbidden character."""
     if not ctx.resilient_parsing:
         name = parameter.opts[0]
         shown = name if name.startswith("-") else parameter.metavar or name.upper()

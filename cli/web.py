@@ -128,7 +128,7 @@ async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: 
 
 
 class _Server(uvicorn.Server):
-    """Ends pages that follow a run when it ends itself; it would wait minutes for them."""
+    """Ends pages that follow a run at its own end; it would wait minutes for them."""
 
     closing: asyncio.Event
 
@@ -152,7 +152,7 @@ def _entra(settings: Settings) -> EntraSignIn | None:
 
 
 def listener(address: str, port: int) -> socket.socket:
-    """The socket on which the page listens. Raises `UsageError`."""
+    """Raises `UsageError` if the page cannot listen."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         bound = socket.create_server((address, port), family=family)

@@ -1,4 +1,4 @@
-"""Acts that Temporal carries out: recorded first, then requested (docs/decisions/0047)."""
+"""Acts that Temporal carries out: recorded, then requested (decision 47)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Act(NamedTuple):
-    """A person's act. `once` is the form's id; `tenant_id` is None if it is about no one tenant."""
+    """A person's act. `once` is the form's id; `tenant_id` is None for no single tenant."""
 
     person: Person
     action: Action
@@ -28,9 +28,9 @@ class Act(NamedTuple):
 
 
 async def carry_out(site: Site, act: Act, request: Callable[[Client], Awaitable[ResultT]]) -> ResultT | None:
-    """Records the act and requests it from Temporal; None if this form was received before.
+    """Records the act and requests it; None if this form was received before.
 
-    If the request fails, a second record says so. Raises `UnavailableError`, `UserError`.
+    A second record tells a failed request. Raises `UnavailableError`, `UserError`.
     """
     async with _session(site, act.tenant_id) as session:
         if not await _record(session, act, act.subject, act.once):

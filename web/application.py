@@ -1,4 +1,4 @@
-"""The application: every question's routes behind sign-in, and errors as pages that say what to do."""
+"""The application: routes behind sign-in, and error pages that say what to do."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
@@ -108,7 +108,7 @@ NOT_THERE = (
 
 
 def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
-    """The page with Temporal Web's codec server, or that server alone, behind the same sign-in."""
+    """The page with Temporal Web's codec server, or that alone, behind the same sign-in."""
     app = FastAPI(
         title="Tenant Inventory",
         version=VERSION,
@@ -129,7 +129,7 @@ def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
 
 @cache
 def _routes() -> Sequence[BaseRoute]:
-    """The routes of every application of this process. FastAPI takes a third of a second of processor time for them."""
+    """All routes, made once a process: FastAPI takes a third of a second of processor time."""
     everybody = _sign_in_routes()
     everybody.include_router(codec.router)
     signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)], responses=PROBLEMS)

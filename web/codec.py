@@ -1,7 +1,7 @@
-"""The codec server of Temporal Web: it shows payloads in clear to a signed-in operator who sees every tenant.
+"""Temporal Web's codec server: clear payloads for a signed-in operator who sees every tenant.
 
-A payload does not say whose it is, so nobody reads some of them. Temporal Web asks from the reader's browser, with the
-reader's session: https://docs.temporal.io/production-deployment/data-encryption.
+A payload does not say whose it is, so there is no partial access. The reader's browser asks with the reader's session:
+https://docs.temporal.io/production-deployment/data-encryption.
 """
 
 from typing import Annotated
@@ -55,7 +55,7 @@ async def _payloads(request: Request) -> Payloads:
 async def _reader_of_all(
     person: Annotated[Person, Depends(needs(Role.OPERATOR))], visible: Visible, site: Annotated[Site, Depends(site_of)]
 ) -> Person:
-    """The person of the request. Raises `RoleNeededError`."""
+    """Raises `RoleNeededError`."""
     if len(visible) < len(site.tenants()):
         raise RoleNeededError("payloads are of any tenant, and you do not see all tenants; ask an administrator")
     return person
@@ -99,7 +99,7 @@ def _answer(payloads: list[Payload]) -> Response:
 
 
 def origin_of(address: str | None) -> str | None:
-    """The origin that browsers name for pages of this address."""
+    """The origin in browsers' requests from this address."""
     if address is None:
         return None
     parts = urlsplit(address.lower())
@@ -107,7 +107,7 @@ def origin_of(address: str | None) -> str | None:
 
 
 class CodecCors:
-    """Middleware: lets the pages of one origin, Temporal Web's, call the codec with the reader's session."""
+    """Middleware: lets the pages of Temporal Web's origin call the codec with the reader's session."""
 
     def __init__(self, app: ASGIApp, origin: str | None) -> None:
         self._app = app
@@ -120,6 +120,5 @@ class CodecCors:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
         is_codec = scope["type"] == "http" and scope["path"].startswith(f"{PREFIX}/")
         await (self._codec if is_codec else self._app)(scope, receive, send)

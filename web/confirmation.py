@@ -1,4 +1,4 @@
-"""A box that a person ticks before an act: the form says beside it what will happen."""
+"""A box to tick before an act, beside what will happen."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ FIELD = "confirmed"
 
 
 class NotConfirmedError(UserError):
-    """The box of a form is not ticked."""
+    """A form's box is not ticked."""
 
 
 def _confirmed(confirmed: Annotated[str, Form(alias=FIELD, description="yes")] = "") -> None:

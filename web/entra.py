@@ -1,4 +1,4 @@
-"""Signing in with Entra ID: to Entra with a cookie of this browser's own, and back with a code that works once."""
+"""Sign-in with Entra ID: there with a cookie of this browser, back with a code that works once."""
 
 import asyncio
 import secrets
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def role_of(identity: SignedInIdentity) -> Role:
-    """The highest app role that is assigned to the person. Raises `SignInRefusedError`."""
+    """The person's highest app role. Raises `SignInRefusedError`."""
     assigned = {name.casefold() for name in identity.roles}
     roles = [role for role in Role if role.value in assigned]
     if not roles:
@@ -39,7 +39,7 @@ def role_of(identity: SignedInIdentity) -> Role:
 
 
 def own_page(address: str) -> str:
-    """The address if it is a page of this site, otherwise the first page: nobody is sent to another site."""
+    """The address if it is this site's, else the first page: nobody is sent elsewhere."""
     parts = urlsplit(address)
     is_own = address.startswith("/") and not address.startswith(("//", "/\\")) and not (parts.scheme or parts.netloc)
     return address if is_own and address.isprintable() and "\\" not in address else "/"

@@ -1,4 +1,4 @@
-"""Pages that stay small whatever tenants hold: what does not fit is named, and stands on another page."""
+"""Pages stay small: content that does not fit is named, and stands on another page."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ MOST_BYTES = 100_000
 
 
 def fitting_page(request: Request, template: str, attempts: Iterable[Mapping[str, Any]], **shown: Any) -> HTMLResponse:
-    """The page of the first attempt that is small enough, or else of the last one. An attempt adds to the values."""
+    """The first small enough attempt, or the last. An attempt adds to the values."""
     answer = HTMLResponse()
     for attempt in attempts:
         answer = page(request, template, **shown, **attempt)

@@ -1,4 +1,4 @@
-"""Forms that act: a form that is sent twice acts once.
+"""Forms that act once, even if sent twice.
 
 A form has the field of the macro `parts.once()`; its route takes `Once` and hands it to `storage.audit.record`.
 """
@@ -17,11 +17,11 @@ Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; s
 
 
 class TypedTextError(UserError):
-    """A field of a form holds text that cannot be kept."""
+    """A form's field holds text that cannot be kept."""
 
 
 def typed(text: str, label: str) -> str | None:
-    """The text of a field; None where it is empty. Raises `TypedTextError`."""
+    """A field's text; None if empty. Raises `TypedTextError`."""
     wanted = text.strip()
     if (problem := problem_with(wanted)) is not None:
         raise TypedTextError(f"{label}: {problem}")

@@ -1,4 +1,4 @@
-"""Which items an address asks for: the parameters of every page that lists items."""
+"""Parameters of every page that lists items."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -22,7 +22,7 @@ CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, Ne
 
 
 class ItemChoice(NamedTuple):
-    """The parameters as they were given; empty ones count as absent."""
+    """The given parameters; empty ones count as absent."""
 
     name: str = ""
     type_key: str = ""
@@ -34,7 +34,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def type_keys(self) -> list[str] | None:
-        """The collections that are chosen; None for all. Raises `UnknownCategoryError`."""
+        """The chosen collections; None for all. Raises `UnknownCategoryError`."""
         of_category = load_catalog().in_categories([self.category]) if self.category else None
         if self.type_key:
             return [self.type_key] if of_category is None or self.type_key in of_category else []
@@ -42,7 +42,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def sought(self) -> Sought | None:
-        """The filters beside the name; None if there are none. Raises `SettingTextError`."""
+        """Filters beside the name, or None. Raises `SettingTextError`."""
         found = Sought(
             words=self.name.strip() or None,
             setting=wanted_setting(self.setting) if self.setting.strip() else None,
@@ -67,12 +67,11 @@ async def item_choice(
         Query(description="Only items that set this, NAME or NAME=VALUE.", max_length=1000),
     ] = "",
 ) -> ItemChoice:
-    """The items that a request asks for."""
     return ItemChoice(name, type_key or "", category, platform, kind, state, setting)
 
 
 def wanted_setting(text: str) -> WantedSetting:
-    """The setting that a text names. Raises `SettingTextError`."""
+    """Raises `SettingTextError`."""
     wanted = WantedSetting.of(text)
     if not wanted.name or wanted.value == "":
         raise SettingTextError("a setting is NAME or NAME=VALUE, such as bitLockerEnabled=false")

@@ -1,4 +1,4 @@
-"""Pages in the common layout. Tenants' texts are hostile: the templates escape all of them."""
+"""Pages in the common layout. Templates escape tenants' hostile texts."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -19,7 +19,7 @@ from web.site import item_path, site_of
 
 
 class Entry(NamedTuple):
-    """An entry of the navigation, shown to persons of its role."""
+    """A navigation entry, for persons of its role."""
 
     name: str
     path: str
@@ -65,23 +65,23 @@ TENANT_NAVIGATION = (
 
 
 def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
-    """A template of a question in the common layout, for the signed-in person of the request."""
+    """A question's template in the common layout, for the signed-in person."""
     return HTMLResponse(_render(request, template, shown))
 
 
 def fragment(request: Request, template: str, **shown: Any) -> str:
-    """A part of a page, which a live page puts in the place of the one before."""
+    """A page's part, which a live page replaces."""
     return _render(request, template, shown)
 
 
 def error_page(request: Request, title: str, remedy: str, *, may_sign_in: bool = False) -> str:
-    """A page that names the fault and the remedy, with the way to Entra ID if that helps."""
+    """A page with the fault and the remedy, and the way to Entra ID if that helps."""
     shown = {"title": title, "remedy": remedy, "sign_in": _sign_in_path(request) if may_sign_in else None}
     return _render(request, "layout/error.html", shown)
 
 
 def _sign_in_path(request: Request) -> str | None:
-    """Where somebody who is not signed in signs in with Entra ID, and comes back from to the page asked for."""
+    """The sign-in with Entra ID that returns to the requested page."""
     if site_of(request).entra is None or getattr(request.state, "person", None) is not None:
         return None
     if request.method != "GET" or request.url.path.startswith("/sign-"):

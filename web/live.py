@@ -1,6 +1,6 @@
-"""Live pages: the changing part of a page as server-sent events, again whenever it has changed.
+"""Live pages: the changing part as server-sent events.
 
-Between looks a stream holds no connection to the database.
+A stream holds no database connection between looks.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ STOP_FOLLOWING = '<div id="live" hx-swap-oob="delete"></div>'
 
 
 class LivePart(NamedTuple):
-    """The changing part of a page as it is now; `is_over` where it changes no more."""
+    """A page's changing part now; `is_over` if it changes no more."""
 
     html: str
     is_over: bool
@@ -30,7 +30,7 @@ class LivePart(NamedTuple):
 async def live_parts(
     site: Site, first: LivePart, look: Callable[[], Awaitable[LivePart]], seconds: float
 ) -> AsyncIterator[ServerSentEvent]:
-    """The first part, and each change that a look every so many seconds finds, until it is over or the stream ends."""
+    """The first part, and each change that a look every `seconds` finds, until it is over."""
     clock = asyncio.get_running_loop().time
     ends_at = clock() + STREAM_SECONDS
     part, sent = first, ""

@@ -1,4 +1,4 @@
-"""The numbers, results and durations of the web page's requests."""
+"""Counts, results and durations of the web page's requests."""
 
 import time
 from datetime import timedelta
@@ -12,9 +12,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 
 
 class Metrics:
-    """Middleware: counts answers by method, route and status, and measures the time until each begins.
+    """Middleware: counts answers by method, route and status, and the time until each begins.
 
-    A route is its pattern, such as `/tenants/{tenant_id}`: no id, name or query of a request becomes a label.
+    A route is its pattern, such as `/tenants/{tenant_id}`, so labels hold no id, name or query.
     """
 
     def __init__(self, app: ASGIApp, meter: MetricMeter) -> None:
@@ -27,7 +27,6 @@ class Metrics:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,6 +1,6 @@
-"""The page's own address, and the one by which people reach it: to this machine alone, by TLS, or behind a proxy.
+"""The page's own address, and people's: this machine alone, TLS, or a proxy.
 
-Beyond loopback, people sign in with Entra ID and nothing goes over the network in clear: anything else is refused.
+Beyond loopback, people sign in with Entra ID and nothing is sent in clear; all else is refused.
 """
 
 import re
@@ -22,7 +22,7 @@ SIGN_IN_NEEDED = "set WEB_SIGN_IN_CLIENT_ID and the other WEB_SIGN_IN_ settings,
 
 
 class PlaceError(UserError):
-    """The page is not served in such a place; the message names the missing options."""
+    """The page is not served in such a place; the message names missing options."""
 
 
 class Tls(NamedTuple):
@@ -33,7 +33,7 @@ class Tls(NamedTuple):
 
 
 class WebPlace(NamedTuple):
-    """The page's own address, and how it is reached. If there are `proxies`, they alone are answered."""
+    """The page's own address, and how it is reached; with `proxies`, they alone are answered."""
 
     address: str = "127.0.0.1"
     name: str | None = None
@@ -43,23 +43,21 @@ class WebPlace(NamedTuple):
 
     @property
     def is_https(self) -> bool:
-        """Whether browsers reach the page by HTTPS."""
         return self.is_proxied or self.tls is not None
 
     @property
     def hosts(self) -> list[str]:
-        """The names by which the page may be asked for."""
+        """Names in allowed requests."""
         return [self.name] if self.name else [*LOOPBACK_NAMES]
 
     def url(self, port: int) -> str:
-        """The address of the page for people; `port` is where it listens."""
+        """The page's address for people; it listens on `port`."""
         scheme = "https" if self.is_https else "http"
         name = self.name or LOOPBACK_NAMES[0]
         has_usual_port = self.is_proxied or port == (443 if self.is_https else 80)
         return f"{scheme}://{name}" if has_usual_port else f"{scheme}://{name}:{port}"
 
     def lets_in(self, peer: str | None) -> bool:
-        """Whether a connection from this address is answered."""
         if not self.proxies:
             return True
         try:
@@ -79,7 +77,7 @@ def place(
     proxies: Sequence[str] = (),
     has_sign_in: bool,
 ) -> WebPlace:
-    """The place of these options. Raises `PlaceError` in one line for the first thing that is missing."""
+    """Raises `PlaceError` with one line for the first missing thing."""
     try:
         is_loopback = ip_address(address).is_loopback
     except ValueError:

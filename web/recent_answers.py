@@ -1,4 +1,4 @@
-"""Answers that take seconds, kept for a minute, so that the pages of one answer follow each other."""
+"""Slow answers, kept for a minute, so that an answer's pages follow each other."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -15,14 +15,14 @@ KEPT_ANSWERS = 4
 
 
 class RecentAnswers(Generic[AnswerT]):
-    """The latest answers, by their questions. A caller must have access to all that the key names."""
+    """Latest answers by question. A caller must have access to all that the key names."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._answers: OrderedDict[Hashable, tuple[float, AnswerT]] = OrderedDict()
 
     async def answer(self, asked: Hashable, find: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer, found anew if it is not known or too old."""
+        """The answer, found anew if unknown or old."""
         known = self._answers.get(asked)
         if known is not None and self._clock() - known[0] < KEPT_SECONDS:
             return known[1]

@@ -8,16 +8,15 @@ from web.sign_in import SignedIn
 
 
 class RoleNeededError(UserError):
-    """The person's role does not include the one that this takes."""
+    """The person's role does not include the needed one."""
 
 
 class Needs(NamedTuple):
-    """A dependency that lets persons of a role, or of a higher one, pass."""
+    """A dependency that lets pass persons of a role or a higher one."""
 
     role: Role
 
     async def __call__(self, person: SignedIn) -> Person:
-        """The person of the request. Raises `RoleNeededError`."""
         if not person.may(self.role):
             raise RoleNeededError(
                 f"it takes the role {self.role} or a higher one, and yours is {person.role}; ask an administrator"
@@ -26,5 +25,4 @@ class Needs(NamedTuple):
 
 
 def needs(role: Role) -> Needs:
-    """The dependency that a route of this role has."""
     return Needs(role)

@@ -1,4 +1,4 @@
-"""The scope of a request: one tenant or the portfolio, in a transaction with a short statement timeout."""
+"""A request's scope: one tenant or the portfolio, in a transaction with a short statement timeout."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,7 +26,7 @@ _LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
 
 class NoSuchPageError(UserError):
-    """The address names something that does not exist, or not for this person."""
+    """The address names nothing that exists for this person."""
 
 
 class NulError(UserError):
@@ -34,11 +34,11 @@ class NulError(UserError):
 
 
 class TooSlowError(UnavailableError):
-    """The database needed longer than a page may take."""
+    """The database took longer than a page may."""
 
 
 class TenantScope(NamedTuple):
-    """One tenant, and a transaction that sees its rows alone."""
+    """A tenant, and a transaction that sees its rows alone."""
 
     tenant: TenantConfig
     session: AsyncSession
@@ -63,13 +63,12 @@ class WritingSessionOf(Protocol):
 
 
 class TenantSessions(NamedTuple):
-    """The person's tenants, and transactions of single ones or, of `portfolio`, of all: one at a time.
+    """The person's tenants, and transactions of single ones or of all (`portfolio`), one at a time.
 
-    Within `turn`, which waits for it, two may be open, or one for long. `session_of` opens one that reads one moment,
-    and `writing_session_of` one that may also write; either raises `NoSuchPageError` for a tenant that the person does
-    not see. With `snapshot` one that writes sees one moment, too, and raises `StorageCollisionError` where another
-    transaction has written the same rows. `seconds` limit each of its statements. `recent_answers` has the latest
-    answers to anybody.
+    Within `turn`, which waits for it, two may be open, or one for long. `session_of` reads one moment,
+    `writing_session_of` may write; either raises `NoSuchPageError` for an invisible tenant. With `snapshot`, a writing
+    one sees one moment and raises `StorageCollisionError` if another transaction has written the same rows. `seconds`
+    limit each statement. `recent_answers` are anybody's.
     """
 
     tenants: Tenants
@@ -80,7 +79,7 @@ class TenantSessions(NamedTuple):
     recent_answers: RecentAnswers[Any]
 
     def named(self, tenant_id: UUID) -> TenantConfig:
-        """One of the person's tenants. Raises `NoSuchPageError`."""
+        """Raises `NoSuchPageError` unless it is one of the person's tenants."""
         return _one_of(self.tenants, tenant_id)
 
 
@@ -88,7 +87,7 @@ TheSite = Annotated[Site, Depends(site_of)]
 
 
 async def without_nul(request: Request) -> None:
-    """Refuses NUL, which PostgreSQL cannot compare with any text. Raises `NoSuchPageError`."""
+    """Raises `NoSuchPageError` for NUL, which PostgreSQL cannot compare."""
     if "\0" in request.url.path or any("\0" in value for value in request.query_params.values()):
         raise NoSuchPageError("there is a NUL character in the address")
     if request.method not in SAFE_METHODS:
@@ -98,7 +97,7 @@ async def without_nul(request: Request) -> None:
 
 
 def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
-    """The configured tenants that the person sees. A plain function, which runs in a thread."""
+    """The person's configured tenants. A plain function, which runs in a thread."""
     tenants = site.tenants_now()
     seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
     request.state.sees_no_tenant = not seen and len(tenants) > 0
@@ -109,7 +108,7 @@ Visible = Annotated[Tenants, Depends(_visible)]
 
 
 def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
-    """The tenant that the address names. Whether there is one that the person does not see is not said."""
+    """The address's tenant; an invisible one is like none."""
     tenant = tenants.get(tenant_id)
     if tenant is None:
         raise NoSuchPageError("there is no such tenant, or you do not see it; ask an administrator for access")
@@ -126,12 +125,12 @@ async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantSco
 
 
 def visible_ids(tenants: Tenants, site: Site) -> list[UUID] | None:
-    """The argument of `Database.portfolio` for a person's tenants: None for all."""
+    """A person's tenants for `Database.portfolio`: None for all."""
     return None if tenants is site.tenants() else [tenant.id for tenant in tenants]
 
 
 def name_for(tenants: Tenants, site: Site) -> Callable[[UUID], str]:
-    """The name of a tenant for a person who sees these tenants; empty for one that they do not see."""
+    """A tenant's name for a person with these tenants; empty for others."""
     sees_all = len(tenants) == len(site.tenants())
 
     def name_of(tenant_id: UUID) -> str:
@@ -206,7 +205,7 @@ EachTenant = Annotated[TenantSessions, Depends(_tenant_sessions)]
 
 @asynccontextmanager
 async def _limited(session: AsyncSession, seconds: int = STATEMENT_SECONDS) -> AsyncIterator[None]:
-    """Ends statements that take too long. Raises `TooSlowError`."""
+    """Raises `TooSlowError` for statements that take too long."""
     await session.execute(_LIMIT, {"limit": f"{seconds}s"})
     try:
         yield

@@ -1,4 +1,4 @@
-"""Rules for every answer: headers that browsers obey, and no write that another site has caused."""
+"""Rules for every answer: browsers' security headers, and no write that another site has caused."""
 
 from urllib.parse import urlsplit
 
@@ -28,12 +28,12 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Security:
-    """Middleware: adds `HEADERS` to every answer, refuses cross-site requests that could change anything, and whoever
-    comes around the proxy.
+    """Middleware: adds `HEADERS`, refuses cross-site requests that could change anything, and requests around the
+    proxy.
     """
 
     def __init__(self, app: ASGIApp, place: WebPlace, shared_prefix: str = "", shared_with: str | None = None) -> None:
-        """Pages of the origin `shared_with` may post to the paths below `shared_prefix`."""
+        """The origin `shared_with` may post below `shared_prefix`."""
         self._app = app
         self._shared_prefix = shared_prefix
         self._shared_with = shared_with
@@ -42,7 +42,6 @@ class Security:
         self._headers = {**HEADERS, **https}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -57,7 +56,7 @@ class Security:
         await self._answer(scope)(scope, receive, send_with_headers)
 
     def _answer(self, scope: Scope) -> ASGIApp:
-        """The application that answers a request, or a refusal."""
+        """The application, or a refusal."""
         if scope["path"] == HEALTH:
             return PlainTextResponse("ok\n")
         headers = Headers(scope=scope)
@@ -76,7 +75,7 @@ class Security:
 
 
 def is_same_origin(headers: Headers) -> bool:
-    """Whether a browser says that the page itself made the request; a request that does not say is refused.
+    """Whether a browser says that the page itself made the request; silence is refused.
 
     https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
     """

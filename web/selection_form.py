@@ -1,4 +1,4 @@
-"""The part of a form that names collections, and the selection that it means."""
+"""A form's collections, and their selection."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -14,7 +14,7 @@ class NoSelectionError(UserError):
 
 
 class CollectionChoice(NamedTuple):
-    """A collection that a form shows; `is_chosen` before a person changes it."""
+    """A form's collection; `is_chosen` initially."""
 
     type_key: str
     title: str
@@ -22,14 +22,14 @@ class CollectionChoice(NamedTuple):
 
 
 class SelectionChoices(NamedTuple):
-    """The collections in a form: everything, or some by category."""
+    """A form's collections: everything, or some by category."""
 
     is_everything: bool
     categories: list[tuple[str, list[CollectionChoice]]]
 
 
 def selection_choices(chosen: Selection | None = None) -> SelectionChoices:
-    """The choices of a form, with those of a selection marked; without one everything is marked."""
+    """A form's choices with a selection marked; everything without one."""
     catalog = load_catalog()
     marked = frozenset() if chosen is None else frozenset(chosen.type_keys)
     is_everything = chosen is None or marked == catalog.everything()

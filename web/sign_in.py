@@ -1,7 +1,6 @@
-"""Who is signed in: the session cookie; and signing in by a one-time link.
+"""The session cookie, and sign-in by a one-time link.
 
-The command prints the link for whoever sits at that machine. Where people sign in with Entra ID (`web.entra`) it prints
-none.
+The command prints the link for whoever sits at that machine, unless people sign in with Entra ID (`web.entra`).
 """
 
 import hashlib
@@ -40,7 +39,7 @@ class NotSignedInError(UserError):
 
 
 async def new_link(database: Database, base_url: str, person: str) -> str:
-    """The address that signs a person in once, with every role: whoever runs the command owns the database."""
+    """The address that signs a person in once with every role: whoever runs the command owns the database."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         owner = Person(person_id=f"local/{person}", name=person, role=Role.ADMIN)
@@ -49,14 +48,14 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
 
 
 class PersonAccess(NamedTuple):
-    """A signed-in person, and the rules about which tenants the person sees."""
+    """A signed-in person, and the rules about the person's tenants."""
 
     person: Person
     rules: Sequence[AccessRule]
 
 
 async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> PersonAccess:
-    """Who makes the request. Raises `NotSignedInError`."""
+    """Raises `NotSignedInError`."""
     token = request.cookies.get(COOKIE)
     if token:
         async with site.database.no_tenant() as session:
@@ -109,12 +108,11 @@ async def sign_out(request: Request, site: Annotated[Site, Depends(site_of)]) ->
 
 
 def set_session(answer: Response, cookie: str) -> None:
-    """Gives the browser the cookie of a session."""
     answer.set_cookie(
         COOKIE, cookie, max_age=int(SESSION_LIFETIME.total_seconds()), secure=True, httponly=True, samesite="lax"
     )
 
 
 def digest(token: str) -> bytes:
-    """The hash of a link's or a cookie's token, which is stored in its place."""
+    """The hash of a token, stored in its place."""
     return hashlib.sha256(token.encode()).digest()

@@ -1,4 +1,4 @@
-"""The objects that all requests of one web process share."""
+"""Objects that a web process's requests share."""
 
 import asyncio
 from collections.abc import Hashable
@@ -26,8 +26,6 @@ from web.temporal import TemporalAccess
 
 
 class Site:
-    """The configuration, the database and the tenants of a web process."""
-
     def __init__(
         self,
         settings: Settings,
@@ -64,15 +62,14 @@ class Site:
         return self._known_tenants.last()
 
     def tenants_now(self) -> Tenants:
-        """The tenants as they are now, for a thread: it may ask the database. Raises as `tenants`."""
+        """The tenants now, for a thread: it may ask the database. Raises as `tenants`."""
         return self._known_tenants.now()
 
     def tenant(self, tenant_id: UUID) -> TenantConfig | None:
-        """The entry of a tenant."""
         return self.tenants().get(tenant_id)
 
     def workflow_url(self, workflow_id: str, run_id: UUID) -> str | None:
-        """The address of a run's workflow in Temporal Web; None where nobody has said where that is."""
+        """A run's workflow in Temporal Web; None if its address is unknown."""
         base = self.settings.temporal_web_url
         if base is None:
             return None
@@ -80,7 +77,7 @@ class Site:
 
 
 class _KnownTenants:
-    """The tenants as they were last read, and a look whether they have changed, by one thread at a time."""
+    """The tenants when last read; one thread at a time looks for changes."""
 
     def __init__(self, source: TenantsSource) -> None:
         self._source = source
@@ -105,5 +102,5 @@ def site_of(request: Request) -> Site:
 
 
 def item_path(tenant_id: UUID, type_key: str, external_id: str) -> str:
-    """The address of an item's page; Graph's ids may hold any character."""
+    """An item's page; Graph's ids may hold any character."""
     return f"/tenants/{tenant_id}/items/{quote(type_key, safe='')}/{quote(external_id, safe='')}"

@@ -1,4 +1,4 @@
-"""Pages of lists that are sorted here: each begins after a place, which stays where it is when rows come and go."""
+"""Pages of lists sorted here: each begins after a place that stays when rows come and go."""
 
 import json
 from collections import Counter
@@ -18,7 +18,7 @@ PLACE_CHARACTERS = 80
 
 
 class SortedPage(NamedTuple, Generic[RowT]):
-    """Some rows of `total`, and the place after which the next page begins; None on the last one."""
+    """Some of `total` rows, and the place before the next page; None on the last one."""
 
     rows: list[RowT]
     total: int
@@ -28,7 +28,7 @@ class SortedPage(NamedTuple, Generic[RowT]):
 def sorted_page(
     rows: Iterable[RowT], place_of: Callable[[RowT], Sequence[str]], after: str, most: int
 ) -> SortedPage[RowT]:
-    """The page of `most` rows that begins after a place. Raises `NoSuchPageError`."""
+    """The page of `most` rows after a place. Raises `NoSuchPageError`."""
     placed = [(tuple(part[:PLACE_CHARACTERS] for part in place_of(row)), row) for row in rows]
     placed.sort(key=itemgetter(0))
     times = Counter[Place]()

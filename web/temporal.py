@@ -1,4 +1,4 @@
-"""Temporal for the web process: one client, made when a page first needs it."""
+"""The web process's client of Temporal, made at first need."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -26,7 +26,7 @@ RETRY_SECONDS = 5.0
 
 
 class TemporalAccess:
-    """The client of a web process. `config` gives the arguments of `Client.connect`."""
+    """`config` gives the arguments of `Client.connect`."""
 
     def __init__(
         self, config: Callable[[], Mapping[str, Any]] = temporal_connect_config, runtime: Runtime | None = None
@@ -39,7 +39,7 @@ class TemporalAccess:
         self._failure: tuple[float, UnreachableError] | None = None
 
     async def client(self) -> Client:
-        """The client, which connects again by itself. Raises `UnreachableError`, `ConfigurationError`."""
+        """A client that reconnects by itself. Raises `UnreachableError`, `ConfigurationError`."""
         clock = asyncio.get_running_loop().time
         async with self._lock:
             if self._client is not None:
@@ -62,9 +62,9 @@ class TemporalAccess:
 
     @asynccontextmanager
     async def answering(self, seconds: float = ANSWER_SECONDS, *, to_start: bool = False) -> AsyncIterator[Client]:
-        """The client for one request of a person. Raises `UnreachableError` where there is no answer in time.
+        """The client for one request. Raises `UnreachableError` if there is no answer in time.
 
-        `to_start`: the namespace has the search attributes of our workflows afterwards.
+        `to_start`: the namespace then has our workflows' search attributes.
         """
         address = self._config()["target_host"]
         try:

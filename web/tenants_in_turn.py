@@ -1,4 +1,4 @@
-"""Pages and records of tenants that are asked one after the other, by name."""
+"""Pages of tenants that are asked one after the other, by name."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -13,7 +13,7 @@ RecordT = TypeVar("RecordT")
 
 
 class TenantsInTurn(NamedTuple):
-    """Some tenants of `total`, the first of them at the place `begins`, and the id after which the list goes on."""
+    """Some of `total` tenants, from the place `begins`, and the id after which the list goes on."""
 
     tenants: list[TenantConfig]
     begins: int
@@ -22,7 +22,7 @@ class TenantsInTurn(NamedTuple):
 
 
 def tenants_by_name(tenants: Tenants, tag: str, after: str, most: int) -> TenantsInTurn:
-    """The first `most` tenants of a tag, or of all, that follow the tenant of an id. Raises `NoSuchPageError`."""
+    """The first `most` tenants, of a tag or all, after the tenant of an id. Raises `NoSuchPageError`."""
     chosen = by_name(tenants, tag)
     begin = _place(chosen, after)
     shown = chosen[begin : begin + most]
@@ -31,7 +31,7 @@ def tenants_by_name(tenants: Tenants, tag: str, after: str, most: int) -> Tenant
 
 
 class TenantRecords(NamedTuple, Generic[RecordT]):
-    """Records of one tenant, `rows` of which count for the limit, and the place where its list goes on, if any."""
+    """One tenant's records, `rows` of which count for the limit, and where its list goes on."""
 
     records: Sequence[RecordT]
     rows: int
@@ -39,20 +39,20 @@ class TenantRecords(NamedTuple, Generic[RecordT]):
 
 
 class RecordsInTurn(NamedTuple, Generic[RecordT]):
-    """Records of one tenant after the other, and where the list goes on."""
+    """Records by tenant, and where the list goes on."""
 
     records: list[RecordT]
     goes_on: str | None
 
 
 def asked_in_turn(tenants: Tenants, tag: str, after: str) -> list[TenantConfig]:
-    """The tenants that a part of the records asks at most. Raises `NoSuchPageError`."""
+    """The most tenants that a part of the records asks. Raises `NoSuchPageError`."""
     waiting, _ = _following(tenants, tag, after)
     return waiting[:TENANTS_AT_A_TIME]
 
 
 def _following(tenants: Tenants, tag: str, after: str) -> tuple[list[TenantConfig], str]:
-    """The tenants from a place on, and the place within the list of the first. Raises `NoSuchPageError`."""
+    """The tenants from a place on, and the first one's place within its list. Raises `NoSuchPageError`."""
     named, _, within = after.partition(" ")
     chosen = by_name(tenants, tag)
     begin = _place(chosen, named)
@@ -68,10 +68,10 @@ async def records_in_turn(
     limit: int,
     ask: Callable[[TenantConfig, str, int], Awaitable[TenantRecords[RecordT]]],
 ) -> RecordsInTurn[RecordT]:
-    """Some `limit` records of the tenants that follow, of a few tenants at most.
+    """Up to `limit` records of the next few tenants.
 
-    A place is a tenant's id, and a place within the tenant's own list where that goes on. `ask` answers for one tenant,
-    from a place on, with so many records. Raises `NoSuchPageError`.
+    A place is a tenant's id, and a place in its own list if that goes on. `ask` answers for one tenant, from a place
+    on, with so many records. Raises `NoSuchPageError`.
     """
     waiting, within = _following(tenants, tag, after)
     records = list[RecordT]()
@@ -89,13 +89,12 @@ async def records_in_turn(
 
 
 def by_name(tenants: Tenants, tag: str) -> list[TenantConfig]:
-    """The tenants of a tag, or all, in the order of such lists."""
     chosen = (tenant for tenant in tenants if not tag or tag in tenant.tags)
     return sorted(chosen, key=lambda tenant: (tenant.name.casefold(), str(tenant.id)))
 
 
 def _place(chosen: Sequence[TenantConfig], after: str) -> int:
-    """How many of the tenants come up to the one of an id. Raises `NoSuchPageError`."""
+    """The number of tenants up to an id's. Raises `NoSuchPageError`."""
     places = {str(tenant.id): place for place, tenant in enumerate(chosen, 1)}
     if after and after not in places:
         raise NoSuchPageError("no page of the list begins there; go back to its first page")

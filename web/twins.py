@@ -1,4 +1,4 @@
-"""The same records as files for programs: CSV, and the address of the next page in a `Link` header (RFC 8288)."""
+"""Records as files for programs: CSV, and the next page in a `Link` header (RFC 8288)."""
 
 import re
 from collections.abc import AsyncIterable, Iterable, Iterator
@@ -22,11 +22,11 @@ BLOCK_BYTES = 64 * 1024
 
 
 class TooManyRowsError(UserError):
-    """The file would have more rows than a page gives out."""
+    """The file would have too many rows for a page."""
 
 
 def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> Response:
-    """Records as a CSV file of this name, as commands print them with `--csv`."""
+    """Records as CSV, as commands print them with `--csv`."""
     fields = fields_of(record)
     lines = [csv_line(fields)]
     for row in rows:
@@ -36,9 +36,9 @@ def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> R
 
 
 async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable[BaseModel]) -> StreamingResponse:
-    """All records of this type among the rows, as a CSV file. Raises `TooManyRowsError`.
+    """All records of this type among the rows, as CSV. Raises `TooManyRowsError`.
 
-    It is written before it is sent, so that whoever reads slowly keeps no transaction open.
+    Written before it is sent, so that a slow reader keeps no transaction open.
     """
     fields = fields_of(record)
     file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when it has been sent
@@ -62,7 +62,7 @@ async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """A file from its beginning, a block at a time; it is closed when it has been sent."""
+    """A file by blocks; closed at its end."""
     with file:
         file.seek(0)
         while block := file.read(BLOCK_BYTES):
@@ -70,13 +70,12 @@ def blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def as_download(name: str) -> dict[str, str]:
-    """The headers of a file of this name."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "file"
     return {"Content-Disposition": f'attachment; filename="{safe}"'}
 
 
 def say_next(response: Response, request: Request, after: str | None) -> None:
-    """Names the next page in the answer's headers, where there is one."""
+    """Names the next page, if any, in the answer's headers."""
     if after is not None:
         url = request.url.include_query_params(after=after)
         response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
