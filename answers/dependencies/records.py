@@ -67,7 +67,7 @@ class ObjectRecord(BaseModel, frozen=True):
     """One end of a reference: an item, an audience, or an object that is not in the inventory.
 
     `type_keys` are the collections that it may be in: one if that is known, none for an audience. `last_seen_at` is
-    null if no run has seen it, and `kind` with it. `evidence` is the basis of the presence (docs/dependencies.md).
+    null if no run has seen it, and `kind` with it. `evidence` is the basis of the presence (docs/architecture.md).
     """
 
     type_keys: list[str]
