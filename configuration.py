@@ -174,7 +174,7 @@ class Settings(BaseSettings):
     version_retention_count: Annotated[int, Field(ge=0, le=RETENTION_VERSIONS)] = 0
     run_retention_days: Annotated[int, Field(ge=0, le=RETENTION_DAYS)] = 0
     retention_interval_hours: Annotated[int, Field(ge=1, le=8760)] = 24
-    waves_in_flight: Annotated[int, Field(ge=1, le=64)] = 8
+    waves_in_flight: Annotated[int, Field(ge=1, le=64)] = 16
     worker_activities: Annotated[int, Field(ge=1, le=1000)] = 20
     worker_database_connections: Annotated[int, Field(ge=1, le=1000)] | None = None
     worker_target_memory_usage: Annotated[float, Field(gt=0, le=1)] = 0.8

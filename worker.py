@@ -79,8 +79,11 @@ from workflows.watch import WatchWorkflow
 DETAIL_BATCHES = 8
 """Fewer activities for Temporal to keep; what a killed worker loses is one batch, since each is taken in by itself."""
 
-DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT
-"""As many as one activity makes requests for, where each needs one."""
+DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
+"""As many as eight batches make requests for, where each needs two: most shares are at their end then."""
+
+BATCHES_PER_ACTIVITY = 2
+"""Read side by side for each of `WORKER_ACTIVITIES`: while Graph answers, a batch holds no connection."""
 
 TOLD_AFTER = timedelta(minutes=2)
 """Longer than a blip of the network; at most a tenth of a page's patience, so that it has several attempts.
@@ -380,7 +383,10 @@ def activities(
         records.renew_lease,
         records.finish_run,
         WaveActivities(
-            fetching.fetch_pages, confirming.confirm_missing, detailing.fetch_details, settings.worker_activities
+            fetching.fetch_pages,
+            confirming.confirm_missing,
+            detailing.fetch_details,
+            at_once=BATCHES_PER_ACTIVITY * settings.worker_activities,
         ).read_wave,
         fetching.fetch_pages,
         upserting.upsert_items,

@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -71,11 +73,16 @@ class WaveActivities:
         fetch_details: Callable[[FetchDetails], Awaitable[FetchDetailsResult]],
         at_once: int,
     ) -> None:
-        """`at_once`: batches that a worker reads side by side, over all waves."""
+        """`at_once`: batches that a worker reads side by side, over all waves; at most half of them of one tenant.
+
+        So a tenant whose Graph hangs holds up no other.
+        """
         self._fetch_pages = fetch_pages
         self._confirm_missing = confirm_missing
         self._fetch_details = fetch_details
         self._places = asyncio.Semaphore(at_once)
+        self._places_of_tenant = max(1, at_once // 2)
+        self._tenants: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
 
     @activity.defn
     async def read_wave(self, wave: ReadWave) -> ReadWaveResult:
@@ -83,7 +90,8 @@ class WaveActivities:
 
         Raises a batch's error if none has a result.
         """
-        reading = _WaveReading(wave, self._places)
+        tenant_places = self._tenants.setdefault(wave.tenant_id, asyncio.Semaphore(self._places_of_tenant))
+        reading = _WaveReading(wave, tenant_places, self._places)
         pages: list[list[PageBatch]] = [[] for _ in wave.pages]
         confirmed = [_Part[ConfirmMissingResult]() for _ in wave.confirmations]
         details = [_Part[FetchDetailsResult]() for _ in wave.details]
@@ -148,12 +156,13 @@ class _Chain:
 
 
 class _WaveReading:
-    def __init__(self, wave: ReadWave, places: asyncio.Semaphore) -> None:
+    def __init__(self, wave: ReadWave, tenant_places: asyncio.Semaphore, places: asyncio.Semaphore) -> None:
         self.budget = _Budget()
         self.results = 0
         self._latest_result = 0.0
         self.errors: list[ApplicationError] = []
         self._wave = wave
+        self._tenant_places = tenant_places
         self._places = places
         self._own_places = asyncio.Semaphore(1 if wave.in_turn else wave.at_once)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -172,7 +181,7 @@ class _WaveReading:
         try:
             async with self._own_places:
                 while True:
-                    async with self._places:
+                    async with self._tenant_places, self._places:
                         result = await read(request)
                     if again is None or not await again(result):
                         break

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -257,3 +257,26 @@ async def test_a_cancelled_wave_ends_its_batches() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert ended.is_set()
+
+
+async def test_a_tenant_whose_graph_hangs_leaves_half_of_the_places_to_others() -> None:
+    other = uuid4()
+    hanging = asyncio.Event()
+
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        if request.tenant_id == TENANT:
+            hanging.set()
+            await asyncio.Event().wait()
+        return await listing(1)(request)
+
+    def wave(tenant_id: UUID, number: int) -> ReadWave:
+        pages = [batch("a").model_copy(update={"tenant_id": tenant_id}) for _ in range(number)]
+        return ReadWave(tenant_id=tenant_id, pages=pages, at_once=8, graph_patience=FOREVER)
+
+    reading = WaveActivities(answer, no_confirmation, no_details, at_once=4)
+    waits = asyncio.create_task(ActivityEnvironment().run(reading.read_wave, wave(TENANT, 8)))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await hanging.wait()
+        assert urls(await ActivityEnvironment().run(reading.read_wave, wave(other, 3))) == [[["/a"]]] * 3
+    waits.cancel()
+    await asyncio.gather(waits, return_exceptions=True)

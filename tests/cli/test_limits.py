@@ -79,7 +79,7 @@ def test_limits_are_shown_applied_and_taken_away(system: System) -> None:
     assert list(shown) == FIELDS
     assert (shown["applied"], shown["in_step"], shown["partitions"]) == (False, False, 1)
     assert shown["task_queue"] == system.environment["TEMPORAL_TASK_QUEUE"]
-    assert (shown["runs_per_tenant"], shown["runs_overall"], shown["waves_in_flight"]) == (7, 20, 8)
+    assert (shown["runs_per_tenant"], shown["runs_overall"], shown["waves_in_flight"]) == (7, 20, 16)
     assert (shown["worker_activities"], shown["worker_database_connections"]) == (20, 20)
     assert shown["activities_per_second"] == {**dict.fromkeys(RATE_FIELDS), "configured": 30}
 
