@@ -7,6 +7,10 @@ from enum import StrEnum
 from itertools import count as counting
 from random import Random
 from threading import Lock
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from local.simulated_graph.messages import GraphRequest, Kind
 
@@ -84,7 +88,15 @@ class FaultKind(StrEnum):
         return frozenset({Kind.TOKEN}) if self.startswith("token_") else frozenset({Kind.DIRECT, Kind.INNER})
 
 
-@dataclass(frozen=True, slots=True)
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as invalid:
+        raise ValueError(f"is no regular expression: {invalid}") from None
+    return text
+
+
+@pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(strict=True, extra="forbid"))
 class Fault:
     """One rule: what goes wrong, with which requests, how often.
 
@@ -93,35 +105,19 @@ class Fault:
     requests that it could happen to, `skip` pass first, then each is hit with `probability`, drawn from `seed`, and at
     most `count` of them. `retry_after` is the header's text, sent as it is; None leaves the header out. `seconds` is
     how long the slow kinds take, and `link` the nextLink of `next_link_foreign_host`.
-    Values that make no sense raise `ValueError` or `TypeError`.
+    Values that make no sense raise `ValueError`.
     """
 
-    kind: FaultKind
+    kind: Annotated[FaultKind, Field(strict=False)]
     tenant_id: str | None = None
-    path: str = ""
-    probability: float = 1.0
-    count: int | None = None
-    skip: int = 0
+    path: Annotated[str, AfterValidator(_regular_expression)] = ""
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    count: Annotated[int, Field(ge=0)] | None = None
+    skip: Annotated[int, Field(ge=0)] = 0
     seed: int = 0
-    retry_after: str | None = None
-    seconds: float = 0
+    retry_after: Annotated[str, Field(pattern=r"^[ -~]*\z")] | None = None
+    seconds: Annotated[float, Field(ge=0)] = 0
     link: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "kind", FaultKind(self.kind))
-        for name, expected in _TYPES.items():
-            if not isinstance(getattr(self, name), expected):
-                raise TypeError(f"{name} has a wrong value: {getattr(self, name)!r}")
-        if not 0 <= self.probability <= 1:
-            raise ValueError("probability is from 0 to 1")
-        if (self.count or 0) < 0 or self.skip < 0 or self.seconds < 0:
-            raise ValueError("count, skip and seconds are 0 or above")
-        if self.retry_after is not None and not (self.retry_after.isascii() and self.retry_after.isprintable()):
-            raise ValueError("retry_after is no text for a header")
-        try:
-            re.compile(self.path)
-        except re.error as invalid:
-            raise ValueError(f"path is no regular expression: {invalid}") from None
 
     def covers(self, request: GraphRequest) -> bool:
         """Whether the rule is about such a request."""
@@ -130,20 +126,6 @@ class Fault:
         if request.kind is Kind.TOKEN and not request.path.endswith("/token"):
             return False
         return re.search(self.path, request.address) is not None
-
-
-_NUMBER = (int, float)
-_TYPES = {
-    "tenant_id": str | None,
-    "path": str,
-    "probability": _NUMBER,
-    "count": int | None,
-    "skip": int,
-    "seed": int,
-    "retry_after": str | None,
-    "seconds": _NUMBER,
-    "link": str | None,
-}
 
 
 @dataclass(frozen=True, slots=True)
