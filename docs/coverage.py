@@ -1,13 +1,12 @@
 """What others read of a tenant and what the catalog reads of it, side by side: `docs/coverage.md`."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from graph.catalog import load_catalog
+from inventory.toml_file import table_beside
 
 _KEY = re.compile(r"\{[^}]*\}")
 
@@ -23,7 +22,7 @@ class CoveredKind(NamedTuple):
 @cache
 def table() -> dict[str, Any]:
     """The facts about the other lists."""
-    return tomllib.loads(Path(__file__).with_name("coverage.toml").read_text(encoding="utf-8"))
+    return table_beside(__file__, "coverage.toml")
 
 
 def monitored() -> Iterator[tuple[str, list[CoveredKind]]]:
@@ -89,9 +88,7 @@ def page() -> str:
         "",
         data["monitored_counts"],
         "",
-        "Sources: "
-        + ", ".join(f"[{source['name']}]({source['url']}) ({source['date']})" for source in data["sources"].values())
-        + ".",
+        f"Sources: {', '.join(map(_link, data['sources'].values()))}.",
         "",
         "## Left out",
         "",

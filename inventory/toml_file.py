@@ -1,4 +1,4 @@
-"""TOML files that people write."""
+"""TOML files: those that people write, and the tables of this release beside the modules that read them."""
 
 import tomllib
 from pathlib import Path
@@ -20,3 +20,8 @@ def read_toml(path: Path, error: type[UserError], *, if_missing: str) -> dict[st
         raise error(f"{path}: is not UTF-8; save it as UTF-8") from None
     except OSError as wrong:
         raise error(f"{path}: cannot be read: {wrong.strerror or type(wrong).__name__}") from None
+
+
+def table_beside(module_file: str, name: str) -> dict[str, Any]:
+    """The content of a file beside a module of this release."""
+    return tomllib.loads(Path(module_file).with_name(name).read_text(encoding="utf-8"))

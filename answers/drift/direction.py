@@ -1,9 +1,7 @@
 """Whether a drift finding weakens or strengthens a tenant's protection, by a table of rules: the first that fits."""
 
 import re
-import tomllib
 from functools import cache
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -11,6 +9,7 @@ from answers.drift.rules import FindingKind
 from graph.catalog import load_catalog
 from inventory.canonical import JsonValue
 from inventory.severity import ProtectionEffect
+from inventory.toml_file import table_beside
 
 MEMBER = re.compile(r"\[(.*?)\](?=\.|\[|$)")
 
@@ -120,7 +119,7 @@ def direction_of(
 @cache
 def direction_rules() -> tuple[DirectionRule, ...]:
     """The table, in its order. Raises `ValueError` where a row is wrong: a fault of the release."""
-    table = tomllib.loads(Path(__file__).with_name("direction.toml").read_text(encoding="utf-8"))
+    table = table_beside(__file__, "direction.toml")
     return tuple(DirectionRule.model_validate(row) for row in table["row"])
 
 

@@ -1,15 +1,14 @@
 """Whether an item protects by being there, by a table of rules: then a tenant that no longer has it is weaker."""
 
 import re
-import tomllib
 from functools import cache
-from pathlib import Path
 
 from pydantic import BaseModel, model_validator
 
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
 from inventory.references import EXCLUSION_TARGET
+from inventory.toml_file import table_beside
 
 
 class PresenceRule(BaseModel, frozen=True, extra="forbid"):
@@ -63,7 +62,7 @@ def protection(type_key: str, document: JsonObject) -> JsonObject | None:
 @cache
 def presence_rules() -> tuple[PresenceRule, ...]:
     """The table, in its order. Raises `ValueError` where a row is wrong: a fault of the release."""
-    table = tomllib.loads(Path(__file__).with_name("presence.toml").read_text(encoding="utf-8"))
+    table = table_beside(__file__, "presence.toml")
     return tuple(PresenceRule.model_validate(row) for row in table["row"])
 
 

@@ -1,9 +1,7 @@
 """The severity of drift findings, by the first fitting rule of a table."""
 
-import tomllib
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -12,6 +10,7 @@ from answers.drift.rules import FindingKind
 from graph.catalog import load_catalog
 from inventory.canonical import JsonValue
 from inventory.severity import ProtectionEffect, Severity
+from inventory.toml_file import table_beside
 
 
 class SeverityRule(BaseModel, frozen=True, extra="forbid"):
@@ -80,5 +79,5 @@ def severity_of(
 @cache
 def severity_rules() -> tuple[SeverityRule, ...]:
     """The table, in its order. Raises `ValueError` where a rule is wrong: a fault of the release."""
-    table = tomllib.loads(Path(__file__).with_name("severity.toml").read_text(encoding="utf-8"))
+    table = table_beside(__file__, "severity.toml")
     return tuple(SeverityRule.model_validate(rule) for rule in table["rule"])

@@ -1,26 +1,21 @@
 """Entries' deviations from Microsoft's publications, with reason and source."""
 
-import tomllib
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
-from graph.catalog.fields import PropertyName, TypeKey
+from graph.catalog.fields import OneOrMore, PropertyName, TypeKey
+from inventory.toml_file import table_beside
 
 _URL = Annotated[str, Field(pattern=r"^https://\S+$")]
-
-
-def _one_or_more(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
 
 
 class Deviation(BaseModel, frozen=True, extra="forbid"):
     """Things that the published data lacks, and why they stay."""
 
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1)]
-    what: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
+    what: Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
     """`path`, `permission of detail policies`, `sensitive password` …, as the test that checks the catalog tells it."""
     reason: Annotated[str, Field(min_length=1)]
     source: _URL
@@ -45,4 +40,4 @@ def shown_unasked() -> frozenset[str]:
 
 
 def _table() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("deviations.toml").read_text(encoding="utf-8"))
+    return table_beside(__file__, "deviations.toml")

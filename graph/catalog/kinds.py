@@ -1,13 +1,12 @@
 """Kinds of items in words: "Windows update ring", "macOS PKCS certificate"."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from graph.catalog.loading import load_catalog
+from inventory.toml_file import table_beside
 
 _TYPE_PREFIX = re.compile(r"^#?microsoft\.graph\.")
 _TEMPLATE_VERSION = re.compile(r"_\d+$")
@@ -41,7 +40,7 @@ def named_types(type_key: str) -> list[str]:
 @cache
 def _kinds() -> dict[str, dict[str, dict[str, str]]]:
     """Type key to meta key to value to kind; meta keys in the order of preference."""
-    return tomllib.loads(Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8"))
+    return table_beside(__file__, "kinds.toml")
 
 
 def _key(name: str, value: object) -> str:

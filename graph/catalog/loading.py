@@ -1,6 +1,5 @@
 """Reads the catalog's entries from this folder."""
 
-import tomllib
 from collections.abc import Collection as CollectionOf
 from collections.abc import Iterable
 from functools import cache
@@ -15,6 +14,7 @@ from inventory.normal_form import NormalForm
 from inventory.reference_extraction import ReadingRules
 from inventory.references import ReferenceRules
 from inventory.titles import TitleRule
+from inventory.toml_file import table_beside
 from inventory.user_errors import UserError
 
 _SHARED_TABLES = frozenset({"references"})
@@ -126,7 +126,7 @@ class Catalog:
 def load_catalog() -> Catalog:
     """Raises `ValueError` if an entry is wrong, a fault of the release."""
     folder = Path(__file__).parent
-    defaults = tomllib.loads((folder / "defaults.toml").read_text(encoding="utf-8"))
+    defaults = table_beside(__file__, "defaults.toml")
     return Catalog(
         _entry(type_key, entry, shared, defaults)
         for path in sorted(folder.glob("*.toml"))
@@ -136,7 +136,7 @@ def load_catalog() -> Catalog:
 
 
 def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]:
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    content = table_beside(__file__, path.name)
     shared = {key: value for key, value in content.items() if key in _SHARED_TABLES or not isinstance(value, dict)}
     for type_key, entry in content.items():
         if type_key not in shared:

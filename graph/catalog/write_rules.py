@@ -1,10 +1,9 @@
 """The rules of writing items, of collections that can be promoted."""
 
-import tomllib
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from inventory.toml_file import table_beside
 from inventory.write_rules import WriteRules
 
 
@@ -27,4 +26,4 @@ def unpublished_requests() -> dict[str, str]:
 
 @cache
 def _content() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("write_rules.toml").read_text(encoding="utf-8"))
+    return table_beside(__file__, "write_rules.toml")
