@@ -67,6 +67,8 @@ class Counts(BaseModel, extra="forbid"):
     errors: int = 0
 
 
+COUNT_NAMES: tuple[str, ...] = tuple(Counts.model_fields)
+
 ContextValue = str | int | list[dict[str, str | int]]
 """Context holds statuses, codes, request ids and named bad objects; never a token, a message or a document."""
 

@@ -107,6 +107,9 @@ class PortfolioCounts(BaseModel, extra="forbid"):
         setattr(self, status, getattr(self, status) + 1)
 
 
+PORTFOLIO_COUNT_NAMES: tuple[str, ...] = tuple(PortfolioCounts.model_fields)
+
+
 def portfolio_status(counts: PortfolioCounts) -> RunStatus:
     """The status of a portfolio run that was not broken off.
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.item_lookup import key_columns
 from storage.rows import fetch
 
 REFRESHED_ITEMS = 1000
@@ -71,5 +72,6 @@ async def old_details(
 
 async def with_old_details(session: AsyncSession, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     """The items, by type key and id, with details older than the latest complete listing."""
-    named = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
-    return {(row.type_key, row.external_id) for row in await session.execute(_OLD_ITEMS, named)} if items else set()
+    if not items:
+        return set()
+    return {(row.type_key, row.external_id) for row in await session.execute(_OLD_ITEMS, key_columns(items))}

@@ -1,5 +1,7 @@
 """SQL that finds an item by its id or an alternate key."""
 
+from collections.abc import Iterable
+
 
 def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") -> str:
     """SQL for the one item of a type key (SQL) with a name: an id or an alternate key.
@@ -32,3 +34,9 @@ def own_names(type_key: str, external_id: str) -> str:
         SELECT {external_id} UNION ALL SELECT own.target_id FROM item_reference AS own
         WHERE (own.type_key, own.external_id) = ({type_key}, {external_id}) AND own.target_type_keys = '{{}}'
             AND own.role = 'use'"""
+
+
+def key_columns(keys: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """The parameters `type_keys` and `external_ids` of a statement about items, given by type key and id."""
+    pairs = list(keys)
+    return {"type_keys": [key for key, _ in pairs], "external_ids": [external_id for _, external_id in pairs]}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.item_lookup import named_item
+from storage.item_lookup import key_columns, named_item
 
 _NAMES = text(f"""
 SELECT wanted.type_key, wanted.external_id, display_name
@@ -22,6 +22,5 @@ async def display_names(session: AsyncSession, wanted: Iterable[tuple[str, str]]
     pairs = sorted(set(wanted))
     if not pairs:
         return {}
-    parameters = {"type_keys": [key for key, _ in pairs], "external_ids": [external_id for _, external_id in pairs]}
-    rows = await session.execute(_NAMES, parameters)
+    rows = await session.execute(_NAMES, key_columns(pairs))
     return {(row.type_key, row.external_id): row.display_name for row in rows}

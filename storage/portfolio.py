@@ -14,9 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
-from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
+from inventory.portfolio import (
+    PORTFOLIO_COUNT_NAMES,
+    PortfolioCounts,
+    PortfolioRecord,
+    TenantChoice,
+    TenantOutcomeRecord,
+)
 from inventory.selection import Selection
-from storage.counts import PORTFOLIO_COUNT_NAMES
 from storage.models.base import among, table
 from storage.models.portfolio import PortfolioRunRow, PortfolioRunTenant
 from storage.models.runs import SyncRun

@@ -10,13 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
 from inventory.missing import CollectionInRun, Confidence, EvidenceKind, RunCoverage, State, confidence_of, item_state
-from inventory.outcomes import Outcome, RunKind, RunStatus
+from inventory.outcomes import COUNT_NAMES, Outcome, RunKind, RunStatus
 from inventory.records import ItemRecord, MissingRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
 from storage.absences import IS_CONFIRMED
 from storage.completed_runs import completed
-from storage.counts import COUNT_NAMES
 from storage.models.base import among, table, using
 from storage.models.runs import CollectionCoverage, SyncRun
 from storage.name_order import ITEM_OF_KEY, NAMED_KEYS, NamePlace

@@ -23,6 +23,7 @@ from inventory.references import Reference, collection_of
 from inventory.searched_settings import SearchedSetting
 from storage.bodies import BODY, Documents
 from storage.database import Database
+from storage.item_lookup import key_columns
 from storage.models.base import among, table
 from storage.models.items import InventoryItem
 from storage.models.references import ItemReference, UnreadItem
@@ -215,14 +216,14 @@ async def read_some(
     settings: dict[ItemKey, list[SearchedSetting]] = {}
     left: set[ItemKey] = set()
     if ruled:
-        unread = await fetch(session, _DOCUMENTS, _Unread, _named(ruled))
+        unread = await fetch(session, _DOCUMENTS, _Unread, key_columns(ruled))
         read = Documents()
         found, settings = await asyncio.to_thread(_read_all, unread, rules, read)
         damaged.update(read.damaged)
         left = {_key(record) for record in read.damaged}
-    await session.execute(_FORGET, _named(sorted(taken - left)))
+    await session.execute(_FORGET, key_columns(sorted(taken - left)))
     if left:
-        await session.execute(_LEAVE, _named(sorted(left)))
+        await session.execute(_LEAVE, key_columns(sorted(left)))
     if found:
         await session.execute(_KEEP, {"rows": orjson.dumps(found).decode()})
     await keep_settings(session, sorted(taken - left), settings)
@@ -311,12 +312,8 @@ def _key(item: Row[Any] | _Unread | DamagedRecord) -> ItemKey:
     return item.type_key, item.external_id
 
 
-def _named(keys: Sequence[ItemKey]) -> dict[str, object]:
-    return {"type_keys": [key for key, _ in keys], "external_ids": [external_id for _, external_id in keys]}
-
-
 def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord]) -> dict[str, object]:
-    keys = _named([_key(record) for record in damaged])
+    keys = key_columns([_key(record) for record in damaged])
     return {
         "known_type_keys": list(rules),
         "damaged_type_keys": keys["type_keys"],

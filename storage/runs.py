@@ -13,10 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.claims import Claims, Evidence, proven
 from inventory.error_codes import ErrorCode
-from inventory.outcomes import COMPLETED_STATUSES, CollectionResult, Counts, Outcome, RunStatus
+from inventory.outcomes import COMPLETED_STATUSES, COUNT_NAMES, CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
 from storage.absences import IS_CONFIRMED, mark_absent
-from storage.counts import COUNT_NAMES
 from storage.coverage import record_coverage
 from storage.details import settle
 from storage.errors import DatabaseClockError

@@ -18,6 +18,8 @@ from inventory.selection import Selection
 from storage import merge as merging
 from storage.confirmations import UnlistedItem, record_gone
 from storage.coverage import listed_once
+from storage.documents import database_time
+from storage.item_lookup import key_columns
 from storage.merge import DocumentComparison
 from storage.models.base import among, table
 from storage.models.items import InventoryItem
@@ -80,7 +82,7 @@ class LookResult(NamedTuple):
 
 async def begin_look(session: AsyncSession) -> LookStart:
     """Positions in the logs of the session's tenant."""
-    at = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    at = await database_time(session)
     wanted = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
     positions = {row.type_key: row for row in await fetch(session, wanted, LogPosition)}
     return LookStart(at, await listed_once(session), positions)
@@ -140,7 +142,7 @@ async def record_items(
     if (await session.execute(select(_RUN.c.run_id).where(_RUN.c.run_id == run_id))).first() is not None:
         return LookResult()
     keys = sorted({*(_key(item) for item in items.found), *(_key(item) for item in items.gone)})
-    locked = await session.execute(_LOCK, {"began_at": began_at, **_named(keys)})
+    locked = await session.execute(_LOCK, {"began_at": began_at, **key_columns(keys)})
     contested = frozenset((row.type_key, row.external_id) for row in locked if row.is_contested)
     found = [observation for observation in items.found if _key(observation) not in contested]
     gone = [item for item in items.gone if _key(item) not in contested]
@@ -175,7 +177,7 @@ async def record_items(
     marked = 0
     if gone:
         await record_gone(session, run_id, gone)
-        named = _named([_key(item) for item in gone])
+        named = key_columns([_key(item) for item in gone])
         marked = len((await session.execute(_MARK_GONE, {"run_id": run_id, "began_at": began_at, **named})).all())
     await session.execute(_WAVE.delete().where(_WAVE.c.run_id == run_id))
     unchanged = len(found) - created - changed
@@ -229,7 +231,3 @@ async def watched_logs(session: AsyncSession) -> list[WatchedLog]:
 
 def _key(item: Observation | UnlistedItem) -> tuple[str, str]:
     return item.type_key, item_key(item.external_id)
-
-
-def _named(keys: Sequence[tuple[str, str]]) -> dict[str, object]:
-    return {"type_keys": [type_key for type_key, _ in keys], "external_ids": [external_id for _, external_id in keys]}

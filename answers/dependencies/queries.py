@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.dependencies.records import KnownObject
 from inventory.reference_extraction import ASSIGNMENTS_UNKNOWN, NOBODY
 from inventory.references import ALL_DEVICES, ALL_USERS, ReferenceRole
-from storage.item_lookup import named_item, own_names
+from storage.item_lookup import key_columns, named_item, own_names
 from storage.rows import fetch, fetch_one, fetch_stream
 
 ItemKey = tuple[str, str]
@@ -298,13 +298,13 @@ async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
 
 async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
     """The references of the items, up to `most` of each, by type key, id and place."""
-    parameters = {**_named(items), "most": most, "audiences": _AUDIENCES}
+    parameters = {**key_columns(items), "most": most, "audiences": _AUDIENCES}
     return await fetch(session, _OF_ITEMS, Edge, parameters)
 
 
 async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
     """The references to the items, up to `most` to each, by type key, id and place."""
-    return await fetch(session, _TO_ITEMS, Edge, {**_named(items), "most": most})
+    return await fetch(session, _TO_ITEMS, Edge, {**key_columns(items), "most": most})
 
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
@@ -354,7 +354,3 @@ async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> A
     parameters = {"group_id": group_id, "named": named, "audiences": _AUDIENCES}
     async for item in fetch_stream(session, _REACHING, AssignedItem, parameters):
         yield item
-
-
-def _named(items: Sequence[ItemKey]) -> dict[str, object]:
-    return {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}

@@ -13,7 +13,7 @@ from answers.promotion.records import MappingRecord, PlanContent, PlanDecision
 from inventory.stale import Staleness
 from storage.bodies import BODY, Documents
 from storage.compression import compress
-from storage.item_lookup import named_item
+from storage.item_lookup import key_columns, named_item
 from storage.rows import Values, fetch
 from storage.stale import OF_ITEM
 
@@ -259,13 +259,13 @@ async def decide(session: AsyncSession, plan: StoredPlan, decision: PlanDecision
 
 async def content_hashes(session: AsyncSession, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The content hashes of the current versions of items that are not absent."""
-    rows = await session.execute(_HASHES, _pairs(keys))
+    rows = await session.execute(_HASHES, key_columns(sorted(keys)))
     return {(row.type_key, row.external_id): row.content_hash.hex() for row in rows}
 
 
 async def gone(session: AsyncSession, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     """The items that are absent by now, by the ids or alternate keys that were given."""
-    rows = await session.execute(_GONE, _pairs(keys))
+    rows = await session.execute(_GONE, key_columns(sorted(keys)))
     return {(row.type_key, row.name) for row in rows}
 
 
@@ -284,8 +284,3 @@ async def alternate_keys(session: AsyncSession, type_key: str, ids: Collection[s
 async def is_referred_to(session: AsyncSession, type_key: str, target_id: str) -> bool:
     """Whether a document of the tenant refers to an object of a collection, which the inventory may not have."""
     return bool((await session.execute(_IS_REFERRED_TO, {"type_key": type_key, "target_id": target_id})).scalar_one())
-
-
-def _pairs(keys: Collection[tuple[str, str]]) -> dict[str, list[str]]:
-    ordered = sorted(keys)
-    return {"type_keys": [key for key, _ in ordered], "external_ids": [item_id for _, item_id in ordered]}

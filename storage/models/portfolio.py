@@ -13,7 +13,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.outcomes import RunStatus
-from storage.counts import PORTFOLIO_COUNT_NAMES
+from inventory.portfolio import PORTFOLIO_COUNT_NAMES
 from storage.models.base import Base, Count, TenantKey, UuidKey, WrittenAt, one_of
 
 

@@ -19,8 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.data_keys import DataKeyKind
 from inventory.error_codes import ErrorCode
-from inventory.outcomes import Outcome, RunKind, RunStatus
-from storage.counts import COUNT_NAMES
+from inventory.outcomes import COUNT_NAMES, Outcome, RunKind, RunStatus
 from storage.models.base import Base, Count, RecordedTenantKey, TenantKey, TextKey, UuidKey, WrittenAt, one_of
 
 
