@@ -1,7 +1,7 @@
-"""CSV of the records that `--json` prints (RFC 4180): their fields, with objects within them as `object.field`.
+"""CSV of `--json`'s records (RFC 4180), with nested objects' fields as `object.field`.
 
-A list, or an object whose fields are not fixed, is JSON in its cell. Times are those of JSON. A text that a spreadsheet
-would take for a formula begins with an apostrophe.
+Lists and free objects are JSON in a cell. Times are as in JSON. A text that a spreadsheet would take for a formula
+begins with an apostrophe.
 """
 
 import csv
@@ -28,7 +28,7 @@ def fields_of(record: type[BaseModel], above: str = "") -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that a field holds, or may hold."""
+    """A field's model, if any."""
     if get_origin(annotation) in (Union, types.UnionType):
         found = [model for argument in get_args(annotation) if (model := _model_in(argument)) is not None]
         return found[0] if len(found) == 1 else None
@@ -36,7 +36,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def flat(record: BaseModel | Mapping[str, Any], mode: str = "json") -> dict[str, Any]:
-    """The values of a record by the names of its columns."""
+    """A record's values by column."""
     if isinstance(record, BaseModel):
         values = record.model_dump(mode=mode)
         return dict(_flat(values, fields_of(type(record))))

@@ -1,4 +1,4 @@
-"""The rules of access, changed together with their audit records; in sessions of no tenant."""
+"""Rules of access, changed with their audit records; in sessions of no tenant."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class AccessOverview(NamedTuple):
 
 
 class AccessRequest(NamedTuple):
-    """Who asks for a change, why, and by which form; a command has none."""
+    """Who asks for a change, why, and by which form (None for a command)."""
 
     person: Person
     reason: str | None = None
@@ -46,14 +46,13 @@ class AccessRequest(NamedTuple):
 
 
 async def access(session: AsyncSession) -> AccessOverview:
-    """The rules and the people."""
     return AccessOverview(await access_rules.rules(session), await access_rules.people(session))
 
 
 def find_person(people: Sequence[KnownPerson], sought: str) -> str:
-    """The id of the person with this name or id. Raises `AccessError`.
+    """A person's id by name or id. Raises `AccessError`.
 
-    Somebody who has not signed in yet is named by id: `<tenant id>/<object id>` of Entra ID.
+    Before the first sign-in only by id: `<tenant id>/<object id>` of Entra ID.
     """
     wanted = sought.strip().casefold()
     found = {person.person_id for person in people if wanted in (person.person_id.casefold(), person.name.casefold())}
@@ -71,7 +70,7 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
 
 
 async def grant(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
-    """Lets a person or a role see tenants. None if the form was received before; so do the others below."""
+    """Lets a person or a role see tenants. None, here and below, if the form was received before."""
     return await _set(session, subject, asked, is_excluded=False)
 
 
@@ -92,7 +91,7 @@ async def _set(
 
 
 async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
-    """Takes a rule away. Raises `AccessError` where there is none."""
+    """Removes a rule. Raises `AccessError` if there is none."""
     if not await _record(session, asked, f"revoke: {in_words(subject)}", subject.tenant_id):
         return None
     rule = await access_rules.delete_rule(session, subject)
@@ -102,7 +101,7 @@ async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) 
 
 
 async def end_sessions(session: AsyncSession, person_id: str, asked: AccessRequest) -> int | None:
-    """Signs a person out everywhere; how many sessions that were."""
+    """Signs a person out everywhere; returns the number of sessions."""
     if not await _record(session, asked, f"end sessions: {person_id}", None):
         return None
     return await web_sessions.end_sessions(session, person_id)
@@ -121,12 +120,11 @@ async def _record(session: AsyncSession, asked: AccessRequest, subject: str, ten
 
 
 def subject_of(rule: AccessRule) -> Subject:
-    """The subject and the tenants of a rule."""
     return Subject(rule.person_id, rule.role, rule.tenant_id, rule.tag)
 
 
 def in_words(subject: Subject) -> str:
-    """The subject and the tenants of a rule, for people."""
+    """A rule's subject and tenants, for people."""
     who = f"the role {Role(subject.role)}" if subject.role else str(subject.person_id)
     if subject.tenant_id is not None:
         return f"{who}, tenant {subject.tenant_id}"

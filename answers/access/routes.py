@@ -91,7 +91,7 @@ async def end_sessions(
 
 
 async def _subject(scope: NoTenantToChange, who: str, what: str) -> Subject:
-    """The subject and the tenants of a form's rule. Raises `AccessError`."""
+    """The subject and tenants of a form's rule. Raises `AccessError`."""
     role = Role(who) if who in set(Role) else None
     person_id = None if role else answer.find_person((await answer.access(scope.session)).people, who)
     kind, _, name = what.partition(":")

@@ -1,6 +1,6 @@
-"""Who gets what: the assignments of all items, or of one, in their current versions.
+"""Who gets what: assignments in current versions, of all items or one.
 
-An item of a collection that was not read to its end has its last known assignments; the answer names the collection.
+An item of a collection not read to its end has its last known assignments; the answer names the collection.
 """
 
 from collections import Counter
@@ -46,7 +46,7 @@ ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 
 
 class AssignmentPage(NamedTuple):
-    """The assignments of some items, the unknown ones, and the item after which the next page begins, if any."""
+    """Assignments of some items, unknown ones, and the item before the next page, if any."""
 
     assignments: list[ItemAssignment]
     cannot_say: list[CannotSayRecord]
@@ -54,9 +54,9 @@ class AssignmentPage(NamedTuple):
 
 
 class FirstAssignments(NamedTuple):
-    """The assignments of the first items of a tenant; `is_cut`: it has more. `unread`: collections that are not known.
+    """Assignments of a tenant's first items; `is_cut`: there are more. `unread`: unknown collections.
 
-    `unknown` counts those of the items whose assignments are not known.
+    `unknown` counts items with unknown assignments.
     """
 
     assignments: list[ItemAssignment]
@@ -66,11 +66,11 @@ class FirstAssignments(NamedTuple):
 
 
 class NothingAssignableError(UserError):
-    """Nothing that can be assigned has this id or name."""
+    """No assignable item has this id or name."""
 
 
 async def covered(session: AsyncSession) -> dict[str, Coverage]:
-    """How far each collection of the tenant has been read; empty where no run has completed."""
+    """Coverage of the tenant's collections; empty before a completed run."""
     return await coverage(session)
 
 
@@ -81,9 +81,9 @@ async def assignments(
     sought: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """The assignments, by collection and name; at the end the unknown ones, by collection.
+    """Assignments, by collection and name; then the unknown ones, by collection.
 
-    `sought`: of the items of this id, its beginning, or this name. Raises `NothingAssignableError`.
+    `sought`: items with this id, its beginning, or this name. Raises `NothingAssignableError`.
     """
     wanted = _assignable(catalog, type_keys)
     items = await _items(session, wanted, sought)
@@ -105,9 +105,9 @@ async def assignment_page(
     after: tuple[str, str] | None,
     most: int,
 ) -> AssignmentPage:
-    """The assignments of `most` items, those that follow the type key and id `after`, as `assignments` has them.
+    """Assignments of `most` items after the type key and id `after`, as `assignments`.
 
-    What cannot be said of items is said of these. Raises `NothingAssignableError`.
+    Unknown ones are of these items. Raises `NothingAssignableError`.
     """
     catalog = load_catalog()
     wanted = _assignable(catalog, type_keys)
@@ -133,7 +133,7 @@ async def assignment_page(
 async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
-    """The assignments of the first `most` items, where many tenants are asked: a tenant may have none."""
+    """Assignments of the first `most` items; a tenant of many may have none."""
     catalog = load_catalog()
     wanted = _assignable(catalog, type_keys)
     items = await queries.items(session, wanted, sought, most + 1)
@@ -165,7 +165,7 @@ async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | 
 async def _of_all(
     session: AsyncSession, tenant_id: UUID, catalog: Catalog, found: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """The assignments of the items; at the end, by collection, how many have unknown ones."""
+    """The items' assignments; then numbers of unknown ones, by collection."""
     unknown: Counter[str] = Counter()
     for type_key, members in groupby(found, key=lambda item: item.type_key):
         items = list(members)
@@ -180,7 +180,7 @@ async def _of_all(
 
 
 async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[str]) -> list[CannotSayRecord]:
-    """The collections that were never read to their end, and why."""
+    """Collections never read to their end, and why."""
     covered = await coverage(session)
     found = []
     for key in type_keys:
@@ -192,7 +192,7 @@ async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[st
 
 
 async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[AssignableItem]) -> list[CannotSayRecord]:
-    """The collections of these items whose assignments may have changed since their details were read."""
+    """Collections whose assignments may have changed since details were read."""
     asked = [(item.type_key, item.external_id) for item in items if may_be_old(item.type_key, ASSIGNMENTS)]
     keys = {type_key for type_key, _ in await with_old_details(session, asked)}
     return [
@@ -206,7 +206,7 @@ async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[Assignabl
 async def _of_items(
     session: AsyncSession, tenant_id: UUID, catalog: Catalog, type_key: str, items: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | None]:
-    """The assignments of some items of a collection; None for an item whose assignments are not known."""
+    """Assignments of a collection's items; None for unknown ones."""
     rules = catalog.collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {row.external_id: decode_object(row.document) for row in found}
@@ -233,7 +233,7 @@ def _unlisted(tenant_id: UUID, item: AssignableItem, words: str, role: Reference
 
 
 def _item(tenant_id: UUID, item: AssignableItem) -> dict[str, Any]:
-    """The fields of an assignment that are its item's."""
+    """The item's fields in its assignments."""
     return {
         "tenant_id": tenant_id,
         "type_key": item.type_key,

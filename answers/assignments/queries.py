@@ -1,4 +1,4 @@
-"""The items that can be assigned, and which groups are no longer there."""
+"""Assignable items, and groups that are gone."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from storage.rows import fetch
 
 
 class AssignableItem(NamedTuple):
-    """A present item of a collection whose items can be assigned."""
+    """A present item that can be assigned."""
 
     type_key: str
     external_id: str
@@ -38,15 +38,13 @@ WHERE type_key = 'groups' AND external_id = ANY (:external_ids) AND absent_from 
 async def items(
     session: AsyncSession, type_keys: Sequence[str], sought: str | None, most: int | None = None
 ) -> list[AssignableItem]:
-    """The first items of these collections that are there, or all; with `sought` those of this id, its beginning, or
-    this name.
-    """
+    """The first present items, or all; with `sought`, of this id, its beginning, or this name."""
     is_beginning = sought is not None and len(sought) >= ID_BEGINNING
     parameters = {"type_keys": list(type_keys), "sought": sought, "is_beginning": is_beginning, "most": most}
     return await fetch(session, _ITEMS, AssignableItem, parameters)
 
 
 async def absent_groups(session: AsyncSession, ids: Iterable[str]) -> set[str]:
-    """The groups that the latest complete listing does not show."""
+    """Groups that the latest complete listing omits."""
     found = await session.execute(_ABSENT, {"external_ids": sorted(set(ids))})
     return set(found.scalars())

@@ -80,7 +80,7 @@ async def assignments_page(
 
 
 class TenantAssignments(NamedTuple):
-    """One tenant on the page over tenants: its first items with their assignments."""
+    """A tenant on the page over tenants: its first items with assignments."""
 
     tenant_id: UUID
     name: str
@@ -221,6 +221,6 @@ def _text(place: tuple[str, str] | None) -> str | None:
 
 
 def _choices() -> list[tuple[str, str]]:
-    """The collections whose items can be assigned, by their titles."""
+    """Assignable collections by title."""
     assignable = [key for key, collection in load_catalog().collections.items() if collection.assignable]
     return sorted(((key, title_of(key)) for key in assignable), key=lambda of: of[1].casefold())

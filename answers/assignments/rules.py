@@ -1,4 +1,4 @@
-"""Reading one assignment of a document."""
+"""Reads assignments of a document."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -20,7 +20,7 @@ _FILTER_MODE = "deviceAndAppManagementAssignmentFilterType"
 
 
 class AssignmentParts(NamedTuple):
-    """An assignment with the ids that it names, and its object."""
+    """An assignment with its ids and its object."""
 
     role: ReferenceRole
     target: str
@@ -32,13 +32,13 @@ class AssignmentParts(NamedTuple):
     source: JsonObject
 
     def wanted_names(self) -> Iterator[tuple[str, str]]:
-        """Type key and id of each object that it names."""
+        """Type keys and ids of the objects in it."""
         for key, external_id in ((GROUPS, self.group_id), (FILTERS, self.filter_id), (POLICY_SETS, self.policy_set_id)):
             if external_id is not None:
                 yield key, external_id
 
     def text(self, names: ObjectNames) -> str:
-        """All of it in words, with names in the place of ids."""
+        """The assignment in words, with names in place of ids."""
         target = _object(self.source.get("target"))
         named_target = {
             **target,
@@ -50,7 +50,7 @@ class AssignmentParts(NamedTuple):
 
 
 def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
-    """The assignments that a document lists; None where it should list them and does not."""
+    """A document's assignments; None if they should be there and are not."""
     listed = document.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None
@@ -62,7 +62,7 @@ def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
 
 
 def is_for_everyone(document: JsonObject, rules: ReadingRules) -> bool:
-    """Whether Microsoft makes the object hold for everyone, whatever it lists."""
+    """Whether Microsoft gives the object to everyone, whatever it lists."""
     return any(
         reference.path == ASSIGNMENTS and reference.target_id == ALL_DEVICES for reference in read(document, rules)
     )

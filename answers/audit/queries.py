@@ -1,4 +1,4 @@
-"""Audit records, newest first, a page at a time; in a session of no tenant."""
+"""Pages of audit records, newest first; in a session of no tenant."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _AUDIT = table(AuditRecord)
 
 
 class WantedActs(NamedTuple):
-    """A filter of acts; a None wants any. `until` and `after`, the last one of the page before, are not included."""
+    """A filter of acts; None wants any. Exclusive of `until` and of `after`, the last act of the page before."""
 
     person_id: str | None = None
     tenant_id: UUID | None = None

@@ -29,7 +29,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class AfterError(UserError):
-    """The place at which a list goes on is not one that a list named."""
+    """The place in a list is none that a list named."""
 
 
 def _after(
@@ -43,7 +43,7 @@ def _after(
 
 
 def _is_day(value: object) -> object:
-    """Refuses a number, which pydantic would take for seconds since 1970."""
+    """Refuses numbers, which pydantic would take for seconds since 1970."""
     if isinstance(value, str) and value and _DAY.fullmatch(value) is None:
         raise ValueError("not a day, such as 2026-06-30")
     return value
@@ -60,7 +60,7 @@ def _wanted(
     since: Annotated[Day, Query(description="Only acts of this day (UTC) or later.")] = "",
     until: Annotated[Day, Query(description="Only acts of this day (UTC) or earlier.")] = "",
 ) -> WantedActs:
-    """A page's form sends an empty value for any."""
+    """Takes empty form values as any."""
     return WantedActs(
         person.strip() or None,
         tenant or None,

@@ -1,4 +1,4 @@
-"""Changes of a tenant that its runs have noticed, field by field, and the coverage on which they rest."""
+"""Changes of a tenant, field by field, and the coverage on which they rest."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -70,9 +70,9 @@ async def window_of(
     since: datetime | None = None,
     run_id: UUID | None = None,
 ) -> Window:
-    """The time of a run, or from `since` (by default `DEFAULT_DAYS` ago) to now. Raises `UnknownRunError`.
+    """A run's time, or `since` (by default `DEFAULT_DAYS` ago) until now. Raises `UnknownRunError`.
 
-    Logs are left out unless they are named.
+    Without logs, unless named.
     """
     left_out = log_types() if type_keys is None else []
     if run_id is not None:
@@ -87,7 +87,7 @@ Place = Event
 
 
 def event_at(place: str) -> Place:
-    """The event at the place that a summary calls `goes_on_after`. Raises `UnknownPlaceError`."""
+    """The event at a summary's `goes_on_after`. Raises `UnknownPlaceError`."""
     try:
         at, kind, type_key, external_id = place.split("/", 3)
         moment = time_of(at)
@@ -99,13 +99,13 @@ def event_at(place: str) -> Place:
 
 
 class WantedChanges(NamedTuple):
-    """A filter of changes: by kind (all if none is named), and by a part of the author's name."""
+    """A filter: kinds (all if none is named), and a part of the author's name."""
 
     kinds: frozenset[ChangeKind] = frozenset()
     actor: str = ""
 
     def may_be(self, event: Event) -> bool:
-        """Whether an event may be the notice of such a change."""
+        """Whether an event may be such a change."""
         return not self.kinds or not self.kinds.isdisjoint(_KINDS_OF[event.kind, event.version_number == 1])
 
     def fits(self, change: ChangeRecord) -> bool:
@@ -126,9 +126,9 @@ _KINDS_OF = {
 
 
 class ChangePage(NamedTuple):
-    """Some changes, newest first. `goes_on` is the place where the next page begins; None if no event is left.
+    """Changes, newest first. `goes_on` is the next page's place; None at the end.
 
-    A page may end before it is full, since only so many events are looked at for it.
+    May end before it is full, since it looks at a limited number of events.
     """
 
     changes: list[ChangeRecord]
@@ -145,10 +145,10 @@ async def newest_changes(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> ChangePage:
-    """Up to `limit` changes of a window that are wanted, newest first; `before` the event where the last page ended.
+    """Up to `limit` wanted changes of a window, newest first; `before` is the event where the last page ended.
 
-    `opened` gives the session that finds events: a portfolio session where `tenant_ids` are the tenants to ask about.
-    `session_of` gives that of a tenant, which tells of the changes. One session is open at a time.
+    `opened` gives the session that finds events, a portfolio session for several `tenant_ids`; `session_of` a tenant's,
+    which tells the changes. One session is open at a time.
     """
     found: list[tuple[Event, ChangeRecord]] = []
     for _ in range(PAGES_LOOKED_AT):
@@ -166,7 +166,7 @@ async def newest_changes(
 
 
 async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tuple[Event, ChangeRecord]]:
-    """The changes that these events of several tenants are the notice of, in their order."""
+    """The changes of several tenants' events, in their order."""
     by_tenant: dict[UUID, list[Event]] = {}
     for event in found:
         by_tenant.setdefault(cast("UUID", event.tenant_id), []).append(event)
@@ -179,12 +179,12 @@ async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tup
 
 
 def place_among_tenants(event: Event) -> str:
-    """The place of an event among those of several tenants, which `event_among_tenants` reads."""
+    """An event's place among several tenants', for `event_among_tenants`."""
     return f"{event.tenant_id}/{event.place}"
 
 
 def event_among_tenants(place: str) -> Event:
-    """The event at the place that a page calls `goes_on`. Raises `UnknownPlaceError`."""
+    """The event at a page's `goes_on`. Raises `UnknownPlaceError`."""
     tenant_id, _, rest = place.partition("/")
     try:
         return event_at(rest)._replace(tenant_id=UUID(tenant_id))
@@ -193,7 +193,7 @@ def event_among_tenants(place: str) -> Event:
 
 
 class ChangeFeed:
-    """Up to `limit` changes of a window, oldest first. First the `records`, then the `summary` of them."""
+    """Up to `limit` changes of a window, oldest first: first `records`, then `summary`."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class ChangeFeed:
                 yield change
 
     def count(self, change: ChangeRecord) -> None:
-        """Counts a change, so that the summary is of it, too."""
+        """Adds a change to the summary."""
         self._counts[change.kind] += 1
         self._audit[change.audit.status] += 1
         if change.audit.status is AuditStatus.NOT_READ and change.audit.log is not None:
@@ -237,7 +237,7 @@ class ChangeFeed:
             self._damaged[damaged] = None
 
     async def summary(self) -> ChangesSummary:
-        """The window, counts and gaps that the changes rest on."""
+        """The window, counts and gaps of the changes."""
         window = self._window
         covered = await coverage(self._session, window.type_keys)
         logs = {**covered, **await coverage(self._session, AUDIT_LOGS)}
@@ -276,9 +276,9 @@ def _listed_from(logs: Mapping[str, Coverage], key: str) -> datetime | None:
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
-    """The changes of a window, oldest first, each with the event that it was noticed by.
+    """A window's changes, oldest first, each with its event.
 
-    An event that is no change is passed over: a version that only adds details, or that a new release reads otherwise.
+    Skips versions that change nothing: ones that only add details or are read otherwise by a new release.
     """
     logs = await coverage(session, AUDIT_LOGS)
     page = await events(session, window, EVENTS_AT_A_TIME, after)
@@ -292,7 +292,7 @@ async def changes(
 async def authors(
     session: AsyncSession, type_key: str, external_id: str, history: Sequence[VersionRecord]
 ) -> dict[int, Attribution]:
-    """Who made each version of an item that tells a change, by its number. `history` is newest first."""
+    """Who made each version that tells a change, by number. `history` is newest first."""
     collection = load_catalog().collections.get(type_key)
     has_details = collection is not None and bool(collection.details)
     found: list[UnattributedChange] = []
@@ -341,7 +341,7 @@ async def _changes_of(
 
 
 def _unlisted_since(event: Event, version: VersionFacts) -> datetime | None:
-    """Since when details may have been otherwise without a list that told so; None where lists tell everything."""
+    """Since when details may have changed without a list's sign; None if lists tell everything."""
     collection = load_catalog().collections.get(event.type_key)
     return version.before_first_observed_at if collection is not None and collection.details else None
 
@@ -411,7 +411,7 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
 
 
 async def _names(session: AsyncSession, versions: Mapping[Event, VersionFacts]) -> dict[tuple[str, str], str]:
-    """The names of all that the documents refer to."""
+    """Names of all that the documents refer to."""
     documents = (
         (event.type_key, decode_object(document))
         for event, version in versions.items()

@@ -1,4 +1,4 @@
-"""Audit events that explain observed changes of an object."""
+"""Audit events that explain observed changes."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -77,12 +77,11 @@ class Attribution(BaseModel, frozen=True):
 
     @property
     def latest(self) -> AuditEvent | None:
-        """The event that caused the observed change."""
         return self.events[0] if self.events else None
 
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
-    """The period, by Graph's clock, in which a change observed between `after` and `until` may have happened."""
+    """The period, by Graph's clock, of a change observed between `after` and `until`."""
     begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 
@@ -96,11 +95,11 @@ def attribution(
     *,
     log: str | None,
 ) -> Attribution:
-    """The audit events of an object that explain an observed change.
+    """The audit events that explain an observed change.
 
-    `after` is when the object was last seen unchanged (None: never), `until` when the change was observed. `log` is the
-    audit log that records such objects (None if none does), and `covered` how far it has been read. Only a listing of
-    the log that began after `until` can say that there is no event.
+    `after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
+    audit log of such objects, if any; `covered`: how far it was read. Only a listing of the log that began after
+    `until` proves that there is no event.
     """
     if log is None:
         return Attribution(status=AuditStatus.NOT_AUDITED)
@@ -114,10 +113,10 @@ def attribution(
 
 
 def _explains(event: AuditEvent, action: AuditAction) -> bool:
-    """Whether the event succeeded, and its activity or its operation is one that brings this about.
+    """Whether the event succeeded and can bring this about.
 
-    Graph's operations are an open set (Patch, Action, Assign, Update, SetReference …): what neither makes an object nor
-    takes it away nor only reads it, changes it.
+    Graph's operations are an open set (Patch, Action, Assign, Update, SetReference …): whatever does not make, remove
+    or only read an object changes it.
     """
     operation = (event.operation or "").lower()
     if (event.result or "").lower() != _SUCCESS:

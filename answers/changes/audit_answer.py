@@ -1,4 +1,4 @@
-"""Who made the changes that runs have noticed, by Intune's and Entra's audit logs as far as they were read."""
+"""Who made noticed changes, by Intune's and Entra's audit logs as far as they were read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,14 +17,14 @@ EventsByObject = Mapping[tuple[str, str], Sequence[AuditEvent]]
 
 
 class UnattributedChange(NamedTuple):
-    """A change, and since when it may have been there before anything that a list shows told of it."""
+    """A change, and since when it may have existed without a sign in a list."""
 
     change: ChangeRecord
     unlisted_since: datetime | None
 
 
 def audit_log_of(type_key: str) -> str | None:
-    """The type key of the audit log that has the changes of a collection, if one has."""
+    """The type key of a collection's audit log, if any."""
     collection = load_catalog().collections.get(type_key)
     return None if collection is None else collection.audit_log
 
@@ -32,13 +32,13 @@ def audit_log_of(type_key: str) -> str | None:
 async def attributed(
     session: AsyncSession, found: Sequence[UnattributedChange], covered: Mapping[str, Coverage]
 ) -> list[ChangeRecord]:
-    """The changes, each with who made it. `covered` is how far each audit log has been read."""
+    """The changes with their authors. `covered`: how far each audit log was read."""
     events = await _events(session, [noticed for noticed in found if audit_log_of(noticed.change.type_key)])
     return [_attributed(noticed, events, covered) for noticed in found]
 
 
 async def _events(session: AsyncSession, found: Sequence[UnattributedChange]) -> EventsByObject:
-    """All events that may explain any of the changes: one question for a batch."""
+    """All events that may explain the changes, by one query."""
     if not found:
         return {}
     begins = [noticed.unlisted_since or noticed.change.seen_before_at for noticed in found]
@@ -53,7 +53,7 @@ def _attributed(
     events: EventsByObject,
     covered: Mapping[str, Coverage],
 ) -> ChangeRecord:
-    """Attributed by the events since the item was last seen unchanged, else since its details may have changed."""
+    """Uses events since the item was last seen unchanged, else since its details may have changed."""
     change = noticed.change
     log = audit_log_of(change.type_key)
     of_item = events.get((log, change.external_id), ()) if log else ()

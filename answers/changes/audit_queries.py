@@ -1,4 +1,4 @@
-"""Events of the stored audit logs about some objects."""
+"""Stored audit events of objects."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ _FACTS = ("actor", "actor_id", "operation", "activity", "result")
 async def audit_events(
     session: AsyncSession, external_ids: Iterable[str], after: datetime | None, until: datetime
 ) -> dict[tuple[str, str], list[AuditEvent]]:
-    """The events, newest first, that may explain changes of objects between two moments.
+    """Events, newest first, that may explain changes between two moments.
 
-    They come by the type key of their log and the id of the object; an object without any is left out. One log may name
-    an object of another, such as the group of an assignment. The clocks may differ by `CLOCK_DIFFERENCE`.
+    By type key of the log and id of the object, without empty ones. One log may name an object of another, such as an
+    assignment's group. Clocks may differ by `CLOCK_DIFFERENCE`.
     """
     begin, end = window(after, until)
     in_a_log = among(_EVENT.c.type_key, AUDIT_LOGS) & (_EVENT.c.external_id == _AUDITED.c.event_id)

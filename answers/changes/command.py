@@ -1,4 +1,4 @@
-"""`changes`: changes that runs have noticed, field by field."""
+"""`changes`: noticed changes, field by field."""
 
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
@@ -109,7 +109,7 @@ def changes(
 
 
 class _Wanted(NamedTuple):
-    """The filter of a tenant's changes, and the form of the output."""
+    """The filter of changes, and the output's form."""
 
     since: str | None
     run: str | None
@@ -122,7 +122,7 @@ class _Wanted(NamedTuple):
 async def _show_tenant(
     settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: AskedTenant
 ) -> None:
-    """Shows the changes of one tenant. Raises `NeverReadError`, or ends with 3 where a version is damaged."""
+    """Shows a tenant's changes. Raises `NeverReadError`, or ends with 3 for a damaged version."""
     kept: list[ChangeRecord] = []
     table = Table(ChangeRecord, (), most=rows.most)
     async with database.tenant(about.tenant_id, read_only=True) as session:
@@ -153,7 +153,7 @@ async def _show_tenant(
 
 
 def _shown_by(wanted: _Wanted, table: Table, kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
-    """Prints a change, or keeps it for the table or the page."""
+    """Prints a change, or keeps it for a table or page."""
     if wanted.as_json:
         return output.print_json
     if output_options().as_csv:
@@ -162,14 +162,14 @@ def _shown_by(wanted: _Wanted, table: Table, kept: list[ChangeRecord]) -> Callab
 
 
 def _refuse_of_one_tenant(**options: object) -> None:
-    """Raises `UsageError` where an option that is about one tenant is given with several."""
+    """Raises `UsageError` for an option about one tenant with several."""
     for name, value in options.items():
         if value is not None:
             raise UsageError(f"--{name} is about one tenant: give it with TENANT")
 
 
 def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
-    """Keeps changes for a page, as many as one holds."""
+    """Keeps changes for a page, up to its limit."""
 
     def keep(change: ChangeRecord) -> None:
         kept.append(change)
@@ -204,7 +204,7 @@ def _show(change: ChangeRecord) -> None:
 
 
 def _by_whom(audit: Attribution) -> Iterator[str]:
-    """Who did it: a line an event, latest first; nothing where the audit log was not read or is of other objects."""
+    """Who did it, a line for each event, latest first; empty without a log that tells."""
     if audit.status is AuditStatus.NOT_FOUND:
         yield "not in the audit log"
     for event in audit.events:
@@ -214,7 +214,7 @@ def _by_whom(audit: Attribution) -> Iterator[str]:
 
 
 def _what(change: ChangeRecord) -> str:
-    """The kind, with its particulars."""
+    """The kind with particulars."""
     match change.kind:
         case ChangeKind.RENAMED:
             return f'renamed from "{visible(change.renamed_from or "")}"'
@@ -229,9 +229,9 @@ def _what(change: ChangeRecord) -> str:
 
 
 def _say(summary: ChangesSummary) -> None:
-    """On stderr: the number of changes, the window, and collections whose changes may still come.
+    """On stderr: number of changes, window, and collections whose changes may still come.
 
-    If nothing changed, the answer is on stdout.
+    Without changes, the answer is on stdout.
     """
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"

@@ -1,4 +1,4 @@
-"""Events: new versions, items gone missing, items that came back, in the order in which runs noticed them."""
+"""Events in the order of notice: new versions, items gone missing, items back."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ class EventKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """One thing noticed. `version_number` is of the version that was new, or current when the item was noticed."""
+    """One event. `version_number`: the new version, or the current one at its time."""
 
     at: datetime
     type_key: str
@@ -39,12 +39,12 @@ class Event(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it stands among the events of its tenant, as a text."""
+        """Its place among its tenant's events, as a text."""
         return f"{self.at.isoformat()}/{self.kind}/{self.type_key}/{self.external_id}"
 
 
 class Window(NamedTuple):
-    """Events after `since`, up to `until`; optionally of one run, or of some collections."""
+    """Events after `since`, up to `until`; optionally of a run or collections."""
 
     since: datetime
     until: datetime
@@ -54,9 +54,9 @@ class Window(NamedTuple):
 
 
 class VersionFacts(NamedTuple):
-    """A version beside the one before it. What is None of that is forgotten, or there is none.
+    """A version and the one before, whose fields are None if forgotten or none.
 
-    A document that is `damaged` is None.
+    A `damaged` document is None.
     """
 
     type_key: str
@@ -88,7 +88,7 @@ class VersionFacts(NamedTuple):
 
 
 class AbsenceFacts(NamedTuple):
-    """An absence of an item that began or ended `at`, with its last observation before and its evidence."""
+    """An absence that began or ended `at`, with the observation before and its evidence."""
 
     type_key: str
     external_id: str
@@ -174,7 +174,7 @@ CROSS JOIN LATERAL (
 
 
 async def events(session: AsyncSession, window: Window, limit: int, after: Event | None = None) -> list[Event]:
-    """A page of the session's tenant's events, oldest first: `limit` at most, those that follow the event `after`."""
+    """Up to `limit` of the session's tenant's events after `after`, oldest first."""
     first = Event(window.since, "", "", EventKind.ABSENT, UUID(int=0), 0)
     return await _page(session, _OLDEST_FIRST, window, limit, after or first)
 
@@ -186,9 +186,9 @@ async def newest_events(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> list[Event]:
-    """A page of events, newest first: `limit` at most, those that precede the event `before`.
+    """Up to `limit` events before `before`, newest first.
 
-    `tenant_ids` are the tenants to ask about in a portfolio session.
+    `tenant_ids`: the tenants, in a portfolio session.
     """
     place = before or Event(window.until + EPSILON, "", "", EventKind.ABSENT, UUID(int=0), 0)
     if tenant_ids is None:
@@ -212,7 +212,7 @@ async def newest_events(
 
 
 class NewestMoment(NamedTuple):
-    """Until when a tenant may have events."""
+    """A tenant's latest possible event."""
 
     at: datetime
     tenant_id: UUID
@@ -221,7 +221,7 @@ class NewestMoment(NamedTuple):
 async def _newest_moments(
     session: AsyncSession, window: Window, until: datetime, tenant_ids: Sequence[UUID]
 ) -> list[NewestMoment]:
-    """The tenants that may have events in a window, those with the newest first: few of many fill a page."""
+    """Tenants that may have events in a window, newest first: few of many fill a page."""
     parameters = {"since": window.since, "until": min(window.until, until), "tenant_ids": list(tenant_ids)}
     return await fetch(session, _NEWEST_MOMENTS, NewestMoment, parameters)
 
@@ -252,7 +252,7 @@ async def _page(
 
 
 async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, VersionFacts]:
-    """The versions that these events are about, each with its document and the one before it."""
+    """The events' versions, with documents and the versions before."""
     wanted = {(event.type_key, event.external_id, event.version_number): event for event in found}
     parameters = {
         "type_keys": [key for key, _, _ in wanted],

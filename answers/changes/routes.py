@@ -42,7 +42,7 @@ ATTEMPTS = (
 
 
 class ChangeQuestion(NamedTuple):
-    """The part of a feed that an address asks for."""
+    """The requested part of a feed."""
 
     type_key: str | None = None
     kind: ChangeKind | None = None
@@ -53,16 +53,15 @@ class ChangeQuestion(NamedTuple):
 
     @property
     def wanted(self) -> WantedChanges:
-        """The filter of the query's parameters."""
         return WantedChanges(frozenset() if self.kind is None else frozenset({self.kind}), self.by)
 
     @property
     def place(self) -> Event | None:
-        """Where the page begins. Raises `UnknownPlaceError`."""
+        """The page's beginning. Raises `UnknownPlaceError`."""
         return answer.event_among_tenants(self.after) if self.after else None
 
     def query(self, **others: object) -> str:
-        """The query string of an address that asks for this, but for the `others`."""
+        """The query string for this question, with `others` changed."""
         asked = {
             "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **others
         }  # fmt: skip
@@ -186,7 +185,7 @@ async def all_changes_csv(each: EachTenant, asked: Asked, tag: Tag = None) -> Re
 async def _all(
     asked: ChangeQuestion, part_of: Callable[[ChangeQuestion], Awaitable[ChangePage]]
 ) -> AsyncIterator[ChangeRecord]:
-    """All changes of a feed, from the place where the question begins."""
+    """All changes of a feed, from the question's place."""
     while True:
         found = await part_of(asked)
         for change in found.changes:

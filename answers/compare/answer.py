@@ -1,4 +1,4 @@
-"""One tenant against another: which items they share, which say something else, which only one has."""
+"""One tenant against another: shared, different and one-sided items."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -32,7 +32,7 @@ SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 
 class Comparison:
-    """One tenant against another. First `items`, then the `record` of them."""
+    """One tenant against another: first `items`, then `record`."""
 
     def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
         known = load_catalog().collections
@@ -44,13 +44,13 @@ class Comparison:
         self._counts: dict[str, Counter[str]] = {}
 
     async def items(self) -> AsyncIterator[ItemComparison]:
-        """The result of each item, collection by collection."""
+        """Results by collection."""
         for type_key in self.type_keys:
             async for item in self.items_of(type_key):
                 yield item
 
     async def items_of(self, type_key: str) -> AsyncIterator[ItemComparison]:
-        """The result of each item of one collection by name; nothing if a side has not been read to its end."""
+        """One collection's results by name; empty if a side was not read to its end."""
         if not self.is_compared(type_key):
             return
         counts = self._counts[type_key] = Counter()
@@ -60,7 +60,7 @@ class Comparison:
             yield item
 
     def is_compared(self, type_key: str) -> bool:
-        """Whether the items of a collection are known in both tenants."""
+        """Whether a collection's items are known in both tenants."""
         return self._here.covered(type_key).is_answered and self._there.covered(type_key).is_answered
 
     def record(self) -> ComparisonRecord:
@@ -89,7 +89,7 @@ class Comparison:
 
 
 def referenced(here: Side, there: Side) -> list[ReferencedCollection]:
-    """The collections whose objects' ids were translated."""
+    """Collections whose objects' ids were translated."""
     return [
         ReferencedCollection(type_key=key, here=here.covered(key), there=there.covered(key))
         for key in sorted(here.id_translations.asked_types | there.id_translations.asked_types)
@@ -97,6 +97,6 @@ def referenced(here: Side, there: Side) -> list[ReferencedCollection]:
 
 
 def _place(item: ItemComparison) -> tuple[str, str, str]:
-    """Where a result stands in lists: by the name here, or there if here is none."""
+    """A result's place in lists, by the name here, else there."""
     first = (item.here or item.there)[0]
     return list_place(item.type_key, first.display_name, first.external_id)

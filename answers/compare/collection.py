@@ -1,6 +1,6 @@
-"""One collection of two tenants: its items are matched, then compared.
+"""Matches, then compares, the items of one collection in two tenants.
 
-The names of the items on both sides are in memory, and a few documents.
+Memory holds both sides' names and a few documents.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -52,7 +52,7 @@ DOCUMENTS_AT_A_TIME = 50
 
 
 class _Found(NamedTuple):
-    """The document of an item, whether it is whole, and which of its details are stale."""
+    """An item's document, whether it is whole, and its stale details."""
 
     details_complete: bool
     document: JsonObject
@@ -74,7 +74,7 @@ class CollectionComparer:
         self._names: dict[tuple[str, str], str] = {}
 
     async def items(self) -> AsyncIterator[ItemComparison]:
-        """The result for each item, or ambiguous group of items, of either side."""
+        """The result of each item or ambiguous group."""
         matching = matched_by_name(await self._entries(self._here), await self._entries(self._there))
         async for item in self._pairs(matching.pairs):
             yield item
@@ -154,7 +154,7 @@ class CollectionComparer:
         return FieldRecord(**{**dict(named), **exact}, is_certain=is_certain)
 
     async def _learn_names(self, *found: dict[str, _Found]) -> None:
-        """Learns the names of these documents' parts, and of both sides' settings."""
+        """Learns names of documents' parts and of both sides' settings."""
         documents = [document for some in found for _, document, _ in some.values()]
         settings = {
             definition_id for document in documents for definition_id in definition_ids(document.get("settings"))
@@ -191,7 +191,7 @@ class CollectionComparer:
         )
 
     async def _likened_groups(self, groups: Sequence[AmbiguousGroup]) -> list[AmbiguousGroup]:
-        """The groups, each entry with its likeness."""
+        """The groups, with likenesses."""
         here, there = await self._likened(
             [entry for group in groups for entry in group.here], [entry for group in groups for entry in group.there]
         )
@@ -218,7 +218,7 @@ class CollectionComparer:
     async def _documents(
         self, here: Iterable[Entry], there: Iterable[Entry]
     ) -> tuple[dict[str, NeutralDocument], dict[str, NeutralDocument]]:
-        """Documents of both sides by id, independent of their tenants."""
+        """Both sides' tenant-neutral documents by id."""
         one = await self._whole(self._here, here, self._damaged[0])
         other = await self._whole(self._there, there, self._damaged[1])
         await self._learn_names(one, other)
@@ -233,7 +233,7 @@ class CollectionComparer:
         return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
     async def _whole(self, side: Side, entries: Iterable[Entry], damaged: set[str]) -> dict[str, _Found]:
-        """The documents by id; damaged ones are noted."""
+        """Documents by id; notes damaged ones."""
         ids = [entry.external_id for entry in entries]
         if not ids:
             return {}
@@ -280,7 +280,7 @@ def _names(type_key: str, entries: Iterable[Entry]) -> list[ItemName]:
 
 
 def _longest_stale(entries: Iterable[Entry]) -> Staleness | None:
-    """The staleness of the entry that has been stale for the longest time, if one is."""
+    """The longest staleness among the entries, if any."""
     found = (entry.stale for entry in entries if entry.stale is not None)
     return min(found, key=lambda stale: stale.since, default=None)
 

@@ -1,4 +1,4 @@
-"""The objects of one tenant that the ids of another stand for, by their meaning."""
+"""Counterparts of one tenant's objects in another, by meaning."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,9 +16,9 @@ TargetId = tuple[tuple[str, ...], str]
 
 
 class Counterpart(NamedTuple):
-    """The one object of the other tenant that an id stands for, or why there is none.
+    """The other tenant's one object for an id, or why there is none.
 
-    `here` says that the reason lies in this tenant: it does not tell what the id stands for. `text` is that meaning.
+    `here`: this tenant does not tell the id's meaning. `text` is that meaning.
     """
 
     type_key: str
@@ -30,11 +30,10 @@ class Counterpart(NamedTuple):
 
 
 async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """The counterpart there of each id here.
+    """Each id's counterpart there.
 
-    An id that is the same in every tenant stands for itself, if the other tenant has it. Another one stands for the one
-    object that means the same, in a collection whose latest listing is complete: of several that mean the same, for the
-    one of the same name.
+    An id that is the same in every tenant stands for itself, if the other tenant has it. Others stand for the one
+    object of the same meaning, and among several of the same name, in a collection whose latest listing is complete.
     """
     wanted = list(dict.fromkeys(ids))
     await here.id_translations.learn(here.session, wanted)
@@ -75,9 +74,9 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
 
 
 async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """Each id as the tenant's own, which stands for itself where the tenant still has the object.
+    """Each id as itself, if the tenant still has the object.
 
-    Nobody reads people: Graph itself refuses the id of one who is gone.
+    Nobody reads people: Graph refuses the id of one who is gone.
     """
     wanted = list(dict.fromkeys(ids))
     await side.id_translations.learn(side.session, wanted)
@@ -102,7 +101,7 @@ _NOT_THERE = frozenset({UnresolvedReason.UNKNOWN, UnresolvedReason.GONE, Unresol
 
 
 def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str, str], str | None]) -> Counterpart:
-    """The object of an id that is the same in every tenant."""
+    """The object of an id that every tenant shares."""
     type_key = collection_of(target_type)
     known = there.id_translations.of((target_type,), target_id)
     name = names.get((type_key, target_id))
@@ -112,7 +111,7 @@ def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str
 
 
 class _Candidates:
-    """Objects of the other tenant by their meaning, and the names that several of them have."""
+    """The other tenant's objects by meaning, and names that several have."""
 
     def __init__(self, there: Side, type_key: str, items: Iterable[tuple[str, str | None]]) -> None:
         self.by_text: dict[str, list[tuple[str, str | None]]] = {}
@@ -154,6 +153,6 @@ async def _names(side: Side, ids: Iterable[TargetId]) -> dict[tuple[str, str], s
 
 
 def _has_meaning(type_key: str) -> bool:
-    """Whether some properties of a collection's objects identify them between tenants, and not their name."""
+    """Whether properties, not the name, identify a collection's objects between tenants."""
     collection = load_catalog().collections.get(type_key)
     return collection is not None and bool(collection.meaning)

@@ -1,4 +1,4 @@
-"""Documents of two tenants that are known to belong together, compared whatever the inventory has of them."""
+"""Compares documents of two tenants that are known to belong together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from inventory.tenant_neutral import OWN_ID, TENANT_ID, IdTranslation, Neutraliz
 
 
 class KnownPair(NamedTuple):
-    """A document of the one tenant, and one that the other might have."""
+    """One tenant's document, and one that the other might have."""
 
     type_key: str
     here_id: str
@@ -23,7 +23,7 @@ class KnownPair(NamedTuple):
 
 
 class DocumentVerdict(NamedTuple):
-    """The result of comparing two documents, and the paths of the fields that differ."""
+    """A comparison's result, and the paths that differ."""
 
     status: Status
     paths: tuple[str, ...]
@@ -38,8 +38,8 @@ async def compared_documents(
 ) -> list[DocumentVerdict]:
     """The verdict on each pair.
 
-    `same` are objects there, by type key and id, with the ids of those here. `mapped` are objects here, each with the
-    id of the one there that somebody put in its place.
+    `same`: objects there, by type key and id, with their ids here. `mapped`: objects here, with the ids of those that
+    somebody chose there.
     """
     collections = load_catalog().collections
     neutralizers = {pair.type_key: Neutralizer(collections[pair.type_key].independence_rules()) for pair in pairs}
@@ -72,7 +72,7 @@ def _with_counterparts(translate: Translate, said_here: Translate, same: Mapping
 
 
 def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
-    """Has the objects there that others are mapped to, and that nothing else tells apart, go by their ids."""
+    """Names mapped objects there by id, if nothing else tells them apart."""
     targets = {(type_key, other) for (type_key, _), other in mapped.items()}
 
     def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
@@ -84,7 +84,7 @@ def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> T
 
 
 def _in_places(said_here: Translate, said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
-    """Has the mapped objects here go by what those there are called."""
+    """Names mapped objects here as those there."""
 
     def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
         other = _other(target_types, target_id, mapped)
@@ -94,6 +94,6 @@ def _in_places(said_here: Translate, said_there: Translate, mapped: Mapping[tupl
 
 
 def _other(target_types: Iterable[str], target_id: str, others: Mapping[tuple[str, str], str]) -> str | None:
-    """The id of the other tenant's object, if one is known for this id in any of the collections."""
+    """The other tenant's object for this id in any of the collections, if known."""
     keys = ((collection_of(key), target_id) for key in target_types)
     return next((others[key] for key in keys if key in others), None)

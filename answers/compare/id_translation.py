@@ -1,4 +1,4 @@
-"""The meaning of the ids of a tenant's objects in any tenant."""
+"""Meanings of a tenant's ids in any tenant."""
 
 import re
 from collections import Counter
@@ -28,11 +28,11 @@ class IdTranslations:
 
     @property
     def asked_types(self) -> set[str]:
-        """The collections whose objects were looked up."""
+        """Collections whose objects were looked up."""
         return {collection_of(target_type) for target_type, _ in self._known}
 
     async def learn(self, session: AsyncSession, ids: TargetIds) -> None:
-        """Asks for the ids that are not known yet."""
+        """Looks up unknown ids."""
         named = {(key, target_id) for target_types, target_id in ids for key in target_types} - self._known.keys()
         if not named:
             return
@@ -57,7 +57,7 @@ class IdTranslations:
             self._known[target_type, target_id] = IdTranslation(text, why_unknown, shared)
 
     def of(self, target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        """The meaning of an id. An id that may belong to several collections is looked up in all of them."""
+        """An id's meaning, looked up in all its possible collections."""
         translations = [self._known[key, target_id] for key in target_types]
         known = [translation for translation in translations if translation.text is not None]
         if known:
@@ -66,9 +66,9 @@ class IdTranslations:
         return told._replace(is_shared=any(translation.is_shared for translation in translations))
 
     def beside(self, other: "IdTranslations") -> Translate:
-        """These translations, with those of the other tenant for ids that are the same in every tenant.
+        """These translations, with the other tenant's for shared ids.
 
-        An alternate key stands for itself if the tenant has no object with it and the other does not know it.
+        An alternate key stands for itself if neither tenant knows it.
         """
 
         def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
@@ -116,7 +116,7 @@ _TELLING = (
 
 
 def is_shared(target_type: str, target_id: str) -> bool:
-    """Whether the id is the same in every tenant: Microsoft gave it, or it is an alternate key."""
+    """Whether the id is the same in every tenant: Microsoft's, or an alternate key."""
     if is_by_alternate_key(target_type):
         return True
     collection = load_catalog().collections.get(target_type)
@@ -125,6 +125,6 @@ def is_shared(target_type: str, target_id: str) -> bool:
 
 
 def _says(type_key: str) -> tuple[str, ...]:
-    """The properties that make up the meaning of an object of a collection."""
+    """Properties that make up the meaning of a collection's objects."""
     collection = load_catalog().collections.get(type_key)
     return () if collection is None else collection.meaning

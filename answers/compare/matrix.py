@@ -1,4 +1,4 @@
-"""One golden tenant compared with many: their counterparts of its items."""
+"""A golden tenant compared with many."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ _EXTRA = "extra"
 
 
 class _OtherTenant:
-    """One of the other tenants: the counts of its cells, and their coverage."""
+    """Another tenant's counts of cells, and coverage."""
 
     def __init__(self, tenant: TenantRecord, coverage: Mapping[str, Coverage]) -> None:
         self.tenant = tenant
@@ -42,10 +42,10 @@ class _OtherTenant:
 
 
 class Matrix:
-    """A golden tenant against others. First the `rows`, then the `record` of them.
+    """A golden tenant against others: first `rows`, then `record`.
 
-    One collection of two tenants is compared at a time, and the cells of one collection are in memory. The golden
-    tenant is seen as it is at one moment, and so is each collection of another, with what is known of its coverage.
+    One collection of two tenants is compared at a time, with its cells in memory. The golden tenant is seen at one
+    moment, and so is each collection of another, with its coverage.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> None:
-        """`coverage` holds the other tenants' coverage; see `of`."""
+        """`coverage`: the other tenants'; see `of`."""
         known = load_catalog().collections
         covered = set(golden.coverage).union(*coverage.values()) - set(log_types())
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
@@ -72,7 +72,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> "Matrix":
-        """The matrix of these tenants; of all collections that any of them has read, where none are named."""
+        """The matrix of these tenants; unless named, of all collections that any has read."""
         coverage = {}
         for tenant in tenants:
             async with sessions(tenant.tenant_id) as session:
@@ -80,7 +80,7 @@ class Matrix:
         return cls(golden, coverage, sessions, type_keys)
 
     async def rows(self) -> AsyncIterator[MatrixRow]:
-        """A row for each item of the golden tenant, collection by collection."""
+        """A row for each golden item, by collection."""
         for type_key in self.type_keys:
             if self._golden.covered(type_key).state is CoverageState.COMPLETE:
                 items = await queries.present_items(self._golden.session, type_key)
@@ -110,7 +110,7 @@ class Matrix:
         )
 
     async def _column(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
-        """One tenant's counterparts of the golden tenant's items of a collection, by their ids."""
+        """One tenant's counterparts of a collection's golden items, by id."""
         tenant_id = compared.tenant.tenant_id
         counts = compared.counts[type_key] = Counter()
         cells: dict[str, MatrixCell] = {}

@@ -39,7 +39,7 @@ async def compare_golden(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints a golden tenant compared with others; whether it covers the whole request."""
+    """Prints the matrix; whether it covers the whole request."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv
@@ -80,8 +80,6 @@ async def compare_golden(
 
 
 def _cell_column(tenant: str, number: int) -> Column:
-    """A tenant's counterpart of each item of the golden one."""
-
     def text(row: MatrixRow) -> Text:
         cell = row.cells[number]
         words = str(cell.status).replace("_", " ")

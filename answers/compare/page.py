@@ -21,12 +21,12 @@ _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, Cel
 
 
 def occurring(names: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
-    """The numbers that a table of these counts needs a column for: those that are not zero everywhere."""
+    """The numbers that are not zero everywhere, so need a column."""
     return [str(name) for name in names if any(getattr(count, str(name)) for count in counts)]
 
 
 def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -> str:
-    """Two tenants side by side, by collection; equal items are counted only."""
+    """Two tenants side by side, by collection; equal items only counted."""
     shown = [item for item in items if item.status is not Status.SAME]
     return page(
         "compare/comparison.html",
@@ -48,7 +48,7 @@ def settings_page(record: SettingsComparisonRecord, settings: Sequence[SettingCo
 
 
 def settings_matrix_page(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> str:
-    """A golden tenant against others by setting: a row for each of its settings."""
+    """A golden tenant against others by setting."""
     return page(
         "compare/settings_matrix.html",
         record=record,
@@ -59,7 +59,7 @@ def settings_matrix_page(record: SettingsMatrixRecord, rows: Sequence[SettingRow
 
 
 def matrix_page(record: MatrixRecord, rows: Sequence[MatrixRow], titles: Titles) -> str:
-    """A golden tenant against others: a row for each of its items."""
+    """A golden tenant against others by item."""
     return page(
         "compare/matrix.html",
         record=record,

@@ -41,7 +41,7 @@ async def compare_pair(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints a comparison of two tenants; whether it covers the whole request."""
+    """Prints the comparison; whether it covers the whole request."""
     shown: list[ItemComparison] = []
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
@@ -78,7 +78,7 @@ async def compare_pair(
 
 
 def _print_counts(record: ComparisonRecord) -> None:
-    """The collections that differ, the most different first, and how many are the same."""
+    """Differing collections, the most different first, and the number that are the same."""
     rows = record.differing
     names = occurring(Status, [collection.counts for collection in rows])
     print_table(
@@ -93,13 +93,13 @@ def _print_counts(record: ComparisonRecord) -> None:
 
 
 def _name(item: ItemComparison) -> str:
-    """The name on both sides, or both names."""
+    """The common name, or both."""
     here, there = (" / ".join(visible(end.title) for end in ends) for ends in (item.here, item.there))
     return here if here == there or not there else f"{here} ↔ {there}" if here else there
 
 
 def _print_items(record: ComparisonRecord, items: Sequence[ItemComparison], *, fields: bool) -> None:
-    """The items by collection and name; with `fields` each with those that differ."""
+    """The items by collection and name; with `fields`, those that differ."""
     if not fields:
         print_table(_ITEM_COLUMNS, items, record=ItemComparison)
         _say_stale(record, items)
@@ -133,7 +133,7 @@ def _uncertain(item: ItemComparison) -> str:
 
 
 def _kind(item: ItemComparison) -> str:
-    """The kind, where it says more than the heading does."""
+    """The kind, if it says more than the heading."""
     return "" if collection_title(item.type_key).startswith(f"{item.kind} (") else item.kind
 
 
@@ -147,7 +147,6 @@ _ITEM_COLUMNS = (
 
 
 def _print_item(item: ItemComparison) -> None:
-    """One item, and the fields that differ."""
     words = _status(item)
     if item.uncertain:
         words.append(f"; not certain: {_uncertain(item)}")

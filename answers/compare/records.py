@@ -79,7 +79,6 @@ class SideCoverage(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, coverage: Coverage | None) -> "SideCoverage":
-        """From how far the collection has been read."""
         if coverage is None:
             return _NEVER_READ
         if coverage.is_current:
@@ -90,7 +89,7 @@ class SideCoverage(BaseModel, frozen=True):
 
     @property
     def is_answered(self) -> bool:
-        """Whether the tenant's content is known, even if there is none."""
+        """Whether the tenant's content is known, even if empty."""
         return self.state is not CoverageState.NOT_COVERED
 
     @property
@@ -181,7 +180,7 @@ class ComparisonCounts(BaseModel, frozen=True):
 
     @property
     def differing(self) -> int:
-        """How many are not known to be the same."""
+        """The number not known to be the same."""
         return sum(self.model_dump(exclude={"same"}).values())
 
 
@@ -223,21 +222,21 @@ class ComparisonRecord(BaseModel, frozen=True):
 
     @property
     def differing(self) -> list[CollectionComparison]:
-        """The collections whose items are not all the same, those with the most such items first."""
+        """Collections with items not known to be the same, most first."""
         compared = [collection for collection in self.collections if collection.is_compared]
         found = [collection for collection in compared if collection.counts.differing]
         return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title))
 
     @property
     def same(self) -> list[CollectionComparison]:
-        """The collections that were compared and whose items are all the same."""
+        """Compared collections whose items are all the same."""
         return [
             collection for collection in self.collections if collection.is_compared and not collection.counts.differing
         ]
 
     @property
     def same_in_words(self) -> str:
-        """How much of the collections without a difference is the same; what an answer without differences rests on."""
+        """The number of equal items in collections without a difference, the basis of such an answer."""
         found = [collection.counts.same for collection in self.same if collection.counts.same]
         if self.differing:
             others, opening = "other collection", ""
@@ -250,7 +249,7 @@ class ComparisonRecord(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was asked for was compared; not where no completed run has selected anything."""
+        """Whether all requested was compared; False if no completed run has selected anything."""
         return (
             bool(self.collections)
             and all(collection.is_compared for collection in self.collections)
@@ -317,7 +316,7 @@ class CellCounts(BaseModel, frozen=True):
 
     @property
     def differing(self) -> int:
-        """How many are not known to be the same, and how many there are beside them."""
+        """The number not known to be the same, with the tenant's further items."""
         return sum(self.model_dump(exclude={"same"}).values())
 
 
@@ -357,6 +356,6 @@ class MatrixRecord(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was asked for was compared; not where no completed run has selected anything."""
+        """Whether all requested was compared; False if no completed run has selected anything."""
         compared = [collection.is_compared for tenant in self.tenants for collection in tenant.collections]
         return bool(compared) and all(compared) and not self.without_inventory and not self.damaged

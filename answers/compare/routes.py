@@ -74,7 +74,7 @@ class UncomparableError(UserError):
 
 
 class ComparedItems(NamedTuple):
-    """Two tenants by policy: all results, those to look at first in front."""
+    """Two tenants by policy: all results, most urgent first."""
 
     record: ComparisonRecord
     items: list[ItemComparison]
@@ -88,21 +88,21 @@ class ComparedSettings(NamedTuple):
 
 
 class GoldenComparison(NamedTuple):
-    """A golden tenant with others, the rows with the most differences first."""
+    """A golden tenant with others, rows with most differences first."""
 
     record: MatrixRecord
     rows: list[MatrixRow]
 
 
 class GoldenSettings(NamedTuple):
-    """A golden tenant with others by setting, the settings in conflict with the most tenants first."""
+    """A golden tenant with others by setting, settings with most conflicts first."""
 
     record: SettingsMatrixRecord
     rows: list[SettingRow]
 
 
 class Slice(NamedTuple):
-    """Some rows of an answer; `begin` is the number of the first, `total` how many there are."""
+    """Rows of an answer: `begin` is the first's number, `total` the number of all."""
 
     rows: Sequence[Any]
     begin: int
@@ -354,7 +354,7 @@ async def _settings(each: TenantSessions, left: UUID, right: UUID) -> ComparedSe
 
 
 async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str) -> GoldenComparison:
-    """The golden tenant with the first `TENANTS_ACROSS` of the others."""
+    """The golden tenant with the first `TENANTS_ACROSS` others."""
 
     async def find() -> GoldenComparison:
         async with each.turn(), each.session_of(golden) as session:
@@ -371,7 +371,7 @@ async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecor
 
 
 async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
-    """The golden tenant by setting with the first `TENANTS_ACROSS` of the others."""
+    """The golden tenant by setting with the first `TENANTS_ACROSS` others."""
 
     async def find() -> GoldenSettings:
         async with each.turn(), each.session_of(golden) as session:
@@ -387,7 +387,7 @@ async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[Te
 
 
 def _as_id(text: str) -> UUID | None:
-    """The id that a text is; None for any other."""
+    """The text as an id, or None."""
     try:
         return UUID(text)
     except ValueError:
@@ -405,7 +405,7 @@ def _id_of(each: TenantSessions, name: str) -> str:
 
 
 def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
-    """Both sides. Raises `NoSuchPageError`, and `UncomparableError` where they are one."""
+    """Raises `NoSuchPageError`, and `UncomparableError` if both sides are one."""
     here, there = _named(each, left), _named(each, right)
     if left == right:
         raise UncomparableError("a tenant is the same as itself; choose two different ones")
@@ -413,13 +413,13 @@ def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, T
 
 
 def _named(each: TenantSessions, tenant_id: UUID) -> TenantRecord:
-    """A tenant that the person sees. Raises `NoSuchPageError`."""
+    """A visible tenant. Raises `NoSuchPageError`."""
     tenant = each.named(tenant_id)
     return TenantRecord(tenant_id=tenant.id, name=tenant.name)
 
 
 def _others(each: TenantSessions, golden: UUID, tag: str) -> list[TenantRecord]:
-    """The tenants of a tag, or all, but for the golden one, by name."""
+    """Tenants of a tag, or all, without the golden one, by name."""
     chosen = [tenant for tenant in each.tenants if tenant.id != golden and (not tag or tag in tenant.tags)]
     return [_named(each, tenant.id) for tenant in sorted(chosen, key=lambda tenant: tenant.name.casefold())]
 
@@ -436,14 +436,14 @@ _ORDER = (
 
 
 def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, int, str, str]:
-    """Where a result stands: by the collection that differs most, then by what somebody can act on."""
+    """Orders results: the most different collection first, then what somebody can act on."""
     first = (item.here or item.there)[0]
     type_key, name, external_id = list_place(item.type_key, first.display_name, first.external_id)
     return differing.get(type_key, len(differing)), type_key, _ORDER.index(item.status), name, external_id
 
 
 def _place_of_row(row: MatrixRow) -> tuple[str, int, str, str]:
-    """Where a row stands: by its collection, then by the number of tenants in which it is otherwise."""
+    """Orders rows: by collection, then by the number of differing tenants."""
     otherwise = sum(cell.status is not CellStatus.SAME for cell in row.cells)
     type_key, name, external_id = list_place(row.type_key, row.display_name, row.external_id)
     return type_key, -otherwise, name, external_id

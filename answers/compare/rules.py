@@ -1,7 +1,7 @@
-"""Comparing the items of one collection in two tenants: which items match, and whether their content is equal.
+"""Matches and compares the items of one collection in two tenants.
 
 Items match by name and kind, then by content. If several share a key, equal content decides, or they stay ambiguous.
-The comparison is symmetrical: swapping the tenants gives the same result.
+Swapping the tenants gives the same result.
 """
 
 from collections import Counter
@@ -17,10 +17,10 @@ from inventory.tenant_neutral import NeutralDocument, Neutralizer, Uncertainty, 
 
 
 class Entry(NamedTuple):
-    """An item as it is matched.
+    """An item to match.
 
-    `is_only_one`: a tenant cannot have another of the kind. `likeness`: what items of the same content have in common;
-    None where that is not certain, or not asked yet. `stale`: details of it could not be read.
+    `is_only_one`: a tenant cannot have another of the kind. `likeness`: shared by items of equal content; None if
+    uncertain or not asked yet. `stale`: details could not be read.
     """
 
     external_id: str
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two items that belong together."""
+    """Two matched items."""
 
     here: Entry
     there: Entry
@@ -40,7 +40,7 @@ class Pair(NamedTuple):
 
 
 class AmbiguousGroup(NamedTuple):
-    """Items that share a key: at least one on each side, and several on one."""
+    """Items with one key: at least one on each side, several on one."""
 
     here: list[Entry]
     there: list[Entry]
@@ -48,7 +48,7 @@ class AmbiguousGroup(NamedTuple):
 
 
 class MatchResult(NamedTuple):
-    """The items of two sides, each once."""
+    """Both sides' items, once each."""
 
     pairs: list[Pair]
     ambiguous: list[AmbiguousGroup]
@@ -57,9 +57,9 @@ class MatchResult(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether two items say the same, where not, and why that is not certain.
+    """Whether two items say the same, or why not, or why that is uncertain.
 
-    `certain` are the differences, by path and kind, that are ones whatever is not known.
+    `certain`: differences, by path and kind, that hold whatever is unknown.
     """
 
     status: Status
@@ -69,7 +69,7 @@ class Verdict(NamedTuple):
 
 
 def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResult:
-    """Pairs by name and kind; names as they are, and then without regard to case and spaces."""
+    """Pairs by name and kind: exact names, then without case and spaces."""
     matching = MatchResult([], [], _in_order(here), _in_order(there))
     for by, key in ((MatchedBy.TYPE, _only_one), (MatchedBy.NAME, _name), (MatchedBy.NAME_IN_OTHER_LETTERS, _letters)):
         matching = _matched(matching, by, key)
@@ -77,7 +77,7 @@ def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResul
 
 
 def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
-    """A group as far as equal content tells its items apart. What is left is a pair, a group, or on one side only."""
+    """A group split by equal content into pairs, groups and one-sided items."""
     pairs, here, there = _one_to_one(group.here, group.there, group.by)
     if len(here) == len(there) == 1:
         return MatchResult([*pairs, Pair(here[0], there[0], group.by)], [], [], [])
@@ -87,10 +87,9 @@ def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
 
 
 def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> MatchResult:
-    """Pairs by content among items that have no counterpart by name.
+    """Pairs by content among items without a counterpart by name.
 
-    Where names tell items apart, several items of one content are ambiguous. Where they do not (the name is an id), one
-    is as good as another.
+    If names tell items apart, several of one content are ambiguous; if not (the name is an id), any will do.
     """
     if names_tell:
         return _matched(MatchResult([], [], _in_order(here), _in_order(there)), MatchedBy.CONTENT, _content)
@@ -101,9 +100,8 @@ def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_t
 def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -> Verdict:
     """The verdict on two matched items.
 
-    A difference counts only if it holds whatever the meaning of untranslated ids and the values hidden without a key,
-    or under two keys. If an item lacks details, only the details of both are compared, and no detail that only one was
-    read with.
+    A difference counts only if it holds whatever untranslated ids and incomparable hidden values mean. If an item lacks
+    details, only details that both have are compared.
     """
     unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain
@@ -147,9 +145,9 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
 
 
 def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
-    """The differences that hold whatever the unknown values are.
+    """Differences that hold whatever the unknown values are.
 
-    Members of a list have other names where the ids in them are left out: there as many have to be different.
+    Without ids, members of a list have other names: there as many must differ.
     """
     told = {(difference.path, difference.kind) for difference in certain}
     found_in, certain_in = (
@@ -164,7 +162,7 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
 
 
 def _known_of(document: JsonObject, here: NeutralDocument, there: NeutralDocument) -> JsonObject:
-    """The part of a document that both sides have: a list leaves details out, or shows null in their place."""
+    """The part of a document that both sides have: a list omits details, or shows null."""
     for lacking in (here, there):
         if Uncertainty.DETAILS_INCOMPLETE in lacking.uncertain:
             document = {name: value for name, value in document.items() if lacking.document.get(name) is not None}
@@ -176,7 +174,7 @@ def _in_order(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _matched(matching: MatchResult, by: MatchedBy, key: Callable[[Entry], object]) -> MatchResult:
-    """Matches entries that have the same key on both sides and no counterpart yet."""
+    """Matches unmatched entries that share a key."""
     groups: dict[object, tuple[list[Entry], list[Entry]]] = {}
     alone: tuple[list[Entry], list[Entry]] = ([], [])
     for side, entries in enumerate((matching.only_here, matching.only_there)):
@@ -218,7 +216,7 @@ def _content(entry: Entry) -> object:
 def _one_to_one(
     here: Iterable[Entry], there: Iterable[Entry], by: MatchedBy
 ) -> tuple[list[Pair], list[Entry], list[Entry]]:
-    """Pairs of the same content, and the rest of each side."""
+    """Pairs of the same content, and each side's rest."""
     waiting: dict[object, list[Entry]] = {}
     left: list[Entry] = []
     for entry in there:

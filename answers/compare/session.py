@@ -1,4 +1,4 @@
-"""The common parts of the commands of `compare`: sessions of tenants, output options, and lines."""
+"""Sessions, output options and lines of `compare`'s commands."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -35,8 +35,6 @@ STYLES = {
 
 @dataclass(frozen=True)
 class ComparisonOutput:
-    """The options for the output of a comparison."""
-
     only: Sequence[Status] | None
     html: Path | None
     _: KW_ONLY
@@ -46,7 +44,7 @@ class ComparisonOutput:
 
 @asynccontextmanager
 async def opened_sessions(settings: Settings) -> AsyncIterator[SessionOf]:
-    """Opens sessions of tenants, each a transaction that sees one moment."""
+    """Opens tenants' sessions, each of one moment."""
     async with opened_database(settings, pool_size=2) as database:
         yield partial(database.tenant, read_only=True, snapshot=True)
 
@@ -73,7 +71,7 @@ def stale_items(of: ItemComparison | MatrixRow, items: Sequence[ItemName], stale
 
 
 def say_never_read(*sides: Side) -> bool:
-    """Says on stderr which of two tenants were never read; whether one was."""
+    """Names tenants that were never read on stderr; True if there is one."""
     unread = [side.tenant.name for side in sides if not side.coverage]
     if unread:
         were = "was" if len(unread) == 1 else "were"
@@ -84,7 +82,7 @@ def say_never_read(*sides: Side) -> bool:
 
 
 def say_what_is_left_out(record: ComparisonRecord | SettingsComparisonRecord) -> None:
-    """Names on stderr the collections that are not compared."""
+    """Names collections that are not compared on stderr."""
     for left_out in record.collections:
         if not left_out.is_compared:
             output.stderr.print(

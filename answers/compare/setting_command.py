@@ -1,4 +1,4 @@
-"""`compare --by-setting`: two tenants by setting, and what is said of what was left out."""
+"""`compare --by-setting`: two tenants by setting."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -39,7 +39,7 @@ async def compare_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints a comparison of two by setting; whether all that was asked for was covered."""
+    """Prints the comparison; whether it covers the whole request."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
         sides = (await side(named(names, here), one), await side(named(names, there), other))
@@ -88,7 +88,7 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
 
 
 def print_gaps(record: SettingsComparisonRecord) -> None:
-    """Prints the collections and policies that are not wholly known."""
+    """Prints collections and policies that are not wholly known."""
     say_what_is_left_out(record)
     for policy in record.uncertain_policies:
         output.stderr.print(_gap(policy), style="yellow", markup=False)
@@ -120,7 +120,7 @@ def _summary(record: SettingsComparisonRecord) -> list[str]:
 
 
 def _heading(setting: SettingComparison, here: str, there: str) -> str:
-    """The result of a setting, as the heading above its settings."""
+    """A result as the heading of its settings."""
     match setting.status:
         case Status.DIFFERENT:
             return "in conflict"
@@ -149,7 +149,7 @@ def _within(setting: SettingComparison, here: str, there: str) -> str:
 
 
 def _policies(values: Sequence[HeldValue]) -> str:
-    """The policies of each value; on a terminal the first ones."""
+    """Each value's policies; on a terminal the first ones."""
     told = [_first(list(map(policy_line, value.policies)), "policy", "policies") for value in values]
     if len(values) == 1:
         return told[0]
@@ -157,7 +157,7 @@ def _policies(values: Sequence[HeldValue]) -> str:
 
 
 def policy_line(policy: SettingPolicy) -> str:
-    """A policy, and whom it is assigned to."""
+    """A policy, and its audience."""
     name = policy.title
     if policy.assigned_to is None:
         return f'"{name}" (assignments not known)'
@@ -166,7 +166,7 @@ def policy_line(policy: SettingPolicy) -> str:
 
 
 def _first(texts: Sequence[str], noun: str, plural: str) -> str:
-    """The first texts, and how many more there are; in CSV all."""
+    """The first texts and the number of others; all in CSV."""
     most = None if output_options().as_csv else MOST_SHOWN
     beyond = len(texts[:0] if most is None else texts[most:])
     return ", ".join([*texts[:most], *([counted(beyond, f"more {noun}", f"more {plural}")] if beyond else [])])

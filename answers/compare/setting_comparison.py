@@ -1,4 +1,4 @@
-"""Two tenants compared by setting: the policies of each are read, a few documents at a time."""
+"""Compares two tenants by setting, reading a few documents at a time."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -45,7 +45,7 @@ SETTING_COLLECTIONS = (
 
 
 class SettingsComparison:
-    """Two tenants by setting. First the `settings`, then the `record` of them."""
+    """Two tenants by setting: first `settings`, then `record`."""
 
     def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
         covered = here.coverage.keys() | there.coverage.keys()
@@ -56,7 +56,6 @@ class SettingsComparison:
         self._comparisons: list[SettingComparison] = []
 
     async def settings(self) -> list[SettingComparison]:
-        """The settings, conflicts first."""
         here: list[HeldSetting] = []
         there: list[HeldSetting] = []
         for type_key in self._type_keys:
@@ -103,14 +102,14 @@ class SettingsComparison:
         return all(reader.side.covered(type_key).is_answered for reader in (self._here, self._there))
 
     def _gaps(self, reader: "_SettingReader") -> set[SettingUncertainty]:
-        """Why a tenant may set more than was found in its policies."""
+        """Why a tenant may set more than was found."""
         reasons = {reason for policy in reader.uncertain for reason in policy.reasons}
         if not all(map(self._is_compared, self._type_keys)):
             reasons.add(SettingUncertainty.COLLECTION_NOT_READ)
         return reasons
 
     async def _holdings(self, collection: CatalogEntry) -> AsyncIterator[tuple[list[HeldSetting], list[HeldSetting]]]:
-        """The settings of the policies of both sides, a few policies at a time."""
+        """Both sides' settings, a few policies at a time."""
         one, other = await self._here.items(collection), await self._there.items(collection)
         for start in range(0, max(len(one), len(other)), DOCUMENTS_AT_A_TIME):
             batch = slice(start, start + DOCUMENTS_AT_A_TIME)
@@ -122,7 +121,7 @@ class SettingsComparison:
             )
 
     async def _names(self, holdings: Iterable[HeldSetting]) -> DefinitionNames:
-        """The names of all settings and choices of which a side has the definition."""
+        """Names of settings and choices whose definition a side has."""
         definitions = sorted(
             {
                 holding.setting.definition or holding.setting.key
@@ -140,7 +139,7 @@ class SettingsComparison:
 
 
 class _PolicyDocument:
-    """The document of a policy, and whom it is assigned to."""
+    """A policy's document and audience."""
 
     def __init__(self, item: PresentItem, found: WholeItem | None) -> None:
         self.item = item
@@ -159,15 +158,13 @@ class _PolicyDocument:
 
 
 class _SettingReader:
-    """Reads the settings of one tenant."""
-
     def __init__(self, side: Side) -> None:
         self.side = side
         self.uncertain: list[UncertainPolicy] = []
         self.policies: dict[str, int] = {}
 
     async def items(self, collection: CatalogEntry) -> list[PresentItem]:
-        """The policies of a collection that was listed to its end."""
+        """The policies of a collection listed to its end."""
         if self.side.covered(collection.type_key).state is not CoverageState.COMPLETE:
             return []
         found = await queries.present_items(self.side.session, collection.type_key)
@@ -175,7 +172,7 @@ class _SettingReader:
         return found
 
     async def documents(self, collection: CatalogEntry, items: Sequence[PresentItem]) -> list[_PolicyDocument]:
-        """The documents of some policies, with the names of groups, and the translations of their ids."""
+        """Policies' documents, with group names and translated ids."""
         key = collection.type_key
         ids = [item.external_id for item in items]
         found = await queries.whole_items(self.side.session, key, ids, self.side.read) if ids else {}
@@ -193,7 +190,7 @@ class _SettingReader:
         return documents
 
     def holdings(self, collection: CatalogEntry, documents: Sequence[_PolicyDocument]) -> Iterator[HeldSetting]:
-        """The settings of these policies, with words in the place of ids."""
+        """The policies' settings, with words in place of ids."""
         rules = Neutralizer(collection.independence_rules())
         translate = self.side.id_translations.of
         for policy in documents:
@@ -228,7 +225,7 @@ class _SettingReader:
 
 
 def _settings(document: JsonObject) -> JsonObject:
-    """The document without whom it is assigned to, which is another question."""
+    """The document without its assignments."""
     return {name: value for name, value in document.items() if name != ASSIGNMENTS}
 
 
@@ -237,7 +234,7 @@ def _assignments(document: JsonObject) -> JsonObject:
 
 
 def _audience(named: Mapping[str, object]) -> list[str] | None:
-    """Whom a policy is assigned to, in words; None where that is not known."""
+    """A policy's assignments in words; None if unknown."""
     listed = named.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None
@@ -245,7 +242,7 @@ def _audience(named: Mapping[str, object]) -> list[str] | None:
 
 
 def _unresolved(setting: Setting, unresolved: Iterable[UnresolvedReference]) -> set[SettingUncertainty]:
-    """The doubt of a setting whose value holds an id without a known meaning."""
+    """The doubt about a value with an id of unknown meaning."""
     text = setting.text or ""
     ids = {reference.target_id for reference in unresolved if not reference.is_shared}
     names_one = any(len(target_id) >= MIN_TELLING_ID_LENGTH and target_id in text for target_id in ids)

@@ -1,4 +1,4 @@
-"""One golden tenant compared with many by setting: what each of them makes of its settings."""
+"""A golden tenant compared with many by setting."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -23,9 +23,9 @@ _CELL_STATUS = {
 
 
 class SettingMatrix:
-    """A golden tenant against others by setting. First the `rows`, then the `record` of them.
+    """A golden tenant against others by setting: first `rows`, then `record`.
 
-    One tenant at a time is compared with the golden one, which is seen as it is at one moment.
+    One tenant at a time is compared with the golden one, which is seen at one moment.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SettingMatrix:
         self._without_inventory: list[TenantRecord] = []
 
     async def rows(self) -> list[SettingRow]:
-        """A row for each setting of the golden tenant: those in conflict with the most tenants first."""
+        """A row for each golden setting, those with most conflicts first."""
         columns: dict[UUID, dict[str, SettingComparison]] = {}
         for other in self._others:
             async with self._sessions(other.tenant_id) as session:

@@ -37,7 +37,7 @@ async def compare_golden_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints a golden tenant compared with others by setting; whether it covers the whole request."""
+    """Prints the matrix; whether it covers the whole request."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(golden) as session:
         here = await side(named(names, golden), session)
@@ -94,8 +94,6 @@ def _print(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> None:
 
 
 def _cell_column(tenant: str, number: int) -> Column:
-    """The column with a tenant's value of each setting of the golden one."""
-
     def text(row: SettingRow) -> Text:
         cell = row.cells[number]
         return Text(cell_words(cell), style=STYLES[cell.status])
@@ -104,7 +102,7 @@ def _cell_column(tenant: str, number: int) -> Column:
 
 
 def cell_words(cell: SettingCell) -> str:
-    """The tenant's value in the place of the golden one."""
+    """The tenant's value in place of the golden one."""
     match cell.status:
         case CellStatus.DIFFERENT:
             return _values(cell.there)

@@ -76,7 +76,7 @@ class SettingComparison(BaseModel, frozen=True):
 
     @property
     def differs_within(self) -> bool:
-        """Whether policies of one tenant set it to several values."""
+        """Whether one tenant's policies set it to several values."""
         return self.differs_within_here or self.differs_within_there
 
 
@@ -97,7 +97,7 @@ class SettingCounts(BaseModel, frozen=True):
 
     @property
     def why_undecided(self) -> str | None:
-        """In words, why settings with a hidden value are undecided; None where there is none."""
+        """Why settings with a hidden value are undecided, in words; None without any."""
         if not self.hidden:
             return None
         return (
@@ -148,7 +148,7 @@ class SettingsComparisonRecord(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was asked for was compared; not where no completed run has selected anything."""
+        """Whether all requested was compared; False if no completed run has selected anything."""
         return (
             bool(self.collections)
             and all(collection.is_compared for collection in self.collections)
@@ -191,10 +191,10 @@ class SettingsMatrixRecord(BaseModel, frozen=True):
 
     @property
     def damaged(self) -> list[DamagedRecord]:
-        """The versions, each once, that could not be compared."""
+        """Versions that could not be compared, once each."""
         return list(dict.fromkeys(version for tenant in self.tenants for version in tenant.damaged))
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was asked for was compared; not where no tenant could be."""
+        """Whether all requested was compared; False if no tenant could be."""
         return bool(self.tenants) and not self.without_inventory and all(tenant.is_complete for tenant in self.tenants)

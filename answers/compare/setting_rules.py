@@ -1,8 +1,7 @@
-"""Two tenants by setting: which settings conflict, whatever policies hold them.
+"""Compares two tenants by setting, whatever policies hold it.
 
-Two tenants agree on a setting if their policies give it the same values, and conflict if not, whatever the hidden
-values are. Several values in one tenant are a conflict within it. A value that leaves the device as it is
-(`Setting.is_unset`) sets nothing.
+They agree on equal values and conflict on others, whatever hidden values are. Several values in one tenant are a
+conflict within it. A value that leaves the device as it is (`Setting.is_unset`) sets nothing.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,7 +27,7 @@ DefinitionNames = Mapping[str, str]
 
 
 class HeldSetting(NamedTuple):
-    """A setting in a policy. `doubts` say why its value is not known for certain."""
+    """A policy's setting. `doubts`: why its value is uncertain."""
 
     setting: Setting
     policy: SettingPolicy
@@ -41,7 +40,7 @@ class HeldSetting(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """The values of a setting in one tenant: the known ones, and how many others there may be."""
+    """One tenant's known values of a setting, and the number of possible others."""
 
     holdings: Sequence[HeldSetting]
     known: frozenset[str]
@@ -78,9 +77,9 @@ def compared(
     gaps_here: Collection[SettingUncertainty] = (),
     gaps_there: Collection[SettingUncertainty] = (),
 ) -> list[SettingComparison]:
-    """The settings of two tenants: conflicts first, then by label. A setting that both leave as it is is left out.
+    """The settings of two tenants: conflicts first, then by label, without those unset on both sides.
 
-    `gaps_…` say why a tenant may set more than its holdings.
+    `gaps_…`: why a tenant may set more.
     """
     of_here, of_there = _by_key(here), _by_key(there)
     found = []
@@ -92,7 +91,6 @@ def compared(
 
 
 def counts_of(comparisons: Iterable[SettingComparison]) -> SettingCounts:
-    """How many settings ended which way."""
     numbers = dict.fromkeys(SettingCounts.model_fields, 0)
     for comparison in comparisons:
         numbers[comparison.status] += 1
@@ -160,7 +158,7 @@ def _status(here: _Side, there: _Side) -> Status:
 
 
 def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
-    """The values of a side, those that are set first."""
+    """A side's values, set ones first."""
     grouped: dict[tuple[bool, bool, str], list[HeldSetting]] = {}
     for holding in side.holdings:
         setting = holding.setting
@@ -181,7 +179,7 @@ def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
 
 
 def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
-    """The name of a setting for people: its definition's, a policy's name for it, or its key's last parts."""
+    """A setting's name for people: its definition's, a policy's, or its key's last parts."""
     key = settings[0].key
     member, _, own_key = key.rpartition("]/")
     member = member.partition("[")[2]
@@ -195,7 +193,7 @@ def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
 
 
 def _short(key: str) -> str:
-    """The last parts of a key: `system_allowtelemetry`, `bitLockerEnabled (windows10CompliancePolicy)`."""
+    """A key's last parts: `system_allowtelemetry`, `bitLockerEnabled (windows10CompliancePolicy)`."""
     if key.startswith(("oma:", "admx:")):
         return key.partition(":")[2]
     kind, slash, path = key.partition("/")
@@ -205,7 +203,7 @@ def _short(key: str) -> str:
 
 
 def value_words(setting: Setting, names: DefinitionNames) -> str:
-    """A value as people say it: a choice by its name."""
+    """A value for people: a choice by its name."""
     values = setting.value if isinstance(setting.value, list) else [setting.value]
     words = [
         names.get(f"{setting.definition.casefold()}_{value}".casefold()) if setting.definition else None

@@ -15,7 +15,7 @@ from storage.coverage import coverage as coverage_of
 
 
 class Side(NamedTuple):
-    """One tenant of a comparison, with a session of its own."""
+    """One tenant of a comparison, with its session."""
 
     tenant: TenantRecord
     session: AsyncSession
@@ -25,17 +25,16 @@ class Side(NamedTuple):
     read: Documents
 
     def covered(self, type_key: str) -> SideCoverage:
-        """A collection's coverage here."""
         return SideCoverage.of(self.coverage.get(type_key))
 
     @property
     def damaged(self) -> list[DamagedRecord]:
-        """The versions, each once, whose stored documents were found damaged."""
+        """Versions with damaged documents, once each."""
         tenant_id = self.tenant.tenant_id
         return [version.model_copy(update={"tenant_id": tenant_id}) for version in dict.fromkeys(self.read.damaged)]
 
 
 async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
-    """A tenant, by a session that is bound to it and sees one moment (`Database.tenant` with `snapshot`)."""
+    """A tenant's side, by a session of one moment (`Database.tenant` with `snapshot`)."""
     coverage, read = await coverage_of(session), Documents()
     return Side(tenant, session, await documents.database_time(session), coverage, IdTranslations(coverage, read), read)

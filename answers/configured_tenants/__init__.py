@@ -1,1 +1,1 @@
-"""Which tenants are configured, and, where they are kept in the database, their change by administrators."""
+"""Configured tenants, and their change by administrators if they are in the database."""

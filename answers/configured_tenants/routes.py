@@ -45,7 +45,7 @@ CREDENTIAL_LABELS = {
 
 
 def _table(site: TheSite) -> TableSource:
-    """The table of tenants. Raises `TenantsFileError` where they are kept in a file."""
+    """The table of tenants. Raises `TenantsFileError` if they are in a file."""
     if not isinstance(site.tenants_source, TableSource):
         raise TenantsFileError("the tenants are kept in the tenants file; change them there (docs/configuration.md)")
     return site.tenants_source
@@ -174,7 +174,7 @@ async def remove_tenant(
 
 
 async def _changed(site: Site, change: Any, what: object) -> RedirectResponse:
-    """Makes the change, and has the next page know it."""
+    """Makes the change and tells the next page."""
     await asyncio.to_thread(change, what)
     await asyncio.to_thread(site.tenants_now)
     return RedirectResponse(PATH, 303)

@@ -1,1 +1,1 @@
-"""The coverage of each collection of a tenant, and remedies for those that were not read."""
+"""The coverage of a tenant's collections, with remedies."""

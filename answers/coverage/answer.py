@@ -1,4 +1,4 @@
-"""The coverage of each collection of a tenant."""
+"""The coverage of a tenant's collections."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,7 +23,7 @@ async def tenant_coverage(session: AsyncSession) -> CoverageRecord:
 
 
 async def coverage_with_failures(session: AsyncSession) -> CoverageRecord:
-    """The same, with the times since which collections have not been read."""
+    """The same, with times since when collections were not read."""
     found = await tenant_coverage(session)
     since = {failing.type_key: failing.since for failing in await failing_collections(session)}
     records = [record.model_copy(update={"failing_since": since.get(record.type_key)}) for record in found.collections]

@@ -11,7 +11,7 @@ from storage.rows import fetch
 
 
 class FailingCollection(NamedTuple):
-    """A collection, and when the first run began that did not read it to its end, after the last one that did."""
+    """A collection, and when the first run of its current failures began."""
 
     type_key: str
     since: datetime
@@ -28,5 +28,5 @@ GROUP BY c.type_key
 
 
 async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
-    """The collections of the session's tenant that its latest run did not read to their end; as kept runs tell."""
+    """The session's tenant's collections that their latest run did not read to their end, by kept runs."""
     return await fetch(session, _FAILING, FailingCollection)

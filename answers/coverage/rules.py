@@ -11,7 +11,7 @@ from inventory.outcomes import Outcome
 
 
 class Task(NamedTuple):
-    """Something to do, and the collections that it mends: `permissions` are those to grant, if that is it."""
+    """A remedy, and the collections that it mends: `permissions` to grant, if any."""
 
     code: ErrorCode | None
     remedy: str | None
@@ -20,12 +20,12 @@ class Task(NamedTuple):
 
     @property
     def failing_since(self) -> datetime | None:
-        """When the first of its collections was first not read."""
+        """When the first of its collections first failed."""
         return min((record.failing_since for record in self.collections if record.failing_since), default=None)
 
 
 def tasks(collections: Iterable[CollectionCoverageRecord]) -> list[Task]:
-    """The remedies for collections that were not read to their end; the one that mends most of them first."""
+    """Remedies for collections not read to their end, the most useful first."""
     found: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
     found = defaultdict(list)
     for record in collections:

@@ -1,7 +1,6 @@
-"""Dependencies of an item in both directions, dangling references, unassigned items, and items that reach a group.
+"""An item's dependencies both ways, dangling references, unassigned items, and items that reach a group.
 
-The answers cover the references that `read_references` has read. Each answer names its coverage, and the collections
-that leave it open because they were not read.
+They cover references read by `read_references`, and name their coverage and the collections whose gaps leave them open.
 """
 
 from collections import Counter
@@ -51,9 +50,9 @@ Follow = Callable[[AsyncSession, Sequence[ItemKey], int], Awaitable[list[Edge]]]
 
 
 class Neighbourhood(NamedTuple):
-    """The dependencies of an item in both directions, nearest first. `is_cut`: there are more than the limit.
+    """An item's dependencies both ways, nearest first. `is_cut`: there are more.
 
-    `cannot_say` names the collections that may hold items that need it and were not listed to their end.
+    `cannot_say`: unlisted collections that may hold items that need it.
     """
 
     dependencies: list[DependencyRecord]
@@ -67,18 +66,18 @@ def _rules_hashes() -> dict[str, bytes]:
 
 
 async def read_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> set[UUID]:
-    """The tenants all of whose documents have been looked through for references."""
+    """Tenants whose documents' references are all read."""
     return await references.read_tenants(session, tenant_ids, _rules_hashes())
 
 
 async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
-    """The coverage of a tenant, for a session that may not read references: it names unread ones."""
+    """A tenant's coverage, for a session that may not read references: it names unread ones."""
     unread = await unread_references(session, _rules_hashes())
     return await TenantCoverage.of(session, load_catalog(), tenant_id, unread=unread)
 
 
 async def read_references(database: Database, tenant_id: UUID, progress: Callable[[int], None]) -> list[DamagedRecord]:
-    """Reads the references of documents that have not been looked through yet; the versions that are damaged."""
+    """Reads unread references; returns damaged versions."""
     return await references.catch_up(
         database, tenant_id, load_catalog().reading_rules(), in_turn=True, progress=progress
     )
@@ -87,7 +86,7 @@ async def read_references(database: Database, tenant_id: UUID, progress: Callabl
 async def neighbourhood(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
-    """An item's dependencies in both directions, through up to `depth` references and up to `most` of each item."""
+    """An item's dependencies both ways, up to `depth` references away, `most` of each item."""
     found: list[DependencyRecord] = []
     is_cut = False
     for direction, follow in ((Direction.NEEDS, queries.of_items), (Direction.NEEDED_BY, queries.to_items)):
@@ -101,7 +100,7 @@ async def neighbourhood(
 
 
 def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
-    """By direction and distance, then as lists have what the reference leads to."""
+    """Orders records by direction and distance, then as lists."""
     end = record.target if record.direction is Direction.NEEDS else record.item
     return (
         record.direction is Direction.NEEDED_BY,
@@ -111,7 +110,7 @@ def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
 
 
 async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemKey) -> ObjectRecord:
-    """An item by its key; one that was never seen may be referred to all the same."""
+    """An item by key; one that was never seen may be referred to."""
     type_key, external_id = item
     seen = await queries.seen(session, item)
     if seen is not None:
@@ -122,7 +121,7 @@ async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemK
 async def _followed(
     session: AsyncSession, follow: Follow, direction: Direction, start: ItemKey, depth: int, most: int
 ) -> AsyncIterator[tuple[int, list[Edge], bool]]:
-    """The references at each distance, breadth first, each item followed once."""
+    """References by distance, breadth first, each item followed once."""
     reached, level = {start}, [start]
     for distance in range(1, depth + 1):
         if not level:
@@ -156,7 +155,7 @@ def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None]
 async def everything(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog
 ) -> AsyncIterator[DependencyRecord | CannotSayRecord]:
-    """All references of the tenant, by type key and id, streamed; at the end the collections that may hold more."""
+    """Streams all the tenant's references, by type key and id, then collections that may hold more."""
     async for edge in queries.all_references(session):
         yield tenant.dependency(edge, Direction.NEEDS, 1)
     referring = {key for key, collection in catalog.collections.items() if collection.references}
@@ -165,7 +164,6 @@ async def everything(
 
 
 def reason_in_words(record: CannotSayRecord) -> str:
-    """Why a collection leaves something open, for people."""
     if record.reason == NEVER_READ:
         collection = load_catalog().collections.get(record.type_key)
         is_opt_in = collection is not None and collection.opt_in
@@ -176,9 +174,9 @@ def reason_in_words(record: CannotSayRecord) -> str:
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
-    """References whose targets are not there, by collection and name; at the end references that cannot be judged.
+    """References without present targets, by collection and name, then those that cannot be judged.
 
-    `type_keys`: only references of these collections' items.
+    `type_keys`: these collections' items only.
     """
     open_ones: Counter[tuple[str, ...]] = Counter()
     async for edge in queries.not_there(session, [tenant.tenant_id], type_keys):
@@ -192,7 +190,7 @@ async def dangling(
 async def dangling_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[DanglingRecord | CannotSayRecord]]:
-    """Dangling references of each tenant, by one question, in a transaction that sees them."""
+    """Tenants' dangling references, by one query, in a transaction that sees them."""
     found: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     open_ones: dict[UUID, Counter[tuple[str, ...]]] = {tenant_id: Counter() for tenant_id in tenants}
     async for edge in queries.not_there(session, list(tenants), type_keys):
@@ -205,7 +203,7 @@ async def dangling_of_tenants(
 
 
 def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, ...]]) -> DanglingRecord | None:
-    """The reference as the answer shows it; None where it cannot be judged, which is counted."""
+    """The reference's record; None if it cannot be judged, which is counted."""
     target = tenant.target(edge)
     if target.presence is Presence.NOT_READ:
         open_ones[edge.target_type_keys] += 1
@@ -231,9 +229,9 @@ def _open_after_dangling(
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
-    """Items that are assigned to nobody, by collection and name; at the end items that cannot be judged.
+    """Unassigned items, by collection and name, then those that cannot be judged.
 
-    Without `type_keys`, collections whose items nobody assigns are left out.
+    Without `type_keys`, collections that nobody assigns are left out.
     """
     unknown = await queries.unknown_assignments(session, [tenant.tenant_id], type_keys)
     async for found in queries.unassigned(session, [tenant.tenant_id], type_keys):
@@ -249,7 +247,7 @@ async def unassigned_of_tenants(
     catalog: Catalog,
     type_keys: Sequence[str] | None = None,
 ) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
-    """Unassigned items of each tenant, by one question, in a transaction that sees them."""
+    """Tenants' unassigned items, by one query, in a transaction that sees them."""
     found: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     unknown: dict[UUID, list[UnknownAssignments]] = {tenant_id: [] for tenant_id in tenants}
     for counted in await queries.unknown_assignments(session, list(tenants), type_keys):
@@ -284,7 +282,7 @@ def _unassigned(tenant: TenantCoverage, found: UnassignedItem) -> UnassignedReco
 
 
 def _assignable(catalog: Catalog, type_keys: Sequence[str] | None) -> set[str]:
-    """The collections whose items can be assigned; of the `type_keys`, if there are any."""
+    """Assignable collections, of `type_keys` if any."""
     assignable = {key for key, collection in catalog.collections.items() if collection.assignable}
     return assignable - NEVER_ASSIGNED if type_keys is None else assignable & set(type_keys)
 
@@ -306,10 +304,10 @@ def _open_after_unassigned(
 async def reaching(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, group_id: str, *, everyone: bool = False
 ) -> AsyncIterator[ReachRecord | CannotSayRecord]:
-    """Items that name a group in an assignment or a condition; at the end, the collections that were not read.
+    """Items that name a group in an assignment or condition, then unread collections.
 
-    With `everyone` also those that are for all users or all devices and do not name it. An exclusion wins over an
-    inclusion: in Conditional Access, and in Intune's assignments of the same intent.
+    `everyone` adds items for all users or all devices that do not name it. An exclusion wins in Conditional Access, and
+    in Intune's assignments of the same intent.
     """
     async for found in queries.reaching(session, group_id, everyone=everyone):
         assignments = assignments_to(found.assignments)
@@ -334,7 +332,7 @@ async def reaching(
 
 
 def referring_to(catalog: Catalog, type_key: str) -> set[str]:
-    """The collections whose items may refer to items of another."""
+    """Collections whose items may refer to another's."""
     return {
         key
         for key, collection in catalog.collections.items()

@@ -1,4 +1,4 @@
-"""The columns of answers about references on a terminal, and what their cells say."""
+"""Columns of answers about references."""
 
 from collections.abc import Sequence
 
@@ -24,12 +24,12 @@ from inventory.visible_text import visible
 
 
 def titles(type_keys: Sequence[str]) -> str:
-    """The collections that an object may be in; of everyone that there is none."""
+    """An object's possible collections; of everyone, that there is none."""
     return " or ".join(map(collection_title, type_keys)) or "Everyone"
 
 
 def neighbour_columns(direction: Direction) -> tuple[Column, ...]:
-    """The columns of an item's dependencies or dependants, by collection."""
+    """Columns of dependencies or dependants, by collection."""
     far, near = ("target", "item") if direction is Direction.NEEDS else ("item", "target")
 
     def end(record: DependencyRecord, which: str) -> ObjectRecord:
@@ -81,12 +81,12 @@ def _why(record: UnassignedRecord) -> str:
 
 
 def name_of(end: ObjectRecord) -> str:
-    """The title, for a deleted object the last one that is known."""
+    """The title; of a deleted object, the last one known."""
     return visible(end.title)
 
 
 def _target_id(record: DependencyRecord | DanglingRecord) -> str | None:
-    """The id, unless it stands for the name that the object never had."""
+    """The id, unless it stands for a name."""
     return None if record.target.title == record.target.external_id else record.target.external_id
 
 

@@ -106,7 +106,7 @@ def _check(
     everyone: bool,
     everything: bool,
 ) -> None:
-    """Raises `UsageError` where the arguments ask for nothing, or for several things."""
+    """Raises `UsageError` for arguments that ask for nothing or several things."""
     asked = (item[0] is not None, reaches is not None, everything)
     if sum(asked) != 1 or (item[0] is None) != (item[1] is None):
         raise UsageError("name an item by TYPE and ID, or give --reaches GROUP or --all")

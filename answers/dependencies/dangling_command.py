@@ -108,7 +108,7 @@ def unassigned(
 
 
 class _Question(NamedTuple):
-    """How the answers of `dangling` and `unassigned` are said."""
+    """The words of `dangling` and `unassigned`."""
 
     record: type[BaseModel]
     columns: tuple[Column, ...]
@@ -118,7 +118,7 @@ class _Question(NamedTuple):
 
 
 def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: RowLimit, *, as_json: bool) -> None:
-    """Prints an answer. Raises `NeverReadError`, or `typer.Exit` where stored documents are damaged."""
+    """Prints an answer. Raises `NeverReadError`, or `typer.Exit` for damaged documents."""
     coverage, records = found
     cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
     rows = [record for record in records if not isinstance(record, CannotSayRecord)]

@@ -1,4 +1,4 @@
-"""What the presence of an object rests on, and why nothing can be said of it, for people."""
+"""The basis of an object's presence, or why it is unknown, for people."""
 
 from answers.dependencies.rules import NOT_IN_THE_CATALOG
 from answers.item_kinds import title_of
@@ -12,7 +12,7 @@ def code_in_words(code: str) -> str:
 
 
 def evidence_in_words(evidence: str) -> str:
-    """The `evidence` of an `ObjectState`: collections by their titles, their reasons in words."""
+    """An `ObjectState`'s `evidence`: collections by title, reasons in words."""
     parts = (part.partition(":") for part in evidence.split(", "))
     return ", ".join(
         f"{title_of(code)}: {code_in_words(reason)}" if reason else code_in_words(code) for code, _, reason in parts

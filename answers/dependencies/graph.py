@@ -13,8 +13,6 @@ AUDIENCE = "audience"
 
 
 class Node(NamedTuple):
-    """An object in the graph."""
-
     type_key: str
     external_id: str
     name: str
@@ -24,8 +22,6 @@ class Node(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A reference from one node, by its key, to another."""
-
     source: str
     target: str
     role: ReferenceRole
@@ -33,7 +29,7 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes by their keys, in the order of the answer, and each link once. `left_out` says what is not drawn."""
+    """Nodes by key, in the answer's order, and links once each. `left_out`: what is not drawn."""
 
     nodes: dict[str, Node]
     links: list[Link]
@@ -43,7 +39,7 @@ class Graph(NamedTuple):
 def graph_of(
     dependencies: Iterable[DependencyRecord], start: ObjectRecord | None = None, left_out: Sequence[str] = ()
 ) -> Graph:
-    """The graph of an answer; `start` is the item that was asked about, which need not have any references."""
+    """An answer's graph; `start` is the requested item, which may have no reference."""
     nodes: dict[str, Node] = {}
     links: dict[Link, None] = {}
     if start is not None:

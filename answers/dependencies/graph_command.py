@@ -1,4 +1,4 @@
-"""How `dependencies` writes its answer: as a table, or as a graph to stdout or into a file."""
+"""Writes `dependencies` as a table, or as a graph to stdout or a file."""
 
 import sys
 from collections.abc import Iterator
@@ -15,8 +15,6 @@ from inventory.plurals import counted
 
 
 class GraphFormat(StrEnum):
-    """How an answer is written."""
-
     TABLE = "table"
     MERMAID = "mermaid"
     DOT = "dot"
@@ -31,7 +29,7 @@ _WRITERS = {
 
 
 class GraphOutput(NamedTuple):
-    """How an answer is written, and where to."""
+    """An answer's format and file."""
 
     written_as: GraphFormat
     file: Path | None
@@ -39,7 +37,7 @@ class GraphOutput(NamedTuple):
 
 
 def write_graph(graph: Graph, options: GraphOutput) -> None:
-    """Writes the graph, and on stderr a note about a file. Raises `UsageError` if the file cannot be written."""
+    """Writes the graph, with a note about a file on stderr. Raises `UsageError` if that cannot be written."""
     with _opened(options.file) as out:
         for line in _WRITERS[options.written_as](graph):
             out.write(line + "\n")

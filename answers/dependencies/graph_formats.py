@@ -1,4 +1,4 @@
-"""A graph in the languages of other tools: Mermaid, DOT, GraphML. Names are anybody's, so all are escaped."""
+"""Graphs in Mermaid, DOT and GraphML, with all names escaped."""
 
 from collections.abc import Iterator
 from xml.etree import ElementTree
@@ -22,7 +22,6 @@ _GONE = frozenset({Presence.ABSENT, Presence.NEVER_SEEN})
 
 
 def mermaid(graph: Graph) -> Iterator[str]:
-    """The lines of a Mermaid flowchart."""
     yield "flowchart LR"
     ids = _ids(graph)
     for key, node in graph.nodes.items():
@@ -37,7 +36,6 @@ def mermaid(graph: Graph) -> Iterator[str]:
 
 
 def dot(graph: Graph) -> Iterator[str]:
-    """The lines of a digraph for Graphviz."""
     yield "digraph dependencies {"
     yield "    rankdir=LR;"
     yield '    node [shape=box, fontname="sans-serif"];'
@@ -89,7 +87,7 @@ def _label(node: Node) -> list[str]:
 
 
 def _mermaid_text(words: str) -> str:
-    """Each character that could be syntax as Mermaid's entity of its number."""
+    """Mermaid's numeric entities for characters that could be syntax."""
     return "".join(
         character if character in _PLAIN or (ord(character) > 127 and character.isalnum()) else f"#{ord(character)};"
         for character in words

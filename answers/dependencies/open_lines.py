@@ -1,4 +1,4 @@
-"""The gaps of answers about references, in lines: collections, damaged documents, a tenant that was never read."""
+"""Lines about the gaps of answers about references."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ UNREAD_SHOWN = 6
 
 
 def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
-    """By reason, a line that names the collections that the answer leaves open."""
+    """A line for each reason, with the collections left open."""
     by_reason: dict[str, list[str]] = {}
     old = {
         record.type_key: (record.read_at, record.references or 0) for record in records if record.read_at is not None
@@ -46,23 +46,23 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
 
 
 def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
-    """Names the gaps of the answer on stderr."""
+    """Names the gaps on stderr."""
     for line in open_lines(records, words):
         output.stderr.print(line, style="yellow", markup=False)
 
 
 def refuse_never_read(coverage: TenantCoverage) -> None:
-    """Raises `NeverReadError` where the tenant was never read."""
+    """Raises `NeverReadError` if the tenant was never read."""
     if not coverage.collections:
         raise NeverReadError(TENANT_NEVER_READ)
 
 
 def say_basis(coverage: TenantCoverage) -> None:
-    """Names the basis of an empty answer on stderr."""
+    """Names an empty answer's basis on stderr."""
     output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
 
 
 def end_if_damaged(cannot_say: Sequence[CannotSayRecord]) -> None:
-    """Raises `typer.Exit` if stored documents are damaged, since the answer lacks their content."""
+    """Raises `typer.Exit` if documents are damaged, since the answer lacks them."""
     if any(record.reason == DAMAGED for record in cannot_say):
         raise typer.Exit(ExitCode.PARTIAL)

@@ -1,4 +1,4 @@
-"""The neighbourhood of an item as a picture: a column for each step, and on the left what needs the item."""
+"""An item's neighbourhood as a picture: a column for each step, dependants on the left."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ End = tuple[tuple[str, ...], str]
 
 
 class Box(NamedTuple):
-    """An object; its place is that of its upper left corner."""
+    """An object, placed by its upper left corner."""
 
     end: ObjectRecord
     name: str
@@ -30,14 +30,14 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A reference, as the path of a curve from the object that refers to its target."""
+    """A reference as a curve's path from source to target."""
 
     path: str
     role: ReferenceRole
 
 
 class Picture(NamedTuple):
-    """`left_out`: objects that are not drawn. `undrawn`: references between objects of which one is not drawn."""
+    """`left_out`: objects not drawn. `undrawn`: references of these."""
 
     width: int
     height: int
@@ -48,7 +48,7 @@ class Picture(NamedTuple):
 
 
 def picture_of(start: ObjectRecord, dependencies: Iterable[DependencyRecord], most: int) -> Picture:
-    """The item and the nearest objects around it, up to `most` of each column; each stands where it is met first."""
+    """The item and the nearest objects, up to `most` a column; each is where it is met first."""
     records = sorted(dependencies, key=lambda record: record.distance)
     columns: dict[End, int] = {_key(start): 0}
     ends = {_key(start): start}
@@ -93,7 +93,7 @@ def _short(name: str) -> str:
 
 
 def _curve(source: Box, target: Box) -> str:
-    """From the right edge of one to the left edge of the other; around the outside where they share a column."""
+    """From one's right edge to the other's left; around the outside within a column."""
     from_y, to_y = source.y + HEIGHT // 2, target.y + HEIGHT // 2
     half = GAP_ACROSS // 2
     if source.x < target.x:

@@ -89,8 +89,6 @@ Depth = Annotated[int, Query(description="How many references to follow.", ge=1,
 
 
 class Neighbours(NamedTuple):
-    """The dependencies and dependants of an item, and the unknown ones."""
-
     start: ObjectRecord
     needs: list[DependencyRecord]
     needed_by: list[DependencyRecord]
@@ -99,8 +97,6 @@ class Neighbours(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """One page of the items that reach a group."""
-
     rows: SortedPage[ReachRecord]
     reached: int
     cannot_say: list[CannotSayRecord]
@@ -110,14 +106,14 @@ Record = DanglingRecord | UnassignedRecord | CannotSayRecord
 
 
 class ReferenceQuestion(StrEnum):
-    """The questions whose answers are lists of one tenant or of each."""
+    """Questions whose answers are lists, of one tenant or each."""
 
     DANGLING = "dangling"
     UNASSIGNED = "unassigned"
 
 
 class TenantPart(NamedTuple):
-    """One tenant on a page over tenants: the first of its `total` rows, and the unknown ones."""
+    """A tenant on a page over tenants: the first of `total` rows, and unknown ones."""
 
     tenant_id: UUID
     name: str
@@ -199,7 +195,7 @@ async def reach_records(
 
 
 def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
-    """The page, the records and the file of one tenant. `what` names the records for people."""
+    """One tenant's page, records and file. `what` names the records for people."""
 
     @router.get(f"/tenants/{{tenant_id}}/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
@@ -229,7 +225,7 @@ def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[Base
 
 
 def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
-    """The page, the records and the file of all tenants, or those of a tag, one tenant after the other."""
+    """All tenants' or a tag's page, records and file, tenant by tenant."""
 
     @router.get(f"/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, each: EachTenant, tag: Tag = "", after: AfterTenant = "") -> HTMLResponse:
@@ -272,7 +268,7 @@ async def _of_all(each: TenantSessions, question: ReferenceQuestion, type_key: s
 async def _of_each(
     each: TenantSessions, tenants: Sequence[TenantConfig], question: ReferenceQuestion, type_key: str
 ) -> AsyncIterator[tuple[TenantConfig, Sequence[Record]]]:
-    """Each tenant with its records: many by one question, those with unread references alone."""
+    """Each tenant's records: many by one query, those with unread references alone."""
     together = TenantsTogether([tenant.id for tenant in tenants], _asked_together(question, type_key))
     for tenant in tenants:
         yield tenant, await _of_one(each, together, tenant, question, type_key)
@@ -306,7 +302,7 @@ def _asked_together(question: ReferenceQuestion, type_key: str) -> Question[Reco
 async def _in_turn(
     each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str, after: str, limit: int
 ) -> RecordsInTurn[Record]:
-    """The first tenant alone, which may fill the part; those after it by one question."""
+    """The first tenant alone, which may fill the part; later ones by one query."""
     rest = [tenant.id for tenant in asked_in_turn(each.tenants, tag, after)[1:]]
     together = TenantsTogether(rest, _asked_together(question, type_key))
 
@@ -319,7 +315,7 @@ async def _in_turn(
 async def _records_of(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, after: str, limit: int
 ) -> TenantRecords[Record]:
-    """Some rows of a tenant, with the unknown ones at the end of each part. Raises `NoSuchPageError`."""
+    """A tenant's rows, each part with the unknown ones at its end. Raises `NoSuchPageError`."""
     return _part([record async for record in await _records(session, tenant_id, question, type_key)], after, limit)
 
 
@@ -331,7 +327,7 @@ def _part(records: Sequence[Record], after: str, limit: int) -> TenantRecords[Re
 
 
 class _Answer(NamedTuple):
-    """Rows of an answer, up to a limit, their number, and the unknown ones."""
+    """Rows up to a limit, their number, and unknown ones."""
 
     rows: list[DanglingRecord | UnassignedRecord]
     total: int
@@ -440,7 +436,7 @@ async def _reach(scope: TenantScope, group_id: str, after: str, limit: int, *, e
 
 
 async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of an item by id or name; an id that was never seen may be referred to all the same.
+    """An item's id by id or name; a never seen id may be referred to.
 
     Raises `UnknownItemError`.
     """
@@ -448,12 +444,11 @@ async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
 
 
 def _open_reasons(records: Sequence[CannotSayRecord]) -> list[tuple[str, list[CannotSayRecord]]]:
-    """The unknown parts of an answer, by the reason in words."""
+    """Unknown parts by reason in words."""
     return grouped(records, answer.reason_in_words)
 
 
 def _choices() -> list[tuple[str, str]]:
-    """The collections by their titles."""
     known = load_catalog().collections.items()
     return sorted(((key, collection.title) for key, collection in known), key=lambda of: of[1].casefold())
 

@@ -1,4 +1,4 @@
-"""Whether an object that something refers to is there, and how sure that is."""
+"""Whether a referred object is present, and how sure that is."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -22,9 +22,9 @@ NEVER_ASSIGNED = frozenset({"deviceComplianceScripts"})
 
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
-    """Why a collection has never been listed to its end; None where it has.
+    """Why a collection was never listed to its end; None if it was.
 
-    One that the tenant cannot have (skipped) holds nothing, so it counts as listed.
+    One that the tenant cannot have holds nothing, so it counts as listed.
     """
     covered = coverage.get(type_key)
     if covered is None:
@@ -35,9 +35,9 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
 
 
 def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
-    """The presence of an item that was seen; it is less sure if the latest run did not list its collection to its end.
+    """A seen item's presence, less sure if the latest run did not list its collection to its end.
 
-    `rests_on_details`: the answer rests on details that may have changed without a sign in the list.
+    `rests_on_details`: details may have changed without a sign in the list.
     """
     is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
     if seen.absence_evidence is not None:
@@ -52,7 +52,7 @@ def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_deta
 
 
 def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool:
-    """Whether details were read before the latest listing of their collection began."""
+    """Whether details were read before their collection's latest listing began."""
     listed_from = None if coverage is None else coverage.listed_from
     return details_read_at is not None and listed_from is not None and details_read_at < listed_from
 
@@ -60,9 +60,9 @@ def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool
 def unseen_presence(
     type_keys: Sequence[str], referred_at: datetime, coverage: Mapping[str, Coverage], known: frozenset[str]
 ) -> ObjectState:
-    """Of what something refers to, since `referred_at`, and no listing of the `type_keys` has ever shown.
+    """The presence of an object that was referred to since `referred_at` and never listed.
 
-    `known` are the collections of the catalog.
+    `known`: the catalog's collections.
     """
     reasons = {key: not_listed_reason(key, coverage, known) for key in type_keys}
     unread = [f"{key}:{reason}" for key, reason in reasons.items() if reason is not None]
@@ -78,12 +78,10 @@ def unseen_presence(
 def assignments_to(
     assignments: Sequence[tuple[ReferenceRole, str | None, str, str, str | None]],
 ) -> list[AssignmentRecord]:
-    """How an item includes and excludes a group.
+    """How an item includes and excludes a group, by role, audience (None for the group), intent, and policy set's id
+    and name.
 
-    Role, audience (None for the group), intent, and the policy set's id and name of each.
-
-
-    An exclusion wins over the inclusions of its own intent only.
+    An exclusion wins over inclusions of its own intent only:
     https://learn.microsoft.com/mem/intune/apps/apps-inc-exl-assignments
     """
     excluded = {intent for role, _, intent, _, _ in assignments if role == ReferenceRole.EXCLUDE}

@@ -1,4 +1,4 @@
-"""The session of commands about references: it first reads the references that have not been read yet."""
+"""Sessions for commands about references, which first read unread ones."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,9 +21,9 @@ from storage.database import Database
 
 @asynccontextmanager
 async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
-    """A transaction on a tenant whose references have all been read, and how far the tenant itself has been.
+    """A transaction on a tenant whose references are all read, and the tenant's coverage.
 
-    What is printed meanwhile is printed when the transaction has ended.
+    Output is printed after it.
     """
     async with opened_database(settings, pool_size=READERS) as database:
         with printed_afterwards():
@@ -33,10 +33,9 @@ async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tup
 
 @asynccontextmanager
 async def references_session(database: Database, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
-    """A session on a database that is open, with `READERS` connections.
+    """As `read_session`, on an open database with `READERS` connections.
 
-    Where nothing is unread, one transaction looks and answers. Items whose stored documents are damaged are named on
-    stderr.
+    If nothing is unread, one transaction looks and answers. Names damaged items on stderr.
     """
     async with database.tenant(tenant_id, read_only=True) as session:
         if await read_tenants(session, [tenant_id]):
@@ -55,7 +54,7 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
 
 
 async def item_id(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of an item by id or name; an id that was never seen may be referred to all the same."""
+    """An item's id by id or name; a never seen id may be referred to."""
     try:
         UUID(sought)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The coverage of a tenant, and the presence of the objects that its items refer to."""
+"""A tenant's coverage, and by it the presence of referred objects."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,8 +28,6 @@ from storage.unread_references import UnreadReferences
 
 
 class TenantCoverage:
-    """How far a tenant has been read: the presence of objects is judged by it."""
-
     def __init__(
         self,
         catalog: Catalog,
@@ -39,9 +37,9 @@ class TenantCoverage:
         old_details: Sequence[OldDetailsRecord] = (),
         unread: Sequence[UnreadReferences] = (),
     ) -> None:
-        """`damaged` are the items whose references could not be read (`storage.references.catch_up`).
+        """`damaged`: items whose references could not be read (`storage.references.catch_up`).
 
-        `unread` are collections with items whose references have not been read yet.
+        `unread`: collections with unread references.
         """
         self._unread_references = unread
         self._old_details = old_details
@@ -65,19 +63,19 @@ class TenantCoverage:
     async def of_tenants(
         cls, session: AsyncSession, catalog: Catalog, tenant_ids: Sequence[UUID]
     ) -> dict[UUID, "TenantCoverage"]:
-        """Of each tenant, in a transaction that sees them; their references have all been read."""
+        """For tenants whose references are all read, in a transaction that sees them."""
         collections = await coverage_of_tenants(session, tenant_ids)
         old = await old_details_of_tenants(session, tenant_ids)
         return {tenant_id: cls(catalog, tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}
 
     def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
-        """The presence of an item that was seen. `path`: the place in its document on which the answer rests."""
+        """A seen item's presence. `path`: the place in its document that the answer rests on."""
         rests_on_details = path is not None and may_be_old(seen.type_key, path)
         state = item_presence(seen, self.collections.get(seen.type_key), rests_on_details=rests_on_details)
         return _record([seen.type_key], external_id, seen, state)
 
     def target(self, edge: Edge) -> ObjectRecord:
-        """The target of a reference, with its presence."""
+        """A reference's target, with its presence."""
         if edge.target is not None:
             return self.item(edge.target, edge.target_id)
         if not edge.target_type_keys:
@@ -87,13 +85,12 @@ class TenantCoverage:
         return _record(edge.target_type_keys, edge.target_id, None, state)
 
     def never_seen(self, type_key: str, external_id: str) -> ObjectRecord:
-        """An object that somebody asks about and no listing has shown so far."""
+        """An object in question that no listing has shown."""
         began = self.collections[type_key].listed_from if type_key in self.collections else None
         state = unseen_presence([type_key], began or EARLIEST, self.collections, self._known)
         return _record([type_key], external_id, None, state)
 
     def dependency(self, edge: Edge, direction: Direction, distance: int) -> DependencyRecord:
-        """One reference as the answer shows it."""
         return DependencyRecord(
             tenant_id=edge.tenant_id,
             direction=direction,
@@ -108,14 +105,14 @@ class TenantCoverage:
         )
 
     def unread(self, type_keys: Iterable[str]) -> list[CannotSayRecord]:
-        """The collections whose items are not all known, and why."""
+        """Collections whose items are not all known, and why."""
         keys = sorted(set(type_keys))
         reasons = {key: self._why_unread(key) for key in keys}
         unread = [self.cannot_say(key, reason, None) for key, reason in reasons.items() if reason is not None]
         return [*unread, *self.old(keys)]
 
     def old(self, type_keys: Collection[str] | None = None) -> list[CannotSayRecord]:
-        """The collections, of these or of all, with details from before their latest listing."""
+        """Collections, of these or all, with details older than their latest listing."""
         return [
             self.cannot_say(old.type_key, OLD_DETAILS, old.items).model_copy(update={"read_at": old.read_at})
             for old in self._old_details
@@ -126,7 +123,7 @@ class TenantCoverage:
         return not_listed_reason(type_key, self.collections, self._known)
 
     def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
-        """The references whose targets were not found, counted by the collections that may have them."""
+        """Numbers of references with unfound targets, by possible collection."""
         counted: Counter[tuple[str, str]] = Counter()
         for type_keys, times in edges.items():
             for key in type_keys:
@@ -136,14 +133,13 @@ class TenantCoverage:
         return [self.cannot_say(key, reason, times) for (key, reason), times in sorted(counted.items())]
 
     def unreadable(self) -> list[CannotSayRecord]:
-        """The items whose references are not read, or whose documents are damaged, by collection."""
+        """Items with unread references or damaged documents, by collection."""
         counted = Counter(version.type_key for version in self._damaged)
         damaged = [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
         unread = [self.cannot_say(of.type_key, REFERENCES_NOT_READ, of.items) for of in self._unread_references]
         return [*damaged, *unread]
 
     def cannot_say(self, type_key: str, reason: str, references: int | None) -> CannotSayRecord:
-        """The gap that one collection leaves in the answer."""
         return CannotSayRecord(tenant_id=self.tenant_id, type_key=type_key, reason=reason, references=references)
 
 

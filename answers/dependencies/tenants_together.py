@@ -1,4 +1,4 @@
-"""Answers about references for many tenants by one question, some tenants at a time."""
+"""Answers about references for many tenants by one query."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -28,16 +28,16 @@ Question = Callable[[AsyncSession, Mapping[UUID, TenantCoverage]], Awaitable[Ans
 
 
 class TenantAnswer(NamedTuple, Generic[RecordT]):
-    """How far a tenant has been read, and the records of its answer."""
+    """A tenant's coverage, and its answer's records."""
 
     coverage: TenantCoverage
     records: Sequence[RecordT]
 
 
 class TenantsTogether(Generic[RecordT]):
-    """The answers of several tenants, for a walk that asks them in this order.
+    """Answers of several tenants, for a walk in this order.
 
-    Tenants with references that have not been read are left out: whoever asks them reads their references first.
+    Tenants with unread references are left out: whoever asks them reads these first.
     """
 
     def __init__(self, tenant_ids: Sequence[UUID], question: Question[RecordT]) -> None:
@@ -46,7 +46,7 @@ class TenantsTogether(Generic[RecordT]):
         self._read: dict[UUID, TenantAnswer[RecordT]] = {}
 
     async def answer(self, portfolio: Portfolio, tenant_id: UUID) -> TenantAnswer[RecordT] | None:
-        """The answer of a tenant; None where it has to be asked alone. Each answer is handed out once."""
+        """A tenant's answer, once; None if it must be asked alone."""
         if tenant_id in self._waiting:
             asked, self._waiting = self._waiting[:TENANTS_AT_A_TIME], self._waiting[TENANTS_AT_A_TIME:]
             self._read = await self._ask(portfolio, asked)

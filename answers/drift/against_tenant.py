@@ -1,4 +1,4 @@
-"""Drift from another tenant's inventory, as it is: what a comparison finds, as findings."""
+"""Drift from another tenant's current inventory: a comparison's results as findings."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -46,11 +46,10 @@ _NOT_SHOWN = {
 async def evaluate_against_tenant(
     session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
 ) -> list[DamagedRecord]:
-    """Compares a tenant with the one that is its baseline, and records new and resolved deviations.
+    """Compares a tenant with its baseline tenant, and records new and resolved deviations.
 
-    `golden` is a session of the other tenant. Items are matched as in a comparison. If items cannot be told apart, or a
-    field may be equal, no finding is opened or closed for it. Returns the versions of both tenants whose stored
-    documents are damaged.
+    `golden`: the other tenant's session. If items cannot be told apart, or a field may be equal, no finding is opened
+    or closed for it. Returns both tenants' damaged versions.
     """
     name, other = baseline.name, baseline.other_tenant_id
     if other is None:
@@ -80,7 +79,7 @@ async def evaluate_against_tenant(
 
 
 async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str, str], list[Finding]]:
-    """The findings that are not resolved, by the type key and id of their items."""
+    """Unresolved findings by their items' type key and id."""
     known: dict[tuple[str, str], list[Finding]] = {}
     for found in await queries.findings_of(session, baseline):
         if found.resolved_at is None:
@@ -95,7 +94,7 @@ def _about(item: ItemComparison, known: Mapping[tuple[str, str], list[Finding]])
 
 
 def _may_hold(finding: Finding, item: ItemComparison) -> bool:
-    """Whether a finding that was not found again may hold for all that the comparison knows."""
+    """Whether a finding that was not found again may still hold."""
     if item.status is Status.AMBIGUOUS:
         return True
     if not finding.path or not item.uncertain:
@@ -110,7 +109,7 @@ def _may_hold(finding: Finding, item: ItemComparison) -> bool:
 
 
 async def _protection(golden: AsyncSession, item: ItemComparison) -> JsonObject | None:
-    """The property by which an item that only the golden tenant has protects it."""
+    """The property by which a golden-only item protects its tenant."""
     if item.status is not Status.ONLY_HERE or not protects(item.type_key):
         return None
     (one,) = item.here

@@ -1,4 +1,4 @@
-"""Drift: how a tenant deviates from its baselines, what has been decided about it, and what the answer rests on."""
+"""Drift: deviations from baselines, decisions about them, and the answer's basis."""
 
 import re
 from collections import Counter
@@ -70,7 +70,7 @@ _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
 
 
 class Drift(NamedTuple):
-    """A report, and the findings that it is about: the most severe first, each period once."""
+    """A report and its findings: most severe first, each period once."""
 
     report: DriftReport
     findings: list[DriftFindingRecord]
@@ -83,9 +83,9 @@ async def evaluated_drift(
     name: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> list[Drift]:
-    """Compares the tenant, as it is, with a baseline or each of its baselines. Raises `UnknownBaselineError`.
+    """Compares the tenant now with a baseline, or each. Raises `UnknownBaselineError`.
 
-    `session_of` opens a session of a tenant that is a baseline.
+    `session_of` opens a baseline tenant's session.
     """
     known = await baselines(session) if name is None else [await baseline_called(session, name)]
     if not known and not await is_read(session):
@@ -102,14 +102,14 @@ async def evaluated_drift(
 async def bring_up_to_date(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord
 ) -> None:
-    """Compares the tenant with a baseline if a run has ended since that was last done, and nobody is doing it now."""
+    """Evaluates a baseline if a run has ended since, unless somebody else is doing so."""
     await _evaluated(session, session_of, tenant_id, baseline, only_if_behind=True)
 
 
 async def _evaluated(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord, *, only_if_behind: bool
 ) -> list[DamagedRecord]:
-    """Holds the tenant against a baseline; the versions whose stored documents are damaged."""
+    """Evaluates a baseline; returns damaged versions."""
     after = f"{VERSION} {await latest_ended_run(session)}"
     if baseline.other_tenant_id is None:
         if only_if_behind and not await claim_evaluation(session, baseline.name, after):
@@ -126,7 +126,7 @@ async def _evaluated(
 
 
 async def baseline_drift(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """The drift of these tenants from each of their baselines, the most severe first; in a portfolio session."""
+    """These tenants' drift from each baseline, most severe first; in a portfolio session."""
     found = await queries.drift_in_numbers(session, tenant_ids)
     return sorted(found, key=_severest_first)
 
@@ -138,14 +138,14 @@ def _severest_first(drift: BaselineDrift) -> tuple[int, int, int, str, str]:
 async def drift_of_item(
     session: AsyncSession, tenant_id: UUID, type_key: str, external_id: str
 ) -> list[DriftFindingRecord]:
-    """Open deviations of one item from the tenant's baselines, by their last evaluation; the most urgent first."""
+    """An item's open deviations by the last evaluation, most urgent first."""
     return await _in_order(session, tenant_id, await queries.findings_of_item(session, type_key, external_id))
 
 
 async def findings_called(
     session: AsyncSession, tenant_id: UUID, fingerprints: Sequence[str]
 ) -> list[DriftFindingRecord]:
-    """The findings that are not resolved, by their last evaluation, in the order of a report."""
+    """Unresolved findings by the last evaluation, in a report's order."""
     return await _in_order(session, tenant_id, await queries.findings_named(session, fingerprints))
 
 
@@ -166,9 +166,9 @@ async def drift(
     type_keys: Sequence[str] | None = None,
     damaged: Sequence[DamagedRecord] = (),
 ) -> Drift:
-    """The findings of a baseline's last evaluation, with decisions in force. Raises `UnknownBaselineError`.
+    """A baseline's findings by its last evaluation, with decisions. Raises `UnknownBaselineError`.
 
-    `damaged` is what that evaluation answered.
+    `damaged`: that evaluation's answer.
     """
     baseline = await baseline_called(session, name)
     scope = await scope_of(session, baseline, type_keys)
@@ -201,7 +201,7 @@ async def drift(
 
 
 async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
-    """The names of the objects in the findings' values and paths."""
+    """Names of objects in the findings' values and paths."""
     wanted: set[tuple[str, str]] = set()
     settings: set[str] = set()
     templates: dict[str, set[str]] = {}

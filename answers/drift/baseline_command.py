@@ -161,7 +161,7 @@ def _of(record: BaselineRecord, names: TenantNames) -> str:
 
 
 def _say_what_is_not_known(record: BaselineRecord) -> None:
-    """Names the gaps of the baseline on stderr, and why."""
+    """Names the baseline's gaps on stderr, and why."""
 
     def say(words: str) -> None:
         output.stderr.print(words, style="yellow", markup=False)

@@ -1,4 +1,4 @@
-"""Baselines: what a tenant is held against, with the versions of then pinned."""
+"""Baselines, with pinned versions."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -28,8 +28,6 @@ _ITEM, _PIN = table(InventoryItem), table(ItemVersionPin)
 
 
 class NewBaseline(NamedTuple):
-    """The row of a baseline before it is stored."""
-
     name: str
     kind: BaselineKind
     at: datetime
@@ -40,7 +38,7 @@ class NewBaseline(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """An item that a baseline does not know wholly: `forgotten`, `unread` or `presumed`."""
+    """An item that a baseline does not wholly know: `forgotten`, `unread` or `presumed`."""
 
     type_key: str
     external_id: str
@@ -105,7 +103,7 @@ ORDER BY name
 
 
 async def set_baseline(session: AsyncSession, new: NewBaseline) -> None:
-    """Sets a baseline, or another in the place of the one of this name, and pins the versions that it needs."""
+    """Sets or replaces a baseline, and pins its versions."""
     await session.execute(HOLD_DOCUMENTS)
     row = insert(_BASELINE).values(new._asdict()).inline()
     new_fields = (*new._fields, "set_at", "evaluated_at", "evaluated_after")
@@ -138,7 +136,7 @@ async def _forget_gaps(session: AsyncSession, name: str) -> None:
 
 
 async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[Coverage]) -> None:
-    """Notes how far the collections of the tenant that is the baseline have been read by now."""
+    """Notes the coverage of the baseline tenant's collections now."""
     await _forget_collections(session, name)
     values = {
         "name": name,
@@ -152,7 +150,7 @@ async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[C
 
 
 async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
-    """Notes the items, each by type key, id and reason, that cannot be compared with the baseline."""
+    """Notes items (type key, id, reason) that cannot be compared with the baseline."""
     await _forget_gaps(session, name)
     type_keys, external_ids, reasons = ([gap[place] for gap in gaps] for place in range(3))
     values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
@@ -160,37 +158,36 @@ async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, 
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> bool:
-    """Takes a baseline away with its findings and pins; False where there is none of this name. Decisions stay."""
+    """Removes a baseline with findings and pins, not decisions; False if there is none."""
     await _unpin(session, name)
     dropped = delete(_BASELINE).where(_BASELINE.c.name == name).returning(_BASELINE.c.name)
     return (await session.execute(dropped)).first() is not None
 
 
 async def lock_baseline(session: AsyncSession, name: str) -> None:
-    """Makes evaluations of one baseline wait for each other."""
+    """Serializes evaluations of one baseline."""
     await session.execute(select(_BASELINE.c.name).where(_BASELINE.c.name == name).with_for_update())
 
 
 async def latest_ended_run(session: AsyncSession) -> UUID | None:
-    """The run of the tenant that ended last."""
     return cast("UUID | None", (await session.execute(_LATEST_ENDED)).scalar_one_or_none())
 
 
 async def claim_evaluation(session: AsyncSession, name: str, after: str) -> bool:
-    """Locks a baseline that was not evaluated after these runs; False if it was, or is being evaluated elsewhere."""
+    """Locks a baseline for evaluation after these runs; False if it is done, or locked elsewhere."""
     behind = (_BASELINE.c.name == name, _BASELINE.c.evaluated_after.is_distinct_from(after))
     claimed = select(_BASELINE.c.name).where(*behind).with_for_update(skip_locked=True)
     return (await session.execute(claimed)).first() is not None
 
 
 async def note_evaluation(session: AsyncSession, name: str, after: str) -> None:
-    """Notes that the tenant has been held against a baseline after these runs."""
+    """Notes that a baseline was evaluated after these runs."""
     evaluated = update(_BASELINE).where(_BASELINE.c.name == name)
     await session.execute(evaluated.values(evaluated_at=func.now(), evaluated_after=after))
 
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
-    """The tenant's baselines by name; or the one of this name."""
+    """The tenant's baselines by name, or one."""
     collections = await _collections(session, name)
 
     def with_coverage(row: Values) -> Values:
@@ -205,12 +202,11 @@ async def baselines(session: AsyncSession, name: str | None = None) -> list[Base
 
 
 async def baseline_collections(session: AsyncSession, name: str) -> dict[str, BaselineCollectionRecord]:
-    """How far each collection had been read at a baseline's moment."""
+    """Each collection's coverage at a baseline's moment."""
     return {collection.type_key: collection for collection in (await _collections(session, name))[name]}
 
 
 async def gaps(session: AsyncSession, name: str) -> list[Gap]:
-    """The items that a baseline does not know wholly."""
     found = (
         select(*_GAP.c["type_key", "external_id"], *_ITEM.c["display_name", "meta"], _GAP.c.why)
         .join_from(_GAP, _ITEM, using(_GAP, _ITEM, "tenant_id", "type_key", "external_id"))
@@ -221,7 +217,7 @@ async def gaps(session: AsyncSession, name: str) -> list[Gap]:
 
 
 async def pinned_versions(session: AsyncSession, name: str) -> dict[str, dict[str, int]]:
-    """The versions of a baseline by collection and item; 0 for an item without one."""
+    """A baseline's versions by collection and item; 0 for an item without one."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for gap in await gaps(session, name):
         found[gap.type_key][gap.external_id] = 0
@@ -232,7 +228,6 @@ async def pinned_versions(session: AsyncSession, name: str) -> dict[str, dict[st
 
 
 def pinned_by(name: str) -> str:
-    """Who pins the versions of a baseline."""
     return f"{_PINNED_BY}{name}"
 
 

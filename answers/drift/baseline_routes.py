@@ -131,7 +131,7 @@ async def set_golden_baselines(
 async def _golden(
     scope: TenantSessions, tenant_id: UUID, golden: TenantConfig, person: Person, reason: str, once: UUID
 ) -> str:
-    """Sets the baseline in one tenant's transaction; why not, where it cannot be set."""
+    """Sets the baseline in one tenant's transaction; or why it cannot be set."""
     try:
         async with scope.writing_session_of(tenant_id) as session:
             of = TenantScope(scope.named(tenant_id), session)

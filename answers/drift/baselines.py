@@ -1,4 +1,4 @@
-"""Baselines: what a tenant's drift is measured against."""
+"""Baselines, from which drift is measured."""
 
 import re
 from datetime import datetime
@@ -34,7 +34,7 @@ class NoBaselineError(UserError):
 
 
 async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, reason: str | None) -> BaselineRecord:
-    """Makes the coverage of a run a baseline, as it was when the run ended. Raises `NoBaselineError`."""
+    """Makes a run's coverage a baseline, as of its end. Raises `NoBaselineError`."""
     run = await queries.run_record(session, run_id)
     if run is None:
         raise NoBaselineError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
@@ -48,7 +48,7 @@ async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, r
 async def set_moment(
     session: AsyncSession, name: str, at: datetime | None, set_by: str, reason: str | None
 ) -> BaselineRecord:
-    """Makes the inventory as it was at a moment, or as it is, a baseline. Raises `NoBaselineError`."""
+    """Makes the inventory at a moment, or now, a baseline. Raises `NoBaselineError`."""
     now = await database_time(session)
     if at is not None and at > now:
         raise NoBaselineError("a baseline cannot be of a moment in the future")
@@ -58,7 +58,7 @@ async def set_moment(
 async def set_tenant(
     session: AsyncSession, name: str, tenant_id: UUID, other: UUID, set_by: str, reason: str | None
 ) -> BaselineRecord:
-    """Makes another tenant's inventory, as it is whenever drift is asked for, a baseline. Raises `NoBaselineError`."""
+    """Makes another tenant's inventory, current at each evaluation, a baseline. Raises `NoBaselineError`."""
     if other == tenant_id:
         raise NoBaselineError("a tenant does not deviate from itself; name another one")
     now = await database_time(session)
@@ -71,7 +71,7 @@ async def set_tenant(
 async def golden_baseline(
     session: AsyncSession, tenant_id: UUID, other: UUID, other_name: str, set_by: str
 ) -> BaselineRecord:
-    """The baseline that is another tenant's inventory; it is set, by that tenant's name, where there is none.
+    """The baseline of another tenant's inventory, set by that tenant's name if missing.
 
     Raises `NoBaselineError`.
     """
@@ -98,7 +98,7 @@ async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
 
 
 async def _refuse_unread(session: AsyncSession) -> None:
-    """Raises `NeverReadError` where no run of the tenant has completed."""
+    """Raises `NeverReadError` if no run of the tenant has completed."""
     if not await is_read(session):
         raise NeverReadError(f"{TENANT_NEVER_READ}, so it has nothing to measure")
 
@@ -108,7 +108,7 @@ async def baselines(session: AsyncSession) -> list[BaselineRecord]:
 
 
 async def baseline_called(session: AsyncSession, name: str) -> BaselineRecord:
-    """A baseline of the tenant. Raises `UnknownBaselineError`."""
+    """Raises `UnknownBaselineError`."""
     found = await baseline_queries.baselines(session, name)
     if not found:
         raise _unknown(name)
