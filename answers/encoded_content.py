@@ -1,6 +1,6 @@
-"""Content that a document holds encoded, as text: scripts, profiles and settings in base64, JSON and XML in strings.
+"""Encoded content of documents as text: scripts, profiles and settings in base64, JSON and XML in strings.
 
-Content comes from tenants and is hostile: XML is laid out by its brackets and never parsed.
+Tenants' content is hostile: XML is laid out by its brackets and never parsed.
 """
 
 import base64
@@ -64,10 +64,10 @@ _TAG_END = re.compile(r">\s*<")
 
 
 class Content(NamedTuple):
-    """Content as people read it.
+    """Content for people.
 
-    `encoding` names how the document holds it; empty for a string that is the text itself. `text` is None for binary
-    content, which `encoding` describes.
+    `encoding` names the form in the document; empty for plain text. `text` is None for binary content, which `encoding`
+    describes.
     """
 
     text: str | None
@@ -75,7 +75,7 @@ class Content(NamedTuple):
 
 
 def content_of(value: object, name: str) -> Content | None:
-    """The content that the value of a property of this name encodes; None if it is plain."""
+    """The content encoded in a property's value; None if it is plain."""
     if not isinstance(value, str):
         return None
     is_named = _CONTENT_NAMES.search(name) is not None
@@ -104,13 +104,13 @@ def _from_base64(value: str, least: int, *, is_named: bool) -> Content | None:
 
 
 def _is_mixed(value: str) -> bool:
-    """Whether a text has small and large letters and digits, as base64 of many bytes does and words do not."""
+    """Whether a text mixes small and large letters and digits, as base64 does and words do not."""
     digits = sum(character.isdigit() for character in value)
     return digits * 32 >= len(value) and value != value.lower() and value != value.upper()
 
 
 def _text(content: bytes, *, may_be_old: bool) -> tuple[str, str] | None:
-    """The text of some bytes, and its encoding in words."""
+    """The text of bytes, and its encoding in words."""
     if content.startswith(b"bplist"):
         return None
     for mark, codec, words in _BOMS:
@@ -151,7 +151,7 @@ def _binary(content: bytes) -> Content:
 
 
 def _laid_out(text: str) -> str:
-    """JSON and XML on lines; another text as it is."""
+    """JSON and XML on lines; other text unchanged."""
     stripped = text.strip()
     if stripped[:1] in ("{", "["):
         try:
@@ -165,7 +165,6 @@ def _laid_out(text: str) -> str:
 
 
 def _indented(lines: list[str]) -> Iterator[str]:
-    """Lines of XML, each below the one that opens it."""
     depth = 0
     for line in lines:
         is_end = line.startswith("</")

@@ -1,4 +1,4 @@
-"""Differences as people read them: names in the place of ids, and paths without what every path of their kind has."""
+"""Differences for people: names in place of ids, and short paths."""
 
 import re
 from decimal import Decimal
@@ -53,7 +53,7 @@ class FieldChange(ShownField):
 
 
 def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNames) -> FieldChange:
-    """A difference with the names of what it refers to. `names` are by type key and id."""
+    """A difference with names, by type key and id, of its references."""
 
     def named(value: JsonValue) -> JsonValue:
         translated = translated_at(value, place, rules, name_of(names))
@@ -76,7 +76,7 @@ def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNam
 
 
 def _printable(value: JsonValue) -> JsonValue:
-    """The value with texts in the place of numbers that not every reader of JSON holds."""
+    """The value with texts for numbers that not every JSON reader holds."""
     if isinstance(value, dict):
         return {name: _printable(child) for name, child in value.items()}
     if isinstance(value, list):
@@ -86,14 +86,14 @@ def _printable(value: JsonValue) -> JsonValue:
 
 
 def properties_of(path: str) -> str:
-    """The names of the properties on the way, without the members of lists."""
+    """A path's properties, without members of lists."""
     while (shorter := _MEMBER.sub("", path)) != path:
         path = shorter
     return path
 
 
 def _label(path: str, names: ObjectNames) -> str:
-    """`settings[device_x].settingInstance.choiceSettingValue.value` is `device_x`; ids in brackets are names."""
+    """`settings[device_x].settingInstance.choiceSettingValue.value` is `device_x`; ids in brackets become names."""
     # Ids stand in brackets, or are the beginning of what does.
     for (type_key, external_id), name in names.items() if "[" in path else ():
         if type_key not in _BY_WORD and len(external_id) >= MIN_TELLING_ID_LENGTH and external_id in path:

@@ -1,8 +1,7 @@
-"""One field that differs, as people read it, for the command line, JSON and the pages.
+"""A differing field for people, for the command line, JSON and pages.
 
-A value of one line is printed before and after. Of a value of several lines (a script, a profile, a large object) the
-differing lines are printed, with their context. If only the encoding of a text differs, the field names the encodings
-and no line.
+A value of one line is shown before and after; of several lines (a script, profile or large object) the differing ones
+with context. If only a text's encoding differs, the encodings are named.
 """
 
 import re
@@ -63,7 +62,7 @@ _ID_OF_AN_ASSIGNMENT = re.compile(r"[aA]ssignments\[[^\]]*\]\.(id|sourceId)$")
 
 
 class ShownField(BaseModel, frozen=True):
-    """A record of one field that differs."""
+    """A record of one differing field."""
 
     if TYPE_CHECKING:
         path: str
@@ -77,7 +76,6 @@ class ShownField(BaseModel, frozen=True):
 
     @property
     def difference(self) -> DifferenceKind:
-        """Whether the field was added, removed or changed."""
         return DifferenceKind(self.kind)
 
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
@@ -91,10 +89,10 @@ FieldT = TypeVar("FieldT", bound=ShownField)
 
 
 class FieldText(NamedTuple):
-    """The printed form of a field.
+    """A field's printed form.
 
     `before` and `after` are values of one line, None if there is none or `lines` have it. A line begins with `-`, `+`
-    or a space as in a text diff. `note` belongs to both sides: encodings, or the whole id of a setting.
+    or a space, as in a text diff. `note` belongs to both sides: encodings, or a setting's whole id.
     """
 
     label: str
@@ -105,9 +103,9 @@ class FieldText(NamedTuple):
     lines: tuple[str, ...] = ()
 
     def summary(self, between: str = _PEOPLE_SEPARATOR, *, is_signed: bool = True) -> str:
-        """All but the label and the lines: `"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the same`.
+        """All but label and lines: `"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the same`.
 
-        One that is not signed leaves out the `+` or `-` of a value without a counterpart.
+        Unsigned, without the `+` or `-` of a lone value.
         """
         if self.before is not None and self.after is not None:
             said = f"{self.before}{between}{self.after}"
@@ -118,17 +116,17 @@ class FieldText(NamedTuple):
         return f"{said} ({self.note})" if said and self.note else said or self.note
 
     def of_two_sides(self) -> "FieldText":
-        """The text for two tenants: a side without a value has nothing."""
+        """The text for two tenants, in which an absent value is nothing."""
         if (self.before is None) == (self.after is None):
             return self
         return self._replace(before=self.before or NOTHING, after=self.after or NOTHING)
 
     def text(self) -> str:
-        """All but the label, as `--json` has it."""
+        """All but the label, as in `--json`."""
         return "\n".join(filter(None, (self.summary(), *self.lines)))
 
     def text_in_a_cell(self) -> str:
-        """All but the label, on one line: of a text the first lines that differ."""
+        """All but the label on one line: a text's first differing lines."""
         differing = [f"{line[0]} {line[1:].strip().expandtabs(1)}" for line in self.lines if line[:1] in ("-", "+")]
         shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
         left_out = len(differing) - LINES_IN_A_CELL
@@ -138,8 +136,8 @@ class FieldText(NamedTuple):
 def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
     """The fields that tell people something.
 
-    Left out: a field that is empty on one side and absent on the other, the id of an assignment, and fields that repeat
-    another one: the type of a value, and the same value as JSON in a text.
+    Left out: fields empty on one side and absent on the other, assignments' ids, and repetitions: a value's type, and
+    the same value as JSON in a text.
     """
     paths = {field.path for field in fields or ()}
     return [field for field in fields or () if field.hidden or _tells(field, paths)]
@@ -155,7 +153,6 @@ def _tells(field: ShownField, paths: set[str]) -> bool:
 
 
 def field_text(field: ShownField) -> FieldText:
-    """The text of a field that differs."""
     kind = str(field.difference)
     label = _label(field)
     if field.hidden:
@@ -174,7 +171,7 @@ def field_text(field: ShownField) -> FieldText:
 
 
 def _hidden(label: str, kind: str, before: JsonValue, after: JsonValue) -> FieldText:
-    """The text of a hidden value; of a text that is hidden in part, its other lines, and which are hidden."""
+    """A hidden value's text; of a partly hidden one the other lines, and which are hidden."""
     become = kind.replace("_", " ")
     old, new = readable_lines(before), readable_lines(after)
     if old is not None and new is not None:
@@ -193,7 +190,7 @@ def _hidden(label: str, kind: str, before: JsonValue, after: JsonValue) -> Field
 
 
 def _around_hidden(lines: Sequence[str]) -> Iterator[str]:
-    """The hidden lines and those around them, and where they are."""
+    """Hidden lines with their neighbours and places."""
     places = [number for number, line in enumerate(lines) if LEFT_OUT in line]
     near = sorted({at for place in places for at in range(place - CONTEXT, place + CONTEXT + 1)} & {*range(len(lines))})
     for at in near:
@@ -203,12 +200,12 @@ def _around_hidden(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _are_members(value: JsonValue) -> bool:
-    """Whether it is what came to a list of plain values, or is gone."""
+    """Whether it is a plain list's added or removed members."""
     return isinstance(value, list) and bool(value) and not any(isinstance(member, dict | list) for member in value)
 
 
 def _members(label: str, kind: str, gone: Sequence[JsonValue], came: Sequence[JsonValue], place: Place) -> FieldText:
-    """The members of a list that are gone, and those that came: the first of each, and how many there are."""
+    """A list's removed and added members: the first ones and the numbers."""
     note = ", ".join(f"{len(side):,} {word}" for side, word in ((came, "added"), (gone, "removed")) if side)
     before, after = (_first_members(side, place) if side else None for side in (gone, came))
     if before is not None and after is not None:
@@ -269,7 +266,7 @@ def _changed_text(label: str, kind: str, before: Content, after: Content) -> Fie
 
 
 def text_diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
-    """The lines that differ, each with its sign, and `CONTEXT` lines around them; `@@` leads to a place further on."""
+    """Differing lines with signs, and `CONTEXT` lines around; `@@` leads to a place further on."""
     start = 0
     most = min(len(before), len(after))
     while start < most and before[start] == after[start]:
@@ -306,7 +303,7 @@ def _lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def _excerpts(before: str, after: str) -> tuple[str, str]:
-    """Two texts, cut where they are long to what tells them apart."""
+    """Two texts, cut if long to their differences."""
     if max(len(before), len(after)) <= LONGEST_VALUE:
         return before, after
     pairs = enumerate(zip(before, after, strict=False))
@@ -324,7 +321,7 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def _label(field: ShownField) -> str:
-    """The record's label, shorter: of a setting without a name the last parts of its id, or its OMA-URI alone, and no
+    """The record's label, shorter: of a nameless setting the last parts of its id, or its OMA-URI alone, without a
     list's brackets.
     """
     label = field.label or field.path
@@ -338,18 +335,17 @@ def _label(field: ShownField) -> str:
 
 
 def path_beside(field: ShownField, label: str) -> str:
-    """The path of a field, where its label does not tell all of it."""
+    """A field's path, if its label does not tell all of it."""
     return "" if label == field.path.removesuffix("[]") or f"[{label}]" in field.path else field.path
 
 
 def _whole_id(label: str) -> str:
-    """The whole id of the setting that a label is about, where it has no name."""
+    """The whole id of a label's nameless setting."""
     words = [word for word in label.split(_PEOPLE_SEPARATOR) if is_definition_id(word)]
     return words[-1] if words and short_id(words[-1]) != words[-1] else ""
 
 
 def _place(path: str) -> Place:
-    """The place of a value, by the path to it."""
     definition_id = ""
     names: list[str] = []
     for segment in segments(path):
@@ -362,7 +358,7 @@ def _place(path: str) -> Place:
 
 
 def segments(path: str) -> list[str]:
-    """A path's parts. A dot inside of brackets parts nothing, nor does that of a name such as `@odata.type`."""
+    """A path's parts. Dots within brackets, or in names such as `@odata.type`, separate nothing."""
     parts, depth = [""], 0
     for character in path:
         depth += (character == "[") - (character == "]" and depth > 0)

@@ -1,4 +1,4 @@
-"""Ids as people type them: whole, or enough of the beginning that only one can be meant."""
+"""Ids as people type them: whole, or an unambiguous beginning."""
 
 import re
 from collections.abc import Sequence
@@ -17,25 +17,24 @@ class UnknownIdError(UserError):
 
 
 class IdRange(NamedTuple):
-    """The ids that begin alike: from `low` to `high`, which are one where the id is whole."""
+    """Ids from `low` to `high` that begin alike; one if the id is whole."""
 
     low: UUID
     high: UUID
 
     @property
     def whole(self) -> bool:
-        """Whether only one id is in it."""
         return self.low == self.high
 
     @property
     def beginning(self) -> str:
-        """The prefix that all of them share."""
+        """Their common prefix."""
         pairs = zip(str(self.low), str(self.high), strict=True)
         return "".join(low for low, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def id_range(value: str) -> IdRange | None:
-    """The ids that begin with `value`, in upper or lower case; None where none does or it is too short."""
+    """The ids that begin with `value`, in any case; None if none can or it is too short."""
     beginning = value.strip().lower()
     if len(beginning) < ID_BEGINNING:
         return None
@@ -48,7 +47,7 @@ def id_range(value: str) -> IdRange | None:
 
 
 def run_id_range(value: str, runs: str = "runs") -> IdRange:
-    """The run ids that begin with `value`. Raises `UnknownIdError`. `runs` is the command that lists them."""
+    """The run ids that begin with `value`. Raises `UnknownIdError`, naming `runs`, the command that lists them."""
     found = id_range(value)
     if found is None:
         raise UnknownIdError(
@@ -59,7 +58,7 @@ def run_id_range(value: str, runs: str = "runs") -> IdRange:
 
 
 def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
-    """The one id that was found. Raises `UnknownIdError`, which names them, where there are several."""
+    """The one found id. Raises `UnknownIdError`, naming several."""
     if len(found) > 1:
         raise UnknownIdError(
             f"several {what} begin with {value!r}; write more of the id: {named(list(map(str, found)))}"
@@ -68,5 +67,5 @@ def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
 
 
 def named(ids: Sequence[str]) -> str:
-    """The ids in one line, `NAMED` of them at most."""
+    """The ids in one line, at most `NAMED`."""
     return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")

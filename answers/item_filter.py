@@ -1,4 +1,4 @@
-"""Which items somebody looks for: by platform, kind, state and setting."""
+"""Filters of items: platform, kind, state and setting."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from inventory.searched_settings import without_definition
 
 
 class Platform(StrEnum):
-    """The platforms that items are for, as people call them."""
+    """Items' platforms, as people call them."""
 
     ANDROID = "android"
     IOS = "ios"
@@ -46,21 +46,21 @@ class ItemFilter(NamedTuple):
 
 
 class WantedSetting(NamedTuple):
-    """A setting as it was asked for: its name, and the value if one was given."""
+    """A requested setting: its name, and its value if given."""
 
     name: str
     value: str | None
 
     @classmethod
     def of(cls, text: str) -> "WantedSetting":
-        """The parts of `NAME` or `NAME=VALUE`. The caller refuses an empty name or value."""
+        """Parses `NAME` or `NAME=VALUE`. The caller refuses an empty name or value."""
         name, equals, value = text.partition("=")
         return cls(name.strip(), value.strip() if equals else None)
 
     def values(self, names: Sequence[str]) -> list[str] | None:
-        """The values that are meant, as they may be kept; None where any is.
+        """The possible stored values; None for any.
 
-        A choice goes without the id of its definition, and what JSON writes in lower case may come in any.
+        A choice goes without its definition's id, and JSON's lower-case words may come in any case.
         """
         if self.value is None:
             return None
@@ -69,7 +69,7 @@ class WantedSetting(NamedTuple):
 
 
 def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
-    """The platforms that an item is for, by its meta and its kind; none where these name none."""
+    """An item's platforms by its meta and kind; empty if unknown."""
     told = meta.get("platforms")
     texts = [*(told if isinstance(told, list) else [told]), meta.get("odata_type"), kind_of(type_key, meta), type_key]
     said = " ".join(str(text).rpartition(".")[2] for text in texts if text)

@@ -1,4 +1,4 @@
-"""Collections, and the kinds and titles of items, as people call them."""
+"""Names of collections, and kinds and titles of items."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -11,25 +11,22 @@ ItemT = TypeVar("ItemT", bound=ItemRecord)
 
 
 def title_of(type_key: str) -> str:
-    """A collection as people call it."""
     return load_catalog().title_of(type_key)
 
 
 def told_kind(item: ItemRecord) -> str:
-    """The kind, where it says more than the collection's title does."""
+    """The kind, if it says more than the collection's title."""
     kind = kind_of(item.type_key, item.meta)
     return "" if kind == title_of(item.type_key) else kind
 
 
 def with_kind(item: ItemT) -> ItemT:
-    """The item with its kind and its title."""
     kind = kind_of(item.type_key, item.meta)
     title = item_title(item.type_key, item.external_id, item.display_name, kind)
     return item.model_copy(update={"kind": kind, "title": title})
 
 
 async def with_kinds(items: AsyncGenerator[ItemT, None]) -> AsyncGenerator[ItemT, None]:
-    """The items with their kinds and titles."""
     async with aclosing(items) as stream:
         async for item in stream:
             yield with_kind(item)

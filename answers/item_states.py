@@ -1,4 +1,4 @@
-"""The states of items as people are told them: what was not read is not missing, though records call it so."""
+"""Items' states for people: unread is not missing, though records call it so."""
 
 from enum import StrEnum
 from typing import Protocol
@@ -10,7 +10,7 @@ _UNREAD = "collection_"
 
 
 class StateChoice(StrEnum):
-    """The state of an item; unread items apart from missing ones."""
+    """An item's state, unread apart from missing."""
 
     PRESENT = "present"
     MISSING = "missing"
@@ -18,7 +18,7 @@ class StateChoice(StrEnum):
 
 
 class StatedItem(Protocol):
-    """A record that has the state of an item."""
+    """A record with an item's state."""
 
     @property
     def state(self) -> State | None: ...
@@ -29,24 +29,24 @@ class StatedItem(Protocol):
 
 
 def state_of(item: StatedItem) -> StateChoice | None:
-    """The state of an item; None before any completed run."""
+    """None before any completed run."""
     if item.state is State.MISSING:
         return StateChoice.NOT_READ if (item.evidence or "").startswith(_UNREAD) else StateChoice.MISSING
     return None if item.state is None else StateChoice.PRESENT
 
 
 def told_confidence(item: StatedItem) -> Confidence | None:
-    """How sure the state is. None of an item that was not read: nobody knows its state."""
+    """The state's confidence; None for an unread item."""
     return None if state_of(item) is StateChoice.NOT_READ else item.confidence
 
 
 def reason(item: StatedItem) -> str | None:
-    """Why an item is missing or was not read: `confirmed`, `failed:graph_throttled`. None for a present item."""
+    """Why an item is missing or unread: `confirmed`, `failed:graph_throttled`. None if present."""
     return None if item.state is State.PRESENT or item.evidence is None else item.evidence.removeprefix(_UNREAD)
 
 
 def told_state(item: StatedItem) -> str:
-    """The state with its basis: `missing, high confidence, confirmed`, `not read (failed:graph_throttled)`."""
+    """State and basis: `missing, high confidence, confirmed`, `not read (failed:graph_throttled)`."""
     state = state_of(item)
     if state is None:
         return "no state yet"

@@ -1,7 +1,7 @@
-"""Names in the place of ids: what documents refer to, as people call it.
+"""Names in place of ids in documents.
 
-Names are by type key and id. Beside items of the inventory: settings and choices of the settings catalogue by their
-ids, and policies of administrative templates with their presentations, which documents name themselves.
+Names are by type key and id. They also cover settings and choices of the settings catalogue by id, and policies and
+presentations of administrative templates, which documents name themselves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ _DEFINITION = "settingDefinitionId"
 
 
 def name_of(names: ObjectNames) -> NameOf:
-    """The object's name in words. People, whom no collection reads, are said to be people."""
+    """An object's name; people, whom no collection reads, are said to be people."""
 
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
         keys = [(collection_of(target_type), external_id) for target_type in target_types]
@@ -37,12 +37,12 @@ def name_of(names: ObjectNames) -> NameOf:
 
 
 def named_document(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> JsonObject:
-    """A document with names in the place of ids, as far as they are known."""
+    """A document with known names in place of ids."""
     return cast("JsonObject", with_setting_names(translated(document, rules, name_of(names)), names))
 
 
 def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
-    """The names that values of an administrative template give to their policies and presentations."""
+    """Names that an administrative template's values give to policies and presentations."""
     names: dict[tuple[str, str], str] = {}
     rest = [values]
     while rest:
@@ -59,7 +59,7 @@ def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
 
 
 def definition_ids(value: JsonValue) -> Iterator[str]:
-    """The ids of the definitions of all settings in a value."""
+    """Definition ids of all settings in a value."""
     rest = [value]
     while rest:
         part = rest.pop()
@@ -73,9 +73,9 @@ def definition_ids(value: JsonValue) -> Iterator[str]:
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:
-    """A value with the names of settings and choices in the place of their ids, as far as they are known.
+    """A value with known names of settings and choices in place of ids.
 
-    Of a choice without a name, whose setting has one, what its id has beyond the setting's stays.
+    A nameless choice of a named setting keeps what its id has beyond the setting's.
     """
     if isinstance(value, list):
         return [with_setting_names(member, names) for member in value]
@@ -92,7 +92,7 @@ def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:
 
 
 def choice_name(value: JsonValue, names: ObjectNames) -> JsonValue:
-    """The name of a choice in the place of its id, where it is known."""
+    """A choice's name, if known."""
     return names.get((DEFINITIONS, value), value) if isinstance(value, str) else value
 
 

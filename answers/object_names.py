@@ -1,4 +1,4 @@
-"""The names of what documents refer to, as far as the inventory has it."""
+"""Known names of documents' references."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ from storage.object_names import display_names
 async def object_names(
     session: AsyncSession, documents: Iterable[tuple[str, JsonObject]]
 ) -> dict[tuple[str, str], str]:
-    """The names of all that these documents, each with its type key, refer to."""
+    """Names of all that these documents, each with its type key, refer to."""
     wanted: set[tuple[str, str]] = set()
     settings: set[str] = set()
     names: dict[tuple[str, str], str] = {}
@@ -31,7 +31,7 @@ async def object_names(
 
 
 async def setting_names(session: AsyncSession, ids: Iterable[str]) -> dict[tuple[str, str], str]:
-    """The names of these settings and of their choices, as far as the inventory has the definitions."""
+    """Names of these settings and their choices, if the inventory has the definitions."""
     names: dict[tuple[str, str], str] = {}
     for definition in await current_documents(session, DEFINITIONS, ids):
         document = decode_object(definition.document)

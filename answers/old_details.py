@@ -1,4 +1,4 @@
-"""Details that were read before the latest listing, of collections whose lists do not tell when details change."""
+"""Details read before the latest listing, of collections whose lists do not show their changes."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -42,7 +42,7 @@ class OldDetailsRecord(BaseModel, frozen=True):
 
 
 def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list[str]:
-    """A line for each collection, or one line for many: that is what each answer of a tenant rests on."""
+    """A line for each collection, or one for many: the basis of each answer."""
     if len(old) <= NAMED_COLLECTIONS:
         return [record.in_words(now) for record in old]
     items = counted(sum(record.items for record in old), "item")
@@ -52,7 +52,7 @@ def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list
 
 
 async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = None) -> list[OldDetailsRecord]:
-    """The collections, of these or of all, whose details are old."""
+    """Collections, of these or all, with old details."""
     wanted = _silent() if type_keys is None else _silent() & set(type_keys)
     return [_record(found) for found in await detail_ages.old_details(session, wanted)]
 
@@ -60,7 +60,7 @@ async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = N
 async def old_details_of_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID]
 ) -> dict[UUID, list[OldDetailsRecord]]:
-    """The collections of each tenant whose details are old, in a transaction that sees the tenants."""
+    """Each tenant's collections with old details, in a transaction that sees the tenants."""
     by_tenant: dict[UUID, list[OldDetailsRecord]] = {tenant_id: [] for tenant_id in tenant_ids}
     for found in await detail_ages.old_details(session, _silent(), tenant_ids):
         by_tenant[found.tenant_id].append(_record(found))
@@ -68,7 +68,7 @@ async def old_details_of_tenants(
 
 
 def _silent() -> set[str]:
-    """The collections whose lists do not tell when details change."""
+    """Collections whose lists do not tell when details change."""
     return {key for key, collection in load_catalog().collections.items() if collection.refresh_hours is not None}
 
 
@@ -80,11 +80,11 @@ def _record(found: detail_ages.OldDetails) -> OldDetailsRecord:
 
 
 def may_be_old(type_key: str, path: str) -> bool:
-    """Whether what stands at a path of an item may have changed though the list shows nothing new of the item."""
+    """Whether values at a path may have changed without a sign in the list."""
     collection = load_catalog().collections.get(type_key)
     return collection is not None and collection.may_be_old(path)
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """How long ago a moment was; a later one, of another clock, is now."""
+    """How long ago a moment was; a later one, by another clock, is now."""
     return elapsed(min(moment, now), now) or f"on {moment:%Y-%m-%d}"

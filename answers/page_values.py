@@ -1,4 +1,4 @@
-"""Values of documents in reports: the text of `answers.field_text`, without characters that mislead."""
+"""Document values in reports: `answers.field_text` without misleading characters."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,10 +17,10 @@ MAX_LINES = 200
 
 
 class FieldRow(NamedTuple):
-    """One field that differs. A side without a value is None, and so is a hidden one, of which the `note` tells.
+    """A differing field. An absent or hidden side, told by `note`, is None.
 
-    `path` is the field's path in `--json`; it is empty if the label is the same. If `lines` have the difference, each
-    with its sign, the sides are None; `left_out` counts the lines beyond them. `note` belongs to both sides.
+    `path` is as in `--json`, empty if equal to the label. If signed `lines` have the difference, the sides are None;
+    `left_out` counts further lines. `note` belongs to both sides.
     """
 
     label: str
@@ -34,22 +34,22 @@ class FieldRow(NamedTuple):
 
 
 def rows(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS, most_lines: int = MAX_LINES) -> list[FieldRow]:
-    """The fields as a page shows them; of very many the first `most`, and of a long text the first lines."""
+    """Fields for a page: the first `most`, of long texts the first lines."""
     return [_row(field, most_lines) for field in told(fields)[:most]]
 
 
 def left_out(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS) -> int:
-    """How many fields more there are than a page shows."""
+    """The number of fields beyond a page."""
     return max(0, len(told(fields)) - most)
 
 
 def visible(text: str) -> str:
-    """The text with a mark in the place of each character that is not seen; line ends stay."""
+    """The text with a mark for each invisible character; line ends stay."""
     return visible_text.visible(text, keep="\n\t")
 
 
 def name(text: str | None) -> str:
-    """A name, an id or a path, on one line."""
+    """A name, id or path on one line."""
     if not text:
         return ""
     shown = visible(" ".join(text[: 2 * MAX_NAME].split()))

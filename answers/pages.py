@@ -1,4 +1,4 @@
-"""The pages. Tenants' texts are hostile: the templates escape all of them."""
+"""Pages. Templates escape tenants' hostile texts."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ Titles = Mapping[str, str]
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
-    """The records by their common value, in the order of each value's first record; they need not be neighbours."""
+    """Records by common value, in the order of first occurrence."""
     groups: dict[Any, list[T]] = {}
     for record in records:
         groups.setdefault(key(record), []).append(record)
@@ -32,13 +32,13 @@ def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, li
 
 
 def page(template: str, **shown: Any) -> str:
-    """A template of a question, filled in."""
+    """A question's template, filled in."""
     return environment().get_template(template).render(most=MAX_LISTED, **shown)
 
 
 @cache
 def environment() -> Environment:
-    """The environment of all templates: it escapes, refuses unknown names, and has the filters of values."""
+    """All templates' environment: escapes, refuses unknown names, has filters of values."""
     environment = Environment(
         loader=PackageLoader("answers", ""),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Queries of references: of and to items, to absent objects, to nobody, to a group."""
+"""Queries of references."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ ItemKey = tuple[str, str]
 
 
 class Edge(NamedTuple):
-    """One reference, with the item that refers, and the target where it has been seen."""
+    """A reference, the item that refers, and the target if ever seen."""
 
     tenant_id: UUID
     external_id: str
@@ -35,19 +35,17 @@ class Edge(NamedTuple):
 
     @property
     def item_key(self) -> ItemKey:
-        """Of the item that refers."""
         return self.item.type_key, self.external_id
 
     @property
     def target_key(self) -> ItemKey | None:
-        """Of the target, where it has been seen."""
         return None if self.target is None else (self.target.type_key, self.target_id)
 
 
 class UnassignedItem(NamedTuple):
-    """An item that is assigned to nobody.
+    """An unassigned item.
 
-    `lags`: the latest run saw it and could not read its whole document, so the version may be old.
+    `lags`: the latest run saw it without its whole document, so the version may be old.
     """
 
     tenant_id: UUID
@@ -60,7 +58,7 @@ class UnassignedItem(NamedTuple):
 
 
 class UnknownAssignments(NamedTuple):
-    """How many items of a tenant's collection have documents that do not tell to whom they are assigned."""
+    """The number of a collection's items whose documents do not tell their assignments."""
 
     tenant_id: UUID
     type_key: str
@@ -68,9 +66,9 @@ class UnknownAssignments(NamedTuple):
 
 
 class AssignedItem(NamedTuple):
-    """An item that names a group or everyone; `filters` are id, name and role of those that it uses.
+    """An item that names a group or everyone; `filters`: id, name and role of each.
 
-    `assignments` are role, audience (None for the group), intent, and the policy set's id and name of each.
+    `assignments`: role, audience (None for the group), intent, and policy set's id and name of each.
     """
 
     tenant_id: UUID
@@ -292,23 +290,23 @@ _AUDIENCES = [ALL_DEVICES, ALL_USERS]
 
 
 async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
-    """An item as the inventory has it; None where it was never seen."""
+    """An item, or None if never seen."""
     return await fetch_one(session, _SEEN, KnownObject, {"type_key": item[0], "external_id": item[1]})
 
 
 async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
-    """The references of the items, up to `most` of each, by type key, id and place."""
+    """The items' references, up to `most` of each, by type key, id and place."""
     parameters = {**key_columns(items), "most": most, "audiences": _AUDIENCES}
     return await fetch(session, _OF_ITEMS, Edge, parameters)
 
 
 async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
-    """The references to the items, up to `most` to each, by type key, id and place."""
+    """References to the items, up to `most` to each, by type key, id and place."""
     return await fetch(session, _TO_ITEMS, Edge, {**key_columns(items), "most": most})
 
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
-    """All references of the tenant, by collection, name and place of the item, streamed."""
+    """Streams the tenant's references, by the item's collection, name and place."""
     async for edge in fetch_stream(session, _ALL, Edge, {"audiences": _AUDIENCES}):
         yield edge
 
@@ -316,9 +314,9 @@ async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
 async def not_there(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> AsyncIterator[Edge]:
-    """The references of present items to objects that are absent or unknown, streamed.
+    """Streams present items' references to absent or unknown objects.
 
-    By tenant, collection, name and place of the item. `type_keys`: of these collections' items alone.
+    By tenant, collection, name and place. `type_keys`: these collections' items only.
     """
     async for edge in fetch_stream(session, _DANGLING, Edge, _of_tenants(tenant_ids, type_keys)):
         yield edge
@@ -327,7 +325,7 @@ async def not_there(
 async def unassigned(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> AsyncIterator[UnassignedItem]:
-    """The items that are there and assigned to nobody, by tenant, collection and name, streamed."""
+    """Streams present unassigned items, by tenant, collection and name."""
     parameters = {**_of_tenants(tenant_ids, type_keys), "said": NOBODY}
     async for item in fetch_stream(session, _UNASSIGNED, UnassignedItem, parameters):
         yield item
@@ -336,7 +334,7 @@ async def unassigned(
 async def unknown_assignments(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> list[UnknownAssignments]:
-    """How many items are there and may be assigned to nobody, in any order."""
+    """Numbers of present items that may be unassigned."""
     parameters = {**_of_tenants(tenant_ids, type_keys), "said": ASSIGNMENTS_UNKNOWN}
     return await fetch(session, _UNKNOWN_ASSIGNMENTS, UnknownAssignments, parameters)
 
@@ -346,9 +344,9 @@ def _of_tenants(tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> 
 
 
 async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[AssignedItem]:
-    """The items that are there and include or exclude a group, by type key and id, streamed.
+    """Streams present items that include or exclude a group, by type key and id.
 
-    With `everyone` also those that include all users or all devices and do not name the group.
+    `everyone` adds items for all users or all devices that do not name it.
     """
     named = [group_id, *(_AUDIENCES if everyone else ())]
     parameters = {"group_id": group_id, "named": named, "audiences": _AUDIENCES}

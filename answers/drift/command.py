@@ -150,7 +150,7 @@ def _check_one_baseline(baseline: str | None, golden: str | None) -> None:
 
 
 class _Sought(NamedTuple):
-    """Of which tenant the drift is evaluated, from which baseline or golden tenant, in which collections."""
+    """The tenant, the baseline or golden tenant, and the collections."""
 
     tenant_id: UUID
     baseline: str | None
@@ -159,7 +159,7 @@ class _Sought(NamedTuple):
 
 
 async def _evaluated(database: Database, settings: Settings, sought: _Sought) -> list[Drift]:
-    """The drift of a tenant, evaluated in one transaction. Raises `NeverReadError`."""
+    """A tenant's drift, evaluated in one transaction. Raises `NeverReadError`."""
     async with database.tenant(sought.tenant_id, read_only=False, snapshot=True) as session:
         if not await is_read(session):
             raise NeverReadError(TENANT_NEVER_READ)
@@ -173,7 +173,7 @@ async def _evaluated(database: Database, settings: Settings, sought: _Sought) ->
 
 
 def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:
-    """Raises `typer.Exit` where a finding fails the pipeline, or else where something was left out."""
+    """Raises `typer.Exit` if a finding fails the pipeline, or something was left out."""
     if fail_on is not None and any(fails(finding, fail_on) for _, findings in evaluated for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
     if any(report.left_out or report.damaged for report, _ in evaluated):
@@ -185,7 +185,7 @@ def _is_asked_for(finding: DriftFindingRecord, *, severities: Sequence[Severity]
 
 
 def _print_each(found: Sequence[Drift], rows: RowLimit, *, as_json: bool, is_line: bool) -> None:
-    """Prints the drift from each baseline, as many findings of all as the limit allows, or as many lines."""
+    """Prints each baseline's drift, up to the limit of findings, or of lines."""
     if is_line and not as_json:
         for report, _ in rows.first(found):
             _print_line(report)
@@ -215,14 +215,14 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord], most: in
 
 
 def _print_line(report: DriftReport) -> None:
-    """One of several tenants: its counts and its gaps."""
+    """One of several tenants: counts and gaps."""
     left_out = counted(len(report.left_out), "collection") + " left out" if report.left_out else ""
     said = "; ".join(filter(None, (_counts(report), left_out)))
     output.stdout.print(f"{report.baseline.name}: {said}", markup=False)
 
 
 def _counts(report: DriftReport) -> str:
-    """The numbers of open findings, of urgent ones among them, and of findings that a decision closes."""
+    """Numbers of open findings, urgent ones, and those closed by decisions."""
     counts, items = report.counts, counted(len(report.items), "item")
     words = [f"{counts.open:,} open in {items}" if counts.open else "nothing open"]
     if report.open_weakening:
@@ -233,7 +233,7 @@ def _counts(report: DriftReport) -> str:
 
 
 def _say_basis(report: DriftReport) -> None:
-    """Names the basis of the answer on stderr, and the parts that were left out."""
+    """Names the answer's basis and gaps on stderr."""
     compared = counted(len(report.compared), "collection was", "collections were")
     output.stderr.print(f"{compared} read to the end then and now", style="dim")
     left_out = [
@@ -251,7 +251,7 @@ def _say_basis(report: DriftReport) -> None:
 
 
 def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
-    """A line for each stale item, and one for each collection and other reason, which names the first items."""
+    """A line for each stale item, and for each collection and other reason, with the first items."""
     for item in items:
         if item.stale is not None:
             yield f"cannot be compared: {visible(item.title)} ({item.type_key}): {stale_words(item.stale)}"
@@ -269,7 +269,7 @@ LEFT_OUT_NAMED = 3
 
 
 def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:
-    """The heading of an item's findings: its name, its collection's type key, and its id as commands take it."""
+    """The heading of an item's findings: name, type key, and id as commands take it."""
     name = visible(finding.title)
     return f"{name} ({finding.type_key} {visible(short[finding.external_id])})"
 
@@ -289,7 +289,7 @@ def _change(finding: DriftFindingRecord) -> str:
 
 
 def _decision(finding: DriftFindingRecord) -> str:
-    """The decision in words; empty if the finding is open and was never decided about."""
+    """The decision in words; empty without one on an open finding."""
     words = decision_words(finding)
     return "" if words == str(Decision.OPEN) else words
 

@@ -96,7 +96,7 @@ def decide(
 async def _scope(
     session: AsyncSession, fingerprint: str | None, item: str | None, *, type_key: str | None, **scope: str | None
 ) -> DecisionScope | None:
-    """The scope of the decision; None if it is about a finding."""
+    """The decision's scope; None if it is about a finding."""
     if fingerprint is not None:
         return await decided_scope(session, fingerprint)
     if item is None:
@@ -106,7 +106,6 @@ async def _scope(
 
 
 def _said(record: DriftFindingRecord | DriftDecisionRecord) -> str:
-    """The recorded decision, in a line."""
     if isinstance(record, DriftFindingRecord):
         name = visible(record.title)
         field = record.label or str(record.kind).replace("_", " ")
@@ -147,7 +146,7 @@ def list_decisions(
 
 
 def _about(record: DriftDecisionRecord) -> str:
-    """The subject of a decision: an item by name, its field, its baseline."""
+    """A decision's subject: an item by name, its field, its baseline."""
     scope = record.scope
     if scope is None:
         return "a finding of a baseline that was dropped"
@@ -184,7 +183,7 @@ def _check(
     baseline: str | None,
     why: str,
 ) -> None:
-    """Raises `UsageError` if the subject of the decision, or its reason, is not clear."""
+    """Raises `UsageError` for an unclear subject or reason."""
     if fingerprint is not None and (item or field or type_key or baseline):
         raise UsageError("FINDING names one finding: leave out --item, --field, --type and --baseline")
     if fingerprint is None and not (item or field):
@@ -202,7 +201,7 @@ def _check(
 
 
 def _until(value: str) -> datetime:
-    """The moment when a decision ends: of a day its end. Raises `UsageError`."""
+    """The end of a decision, of a day its end. Raises `UsageError`."""
     typed = typed_time(value, datetime.now(UTC), output.time_zone(), is_ahead=True)
     if typed is None:
         raise UsageError(f"--until: {value!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
@@ -210,7 +209,7 @@ def _until(value: str) -> datetime:
 
 
 def decision_words(finding: DriftFindingRecord) -> str:
-    """The decision that holds, by whom and until when; or the reason why it no longer does."""
+    """The decision in force, by whom and until when; or why it lapsed."""
     words = [f"resolved {output.when(finding.resolved_at)}"] if finding.resolved_at else []
     decided = finding.decided
     if decided is None or decided.decision is Decision.OPEN:
@@ -226,7 +225,6 @@ def decision_words(finding: DriftFindingRecord) -> str:
 
 
 def _of_scope(scope: DecisionScope | None) -> str:
-    """That a decision is about more than the finding."""
     if scope is None:
         return ""
     return " (the item)" if scope.field is None else f" ({visible(scope.field)})"

@@ -1,4 +1,4 @@
-"""Decisions about findings, items and fields: the latest of each, all that were made, and new ones."""
+"""Decisions about findings, items and fields."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from storage.rows import fetch
 
 
 class ItemWithFindings(NamedTuple):
-    """An item with findings, open or resolved."""
+    """An item with open or resolved findings."""
 
     type_key: str
     external_id: str
@@ -21,7 +21,7 @@ class ItemWithFindings(NamedTuple):
 
 
 class DecidedFinding(NamedTuple):
-    """The finding that a decision is about, as it was in its latest period."""
+    """A decision's finding in its latest period."""
 
     baseline: str
     type_key: str
@@ -35,8 +35,8 @@ class DecidedFinding(NamedTuple):
 class StoredDecision(NamedTuple):
     """A decision, the latest about its matter or an earlier one.
 
-    It is about a scope or a finding; of a finding whose baseline was dropped neither is known. `meta` is that of the
-    item that a scope names, if this tenant has it.
+    About a scope or a finding; neither is known of a dropped baseline's finding. `meta` is the scope's item's, if this
+    tenant has it.
     """
 
     fingerprint: str
@@ -114,7 +114,7 @@ async def decide(
     reason: str,
     until: datetime | None,
 ) -> list[str]:
-    """Writes down a decision about findings and the value that each has; those of them that are not resolved."""
+    """Records a decision about findings and their values; returns those that are unresolved."""
     values = {
         "fingerprints": list(fingerprints),
         "decision": str(decision),
@@ -126,7 +126,7 @@ async def decide(
 
 
 async def scope_decisions(session: AsyncSession) -> list[ScopeDecision]:
-    """The latest decision about each item and field pattern."""
+    """The latest decision about each scope."""
     return await fetch(session, _OF_SCOPES, ScopeDecision)
 
 
@@ -136,14 +136,14 @@ async def scopes_beginning(session: AsyncSession, prefix: str, most: int) -> lis
 
 
 async def all_decisions(session: AsyncSession) -> list[StoredDecision]:
-    """All decisions ever made, the latest first."""
+    """All decisions, latest first."""
     return await fetch(session, _DECISIONS, StoredDecision)
 
 
 async def items_with_findings(
     session: AsyncSession, sought: str, type_key: str | None, most: int
 ) -> list[ItemWithFindings]:
-    """Up to `most` items that have or had findings, of this name or whose id begins so."""
+    """Up to `most` items with findings ever, of this name or whose id begins so."""
     values = {"sought": sought, "type_key": type_key, "most": most}
     return await fetch(session, _ITEMS_WITH_FINDINGS, ItemWithFindings, values)
 
@@ -157,7 +157,6 @@ async def decide_scope(
     reason: str,
     until: datetime | None,
 ) -> None:
-    """Writes down a decision about an item or a field pattern."""
     values = {
         **scope.model_dump(),
         "fingerprint": fingerprint,

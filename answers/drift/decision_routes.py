@@ -188,7 +188,7 @@ async def _recorded(scope: TenantScope, person: Person, action: Action, subject:
 
 
 def _end(until: str) -> datetime | None:
-    """The moment when a decision ends: of a day its end. Raises `UndecidedError`."""
+    """The end of a decision, of a day its end. Raises `UndecidedError`."""
     if not until.strip():
         return None
     typed = typed_time(until, datetime.now(UTC), UTC, is_ahead=True)

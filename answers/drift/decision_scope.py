@@ -1,7 +1,7 @@
-"""Decisions about more than one finding: an item, a field of it, or a field wherever it is; the most specific counts.
+"""Decisions about an item, a field of it, or a field anywhere; the most specific counts.
 
-A field is named by its path, in which `*` stands for any text: `settings.*` is all within `settings`. A path fits with
-or without the members of its lists, so `conditions.users.excludeGroups` is about each group in it.
+In a field's path `*` stands for any text: `settings.*` is all within `settings`. A path fits with or without members of
+lists, so `conditions.users.excludeGroups` is about each group in it.
 """
 
 import hashlib
@@ -44,7 +44,6 @@ class DecisionScope(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def covers(self, place: "FindingPlace") -> bool:
-        """Whether a finding there is decided by it."""
         return (
             self.baseline in (None, place.baseline)
             and self.type_key in (None, place.type_key)
@@ -54,7 +53,7 @@ class DecisionScope(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def specificity(self) -> tuple[bool, bool, bool, bool, int, bool]:
-        """The more specific of two scopes has the greater: an item's field, an item, a field, a pattern."""
+        """Orders scopes: an item's field, an item, a field, a pattern."""
         return (
             self.external_id is not None,
             self.field is not None,
@@ -65,13 +64,13 @@ class DecisionScope(BaseModel, frozen=True, extra="forbid"):
         )
 
     def fingerprint(self, tenant_id: UUID) -> str:
-        """The identity of the decisions about this scope: SHA-256, hexadecimal."""
+        """The scope's identity: SHA-256, hexadecimal."""
         named: JsonObject = {"tenant_id": str(tenant_id), "scope": self.model_dump()}
         return hashlib.sha256(encode(named)).hexdigest()
 
 
 class FindingPlace(NamedTuple):
-    """Where a finding is; the path is empty for the item as a whole."""
+    """A finding's place; the path is empty for the whole item."""
 
     baseline: str
     type_key: str
@@ -80,7 +79,7 @@ class FindingPlace(NamedTuple):
 
 
 class ScopeDecision(BaseModel, frozen=True):
-    """The latest decision about a scope, as it is stored under the scope's fingerprint."""
+    """The latest decision about a scope, stored under its fingerprint."""
 
     fingerprint: str
     scope: DecisionScope
@@ -91,12 +90,12 @@ class ScopeDecision(BaseModel, frozen=True):
     until: datetime | None
 
     def lapse(self, now: datetime) -> DecisionLapse | None:
-        """Why it no longer holds, where it does not."""
+        """Why it no longer holds, or None."""
         return DecisionLapse.EXPIRED if self.until is not None and now >= self.until else None
 
 
 class DecisionInForce(NamedTuple):
-    """The decision that holds, and its scope; None if the finding's own decision holds."""
+    """The decision in force and its scope; None for the finding's own."""
 
     current: CurrentDecision
     by: ScopeDecision | None = None
@@ -104,7 +103,7 @@ class DecisionInForce(NamedTuple):
 
 @cache
 def field_expression(pattern: str) -> str:
-    """A field pattern as a regular expression, alike for Python and PostgreSQL, that a whole path has to match."""
+    """A field pattern as a regular expression for whole paths, alike in Python and PostgreSQL."""
     within = pattern.endswith(".*")
     names = pattern.removesuffix(".*").split(".")
     said = [".*".join(map(re.escape, re.split(r"\*+", name))) for name in names]
@@ -114,10 +113,10 @@ def field_expression(pattern: str) -> str:
 def decision_in_force(
     own: CurrentDecision, scoped: Iterable[ScopeDecision], place: FindingPlace, now: datetime
 ) -> DecisionInForce:
-    """The decision about a finding that holds: the most specific of its own and those about scopes.
+    """The most specific decision in force about a finding, of its own and those about scopes.
 
-    Where none does, the finding is open, with the most specific that held once. `open` takes the earlier decision
-    about the same scope back, and leaves those about others.
+    If none is, the finding is open, with the most specific lapsed one. `open` takes back the earlier decision about the
+    same scope only.
     """
     if own.decision is not Decision.OPEN:
         return DecisionInForce(own)

@@ -1,4 +1,4 @@
-"""Decisions about drift: of a finding on its value, of an item or a field whatever its value."""
+"""Decisions about a finding's value, or about items and fields whatever their value."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from storage.documents import database_time
 
 
 class UnknownFindingError(UserError):
-    """No open finding of the tenant has a fingerprint that begins so, or several do."""
+    """No, or more than one, open finding's fingerprint begins so."""
 
 
 class DecisionOverError(UserError):
@@ -39,9 +39,9 @@ async def decide(
     reason: str,
     until: datetime | None = None,
 ) -> DriftFindingRecord:
-    """Decides about the one open finding whose fingerprint begins so; the finding with the decision.
+    """Decides about the one open finding whose fingerprint begins so; returns it with the decision.
 
-    Raises `UnknownFindingError`, and `DecisionOverError` where `until` is not in the future.
+    Raises `UnknownFindingError`, and `DecisionOverError` unless `until` is in the future.
     """
     await _refuse_over(session, until)
     known = await _finding(session, beginning)
@@ -61,9 +61,9 @@ async def decide_findings(
     reason: str,
     until: datetime | None = None,
 ) -> list[str]:
-    """Decides about open findings, each on its value; the fingerprints of those that still deviate.
+    """Decides about open findings, each on its value; returns those that still deviate.
 
-    Raises `UnknownFindingError` if none of them does, and `DecisionOverError` where `until` is not in the future.
+    Raises `UnknownFindingError` if none does, and `DecisionOverError` unless `until` is in the future.
     """
     await _refuse_over(session, until)
     decided = await decision_queries.decide(session, fingerprints, decision, decided_by, reason, until)
@@ -73,7 +73,7 @@ async def decide_findings(
 
 
 async def _refuse_over(session: AsyncSession, until: datetime | None) -> None:
-    """Raises `DecisionOverError` where a decision would end before it begins."""
+    """Raises `DecisionOverError` if a decision would end before it begins."""
     if until is not None and until <= await database_time(session):
         raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
 
@@ -87,7 +87,7 @@ async def decide_scope(
     reason: str,
     until: datetime | None = None,
 ) -> DriftDecisionRecord:
-    """Decides about all deviations of an item, a field pattern, or both, now and later. Raises as `decide`."""
+    """Decides about all present and later deviations in a scope. Raises as `decide`."""
     await _refuse_over(session, until)
     if scope.baseline is not None:
         await baseline_called(session, scope.baseline)
@@ -98,7 +98,7 @@ async def decide_scope(
 
 
 async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope | None:
-    """The scope of the one decision whose id begins so; None where only findings may be meant.
+    """The scope of the one decision whose id begins so; None if only findings may be meant.
 
     Raises `UnknownFindingError` if several decisions or also a finding begin so.
     """
@@ -111,7 +111,7 @@ async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope 
 
 
 async def item_with_findings(session: AsyncSession, sought: str, type_key: str | None) -> ItemWithFindings:
-    """The one item of this name, or whose id begins so, that has or had findings. Raises `UnknownFindingError`."""
+    """The one item with findings of this name, or whose id begins so. Raises `UnknownFindingError`."""
     found = await decision_queries.items_with_findings(session, sought, type_key, NAMED)
     exact = [item for item in found if sought in (item.external_id, item.display_name)] or found
     if len(exact) == 1:
@@ -126,9 +126,9 @@ async def item_with_findings(session: AsyncSession, sought: str, type_key: str |
 
 
 async def decisions(session: AsyncSession, tenant_id: UUID, *, with_earlier: bool = False) -> list[DriftDecisionRecord]:
-    """The decisions about findings, items and fields, the latest first: of each the latest that is not taken back.
+    """Decisions not taken back, one for each subject, latest first.
 
-    `with_earlier` tells all that was ever decided.
+    `with_earlier`: all ever made.
     """
     now = await database_time(session)
     scoped = await decision_queries.scope_decisions(session)

@@ -1,4 +1,4 @@
-"""Whether a drift finding weakens or strengthens a tenant's protection, by a table of rules: the first that fits."""
+"""Whether a finding weakens or strengthens protection, by the first fitting rule of a table."""
 
 import re
 from functools import cache
@@ -43,7 +43,6 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
     lowered: ProtectionEffect | None = None
 
     def fits(self, type_key: str, category: str | None, path: str) -> bool:
-        """Whether the row is about such a place."""
         properties = properties_of(path)
         return (
             (not self.types or type_key in self.types)
@@ -54,7 +53,7 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
         )
 
     def direction(self, kind: FindingKind, before: JsonValue, after: JsonValue) -> ProtectionEffect | None:
-        """The effect of a change from the one value to the other."""
+        """The effect of a change of value."""
         if isinstance(before, str) and isinstance(after, str) and {before, after} <= set(self.scale):
             if before == after:
                 return None
@@ -75,7 +74,7 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
         return None if way == 0 else self.raised if way > 0 else self.lowered
 
     def direction_of_list(self, gone: list[JsonValue], came: list[JsonValue]) -> ProtectionEffect | None:
-        """The effect of members that left a list and came to it: it weakens if either does."""
+        """The effect of members that left and came: it weakens if either does."""
         if self.strongest.intersection(map(str, came)):
             return ProtectionEffect.STRENGTHENS
         if self.strongest.intersection(map(str, gone)):
@@ -91,17 +90,16 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
 
 
 def properties_of(path: str) -> str:
-    """The way of properties in a path, without the members of lists."""
+    """A path's properties, without members of lists."""
     return MEMBER.sub("", path)
 
 
 def direction_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue, after: JsonValue
 ) -> ProtectionEffect | None:
-    """The effect of a finding, by the first row of the table that fits; None if no row does.
+    """A finding's effect by the first fitting row, or None.
 
-    `before` of a missing item is the property by which it protected (`answers.drift.presence`): without it the tenant
-    is weaker.
+    `before` of a missing item is the property by which it protected (`answers.drift.presence`).
     """
     if kind is FindingKind.ITEM_MISSING:
         return None if before is None else ProtectionEffect.WEAKENS
@@ -118,7 +116,7 @@ def direction_of(
 
 @cache
 def direction_rules() -> tuple[DirectionRule, ...]:
-    """The table, in its order. Raises `ValueError` where a row is wrong: a fault of the release."""
+    """The table in order. Raises `ValueError` for a wrong row, a fault of the release."""
     table = table_beside(__file__, "direction.toml")
     return tuple(DirectionRule.model_validate(row) for row in table["row"])
 
@@ -132,7 +130,7 @@ def _is_absent(value: JsonValue) -> bool:
 
 
 def _order(before: JsonValue, after: JsonValue) -> int:
-    """Whether numbers or versions rise (1), fall (-1), or cannot be told (0)."""
+    """Whether numbers or versions rise (1), fall (-1), or are unknown (0)."""
     old, new = _number(before), _number(after)
     if old is None or new is None:
         return 0

@@ -1,4 +1,4 @@
-"""Evaluating drift: comparing a tenant with a baseline of its own, and recording the findings."""
+"""Evaluates drift from a tenant's own baseline, and records findings."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -40,11 +40,11 @@ FINDINGS_AT_A_TIME = 500
 
 
 async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[DamagedRecord]:
-    """Compares the tenant's present inventory with a baseline, and records new and resolved deviations. Idempotent.
+    """Compares the present inventory with a baseline; records new and resolved deviations. Idempotent.
 
-    Nothing is recorded of collections that the baseline does not cover, or that the latest run did not list to their
-    end, nor of items whose stored documents are damaged; returns the damaged versions. `evaluate_against_tenant` is for
-    a baseline that is another tenant. Raises `UnknownBaselineError`.
+    Records nothing of collections that the baseline does not cover or the latest run did not list to their end, or of
+    items with damaged documents; returns the damaged versions. `evaluate_against_tenant` is for another tenant as
+    baseline. Raises `UnknownBaselineError`.
     """
     await lock_baseline(session, name)
     baseline = await baseline_called(session, name)
@@ -81,7 +81,7 @@ async def _findings(
     known: Mapping[str, FoundValue],
     read: Documents,
 ) -> list[Finding]:
-    """The deviations of a candidate; none if only the rules of the catalog have changed."""
+    """A candidate's deviations; none if only the catalog's rules have changed."""
     rules = drift_rules(candidate.type_key)
     if candidate.is_absent:
         found = [item_missing(protection_of(candidate.type_key, candidate.before))]
@@ -112,9 +112,9 @@ async def _kept_values(
     found: Mapping[str, Deviation],
     known: Mapping[str, FoundValue],
 ) -> dict[str, bytes]:
-    """The values of open findings whose items and baseline have not changed since, by the rules of `changes`.
+    """Values of open findings whose items and baseline have not changed, by the rules of `changes`.
 
-    The items were read by other rules, such as those of a later release, so a decision about the values holds.
+    Their items were read by other rules, such as a later release's; decisions about the values hold.
     """
     moved = {
         key: known[key]
@@ -132,7 +132,7 @@ async def _kept_values(
 async def _since(
     session: AsyncSession, candidate: Candidate, new: Sequence[Deviation], rules: DriftRules, read: Documents
 ) -> dict[tuple[str, str, str], datetime]:
-    """When each new deviation began, by the versions since the baseline; it begins anew when the item comes back."""
+    """When each new deviation began, by versions since the baseline; anew when the item comes back."""
     before = candidate.before
     if not new or candidate.is_absent:
         return {}
@@ -166,7 +166,7 @@ def _finding(candidate: Candidate, key: str, deviation: Deviation, since: dateti
 
 
 def finding_of(deviation: Deviation, **about: Any) -> Finding:
-    """A deviation as it is stored; `about` are the fields of a finding that it does not tell."""
+    """A deviation to store; `about` has a finding's other fields."""
     is_shown = not deviation.hidden and (deviation.path != "" or deviation.before is not None)
     is_there = (
         deviation.kind is not FindingKind.ADDED,
@@ -190,21 +190,21 @@ def finding_of(deviation: Deviation, **about: Any) -> Finding:
 
 
 def protection_of(type_key: str, document: DriftDocument | None) -> JsonObject | None:
-    """The property by which an item of a baseline protected; None if it did not, or nobody can say."""
+    """The property by which a baseline's item protected; None if it did not, or this is unknown."""
     if document is None or not protects(type_key):
         return None
     return protection(type_key, decode_object(document.document))
 
 
 async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:
-    """Records findings of a baseline; their fingerprints."""
+    """Records a baseline's findings; returns their fingerprints."""
     await queries.record_findings(session, name, findings)
     return [finding.fingerprint for finding in findings]
 
 
 @cache
 def drift_rules(type_key: str) -> DriftRules:
-    """The parts of a collection's documents that count, by today's catalog; all of one that it no longer has."""
+    """The parts of a collection's documents that count, by today's catalog; all, if it left the catalog."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
         return DriftRules(Canonicalizer(), NormalForm())

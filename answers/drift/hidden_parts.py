@@ -1,6 +1,6 @@
-"""Texts that are hidden in part, such as a profile with a password: their other lines, then and now.
+"""The other lines of partly hidden texts, such as a profile with a password.
 
-A finding keeps no value that is hidden. The lines around a secret are read from the two documents when they are shown.
+A finding keeps no hidden value: its lines are read from both documents when shown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ ITEMS_AT_A_TIME = DOCUMENTS_AT_A_TIME // 2
 
 
 class HiddenPart(NamedTuple):
-    """The readable lines of a value in the baseline and now."""
+    """A value's readable lines in the baseline and now."""
 
     before: JsonValue
     after: JsonValue
@@ -55,9 +55,9 @@ CROSS JOIN LATERAL ({_VERSION}) AS found
 async def hidden_parts(
     session: AsyncSession, tenant_id: UUID, known: Iterable[KnownFinding]
 ) -> Mapping[tuple[str, str], HiddenPart]:
-    """The lines of open findings that are hidden in part, by baseline and fingerprint.
+    """Lines of partly hidden open findings, by baseline and fingerprint.
 
-    Left out is a finding whose documents are no longer those that it is about, or not of this tenant.
+    Without findings whose documents have changed or are another tenant's.
     """
     wanted: dict[tuple[str, str, str], dict[str, Finding]] = {}
     for found in known:
@@ -83,7 +83,7 @@ async def hidden_parts(
 async def _documents(
     session: AsyncSession, items: Sequence[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], tuple[DriftDocument, DriftDocument]]:
-    """The documents of items in the baseline and now, where both are there and whole."""
+    """Items' documents in the baseline and now, if both are whole."""
     baselines, type_keys, external_ids = zip(*items, strict=True)
     named = {baseline: pinned_by(baseline) for baseline in baselines}
     of_pin = {pinned: baseline for baseline, pinned in named.items()}

@@ -1,4 +1,4 @@
-"""Whether an item protects by being there, by a table of rules: then a tenant that no longer has it is weaker."""
+"""Whether an item protects by existing, by a table of rules: then its absence weakens."""
 
 import re
 from functools import cache
@@ -33,11 +33,10 @@ class PresenceRule(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def fits(self, type_key: str, category: str | None) -> bool:
-        """Whether the row is about a collection."""
         return type_key in self.types or category in self.categories
 
     def protection(self, document: JsonObject) -> JsonObject | None:
-        """The property by which the item protects: its value, of assignments how many reach somebody."""
+        """The property by which the item protects: its value, or the number of assignments that reach somebody."""
         for path, pattern in self.where.items():
             if re.search(pattern, str(_at(document, path))) is None:
                 return None
@@ -49,19 +48,19 @@ class PresenceRule(BaseModel, frozen=True, extra="forbid"):
 
 
 def protects(type_key: str) -> bool:
-    """Whether items of a collection may protect by being there."""
+    """Whether a collection's items may protect by existing."""
     return bool(_rules_of(type_key))
 
 
 def protection(type_key: str, document: JsonObject) -> JsonObject | None:
-    """The property by which an item protects, by the first row that says so; None if none does."""
+    """The property by which an item protects, by the first fitting row, or None."""
     found = (rule.protection(document) for rule in _rules_of(type_key))
     return next((value for value in found if value is not None), None)
 
 
 @cache
 def presence_rules() -> tuple[PresenceRule, ...]:
-    """The table, in its order. Raises `ValueError` where a row is wrong: a fault of the release."""
+    """The table in order. Raises `ValueError` for a wrong row, a fault of the release."""
     table = table_beside(__file__, "presence.toml")
     return tuple(PresenceRule.model_validate(row) for row in table["row"])
 

@@ -1,4 +1,4 @@
-"""Drift findings: the items that may deviate from a baseline, what was found of them, and what was decided."""
+"""Queries of drift: candidates, findings and decisions."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -28,10 +28,10 @@ _VERSION = table(ItemVersion)
 
 
 class Candidate(NamedTuple):
-    """An item that is not as in the baseline: missing, added, or with another document.
+    """An item unlike the baseline: missing, added, or with another document.
 
-    `pinned_version` is 0 where the baseline does not have it, `since` when it became as it is, `last_seen_at` when it
-    was last seen so. `is_damaged`: a stored document is not what its hash says, so it is not known how it deviates.
+    `pinned_version` is 0 if the baseline lacks it; `since`: when it became so; `last_seen_at`: when last seen so.
+    `is_damaged`: a damaged document hides how it deviates.
     """
 
     type_key: str
@@ -51,7 +51,7 @@ class Candidate(NamedTuple):
 
 
 class EarlierVersion(NamedTuple):
-    """A version between that of the baseline and the current one."""
+    """A version between the baseline's and the current one."""
 
     version: int
     observed_at: datetime
@@ -59,7 +59,7 @@ class EarlierVersion(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A finding as it is stored; `before` and `after` are canonical JSON."""
+    """A stored finding; `before` and `after` are canonical JSON."""
 
     fingerprint: str
     type_key: str
@@ -79,14 +79,14 @@ class Finding(NamedTuple):
 
 
 class FoundValue(NamedTuple):
-    """The hash of a finding's value, and when its item was last seen before it was found."""
+    """The hash of a finding's value, and when its item was last seen before."""
 
     value_hash: bytes
     last_seen_at: datetime
 
 
 class LatestDecision(NamedTuple):
-    """The latest decision about a finding, and the value that it is about."""
+    """The latest decision about a finding, and its value."""
 
     decision: Decision
     value_hash: bytes
@@ -97,7 +97,7 @@ class LatestDecision(NamedTuple):
 
 
 class KnownFinding(NamedTuple):
-    """A finding, its period and its latest decision. `is_readable`: its item's content is known wholly."""
+    """A finding, its period and latest decision. `is_readable`: its item's content is wholly known."""
 
     baseline: str
     finding: Finding
@@ -108,9 +108,9 @@ class KnownFinding(NamedTuple):
 
 
 class ItemWithoutDetails(NamedTuple):
-    """An item whose details could not be read.
+    """An item with unread details.
 
-    `lags`: its list shows something new, and no version of it has been made since.
+    `lags`: its list shows something new, without a version yet.
     """
 
     type_key: str
@@ -253,7 +253,7 @@ ORDER BY f.fingerprint LIMIT :most
 async def candidates(
     session: AsyncSession, baseline: str, type_keys: Sequence[str], read: Documents
 ) -> AsyncIterator[Candidate]:
-    """The items of these collections that are not as the baseline has them, by type key and id, streamed."""
+    """Streams the collections' items unlike the baseline, by type key and id."""
     parameters = {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
     async for candidate in fetch_stream(
         session,
@@ -267,7 +267,7 @@ async def candidates(
 
 
 def _with_documents(row: Values, read: Documents) -> Values:
-    """A candidate's values; of an absent item the document of the baseline alone, which may be damaged."""
+    """A candidate's values; an absent item has the baseline's document alone, which may be damaged."""
     item = row["type_key"], row["external_id"]
     body_before, body_now = row.pop("body_before"), row.pop("body_now")
     before = read.of(body_before, row.pop("hash_before"), *item, row["pinned_version"])
@@ -284,9 +284,9 @@ def _with_documents(row: Values, read: Documents) -> Values:
 
 
 async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[EarlierVersion]:
-    """The versions of an item after the baseline's and before the current one that are kept, newest first.
+    """Kept versions between the baseline's and the current one, newest first.
 
-    A damaged one is as one that is forgotten.
+    A damaged one counts as forgotten.
     """
     named = {
         "type_key": candidate.type_key,
@@ -310,7 +310,7 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
 
 
 async def versions_since(session: AsyncSession, candidate: Candidate, at: datetime) -> list[NewVersion]:
-    """The versions of an item that were first observed after a moment and are kept, each with the one before it."""
+    """Kept versions of an item first observed after a moment, each with the one before."""
     item = (_VERSION.c.type_key == candidate.type_key, _VERSION.c.external_id == candidate.external_id)
     later = select(_VERSION.c.version_number).where(*item, _VERSION.c.first_observed_at > at)
     numbers = (await session.execute(later)).scalars()
@@ -318,7 +318,7 @@ async def versions_since(session: AsyncSession, candidate: Candidate, at: dateti
 
 
 async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundValue]:
-    """The latest values of a baseline's findings that are not resolved, by their fingerprints."""
+    """Latest values of a baseline's unresolved findings, by fingerprint."""
     columns = _FINDING.c["fingerprint", "value_hash", "last_seen_at"]
     unresolved = (_FINDING.c.baseline == baseline, _FINDING.c.resolved_at.is_(None))
     return {
@@ -328,18 +328,18 @@ async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundVa
 
 
 async def record_findings(session: AsyncSession, baseline: str, findings: Sequence[Finding]) -> None:
-    """Records findings: new ones, and new observations of existing ones."""
+    """Records new findings, and new observations of existing ones."""
     rows = [{**finding._asdict(), "value_hash": finding.value_hash.hex()} for finding in findings]
     await session.execute(_RECORD, {"baseline": baseline, "findings": orjson.dumps(rows).decode()})
 
 
 async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequence[str], found: Sequence[str]) -> None:
-    """Resolves the findings in these collections that were not found again, if their items' content is known."""
+    """Resolves findings in these collections that were not found again, if their items' content is known."""
     await session.execute(_RESOLVE, {"baseline": baseline, "type_keys": list(type_keys), "found": list(found)})
 
 
 async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[ItemWithoutDetails]:
-    """The items of the baseline whose present content is not, or not wholly, known."""
+    """The baseline's items whose present content is not wholly known."""
     pinned = (
         select(
             *_ITEM.c["type_key", "external_id", "display_name", "meta"],
@@ -362,33 +362,33 @@ async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequ
 async def findings_of(
     session: AsyncSession, baseline: str, type_keys: Sequence[str] | None = None
 ) -> list[KnownFinding]:
-    """All findings of a baseline, the most severe first; one for each period."""
+    """A baseline's findings, one for each period, most severe first."""
     named = {"baseline": baseline, "type_keys": None if type_keys is None else list(type_keys)}
     return await fetch(session, _OF_BASELINE, KnownFinding, named)
 
 
 async def unresolved_findings(session: AsyncSession) -> list[KnownFinding]:
-    """The findings of all baselines that are not resolved, in no order."""
+    """Unresolved findings of all baselines, unordered."""
     return await fetch(session, _UNRESOLVED, KnownFinding)
 
 
 async def findings_of_item(session: AsyncSession, type_key: str, external_id: str) -> list[KnownFinding]:
-    """The findings of all baselines about an item that are not resolved."""
+    """Unresolved findings of all baselines about an item."""
     return await fetch(session, _OF_ITEM, KnownFinding, {"type_key": type_key, "external_id": external_id})
 
 
 async def findings_named(session: AsyncSession, fingerprints: Sequence[str]) -> list[KnownFinding]:
-    """The findings that are not resolved, in no order."""
+    """Unresolved findings, unordered."""
     return await fetch(session, _NAMED, KnownFinding, {"fingerprints": list(fingerprints)})
 
 
 async def drift_in_numbers(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """The drift of these tenants from each of their baselines, in a portfolio session."""
+    """These tenants' drift from each baseline, in a portfolio session."""
     return await fetch(session, _IN_NUMBERS, BaselineDrift, {"tenant_ids": list(tenant_ids)})
 
 
 async def findings_beginning(session: AsyncSession, prefix: str, most: int) -> list[KnownFinding]:
-    """Up to `most` findings that are not resolved and whose fingerprint begins so."""
+    """Up to `most` unresolved findings whose fingerprint begins so."""
     return await fetch(session, _BEGINNING, KnownFinding, {"prefix": prefix, "most": most})
 
 

@@ -183,7 +183,6 @@ class BaselineDrift(BaseModel, frozen=True):
 
     @property
     def open(self) -> int:
-        """How many findings are open."""
         return self.high + self.medium + self.low
 
 
@@ -308,17 +307,17 @@ class DriftFindingRecord(ShownField, TitledRecord):
 
     @property
     def absence(self) -> str:
-        """Why a missing item is known to be gone, and how it protected, in words."""
+        """How a missing item is known to be gone, and how it protected, in words."""
         words = _ABSENCES.get(self.evidence, self.evidence.replace("_", " "))
         protected = (self.before or {}).items()
         return "; ".join([words, *(f"in the baseline {name}: {value}" for name, value in protected)])
 
     @property
     def difference(self) -> DifferenceKind:
-        """Whether the field was added, removed or changed. An item as a whole is added or removed."""
+        """Whether the field was added, removed or changed; the whole item is added or removed."""
         return DifferenceKind.MAY_HAVE_CHANGED if self.evidence == EDITED else _DIFFERENCES[self.kind]
 
     @property
     def is_open(self) -> bool:
-        """Whether it deviates and nothing that holds has been decided about it."""
+        """Whether it deviates without a decision in force."""
         return self.resolved_at is None and self.decision is Decision.OPEN

@@ -172,10 +172,9 @@ async def findings_csv(
 async def _evaluated(
     scope: TenantSessions, tenant_id: UUID, name: str
 ) -> tuple[list[BaselineRecord], BaselineRecord | None, Drift | None]:
-    """The tenant's baselines, the one that is asked for, and the drift from it, evaluated if a run has ended since.
+    """The tenant's baselines, the requested one, and its drift, evaluated if a run has ended since.
 
-    Where the golden tenant is not among the person's tenants, the drift is that of the last evaluation. Raises
-    `UnknownBaselineError`.
+    If the person does not see the golden tenant, by the last evaluation. Raises `UnknownBaselineError`.
     """
     async with scope.session_of(tenant_id) as session:
         known = await baselines(session)
@@ -196,7 +195,6 @@ async def _evaluated(
 
 
 def _chosen(found: Drift, type_key: str, severity: Severity | None, *, everything: bool) -> list[DriftFindingRecord]:
-    """The findings that are asked for."""
     return [
         finding
         for finding in found.findings
@@ -207,19 +205,19 @@ def _chosen(found: Drift, type_key: str, severity: Severity | None, *, everythin
 
 
 def _page(findings: Sequence[DriftFindingRecord], after: str, most: int) -> SortedPage[DriftFindingRecord]:
-    """Some of the findings, those to look at first in front. Raises `NoSuchPageError`."""
+    """Findings, most urgent first. Raises `NoSuchPageError`."""
     places = placed(findings)
     shown = sorted_page(places, itemgetter(0), after, most)
     return SortedPage([finding for _, finding in shown.rows], shown.total, shown.goes_on)
 
 
 def by_item(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, str], list[DriftFindingRecord]]]:
-    """The findings in groups by item, each in the order of the findings."""
+    """Findings grouped by item, in their order."""
     return grouped(findings, lambda finding: (finding.type_key, finding.external_id))
 
 
 def _name_of(scope: TenantSessions, baseline: BaselineRecord) -> str:
-    """The other tenant, by its name where the person may see it."""
+    """The other tenant's name, if visible to the person."""
     if baseline.other_tenant_id is None:
         return ""
     tenant = scope.tenants.get(baseline.other_tenant_id)

@@ -1,7 +1,7 @@
-"""Drift: where a tenant deviates from a baseline, what of it has been decided, and whether that still holds.
+"""Drift: deviations from a baseline, and decisions in force about them.
 
-A fingerprint identifies a finding: tenant, baseline, item, field and kind. Its value is what stands in the field, in
-the baseline and now; a decision is about that value.
+A fingerprint identifies a finding: tenant, baseline, item, field and kind. Its value is the field's content in the
+baseline and now; a decision is about that value.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ class DecisionLapse(StrEnum):
 
 
 class CurrentDecision(NamedTuple):
-    """The decision about a finding that holds now, and the reason if the latest one does not."""
+    """The decision in force about a finding, or why the latest one lapsed."""
 
     decision: Decision
     fallen: DecisionLapse | None = None
@@ -72,7 +72,7 @@ class DriftRules(NamedTuple):
 
 
 class DriftDocument(NamedTuple):
-    """A document of an item; one that is not whole lacks details."""
+    """An item's document; one that is not whole lacks details."""
 
     document: bytes
     is_whole: bool = True
@@ -83,10 +83,10 @@ class DriftDocument(NamedTuple):
 class Deviation(NamedTuple):
     """One deviation from the baseline.
 
-    `before` and `after` may be shown. For a list of plain values they are the removed and the added members, all in one
-    deviation, which is `added` or `removed` if there are only such. `member` tells other members of a set with the same
-    path apart. `value_hash` is of both values, and tells hidden ones apart. A deviation is not certain if a hidden
-    value shows no change and its object was edited.
+    `before` and `after` may be shown. A list of plain values has one deviation, with removed and added members, which
+    is `added` or `removed` if there are only such. `member` tells other set members with one path apart. `value_hash`
+    is of both values, and tells hidden ones apart. It is uncertain if a hidden value shows no change and its object was
+    edited.
     """
 
     path: str
@@ -101,7 +101,7 @@ class Deviation(NamedTuple):
 
     @property
     def lasting_kind(self) -> FindingKind:
-        """The kind in the identity of a finding: of a list the same, whether members come or go."""
+        """The kind in a finding's identity; a list's is the same whether members come or go."""
         return FindingKind.CHANGED if self.is_of_list else self.kind
 
 
@@ -133,7 +133,7 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
 
 
 def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
-    """Differences of one document as deviations: those of the plain members of one list together."""
+    """Differences of a document as deviations, a list's plain members together."""
     groups: dict[tuple[str, DifferenceKind | None, str], list[Difference]] = {}
     for difference in differences:
         is_of_list = _is_plain_member(difference)
@@ -146,7 +146,7 @@ def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
 
 
 def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Deviation:
-    """An item that is not in the baseline. Its content, if given, is the value: a decision lapses when it changes."""
+    """An item that the baseline lacks. Its content, if given, is the value: a decision lapses when it changes."""
     value: JsonValue = None
     if document is not None and rules is not None:
         value = rules.form.of(rules.canonicalizer.canonical_value(decode_object(document.document)))
@@ -154,12 +154,12 @@ def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Devi
 
 
 def item_missing(protection: JsonObject | None = None) -> Deviation:
-    """An item of the baseline that is no longer listed, and the property by which it protected, if it did."""
+    """An item of the baseline that is gone, and the property by which it protected, if any."""
     return Deviation("", FindingKind.ITEM_MISSING, protection, None, False, "", _hash([None, None]))
 
 
 def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str, deviation: Deviation) -> str:
-    """The identity of a finding in every run: SHA-256, hexadecimal."""
+    """A finding's identity in every run: SHA-256, hexadecimal."""
     named: JsonObject = {
         "tenant_id": str(tenant_id),
         "baseline": baseline,
@@ -175,7 +175,7 @@ def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str,
 def current_decision(
     decision: Decision | None, decided_on: bytes | None, until: datetime | None, value_hash: bytes, now: datetime
 ) -> CurrentDecision:
-    """The decision that holds for a finding with this value; its latest one was on the value `decided_on`."""
+    """The decision in force on this value; the latest was on `decided_on`."""
     if decision is None or decision is Decision.OPEN:
         return CurrentDecision(Decision.OPEN)
     if decided_on != value_hash:
@@ -190,7 +190,7 @@ def first_seen(
     current: datetime,
     earlier: Iterable[tuple[datetime, Mapping[tuple[str, str, str], Deviation]]],
 ) -> datetime:
-    """When the field first deviated, and has since. `earlier` are the versions before the current one, newest first."""
+    """Since when the field deviates. `earlier`: versions before the current one, newest first."""
     since = current
     for observed_at, found in earlier:
         if key_of(deviation) not in found:
@@ -200,12 +200,11 @@ def first_seen(
 
 
 def key_of(deviation: Deviation) -> tuple[str, str, str]:
-    """The identity of a deviation within its item."""
     return deviation.path, deviation.lasting_kind, deviation.member
 
 
 def _is_untold(difference: Difference) -> bool:
-    """Whether nobody can say that a hidden value is another."""
+    """Whether it is unknown if a hidden value differs."""
     if not difference.hidden:
         return False
     if difference.kind is DifferenceKind.MAY_HAVE_CHANGED:
@@ -214,12 +213,12 @@ def _is_untold(difference: Difference) -> bool:
 
 
 def _is_of_both(difference: Difference, before: DriftDocument, after: DriftDocument) -> bool:
-    """Whether a document without details has a value here. A list may show null for a property that it omits."""
+    """Whether an incomplete document has a value here. A list may show null for an omitted property."""
     return (before.is_whole or difference.before is not None) and (after.is_whole or difference.after is not None)
 
 
 def _member(difference: Difference) -> str:
-    """The hash of a set member, because all members share one path; empty for other differences."""
+    """The hash of a set member, whose path all members share; else empty."""
     if not difference.path.endswith("[]"):
         return ""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
@@ -227,14 +226,14 @@ def _member(difference: Difference) -> str:
 
 
 def _is_plain_member(difference: Difference) -> bool:
-    """Whether it is about a member of a list that is no object and not hidden."""
+    """Whether it is a visible list member that is no object."""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
     is_shown = not difference.hidden and difference.kind in (DifferenceKind.ADDED, DifferenceKind.REMOVED)
     return difference.path.endswith("[]") and is_shown and not isinstance(value, dict | list)
 
 
 def _deviation_of_list(members: list[Difference]) -> Deviation:
-    """The members of one list that are gone, and those that came."""
+    """One list's removed and added members."""
     shown = [member.shown() for member in members]
     gone = sorted((difference.before for difference in shown if difference.kind is DifferenceKind.REMOVED), key=encode)
     came = sorted((difference.after for difference in shown if difference.kind is DifferenceKind.ADDED), key=encode)
@@ -244,7 +243,7 @@ def _deviation_of_list(members: list[Difference]) -> Deviation:
 
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:
-    """A deviation; `same` has several where a list has a member several times."""
+    """A deviation; `same` has several if a list repeats a member."""
     values: list[JsonValue] = sorted(([difference.before, difference.after] for difference in same), key=encode)
     shown = same[0].shown()
     value = values[0] if len(values) == 1 else values

@@ -1,4 +1,4 @@
-"""The collections that can be compared with a baseline, and those that cannot."""
+"""Which collections can be compared with a baseline."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,12 +23,12 @@ class Scope(NamedTuple):
 
     @property
     def type_keys(self) -> list[str]:
-        """The collections that can be compared."""
+        """Comparable collections."""
         return [collection.type_key for collection in self.compared]
 
 
 async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: Sequence[str] | None = None) -> Scope:
-    """Compares collections that both the baseline and the latest run listed to their end. No licence is no gap."""
+    """Comparable are collections that the baseline and the latest run listed to their end. No licence is no gap."""
     then = await baseline_collections(session, baseline.name)
     now = await coverage(session)
     # A run answers for what it selected, a moment for all that has been read.
@@ -62,7 +62,7 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
 
 
 def _was_never_there(before: Outcome | None, latest: Coverage | None) -> bool:
-    """Whether the tenant could not have the collection then and cannot now."""
+    """Whether the tenant could not have the collection then, and cannot now."""
     return before in (None, Outcome.SKIPPED) and (latest is None or latest.outcome is Outcome.SKIPPED)
 
 

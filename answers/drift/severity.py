@@ -14,10 +14,10 @@ from inventory.toml_file import table_beside
 
 
 class SeverityRule(BaseModel, frozen=True, extra="forbid"):
-    """One row of the table. Each list that is not empty has to have something that fits.
+    """A row of the table. Each list that is not empty must have a fitting entry.
 
-    `paths` are ways of properties without the members of lists: `conditions` fits it and all in it. `members` are how a
-    member on the way may begin: `exclusion group`. `direction` is what the finding does to the tenant's protection.
+    `paths` are properties without members of lists: `conditions` fits it and all in it. `members`: beginnings of a
+    member on the way, such as `exclusion group`. `direction`: the finding's effect on protection.
     """
 
     severity: Severity
@@ -37,7 +37,6 @@ class SeverityRule(BaseModel, frozen=True, extra="forbid"):
         path: str,
         direction: ProtectionEffect | None = None,
     ) -> bool:
-        """Whether the rule is about such a finding."""
         return (
             (self.direction is None or direction is self.direction)
             and (not self.categories or category in self.categories)
@@ -56,13 +55,13 @@ def severity(
     path: str,
     direction: ProtectionEffect | None = None,
 ) -> Severity:
-    """The severity by the first rule that fits; medium where none does."""
+    """The severity by the first fitting rule, else medium."""
     fitting = (rule.severity for rule in rules if rule.fits(type_key, category, kind, path, direction))
     return next(fitting, Severity.MEDIUM)
 
 
 def is_within(path: str, place: str) -> bool:
-    """Whether the properties of a path lead to a place or into it."""
+    """Whether a path's properties lead to a place or into it."""
     properties = properties_of(path)
     return properties == place or properties.startswith(place + ".")
 
@@ -70,7 +69,7 @@ def is_within(path: str, place: str) -> bool:
 def severity_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue = None, after: JsonValue = None
 ) -> Severity:
-    """The severity of a finding, by the first rule of the table that fits. A hidden value has no direction."""
+    """A finding's severity by the table. A hidden value has no direction."""
     category = load_catalog().category_of(type_key)
     direction = direction_of(type_key, kind, path, before, after)
     return severity(severity_rules(), type_key, category, kind, path, direction)
@@ -78,6 +77,6 @@ def severity_of(
 
 @cache
 def severity_rules() -> tuple[SeverityRule, ...]:
-    """The table, in its order. Raises `ValueError` where a rule is wrong: a fault of the release."""
+    """The table in order. Raises `ValueError` for a wrong rule, a fault of the release."""
     table = table_beside(__file__, "severity.toml")
     return tuple(SeverityRule.model_validate(rule) for rule in table["rule"])

@@ -1,4 +1,4 @@
-"""Baselines, what deviates from them, and what was decided about it."""
+"""Tables of baselines, findings and decisions."""
 
 from datetime import datetime
 from uuid import UUID
@@ -18,7 +18,7 @@ from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, Wri
 
 
 class Baseline(Base):
-    """A baseline: the tenant's own inventory at a moment, whose versions are pinned, or another tenant's."""
+    """A tenant's own inventory at a moment, with pinned versions, or another tenant's."""
 
     __tablename__ = "baseline"
     __table_args__ = (
@@ -49,7 +49,7 @@ class Baseline(Base):
 
 
 class BaselineCollection(Base):
-    """How far a collection had been read at a baseline's moment. Complete ones are covered."""
+    """A collection's coverage at a baseline's moment. Complete ones are covered."""
 
     __tablename__ = "baseline_collection"
     __table_args__ = (
@@ -68,7 +68,7 @@ class BaselineCollection(Base):
 
 
 class BaselineGap(Base):
-    """An item that a baseline does not know wholly."""
+    """An item that a baseline does not wholly know."""
 
     __tablename__ = "baseline_gap"
     __table_args__ = (
@@ -88,7 +88,7 @@ class BaselineGap(Base):
 
 
 class DriftFinding(Base):
-    """A deviation from a baseline: one row for each period."""
+    """A deviation from a baseline, one row for each period."""
 
     __tablename__ = "drift_finding"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""The order in which people look at drift: item by item, what weakens the tenant's protection first."""
+"""The order in which people look at drift: by item, weakening findings first."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -12,7 +12,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
 
 
 class FailOn(StrEnum):
-    """The open findings that fail a pipeline: those as severe as this or more, or those that weaken protection."""
+    """Open findings that fail a pipeline: of at least this severity, or weakening ones."""
 
     WEAKENED = "weakened"
     HIGH = "high"
@@ -25,26 +25,24 @@ Rank = tuple[bool, int]
 
 
 def weakens(finding: DriftFindingRecord) -> bool:
-    """Whether a finding weakens the tenant's protection."""
     return finding.direction is ProtectionEffect.WEAKENS
 
 
 def fails(finding: DriftFindingRecord, fail_on: FailOn) -> bool:
-    """Whether a finding is open, and one that fails a pipeline."""
     if fail_on is FailOn.WEAKENED:
         return finding.is_open and weakens(finding)
     return finding.is_open and _RANKS[finding.severity] <= _RANKS[Severity(fail_on)]
 
 
 def by_item(findings: Iterable[DriftFindingRecord]) -> list[list[DriftFindingRecord]]:
-    """The findings of each item; items and findings to look at first stand in front, closed ones last."""
+    """Each item's findings, most urgent first, closed ones last."""
     ordered = sorted(findings, key=lambda finding: (*_item(finding), _rank(finding), finding.path, finding.period))
     items = [list(of_item) for _, of_item in groupby(ordered, key=_item)]
     return sorted(items, key=lambda of_item: (_rank(of_item[0]), _list_place(of_item[0])))
 
 
 def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...], DriftFindingRecord]]:
-    """The findings with their sort keys as in `by_item`, unique for each."""
+    """Findings with unique sort keys for `by_item`'s order."""
     found: list[tuple[tuple[str, ...], DriftFindingRecord]] = []
     for of_item in by_item(findings):
         first = of_item[0]
@@ -54,7 +52,7 @@ def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...]
 
 
 def items_of(findings: Iterable[DriftFindingRecord]) -> list[DriftItemRecord]:
-    """The items with open findings, in the order of `by_item`."""
+    """Items with open findings, in `by_item`'s order."""
     return [_record(of_item) for of_item in by_item(finding for finding in findings if finding.is_open)]
 
 

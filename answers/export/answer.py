@@ -1,4 +1,4 @@
-"""The documents of a tenant as they were at a moment, and what is not known of that moment."""
+"""A tenant's documents at a moment, and gaps of that moment."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -16,7 +16,7 @@ from storage import documents
 
 
 class NothingKnownError(UserError):
-    """No run had read any of the collections by the moment, so an export could only remove files."""
+    """No run had read the collections by then, so an export could only remove files."""
 
 
 Keep = Callable[[str, str, str | None, bytes], None]
@@ -24,7 +24,7 @@ Keep = Callable[[str, str, str | None, bytes], None]
 
 
 class ExportBasis(NamedTuple):
-    """The fields of an `ExportRecord` that the inventory knows. `at` is None where the export is of now."""
+    """An `ExportRecord`'s fields from the inventory. `at` is None for now."""
 
     at: datetime | None
     incomplete: int
@@ -39,7 +39,7 @@ class ExportBasis(NamedTuple):
 async def export(
     session: AsyncSession, at: datetime | None, type_keys: frozenset[str] | None, keep: Keep
 ) -> ExportBasis:
-    """Passes each document of a moment, or of now, to `keep`. One document at a time is in memory.
+    """Passes each document of a moment, or of now, to `keep`, one in memory at a time.
 
     Raises `NothingKnownError`.
     """

@@ -1,4 +1,4 @@
-"""The archive that a page gives out: the files of `export` in one ZIP file, with the record of what is not known."""
+"""A page's ZIP archive of `export`'s files and its record."""
 
 import json
 from collections.abc import Iterator
@@ -18,10 +18,9 @@ RECORD = "export.json"
 
 
 class Archive:
-    """One archive. `keep` each document, then `close`. It lies on the disk, so memory holds one document at a time.
+    """`keep` each document, then `close`. It is on disk, so memory holds one document at a time.
 
-    The same documents make the same bytes: no file has a time. All methods raise `UnavailableError` if there is no
-    room.
+    Equal documents make equal bytes: files have no time. All methods raise `UnavailableError` without room.
     """
 
     def __init__(self, tenant_id: UUID, *, decoded: bool) -> None:
@@ -33,7 +32,7 @@ class Archive:
             self._zip = ZipFile(self._file, "w")
 
     def keep(self, type_key: str, external_id: str, display_name: str | None, document: bytes) -> None:
-        """Adds the file of a document, and its readable companion where those are wanted."""
+        """Adds a document's file, and its readable companion if wanted."""
         path = file_path(load_catalog().category_of(type_key), type_key, display_name, external_id)
         self._add(path, file_bytes(document))
         self._paths.append(path)
@@ -42,7 +41,7 @@ class Archive:
             self._paths.append(companion_path(path))
 
     def close(self, basis: ExportBasis) -> IO[bytes]:
-        """The whole archive, with its manifest, so that `export` goes on in the folder into which it is unpacked."""
+        """The archive with its manifest, so `export` can go on in the folder that it is unpacked to."""
         record = ExportRecord(
             tenant_id=self._tenant_id, folder="", written=len(self._paths), unchanged=0, removed=0, **basis._asdict()
         )
@@ -53,7 +52,6 @@ class Archive:
         return self._file
 
     def discard(self) -> None:
-        """Throws it away."""
         with self._file, suppress(OSError):
             self._zip.close()
 

@@ -93,7 +93,7 @@ def export(
 
 
 def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None, *, decoded: bool) -> None:
-    """Writes the documents into the folder, and removes the files of items that are gone from these collections."""
+    """Writes documents, and removes files of items that are gone from these collections."""
     for type_key, external_id, display_name, document in kept:
         path = file_path(load_catalog().category_of(type_key), type_key, display_name, external_id)
         files.put(path, file_bytes(document))
@@ -104,7 +104,7 @@ def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] |
 
 
 def _say_what_is_not_known(record: ExportRecord) -> None:
-    """Names the gaps of the files on stderr, and why."""
+    """Names the gaps on stderr, and why."""
 
     def say(words: str) -> None:
         output.stderr.print(words, style="yellow", markup=False)

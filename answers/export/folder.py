@@ -1,4 +1,4 @@
-"""The folder that an export writes: it replaces changed files only, and removes only files of an earlier export."""
+"""An export's folder: replaces changed files only, and removes only files of an earlier export."""
 
 import os
 from contextlib import suppress
@@ -16,11 +16,10 @@ TEMPORARY = ".tenant-inventory-export.tmp"
 
 
 class ExportFolder:
-    """One export into a folder. `put` each file, then `remove_others`, then `close`.
+    """`put` each file, then `remove_others`, then `close`.
 
-    Every change is one rename, so a reader sees the old file or the new one. If an export breaks off, the next one
-    knows its files. No link below the folder is followed. All methods raise `UsageError` if the folder is not usable,
-    or the file system refuses.
+    Changes are renames, so a reader sees the old or the new file. After a broken export the next one knows its files.
+    No link below the folder is followed. All methods raise `UsageError` if the folder or the file system refuses.
     """
 
     def __init__(self, folder: Path, tenant_id: UUID, *, force: bool) -> None:
@@ -58,7 +57,7 @@ class ExportFolder:
                 self._there[folded(path)] = path
 
     def put(self, path: str, content: bytes) -> None:
-        """Makes the file say `content`; leaves it alone where it does."""
+        """Writes `content`, unless the file has it."""
         with _refusals():
             self._checked_parents(path)
             earlier = self._there.get(folded(path))
@@ -82,7 +81,7 @@ class ExportFolder:
             self._put.add(folded(path))
 
     def remove_others(self, type_keys: frozenset[str] | None) -> None:
-        """Removes the files of earlier exports that were not put this time, of these collections or of all."""
+        """Removes earlier exports' files that were not put now, of these collections or all."""
         with _refusals():
             for key, path in sorted(self._there.items()):
                 type_key = path.split("/")[1]
@@ -98,7 +97,7 @@ class ExportFolder:
                         parent.rmdir()
 
     def close(self) -> None:
-        """Writes the manifest, where it says something else than before."""
+        """Writes a changed manifest."""
         with _refusals():
             content = manifest_bytes(self._tenant_id, self._there.values())
             if self._read(MANIFEST) != content:
@@ -111,7 +110,7 @@ class ExportFolder:
                 raise UsageError(f"{parent} is a link, and an export follows none; put a folder in its place")
 
     def _read(self, path: str) -> bytes | None:
-        """The content of a file; None if there is none."""
+        """The file's content, if it exists."""
         place = self._folder / path
         if place.is_symlink():
             raise UsageError(f"{place} is a link, and an export follows none; remove it")
@@ -140,7 +139,7 @@ class ExportFolder:
 
 
 class _refusals:  # noqa: N801 - a context manager that reads as a word
-    """Turns refusals of the file system into a `UsageError`: around it, an OSError means that PostgreSQL is away."""
+    """Turns refusals of the file system into `UsageError`; outside, an OSError means that PostgreSQL is away."""
 
     def __enter__(self) -> None: ...
 

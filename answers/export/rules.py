@@ -1,8 +1,7 @@
-"""An inventory as files: names and bytes that stay the same where nothing changed, on any system.
+"""An inventory as files: names and bytes that are stable on any system.
 
-`<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`, and with the ending `txt` its readable companion. The
-digits are of the item's id, so that two items of
-one name, or of names that differ by case only, have files of their own, and a rename keeps them.
+`<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`, and `txt` for its readable companion. The digits are
+of the item's id, so items of one name, or of names that differ by case, have their own files, and a rename keeps them.
 """
 
 import hashlib
@@ -37,40 +36,40 @@ _OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.(?
 
 
 class ManifestError(ValueError):
-    """The manifest of a folder is not one that an export wrote."""
+    """A folder's manifest is not an export's."""
 
 
 class Manifest(NamedTuple):
-    """The files that exports have written into a folder, and the tenant that they are of."""
+    """Files that exports have written into a folder, and their tenant."""
 
     tenant_id: UUID
     files: frozenset[str]
 
 
 def file_path(category: str | None, type_key: str, display_name: str | None, external_id: str) -> str:
-    """The path of an item's file in the folder, with forward slashes."""
+    """An item's path in the folder, with forward slashes."""
     digits = hashlib.sha256(external_id.encode()).hexdigest()[:_ID_DIGITS]
     return f"{category or NO_CATEGORY}/{type_key}/{safe_name(display_name)}.{digits}.json"
 
 
 def companion_path(path: str) -> str:
-    """The path of the readable companion of a document's file."""
+    """The path of a document's readable companion."""
     return f"{path.removesuffix('.json')}.txt"
 
 
 def companion_bytes(document: bytes) -> bytes:
-    """The bytes of a companion file: the values for people, with ids, since they depend on the document alone."""
+    """A companion's content: values for people, with ids, so from the document alone."""
     lines = document_lines(decode_object(document), {}, {})
     return "".join(f"{visible(with_spaces(line))}\n" for line in lines).encode()
 
 
 def file_bytes(document: bytes) -> bytes:
-    """The bytes of a document's file: canonical JSON, indented, with every digit."""
+    """A document's file: canonical JSON, indented, with every digit."""
     return encode(decode(document), indented=True) + b"\n"
 
 
 def safe_name(name: str | None) -> str:
-    """A file name made of an item's name, without an ending, for Windows, macOS and Linux."""
+    """An item's name as a file name for Windows, macOS and Linux, without an ending."""
     composed = " ".join(unicodedata.normalize("NFC", name or "").split())
     plain = "".join(
         "_" if unicodedata.category(character) in _CONTROLS else character for character in _UNSAFE.sub("_", composed)
@@ -82,18 +81,17 @@ def safe_name(name: str | None) -> str:
 
 
 def folded(path: str) -> str:
-    """The form of a path that is equal for two paths if they are one file where case does not count."""
+    """A path's form that is equal for one file where case does not count."""
     return unicodedata.normalize("NFC", path.casefold())
 
 
 def manifest_bytes(tenant_id: UUID, files: Iterable[str]) -> bytes:
-    """The manifest: a line a file, sorted."""
     manifest = {"format": _FORMAT, "tenant_id": str(tenant_id), "files": sorted(files)}
     return json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """The content of a manifest file. Raises `ManifestError`, also for a path that no export can have written."""
+    """A manifest's content. Raises `ManifestError`, also for an impossible path."""
     try:
         manifest = json.loads(text)
         if manifest["format"] != _FORMAT:
@@ -110,6 +108,6 @@ def read_manifest(text: bytes) -> Manifest:
 
 
 def is_ours(path: str) -> bool:
-    """Whether `file_path` can have made the path: it leads nowhere else."""
+    """Whether `file_path` can have made the path, so that it leads nowhere else."""
     parts = _OURS.fullmatch(path)
     return parts is not None and parts[1] == safe_name(parts[1])

@@ -1,4 +1,4 @@
-"""A tenant's items with their states relative to a selection, and one item by its id or name."""
+"""A tenant's items with states relative to a selection, and single items."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from difflib import get_close_matches
@@ -36,22 +36,22 @@ __all__ = [
 
 
 class UnknownItemError(UserError):
-    """The tenant has no such item, or several; the message names the items that may be meant."""
+    """The tenant has no such item, or several, which the message names."""
 
 
 class UnreadItemError(UnknownItemError, NeverReadError):
-    """The item's collection was never read, so nobody can tell whether there is such an item."""
+    """The item's collection was never read, so its existence is unknown."""
 
 
 class ItemList(NamedTuple):
-    """Items by type key and name. `basis` is None before any completed run: then no item has a state."""
+    """Items by type key and name. `basis` is None, and no item has a state, before any completed run."""
 
     basis: ItemsBasis | None
     items: AsyncIterator[ItemRecord]
 
 
 class CategorySize(NamedTuple):
-    """A category that completed runs cover, and how many items it has; `is_cut`: it has more than were counted."""
+    """A covered category and its items; `is_cut`: there are more than were counted."""
 
     category: str
     items: int
@@ -59,7 +59,7 @@ class CategorySize(NamedTuple):
 
 
 class MissingList(NamedTuple):
-    """Missing items by type key and name, and the collections that were not read to their end."""
+    """Missing items by type key and name, and collections not read to their end."""
 
     basis: ItemsBasis
     items: AsyncIterator[MissingRecord]
@@ -75,11 +75,9 @@ async def items(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> ItemList:
-    """The inventory, or the items that fit a filter; `selection` is a hash or its beginning.
+    """The inventory, or items that fit a filter; `selection` is a hash or its beginning.
 
-    The list goes on after the item of the type key and id `after`.
-
-    Without a selection, the latest completed run that covers a collection decides for it.
+    Continues after the type key and id `after`. Without a selection, each collection's latest completed run decides.
 
     Raises `UnknownSelectionError`, `UnlistedItemError`, and when items are read `UnknownSettingError`.
     """
@@ -104,11 +102,11 @@ async def missing(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> MissingList | None:
-    """The items that are missing relative to the selection; None before any completed run. Arguments as of `items`.
+    """Items missing relative to the selection; None before any completed run. Arguments as of `items`.
 
-    Entries of logs expire, so none of them is missing unless the selection or the type keys name their collection.
+    Log entries expire, so they are missing only if selection or type keys name their collection.
 
-    `evidence` and `confidence` choose among the items. `not_read` is the same whatever they choose.
+    `evidence` and `confidence` choose items, and do not affect `not_read`.
     """
     question = await _question(session, selection)
     if question is None:
@@ -134,7 +132,7 @@ async def missing(
 
 
 def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
-    """The categories of these collections with their sizes, by name."""
+    """These collections' categories with sizes, by name."""
     collections = load_catalog().collections
     found: dict[str, CategorySize] = {}
     for size in sizes:
@@ -175,7 +173,7 @@ def _is_called(type_key: str, item: documents.NamedItem, title: str) -> bool:
 
 
 async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Why nothing is known of an item of a collection that no completed run has selected."""
+    """Why an item of a never selected collection is unknown."""
     if not await is_read(session):
         return f"{TENANT_NEVER_READ}, so nothing is known of {type_key} {sought!r}"
     return (
@@ -185,7 +183,7 @@ async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:
 
 
 async def _near(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The end of an error: the items with similar names."""
+    """An error's end: items with similar names."""
     by_word: dict[str, str] = {}
     for item in await documents.some_items(session, type_key):
         by_word.setdefault(item.external_id.casefold(), item.external_id)

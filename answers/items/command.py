@@ -104,7 +104,7 @@ def items(
 
 
 class _Listing(NamedTuple):
-    """The filter of a tenant's listed items, and the form of the output."""
+    """The filter of listed items, and the output's form."""
 
     sought: Sought | None
     type_keys: tuple[str, ...] | None
@@ -181,14 +181,14 @@ def missing(
 
 
 def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants) -> None:
-    """Raises `UsageError` where an option of one tenant comes with several."""
+    """Raises `UsageError` for an option of one tenant with several."""
     for option, given in (("--after", after), ("--selection", selection)):
         if given is not None and asked.are_many:
             raise UsageError(f"{option} is about one tenant: give it with TENANT")
 
 
 def _place(after: str | None) -> tuple[str, str] | None:
-    """The type key and id of `--after`. A type key holds no slash; an id may hold some. Raises `UsageError`."""
+    """Type key and id of `--after`; only an id may hold slashes. Raises `UsageError`."""
     if after is None:
         return None
     type_key, slash, external_id = after.partition("/")
@@ -218,7 +218,7 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
 
 
 async def _print_items(found: answer.ItemList, limit: RowLimit, *, as_json: bool) -> None:
-    """Raises `NeverReadError` if there is no item and no completed run could have found one."""
+    """Raises `NeverReadError` if there is no item and no completed run."""
     stale = list[ItemRecord]()
     if as_json:
         shown = await _print_json(found.items)
@@ -235,7 +235,7 @@ async def _print_items(found: answer.ItemList, limit: RowLimit, *, as_json: bool
 
 
 async def _print_json(items: AsyncIterator[ItemRecord]) -> int:
-    """Prints the items; how many there were."""
+    """Prints the items; returns their number."""
     shown = 0
     async for item in items:
         output.print_json(item)
@@ -251,7 +251,7 @@ async def _print(
     title: str,
     stale: list[ItemRecord] | None = None,
 ) -> int:
-    """Prints the items, and whether there may be more; how many there were. `stale` takes in those that are."""
+    """Prints the items, and whether there may be more; returns their number. `stale` takes in stale ones."""
     table, shown, last = Table(record, columns, most=limit.most), 0, None
     async for last in items:
         table.add(last)
@@ -282,7 +282,7 @@ _MISSING_COLUMNS = (
 
 
 def _print_not_read(collections: Sequence[UnreadCollection]) -> None:
-    """A line for each collection that could not be read; common parts are said once."""
+    """A line for each unread collection; common parts are said once."""
     if not collections:
         return
     its = "its" if len(collections) == 1 else "their"

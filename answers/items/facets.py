@@ -1,4 +1,4 @@
-"""The numbers of found items by platform, kind, category and state, to choose from next."""
+"""Numbers of found items by platform, kind, category and state."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ KINDS = 12
 
 
 class Facet(NamedTuple):
-    """How many items have each value of a parameter, under the other filters. `left_out`: values not shown."""
+    """The number of items for each value of a parameter, under the other filters. `left_out`: values not shown."""
 
     parameter: str
     counts: Sequence[tuple[str, int]]
@@ -36,7 +36,7 @@ class Facets(NamedTuple):
 
 
 async def facets(session: AsyncSession, sought: Sought) -> Facets:
-    """Of the items that are found. Raises `UnknownSettingError`."""
+    """Raises `UnknownSettingError`."""
     groups = await groups_of_found(session, sought, MOST_COUNTED + 1)
     is_cut = sum(group.items for group in groups) > MOST_COUNTED
     chosen = sought.items
@@ -52,7 +52,7 @@ async def facets(session: AsyncSession, sought: Sought) -> Facets:
 def _facet(
     parameter: str, groups: Iterable[ItemGroup], others: ItemFilter, values_of: Callable[[ItemRecord], Iterable[str]]
 ) -> Facet:
-    """The values of the items that the `others` want, the most frequent first."""
+    """The values of items that fit the `others`, most frequent first."""
     counts: Counter[str] = Counter()
     for group in groups:
         if others.wants(group.item):
@@ -62,7 +62,7 @@ def _facet(
 
 
 def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
-    """The most frequent kinds. Each counts the items that its filter finds, also those of kinds with these words."""
+    """The most frequent kinds, each with the number that its filter finds."""
     counts: Counter[str] = Counter()
     for group in groups:
         if others.wants(group.item):

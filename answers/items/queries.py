@@ -1,4 +1,4 @@
-"""The numbers of items of each collection of a tenant, counted no further than people read."""
+"""Sizes of a tenant's collections, counted only as far as people read."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ MOST_COUNTED = 1_000
 
 
 class CollectionSize(NamedTuple):
-    """A collection that completed runs cover; `items` is at most `MOST_COUNTED + 1`."""
+    """A covered collection; `items` is at most `MOST_COUNTED + 1`."""
 
     type_key: str
     items: int
@@ -28,5 +28,5 @@ FROM collection_coverage AS c ORDER BY c.type_key
 
 
 async def collection_sizes(session: AsyncSession) -> list[CollectionSize]:
-    """The collections of the session's tenant with their sizes, by type key."""
+    """The session's tenant's collections with sizes, by type key."""
     return await fetch(session, _SIZES, CollectionSize, {"most": MOST_COUNTED + 1})

@@ -42,7 +42,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class ListPage(NamedTuple):
-    """One page of items by collection; `after` is where the next page begins, None on the last one."""
+    """A page of items by collection; `after` is the next page's place, None on the last one."""
 
     collections: list[tuple[str, list[ItemRecord]]]
     after: str | None
@@ -173,7 +173,7 @@ async def _missing(
     after: str,
     limit: int | None,
 ) -> MissingList | None:
-    """The missing items, one more than the limit."""
+    """One missing item more than the limit."""
     return await answer.missing(
         scope.session,
         None,
@@ -190,7 +190,7 @@ def _chosen(type_key: str | None) -> list[str] | None:
 
 
 def _place(after: str) -> tuple[str, str] | None:
-    """The type key and id of a place in the list. Raises `NoSuchPageError`."""
+    """A place's type key and id. Raises `NoSuchPageError`."""
     if not after:
         return None
     type_key, slash, external_id = after.partition("/")
@@ -204,6 +204,6 @@ def _page(items: list[ItemRecord]) -> ListPage:
 
 
 def _place_after(items: Sequence[ItemRecord], limit: int) -> str | None:
-    """The place of the last item of a page of so many; None where there are no more items."""
+    """The place of a page's last item; None at the end."""
     last = items[limit - 1] if len(items) > limit else None
     return None if last is None else f"{last.type_key}/{last.external_id}"

@@ -1,4 +1,4 @@
-"""The events of a tenant: of a run, of drift, and of states that hold at a moment."""
+"""A tenant's events: of a run, of drift, and of present states."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
@@ -39,7 +39,7 @@ EXPIRED_FOR = timedelta(days=30)
 
 
 class ReadingApp(NamedTuple):
-    """The app that reads a tenant, as the tenant's entry names it, and when its credential ends, if known."""
+    """The app that reads a tenant, by the tenant's entry, and its credential's end if known."""
 
     client_id: str | None
     credential_ends_at: datetime | None
@@ -48,10 +48,10 @@ class ReadingApp(NamedTuple):
 async def events_of_run(
     session: AsyncSession, tenant_id: UUID, run_id: UUID, rules: TenantRules
 ) -> list[NotificationEvent]:
-    """The events of an ended run that rules ask for, in the session of its tenant.
+    """An ended run's events that rules ask for, in its tenant's session.
 
-    Changes and missing items are those of collections that the run listed to their end, since they were last told:
-    what a run saw of a collection that it did not list to its end is told by the next one that does.
+    Changes and missing items are of collections that the run listed to their end, since they were last told; other
+    collections wait for the next run that lists them.
     """
     run = await run_record(session, run_id)
     if run is None or run.finished_at is None or run.status not in COMPLETED_STATUSES:
@@ -82,7 +82,7 @@ async def _changes(
 
 
 async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime) -> list[Window]:
-    """The windows of events to tell, each with the collections that it is about."""
+    """Windows of events to tell, each with its collections."""
     covered = await coverage(session, run.selection.type_keys)
     if run.kind is RunKind.WATCH:
         # It reads single items whole, of collections that a run has listed to their end.
@@ -105,14 +105,14 @@ async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime)
 
 
 def _since(position: Position, queued_at: datetime) -> datetime:
-    """A run that was queued before others were told may have seen what these could not tell."""
+    """A run that was queued before others were told may have seen more."""
     return max(position.quiet_until, min(position.told_until, queued_at))
 
 
 async def events_of_drift(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, now: datetime
 ) -> list[NotificationEvent]:
-    """The open findings that began since notifications know their baseline, of collections read to their end."""
+    """Open findings since notifications know their baseline, of collections read to their end."""
     found: list[NotificationEvent] = []
     for baseline in await baselines(session):
         await bring_up_to_date(session, session_of, tenant_id, baseline)
@@ -128,7 +128,7 @@ async def events_of_drift(
 
 
 def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
-    """That no clean run has ended for as long as rules say. It is told once for each clean run before."""
+    """Events of tenants without a clean run for as long as rules say, once for each earlier clean run."""
     return [
         not_read_event(clean_at, hours) for hours in rules.not_read_hours() if now - clean_at > timedelta(hours=hours)
     ]
@@ -137,11 +137,10 @@ def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> li
 async def expiring_events(
     session: AsyncSession, now: datetime, rules: TenantRules, app: ReadingApp | None = None
 ) -> list[NotificationEvent]:
-    """Secrets, certificates and tokens that expire soon, each once for every number of days that a rule names.
+    """Secrets, certificates and tokens that expire soon, once for each number of days in a rule.
 
-    They are the credential of the app that reads the tenant, and those of collections that the latest run listed to
-    their end. What had expired before notifications first
-    looked is not told.
+    Of the app that reads the tenant, and of collections that the latest run listed to their end. What expired before
+    notifications first looked is not told.
     """
     covered = await coverage(session, TYPES)
     current = [key for key, collection in covered.items() if collection.is_current]
@@ -161,7 +160,7 @@ async def expiring_events(
 def _expiring(
     item: DocumentedItem, now: datetime, since: datetime, rules: TenantRules, client_id: str | None
 ) -> Iterable[NotificationEvent]:
-    """The events of one item whose parts expire soon, or have expired `since`."""
+    """One item's events of parts that expire soon, or have expired `since`."""
     if item.document is None:
         return
     kind = kind_of(item.type_key, item.meta)
@@ -183,7 +182,7 @@ def _events(
 
 
 async def plan_events(session: AsyncSession) -> list[NotificationEvent]:
-    """The plans of promotions into the tenant that wait for a decision."""
+    """Plans of promotions into the tenant that wait for a decision."""
     return [plan_event(plan.plan_id, plan.created_by) for plan in await queries.waiting_plans(session)]
 
 

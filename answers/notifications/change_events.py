@@ -1,4 +1,4 @@
-"""Changes and missing items as events: how much each matters by the rules for drift, and its fields without values."""
+"""Changes and missing items as events: severity by drift's rules, fields without values."""
 
 from answers.changes.records import ChangeKind, ChangeRecord
 from answers.drift.answer import FindingKind, direction_of, severity_of
@@ -35,7 +35,7 @@ _KINDS = {
 
 
 def change_event(change: ChangeRecord) -> NotificationEvent | None:
-    """The event of a change; None for an item that is not known to be gone."""
+    """A change's event; None for an item not known to be gone."""
     collection = load_catalog().collections.get(change.type_key)
     is_missing = change.kind is ChangeKind.MISSING
     if is_missing and change.evidence != "confirmed" and collection is not None and collection.confirmable:
@@ -54,7 +54,7 @@ def change_event(change: ChangeRecord) -> NotificationEvent | None:
 
 
 def _severity(change: ChangeRecord) -> Severity:
-    """The severity of the most severe field, or of the item as a whole."""
+    """That of the most severe field, or of the whole item."""
     if change.kind in _ITEM_KINDS:
         return severity_of(change.type_key, _ITEM_KINDS[change.kind], "")
     order = list(Severity)
@@ -66,7 +66,7 @@ def _severity(change: ChangeRecord) -> Severity:
 
 
 def _effect(change: ChangeRecord) -> ProtectionEffect | None:
-    """A change weakens if one of its fields does."""
+    """A change weakens if a field does."""
     if change.kind in _ITEM_KINDS:
         return None
     effects = {_effect_of(change, field) for field in change.fields or ()}
@@ -97,6 +97,6 @@ def _in_words(change: ChangeRecord) -> str:
 
 
 def _ranked(change: ChangeRecord) -> list[FieldChange]:
-    """The fields that weaken first."""
+    """Weakening fields first."""
     fields = change.fields or ()
     return sorted(fields, key=lambda field: _effect_of(change, field) is not ProtectionEffect.WEAKENS)

@@ -64,7 +64,7 @@ def try_targets(
 
 
 async def _tested(known: Notifications, names: list[str]) -> list[NotifyTestRecord]:
-    """All at once: each may take its whole time."""
+    """All at once, since each may take its whole time."""
     targets = [known.targets[name] for name in names]
     answers = await asyncio.gather(*(send(target, trial_message(uuid4())) for target in targets))
     return [
@@ -197,7 +197,7 @@ def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, re
 
 
 def _about(record: SnoozeRecord) -> str:
-    """The kind, collection and item that a snooze is limited to."""
+    """A snooze's kind, collection and item."""
     parts = [str(record.kind).replace("_", " ")] if record.kind else []
     parts += [record.type_key] if record.type_key else []
     parts += [record.external_id] if record.external_id else []
@@ -223,7 +223,7 @@ _SNOOZES = (
 
 
 def configured(settings: Settings) -> Notifications:
-    """The notifications file. Raises `UserError`."""
+    """Raises `UserError`."""
     if settings.notifications_file is None:
         raise UsageError("NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file")
     return load_notifications(settings.notifications_file)

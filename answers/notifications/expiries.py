@@ -1,4 +1,4 @@
-"""Secrets, certificates and tokens that expire, as documents of the inventory name them. Pure."""
+"""Secrets, certificates and tokens that expire, in documents. Pure."""
 
 import base64
 import binascii
@@ -12,10 +12,10 @@ from inventory.canonical import JsonObject, JsonValue
 
 
 class ExpiryPlace(NamedTuple):
-    """A place in a collection's documents that names a moment of expiry.
+    """A collection's place with a moment of expiry.
 
-    `members` is the list whose members expire; None for the item itself. With `certificate` the field holds an X.509
-    certificate, which says when.
+    `members`: the list whose members expire; None for the item. With `certificate`, the field is an X.509 certificate,
+    which tells.
     """
 
     type_key: str
@@ -26,7 +26,7 @@ class ExpiryPlace(NamedTuple):
 
 
 class Expiry(NamedTuple):
-    """A moment of expiry: `part` identifies it within the item, and `name` is for people."""
+    """A moment of expiry: `part` identifies it within the item, `name` is for people."""
 
     what: str
     part: str
@@ -58,7 +58,7 @@ TYPES = tuple(dict.fromkeys(place.type_key for place in PLACES))
 
 
 def expiries(type_key: str, document: JsonObject) -> Iterator[Expiry]:
-    """The moments of expiry in a document, at the places that `PLACES` names."""
+    """A document's moments of expiry, at the places in `PLACES`."""
     for place in PLACES:
         if place.type_key != type_key:
             continue

@@ -1,4 +1,4 @@
-"""The notifications of a tenant and their states, and its snoozes."""
+"""A tenant's notifications with states, and its snoozes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,19 +26,19 @@ class UnknownSnoozeError(UserError):
 
 
 async def notifications(session: AsyncSession, limit: int) -> Sequence[NotificationRecord]:
-    """The newest events of the session's tenant that were for a target, newest first."""
+    """The newest of the session's tenant's events for targets, newest first."""
     return [placed.record for placed in await queries.newest_notifications(session, limit, None, None)]
 
 
 async def notifications_after(
     session: AsyncSession, limit: int, state: NotificationState | None, after: NotificationPlace | None
 ) -> Sequence[PlacedNotification]:
-    """A part of the same list, of the session's tenant or tenants, each with its place in it."""
+    """A part of that list, of the session's tenant or tenants, with places."""
     return await queries.newest_notifications(session, limit, state, after)
 
 
 async def snoozes(session: AsyncSession) -> Sequence[SnoozeRecord]:
-    """The active snoozes of the session's tenant, the first to end first."""
+    """Active snoozes of the session's tenant, first to end first."""
     return await queries.current_snoozes(session)
 
 
@@ -52,7 +52,7 @@ async def snooze(
     type_key: str | None = None,
     external_id: str | None = None,
 ) -> SnoozeRecord:
-    """Has nobody told of some events of the session's tenant until a moment. Raises `UserError`."""
+    """Snoozes events of the session's tenant until a moment. Raises `UserError`."""
     now = await database_time(session)
     if until <= now:
         raise UserError("a snooze ends in the future; name a later time")
@@ -68,7 +68,7 @@ async def snooze(
 
 
 async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:
-    """Ends a snooze, which its id or the beginning of it names. Raises `UnknownSnoozeError`."""
+    """Ends a snooze by its id or the beginning. Raises `UnknownSnoozeError`."""
     found = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
     if len(found) != 1 or not beginning:
         what = "several snoozes begin" if found else "no snooze that holds begins"

@@ -46,7 +46,7 @@ ORDER BY p.created_at
 
 
 class DocumentedItem(NamedTuple):
-    """An item that is there, with its document; None if that is damaged."""
+    """A present item with its document; None if damaged."""
 
     type_key: str
     external_id: str
@@ -56,7 +56,7 @@ class DocumentedItem(NamedTuple):
 
 
 class WaitingPlan(NamedTuple):
-    """A plan that nobody has decided about."""
+    """An undecided plan."""
 
     plan_id: UUID
     created_at: datetime
@@ -70,12 +70,11 @@ async def run_before(session: AsyncSession, run_id: UUID) -> UUID | None:
 
 
 async def open_runs(session: AsyncSession) -> frozenset[UUID]:
-    """The tenant's runs that have not ended."""
     return frozenset((await session.execute(_OPEN_RUNS)).scalars())
 
 
 def current_items(session: AsyncSession, type_keys: Collection[str]) -> AsyncGenerator[DocumentedItem, None]:
-    """The items of some collections that are there, with their documents. Read them to their end, or close it."""
+    """Present items of collections, with documents. Read them to their end, or close it."""
     parameters = {"type_keys": sorted(type_keys)}
     return fetch_stream(
         session, _DOCUMENTS, DocumentedItem, parameters, rows_at_a_time=DOCUMENTS_AT_A_TIME, shape=_with_document
@@ -89,7 +88,7 @@ def _with_document(row: Values) -> Values:
 
 
 async def waiting_plans(session: AsyncSession) -> Sequence[WaitingPlan]:
-    """The plans of promotions into the tenant that wait for a decision."""
+    """Plans of promotions into the tenant that wait for a decision."""
     return await fetch(session, _PLANS, WaitingPlan)
 
 
@@ -141,7 +140,7 @@ def _placed(row: Values) -> Values:
 
 
 async def current_snoozes(session: AsyncSession) -> list[SnoozeRecord]:
-    """The snoozes that have not ended."""
+    """Snoozes that have not ended."""
     return await fetch(session, _SNOOZES, SnoozeRecord)
 
 
@@ -155,7 +154,6 @@ async def add_snooze(
     type_key: str | None,
     external_id: str | None,
 ) -> None:
-    """Records a snooze."""
     parameters = {
         "snooze_id": snooze_id,
         "kind": kind,
@@ -169,5 +167,4 @@ async def add_snooze(
 
 
 async def end_snooze(session: AsyncSession, snooze_id: UUID) -> None:
-    """Ends a snooze before its time."""
     await session.execute(_END_SNOOZE, {"snooze_id": snooze_id})

@@ -44,7 +44,7 @@ class NotificationRecord(BaseModel, frozen=True):
 
 
 class NotificationPlace(NamedTuple):
-    """The place where a list of notifications goes on: after the one that these four name."""
+    """The place where a list of notifications goes on, after these four values."""
 
     noted_at: datetime
     tenant_id: UUID
@@ -53,7 +53,7 @@ class NotificationPlace(NamedTuple):
 
 
 class PlacedNotification(NamedTuple):
-    """A notification, and its place in the list."""
+    """A notification and its place in the list."""
 
     place: NotificationPlace
     record: NotificationRecord

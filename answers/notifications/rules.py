@@ -1,4 +1,4 @@
-"""The events of a run, and their words. Pure."""
+"""A run's events and their words. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ _KINDS = {
 
 
 def run_events(run: RunRecord, before: RunRecord | None) -> list[NotificationEvent]:
-    """The event that a run failed or is partial; none if the run `before` it ended in the same way."""
+    """The event of a failed or partial run; none if the run `before` ended alike."""
     if run.status not in _KINDS or (before is not None and _gaps(before) == _gaps(run)):
         return []
     kind, severity = _KINDS[run.status]
@@ -66,12 +66,12 @@ def _in_words(run: RunRecord) -> str:
 
 
 def titled(title: str, kind: str) -> str:
-    """An item with its kind, unless its title says that."""
+    """An item with its kind, unless the title says it."""
     return title if kind in title else f"{title} ({kind})"
 
 
 def drift_event(finding: DriftFindingRecord, category: str | None) -> NotificationEvent:
-    """An open finding, once for each period in which it deviates."""
+    """An open finding, once for each period."""
     label = "a hidden value" if finding.hidden else finding.label
     what = titled(finding.title, finding.kind_of_one)
     return NotificationEvent(
@@ -98,9 +98,9 @@ def not_read_event(clean_at: datetime, hours: int) -> NotificationEvent:
 
 
 def expiry_event(title: str, expiry: Expiry, left: timedelta, days: int, about: Mapping[str, Any]) -> NotificationEvent:
-    """Something that expires within some days, or has expired. Another moment of expiry is another event.
+    """Something that expires within some days, or has expired; another moment is another event.
 
-    `about` has the type key, the id and the category of its item.
+    `about`: its item's type key, id and category.
     """
     name = f" {expiry.name}" if expiry.name else ""
     word = "expired" if left <= timedelta(0) else "expires"
@@ -116,7 +116,7 @@ def expiry_event(title: str, expiry: Expiry, left: timedelta, days: int, about: 
 
 
 def plan_event(plan_id: UUID, created_by: str) -> NotificationEvent:
-    """A plan of a promotion that waits for a decision."""
+    """A promotion's plan that waits for a decision."""
     return NotificationEvent(
         kind=NotificationKind.PLAN_WAITING,
         severity=Severity.MEDIUM,

@@ -1,1 +1,1 @@
-"""Plans of promotions of items from one tenant to another, and the reasons that forbid them. Nothing is written."""
+"""Plans of promotions between tenants, and the reasons that forbid them. Nothing is written."""

@@ -1,4 +1,4 @@
-"""Plans of promotions: made, shown, listed, approved and rejected. None is carried out."""
+"""Plans of promotions: made, shown, listed, approved, rejected, never carried out."""
 
 from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
@@ -43,7 +43,7 @@ NAMED_REFUSALS = 5
 
 
 class MappingWish(NamedTuple):
-    """A mapping to add: the target's object for a source's. Ids, or names that only one object has."""
+    """A mapping to add: the target's object for a source's, by id or unique name."""
 
     type_key: str
     source_id: str
@@ -52,7 +52,7 @@ class MappingWish(NamedTuple):
 
 
 class UnknownPlanError(UserError):
-    """No plan of the tenant has an id that begins so, or several do."""
+    """No plan's id begins so, or several do."""
 
 
 class DamagedPlanError(UserError):
@@ -64,7 +64,7 @@ class DecidedPlanError(UserError):
 
 
 async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person) -> tuple[PlanRecord, PlanContent]:
-    """Makes a plan and stores it, by the session of the target.
+    """Makes a plan and stores it in the target's session.
 
     Raises `NeverReadError` and `UnknownPlanItemError`.
     """
@@ -97,7 +97,7 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
 
 
 async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
-    """The tenant that a baseline is of, and its items; None where it is another tenant's inventory as that is.
+    """A baseline's tenant and items; None if it is another tenant's present inventory.
 
     Raises `UnknownBaselineError`.
     """
@@ -108,7 +108,7 @@ async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> 
 
 
 async def plan_called(session: AsyncSession, beginning: str) -> tuple[PlanRecord, PlanContent]:
-    """The plan whose id begins so. Raises `UnknownPlanError`, and `DamagedPlanError` where it says something else."""
+    """The plan whose id begins so. Raises `UnknownPlanError`, and `DamagedPlanError` if its hash differs."""
     stored = await _stored(session, beginning)
     plan = _content(stored)
     return _plan_record(stored, plan.source, plan.target), plan
@@ -120,7 +120,7 @@ async def plans(
     name_of: Callable[[UUID], str],
     sources: Collection[UUID] | None = None,
 ) -> list[PlanRecord]:
-    """The newest plans of a tenant, without their items; those of some sources, or of all. `name_of` names tenants."""
+    """A tenant's newest plans without items, from some or all sources. `name_of` names tenants."""
     return [
         _plan_record(
             stored,
@@ -154,14 +154,14 @@ async def approve(
 async def reject(
     session: AsyncSession, beginning: str, person: Person, reason: str, once: UUID | None = None
 ) -> PlanRecord:
-    """Rejects a plan. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`."""
+    """Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`."""
     stored = await _stored(session, beginning)
     act = _Act(person, Action.PLAN_REJECTED, reason, once)
     return await _decided(session, stored, _content(stored), act, PlanDecision.REJECTED)
 
 
 class _Act(NamedTuple):
-    """A person's act on a plan. `once` is the id of the form, if there is one."""
+    """A person's act on a plan. `once` is the form's id, if any."""
 
     person: Person
     action: Action
@@ -172,7 +172,7 @@ class _Act(NamedTuple):
 async def _decided(
     session: AsyncSession, stored: StoredPlan, plan: PlanContent, act: _Act, decision: PlanDecision | None
 ) -> PlanRecord:
-    """Records an act on a plan, and its decision, if it is one. A form that was received before does nothing."""
+    """Records an act on a plan, and its decision, if any. A repeated form does nothing."""
     if await _record(session, plan.target.tenant_id, act.person, act.action, stored.plan_id, act.reason, act.once):
         is_open = stored.decision is None
         if is_open and decision is not None:
@@ -185,15 +185,15 @@ async def _decided(
 
 
 async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) -> list[MappingRecord]:
-    """How operators map references to objects of a source, or of all sources."""
+    """Operators' mappings of a source's objects, or of all sources'."""
     return await queries.mappings(session, source_tenant_id)
 
 
 async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
-    """Maps references to an object of the source to an object of the target, which the inventory must have.
+    """Maps references from the source's object to the target's, which must be in the inventory.
 
-    The source's object may be one that its inventory has not, if documents refer to it. Objects that nobody reads, such
-    as people, are taken as they are given. Raises `UnknownItemError`.
+    The source's object may be known from references only. Objects that nobody reads, such as people, are taken as
+    given. Raises `UnknownItemError`.
     """
     type_key = wanted.type_key
     source_id = await source_object(here.session, type_key, wanted.source_id)
@@ -218,7 +218,7 @@ async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Pe
 async def unmap_reference(
     session: AsyncSession, tenant_id: UUID, source_tenant_id: UUID, wanted: MappingWish, person: Person
 ) -> bool:
-    """Takes a mapping back; whether there was one. `target_id` does not matter."""
+    """Removes a mapping, whatever its `target_id`; False if there was none."""
     source_id = item_key(wanted.source_id)
     place = {"source_tenant_id": source_tenant_id, "type_key": wanted.type_key, "source_id": source_id}
     if not await queries.remove_mapping(session, place):
@@ -231,7 +231,7 @@ async def unmap_reference(
 
 
 def is_creator(person: Person, plan: PlanContent) -> bool:
-    """Whether somebody made a plan, as far as their names tell."""
+    """Whether a person made the plan, as far as names tell."""
     return person.person_id == plan.created_by_id or person.name.casefold() == plan.created_by.casefold()
 
 
@@ -257,7 +257,7 @@ async def _refusals(session: AsyncSession, stored: StoredPlan, plan: PlanContent
 
 
 async def _changed(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
-    """The items of the target that are not as the plan found them."""
+    """The target's items that have changed since the plan."""
     found = {(item.type_key, item.target_id): item for item in written if item.target_id is not None}
     keys = {(type_key, target_id) for type_key, target_id in found if target_id is not None}
     hashes = await queries.content_hashes(session, keys)
@@ -266,7 +266,7 @@ async def _changed(session: AsyncSession, written: Sequence[PlannedItem]) -> lis
 
 
 async def _taken(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
-    """The new items whose names the target has given since."""
+    """New items whose names the target now has."""
     taken = []
     for type_key in sorted({item.type_key for item in written if item.action is PlanAction.CREATE}):
         present = await queries.present_names(session, type_key)
@@ -277,7 +277,7 @@ async def _taken(session: AsyncSession, written: Sequence[PlannedItem]) -> list[
 
 
 async def _lost(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
-    """The objects of the target that the plan refers to and that are gone."""
+    """The plan's references to objects of the target that are gone."""
     referred = {
         (reference.type_key, reference.target_id): reference.name or reference.target_id
         for item in written

@@ -11,7 +11,7 @@ Target = tuple[TenantRecord, Sequence[PlannedItem]]
 
 
 def blocked_rows(targets: Sequence[Target]) -> list[BlockedRow]:
-    """One row for each reason, those that block the most first. An item may be blocked for several reasons."""
+    """A row for each reason, most blocking first. An item may have several."""
     found: dict[tuple[BlockCode, str], dict[int, list[BlockedItem]]] = {}
     remedies: dict[tuple[BlockCode, str], str] = {}
     for number, (_, items) in enumerate(targets):

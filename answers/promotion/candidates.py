@@ -1,4 +1,4 @@
-"""The input of a plan: items of the source with their counterparts, their collections, and targets of references."""
+"""A plan's input: the source's items with counterparts, collections, and targets of references."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from inventory.write_rules import WriteRules
 
 
 class SourceBaseline(NamedTuple):
-    """A baseline of the source: the collections that it covers, and the version of each of their items.
+    """A baseline of the source: covered collections, and each item's version.
 
-    An item of which the baseline has no version, although it was there, has the version 0.
+    An item that existed without a version has version 0.
     """
 
     name: str
@@ -24,10 +24,9 @@ class SourceBaseline(NamedTuple):
 
 
 class PlanRequest(NamedTuple):
-    """The subject of a plan. Without `type_keys`: all collections that were read and have write rules.
+    """A plan's subject. Without `type_keys`: all read collections with write rules.
 
-    `version` is that of a restore: of the one item named, in the target itself. With a `baseline` the source's items
-    are as that has them.
+    `version`: a restore of the one named item, in the target itself. `baseline`: the source's items as of then.
     """
 
     created_by: str
@@ -44,7 +43,7 @@ ItemKey = tuple[str, str]
 
 
 class PromotedVersion(NamedTuple):
-    """An item of one side, with its current document; None where none has been read or it is damaged."""
+    """One side's item, with its current document; None if unread or damaged."""
 
     external_id: str
     title: str
@@ -58,9 +57,9 @@ class PromotedVersion(NamedTuple):
 
 
 class PromotionItem(NamedTuple):
-    """An item of the source, with the item of the target that it belongs to, if there is one.
+    """The source's item, with the target's counterpart, if any.
 
-    `reasons` block it whatever the documents say. `is_same`: a comparison found no difference, for certain.
+    `reasons` block it whatever the documents say. `is_same`: certainly equal.
     """
 
     type_key: str
@@ -75,7 +74,7 @@ class PromotionItem(NamedTuple):
 
 
 class CollectionFacts(NamedTuple):
-    """The catalog's facts about a collection. `identity` names the properties that belong to the tenant alone."""
+    """The catalog's facts about a collection. `identity`: the tenant's own properties."""
 
     title: str
     path: str
@@ -89,7 +88,7 @@ class CollectionFacts(NamedTuple):
 
 
 class MappedTarget(NamedTuple):
-    """The object of the target that a reference leads to, or why there is none.
+    """The target's object for a reference, or why there is none.
 
     `is_promotable`: a plan could create it.
     """
@@ -104,7 +103,7 @@ class MappedTarget(NamedTuple):
 
 
 class TenantIds(NamedTuple):
-    """The ids of the two tenants, which documents may name."""
+    """Both tenants' ids, which documents may name."""
 
     source: str
     target: str
@@ -114,5 +113,5 @@ MappedTargets = Mapping[tuple[tuple[str, ...], str], MappedTarget]
 
 
 def created_id(key: ItemKey) -> str:
-    """The text in requests for the id of an object that the plan creates."""
+    """The placeholder in requests for a created object's id."""
     return f"{{created:{key[0]}/{key[1]}}}"

@@ -124,7 +124,7 @@ def make_plan(
 def _targets(
     settings: Settings, here: UUID, targets: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> list[UUID]:
-    """The tenants to plan for: those named, and all others that the options choose. Raises `UsageError`."""
+    """The named tenants, and all that the options choose. Raises `UsageError`."""
     named = list(dict.fromkeys(tenant_id_of(settings, target) for target in targets or ()))
     if not (tags or everyone):
         if not named:
@@ -139,7 +139,7 @@ def _targets(
 
 
 async def _baseline(settings: Settings, here: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
-    """The tenant and the versions of a baseline; no versions if it is another tenant as it is."""
+    """A baseline's tenant and versions; no versions for another tenant's present inventory."""
     async with tenant_session(settings, here) as session:
         return await answer.source_baseline(session, here, name)
 

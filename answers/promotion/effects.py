@@ -1,4 +1,4 @@
-"""The effects of a planned item, and its audience, for the reviewer's order."""
+"""A planned item's effects and audience, for the reviewer's order."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ _ASSIGNMENTS = "assignments"
 
 
 class _Audience(NamedTuple):
-    """Somebody whom an item is for, or not for. `role` is of the audience, and `intent` of its assignment."""
+    """An included or excluded audience. `role` is its own, `intent` its assignment's."""
 
     role: ReferenceRole
     type_key: str
@@ -46,13 +46,13 @@ class _Audience(NamedTuple):
 
 
 class ItemReach(NamedTuple):
-    """Whom a document is for, each with the filter that narrows it; the filter is empty where there is none."""
+    """A document's audiences, each with its filter, empty if none."""
 
     of: Mapping[_Audience, str]
 
     @classmethod
     def of_document(cls, document: JsonObject, rules: ReferenceRules) -> "ItemReach":
-        """The reach of a whole document. Each assignment has its own filter."""
+        """The reach of a whole document, with each assignment's own filter."""
         assignments = document.get(_ASSIGNMENTS)
         rest: JsonObject = {name: value for name, value in document.items() if name != _ASSIGNMENTS}
         units: list[JsonObject] = [rest]
@@ -75,7 +75,7 @@ def _audience(reference: Reference) -> _Audience | None:
 
 
 def audience(before: ItemReach, after: ItemReach, names: ObjectNames) -> list[PlannedAudience]:
-    """Whom the item would be for, and for whom it would no longer be."""
+    """The item's audiences after the plan, and those that it would lose."""
     shown = []
     for someone in sorted({*before.of, *after.of}):
         if someone not in before.of:
@@ -107,7 +107,7 @@ def effects(
     labels: Mapping[str, str],
     names: ObjectNames,
 ) -> list[PlanEffect]:
-    """The effects of an item's change that a reviewer looks at. `labels` name paths, and `names` ids."""
+    """An item's changes for a reviewer. `labels` name paths, `names` ids."""
     told = [
         PlanEffect(
             kind=EffectKind.WEAKENS,
@@ -132,7 +132,7 @@ def worst_effects_first(told: Iterable[PlanEffect]) -> list[PlanEffect]:
 
 
 def severity(type_key: str, found: Iterable[Difference] | None) -> Severity:
-    """How soon somebody should look at an item: by the worst of its differences, or as a new item where it is None."""
+    """An item's urgency: its worst difference's, or a new item's for None."""
     if found is None:
         return severity_of(type_key, FindingKind.ITEM_ADDED, "")
     told = [
@@ -155,13 +155,13 @@ ALARMING = frozenset({EffectKind.WEAKENS, EffectKind.REACHES_EVERYONE, EffectKin
 
 
 def concerns_of(items: Iterable[PlannedItem]) -> list[tuple[EffectKind, int]]:
-    """How many items have which alarming effect, the worst first."""
+    """Numbers of items by alarming effect, the worst first."""
     found = Counter(kind for item in items for kind in {effect.kind for effect in item.effects})
     return [(kind, found[kind]) for kind in EffectKind if kind in ALARMING and found[kind]]
 
 
 def worst_first(items: Iterable[PlannedItem]) -> list[PlannedItem]:
-    """Items in a reviewer's order: those that would be written, then blocked ones."""
+    """Items in a reviewer's order: written ones, then blocked ones."""
     return sorted(items, key=_place)
 
 
@@ -177,7 +177,7 @@ def _place(item: PlannedItem) -> tuple[bool, int, int, int, str, str]:
 
 
 def _reach_effect(someone: _Audience, before: ItemReach, after: ItemReach, names: ObjectNames) -> PlanEffect | None:
-    """Whether the item would reach more people or devices, or fewer, by one audience."""
+    """Whether one audience would grow or shrink."""
     old, new = before.of.get(someone), after.of.get(someone)
     if old == new:
         return None

@@ -1,4 +1,4 @@
-"""The requests that would write one item, what forbids them, and what the item would then be."""
+"""Requests that would write one item, what forbids them, and the item afterwards."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from inventory.write_rules import PartRequest, PartShape, WriteRules
 
 
 class ItemRequests:
-    """How one item would be written, when all that it refers to is known."""
+    """How one item would be written, once its references are known."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class ItemRequests:
 
     @property
     def _differing(self) -> set[str]:
-        """The properties that differ, of those that a request can carry."""
+        """Differing properties that a request can carry."""
         wanted, current = self._facts.form.of(self._wanted), self._facts.form.of(self._current)
         # A detail that was read and is empty is present in the normal form.
         names = {name for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)}
@@ -94,7 +94,6 @@ class ItemRequests:
                 )
 
     def _sent(self, differing: Collection[str]) -> set[str]:
-        """The properties that requests would carry."""
         if self._target is None:
             return self._wanted.keys() - self._rules.not_sent
         parts = {part.name for part in self._rules.parts}
@@ -103,7 +102,7 @@ class ItemRequests:
         return set(differing)
 
     def outcome(self) -> dict[str, object]:
-        """The values of the planned item."""
+        """The planned item's values."""
         differing = self._differing
         expected = self._facts.form.of(self._wanted)
         told: dict[str, object] = {
@@ -124,7 +123,7 @@ class ItemRequests:
         return told | {"action": PlanAction.UPDATE, "requests": requests, "fields": fields}
 
     def _reviewed(self, found: Sequence[Difference] | None, labels: Mapping[str, str]) -> dict[str, object]:
-        """Whom the item would affect, and how soon a reviewer should look at it."""
+        """The affected audience, and the review's urgency."""
         rules = self._facts.references
         reach = ItemReach.of_document(self._current, rules), ItemReach.of_document(self._wanted, rules)
         told = effects(self._key[0], found or (), reach, labels, self._names)
@@ -140,7 +139,7 @@ class ItemRequests:
         }
 
     def _has_effect(self, document: JsonObject) -> bool:
-        """Whether a document says that the object has an effect, where its collection can say that it has none."""
+        """Whether the object has an effect, if its collection can say so."""
         without = [*self._rules.off.items(), *self._rules.inert.items()]
         return bool(document) and not any(has_value(document, path, value) for path, value in without)
 
@@ -204,7 +203,7 @@ class ItemRequests:
         return PlannedRequest(step=step, method="POST", path=part.path.replace("{id}", own), body=self._body(body))
 
     def _body(self, body: JsonObject) -> JsonObject:
-        """A body as it is sent: other objects by id or URL."""
+        """The sent body, with other objects by id or URL."""
         for path in self._rules.ids_alone:
             body = cast("JsonObject", _at(body, path.split("."), _id_alone))
         for name, path in self._rules.bound.items():
@@ -223,7 +222,7 @@ def objects_in(value: JsonValue) -> list[JsonObject]:
 
 
 def _member(member: JsonValue, part: PartRequest) -> JsonValue:
-    """A member without properties that tell its origin, or with only those that a request names."""
+    """A member without properties of its origin, or only with those that a request names."""
     if not isinstance(member, dict):
         return member
     if part.only:
@@ -234,7 +233,7 @@ def _member(member: JsonValue, part: PartRequest) -> JsonValue:
 
 
 def _template_value(value: JsonObject) -> JsonObject:
-    """A value of an administrative template, with its definition and presentations by URL."""
+    """An administrative template's value, with definition and presentations by URL."""
     left_out = {"id", "createdDateTime", "lastModifiedDateTime", "definition", "presentation", "presentationValues"}
     definition = _id_of(value.get("definition"))
     url = f"{{graph}}/beta/deviceManagement/groupPolicyDefinitions('{definition}')"
@@ -250,7 +249,7 @@ def _template_value(value: JsonObject) -> JsonObject:
 
 
 def has_ids(values: JsonValue) -> bool:
-    """Whether all values of administrative templates name their definitions and presentations."""
+    """Whether all administrative template values name their definitions and presentations."""
     presented = [member for value in objects_in(values) for member in objects_in(value.get("presentationValues"))]
     held = [(value, "definition") for value in objects_in(values)] + [(member, "presentation") for member in presented]
     is_list = values is None or (isinstance(values, list) and len(objects_in(values)) == len(values))
@@ -266,7 +265,7 @@ def _id_alone(value: JsonValue) -> JsonValue:
 
 
 def _at(value: JsonValue, names: Sequence[str], change: Callable[[JsonValue], JsonValue]) -> JsonValue:
-    """The value with that at a path changed, if there is one."""
+    """The value with the one at a path changed, if it exists."""
     if not names:
         return change(value)
     if not isinstance(value, dict) or names[0] not in value:
@@ -282,7 +281,7 @@ def _inert(body: JsonObject, inert: Mapping[str, JsonValue]) -> JsonObject:
 
 
 def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
-    """A value with nulls for all properties that it lacks: Graph keeps properties that a PATCH does not name."""
+    """A value with nulls for missing properties, which a PATCH would keep."""
     if isinstance(current, list) and wanted is None:
         return []
     if isinstance(wanted, dict) and isinstance(current, dict):
@@ -293,7 +292,7 @@ def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
 
 
 def has_value(document: JsonValue, path: str, wanted: JsonValue) -> bool:
-    """Whether any value at a path is this one."""
+    """Whether a value at a path is this one."""
     values: Iterable[JsonValue] = [document]
     for name in path.split("."):
         values = [
@@ -314,12 +313,11 @@ def _has_mark(value: JsonValue) -> bool:
 
 
 def _is_told(own: str, value: JsonValue) -> bool:
-    """Whether a text names an id that is long enough to be no accident."""
+    """Whether a text holds an id too long for coincidence."""
     return len(own) >= MIN_TELLING_ID_LENGTH and own.encode() in encode(value)
 
 
 def _replaced(value: JsonValue, ids: Mapping[str, str]) -> JsonValue:
-    """The value with other ids in its texts."""
     if isinstance(value, str):
         for own, other in ids.items():
             if len(own) >= MIN_TELLING_ID_LENGTH:

@@ -1,4 +1,4 @@
-"""`promote map`: which object of the target takes the place of an object of the source."""
+"""`promote map`: the target's objects in place of the source's."""
 
 import asyncio
 from typing import Annotated

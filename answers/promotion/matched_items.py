@@ -1,4 +1,4 @@
-"""The items of the source that a plan is about, each with the item of the target that it belongs to."""
+"""The source's items of a plan, with their counterparts in the target."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,13 +16,13 @@ ITEMS_AT_A_TIME = 500
 
 
 class UnknownPlanItemError(UserError):
-    """The source has no item that the plan is to be about."""
+    """The source lacks an item of the plan."""
 
 
 async def items_to_promote(
     here: Side, there: Side, type_keys: Sequence[str], wanted: PlanRequest
 ) -> list[PromotionItem]:
-    """The items of these collections that a request is about. Raises `UnknownPlanItemError` where a name is none's."""
+    """The requested items of these collections. Raises `UnknownPlanItemError` for an unknown name."""
     candidates: list[PromotionItem] = []
     if wanted.version is not None:
         candidates = await _restored(there, type_keys, wanted)
@@ -39,7 +39,7 @@ async def items_to_promote(
 
 
 async def _of_collection(here: Side, there: Side, type_key: str) -> list[PromotionItem]:
-    """The items of one collection of the source, matched as a comparison matches them."""
+    """One collection's items of the source, matched as in a comparison."""
     reasons = list(_coverage_reasons(here, there, type_key))
     if reasons:
         present = await queries.present_names(here.session, type_key)
@@ -62,10 +62,10 @@ async def _of_collection(here: Side, there: Side, type_key: str) -> list[Promoti
 
 
 async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceBaseline) -> list[PromotionItem]:
-    """The items of one collection as a baseline of the source has them.
+    """One collection's items as in the source's baseline.
 
-    They belong to the items of the target to which the source's items belong today, or, within one tenant, to
-    themselves. If the target has another item of the baseline's name, nothing is guessed.
+    Counterparts are those of the source's present items or, within one tenant, the items themselves. If the target has
+    another item of the baseline's name, nothing is guessed.
     """
     numbers = baseline.versions.get(type_key, {})
     sources = await versions_of(here, type_key, list(numbers), numbers)
@@ -99,7 +99,7 @@ async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceB
 
 
 def _name_of(type_key: str, source: PromotedVersion) -> str:
-    """The name that a version has: the item's may be another by now."""
+    """A version's name, which may differ from the item's now."""
     name = (source.document or {}).get(load_catalog().collections[type_key].name_field)
     return name if isinstance(name, str) and name else source.title
 
@@ -114,7 +114,7 @@ def _taken(name: str, ids: Sequence[str]) -> BlockReason:
 
 
 async def _restored(there: Side, type_keys: Sequence[str], wanted: PlanRequest) -> list[PromotionItem]:
-    """The named items as they were in an earlier version, each with its current one."""
+    """The named items in an earlier version, each with its current one."""
     found = []
     for type_key in type_keys:
         present = {item.external_id for item in await queries.present_names(there.session, type_key)}
@@ -136,7 +136,7 @@ def _is_pair(item: ItemComparison) -> bool:
 
 
 def _is_wanted(candidate: PromotionItem, names: Sequence[str] | None) -> bool:
-    """Whether an item is one of those named: by its name or id, or the beginning of its id."""
+    """Whether an item is named by name, id, or beginning of its id."""
     return not names or any(_is_called(candidate, name) for name in names)
 
 
@@ -190,7 +190,7 @@ def _ambiguity(item: ItemComparison) -> BlockReason:
 async def versions_of(
     side: Side, type_key: str, external_ids: Sequence[str], numbers: Mapping[str, int] | None = None
 ) -> dict[str, PromotedVersion]:
-    """Items by id, each with the version of a number, or with its current one; version 0 where it has none."""
+    """Items by id, in the numbered or current version; 0 for none."""
     found: dict[str, PromotedVersion] = {}
     for start in range(0, len(external_ids), ITEMS_AT_A_TIME):
         some = external_ids[start : start + ITEMS_AT_A_TIME]

@@ -1,4 +1,4 @@
-"""An operator's mapping of references: each object in it is an item, or an id that only references name."""
+"""Operators' mappings of references to items, or to ids that only references name."""
 
 from collections.abc import Collection, Mapping
 
@@ -14,9 +14,9 @@ from inventory.tenant_neutral import UnresolvedReason
 
 
 async def source_object(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of an object that the source's documents name: an item's, or one that the inventory has not.
+    """The id of an item, or of an object that only the source's documents name.
 
-    An item is found by its id, its name or its alternate key. Raises `UnknownItemError`.
+    An item by id, name or alternate key. Raises `UnknownItemError`.
     """
     try:
         return await target_object(session, type_key, sought)
@@ -27,9 +27,9 @@ async def source_object(session: AsyncSession, type_key: str, sought: str) -> st
 
 
 async def target_object(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of an item by its id, its name or its alternate key. Raises `UnknownItemError`.
+    """An item's id by id, name or alternate key. Raises `UnknownItemError`.
 
-    Objects that nobody reads, such as people, are taken as they are given.
+    Objects that nobody reads, such as people, are taken as given.
     """
     if type_key in NOT_READ:
         return item_key(sought)
@@ -40,9 +40,9 @@ async def target_object(session: AsyncSession, type_key: str, sought: str) -> st
 async def operator_targets(
     here: Side, there: Side, ids: Collection[TargetId], mapping: Mapping[tuple[str, str], str]
 ) -> dict[TargetId, MappedTarget]:
-    """The targets of mapped references; none if the object is gone.
+    """Targets of mapped references, none if the object is gone.
 
-    Documents that name an object by its alternate key are given that of the target's object.
+    Documents that use an alternate key get the target's.
     """
     gone = await queries.gone(there.session, {(type_key, known) for (type_key, _), known in mapping.items()})
     items: dict[tuple[str, str], str] = {}

@@ -1,4 +1,4 @@
-"""A plan as people read it: what would change most first, then what is blocked and why."""
+"""A plan for people: greatest changes first, then blocked items with reasons."""
 
 from collections.abc import Sequence
 
@@ -105,7 +105,7 @@ def _print_item(item: PlannedItem, *, fields: bool, requests: bool) -> None:
 
 
 def _print_reasons(items: Sequence[PlannedItem]) -> None:
-    """The reasons of blocked items, each with the number of items that it blocks, and its remedy."""
+    """Reasons of blocked items, with numbers and remedies."""
     found: dict[tuple[str, str], int] = {}
     for item in items:
         for reason in {(str(reason.code), reason.unblocked_by) for reason in item.reasons}:
@@ -116,7 +116,7 @@ def _print_reasons(items: Sequence[PlannedItem]) -> None:
 
 
 def _audience(item: PlannedItem) -> str:
-    """The audiences of an item; a sign marks those that change."""
+    """An item's audiences; signs mark changes."""
     signs = {AudienceChange.ADDED: "+", AudienceChange.REMOVED: "-", AudienceChange.FILTERED_OTHERWISE: "~"}
     return ", ".join(
         f"{signs.get(member.change, '')}{'not ' if member.role == 'exclude' else ''}{member.name}"

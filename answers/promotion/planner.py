@@ -1,4 +1,4 @@
-"""A plan of two tenants, or of a tenant and an earlier version of one of its items."""
+"""Plans between two tenants, or of one tenant's earlier version."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -27,7 +27,7 @@ VALID_FOR = timedelta(days=3)
 
 
 async def plan_of(here: Side, there: Side, wanted: PlanRequest) -> PlanContent:
-    """The plan of a promotion from here to there. Raises `UnknownPlanItemError` where a name is no item's."""
+    """Raises `UnknownPlanItemError` for an unknown item name."""
     rules = write_rules()
     known = [key for key in rules if key in here.coverage or key in there.coverage or _has(wanted.baseline, key)]
     type_keys = sorted(wanted.type_keys or known, key=lambda key: (rules[key].order if key in rules else 99, key))
@@ -60,7 +60,7 @@ def _has(baseline: SourceBaseline | None, type_key: str) -> bool:
 
 
 def _source_coverage(here: Side, type_key: str, wanted: PlanRequest) -> SideCoverage:
-    """The coverage of the source. A baseline knows all of a collection, or the plan does not rest on it."""
+    """The source's coverage. A baseline must know all of a collection."""
     covered = here.covered(type_key)
     if wanted.baseline is None or type_key in wanted.baseline.covered:
         return covered
@@ -69,7 +69,6 @@ def _source_coverage(here: Side, type_key: str, wanted: PlanRequest) -> SideCove
 
 @cache
 def collection_facts(type_key: str) -> CollectionFacts:
-    """The catalog's facts about a collection and about writing its items."""
     collection = load_catalog().collections[type_key]
     neutral = collection.independence_rules()
     return CollectionFacts(
@@ -92,7 +91,7 @@ async def _mapped(
     facts: Mapping[str, CollectionFacts],
     wanted: PlanRequest,
 ) -> dict[TargetId, MappedTarget]:
-    """The target of each reference of the candidates: by the operator's mapping, or by meaning."""
+    """Targets of the candidates' references, by operators' mapping or by meaning."""
     ids: set[TargetId] = {
         (reference.target_types, reference.target_id)
         for candidate in candidates
@@ -121,7 +120,7 @@ def _target(counterpart: Counterpart) -> MappedTarget:
 async def _names(
     here: Side, there: Side, candidates: Sequence[PromotionItem], mapped: Mapping[TargetId, MappedTarget]
 ) -> dict[tuple[str, str], str]:
-    """Names for the ids in documents of both sides, and for new objects."""
+    """Names for ids in both sides' documents, and for new objects."""
     changed = [candidate for candidate in candidates if candidate.target is not None and not candidate.is_same]
     sources = [(item.type_key, item.source.document) for item in changed if item.source.document is not None]
     targets = [

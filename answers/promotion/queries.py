@@ -1,4 +1,4 @@
-"""Queries for plans: the items of a collection with their current versions, and plans themselves."""
+"""Queries for plans, and of items with versions."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -19,9 +19,9 @@ from storage.stale import OF_ITEM
 
 
 class CurrentItem(NamedTuple):
-    """An item that is not absent, with the version that is current, or another one that was asked for.
+    """A present item with its current or requested version.
 
-    `document` is None where none has been read, or where the stored one is damaged.
+    `document` is None if unread or damaged.
     """
 
     external_id: str
@@ -57,15 +57,12 @@ ORDER BY external_id
 
 
 class PresentName(NamedTuple):
-    """An item that is not absent."""
-
     external_id: str
     display_name: str | None
     meta: dict[str, Any]
 
 
 async def present_names(session: AsyncSession, type_key: str) -> list[PresentName]:
-    """The items of a collection that are not absent."""
     return await fetch(session, _PRESENT, PresentName, {"type_key": type_key})
 
 
@@ -75,7 +72,7 @@ async def items(
     versions: Mapping[str, int | None],
     read: Documents,
 ) -> dict[str, CurrentItem]:
-    """Some items of a collection by id, each with the version of a number, or with its current one."""
+    """Items of a collection by id, in the numbered or current version."""
 
     def shape(row: Values) -> Values:
         body, body_hash = row.pop("body"), row.pop("body_hash")
@@ -102,13 +99,13 @@ ORDER BY external_id
 
 
 async def named_ids(session: AsyncSession, type_key: str, names: Collection[str]) -> list[str]:
-    """The ids of the items of a collection, present or not, with one of these names or ids."""
+    """Ids of a collection's items, present or not, with these names or ids."""
     parameters = {"type_key": type_key, "names": list(names), "lower_names": [name.lower() for name in names]}
     return list((await session.execute(_NAMED, parameters)).scalars())
 
 
 class StoredPlan(NamedTuple):
-    """A plan as it is stored, with the decision about it. `content` is None in a list."""
+    """A stored plan with its decision. `content` is None in lists."""
 
     plan_id: UUID
     source_tenant_id: UUID
@@ -210,22 +207,22 @@ WHERE (source_tenant_id, type_key, source_id) = (:source_tenant_id, :type_key, :
 
 
 async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) -> list[MappingRecord]:
-    """How operators map references to objects of a source, or of all."""
+    """Operators' mappings of a source's objects, or of all."""
     return await fetch(session, _MAPPINGS, MappingRecord, {"source_tenant_id": source_tenant_id})
 
 
 async def add_mapping(session: AsyncSession, values: Mapping[str, object]) -> None:
-    """Maps references to an object of a source, also where they were mapped before."""
+    """Maps a source's object, replacing an earlier mapping."""
     await session.execute(_MAP, values)
 
 
 async def remove_mapping(session: AsyncSession, values: Mapping[str, object]) -> bool:
-    """Whether references to an object of a source were mapped; they are no longer."""
+    """Removes a mapping; False if there was none."""
     return bool((await session.execute(_UNMAP, values)).rowcount)  # type: ignore[attr-defined]
 
 
 async def add_plan(session: AsyncSession, plan_id: UUID, plan: PlanContent, content: bytes) -> None:
-    """Stores a plan, whose JSON is `content`."""
+    """Stores a plan with its JSON `content`."""
     values = {
         "plan_id": plan_id,
         "source_tenant_id": plan.source.tenant_id,
@@ -240,47 +237,47 @@ async def add_plan(session: AsyncSession, plan_id: UUID, plan: PlanContent, cont
 
 
 async def plans(session: AsyncSession, most: int, sources: Collection[UUID] | None = None) -> list[StoredPlan]:
-    """The newest plans of the tenant, without their content; those of some sources, or of all."""
+    """The tenant's newest plans without content, from some or all sources."""
     named = None if sources is None else list(sources)
     return await fetch(session, _LIST, StoredPlan, {"most": most, "sources": named})
 
 
 async def plans_beginning(session: AsyncSession, beginning: str) -> list[StoredPlan]:
-    """Up to two plans whose ids begin so, with their content as it is stored."""
+    """Up to two plans whose ids begin so, with stored content."""
     return await fetch(session, _BEGINNING, StoredPlan, {"beginning": beginning})
 
 
 async def decide(session: AsyncSession, plan: StoredPlan, decision: PlanDecision, decided_by: str, reason: str) -> bool:
-    """Stores the decision about a plan; False if somebody was faster."""
+    """Stores the decision about a plan; False if another came first."""
     values = {"plan_id": plan.plan_id, "decision": decision, "content_hash": plan.content_hash}
     done = await session.execute(_DECIDE, {**values, "decided_by": decided_by, "reason": reason})
     return done.one_or_none() is not None
 
 
 async def content_hashes(session: AsyncSession, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """The content hashes of the current versions of items that are not absent."""
+    """Content hashes of present items' current versions."""
     rows = await session.execute(_HASHES, key_columns(sorted(keys)))
     return {(row.type_key, row.external_id): row.content_hash.hex() for row in rows}
 
 
 async def gone(session: AsyncSession, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The items that are absent by now, by the ids or alternate keys that were given."""
+    """Items that are absent now, by id or alternate key."""
     rows = await session.execute(_GONE, key_columns(sorted(keys)))
     return {(row.type_key, row.name) for row in rows}
 
 
 async def items_by_alternate_key(session: AsyncSession, type_key: str, keys: Collection[str]) -> dict[str, str]:
-    """The ids of the items of a collection by their alternate keys, by which documents may name them."""
+    """Ids of a collection's items by alternate key."""
     rows = await session.execute(_BY_KEY, {"type_key": type_key, "names": list(keys)})
     return {row.alternate_key: row.external_id for row in rows}
 
 
 async def alternate_keys(session: AsyncSession, type_key: str, ids: Collection[str]) -> dict[str, str]:
-    """The alternate keys of items of a collection, by id."""
+    """Alternate keys of a collection's items by id."""
     rows = await session.execute(_KEYS_OF, {"type_key": type_key, "names": list(ids)})
     return {row.external_id: row.alternate_key for row in rows}
 
 
 async def is_referred_to(session: AsyncSession, type_key: str, target_id: str) -> bool:
-    """Whether a document of the tenant refers to an object of a collection, which the inventory may not have."""
+    """Whether a document refers to an object, known or not."""
     return bool((await session.execute(_IS_REFERRED_TO, {"type_key": type_key, "target_id": target_id})).scalar_one())

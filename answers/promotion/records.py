@@ -208,7 +208,7 @@ class PlanCollection(BaseModel, frozen=True):
 
     @property
     def is_planned(self) -> bool:
-        """Whether the source's items are known, and the target's, too."""
+        """Whether both sides' items are known."""
         return self.source.is_answered and self.target.state is CoverageState.COMPLETE
 
 
@@ -223,7 +223,6 @@ class PlanCounts(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, items: list[PlannedItem]) -> "PlanCounts":
-        """Counts the items by their actions, and their requests."""
         actions = Counter(str(item.action) for item in items)
         return cls(**actions, requests=sum(len(item.requests) for item in items))
 
@@ -249,7 +248,7 @@ class PlanContent(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the plan treats every item of its collections."""
+        """Whether the plan treats all items of its collections."""
         return not self.counts.blocked and all(collection.is_planned for collection in self.collections)
 
 
@@ -325,7 +324,7 @@ class SimulatedItem(BaseModel, frozen=True):
 
     @property
     def is_proven(self) -> bool:
-        """Whether the copy equals the source, and nothing is left to do."""
+        """Whether the copy equals the source, with nothing left to do."""
         is_same = self.compared is Status.SAME or (self.compared is not None and not self.differences)
         return self.refused is None and is_same and self.again is PlanAction.NOTHING_TO_DO
 

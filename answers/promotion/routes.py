@@ -148,7 +148,7 @@ async def reject(
 
 
 async def _plan(scope: TenantScope, tenants: Visible, plan_id: UUID) -> tuple[PlanRecord, PlanContent]:
-    """A plan, which holds content of its source: whoever does not see that tenant does not see the plan.
+    """A plan, visible only to who sees its source, whose content it holds.
 
     Raises `UnknownPlanError`.
     """

@@ -1,6 +1,6 @@
-"""The requests of a plan for each item of the source: pure functions of documents.
+"""A plan's requests for each item of the source: pure functions of documents.
 
-A reference is mapped or its item is blocked: none is ever dropped.
+A reference is mapped or blocks its item: none is ever dropped.
 """
 
 from collections import defaultdict
@@ -42,7 +42,7 @@ def planned(
     tenants: TenantIds,
     names: ObjectNames,
 ) -> list[PlannedItem]:
-    """The planned item of each candidate, in the order of the requests. `names` are those of ids, by type key."""
+    """Each candidate's planned item, in the order of requests. `names` are by type key and id."""
     return _Plan(candidates, facts, mapped, tenants, names).items()
 
 
