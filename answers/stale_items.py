@@ -1,4 +1,4 @@
-"""Items whose current version is not all current, as answers tell of them."""
+"""Items whose current version has stale parts."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -22,8 +22,6 @@ class StaleItem(TitledRecord):
 
 
 class KnownItem(Protocol):
-    """An item as the inventory has it."""
-
     @property
     def type_key(self) -> str: ...
     @property
@@ -37,12 +35,11 @@ class KnownItem(Protocol):
 async def stale_items(
     session: AsyncSession, type_keys: Sequence[str] | None = None, left_out: Sequence[str] = ()
 ) -> list[StaleItem]:
-    """The items that are there and whose current version is not all current, by collection and name."""
+    """Present stale items, by collection and name."""
     return [stale_item(item, item.stale) for item in await stale.stale_items(session, type_keys, left_out)]
 
 
 def stale_item(item: KnownItem, staleness: Staleness) -> StaleItem:
-    """The record of a stale item."""
     return StaleItem(
         type_key=item.type_key,
         external_id=item.external_id,

@@ -20,7 +20,7 @@ _WITH_TIME = re.compile(r"(.+?) (\d{1,2}):(\d{2})")
 
 
 class TimeSpan(NamedTuple):
-    """A typed time: a moment, where both are the same, or a day from its beginning to its end."""
+    """A typed time: a moment (both the same), or a day from beginning to end."""
 
     begins: datetime
     ends: datetime
@@ -32,9 +32,9 @@ def utc_text(moment: datetime) -> str:
 
 
 def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
-    """A time in ISO 8601, by default in `zone`; None for another text, or a time out of range.
+    """A time in ISO 8601, by default in `zone`; None for another text or a time out of range.
 
-    A day is left at either end, so that a time may be moved by one or shown in any zone. `zone` None is local time.
+    Leaves a day at either end, to shift times and show them in any zone. `zone` None is local time.
     """
     try:
         moment = datetime.fromisoformat(value)
@@ -113,7 +113,7 @@ def _moment(moment: datetime, zone: tzinfo | None) -> TimeSpan | None:
 
 
 def _bounded(moment: datetime, zone: tzinfo | None) -> datetime | None:
-    """A moment in UTC, in `zone` unless it says otherwise."""
+    """A moment in UTC, read in `zone` unless it names one."""
     try:
         if moment.tzinfo is None and zone is not None:
             moment = moment.replace(tzinfo=zone)

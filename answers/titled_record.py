@@ -23,10 +23,10 @@ class TitledRecord(BaseModel, frozen=True):
 
     @property
     def kind_of_one(self) -> str:
-        """The kind in words for one item: `Named location`."""
+        """The kind for one item: `Named location`."""
         return kind_of_one(self.type_key, self._kind_in_words())
 
     def _kind_in_words(self) -> str:
-        """The item's kind: `item_kind` of a record whose `kind` is another."""
+        """`item_kind` of a record whose `kind` is another."""
         values = vars(self)
         return str(values["item_kind"] if "item_kind" in values else values["kind"])

@@ -46,10 +46,10 @@ _OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", FILTER_ID, FILTER_TYPE
 
 
 class Place(NamedTuple):
-    """The place of a value: the property's name, and the setting's definition that it is a value of, if any.
+    """A value's property, and the setting's definition, if any.
 
-    `is_choice`: it is the choice of a setting; `is_switch`: it says whether a policy is enabled; `is_brief`: settings
-    are said without their whole ids.
+    `is_choice`: a setting's choice; `is_switch`: whether a policy is enabled; `is_brief`: without whole ids of
+    settings.
     """
 
     name: str
@@ -67,12 +67,12 @@ def is_empty(value: JsonValue) -> bool:
 
 
 def is_annotation(name: str) -> bool:
-    """Whether a property is an annotation of OData (`@`, `#`), about other properties or actions, and no content."""
+    """Whether a property is an OData annotation (`@`, `#`), no content."""
     return "@odata." in name or name.startswith("#")
 
 
 def value_lines(value: JsonValue, place: Place) -> list[str]:
-    """A value as people say it: on one line, or on several where it has more to say."""
+    """A value for people, on one line or several."""
     if isinstance(value, dict) and is_mark(value):
         left = readable_lines(value)
         return [HIDDEN] if left is None else [HIDDEN_IN_PART, *(f"| {line}" for line in left)]
@@ -88,13 +88,13 @@ def value_lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def readable_lines(value: JsonValue) -> list[str] | None:
-    """The lines of a text that is hidden in part, with a word in the place of hidden ones; None of another value."""
+    """A partly hidden text's lines, with a word for hidden ones; None for other values."""
     left = value.get(READABLE) if isinstance(value, dict) and is_mark(value) else None
     return left.splitlines() if isinstance(left, str) else None
 
 
 def short_id(definition_id: str) -> str:
-    """The last parts of a definition's id: `system_allowtelemetry`. Anything else stays whole."""
+    """A definition id's last parts: `system_allowtelemetry`. Other texts stay."""
     if not _DEFINITION_ID.fullmatch(definition_id):
         return definition_id
     if definition_id.startswith("deviceConfiguration--"):
@@ -107,12 +107,12 @@ def short_id(definition_id: str) -> str:
 
 
 def is_definition_id(text: str) -> bool:
-    """Whether a text is the id of a setting's definition, or of a choice, and no name."""
+    """Whether a text is the id of a setting's definition or choice."""
     return _DEFINITION_ID.fullmatch(text) is not None
 
 
 def said_choice(value: JsonValue, definition_id: str) -> str:
-    """The choice that a setting is set to: its name, or the end of its id."""
+    """A setting's choice by name, or its id's end."""
     if not isinstance(value, str):
         return encode(value).decode()
     if definition_id and value.lower().startswith(f"{definition_id.lower()}_"):
@@ -121,12 +121,11 @@ def said_choice(value: JsonValue, definition_id: str) -> str:
 
 
 def named(text: JsonValue) -> str:
-    """A name in quotes; an id as it is, for want of a name."""
+    """A name in quotes; an id as it is."""
     return str(text) if not isinstance(text, str) or GUID.fullmatch(text) else f'"{text}"'
 
 
 def is_assignment(value: JsonValue) -> bool:
-    """Whether an object assigns its item to a target."""
     if not isinstance(value, dict):
         return False
     target = value.get("target")
@@ -134,7 +133,7 @@ def is_assignment(value: JsonValue) -> bool:
 
 
 def is_setting(value: JsonValue) -> bool:
-    """Whether an object is a setting of the settings catalog or of an intent."""
+    """Whether an object is a setting of the settings catalog or an intent."""
     if not isinstance(value, dict):
         return False
     is_of_an_intent = "definitionId" in value and "valueJson" in value
@@ -216,20 +215,20 @@ def _assignment(value: JsonObject) -> str:
 
 
 class _Setting(NamedTuple):
-    """One setting of a policy: its path of settings, its value, and the whole id of anything without a name."""
+    """A policy's setting: its path, value, and the whole id of anything nameless."""
 
     names: tuple[str, ...]
     value: list[str]
     whole_id: str
 
     def lines(self, *, is_brief: bool) -> list[str]:
-        """The setting and its value; a brief one without the whole id."""
+        """Setting and value; a brief one without the whole id."""
         words = " → ".join(short_id(name) for name in self.names)
         return labelled(words, self.value, "" if is_brief else self.whole_id)
 
 
 def labelled(label: str, lines: Sequence[str], whole_id: str = "") -> list[str]:
-    """A value with its label: on the same line if it has one line, else above."""
+    """A value with its label, on one line or above."""
     note = f" ({whole_id})" if whole_id else ""
     return [f"{label}: {lines[0]}{note}"] if len(lines) == 1 else [f"{label}:{note}", *(f"  {line}" for line in lines)]
 
@@ -239,7 +238,7 @@ def _setting_lines(instance: JsonObject, place: Place) -> list[str]:
 
 
 def _intent_setting(value: JsonObject, place: Place) -> list[str]:
-    """A setting of an intent, whose value stands in it twice, the second time as JSON in a text."""
+    """An intent's setting, which holds its value twice, the second time as JSON."""
     definition = str(value["definitionId"])
     held = value["value"] if "value" in value else value["valueJson"]
     whole_id = "" if place.is_brief or not is_definition_id(definition) else definition
@@ -247,7 +246,7 @@ def _intent_setting(value: JsonObject, place: Place) -> list[str]:
 
 
 def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting]:
-    """A setting, and those below it, each once."""
+    """A setting and those below, once each."""
     definition = str(instance.get("settingDefinitionId") or "setting")
     names = (*above, definition)
     values: list[tuple[str, JsonObject]] = []
@@ -278,7 +277,7 @@ def _children(value: JsonObject) -> Iterator[JsonObject]:
 
 
 def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
-    """A value without the setting that it is of, and the settings below it."""
+    """A value without its setting, and the settings below it."""
     lines = value_lines(value["value"], place) if "value" in value else []
     for child in _children(value):
         lines += _setting_lines(child, place)
@@ -286,7 +285,7 @@ def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
 
 
 def _definition_value(value: JsonObject) -> list[str]:
-    """A policy of an administrative template: whether it is enabled, and the values of its presentations."""
+    """An administrative template's policy: enabled or not, and its presentations' values."""
     lines = [switch_text(bool(value["enabled"]))]
     presented = value.get("presentationValues")
     members = [
@@ -301,7 +300,6 @@ def _definition_value(value: JsonObject) -> list[str]:
 
 
 def switch_text(is_enabled: bool) -> str:
-    """Whether a policy of an administrative template is enabled."""
     return "enabled" if is_enabled else "disabled"
 
 
@@ -312,7 +310,7 @@ def _presentation_name(value: JsonObject) -> str:
 
 
 def presentation_lines(value: JsonObject) -> list[str]:
-    """The values of a presentation of an administrative template: a value, a list, or pairs of a list."""
+    """A presentation's values: a value, a list, or pairs."""
     if "values" in value:
         members = value["values"] if isinstance(value["values"], list) else []
         pairs = [

@@ -1,8 +1,8 @@
 """Becomes another program that dies with its parent: `python guarded.py PARENT_PID DEATH_SIGNAL USER PROGRAM …`.
 
-On Linux the kernel sends DEATH_SIGNAL when the parent dies, however it dies. Elsewhere the supervisor has to end its
-children itself. USER is a number, or - to stay who one is; it is changed first, since a change of user forgets the
-death signal (prctl(2), PR_SET_PDEATHSIG).
+On Linux the kernel sends DEATH_SIGNAL when the parent dies in any way; elsewhere the supervisor ends its children. USER
+is a number, or - for the same user; it is changed first, since that forgets the death signal (prctl(2),
+PR_SET_PDEATHSIG).
 """
 
 import ctypes
@@ -13,7 +13,6 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Replaces this process by the program."""
     parent, death_signal, user, *program = sys.argv[1:]
     if user != "-":
         os.setgroups([])

@@ -1,4 +1,4 @@
-"""The stack's own programs as parts: the simulated Graph and the worker. `postgres` and `temporal` are the others."""
+"""The stack's own programs as parts: the simulated Graph, the worker, the web page."""
 
 import json
 import signal
@@ -14,14 +14,14 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 class GraphPart(Part):
-    """The simulated Graph, its certificate authority and control key in `folder`."""
+    """The simulated Graph, with its certificate authority and control key in `folder`."""
 
     name = "the simulated Graph"
 
     def __init__(
         self, folder: Path, *, port: int, tenants: int, generation_file: Path, inherited: Sequence[int]
     ) -> None:
-        """The tenants are as old as `generation_file` says whenever the program starts; `inherited` as of `Child`."""
+        """`generation_file` has the tenants' age at each start; `inherited` as in `Child`."""
         self._folder = folder
         self._port = port
         self._tenants = tenants

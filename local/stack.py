@@ -1,7 +1,7 @@
-"""The embedded stack: every part under one supervisor, a process of its own that the starter holds by a pipe.
+"""The embedded stack under one supervisor, a process that the starter holds by a pipe.
 
-The supervisor (`python -m local.stack`) tells on stdout what comes up, a JSON object a line, and reads stdin: when the
-pipe closes without the line `keep` before it, its starter is gone, and everything stops.
+The supervisor (`python -m local.stack`) reports on stdout, a JSON object a line, and reads stdin: when the pipe closes
+without the line `keep`, its starter is gone, and everything stops.
 """
 
 import argparse
@@ -40,7 +40,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ports(NamedTuple):
-    """The ports of the stack's servers on 127.0.0.1; 0 takes a free one, None the usual one if it is free."""
+    """Ports of the servers on 127.0.0.1: 0 for any free one, None for the usual one if free."""
 
     postgres: int | None = None
     temporal: int | None = None
@@ -54,7 +54,7 @@ USUAL_PORTS = Ports(postgres=25_432, temporal=27_233, temporal_ui=28_233, graph=
 
 
 class StackProcess:
-    """The supervisor as its starter sees it. A context manager: leaving it stops the stack, unless it was kept."""
+    """The supervisor for its starter. A context manager that stops the stack unless it is kept."""
 
     def __init__(self, state: State, ports: Ports) -> None:
         self._state = state
@@ -62,9 +62,9 @@ class StackProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, tell: Callable[[str], None]) -> StackInfo:
-        """Starts the stack, telling each part that comes up in one line. Raises `PartError`.
+        """Starts the stack, telling each part in a line. Raises `PartError`.
 
-        A thread of its own reports later events of the parts, too.
+        A thread reports later events, too.
         """
         self._state.make()
         # Not the starter's own stderr: its reader would wait for the end of a stack that is kept.
@@ -95,7 +95,6 @@ class StackProcess:
         return [f"--{name.replace('_', '-')}-port={port}" for name, port in given.items()]
 
     def keep(self) -> None:
-        """Lets the stack run on without its starter."""
         if self._process is not None and self._process.stdin is not None:
             with suppress(BrokenPipeError):
                 self._process.stdin.write("keep\n")
@@ -124,7 +123,7 @@ class StackProcess:
 
 
 def _tell_on(events: Iterable[str], tell: Callable[[str], None]) -> None:
-    """Tells what a running stack says of its parts, until it ends."""
+    """Tells a running stack's events until it ends."""
     with suppress(ValueError, OSError):
         for line in events:
             event = json.loads(line)
@@ -133,9 +132,9 @@ def _tell_on(events: Iterable[str], tell: Callable[[str], None]) -> None:
 
 
 def stop_running(state: State) -> bool:
-    """Stops the stack that was kept, and waits for all of its parts; False where nothing is left of one.
+    """Stops a kept stack and waits for its parts; False if none is left.
 
-    Raises `PartError` where parts do not end.
+    Raises `PartError` if parts do not end.
     """
     if not state.folder.exists():
         return False
@@ -155,23 +154,23 @@ def stop_running(state: State) -> bool:
 
 
 def last_words(state: State) -> str:
-    """Why the supervisor ended, in one line, as far as its log tells."""
+    """Why the supervisor ended, in one line of its log."""
     lines = state.supervisor_log.read_text(errors="replace").splitlines() if state.supervisor_log.exists() else []
     return lines[-1] if lines else f"the supervisor is gone; the logs of its parts are in {state.folder}"
 
 
 class Supervisor:
-    """Runs the parts in order, starts again what dies, and stops them in reverse."""
+    """Runs the parts in order, restarts dead ones, stops them in reverse."""
 
     def __init__(self, state: State, ports: Ports, parts_lock: int) -> None:
-        """`parts_lock`: the file descriptor that every part inherits."""
+        """`parts_lock`: a file descriptor that every part inherits."""
         self._state = state
         self._ports = ports
         self._inherited = (parts_lock,)
         self._parts: list[tuple[Part, Restarts]] = []
 
     def run(self) -> None:
-        """Until stdin closes without `keep`, a signal comes, or a part cannot be kept alive."""
+        """Until stdin closes without `keep`, a signal comes, or a part stays dead."""
         with ExitStack() as parts:
             try:
                 info = self._start(parts)
@@ -242,7 +241,7 @@ class Supervisor:
         )
 
     def _port(self, name: str) -> int:
-        """The port to take: the requested one, else the usual one, else a free one, with a line about it."""
+        """The requested port, else the usual one, else a free one, which it tells."""
         asked: int | None = getattr(self._ports, name)
         if asked is not None:
             return asked
@@ -260,7 +259,7 @@ class Supervisor:
         self._parts.append((part, Restarts()))
 
     def _watch(self, info: StackInfo) -> None:
-        """Starts again what dies. Raises `PartError` where a part dies again and again."""
+        """Restarts dead parts. Raises `PartError` if one dies again and again."""
         kept = False
         while True:
             for part, restarts in self._parts:
@@ -277,7 +276,7 @@ class Supervisor:
 
 
 def _start_again(part: Part, restarts: Restarts) -> None:
-    """Starts a part that has died, at the same address and with its data. Raises `PartError` if it gives up."""
+    """Restarts a part at the same address with its data. Raises `PartError` to give up."""
     name, failure, lived = part.child.name, part.child.failure(), part.child.lived_seconds()
     while True:
         wait = restarts.wait_after(lived)
@@ -321,19 +320,19 @@ def _tell(event: dict[str, Any]) -> None:
 
 
 def _ignore_stop_signals() -> None:
-    """Whoever asks again does not hurry the stopping, in which each part has its grace."""
+    """Further signals do not hurry the parts' graceful stop."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _unwind(*_: object) -> NoReturn:
-    """Stops the parts in reverse, wherever the supervisor is."""
+    """Stops the parts in reverse."""
     _ignore_stop_signals()
     sys.exit(0)
 
 
 def _fail(words: str) -> NoReturn:
-    """Says into the supervisor's log as well why it ends."""
+    """Also logs why the supervisor ends."""
     print(words, file=sys.stderr, flush=True)
     _tell({"failed": words})
     sys.exit(1)
@@ -362,7 +361,6 @@ def _command() -> None:
 
 
 def main() -> None:
-    """The supervisor's command line."""
     run_to_exit(_command)
 
 

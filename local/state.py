@@ -1,4 +1,4 @@
-"""The folder where the embedded stack keeps everything, and how one knows that a stack is running there."""
+"""The embedded stack's folder, and whether a stack runs there."""
 
 import fcntl
 import json
@@ -28,7 +28,7 @@ class StackInfo(NamedTuple):
 
 
 class State:
-    """One state folder. Only its owner can read files with secrets."""
+    """One state folder. Only its owner can read secrets."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -42,14 +42,14 @@ class State:
         self._parts_lock_file = self.folder / "parts.lock"
 
     def make(self) -> None:
-        """Makes the folder where there is none. Logs and databases lie in it, so others may not look in."""
+        """Makes a missing folder, closed to others, since logs and databases lie in it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Root lets PostgreSQL pass, which runs as another user: pass, and not look in.
         self.folder.chmod(self.folder.stat().st_mode & (0o711 if os.geteuid() == 0 else 0o700))
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Holds the folder for a supervisor; gives False where another one does."""
+        """Holds the folder for a supervisor; False if another one does."""
         self.make()
         with self._lock_file.open("w") as lock:
             try:
@@ -61,9 +61,9 @@ class State:
 
     @contextmanager
     def parts_held(self, patience_seconds: float | None = None) -> Iterator[int | None]:
-        """The file descriptor of the lock that the parts inherit; None where older parts hold it for too long.
+        """The file descriptor of the parts' lock; None if older parts hold it too long.
 
-        It stays locked until the last part has ended, whatever became of the supervisor.
+        It stays locked until the last part has ended.
         """
         deadline = time.monotonic() + (patience_seconds or 0)
         with self._parts_lock_file.open("w") as lock:
@@ -79,7 +79,7 @@ class State:
             yield lock.fileno()
 
     def is_free(self) -> bool:
-        """Whether neither a supervisor nor a part of a stack has to do with the folder any more."""
+        """Whether no supervisor or part uses the folder."""
         with self.held() as free:
             if not free:
                 return False
@@ -87,7 +87,7 @@ class State:
                 return lock is not None
 
     def running(self) -> StackInfo | None:
-        """The stack that runs here, if any. Leftovers of a killed supervisor are removed."""
+        """The running stack, if any. Removes a killed supervisor's leftovers."""
         if not self.stack_file.exists():
             return None
         with self.held() as free:
@@ -97,18 +97,17 @@ class State:
         return StackInfo(**json.loads(self.stack_file.read_text()))
 
     def publish(self, info: StackInfo) -> None:
-        """Makes the stack known, so that ordinary commands find it without configuration."""
+        """Makes the stack known to ordinary commands."""
         lines = [f"{name}={_quoted(value)}" for name, value in info.environment.items()]
         self.write_private(self.environment_file, "\n".join(lines) + "\n")
         self.write_private(self.stack_file, json.dumps(info._asdict()))
 
     def withdraw(self) -> None:
-        """Makes it unknown again."""
         for path in (self.environment_file, self.stack_file):
             path.unlink(missing_ok=True)
 
     def write_tenants(self, tenants: Sequence[Mapping[str, Any]]) -> None:
-        """The tenants file of the simulated tenants, each secret in a file of its own."""
+        """Writes the simulated tenants' file, each secret in a file of its own."""
         secret_files = self.folder / "secrets"
         secret_files.mkdir(mode=0o700, exist_ok=True)
         lines = ["# The simulated tenants of the embedded stack, written anew at each start."]
@@ -124,16 +123,16 @@ class State:
         self.write_private(self.tenants_file, "\n".join(lines) + "\n")
 
     def sensitive_fields_key(self) -> str:
-        """The key that keeps the keys of secrets, the same at each start."""
+        """The key that wraps data keys, the same at each start."""
         return self._key(self.folder / "sensitive-fields.key")
 
     def encrypt_payloads(self) -> None:
-        """Has this folder's stacks encrypt what they send to Temporal, from the next start on."""
+        """Makes this folder's stacks encrypt payloads to Temporal from the next start on."""
         self.make()
         self._key(self._payload_key_file)
 
     def payload_key(self) -> str | None:
-        """The key of what goes to Temporal; None where it goes in clear."""
+        """The key of payloads to Temporal; None for clear ones."""
         return self._payload_key_file.read_text() if self._payload_key_file.exists() else None
 
     def _key(self, file: Path) -> str:
@@ -142,7 +141,7 @@ class State:
         return file.read_text()
 
     def generation(self) -> int:
-        """How many steps of their life the sample tenants have behind them; -1 before the first."""
+        """The sample tenants' steps; -1 before the first."""
         return int(self.generation_file.read_text()) if self.generation_file.exists() else -1
 
     def next_generation(self) -> int:
@@ -153,7 +152,7 @@ class State:
 
     @staticmethod
     def write_private(path: Path, content: str) -> None:
-        """Writes a file that nobody else may read, at no moment, and that is at no moment half written."""
+        """Writes a file atomically, never readable by others."""
         draft = path.with_name(f".{path.name}.draft")
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
@@ -162,10 +161,10 @@ class State:
 
 
 def _quoted(value: str) -> str:
-    """A value as python-dotenv reads it back: a folder's name may hold an apostrophe."""
+    """A value for python-dotenv: a folder's name may hold an apostrophe."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _toml(value: object) -> str:
-    """A TOML string. It is JSON's, but for characters beyond U+FFFF, which TOML does not take in halves."""
+    """A TOML string: JSON's, except beyond U+FFFF, which TOML does not halve."""
     return json.dumps(str(value), ensure_ascii=False)

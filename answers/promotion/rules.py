@@ -47,7 +47,7 @@ def planned(
 
 
 def wanted_references(candidate: PromotionItem, facts: CollectionFacts) -> list[Reference]:
-    """The references that a candidate's document holds to objects, and not to everyone."""
+    """References to objects, not to everyone, in a candidate's document."""
     document = candidate.source.document
     found = [] if document is None else references(document, facts.references)
     return [reference for reference in found if reference.target_types]
@@ -130,7 +130,7 @@ class _Plan:
                 yield _unresolved_reason(reference, mapped)
 
     def _block_dependants(self) -> bool:
-        """Blocks candidates that refer to blocked items; returns whether there was any."""
+        """Blocks candidates that refer to blocked items; True if there were any."""
         any_blocked, again = False, True
         while again:
             again = False
@@ -153,12 +153,12 @@ class _Plan:
         return any_blocked
 
     def _needs(self, key: ItemKey, found: Mapping[ItemKey, PlannedItem]) -> set[ItemKey]:
-        """The new items that an item refers to."""
+        """New items that an item refers to."""
         others = (self._in_plan(reference) for reference in self._references[key])
         return {other.key for other in others if other is not None and found[other.key].action is PlanAction.CREATE}
 
     def _block_circles(self, found: Mapping[ItemKey, PlannedItem]) -> bool:
-        """Blocks one circle of new items; whether there was one."""
+        """Blocks one circle of new items; True if there was one."""
         new = [key for key, item in found.items() if item.action is PlanAction.CREATE]
         try:
             TopologicalSorter({key: self._needs(key, found) for key in new}).prepare()
@@ -177,7 +177,7 @@ class _Plan:
         return False
 
     def _order(self, found: Mapping[ItemKey, PlannedItem]) -> Iterator[ItemKey]:
-        """All items: by the order of their collections and by title, but none before a new one that it refers to."""
+        """Items by collection and title, each after the new ones that it refers to."""
 
         def place(key: ItemKey) -> tuple[int, str, str, str]:
             rules = self._facts[key[0]].rules
@@ -194,7 +194,7 @@ class _Plan:
                 sorter.done(key)
 
     def _resolution(self, candidate: PromotionItem) -> Callable[[tuple[str, ...], str], str | None]:
-        """The id in the target for each id of the document; None where the same id stands in both tenants."""
+        """The target's id for each id of the document; None if it is the same in both tenants."""
         found: dict[tuple[tuple[str, ...], str], str | None] = {}
         for reference in self._references[candidate.key]:
             other = self._in_plan(reference)
@@ -258,7 +258,7 @@ def _unresolved_reason(reference: Reference, mapped: MappedTarget | None) -> Blo
 
 
 def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[BlockReason]:
-    """The reasons to block a candidate, apart from its references."""
+    """A candidate's reasons to block it, apart from references."""
     rules, source, target = facts.rules, candidate.source, candidate.target
     if rules is None:
         yield BlockReason(
@@ -276,7 +276,7 @@ def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[B
 def _content_reasons(
     document: JsonObject, facts: CollectionFacts, rules: WriteRules, *, is_new: bool
 ) -> Iterator[BlockReason]:
-    """The parts of a document that no request can write."""
+    """Parts of a document that no request can write."""
     if is_new and any(has_value(document, path, value) for path, value in rules.built_in.items()):
         yield BlockReason(
             code=BlockCode.BUILT_IN,
@@ -343,7 +343,7 @@ def _unread_reasons(side: str, item: PromotedVersion) -> Iterator[BlockReason]:
 
 
 def _numbered(items: Sequence[PlannedItem]) -> list[PlannedItem]:
-    """The items with their requests counted: first all content, then all effects."""
+    """Items with numbered requests: all content, then all effects."""
     numbers: dict[tuple[int, int], int] = {}
     for step in RequestStep:
         for place, item in enumerate(items):

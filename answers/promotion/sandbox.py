@@ -1,7 +1,7 @@
-"""A copy of a tenant's objects in memory, to which the writes of a plan are applied: what Graph would then show.
+"""A copy of a tenant's objects in memory: what Graph would show after a plan's writes.
 
-It knows the writes that Microsoft documents for some collections, and refuses all others, as well as bodies that Graph
-would refuse. It is an independent witness, and imports nothing of the product.
+It knows the writes that Microsoft documents for some collections, and refuses others, and bodies that Graph would
+refuse. An independent witness, it imports nothing of the product.
 """
 
 import re
@@ -35,10 +35,10 @@ class RefusedWriteError(Exception):
 
 
 class Sandbox:
-    """Objects by the path of their collection, such as `/deviceManagement/deviceConfigurations`.
+    """Objects by their collection's path, such as `/deviceManagement/deviceConfigurations`.
 
-    `catalogue` has the objects that Microsoft makes, the same in every tenant, by id: the definitions of
-    administrative templates and their presentations.
+    `catalogue`: Microsoft's objects, the same in every tenant, by id: definitions of administrative templates, and
+    presentations.
     """
 
     def __init__(
@@ -63,20 +63,19 @@ class Sandbox:
         }
 
     def created_id(self, label: str) -> str | None:
-        """The id of the object that a write with this label has created."""
+        """The id that a write with this label created."""
         return self._created.get(label)
 
     def object(self, path: str, object_id: str) -> Document | None:
-        """One object of a collection as Graph shows it."""
         found = self._objects.get(path, {}).get(object_id)
         return None if found is None else self._shown(deepcopy(found))
 
     def objects(self, path: str) -> list[Document]:
-        """The objects of a collection as Graph shows them, with its expansions."""
+        """A collection's objects as Graph shows them, with expansions."""
         return [self._shown(deepcopy(found)) for found in self._objects.get(path, {}).values()]
 
     def write(self, method: str, path: str, body: Document, label: str | None = None) -> None:
-        """Applies one write; `label` names the object that it creates. Raises `RefusedWriteError`."""
+        """Applies one write; `label` names the created object. Raises `RefusedWriteError`."""
         path, body = self._resolved(path), self._resolved(body)
         if _holds_mark(body):
             raise RefusedWriteError(f"{method} {path}: the body holds a hidden value")
@@ -166,7 +165,7 @@ class Sandbox:
         return deepcopy(known)
 
     def _shown(self, document: Document) -> Document:
-        """The object with the strength of authentication that it names, as Graph expands it."""
+        """The object with its authentication strength expanded."""
         controls = document.get("grantControls")
         strength = controls.get("authenticationStrength") if isinstance(controls, dict) else None
         known = self._objects.get("/policies/authenticationStrengthPolicies", {})
@@ -184,7 +183,7 @@ def _split(path: str, collections: Iterable[str]) -> tuple[str, str, str]:
 
 
 def _merge(found: Document, body: Document) -> None:
-    """Merges as Graph does: properties that a PATCH does not name stay, also in an object within."""
+    """Merges as Graph does: properties that a PATCH omits stay, also in nested objects."""
     for name, value in body.items():
         if isinstance(value, dict) and isinstance(found.get(name), dict):
             _merge(found[name], value)
@@ -193,7 +192,7 @@ def _merge(found: Document, body: Document) -> None:
 
 
 def _unbound(body: Document) -> Document:
-    """The body with objects in the place of the URLs that bind them."""
+    """The body with objects in place of URLs that bind them."""
     unbound: Document = {}
     for name, value in body.items():
         if name.endswith("@odata.bind"):

@@ -1,4 +1,4 @@
-"""The common parts of the commands about plans: arguments, the person at the terminal, sessions of both tenants."""
+"""Arguments, person and sessions of the commands about plans."""
 
 import getpass
 from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ def check_reason(reason: str) -> None:
 
 
 def person() -> Person:
-    """Who is at the terminal. Its right is that of whoever may reach the database."""
+    """The person at the terminal, with the rights of whoever reaches the database."""
     login = getpass.getuser()
     return Person(person_id=f"{LOCAL}{login}", name=login, role=Role.APPROVER)
 
@@ -57,7 +57,7 @@ def person() -> Person:
 async def two_sessions(
     settings: Settings, here: UUID, there: UUID, *, writes: bool = True
 ) -> AsyncIterator[tuple[AsyncSession, AsyncSession]]:
-    """A session of the source that reads, and one of the target, which may write a plan."""
+    """A reading session of the source, and one of the target that may write a plan."""
     with printed_afterwards():
         async with (
             opened_database(settings, pool_size=2) as database,

@@ -1,4 +1,4 @@
-"""A plan carried out on a copy of the target in memory, and what a comparison then says. Nothing is sent or stored."""
+"""A plan carried out on a copy of the target in memory, and the comparison after it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -28,14 +28,14 @@ _ItemKey = tuple[str, str]
 
 
 class Simulation(NamedTuple):
-    """The result of each item that would be written, and the whole in numbers."""
+    """Each written item's result, and the numbers."""
 
     record: SimulationRecord
     items: list[SimulatedItem]
 
 
 class _Written(NamedTuple):
-    """An item as the source has it, and its object in the copy; `copy` is None where a request was refused."""
+    """The source's item and its object in the copy; `copy` is None if a request was refused."""
 
     item: PlannedItem
     source: PromotedVersion
@@ -44,7 +44,7 @@ class _Written(NamedTuple):
 
 
 async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanContent) -> Simulation:
-    """Applies a plan to a copy of the target as it is now. Versions of the source are those of the plan."""
+    """Applies a plan to a copy of the target now, with the plan's versions of the source."""
     wanted = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
     sources = await _sources(here, wanted)
     sandbox = Sandbox(await _objects(there, plan), _catalogue(sources.values()))
@@ -68,7 +68,7 @@ async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanConten
 
 
 async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[_ItemKey, PromotedVersion]:
-    """The versions of the source that the plan would write."""
+    """The source's versions that the plan would write."""
     found: dict[_ItemKey, PromotedVersion] = {}
     for type_key in dict.fromkeys(item.type_key for item in wanted):
         numbers = {item.source_id: item.source_version or 0 for item in wanted if item.type_key == type_key}
@@ -78,7 +78,7 @@ async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[_ItemKey, 
 
 
 async def _objects(there: Side, plan: PlanContent) -> dict[str, list[JsonObject]]:
-    """The target's objects by the path of their collection."""
+    """The target's objects by collection path."""
     objects: dict[str, list[JsonObject]] = {}
     for collection in plan.collections:
         type_key = collection.type_key
@@ -93,7 +93,7 @@ async def _objects(there: Side, plan: PlanContent) -> dict[str, list[JsonObject]
 
 
 def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
-    """The definitions of administrative templates that documents name, and their presentations: Microsoft's objects."""
+    """Microsoft's definitions of administrative templates in documents, with presentations."""
     known: dict[str, Any] = {}
     for source in sources:
         for value in objects_in((source.document or {}).get("definitionValues")):
@@ -107,7 +107,7 @@ def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
 
 
 def _applied(sandbox: Sandbox, wanted: Sequence[PlannedItem]) -> dict[_ItemKey, str]:
-    """Applies all requests in their order; why those of an item were refused."""
+    """Applies all requests in order; returns refusals by item."""
     refused: dict[_ItemKey, str] = {}
     requests = [(request, item) for item in wanted for request in item.requests]
     for request, item in sorted(requests, key=lambda planned_request: planned_request[0].number):
@@ -178,7 +178,7 @@ async def _simulated(
 
 
 def _planned_again(here: Side, there: Side, written: Sequence[_Written]) -> dict[_ItemKey, PlanAction]:
-    """The actions of a second plan of the same items."""
+    """The second plan's actions."""
     copies = {(found.item.type_key, found.item.source_id): found for found in written}
     candidates, mapped = [], {}
     for found in written:

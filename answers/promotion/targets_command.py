@@ -30,7 +30,7 @@ MOST_COLUMNS = 12
 async def plan_for_many(
     settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest, *, as_json: bool
 ) -> bool:
-    """Makes and prints a plan for each tenant; whether none blocks anything. Each plan is stored when it is made."""
+    """Makes, stores and prints a plan for each tenant; True if nothing is blocked."""
     names = TenantNames.load(settings)
     outcomes: list[PlannedTarget] = []
     planned: list[Target] = []

@@ -1,4 +1,4 @@
-"""Runs: their records, and the run or the moment that a person means."""
+"""Run records, and the run or moment that a person means."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -18,7 +18,7 @@ from storage.queries import RunPlace
 
 
 class UnknownRunError(UserError):
-    """The tenant has no such run, or it has not ended yet."""
+    """The tenant has no such run, or it has not ended."""
 
 
 class UnknownMomentError(UserError):
@@ -32,8 +32,8 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """The newest recorded runs of a kind first, or those `after` a run, of one status or all; of all tenants in a
-    portfolio session. Raises `UnknownRunError`.
+    """Recorded runs of a kind, newest first, after a run and of one status or all; of all tenants in a portfolio
+    session. Raises `UnknownRunError`.
     """
     if after is None:
         return await queries.recent_runs(session, limit, None, status, kind)
@@ -44,30 +44,30 @@ async def recent_runs(
 
 
 async def is_read(session: AsyncSession) -> bool:
-    """Whether any run of the tenant has completed; else an empty answer says nothing of the tenant."""
+    """Whether a run of the tenant has completed; else an empty answer says nothing."""
     return await coverage.is_read(session)
 
 
 def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
-    """The newest runs of both lists first, each once: a queued run may have been recorded meanwhile."""
+    """Both lists' newest runs, once each: a queued run may have been recorded meanwhile."""
     known = {record.run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.run_id not in known)]
     return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
 
 
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
-    """The record of a run; of any tenant in a portfolio session. Raises `UserError` where several tenants have it."""
+    """A run's record; of any tenant in a portfolio session. Raises `UserError` if several tenants have it."""
     return await queries.run_record(session, run_id)
 
 
 async def run_record_in(session: AsyncSession, wanted: IdRange, value: str) -> RunRecord | None:
-    """The record of the one run in a range of ids. Raises `UnknownIdError` where there are several."""
+    """The record of the one run in a range of ids. Raises `UnknownIdError` for several."""
     ids = await recorded_runs.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
     return await run_record(session, the_one(ids, value, "runs")) if ids else None
 
 
 def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, CollectionResult]) -> RunRecord:
-    """The record of an open run with the counts and collections that its workflow reports."""
+    """An open run's record with its workflow's counts and collections."""
     reported = {
         key: CollectionRecord(
             outcome=result.outcome or Outcome.INCOMPLETE,
@@ -82,9 +82,9 @@ def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, Col
 
 
 async def find_run(session: AsyncSession, value: str) -> UUID:
-    """The id of the one run that `value` means: of the session's tenant, or of all. Raises `UserError`.
+    """The id of the one run that `value` means, of the session's tenant or all. Raises `UserError`.
 
-    A whole id need not be there.
+    A whole id need not exist.
     """
     wanted = run_id_range(value)
     if wanted.whole:
@@ -96,7 +96,7 @@ async def find_run(session: AsyncSession, value: str) -> UUID:
 
 
 async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, datetime]:
-    """A run of the tenant that has ended, and when it did. Raises `UnknownRunError`."""
+    """An ended run of the tenant, and its end. Raises `UnknownRunError`."""
     run = await run_record(session, run_id)
     if run is None:
         raise UnknownRunError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
@@ -106,9 +106,9 @@ async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, dat
 
 
 async def moment_of(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime:
-    """The moment that RUN|TIME names: a time that is over, or the end of a run. Raises `UserError`.
+    """The moment of RUN|TIME: a past time, or a run's end. Raises `UserError`.
 
-    `zone` is that of a time that names none; None is local time.
+    `zone` is the default of a time; None is local time.
     """
     moment = await time_over(session, value, zone)
     if moment is not None:
@@ -120,7 +120,7 @@ async def moment_of(session: AsyncSession, value: str, zone: tzinfo | None = Non
 
 
 async def time_over(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime | None:
-    """The beginning of the time that TIME names; None if it names none. Raises `UnknownMomentError` in the future."""
+    """The beginning of TIME; None if it is none. Raises `UnknownMomentError` for the future."""
     now = await database_time(session)
     typed = typed_time(value, now, zone)
     if typed is not None and typed.begins > now:

@@ -77,7 +77,7 @@ def runs(
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
-    """The newest runs; where Temporal tells, also those that no worker has taken up yet."""
+    """The newest runs; with those that only Temporal knows, if it answers."""
     async with opened_database(settings, pool_size=2) as database:
         asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
@@ -91,7 +91,7 @@ async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> lis
 
 
 async def _of_watch(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
-    """The newest runs of `watch`, which are recorded when they have ended."""
+    """The newest runs of `watch`, recorded at their end."""
     async with (
         opened_database(settings, pool_size=1) as database,
         database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session,
@@ -122,7 +122,6 @@ def _selection(record: RunRecord) -> str:
 
 
 def _took(record: RunRecord) -> str:
-    """How long a run lasted."""
     return output.lasting(record.finished_at - record.started_at if record.finished_at and record.started_at else None)
 
 
@@ -165,7 +164,7 @@ async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNam
 async def find_record(
     database: Database, task_queue: str, wanted: IdRange, value: str, tenant_id: UUID | None = None
 ) -> RunRecord:
-    """The run that is meant, of one tenant or of any: from the database or, before a worker takes it up, from Temporal.
+    """The meant run, of one tenant or any, from the database or, before a worker takes it, Temporal.
 
     Raises `UsageError`.
     """
@@ -207,7 +206,7 @@ async def _follow(settings: Settings, database: Database, record: RunRecord, ten
 
 
 async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
-    """The record of a run whose workflow has ended; `latest` is its record before that.
+    """A run's record after its workflow's end; `latest` is the one before.
 
     Raises `UnavailableError`.
     """
@@ -217,10 +216,10 @@ async def ended_record(database: Database, latest: RunRecord, handle: Handle) ->
 
 
 async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
-    """The record of a workflow that has ended and that no worker has recorded: failed, with the workflow's error code.
+    """The record of an ended workflow without one: failed, with the workflow's error code.
 
-    Workers refuse a run whose tenant nobody knows, and a workflow under an id that is not that of its input.
-    Raises `UnavailableError` where there is no code either.
+    Workers refuse a run of an unknown tenant, and a workflow under another id than its input's. Raises
+    `UnavailableError` without a code.
     """
     if (code := await _failed_with(handle)) is None:
         raise UnavailableError(f"{what} was ended in Temporal before a worker took it up; nothing was read")
@@ -228,7 +227,7 @@ async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
 
 
 async def _failed_with(handle: Handle) -> ErrorCode | None:
-    """The code that an ended workflow has failed with; None where it ended in any other way, or is gone."""
+    """The code of a failed workflow; None if it ended otherwise or is gone."""
     try:
         await handle.result()
     except WorkflowFailureError as error:
@@ -242,7 +241,7 @@ async def _failed_with(handle: Handle) -> ErrorCode | None:
 
 
 async def _live(record: RunRecord, task_queue: str) -> RunRecord:
-    """The record with the counts and collections that the running workflow tells; says where they come from."""
+    """The record with the running workflow's counts and collections; says where they come from."""
     told = await _told(record, task_queue)
     if isinstance(told, str):
         output.stderr.print(f"{told}: the counts are those of merged items so far", style="dim", markup=False)
@@ -252,7 +251,7 @@ async def _live(record: RunRecord, task_queue: str) -> RunRecord:
 
 
 async def _told(record: RunRecord, task_queue: str) -> SyncProgress | str:
-    """The workflow's progress; else the reason why it does not answer."""
+    """The workflow's progress, or why it does not answer."""
     until = asyncio.get_running_loop().time() + ANSWER_SECONDS
     try:
         async with asyncio.timeout_at(until):

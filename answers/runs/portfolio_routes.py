@@ -51,14 +51,14 @@ AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as th
 
 
 class UnrecordedPortfolioRuns(NamedTuple):
-    """Queued portfolio runs that no worker has taken up; `is_known` unless Temporal does not tell."""
+    """Queued portfolio runs that only Temporal knows; `is_known` if it tells."""
 
     runs: Sequence[PortfolioRecord] = ()
     is_known: bool = True
 
 
 async def _queued(tenants: Tenants, site: Site) -> UnrecordedPortfolioRuns:
-    """As row-level security shows recorded ones (docs/decisions/0046)."""
+    """As visible as recorded ones (decision 46)."""
     found = await site.queued_runs.look_at_portfolio_runs(PAGE)
     seen = visible_ids(tenants, site)
     shown = [run for run in found or () if seen is None or _is_of(run, seen)]
@@ -66,13 +66,13 @@ async def _queued(tenants: Tenants, site: Site) -> UnrecordedPortfolioRuns:
 
 
 def _is_of(run: PortfolioRecord, tenant_ids: Collection[UUID]) -> bool:
-    """Whether a portfolio run chose these tenants alone, by id."""
+    """Whether a portfolio run chose only these tenants, by id."""
     chosen = run.chosen
     return not chosen.everyone and not chosen.tags and set(chosen.tenant_ids) <= set(tenant_ids)
 
 
 async def _unrecorded(tenants: Visible, site: TheSite, status: Status, after: After = None) -> UnrecordedPortfolioRuns:
-    """Those that a part of the list has besides."""
+    """Queued ones in a part of the list."""
     is_wanted = after is None and status in (None, RunStatus.QUEUED)
     return await _queued(tenants, site) if is_wanted else UnrecordedPortfolioRuns()
 
@@ -82,7 +82,7 @@ Unrecorded = Annotated[UnrecordedPortfolioRuns, Depends(_unrecorded)]
 
 
 def _listed(recorded: Sequence[PortfolioRecord], unrecorded: UnrecordedPortfolioRuns) -> list[PortfolioRecord]:
-    """A part of the list, with the queued ones besides."""
+    """A part of the list, with queued ones."""
     return newest_portfolio_runs(recorded, unrecorded.runs, len(recorded) + len(unrecorded.runs))
 
 
@@ -142,7 +142,7 @@ async def _one(
     site: Site,
     portfolio_run_id: UUID,
 ) -> PortfolioRecord:
-    """One portfolio run of the database or, before a worker takes it up, of Temporal. Raises `UnknownRunError`."""
+    """A portfolio run of the database or, before a worker takes it, of Temporal. Raises `UnknownRunError`."""
     try:
         async with portfolio() as session:
             return await portfolio_run(session, portfolio_run_id)
@@ -154,7 +154,7 @@ async def _one(
 
 
 class ShownPart(NamedTuple):
-    """The part of a portfolio run's tenants that a page shows."""
+    """The tenants of a portfolio run on a page."""
 
     status: RunStatus | None
     after: str
@@ -181,7 +181,7 @@ async def portfolio_run_page(
 async def _live_part(
     request: Request, tenants: Visible, site: TheSite, portfolio_run_id: UUID, part: ThePart
 ) -> LivePart:
-    """The changing part of the page of a portfolio run; whoever sees the same tenants shares the look at it.
+    """The changing part of a portfolio run's page, shared by those who see the same tenants.
 
     Raises `UnknownRunError`, `NoSuchPageError`.
     """
@@ -212,7 +212,7 @@ async def live_portfolio_run(
 
 
 def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord, part: ShownPart) -> dict[str, Any]:
-    """The values for the page and its changing part. Raises `NoSuchPageError`."""
+    """Values for the page and its changing part. Raises `NoSuchPageError`."""
     names = {tenant.id: tenant.name for tenant in tenants}
 
     def place(outcome: TenantOutcomeRecord) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A run record for people: what was not read and why, and the totals; with `verbose` every collection."""
+"""A run record for people: unread collections with reasons, totals; with `verbose` all collections."""
 
 import textwrap
 from collections import Counter
@@ -28,7 +28,6 @@ WIDEST = 100
 
 
 def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> None:
-    """Prints a run record on stdout, within the terminal's width."""
     took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
     output.stdout.print(Text.assemble("run ", (str(run.run_id), "bold"), " of ", (visible(tenant_name), "bold")))
     output.stdout.print(
@@ -56,7 +55,7 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
 
 
 def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *, verbose: bool) -> None:
-    """An error code once: its meaning, its remedy, and the collections that have it."""
+    """An error code once: meaning, remedy, collections."""
     meaning, remedy = EXPLANATIONS[code]
     outcomes = Counter(collection.outcome for collection in collections.values())
     counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
@@ -91,7 +90,6 @@ def _print_totals(run: RunRecord) -> None:
 
 
 def _is_open(collection: CollectionRecord) -> bool:
-    """Whether a collection of an open run is still to be read."""
     return collection.outcome is Outcome.INCOMPLETE and collection.error_code is None
 
 
@@ -124,7 +122,7 @@ def _context(context: Mapping[str, Any]) -> str:
 
 
 def _say(words: str, *, indent: str = "", style: str = "") -> None:
-    """Prose, wrapped to the terminal; a piped line is wrapped too, so that mails and logs can be read."""
+    """Prose wrapped to the terminal, or for mails and logs."""
     lines = textwrap.fill(
         words,
         width=min(output.stdout.width, WIDEST),

@@ -55,14 +55,14 @@ Kind = Annotated[RunKind, Query(description="Full runs of a selection, or the ru
 
 
 class UnrecordedRuns(NamedTuple):
-    """Queued runs that no worker has taken up; `is_known` unless Temporal, which alone knows of them, does not tell."""
+    """Queued runs that only Temporal knows; `is_known` if it tells."""
 
     runs: Sequence[RunRecord] = ()
     is_known: bool = True
 
 
 def _may_have_unrecorded(status: Status, kind: Kind = RunKind.SYNC, after: After = None) -> bool:
-    """Whether a part of the list has the newest runs, of a kind and status that such runs have."""
+    """Whether a part of the list may have queued runs: the newest, of a fitting kind and status."""
     return after is None and kind is RunKind.SYNC and status in (None, RunStatus.QUEUED)
 
 
@@ -85,7 +85,7 @@ UnrecordedOf = Annotated[UnrecordedRuns, Depends(_unrecorded_of)]
 
 
 def _listed(recorded: Sequence[RunRecord], unrecorded: UnrecordedRuns) -> list[RunRecord]:
-    """A part of the list, with the queued runs besides."""
+    """A part of the list, with queued runs."""
     return newest_runs(recorded, unrecorded.runs, len(recorded) + len(unrecorded.runs))
 
 
@@ -199,7 +199,7 @@ async def _records(
 
 
 def say_queue(response: Response, *, is_known: bool) -> None:
-    """Says in a header of records or a file whether Temporal did not tell of queued runs."""
+    """Sets a header if Temporal did not tell of queued runs."""
     if not is_known:
         response.headers["Queued-Runs"] = "unknown"
 
@@ -278,7 +278,7 @@ def _selection_name(run: RunRecord) -> str:
 
 
 async def _first_look(tenant: Named, run_id: UUID, site: TheSite) -> LiveRun:
-    """Before the stream begins: a run that is not there is an error, and no stream."""
+    """Before the stream begins, so that an unknown run is an error."""
     return await site.live_runs.look(tenant.id, run_id, within=LOOK_SECONDS)
 
 
@@ -355,7 +355,7 @@ async def start(
 
 
 async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool:
-    """Temporal's list knows a run a moment after its start; the page of the run is not there until then."""
+    """Waits a moment until Temporal's list, and so the run's page, has a new run."""
     with suppress(UnknownRunError):
         await site.live_runs.look(tenant.id, run_id)
         return True

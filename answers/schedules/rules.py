@@ -1,4 +1,4 @@
-"""Who sees and who changes a schedule, and how a form shows when it starts."""
+"""Rights on schedules, and how a form shows start times."""
 
 import re
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from inventory.portfolio import TenantChoice
 
 
 class Rights(NamedTuple):
-    """Whether a person sees a schedule, and whether the person may change it."""
+    """Whether a person sees a schedule and may change it."""
 
     may_see: bool
     may_change: bool
@@ -18,7 +18,7 @@ class Rights(NamedTuple):
 def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[UUID], *, sees_all: bool) -> Rights:
     """A person's rights on a schedule that covers these tenants now.
 
-    All tenants and tags are looked up when a run begins, so only a person who sees all tenants may choose by them.
+    All tenants and tags are resolved at each run, so only a person who sees all tenants may choose them.
     """
     if sees_all:
         return Rights(may_see=True, may_change=True)
@@ -28,7 +28,7 @@ def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[
 
 
 class StartTimes(NamedTuple):
-    """The times of a schedule as its form has them: `how` is the field that is filled in."""
+    """A schedule's times in its form: `how` is the used field."""
 
     how: str = "calendar"
     every: str = ""
@@ -40,7 +40,7 @@ _TIME_OF_DAY = re.compile(r"(?:[a-z,-]+ +)?\d{1,2}:\d{2}")
 
 
 def timing(every: str | None, comment: str) -> StartTimes:
-    """The form of an existing schedule: its interval, or what Temporal keeps of a time of day or a cron expression."""
+    """An existing schedule's form: its interval, or what Temporal keeps of a time of day or cron expression."""
     if every is not None:
         return StartTimes("every", every=every)
     if _TIME_OF_DAY.fullmatch(comment):

@@ -1,4 +1,4 @@
-"""Items of tenants by name and setting, and what each tenant sets. The session bounds which tenants are seen."""
+"""Items by name and setting, and tenants' settings, within the session's tenants."""
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
@@ -33,11 +33,11 @@ TENANTS_AT_A_TIME = 50
 
 
 class UnknownSettingError(UserError):
-    """It cannot be told which setting is meant; the message names those that may be."""
+    """A setting is ambiguous or unknown; the message names candidates."""
 
 
 class UnreadSettingError(UnknownSettingError, NeverReadError):
-    """No run has completed, so nothing is known of any setting."""
+    """No run has completed, so no setting is known."""
 
 
 class Sought(NamedTuple):
@@ -50,7 +50,7 @@ class Sought(NamedTuple):
 
 
 class ItemPlace(NamedTuple):
-    """An item after which a list goes on."""
+    """The item after which a list goes on."""
 
     tenant_id: UUID
     type_key: str
@@ -66,11 +66,10 @@ async def find(
     limit: int | None = None,
     after: NamePlace | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
-    """The items, by tenant and in the order of lists, `limit` at most; of all visible tenants where none are named.
+    """Up to `limit` items, by tenant and in the order of lists; of all visible tenants unless named.
 
-    Their states are relative to the question `asked`, or else to the latest run of each collection. Of one
-    tenant they may be those that follow the place `after`.
-    Raises `UnknownSettingError`.
+    States are relative to the question `asked`, else to each collection's latest run. Of one tenant they may follow the
+    place `after`. Raises `UnknownSettingError`.
     """
     wanted = await _query(session, sought, tenant_ids, after)
     if asked is None and sought.items.state is not None:
@@ -92,7 +91,7 @@ async def _query(
     tenant_ids: Collection[UUID] | None = None,
     after: NamePlace | None = None,
 ) -> queries.ItemQuery:
-    """The query of the database, without `sought.items`. Raises `UnknownSettingError`."""
+    """The database's query, without `sought.items`. Raises `UnknownSettingError`."""
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
     return queries.ItemQuery(
         tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
@@ -106,21 +105,21 @@ async def _query(
 
 
 async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> list[ItemGroup]:
-    """The first `most` items of the session's tenant that have these words, this setting and these collections,
-    whatever else is sought, in groups of items that are alike. Raises `UnknownSettingError`.
+    """The first `most` items with these words, setting and collections, grouped by likeness, whatever else is sought.
+    Raises `UnknownSettingError`.
     """
     return await queries.item_groups(session, await _query(session, sought), most)
 
 
 def _titles() -> dict[str, str]:
-    """The titles of singletons that Graph does not name, by type key."""
+    """Titles of singletons without a name, by type key."""
     return {key: entry.title for key, entry in load_catalog().collections.items() if entry.singleton}
 
 
 async def find_after(
     session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: ItemPlace | None, limit: int
 ) -> list[ItemRecord]:
-    """The first `limit` items that follow an item, as `find` has them.
+    """The first `limit` items after an item, as in `find`.
 
     Raises `UnlistedItemError`, `UnknownSettingError`.
     """
@@ -138,7 +137,7 @@ async def find_after(
 
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
-    """The query for some tenants at a time, in order; it ends once a page is found."""
+    """Queries for some tenants at a time, until a page is full."""
     if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
         yield wanted
         return
@@ -149,14 +148,14 @@ def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
 async def search_basis(
     session: AsyncSession, tenant_ids: Collection[UUID], type_keys: Sequence[str] | None
 ) -> SearchBasis:
-    """The number of these tenants that were never read, or not to the end of one of these collections."""
+    """Numbers of these tenants that were never read, or not to the end of these collections."""
     return await queries.basis(session, sorted(tenant_ids), type_keys)
 
 
 async def settings_meant(session: AsyncSession, name: str) -> list[str]:
-    """The settings that a name means: by its whole name, by the display name of its definition, by its last parts.
+    """Settings by whole name, definition's display name, or last parts.
 
-    Raises `UnknownSettingError`, or `UnreadSettingError` where nothing was read.
+    Raises `UnknownSettingError`, or `UnreadSettingError` if nothing was read.
     """
     for exact in dict.fromkeys((name, setting_key(name))):
         if await queries.is_known(session, exact):
@@ -180,10 +179,10 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
 async def tenant_settings(
     session: AsyncSession, wanted: WantedSetting, tenant_ids: Collection[UUID]
 ) -> list[TenantSetting]:
-    """The values of each tenant, in the order of the states. Raises `UnknownSettingError`.
+    """Each tenant's values, ordered by state. Raises `UnknownSettingError`.
 
-    The collections in which items of any tenant set it, or else once did, are those that can. A setting that only the
-    settings catalog defines can be set by its policies only.
+    Collections that can set it are those in which any tenant's item does, or once did. Only policies of the settings
+    catalog can set a setting that only the catalog defines.
     """
     names = await settings_meant(session, wanted.name)
     values = wanted.values(names)
@@ -215,19 +214,19 @@ async def tenant_settings(
 
 
 async def catalogues(session: AsyncSession) -> list[UUID]:
-    """The tenants whose catalogues name settings and choices; in a portfolio session."""
+    """Tenants whose catalogues name settings and choices; in a portfolio session."""
     return await queries.catalogues(session)
 
 
 class NamedSettings(NamedTuple):
-    """The values of tenants, with the names of choices, and the display names of the settings by their whole names."""
+    """Tenants' values with names of choices, and settings' display names."""
 
     tenants: list[TenantSetting]
     names: dict[str, str]
 
 
 async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> NamedSettings:
-    """A copy with the display names that the catalogue of the session's tenant has."""
+    """A copy with display names of the session's tenant's catalogue."""
     settings = sorted({setting for tenant in found for setting in tenant.settings})
     ids = {*settings, *(setting.removeprefix("device_") for setting in settings)}
     known = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}
@@ -243,7 +242,7 @@ async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> N
 
 
 def _of_settings_catalog() -> set[str]:
-    """The collections of policies that are made of the settings catalog's definitions."""
+    """Collections of settings catalog policies."""
     return {
         key
         for key, collection in load_catalog().collections.items()

@@ -149,13 +149,13 @@ def settings(
 
 
 def _end(never_read: int) -> None:
-    """Raises `typer.Exit` where a tenant was never read: the answer says nothing of it."""
+    """Raises `typer.Exit` for a tenant that was never read, of which the answer says nothing."""
     if never_read:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None) -> list[UUID]:
-    """The tenants that the options name, or all of the tenants file."""
+    """The tenants of the options, or all configured ones."""
     choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
     return sorted(choice.resolve(configured_tenants_of(settings).tags()))
 
@@ -186,7 +186,7 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
 
 
 def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
-    """The number of found items and tenants, and the gaps of the search, in a line."""
+    """A line with the numbers of items and tenants, and the search's gaps."""
     said = f"{counted(items, 'item')} of {counted(found, 'tenant')}" if items else "no item"
     when = "nothing was read yet" if basis.read_from is None else f"readings since {output.when(basis.read_from)}"
     gaps = [
@@ -213,13 +213,13 @@ def _state(tenant: TenantSetting) -> Text:
 
 
 def _values(tenant: TenantSetting) -> str:
-    """The values and how many policies set each."""
+    """Values, and the number of policies for each."""
     said = [f"{_value(value)}: {counted(value.items, 'policy', 'policies')}" for value in tenant.values[:NAMED]]
     return ", ".join(said) + (", …" if len(tenant.values) > NAMED else "")
 
 
 def _value(value: SettingValue) -> str:
-    """A value: a choice by its name, and as `settings NAME=VALUE` takes it."""
+    """A value: a choice by name, and as `settings NAME=VALUE` takes it."""
     told = "hidden" if value.value is None else value.value
     return told if value.name is None else f"{value.name} ({told})"
 
@@ -230,7 +230,7 @@ def _not_read(tenant: TenantSetting) -> str:
 
 
 def _say_settings(setting: str, found: Sequence[TenantSetting], names: Mapping[str, str]) -> None:
-    """The numbers of tenants in each state, and the gaps."""
+    """Numbers of tenants by state, and gaps."""
     counts = Counter(tenant.state for tenant in found)
     said = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
     read = [tenant.read_from for tenant in found if tenant.read_from is not None]

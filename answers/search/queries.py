@@ -1,4 +1,4 @@
-"""Items by name and setting, and what tenants set, over one tenant or many: the session bounds which are seen."""
+"""Queries by name and setting, of the tenants that the session sees."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -21,11 +21,11 @@ from storage.settings import beginning, entries
 
 
 class ItemQuery(NamedTuple):
-    """A query of items. A None wants any; all `patterns` must match a name.
+    """A query of items. None wants any; all `patterns` must match a name.
 
-    `titled` are collections whose own titles match the patterns. `settings` are names of which an item sets one, to one
-    of the `values` if there are any. `is_seen`: whether the latest run of its collection, or a later one, has seen the
-    item. `after` is a type key and an id, in one tenant.
+    `titled`: collections whose titles match. `settings`: names, one of which is set, to one of `values` if any.
+    `is_seen`: the latest run of its collection, or a later one, has seen the item. `after`: type key and id, in one
+    tenant.
     """
 
     tenant_ids: Sequence[UUID] | None = None
@@ -38,7 +38,6 @@ class ItemQuery(NamedTuple):
     after: NamePlace | None = None
 
     def parameters(self) -> dict[str, object]:
-        """The parameters of the statement."""
         pattern, *patterns = sorted(self.patterns or ("%",), key=len, reverse=True)
         told = {
             "tenant_ids": self.tenant_ids,
@@ -65,7 +64,7 @@ _IS_NAMED = "name_key LIKE :pattern AND name_key LIKE ALL (CAST(:patterns AS tex
 # What a complete listing did not show is marked, and found by the mark's index; of a collection that was not listed to
 # its end any item may be unseen.
 def _unseen(has: frozenset[str]) -> str:
-    """Selects the keys of items that may be unseen, of the asked tenants alone."""
+    """Selects keys of items that may be unseen, of the requested tenants."""
     of_tenants = "AND c.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))" if "tenant_ids" in has else ""
     return f"""(
     SELECT tenant_id, type_key, external_id FROM inventory_item WHERE absent_from IS NOT NULL
@@ -87,7 +86,7 @@ _KNOWING = """(
 
 # One name is looked up for each, where a join may have the planner hash them all.
 def _with_names(keys: str) -> str:
-    """Selects from the items of these keys and their names."""
+    """Selects from items of these keys and their names."""
     return f"""{keys} CROSS JOIN LATERAL (
         SELECT name_key FROM item_name AS one
         WHERE (one.tenant_id, one.type_key, one.external_id) = (found.tenant_id, found.type_key, found.external_id)
@@ -96,9 +95,9 @@ def _with_names(keys: str) -> str:
 
 
 def _found(has: frozenset[str]) -> str:
-    """Selects the keys and names of the items of these conditions. Each kind reads the smallest table that it can.
+    """Selects keys and names of fitting items, each kind from the smallest table.
 
-    Row-level security keeps LIKE out of index conditions, so names are read in a table of their own.
+    Row-level security keeps LIKE out of index conditions, so names have a table of their own.
     """
     source, conditions = "item_name AS found", []
     if "settings" in has:
@@ -181,7 +180,7 @@ def _groups_statement(has: frozenset[str]) -> TextClause:
 
 
 async def item_groups(session: AsyncSession, wanted: ItemQuery, most: int) -> list[ItemGroup]:
-    """The first `most` items that are wanted, in groups of items that are alike."""
+    """The first `most` fitting items, grouped by likeness."""
     parameters = wanted.parameters()
     statement = _groups_statement(frozenset(parameters))
     return await fetch(session, statement, ItemGroup, {**parameters, "most": most}, shape=_group)
@@ -195,9 +194,9 @@ def _group(row: Values) -> Values:
 async def found_items(
     session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
-    """The items that are wanted, by tenant and in the order of lists, with their states.
+    """Fitting items with states, by tenant and in the order of lists.
 
-    These are relative to the question, of one tenant, or else to the latest run of each item's collection.
+    States are relative to the question of one tenant, else to each collection's latest run.
     """
     parameters = wanted.parameters()
     shape = partial(with_covered_state, asked=asked)
@@ -223,14 +222,14 @@ LEFT JOIN LATERAL (
 
 
 async def basis(session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> SearchBasis:
-    """The number of these tenants that were never read, or not to the end of one of these collections."""
+    """Numbers of these tenants that were never read, or not to the end of these collections."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": None if type_keys is None else list(type_keys)}
     (found,) = await fetch(session, _BASIS, SearchBasis, parameters)
     return found
 
 
 class SetItems(NamedTuple):
-    """How many items of a tenant's collection set a value; the one item where it is one."""
+    """The number of a collection's items with a value, and the item if it is one."""
 
     tenant_id: UUID
     type_key: str
@@ -260,7 +259,7 @@ GROUP BY found.tenant_id, found.type_key, found.value
 
 
 async def set_items(session: AsyncSession, settings: Sequence[str]) -> list[SetItems]:
-    """How many items of all visible tenants set each value, by tenant and collection; in any order."""
+    """Numbers of items for each value, by tenant and collection, unordered."""
     parameters = {"settings": list(settings), "beginnings": list(map(beginning, settings))}
     return await fetch(session, _SET_ITEMS, SetItems, parameters)
 
@@ -269,12 +268,12 @@ _COLLECTIONS = text(f"SELECT DISTINCT type_key FROM {_KNOWING}")
 
 
 async def knowing(session: AsyncSession, settings: Sequence[str]) -> set[str]:
-    """The collections whose items set one of these settings, or once did, in any visible tenant."""
+    """Collections whose items set one of these settings, or once did, in any visible tenant."""
     return set((await session.execute(_COLLECTIONS, {"settings": list(settings)})).scalars())
 
 
 class SettingCoverage(NamedTuple):
-    """When the earliest reading of a tenant's collections began, and which of them may set more than is known."""
+    """A tenant's earliest reading, and collections that may set more than is known."""
 
     tenant_id: UUID
     read_from: datetime | None
@@ -318,7 +317,7 @@ GROUP BY tenant_id
 async def readings(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]
 ) -> dict[UUID, SettingCoverage]:
-    """How far these collections of each tenant have been read. `rules` are the hashes of the rules in force."""
+    """The coverage of these collections by tenant. `rules`: hashes of the rules in force."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": list(rules), "rules_hashes": list(rules.values())}
     return {tenant.tenant_id: tenant for tenant in await fetch(session, _READINGS, SettingCoverage, parameters)}
 
@@ -366,17 +365,17 @@ async def is_known(session: AsyncSession, setting: str) -> bool:
 
 
 async def known_settings(session: AsyncSession) -> list[str]:
-    """The names of all settings that items set, or once did, sorted."""
+    """Sorted names of settings that items set, or once did."""
     return list((await session.execute(_KNOWN)).scalars())
 
 
 async def catalogues(session: AsyncSession) -> list[UUID]:
-    """The tenants that have read the catalogue of definitions lately."""
+    """Tenants that have lately read the catalogue of definitions."""
     return list((await session.execute(_CATALOGUES, {"most": CATALOGUES})).scalars())
 
 
 async def definitions_called(session: AsyncSession, name: str) -> list[str]:
-    """The ids of the settings catalogue's definitions of this display name, where a tenant's catalogue was read."""
+    """Ids of definitions with this display name, from tenants' catalogues."""
     tenants = await catalogues(session)
     if not tenants:
         return []

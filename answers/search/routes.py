@@ -44,7 +44,7 @@ StateOfSetting = Annotated[SettingState | Literal[""], Query(description="Only t
 
 
 class ItemRow(NamedTuple):
-    """An item with its collection and kind as people call them."""
+    """An item with the names of its collection and kind."""
 
     item: ItemRecord
     collection: str
@@ -198,7 +198,7 @@ def _counts(found: Sequence[TenantSetting]) -> list[tuple[SettingState, int]]:
 
 
 def _after_tenant(found: list[TenantSetting], after: UUID | str) -> list[TenantSetting]:
-    """Raises `NoSuchPageError` where the tenant is not among them (any more)."""
+    """Raises `NoSuchPageError` if the tenant is not among them."""
     if not after:
         return found
     places = {tenant.tenant_id: place for place, tenant in enumerate(found)}
@@ -208,7 +208,7 @@ def _after_tenant(found: list[TenantSetting], after: UUID | str) -> list[TenantS
 
 
 def _sought(choice: ItemChoice) -> Sought | None:
-    """The search of a form; None if it has neither words nor a setting, since that would find everything."""
+    """A form's search; None without words or setting, which would find everything."""
     if not (choice.name.strip() or choice.setting.strip()) or choice.sought is None:
         return None
     return choice.sought._replace(type_keys=choice.type_keys)

@@ -1,4 +1,4 @@
-"""The meaning of a search, and the state of a setting in a tenant."""
+"""A search's meaning, and a setting's state in a tenant."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,18 +19,18 @@ _ESCAPED = r"\\\g<0>"
 
 
 def patterns(text: str) -> list[str]:
-    """Patterns of LIKE that the key of a name has to match, all of them: it holds each word of the text."""
+    """LIKE patterns, all of which a name's key must match: one for each word."""
     return [f"%{_OF_LIKE.sub(_ESCAPED, word)}%" for word in name_key(text).split()]
 
 
 def titled(text: str, titles: Mapping[str, str]) -> list[str]:
-    """The keys of the titles that hold each word of the text."""
+    """Keys of the titles with each word."""
     words = name_key(text).split()
     return [key for key, title in titles.items() if all(word in name_key(title) for word in words)]
 
 
 def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
-    """The state of a tenant by the values that its items set. `is_read`: nothing that could set it is unread."""
+    """A tenant's state by its items' values. `is_read`: nothing that could set it is unread."""
     found = {value.value for value in values}
     if found and (wanted is None or not found.isdisjoint(wanted)):
         return SettingState.SET
@@ -42,7 +42,7 @@ def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None
 
 
 def meant(typed: str, known: Sequence[str]) -> list[str]:
-    """The settings that a name means: those of this name in any case, or else those whose last parts it is."""
+    """Settings with this name in any case, else with these last parts."""
     folded = typed.casefold()
     same = [name for name in known if name.casefold() == folded]
     if same:
@@ -55,7 +55,7 @@ def meant(typed: str, known: Sequence[str]) -> list[str]:
 
 
 def alike(typed: str, known: Iterable[str]) -> list[str]:
-    """Settings with similar names: those that hold the typed text, or else those whose last part resembles it."""
+    """Settings that contain the typed text, else whose last part resembles it."""
     folded = typed.casefold()
     names = sorted(known, key=lambda name: (len(name), name))
     holding = [name for name in names if folded in name.casefold()]

@@ -1,4 +1,4 @@
-"""Which tenants need attention: the state of every tenant, the most urgent first."""
+"""Every tenant's state, most urgent first."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -17,9 +17,9 @@ from storage.documents import database_time
 async def status(
     session: AsyncSession, tenant_ids: Collection[UUID], old_after: timedelta = OLD_AFTER
 ) -> list[TenantStatus]:
-    """The state of each of the tenants, in a portfolio session. A tenant that no run knows was never read.
+    """The tenants' states, in a portfolio session. A tenant that no run knows was never read.
 
-    Tenants that need as much attention stay in the given order.
+    Equally urgent tenants keep the given order.
     """
     place = {tenant_id: number for number, tenant_id in enumerate(tenant_ids)}
     states = await tenant_states(session, tenant_ids, log_types())
@@ -31,5 +31,5 @@ async def status(
 
 
 async def found_by_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
-    """The findings of the session's tenant's runs in the last `span`."""
+    """Findings of the session's tenant's runs in the last `span`."""
     return await queries.recent_runs(session, span)

@@ -98,7 +98,7 @@ def _look_at(tenant: TenantStatus) -> Text:
 
 
 def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
-    """The tenants and their collections that were not read, by reason: the most frequent first."""
+    """Tenants and numbers of unread collections by reason, most frequent first."""
     by_reason: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
     for tenant in found:
         for reason in tenant.not_read:
@@ -107,7 +107,7 @@ def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatu
 
 
 def _not_watched(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
-    """The tenants and their audit logs that `watch` cannot read, by error code."""
+    """Tenants and numbers of audit logs that `watch` cannot read, by error code."""
     by_code: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
     for tenant in found:
         for code, logs in Counter(log.error_code for log in tenant.not_watched).items():

@@ -31,14 +31,14 @@ SPANS = (("day", "1d", timedelta(days=1)), ("week", "7d", timedelta(days=7)))
 
 
 class TenantFilter(NamedTuple):
-    """The tenants that an address asks for."""
+    """The requested tenants."""
 
     tag: str = ""
     name: str = ""
     why: Attention | None = None
 
     def query(self, **others: object) -> str:
-        """The query string of an address that asks for these, but for the `others`."""
+        """The query string for these tenants, with `others` changed."""
         asked = {**self._asdict(), **others}
         return urlencode({name: str(value) for name, value in asked.items() if value})
 
@@ -109,7 +109,7 @@ async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
 
 
 async def _status(scope: PortfolioScope, asked: TenantFilter) -> list[TenantStatus]:
-    """The state of the tenants of a tag and with words in their names, for any reason."""
+    """States of tenants by tag, words in the name, and reason."""
     chosen = [
         tenant.id
         for tenant in scope.tenants

@@ -13,7 +13,7 @@ OLD_AFTER = timedelta(hours=24)
 
 
 def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list[Attention]:
-    """Why somebody should look at the tenant, the most urgent first."""
+    """Why somebody should look at the tenant, most urgent first."""
     if tenant.run_id is None:
         return [Attention.NEVER_READ]
     holds = {
@@ -29,7 +29,7 @@ def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list
 
 
 def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
-    """By the first reason, then by how many reasons there are; tenants that need no attention come last."""
+    """By first reason, then number of reasons; tenants without one last."""
     order = {reason: place for place, reason in enumerate(Attention)}
     return sorted(
         tenants,
@@ -42,19 +42,19 @@ def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
 
 
 def reasons(tenants: Iterable[TenantStatus]) -> dict[Attention, int]:
-    """How many tenants need attention for each reason, the most urgent first; a tenant may have several."""
+    """Numbers of tenants by reason, most urgent first."""
     found = Counter(reason for tenant in tenants for reason in tenant.attention)
     return {reason: found[reason] for reason in Attention if found[reason]}
 
 
 def has_words(name: str, words: str) -> bool:
-    """Whether each of the words is in the name, in upper or lower case."""
+    """Whether the name has each word, in any case."""
     folded = name.casefold()
     return all(word in folded for word in words.casefold().split())
 
 
 def following(tenants: Sequence[TenantStatus], after: UUID | None) -> Sequence[TenantStatus]:
-    """The tenants after one of them; all of them after None. Raises `LookupError` where it is not among them."""
+    """The tenants after one, or all. Raises `LookupError` if it is not among them."""
     if after is None:
         return tenants
     place = next((place for place, tenant in enumerate(tenants) if tenant.tenant_id == after), None)

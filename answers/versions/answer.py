@@ -1,4 +1,4 @@
-"""The versions of an item: their history and pins, the document of one, the differences of two."""
+"""An item's versions: history, pins, documents, differences."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,13 +24,13 @@ from storage.new_versions import NewVersion, new_versions
 
 
 class UnknownVersionError(UserError):
-    """The item has no such version, or no longer; the message says which versions are kept."""
+    """The item has no such version, or no longer; the message names kept ones."""
 
 
 class ComparedVersions(NamedTuple):
-    """Two versions of an item and their differences, by the rules of `changes`.
+    """Two versions and their differences, by the rules of `changes`.
 
-    `not_compared` are the paths at which they were not read alike, so that nobody knows whether they differ.
+    `not_compared`: paths that were not read alike, so their difference is unknown.
     """
 
     before: VersionRecord
@@ -52,7 +52,7 @@ class DocumentPair(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """The versions of an item that are kept, newest first. A version is a change where `changes` tells one."""
+    """Kept versions, newest first. A version is a change if `changes` tells one."""
     found = await versions.history(session, type_key, external_id)
     following = [version.version for version in found if version.version > 1]
     told: dict[int, bool] = {}
@@ -68,7 +68,7 @@ def _tells_change(pair: NewVersion) -> bool:
 
 
 def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
-    """The version as a change or none; None where the one before it is forgotten or damaged."""
+    """The version as a change or none; None if the one before is forgotten or damaged."""
     kind, renamed_from = version.change, version.renamed_from
     if tells_change is False and kind is not VersionChange.COMPLETED:
         kind = VersionChange.REREAD
@@ -82,7 +82,7 @@ def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
 async def pin(
     session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str, reason: str | None
 ) -> None:
-    """Keeps a version until it is unpinned. Raises `UnknownVersionError`."""
+    """Keeps a version until unpinned. Raises `UnknownVersionError`."""
     try:
         pinned = await versions.pin(session, type_key, external_id, number, pinned_by, reason)
     except IntegrityError:
@@ -98,14 +98,14 @@ async def unpin(session: AsyncSession, type_key: str, external_id: str, number: 
 
 
 async def readable(session: AsyncSession, type_key: str, document: bytes) -> list[str]:
-    """A document as people read it, line by line."""
+    """A document's lines for people."""
     said = decode_object(document)
     rules = load_catalog().references_of(type_key)
     return list(document_lines(said, rules, await object_names(session, [(type_key, said)])))
 
 
 async def show(session: AsyncSession, type_key: str, external_id: str, number: int | None) -> tuple[ShownRecord, bytes]:
-    """A version, or the current one, and its document as canonical JSON. Raises `UnknownVersionError`."""
+    """A version (default: current) and its canonical JSON. Raises `UnknownVersionError`."""
     version, document = await _kept(session, await versions.history(session, type_key, external_id), number)
     item = await queries.item(session, type_key, external_id)
     if item is None:
@@ -123,7 +123,7 @@ async def show(session: AsyncSession, type_key: str, external_id: str, number: i
 async def compare(
     session: AsyncSession, type_key: str, external_id: str, older: int | None, newer: int | None
 ) -> ComparedVersions | None:
-    """Two versions, by default the current one and its predecessor; None where version 1 has none to compare with.
+    """Two versions, by default the current and its predecessor; None if version 1 has none.
 
     Raises `UnknownVersionError`.
     """
@@ -171,7 +171,7 @@ def with_all_digits(difference: DifferenceRecord) -> bytes:
 async def _kept(
     session: AsyncSession, kept: Sequence[VersionRecord], number: int | None
 ) -> tuple[VersionRecord, bytes]:
-    """A version, or the current one, with its document. Raises `UnknownVersionError`."""
+    """A version (default: current) with its document. Raises `UnknownVersionError`."""
     for version in kept:
         if number == version.version or (number is None and version.is_current):
             document = await documents.document(session, version.type_key, version.external_id, version.version)

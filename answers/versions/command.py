@@ -90,7 +90,7 @@ def show_versions(
 
 
 def say_version_stale(version: VersionRecord) -> None:
-    """On stderr: which details of a version could not be read, if any."""
+    """On stderr: a version's unread details, if any."""
     if version.stale is not None:
         words = f"version {version.version} is {stale_words(version.stale)}"
         if not version.is_current:
@@ -162,7 +162,6 @@ def show(
 
 
 def _header(record: ShownRecord) -> list[str]:
-    """Notes for a person before a document."""
     current = "current" if record.is_current else "not the current one"
     last = output.when(record.last_observed_at) or "a moment that was not recorded"
     details = "complete" if record.details_complete else "incomplete: some could not be read"
@@ -222,7 +221,7 @@ def diff(
 
 
 def _say_what_is_compared(compared: ComparedVersions) -> None:
-    """On stderr: which versions, whether one lacks details, whether they are the same."""
+    """On stderr: the versions, whether one lacks details, whether they are equal."""
     before, after, found, not_compared = compared
     item = visible(f"{after.type_key} {after.external_id}")
     output.stderr.print(
@@ -250,7 +249,7 @@ _SIGNS = {
 
 
 def _print(difference: DifferenceRecord) -> None:
-    """One difference for people; where its label is not its path, the path has a line of its own, with all ids."""
+    """One difference for people, with a line for the path if the label is another."""
     sign, style = _SIGNS[difference.kind]
     said = field_text(difference)
     output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)

@@ -43,7 +43,7 @@ class ShownRecord(TitledRecord):
 
 
 def version_in_words(version: VersionRecord) -> str:
-    """The kind of a version, and its further facts."""
+    """A version's kind and further facts."""
     words = {
         VersionChange.FIRST: "first",
         VersionChange.CHANGED: "changed",
@@ -62,7 +62,6 @@ def version_in_words(version: VersionRecord) -> str:
 
 
 def not_compared_in_words(paths: Sequence[str]) -> str:
-    """The parts of two versions that are not compared, in words."""
     more = f" and {counted(len(paths) - NAMED_PATHS, 'other field')}" if len(paths) > NAMED_PATHS else ""
     return f"not compared, because the two were not read alike: {', '.join(paths[:NAMED_PATHS])}{more}"
 

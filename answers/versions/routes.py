@@ -62,7 +62,7 @@ ITEM = "{type_key}/{external_id:path}"
 
 
 class ItemNeighbours(NamedTuple):
-    """The dependencies and dependants of an item; `unknown` says in words where more may be."""
+    """An item's dependencies and dependants; `unknown`: where more may be, in words."""
 
     needs: list[DependencyRecord]
     needed_by: list[DependencyRecord]
@@ -177,7 +177,7 @@ async def unpin(
 async def _compared(
     scope: TenantScope, history: Sequence[VersionRecord], number: int, older: int | None
 ) -> ComparedVersions | None:
-    """The shown version and an older one, by default its predecessor; None where there is none."""
+    """The shown version and an older one (default: predecessor); None without one."""
     kept = [version.version for version in history if version.version < number]
     before = older if older is not None else max(kept, default=None)
     if before is None:
@@ -187,14 +187,14 @@ async def _compared(
 
 
 def _first_lines(lines: Sequence[str], most_bytes: int) -> Iterator[str]:
-    """The first lines of a document, together no longer than this, but always one."""
+    """A document's first lines up to this size, at least one."""
     sizes = accumulate(len(line.encode()) + 1 for line in lines)
     fitting = sum(1 for _ in takewhile(lambda size: size <= most_bytes, sizes))
     yield from lines[: max(1, fitting)]
 
 
 async def _assignments(scope: TenantScope, type_key: str, external_id: str) -> list[ItemAssignment] | None:
-    """Whom the item is assigned to; None where it cannot be assigned, or its assignments are not known."""
+    """The item's assignments; None if it cannot be assigned or they are unknown."""
     collection = load_catalog().collections.get(type_key)
     if collection is None or not collection.assignable:
         return None

@@ -44,7 +44,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class _State(NamedTuple):
-    """Whether watch is on; None for a reason where Temporal, which has it, does not tell."""
+    """Whether watch is on; None with a reason if Temporal does not tell."""
 
     record: WatchRecord | None
     trouble: str = ""

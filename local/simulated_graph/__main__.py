@@ -1,6 +1,6 @@
-"""`python -m local.simulated_graph`: the simulated Graph as a process of its own.
+"""`python -m local.simulated_graph`: the simulated Graph as a process.
 
-Prints one line of JSON with its addresses and its tenants' credentials when it is ready; SIGTERM or SIGINT stops it.
+When ready, it prints one line of JSON with its addresses and its tenants' credentials; SIGTERM or SIGINT stops it.
 """
 
 import argparse
@@ -15,7 +15,6 @@ _STOP = {signal.SIGINT, signal.SIGTERM}
 
 
 def main() -> None:
-    """Run until a signal says to stop."""
     arguments = _arguments()
     # Before the server's thread starts, which inherits it: so the signal waits for `sigwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)

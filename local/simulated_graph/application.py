@@ -1,4 +1,4 @@
-"""The HTTP side: which address is Graph, which the token endpoint, which the simulator's own."""
+"""The HTTP side: addresses of Graph, the token endpoint, and the simulator's own."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def application(service: Service, control_routes: Sequence[BaseRoute]) -> Starlette:
-    """The server's application. Any method reaches the service, so that a write is refused and on record."""
+    """Any method reaches the service, so that a write is refused and recorded."""
 
     async def token(request: Request) -> Response:
         return await answered(request, Kind.TOKEN)

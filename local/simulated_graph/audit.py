@@ -1,4 +1,4 @@
-"""Events of the audit logs of Intune and Entra, and how late they come."""
+"""Events of Intune's and Entra's audit logs, and their delay."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -18,13 +18,13 @@ nothing is published; ten times that is assumed.
 
 
 def audit_delay(log: str, chance: Random) -> timedelta:
-    """How long after a change its event is listed."""
+    """The time from a change until its event is listed."""
     seconds = _MEDIAN_SECONDS[log] * chance.lognormvariate(0, _SPREAD)
     return min(timedelta(seconds=seconds), LATEST)
 
 
 def audit_event(log: str, object_id: str, operation: str, happened_at: datetime) -> dict[str, Any]:
-    """An event that names one object: what Ada or Grace did to it (`Create`, `Patch`, `Delete`; `Add`, `Update`)."""
+    """An event about one object by Ada or Grace (`Create`, `Patch`, `Delete`; `Add`, `Update`)."""
     at = happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if log == INTUNE_LOG:
         return {

@@ -1,4 +1,4 @@
-"""`$batch`: several GETs in one POST, each answered on its own and in no promised order."""
+"""`$batch`: several GETs in one POST, answered separately and in any order."""
 
 import base64
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ LARGEST_BATCH = 20
 
 
 class BatchError(ValueError):
-    """The batch as a whole is refused: Graph's error code, and the message as text."""
+    """The whole batch is refused: Graph's error code, and the message as text."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class BatchError(ValueError):
 
 
 def inner_requests(outer: GraphRequest) -> list[GraphRequest]:
-    """The requests in the batch, with the outer one's token; raises `BatchError`."""
+    """The batch's requests, with the outer token. Raises `BatchError`."""
     try:
         entries = orjson.loads(outer.body)["requests"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -69,14 +69,14 @@ def _inner_request(outer: GraphRequest, version: str, entry: Mapping[str, Any]) 
 
 
 def _body(answer: Answer) -> Any:
-    """An inner body: JSON as it is, anything else in base64, as Graph has it."""
+    """An inner body: JSON, or else base64, as in Graph."""
     if "json" in answer.headers.get("Content-Type", ""):
         return orjson.Fragment(answer.body)
     return base64.b64encode(answer.body).decode()
 
 
 def batch_answer(outer: GraphRequest, answers: list[tuple[GraphRequest, Answer]]) -> Answer:
-    """The answers in one body, shuffled, and always in the same order for the same batch."""
+    """The answers in one body, shuffled alike for the same batch."""
     responses = [
         {
             "id": request.inner_id,

@@ -1,4 +1,4 @@
-"""How many requests a tenant may send to each family of services, in windows that slide."""
+"""Tenants' budgets of requests to each family of services, in sliding windows."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from threading import Lock
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many requests in any window of that length; `retry_after` is whether a 429 says when to come again."""
+    """Requests in any window of this length; `retry_after`: whether a 429 has one."""
 
     requests: int
     window_seconds: float
@@ -42,21 +42,21 @@ _FAMILIES = (
 
 
 def family_of(path: str) -> str:
-    """The family that a path, with its version, is throttled with."""
+    """A path's throttle family, by its version."""
     below = f"{path.lstrip('/').partition('/')[2]}/"
     return next((family for start, family in _FAMILIES if below.startswith(f"{start}/")), "directory")
 
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """A full window: the family, and in how many seconds there is room again, where the budget tells."""
+    """A full window: the family, and the seconds until there is room, if told."""
 
     family: str
     retry_after_seconds: float | None
 
 
 class Budgets:
-    """The budgets in force, by family, and every tenant's windows. Thread-safe."""
+    """Budgets by family, and tenants' windows. Thread-safe."""
 
     def __init__(self, budgets: Mapping[str, Budget] | None = None) -> None:
         self._lock = Lock()
@@ -66,7 +66,7 @@ class Budgets:
             self.set(budgets)
 
     def set(self, budgets: Mapping[str, Budget]) -> None:
-        """Put these budgets in force instead of all before, with empty windows; `ValueError` for an unknown family."""
+        """Replaces all budgets, with empty windows. `ValueError` for an unknown family."""
         if unknown := set(budgets) - set(REAL_BUDGETS):
             raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {', '.join(REAL_BUDGETS)}")
         with self._lock:
@@ -81,7 +81,7 @@ class Budgets:
             return dict(self._budgets)
 
     def spend(self, tenant_id: str, path: str, now: float) -> Exceeded | None:
-        """Count a request at `now`, a monotonic time, and say so if the window was full. Refused ones count as well."""
+        """Counts a request at `now`, a monotonic time, refused or not; says if the window was full."""
         family = family_of(path)
         with self._lock:
             budget = self._budgets.get(family)

@@ -1,4 +1,4 @@
-"""The simulated Graph's own certificate authority, kept in a folder so that who trusts it once may go on doing so."""
+"""The simulated Graph's certificate authority, kept in a folder so that trust lasts."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ _NAMES = ("127.0.0.1", "::1", "localhost")
 
 
 class Authority:
-    """The CA of `folder`: made when the folder has none, with its key for the owner's eyes only."""
+    """The CA of `folder`, made if missing, with a private key."""
 
     def __init__(self, folder: Path) -> None:
         self.ca_file = folder / "ca.pem"
@@ -23,13 +23,12 @@ class Authority:
         self.ca_file.write_bytes(self._ca.cert_pem.bytes())
 
     def server_context(self, *more_names: str) -> ssl.SSLContext:
-        """TLS for a server on this machine that may also be called by `more_names`."""
+        """TLS for a server on this machine, also called `more_names`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ca.issue_cert(*dict.fromkeys((*_NAMES, *more_names))).configure_cert(context)
         return context
 
 
 def write_private(file: Path, content: bytes) -> None:
-    """Write a file that only its owner may read."""
     file.touch(mode=0o600)
     file.write_bytes(content)

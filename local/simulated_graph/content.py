@@ -1,4 +1,4 @@
-"""The content of one tenant, by collection, and its edits while it is served."""
+"""One tenant's content by collection, and its edits."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from local.simulated_graph.sample import sample_document, sample_documents
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One served object. `key` is what edits call it: its id where that is its own, else a made-up handle.
+    """One served object. `key` is its handle for edits: its own id, else a made-up one.
 
-    A raw item is served just as it was given: any JSON value, or bytes that need not even be JSON.
+    A raw item is served as given: any JSON value, or bytes.
     """
 
     key: str
@@ -28,15 +28,14 @@ class Item:
 
     @property
     def kind(self) -> str | None:
-        """The derived type that it shows."""
         return self.document.get("@odata.type") if isinstance(self.document, dict) else None
 
 
 class Content:
-    """The documents of one tenant: those of a folder, filled up with a sample where the folder has none.
+    """One tenant's documents: a folder's, else a sample's.
 
-    A collection is made when it is first asked for. Thread-safe. Items are replaced, never changed in place, so a list
-    of items that was handed out stays as it was.
+    Collections are made at first use. Thread-safe. Items are replaced, never changed, so lists that were handed out
+    stay.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Content:
         items_per_collection: int | None = None,
         model: str | None = None,
     ) -> None:
-        """Tenants of one `model` have the same sample, under ids of their own."""
+        """Tenants of one `model` share the sample, under their own ids."""
         self._tenant_id = tenant_id
         self._model = model
         self._folder = folder
@@ -61,12 +60,12 @@ class Content:
 
     @property
     def lock(self) -> RLock:
-        """Held by each edit; hold it over several to have them seen together."""
+        """Each edit holds it; hold it over several to show them together."""
         return self._lock
 
     @property
     def state(self) -> int:
-        """Another number after every edit: what was read while it stayed the same can be shown again."""
+        """Another number after every edit."""
         with self._lock:
             due = [place for place, moment in self._listed_from.items() if moment <= time.monotonic()]
             for place in due:
@@ -75,7 +74,6 @@ class Content:
             return self._state
 
     def items(self, endpoint: Endpoint) -> list[Item]:
-        """The endpoint's documents, in order."""
         with self._lock:
             items = self._collection(endpoint)
             if endpoint.cast_of is None:
@@ -84,23 +82,23 @@ class Content:
 
     @property
     def expanded_size(self) -> int | None:
-        """How many of any navigation `$expand` shows; None for as many as each navigation says."""
+        """How many of any navigation `$expand` shows; None for each one's own number."""
         return self._expanded_size
 
     def cut_expansions(self, size: int | None) -> None:
-        """Have `$expand` show so many of any navigation, with a link to the rest; None for as many as Graph shows."""
+        """Makes `$expand` show so many, with a link to the rest; None for Graph's number."""
         with self._lock:
             self._expanded_size = size
             self._state += 1
 
     def listed(self, endpoint: Endpoint) -> list[Item]:
-        """The documents of the endpoint, in the order of its listing."""
+        """The endpoint's documents in the order of its listing."""
         with self._lock:
             items, now = self.items(endpoint), time.monotonic()
             return [item for item in items if self._listed_from.get((endpoint.source, item.key), now) <= now]
 
     def unlist(self, path: str, key: str, seconds: float) -> None:
-        """Leave an object out of its listings for some time from now on, though a GET by its id finds it."""
+        """Leaves an object out of listings for some time; a GET by id finds it."""
         endpoint = endpoint_at(path)
         with self._lock:
             self._located(endpoint, key)
@@ -108,17 +106,16 @@ class Content:
             self._state += 1
 
     def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
-        """The object that has `object_id` in its address; the first one, where hostile content has several."""
+        """The object with this id in its address, the first of several."""
         for item in self.items(endpoint):
             if isinstance(item.document, dict) and item.document.get(endpoint.key) == object_id:
                 return item
         return None
 
     def add(self, path: str, document: Any, *, raw: bool = False) -> str:
-        """Append an object to a collection, and return its key for further edits: its id, if that is its own.
+        """Appends an object; returns its key for edits.
 
-        The server gives it what it lacks: an id, times, a version. With `raw` it is served as it is, even if it is no
-        object, has another's id, or is bytes that are no JSON.
+        The server adds a missing id, times, version. `raw` is served as it is, also with another's id or as no JSON.
         """
         endpoint, below = _addressed(path)
         if below:
@@ -149,10 +146,10 @@ class Content:
             return item.key
 
     def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
-        """Give an object's properties other values; its modified time and version follow unless it is `silently`.
+        """Changes an object's properties; modified time and version follow unless `silently`.
 
-        Below an object the time is the object's, and follows where Graph has it so: for a setting of a policy, but not
-        for an assignment or for an enrollment profile of a token. A single relation's key is its id, if it has one.
+        Below an object, its time follows where Graph's does: for a policy's setting, not for an assignment or an
+        enrollment profile of a token. A single relation's key is its id, if any.
         """
         endpoint, below = _addressed(path)
         with self._lock:
@@ -167,11 +164,11 @@ class Content:
             self._state += 1
 
     def rename(self, path: str, key: str, name: str) -> None:
-        """Change the property that is the object's name here (`displayName`, `name`, `tokenName` …)."""
+        """Changes the property with the object's name (`displayName`, `name`, `tokenName` …)."""
         self.change(path, key, {endpoint_at(path).name: name})
 
     def remove(self, path: str, key: str) -> None:
-        """Take an object away: lists leave it out, a GET by its id answers 404."""
+        """Removes an object: lists omit it, a GET answers 404."""
         endpoint, below = _addressed(path)
         with self._lock:
             if below:
@@ -182,7 +179,7 @@ class Content:
             self._state += 1
 
     def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
-        """Assign an object to just these groups. Its modified time stays, as in Intune."""
+        """Assigns an object to just these groups. Its modified time stays, as in Intune."""
         endpoint = endpoint_at(path)
         if endpoint.navigation("assignments") is None:
             raise ValueError(f"{endpoint.path} has no assignments")
@@ -195,7 +192,7 @@ class Content:
             self._state += 1
 
     def hold(self, path: str, documents: Sequence[Document]) -> None:
-        """Have a collection hold these documents, as they are, and no others."""
+        """Replaces a collection's documents."""
         endpoint = ENDPOINTS[path]
         with self._lock:
             self._collections[endpoint.path] = [
@@ -205,7 +202,7 @@ class Content:
             self._state += 1
 
     def reset(self) -> None:
-        """Forget every edit."""
+        """Undoes every edit."""
         with self._lock:
             self._collections.clear()
             self._listed_from.clear()
@@ -213,7 +210,7 @@ class Content:
             self._state += 1
 
     def _edit_below(self, endpoint: Endpoint, below: Sequence[str], edit: Edit, *, silently: bool = False) -> None:
-        """Edit what a path below an object shows; the object's own time follows where it is a part of the object."""
+        """Edits what a path below an object shows; the object's time follows if it is a part."""
         items = self._collection(endpoint)
         if endpoint.singleton:
             below = (items[0].key, *below)
@@ -262,7 +259,7 @@ class Content:
         return [self._assigned(source, document, number, group_ids) for number, document in enumerate(documents)]
 
     def sample(self, endpoint: Endpoint, number: int) -> Document:
-        """Document number `number` of the endpoint's sample, whether or not it is served."""
+        """Document `number` of the endpoint's sample, served or not."""
         return sample_document(endpoint, self._tenant_id, number, self._model)
 
     def _assigned(self, endpoint: Endpoint, document: Document, number: int, group_ids: Sequence[str]) -> Document:
@@ -274,7 +271,7 @@ class Content:
         return with_assignments(endpoint, document, assigned)
 
     def _scaled(self, source: Endpoint, documents: list[Document]) -> list[Document]:
-        """The folder's documents, cut or repeated under other ids and names until there are as many as wanted."""
+        """The folder's documents, cut, or repeated under other ids and names."""
         if self._scale is None or not documents:
             return list(documents)
         copies = documents[: self._scale]
@@ -286,7 +283,7 @@ class Content:
 
 
 def _addressed(path: str) -> tuple[Endpoint, list[str]]:
-    """The endpoint of `path`, and the segments after it where the path leads below one of its objects."""
+    """A path's endpoint, and the segments below one of its objects."""
     found = located(path)
     if found is None or (found[1] and not found[0].singleton and len(found[1]) == 1):
         raise KeyError(path.strip("/"))

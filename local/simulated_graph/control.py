@@ -1,4 +1,4 @@
-"""The simulator's own addresses, `/_simulator/…`, for another process: edits, generations, faults, requests."""
+"""The simulator's own addresses, `/_simulator/…`, for other processes: edits, generations, faults, requests."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping

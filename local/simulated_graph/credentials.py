@@ -1,4 +1,4 @@
-"""The app registration of one tenant: its client id and its credentials."""
+"""A tenant's app registration: client id and credentials."""
 
 import base64
 import hmac
@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 
 class AssertionExpiredError(ValueError):
-    """The client assertion was good once."""
+    """A client assertion has expired."""
 
 
 class Credentials:
-    """The client secrets, and the certificates and federated tokens that were registered. Thread-safe."""
+    """Registered client secrets, certificates and federated tokens. Thread-safe."""
 
     def __init__(self, client_id: str, client_secret: str) -> None:
         self.client_id = client_id
@@ -26,7 +26,7 @@ class Credentials:
         self._lock = Lock()
 
     def register_certificate(self, certificate_pem: bytes) -> None:
-        """Accept client assertions that the key of this RSA certificate signed."""
+        """Accepts client assertions signed with this RSA certificate's key."""
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         public_key = certificate.public_key()
         if not isinstance(public_key, RSAPublicKey):
@@ -37,17 +37,15 @@ class Credentials:
                 self._certificates[thumbprint] = public_key
 
     def register_federated_token(self, token: str) -> None:
-        """Accept this token of another issuer as a client assertion."""
+        """Accepts this token of another issuer as client assertion."""
         with self._lock:
             self._federated_tokens.add(token)
 
     def register_secret(self, secret: str) -> None:
-        """Accept one more client secret beside those that there are."""
         with self._lock:
             self._secrets.add(secret)
 
     def withdraw_secret(self, secret: str) -> None:
-        """Accept this client secret no longer."""
         with self._lock:
             self._secrets.discard(secret)
 
@@ -56,7 +54,7 @@ class Credentials:
             return any(hmac.compare_digest(secret.encode(), known.encode()) for known in self._secrets)
 
     def takes_assertion(self, assertion: str, token_endpoint: str) -> bool:
-        """Whether the assertion proves the client; raises `AssertionExpiredError` where it is only too late."""
+        """Whether the assertion proves the client. Raises `AssertionExpiredError` if it is only late."""
         with self._lock:
             if assertion in self._federated_tokens:
                 return True

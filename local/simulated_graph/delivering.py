@@ -1,4 +1,4 @@
-"""Answers over a bad connection: late, in drops, or cut off."""
+"""Answers over a bad connection: late, slow, or cut off."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ _DROPS = 10
 
 
 class OpenProtocol(H11Protocol):
-    """uvicorn's protocol, which also lets the application at its connection, as it must be cut from there."""
+    """uvicorn's protocol, which gives the application its connection, to cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,7 +36,7 @@ class DeliveredResponse(Response):
         self._delivery = delivery
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, or the part of it that comes before the cut."""
+        """Sends the response, or the part before the cut."""
         await _wait(self._delivery.wait_seconds, receive)
         if self._delivery.cut == "before":
             await _cut(scope, receive)
@@ -57,7 +57,7 @@ class DeliveredResponse(Response):
 
 
 async def _wait(seconds: float, receive: Receive) -> None:
-    """Wait, but not for a client that has gone."""
+    """Waits while the client is there."""
     if seconds > 0:
         try:
             async with asyncio.timeout(seconds):

@@ -1,7 +1,7 @@
-"""Deviations: where sample tenants that are alike differ from the first of them, from the beginning of their life.
+"""Initial differences of alike sample tenants from the first.
 
-A handful of what comparing and golden tenants are for: a weakened setting, a policy that is missing, one that nobody
-else has, another name, other assignments.
+A few for comparing and golden tenants: a weakened setting, a missing policy, an extra one, another name, other
+assignments.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ Deviation = Callable[[Content], None]
 
 
 def _changed(path: str, number: int, values: Mapping[str, Any]) -> Deviation:
-    """Document number `number` has other values."""
+    """Document `number` with other values."""
     return lambda content: content.change(path, _key(content, path, number), values)
 
 
@@ -35,13 +35,10 @@ def _renamed(path: str, number: int, name: str) -> Deviation:
 
 
 def _lacking(path: str, number: int) -> Deviation:
-    """Document number `number` is not there."""
     return lambda content: content.remove(path, _key(content, path, number))
 
 
 def _extra(path: str, name: str) -> Deviation:
-    """A document that no other tenant has."""
-
     def apply(content: Content) -> None:
         endpoint = endpoint_at(path)
         content.add(path, {**content.sample(endpoint, _EXTRA), endpoint.name: name})
@@ -50,7 +47,7 @@ def _extra(path: str, name: str) -> Deviation:
 
 
 def _reassigned(path: str, number: int, *groups: int) -> Deviation:
-    """Document number `number` is assigned to these groups, by their numbers, and to nobody else."""
+    """Document `number`, assigned to these groups (by number) only."""
 
     def apply(content: Content) -> None:
         keys = [_key(content, "groups", group) for group in groups]

@@ -1,4 +1,4 @@
-"""Published documents, prepared for serving: hidden properties removed, missing ones added."""
+"""Published documents prepared for serving: without hidden properties, with missing ones."""
 
 import gzip
 from copy import deepcopy
@@ -56,10 +56,10 @@ _DECLARED_TYPES = frozenset(
 
 @lru_cache(maxsize=4)
 def read_folder(folder: Path) -> dict[str, list[Document]]:
-    """The documents of each `<path with _>.jsonl.gz` in `folder`, by endpoint path, ready to be served.
+    """Servable documents of each `<path with _>.jsonl.gz` in `folder`, by endpoint path.
 
-    A file that no endpoint serves is an error: a document that silently stays out would look like a clean run.
-    Callers must not change the result.
+    A file without an endpoint is an error: a silently omitted document would look like a clean run. Callers must not
+    change the result.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder of documents")
@@ -95,12 +95,12 @@ def _read_file(file: Path, endpoint: Endpoint) -> list[Document]:
 
 
 def made_id(name: str) -> str:
-    """The id that stands for `name`, the same in every process."""
+    """The same id for `name` in every process."""
     return str(uuid5(NAMESPACE, name))
 
 
 def without_full_metadata(value: Any) -> Any:
-    """`value` as minimal metadata shows it: no links, no actions, no declared types. Bound properties stay."""
+    """`value` in minimal metadata: no links, actions or declared types, but bound properties."""
     if isinstance(value, list):
         return [without_full_metadata(member) for member in value]
     if not isinstance(value, dict):
@@ -115,7 +115,7 @@ def _only_in_full(key: str, value: Any) -> bool:
 
 
 def with_new_id(document: Document, new_id: str) -> Document:
-    """A copy of `document` under another id, its assignments following."""
+    """A copy of `document` under another id, with its assignments."""
     old_id = document.get("id")
     copy = {**document, "id": new_id}
     if old_id and copy.get("assignments"):
@@ -124,7 +124,7 @@ def with_new_id(document: Document, new_id: str) -> Document:
 
 
 def complete(document: Document, endpoint: Endpoint, made: str, seed: str | None = None) -> Document:
-    """`document` with what a server gives to it: the key `made` and times by `seed`, where it has none of its own."""
+    """`document` with the server's properties: the key `made`, and times by `seed`, where missing."""
     random = Random(seed or made)  # noqa: S311 (repeatable, not secret)
     first = moment(random)
     last = max(first, moment(random))
@@ -144,7 +144,7 @@ def complete(document: Document, endpoint: Endpoint, made: str, seed: str | None
 
 
 def _definition_values(policy: Document) -> list[Document]:
-    """The policy's definition values as Graph shows them, from the request bodies that exports keep."""
+    """The policy's definition values as Graph shows them, from exports' request bodies."""
     published = policy["definitionValues"]
     values = []
     for number, value in enumerate(deepcopy(published if isinstance(published, list) else [published])):
@@ -186,5 +186,5 @@ def _presentation_value(published: Document, made: str, definition_value: Docume
 
 
 def _bound_id(bind: str) -> str:
-    """The last id of `…/groupPolicyDefinitions('<id>')`."""
+    """The last id in `…/groupPolicyDefinitions('<id>')`."""
     return bind.rsplit("('", 1)[1].removesuffix("')")

@@ -1,4 +1,4 @@
-"""The answers of faults that come instead of Graph's own."""
+"""Answers of faults in place of Graph's."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ _THROTTLED = (
 
 
 def instead(fault: Fault, request: GraphRequest, number: int, tokens: TokenService) -> Answer | None:
-    """The answer that the fault gives, its `number`th from 0 on; None where the fault is of another sort."""
+    """The fault's answer, its `number`th from 0; None for other faults."""
     if fault.kind is FaultKind.PAGE_EXPIRED and "$skiptoken=" not in request.query:
         return None
     match fault.kind:
@@ -47,7 +47,7 @@ def instead(fault: Fault, request: GraphRequest, number: int, tokens: TokenServi
 
 
 def throttled(request: GraphRequest, retry_after: str | None, number: int = 0) -> Answer:
-    """A 429. Its code and message differ from one `number` to the next, as those of Graph's services do."""
+    """A 429, with code and message that vary by `number`, as in Graph's services."""
     code, message = _THROTTLED[number % len(_THROTTLED)]
     body: dict[str, object] = {"code": code, "message": message, "innerError": inner_error(request)}
     if number % len(_THROTTLED) == 0:
@@ -56,7 +56,7 @@ def throttled(request: GraphRequest, retry_after: str | None, number: int = 0) -
 
 
 def delivery(fault: Fault) -> Delivery | None:
-    """How an answer goes out under a fault of the connection; None where the fault is of another sort."""
+    """The delivery under a connection's fault; None for other faults."""
     match fault.kind:
         case FaultKind.RESET_BEFORE_BODY:
             return Delivery(cut="before")
@@ -75,7 +75,7 @@ def _retry_after(text: str | None) -> dict[str, str]:
 
 
 def _plain(status: int, code: str, message: str) -> _Instead:
-    """An error in Graph's shape, with `Retry-After` where the fault has one."""
+    """An error in Graph's shape, with the fault's `Retry-After`, if any."""
 
     def made(fault: Fault, request: GraphRequest) -> Answer:
         return error(request, status, code, message, _retry_after(fault.retry_after))
@@ -106,7 +106,6 @@ def _not_found(_: Fault, request: GraphRequest) -> Answer:
 
 
 def _area_of(path: str) -> Area:
-    """The service behind a path."""
     first = path.split("/")[2]
     if first in {"deviceManagement", "deviceAppManagement"}:
         return Area.INTUNE

@@ -1,4 +1,4 @@
-"""The faults that are made from the answer there would have been."""
+"""Faults made from the usual answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,14 +21,14 @@ _Body = dict[str, Any]
 
 
 class Read(Protocol):
-    """Reads a listing in another way: the page `shift` rows later, or as another tenant would get it."""
+    """Reads a listing otherwise: the page `shift` rows later, or another tenant's."""
 
     def __call__(self, request: GraphRequest, *, shift: int = 0, other_tenant: bool = False) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One answer that a fault changes: the request to the Graph at `base_url`, and the answer."""
+    """An answer to change, with its request to the Graph at `base_url`."""
 
     request: GraphRequest
     answer: Answer
@@ -36,14 +36,13 @@ class Change:
     read: Read
 
     def apply(self, fault: Fault) -> Answer | None:
-        """The answer with the fault in it; None where it can't happen to this answer, or is of another sort."""
+        """The answer with the fault; None if it cannot happen here."""
         change = _CHANGES.get(fault.kind)
         if change is None or self.answer.status != 200 or not self.answer.body:
             return None
         return change(fault, self)
 
     def body(self) -> _Body | None:
-        """The body, if it is a JSON object."""
         return _body(self.answer)
 
     def with_body(self, body: Any) -> Answer:
@@ -78,7 +77,7 @@ def _no_value(_: Fault, change: Change) -> Answer | None:
 
 
 def _linked(to: Callable[[Fault, Change, str], str | None]) -> _Apply:
-    """The answer with another nextLink, which `to` makes of the one it has."""
+    """The answer with another nextLink by `to`."""
 
     def apply(fault: Fault, change: Change) -> Answer | None:
         body = change.body()
@@ -110,7 +109,7 @@ def _to_other_version(_fault: Fault, change: Change, link: str) -> str:
 
 
 def _shifted(rows: int) -> _Apply:
-    """A later page from `rows` further on, if that shows other objects."""
+    """A page from `rows` further on, if it shows other objects."""
 
     def apply(_: Fault, change: Change) -> Answer | None:
         before = change.body()
@@ -147,14 +146,14 @@ def _noise(_: Fault, change: Change) -> Answer | None:
 
 
 def _has_entity_tag(path: str) -> bool:
-    """Whether the version of the objects at a path, a collection's or with an id, is a tag and no count of edits."""
+    """Whether the objects' version at a path is a tag, not a count of edits."""
     segments = path.strip("/").split("/")[1:]
     endpoint = ENDPOINTS.get("/".join(segments)) or ENDPOINTS.get("/".join(segments[:-1]))
     return endpoint is not None and isinstance(endpoint.first_version, str)
 
 
 def _reverse(value: Any) -> None:
-    """Turn around, at any depth, the arrays whose order means nothing."""
+    """Reverses arrays without meaningful order, at any depth."""
     if isinstance(value, list):
         for member in value:
             _reverse(member)

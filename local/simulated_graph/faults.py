@@ -1,4 +1,4 @@
-"""Faults that are switched on and off while the simulated Graph runs: what goes wrong, where, and how often."""
+"""Faults that are switched on and off while the simulated Graph runs."""
 
 import re
 from collections import Counter
@@ -16,10 +16,10 @@ from local.simulated_graph.messages import GraphRequest, Kind
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. Unless its prefix says otherwise, it does so with direct requests and those inside a `$batch`.
+    """Kinds of faults, of direct requests and those inside a `$batch` unless prefixed.
 
-    A `batch_…` fault is one of the POST around them, a `token_…` fault one of the token endpoint; those of the
-    connection (`reset_…`, `slow_…`) happen to whatever has one: direct requests, the POST, the token endpoint.
+    A `batch_…` fault is of the POST, a `token_…` fault of the token endpoint; those of the connection (`reset_…`,
+    `slow_…`) are of direct requests, the POST and the token endpoint.
     """
 
     # Instead of the answer, by status
@@ -78,7 +78,7 @@ class FaultKind(StrEnum):
 
     @property
     def happens_to(self) -> frozenset[Kind]:
-        """The kinds of request that it makes sense for."""
+        """Kinds of request that it can affect."""
         if self is FaultKind.APP_REVOKED:
             return frozenset(Kind)
         if self.startswith(("reset_", "slow_")):
@@ -120,7 +120,6 @@ class Fault:
     link: str | None = None
 
     def covers(self, request: GraphRequest) -> bool:
-        """Whether the rule is about such a request."""
         if request.kind not in self.kind.happens_to or self.tenant_id not in {None, request.tenant_id}:
             return False
         if request.kind is Kind.TOKEN and not request.path.endswith("/token"):
@@ -130,7 +129,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ActiveFault:
-    """A rule in force, and how often it has been injected."""
+    """A rule in force, and its number of injections."""
 
     id: int
     fault: Fault
@@ -161,7 +160,7 @@ class _Rule:
 
 
 class Faults:
-    """The rules in force, in the order in which they were added. Thread-safe."""
+    """Rules in force, in order of addition. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -170,19 +169,19 @@ class Faults:
         self._injected: Counter[str] = Counter()
 
     def add(self, fault: Fault) -> int:
-        """Put a rule in force, and return its id."""
+        """Adds a rule; returns its id."""
         with self._lock:
             added = next(self._ids)
             self._rules[added] = _Rule(fault)
             return added
 
     def remove(self, fault_id: int) -> None:
-        """End a rule; `KeyError` where there is none with that id."""
+        """Removes a rule. `KeyError` for an unknown id."""
         with self._lock:
             del self._rules[fault_id]
 
     def clear(self, tenant_id: str | None = None) -> None:
-        """End all rules, or those for just this tenant."""
+        """Removes all rules, or those for just this tenant."""
         with self._lock:
             self._rules = {
                 fault_id: rule
@@ -191,7 +190,7 @@ class Faults:
             }
 
     def active(self) -> list[ActiveFault]:
-        """The rules that can still happen, oldest first."""
+        """Rules that can still happen, oldest first."""
         with self._lock:
             return [
                 ActiveFault(fault_id, rule.fault, rule.injected)
@@ -200,16 +199,16 @@ class Faults:
             ]
 
     def injected(self) -> dict[str, int]:
-        """How many of each kind a client has really been given since the start, whatever was cleared since."""
+        """Numbers of faults that clients got since the start, by kind, also of removed rules."""
         with self._lock:
             return dict(sorted(self._injected.items()))
 
     def covering(self, request: GraphRequest) -> list[ActiveFault]:
-        """The rules about such a request. Call `fires` of each once it is clear that it can happen."""
+        """Rules about such a request. Call `fires` of each once it can happen."""
         return [fault for fault in self.active() if fault.fault.covers(request)]
 
     def fires(self, fault_id: int) -> bool:
-        """Draw whether the rule hits the request at hand; if so, that counts as injected."""
+        """Draws whether the rule hits; a hit counts as injected."""
         with self._lock:
             rule = self._rules.get(fault_id)
             if rule is None or not rule.fires():
@@ -218,6 +217,6 @@ class Faults:
             return True
 
     def followed(self, kind: FaultKind) -> None:
-        """Count an answer that follows from an earlier fault, such as the refusal of a token that was challenged."""
+        """Counts a consequence of an earlier fault, such as a challenged token's refusal."""
         with self._lock:
             self._injected[kind.value] += 1

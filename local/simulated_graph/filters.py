@@ -1,4 +1,4 @@
-"""`$filter`, as much as the program needs: comparisons, also of moments, `isof`, `startswith`, `and`, `or`, `not`."""
+"""The supported part of `$filter`: comparisons, also of moments, `isof`, `startswith`, `and`, `or`, `not`."""
 
 import operator
 import re
@@ -23,7 +23,7 @@ class FilterError(ValueError):
 
 
 def parse(text: str, declared_type: str) -> Predicate:
-    """What `$filter=text` asks of a document whose `@odata.type`, unless it shows one, is `declared_type`."""
+    """The predicate of `$filter=text`, for documents of `declared_type` unless `@odata.type` says otherwise."""
     tokens: list[str] = []
     at = 0
     stripped = text.rstrip()
@@ -98,7 +98,7 @@ class _Parser:
         return lambda document: (_property(document, path) == wanted) is (sign == "eq")
 
     def _order(self, path: str, sign: str) -> Predicate:
-        """A comparison of moments, which is all that anybody orders by here."""
+        """A comparison of moments, the only order needed here."""
         try:
             wanted = datetime.fromisoformat(self._next())
         except ValueError:
@@ -136,7 +136,7 @@ def _and(left: Predicate, right: Predicate) -> Predicate:
 
 
 def _property(document: dict[str, Any], path: str) -> Any:
-    """The value at `templateReference/templateFamily`; a cast (`microsoft.graph.managedApp/`) changes nothing."""
+    """The value at `templateReference/templateFamily`; a cast (`microsoft.graph.managedApp/`) is ignored."""
     value: Any = document
     for name in path.split("/"):
         if name.startswith("microsoft.graph."):

@@ -1,4 +1,4 @@
-"""Generations: the sample tenant's life in steps; each step adds one object, changes one and removes one."""
+"""Generations of the sample tenant: each adds, changes and removes one object."""
 
 from random import Random
 
@@ -18,10 +18,10 @@ _FIRST_ADDED = 1_000_000
 
 
 def advance(content: Content, tenant_id: str, generation: int) -> None:
-    """Take the tenant from the generation before `generation` to it. The steps depend on nothing but their number.
+    """Takes the tenant one step to `generation`; a step depends only on its number.
 
-    One generation adds, changes and removes in three different collections, so each can be told from the others;
-    a collection that has run empty passes its turn to the next.
+    It adds, changes and removes in three different collections, to tell them apart; an empty collection passes its
+    turn.
     """
     random = Random(f"{tenant_id}/generation/{generation}")  # noqa: S311 (repeatable, not secret)
     turn = generation % len(_LIVELY)

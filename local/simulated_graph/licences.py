@@ -1,4 +1,4 @@
-"""Refusals for a tenant without some licences, in Graph's many wordings."""
+"""Refusals for missing licences, in Graph's many wordings."""
 
 from collections.abc import Iterable
 from threading import Lock
@@ -49,19 +49,19 @@ _REFUSALS = {
 
 
 class Licences:
-    """The licences of one tenant; None is for all that there are. Thread-safe."""
+    """One tenant's licences; None for all. Thread-safe."""
 
     def __init__(self) -> None:
         self._held: frozenset[str] | None = None
         self._lock = Lock()
 
     def set(self, licences: Iterable[str] | None) -> None:
-        """Hold these licences and no others; None ends the checking."""
+        """Replaces the licences; None ends the check."""
         with self._lock:
             self._held = None if licences is None else frozenset(licences)
 
     def refusal(self, request: GraphRequest) -> Answer | None:
-        """The refusal of a request for what the tenant is not licensed for."""
+        """The refusal of a request without its licence."""
         with self._lock:
             held = self._held
         licence = licence_of(template(request.path))
@@ -71,6 +71,6 @@ class Licences:
 
 
 def licence_of(path: str) -> str | None:
-    """The licence that a path needs, written without its version and with `{id}`."""
+    """A path's licence, given without version and with `{id}`."""
     start = max((start for start in _NEEDED if f"{path}/".startswith(f"{start}/")), key=len, default=None)
     return None if start is None else _NEEDED[start]

@@ -1,4 +1,4 @@
-"""A request to Graph or to the token endpoint, and its answer or error."""
+"""Requests to Graph or the token endpoint, answers and errors."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ _DIAGNOSTIC = '{"ServerInfo":{"DataCenter":"Simulated","Slice":"E","Ring":"0","S
 
 
 class Kind(StrEnum):
-    """How a request came: to the token endpoint, directly, as a `$batch`, or inside of one."""
+    """A request's way: to the token endpoint, direct, a `$batch`, or inside one."""
 
     TOKEN = "token"  # noqa: S105 (a kind of request)
     DIRECT = "direct"
@@ -48,16 +48,15 @@ class GraphRequest:
 
     @property
     def address(self) -> str:
-        """The path with its query."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
     def client_request_id(self) -> str:
-        """The client's own id of the request; Graph's, where it sent none."""
+        """The client's id of the request, else Graph's."""
         return self.headers.get("client-request-id", self.request_id)
 
     def standard_headers(self) -> dict[str, str]:
-        """What Graph puts on every answer; `Date` comes from the HTTP server."""
+        """Graph's headers of every answer; `Date` comes from the HTTP server."""
         return {
             "request-id": self.request_id,
             "client-request-id": self.client_request_id,
@@ -69,10 +68,10 @@ class GraphRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How an answer goes out over a bad connection.
+    """An answer over a bad connection.
 
-    It starts after `wait_seconds` and its body takes `drip_seconds`. The connection is cut before its first byte or
-    inside its body, or not at all.
+    It starts after `wait_seconds` and its body takes `drip_seconds`. The connection may be cut before the first byte or
+    inside the body.
     """
 
     wait_seconds: float = 0
@@ -82,9 +81,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, as bytes, so that a hostile one is served as it is. Status 0 is for none, the connection being cut.
+    """One answer as bytes, so that a hostile one stays as it is. Status 0: a cut connection.
 
-    `delivery` matters for answers with a connection of their own, so not for those inside a `$batch`.
+    `delivery` is for answers with their own connection, not inside a `$batch`.
     """
 
     status: int
@@ -114,7 +113,6 @@ def error(
 
 
 def inner_error(request: GraphRequest) -> dict[str, str]:
-    """The `innerError` of every error."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "request-id": request.request_id,
@@ -123,12 +121,12 @@ def inner_error(request: GraphRequest) -> dict[str, str]:
 
 
 def segment_unknown(request: GraphRequest, segment: str) -> Answer:
-    """A path that this Graph version does not have."""
+    """A path that this Graph version lacks."""
     return error(request, 400, "BadRequest", f"Resource not found for the segment '{segment}'.")
 
 
 def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
-    """An object that does not exist, in the words of the requested service."""
+    """An unknown object, in the service's words."""
     if area is Area.DIRECTORY:
         message = f"Resource '{what}' does not exist or one of its queried reference-property objects are not present."
         return error(request, 404, "Request_ResourceNotFound", message)
@@ -138,12 +136,12 @@ def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
 
 
 def not_authorized(request: GraphRequest) -> Answer:
-    """Intune's refusal of what an app without permission to write may not call."""
+    """Intune's refusal of a write permission's path."""
     return error(request, 403, "Forbidden", nested_message(request, "Application is not authorized to perform this"))
 
 
 def nested_message(request: GraphRequest, text: str) -> str:
-    """A message as Intune writes it: JSON inside the JSON string."""
+    """Intune's message: JSON inside the JSON string."""
     nested = {
         "_version": 3,
         "Message": f"{text} - Operation ID (for customer support): "

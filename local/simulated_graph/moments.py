@@ -1,4 +1,4 @@
-"""Times of the simulated world: no clock in them, so that a tenant is the same in every process and on every day."""
+"""Times without a clock, so that a tenant is the same in every process and on every day."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -9,13 +9,13 @@ _TICKS_PER_SECOND = 10_000_000
 
 
 def moment(random: Random) -> str:
-    """Some time in 2024 or 2025 as Graph writes it: up to seven fractional digits, trailing zeros cut."""
+    """A time in 2024 or 2025 in Graph's form: up to seven fractional digits, no trailing zeros."""
     at = _FIRST + timedelta(seconds=random.randrange(60 * 60 * 24 * 700))
     return _written(at, random.randrange(_TICKS_PER_SECOND))
 
 
 def edit_moment(number: int) -> str:
-    """When the tenant's edit `number` was made: a minute after the one before it, later than everything else."""
+    """The time of edit `number`: a minute after the one before, later than all else."""
     return _written(_EDITED + timedelta(minutes=number), (number * 7_654_321) % _TICKS_PER_SECOND)
 
 

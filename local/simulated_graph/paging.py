@@ -1,4 +1,4 @@
-"""Pages and their skiptokens: opaque, encoded twice in a nextLink, good only as handed out and for their own query."""
+"""Pages and skiptokens: opaque, encoded twice in a nextLink, valid only for their query."""
 
 import base64
 import hashlib
@@ -11,14 +11,14 @@ from local.simulated_graph.query import Query, QueryError
 
 
 class Sizes(NamedTuple):
-    """Rows on a page where `$top` is silent, and the most that `$top` can ask for."""
+    """Default and largest rows of a page."""
 
     default: int
     largest: int
 
 
 class Page(NamedTuple):
-    """Rows `start` to `stop` (not included), and the address of the next page, if there is one."""
+    """Rows `start` to `stop` (exclusive), and the next page's address, if any."""
 
     start: int
     stop: int
@@ -26,7 +26,7 @@ class Page(NamedTuple):
 
 
 class _Position(NamedTuple):
-    """How many rows are behind the page, and how many pages."""
+    """The numbers of rows and pages before the page."""
 
     row: int
     page: int
@@ -45,7 +45,7 @@ class Pager:
         self._empty_page_every = empty_page_every
 
     def page(self, address: str, tenant_id: str, query: Query, rows: int, sizes: Sizes, shift: int = 0) -> Page:
-        """The page of `rows` rows that `query` asks for at `address`, the listing's own without its query.
+        """The page that `query` asks for at `address` (without query).
 
         With a `shift` it starts that many rows later (or earlier) than its token says.
         """
@@ -70,7 +70,7 @@ class Pager:
         return quote(f'[cosmosdb][{{"compositeToken":"{composite}"}}]', safe="")
 
     def _read(self, token: str, scope: str) -> _Position:
-        """The position in a token, decoded once from the query; anything but what was handed out is refused."""
+        """A token's position, decoded once from the query; unknown tokens are refused."""
         try:
             composite = json.loads(unquote(token).removeprefix("[cosmosdb][").removesuffix("]"))["compositeToken"]
             signed = base64.urlsafe_b64decode(composite)

@@ -1,4 +1,4 @@
-"""The requests that an app may make, by its granted permissions and Microsoft's map of needed ones."""
+"""Requests that an app may make, by granted permissions and Microsoft's map."""
 
 from collections.abc import Iterable, Iterator
 from threading import Lock
@@ -34,19 +34,19 @@ _MOVED = (
 
 
 class Grants:
-    """The permissions granted to the app of one tenant; None for all. Thread-safe."""
+    """One tenant's permissions for the app; None for all. Thread-safe."""
 
     def __init__(self) -> None:
         self._granted: frozenset[str] | None = None
         self._lock = Lock()
 
     def set(self, permissions: Iterable[str] | None) -> None:
-        """Grant these application permissions and no others; None ends the checking."""
+        """Replaces the application permissions; None ends the check."""
         with self._lock:
             self._granted = None if permissions is None else frozenset(permissions)
 
     def allow(self, request: GraphRequest) -> bool:
-        """Whether the app may read the path, and all that the query expands."""
+        """Whether the app may read the path and the query's expansions."""
         with self._lock:
             granted = self._granted
         if granted is None:
@@ -60,14 +60,14 @@ class Grants:
 
 
 def refusal(request: GraphRequest) -> Answer:
-    """How Graph refuses an app, in the words of the requested service."""
+    """Graph's refusal, in the service's words."""
     if request.path.split("/")[2] in {"deviceManagement", "deviceAppManagement"}:
         return not_authorized(request)
     return error(request, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
 def readers(path: str) -> frozenset[str]:
-    """Application permissions that each suffice to read the path; empty if only signed-in people may."""
+    """Application permissions, each sufficient; empty if only signed-in people may."""
     if path.startswith(_MOVED):
         return frozenset({"DeviceManagementScripts.Read.All"})
     while path:

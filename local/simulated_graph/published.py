@@ -1,4 +1,4 @@
-"""Microsoft's published facts, asked before an answer is made, so that no answer shows more than Graph has."""
+"""Checks requests by Microsoft's published facts, so that no answer shows more than Graph has."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from local.simulated_graph.query import Query, unknown_property
 
 
 class UnknownSegmentError(LookupError):
-    """No such path; the text is the segment at fault."""
+    """No such path; the text is the wrong segment."""
 
 
 def check_published(version: str, path: str, query: Query) -> None:
-    """Refuses a path, an expansion or a selected property that the version's metadata does not have."""
+    """Refuses paths, expansions and selected properties that the version's metadata lacks."""
     facts = metadata(version)
     segments = [segment for segment in path.split("/") if segment]
     reached = facts.resolve(path)

@@ -1,4 +1,4 @@
-"""The system query options of a request, checked as Graph checks them."""
+"""A request's system query options, checked as by Graph."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -8,11 +8,11 @@ _KNOWN = frozenset({"$select", "$expand", "$top", "$filter", "$count", "$skiptok
 
 
 class QueryError(ValueError):
-    """An option that Graph answers with 400; the text is its message."""
+    """An option that Graph refuses with 400; the text is its message."""
 
 
 def unknown_property(name: str, entity: str) -> QueryError:
-    """The refusal of a selected or expanded property that a type does not have."""
+    """The refusal of an unknown selected or expanded property."""
     return QueryError(
         f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
         f"'microsoft.graph.{entity}'."
@@ -21,9 +21,9 @@ def unknown_property(name: str, entity: str) -> QueryError:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The query of a request. `expand` maps each navigation to the options in its parentheses.
+    """A request's query. `expand` maps navigations to their options in parentheses.
 
-    `skiptoken` is decoded once, as a server does. `rest` is every other option as it came, for the nextLink.
+    `skiptoken` is decoded once, as by a server. `rest` has other options unchanged, for the nextLink.
     """
 
     select: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Query:
 
     @classmethod
     def parse(cls, raw: str) -> Self:
-        """The options of `raw`, a query as it came over the wire. On beta the `$` may be left out, so here too."""
+        """Options of the raw query. As on beta, `$` may be omitted."""
         options: dict[str, str] = {}
         rest = []
         for part in filter(None, raw.split("&")):
@@ -65,7 +65,7 @@ class Query:
 
     @classmethod
     def nested(cls, text: str) -> Self:
-        """The options in the parentheses of an expanded navigation, which semicolons part."""
+        """The semicolon-separated options of an expanded navigation."""
         pairs = (part.partition("=") for part in _split(text, ";"))
         return cls._of({f"${name.strip().removeprefix('$')}": value for name, _, value in pairs})
 
@@ -79,7 +79,7 @@ def _top(text: str | None) -> int | None:
 
 
 def _expansions(text: str) -> dict[str, Query]:
-    """`assignments,scheduledActionsForRule($expand=…)` by navigation; a cast before the navigation changes nothing."""
+    """`assignments,scheduledActionsForRule($expand=…)` by navigation; a cast before it is ignored."""
     expansions = {}
     for part in _split(text, ","):
         name, opened, nested = part.partition("(")
@@ -90,7 +90,7 @@ def _expansions(text: str) -> dict[str, Query]:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """The parts of `text` between separators that are in no parentheses."""
+    """The parts of `text` between separators outside parentheses."""
     parts, depth, start = [], 0, 0
     for at, character in enumerate(text):
         depth += (character == "(") - (character == ")")

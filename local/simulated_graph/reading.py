@@ -1,4 +1,4 @@
-"""Answers a GET: finds what the path names and shows it as the query asks."""
+"""Answers a GET: finds the path's object and shows it by the query."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,20 +29,20 @@ class _MissingError(LookupError):
 
 
 class _FunctionError(PermissionError):
-    """A function that needs more than a reader's permission."""
+    """A function needs more than a reader's permission."""
 
 
 class _Kept(NamedTuple):
-    """An answer, and the content's state that it shows."""
+    """An answer, and the content's state."""
 
     state: int
     answer: Answer
 
 
 class Reader:
-    """The Graph at `base_url`, once it is clear who asks.
+    """The Graph at `base_url`, for a known caller.
 
-    With `keeps_answers` each answer is made once and shown again until its tenant is edited.
+    With `keeps_answers` each answer is made once until its tenant is edited.
     """
 
     def __init__(self, base_url: str, pager: Pager, *, keeps_answers: bool = False) -> None:
@@ -54,9 +54,9 @@ class Reader:
     def answer(
         self, request: GraphRequest, tenant_id: str, content: Content, *, shift: int = 0, reading: int = 0
     ) -> Answer:
-        """The answer to a GET from the tenant whose content this is; `shift` moves the rows of a page (`Pager`).
+        """A GET's answer from this content; `shift` moves a page's rows (`Pager`).
 
-        Two reads with numbers of their own (`reading`) see other references to secrets; 0 is for the tenant's own.
+        Reads with different numbers (`reading`) see other references to secrets; 0 sees the tenant's own.
         """
         version, _, path = request.path.lstrip("/").partition("/")
         area = Area.INTUNE
@@ -92,8 +92,6 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One GET under way."""
-
     base_url: str
     pager: Pager
     version: str
@@ -104,7 +102,7 @@ class _Reading:
     shift: int
 
     def body(self, rest: Sequence[str]) -> Any:
-        """The body for the endpoint itself or, with the segments after it, for something below."""
+        """The body for the endpoint or, with further segments, for something below."""
         if self.endpoint.singleton:
             rest = ("", *rest)
         if not rest:
@@ -153,7 +151,7 @@ class _Reading:
         return self._page_body(self.endpoint.path, shown, page, total=len(items))
 
     def _related(self, item: Item, path: str, rest: Sequence[str]) -> Any:
-        """What `rest`, from a navigation of the item on, names: a related collection, or one object in it."""
+        """A related collection, or an object in it, from a navigation of the item on."""
         if _is_function(self.endpoint, ["", *rest]):
             raise _FunctionError
         value: Any = item.document if isinstance(item.document, dict) else {}
@@ -215,7 +213,7 @@ class _Reading:
         return f"{self.base_url}/{self.version}/$metadata#{path}"
 
     def _place(self, item: Item) -> Place:
-        """The address of an item, for its annotations and links."""
+        """An item's address, for annotations and links."""
         path = self.endpoint.path if self.endpoint.singleton else f"{self.endpoint.path}/{item.key}"
         return Place(self._context(f"{self.endpoint.path}('{item.key}')"), path, self._cut)
 
@@ -225,7 +223,7 @@ class _Reading:
     def _cut(
         self, path: str, navigation: Navigation, nested: Query, related: list[Document]
     ) -> tuple[list[Document], str | None]:
-        """Of directory objects at most twenty are expanded, and nothing tells that there are more."""
+        """Of directory objects at most twenty are expanded, without a sign of more."""
         if self.endpoint.area is Area.DIRECTORY:
             return related[:DIRECTORY_EXPANDED], None
         size = self.content.expanded_size or navigation.expanded_size
@@ -237,13 +235,13 @@ class _Reading:
 
 
 def _expanding(query: Query) -> str:
-    """The `$expand` option that asks for the same as a query."""
+    """The `$expand` option for the same query."""
     named = [name + (f"({_expanding(nested)})" if nested.expand else "") for name, nested in query.expand.items()]
     return f"$expand={','.join(named)}" if named else ""
 
 
 def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
-    """The endpoint with the longest path that `path` starts with, and the segments after it; it must have `version`."""
+    """The endpoint of this version with the longest prefix of `path`, and the further segments."""
     segments = [segment for segment in path.split("/") if segment]
     found = located(path)
     if found is not None:
@@ -259,5 +257,5 @@ def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
 
 
 def _is_function(endpoint: Endpoint, rest: Sequence[str]) -> bool:
-    """Whether the segments after an endpoint, the key first, call a function of it."""
+    """Whether the segments after an endpoint, key first, call a function."""
     return len(rest) > 1 and rest[1].partition("(")[0] in endpoint.functions

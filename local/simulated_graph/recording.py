@@ -1,4 +1,4 @@
-"""The requests to the simulated Graph, so that a test can check what a client did."""
+"""The received requests, for tests."""
 
 import hashlib
 import time
@@ -41,7 +41,7 @@ class RecordedRequest:
 
 
 class Recorder:
-    """Keeps the latest requests, and counts all of them. Thread-safe."""
+    """Keeps the latest requests, and counts all. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -51,7 +51,7 @@ class Recorder:
         self._paths: Counter[tuple[Kind, str | None, str]] = Counter()
 
     def record(self, request: GraphRequest, answer: Answer, fault: str | None = None) -> int:
-        """Write down a request that has been answered, and return its number."""
+        """Records an answered request; returns its number."""
         path = template(request.path)
         with self._lock:
             self._number += 1
@@ -79,7 +79,7 @@ class Recorder:
             return self._number
 
     def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
-        """The recorded requests, oldest first: of one kind, of one tenant, after a request's number."""
+        """Recorded requests, oldest first: of one kind, of one tenant, after a number."""
         with self._lock:
             return [
                 request
@@ -88,7 +88,7 @@ class Recorder:
             ]
 
     def counts(self) -> dict[str, int]:
-        """How many requests there were of each kind (`inner`), and of each kind and status (`inner 404`)."""
+        """Numbers of requests by kind (`inner`), and by kind and status (`inner 404`)."""
         with self._lock:
             return dict(sorted(self._counts.items()))
 
@@ -106,7 +106,6 @@ class Recorder:
         return dict(sorted(paths.items()))
 
     def clear(self) -> None:
-        """Forget requests and counts."""
         with self._lock:
             self._requests.clear()
             self._counts.clear()

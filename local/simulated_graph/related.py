@@ -1,4 +1,4 @@
-"""Edits of what only a path below an object shows: a setting of a policy, a rule, a federated credential."""
+"""Edits below an object: a policy's setting, a rule, a federated credential."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -12,16 +12,16 @@ Edit = Callable[[Document, Navigation], None]
 
 
 class Edited(NamedTuple):
-    """An object with something below it edited, and whether its modified time follows."""
+    """An object with something below it edited; whether its modified time follows."""
 
     document: Document
     noted: bool
 
 
 def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit: Edit) -> Edited:
-    """A copy of the endpoint's `document` with an edit where `segments`, from a navigation of it on, lead.
+    """A copy of `document` with an edit at `segments`, from a navigation on.
 
-    `KeyError` for a navigation that there is none of, and for an object on the way that is not there.
+    `KeyError` for an unknown navigation or object on the way.
     """
     copy: Document = deepcopy(document)
     place, navigations, noted = copy, endpoint.navigations, True
@@ -46,7 +46,7 @@ def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit
 
 
 def appending(document: Mapping[str, Any], made: str) -> Edit:
-    """Adds a related object, whose id is `made` unless it has one of its own; a single relation becomes it."""
+    """Adds a related object, with id `made` unless it has one; a single relation becomes it."""
     related = {"id": made, **deepcopy(dict(document))}
 
     def edit(place: Document, navigation: Navigation) -> None:
@@ -59,7 +59,7 @@ def appending(document: Mapping[str, Any], made: str) -> Edit:
 
 
 def changing(key: str, changes: Mapping[str, Any]) -> Edit:
-    """Gives properties of the related object `key`, or of the single one, other values."""
+    """Changes properties of the related object `key`, or of the single one."""
 
     def edit(place: Document, navigation: Navigation) -> None:
         below = place.get(navigation.name)
@@ -69,7 +69,7 @@ def changing(key: str, changes: Mapping[str, Any]) -> Edit:
 
 
 def removing(key: str) -> Edit:
-    """Takes the related object `key`, or the single one, away."""
+    """Removes the related object `key`, or the single one."""
 
     def edit(place: Document, navigation: Navigation) -> None:
         below = place.get(navigation.name)

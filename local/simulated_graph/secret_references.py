@@ -1,4 +1,4 @@
-"""Secrets are not shown but referred to, and the reference may be another at every read."""
+"""References in place of secrets, which may differ at every read."""
 
 import re
 
@@ -12,7 +12,7 @@ _MARKS = (b'"secretReferenceValueId":"', b'"encryptedValueToken"')
 
 
 def reissued(body: bytes, reading: int) -> bytes:
-    """The JSON `body` as read number `reading` shows it; number 0 shows the references that the tenant holds."""
+    """The JSON `body` at read `reading`; 0 shows the tenant's own references."""
     # In bytes, as hostile content need not be JSON; and most bodies have no secret in them.
     if reading == 0 or not any(mark in body for mark in _MARKS):
         return body

@@ -1,4 +1,4 @@
-"""The simulated Graph as a running server, in a thread of its own."""
+"""The simulated Graph as a running server, in a thread."""
 
 import asyncio
 import socket
@@ -142,7 +142,7 @@ class SimulatedGraph:
 
     @property
     def before_answer(self) -> BeforeAnswer | None:
-        """A test's own fault: asked before each answer, and before `faults`, its answer goes before the usual one."""
+        """A test's own fault: its answer, if any, precedes `faults` and the usual one."""
         return self._service.before_answer
 
     @before_answer.setter
@@ -150,7 +150,6 @@ class SimulatedGraph:
         self._service.before_answer = before_answer
 
     def set_generation(self, generation: int) -> None:
-        """Take every tenant to `generation`."""
         for tenant in self.tenants:
             tenant.set_generation(generation)
 
@@ -159,7 +158,7 @@ class SimulatedGraph:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is ready, and stops at once, without waiting for its clients."""
+    """Tells when it is ready, and stops at once."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -168,7 +167,7 @@ class _Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
-        """Make the server end; from any thread."""
+        """From any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
 
@@ -199,7 +198,7 @@ def _name(number: int) -> str:
 
 
 def _control_key(folder: Path) -> tuple[Path, str]:
-    """The file of the key that steers the server, and the key, which is made if there is none."""
+    """The control key's file and the key, made if missing."""
     file = folder / "control.key"
     if not file.exists():
         write_private(file, token_urlsafe().encode())
@@ -239,7 +238,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def _certified(host: str) -> tuple[str, ...]:
-    """The name that the certificate needs beside this machine's usual ones; a wildcard address is no name."""
+    """The certificate's further name; a wildcard address is none."""
     try:
         return () if ip_address(host).is_unspecified else (host,)
     except ValueError:

@@ -36,7 +36,7 @@ _PAGES = frozenset({Kind.DIRECT, Kind.INNER})
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """An answer, the fault in it, and the wait that its request did not keep."""
+    """An answer, its fault, and the wait that its request broke."""
 
     answer: Answer
     fault: str | None = None
@@ -44,11 +44,11 @@ class _Made:
 
 
 class Service:
-    """Answers Graph's requests and the token endpoint's.
+    """Answers Graph's and the token endpoint's requests.
 
-    `before_answer` goes before everything: whatever it returns is the answer. `latency` passes before each direct and
-    each inner request is answered; those of one batch wait side by side. With a `latency_spread` it is the median of
-    delays that are log-normal, whose logarithms have this standard deviation.
+    `before_answer` comes first: whatever it returns is the answer. `latency` passes before each direct and inner
+    request; those of a batch wait side by side. With `latency_spread` it is the median of log-normal delays whose
+    logarithms have this standard deviation.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Service:
         return _Made(self._tokens.refusal(request, refused), fault)
 
     def _throttled(self, request: GraphRequest) -> _Made | None:
-        """A 429 for who comes too early, or too often."""
+        """A 429 for requests too early or too many."""
         tenant_id = request.tenant_id
         if tenant_id is None or request.kind is Kind.TOKEN:
             return None
@@ -154,7 +154,7 @@ class Service:
         return None
 
     async def _changed(self, request: GraphRequest) -> _Made:
-        """The usual answer, with the faults in it that can be made from it."""
+        """The usual answer with faults."""
         made = _Made(await self._usual_answer(request))
         for active in self._faults.covering(request):
             change = Change(request, made.answer, self._reader.base_url, self._read_otherwise)
@@ -173,7 +173,7 @@ class Service:
         return self._reader.answer(request, reads, content, shift=shift, reading=next(self._readings))
 
     def _tell(self, request: GraphRequest, made: _Made) -> None:
-        """Hold the client to the `Retry-After` that it is given."""
+        """Binds the client to the given `Retry-After`."""
         retry_after = made.answer.headers.get("Retry-After")
         if request.tenant_id is None or made.early or made.answer.status not in {429, 503} or retry_after is None:
             return
@@ -185,7 +185,7 @@ class Service:
                 self._waits.set(request.tenant_id, address, retry_after, now, whole_batch=True)
 
     def _never_heard(self, request: GraphRequest) -> None:
-        """A wait inside a batch whose answer was spoilt binds nobody."""
+        """A wait in a spoilt batch answer binds nobody."""
         if request.kind is Kind.BATCH and request.tenant_id is not None:
             addresses = _addresses(request)
             self._waits.forget(

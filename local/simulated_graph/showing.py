@@ -1,4 +1,4 @@
-"""How a held document looks in an answer: what lists and default GETs leave out, `$select`, `$expand`."""
+"""Documents in answers: default properties, `$select`, `$expand`."""
 
 import json
 from collections.abc import Sequence
@@ -13,32 +13,31 @@ from local.simulated_graph.query import Query, unknown_property
 
 
 class Cut(Protocol):
-    """Cuts what `$expand` shows of a navigation: as much as is shown, and the link to the rest if there is one."""
+    """Cuts a navigation in `$expand`: the shown part, and the link to the rest, if any."""
 
     def __call__(
         self, path: str, navigation: Navigation, nested: Query, related: list[Document]
     ) -> tuple[list[Document], str | None]:
-        """`path` is that of the navigation, and `nested` what is asked for in it."""
+        """`path` is the navigation's, `nested` its options."""
         ...
 
 
 class Place(NamedTuple):
-    """The place in which an object is shown: its `$metadata` address, its path, and how lists in it are cut."""
+    """Where an object is shown: its `$metadata` address, its path, and how lists are cut."""
 
     context: str
     path: str
     cut: Cut
 
     def below(self, *segments: str) -> "Place":
-        """That of a navigation, or of an object in it."""
         added = "".join(f"/{segment}" for segment in segments)
         return self._replace(context=self.context + added, path=self.path + added)
 
 
 def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: bool) -> Any:
-    """The item as the endpoint shows it, in a list or by its id.
+    """The item in a list or by id.
 
-    Raw items come out as they went in.
+    Raw items are unchanged.
     """
     if item.raw:
         raw = item.document
@@ -60,7 +59,7 @@ def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: 
 
 
 def show_related(document: Document, navigations: Sequence[Navigation], query: Query, place: Place) -> Document:
-    """The properties that `query` selects, and the navigations that it expands, each with its own options."""
+    """Selected properties and expanded navigations, with their options."""
     by_name = {navigation.name: navigation for navigation in navigations}
     shown = {
         key: value
@@ -86,7 +85,7 @@ def show_related(document: Document, navigations: Sequence[Navigation], query: Q
 
 
 def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str) -> None:
-    """Refuse a navigation that there is none of, or that cannot be expanded, whether or not it would show anything."""
+    """Refuses unknown navigations and those that cannot be expanded."""
     by_name = {navigation.name: navigation for navigation in navigations if navigation.expandable}
     for name, nested in query.expand.items():
         if name not in by_name:
@@ -95,7 +94,7 @@ def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str)
 
 
 def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> None:
-    """Refuse a selected property that the endpoint's declared type doesn't have."""
+    """Refuses selected properties that the declared type lacks."""
     for name in query.select:
         if endpoint.base_properties is not None:
             known = name in endpoint.base_properties
@@ -106,6 +105,6 @@ def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> N
 
 
 def _hides_assignments(endpoint: Endpoint, document: Document) -> bool:
-    """Endpoint-security policies answer `$expand=assignments` by id with an empty list."""
+    """Endpoint-security policies by id have empty `$expand=assignments`."""
     family = (document.get("templateReference") or {}).get("templateFamily") or ""
     return endpoint.hides_assignments_of is not None and family.startswith(endpoint.hides_assignments_of)

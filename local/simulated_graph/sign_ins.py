@@ -1,4 +1,4 @@
-"""Entra's sign-in of people: the authorization endpoint, the code grant with PKCE, signed ID tokens, and their keys."""
+"""Entra's sign-in of people: authorization endpoint, code grant with PKCE, signed ID tokens, keys."""
 
 import base64
 import hashlib
@@ -25,8 +25,6 @@ ID_TOKEN_SECONDS = 3600
 
 
 class SignInFault(StrEnum):
-    """The fault of the next ID tokens."""
-
     WRONG_NONCE = "wrong_nonce"
     WRONG_AUDIENCE = "wrong_audience"
     WRONG_ISSUER = "wrong_issuer"
@@ -43,7 +41,7 @@ class SignInFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPerson:
-    """Somebody who can sign in to the app of a tenant, with the app roles that are assigned."""
+    """A person who can sign in to a tenant's app, with assigned app roles."""
 
     object_id: str
     name: str
@@ -52,7 +50,7 @@ class SimulatedPerson:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """A code that was handed out, and all that the token request has to repeat."""
+    """A code, and what the token request must repeat."""
 
     tenant_id: str
     client_id: str
@@ -65,9 +63,9 @@ class _Code:
 
 @dataclass(slots=True)
 class SignIns:
-    """The people and the redirect addresses of each tenant's app. Thread-safe.
+    """People and redirect addresses of each tenant's app. Thread-safe.
 
-    `fault` spoils the ID tokens until it is None again. A person is chosen by `login_hint`, or on the page.
+    `fault` spoils ID tokens until it is None. `login_hint`, or a choice on the page, names the person.
     """
 
     base_url: str
@@ -81,13 +79,13 @@ class SignIns:
     _keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
 
     def register(self, tenant_id: str, redirect_uri: str, *people: SimulatedPerson) -> None:
-        """Registers an address of the app, and people of the tenant."""
+        """Registers an app's address and a tenant's people."""
         with self._lock:
             self.redirect_uris.setdefault(tenant_id, set()).add(redirect_uri)
             self.people.setdefault(tenant_id, []).extend(people)
 
     def rotate_key(self) -> None:
-        """Signs with a new key from now on; the key set has the new one alone."""
+        """Signs with a new key, the only one in the key set."""
         with self._lock:
             self._keys.clear()
 
@@ -98,7 +96,7 @@ class SignIns:
         return {"keys": [{**public, "kid": key_id, "use": "sig", "alg": "RS256", "issuer": issuer}]}
 
     def authorize(self, request: GraphRequest, tenant_id: str) -> Answer:
-        """Sends the browser back with a code; without a `login_hint`, shows the people to choose from."""
+        """Sends the browser back with a code; without `login_hint`, shows the people."""
         asked = dict(parse_qsl(request.query))
         owner = self.owner(tenant_id, asked.get("client_id", ""))
         if owner is None:
@@ -127,7 +125,7 @@ class SignIns:
         return self._sent_back(asked, {**back, "code": code, "session_state": token_urlsafe(8)})
 
     def redeem(self, form: Mapping[str, str]) -> tuple[int, str] | dict[str, Any]:
-        """The token answer's part about the person, for a client that has proved itself; or an AADSTS code and text."""
+        """The token answer about the person, for a proven client; or an AADSTS code and text."""
         code = form.get("code", "")
         with self._lock:
             if code in self._used:
@@ -148,7 +146,7 @@ class SignIns:
         return {"id_token": self._id_token(handed_out)}
 
     def owner(self, tenant_id: str, client_id: str) -> str | None:
-        """The tenant of the app; `organizations` stands for any."""
+        """The app's tenant; `organizations` is any."""
         if tenant_id != "organizations":
             credentials = self.tenants.get(tenant_id)
             return tenant_id if credentials is not None and credentials.client_id == client_id else None
@@ -197,7 +195,6 @@ class SignIns:
         return jwt.encode(claims, signing, algorithm=algorithm, headers={"kid": key_id})
 
     def _spoilt(self, tenant_id: str, now: int) -> dict[str, Any]:
-        """The claims that the fault changes."""
         other = next((other for other in self.tenants if other != tenant_id), "nobody")
         match self.fault:
             case SignInFault.WRONG_NONCE:

@@ -1,4 +1,4 @@
-"""One tenant as a test sees it: how to sign in, what it serves, and how to edit it."""
+"""A tenant for tests: sign-in, content, edits."""
 
 import math
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class SimulatedTenant:
         licences: Licences,
         deviations: Sequence[Deviation] = (),
     ) -> None:
-        """`deviations` are there from the beginning of its life."""
+        """`deviations` exist from the beginning."""
         self.id = tenant_id
         self.name = name
         self.client_id = credentials.client_id
@@ -66,17 +66,17 @@ class SimulatedTenant:
         self._begin()
 
     def entry(self) -> dict[str, str]:
-        """What the tenants file of a client needs."""
+        """The client's entry in its tenants file."""
         return {"id": self.id, "name": self.name, "client_id": self.client_id, "client_secret": self.client_secret}
 
     def token(self, lifetime: timedelta | None = None) -> str:
-        """An access token, without the way through the token endpoint; expired where the lifetime is negative."""
+        """An access token without the token endpoint; expired if the lifetime is negative."""
         return self._tokens.issue(self.id, lifetime)
 
     def get(self, address: str, version: str | None = None) -> Any:
-        """The body that a GET of `address`, a path with its query, shows now; `LookupError` where that is an error.
+        """The body of a GET of `address` (path with query) now; `LookupError` for an error.
 
-        Without a `version` it is beta, or v1.0 where beta lacks the path. Nothing is recorded.
+        Without a `version` it is beta, or v1.0 if beta lacks the path. Not recorded.
         """
         version = version or _newest(address)
         path, _, query = address.partition("?")
@@ -87,7 +87,7 @@ class SimulatedTenant:
         return orjson.loads(answer.body)
 
     def documents(self, address: str, version: str | None = None) -> list[dict[str, Any]]:
-        """Everything that a list at `address`, a path with its query, shows now, over all of its pages."""
+        """All objects of a list at `address` (path with query) now, over all pages."""
         version = version or _newest(address)
         documents: list[dict[str, Any]] = []
         following: str | None = address
@@ -99,7 +99,7 @@ class SimulatedTenant:
         return documents
 
     def unlist(self, path: str, key: str, *, is_listed: bool = False) -> None:
-        """Leave an object out of its listings, though a GET by its id finds it; with `is_listed` take that back."""
+        """Leaves an object out of listings, though a GET by id finds it; `is_listed` undoes that."""
         self._content.unlist(path, key, 0.0 if is_listed else math.inf)
 
     def log_event(
@@ -111,9 +111,9 @@ class SimulatedTenant:
         ago: timedelta = timedelta(0),
         listed_after: timedelta = timedelta(0),
     ) -> None:
-        """Have an audit log (`INTUNE_LOG` or `ENTRA_LOG`) say that something was done to an object, some time ago.
+        """Logs in `INTUNE_LOG` or `ENTRA_LOG` an act on an object, some time ago.
 
-        With `listed_after` the event comes late: until then no list shows it.
+        No list shows the event before `listed_after`.
         """
         with self._content.lock:
             key = self.add(log, audit_event(log, object_id, operation, datetime.now(UTC) - ago))
@@ -122,11 +122,11 @@ class SimulatedTenant:
 
     @property
     def generation(self) -> int:
-        """How many steps of its life the tenant is from its beginning."""
+        """The tenant's steps since its beginning."""
         return self._generation
 
     def set_generation(self, generation: int) -> None:
-        """Take the tenant to `generation`. On the way back it starts over, and edits made by hand are gone."""
+        """Takes the tenant to `generation`. Going back starts over, without edits."""
         if generation < 0:
             raise ValueError("a generation is 0 or above")
         with self._content.lock:

@@ -1,4 +1,4 @@
-"""The token endpoint, as MSAL's client credentials need it, and the tokens that it hands out."""
+"""The token endpoint for MSAL's client credentials, and its tokens."""
 
 import base64
 import hashlib
@@ -31,18 +31,18 @@ DEFAULT_LIFETIME = timedelta(minutes=75)
 
 
 class TokenError(Exception):
-    """Graph does not take the token; the text is its message."""
+    """Graph refuses the token; the text is its message."""
 
 
 class ClaimsChallengeError(TokenError):
-    """The token was good until Graph asked for one with other claims."""
+    """The token was good until Graph asked for other claims."""
 
     def __init__(self) -> None:
         super().__init__("Continuous access evaluation resulted in challenge with result: InteractionRequired.")
 
 
 class TokenService:
-    """Entra at `base_url` for some tenants, by their ids."""
+    """Entra at `base_url` for these tenants."""
 
     def __init__(
         self, base_url: str, tenants: Mapping[str, Credentials], secret: str, lifetime: timedelta = DEFAULT_LIFETIME
@@ -78,7 +78,7 @@ class TokenService:
         )
 
     def token(self, request: GraphRequest, tenant_id: str) -> Answer:
-        """A token for the client credentials in the request's form, or the reason why there is none."""
+        """A token for the form's client credentials, or the refusal."""
         form = dict(parse_qsl(request.body.decode(errors="replace")))
         if form.get("grant_type") == "authorization_code":
             return self._redeemed(request, tenant_id, form)
@@ -103,11 +103,10 @@ class TokenService:
         )  # fmt: skip
 
     def keys(self) -> Answer:
-        """The keys that sign ID tokens."""
         return _json(200, self.sign_ins.keys())
 
     def _redeemed(self, request: GraphRequest, tenant_id: str, form: Mapping[str, str]) -> Answer:
-        """An ID token for the code of a sign-in, or the reason why there is none."""
+        """An ID token for a sign-in's code, or the refusal."""
         owner = self.sign_ins.owner(tenant_id, form.get("client_id", ""))
         if owner is None:
             return token_refusal(request, 400, "unauthorized_client", 700016, "Application was not found.")
@@ -122,13 +121,13 @@ class TokenService:
         return _json(200, {**about, "access_token": self.issue(owner), **redeemed})
 
     def challenge(self, tenant_id: str) -> None:
-        """Refuse the tenant's tokens from now on, until one is acquired with the claims of the challenge."""
+        """Refuses the tenant's tokens until one with the challenge's claims is acquired."""
         self._challenged.add(tenant_id)
 
     def issue(self, tenant_id: str, lifetime: timedelta | None = None, *, answers_challenge: bool = False) -> str:
-        """An access token for Graph in the tenant; with a negative lifetime, one that has expired.
+        """An access token for Graph, expired if the lifetime is negative.
 
-        One that answers a challenge ends it: it is good, and so are those after it, while those before stay refused.
+        One that answers a challenge ends it: later ones are good, earlier ones stay refused.
         """
         now = int(time.time())
         number = next(self._numbers)
@@ -146,7 +145,7 @@ class TokenService:
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def tenant_of(self, authorization: str) -> str:
-        """The tenant that a request's `Authorization` is for; raises `TokenError`."""
+        """The tenant of an `Authorization`. Raises `TokenError`."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenError("Access token is empty.")
@@ -176,7 +175,7 @@ class TokenService:
     def _client_refusal(
         self, request: GraphRequest, tenant: Credentials, tenant_id: str, form: Mapping[str, str]
     ) -> Answer | None:
-        """Why the client has not proved itself, if so."""
+        """Why the client is not proven, if so."""
         if form.get("client_assertion_type") == _JWT_BEARER:
             try:
                 if tenant.takes_assertion(form.get("client_assertion", ""), self._token_endpoint(tenant_id)):
@@ -195,7 +194,6 @@ class TokenService:
         return token_refusal(request, 401, "invalid_client", 7000215, message)
 
     def _scope_refusal(self, request: GraphRequest, form: Mapping[str, str]) -> Answer | None:
-        """Why a token for the scope cannot be had, if so."""
         scope = form.get("scope", "")
         resource = scope.removesuffix("/.default").rstrip("/")
         if not scope.endswith("/.default"):
@@ -208,7 +206,7 @@ class TokenService:
 
 
 def _answers_challenge(form: Mapping[str, str]) -> bool:
-    """Whether the form asks for the claims of a challenge; capabilities alone (`xms_cc`) are sent without one, too."""
+    """Whether the form has a challenge's claims; capabilities (`xms_cc`) come without one, too."""
     try:
         return "nbf" in orjson.loads(form.get("claims", ""))["access_token"]
     except (ValueError, TypeError, KeyError):
@@ -224,7 +222,7 @@ def _tenant_unknown(request: GraphRequest, tenant_id: str, name: str) -> Answer:
 def token_refusal(
     request: GraphRequest, status: int, name: str, code: int, message: str, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """An error in Entra's shape: its name, the number of its AADSTS code, its message."""
+    """Entra's error: name, AADSTS number, message."""
     now = datetime.now(UTC)
     correlation_id = request.client_request_id
     trail = f"Trace ID: {request.request_id} Correlation ID: {correlation_id} Timestamp: {now:%Y-%m-%d %H:%M:%SZ}"

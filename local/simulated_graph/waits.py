@@ -1,4 +1,4 @@
-"""Clients that Graph told to wait, until when, and clients that did not."""
+"""Clients that Graph told to wait, and violations."""
 
 import math
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ _IN_FLIGHT_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A request that came `early_by_seconds` before its tenant had been told to come again.
+    """A request `early_by_seconds` before its tenant might come again.
 
-    `number` is that of the `RecordedRequest`, `path` its address with version and query. `scope` is what had been
-    told to wait: a throttle family, or an address; `told_seconds_ago` is how long before.
+    `number` is its `RecordedRequest`'s, `path` has version and query. `scope` was told to wait: a throttle family or an
+    address, `told_seconds_ago`.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """A request before its time: the waiting scope, and its `Retry-After`."""
+    """An early request: the waiting scope, and its `Retry-After`."""
 
     scope: str
     retry_after: str
@@ -47,10 +47,10 @@ class _Wait:
 
 
 class Waits:
-    """The moments before which a tenant's address or family is not to be asked again. Thread-safe.
+    """Moments before which a tenant's address or family must not be asked. Thread-safe.
 
-    Times are monotonic. A request that was under way when the moment was set is no violation: one that had arrived
-    by then or, as a family has many clients, that arrived a quarter of a second later.
+    Times are monotonic. No violation: a request that arrived before the moment was set or, in a family, which has many
+    clients, up to a quarter of a second later.
     """
 
     def __init__(self) -> None:
@@ -59,28 +59,28 @@ class Waits:
         self._violations: list[Violation] = []
 
     def set(self, tenant_id: str, scope: str, retry_after: str, now: float, *, whole_batch: bool = False) -> None:
-        """Note that Graph told the scope, or its whole batch, to wait; a `Retry-After` nobody can follow is none."""
+        """Notes that the scope, or its whole batch, must wait; an impossible `Retry-After` is none."""
         seconds = usable_seconds(retry_after)
         if seconds is not None:
             with self._lock:
                 self._waits[tenant_id, scope] = _Wait(now, now + seconds, retry_after, whole_batch)
 
     def set_family(self, tenant_id: str, family: str, retry_after: str, now: float) -> None:
-        """The same for a family, unless it is waiting already: its clients follow the first thing that they hear."""
+        """The same for a family, unless it waits already: clients follow the first thing they hear."""
         with self._lock:
             held = self._waits.get((tenant_id, family))
         if held is None or held.until <= now:
             self.set(tenant_id, family, retry_after, now)
 
     def early(self, tenant_id: str, address: str, family: str | None, arrived: float) -> Early | None:
-        """Whether a request comes too early; if so, its wait starts anew."""
+        """Whether a request is early; then its wait starts anew."""
         with self._lock:
             return self._early(tenant_id, address, arrived) or (
                 self._early(tenant_id, family, arrived, _IN_FLIGHT_SECONDS) if family else None
             )
 
     def early_batch(self, tenant_id: str, addresses: Sequence[str], arrived: float) -> Early | None:
-        """Whether a batch comes too early, as one with any of these was refused as a whole; if so, all start anew."""
+        """Whether a batch with any of these, refused as a whole, is early; then all start anew."""
         with self._lock:
             waits = {address: self._waits.get((tenant_id, address)) for address in addresses}
             early = [
@@ -89,24 +89,24 @@ class Waits:
         return max(filter(None, early), key=lambda violation: violation.early_by_seconds, default=None)
 
     def forget(self, tenant_id: str, scopes: Sequence[str]) -> None:
-        """The tenant never heard that these were to wait."""
+        """The tenant never heard of these waits."""
         with self._lock:
             for scope in scopes:
                 self._waits.pop((tenant_id, scope), None)
 
     def violated(self, number: int, tenant_id: str, address: str, early: Early) -> None:
-        """Put the early request of this number on record."""
+        """Records an early request."""
         violation = Violation(number, tenant_id, early.scope, address, early.early_by_seconds, early.told_seconds_ago)
         with self._lock:
             self._violations.append(violation)
 
     def violations(self) -> list[Violation]:
-        """The requests that came before the moment that a `Retry-After` had named, oldest first."""
+        """Requests before a `Retry-After`'s moment, oldest first."""
         with self._lock:
             return list(self._violations)
 
     def clear_violations(self) -> None:
-        """Forget the violations, but not who has to wait."""
+        """Forgets violations, not waits."""
         with self._lock:
             self._violations.clear()
 
@@ -121,7 +121,7 @@ class Waits:
 
 
 def usable_seconds(retry_after: str) -> float | None:
-    """The seconds that a `Retry-After` asks for, as a number or as a date; None if no sane client would follow it."""
+    """A `Retry-After`'s seconds, from a number or date; None if no sane client would follow it."""
     try:
         seconds = float(retry_after)
     except ValueError:

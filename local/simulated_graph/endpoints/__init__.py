@@ -1,7 +1,6 @@
-"""The endpoints of the simulated Graph: one line of data each, by area.
+"""The endpoints: one line of data each, by area.
 
-Written from Microsoft's documentation and observed answers, not from the product's catalog, so that a mistake there
-shows.
+From Microsoft's documentation and observed answers, not from the product's catalog, so that its mistakes show.
 """
 
 from functools import cache
@@ -47,26 +46,26 @@ ENDPOINTS: dict[str, Endpoint] = {endpoint.path: endpoint for endpoint in _ENDPO
 
 
 def endpoint_at(path: str) -> Endpoint:
-    """The endpoint at `path`, whose outer slashes don't count; `KeyError` where there is none."""
+    """The endpoint at `path`, without outer slashes. `KeyError` if there is none."""
     return ENDPOINTS[path.strip("/")]
 
 
 @cache
 def casts_of(path: str) -> tuple[Endpoint, ...]:
-    """The typed views on the documents of `path`."""
+    """Typed views of the documents at `path`."""
     return tuple(endpoint for endpoint in _ENDPOINTS if endpoint.cast_of == path)
 
 
 @cache
 def relations_of(path: str) -> frozenset[str]:
-    """The navigations of the endpoint at `path` and of every typed view on its documents: they are never inline."""
+    """Navigations of the endpoint at `path` and of its typed views: never inline."""
     return frozenset(
         navigation.name for endpoint in (ENDPOINTS[path], *casts_of(path)) for navigation in endpoint.navigations
     )
 
 
 def located(path: str) -> tuple[Endpoint, list[str]] | None:
-    """The endpoint with the longest path that `path`, without its version, starts with, and the segments after it."""
+    """The endpoint with the longest prefix of `path` (without version), and the further segments."""
     segments = [segment for segment in path.split("/") if segment]
     for length in range(len(segments), 0, -1):
         endpoint = ENDPOINTS.get("/".join(segments[:length]))
@@ -76,7 +75,7 @@ def located(path: str) -> tuple[Endpoint, list[str]] | None:
 
 
 def template(path: str) -> str:
-    """`path`, with or without its version, with `{id}` for what names one object; as it is where nothing is there.
+    """`path` with `{id}` for each object's id; unchanged without an endpoint.
 
     `/beta/deviceManagement/intents/1/settings` is `/deviceManagement/intents/{id}/settings`.
     """

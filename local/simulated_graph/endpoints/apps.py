@@ -1,4 +1,4 @@
-"""Apps: their assignments, configuration and protection, and what they are signed and bought with."""
+"""Apps: assignments, configuration, protection, certificates and tokens."""
 
 from functools import partial
 

@@ -15,7 +15,7 @@ V1 = frozenset({"v1.0"})
 
 
 class Area(Enum):
-    """Which service answers: it decides the shape of its error bodies and what `$count` means."""
+    """The service that answers, which decides its error bodies and the meaning of `$count`."""
 
     INTUNE = auto()
     DIRECTORY = auto()
@@ -86,16 +86,14 @@ class Endpoint:
 
     @property
     def source(self) -> str:
-        """The path whose documents this endpoint shows."""
+        """The path of the shown documents."""
         return self.cast_of or self.path
 
     @property
     def odata_type(self) -> str:
-        """The declared type as `@odata.type` writes it."""
         return f"#microsoft.graph.{self.entity}"
 
     def navigation(self, name: str) -> Navigation | None:
-        """The navigation called `name`, if it has one."""
         return next((navigation for navigation in self.navigations if navigation.name == name), None)
 
 

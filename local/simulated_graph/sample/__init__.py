@@ -1,4 +1,4 @@
-"""A sample tenant, made up from nothing but its id: for every endpoint, how many documents and how each is made."""
+"""A sample tenant made from its id: each endpoint's documents and their number."""
 
 from local.simulated_graph.documents import Document, complete, made_id
 from local.simulated_graph.endpoints import Endpoint
@@ -35,12 +35,11 @@ _SAMPLES = (
 
 
 def sample_of(endpoint: Endpoint) -> Sample:
-    """How the endpoint's documents are made."""
     return _SAMPLES[endpoint.path]
 
 
 def sample_document(endpoint: Endpoint, tenant_id: str, index: int, model: str | None = None) -> Document:
-    """Document number `index` of the endpoint in the tenant, as a server holds it; tenants of a `model` share it."""
+    """Document `index` of the endpoint in the tenant; tenants of a `model` share it."""
     draw = Draw(tenant_id, endpoint.path, index, model)
     made = made_id(f"{tenant_id}/{endpoint.path}/{index}")
     seed = made if model is None else f"{model}/{endpoint.path}/{index}"
@@ -50,7 +49,7 @@ def sample_document(endpoint: Endpoint, tenant_id: str, index: int, model: str |
 def sample_documents(
     endpoint: Endpoint, tenant_id: str, count: int | None = None, model: str | None = None
 ) -> list[Document]:
-    """The endpoint's documents in the tenant: as many as a sample tenant has, or `count` where it is scaled."""
+    """The endpoint's documents: a sample tenant's number, or `count` if scaled."""
     sample = sample_of(endpoint)
     wanted = sample.size if count is None or sample.fixed else count
     return [sample_document(endpoint, tenant_id, index, model) for index in range(wanted)]

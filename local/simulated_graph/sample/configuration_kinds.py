@@ -1,4 +1,4 @@
-"""Sample device configurations of the less common types, those with secrets in them first."""
+"""Sample device configurations of less common types, those with secrets first."""
 
 import base64
 from collections.abc import Callable
@@ -269,7 +269,6 @@ KINDS = len(_KINDS)
 
 
 def configuration(draw: Draw, subject: str, kind: str, version: int, properties: Document) -> Document:
-    """A device configuration with what all of them have."""
     return titled(
         draw,
         subject,
@@ -284,7 +283,7 @@ def configuration(draw: Draw, subject: str, kind: str, version: int, properties:
 
 
 def typed_configuration(draw: Draw, kind_number: int) -> Document:
-    """A device configuration of type number `kind_number`, the types coming round."""
+    """A device configuration of type `kind_number`, in rotation."""
     kind = list(_KINDS)[kind_number % KINDS]
     subject = kind.removesuffix("Configuration").removesuffix("Profile")
     subject = f"{subject[0].upper()}{subject[1:]}"

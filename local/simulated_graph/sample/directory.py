@@ -318,7 +318,7 @@ def _synchronization(draw: Draw) -> Document:
 
 
 def organization_details(draw: Draw) -> dict[str, Any]:
-    """The children of an organization: its branding, and the authorities whose certificates sign users in."""
+    """An organization's children: branding, and certificate authorities for sign-in."""
     localization = {
         "id": "fr-FR",
         "backgroundColor": " ",

@@ -1,6 +1,6 @@
-"""The choices behind one sample document: they follow from the tenant, the collection and the number alone.
+"""Choices for a sample document, from the tenant, the collection and the number alone.
 
-Tenants of one model make the same choices; the ids of their documents are their own.
+Tenants of one model make the same choices, under their own ids.
 """
 
 import base64
@@ -18,7 +18,7 @@ _PLACES = ("Berlin", "Leeds", "Oslo", "Turin", "Austin", "Osaka", "Lyon", "Perth
 
 
 class Draw:
-    """Seeded choices for document number `index` of the collection at `path`; those of the `model`, if there is one."""
+    """Seeded choices for document `index` at `path`; those of the `model`, if any."""
 
     def __init__(self, tenant_id: str, path: str, index: int, model: str | None = None) -> None:
         self.tenant_id = tenant_id
@@ -28,26 +28,25 @@ class Draw:
         self._random = Random(self._choices)  # noqa: S311 (repeatable, not secret)
 
     def id(self, what: str = "") -> str:
-        """The document's id, or that of a part of it."""
+        """The id of the document, or of a part."""
         return made_id(f"{self._choices}/{what}" if what else self._seed)
 
     def id_of(self, path: str, index: int) -> str:
-        """The id of another document of this tenant."""
         return made_id(f"{self.tenant_id}/{path}/{index}")
 
     def app_id(self, index: int) -> str:
-        """The app id of the tenant's app registration number `index`, which its service principal shares."""
+        """The app id of app registration `index`, shared with its service principal."""
         return made_id(f"{self.tenant_id}/applications/{index}/app")
 
     def pick(self, choices: Sequence[T]) -> T:
         return self._random.choice(choices)
 
     def cycle(self, choices: Sequence[T]) -> T:
-        """One of `choices`, each in its turn, so that a sample has every kind."""
+        """One of `choices` in turn, so that a sample has every kind."""
         return choices[self.index % len(choices)]
 
     def number(self, low: int, high: int) -> int:
-        """An integer from `low` to `high`, both included."""
+        """An integer from `low` to `high`, inclusive."""
         return self._random.randint(low, high)
 
     def secret(self, what: str) -> str:
@@ -55,26 +54,24 @@ class Draw:
         return f"sample-secret-{self.id(what)}"
 
     def flag(self) -> bool:
-        """True or false."""
         return self._random.random() < 0.5
 
     def moment(self) -> str:
-        """A time as Graph writes it."""
         return moment(self._random)
 
     def name(self, subject: str) -> str:
-        """A display name as people give them; the number keeps it apart from the others."""
+        """A plausible display name, unique by its number."""
         return f"{subject} - {self.pick(_RINGS)} {self.pick(_PLACES)} {self.index + 1:03d}"
 
     def scope_tags(self) -> list[str]:
-        """`roleScopeTagIds`: nearly always the default tag."""
+        """`roleScopeTagIds`: nearly always the default."""
         return self.pick((["0"], ["0"], ["0"], ["0", "1"]))
 
 
 class Sample(NamedTuple):
-    """How many documents a sample tenant has of a collection, and how one is made.
+    """A collection's number of documents, and how one is made.
 
-    `fixed` collections are not scaled: a tenant has one organization however large it is.
+    `fixed` collections are not scaled: a large tenant, too, has one organization.
     """
 
     size: int
@@ -93,12 +90,12 @@ def constant(**properties: Any) -> Sample:
 
 
 def encoded(text: str) -> str:
-    """A text in Base64, as Graph shows bodies of scripts, pictures and certificates."""
+    """Base64, as in scripts, pictures and certificates."""
     return base64.b64encode(text.encode()).decode()
 
 
 def choice_setting(number: int, definition: str, value: str) -> Document:
-    """A setting of a policy of the settings catalog, of which one option is chosen."""
+    """A setting of the settings catalog with a chosen option."""
     return {
         "id": str(number),
         "settingInstance": {
@@ -111,7 +108,7 @@ def choice_setting(number: int, definition: str, value: str) -> Document:
 
 
 def titled(draw: Draw, subject: str, *, kind: str | None = None, **properties: Any) -> Document:
-    """A document with what nearly every Intune object has, and `properties`; `kind` is its derived type."""
+    """A document with common Intune properties and `properties`; `kind` is its derived type."""
     return {
         **({"@odata.type": f"#microsoft.graph.{kind}"} if kind else {}),
         "displayName": draw.name(subject),

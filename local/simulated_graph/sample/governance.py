@@ -168,7 +168,7 @@ _ATTRIBUTES = "identity/userFlowAttributes"
 
 
 def _attribute_id(draw: Draw, index: int) -> str:
-    """The tenant's own id of an attribute: that of the app which holds it is part of it."""
+    """An attribute's id, which includes its app's."""
     return f"extension_{draw.id_of(_ATTRIBUTES, index).replace('-', '')}_attribute"
 
 
@@ -282,7 +282,6 @@ def _forwarding_profile(draw: Draw) -> Document:
 
 
 def network_rule(draw: Draw, kind: str, action: str) -> Document:
-    """A rule of a policy of Global Secure Access."""
     return {
         "@odata.type": f"#microsoft.graph.networkaccess.{kind}",
         "id": draw.id("rule"),

@@ -1,4 +1,4 @@
-"""Sample documents: apps of the less common types, and the rarer collections of apps."""
+"""Sample documents: less common apps and their collections."""
 
 from collections.abc import Mapping
 
@@ -55,7 +55,7 @@ KINDS = len(_KINDS)
 
 
 def typed_app(kind_number: int) -> tuple[str, Document]:
-    """App type number `kind_number`, the types coming round, and the properties that it has of its own."""
+    """App type `kind_number`, in rotation, and its own properties."""
     kind = list(_KINDS)[kind_number % KINDS]
     return kind, dict(_KINDS[kind])
 
