@@ -94,68 +94,6 @@ FROM (SELECT CAST(:tenant_id AS text) AS id) AS given
 """)
 READABLE = {"staged_item": "staged_observation"}
 
-
-INSERTS = {
-    "tenant": "(tenant_id, name) VALUES (:theirs, 'x')",
-    "sync_run": "(tenant_id, run_id, workflow_id, selection_hash, selection, lease_expires_at)"
-    " VALUES (:theirs, gen_random_uuid(), 'w', repeat('a', 64), '{}', now())",
-    "sync_run_collection": "(tenant_id, run_id, type_key) VALUES (:theirs, :run_id, 'b')",
-    "staged_item": "(tenant_id, run_id, fetch_token, type_key, external_id, meta, content_hash, document,"
-    " document_size, likeness_hash, is_whole)"
-    " VALUES (:theirs, :run_id, gen_random_uuid(), 'a', '1', '{}', '', '', 0, '', true)",
-    "listed_page": "(tenant_id, run_id, type_key, fetch_token, position, opens, is_merged)"
-    " VALUES (:theirs, :run_id, 'b', gen_random_uuid(), gen_random_uuid(), '{}', true)",
-    "merged_wave": "(tenant_id, run_id, fetch_token) VALUES (:theirs, :run_id, gen_random_uuid())",
-    "request_pace": "(tenant_id, throttle_family) VALUES (:theirs, 'directory')",
-    "audit_log_position": "(tenant_id, type_key) VALUES (:theirs, 'auditEvents')",
-    "document": "(tenant_id, content_hash, body, size) VALUES (:theirs, sha256('x'), '{}', 2)",
-    "inventory_item": "(tenant_id, type_key, external_id, meta, content_hash, version_number, first_seen_at,"
-    " first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id)"
-    " VALUES (:theirs, 'a', 'new', '{}', sha256('x'), 1, now(), :run_id, now(), now(), :run_id)",
-    "item_version": "(tenant_id, type_key, external_id, version_number, content_hash, first_observed_at,"
-    " first_observed_run_id) SELECT :theirs, 'a', '1', 99, sha256('x'), now(), :run_id",
-    "item_version_pin": "(tenant_id, type_key, external_id, version_number, pinned_by)"
-    " VALUES (:theirs, 'a', '1', 1, 'me')",
-    "portfolio_run_tenant": "(tenant_id, portfolio_run_id, status, joined)"
-    " VALUES (:theirs, gen_random_uuid(), 'success', false)",
-    "collection_coverage": "(tenant_id, type_key, run_id, run_started_at, outcome)"
-    " VALUES (:theirs, 'a', :run_id, now(), 'failed')",
-    "item_absence": "(tenant_id, type_key, external_id, absent_from, run_id, last_seen_at, evidence, confidence)"
-    " VALUES (:theirs, 'a', '1', now(), :run_id, now() - interval '1 day', 'confirmed', 'high')",
-    "item_reference": "(tenant_id, type_key, external_id, position, version_number, path, role, target_type_keys,"
-    " target_id) VALUES (:theirs, 'a', '1', 9, 1, 'x', 'use', '{}', '1')",
-    "unread_item": "(tenant_id, type_key, external_id) VALUES (:theirs, 'a', '9')",
-    "item_name": "(tenant_id, type_key, external_id, name_key) VALUES (:theirs, 'a', '9', 'x')",
-    "item_settings": "(tenant_id, type_key, external_id, settings) VALUES (:theirs, 'a', '9', 'x')",
-    "collection_setting": "(tenant_id, type_key, setting) VALUES (:theirs, 'a', 'x')",
-    "reference_rules": "(tenant_id, type_key, rules_hash) VALUES (:theirs, 'a', '')",
-    "promotion_plan": "(tenant_id, plan_id, source_tenant_id, created_by, expires_at, counts, content_hash, content)"
-    " VALUES (:theirs, gen_random_uuid(), :theirs, 'me', now(), '{}', sha256('x'), '')",
-    "promotion_decision": "(tenant_id, plan_id, decision, content_hash, decided_by, reason)"
-    " VALUES (:theirs, gen_random_uuid(), 'approved', sha256('x'), 'me', 'x')",
-    "promotion_mapping": "(tenant_id, source_tenant_id, type_key, source_id, target_id, mapped_by, reason)"
-    " VALUES (:theirs, :theirs, 'groups', '1', '2', 'me', 'x')",
-    "notification": "(tenant_id, target, event_hash, delivery_id, kind, severity, event)"
-    " VALUES (:theirs, 'ops', sha256('y'), gen_random_uuid(), 'run_failed', 'high', '{}')",
-    "notification_position": "(tenant_id, subject) VALUES (:theirs, 'x')",
-    "notification_snooze": "(tenant_id, snooze_id, until, reason, snoozed_by)"
-    " VALUES (:theirs, gen_random_uuid(), now(), 'x', 'me')",
-    "told_run": "(tenant_id, run_id) VALUES (:theirs, :run_id)",
-    "baseline": "(tenant_id, name, kind, at, set_by) VALUES (:theirs, 'x', 'moment', now(), 'me')",
-    "baseline_collection": "(tenant_id, baseline, type_key, outcome, run_id, read_at)"
-    " VALUES (:theirs, 'golden', 'a', 'complete', :run_id, now())",
-    "baseline_gap": "(tenant_id, baseline, type_key, external_id, why) VALUES (:theirs, 'golden', 'a', '1', 'unread')",
-    "drift_finding": "(tenant_id, fingerprint, period, baseline, type_key, external_id, item_kind, path, kind, hidden,"
-    " value_hash, severity, evidence, first_seen_at, last_seen_at) VALUES (:theirs, repeat('a', 64), 1, 'golden', 'a',"
-    " '1', 'x', '', 'item_added', false, sha256('x'), 'low', 'observed', now(), now())",
-    "drift_decision": "(tenant_id, fingerprint, number, decision, value_hash, decided_by, reason)"
-    " VALUES (:theirs, repeat('a', 64), 1, 'open', sha256('x'), 'me', 'x')",
-    "audited_object": "(tenant_id, object_id, activity_at, event_id) VALUES (:theirs, '1', now(), 'f')",
-    "pending_item": "(tenant_id, run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)"
-    " VALUES (:theirs, :run_id, 'a', '9', 0, '', '', 0)",
-}
-
-
 OF_PROMOTIONS = """
 INSERT INTO promotion_plan (plan_id, source_tenant_id, created_by, expires_at, counts, content_hash, content)
 VALUES (gen_random_uuid(), gen_random_uuid(), 'ada', now(), '{}', sha256('x'), '');

@@ -1,16 +1,14 @@
-"""Row-level security: every table and every query, tried from another tenant's transaction."""
+"""Row-level security: every query, tried from another tenant's transaction, and what the portfolio sees and writes."""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple
 from uuid import uuid4
 
 import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 import answers.drift.tables
 import answers.promotion.tables  # noqa: F401 - completes the metadata
@@ -23,11 +21,11 @@ from storage import portfolio, queries, runs, staging
 from storage.access import ALL_TENANTS
 from storage.database import Database, StorageUnavailableError
 from storage.models import Base
-from tests.conftest import OWNER, Rows, copy_of, empty, filled_by, put_back, rows_of, url_of
+from tests.conftest import Rows, copy_of, empty, filled_by, put_back, rows_of, url_of
+from tests.storage.conftest import SetUp
 from tests.storage.crossing_queries import crossing_queries
 from tests.storage.support import SLOTS, begin, end, identity, observation
 from tests.storage.tenant_rows import (
-    INSERTS,
     MINE,
     OF_NO_TENANT,
     OF_THE_WEB,
@@ -38,25 +36,6 @@ from tests.storage.tenant_rows import (
     WITHOUT_KEY,
     their_rows,
 )
-
-
-class SetUp(NamedTuple):
-    """A migrated database to copy, and the login that tests use; None is the superuser."""
-
-    template: str
-    login: str | None
-
-
-class Filled(NamedTuple):
-    """A database with another tenant's open run, and rows of theirs in every table."""
-
-    database: Database
-    run: runs.RunIdentity
-
-
-@pytest.fixture(scope="module", params=["two roles", "one role"])
-def set_up(request: pytest.FixtureRequest, migrated_template: str, one_role_template: str) -> SetUp:
-    return SetUp(migrated_template, None) if request.param == "two roles" else SetUp(one_role_template, OWNER)
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +62,10 @@ def filled_once(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[tuple[str
 
 
 @pytest.fixture
-async def filled(filled_once: tuple[str, runs.RunIdentity]) -> AsyncIterator[Filled]:
-    url, run = filled_once
-    database = Database(url)
-    yield Filled(database, run)
-    await database.close()
+async def filled(filled_once: tuple[str, runs.RunIdentity]) -> AsyncIterator[Database]:
+    """A database with rows of another tenant in every table."""
+    async with Database(filled_once[0]) as database:
+        yield database
 
 
 @pytest.fixture(scope="module")
@@ -114,47 +92,6 @@ def test_the_tables_are_these() -> None:
             assert next(iter(table.primary_key.columns)).name == "tenant_id"
         for key in table.foreign_key_constraints:
             assert "tenant_id" in [column.name for column in key.columns] or key.referred_table.name == OF_NO_TENANT
-
-
-async def rows_of_tables(session: AsyncSession) -> dict[str, int]:
-    """How many rows of each table a transaction sees."""
-    return {
-        table: (await session.execute(text(f"SELECT count(*) FROM {READABLE.get(table, table)}"))).scalar_one()
-        for table in sorted(TABLES)
-    }
-
-
-async def test_no_row_of_another_tenant_is_seen(filled: Filled) -> None:
-    async with filled.database.tenant(THEIRS) as session:
-        assert [table for table, rows in (await rows_of_tables(session)).items() if not rows] == []
-    async with filled.database.tenant(MINE) as session:
-        assert await rows_of_tables(session) == dict.fromkeys(TABLES, 0)
-
-
-async def test_no_row_of_another_tenant_is_written(filled: Filled) -> None:
-    async with filled.database.tenant(THEIRS) as session:
-        before = await rows_of_tables(session)
-    for table in sorted(TABLES):
-        target = READABLE.get(table, table)
-        for statement in (f"DELETE FROM {target}", f"UPDATE {target} SET tenant_id = tenant_id"):
-            try:
-                async with filled.database.tenant(MINE) as session:
-                    result = await session.execute(text(statement))
-                    assert result.rowcount == 0, statement  # type: ignore[attr-defined]
-            except StorageUnavailableError as error:
-                assert "permission denied" in str(error), statement
-    async with filled.database.tenant(THEIRS) as session:
-        assert await rows_of_tables(session) == before
-
-
-async def test_no_row_is_planted_in_another_tenant(filled: Filled) -> None:
-    values = {"theirs": THEIRS, "run_id": filled.run.run_id}
-    assert INSERTS.keys() == TABLES
-    for table, insert in INSERTS.items():
-        refusals = "permission denied for table" if table == "staged_item" else "violates row-level security policy"
-        with pytest.raises((ProgrammingError, StorageUnavailableError), match=refusals):
-            async with filled.database.tenant(MINE) as session:
-                await session.execute(text(f"INSERT INTO {table} {insert}"), values)
 
 
 async def test_no_query_answers_for_another_tenant(database: Database, their_run: runs.RunIdentity) -> None:
@@ -186,14 +123,6 @@ async def test_a_merge_finds_nothing_of_another_tenants_token(database: Database
             await merging.merge(session, mine.run_id, token, promised_rows=1)
 
 
-async def test_a_transaction_without_a_tenant_sees_nothing(database: Database, their_run: runs.RunIdentity) -> None:
-    async with database.tenant(MINE) as session:
-        await session.execute(text("SELECT set_config('app.tenant_id', '', true)"))
-        for table in TABLES:
-            count = await session.execute(text(f"SELECT count(*) FROM {READABLE.get(table, table)}"))
-            assert count.scalar_one() == 0, table
-
-
 async def test_the_binding_ends_with_the_transaction(database: Database, their_run: runs.RunIdentity) -> None:
     async with database.tenant(THEIRS) as session:
         assert (await session.execute(text("SELECT current_tenant()"))).scalar_one() == THEIRS
@@ -214,8 +143,8 @@ async def test_the_portfolio_reads_all_tenants_and_writes_none(database: Databas
             assert re.search("read-only|permission denied|read-write mode", str(refused.value)), statement
 
 
-async def test_the_portfolio_sees_every_table(filled: Filled) -> None:
-    async with filled.database.portfolio() as session:
+async def test_the_portfolio_sees_every_table(filled: Database) -> None:
+    async with filled.portfolio() as session:
         for table in sorted(TABLES - READABLE.keys() | {OF_NO_TENANT}):
             assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() > 0, table
 
@@ -233,9 +162,9 @@ async def test_a_plan_made_for_all_tenants_is_not_used_for_one(database: Databas
     assert every > 0
 
 
-async def test_a_portfolio_of_some_tenants_sees_no_row_of_another(filled: Filled) -> None:
+async def test_a_portfolio_of_some_tenants_sees_no_row_of_another(filled: Database) -> None:
     for visible, is_seen in (([THEIRS], True), ([MINE, THEIRS], True), ([MINE], False), ([], False)):
-        async with filled.database.portfolio(visible) as session:
+        async with filled.portfolio(visible) as session:
             for table in sorted(TABLES - READABLE.keys() | {OF_NO_TENANT}):
                 count = (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
                 assert (count > 0) is is_seen, (table, visible)
@@ -295,15 +224,6 @@ async def test_slots_are_counted_over_all_tenants(database: Database, their_run:
         assert (await runs.open_run(session, identity("b"), SLOTS)).state is runs.OpeningState.RUNNING
 
 
-async def test_row_level_security_binds_the_owner_too(database_url: str, postgres: EmbeddedPostgres) -> None:
-    with psycopg.connect(database_url) as connection:
-        unforced = connection.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
-            " AND NOT (relrowsecurity AND relforcerowsecurity)"
-        )
-        assert {name for (name,) in unforced} == {"staged_item", "alembic_version"}
-
-
 def test_counts_are_all_stored() -> None:
     assert set(Counts.model_fields) <= {column.name for column in Base.metadata.tables["sync_run"].columns}
 
@@ -329,9 +249,6 @@ async def test_what_belongs_to_no_tenant_is_written_without_a_view_of_any(
     database: Database, their_run: runs.RunIdentity
 ) -> None:
     async with database.no_tenant() as session:
-        for table in TABLES:
-            count = await session.execute(text(f"SELECT count(*) FROM {READABLE.get(table, table)}"))
-            assert count.scalar_one() == 0, table
         assert (await session.execute(text("SELECT count(*) FROM portfolio_run"))).scalar_one() == 1
         counts = PortfolioCounts(tenants=1, success=1)
         ending = portfolio.PortfolioEnd(RunStatus.SUCCESS, counts, [])

@@ -16,10 +16,10 @@ from local.postgres import EmbeddedPostgres
 from storage import runs
 from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, VISIBLE_TENANTS, WORKER_ROLE
 from storage.database import Database, StorageUnavailableError
-from tests.conftest import OWNER, copy_of, url_of
+from tests.conftest import copy_of, url_of
+from tests.storage.conftest import SetUp
 from tests.storage.support import SLOTS, identity
 from tests.storage.tenant_rows import MINE, THEIRS, their_rows
-from tests.storage.test_isolation import SetUp
 
 NO_ROWS_OF_TENANTS = {"alembic_version": "the revision, which every login may read"}
 
@@ -80,11 +80,6 @@ NO_LINK = "portfolio_run"
 """A reference to it need not name a tenant: it has none."""
 
 
-@pytest.fixture(scope="module", params=["two roles", "one role"])
-def set_up(request: pytest.FixtureRequest, migrated_template: str, one_role_template: str) -> SetUp:
-    return SetUp(migrated_template, None) if request.param == "two roles" else SetUp(one_role_template, OWNER)
-
-
 @pytest.fixture(scope="module")
 def filled(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[tuple[str, UUID]]:
     """A database with rows of another tenant in every table, and the id of a queued run of theirs."""
@@ -111,9 +106,8 @@ def catalog(postgres: EmbeddedPostgres, filled: tuple[str, UUID]) -> Iterator[ps
 
 @pytest.fixture
 async def database(filled: tuple[str, UUID]) -> AsyncIterator[Database]:
-    database = Database(filled[0])
-    yield database
-    await database.close()
+    async with Database(filled[0]) as database:
+        yield database
 
 
 def relations(catalog: psycopg.Connection[dict[str, Any]]) -> dict[str, str]:
