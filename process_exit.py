@@ -17,11 +17,11 @@ OTHERS = 0o077
 def run_to_exit(command: Callable[[], object]) -> NoReturn:
     """Runs `command` and ends the process with its exit code, without taking the interpreter apart.
 
-    The threads of Temporal's SDK outlive its clients, and one that needs Python at that time crashes the process: 53 of
-    720 short commands ended by SIGSEGV or SIGABRT after their work was done (temporalio/sdk-python#300), none with
-    this. So `command` itself puts everything away, and functions registered with `atexit` are not called.
+    Threads of Temporal's SDK outlive its clients, and one that then needs Python crashes the process: 53 of 720 short
+    commands ended by SIGSEGV or SIGABRT after their work (temporalio/sdk-python#300), none with this. So `command` must
+    clean up itself, and `atexit` functions are not called.
 
-    Its files are for their owner alone: exports, pages, logs and databases say how a tenant is configured.
+    New files are for their owner alone: exports, pages, logs and databases tell a tenant's configuration.
     """
     os.umask(os.umask(OTHERS) | OTHERS)
     try:

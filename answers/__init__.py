@@ -1,6 +1,5 @@
-"""The inventory's questions: one package for each, from its rules to its command.
+"""The inventory's questions, one package for each: pure `rules`, `records`, SQL in `queries`, an `answer` on a session,
+and a `command` that prints it.
 
-`rules` are pure, `records` what the question answers, `queries` the SQL, `answer` puts these together on a session, and
-`command` prints it: a command asks an `answer`, never the database. A question uses another one by its `answer` and its
-`records` alone. Only commands use `cli`.
+A question uses another one's `answer` and `records` only. Only commands use `cli`.
 """

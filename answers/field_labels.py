@@ -35,11 +35,10 @@ _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
 class FieldChange(ShownField):
     """One field that differs.
 
-    `path` is the path that `diff` prints, and stable. `label` is the path with names. `before` and `after` are values
-    as the document has them, null if there is none; a number beyond 64 bits is a text. `before_named` and `after_named`
-    have names in place of ids, and are null if that is the same. A `hidden` value is null; of
-    a text that is hidden in part, `before` and `after` are the marks with its other lines. `text` has the values for
-    people, or the differing lines of a text.
+    `path` is stable, as `diff` prints it; `label` has names. `before` and `after` are the document's values, null if
+    there is none; a number beyond 64 bits is a text. `before_named` and `after_named` have names in place of ids, null
+    if nothing changes. A `hidden` value is null, a partly hidden text its marks and other lines. `text` has the values
+    for people, or a text's differing lines.
     """
 
     path: str

@@ -44,11 +44,10 @@ def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
 
 
 def typed_time(value: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool = False) -> TimeSpan | None:
-    """The time that a person means: one of `TIME_FORMS`; None for what is none.
+    """The time that a person means, one of `TIME_FORMS`; else None.
 
-    A day of the week is the latest one, today included; with `last` before it, the latest one before today. A duration
-    counts back from `now`. With `is_ahead` both look forward: the next day of the week, and a time from `now` on.
-    `zone` None is local time.
+    A day of the week is the latest one, today included; after `last`, the latest before today. A duration counts back
+    from `now`. `is_ahead` reverses both: the next day of the week, a time from `now` on. `zone` None is local time.
     """
     words = " ".join(value.lower().split())
     if (duration := _duration(words.removesuffix(" ago"))) is not None:

@@ -32,12 +32,12 @@ class SortedTogether:
 
 @dataclass
 class OutputOptions:
-    """The output options of one command.
+    """One command's output options.
 
-    `columns` and `sort` are names of columns; `-` before a name of `sort` means descending. `csv_header` is the header
-    that has been printed: an answer of several tables has one. `is_paged`: the answer, and notes on stderr, go to a
-    pager, in their order. `about` is the tenant of the answer, if it is one of several: notes on stderr begin with it.
-    `together`: the rows of all tenants are sorted together.
+    `columns` and `sort` name columns; `-` before a name in `sort` means descending. `csv_header` has been printed: an
+    answer of several tables has one. `is_paged`: the answer and notes on stderr go to a pager, in order. `about`: the
+    tenant of one of several answers, with which notes on stderr begin. `together`: all tenants' rows are sorted
+    together.
     """
 
     utc: bool = False

@@ -118,11 +118,11 @@ def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True
 
 
 class Table:
-    """Collects records in the order of their question, and prints them as a table, or as CSV with `--csv`.
+    """Collects records, and prints them as a table, or as CSV with `--csv`.
 
-    `record` is the type of the records, or names their fields if they are mappings; else the columns name them. A
-    summary stands above the requested table: it is no CSV, and `--columns` and `--sort` do not apply to it. With
-    `--sort`, `most` limits all rows that are printed; whoever adds rows in their own order limits them.
+    `record` is their type, or the field names of mappings; else the columns name them. A summary above the requested
+    table is no CSV, and ignores `--columns` and `--sort`. With `--sort`, `most` limits all printed rows; otherwise
+    whoever adds rows limits them.
     """
 
     def __init__(

@@ -13,11 +13,11 @@ from inventory.stale import StalePart, lacking
 
 
 class Comparability(NamedTuple):
-    """The facts that decide how two documents of one collection are compared.
+    """How two documents of one collection are compared.
 
-    `completed_by` are the properties that details add to what a list shows, None where details show the whole item.
-    `asked_for` are the properties that a whole document always has, be they empty, since a detail asks for each, and
-    `expanded` those that requests expand.
+    `completed_by`: properties that details add to the list's, None if details show the whole item. `asked_for`:
+    properties that a whole document always has, even empty, since a detail asks for each. `expanded`: those that
+    requests expand.
     """
 
     canonicalizer: Canonicalizer

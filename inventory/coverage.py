@@ -16,11 +16,11 @@ TENANT_NEVER_READ = "this tenant was never read: no run has completed"
 
 
 class Coverage(BaseModel, frozen=True):
-    """One collection of a tenant: the result of the latest completed run, and the latest complete listing.
+    """One collection of a tenant: the latest completed run's result, and the latest complete listing.
 
     `run_id`, `outcome` and `error_code` are of the latest completed run that selected it. The `listed_` fields are of
-    the latest run that listed it to its end, from its start (`listed_from`) to its end (`listed_at`); all null where
-    none has. `listed_cleanly`: that run was a success without an error.
+    the latest run that listed it to its end, from `listed_from` to `listed_at`; null if none has. `listed_cleanly`:
+    that run was a success without an error.
     """
 
     type_key: str

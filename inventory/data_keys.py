@@ -1,7 +1,7 @@
-"""The keys of sensitive values: a data key for each tenant, wrapped by the operator's key (envelope encryption).
+"""Keys of sensitive values: each tenant's data key, wrapped by the operator's key (envelope encryption).
 
-A data key never changes, so another key of the operator's changes no mark and tells no change. Data keys are wrapped by
-AES-256-GCM with the tenant's id as associated data: what lies in one tenant's row opens nothing for another.
+A data key never changes, so rotating the operator's key tells no change. AES-256-GCM binds a wrapped key to its
+tenant's id: it opens nothing for another.
 """
 
 import base64
@@ -46,9 +46,9 @@ class DataKeyKind(StrEnum):
 
 
 class DataKey(NamedTuple):
-    """The key under which a tenant's sensitive values are marked. Marks of one `key_id` can be compared.
+    """The key of a tenant's marks. Marks of one `key_id` can be compared.
 
-    A legacy key has no id. That of another is the beginning of a hash of its secret.
+    A legacy key has no id; another's begins a hash of its secret.
     """
 
     secret: bytes
@@ -63,7 +63,7 @@ class DataKey(NamedTuple):
 
 
 def key_bytes(text: str) -> bytes | None:
-    """The 32 random bytes that a text of hexadecimal or Base64 digits stands for; None where it stands for none."""
+    """The 32 random bytes of a hexadecimal or Base64 text; None for another text."""
     try:
         key = bytes.fromhex(text) if _HEX.fullmatch(text) else base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -72,10 +72,10 @@ def key_bytes(text: str) -> bytes | None:
 
 
 class WrappingKeys:
-    """The operator's key, and the one before it for as long as data keys are wrapped by that.
+    """The operator's key, and the one before while data keys are wrapped by it.
 
     `current` is one that `key_bytes` knows. `previous` is any text: a key of a release before 0.4 wraps nothing, and is
-    the data key of the tenants that were read under it.
+    the data key of tenants that were read under it.
     """
 
     def __init__(self, current: str, previous: str | None = None) -> None:
@@ -90,7 +90,7 @@ class WrappingKeys:
             self._keys.setdefault(_fingerprint(earlier), earlier)
 
     def new_secret(self, kind: DataKeyKind) -> bytes:
-        """The secret of a first data key. A shared one follows from the key, so that two workers make the same."""
+        """A first data key's secret. A shared one follows from the key, so that two workers make the same."""
         if kind is DataKeyKind.LEGACY:
             return self._legacy_secret
         if kind is DataKeyKind.SHARED:
@@ -98,7 +98,7 @@ class WrappingKeys:
         return os.urandom(KEY_BYTES)
 
     def wrap(self, secret: bytes, tenant_id: UUID) -> bytes:
-        """The sealed secret, as the database stores it: the wrapping key's fingerprint, the nonce, the ciphertext."""
+        """The stored secret: the wrapping key's fingerprint, the nonce, the ciphertext."""
         nonce = os.urandom(_NONCE_BYTES)
         return _fingerprint(self._current) + nonce + AESGCM(self._current).encrypt(nonce, secret, tenant_id.bytes)
 

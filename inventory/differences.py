@@ -78,11 +78,10 @@ _BACKWARDS = {
 
 
 class Difference(NamedTuple):
-    """One field or member: `before` is None where it was added, `after` where it was removed.
+    """One field or member: `before` is None if it was added, `after` if it was removed.
 
-    A sensitive value is `hidden`: it is None, since not even its mark is shown, or a mark that has the lines of a text
-    beside the secret. It is `untold` whether it changed at
-    all where only one of two values is hidden: a rule has begun or ceased to hide it.
+    A `hidden` sensitive value is None, or a mark with a text's lines beside the secret. It is `untold` whether it
+    changed if only one value is hidden: a rule has begun or ceased to hide it.
     """
 
     path: str

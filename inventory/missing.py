@@ -57,9 +57,8 @@ class RunCoverage(NamedTuple):
 class ItemState(NamedTuple):
     """State, confidence and evidence of one item.
 
-    Evidence: `listed` · `found_by_id` (a GET by id found it, and its listing did not show it) · `confirmed` (a GET by
-    id answered 404) · `not_listed` (a listing was read to its end without it) · `collection_<outcome>` with
-    `:<error code>` where there is one.
+    Evidence: `listed` · `found_by_id` (a GET by id, not the listing) · `confirmed` (a GET answered 404) · `not_listed`
+    (a complete listing omits it) · `collection_<outcome>`, with `:<error code>` if there is one.
     """
 
     state: State

@@ -65,9 +65,9 @@ _WHOLE_FLOATS = 2.0**53
 class ArrayRules(NamedTuple):
     """The catalog's rules for arrays, by property name at any depth.
 
-    In `null_not_shown` null says that Graph did not show the value, and an empty list that there is none. Members of
-    `enumerations` have no case, and a value may name several, in any order. Of `details`, which further requests ask
-    for, none is something else than not asked for.
+    In `null_not_shown` null means that Graph did not show the value, an empty list that there is none. Members of
+    `enumerations` have no case, and a value may name several, in any order. In `details`, which further requests ask
+    for, none differs from not asked for.
     """
 
     ordered: frozenset[str] = frozenset()

@@ -49,8 +49,8 @@ class Counts(BaseModel, extra="forbid"):
     """The numbers of a run.
 
     The end of a run counts `missing`, `not_read` and `stale`; the others add up while it runs. The run did not see
-    `missing` and `not_read` items: their complete listing omits the former, or a GET by id did not find them; the
-    latter are of collections that were not read to their end. Some details of `stale` items could not be read.
+    `missing` items, which a complete listing omits or a GET by id did not find, and `not_read` ones, whose collections
+    were not read to their end. Some details of `stale` items could not be read.
     """
 
     pages: int = 0

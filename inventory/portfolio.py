@@ -85,10 +85,10 @@ def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
 
 
 class PortfolioCounts(BaseModel, extra="forbid"):
-    """How many tenants a portfolio run covers, and how many of them ended in which way.
+    """The tenants of a portfolio run, and how many ended in which way.
 
-    `joined` are those whose run was under way already; they count under their outcome too. The rest of `tenants` has no
-    outcome: it was not started, or not waited for, when the portfolio was cancelled.
+    `joined` runs were under way already; they count under their outcome, too. Other `tenants` have no outcome: they
+    were not started, or not waited for when the portfolio was cancelled.
     """
 
     tenants: int = 0

@@ -57,10 +57,10 @@ class SyncRecord(RunRecord):
 
 
 class ItemRecord(BaseModel, frozen=True):
-    """One item as last observed; its state is null where no completed run of the selection covers it.
+    """One item as last observed; its state is null if no completed run of the selection covers it.
 
-    `details_read_at` is when the details were last read that its list does not show; null where it has none. `stale` is
-    null where all of its details are current.
+    `details_read_at`: the last reading of details that its list does not show, null if it has none. `stale` is null if
+    all details are current.
     """
 
     tenant_id: UUID
@@ -119,9 +119,9 @@ class PinRecord(BaseModel, frozen=True):
 class VersionRecord(BaseModel, frozen=True):
     """One version of an item.
 
-    `last_observed_at` is null where release 0.2.0 did not record it. `renamed_from` is null where the name is the same
-    or retention has deleted the version before it. `stale` tells of details that could not be read: of the current
-    version now, of an earlier one when it was first observed.
+    `last_observed_at` is null if release 0.2.0 did not record it, `renamed_from` if the name is the same or retention
+    has deleted the version before. `stale` tells of unreadable details: of the current version now, of others when
+    first observed.
     """
 
     tenant_id: UUID

@@ -16,11 +16,10 @@ NAMED_PARTS = 3
 
 
 class StalePart(BaseModel, frozen=True):
-    """A detail of an item that could not be read, or what belongs to one of its members (`member_detail`).
+    """A detail of an item that could not be read, or of one of its members (`member_detail`).
 
-    `detail` is a property of the document, null where it is the item as a whole. `read_at` is when the part was last
-    read; where it is null, it never was, and the document lacks it. `error_code` is null where a run ended before it
-    asked.
+    `detail` is a property of the document, null for the whole item. `read_at`: the last reading; null if there was
+    none, so the document lacks it. `error_code` is null if a run ended before it asked.
     """
 
     detail: str | None = None

@@ -10,11 +10,11 @@ from inventory.references import ReferenceRole
 class ItemAssignment(TitledRecord):
     """One assignment in an item's current version.
 
-    `role` is whether the assignment includes or excludes the target, `target` its kind: `group`, `all devices`, `all
-    users`, or another kind of Graph's. `target_name` is the last known name of a group, also of a deleted one
-    (`target_is_absent`); it is null if no run has seen the group. `intent` is that of an app's assignment.
-    `filter_mode` is whether the filter includes or excludes its devices. `policy_set_id` and its name are null for a
-    direct assignment. `text` has all of it in words. An item without assignments has one record, whose `role` is null.
+    `role` says whether it includes or excludes the target, whose kind is `target`: `group`, `all devices`, `all users`,
+    or another kind of Graph's. `target_name` is a group's last known name, also of a deleted one (`target_is_absent`);
+    null if no run has seen the group. `intent` is that of an app's assignment. `filter_mode` says whether the filter
+    includes or excludes its devices. `policy_set_id` and its name are null for a direct assignment. `text` has all of
+    it in words. An item without assignments has one record with a null `role`.
     """
 
     record: Literal["assignment"] = "assignment"

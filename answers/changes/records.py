@@ -39,14 +39,13 @@ class ChangeKind(StrEnum):
 class ChangeRecord(TitledRecord):
     """One change of one item, as a run noticed it.
 
-    It happened after `seen_before_at`, when the item was last seen unchanged (null if that is not recorded or there was
-    no item), and not later than `noticed_at`. The evidence is `observed` if a run has read the item,
-    `not_listed_before` if the first complete listing of its collection did not show it, and `confirmed` or `not_listed`
-    if it is missing. `created_at` is Graph's time of creation of an item that appeared. `fields` is null if retention
-    deleted the document before, or one of the two is among the `damaged_versions`, whose stored documents do not match
-    their hashes. `was_incomplete`: the document before lacked details, so only the others are compared. `audit` names
-    who made the change, if an audit log was read. `stale` names details that could not be read when the change was
-    noticed, so it is not known whether they changed.
+    It happened between `seen_before_at`, when the item was last seen unchanged (null if unrecorded, or there was no
+    item), and `noticed_at`. The evidence is `observed` if a run has read the item, `not_listed_before` if its
+    collection's first complete listing did not show it, `confirmed` or `not_listed` if it is missing. `created_at` is
+    Graph's, of an item that appeared. `fields` is null if retention deleted the document before, or a document is
+    damaged (`damaged_versions`). `was_incomplete`: the document before lacked details, so only the others are compared.
+    `audit` names who made the change, if an audit log was read. `stale` names details that could not be read then, so
+    whether they changed is unknown.
     """
 
     tenant_id: UUID
@@ -94,13 +93,12 @@ class AuditLogCoverage(BaseModel, frozen=True):
 
 
 class ChangesSummary(BaseModel, frozen=True):
-    """The basis of a list of changes: the window of moments, how many of each kind, and the collections that were not
-    read.
+    """The basis of a list of changes: the window of moments, counts by kind, and the collections that were not read.
 
-    `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change if
-    there are more. `audit` counts the changes by their audit status; `audit_logs` has the reading of each log,
-    `audit_log_read_from` that of Intune's. `damaged` versions could not be compared. `old_details` names collections
-    whose changes may still come, too. `stale` items may have changed in details that cannot be read now.
+    `listed` counts collections that their latest run listed to their end. `goes_on_after` names the last change if
+    there are more. `audit` counts changes by audit status; `audit_logs` has each log's reading, `audit_log_read_from`
+    that of Intune's. `damaged` versions could not be compared. `old_details` names further collections whose changes
+    may still come. `stale` items may have changed in details that cannot be read now.
     """
 
     tenant_id: UUID

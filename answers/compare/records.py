@@ -109,11 +109,10 @@ _NEVER_READ = SideCoverage(
 class FieldRecord(ShownField):
     """One field that differs: `before` is the value here, `after` the value there.
 
-    A `hidden` value is null, or of a text that is hidden in part the mark with its other lines. Ids of other objects
-    are replaced by their meaning. `is_certain` is false if the values may be equal: they hold an id that could not be
-    translated, or a value that was hidden without a key.
-    `label` is the path with the names of settings; `before_named` and `after_named` have names in place of ids, if they
-    differ from the values. `text` has the values for people.
+    A `hidden` value is null, a partly hidden text its mark and other lines. Ids of other objects are replaced by their
+    meaning. `is_certain` is false if the values may be equal: they hold an id without translation, or a value hidden
+    without a key. `label` is the path with names of settings; `before_named` and `after_named` have names in place of
+    ids, if they differ from the values. `text` has the values for people.
     """
 
     path: str
@@ -147,9 +146,8 @@ class ItemName(BaseModel, frozen=True):
 class ItemComparison(BaseModel, frozen=True):
     """An item of one side, two matched items, or a group of ambiguous ones.
 
-    `matched_by` is null if the item is on one side only. `uncertain` names what a `same` depends on, and what may cause
-    a difference. `stale_here` and `stale_there` name the details that could not be read: of several items, those of the
-    item that has been stale longest.
+    `matched_by` is null for an item of one side. `uncertain` names what a `same` depends on, and what may cause a
+    difference. `stale_here` and `stale_there` name unread details, of several items those stale longest.
     """
 
     record: Literal["item"] = "item"

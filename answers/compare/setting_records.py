@@ -59,8 +59,8 @@ class SettingComparison(BaseModel, frozen=True):
     """One setting of two tenants: `different` is a conflict, `same` an agreement.
 
     `key` names the setting in every policy and tenant, `label` for people. `differs_within_here` and
-    `differs_within_there`: policies of one tenant set it to several values, which is a conflict within the tenant.
-    `uncertain` says why a status is `undecided`, or why a setting of one side may be on the other as well.
+    `differs_within_there`: policies within the tenant conflict. `uncertain` says why a status is `undecided`, or why a
+    setting of one side may be on the other as well.
     """
 
     record: Literal["setting"] = "setting"

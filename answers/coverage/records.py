@@ -12,9 +12,9 @@ from inventory.outcomes import Outcome
 class CollectionCoverageRecord(BaseModel, frozen=True):
     """One collection, by the latest completed run that covers it.
 
-    `listed_at` is when a run last read it to its end (null if none has). `permissions` are those that the catalog asks
-    for, if Graph refused the read for want of one. `remedy` says what to do about an error. `failing_since` is when the
-    first of the latest failing runs began; null if the latest run read it, or the answer does not say.
+    `listed_at`: when a run last read it to its end (null if none has). `permissions` are the catalog's, if Graph
+    refused the read for want of one. `remedy` is for an error. `failing_since`: the beginning of the first of the
+    latest failing runs; null if the latest run read it, or the answer does not say.
     """
 
     type_key: str

@@ -1,7 +1,7 @@
-"""What items need and what needs them: the records of answers, and how sure it is that an object is there.
+"""The records of dependencies, and how sure it is that an object is there.
 
-An object that was not found is only called gone or never seen where the collections that it may be in were listed to
-their end; elsewhere the answer is that it cannot be said, and why.
+An object is only called gone or never seen if the collections that it may be in were listed to their end; otherwise
+that cannot be said, with the reason.
 """
 
 from datetime import datetime
@@ -66,8 +66,8 @@ class KnownObject(NamedTuple):
 class ObjectRecord(BaseModel, frozen=True):
     """One end of a reference: an item, an audience, or an object that is not in the inventory.
 
-    `type_keys` are the collections that it may be in: one if that is known, none for an audience. `last_seen_at` is
-    null if no run has seen it, and `kind` with it. `evidence` is the basis of the presence (docs/architecture.md).
+    `type_keys` are its possible collections: one if known, none for an audience. `last_seen_at` and `kind` are null if
+    no run has seen it. `evidence` is the basis of the presence (docs/architecture.md).
     """
 
     type_keys: list[str]
@@ -98,8 +98,8 @@ class Direction(StrEnum):
 class DependencyRecord(BaseModel, frozen=True):
     """One reference: `item` refers to `target`, as `version` of it says, first observed at `referred_at`.
 
-    `distance` counts references from the item that was asked about: 1 is its own. `path` is where the reference stands
-    in the document, as the catalog's rule says. `intent` is that of the assignment, if it has one.
+    `distance` counts references from the item in question: 1 is its own. `path` is the reference's place by the
+    catalog's rule. `intent` is that of its assignment, if any.
     """
 
     answer: Literal["dependency"] = "dependency"
@@ -132,9 +132,8 @@ class DanglingRecord(BaseModel, frozen=True):
 class UnassignedRecord(TitledRecord):
     """An item that is assigned to nobody, as `version` says, which was last observed at `observed_at`.
 
-    `exclusions` counts the groups that it excludes, though it includes none. The confidence is high where the latest
-    run listed the collection to its end, was a clean success, and the version is what the item said then. Assignments
-    that stand in details may be older than that: `details_read_at`.
+    `exclusions` counts the groups that it excludes. The confidence is high if the latest run listed the collection to
+    its end, was a clean success, and found this version. Assignments in details may be older: `details_read_at`.
     """
 
     answer: Literal["unassigned"] = "unassigned"
@@ -162,9 +161,9 @@ class FilterRecord(BaseModel, frozen=True):
 class AssignmentRecord(BaseModel, frozen=True):
     """One way in which an item includes or excludes a group: by the `group` itself, `all devices` or `all users`.
 
-    `intent` is that of an app's assignment; `policy_set_id` is the policy set that made the assignment, null for a
-    direct one; `policy_set_name` is null if it is not known. `is_overridden`: the item excludes the group from the same
-    intent, so the inclusion does not reach it.
+    `intent` is that of an app's assignment; `policy_set_id` is the policy set that made it, null for a direct one;
+    `policy_set_name` is null if unknown. `is_overridden`: the item excludes the group from the same intent, so the
+    inclusion does not reach it.
     """
 
     role: ReferenceRole
@@ -178,11 +177,10 @@ class AssignmentRecord(BaseModel, frozen=True):
 class ReachRecord(BaseModel, frozen=True):
     """An item that names a group, or everyone, in an assignment or a condition.
 
-    `reaches`: it includes the group and does not exclude it from the same intent; within an intent an exclusion wins.
-    `through` names the ways: `group`, `all devices`, `all users`; `assignments` has them with their intents.
-    `excluded`: it excludes the group from some intent, or as a whole. `filters` are all filters that the item uses:
-    they may narrow its audience. Groups within groups are not read, so items that reach a group through its parent are
-    not in the answer.
+    `reaches`: it includes the group and does not exclude it from the same intent. `through` names the ways: `group`,
+    `all devices`, `all users`; `assignments` has them with intents. `excluded`: it excludes the group from some intent,
+    or as a whole. `filters`, all that the item uses, may narrow its audience. Groups within groups are not read, so
+    items that reach a group through its parent are missing.
     """
 
     answer: Literal["reach"] = "reach"
@@ -200,12 +198,11 @@ class ReachRecord(BaseModel, frozen=True):
 class CannotSayRecord(BaseModel, frozen=True):
     """A collection that leaves the answer open: it was not listed to its end, for the given `reason`.
 
-    The type key is empty if no run has read the tenant at all. `references` counts the references whose targets may be
-    in the collection, and the items whose assignments are not known; it is null if the collection's own items are
-    missing, however many. With the reason `damaged` it counts the items whose stored documents do not match their
-    hashes. With `references_not_read` it counts the items whose references the next run reads, up to 1,001, and is null
-    if it reads those of all items. With `old_details` it counts the items whose details were read before the latest
-    listing, the first at `read_at`.
+    The type key is empty if the tenant was never read. `references` counts references whose targets may be in the
+    collection, and items with unknown assignments; null if the collection's own items are missing. With the reason
+    `damaged` it counts items with damaged documents; with `references_not_read`, items whose references the next run
+    reads, up to 1,001, null for all items; with `old_details`, items whose details were read before the latest listing,
+    the first at `read_at`.
     """
 
     answer: Literal["cannot_say"] = "cannot_say"

@@ -17,14 +17,13 @@ _VERSION = re.compile(r"\d+(\.\d+)+")
 
 
 class DirectionRule(BaseModel, frozen=True, extra="forbid"):
-    """One row of the table: the fields that it is about, and the effect of each change of their values.
+    """One row of the table: fields, and the effect of each change of their values.
 
-    `types`, `categories`, `paths` (whole paths of properties, without the members of lists), `name` (a regular
-    expression for the last property) and `members` (beginnings of a member on the path) narrow the fields. `scale`
-    lists values, the weakest first. A value or member is `added` or `removed`; a number, a version or a yes-or-no is
-    `raised` or `lowered`. A change that the row does not name has no direction. A `strongest` member of a list
-    strengthens when it comes and weakens when it goes, whatever becomes of others; `void` members mean nothing.
-    `source` is Microsoft's page about the properties.
+    `types`, `categories`, `paths` (whole, without members of lists), `name` (a regular expression for the last
+    property) and `members` (beginnings of a member on the path) narrow the fields. `scale` lists values, weakest first.
+    A value or member is `added` or `removed`; a number, version or truth value is `raised` or `lowered`; other changes
+    have no direction. A `strongest` list member strengthens when it comes and weakens when it goes, whatever becomes of
+    others; `void` members mean nothing. `source` is Microsoft's page about the properties.
     """
 
     why: str

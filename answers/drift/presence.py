@@ -12,10 +12,10 @@ from inventory.toml_file import table_beside
 
 
 class PresenceRule(BaseModel, frozen=True, extra="forbid"):
-    """One row of the table: the collections that it is about, and the property of a document that says so.
+    """One row of the table: collections, and the property of a document that protects.
 
-    `path` has one of `values`; without values it is a list of assignments, one of which reaches somebody. Each
-    property in `where` has to match its regular expression. `source` is Microsoft's page about the properties.
+    `path` has one of `values`; without values it is a list of assignments, one of which reaches somebody. Each property
+    in `where` must match its regular expression. `source` is Microsoft's page about the properties.
     """
 
     why: str

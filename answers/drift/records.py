@@ -34,11 +34,11 @@ class BaselineCollectionRecord(BaseModel, frozen=True):
 class BaselineRecord(BaseModel, frozen=True):
     """A baseline of a tenant: a moment of its own inventory, or another tenant.
 
-    `at` is the moment: a run's end; for another tenant, which is compared as it is, the time when the baseline was set.
-    `covered` names the collections that had been listed to their end, `not_covered` the others that had been read.
-    `pinned` counts the versions that are kept for it. Of items in covered collections, `forgotten` counts those whose
-    version of then is gone, `unread` those of which no document had been read, and `presumed` those whose presence is
-    not recorded. `evaluated_at` is when the tenant was last compared with it.
+    `at` is the moment: a run's end, or for another tenant, which is compared as it is, when the baseline was set.
+    `covered` collections had been listed to their end, `not_covered` ones read otherwise. `pinned` counts the versions
+    kept for it. Of items in covered collections, `forgotten` counts those without their version of then, `unread` those
+    without a document, `presumed` those without a record of their presence. `evaluated_at`: the last comparison with
+    the tenant.
     """
 
     tenant_id: UUID
@@ -83,12 +83,12 @@ class LeftOutCollection(BaseModel, frozen=True):
 
 
 class LeftOutItem(TitledRecord):
-    """An item that was not compared with the baseline, or only in part, and why.
+    """An item that was not, or only partly, compared with the baseline, and why.
 
-    `details_not_read`: its list shows something new, and its details could not be read; its findings stay as they were.
-    `stale`: some of its details could not be read, and only the others were compared; `stale` names them. `forgotten`,
-    `unread`, `presumed`: the baseline lacks its version, its document, or the record of its presence. `ambiguous`,
-    `undecided`: the other tenant's item is not certain, or whether the two are equal.
+    `details_not_read`: its list shows something new, but its details could not be read; its findings stay. `stale`:
+    only details that could be read were compared; `stale` names the others. `forgotten`, `unread`, `presumed`: the
+    baseline lacks its version, its document, or the record of its presence. `ambiguous`, `undecided`: the other
+    tenant's item, or whether the two are equal, is uncertain.
     """
 
     type_key: str
@@ -141,11 +141,10 @@ class DriftItemRecord(TitledRecord):
 class DriftReport(BaseModel, frozen=True):
     """The basis of a tenant's drift from a baseline: what was compared, what was left out and why.
 
-    `items` groups the open findings, the items to look at first in front. `open_weakening` counts those that weaken
-    the tenant's protection.
+    `items` groups the open findings, most urgent first. `open_weakening` counts those that weaken protection.
 
-    `damaged` versions could not be compared; findings about their items stay as they were. `old_details` names
-    collections that may deviate since their details were read; findings in these details are not checked.
+    `damaged` versions could not be compared; findings about their items stay. `old_details` names collections that may
+    deviate since their details were read; findings in these details are not checked.
     """
 
     tenant_id: UUID
@@ -202,9 +201,8 @@ class DecisionState(StrEnum):
 class DriftDecisionRecord(BaseModel, frozen=True):
     """A decision about a finding, an item or a field: who, when, why, and until when.
 
-    `decision_id` is what `drift decide … --as open` takes: the finding's fingerprint where `is_of_finding`, else that
-    of the scope. `scope` is what it is about, of a finding its place; null if that is not known any more. `covers`
-    counts the findings that it closes now.
+    `decision_id` is for `drift decide … --as open`: the fingerprint of the finding (`is_of_finding`) or the scope.
+    `scope` is its subject, a finding's place; null if no longer known. `covers` counts the findings that it closes now.
     """
 
     tenant_id: UUID
@@ -266,17 +264,16 @@ EDITED = "edited"
 class DriftFindingRecord(ShownField, TitledRecord):
     """One deviation from the baseline.
 
-    `path` is what `diff` prints, empty for the item as a whole; `label` is the path with names. `before` is the value
-    in the baseline, `after` the value now; of a list of plain values (its path ends in `[]`) they are the removed and
-    the added members. Of a missing item that protected, `before` is the property by which it did: its state, or how
-    many assignments reached somebody. `before_named` and `after_named` have names in place of ids, and are null if that
-    is the same. A `hidden` value is null; of a text that is hidden in part, `before` and `after` are the marks with its
-    other lines. `text` has the values for people. `direction` is whether the finding weakens or strengthens the
-    tenant's protection, null if that is not known. `evidence` is `observed`, for a missing item `confirmed` or
-    `not_listed`, and `edited` if the object was edited and its hidden value may have changed. `first_seen_at` is when
-    the first version that deviates was first observed, `last_seen_at` when the item was last seen to deviate.
-    `is_checked` is false if the latest runs cannot say whether it still does. `decision` is the one that holds now,
-    `decided` the latest one.
+    `path` is as `diff` prints it, empty for the whole item; `label` is the path with names. `before` is the value in
+    the baseline, `after` the value now; of a list of plain values (`path` ends in `[]`) they are the removed and the
+    added members. Of a missing item that protected, `before` is the property by which it did: its state, or the number
+    of assignments that reached somebody. `before_named` and `after_named` have names in place of ids, null if nothing
+    changes. A `hidden` value is null, a partly hidden text its marks and other lines. `text` has the values for people.
+    `direction`: whether the finding weakens or strengthens the tenant's protection, null if unknown. `evidence` is
+    `observed`, `confirmed` or `not_listed` for a missing item, or `edited` if a hidden value may have changed with its
+    object. `first_seen_at`: first observation of the first deviating version; `last_seen_at`: when the item was last
+    seen to deviate. `is_checked` is false if the latest runs cannot say whether it still does. `decision` is in force
+    now, `decided` the latest one.
     """
 
     tenant_id: UUID

@@ -106,11 +106,10 @@ class Deviation(NamedTuple):
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
-    """The deviations of a document from an earlier one, by the same rules for both, in the order of their paths.
+    """The deviations of a document from an earlier one, by the same rules, in the order of paths.
 
-    These are none: a value that only one side hides; a hidden value whose mark shows no change, if its object was not
-    edited; if one document lacks details, everything that only the other has; a property that a baseline of normal form
-    0 lacks.
+    Not counted: values that only one side hides; hidden values with a constant mark, unless their object was edited; if
+    a document lacks details, all that only the other has; properties that a baseline of normal form 0 lacks.
     """
     old, new = decode_object(before.document), decode_object(after.document)
     for name in rules.asked_for:

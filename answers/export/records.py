@@ -22,11 +22,10 @@ class ForgottenRecord(TitledRecord):
 class ExportRecord(BaseModel, frozen=True):
     """The result of an export, and its gaps.
 
-    `incomplete` documents lack details. `presumed` items were seen before and after the moment, and it is not recorded
-    whether they were there at that moment; they are written. `unread` items had been seen without a document.
-    `types_not_read` names the collections that the latest completed run did not read to their end, or that no run has
-    read: no file of theirs is removed. `damaged` versions have no file. The files of `stale` items have earlier content
-    in some details.
+    `incomplete` documents lack details. `presumed` items were seen before and after the moment, without a record of
+    their presence then; they are written. `unread` items had no document. `types_not_read` names collections that the
+    latest completed run did not read to their end, or that no run has read; none of their files is removed. `damaged`
+    versions have no file. The files of `stale` items have earlier content in some details.
     """
 
     tenant_id: UUID

@@ -11,9 +11,8 @@ from inventory.outcomes import RunStatus
 class ItemsBasis(BaseModel, frozen=True):
     """The completed run that the states of items are relative to.
 
-    Without a selection (`selection_hash` is None) each collection has a run of its own, and this is the latest of them.
-    `listed` counts the collections that their run read to their end, `listed_from` is when the earliest of these runs
-    started (None if there is none).
+    Without a selection (`selection_hash` is None) it is the latest of the collections' runs. `listed` counts the
+    collections read to their end, `listed_from` is the earliest start of these runs (None without any).
     """
 
     run_id: UUID

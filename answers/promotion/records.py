@@ -170,11 +170,10 @@ class PlannedRequest(BaseModel, frozen=True):
 class PlannedItem(BaseModel, frozen=True):
     """An item of the source, and its action in the target.
 
-    `source_hash` is the content hash of the version that would be written, and `precondition` that of the target's
-    item, which a write has to find; for a new object it is null, and a write must find none of this name and kind.
-    `expected` is the normal form that the object would have, without its ids, and `expected_hash` its SHA-256.
-    `not_sent` are properties that differ and that no request can carry. Items that would be written have `effects` and
-    `severity`, for the reviewer's order, and `audience`, whom they would affect.
+    `source_hash` is the content hash of the version to write, `precondition` that of the target's item, which a write
+    must find; null for a new object, of whose name and kind a write must find none. `expected` is the resulting normal
+    form without ids, `expected_hash` its SHA-256. `not_sent` properties differ and no request can carry them. Items to
+    write have `effects` and `severity`, for the reviewer's order, and the affected `audience`.
     """
 
     record: Literal["planned_item"] = "planned_item"
@@ -303,11 +302,11 @@ class MappingRecord(BaseModel, frozen=True):
 
 
 class SimulatedItem(BaseModel, frozen=True):
-    """An item of a plan after the plan's requests were applied to a copy of the target in memory.
+    """A plan's item after its requests were applied to a copy of the target in memory.
 
-    `compared` is what a comparison of the source's version with the copy says, and `differences` are the fields of it
-    that a request could carry. `again` is what a second plan would do. `refused` says why Graph would not take a
-    request. They are null where they cannot be told.
+    `compared` is the comparison of the source's version with the copy, `differences` the fields that a request could
+    carry. `again` is what a second plan would do. `refused` says why Graph would refuse a request. Unknown values are
+    null.
     """
 
     record: Literal["simulated_item"] = "simulated_item"

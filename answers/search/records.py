@@ -49,8 +49,8 @@ class UnreadSettings(BaseModel, frozen=True):
 class TenantSetting(BaseModel, frozen=True):
     """A tenant's values of one setting. Devices may differ, since a policy may reach none of them.
 
-    `settings` are the whole names that the question means, `value` what it asks for (null where it asks for none).
-    `read_from` is when the earliest reading began of the collections that can set it, null where there is none.
+    `settings` are the whole names in question, `value` the wanted one (null for any). `read_from`: the beginning of the
+    earliest reading of the collections that can set it, null without any.
     """
 
     tenant_id: UUID

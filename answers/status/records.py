@@ -47,12 +47,12 @@ class UnwatchedLog(BaseModel, frozen=True):
 
 
 class TenantStatus(BaseModel, frozen=True):
-    """One tenant. Each collection counts by the latest completed run that covers it; logs are left out.
+    """One tenant. Each collection counts by the latest completed run that covers it, without logs.
 
-    `collections` counts those that the tenant can have, `read` those that were read to their end, and `oldest` is when
-    the earliest of these readings began (null if there is none). `missing` counts items, `stale` items with details
-    that cannot be read, and `high_drift` open findings without a decision. The `run_` fields are of the latest
-    completed run. `attention` is empty if nobody has to look.
+    `collections` counts those that the tenant can have, `read` those read to their end; `oldest` is the beginning of
+    the earliest of these readings (null without any). `missing` counts items, `stale` items with unreadable details,
+    `high_drift` open findings without a decision. The `run_` fields are of the latest completed run. `attention` is
+    empty if nobody has to look.
     """
 
     tenant_id: UUID

@@ -67,12 +67,11 @@ def not_compared_in_words(paths: Sequence[str]) -> str:
 
 
 class DifferenceRecord(ShownField):
-    """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
+    """One field that differs between two versions: `before` is null if it was added, `after` if it was removed.
 
-    A `hidden` value is null; of a text that is hidden in part, `before` and `after` are the marks with its other lines.
-    Numbers have all their digits. `label` says the path with
-    names; `before_named` and `after_named` have names in the place of ids, and are null where that is the same. `text`
-    is what people read of it.
+    A `hidden` value is null, a partly hidden text its marks and other lines. Numbers have all their digits. `label` is
+    the path with names; `before_named` and `after_named` have names in place of ids, null if nothing changes. `text`
+    has the values for people.
     """
 
     path: str

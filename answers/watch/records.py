@@ -9,10 +9,10 @@ from inventory.error_codes import ErrorCode
 
 
 class WatchedLogRecord(BaseModel, frozen=True):
-    """One audit log of a tenant, as the last look left it.
+    """One audit log of a tenant after the last look.
 
-    `read_at` is when the log was last read, null if it never was; `error_code` says why the last look could not read
-    it. `unknown_events` counts events so far that named no item that can be read by its id.
+    `read_at`: when it was last read, null if never; `error_code`: why the last look could not. `unknown_events` counts
+    events so far that named no item readable by its id.
     """
 
     tenant_id: UUID

@@ -27,11 +27,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GraphRequest:
-    """One request, outer or inner. `path` starts with `/` and holds the version; `query` is as it came, undecoded.
+    """One request, outer or inner. `path` starts with `/` and holds the version; `query` is undecoded.
 
-    `tenant_id` is the token's tenant where the token is good, and the path's at the token endpoint. `batch_id` is the
-    `request-id` of the `$batch` around an inner request and `inner_id` its id there. Header names are lower case.
-    `arrived` is `time.monotonic()` of its arrival, for an inner request its batch's.
+    `tenant_id` is the tenant of a good token, or of the token endpoint's path. `batch_id` is the `request-id` of an
+    inner request's `$batch`, `inner_id` its id there. Header names are lower case. `arrived` is `time.monotonic()` of
+    its, or its batch's, arrival.
     """
 
     kind: Kind

@@ -33,10 +33,10 @@ class _Position(NamedTuple):
 
 
 class Pager:
-    """Cuts listings into pages. A skiptoken has the form that the settings catalog's have.
+    """Cuts listings into pages. Skiptokens have the settings catalog's form.
 
-    It holds a position rather than a snapshot: rows that come or go before it shift what follows, as in Graph.
-    `page_size` overrides every size, and `empty_page_every` puts an empty page after every so many others.
+    They hold a position, no snapshot: rows that come or go before it shift what follows, as in Graph. `page_size`
+    overrides every size, `empty_page_every` puts an empty page after every so many.
     """
 
     def __init__(self, secret: str, page_size: int | None = None, empty_page_every: int = 0) -> None:

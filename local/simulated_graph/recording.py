@@ -16,11 +16,11 @@ _KEPT_REQUESTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """One request and how it was answered; `number` counts from 1 and never starts again.
+    """One request and its answer; `number` counts from 1 and never starts again.
 
-    Only `token_fingerprint` is kept of a credential, equal for equal tokens; None means that no bearer token was sent.
-    `at` is `time.monotonic()` when the answer was made, and `fault` the kind of fault in it; with several, the last.
-    Status 0 means that the connection was cut before an answer.
+    Of a credential only `token_fingerprint` is kept, equal for equal tokens, None without a bearer token. `at` is
+    `time.monotonic()` of the answer, `fault` the last kind of fault in it. Status 0: the connection was cut before an
+    answer.
     """
 
     number: int

@@ -41,18 +41,15 @@ _KEEP_ALIVE_SECONDS = 75
 
 
 class SimulatedGraph:
-    """A simulated Microsoft Graph, and Entra's token endpoint, over HTTPS on this machine; runs while it is entered.
+    """A simulated Microsoft Graph and Entra's token endpoint, over HTTPS on this machine, while it is entered.
 
-    `documents` is a folder of published documents; what it has nothing for, and everything where it is None, comes
-    from a sample tenant. All tenants of a folder serve the same documents, so an id is unique in its tenant only.
-    `items_per_collection` scales every collection, `page_size` overrides every page size, `empty_page_every` puts an
-    empty page after every so many, `latency` passes before each direct or inner request is answered, or a log-normal
-    delay around it with a `latency_spread` (`Service`). The same `seed` makes the same tenants, documents and
-    skiptokens in every process. `state` is a folder for CA and control key that outlives the server. `budgets`
-    throttle (`REAL_BUDGETS` as Graph does); `faults` and `budgets` can be set while it runs. With `keeps_answers` an
-    answer is made once and shown again until its tenant is edited: for measurements, in which Graph shall take next
-    to nothing of the machine. Tenants that are `alike` have the same sample, but for a few deviations of the second
-    and third from the first (`deviations`).
+    `documents` is a folder of published documents; a sample tenant has all that it lacks. All tenants of a folder serve
+    the same documents, so an id is unique in its tenant only. `items_per_collection` scales every collection,
+    `page_size` overrides every page size, `empty_page_every` puts an empty page after every so many. `latency` and
+    `latency_spread`: see `Service`. The same `seed` makes the same tenants, documents and skiptokens. `state` is a
+    folder for CA and control key that outlives the server. `budgets` throttle (`REAL_BUDGETS` as Graph does); `faults`
+    and `budgets` can be set at any time. `keeps_answers`: for measurements, an answer is made once until its tenant is
+    edited. `alike` tenants have the same sample, but for a few `deviations` of the second and third.
     """
 
     def __init__(

@@ -21,10 +21,10 @@ from local.simulated_graph.tokens import TokenService
 
 
 class SimulatedTenant:
-    """One of the simulated Graph's tenants. Everything here may be called from any thread while it is served.
+    """One of the simulated Graph's tenants. Thread-safe.
 
-    Paths are those of the collections, without version and query: `deviceManagement/deviceConfigurations`. What belongs
-    to an object is edited under its own: `deviceManagement/configurationPolicies/{id}/settings`. The edits are those of
+    Paths are those of collections, without version and query: `deviceManagement/deviceConfigurations`. Parts of an
+    object are edited under their own: `deviceManagement/configurationPolicies/{id}/settings`. The edits are those of
     `Content`.
     """
 

@@ -26,9 +26,9 @@ class Area(Enum):
 class Navigation:
     """A related collection (or `single` entity) that answers show only under its own path or with `$expand`.
 
-    One that is not `expandable` has its own path alone. `noted` is whether its owner's modified time follows a change
-    of it: a policy's does for its settings, not for its assignments or for objects that merely belong to it.
-    `expanded_size` is how many of it `$expand` shows, with a link to the rest beside them; None for all.
+    One that is not `expandable` has its own path alone. `noted`: its owner's modified time follows its changes, as a
+    policy's does for settings, but not for assignments or objects that merely belong to it. `expanded_size` is how many
+    `$expand` shows, with a link to the rest; None for all.
     """
 
     name: str
