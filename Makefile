@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORKERS ?= 3
-PART ?= latency portfolio large_tenant growth
+PART ?=
 ARGS ?=
 SEEDS ?= 100
 FIRST_SEED ?= 1
@@ -64,8 +64,20 @@ slow: $(INSTALLED) ## the tests that take long (whole demos, killed portfolios, 
 browser: $(INSTALLED) ## the pages and reports, opened in Chromium and printed (BROWSER_PICTURES=folder keeps what it saw)
 	$(PYTEST) -m browser tests/browser
 
-bench: $(INSTALLED) ## what docs/benchmarks.md reports (PART=latency, portfolio, large_tenant, growth, rate_limits …; ARGS='--rounds 3')
-	$(foreach part,$(PART),$(BIN)/python -m benchmarks.$(part) $(ARGS) &&) true
+bench: $(INSTALLED) ## what docs/benchmarks.md reports (PART=latency, portfolio, rate_limits … for one; ARGS='--rounds 3')
+ifneq ($(PART),)
+	$(BIN)/python -m benchmarks.$(PART) $(ARGS)
+else
+	$(BIN)/python -m benchmarks.latency --everything --rounds 3
+	$(BIN)/python -m benchmarks.latency --everything --rounds 3 --latency-ms 0
+	$(BIN)/python -m benchmarks.latency --rounds 3
+	$(BIN)/python -m benchmarks.portfolio --everything --tenants 12 --rounds 3 --workers 1
+	$(BIN)/python -m benchmarks.portfolio --tenants 100 --rounds 2 --workers 1 2
+	$(BIN)/python -m benchmarks.large_tenant --items 100000 --rounds 3 --kinds generated --without-others
+	$(BIN)/python -m benchmarks.large_tenant --rounds 3 --kinds real --without-others
+	$(if $(INTUNECD_PYTHON),$(BIN)/python -m benchmarks.intunecd --python $(INTUNECD_PYTHON))
+	$(BIN)/python -m benchmarks.growth --rounds 3
+endif
 
 chaos: $(INSTALLED) ## seeded schedules of faults against the whole system (SEEDS=n FIRST_SEED=m)
 	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --first-seed $(FIRST_SEED)
