@@ -76,20 +76,12 @@ def _retry_after(text: str | None) -> dict[str, str]:
 
 def _plain(status: int, code: str, message: str) -> _Instead:
     """An error in Graph's shape, with the fault's `Retry-After`, if any."""
-
-    def made(fault: Fault, request: GraphRequest) -> Answer:
-        return error(request, status, code, message, _retry_after(fault.retry_after))
-
-    return made
+    return lambda fault, request: error(request, status, code, message, _retry_after(fault.retry_after))
 
 
 def _html(status: int, title: str) -> _Instead:
     page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1><hr></body></html>".encode()
-
-    def made(fault: Fault, request: GraphRequest) -> Answer:  # noqa: ARG001 (one signature for all)
-        return Answer(status, page, {"Content-Type": "text/html"})
-
-    return made
+    return lambda _fault, _request: Answer(status, page, {"Content-Type": "text/html"})
 
 
 def _forbidden_intune(_: Fault, request: GraphRequest) -> Answer:
@@ -113,10 +105,7 @@ def _area_of(path: str) -> Area:
 
 
 def _token(status: int, name: str, code: int, message: str) -> _Instead:
-    def made(fault: Fault, request: GraphRequest) -> Answer:
-        return token_refusal(request, status, name, code, message, _retry_after(fault.retry_after))
-
-    return made
+    return lambda fault, request: token_refusal(request, status, name, code, message, _retry_after(fault.retry_after))
 
 
 _server_error = _plain(500, "InternalServerError", "An internal server error has occurred.")

@@ -1,12 +1,18 @@
-"""Clients and tenants of a simulated Graph."""
+"""Clients and tenants of a simulated Graph, and a certificate."""
 
 from typing import Any
 
+import trustme
+
 from graph.client import GraphClient, GraphGet
 from graph.tenants import TenantConfig
+from graph.tokens import TokenSource
 from local.simulated_graph import SimulatedGraph
+from tests.patience import until_async
 
 GROUPS = [GraphGet("groups", "/groups?$top=999")]
+LEAF = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("app.example", key_type=trustme.KeyType.RSA)
+CERTIFICATE, KEY = LEAF.cert_chain_pems[0].bytes(), LEAF.private_key_pem.bytes()
 
 
 def client_of(graph: SimulatedGraph, **overrides: Any) -> GraphClient:
@@ -22,3 +28,14 @@ def tenant_of(graph: SimulatedGraph, **overrides: Any) -> TenantConfig:
     return TenantConfig.model_validate(
         {"id": served.id, "name": served.name, "client_id": served.client_id, **credential, **overrides}
     )
+
+
+async def another_token(tokens: TokenSource, tenant: TenantConfig, seen: set[str]) -> None:
+    """Asks for tokens until one is new, and adds it to those that were seen."""
+
+    async def is_new() -> bool:
+        known = len(seen)
+        seen.add(await tokens.token(tenant))
+        return len(seen) > known
+
+    await until_async(is_new)

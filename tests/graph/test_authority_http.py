@@ -17,12 +17,13 @@ import pytest
 import trustme
 
 from graph.authority_http import ANSWER_LIMIT_BYTES
-from graph.client import GraphClient, GraphGet
+from graph.client import GraphClient
 from graph.proxy import overlooked
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import AuthFailedError, TokenSource
 from graph.trust import ssl_context
 from local.simulated_graph import GraphRequest, Kind, SimulatedGraph
+from tests.graph.clients import GROUPS, client_of, tenant_of
 
 SECRET = "the-client-secret"
 TENANT = UUID(int=7)
@@ -294,7 +295,6 @@ async def test_the_environment_has_no_say(network: Network, monkeypatch: pytest.
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
         (served,) = graph.tenants
         monkeypatch.setenv("TEST_SECRET", served.client_secret)
-        tenant = TenantConfig(id=UUID(served.id), name="x", client_id=served.client_id, client_secret_env="TEST_SECRET")
         signed_in: list[GraphRequest] = []
 
         def note(request: GraphRequest) -> None:
@@ -302,10 +302,8 @@ async def test_the_environment_has_no_say(network: Network, monkeypatch: pytest.
                 signed_in.append(request)
 
         graph.before_answer = note
-        async with GraphClient.from_endpoints(
-            base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
-        ) as client:
-            answers = await client.read_batch(tenant, "v1.0", [GraphGet("groups", "/groups")])
+        async with client_of(graph) as client:
+            answers = await client.read_batch(tenant_of(graph), "v1.0", GROUPS)
         assert answers["groups"].status == 200
     assert network.told() == ""
     assert len(signed_in) == 2
@@ -318,14 +316,9 @@ async def test_a_configured_proxy_is_a_tunnel_to_both(network: Network, monkeypa
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
         (served,) = graph.tenants
         monkeypatch.setenv("TEST_SECRET", served.client_secret)
-        tenant = TenantConfig(id=UUID(served.id), name="x", client_id=served.client_id, client_secret_env="TEST_SECRET")
-        async with GraphClient.from_endpoints(
-            base_url=graph.base_url,
-            authority_url=graph.authority_url,
-            ca_file=graph.ca_file,
-            proxy_url=proxy.url.replace("http://", "http://user:password@"),
-        ) as client:
-            answers = await client.read_batch(tenant, "v1.0", [GraphGet("groups", "/groups")])
+        proxy_url = proxy.url.replace("http://", "http://user:password@")
+        async with client_of(graph, proxy_url=proxy_url) as client:
+            answers = await client.read_batch(tenant_of(graph), "v1.0", GROUPS)
         assert answers["groups"].status == 200
         hosts = [url.removeprefix("https://") for url in (graph.authority_url, graph.base_url)]
     assert [request.split()[1] for request in proxy.heard] == hosts

@@ -6,9 +6,9 @@ import json
 import threading
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 
 from graph import bodies, client
 from graph.bodies import CUT_DEPTH, MOST_CONTAINERS, MOST_NUMBERS, MOST_VALUES, cut_deep, parse
-from graph.client import GraphAnswer, GraphClient, GraphGet
+from graph.client import GraphAnswer, GraphClient
 from graph.cpu_executor import THREADS, crunch
 from graph.errors import AnswerTooLargeError, GraphRequestError
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
 from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
+from tests.graph.clients import GROUPS
 from tests.patience import PATIENCE_SECONDS
 
 zipped = partial(gzip.compress, mtime=0)
 """The same at each time: names of tests have it in them."""
 
-GROUPS = [GraphGet("groups", "/groups?$top=5")]
 ANSWER = b'{"responses": [{"id": "0", "status": 200, "body": {"value": []}}]}'
 LONG_NUMBER = b"12345678901234567890"
 """Makes the fast reader lose a digit, so that the text is read number by number."""
@@ -42,15 +42,9 @@ def shared_graph() -> Iterator[SimulatedGraph]:
 
 
 @pytest.fixture
-async def reading(graph: SimulatedGraph, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reading]:
+def reading(client: GraphClient, tenant: TenantConfig) -> Reading:
     """Reads one batch."""
-    (served,) = graph.tenants
-    monkeypatch.setenv("TEST_SECRET", served.client_secret)
-    tenant = TenantConfig(id=UUID(served.id), name="x", client_id=served.client_id, client_secret_env="TEST_SECRET")
-    async with GraphClient.from_endpoints(
-        base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
-    ) as graph_client:
-        yield lambda: graph_client.read_batch(tenant, "v1.0", GROUPS)
+    return lambda: client.read_batch(tenant, "v1.0", GROUPS)
 
 
 def answer_with(graph: SimulatedGraph, body: bytes, coding: str | None) -> None:

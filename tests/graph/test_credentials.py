@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -17,10 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 from graph.credentials import CredentialError, read_credential
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
+from tests.graph.clients import CERTIFICATE, KEY
 
 SECRET = "hunter2-hunter2"
-LEAF = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("app.example", key_type=trustme.KeyType.RSA)
-CERTIFICATE, KEY = LEAF.cert_chain_pems[0].bytes(), LEAF.private_key_pem.bytes()
 
 
 def read(**credential: Any) -> Any:

@@ -7,7 +7,7 @@ from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
 from local.simulated_graph import SimulatedGraph
-from tests.patience import until_async
+from tests.graph.clients import another_token
 
 
 async def test_a_new_secret_takes_over_from_the_old_one_without_a_refusal(tmp_path: Path) -> None:
@@ -21,16 +21,10 @@ async def test_a_new_secret_takes_over_from_the_old_one_without_a_refusal(tmp_pa
         tokens = TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url)
         seen = {await tokens.token(config)}
 
-        async def another_token() -> bool:
-            token = await tokens.token(config)
-            is_new = token not in seen
-            seen.add(token)
-            return is_new
-
         tenant.register_secret("the new one")
-        await until_async(another_token)
+        await another_token(tokens, config, seen)
         (tmp_path / "secret.new").write_text("the new one")
         (tmp_path / "secret.new").rename(secret_file)
         tenant.withdraw_secret(tenant.client_secret)
-        await until_async(another_token)
+        await another_token(tokens, config, seen)
         assert "token 401" not in graph.request_counts()

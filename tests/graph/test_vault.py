@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key, pkcs12
 
@@ -22,12 +21,10 @@ from graph.trust import ssl_context
 from graph.vault import PFX, Vault, VaultUnavailableError
 from inventory.error_codes import ErrorCode
 from local.simulated_graph import SimulatedGraph
+from tests.graph.clients import CERTIFICATE, KEY, another_token
 from tests.graph.vault_server import CLIENT, CLIENT_SECRET, TENANT, Kept, VaultServer, serving_vault
-from tests.patience import until_async
 
 SECRET = "hunter2-hunter2"
-LEAF = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("app.example", key_type=trustme.KeyType.RSA)
-CERTIFICATE, KEY = LEAF.cert_chain_pems[0].bytes(), LEAF.private_key_pem.bytes()
 
 
 class Served:
@@ -100,20 +97,14 @@ async def test_a_rotated_secret_is_used_without_a_restart(vault: Served) -> None
         tokens = TokenSource(trust, authority_url=graph.authority_url, vault=vault.client())
         seen = {await tokens.token(config)}
 
-        async def another_token() -> bool:
-            token = await tokens.token(config)
-            is_new = token not in seen
-            seen.add(token)
-            return is_new
-
         served.register_secret("the new one")
         vault.server.secrets["contoso"] = Kept("the new one")
         served.withdraw_secret(served.client_secret)
-        await until_async(another_token)
+        await another_token(tokens, config, seen)
 
         # While the vault is away, the last secret that the authority took still serves.
         vault.server.refusals["secrets"] = 503
-        await until_async(another_token)
+        await another_token(tokens, config, seen)
         assert "token 401" not in graph.request_counts()
 
 

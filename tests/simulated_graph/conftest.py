@@ -91,3 +91,8 @@ def trusting(ca_file: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca_file))
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
+
+
+def batch(client: httpx.Client, *urls: str) -> httpx.Response:
+    steps = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
+    return client.post("/beta/$batch", json={"requests": steps})

@@ -3,21 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-import httpx
 import pytest
 
 from local.simulated_graph import REAL_BUDGETS, Budget, Budgets, Fault, FaultKind, Kind, SimulatedGraph
 from local.simulated_graph.budgets import family_of
 from local.simulated_graph.waits import Waits, usable_seconds
-from tests.simulated_graph.conftest import Connect
+from tests.simulated_graph.conftest import Connect, batch
 
 GROUPS = "/beta/groups?$top=2"
 LOCATIONS = "/beta/identity/conditionalAccess/namedLocations"
-
-
-def batch(client: httpx.Client, *urls: str) -> httpx.Response:
-    steps = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
-    return client.post("/beta/$batch", json={"requests": steps})
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,11 @@ import pytest
 
 from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph, SimulatedTenant
 from tests.patience import PATIENCE_SECONDS
-from tests.simulated_graph.conftest import Connect, trusting
+from tests.simulated_graph.conftest import Connect, batch, trusting
 
 GROUPS = "/beta/groups?$top=2"
 CONFIGURATIONS = "deviceManagement/deviceConfigurations"
 SCOPE = "https://graph.microsoft.com/.default"
-
-
-def batch(client: httpx.Client, *urls: str) -> httpx.Response:
-    steps = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
-    return client.post("/beta/$batch", json={"requests": steps})
 
 
 def inner(client: httpx.Client, *urls: str) -> list[dict[str, Any]]:

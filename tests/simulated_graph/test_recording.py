@@ -2,18 +2,13 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from local.simulated_graph import Kind, SimulatedGraph
 from local.simulated_graph.endpoints import template
+from tests.simulated_graph.conftest import batch
 
 POLICIES = "/deviceManagement/configurationPolicies"
-
-
-def batch(client: httpx.Client, *addresses: str) -> None:
-    requests = [{"id": str(number), "method": "GET", "url": address} for number, address in enumerate(addresses)]
-    assert client.post("/beta/$batch", json={"requests": requests}).status_code == 200
 
 
 def test_requests_are_counted_by_kind_and_by_path(connect: Any) -> None:
