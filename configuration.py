@@ -31,10 +31,10 @@ TEMPORAL_NAMES = (
     "TEMPORAL_PROFILE",
     "TEMPORAL_CONFIG_FILE",
 )
-"""Read by `temporalio.envconfig`, as are all that begin with `TEMPORAL_TLS` and `TEMPORAL_GRPC_META`."""
+"""Read by `temporalio.envconfig`, as is all that begins with `TEMPORAL_TLS` or `TEMPORAL_GRPC_META`."""
 
 NO_KEY = "none"
-"""In the place of SENSITIVE_FIELDS_KEY: hide sensitive values, and see no change of them."""
+"""In place of SENSITIVE_FIELDS_KEY: hide sensitive values, without seeing their changes."""
 
 NO_KEY_WARNING = (
     "SENSITIVE_FIELDS_KEY is none, so changes of hidden values are not seen; of edited objects it is only said that"

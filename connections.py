@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 ANSWER_SECONDS = 15
-"""For Temporal's answer to a new client: some hundred times its usual time."""
+"""The limit of Temporal's answer to a new client, a hundred times the usual."""
 
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
-"""For one call; without it the SDK waits for 30 seconds."""
+"""The limit of one call; the SDK's own is 30 seconds."""
 
 _ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 
 NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
-"""Answers of Temporal Cloud and locked-down servers to calls that only their administrators may make."""
+"""Refusals by Temporal Cloud and locked-down servers of calls for administrators."""
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
     SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,

@@ -12,13 +12,13 @@ from storage import configured_tenants
 from storage.configured_tenants import Entry, TenantChange
 
 LOOK_SECONDS = 3.0
-"""A process asks the table no more often whether it has changed."""
+"""The shortest time between a process's checks for changes."""
 
 SECRET_VARIABLE = "TENANT_SECRET_"  # noqa: S105 (the beginning of names)
-"""How the names of variables begin that the table may refer to: no other variable of a worker can be sent to Entra."""
+"""The prefix of variables that the table may name: no other variable can be sent to Entra."""
 
 VAULT_SECRET = "tenant-"  # noqa: S105 (the beginning of names)
-"""How the names begin that the table may refer to in the vault, which may hold more than tenants' secrets."""
+"""The prefix of names that the table may use in the vault, which may hold other secrets."""
 
 FILES = ("client_secret_file", "certificate_file", "federated_token_file")
 VARIABLES = ("client_secret_env", "certificate_password_env")

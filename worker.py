@@ -77,25 +77,24 @@ from workflows.sync import SyncWorkflow
 from workflows.watch import WatchWorkflow
 
 DETAIL_BATCHES = 8
-"""Fewer activities for Temporal to keep; what a killed worker loses is one batch, since each is taken in by itself."""
+"""Spares Temporal activities; a killed worker loses one batch, since each is taken in by itself."""
 
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
-"""As many as eight batches make requests for, where each needs two: most shares are at their end then."""
+"""As many as eight batches serve with two requests each, enough for most shares."""
 
 BATCHES_PER_ACTIVITY = 2
-"""Read side by side for each of `WORKER_ACTIVITIES`: while Graph answers, a batch holds no connection."""
+"""Batches read side by side for each of `WORKER_ACTIVITIES`: while Graph answers, one holds no connection."""
 
 TOLD_AFTER = timedelta(minutes=2)
-"""Longer than a blip of the network; at most a tenth of a page's patience, so that it has several attempts.
-
-Then other waves are merged, and a page that Graph hangs on is read apart from the others of its wave.
+"""Longer than a network blip; at most a tenth of a page's patience, for several attempts. Then other waves are merged,
+and a page that Graph hangs on is read apart.
 """
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
-"""Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
+"""Longer than a merge and most fetches; the rest is retried elsewhere."""
 
 FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
-"""From a fatal error to the end: the SDK's shutdown may wait for ever then (seen with temporalio 1.35)."""
+"""The limit from a fatal error to the end: the SDK's shutdown may never end (seen with temporalio 1.35)."""
 
 WORKFLOWS = (
     SyncWorkflow,
@@ -116,19 +115,19 @@ CONFIGURATION_ERRORS = (
     TenantsFileError,
     TrustError,
 )
-"""A worker ends with exit code 2, since only an operator can mend it."""
+"""They end a worker with exit code 2, since only an operator can help."""
 
 WORKFLOW_SLOTS = (10, 100)
-"""At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
+"""Least and most. Workflow tasks are short and small: the least suffices on a full machine."""
 
 LEAST_ACTIVITY_SLOTS = 16
-"""The slots of a worker even on a full machine: two runs' default waves. They mostly wait for Graph."""
+"""Slots even on a full machine: two runs' default waves, which mostly wait for Graph."""
 
 RAMP_THROTTLE = timedelta(milliseconds=10)
-"""Between two activities beyond the least; the SDK's own 50 ms would hold a worker to 20 of them a second."""
+"""Between two activities beyond the least; the SDK's 50 ms would allow 20 a second."""
 
 UNVERSIONED = WorkerDeploymentConfig(WorkerDeploymentVersion("tenant-inventory", VERSION), use_worker_versioning=False)
-"""Names the release in histories. Without it the SDK hashes all modules at start, for 0.2 seconds of processor time."""
+"""The release in histories. Otherwise the SDK hashes all modules at start, for 0.2 seconds of processor time."""
 
 M_ARENA_MAX = -8
 """Of mallopt(3)."""

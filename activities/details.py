@@ -40,12 +40,12 @@ from storage.database import Database
 from storage.details import LastVersion, PendingDetails, Share
 
 BATCHES_SECONDS = 15
-"""After so long no further batch is begun: an activity stays well within its timeout."""
+"""No further batch begins later, so that an activity stays within its timeout."""
 
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
 )
-"""Where every request of a share ends so, the others would too: they are not made."""
+"""A request that ends so ends its whole share: the other requests would fail alike."""
 
 
 class _Item:

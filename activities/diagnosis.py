@@ -23,7 +23,7 @@ PLACE = "worker"
 TENANTS_AT_ONCE = 16
 
 ANSWER_SECONDS = 14.0
-"""For a tenant's sign-in and its one request, each: a silent server is reported soon."""
+"""The limit of a tenant's sign-in, and of its one request."""
 
 NOTICEABLE_SKEW = timedelta(seconds=30)
 """Times in records and logs begin to mislead."""
@@ -32,7 +32,7 @@ REFUSED_SKEW = timedelta(minutes=5)
 """Entra refuses what a certificate signs in the future or past (AADSTS700024)."""
 
 PROBED_COLLECTION = "organization"
-"""One object, of no serial throttle family, which every tenant has."""
+"""A single object that every tenant has, of no serial throttle family."""
 
 
 class DiagnosisActivities:

@@ -22,10 +22,10 @@ from inventory.log_lines import place_of
 from storage.database import StorageNotReadyError, StorageUnavailableError
 
 UNEXPECTED_ATTEMPTS = 3
-"""How often a defect of the product is tried: it may be a matter of the moment, or of this worker."""
+"""Tries of a defect of the product, which may be this worker's or the moment's."""
 
 _PASSING_STATES = (OSError, MemoryError)
-"""Errors of a machine without room, memory or file handles: the activity is tried again, as after a server's outage."""
+"""Errors of a machine without room, memory or file handles: retried as after an outage."""
 
 _LASTING_STATUSES = frozenset(
     {
@@ -37,10 +37,10 @@ _LASTING_STATUSES = frozenset(
         RPCStatusCode.UNIMPLEMENTED,
     }
 )
-"""Statuses with which Temporal refuses a wrong request. Other statuses mean a busy, absent or locked server."""
+"""Temporal's refusals of a wrong request. Other statuses mean a busy, absent or locked server."""
 
 _began: ContextVar[float] = ContextVar("_began")
-"""When this attempt entered `classified`, by the monotonic clock."""
+"""The attempt's start, by the monotonic clock."""
 
 
 @asynccontextmanager

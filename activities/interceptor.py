@@ -14,13 +14,13 @@ from activities.failures import classified
 from inventory.log_lines import log_context
 
 BEATS_A_TIMEOUT = 5
-"""A beat may be late or lost without the attempt being given up."""
+"""So that a late or lost beat does not end the attempt."""
 
 MESSAGE_FIELDS = ("tenant_id", "run_id")
-"""Fields of an activity's message, or of the run in it, that its log records have."""
+"""Fields of an activity's message, or of its run, in log records."""
 
 RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
-"""Activities that only their own limits end, whatever the failure: the record of a run must be closed."""
+"""Activities that only their own limits end: the record of a run must be closed."""
 
 
 class ActivityInterceptor(Interceptor):

@@ -30,10 +30,10 @@ from storage.details import LastVersion
 Answers = Mapping[UnlistedItem, GraphAnswer | ReadFailure]
 
 SHORT_WAIT = timedelta(seconds=10)
-"""For the next turn of a family that is asked one request at a time; a longer pause is left to the next look."""
+"""The longest wait for a family's next turn; a longer pause is left to the next look."""
 
 ROUNDS = 50
-"""Of requests for the details of one batch of items; what needs more is left to full runs, which spread them."""
+"""Rounds of requests for a batch's details; items that need more are left to full runs."""
 
 
 class ShownById(NamedTuple):

@@ -22,13 +22,13 @@ from storage.database import Database, StorageNotReadyError, StorageUnavailableE
 from storage.freshness import freshness
 
 REFRESH_SECONDS = 60
-"""Between two looks at the database; Prometheus commonly scrapes every 15 to 60 seconds."""
+"""The time between two reads of the database; Prometheus commonly scrapes every 15 to 60 seconds."""
 
 COUNTED_ITEMS = ("created", "changed", "unchanged", "invalid")
-"""The counts of a run that add up over runs."""
+"""Counts that add up over runs."""
 
 STATUSES = range(100, 600)
-"""Of HTTP. A hostile server could otherwise add a label for every number."""
+"""HTTP statuses with a label; a hostile server could otherwise add one for every number."""
 
 _LOG = logging.getLogger(__name__)
 

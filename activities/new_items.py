@@ -21,7 +21,7 @@ from storage.confirmations import UnlistedItem
 from storage.database import Database
 
 MOST_NEW = 5
-"""Ids that a look at a tenant searches for: each may cost a request in every collection. The next look goes on."""
+"""Ids that one look searches for, each perhaps with a request in every collection. The next look goes on."""
 
 MOST_PAGES = 10
 """Of one list in one look."""

@@ -45,19 +45,19 @@ from storage.documents import database_time
 from storage.notifications import KnownTenant
 
 CLAIM = timedelta(minutes=1)
-"""For which an attempt has its events to itself: longer than an attempt lasts, so that no two send at once."""
+"""The time of an attempt's claim, longer than the attempt, so that no two send at once."""
 
 DELIVERY_PATIENCE = timedelta(hours=24)
-"""How long a message is tried, since its events were noted."""
+"""How long a message is tried after its events were noted."""
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=30)
-"""Between two attempts at a message: doubled each time."""
+"""Waits between two attempts at a message, doubled each time."""
 
 DELIVERIES_AT_ONCE = 4
-"""Of one worker: targets that do not answer leave its other slots to runs."""
+"""Deliveries of one worker, so that silent targets leave slots to runs."""
 
 BUSY = timedelta(seconds=5)
-"""When to come again where a worker has as many deliveries as it may."""
+"""The wait if a worker has all the deliveries that it may."""
 
 SENDING = timedelta(minutes=1)
 """One activity begins no further message after this."""
@@ -66,10 +66,10 @@ KEPT = timedelta(days=90)
 """For which the outbox remembers what was told."""
 
 EXPIRING_EVERY = timedelta(hours=20)
-"""How often a tenant is looked at for what expires: about once a day, and it need not be at the same hour."""
+"""How often a tenant is checked for expiries: about once a day, at any hour."""
 
 UNTOLD_FOR = timedelta(minutes=2)
-"""A run that has ended starts its own workflow; a look leaves it that long."""
+"""A look leaves an ended run alone so long, since it starts its own workflow."""
 
 MOST_TENANTS, MOST_RUNS = 500, 50
 """Tenants of one look, and runs of one tenant; the next look takes the rest."""

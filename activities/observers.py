@@ -27,7 +27,7 @@ from storage.recreated_items import StoredDocument
 _MARK = f'"{SENSITIVE_MARK}":'.encode()
 
 KNOWN_FOR_SECONDS = 300.0
-"""How long a worker uses a tenant's key before it looks again: one that was taken out may come back with another."""
+"""How long a worker uses a tenant's key before it looks again: a purged tenant may return with another."""
 
 
 class SensitivityRules(NamedTuple):

@@ -29,7 +29,7 @@ class PageObservations(NamedTuple):
     page: PageResult
     observations: list[Observation]
     shown: ReadPage | None = None
-    """The record of the page; None if it shows nothing about the collection."""
+    """The page's record; None if it shows nothing about the collection."""
     same: SameItems | None = None
     """The items of the page that need not be read."""
 

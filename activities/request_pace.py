@@ -15,7 +15,7 @@ from storage import request_pace as pacing
 from storage.database import Database, StorageUnavailableError
 
 KEEP_EVERY = pacing.HOLD / 3
-"""A turn outlives two statements that PostgreSQL did not take."""
+"""So that a turn survives two failed statements."""
 
 
 class Pace:

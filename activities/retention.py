@@ -17,7 +17,7 @@ from storage import versions
 from storage.database import Database
 
 BATCH = 5000
-"""Versions, and items, of one call, in which the tenant's merges wait: under a second, of a million versions."""
+"""Versions, and items, of one call, during which the tenant's merges wait: under a second for a million versions."""
 
 
 RUNS = 2000
@@ -30,7 +30,7 @@ class RetentionLimits(NamedTuple):
     older_than: timedelta | None = None
     """Versions that another one followed so long ago."""
     kept: int | None = None
-    """Versions that are not among so many newest ones of an item."""
+    """The number of an item's newest versions to keep."""
     runs_older_than: timedelta | None = None
     """Runs that ended so long ago."""
 

@@ -39,11 +39,11 @@ from storage.recreated_items import StoredDocument, link_recreated
 from storage.titles import give_titles
 
 LEASE = timedelta(minutes=10)
-"""Renewed by every fetch, every merge and every three minutes of waiting; past it a run counts as abandoned."""
+"""Renewed by fetches, merges and every three minutes of waiting; after it a run counts as abandoned."""
 
 
 READING = timedelta(seconds=40)
-"""Of `policies.DATABASE`'s two minutes: the next run, or a command, reads the rest."""
+"""The share of `policies.DATABASE`'s two minutes for references; the next run, or a command, reads the rest."""
 
 
 class RunLimits(NamedTuple):

@@ -18,11 +18,12 @@ from storage import portfolio, runs
 from storage.database import Database
 
 RUNS_AT_ONCE = 5000
-"""So many runs, and as many portfolio runs, one sweep looks at. Where there are more, each sweep draws others by lot:
-however many runs under way wait for their workers, they do not hide one that has died."""
+"""Runs, and portfolio runs, of one sweep. Of more, each sweep draws others by lot, so that runs waiting for workers
+never hide a dead one.
+"""
 
 SECONDS = 90
-"""After so long it looks at no further run, and at no further portfolio run: both end well within the timeout."""
+"""After this a sweep looks at no further run or portfolio run, so that both end within the timeout."""
 
 RunT = TypeVar("RunT")
 

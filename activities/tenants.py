@@ -18,10 +18,10 @@ from inventory.portfolio import TenantChoice
 from inventory.user_errors import UnavailableError
 
 UNNAMED_PATIENCE = timedelta(minutes=2)
-"""A file that is being saved may lack a tenant for a moment; the removal of a tenant takes effect soon."""
+"""A file that is being saved may lack a tenant for a moment; a removal takes effect soon."""
 
 SETTLING_SECONDS = 2
-"""A file that has just changed may still be being written: until it has settled, a tenant's absence means nothing."""
+"""Until a changed file has settled, a tenant's absence means nothing."""
 
 _LOG = logging.getLogger(__name__)
 

@@ -36,19 +36,19 @@ from storage.watch import LogLook, LogPosition, LookItems
 LOGS = (AUDIT_EVENTS, DIRECTORY_AUDITS)
 
 OVERLAP = timedelta(hours=2)
-"""How far each look reaches back behind the one before: audit events come late, by minutes and at times by an hour."""
+"""How far a look reaches back behind the last: audit events are minutes late, at times an hour."""
 
 LONGEST = timedelta(days=1)
-"""How far a look reaches back after a pause; full runs have read what is older."""
+"""How far a look reaches back after a pause; full runs cover older changes."""
 
 MOST_ITEMS = 200
-"""That one look at a tenant reads; the next look reads the others."""
+"""Items that one look at a tenant reads; the next look reads the others."""
 
 TENANT_SECONDS = 100
-"""For the look at one tenant. All tenants of an activity are looked at side by side: none waits for another."""
+"""The limit of one tenant's look; all tenants of an activity are looked at side by side."""
 
 UNAVAILABLE_FOR = timedelta(hours=1)
-"""How long a log is left alone that the tenant does not have or the app may not read."""
+"""How long a log is left alone that is missing or refused."""
 
 REFERENCES_WITHIN = timedelta(seconds=20)
 

@@ -19,16 +19,16 @@ from activities.messages.waves import ConfirmedBatch, DetailBatch, PageBatch, Re
 from inventory.error_codes import ErrorCode
 
 WAVE_REQUESTS = 400
-"""Pages after which a wave follows no further ones: as many are read again if its worker dies. `--all` lists 230."""
+"""Requests after which a wave follows no pages: a dying worker costs as many. `--all` lists 230."""
 
 WAVE_BYTES = 32 * 1024 * 1024
-"""Of documents, after which a wave follows no further pages: they wait in the database for their merge."""
+"""Bytes of documents after which a wave follows no pages: they wait in the database for their merge."""
 
 WAVE_SECONDS = 10.0
-"""After which a wave follows no further pages and waits for no turn: until it ends, nobody hears of what it read."""
+"""Seconds after which a wave follows no pages and waits for no turn: nobody knows its results before its end."""
 
 HANGING_SECONDS = 20.0
-"""Without a result, after which those that have come are told, and the batches under way are handed back."""
+"""Seconds without a result after which the wave returns the others and hands back hanging batches."""
 
 RequestT = TypeVar("RequestT", FetchPages, ConfirmMissing, FetchDetails)
 ResultT = TypeVar("ResultT")

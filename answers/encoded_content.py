@@ -16,25 +16,25 @@ from typing import NamedTuple
 from xml.parsers.expat import ExpatError
 
 _CONTENT_NAMES = re.compile(r"(content|payload|json|script|xml|base64|layout|template)$", re.IGNORECASE)
-"""Names of properties whose values are content, however short."""
+"""Properties whose values are content, however short."""
 
 _SCRIPT_NAMES = re.compile(r"scriptcontent$", re.IGNORECASE)
-"""Names of properties that hold base64 always (Edm.Binary), so that a script may be as short as `exit 0`."""
+"""Properties that always hold base64 (Edm.Binary), even a script as short as `exit 0`."""
 
 _LEAST_BYTES = 8
-"""A shorter text in base64 looks like a word."""
+"""Shorter base64 looks like a word."""
 
 _LEAST_BYTES_ELSEWHERE = 18
-"""Least bytes in a property with another name: fewer bytes of a word may read as text by accident."""
+"""Under another name, fewer decoded bytes of a word may be text by accident."""
 
 _LEAST_BINARY_CHARACTERS = 64
-"""Its length distinguishes base64 of binary content from a word."""
+"""A length that tells base64 of binary content from a word."""
 
 _LONGEST_LINE = 80
-"""Characters of XML without quotes that stay on one line."""
+"""Characters of unquoted XML that stay on one line."""
 
 _DEEPEST = 20
-"""Levels of XML that are indented, each further than the one above."""
+"""Levels of XML that are indented."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 

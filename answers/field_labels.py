@@ -24,12 +24,12 @@ _SETTINGS = frozenset({
     "simpleSettingCollectionValue", "choiceSettingValue", "simpleSettingValue", "groupSettingValue", "value",
     "valueJson", "definitionValues", "presentationValues", "values",
 })  # fmt: skip
-"""What the path of a setting's value consists of, beside the definitions' ids."""
+"""Parts of a setting value's path beside definitions' ids."""
 
 _LISTS_OF_SETTINGS = ("settings[", "definitionValues[")
 
 _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
-"""Type keys of names that stand for a whole member of a path: one's id may be the beginning of another's."""
+"""Type keys of names that stand for a whole path member: one's id may begin another's."""
 
 
 class FieldChange(ShownField):

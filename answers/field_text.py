@@ -42,19 +42,19 @@ CONTEXT = 3
 """Lines around those that differ."""
 
 LONGEST_VALUE = 400
-"""Characters of a value of one line; of two values, from shortly before they differ."""
+"""Characters of a one-line value; of two values, from shortly before their difference."""
 
 _LEAD = 80
 """Characters before the first difference of two long values."""
 
 MEMBERS_SHOWN = 5
-"""Of many plain members of a list that came or are gone."""
+"""Added or removed plain members of a list that are shown."""
 
 LINES_IN_A_CELL = 6
-"""Of a text, in the cell of a table."""
+"""Lines of a text in a table's cell."""
 
 _MOST_COMPARED = 4_000_000
-"""The product of two numbers of lines up to which lines are matched; beyond it takes too long."""
+"""The product of two line counts beyond which matching takes too long."""
 
 _PEOPLE_SEPARATOR = " → "
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from inventory.missing import Confidence, State
 
 _UNREAD = "collection_"
-"""How the evidence of an item begins whose collection was not read to its end."""
+"""The beginning of an item's evidence if its collection was not read to its end."""
 
 
 class StateChoice(StrEnum):

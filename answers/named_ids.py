@@ -15,10 +15,10 @@ DEFINITIONS = "configurationSettings"
 """The type key of the settings catalogue's definitions."""
 
 TEMPLATES = "administrative template"
-"""In the place of a type key: policies of administrative templates and their presentations, by their ids."""
+"""The type key's place for policies and presentations of administrative templates, by id."""
 
 ObjectNames = Mapping[tuple[str, str], str]
-"""Names by type key and id. A choice of a setting goes by its id under the type key of the definitions."""
+"""Names by type key and id. A setting's choice has its id under the definitions' type key."""
 
 _DEFINITION = "settingDefinitionId"
 

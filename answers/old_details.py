@@ -13,7 +13,7 @@ from inventory.plurals import counted
 from storage import detail_ages
 
 OLD_DETAILS = "old_details"
-"""The evidence of what stands in old details, and the reason why an answer may lack something."""
+"""Evidence from old details, and the reason for gaps of an answer."""
 
 
 NAMED_COLLECTIONS = 3

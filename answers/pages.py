@@ -13,14 +13,14 @@ from graph.catalog import kind_of_one
 from inventory.plurals import counted
 
 MOST = 5_000
-"""Changes, findings or items that one page holds: more of them nobody reads, and a browser shows them badly."""
+"""Changes, findings or items of one page; more are neither read nor shown well."""
 
 MAX_LISTED = 20
-"""How many of the lesser things a page names of one item: audit events, ids that mean nothing, its likes."""
+"""Minor things named for one item: audit events, unresolved ids, likenesses."""
 
 T = TypeVar("T")
 Titles = Mapping[str, str]
-"""Collections as people call them, by type key. One that is not among them goes by its key."""
+"""Collections' names by type key; others have their key."""
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:

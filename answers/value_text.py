@@ -22,13 +22,13 @@ HIDDEN = "hidden"
 """The text for a sensitive value."""
 
 HIDDEN_IN_PART = "hidden in part"
-"""The text before the lines of a text that hold no secret."""
+"""The text before a text's lines without secrets."""
 
 NOTHING = "nothing"
 """The text for an absent value."""
 
 LONGEST_LINE = 100
-"""Characters of an object that is said on one line."""
+"""Characters of an object on one line."""
 
 _DEFINITION_ID = re.compile(r"[a-z0-9~.{}()-]+(_[a-z0-9~.{}()-]*){2,}|deviceConfiguration--\w+", re.IGNORECASE)
 """`device_vendor_msft_policy_config_system_allowtelemetry`; an intent's `deviceConfiguration--windows10…_x`."""

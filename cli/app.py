@@ -51,7 +51,7 @@ COMMANDS: Mapping[str, str] = {
     "web": "cli.web",
     "access": "answers.access.command",
 }
-"""The commands in the order of the help: the module of each, and its name there if it is another."""
+"""The commands in the order of the help: each one's module, and its name there if it differs."""
 
 
 class _Commands(TyperGroup):

@@ -17,7 +17,7 @@ def rests_on(listed: int, listed_from: datetime | None) -> str:
 
 
 NAMED_COLLECTIONS = 6
-"""So many collections a line for people names; JSON names all."""
+"""Collections named by a line for people; JSON names all."""
 
 
 def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[str]:

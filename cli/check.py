@@ -46,15 +46,15 @@ from inventory.user_errors import UnavailableError
 from storage.runs import is_recorded
 
 ATTEMPTS = 3
-"""How often a collection is requested that Graph throttles or that cannot be reached."""
+"""Tries of a throttled or unreachable collection."""
 
 ANSWER_SECONDS = 14.0
-"""For the sign-in, and for Graph's first answer: a silent server is reported soon."""
+"""The limit of the sign-in, and of Graph's first answer."""
 
 DATABASE_SECONDS = 5.0
 
 SILENT_WAIT = timedelta(seconds=2)
-"""A longer wait is reported: somebody sits and watches."""
+"""Longer waits are reported to the watching person."""
 
 
 class Readability(StrEnum):

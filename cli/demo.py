@@ -40,7 +40,7 @@ from tenants_source import configured_tenants_of
 from web.sign_in import new_link
 
 ATTEMPTS = 60
-"""How often a tenant's sync is taken up again while the stack brings back a part that has died."""
+"""Tries of a tenant's sync while the stack restarts a dead part."""
 
 ATTEMPT_INTERVAL = timedelta(seconds=1)
 

@@ -4,7 +4,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 MOST_LINES = 3
-"""Lines of a cell at most; one that needs more stands below its row."""
+"""The most lines of a cell; longer ones stand below their row."""
 
 
 def is_too_wide(cell: Text, width: int | None) -> bool:

@@ -45,16 +45,16 @@ class Pace(NamedTuple):
 
 
 WATCHED = Pace(least=0.25, share=0.05, most=5)
-"""Queries while a person looks at a terminal: some 780 in an hour."""
+"""Queries for a person at a terminal: some 780 an hour."""
 
 LOGGED = Pace(least=2, share=0.25, most=300)
-"""Queries for a log or a pipe: some 35 in an hour. A run that ends within two seconds is not queried at all."""
+"""Queries for a log or a pipe: some 35 an hour. A run of under two seconds is not queried."""
 
 CHECKED = Pace(least=2, share=0.1, most=5)
-"""Looks at what holds the workflow up; they are not billed."""
+"""Looks for obstacles of the workflow, which are not billed."""
 
 TEMPORAL_GAP_SECONDS = 5.0
-"""How often to try again while Temporal itself does not answer."""
+"""The time between tries while Temporal does not answer."""
 
 SILENT = "no worker answers: the workers of task queue {!r} are busy, frozen or gone; runs under way wait for one"
 ANSWERING = "a worker answers again"
@@ -95,7 +95,7 @@ class Follower(Generic[ProgressT]):
         self._told: set[str] = set()
         self._silent = False
         self._stuck: tuple[object, float] | None = None
-        """A workflow task that no worker has done, and when it was first seen."""
+        """An undone workflow task, and when it was first seen."""
 
     async def follow(self, handle: Handle) -> None:
         """Returns when the workflow has ended in any way. Raises `RPCError` if Temporal refuses."""

@@ -19,7 +19,7 @@ from inventory.user_errors import UnavailableError
 from tenants_source import configured_tenants_of
 
 MOST = 1_000_000
-"""Rows that a person may ask for at once: of more, nobody reads to the end."""
+"""Rows that a person may ask for at once."""
 
 
 def complete_tenant_name(incomplete: str) -> list[str]:

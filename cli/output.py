@@ -105,10 +105,10 @@ stdout = SafeConsole()
 stderr = SafeConsole(to_stderr=True)
 
 UNBOUNDED = 10_000
-"""Columns of a table that nobody has to fit on a screen."""
+"""Columns of a table without a screen."""
 
 MAX_LINES = 60
-"""Lines of one field that a list of changes shows; `diff` shows all."""
+"""Lines of one field in a list of changes; `diff` shows all."""
 
 _SIGN_STYLES = {"-": "red", "+": "green", "@": "cyan"}
 

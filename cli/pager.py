@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
 LESS = "FRX"
-"""Options of `less` where LESS is not set: quit if it fits on the screen, show colours, leave the text standing."""
+"""Options of `less` if LESS is not set: quit if it fits, show colours, keep the text."""
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def say_what_is_damaged(damaged: Iterable[DamagedRecord]) -> None:
 
 
 COLLISIONS = 5
-"""How often a command begins again because another one has changed the same rows: each time one of them gets on."""
+"""How often a command restarts after a collision; each time one of the two succeeds."""
 
 ResultT = TypeVar("ResultT")
 

@@ -17,7 +17,7 @@ import orjson
 from inventory.user_errors import UnavailableError
 
 IN_MEMORY_BYTES = 1024 * 1024
-"""An answer that is no longer never reaches the disk."""
+"""Shorter answers never reach the disk."""
 
 
 @contextmanager

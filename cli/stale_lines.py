@@ -9,7 +9,7 @@ from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 NAMED = 10
-"""How many stale items are named below an answer; JSON names them all."""
+"""Stale items named below an answer; JSON names all."""
 
 
 def stale_words(stale: Staleness) -> str:

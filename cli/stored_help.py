@@ -14,7 +14,7 @@ from typing import NamedTuple
 FILE = Path(__file__).with_name("help.json")
 
 COLUMNS = 80
-"""The width at which the help is stored; a wider terminal shows it no wider."""
+"""The width of stored help, also on wider terminals."""
 
 PROGRAM = "starter.py"
 """The name of the program in the stored help."""

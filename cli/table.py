@@ -41,27 +41,27 @@ LONGEST_WHOLE_ID = 20
 """Characters of an id that is not shortened."""
 
 SHORTEST_RUN_ID = 13
-"""Characters of the id of a run at least: its time in milliseconds."""
+"""The least characters of a run's id: its time in milliseconds."""
 
 _BY_TIME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 UNWRAPPED = 15
-"""Columns of a table's column that is not wrapped between words, where there is room."""
+"""The width up to which a column is not wrapped between words, if there is room."""
 
 USUAL = 0.9
-"""The share of a column's cells that find room in it where the table is narrow."""
+"""The share of cells that fit a column of a narrow table."""
 
 INDENT = 2
 """Spaces before the rows below a heading."""
 
 NARROWEST = 40
-"""Columns of a table at least, however narrow the terminal is."""
+"""The least columns of a table."""
 
 LONGEST_CONSTANT = 40
-"""Characters of a value that stands once for all rows."""
+"""Characters of a value shown once for all rows."""
 
 ROWS_AT_A_TIME = 1000
-"""Rows that are added before those beyond the limit are left out again."""
+"""Rows added before those beyond the limit are dropped."""
 
 Record = BaseModel | Mapping[str, Any]
 

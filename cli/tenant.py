@@ -46,13 +46,13 @@ tenant.command("import")(import_tenants)
 
 FIRST_GAP = timedelta(seconds=5)
 LONGEST_GAP = timedelta(seconds=40)
-"""Between two sign-ins of a worker: Entra often takes minutes to know a new consent or secret."""
+"""Between a worker's sign-ins: Entra often takes minutes to know a new consent or secret."""
 
 EVERYWHERE = {
     TenantsFrom.FILE: "on other machines, change the tenants file in the same way",
     TenantsFrom.TABLE: "workers and the web page know it within seconds",
 }
-"""Who else has to be told of a change."""
+"""Whom else to tell of a change."""
 
 
 class AddedTenant(TenantEntry):

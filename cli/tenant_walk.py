@@ -30,7 +30,7 @@ from storage.database import Database
 RowT = TypeVar("RowT")
 
 Ask = Callable[[Database, AskedTenant], Awaitable[None]]
-"""Prints the answer for one tenant. It may raise `typer.Exit`, with the exit code of this answer."""
+"""Prints one tenant's answer. It may raise `typer.Exit` with its exit code."""
 
 
 class RowLimit:
@@ -43,7 +43,7 @@ class RowLimit:
     def __init__(self, most: int | None, *, asks_all: bool = False) -> None:
         self.most = most
         self.left_out = 0
-        """Rows that were read and do not belong to the answer."""
+        """Read rows beyond the limit."""
         self._left = None if output_options().sort else most
         self._asks_all = asks_all
 

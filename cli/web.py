@@ -31,7 +31,7 @@ from web.site import Site
 from web.temporal import TemporalAccess
 
 CONNECTIONS = 10
-"""To PostgreSQL: as many pages can be asked for at the same moment."""
+"""Connections to PostgreSQL, so concurrent pages."""
 
 
 class WebAddresses(BaseModel):

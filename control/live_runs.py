@@ -18,18 +18,18 @@ from storage.database import Database
 from workflows.messages import SyncProgress
 
 LOOK_SECONDS = 2.0
-"""How old a look may be that a live page shows: so often PostgreSQL and the workflow are asked, however many watch."""
+"""The age of a live page's look, and so the time between questions to PostgreSQL and the workflow."""
 
 PAGE_WAITS_SECONDS = 1.0
-"""So long a run's page waits for Temporal and a worker: what the database knows of the run is there at once."""
+"""How long a run's page waits for Temporal and a worker; the database's data is there at once."""
 
 SILENCE_SECONDS = 5.0
-"""For so long nobody else waits for who has just not answered."""
+"""How long nobody else waits for somebody who did not answer."""
 
 TEMPORAL = "Temporal"
 
 NEW_SECONDS = 30.0
-"""So long after its start a run that is not found is looked for again."""
+"""How long after its start a run that is not found is looked for again."""
 
 
 _NO_ANSWER = f"Temporal does not answer within {PAGE_WAITS_SECONDS:g} s; check that it is up, and TEMPORAL_ADDRESS"

@@ -17,9 +17,8 @@ from inventory.records import RunRecord
 from workflows.messages import SyncProgress
 
 ANSWER_SECONDS = 4.0
-"""How long a worker may take to answer a query, or to take up a task, before a line reports it.
-
-After the longest gap on a terminal, or the first gaps elsewhere, a line reports a frozen worker within ten seconds.
+"""How long a worker may take to answer a query or take a task. So a frozen worker is reported within ten seconds of the
+longest gap on a terminal, or of the first gaps elsewhere.
 """
 
 

@@ -27,18 +27,18 @@ from storage.database import Database
 from workflows.messages import PortfolioInput, SyncInput
 
 PATIENCE_SECONDS = 3.0
-"""How long Temporal may take to tell: the answer is worth having without them, too."""
+"""How long to wait for Temporal: the answer is useful without it, too."""
 
 LOOKS = 3
-"""How often the list of Temporal is read for a queued run: it knows a run a moment after its start."""
+"""Reads of Temporal's list for a queued run, which it knows a moment after the start."""
 
 LOOK_GAP_SECONDS = 1.0
 
 FRESH_SECONDS = 2.0
-"""How old the answer may be that a page shows: so often Temporal is asked, however many look."""
+"""The age of a page's answer, and so the time between questions to Temporal."""
 
 PAGE_WAITS_SECONDS = 0.3
-"""A page waits no longer for Temporal. Whoever loads it again has the answer, if that came later."""
+"""A page waits no longer for Temporal; a reload has a late answer."""
 
 Connect = Callable[[], Awaitable[Client]]
 """Gives a client of Temporal."""

@@ -45,12 +45,12 @@ LONGEST = timedelta(days=366)
 SHORTEST_CATCH_UP = timedelta(seconds=10)
 LONGEST_CATCH_UP = timedelta(days=365)
 CATCH_UP = "10m"
-"""How late a start may be after an outage, where nobody says."""
+"""How late a start may be after an outage, by default."""
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
 
 Label = Callable[[str], str]
-"""A person's name for a part of a schedule: an option, a field of a form."""
+"""A person's name for a part of a schedule: an option, a form's field."""
 
 
 class UnknownScheduleError(RequestError):

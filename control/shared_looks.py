@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from inventory.user_errors import UnavailableError, UserError
 
 FORGOTTEN_SECONDS = 60.0
-"""After so long a thing that nobody looks at is forgotten."""
+"""When a thing that nobody looks at is forgotten."""
 
 FoundT = TypeVar("FoundT")
 

@@ -20,10 +20,10 @@ from control.schedules import Schedules
 from control.watch import WatchSchedule
 
 ENDING_SECONDS = 60
-"""For runs that were asked to cancel; then Temporal ends them with their histories."""
+"""How long to wait for cancelled runs; then Temporal ends them with their histories."""
 
 LISTED_SECONDS = 180
-"""Temporal deletes a history, and forgets it in its list, a moment after the request; a busy one takes longer."""
+"""Temporal deletes a history, and its list entry, a moment after the request; a busy one later."""
 
 GAP_SECONDS = 1.0
 

@@ -31,10 +31,10 @@ from workflows.watch import WATCH_ID, WatchWorkflow
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(hours=1)
 EVERY = "5m"
-"""How often the logs are looked at, where nobody says."""
+"""The default time between looks at the logs."""
 
 CATCH_UP = timedelta(minutes=1)
-"""How late a look may start: each one reaches back behind the last, so a missed one loses nothing."""
+"""How late a look may start; a missed one loses nothing, since the next reaches back."""
 
 
 class StoredWatch(NamedTuple):

@@ -14,7 +14,7 @@ from control.progress import no_worker
 from workflows.diagnosis import DIAGNOSIS_ID, DiagnosisWorkflow
 
 WORKER_SECONDS = 60
-"""For a worker to take the diagnosis and check its database; the tenants come on top."""
+"""For a worker to take the diagnosis and check its database, without the tenants."""
 
 
 async def worker_checks(

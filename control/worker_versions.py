@@ -8,9 +8,8 @@ from temporalio.api.workflow.v1 import WorkflowExecutionVersioningInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 
 GONE = timedelta(minutes=2)
-"""How long before the newest poll a worker's last one was, if the worker is gone: a poll takes a minute at most.
-
-Temporal forgets a worker after five minutes. Polls are compared among themselves: this machine's clock may be wrong.
+"""A worker whose last poll is so long before the newest one is gone: a poll takes a minute at most, and Temporal
+forgets workers after five. Polls are compared among themselves, since this machine's clock may be wrong.
 """
 
 

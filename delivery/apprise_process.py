@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 _STATUS = re.compile(r"error=(\d{3})\b")
-"""How services of Apprise log that a server refused a message."""
+"""Apprise's log message of a server's refusal."""
 
 _UNREACHED = re.compile(r"connection error", re.IGNORECASE)
 

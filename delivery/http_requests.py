@@ -13,10 +13,10 @@ from delivery.message import DeliveryAnswer
 from inventory.notifications import one_line
 
 TIMEOUT = timedelta(seconds=20)
-"""Of one attempt, well within the time for which its events are claimed."""
+"""The limit of an attempt, well within its claim."""
 
 ANSWER_BYTES = 2000
-"""So much of an answer is read, for `notify test` to show."""
+"""The part of an answer that is read, for `notify test`."""
 
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 

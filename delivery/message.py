@@ -10,7 +10,7 @@ from inventory.plurals import counted
 from inventory.severity import Severity
 
 MOST_LINES = 20
-"""Of one message; the rest are counted. A Teams workflow refuses more than 28 KB."""
+"""Lines of one message; others are counted. A Teams workflow refuses more than 28 KB."""
 
 
 class Message(NamedTuple):

@@ -23,10 +23,10 @@ ANSWER_SECONDS = 20
 """For each wait for bytes of an answer."""
 
 DEADLINE_SECONDS = 60
-"""For a whole sign-in, which is two requests: after it no further one is made, and no answer is read on."""
+"""The limit of a sign-in of two requests, for the last byte, too."""
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
-"""A discovery document and a token have some thousands."""
+"""Discovery documents and tokens have some thousands."""
 
 
 class RefusedExchangeError(Exception):

@@ -12,21 +12,20 @@ PIECE_BYTES = 1024 * 1024
 """As much is unpacked at a time."""
 
 MOST_CONTAINERS = 500_000
-"""Objects and arrays of one answer. An empty array has three bytes, and takes 64 bytes and a microsecond to be made."""
+"""Objects and arrays of one answer. An empty array of three bytes takes 64 bytes and a microsecond."""
 
 MOST_VALUES = 4_000_000
-"""Values of one answer, where 128 MiB of real ones have some 3 million."""
+"""Values of one answer; 128 MiB of real ones have some 3 million."""
 
 MOST_NUMBERS = 200_000
-"""The maximum of numbers parsed digit by digit; each takes two microseconds."""
+"""Numbers parsed digit by digit, for two microseconds each."""
 
 CUT_DEPTH = 400
-"""Deeper than any stored document, shallower than the limit of every reader."""
+"""Deeper than stored documents, shallower than readers' limits."""
 
 _TOKEN = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^"\[\]{}]*+)++|[\[{]++|[\]}]++', re.DOTALL)
-"""Strings with the text between them, or opening brackets, or closing brackets.
-
-Each alternative consumes everything that begins as it does, an unfinished string too, so no byte is read twice.
+"""Strings with the text between them, or opening, or closing brackets. Each alternative consumes all that begins so,
+even an unfinished string, so no byte is read twice.
 """
 
 

@@ -45,22 +45,22 @@ BATCH_LIMIT = 20
 """Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
 
 REFUSED_TOKENS = 3
-"""So many tokens in turn may be refused with a whole `$batch`: challenges of other batches revoke a new one, too."""
+"""Tokens that may be refused in turn with a `$batch`: challenges of other batches revoke new ones, too."""
 
 DEADLINE_SECONDS = 100
-"""For one `$batch`, from the connection to the last byte."""
+"""The limit of a `$batch`, from connection to last byte."""
 
 CONNECT_SECONDS = 10
-"""For each of TCP's and TLS's part of a connection."""
+"""The limit of TCP's, and of TLS's, part of a connection."""
 
 RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024
-"""A larger answer is not read to its end: the caller requests less at once."""
+"""Larger answers are not read to their end: the caller requests less."""
 
 LARGE_BYTES = 8 * 1024 * 1024
-"""From here on an answer is read alone: of larger ones a worker holds one at a time."""
+"""Larger answers are read one at a time in a worker."""
 
 PARSE_IN_THREAD_BYTES = 64 * 1024
-"""From here on an answer may take long enough to hold up the event loop."""
+"""Larger answers might hold up the event loop."""
 
 _CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]{1,8192})"')
 

@@ -11,12 +11,12 @@ Arguments = ParamSpec("Arguments")
 ResultT = TypeVar("ResultT")
 
 THREADS = 4
-"""The interpreter runs one thread at a time anyway; several make it take turns, so that long work holds up no other."""
+"""The interpreter runs one at a time; several take turns, so that long work holds up no other."""
 
 _POOL = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="crunch")
 
 _turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
-"""One turn for each tenant: who makes much work waits for itself."""
+"""One turn for each tenant, so that a busy one waits for itself."""
 
 
 async def crunch(

@@ -24,7 +24,7 @@ from graph.vault import PFX, Vault, VaultError, VaultSecret
 from inventory.error_codes import ErrorCode
 
 CONFIGURATION_PATIENCE = timedelta(minutes=10)
-"""Who breaks a file by mistake mends it within minutes; a run that waits longer holds a slot for nothing."""
+"""A broken file is mended within minutes; a run that waits longer holds a slot in vain."""
 
 
 class CredentialError(GraphRequestError):

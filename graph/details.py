@@ -33,7 +33,7 @@ from inventory.error_codes import OF_TENANT_CODES, ErrorCode
 from inventory.exact_json import decode, encode
 
 MAX_PAGES = 1000
-"""Pages of one answer, at which it is taken for a loop: the largest real policy has 13 of 25 settings."""
+"""More pages of one answer are a loop: the largest real policy has 13 of 25 settings."""
 
 
 class OpenCall(NamedTuple):
@@ -65,7 +65,7 @@ class UnreadCall(NamedTuple):
     call: OpenCall
     failure: ReadFailure
     member_name: str | None = None
-    """The name of the member to which the answer would belong."""
+    """The name of the answer's member."""
 
     @property
     def code(self) -> ErrorCode:
@@ -98,9 +98,9 @@ class DetailReading:
         self.unread: list[UnreadCall] = []
         """The calls that were given up."""
         self._is_extended = False
-        """Whether the list's document has got members that the list had cut."""
+        """Whether the list's document has got cut members."""
         self.gone = False
-        """Whether Graph says that there is no such item any more."""
+        """Whether Graph says that the item is gone."""
         cut = cut_lists(list_document, expansion(collection.expand))
         without_links(list_document, cut)
         if progress is None:

@@ -31,21 +31,22 @@ warnings.filterwarnings("ignore", message="response_mode='form_post'")
 # address works once, for whoever has the cookie and PKCE's verifier: https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1
 
 CLOCK_SKEW_SECONDS = 120
-"""By which Entra's clock and this machine's may differ."""
+"""The largest difference of Entra's and this machine's clock."""
 
 KEYS_SECONDS = 24 * 3600
-"""Signing keys are asked for again after a day, and when a token names another one:
-https://learn.microsoft.com/entra/identity-platform/signing-key-rollover"""
+"""Signing keys are read again after a day, and for a token of another key:
+https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
+"""
 
 KEYS_PAUSE_SECONDS = 60
-"""Tokens of unknown keys make this process ask no more often."""
+"""Between reads for tokens of unknown keys."""
 
 REQUIRED_CLAIMS = ["aud", "exp", "iat", "iss", "nonce", "oid", "tid"]
 
 _AADSTS = re.compile(r"AADSTS\d{4,8}")
 
 Flow = dict[str, Any]
-"""MSAL's own record of a sign-in that has begun; JSON."""
+"""MSAL's record of a begun sign-in; JSON."""
 
 
 class SignInRefusedError(UserError):

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from inventory.error_codes import ErrorCode
 
 MAX_LINK_LENGTH = 16_384
-"""Characters. Tokens of the settings catalog have a few hundred; longer ones would bloat the workflow's history."""
+"""Characters; the settings catalog's tokens have a few hundred, and longer ones would bloat histories."""
 
 
 class UntrustedLinkError(ValueError):

@@ -17,13 +17,13 @@ from inventory.backoff import believable
 from inventory.error_codes import ErrorCode
 
 WAIT_SECONDS = 10
-"""How long a caller waits for a sign-in. A worker has few slots for activities, and a waiting one holds its slot."""
+"""How long a caller, which holds one of few slots, waits for a sign-in."""
 
 RENEWAL_SECONDS = 300
-"""So long before its end a token is renewed, while it still serves."""
+"""How long before its end a token is renewed."""
 
 RECENT_SECONDS = 600
-"""A failure that is older says nothing about how long the sign-ins of now have been failing."""
+"""Older failures say nothing about present sign-ins."""
 
 
 class Grant(NamedTuple):

@@ -64,7 +64,7 @@ THE_TABLE = "the table of tenants"
 
 
 VaultName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]
-"""The name of a secret or certificate in the vault of TENANT_VAULT_URL."""
+"""A secret's or certificate's name in the vault of TENANT_VAULT_URL."""
 
 
 class TenantsFileError(UserError):

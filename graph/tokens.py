@@ -24,15 +24,14 @@ from graph.vault import Vault, VaultUnavailableError
 from inventory.error_codes import ErrorCode
 
 LONGEST_LIFETIME = timedelta(days=1)
-"""Entra's tokens last for an hour or so, or up to 28 where they can be revoked. To renew one early does no harm."""
+"""Entra's tokens last about an hour, or up to 28 if they can be revoked. Early renewal does no harm."""
 
 _LOG = logging.getLogger(__name__)
 
 _AADSTS = re.compile(r"AADSTS(\d{4,8})")
 
 _TRANSIENT = frozenset({90006, 90024, 90033, 90055, 90056, 50196, 700024})
-"""AADSTS codes where the same request may be granted later: Entra is busy or throttles, or the clock here is wrong
-(700024)."""
+"""AADSTS codes of requests that may succeed later: Entra is busy or throttles, or the clock here is wrong (700024)."""
 
 _EXPLAINED = {
     90033: "Entra is not available for the moment",

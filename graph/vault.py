@@ -25,7 +25,7 @@ _NO_IDENTITY = (
 )
 
 PFX = "application/x-pkcs12"
-"""The content type of a certificate that Key Vault keeps as Base64 of PKCS #12; its other form is PEM."""
+"""Key Vault's content type of a Base64 PKCS #12 certificate; the other one is PEM."""
 
 
 class VaultError(Exception):

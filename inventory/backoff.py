@@ -15,10 +15,10 @@ BACKOFF_INITIAL = timedelta(seconds=1)
 BACKOFF_MAXIMUM = timedelta(minutes=2)
 
 RETRY_AFTER_MAXIMUM = timedelta(hours=1)
-"""A longer wait is taken for a mistake of Graph's: Graph has asked for 300 s and more, never for days."""
+"""Longer waits are Graph's mistake: it has asked for 300 s and more, never for days."""
 
 MALFORMED_ATTEMPTS = 3
-"""Requests of a page whose answer is a success and no page: a cut connection passes, a proxy does not."""
+"""Requests of a page whose success is no page: a cut connection passes, a proxy does not."""
 
 REMEMBERED_CODES = frozenset(
     {
@@ -28,13 +28,13 @@ REMEMBERED_CODES = frozenset(
         ErrorCode.AUTH_FAILED,
     }
 )
-"""The codes that a page can end with after it has used up its patience. The others end it at once."""
+"""Codes of pages that have used up their patience. Others end them at once."""
 
 BRIEF_AFTER_RUNS = 2
-"""After how many runs in a row with the same code a collection is tried briefly."""
+"""Runs in a row with a code after which a collection is tried briefly."""
 
 MEMORY = timedelta(days=7)
-"""A run that was queued longer ago is not remembered."""
+"""Runs that were queued earlier are not remembered."""
 
 
 class RetryLimits(NamedTuple):
@@ -49,7 +49,7 @@ class RetryLimits(NamedTuple):
 
 
 BRIEF = RetryLimits(3, timedelta(minutes=1))
-"""The limits of a known failure. Three attempts, so that one failure of another cause is no reason to give up."""
+"""The limits of a known failure: three attempts, so that one other failure does not end them."""
 
 
 class KnownFailure(BaseModel, frozen=True, extra="ignore"):
@@ -60,7 +60,7 @@ class KnownFailure(BaseModel, frozen=True, extra="ignore"):
     code: ErrorCode
     runs: int
     in_details: bool = False
-    """Whether the listing was complete, and details of its items failed with the code."""
+    """Whether details failed with the code, after a complete listing."""
     attempts: int | None = None
     within: timedelta | None = None
 

@@ -27,37 +27,37 @@ from inventory.secret_patterns import (
 )
 
 MAX_DEPTH = 200
-"""Levels of nesting that a document may have. The deepest of 953 real documents has 22."""
+"""Levels of nesting. The deepest of 953 real documents has 22."""
 
 SENSITIVE_MARK = "sensitive"
 EDIT_STAMP = "edited"
-"""In a mark that shows no change: the edit of the object that the value was read after."""
+"""In a constant mark: the object's edit after which the value was read."""
 IN_TEXT = "in_text"
-"""In the mark of a text that is hidden for the secret that was found in it."""
+"""In a text's mark: a secret was found in it."""
 READABLE = "readable"
-"""In such a mark of a payload: its lines in which no secret was found. The normal form leaves them out."""
+"""In a payload's mark: its lines without secrets, which the normal form omits."""
 
 TYPE = "@odata.type"
 
 MIN_TELLING_ID_LENGTH = 16
-"""Characters of an id that do not come together by accident. A scope tag's id is a number such as 5."""
+"""Characters of an id that cannot be coincidence. A scope tag's id is a number such as 5."""
 
 _MAX_KNOWN_NAMES = 10_000
-"""How many property names a canonicalizer keeps its decision of. The 953 real documents have 1,550."""
+"""Property names whose treatment is remembered. 953 real documents have 1,550."""
 
 _SCALARS = frozenset({bool, int, Decimal, type(None)})
-"""The types of most values that are no texts: one look tells them all."""
+"""Types of most values beside texts, for a quick look."""
 
 _EDIT_TIMES = ("lastModifiedDateTime", "modifiedDateTime")
 _MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT, READABLE})
 HIDDEN_WITHOUT_KEY = b'"sensitive":true'
-"""The JSON of a mark without a key: it shows no change."""
+"""A constant mark, without a key, as JSON."""
 
 _NO_NAMES: frozenset[str] = frozenset()
 _SETTING: Mapping[str, bool] = {"value": False}
-"""If a setting's definition is that of a secret, its value is hidden."""
+"""Values of settings with a secret's definition are hidden."""
 _MASKED = re.compile(r"[*\u2022]{3,}")
-"""Graph's own mask of a value: `****` of an encrypted OMA-URI setting."""
+"""Graph's mask: `****` of an encrypted OMA-URI setting."""
 _MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)
 _MARK_IN_JSON = re.compile(rb'"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
 
@@ -71,7 +71,7 @@ class NotANumberError(ValueError):
 
 
 _Special: TypeAlias = Mapping[str, bool]
-"""The names whose values are dropped (true) or hidden (false) in one place."""
+"""Names whose values are dropped (true) or hidden (false) in a place."""
 
 
 class _Treatment(NamedTuple):
@@ -81,9 +81,9 @@ class _Treatment(NamedTuple):
     within: _Special
     """The special properties of the objects in it."""
     secret: bool = False
-    """Whether texts in it are secrets by their name."""
+    """Whether its texts are secrets by name."""
     payload: bool = False
-    """Whether a text in it that holds a secret is hidden in part only."""
+    """Whether its texts with secrets are hidden in part only."""
 
 
 _NOTHING: _Special = {}

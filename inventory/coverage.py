@@ -9,10 +9,10 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 
 NEVER_READ = "never_read"
-"""The reason in the place of `Coverage.reason` where no completed run has selected the collection."""
+"""`Coverage.reason` if no completed run has selected the collection."""
 
 TENANT_NEVER_READ = "this tenant was never read: no run has completed"
-"""What an answer says of a tenant where that is so."""
+"""An answer's words about a tenant that was never read."""
 
 
 class Coverage(BaseModel, frozen=True):

@@ -11,10 +11,10 @@ from inventory.exact_json import JsonObject, JsonValue
 NEXT_LINK = "@odata.nextLink"
 
 Expansion: TypeAlias = Mapping[str, "Expansion"]
-"""The properties that a request expands, each with those that it expands within."""
+"""Expanded properties, each with its inner expansions."""
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Names of properties and places in lists, from the object on."""
+"""Property names and list places, from the object on."""
 
 
 class CutList(NamedTuple):

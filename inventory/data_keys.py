@@ -23,7 +23,7 @@ from inventory.user_errors import UserError
 KEY_BYTES = 32
 
 _LEAST_DISTINCT_BYTES = 16
-"""Of 32 random bytes fewer are distinct once in 10^16 keys; of words and patterns, mostly."""
+"""Random keys have fewer distinct bytes once in 10^16; words and patterns mostly."""
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _NONCE_BYTES = 12
@@ -40,9 +40,9 @@ class DataKeyKind(StrEnum):
     TENANT = "tenant"
     """One tenant's alone."""
     SHARED = "shared"
-    """The key of all tenants that were first read while the operator wanted them comparable."""
+    """The common key of tenants first read while they were to be comparable."""
     LEGACY = "legacy"
-    """The key of a tenant that a release before 0.4 has read: the operator's key of that time itself."""
+    """The operator's key itself, of a tenant read before release 0.4."""
 
 
 class DataKey(NamedTuple):

@@ -47,15 +47,15 @@ IDENTITIES = (
     ("presentation", "id"),
     ("definitionId",),
 )
-"""Paths to what tells a member of an array from its neighbours. The first that a member has is the only one: its id
-may be its number in the list."""
+"""Paths of a member's identity among its neighbours. The first that it has is the only one: its id may be its number.
+"""
 
 NAMES = ("id", "omaUri", "appConfigKey", "name", "key", "ruleName", "bundleId", "appId", "cidrAddress", "displayName",
          "SettingName", "Language")  # fmt: skip
-"""Properties that tell other members apart. Where no member has the same id, one with the same name is meant."""
+"""Properties that identify other members. Without an equal id, a member of the same name is meant."""
 
 LIKENESS_PERCENT = 50
-"""Members without an identity are one and the same if so many of their values are equal."""
+"""Equal values that make two members without identity one."""
 
 
 _PLAIN = NormalForm()
@@ -68,7 +68,7 @@ class DifferenceKind(StrEnum):
     REMOVED = "removed"
     CHANGED = "changed"
     MAY_HAVE_CHANGED = "may_have_changed"
-    """A hidden value whose mark shows no change, in an object that was edited."""
+    """A hidden value with a constant mark, in an edited object."""
 
 
 _BACKWARDS = {

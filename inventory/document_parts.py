@@ -14,18 +14,18 @@ class Part(NamedTuple):
     """A detail call's answer, or a page of it."""
 
     property: str | None
-    """Where it goes in the document; None where it is the item itself."""
+    """Its place in the document; None for the item itself."""
     body: JsonValue
-    """One object, or none; of a collection the list of the members of the page."""
+    """One object, None, or a page's members."""
     single: bool = False
-    """Whether it is one object, and not a page of a collection."""
+    """Whether it is one object, not a page."""
     page: int = 0
     child_property: str | None = None
-    """Where it goes in the member of `property`, if it belongs to one."""
+    """Its place in the member of `property` that it belongs to."""
     child_id: str | None = None
     """The id of that member."""
     believe_list: frozenset[str] = frozenset()
-    """Properties of the item that only the list shows right."""
+    """The item's properties that only the list shows right."""
 
 
 class DetailPlace(NamedTuple):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from inventory.plurals import counted
 
 LONGEST = timedelta(days=31)
-"""Beyond this the day is clearer than the number of days since."""
+"""Beyond this a date is clearer."""
 
 _UNITS = ((" h", 3_600), (" min", 60))
 

@@ -153,7 +153,7 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
 SKIPPING_CODES: frozenset[ErrorCode] = frozenset(
     {ErrorCode.GRAPH_NOT_LICENSED, ErrorCode.GRAPH_NOT_FOUND, ErrorCode.GRAPH_DELEGATED_ONLY}
 )
-"""Answers rather than errors: the tenant cannot have the collection, or no app can read it, so it is skipped."""
+"""The tenant, or any app, cannot have the collection: it is skipped, without an error."""
 
 OF_TENANT_CODES: frozenset[ErrorCode] = SKIPPING_CODES - {ErrorCode.GRAPH_NOT_FOUND}
-"""Answers about the tenant, wherever they come: one about a parent's listing holds for all of them."""
+"""Answers about the tenant as a whole: one about a parent's listing holds for all."""

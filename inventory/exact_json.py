@@ -23,15 +23,15 @@ _INTEGER_DIGITS = 18
 """So many digits always fit into 64 bits."""
 
 _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
-"""Keeps the places and lengths of a text's numbers, and nothing else."""
+"""Keeps only the places and lengths of a text's numbers."""
 
 _DIGITS = b"0" * 16
 _LONG = (b"," + _DIGITS, b",-" + _DIGITS)
-"""A double always holds a number of 15 digits; the point counts as one."""
+"""A double always holds 15 digits; the point counts as one."""
 
 _PART = 64 * 1024
 _OVERLAP = 64
-"""Of two parts. A number that is longer is taken for one that may be rounded."""
+"""Of two parts. Longer numbers are assumed to be rounded."""
 
 _TINY = re.compile(rb"0e-0{3,}(?:,|\Z)")
 """Below 1e-99: it may be too small for a double."""

@@ -7,7 +7,7 @@ import re
 
 _GUID = r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 _OF_GUIDS = re.compile(rf"(?:[A-Za-z]_)?\{{?{_GUID}\}}?(?:[_:;,|]+(?:\{{?{_GUID}\}}?|[0-9]+))*")
-"""GUIDs and numbers with separators; of app protection policies a letter goes before (`T_`)."""
+"""GUIDs and numbers with separators; app protection policies have a letter first (`T_`)."""
 
 _BEGINNING = re.compile(r"[0-9A-Fa-f-]{1,36}")
 _LETTER = 2

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 BEGINNING = UUID(int=0)
-"""The position that opens the first page of a listing."""
+"""The position that opens a listing's first page."""
 
 
 class PageLinks(NamedTuple):
@@ -15,9 +15,9 @@ class PageLinks(NamedTuple):
 
     position: UUID
     opens: Sequence[UUID]
-    """The positions of the pages that it links to: the next one, and those of each parent that it shows."""
+    """Positions of linked pages: the next one, and each parent's."""
     is_merged: bool
-    """Whether its items are in the inventory; true of a page without items."""
+    """Whether its items, if any, are in the inventory."""
 
 
 def position_of(url: str) -> UUID:

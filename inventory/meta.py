@@ -79,11 +79,12 @@ COMMON_KEYS: dict[str, Callable[[JsonValue], JsonValue]] = {
     "last_modified_at": _text,
     "version": _text_or_number,
 }
-"""The keys that every collection may have, each with the check of its value. Times stay texts: Graph sends up to
-seven fractional digits, more than a datetime holds."""
+"""Keys of every collection, with checks of values. Times stay texts: Graph's seven fractional digits exceed a
+datetime's.
+"""
 
 PARENT_ID = "parent_id"
-"""The meta key of an item that stands under an item of another collection, which its document need not name."""
+"""The meta key of an item under another collection's item."""
 
 _COMMON_PROPERTIES = {
     "odata_type": ("@odata.type",),
@@ -98,8 +99,9 @@ _COMMON_PROPERTIES = {
 
 
 MetaPaths: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Meta key to Graph properties, of which the first that is there counts. A dotted one lies inside another one
-(`templateReference.templateFamily`), or inside each member of a list (`resources.resourceId`)."""
+"""Meta key to Graph properties, of which the first present counts. A dotted one is nested
+(`templateReference.templateFamily`), also in list members (`resources.resourceId`).
+"""
 
 
 def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue]:

@@ -31,12 +31,12 @@ class EvidenceKind(StrEnum):
     CONFIRMED = "confirmed"
     NOT_LISTED = "not_listed"
     NOT_READ = "not_read"
-    """`collection_…`: its collection was not read to its end, so nobody looked for it."""
+    """`collection_…`: its collection was not read to its end."""
 
 
 LISTED = "listed"
 FOUND_BY_ID = "found_by_id"
-"""The evidence of a present item that its listing did not show, and a GET by its id found."""
+"""The evidence of a present item that only a GET by id found."""
 
 
 class CollectionInRun(NamedTuple):

@@ -5,7 +5,7 @@ Cyrillic and Armenian letters.
 """
 
 LONGEST_KEY = 300
-"""Characters of a name that are searched: an index row holds no more."""
+"""Searched characters of a name: an index row's limit."""
 
 _LETTERS = [
     (letter, letter.lower())
@@ -23,7 +23,7 @@ _FOLDING = str.maketrans(UNFOLDED, FOLDED) | {upper: upper + 32 for upper in ran
 
 
 NAMELESS = chr(0x10FFFF)
-"""The key of an item without a name: it stands behind all others."""
+"""The key of a nameless item, behind all others."""
 
 
 def name_key(name: str) -> str:

@@ -32,7 +32,7 @@ from inventory.exact_json import decode_object, encode
 from inventory.item_ids import item_key
 
 FORM = 1
-"""The number of this form. Documents of form 0 were stored sorted, and hashed as they were stored."""
+"""The form's number. Documents of form 0 were sorted, and hashed as stored."""
 
 NO_CONTENT_IN_FORM_0 = frozenset({
     "version", "isAssigned", "supportsScopeTags", "deployedAppCount", "usedLicenseCount", "lastSyncDateTime",
@@ -40,7 +40,7 @@ NO_CONTENT_IN_FORM_0 = frozenset({
     "supersededAppCount", "supersedingAppCount", "uploadState", "publishingState", "size", "committedContentVersion",
     "secretReferenceValueId",
 })  # fmt: skip
-"""Names that were left out of every document at any depth while form 0 was written, and hold content in some places."""
+"""Names that form 0 omitted at any depth, though some hold content."""
 
 IDENTITIES = (
     ("id",),
@@ -51,14 +51,14 @@ IDENTITIES = (
     ("definitionId",),
     ("target", TYPE),
 )
-"""Paths to the properties that make an object one of its kind wherever it stands in an array."""
+"""Paths of properties that identify an object among its kind."""
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
 _GUID_LENGTH = 36
 _MOMENT_LENGTH = 19
 _TIME_LENGTH = 10
-"""Of the shortest text that has another spelling: a time of day with a fraction."""
+"""The shortest text with another spelling: a time of day with a fraction."""
 _WHOLE_FLOATS = 2.0**53
 
 

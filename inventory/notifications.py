@@ -16,7 +16,7 @@ from inventory.visible_text import visible
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 MOST_CHARACTERS = 200
-"""Of one line about an event: names come from the tenant."""
+"""Characters of a line about an event, with names from the tenant."""
 
 
 class NotificationKind(StrEnum):

@@ -31,7 +31,7 @@ from inventory.stale import StalePart
 
 MAX_NAME_LENGTH = 4096
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
-"""Size of a canonical document. The largest of 953 real ones has 0.4 MB."""
+"""The largest of 953 real canonical documents has 0.4 MB."""
 
 
 class ObservationRules(BaseModel, frozen=True, extra="forbid"):
@@ -45,12 +45,12 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     id_field: str = "id"
     name_field: str = "displayName"
     singleton: bool = False
-    """A singleton that carries no id of its own is identified by its type key."""
+    """Without an id of its own, it has its type key's."""
     volatile: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
     payloads: frozenset[str] = frozenset()
-    """Texts that are hidden only where they hold a secret, and then in part."""
+    """Texts hidden only if they hold a secret, and in part."""
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
@@ -61,11 +61,11 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     has_details: bool = False
     """Whether further calls complete the list's document."""
     change_signs: frozenset[str] = frozenset()
-    """Volatile properties of a list that tell that an item's details may have changed."""
+    """A list's volatile properties that tell of changed details."""
     cross_checked: dict[str, str] = {}
-    """Lists that are left out where the property named here, true or false, says otherwise of their being empty."""
+    """Lists that are left out if this true or false property contradicts their emptiness."""
     expand: str | None = None
-    """The lists that the listing expands, and may cut."""
+    """Lists that the listing expands and may cut."""
 
     @property
     def form(self) -> NormalForm:

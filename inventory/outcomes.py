@@ -14,7 +14,7 @@ class RunKind(StrEnum):
     SYNC = "sync"
     """It lists the collections of its selection."""
     WATCH = "watch"
-    """It reads the objects that audit events name, by id, and covers no collection."""
+    """It reads objects of audit events by id, and covers no collection."""
 
 
 class RunStatus(StrEnum):
@@ -33,7 +33,7 @@ class RunStatus(StrEnum):
 
 
 COMPLETED_STATUSES: tuple[RunStatus, ...] = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED)
-"""The ends that missing may be derived from; a cancelled run answers nothing."""
+"""Ends from which missing is derived; a cancelled run answers nothing."""
 
 
 class Outcome(StrEnum):
@@ -70,7 +70,7 @@ class Counts(BaseModel, extra="forbid"):
 COUNT_NAMES: tuple[str, ...] = tuple(Counts.model_fields)
 
 ContextValue = str | int | list[dict[str, str | int]]
-"""Context holds statuses, codes, request ids and named bad objects; never a token, a message or a document."""
+"""Statuses, codes, request ids and named bad objects; never a token, message or document."""
 
 
 class CollectionResult(BaseModel, extra="forbid"):

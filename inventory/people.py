@@ -58,7 +58,7 @@ class Person(BaseModel, frozen=True):
     """Someone who is signed in."""
 
     person_id: str
-    """Names the person for good: `local/<login>`, or `<tenant id>/<object id>` of Entra ID. Names change."""
+    """The person's lasting id: `local/<login>`, or Entra ID's `<tenant id>/<object id>`."""
     name: str
     role: Role
 

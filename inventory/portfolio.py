@@ -14,10 +14,10 @@ from inventory.outcomes import RunStatus
 from inventory.selection import Selection
 
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-"""Tags, which group tenants: lower case, so that `EMEA` and `emea` are never two groups."""
+"""Lower case, so that `EMEA` and `emea` are one group of tenants."""
 
 MOST_TENANTS = 10_000
-"""Of one portfolio run: their ids travel through Temporal in one message of 400 KB."""
+"""Tenants of a portfolio run: their ids are one Temporal message of 400 KB."""
 
 
 MOST_TAGS = 1000
@@ -75,7 +75,7 @@ def _bounded(choice: TenantChoice) -> TenantChoice:
 
 
 RequestedTenants = Annotated[TenantChoice, AfterValidator(_bounded)]
-"""A choice that comes in a message. Records hold whatever has been recorded."""
+"""A choice in a message. Records hold whatever was recorded."""
 
 
 def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:

@@ -78,11 +78,11 @@ class ItemRecord(BaseModel, frozen=True):
     details_read_at: datetime | None = None
     stale: Staleness | None = None
     graph_id: str | None = None
-    """The id as Graph last spelled it, where that is not `external_id`."""
+    """Graph's latest spelling of the id, if it is not `external_id`."""
     kind: str | None = None
-    """The name of its kind, by its OData type or collection; null in answers about other things than items."""
+    """Its kind's name, by OData type or collection; null in answers about other things."""
     title: str | None = None
-    """The item's display name, or if Graph gives it none, its kind and a short id. Null if `kind` is."""
+    """The display name or, without one, kind and short id. Null if `kind` is."""
 
 
 class MissingRecord(ItemRecord):
@@ -103,9 +103,9 @@ class VersionChange(StrEnum):
     RETURNED = "returned"
     """It has the content of an earlier version."""
     COMPLETED = "completed"
-    """It adds details that the version before lacks: no change of the tenant is known."""
+    """It adds details that the version before lacks; no change is known."""
     REREAD = "reread"
-    """It was read by other rules, such as those of a later release: no change of the tenant is known."""
+    """It was read by other rules, such as a later release's; no change is known."""
 
 
 class PinRecord(BaseModel, frozen=True):

@@ -23,15 +23,15 @@ from inventory.searched_settings import EDITION as SETTINGS_EDITION
 from inventory.searched_settings import SearchedSetting, searched_settings
 
 NOBODY = "nobody"
-"""The audience of a document whose list of assignments includes nobody."""
+"""The audience of a document whose assignments include nobody."""
 
 ASSIGNMENTS_UNKNOWN = "assignments unknown"
-"""The audience of a document that should list its assignments and does not."""
+"""The audience of a document without the assignments that it should list."""
 
 ASSIGNMENTS = "assignments"
 
 EDITION = 2
-"""Counted up when documents are read differently by the same rules, so that all are read again."""
+"""Increased when documents are read differently by the same rules, to read all again."""
 
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

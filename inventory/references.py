@@ -19,19 +19,16 @@ from inventory.canonical import TYPE, JsonObject, JsonValue
 from inventory.item_ids import item_key
 
 ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Where ids stand, to the type keys of the collections that they belong to."""
+"""Places of ids, to their collections' type keys."""
 
 NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
-"""The name of an id of one of the target types; None if it is not known."""
+"""An id's name, of one of the target types; None if unknown."""
 
 NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants"})
-"""Where an id may belong to that no entry of the catalog reads.
-
-People, templates that Graph does not list, and app registrations in other tenants.
-"""
+"""Collections of ids that no catalog entry reads: people, unlisted templates, app registrations in other tenants."""
 
 MAX_ID_LENGTH = 512
-"""Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
+"""Characters of an id; PostgreSQL's index rows hold up to 2,704 bytes."""
 
 ALL_DEVICES = "all devices"
 ALL_USERS = "all users"
@@ -41,16 +38,16 @@ WORDS = frozenset({
     "all", "any", "none", "AllUsers", "AllApplications", "Office365", "MicrosoftAdminPortals",
     "00000000-0000-0000-0000-000000000000",
 })  # fmt: skip
-"""Graph's words in place of an id that are no id."""
+"""Graph's words in place of ids."""
 
 _EVERYONE = {
     "acacacac-9df4-4c7d-9d50-4ef0226f57a9": ALL_USERS,
     "adadadad-808e-44e2-905a-0b7873a8a531": ALL_DEVICES,
 }
-"""Intune's ids of everyone, in the place of a group's."""
+"""Intune's ids of everyone in place of a group's."""
 
 _PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.)", re.IGNORECASE)
-"""Graph's prefixes of an id: how a template is sent, whose consent a policy is about."""
+"""Graph's prefixes of ids: how a template is sent, whose consent a policy is about."""
 
 _PATH = re.compile(
     r"(?:/(?:v1\.0|beta))?/(?:"
@@ -59,16 +56,14 @@ _PATH = re.compile(
     r"|(?:groups|users)/([^/?]+)(?:/.*)?)",
     re.IGNORECASE,
 )
-"""A path that names one object: where a role holds (`/administrativeUnits/{id}`), who reviews (`/groups/{id}/members`).
-A collection (`/groups`) is none.
-
-A role that holds in the whole tenant has a lone slash, which names none.
+"""A path to one object: a role's scope (`/administrativeUnits/{id}`), reviewers (`/groups/{id}/members`). A collection
+(`/groups`), or the lone slash of a tenant-wide role, names none.
 """
 
 _AUDIENCES = {"allDevicesAssignmentTarget": ALL_DEVICES, "allLicensedUsersAssignmentTarget": ALL_USERS}
 
 _OF_USERS = (("conditions", "users", "includeUsers"), ("includeTargets", "id"))
-"""Where a condition, or a method of authentication, names the users that it is for."""
+"""Where a condition or authentication method names its users."""
 
 EXCLUSION_TARGET = "exclusionGroupAssignmentTarget"
 
@@ -96,7 +91,7 @@ class Reference(NamedTuple):
     target_types: tuple[str, ...]
     target_id: str
     intent: str = ""
-    """The purpose of an assignment that has one, as in `required`. An exclusion holds within its intent."""
+    """An assignment's purpose, such as `required`. An exclusion holds within its intent."""
     policy_set_id: str = ""
     """The policy set by which an assignment came."""
 

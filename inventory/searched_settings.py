@@ -23,23 +23,23 @@ from inventory.settings import (
 )
 
 EDITION = 1
-"""Counted up when documents are read differently, so that all are read again."""
+"""Increased when documents are read differently, to read all again."""
 
 LONGEST_NAME = 500
-"""Characters of a name that are kept; the longest of the real documents has 243."""
+"""Kept characters of a name; real ones have up to 243."""
 
 LONGEST_VALUE = 100
 """Characters of a value that has a text."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""Characters that PostgreSQL holds in no text: NUL and lone surrogates."""
+"""Characters that PostgreSQL's texts cannot hold: NUL and lone surrogates."""
 
 
 SearchedSetting: TypeAlias = tuple[str, str | None]
-"""A setting of a document: its name, and its value, None where that is hidden or too long to be searched for."""
+"""A setting's name and value, None if hidden or too long to search for."""
 
 _MOST_PROPERTIES = 300
-"""Of a policy whose order of settings is remembered. Of 953 real documents one has 221."""
+"""Properties of a policy whose order of settings is remembered. One of 953 real documents has 221."""
 
 
 def searched_settings(document: JsonObject, type_key: str) -> list[SearchedSetting]:

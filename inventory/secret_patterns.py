@@ -17,10 +17,10 @@ NAME_ENDINGS = (
     "connectionstring", "connectstring",
     "sasurl", "pkcs12value", "pfxblob", "onboardingblob", "offboardingblob",
 )  # fmt: skip
-"""How the names of secrets end, in lower case and without what joins words."""
+"""Endings of secrets' names, in lower case without joiners."""
 
 MIN_TEXT_LENGTH = 20
-"""Characters of the shortest text that is searched. Names, enumerations and most numbers are shorter."""
+"""Shorter texts, such as names, enumerations and most numbers, are not searched."""
 
 _PIN = re.compile(r"(?:^|[a-z0-9_\- ])(?:Pin|PIN)$|^pin$")
 _JOINTS = str.maketrans("", "", "_- .")
@@ -30,7 +30,7 @@ _WORD = (
     r"|(?:pre_?shared|shared|private|secret|api|access|account|workspace|product|licen[cs]e|encryption|storage|auth|wep)"
     r"[_-]?key)"
 )
-"""How the names of secrets end in texts, as in `NAME_ENDINGS`."""
+"""Endings of secrets' names in texts, as in `NAME_ENDINGS`."""
 _WORDS = (
     "password",
     "passwd",
@@ -45,15 +45,15 @@ _WORDS = (
     "pass",
 )
 _NAME = r"[\w.\-]{0,64}?" + _WORD
-"""A whole name; the bound keeps the search of long texts without spaces linear."""
+"""A whole name; the bound keeps searches of long texts linear."""
 _NAMED = re.compile(
     r"(?:password|passwd|passphrase|passcode|pwd|secret|text|key|token|psk|material|string|pass)s?(?![a-z0-9_-])"
 )
-"""Where in a text of lower case a name may end like a secret's: Base64 mostly has no such place."""
+"""Possible ends of a secret's name in a lower-case text; Base64 has mostly none."""
 _NO_LITERAL = r"(?![$%{<*\[(])"
 """A variable or placeholder stands where a literal could."""
 _BARE = _NO_LITERAL + r"(?=[^\s\"'&;,|<>]*\d)[^\s\"'&;,|<>$%{}()\[\]`*\\]{6,}(?![^\s\"'&;,|<>])"
-"""A literal without quotes: a secret has a digit, a variable or the call of a function mostly none."""
+"""A literal without quotes: secrets have a digit, variables and calls mostly none."""
 _LITERAL = r"(?:[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']|" + _BARE + ")"
 
 _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
@@ -120,10 +120,10 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         ),
     )
 )
-"""The shapes of secrets, each with texts; wherever the shape is, one of them stands in lower case."""
+"""Shapes of secrets, each with texts, one of which, in lower case, every occurrence has."""
 
 _IDENTIFIER = re.compile(r"[#A-Za-z]?[A-Za-z0-9]*[_.\-][\w.{}:\-]*", re.ASCII)
-"""An id, a type, the name of a setting or a moment: most texts of a document."""
+"""An id, type, setting's name or moment: most texts of a document."""
 _TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-|sk_live_|eyJ[\w-]+\.eyJ")
 """The secret part of such texts."""
 
@@ -264,6 +264,6 @@ _PAIRS = {
     "appConfigKeyValue": ("appConfigKey",),
     "simpleSettingValue": ("settingDefinitionId",),
 }
-"""The properties that hold a value, each with those that may name it."""
+"""Properties that hold a value, with those that may name it."""
 
 _NONE: frozenset[str] = frozenset()

@@ -18,10 +18,10 @@ OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 OptionValue = bool | int | str
 
 MOST_TYPE_KEYS = 1000
-"""Of one selection that a run may be started with: five times the catalog, so that it may grow."""
+"""Of one requested selection: five times the catalog, so that it may grow."""
 
 MOST_BYTES = 128 * 1024
-"""Bytes of its canonical JSON: room for this many of the longest type keys."""
+"""Bytes of canonical JSON: so many of the longest type keys."""
 
 
 def _sorted_unique(value: object) -> object:
@@ -59,7 +59,7 @@ def _bounded(selection: Selection) -> Selection:
 
 
 RequestedSelection = Annotated[Selection, AfterValidator(_bounded)]
-"""A selection that comes in a message. Records hold whatever has been recorded."""
+"""A selection in a message. Records hold whatever was recorded."""
 
 
 def select(type_keys: Collection[str], *, known: Collection[str]) -> Selection:

@@ -36,7 +36,7 @@ POLICY_FACTS = frozenset({
     "scheduledActionsForRule", "payload", "payloadName", "payloadFileName", "settingCount", "templateReference",
     "templateId", "templateDisplayName", "creationSource", "platforms", "technologies",
 })  # fmt: skip
-"""Properties that tell about a policy, and set nothing on a device."""
+"""Properties about a policy that set nothing on a device."""
 
 
 class SettingKind(StrEnum):
@@ -92,7 +92,7 @@ _WELL_KNOWN_SIDS: Mapping[str, JsonValue] = {
     "builtin\\guests": "*S-1-5-32-546",
     "builtin\\remote desktop users": "*S-1-5-32-555",
 }
-"""User rights name an account by its name or by its SID behind an asterisk:
+"""User rights name accounts, or SIDs after an asterisk:
 https://learn.microsoft.com/windows/client-management/mdm/policy-csp-userrights
 https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers
 """
@@ -170,7 +170,7 @@ _VALUE_LISTS = frozenset({
 })  # fmt: skip
 
 _NAMES_A_MEMBER = re.compile(r"_(?:key|name|displayname|identifier|bundleidentifier|id|printersharedid|generickey)")
-"""The last part of the definition of what names a member of a group of settings."""
+"""The last part of a definition that names a group's member."""
 
 
 def _catalog_settings(document: JsonObject) -> Iterator[Setting]:
@@ -356,10 +356,10 @@ def _oma_values(key: str, setting: JsonObject) -> Iterator[Setting]:
 # Typed policies
 
 _UNSET = frozenset({"notconfigured", "devicedefault", "userdefined", "notset", "unavailable"})
-"""Values with which a typed policy leaves the device as it is."""
+"""Values by which a typed policy leaves the device as it is."""
 
 _OWN_PROFILE = re.compile(r"Wi-?Fi|Vpn|Wired|Certificate|Scep|Pkcs|Email|EasConfig|ImportedPFX", re.IGNORECASE)
-"""Kinds of which a device takes several, each with a name of its own."""
+"""Kinds of which a device takes several named ones."""
 
 _LISTS_OF_SETTINGS = ("settings", "settingInstance", "definitionValues")
 """Properties of policies that are no typed ones."""

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from inventory.error_codes import ErrorCode
 
 _PROPERTY = re.compile(r"[.\[]")
-"""Characters that end the name of a document's property in a path."""
+"""Characters that end a document property's name in a path."""
 
 NAMED_PARTS = 3
-"""How many parts of an item are named in a line; all of them are counted."""
+"""Parts of an item named in a line; all are counted."""
 
 
 class StalePart(BaseModel, frozen=True):

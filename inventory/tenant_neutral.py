@@ -33,10 +33,10 @@ TENANT_ID = "(tenant id)"
 MASKED = "?"
 
 MAX_MEANING_LENGTH = 200
-"""Characters of an object's meaning; of a longer text the beginning and a digest are kept."""
+"""Characters of a meaning; longer texts become a beginning and a digest."""
 
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
-"""Where Graph shows a placeholder for a secret: secret settings, and `omaSettings`, whose value reads `****`."""
+"""Graph's placeholders for secrets: secret settings, and `omaSettings` with the value `****`."""
 
 
 class UnresolvedReason(StrEnum):
@@ -45,40 +45,40 @@ class UnresolvedReason(StrEnum):
     UNKNOWN = "unknown"
     """The inventory has no such object."""
     GONE = "gone"
-    """The latest complete listing of its collection did not show the object."""
+    """Its collection's latest complete listing omits the object."""
     AMBIGUOUS = "ambiguous"
     """Several objects of its collection have its name and kind."""
     NOT_READ = "not_read"
-    """Its collection has never been listed to its end, so that another object may have its name."""
+    """Its collection was never listed to its end, so another object may have its name."""
     UNNAMED = "unnamed"
     """It has no name."""
     DAMAGED = "damaged"
-    """Its meaning is in its document, and the stored document does not match its hash."""
+    """Its meaning is in a damaged document."""
 
 
 class Uncertainty(StrEnum):
     """Why documents without a difference may differ."""
 
     UNRESOLVED_REFERENCE = "unresolved_reference"
-    """They refer to objects whose meaning is not known."""
+    """They refer to objects of unknown meaning."""
     DETAILS_INCOMPLETE = "details_incomplete"
-    """Details of one could not be read: only parts of both were compared."""
+    """Details of one are unread: only common parts were compared."""
     DETAIL_NOT_READ = "detail_not_read"
-    """An earlier release read one without a detail that the other has: only parts of both were compared."""
+    """An earlier release read one without a detail of the other: only common parts were compared."""
     SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
-    """They hold a value that Graph masks, or that was hidden without a key: all such values look alike."""
+    """They hold a value masked by Graph or hidden without a key: all such look alike."""
     HIDDEN_UNDER_TWO_KEYS = "hidden_under_two_keys"
-    """They hold values that were hidden under different keys, so that no two of them look alike."""
+    """They hold values hidden under different keys, which never look alike."""
     HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"
-    """A value is hidden on one side and stands as it is on the other."""
+    """A value is hidden on one side only."""
     STALE = "stale"
-    """Details of one could not be read lately: they were compared as they were read before, if ever."""
+    """Details of one could not be read lately: earlier content, if any, was compared."""
     NO_DOCUMENT = "no_document"
     """No document of one has been read yet."""
     DAMAGED_DOCUMENT = "damaged_document"
-    """The stored document of one does not match its hash."""
+    """One's stored document is damaged."""
 
 
 class IdTranslation(NamedTuple):
@@ -93,7 +93,7 @@ class IdTranslation(NamedTuple):
 
 
 Translate = Callable[[tuple[str, ...], str], IdTranslation]
-"""Translates an id that belongs to one of the collections."""
+"""Translates an id of one of the collections."""
 
 
 class UnresolvedReference(NamedTuple):

@@ -7,7 +7,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names of baselines and schedules."""
 
 MOST_CHARACTERS = 2_000
-"""Of a name, an id, a reason or a note: PostgreSQL indexes no longer value, and nobody reads one."""
+"""Of a name, id, reason or note: the limit of PostgreSQL's indexes and of readers."""
 
 
 def problem_with(text: str) -> str | None:

@@ -5,8 +5,9 @@ from unicodedata import category
 REPLACEMENT = "\ufffd"
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Unicode's categories of characters that steer a text and are not seen: controls, escapes, direction marks, joiners,
-line separators, lone surrogates."""
+"""Unicode's categories of invisible steering characters: controls, escapes, direction marks, joiners, line separators,
+lone surrogates.
+"""
 
 
 class _Escapes(dict[int, str]):

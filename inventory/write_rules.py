@@ -12,7 +12,7 @@ class PartShape(StrEnum):
     """The form of a part's members in the request."""
 
     MEMBERS = "members"
-    """As the document has them, without what names them in their tenant."""
+    """The document's members, without their identity in the tenant."""
     ADMINISTRATIVE_TEMPLATES = "administrative_templates"
     """Values of administrative templates, which name their definitions by URL."""
 
@@ -27,14 +27,14 @@ class PartRequest(BaseModel, frozen=True, extra="forbid"):
     key: str
     """The body's property that holds the members."""
     empty_keys: tuple[str, ...] = ()
-    """Further properties of the body, which are empty lists."""
+    """Further properties of the body: empty lists."""
     beside: tuple[str, ...] = ()
-    """Properties of the document that are sent beside the members."""
+    """The document's properties sent beside the members."""
     only: tuple[str, ...] = ()
-    """The properties of each member that are sent; all if this is empty."""
+    """Sent properties of each member; empty for all."""
     shape: PartShape = PartShape.MEMBERS
     in_creation: bool = False
-    """The request that creates the object carries the property, too, so that only an update needs this one."""
+    """The creating request has the property, too: only updates need this one."""
 
     @property
     def is_audience(self) -> bool:
@@ -50,22 +50,22 @@ class WriteRules(BaseModel, frozen=True, extra="forbid"):
     not_sent: frozenset[str] = frozenset()
     """Properties of the document that the service computes."""
     fixed: frozenset[str] = frozenset()
-    """Properties that cannot change once the object is there."""
+    """Properties that cannot change in an existing object."""
     replaced: bool = False
-    """An update is a PUT of the whole object, and not a PATCH of what differs."""
+    """Updates PUT the whole object, instead of PATCHing differences."""
     parts: tuple[PartRequest, ...] = ()
     ids_alone: frozenset[str] = frozenset()
-    """Paths to objects that a document shows whole, and a request names by `id` alone."""
+    """Paths to objects that documents show whole and requests name by `id` alone."""
     bound: dict[str, str] = {}
-    """Properties that name other objects, with their collection's path: a request binds them by URL."""
+    """Properties that requests bind by URL, with their collection's path."""
     inert: dict[str, Any] = {}
-    """Paths with the values that keep a new object without effect. The properties are written whole at the end."""
+    """Paths and values that keep a new object without effect; the properties are written whole at the end."""
     off: dict[str, Any] = {}
-    """Paths with the values by which an object has no effect as it is: it is written whole at once."""
+    """Paths and values of an object without effect: it is written whole at once."""
     built_in: dict[str, Any] = {}
-    """An object with one of these values is Microsoft's: it is never created."""
+    """Values of Microsoft's objects, which are never created."""
     not_in_document: dict[str, Any] = {}
-    """Where a path has one of these values, the document does not hold all that the object is."""
+    """Paths and values of objects that the document does not wholly hold."""
 
     @property
     def last(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class GraphPart(Part):
         self._generation_file = generation_file
         self._inherited = inherited
         self.ready: Mapping[str, Any] = {}
-        """The answer that it gave when it was ready: its addresses, and its tenants with their credentials."""
+        """Its answer when ready: addresses, and tenants with credentials."""
 
     def start(self) -> None:
         generation = self._generation_file.read_text() if self._generation_file.exists() else "0"

@@ -21,10 +21,10 @@ SMALL: Mapping[str, str] = MappingProxyType({"shared_buffers": "128MB"})
 """For a machine that does other things, too."""
 
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
-"""For tests: a crash of the machine may lose everything, a crash of the server nothing but unlogged tables."""
+"""For tests: only a crash of the machine may lose everything; one of the server loses unlogged tables."""
 
 QUICK_PASSWORDS = "scram_iterations=1"
-"""For tests: a client hashes its password once for a connection and not 4,096 times, which is most of connecting."""
+"""For tests: one hash of a password in place of 4,096, which take most of connecting."""
 
 
 class EmbeddedPostgres(Part):

@@ -14,10 +14,10 @@ from random import Random
 from typing import ClassVar, Self
 
 GRACE_SECONDS = 60.0
-"""Time for a program to stop. On a slow machine PostgreSQL needs many seconds to write its buffers."""
+"""For a program to stop. On slow machines PostgreSQL writes its buffers for many seconds."""
 
 READY_SECONDS = 600.0
-"""For a program to get ready. One that ends is noticed at once, so that only one that hangs uses it up."""
+"""For a program to get ready; only one that hangs uses it up."""
 
 POLL_SECONDS = 0.05
 SERVER_PORTS = range(20_000, 32_000)

@@ -1,10 +1,10 @@
 """When a part that dies is restarted."""
 
 QUICK_SECONDS = 30.0
-"""A part that dies sooner after its start died quickly."""
+"""An earlier death after the start is quick."""
 
 QUICK_DEATHS = 5
-"""In a row; then the part is given up."""
+"""In a row, after which the part is given up."""
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 8.0
 

@@ -30,7 +30,7 @@ from process_exit import run_to_exit
 DATABASE = "tenant_inventory"
 TENANTS = 3
 STOP_SECONDS = 300.0
-"""For all parts, one after the other; each has a grace of its own (`local.processes`)."""
+"""For all parts in turn; each has its own grace (`local.processes`)."""
 
 WATCH_SECONDS = 0.5
 CODEC_PATH = "/api/codec"
@@ -50,7 +50,7 @@ class Ports(NamedTuple):
 
 
 USUAL_PORTS = Ports(postgres=25_432, temporal=27_233, temporal_ui=28_233, graph=28_443, web=28_080)
-"""The same at each start, so that a bookmark and an open `psql` still fit the next time."""
+"""The same at each start, so that bookmarks and an open `psql` still fit."""
 
 
 class StackProcess:

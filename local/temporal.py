@@ -24,10 +24,10 @@ DYNAMIC_CONFIGURATION = (
 )
 
 SQLITE = ("journal_mode=wal", "synchronous=normal")
-"""A killed server loses nothing; a third of the time that it otherwise spends in the system."""
+"""A killed server loses nothing, in a third of the usual system time."""
 
 ATTEMPTS = 3
-"""How often a server on ports of its own choice is started."""
+"""Starts of a server on ports of its own choice."""
 
 
 class EmbeddedTemporal(Part):

@@ -12,19 +12,17 @@ WORKER_ROLE = "tenant_inventory_worker"
 PORTFOLIO_ROLE = "tenant_inventory_portfolio"
 
 ALL_TENANTS = "tenant_inventory_all_tenants"
-"""An empty schema. A transaction that has it in its search_path reads the rows of all tenants.
-
-PostgreSQL plans a prepared statement anew when the search_path changes, so no plan outlives its transaction's switch.
+"""An empty schema: a transaction with it in the search_path reads all tenants. PostgreSQL plans prepared statements
+anew when that changes, so no plan outlives the switch.
 """
 
 VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
-"""An empty schema. A transaction that has it in its search_path, too, reads the rows of some tenants alone.
-
-Everybody may use it, since it only takes away.
+"""An empty schema: a transaction with it, too, in the search_path reads some tenants only. Everybody may use it, since
+it only takes away.
 """
 
 REVISION = "0049"
-"""The newest migration, which this program needs. Written here so that no command has to load Alembic."""
+"""The newest migration, repeated here so that commands need not load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
 """The privilege to take a role on, as `pg_has_role` names it: PostgreSQL 15 knows no `SET`."""
@@ -75,7 +73,7 @@ WHERE me.rolname = session_user AND EXISTS (
     WHERE r.rolname = '{WORKER_ROLE}'
 )
 """
-"""The login's rights beyond the two roles, in words; no row if the database works under one role."""
+"""The login's rights beyond the two roles, in words; no row with one role."""
 
 
 class Access(NamedTuple):

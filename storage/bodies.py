@@ -12,10 +12,10 @@ from inventory.user_errors import UnavailableError
 from storage.compression import decompress
 
 BODY = "body, coalesce(body_hash, content_hash) AS body_hash, body_hash IS NULL AS is_sorted"
-"""The columns of `document` that a document is read from. One of normal form 0 `is_sorted`."""
+"""Columns of `document` to read one. One of normal form 0 `is_sorted`."""
 
 DOCUMENTS_AT_A_TIME = 20
-"""So many are held by an answer that is streamed: they may have some megabytes each."""
+"""Documents held by a streamed answer; some have megabytes."""
 
 
 class DamagedDocumentError(UnavailableError):

@@ -5,7 +5,7 @@ from threading import local
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError, frame_content_size
 
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
-"""Twice the largest answer of Graph that is read. A frame of a few KB may claim to hold thousands of times as much."""
+"""Twice the largest readable answer of Graph. A frame of a few KB may claim thousands of times as much."""
 
 _LEVEL = 1
 

@@ -25,10 +25,10 @@ from storage.models.web import ConfiguredTenant
 from storage.timeouts import TRANSACTION_TIMEOUTS, connection_parameters
 
 Entry = dict[str, Any]
-"""The keys of one tenant, as in the tenants file, the id as text."""
+"""One tenant's keys, as in the tenants file, with the id as text."""
 
 Check = Callable[[Sequence[Entry]], object]
-"""Raises if the table would not be valid with these entries."""
+"""Raises if the table would be invalid with these entries."""
 
 _TENANT = table(ConfiguredTenant)
 _BIND = text("SELECT set_config('role', :role, true), set_config('app.tenant_id', '', true)")

@@ -24,7 +24,7 @@ class UnlistedItem(NamedTuple):
     parent_id: str = ""
     """Of the item under which it stands, if it does."""
     graph_id: str | None = None
-    """Its id as Graph last spelled it, where that is not `external_id`."""
+    """Graph's latest spelling of its id, if it is not `external_id`."""
 
 
 _LOCKED = """

@@ -100,7 +100,7 @@ class Database:
         """`pool_timeout`: seconds to wait for a connection before `StorageUnavailableError`."""
         self.pool_size = pool_size
         self.turns: ConnectionTurns | None = None
-        """How many connections each task may hold; without it, as many as there are."""
+        """Connections that each task may hold; None for any number."""
         self._access: Access | None = None
         self._engine: AsyncEngine = create_async_engine(
             database_url(url),

@@ -12,7 +12,7 @@ from storage.item_lookup import key_columns
 from storage.rows import fetch
 
 REFRESHED_ITEMS = 1000
-"""Items of a collection, at most, whose details one run reads again though the list shows nothing new of them."""
+"""The most items of a collection whose details one run reads again without a sign in the list."""
 
 
 class OldDetails(NamedTuple):

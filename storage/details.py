@@ -22,7 +22,7 @@ from storage.sql import statement
 _PENDING = table(PendingItem)
 
 HOLD_DOCUMENTS = text("SELECT pg_advisory_xact_lock_shared(document_lock())")
-"""Keeps retention from taking a document away that this transaction is about to refer to."""
+"""Keeps retention from deleting a document that this transaction will use."""
 
 
 class Share(NamedTuple):
@@ -46,7 +46,7 @@ class PendingDetails(NamedTuple):
     progress: bytes | None
     attempts: int
     meta: Mapping[str, Any] = MappingProxyType({})
-    """Other properties of the item that only the list shows."""
+    """Further properties that only the list shows."""
 
 
 class RemainingDetails(NamedTuple):

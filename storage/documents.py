@@ -22,7 +22,7 @@ from storage.stale import SINCE_OF_VERSION
 _ITEM, _VERSION, _DOCUMENT = table(InventoryItem), table(ItemVersion), table(Document)
 
 NAMED_ITEMS = 2_000
-"""So many items of a collection, at most, are looked through for names like a misspelt one."""
+"""Items of a collection searched for names like a misspelt one."""
 
 
 class NamedItem(NamedTuple):
@@ -60,7 +60,7 @@ WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :versi
 _COMPLETED = f"{completed('r')} AND r.finished_at <= :at"
 
 ITEMS_THEN = sql("items_then", completed=completed("r"), since_of_version=SINCE_OF_VERSION)
-"""The query of the items that were there at a moment, each with its version of that moment."""
+"""The items that existed at a moment, with their versions of then."""
 
 _AT = text(f"""
 WITH there AS ({ITEMS_THEN})

@@ -85,7 +85,7 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("is shutting down", _BY_SQLSTATE["57P03"]),
     ("recovery", _BY_SQLSTATE["57P02"]),
 )
-"""Parts of libpq's message without a connection: then the driver knows no SQLSTATE."""
+"""Parts of libpq's messages without a connection, and so without SQLSTATE."""
 
 _POOL_IS_USED_UP = (
     f"every connection that this process may open to PostgreSQL was in use for {POOL_TIMEOUT_SECONDS} s;"

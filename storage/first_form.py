@@ -29,7 +29,7 @@ class FirstFormItem(NamedTuple):
 
 
 SameItems = Callable[[Sequence[FirstFormItem]], Awaitable[Sequence[bool]]]
-"""Whether the stored document of each item has the hash."""
+"""Whether each item's stored document has the hash."""
 
 # The planner takes a wave for one row, and would look each of its items up. Most collections have none of form 0.
 _ARE_THERE = text("""

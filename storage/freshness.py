@@ -31,7 +31,7 @@ class Freshness(NamedTuple):
     """The state of a portfolio at `asked_at`."""
 
     read_at: Mapping[UUID, datetime]
-    """When the latest completed run of each tenant began that read a collection to its end; no tenant without one."""
+    """The start of each tenant's latest completed run that read a collection to its end, if any."""
     queued: int
     running: int
     asked_at: datetime

@@ -24,7 +24,7 @@ TELLING_CODES = sorted(
     for code in ErrorCode
     if code.startswith("graph_") or code in (ErrorCode.AUTH_FAILED, ErrorCode.DETAIL_INCOMPLETE)
 )
-"""Any other code is about the run itself, and tells nothing of its collections."""
+"""Other codes are about the run, not its collections."""
 
 # Whatever the selection, the latest run that covered the collection tells. Most collections are sorted out by their
 # coverage, and for the others the first run by the index of recent ones is mostly the one.

@@ -17,17 +17,17 @@ from storage.models.runs import ListedPage, SyncRun
 _PAGE, _RUN = table(ListedPage), table(SyncRun)
 
 BEGINNINGS = UUID(int=0)
-"""In the place of a fetch token: the rows that open the first page of each collection."""
+"""In place of a fetch token: the rows that open each collection's first page."""
 
 
 class ReadPage(NamedTuple):
     type_key: str
     url: str
     opens: Sequence[str]
-    """The URLs that it links to, whether they can be followed or not."""
+    """The URLs that it links to, allowed or not."""
     items: int
     error_code: ErrorCode | None = None
-    """Why the tenant cannot have the collection, where Graph has said that in place of a page."""
+    """Why the tenant cannot have the collection, if Graph said so in place of a page."""
 
 
 class ListingProgress(NamedTuple):

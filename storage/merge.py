@@ -24,7 +24,7 @@ from storage.sql import statement
 from storage.staging import stage
 
 NAMED_DUPLICATES = 10
-"""How many repeated ids a merge names; it counts all of them."""
+"""Repeated ids named by a merge; all are counted."""
 
 
 class MergeResult(NamedTuple):
@@ -42,7 +42,7 @@ class MergeResult(NamedTuple):
     """(type key, external id), the first few."""
     reread: dict[str, int]
     lost: list[UUID]
-    """The tokens whose staged rows are gone: a crash emptied the unlogged table. The others are merged."""
+    """Tokens whose staged rows are gone by a crash. Others are merged."""
 
 
 class DocumentComparison(Protocol):

@@ -15,7 +15,7 @@ NAMED_KEYS = (
     "item_name.tenant_id AS of_tenant, item_name.type_key AS of_type, name_key AS of_name,"
     " item_name.external_id AS of_id"
 )
-"""Columns that select the key and the name of each item from `item_name`."""
+"""Selects each item's key and name from `item_name`."""
 
 ITEM_OF_KEY = """
     CROSS JOIN LATERAL (
@@ -23,7 +23,7 @@ ITEM_OF_KEY = """
         WHERE (one.tenant_id, one.type_key, one.external_id) = (of_tenant, of_type, of_id) LIMIT 1
     ) AS item
 """
-"""Joins the item of each of these keys, by its primary key whatever the planner expects."""
+"""Joins each key's item by its primary key, whatever the planner expects."""
 
 
 class NamePlace(NamedTuple):

@@ -46,9 +46,8 @@ LEFT JOIN LATERAL (
     SELECT {BODY} FROM document AS stored WHERE stored.content_hash = before.content_hash LIMIT 1
 ) AS before_document ON true
 """
-"""Versions `v` by their numbers, with their documents `d`, and `before` each its predecessor and that one's document.
-
-`LIMIT 1` has PostgreSQL look each up by its key, however many it expects.
+"""Versions `v` by number, with documents `d`, and `before` the predecessor and its document. `LIMIT 1` makes PostgreSQL
+look each up by key.
 """
 
 _VERSIONS = text(f"""

@@ -119,7 +119,7 @@ class Page(NamedTuple):
 EVERYTHING = Page()
 
 _LIVE_NAMES = ("observed", "created", "changed", "unchanged")
-"""The counts of an open run that its merged waves tell; the others are recorded when it ends."""
+"""Counts of an open run that its merges tell; others are recorded at its end."""
 
 _COUNTS = ", ".join(
     f'coalesce(live.{name}, run.{name}) AS "counts.{name}"' if name in _LIVE_NAMES else f'{name} AS "counts.{name}"'
@@ -184,7 +184,7 @@ _ITEM_COLUMNS = """
 COVERED_ITEM_COLUMNS = f"""
     {_ITEM_COLUMNS}, covered_by, covered_status, covered_from, covered_with_errors, covered_outcome, covered_error_code
 """
-"""Of an item and the latest completed run that covers its collection (`with_covered_state`)."""
+"""Columns of an item and of the latest completed run of its collection (`with_covered_state`)."""
 
 _FOLLOWS = "(type_key, name_key, external_id) > (:after_type_key, :after_name_key, :after_external_id)"
 

@@ -17,10 +17,9 @@ SETTLED = (
     " AND one.absent_from IS NULL"
     f" AND one.stale_since IS NULL AND one.content_observed_at IS NULL AND one.form = {FORM}"
 )
-"""Whether a listing of the bytes that an item's raw digest is of changes nothing of the item but when it was last seen.
-
-Each merge that knows raw digests writes the two columns together. One of an earlier release leaves them behind the
-item's last observation, and they count no more."""
+"""Whether unchanged bytes change nothing of an item but when it was last seen. Merges that know raw digests write both
+columns together; an earlier release's merge leaves them behind the last observation, and they no longer count.
+"""
 
 
 class DetailAges(NamedTuple):

@@ -36,13 +36,13 @@ _SETTINGS = table(ItemSettings)
 _KEY = ("type_key", "external_id")
 
 ITEMS_AT_A_TIME = 500
-"""So many documents are held in memory at once; they may have some megabytes each."""
+"""Documents held in memory; some have megabytes."""
 
 ItemKey = tuple[str, str]
 """Type key and id."""
 
 READERS = 2
-"""So many read side by side: while PostgreSQL finds documents for one, the other takes its own apart."""
+"""Readers side by side: while PostgreSQL finds documents for one, the other works."""
 
 # Where rules are new or others than before, all items of their collections are read again, once.
 _FOLLOW_RULES = text("""

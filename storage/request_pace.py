@@ -16,8 +16,7 @@ from storage.models.runs import RequestPace
 _PACE = table(RequestPace)
 
 HOLD = timedelta(seconds=30)
-"""How long a turn lasts unless it is kept. It ends with its answer, and is kept until then, however long that takes; a
-worker that has died holds a family up for no more than this."""
+"""A turn's length unless it is kept until its answer; a dead worker holds a family up no longer."""
 
 
 class Turn(NamedTuple):

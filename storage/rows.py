@@ -13,13 +13,13 @@ from storage.streams import opened_stream
 ModelT = TypeVar("ModelT")
 
 ROWS_AT_A_TIME = 500
-"""So many rows of a streamed answer are held where they are small."""
+"""Small rows of a streamed answer held at once."""
 
 Values = dict[str, Any]
 """A row: its values by field name."""
 
 Shape = Callable[[Values], Values]
-"""Makes the values of a model's fields out of those of the columns."""
+"""Makes a model's field values from column values."""
 
 
 class RowError(RuntimeError):

@@ -30,7 +30,7 @@ from storage.timeouts import SLOTS_IDLE_TIMEOUT_SECONDS
 _RUN, _TENANT = table(SyncRun), table(Tenant)
 
 SLOTS_LOCK = 0x736C6F7473
-"""Advisory lock under which slots are counted and given."""
+"""The advisory lock for counting and giving slots."""
 
 
 class RunIdentity(NamedTuple):
@@ -40,7 +40,7 @@ class RunIdentity(NamedTuple):
     workflow_id: str
     selection: Selection
     tenant_name: str | None
-    """None where it is not known: then the tenant keeps the name that it has, or its id takes the name's place."""
+    """None if unknown: the tenant keeps its name, or gets its id as one."""
     selection_name: str | None = None
     """The starter's name for the selection."""
 
@@ -135,7 +135,7 @@ _SLOT_TURN = text(
 
 
 _RECENT_ENDS = select(_RUN.c.finished_at).order_by(_RUN.c.queued_at.desc()).limit(20).subquery()
-"""An index leads to them. Runs that were queued before the clock was set back are the first."""
+"""Found by an index. Runs queued before the clock was set back come first."""
 
 _LATEST_END = select(func.coalesce(func.max(_RECENT_ENDS.c.finished_at), text("'-infinity'"))).scalar_subquery()
 
@@ -271,7 +271,7 @@ class RunEnd(NamedTuple):
     cancel_requested_by: str | None = None
     cancel_reason: str | None = None
     logs: Collection[str] = frozenset()
-    """Collections whose entries expire: none of them is counted as missing or not read."""
+    """Collections with expiring entries, never counted as missing or not read."""
 
 
 class ClosedRecord(NamedTuple):
@@ -281,7 +281,7 @@ class ClosedRecord(NamedTuple):
     counts: Counts
     error_codes: Sequence[ErrorCode]
     collections: Mapping[str, CollectionResult] | None
-    """As this attempt recorded them; None where an earlier one had closed the record."""
+    """As recorded by this attempt; None if an earlier one closed the record."""
 
     @property
     def listed(self) -> frozenset[str]:

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.searched_settings import SearchedSetting
 
 ENTRY, VALUE = "\x1e", "\x1f"
-"""The separators; no name and no value that is kept holds one."""
+"""Separators, which no kept name or value holds."""
 
 UNKNOWN = VALUE
-"""In place of a value that is hidden, or too long to be searched for."""
+"""In place of a value that is hidden or too long to search for."""
 
 _SEPARATORS = str.maketrans("", "", ENTRY + VALUE)
 

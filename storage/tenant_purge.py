@@ -22,7 +22,7 @@ from storage.models.web import AuditRecord
 from storage.timeouts import LOCK_TIMEOUT_SECONDS, connection_parameters
 
 GUARDED = "audit_record"
-"""The table that refuses deletions. Its records of earlier purges stay."""
+"""The table that refuses deletions; records of earlier purges stay."""
 
 _MAY_BE_OWNER = text(f"SELECT pg_has_role(session_user, :owner, {SETTABLE})")
 
@@ -47,10 +47,10 @@ FROM tables
 _BIND = text("SELECT set_config('app.tenant_id', :tenant_id, true)")
 
 _LOCK = text("SELECT name FROM tenant WHERE tenant_id = :tenant_id FOR UPDATE")
-"""No run of the tenant can be recorded from here on, until the row is gone."""
+"""Keeps runs of the tenant from being recorded until the row is gone."""
 
 _NO_CURRENT_VERSIONS = text("UPDATE inventory_item SET version_number = 0 WHERE tenant_id = :tenant_id")
-"""The database keeps the current version of an item: from here on none is."""
+"""The database refuses to delete current versions: from here on none is."""
 
 _ALONE = text("""
 DELETE FROM portfolio_run
@@ -70,7 +70,7 @@ _COPIES = {
     "promotion_plan": "source_tenant_id = :tenant_id",
     "promotion_mapping": "source_tenant_id = :tenant_id",
 }
-"""Rows of other tenants that hold content of this one, in the order of their foreign keys."""
+"""Other tenants' rows with content of this one, in the order of foreign keys."""
 
 _TARGETS = text("""
 SELECT tenant_id FROM promotion_plan WHERE source_tenant_id = :tenant_id

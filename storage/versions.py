@@ -77,7 +77,7 @@ class ForgottenCounts(NamedTuple):
     versions: int
     documents: int
     after: tuple[str, str] | None
-    """Type key and id of the last item that was looked at to its end; None where no item is left."""
+    """Type key and id of the last finished item; None at the end."""
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:

@@ -92,7 +92,7 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 422, 500, 503)
 }
-"""What every route below `/api` may answer instead of its records, for the OpenAPI document."""
+"""Errors of every route below `/api`, for the OpenAPI document."""
 
 NOT_THERE = (
     NoSuchPageError,

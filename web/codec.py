@@ -23,17 +23,17 @@ from web.sign_in import signed_in
 from web.site import Site, site_of
 
 PREFIX = "/api/codec"
-"""Temporal Web's codec endpoint is the page's address and this."""
+"""The path of Temporal Web's codec endpoint."""
 
 LONGEST_REQUEST = 32 * 2**20
-"""In bytes: more than Temporal Web asks for with a page of a history."""
+"""Bytes: more than Temporal Web's request for a page of a history."""
 
 TEMPORAL_WEBS_HEADERS = ("authorization", "authorization-extras", "content-type", "x-namespace")
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
 home = APIRouter(include_in_schema=False)
-"""The page for somebody who has signed in to a process that only serves the codec."""
+"""The page after signing in to a process that only serves the codec."""
 
 
 class CodecRequestError(UserError):

@@ -20,4 +20,4 @@ def _confirmed(confirmed: Annotated[str, Form(alias=FIELD, description="yes")] =
 
 
 Confirmed = Annotated[None, Depends(_confirmed)]
-"""What a route takes whose form has the box `confirmed` with the value `yes`."""
+"""An argument of routes whose form has the box `confirmed` with the value `yes`."""

@@ -16,7 +16,7 @@ from web.sign_in import COOKIE, SESSION_LIFETIME, NotSignedInError, digest, set_
 from web.site import Site, site_of
 
 PATH = "/sign-in/entra"
-"""Where Entra ID sends people back to: the app's redirect URI ends with it."""
+"""The end of the app's redirect URI, where Entra ID sends people back to."""
 
 FLOW_COOKIE = "__Host-sign-in"
 

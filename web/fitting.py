@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from web.layout import page
 
 MOST_BYTES = 100_000
-"""Of a page: it loads in a moment on a slow line, and a browser shows it at once."""
+"""Of a page that loads and shows at once on a slow line."""
 
 
 def fitting_page(request: Request, template: str, attempts: Iterable[Mapping[str, Any]], **shown: Any) -> HTMLResponse:

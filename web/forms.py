@@ -33,4 +33,4 @@ def _reason(reason: Annotated[str, Form(description="Why; kept in the records.")
 
 
 Reason = Annotated[str | None, Depends(_reason)]
-"""Why a person acts; None where the field `reason` is empty."""
+"""Why a person acts; None if the field `reason` is empty."""

@@ -18,7 +18,7 @@ class SettingTextError(UserError):
 
 
 CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, NeverReadError)
-"""Errors that a page shows beside its form, where the person can correct the words."""
+"""Errors beside a form, where the person can correct the words."""
 
 
 class ItemChoice(NamedTuple):

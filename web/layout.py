@@ -61,7 +61,7 @@ TENANT_NAVIGATION = (
     Entry("Runs", "/runs"),
     Entry("Notifications", "/notifications"),
 )
-"""The pages of a tenant; their paths follow the one of its own page."""
+"""A tenant's pages, with paths behind its own page's."""
 
 
 def page(request: Request, template: str, **shown: Any) -> HTMLResponse:

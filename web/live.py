@@ -14,10 +14,10 @@ from inventory.user_errors import UnavailableError, UserError
 from web.site import Site
 
 STREAM_SECONDS = 180.0
-"""How long one stream lasts. Then the browser asks again, and is asked who it is."""
+"""A stream's length; then the browser asks, and is authenticated, again."""
 
 STOP_FOLLOWING = '<div id="live" hx-swap-oob="delete"></div>'
-"""Takes the element away that follows the page (the macro `parts.follow`), so that nobody asks again."""
+"""Removes the element that follows the page (macro `parts.follow`), so nobody asks again."""
 
 
 class LivePart(NamedTuple):

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.common import MetricMeter
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-"""A request may name any other method, and each would be a label."""
+"""Known methods; any other would be a label, too."""
 
 
 class Metrics:

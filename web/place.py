@@ -13,8 +13,9 @@ from typing import NamedTuple
 from inventory.user_errors import UserError
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""The names of this machine for itself. Any other one is a name that another site has pointed at it:
-https://owasp.org/www-community/attacks/DNS_Rebinding"""
+"""This machine's names for itself. Another site may have pointed any other name at it:
+https://owasp.org/www-community/attacks/DNS_Rebinding
+"""
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 

@@ -20,7 +20,7 @@ from web.sign_in import HasAccess
 from web.site import Site, site_of
 
 STATEMENT_SECONDS = 5
-"""Nobody waits longer for a page; what takes longer belongs to the command line."""
+"""The longest wait for a page; slower questions are for the command line."""
 
 _LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
@@ -172,11 +172,11 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope, scope="function")]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope, scope="function")]
 NoTenant = Annotated[PortfolioScope, Depends(_no_tenant, scope="function")]
-"""The person's tenants, and a transaction that reads what belongs to no tenant."""
+"""The person's tenants, and a reading transaction of no tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
-"""One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
+"""One tenant, and a transaction that writes its rows, committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
-"""The person's tenants, and a transaction that writes what belongs to no tenant, as `TenantToChange`."""
+"""The person's tenants, and a writing transaction of no tenant, as `TenantToChange`."""
 
 
 def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
@@ -200,7 +200,7 @@ def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
 
 
 EachTenant = Annotated[TenantSessions, Depends(_tenant_sessions)]
-"""What a route takes that asks tenants one after the other, or two of them in its turn."""
+"""An argument of routes that ask tenants one after the other, or two in their turn."""
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ HEADERS = {
 HSTS_SECONDS = 365 * 24 * 3600
 
 HEALTH = "/healthz"
-"""Says that the process answers, to whoever asks, and nothing else."""
+"""Tells everybody that the process answers, and nothing else."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

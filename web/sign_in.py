@@ -21,15 +21,16 @@ from web.layout import error_page
 from web.site import Site, site_of
 
 LINK_LIFETIME = timedelta(hours=1)
-"""Long enough to find the terminal again; a new link is a new start of the command."""
+"""Long enough to find the terminal; restarting the command makes a new link."""
 
 SESSION_LIFETIME = timedelta(hours=12)
 """A working day."""
 
 COOKIE = "__Host-session"
-"""The prefix makes browsers refuse the cookie from another host, path or without `Secure`:
-https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes. Browsers take loopback
-addresses for secure."""
+"""The prefix makes browsers refuse the cookie from another host or path, or without `Secure`:
+https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes. They take loopback addresses
+for secure.
+"""
 
 router = APIRouter(include_in_schema=False)
 

@@ -44,7 +44,7 @@ class Site:
         self.database = database
         self.temporal = temporal or TemporalAccess()
         self.closing = asyncio.Event()
-        """Set when the web process ends: streams end, too."""
+        """Set at the web process's end, when streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.queued_runs = QueuedRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.portfolio_looks = SharedLooks[PortfolioRecord]()

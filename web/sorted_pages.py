@@ -14,7 +14,7 @@ Place = tuple[str, ...]
 """The sort key of a row, unique for each."""
 
 PLACE_CHARACTERS = 80
-"""Characters of each part of a place; a row is found by the beginning of its name."""
+"""Characters of each part of a place, which finds a row by its name's beginning."""
 
 
 class SortedPage(NamedTuple, Generic[RowT]):

@@ -19,10 +19,10 @@ from connections import (
 from temporal_errors import no_answer
 
 ANSWER_SECONDS = 10
-"""Nobody waits longer for an act or a page of Temporal's."""
+"""The longest wait for an act or a page of Temporal's."""
 
 RETRY_SECONDS = 5.0
-"""For so long after a failure nobody else waits for a new connection."""
+"""How long after a failure nobody waits for a new connection."""
 
 
 class TemporalAccess:

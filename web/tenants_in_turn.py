@@ -7,7 +7,7 @@ from graph.tenants import TenantConfig, Tenants
 from web.scope import NoSuchPageError
 
 TENANTS_AT_A_TIME = 5
-"""Tenants that one page or one part of the records asks: each is a question of its own, of some milliseconds."""
+"""Tenants asked for one page or part, at some milliseconds each."""
 
 RecordT = TypeVar("RecordT")
 

@@ -13,10 +13,10 @@ from answers.csv_rows import csv_line, fields_of, flat
 from inventory.user_errors import UserError
 
 MOST_ROWS = 50_000
-"""Rows of a file. More of them take longer than anybody waits for a page."""
+"""Rows of a file; more take longer than anybody waits."""
 
 IN_MEMORY_BYTES = 1024 * 1024
-"""A file that is no longer never reaches the disk."""
+"""Shorter files never reach the disk."""
 
 BLOCK_BYTES = 64 * 1024
 

@@ -32,25 +32,26 @@ class Cursor(BaseModel):
     not_before: datetime | None = None
     restarts: int = 0
     anchor: str | None = None
-    """Hash of an earlier link, renewed at every power of two of pages: a listing that goes in circles meets it again
-    (Brent's algorithm), whatever the length of the circle, and one hash is all that is remembered."""
+    """The hash of an earlier link, renewed at powers of two of pages: a circular listing of any length meets it again
+    (Brent's algorithm).
+    """
     size_bytes: int = 0
-    """Of the documents that the page is expected to hold."""
+    """The expected size of the page's documents."""
     confirming: bool = False
     detailing: bool = False
     part: int = 0
     of: int = 1
     left: int = 0
-    """How many items of the part are still to be read, or about so many."""
+    """About how many items of the part are left."""
     limit: int | None = None
     losses: int = 0
-    """How many times the page was read and its staged rows were lost: what comes after it has been read already."""
+    """How often the page's staged rows were lost; the pages behind it have been read."""
     failures: dict[ErrorCode, int] = {}
-    """How many of the attempts failed with each code."""
+    """Failed attempts by code."""
     failed_with: ErrorCode | None = None
-    """The code of the failure that the cursor waits after; None where it waits for its family's turn."""
+    """The failure's code after which the cursor waits; None if it waits for its family's turn."""
     http_status: int | None = None
-    """The status of that failure, where Graph answered at all."""
+    """That failure's status, if Graph answered."""
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
         """The same page, later, before any request to Graph."""

@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
 
 DIAGNOSIS_ID = "diagnosis"
-"""The beginning of the workflow id; a random id follows the task queue."""
+"""The workflow id's beginning, before the task queue and a random id."""
 
 
 @workflow.defn

@@ -8,7 +8,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
 _UNANSWERED = {definitions.fetch_pages.__name__: ErrorCode.GRAPH_UNAVAILABLE}
-"""The code for an activity whose time ran out: Graph for a fetch, PostgreSQL for all others."""
+"""The code of a timed-out activity: Graph's for a fetch, PostgreSQL's for others."""
 
 
 def error_code_of(error: BaseException) -> ErrorCode:

@@ -28,19 +28,19 @@ class Frontier(WaveQueue, CollectionResults):
 
     restarted: list[str] = []
     listed: list[str] = []
-    """Collections whose listing is at its end, and whose unlisted items are to be confirmed."""
+    """Listed collections whose unlisted items are to be confirmed."""
     merging: dict[str, int] = {}
-    """Pages of each collection that have been read and not merged yet."""
+    """Read but unmerged pages by collection."""
     unlisted: dict[str, int] = {}
-    """How many items a collection's listing, now at its end, did not show."""
+    """Unlisted items by listed collection."""
     listings: dict[str, int] = {}
-    """How many listings of a collection are open, where it has one for each parent."""
+    """Open listings by collection, one for each parent."""
     pending: dict[str, int] = {}
-    """How many items of a collection, now listed, have details to be read."""
+    """Items with unread details by listed collection."""
     counted_early: list[str] = []
-    """Collections whose pending items were counted while an earlier merge of theirs was still under way."""
+    """Collections whose pending items were counted during an earlier merge of theirs."""
     parts: dict[str, int] = {}
-    """How many parts of a collection's pending items are still being read."""
+    """Unfinished parts of pending items by collection."""
 
     @classmethod
     def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":

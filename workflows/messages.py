@@ -107,13 +107,13 @@ class PortfolioState(BaseModel):
     """A portfolio run's progress, all that continue-as-new carries over."""
 
     left: list[UUID] = []
-    """Tenants whose run has neither been started nor joined."""
+    """Tenants without a started or joined run."""
     left_names: list[TenantName] = []
-    """Their names, in the same order; empty where they are not known."""
+    """Their names in the same order; empty if unknown."""
     following: list[RunToFollow] = []
-    """Runs under way that Temporal does not tell it about: joined, or started before it continued as new."""
+    """Runs under way that are no children of this execution: joined, or from before a continue-as-new."""
     unrecorded: list[TenantOutcome] = []
-    """Outcomes that are not in the record yet; the counts have them."""
+    """Outcomes in the counts, not yet in the record."""
     counts: PortfolioCounts = PortfolioCounts()
     error_codes: list[ErrorCode] = []
     at_once: int = 1
@@ -174,13 +174,13 @@ class RetentionInput(StartInput):
     older_than: Age | None = None
     """Since when another version has followed."""
     kept: Annotated[int, Field(ge=1, le=RETENTION_VERSIONS)] | None = None
-    """How many versions of an item stay, the current one among them."""
+    """Kept versions of an item, with the current one."""
     runs_older_than: Age | None = None
     """Since when a run has ended."""
     left: list[UUID] | None = None
     after: tuple[KeyPart, KeyPart] | None = None
     at_runs: bool = False
-    """Whether the first tenant of `left` has no version left to be forgotten."""
+    """Whether the first tenant of `left` has no more versions to forget."""
     forgotten: list[ForgottenOfTenant] = Field(default_factory=list)
 
     @classmethod

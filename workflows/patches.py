@@ -4,13 +4,13 @@ All go with the release after 0.4.0; its notes then say that runs of 0.3.0 must 
 """
 
 ID_OF_INPUT = "id-of-input"
-"""A workflow whose id does not fit its input is refused (`workflows/identity.py`)."""
+"""A workflow under another id than its input's is refused (`workflows/identity.py`)."""
 
 LOST_CANCELLATION = "lost-cancellation"
-"""A cancellation that comes together with an activity's result is heeded (`workflows/cancellation.py`)."""
+"""A cancellation together with an activity's result is heeded (`workflows/cancellation.py`)."""
 
 COUNTED_EARLY = "counted-early"
-"""Details are looked for again if another merge ran while their items were counted (`workflows/sync.py`)."""
+"""Details are looked for again after a merge during their count (`workflows/sync.py`)."""
 
 KEEPS_PLACE = "keeps-place"
 """A queued run keeps its place by `renew_lease`, then asks for the slot (`workflows/queue.py`)."""

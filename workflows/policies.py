@@ -118,34 +118,34 @@ def wave_limits(graph_patience: timedelta) -> ActivityLimits:
 
 
 QUEUE_POLL = timedelta(seconds=10)
-"""How often a queued run of release 0.3.0 asks for a slot, with jitter; a later one keeps its place."""
+"""How often a queued run of 0.3.0 asks for a slot, with jitter; a later one keeps its place."""
 
 LEASE_RENEWAL = timedelta(minutes=3)
-"""How often a run that only waits renews its lease; well within `activities.run_records.LEASE`."""
+"""How often a waiting run renews its lease; well within `activities.run_records.LEASE`."""
 
 MERGE_ROWS = 1000
-"""Staged rows that are worth a merge of their own, though more is being fetched."""
+"""Staged rows that are worth a merge while more is fetched."""
 
 MERGE_WAVES = 8
-"""Fetched waves that are not kept waiting for more."""
+"""Fetched waves that do not wait for more."""
 
 PAGE_CAP = 20_000
-"""Pages of one listing, at which it is taken for a loop: twenty million items at a thousand a page."""
+"""More pages of one listing are a loop: twenty million items at a thousand a page."""
 
 WAVES_IN_FLIGHT = 2
-"""Of a run: while one is read, the next one waits for a worker. Families with turns have waves beside them."""
+"""Waves of a run: while one is read, the next waits for a worker. Families with turns have their own."""
 
 TURN_IN_WAVE = timedelta(seconds=2)
-"""The longest time between two turns of a family that a wave waits itself; for a longer one there is a timer."""
+"""The longest gap of turns that a wave waits itself; longer ones have a timer."""
 
 WAVE_PAGE_BATCHES = 50
-"""Of pages: some 200 collections are 30 batches. What they tell fits a message of Temporal's many times over."""
+"""Batches of pages: some 200 collections are 30. Their results are far below a Temporal message's limit."""
 
 WAVE_BATCHES = 24
-"""Of details or confirmations: each batch makes several requests."""
+"""Batches of details or confirmations, each of several requests."""
 
 WAVE_BYTES = 32 * 1024 * 1024
-"""Of documents, that one wave may be expected to bring, going by the pages before: a worker holds it in memory."""
+"""Expected bytes of a wave's documents, by the pages before: a worker holds them in memory."""
 
 LOST_WAVE_ATTEMPTS = 3
-"""How many times a wave is fetched again because its staged rows were lost."""
+"""Repeated fetches of a wave whose staged rows were lost."""

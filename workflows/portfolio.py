@@ -52,12 +52,13 @@ with workflow.unsafe.imports_passed_through():
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
 
 RECORD_BATCH = 25
-"""Outcomes that are written down together: one action for so many tenants."""
+"""Outcomes recorded together, by one action."""
 
 FIRST_LOOK = timedelta(seconds=2)
 LONGEST_LOOK = timedelta(minutes=1)
-"""Runs that are no children of this execution are looked at, all together, first after 2 seconds, then ever less
-often: two actions a look, however many they are, and no slot of a worker is held meanwhile."""
+"""Runs that are no children of this execution are looked at together, first after 2 seconds, then ever less often: two
+actions a look, and no worker's slot meanwhile.
+"""
 
 
 @workflow.defn

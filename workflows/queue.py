@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.queue_place import QueuePlace
 
 WAITING_FOR_SLOT = "waiting_for_slot"
-"""The answer to a run that has its place in the queue. Another run of its selection may keep it from having one."""
+"""The answer to a run in the queue. Another run of its selection may keep it out."""
 
 
 class RunActivity(Protocol):

@@ -7,12 +7,12 @@ from pydantic import BaseModel, ConfigDict
 
 SHORTEST_GAP = timedelta(seconds=10)
 LONGEST_GAP = timedelta(minutes=1)
-"""With jitter well within `storage.runs.Slots.queue_lease`, past which others pass a run that does not ask."""
+"""With jitter well within `storage.runs.Slots.queue_lease`, after which others pass a silent run."""
 
 GAP_FOR_EACH_AHEAD = timedelta(seconds=0.5)
 
 JITTER = 0.2
-"""Runs that were queued together do not ask together."""
+"""So that runs that were queued together do not ask together."""
 
 
 class QueuePlace(BaseModel):
@@ -22,7 +22,7 @@ class QueuePlace(BaseModel):
 
     since: datetime
     ahead: int
-    """How many runs were queued before this one, when it last asked."""
+    """Runs queued before this one at its last question."""
     unmoved_since: datetime
     """Since when that has been so."""
 

@@ -17,7 +17,7 @@ WATCH_ID = "watch"
 """The workflow id; the schedule appends its time to it."""
 
 TENANTS_TOGETHER = 50
-"""In one activity: with the start and the choice of tenants, a look costs 50 tenants 5 actions."""
+"""Tenants of one activity: a look at 50 costs 5 actions, with the start and the choice."""
 
 ACTIVITIES_AT_ONCE = 4
 

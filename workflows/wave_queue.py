@@ -21,9 +21,9 @@ class WaveQueue(BaseModel):
     plan: dict[str, PlannedCollection] = {}
     cursors: list[Cursor] = []
     paused: dict[str, datetime] = {}
-    """Throttle families that Graph wants left alone until then."""
+    """Throttle families and the ends of Graph's pauses."""
     taken: list[str] = []
-    """Throttle families that are asked one request at a time, and are being asked."""
+    """Throttle families with turns that are being asked."""
 
     def take_batches(self, now: datetime) -> list[list[Cursor]]:
         """Takes the batches of the next wave off the frontier: due cursors, all listing, confirming or detailing; empty

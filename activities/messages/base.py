@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_CHARACTERS = 500
-"""Limit of a person's text. Temporal accepts two megabytes, and would refuse a larger message for ever."""
+"""The limit of a person's text. Temporal refuses messages over two megabytes."""
 
 
 def _cut(value: object) -> object:
@@ -13,13 +13,13 @@ def _cut(value: object) -> object:
 
 
 ShortText = Annotated[str, BeforeValidator(_cut)]
-"""A text that a person has written, cut if it is longer than `MOST_CHARACTERS`."""
+"""A person's text, cut at `MOST_CHARACTERS`."""
 
 SelectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""A person's name for a selection. Neither its hash nor the workflow id depends on it."""
+"""A person's name for a selection, in neither its hash nor the workflow id."""
 
 TenantName = Annotated[str, BeforeValidator(lambda name: name[:60] if isinstance(name, str) else name)]
-"""A tenant's name in a summary: 10,000 of them travel in one message."""
+"""A tenant's name in a summary: one message holds 10,000."""
 
 WorkflowId = Annotated[str, Field(max_length=1000)]
 """As long as Temporal's servers allow."""

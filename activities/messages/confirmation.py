@@ -26,9 +26,9 @@ class ConfirmedShare(Message):
     gone: int = 0
     left: int = 0
     pending: int = 0
-    """The number of items of the collection with details to read, including found ones."""
+    """The collection's items with details to read, including found ones."""
     failure: CursorFailure | None = None
-    """The failure of the GETs, the one with the longest wait."""
+    """The GETs' failure with the longest wait."""
 
 
 class ConfirmMissingResult(Message):
@@ -37,4 +37,4 @@ class ConfirmMissingResult(Message):
     requests: int = 0
     collections: dict[str, ConfirmedShare] = {}
     paced: timedelta | None = None
-    """The time until the throttle family's turn, if no request was sent for that reason."""
+    """The wait for the throttle family's turn, if no request was sent."""

@@ -15,7 +15,7 @@ class DetailShare(Message):
     part: int = 0
     of: int = 1
     known_failure: KnownFailure | None = None
-    """How details of the collection failed in the tenant's latest runs."""
+    """How the collection's details failed in the latest runs."""
 
 
 class FetchDetails(Message):
@@ -48,7 +48,7 @@ class DetailProgress(Message):
     moved: bool = False
     """Whether any request brought an item further."""
     failure: CursorFailure | None = None
-    """The failure of the requests: the one with the longest wait, or that ends the share."""
+    """The requests' failure with the longest wait, or that ends the share."""
     cause: CursorFailure | None = None
     """Why an item was given up."""
 
@@ -60,6 +60,6 @@ class FetchDetailsResult(Message):
     changed: int = 0
     collections: dict[str, DetailProgress] = {}
     paced: timedelta | None = None
-    """The time until the throttle family's turn, if no request was sent for that reason."""
+    """The wait for the throttle family's turn, if no request was sent."""
     too_large: bool = False
-    """Set where the answer to several requests was too large to be taken in at once."""
+    """The answer to several requests was too large to take in at once."""

@@ -43,7 +43,7 @@ class UpsertItems(Message):
     detail_refresh: timedelta = timedelta(days=7)
     refreshes: dict[str, DetailRefresh] = {}
     deep: bool = False
-    """Whether the details of all items are read, even if their list document is unchanged."""
+    """Whether details of all items are read."""
 
 
 class UpsertItemsResult(Message):
@@ -53,14 +53,14 @@ class UpsertItemsResult(Message):
     changed: int = 0
     unchanged: int = 0
     duplicates: dict[str, int] = {}
-    """Items that this run had already seen on an earlier page, by type key."""
+    """Items, by type key, that this run had seen on an earlier page."""
     duplicate_ids: list[tuple[str, str]] = []
     reread: dict[str, int] = {}
-    """Items that this run had already seen before their listing began anew, by type key."""
+    """Items, by type key, that this run had seen before their listing began anew."""
     unlisted: dict[str, int] = {}
-    """Items of ended collections that were present before the run and that it has not seen, by type key."""
+    """Items of ended collections, by type key, that were present before the run and not seen by it."""
     pending: dict[str, int] = {}
-    """Items of detailed collections whose details are to be read, by type key."""
+    """Items of detailed collections, by type key, with details to read."""
     lost: bool = False
     lost_tokens: list[UUID] = []
-    """The tokens of several waves whose staged rows are gone; the others are merged."""
+    """Tokens whose staged rows are gone; other waves are merged."""

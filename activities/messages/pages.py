@@ -17,9 +17,9 @@ class CursorRequest(Message):
     type_key: str
     url: str
     is_first_listing: bool = False
-    """Whether most of its items are new, so that reading their references at once pays."""
+    """Most items are new, so reading their references at once pays."""
     is_read_again: bool = False
-    """Whether its staged rows were lost: the pages that follow it have been read already."""
+    """Its staged rows were lost; the pages behind it have been read."""
 
 
 class DetailsDue(Message):
@@ -38,14 +38,13 @@ class FetchPages(Message):
     api_version: str
     cursors: list[CursorRequest]
     graph_patience: timedelta = timedelta(hours=1)
-    """How long to go on trying while Graph cannot be reached at all."""
+    """How long to retry while Graph cannot be reached at all."""
     told_after: timedelta | None = None
     """See `RunPolicy.told_after`."""
     limit: int = 1
-    """How many pages of the family one `$batch` may read."""
+    """The family's most pages in one `$batch`."""
     due: DetailsDue | None = None
-    """Set if objects that are the same, byte for byte, need not be read: the workflow reads a page again if the merge
-    does not know it."""
+    """Set if unchanged objects need not be read; the workflow requests the page anew if the merge does not know it."""
 
 
 def ranks(type_keys: Iterable[str]) -> list[int]:
@@ -69,7 +68,7 @@ class CursorFailure(Message):
 
 
 NAMED_INVALID = 10
-"""How many bad objects a page names, and a collection's context; the counts hold all of them."""
+"""Bad objects named by a page, and by a collection's context; all are counted."""
 
 
 class InvalidItem(Message):
@@ -85,16 +84,16 @@ class PageResult(Message):
 
     type_key: str
     was_read: bool = True
-    """False where Graph did not give the page; a failure beside a page that was read is about its nextLink."""
+    """False if Graph did not give the page; beside a page that was read, a failure is about its nextLink."""
     items: int = 0
     next_url: str | None = None
     invalid: int = 0
     named_invalid: list[InvalidItem] = []
     meta_dropped: int = 0
     more_urls: list[str] = []
-    """Further listings of the collection: one for each parent that the page shows."""
+    """Further listings of the collection, one for each parent on the page."""
     size_bytes: int = 0
-    """Of its documents. The next page is likely to be as large."""
+    """The size of its documents, which predicts the next page's."""
     failure: CursorFailure | None = None
 
 
@@ -111,6 +110,6 @@ class FetchPagesResult(Message):
     requests: int
     pages: list[PageResult]
     paced: timedelta | None = None
-    """Set where Graph was not asked, since the throttle family's turn comes only so much later."""
+    """The wait for the throttle family's turn, if no request was sent."""
     too_large: bool = False
-    """Set where the answer to several pages was too large to be taken in at once."""
+    """The answer to several pages was too large to take in at once."""

@@ -58,7 +58,7 @@ class TenantOutcome(Message):
     status: RunStatus
     joined: bool = False
     error_codes: list[ErrorCode] = []
-    """Their outcomes as far as they are known without the run's record, which has everything."""
+    """Codes that are known without the run's record, which has all."""
 
 
 class FollowRunsResult(Message):

@@ -32,21 +32,23 @@ class RunPolicy(Message):
     cursor_attempts: int = 20
     """How often one page is requested."""
     graph_patience: timedelta = timedelta(hours=1)
-    """How long one page is requested, from its first failure, and one wave while Graph cannot be reached at all."""
+    """The retry time of a page after its first failure, and of a wave while Graph cannot be reached."""
     waves_in_flight: int = 4
-    """How many waves of one run are fetched at once."""
+    """Waves of one run that are fetched at once."""
     detail_refresh: timedelta = timedelta(days=7)
-    """Within which time the details of every item are read again, though its list document is unchanged."""
+    """The time within which every item's details are read again, even without a sign in its list."""
     detail_batches: int = 1
-    """How many `$batch` requests one activity makes for details, one after the other."""
+    """`$batch` requests for details in one activity, one after the other."""
     detail_items: int | None = None
-    """How many items one wave takes on to read their details, so that others are left to waves beside it; None for all.
-    None in runs of 0.3.0."""
+    """The most items whose details one wave reads, leaving others to waves beside it; None for all. None in runs of
+    0.3.0.
+    """
     malformed_attempts: int | None = None
-    """How often a page is requested if the answer is no page; None for `cursor_attempts`. None in runs of 0.3.0."""
+    """Requests of a page whose answer is no page; None for `cursor_attempts`, and in runs of 0.3.0."""
     told_after: timedelta | None = None
-    """How long an activity retries a wave that Graph fails as a whole before it tells the failure as that of each page;
-    None for as long as `graph_patience`. None in runs of release 0.3.0."""
+    """How long an activity retries a failing wave before it reports the failure as each page's; None for
+    `graph_patience`, and in runs of 0.3.0.
+    """
 
 
 class PlannedCollection(Message):
@@ -58,18 +60,16 @@ class PlannedCollection(Message):
     throttle_family: str
     wave_limit: int
     confirmable: bool = False
-    """Whether the run asks by id for unlisted items."""
     detailed: bool = False
-    """Whether its items have details that the list does not show."""
+    """Whether its items have details beyond the list."""
     is_first_listing: bool = False
-    """Whether no run has listed it to its end yet: most of its items are new."""
+    """Whether no run has listed it to its end, so most items are new."""
     interval: timedelta | None = None
-    """Where its family is asked one request at a time, how long after an answer the next one's turn comes.
-    None in runs of 0.3.0."""
+    """The time from an answer to the next turn, in a family with turns. None in runs of 0.3.0."""
     refresh: DetailRefresh | None = None
-    """When details are due that its list says nothing new of. None in runs of release 0.3.0."""
+    """When details are due without a sign in the list. None in runs of 0.3.0."""
     known_failure: KnownFailure | None = None
-    """How it failed in the tenant's latest runs. None in runs of release 0.3.0."""
+    """How it failed in the latest runs. None in runs of 0.3.0."""
 
 
 class BeginRunResult(Message):
@@ -125,6 +125,6 @@ class FinishRunResult(Message):
     status: RunStatus
     counts: Counts
     error_codes: list[ErrorCode] | None = None
-    """None from workers of release 0.3.0, which record whatever the message claims."""
+    """None from workers of 0.3.0, which record all that the message claims."""
     notifies: bool = False
-    """Whether the worker tells people of events. False in histories from before there were notifications."""
+    """Whether the worker sends notifications. False in histories before there were any."""

@@ -32,10 +32,10 @@ from web.twins import say_next, whole_csv_file
 router = APIRouter()
 
 PAGE = 50
-"""Items of a page; each has an assignment or some."""
+"""Items of a page, each with assignments."""
 
 OF_A_TENANT = 8
-"""Items that a page over tenants shows of each."""
+"""Items of each tenant on a page over tenants."""
 
 MOST_OF_AN_ITEM = 20
 """Assignments of one item that a page names."""

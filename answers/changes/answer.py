@@ -43,20 +43,20 @@ from storage.coverage import coverage
 from storage.documents import database_time
 
 DEFAULT_DAYS = 7
-"""A window without a beginning goes back so far."""
+"""The length of a window without a beginning."""
 
 EVENTS_AT_A_TIME = 500
 
 EVENTS_LOOKED_AT = 200
 
 PAGES_LOOKED_AT = 5
-"""So often a page of newest changes looks for more events that are wanted, before it leaves that to the next page."""
+"""Pages of events searched for a page of newest changes, before the next page goes on."""
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 """Opens a session that is bound to one tenant."""
 
 DOCUMENTS_AT_A_TIME = 20
-"""They may have some megabytes each, and there are two of a version."""
+"""Two for each version, some with megabytes."""
 
 
 class UnknownPlaceError(UserError):
@@ -122,7 +122,7 @@ _KINDS_OF = {
     (EventKind.ABSENT, False): {ChangeKind.MISSING},
     (EventKind.RETURNED, False): {ChangeKind.CAME_BACK},
 }
-"""The kinds of changes by the kind of the event, and by whether its version is an item's first."""
+"""Kinds of changes by the event's kind, and by whether the version is an item's first."""
 
 
 class ChangePage(NamedTuple):

@@ -11,15 +11,16 @@ from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS
 from inventory.coverage import Coverage
 
 AUDIT_LOGS = {AUDIT_EVENTS: "Intune", DIRECTORY_AUDITS: "Entra"}
-"""Whose audit log a collection is, by its type key."""
+"""The owner of each audit log, by type key."""
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
-"""How far Graph's clock, which dates events, and the database's, which dates observations, may be apart: as far as
-Microsoft's own sign-in lets clocks differ before it refuses a token."""
+"""The largest difference of Graph's clock, which dates events, and the database's: as much as Microsoft's sign-in
+accepts.
+"""
 
 _SUCCESS = "success"
 _READING = "get"
-"""The operation of an event that only records that something was read."""
+"""The operation of an event about reading."""
 
 
 class AuditAction(StrEnum):
@@ -37,7 +38,7 @@ _OPERATIONS = {
 _RESTORATIONS = frozenset({
     "restore administrative unit", "restore application", "restore group", "restore service principal",
 })  # fmt: skip
-"""Activities that bring a deleted object back. Microsoft publishes their names and not their operations:
+"""Activities that restore an object. Microsoft publishes their names, not their operations:
 https://learn.microsoft.com/entra/identity/monitoring-health/reference-audit-activities
 """
 _OTHER_THAN_A_CHANGE = frozenset({"", _READING}).union(*_OPERATIONS.values())
@@ -62,7 +63,7 @@ class AuditStatus(StrEnum):
     NOT_FOUND = "not_in_audit_log"
     NOT_READ = "audit_log_not_read"
     NOT_AUDITED = "not_audited"
-    """No audit log that is read names the object by its id."""
+    """No audit log names the object by its id."""
 
 
 class Attribution(BaseModel, frozen=True):

@@ -13,7 +13,7 @@ from graph.catalog import load_catalog
 from inventory.coverage import Coverage
 
 EventsByObject = Mapping[tuple[str, str], Sequence[AuditEvent]]
-"""Audit events by the type key of their log and the id of an object that they name."""
+"""Audit events by type key of the log and id of the object."""
 
 
 class UnattributedChange(NamedTuple):

@@ -64,7 +64,7 @@ class VersionFacts(NamedTuple):
     version_number: int
     display_name: str | None
     item_name: str | None
-    """What the item is called now: of items that Graph does not name, their title."""
+    """The item's present name, or its title if Graph gives none."""
     meta: dict[str, Any]
     details_complete: bool
     recreates_external_id: str | None
@@ -78,11 +78,11 @@ class VersionFacts(NamedTuple):
     document_before: bytes | None
     damaged: Sequence[DamagedRecord]
     stale: Staleness | None
-    """Details that could not be read when the version was first observed."""
+    """Unread details when the version was first observed."""
     lacked_before: list[StalePart] | None
-    """Details that the version before it could not be read with."""
+    """Details unread for the version before."""
     is_sorted: bool
-    """Whether the document is of normal form 0, so that only some orders can be compared."""
+    """The document is of normal form 0, in which only some orders can be compared."""
     was_sorted: bool
     """Whether that of the version before it is."""
 
@@ -108,7 +108,7 @@ _OLDEST_FIRST = statement("events", Path(__file__).parent, order="ASC", beyond="
 _NEWEST_FIRST = statement("events", Path(__file__).parent, order="DESC", beyond="<")
 
 FIRST_TENANTS = 2
-"""Tenants that are asked first for a page over tenants, then four times as many."""
+"""Tenants asked first for a page over tenants; then four times as many."""
 
 # Each by its own index: the last of a tenant's versions, absences and returns.
 _NEWEST_MOMENTS = text("""

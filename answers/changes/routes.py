@@ -28,17 +28,17 @@ router = APIRouter()
 PAGE = 50
 
 PAGE_OF_MANY = 19
-"""Changes of a page over tenants, which are asked one by one. A batch of events has them, and one more."""
+"""Changes of a page over tenants, which are asked one by one. A batch of events has one more."""
 
 MOST_AT_ONCE = 1000
-"""Changes that are read at once for a file."""
+"""Changes read at once for a file."""
 
 ATTEMPTS = (
     {"most_fields": 5, "most_lines": 8},
     {"most_fields": 2, "most_lines": 4},
     {"most_fields": 0, "most_lines": 0},
 )
-"""How much of each change a page shows: less where it would get too long."""
+"""How much of each change a page shows, less if it gets too long."""
 
 
 class ChangeQuestion(NamedTuple):

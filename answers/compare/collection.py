@@ -48,7 +48,7 @@ from inventory.tenant_neutral import (
 )
 
 DOCUMENTS_AT_A_TIME = 50
-"""Of each side. Documents may have some megabytes each; most have a few kilobytes."""
+"""Documents of each side; most have a few kilobytes, some megabytes."""
 
 
 class _Found(NamedTuple):

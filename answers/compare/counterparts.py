@@ -12,7 +12,7 @@ from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from inventory.tenant_neutral import UnresolvedReason
 
 TargetId = tuple[tuple[str, ...], str]
-"""An id, with the collections that it may belong to."""
+"""An id, with its possible collections."""
 
 
 class Counterpart(NamedTuple):

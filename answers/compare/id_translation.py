@@ -16,7 +16,7 @@ from inventory.tenant_neutral import IdTranslation, Translate, UnresolvedReason,
 from storage.bodies import Documents
 
 TargetIds = Iterable[tuple[tuple[str, ...], str]]
-"""Ids of objects, each with the collections that it may belong to."""
+"""Ids of objects, each with its possible collections."""
 
 
 class IdTranslations:

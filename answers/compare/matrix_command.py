@@ -29,7 +29,7 @@ from cli.table import Column, collection_column, print_table
 from configuration import Settings
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
-"""The words for a status of two tenants in a cell of a matrix, if they differ."""
+"""A matrix's words for a status of two tenants, if they differ."""
 
 
 async def compare_golden(

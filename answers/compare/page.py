@@ -14,10 +14,10 @@ from answers.compare.setting_records import (
 from answers.pages import Titles, grouped, page
 
 TENANTS_ACROSS = 6
-"""Columns of a matrix that a sheet of paper has room for; more tenants make more tables."""
+"""Columns of a matrix on a sheet of paper; more tenants make more tables."""
 
 _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, CellStatus.AMBIGUOUS)
-"""Statuses for which a matrix shows more than the word."""
+"""Statuses of which a matrix shows more than the word."""
 
 
 def occurring(names: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:

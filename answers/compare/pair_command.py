@@ -125,7 +125,7 @@ def _status(item: ItemComparison) -> Text:
 
 
 _WORDS = {Uncertainty.HIDDEN_WITHOUT_KEY: "masked by Graph or hidden without key"}
-"""What an uncertainty is called where its code alone would mislead: the marks of both look alike."""
+"""Words for uncertainties whose codes would mislead: both marks look alike."""
 
 
 def _uncertain(item: ItemComparison) -> str:

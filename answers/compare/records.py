@@ -38,9 +38,9 @@ class Status(StrEnum):
     RENAMED = "renamed"
     """The content is the same, the name is not."""
     UNDECIDED = "undecided"
-    """Nothing is known to be different, and not all is known."""
+    """No difference is known, and not all is known."""
     AMBIGUOUS = "ambiguous"
-    """Several items have the name, or the content, and nothing tells which belong together."""
+    """Several items have the name or content, and nothing tells them apart."""
     ONLY_HERE = "only_here"
     ONLY_THERE = "only_there"
 
@@ -58,9 +58,9 @@ class CoverageState(StrEnum):
     COMPLETE = "complete"
     """It listed the collection to its end."""
     CANNOT_HAVE = "cannot_have"
-    """It was told that the tenant cannot have the collection: no licence, or none in this cloud. That is an answer."""
+    """The tenant cannot have the collection, for want of a licence or in this cloud: an answer."""
     NOT_COVERED = "not_covered"
-    """It did not list the collection to its end, or no run has ended that selected it."""
+    """It was not listed to its end, or no ended run selected it."""
 
 
 class SideCoverage(BaseModel, frozen=True):

@@ -29,7 +29,7 @@ from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 MOST_SHOWN = 3
-"""Policies of a value, and assignments of a policy, that a terminal shows; the page and --json have all."""
+"""Policies of a value, and assignments of a policy, on a terminal; the page and --json have all."""
 
 
 async def compare_settings(

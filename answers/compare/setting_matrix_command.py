@@ -27,7 +27,7 @@ from cli.table import Column, Shape, print_table
 from configuration import Settings
 
 _OF_STATUS = {Status.ONLY_HERE: CellStatus.MISSING}
-"""The words for a status of two tenants in a cell, if they differ."""
+"""A cell's words for a status of two tenants, if they differ."""
 
 
 async def compare_golden_settings(

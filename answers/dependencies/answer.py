@@ -39,7 +39,7 @@ from storage.database import Database
 from storage.unread_references import unread_references
 
 MOST = 500
-"""References that are followed from or to one item, where no other limit is given."""
+"""The default limit of references followed from or to one item."""
 
 GROUPS = "groups"
 

@@ -18,7 +18,7 @@ class Node(NamedTuple):
     name: str
     presence: Presence
     certainty: str
-    """Presence, confidence and evidence in words, where it is not simply there."""
+    """Presence, confidence and evidence in words, unless it is simply there."""
 
 
 class Link(NamedTuple):

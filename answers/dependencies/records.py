@@ -22,11 +22,11 @@ class Presence(StrEnum):
 
     PRESENT = "present"
     ABSENT = "absent"
-    """It was seen, and a later complete listing did not show it."""
+    """It was seen, and a later complete listing omits it."""
     NEVER_SEEN = "never_seen"
-    """All collections that it may be in were listed to their end, and none has ever shown it."""
+    """All its possible collections were listed to their end, and none has shown it."""
     NOT_READ = "not_read"
-    """It was never seen, and not all collections that it may be in were listed to their end."""
+    """It was never seen, and a possible collection was not listed to its end."""
     AUDIENCE = "audience"
     """All users or all devices: no object of the inventory."""
 

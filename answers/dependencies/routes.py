@@ -70,10 +70,10 @@ NEIGHBOURS = 100
 """References from or to one item that a page follows."""
 
 DRAWN = ((20, 100), (20, 50), (8, 20))
-"""Objects in each column of the picture and rows of each table, fewer where names make the page too long."""
+"""Objects in a column of the picture, and rows of a table; fewer if names make the page too long."""
 
 OF_A_TENANT = 8
-"""Rows that a page over tenants shows of each."""
+"""Rows of each tenant on a page over tenants."""
 
 TypeKey = Annotated[str, Query(alias="type", description="Only references of this collection's items.", max_length=100)]
 After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]

@@ -17,8 +17,9 @@ REFERENCES_NOT_READ = "references_not_read"
 """References of new versions, or by new rules, which the next run reads."""
 
 NEVER_ASSIGNED = frozenset({"deviceComplianceScripts"})
-"""Collections whose items nobody assigns, though Graph lists assignments of them: a compliance policy names its script
-(https://learn.microsoft.com/mem/intune/protect/compliance-custom-script)."""
+"""Collections that nobody assigns, though Graph lists assignments: a compliance policy names its script
+(https://learn.microsoft.com/mem/intune/protect/compliance-custom-script).
+"""
 
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:

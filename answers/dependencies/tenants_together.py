@@ -13,7 +13,7 @@ from answers.dependencies.tenant_coverage import TenantCoverage
 from graph.catalog import load_catalog
 
 TENANTS_AT_A_TIME = 50
-"""The answers of so many tenants are held at once."""
+"""Tenants whose answers are held at once."""
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
@@ -21,7 +21,7 @@ Answers = Mapping[UUID, Sequence[RecordT]]
 """Records by tenant."""
 
 Portfolio = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-"""Opens a transaction that sees all tenants of whoever asks."""
+"""Opens a transaction over all tenants of the asking person."""
 
 Question = Callable[[AsyncSession, Mapping[UUID, TenantCoverage]], Awaitable[Answers[RecordT]]]
 """Asks for the records of all these tenants."""

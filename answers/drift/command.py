@@ -265,7 +265,7 @@ def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
 
 
 LEFT_OUT_NAMED = 3
-"""So many items of a collection are named that cannot be compared; JSON and the page name more."""
+"""Items of a collection named as not comparable; JSON and the page name more."""
 
 
 def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:

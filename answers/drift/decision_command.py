@@ -26,7 +26,7 @@ from inventory.plurals import counted
 from inventory.visible_text import visible
 
 ID_SHOWN = 12
-"""Digits of a finding or decision that it may be called by, if no other begins so."""
+"""Digits that name a finding or decision, if no other begins so."""
 
 
 @prints_times

@@ -37,7 +37,7 @@ from web.twins import csv_file
 router = APIRouter()
 
 MOST_FINDINGS = 100
-"""Findings that one form decides about: as many as a page shows."""
+"""Findings of one form, as many as of a page."""
 
 MOST_CHARACTERS = 2_000
 """Of a reason."""

@@ -193,9 +193,9 @@ class DecisionState(StrEnum):
     VALUE_CHANGED = "value_changed"
     REVOKED = "revoked"
     REPLACED = "replaced"
-    """A later one about the same finding, item or field counts."""
+    """A later one about the same subject counts."""
     NO_FINDING = "no_finding"
-    """Its finding is resolved, or its baseline was dropped; it holds again where the same value deviates again."""
+    """Its finding is resolved, or its baseline dropped; it holds again if the same value deviates."""
 
 
 class DriftDecisionRecord(BaseModel, frozen=True):
@@ -258,7 +258,7 @@ _ABSENCES = {
 }
 
 EDITED = "edited"
-"""The evidence of a finding whose value shows no change: its object was edited."""
+"""The evidence of a finding without a visible change of value: its object was edited."""
 
 
 class DriftFindingRecord(ShownField, TitledRecord):

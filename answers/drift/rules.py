@@ -66,7 +66,7 @@ class DriftRules(NamedTuple):
     canonicalizer: Canonicalizer
     form: NormalForm
     asked_for: frozenset[str] = frozenset()
-    """The properties that a whole document always has, be they empty, since a detail asks for each."""
+    """Properties that a whole document always has, even empty, since a detail asks for each."""
     expanded: frozenset[str] = frozenset()
     """The properties that requests expand."""
 
@@ -77,7 +77,7 @@ class DriftDocument(NamedTuple):
     document: bytes
     is_whole: bool = True
     is_sorted: bool = False
-    """Whether it is of normal form 0, so that only some orders can be compared."""
+    """It is of normal form 0, in which only some orders can be compared."""
 
 
 class Deviation(NamedTuple):

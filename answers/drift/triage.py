@@ -21,7 +21,7 @@ class FailOn(StrEnum):
 
 
 Rank = tuple[bool, int]
-"""Whether a finding is closed, and how soon it is looked at: 0 where it weakens, then by severity."""
+"""Whether a finding is closed, then its urgency: 0 if it weakens, else by severity."""
 
 
 def weakens(finding: DriftFindingRecord) -> bool:

@@ -20,7 +20,7 @@ class NothingKnownError(UserError):
 
 
 Keep = Callable[[str, str, str | None, bytes], None]
-"""Takes a document: type key, id and name of its item, and canonical JSON."""
+"""Takes a document: its item's type key, id and name, and canonical JSON."""
 
 
 class ExportBasis(NamedTuple):

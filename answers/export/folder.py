@@ -10,7 +10,7 @@ from answers.export.rules import MANIFEST, ManifestError, folded, is_ours, manif
 from cli.errors import UsageError
 
 JOURNAL = ".tenant-inventory-export.journal"
-"""Names the files that an export which did not come to its end has made, a line each: they are in no manifest yet."""
+"""Names the files of an unfinished export, a line each, which no manifest has yet."""
 
 TEMPORARY = ".tenant-inventory-export.tmp"
 
@@ -28,7 +28,7 @@ class ExportFolder:
         self._tenant_id = tenant_id
         self._force = force
         self._there: dict[str, str] = {}
-        """The files of earlier exports, by what is left of the path where case does not count."""
+        """Files of earlier exports by case-folded path."""
         self._put: set[str] = set()
         with _refusals():
             self._open()

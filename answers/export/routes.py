@@ -27,10 +27,10 @@ from web.twins import as_download, blocks
 router = APIRouter()
 
 EXPORT_SECONDS = 120
-"""Within so long an archive is written, or it is the command line's: a transaction is open meanwhile."""
+"""The limit of an archive, whose transaction stays open; longer ones are for the command line."""
 
 STATEMENT_SECONDS = 60
-"""The first documents come when PostgreSQL has found the versions of all items."""
+"""Until PostgreSQL has found all items' versions."""
 
 Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
 

@@ -18,18 +18,18 @@ from inventory.visible_text import visible, with_spaces
 
 MANIFEST = ".tenant-inventory-export.json"
 MAX_NAME_BYTES = 100
-"""The safe name's limit. A file name may have 255 bytes; Windows counts 260 characters for the whole path."""
+"""The limit of a safe name. File names may have 255 bytes; Windows counts 260 characters of path."""
 
 NO_CATEGORY = "other"
 UNNAMED = "unnamed"
 
 _FORMAT = 1
 _ID_DIGITS = 16
-"""Eight would make two files of one name meet by accident, once a collection has 100,000 items without a name."""
+"""With eight, two of 100,000 nameless items would share a file by accident."""
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
-"""Windows takes these for devices, whatever follows the first dot."""
+"""Windows takes these for devices, whatever follows the dot."""
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.(?:json|txt)")

@@ -112,7 +112,7 @@ class _Listing(NamedTuple):
     limit: RowLimit
     after: tuple[str, str] | None
     are_many: bool
-    """Whether other tenants are asked, too: then a setting that none of this one's items sets is no mistake."""
+    """With several tenants, a setting that none of one's items sets is no mistake."""
 
 
 @prints_tables

@@ -17,7 +17,7 @@ MOST_COUNTED = 5_000
 """Items that are counted, in the order of the list."""
 
 KINDS = 12
-"""Of which the counts are shown, the most frequent first."""
+"""Kinds whose counts are shown, most frequent first."""
 
 
 class Facet(NamedTuple):

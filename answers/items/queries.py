@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.rows import fetch
 
 MOST_COUNTED = 1_000
-"""A collection with more items is said to have more than that."""
+"""Larger collections are said to have more than this."""
 
 
 class CollectionSize(NamedTuple):

@@ -27,15 +27,15 @@ from storage.coverage import coverage
 from storage.notifications import Position, advance, positions
 
 MOST_EVENTS = 500
-"""Of one run: what is beyond is said in one line."""
+"""Events of one run; a line tells of others."""
 
 DRIFT_REACH = timedelta(days=60)
-"""A finding whose deviation began longer ago is not told; the outbox remembers for longer what was."""
+"""Findings that began earlier are not told; the outbox remembers told ones for longer."""
 
 READING_APP = "the app that reads this tenant"
 
 EXPIRED_FOR = timedelta(days=30)
-"""Nobody is told of an expiry that is longer ago."""
+"""Earlier expiries are not told."""
 
 
 class ReadingApp(NamedTuple):

@@ -19,7 +19,7 @@ NAMED_CODES = 3
 """Error codes that one line names."""
 
 SOON, LATER = timedelta(days=7), timedelta(days=30)
-"""What expires so soon is of high, or of medium severity."""
+"""Expiries within these times are of high, or of medium severity."""
 
 _WHOLE = {"item_added": "was added", "item_missing": "is gone"}
 

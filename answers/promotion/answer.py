@@ -39,7 +39,7 @@ MOST_LISTED = 200
 """Plans in a list."""
 
 NAMED_REFUSALS = 5
-"""Items that a refusal names; all of them are counted."""
+"""Items named by a refusal; all are counted."""
 
 
 class MappingWish(NamedTuple):

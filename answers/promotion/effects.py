@@ -151,7 +151,7 @@ EFFECT_WORDS = {
 }
 
 ALARMING = frozenset({EffectKind.WEAKENS, EffectKind.REACHES_EVERYONE, EffectKind.TAKES_EFFECT})
-"""Effects that a reviewer has to have looked at."""
+"""Effects that a reviewer must look at."""
 
 
 def concerns_of(items: Iterable[PlannedItem]) -> list[tuple[EffectKind, int]]:

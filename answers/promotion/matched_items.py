@@ -12,7 +12,7 @@ from inventory.exact_json import decode_object
 from inventory.user_errors import UserError
 
 ITEMS_AT_A_TIME = 500
-"""Of each side, whose documents are read by one statement."""
+"""Items of each side whose documents one statement reads."""
 
 
 class UnknownPlanItemError(UserError):

@@ -35,7 +35,7 @@ ATTEMPTS = tuple(
 """How much a page shows: less where it would get too long."""
 
 REFUSED = 409
-"""The status of a page that says why an approval was refused."""
+"""The status of a page with the reasons of a refused approval."""
 
 Approver = Annotated[Person, Depends(needs(Role.APPROVER))]
 Reason = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]

@@ -21,7 +21,7 @@ _STATES = frozenset({"enabled", "disabled", "enabledForReportingButNotEnforced"}
 """Of a Conditional Access policy."""
 
 _OF_THE_SERVICE = frozenset({"id", "createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "isAssigned"})
-"""A body that creates an object may not hold these."""
+"""Properties that a creating body may not hold."""
 
 _WITH_SOURCE = re.compile(
     r"^/(deviceManagement/(deviceConfigurations|deviceCompliancePolicies|configurationPolicies|compliancePolicies)"

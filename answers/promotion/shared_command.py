@@ -39,7 +39,7 @@ TargetArgument = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")]
 LOCAL = "local/"
-"""Before the login of somebody at a terminal, as the audit names people."""
+"""Precedes the login of a person at a terminal in audit records."""
 
 
 def check_reason(reason: str) -> None:

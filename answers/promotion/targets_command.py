@@ -24,7 +24,7 @@ from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 
 MOST_COLUMNS = 12
-"""Tenants that have a column of their own; of more, rows say in how many."""
+"""Tenants with a column each; beyond, rows give numbers."""
 
 
 async def plan_for_many(

@@ -45,7 +45,7 @@ OUTCOMES = 200
 """Tenants of a page of one portfolio run."""
 
 LOOK_SECONDS = 2.0
-"""So often a live page looks at a portfolio run, however many people follow it."""
+"""How often a live page looks at a portfolio run, for all followers together."""
 
 AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as the next page's address says.")]
 

@@ -18,13 +18,13 @@ from inventory.records import CollectionRecord, RunRecord
 from inventory.visible_text import visible
 
 NAMED = 6
-"""How many collections of an error code are named without `verbose`."""
+"""Collections of an error code named without `verbose`."""
 
 TOLD_ONCE = ("reason", "permission")
-"""What the context of a failed collection may hold that is the same for many: told once for an error code."""
+"""Context that failed collections may share: told once for an error code."""
 
 WIDEST = 100
-"""Columns of a line of prose, however wide the terminal is."""
+"""The widest line of prose, on any terminal."""
 
 
 def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> None:

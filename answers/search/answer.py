@@ -25,11 +25,11 @@ from storage.name_order import NamePlace, place_of
 from storage.queries import Question
 
 MOST_MEANT = 100
-"""Settings that one name may mean; of more, people say which."""
+"""Settings that one name may mean; beyond, people must choose."""
 
 
 TENANTS_AT_A_TIME = 50
-"""Names of so many tenants are read at once: few enough that an index finds them, as measured with five hundred."""
+"""Tenants whose names are read at once: few enough for an index, as measured with five hundred."""
 
 
 class UnknownSettingError(UserError):

@@ -44,10 +44,10 @@ from inventory.records import ItemRecord
 from tenants_source import configured_tenants_of
 
 FOUND = 100
-"""Items that a search shows where nobody says how many."""
+"""The default limit of found items."""
 
 NAMED = 3
-"""Values of a tenant, and reasons, that are named."""
+"""A tenant's values and reasons that are named."""
 
 _WORDS = {
     SettingState.SET: "set",

@@ -356,7 +356,7 @@ ORDER BY listed_from DESC LIMIT :most
 """)
 
 CATALOGUES = 3
-"""Tenants whose catalogue of definitions is looked into: they all have Microsoft's."""
+"""Tenants whose catalogue of definitions is searched: all have Microsoft's."""
 
 
 async def is_known(session: AsyncSession, setting: str) -> bool:

@@ -14,15 +14,15 @@ class SettingState(StrEnum):
     """Whether policies of a tenant set the sought value, in the order of the answer."""
 
     SET = "set"
-    """An item sets it, to the value that was asked for if one was."""
+    """An item sets it, to the wanted value if any."""
     HIDDEN = "hidden"
-    """Items set it to values that are hidden or too long to be searched for, and none is known to set the value."""
+    """Items set it to hidden or too long values, and none is known to set the wanted one."""
     OTHER_VALUE = "other_value"
     """Items set it, all of them to other values."""
     NOT_SET = "not_set"
-    """No item sets it, and all collections that can were read to their end."""
+    """No item sets it, and all possible collections were read to their end."""
     UNKNOWN = "unknown"
-    """No item is known to set the value, and not all that could was read."""
+    """No item is known to set the value, and not all possible ones were read."""
 
 
 class SettingValue(BaseModel, frozen=True):

@@ -15,7 +15,7 @@ _ENDS = re.compile(r"[_./~\\]")
 
 _OF_LIKE = re.compile(r"[%_\\]")
 _ESCAPED = r"\\\g<0>"
-"""Characters that mean something in a pattern of LIKE, and what stands for them."""
+"""LIKE's special characters and their escapes."""
 
 
 def patterns(text: str) -> list[str]:

@@ -18,7 +18,7 @@ class Attention(StrEnum):
     RUN_FAILED = "run_failed"
     """Its latest run failed."""
     NOT_READ = "not_read"
-    """Collections were not read to their end by the latest run that covers them."""
+    """Collections' latest runs did not read them to their end."""
     OLD = "old"
     """The last complete listing of a collection is older than the caller allows."""
     NOT_WATCHED = "not_watched"
@@ -26,7 +26,7 @@ class Attention(StrEnum):
     STALE = "stale"
     """Details of items cannot be read."""
     HIGH_DRIFT = "high_drift"
-    """Findings of high severity are open, by the latest evaluation of its baselines."""
+    """Findings of high severity are open, by its baselines' latest evaluations."""
     MISSING = "missing"
     """Items are missing."""
 

@@ -27,7 +27,7 @@ RUNS = 5
 """Recent runs on the page of a tenant."""
 
 SPANS = (("day", "1d", timedelta(days=1)), ("week", "7d", timedelta(days=7)))
-"""For which the page of a tenant says what runs found: in words, and as the page of changes takes it."""
+"""The time spans of a tenant's page: in words, and for the page of changes."""
 
 
 class TenantFilter(NamedTuple):

@@ -9,7 +9,7 @@ from answers.status.records import Attention, TenantStatus
 from inventory.outcomes import RunStatus
 
 OLD_AFTER = timedelta(hours=24)
-"""How old a reading may be where nobody says."""
+"""The default age of an old reading."""
 
 
 def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list[Attention]:

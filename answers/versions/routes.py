@@ -49,7 +49,7 @@ ATTEMPTS = tuple(
         (800, 3, 3, 5),
     )
 )
-"""How much of the document and the rest the page shows: less where it would get too long."""
+"""How much of the document and the rest the page shows, less if it gets too long."""
 
 LONGEST_LINE = 2_000
 """Characters of one line of a document."""

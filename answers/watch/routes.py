@@ -37,7 +37,7 @@ RUNS = 5
 """Recent runs of watch on its page."""
 
 LATE_AFTER = timedelta(hours=1)
-"""Watch reads each log at least so often, where it is on and nothing is wrong."""
+"""A working watch reads each log at least so often."""
 
 After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]

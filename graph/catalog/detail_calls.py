@@ -18,7 +18,7 @@ class ChildCall(BaseModel, frozen=True, extra="forbid"):
     """Where the answer goes in the member."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}.*\{child_id\}")]
     single: bool = False
-    """Whether it answers one object, and not a collection that is followed to its end."""
+    """Whether it answers one object, not a paged collection."""
     optional: bool = False
     """Whether 404 says that there is none."""
 
@@ -31,28 +31,30 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
     """
 
     property: PropertyName | None = None
-    """Where the answer goes in the document; none where it is the item itself, shown with more than the list shows."""
+    """The answer's place in the document; None if it is the item itself, with more than in the list."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}")]
     single: bool = False
-    """Whether it answers one object, and not a collection that is followed to its end."""
+    """Whether it answers one object, not a paged collection."""
     optional: bool = False
-    """Whether 404 says that there is none; where there was one, a second run must be told so."""
+    """Whether 404 means that there is none; if there was one, a second run must confirm."""
     types: frozenset[str] = frozenset()
-    """The `@odata.type`s of the items that have it; all where it is empty."""
+    """`@odata.type`s of the items that have it; empty for all."""
     only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
-    """The items that have it: those whose list in this property is not empty, or holds this value (`tags=Value`)."""
+    """Only for items whose list has something in this property, or this value (`tags=Value`)."""
     believe_list: frozenset[PropertyName] = frozenset()
-    """Properties of the item that the list shows right and this answer does not."""
+    """The item's properties that only the list shows right."""
     doubted_by: PropertyName | None = None
-    """The list's property that says whether there are members. Where the members that the list expands contradict it,
-    they are not believed, and the call is made; nowhere else."""
+    """The list's property that says whether there are members. The call is made only if it contradicts the expanded
+    members, which are then not believed.
+    """
     counted_by: PropertyName | None = None
-    """The list's property that tells how many members the collection has. Where they are not so many, some may have
-    slipped between pages, and the collection is read once more."""
+    """The list's property with the number of members. If it differs, some may have slipped between pages, and the
+    collection is read once more.
+    """
     permission: Permission | None = None
-    """The least application permission of the call and its children; none where it is the list's."""
+    """The least application permission of the call and its children; None for the list's."""
     licence_hint: str | None = None
-    """The licence that the call needs and the list does not. A document of a tenant without it lacks the property."""
+    """The further licence of the call. Documents of tenants without it lack the property."""
     children: tuple[ChildCall, ...] = ()
 
     def is_of(self, item: Mapping[str, object]) -> bool:

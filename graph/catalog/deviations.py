@@ -16,7 +16,7 @@ class Deviation(BaseModel, frozen=True, extra="forbid"):
 
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1)]
     what: Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
-    """`path`, `permission of detail policies`, `sensitive password` …, as the test that checks the catalog tells it."""
+    """`path`, `permission of detail policies`, `sensitive password` …, as in the catalog's test."""
     reason: Annotated[str, Field(min_length=1)]
     source: _URL
 

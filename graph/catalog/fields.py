@@ -42,7 +42,7 @@ _INTERVALS = {
 }
 
 WITHOUT_SETTINGS = frozenset({"audit", "device-data", "directory", "microsoft-catalogues"})
-"""Categories of logs, data and objects that set nothing for others."""
+"""Categories of logs, data and objects that set nothing."""
 
 PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
 
@@ -61,12 +61,14 @@ ReferencePath = Annotated[
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
 TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?(\([a-z][A-Za-z]*\))?$")]
-"""The type key of what an id belongs to; with an alternate key in parentheses if the id is that: `groups`,
-`servicePrincipals(appId)`."""
+"""The type key of an id's collection, with an alternate key in parentheses if the id is one: `groups`,
+`servicePrincipals(appId)`.
+"""
 
 QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
-"""A property at any depth; with `/` only of the object itself, with `parent/` only in the property `parent`, with
-`#type/` only in objects of the type."""
+"""A property at any depth; with `/` of the object itself, with `parent/` within that property, with `#type/` in objects
+of the type.
+"""
 
 
 TypedName = Annotated[str, Field(pattern=r"^#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*$")]
@@ -82,7 +84,7 @@ def _one_or_more(value: object) -> object:
 
 
 OneOrMore = BeforeValidator(_one_or_more)
-"""For a tuple: a text alone is its one member."""
+"""A tuple; a lone text is its one member."""
 
 
 AUDIT_EVENTS: TypeKey = "auditEvents"

@@ -18,7 +18,7 @@ from inventory.toml_file import table_beside
 from inventory.user_errors import UserError
 
 _SHARED_TABLES = frozenset({"references"})
-"""Tables at the top of a file that all of its entries have, beside what each adds."""
+"""Tables at a file's top that all its entries share."""
 
 NO_ENTRIES = frozenset({
     "defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml", "write_rules.toml",
@@ -30,7 +30,7 @@ LOGS = frozenset({"audit"})
 """Categories of logs."""
 
 MOST_NAMED = 3
-"""Categories or collections that the name of a selection lists."""
+"""Categories or collections in a selection's name."""
 
 
 class UnknownCategoryError(UserError):

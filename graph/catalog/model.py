@@ -52,87 +52,83 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     title: str
     category: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)*$")]
     path: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9]+|\{tenant_id\}|\{parent_id\}))+$")]
-    """May hold `{tenant_id}`, which is also the id of the organization.
-
-    With a `parent`, either the path or the filter holds `{parent_id}`.
+    """May hold `{tenant_id}`, also the organization's id. With a `parent`, the path or the filter holds `{parent_id}`.
     """
     api_version: ApiVersion
     throttle_family: ThrottleFamily
     permission: Permission
-    """The least application permission that reads the list. A detail may need another: see `permissions`."""
+    """The least application permission of the list; see `permissions` for details."""
     delegated_only: bool = False
-    """Microsoft opens it to signed-in people only. An app is refused in some tenants or in all; that is no error."""
+    """For signed-in people only: refusals of apps, in some tenants or all, are no error."""
     singleton: bool = False
     parent: TypeKey | None = None
-    """The type key of the collection to each of whose items one of these belongs."""
+    """The type key of the collection whose items each have some of these."""
     parent_filter: str | None = None
-    """The items of the parent that have one; all if this is empty."""
+    """The parent's items that have one; empty for all."""
     opt_in: bool = False
-    """Left out of a selection of all: data or one of Microsoft's own catalogues, large and no configuration."""
+    """Left out of a selection of all: data or Microsoft's catalogues, large and no configuration."""
     expand: str | None = None
     select: tuple[PropertyName, ...] = ()
-    """Sent as `$select` where a default list leaves out properties that are wanted; then all that are wanted."""
+    """All wanted properties for `$select`, if a default list omits some."""
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
-    """Sent as `$top`; left out where Graph pages by itself or where `$top` would cut the list."""
+    """`$top`; None if Graph pages by itself or `$top` would cut the list."""
     filter: str | None = None
     left_out_types: frozenset[str] = frozenset()
-    """`@odata.type`s in the listing that belong to another entry."""
+    """Listed `@odata.type`s of another entry."""
     left_out_where: dict[PropertyName, str | bool] = {}
-    """Objects with one of these values are left out here, since Graph cannot filter by it."""
+    """Objects with these values are left out, since Graph cannot filter by them."""
     platform: str | None = None
     id_field: PropertyName = "id"
     name_field: PropertyName = "displayName"
     volatile: frozenset[QualifiedName] = frozenset()
-    """Properties that differ though the configuration is the same: they are no part of a version."""
+    """Properties that differ without a change of configuration; versions omit them."""
     change_signs: frozenset[QualifiedName] = frozenset()
-    """Volatile properties of a list that tell that an item's details may have changed."""
+    """A list's volatile properties that tell of changed details."""
     sensitive: frozenset[QualifiedName] = frozenset()
     masked: frozenset[TypedName] = frozenset()
-    """Secrets in whose place Graph shows another text at each read."""
+    """Secrets that Graph shows as another text at each read."""
     script_bodies: frozenset[QualifiedName] = frozenset()
     """Sensitive where the configuration says so."""
     payloads: frozenset[QualifiedName] = frozenset()
-    """Those of `sensitive` that are configuration of other makers, and stored where the configuration says so."""
+    """Configuration of other makers among `sensitive`, stored if the settings say so."""
     ordered: frozenset[PropertyName] = frozenset()
-    """Arrays of scalars, or of objects with an identity, whose order is content."""
+    """Arrays of scalars, or objects with an identity, whose order is content."""
     unordered: frozenset[PropertyName] = frozenset()
-    """Arrays of objects without an identity whose order means nothing."""
+    """Arrays of objects without an identity or a meaningful order."""
     null_not_shown: frozenset[PropertyName] = frozenset()
-    """Where null means that Graph does not show the value, and an empty list that there is none."""
+    """Properties in which null means not shown, and an empty list none."""
     flags: frozenset[PropertyName] = frozenset()
-    """Enumerations, beside those that are one in every published type: `graph.catalog.facts.enumerations`."""
+    """Enumerations beyond those of every published type (`graph.catalog.facts.enumerations`)."""
     meta: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
         Annotated[tuple[PropertyPath, ...], OneOrMore],
     ] = {}
-    """Meta keys beyond the common ones: of each the path of properties, or several of which the first counts."""
+    """Further meta keys, each with a path of properties, or several of which the first counts."""
     readable_by_id: bool = True
-    """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
+    """Whether GET `{path}/{id}` answers 404 for a missing object and 200 for a present one."""
     details: tuple[DetailCall, ...] = ()
     refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
-    """Details that change without a sign in the list are read again within this time; none if the list always tells."""
+    """The time within which silently changing details are read again; None if the list always tells."""
     alternate_keys: frozenset[PropertyName] = frozenset()
-    """Properties by which other documents name an object, beside its id; the same in every tenant, as `appId` is."""
+    """Properties, beside the id, by which documents name an object in every tenant, such as `appId`."""
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], OneOrMore]] = {}
-    """Places of ids of other objects in documents, and the collections of those (`inventory.references`)."""
+    """Places of other objects' ids, with their collections (`inventory.references`)."""
     titled_by: tuple[ReferencePath, ...] = ()
-    """An item without a name is called after the objects that these references are to, and what these keys of `meta`
-    say, in this order."""
+    """Titles nameless items by these references' targets and `meta` keys, in order."""
     titled_from: TitleGiver | None = None
-    """An item without a name is called as the item of another collection that refers to it."""
+    """Titles nameless items by another collection's item that refers to them."""
     one_of_a_kind: bool = False
-    """A tenant has one item of each kind at most, so that the kind is the title of an item without a name."""
+    """A tenant has at most one item of each kind, so the kind titles nameless ones."""
     everyone: dict[PropertyName, str] = {}
-    """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
+    """An object is for everyone if one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
-    """Properties that name an object or its parts in its tenant, or its origin: no part of content that tenants share.
-    """
+    """Properties of an object's identity or origin in its tenant, which tenants do not share."""
     meaning: tuple[PropertyName, ...] = ()
-    """Properties that make up the meaning of an object here in any tenant; its name and kind if there are none."""
+    """Properties that identify an object in any tenant; empty for name and kind."""
     shared_ids: str | None = None
-    """A pattern of the ids that Microsoft gave, which are the same in every tenant."""
+    """A pattern of Microsoft's ids, the same in every tenant."""
     in_directory_audits: bool = False
-    """Whether Entra's audit log records changes of its items under their ids."""
+    """Whether Entra's audit log has changes of its items under their ids."""
     licence_hint: str | None = None
     note: str | None = None
     """Why the entry differs from an expectation."""
@@ -355,4 +351,4 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
 
 _QUERY_SAFE = "$(),/='"
-"""Left as they are in a query, as Graph's own examples show them; all else is percent-encoded."""
+"""Not percent-encoded in a query, as in Graph's examples."""

@@ -18,7 +18,7 @@ _CATALOG = "deviceManagement/configurationPolicies"
 _APPS = "deviceAppManagement/mobileApps"
 
 _EXTRA = 900_000
-"""Number of the first document that a tenant has beside the sample."""
+"""The number of a tenant's first document beside the sample."""
 
 
 Deviation = Callable[[Content], None]
@@ -76,4 +76,4 @@ DEVIATIONS: Mapping[int, tuple[Deviation, ...]] = MappingProxyType({
         _lacking(_ACCESS, 3),
     ),
 })  # fmt: skip
-"""By the number of the tenant; lacking documents come last, since they move the numbers of those after them."""
+"""By the tenant's number; lacking documents come last, since they move later numbers."""

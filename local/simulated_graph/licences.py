@@ -38,7 +38,9 @@ _NEEDED = {
     "/roleManagement/entitlementManagement": P2,
     "/servicePrincipals/{id}/synchronization": P1,
 }
-"""The licence of everything below a path, the longest that fits, with `{id}` for what names one object (https://learn.microsoft.com/entra/fundamentals/licensing)."""
+"""The licence below a path, the longest that fits, with `{id}` for ids
+(https://learn.microsoft.com/entra/fundamentals/licensing).
+"""
 
 _REFUSALS = {
     P1: (403, "AccessDenied", "Your tenant is not licensed for this feature."),

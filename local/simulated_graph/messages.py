@@ -98,9 +98,8 @@ class Answer:
 
 
 BeforeAnswer = Callable[[GraphRequest], Answer | None]
-"""Asked before each answer, token endpoint and inner requests included: another answer, or None for the usual one.
-
-It runs in the server's loop, so it must not block.
+"""Another answer, or None for the usual one, of any request, also inner and to the token endpoint. It runs in the
+server's loop, so it must not block.
 """
 
 

@@ -23,14 +23,14 @@ _UNMAPPED = {
     "/policies/activityBasedTimeoutPolicies": "Policy.Read.All",
     "/solutions/backupRestore/protectionPolicies": "BackupRestore-Configuration.Read.All",
 }
-"""Of paths that the map lacks, or has with a permission to write alone, that of neighbours or of Microsoft's page."""
+"""Permissions, from neighbours or Microsoft's page, of paths that the map lacks or has for writing alone."""
 
 _MOVED = (
     "/deviceManagement/deviceCustomAttributeShellScripts",
     "/deviceManagement/deviceManagementScripts",
     "/deviceManagement/deviceShellScripts",
 )
-"""Intune's scripts, which have had permissions of their own since 2025; the map does not follow everywhere."""
+"""Intune's scripts, whose own permissions of 2025 the map does not have everywhere."""
 
 
 class Grants:

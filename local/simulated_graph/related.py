@@ -8,7 +8,7 @@ from local.simulated_graph.documents import Document
 from local.simulated_graph.endpoints import Endpoint, Navigation
 
 Edit = Callable[[Document, Navigation], None]
-"""Changes in place what the document has under the navigation."""
+"""Changes a document in place below the navigation."""
 
 
 class Edited(NamedTuple):

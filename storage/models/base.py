@@ -34,13 +34,13 @@ TenantKey = Annotated[UUID, mapped_column(primary_key=True, server_default=CURRE
 RecordedTenantKey = Annotated[
     UUID, mapped_column(ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT)
 ]
-"""The same in tables whose rows refer to nothing else that does so."""
+"""The same, in tables whose rows refer to nothing else with that key."""
 
 TextKey = Annotated[str, mapped_column(primary_key=True)]
 UuidKey = Annotated[UUID, mapped_column(primary_key=True)]
 Count = Annotated[int, mapped_column(server_default=text("0"))]
 WrittenAt = Annotated[datetime, mapped_column(server_default=CLOCK)]
-"""The moment of the row's statement, unless another one is given."""
+"""The moment of the row's statement, by default."""
 
 
 def one_of(column: str, values: type[StrEnum]) -> str:

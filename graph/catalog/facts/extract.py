@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from graph.catalog.facts import enumerations
 
 Types = dict[str, list[Any]]
-"""Type name to [base or null, property to type, navigation property to type]; `*` before a type: a collection of it."""
+"""Type name to [base or null, property to type, navigation to type]; `*` before a type: a collection."""
 
 _DATA = Path(__file__).with_name("facts.json.gz")
 
@@ -31,9 +31,8 @@ _ROOTS = frozenset({
     "servicePrincipals", "settings", "solutions", "subscribedSkus", "subscriptions", "teamwork",
     "tenantRelationships", "trustFramework",
 })  # fmt: skip
-"""The sets and singletons that hold configuration: those that the catalog reads, and their neighbours.
-
-Neighbours are kept whole, so a path that belongs to another family is recognized as wrong.
+"""Sets and singletons with configuration: those of the catalog, and whole neighbours, so that a path of another family
+is seen to be wrong.
 """
 
 _ENDS = frozenset({
@@ -41,7 +40,7 @@ _ENDS = frozenset({
     "drive", "driveItem", "event", "list", "mailFolder", "message", "migrationsRoot", "onenote", "planner",
     "sharePointRoot", "site", "team", "user", "userSettings", "virtualEventsRoot", "workbook",
 })  # fmt: skip
-"""Types of people's data: kept with their properties, and not followed."""
+"""Types of people's data: kept, but not followed."""
 
 _DATA_OF_GROUPS = re.compile(
     r"^/groups/\{\}/(?:calendar|conversations|drive|events|onenote|photo|planner|sites|team|threads)"
