@@ -1,6 +1,6 @@
 """The worker's tenants file or table, read after each change, so a new tenant needs no restart.
 
-An invalid one is logged once for each change; until then the last valid one holds.
+An invalid one is logged once for each change; the last valid one holds meanwhile.
 """
 
 import asyncio

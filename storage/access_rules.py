@@ -52,7 +52,7 @@ async def set_rule(
 
 
 async def delete_rule(session: AsyncSession, subject: Subject) -> AccessRule | None:
-    """The deleted rule about these people and tenants; None if there was none."""
+    """Deletes and returns the rule about these people and tenants; None if there is none."""
     same: list[ColumnElement[bool]] = [
         _RULE.c[name].is_not_distinct_from(value) for name, value in subject._asdict().items()
     ]

@@ -255,7 +255,7 @@ async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> 
 
 
 async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:
-    """The number of items without their details, by type key, without zeros; for a run that ends.
+    """Settles the items of a run that ends; the number without their details, by type key, without zeros.
 
     An item without a version gets its list document as an incomplete first one.
     """
