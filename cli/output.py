@@ -130,11 +130,18 @@ STYLES = {
 }
 
 
-def print_json(value: BaseModel | dict[str, Any] | bytes) -> None:
-    """One JSON object on one line of stdout, with invisible characters escaped, also in a pipe."""
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    written = plain if isinstance(plain, bytes) else orjson.dumps(plain, default=str)
-    sys.stdout.write(escaped_json(written.decode()) + "\n")
+def warn(*lines: str) -> None:
+    """Names gaps of an answer on stderr, a line each."""
+    for line in lines:
+        stderr.print(line, style="yellow")
+
+
+def print_json(*values: BaseModel | dict[str, Any] | bytes) -> None:
+    """Each JSON object on a line of stdout, with invisible characters escaped, also in a pipe."""
+    for value in values:
+        plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        written = plain if isinstance(plain, bytes) else orjson.dumps(plain, default=str)
+        sys.stdout.write(escaped_json(written.decode()) + "\n")
 
 
 def styled(word: object) -> Text:

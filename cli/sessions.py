@@ -1,5 +1,6 @@
 """Sessions and items for commands about one tenant."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
@@ -62,6 +63,18 @@ async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool
             database.tenant(tenant_id, read_only=read_only, snapshot=True) as session,
         ):
             yield session
+
+
+def asked_of_tenant(
+    settings: Settings, tenant_id: UUID, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True
+) -> ResultT:
+    """The answer of `ask` in one transaction on a tenant. One that writes begins again where it collides."""
+
+    async def once() -> ResultT:
+        async with tenant_session(settings, tenant_id, read_only=read_only) as session:
+            return await ask(session)
+
+    return asyncio.run(once() if read_only else without_collisions(once))
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:

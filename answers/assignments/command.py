@@ -1,10 +1,10 @@
 """`assignments`: who gets what."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.assignments import answer
 from answers.assignments.records import ItemAssignment
@@ -16,7 +16,7 @@ from cli.basis_lines import rests_on_coverage
 from cli.errors import errors_for_people
 from cli.options import JsonOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables
-from cli.sessions import tenant_session
+from cli.sessions import asked_of_tenant
 from cli.table import Column, Shape, Table, collection_column
 from configuration import load_settings
 from graph.catalog import load_catalog
@@ -50,19 +50,18 @@ def assignments(
         cannot_say: list[CannotSayRecord] = []
         shown: set[tuple[str, str]] = set()
 
-        async def ask() -> dict[str, Coverage]:
-            async with tenant_session(settings, tenant_id) as session:
-                async for record in answer.assignments(session, tenant_id, load_catalog(), item, wanted):
-                    if as_json:
-                        output.print_json(record)
-                    elif isinstance(record, ItemAssignment):
-                        shown.add((record.type_key, record.external_id))
-                        table.add(record)
-                    else:
-                        cannot_say.append(record)
-                return await answer.covered(session)
+        async def ask(session: AsyncSession) -> dict[str, Coverage]:
+            async for record in answer.assignments(session, tenant_id, load_catalog(), item, wanted):
+                if as_json:
+                    output.print_json(record)
+                elif isinstance(record, ItemAssignment):
+                    shown.add((record.type_key, record.external_id))
+                    table.add(record)
+                else:
+                    cannot_say.append(record)
+            return await answer.covered(session)
 
-        coverage = asyncio.run(ask())
+        coverage = asked_of_tenant(settings, tenant_id, ask)
         if not coverage:
             raise NeverReadError(TENANT_NEVER_READ)
         if as_json:
@@ -75,12 +74,10 @@ def assignments(
                 details = (
                     f"details of {counted(record.references or 0, 'item')} read from {output.when(record.read_at)} on"
                 )
-                output.stderr.print(f"{record.type_key}: rests on {details}", style="yellow", markup=False)
+                output.warn(f"{record.type_key}: rests on {details}")
         for reason, collections in _by_reason(cannot_say).items():
             more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
-            output.stderr.print(
-                f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}", style="yellow"
-            )
+            output.warn(f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}")
 
 
 def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:

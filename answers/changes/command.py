@@ -198,9 +198,9 @@ def _show(change: ChangeRecord) -> None:
     for field in told(change.fields):
         output.print_field(field_text(field), indent="    ")
     if change.stale is not None:
-        output.stdout.print(f"    {stale_words(change.stale)}", style="yellow", markup=False)
+        output.stdout.print(f"    {stale_words(change.stale)}", style="yellow")
     for by in _by_whom(change.audit):
-        output.stdout.print(f"    {by}", style="dim", markup=False)
+        output.stdout.print(f"    {by}", style="dim")
 
 
 def _by_whom(audit: Attribution) -> Iterator[str]:
@@ -244,15 +244,14 @@ def _say(summary: ChangesSummary) -> None:
     say_stale(summary.stale)
     if summary.not_read:
         named = ", ".join(f"{collection.type_key} ({collection.reason})" for collection in summary.not_read)
-        output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")
-    for line in old_details_in_words(summary.old_details, summary.until):
-        output.stderr.print(line, style="yellow", markup=False)
+        output.warn(f"not read to the end, so their changes may still come: {named}")
+    output.warn(*old_details_in_words(summary.old_details, summary.until))
     for log, reading in summary.audit_logs.items():
         if not reading.not_read:
             continue
         was_read = "not read"
         if reading.read_from is not None:
             was_read = f"read at {output.when(reading.read_from)}, too early for some of these changes"
-        output.stderr.print(f"{AUDIT_LOGS[log]}'s audit log was {was_read}; sync --type {log} reads it", style="yellow")
+        output.warn(f"{AUDIT_LOGS[log]}'s audit log was {was_read}; sync --type {log} reads it")
     if summary.goes_on_after is not None and not output_options().about:
-        output.stderr.print(f"there are more: --after {summary.goes_on_after}", style="dim", markup=False)
+        output.stderr.print(f"there are more: --after {summary.goes_on_after}", style="dim")

@@ -16,6 +16,7 @@ from answers.compare.session import (
     counts_column,
     named,
     opened_sessions,
+    say_without_column,
     stale_items,
 )
 from cli import output
@@ -67,15 +68,10 @@ async def compare_golden(
         write_html(options.html, matrix_page(record, shown, collection_titles()))
     else:
         _print_matrix(record, shown)
-    for tenant in record.without_inventory:
-        output.stderr.print(
-            f"{tenant.name} was never read: no run has completed, so it has no column", style="yellow", markup=False
-        )
+    say_without_column(record.without_inventory)
     say_what_is_damaged(record.damaged)
     if not any(tenant.collections for tenant in record.tenants):
-        output.stderr.print(
-            "these tenants were never read: no run has completed, so there is nothing to compare", style="yellow"
-        )
+        output.warn("these tenants were never read: no run has completed, so there is nothing to compare")
     return record.is_complete
 
 
@@ -128,4 +124,4 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
                 f" {tenant.name}: {collection.tenant.in_words})"
                 for collection in left_out
             )
-            output.stderr.print(f"not compared with {tenant.name}: {named}", style="yellow", markup=False)
+            output.warn(f"not compared with {tenant.name}: {named}")

@@ -154,7 +154,7 @@ def _print_item(item: ItemComparison) -> None:
     output.stdout.print(Text.assemble("  ", words, f"  {kind}", (_name(item), "bold")))
     for where, stale in (("here", item.stale_here), ("there", item.stale_there)):
         if stale is not None:
-            output.stdout.print(f"    {where} {stale_words(stale)}", style="yellow", markup=False)
+            output.stdout.print(f"    {where} {stale_words(stale)}", style="yellow")
     for field in told(item.fields):
         output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
     for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
@@ -163,5 +163,4 @@ def _print_item(item: ItemComparison) -> None:
                 f"    {where} not translated: {visible(reference.path)}: {visible(reference.target_id)}"
                 f" ({' or '.join(reference.target_types)}: {str(reference.reason).replace('_', ' ')})",
                 style="dim",
-                markup=False,
             )

@@ -1,6 +1,6 @@
 """Sessions, output options and lines of `compare`'s commands."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
@@ -75,19 +75,20 @@ def say_never_read(*sides: Side) -> bool:
     unread = [side.tenant.name for side in sides if not side.coverage]
     if unread:
         were = "was" if len(unread) == 1 else "were"
-        output.stderr.print(
-            f"{' and '.join(unread)} {were} never read: no run has completed, so nothing is compared", style="yellow"
-        )
+        output.warn(f"{' and '.join(unread)} {were} never read: no run has completed, so nothing is compared")
     return bool(unread)
+
+
+def say_without_column(tenants: Iterable[TenantRecord]) -> None:
+    for tenant in tenants:
+        output.warn(f"{tenant.name} was never read: no run has completed, so it has no column")
 
 
 def say_what_is_left_out(record: ComparisonRecord | SettingsComparisonRecord) -> None:
     """Names collections that are not compared on stderr."""
     for left_out in record.collections:
         if not left_out.is_compared:
-            output.stderr.print(
+            output.warn(
                 f"not compared: {left_out.type_key} ({record.here.name}: {left_out.here.in_words};"
-                f" {record.there.name}: {left_out.there.in_words})",
-                style="yellow",
-                markup=False,
+                f" {record.there.name}: {left_out.there.in_words})"
             )

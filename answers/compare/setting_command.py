@@ -50,9 +50,7 @@ async def compare_settings(
     differing = [setting for setting in chosen if setting.status is not Status.SAME or setting.differs_within]
     shown = chosen if options.only or output_options().as_csv else differing
     if options.as_json:
-        for setting in chosen:
-            output.print_json(setting)
-        output.print_json(record)
+        output.print_json(*chosen, record)
     elif options.html is not None:
         check_count(len(shown))
         write_html(options.html, settings_page(record, shown))
@@ -63,7 +61,7 @@ async def compare_settings(
         print_gaps(record)
     else:
         none = ", ".join(SETTING_COLLECTIONS)
-        output.stderr.print(f"nothing is compared: neither tenant has read one of {none}", style="yellow")
+        output.warn(f"nothing is compared: neither tenant has read one of {none}")
     say_what_is_damaged(record.damaged)
     return record.is_complete
 
@@ -74,8 +72,8 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
     columns = (
         Column("what", "status", lambda setting: _heading(setting, here, there), Shape.HEADING),
         Column("setting", "label"),
-        Column(here, "values_here", lambda setting: _values(setting.here), is_kept=True),
-        Column(there, "values_there", lambda setting: _values(setting.there), is_kept=True),
+        Column(here, "values_here", lambda setting: value_lines(setting.here), is_kept=True),
+        Column(there, "values_there", lambda setting: value_lines(setting.there), is_kept=True),
         Column("within", "within", lambda setting: _within(setting, here, there), Shape.BELOW),
         Column(f"in {here}", "policies_here", lambda setting: _policies(setting.here), Shape.BELOW),
         Column(f"in {there}", "policies_there", lambda setting: _policies(setting.there), Shape.BELOW),
@@ -83,15 +81,14 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
     )
     if not output_options().as_csv:
         for line in _summary(record):
-            output.stdout.print(line, markup=False)
+            output.stdout.print(line)
     print_table(columns, settings, record=SettingComparison, is_ordered=True)
 
 
 def print_gaps(record: SettingsComparisonRecord) -> None:
     """Prints collections and policies that are not wholly known."""
     say_what_is_left_out(record)
-    for policy in record.uncertain_policies:
-        output.stderr.print(_gap(policy), style="yellow", markup=False)
+    output.warn(*map(_gap, record.uncertain_policies))
 
 
 def _summary(record: SettingsComparisonRecord) -> list[str]:
@@ -133,11 +130,11 @@ def _heading(setting: SettingComparison, here: str, there: str) -> str:
     return "the same, but several values in one tenant" if setting.differs_within else "the same"
 
 
-def _values(values: Sequence[HeldValue]) -> str:
-    return " | ".join(value_line(value) for value in values)
+def value_lines(values: Sequence[HeldValue]) -> str:
+    return " | ".join(map(_value_line, values))
 
 
-def value_line(value: HeldValue) -> str:
+def _value_line(value: HeldValue) -> str:
     words = " ".join(visible(value.text).split())
     return f"{words} (sets nothing)" if value.is_unset else words
 
@@ -153,7 +150,7 @@ def _policies(values: Sequence[HeldValue]) -> str:
     told = [_first(list(map(policy_line, value.policies)), "policy", "policies") for value in values]
     if len(values) == 1:
         return told[0]
-    return "; ".join(f"{value_line(value)}: {policies}" for value, policies in zip(values, told, strict=True))
+    return "; ".join(f"{_value_line(value)}: {policies}" for value, policies in zip(values, told, strict=True))
 
 
 def policy_line(policy: SettingPolicy) -> str:

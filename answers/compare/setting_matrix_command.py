@@ -8,11 +8,10 @@ from rich.text import Text
 from answers.compare.answer import side
 from answers.compare.page import settings_matrix_page
 from answers.compare.records import CellStatus, Status
-from answers.compare.session import STYLES, ComparisonOutput, named, opened_sessions, say_never_read
-from answers.compare.setting_command import print_gaps, value_line
+from answers.compare.session import STYLES, ComparisonOutput, named, opened_sessions, say_never_read, say_without_column
+from answers.compare.setting_command import print_gaps, value_lines
 from answers.compare.setting_matrix import SettingMatrix
 from answers.compare.setting_records import (
-    HeldValue,
     SettingCell,
     SettingRow,
     SettingsComparisonRecord,
@@ -49,9 +48,7 @@ async def compare_golden_settings(
     differing = [row for row in chosen if any(cell.status is not CellStatus.SAME for cell in row.cells)]
     shown = chosen if wanted or output_options().as_csv else differing
     if options.as_json:
-        for row in chosen:
-            output.print_json(row)
-        output.print_json(record)
+        output.print_json(*chosen, record)
     elif options.html is not None:
         check_count(len(shown))
         write_html(options.html, settings_matrix_page(record, shown))
@@ -59,10 +56,7 @@ async def compare_golden_settings(
         return False
     else:
         _print(record, shown)
-    for tenant in record.without_inventory:
-        output.stderr.print(
-            f"{tenant.name} was never read: no run has completed, so it has no column", style="yellow", markup=False
-        )
+    say_without_column(record.without_inventory)
     say_what_is_damaged(record.damaged)
     return record.is_complete
 
@@ -85,7 +79,7 @@ def _print(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> None:
     )
     columns = (
         Column("setting", "label"),
-        Column(record.golden.name, "golden", lambda row: _values(row.golden), is_kept=True),
+        Column(record.golden.name, "golden", lambda row: value_lines(row.golden), is_kept=True),
         *(_cell_column(tenant.there.name, number) for number, tenant in enumerate(record.tenants)),
     )
     print_table(columns, rows, record=SettingRow, is_ordered=True)
@@ -105,7 +99,7 @@ def cell_words(cell: SettingCell) -> str:
     """The tenant's value in place of the golden one."""
     match cell.status:
         case CellStatus.DIFFERENT:
-            return _values(cell.there)
+            return value_lines(cell.there)
         case CellStatus.UNDECIDED:
             return "cannot be told"
         case CellStatus.MISSING:
@@ -113,7 +107,3 @@ def cell_words(cell: SettingCell) -> str:
         case CellStatus.NOT_COVERED:
             return "not read"
     return "same"
-
-
-def _values(values: Sequence[HeldValue]) -> str:
-    return " | ".join(value_line(value) for value in values)

@@ -1,13 +1,12 @@
 """`dependencies`: what an item needs, what needs it, and what reaches a group."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic import BaseModel
 
 from answers.dependencies import answer
 from answers.dependencies.columns import REFERENCE_COLUMNS, name_of, neighbour_columns
@@ -128,7 +127,7 @@ async def _show_neighbourhood(
         found = await answer.neighbourhood(session, coverage, load_catalog(), key, depth=depth, most=limit)
         start = await answer.item_record(session, coverage, key)
     if options.as_json:
-        _print_json([*found.dependencies, *found.cannot_say])
+        output.print_json(*found.dependencies, *found.cannot_say)
     refuse_never_read(coverage)
     if options.as_json:
         pass
@@ -170,11 +169,6 @@ async def _show_all(tenant_id: UUID, options: GraphOutput) -> None:
         write_graph(graph_of(rows, left_out=open_lines(cannot_say, "not drawn: references of items in")), options)
     say_what_is_open(cannot_say, "more references may be in")
     end_if_damaged(cannot_say)
-
-
-def _print_json(records: Iterable[BaseModel]) -> None:
-    for record in records:
-        output.print_json(record)
 
 
 def _heading(direction: Direction, start: ObjectRecord, rows: Sequence[DependencyRecord]) -> str:

@@ -124,8 +124,7 @@ def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: Ro
     rows = [record for record in records if not isinstance(record, CannotSayRecord)]
     shown = limit.first(rows)
     if as_json:
-        for record in (*shown, *cannot_say):
-            output.print_json(record)
+        output.print_json(*shown, *cannot_say)
     elif rows:
         title = question.title(len(rows))
         print_table(question.columns, shown, record=question.record, title=title, most=limit.most)

@@ -47,8 +47,7 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
 
 def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
     """Names the gaps on stderr."""
-    for line in open_lines(records, words):
-        output.stderr.print(line, style="yellow", markup=False)
+    output.warn(*open_lines(records, words))
 
 
 def refuse_never_read(coverage: TenantCoverage) -> None:

@@ -22,8 +22,7 @@ async def show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: b
         found = [record async for record in reaching]
         group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
     if as_json:
-        for record in found:
-            output.print_json(record)
+        output.print_json(*found)
     refuse_never_read(coverage)
     if not as_json:
         rows = [record for record in found if isinstance(record, ReachRecord)]

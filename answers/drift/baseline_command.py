@@ -1,10 +1,10 @@
 """`baseline`: what a tenant's drift is measured against."""
 
-import asyncio
 import getpass
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift import baselines
 from answers.drift.records import BaselineRecord
@@ -16,7 +16,7 @@ from cli.basis_lines import by_reason
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
 from cli.output_options import prints_tables, prints_times
-from cli.sessions import tenant_session, without_collisions
+from cli.sessions import asked_of_tenant
 from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
 from configuration import load_settings
 from inventory.plurals import counted
@@ -64,28 +64,26 @@ def set_baseline(
         tenant_id = tenant_id_of(settings, tenant)
         other_id = None if other is None else tenant_id_of(settings, other)
 
-        async def ask() -> BaselineRecord:
-            async with tenant_session(settings, tenant_id, read_only=False) as session:
-                if other_id is not None:
-                    return await baselines.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
-                if run is not None:
-                    run_id = await find_run(session, run)
-                    return await baselines.set_run(session, name, run_id, getpass.getuser(), reason)
-                moment = None if at is None else await time_over(session, at, output.time_zone())
-                if at is not None and moment is None:
-                    raise UsageError(f"--at: {at!r} is no time; write {TIME_FORMS}")
-                return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
+        async def ask(session: AsyncSession) -> BaselineRecord:
+            if other_id is not None:
+                return await baselines.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
+            if run is not None:
+                run_id = await find_run(session, run)
+                return await baselines.set_run(session, name, run_id, getpass.getuser(), reason)
+            moment = None if at is None else await time_over(session, at, output.time_zone())
+            if at is not None and moment is None:
+                raise UsageError(f"--at: {at!r} is no time; write {TIME_FORMS}")
+            return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
 
-        record = asyncio.run(without_collisions(ask))
+        record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
         if as_json:
             output.print_json(record)
         elif record.kind is BaselineKind.TENANT:
-            output.stdout.print(f"baseline {name}: the inventory of {other}, as it is", markup=False)
+            output.stdout.print(f"baseline {name}: the inventory of {other}, as it is")
         else:
             output.stdout.print(
                 f"baseline {name} of {output.when(record.at)}: {counted(record.pinned, 'version')} pinned,"
-                f" {counted(len(record.covered), 'collection')} covered",
-                markup=False,
+                f" {counted(len(record.covered), 'collection')} covered"
             )
         _say_what_is_not_known(record)
         if record.not_covered or record.forgotten:
@@ -102,15 +100,9 @@ def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
     with errors_for_people():
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
-
-        async def ask() -> list[BaselineRecord]:
-            async with tenant_session(settings, tenant_id) as session:
-                return await baselines.baselines(session)
-
-        records = asyncio.run(ask())
+        records = asked_of_tenant(settings, tenant_id, baselines.baselines)
         if as_json:
-            for record in records:
-                output.print_json(record)
+            output.print_json(*records)
             return
         if not records:
             output.stdout.print("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
@@ -127,16 +119,11 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOptio
     with errors_for_people():
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
-
-        async def ask() -> None:
-            async with tenant_session(settings, tenant_id, read_only=False) as session:
-                await baselines.drop_baseline(session, name)
-
-        asyncio.run(without_collisions(ask))
+        asked_of_tenant(settings, tenant_id, lambda session: baselines.drop_baseline(session, name), read_only=False)
         if as_json:
             output.print_json({"tenant_id": str(tenant_id), "name": name, "dropped": True})
         else:
-            output.stdout.print(f"baseline {name} dropped", markup=False)
+            output.stdout.print(f"baseline {name} dropped")
 
 
 def _columns(names: TenantNames) -> tuple[Column, ...]:
@@ -162,10 +149,6 @@ def _of(record: BaselineRecord, names: TenantNames) -> str:
 
 def _say_what_is_not_known(record: BaselineRecord) -> None:
     """Names the baseline's gaps on stderr, and why."""
-
-    def say(words: str) -> None:
-        output.stderr.print(words, style="yellow", markup=False)
-
     not_covered = [
         (
             collection.type_key,
@@ -173,11 +156,12 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
         )
         for collection in record.not_covered
     ]
-    for line in by_reason("not covered", not_covered):
-        say(line)
+    output.warn(*by_reason("not covered", not_covered))
     if record.forgotten:
-        say(f"not compared, because retention has deleted its version: {counted(record.forgotten, 'item')}")
+        output.warn(f"not compared, because retention has deleted its version: {counted(record.forgotten, 'item')}")
     if record.unread:
-        say(f"not compared, because no document had been read: {counted(record.unread, 'item')}")
+        output.warn(f"not compared, because no document had been read: {counted(record.unread, 'item')}")
     if record.presumed:
-        say(f"no drift if missing, because nobody recorded whether it existed then: {counted(record.presumed, 'item')}")
+        output.warn(
+            f"no drift if missing, because nobody recorded whether it existed then: {counted(record.presumed, 'item')}"
+        )

@@ -39,7 +39,7 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.output_options import output_options, prints_tables
-from cli.sessions import without_collisions
+from cli.sessions import say_what_is_damaged, without_collisions
 from cli.stale_lines import stale_words
 from cli.table import Column, Shape, print_table, short_ids
 from cli.tenant_or_command import TenantOrCommand
@@ -193,9 +193,7 @@ def _print_each(found: Sequence[Drift], rows: RowLimit, *, as_json: bool, is_lin
     for report, findings in found:
         shown = rows.first(findings)
         if as_json:
-            output.print_json(report)
-            for finding in shown:
-                output.print_json(finding)
+            output.print_json(report, *shown)
         else:
             _print(report, shown, rows.most)
 
@@ -218,7 +216,7 @@ def _print_line(report: DriftReport) -> None:
     """One of several tenants: counts and gaps."""
     left_out = counted(len(report.left_out), "collection") + " left out" if report.left_out else ""
     said = "; ".join(filter(None, (_counts(report), left_out)))
-    output.stdout.print(f"{report.baseline.name}: {said}", markup=False)
+    output.stdout.print(f"{report.baseline.name}: {said}")
 
 
 def _counts(report: DriftReport) -> str:
@@ -240,14 +238,10 @@ def _say_basis(report: DriftReport) -> None:
         (collection.type_key, f"baseline: {collection.in_baseline}; now: {collection.now}")
         for collection in report.left_out
     ]
-    for line in by_reason("left out", left_out):
-        output.stderr.print(line, style="yellow", markup=False)
-    for line in old_details_in_words(report.old_details, report.evaluated_at):
-        output.stderr.print(line, style="yellow", markup=False)
-    for damaged in report.damaged:
-        output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
-    for line in left_out_lines(report.left_out_items):
-        output.stderr.print(line, style="yellow", markup=False)
+    output.warn(*by_reason("left out", left_out))
+    output.warn(*old_details_in_words(report.old_details, report.evaluated_at))
+    say_what_is_damaged(report.damaged)
+    output.warn(*left_out_lines(report.left_out_items))
 
 
 def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """`drift decide` and `drift decisions`: what is accepted or expected of a tenant's drift."""
 
-import asyncio
 import getpass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -18,7 +17,7 @@ from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables, prints_times
-from cli.sessions import tenant_session, without_collisions
+from cli.sessions import asked_of_tenant
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
 from inventory.bounds import ID_BEGINNING
@@ -76,21 +75,20 @@ def decide(
         moment = None if until is None else _until(until)
         author = getpass.getuser()
 
-        async def ask() -> DriftFindingRecord | DriftDecisionRecord:
-            async with tenant_session(settings, tenant_id, read_only=False) as session:
-                scope = await _scope(session, fingerprint, item, baseline=baseline, type_key=type_key, field=field)
-                if scope is not None:
-                    return await decide_scope(session, tenant_id, scope, decision, author, why, moment)
-                return await record_decision(session, tenant_id, str(fingerprint), decision, author, why, moment)
+        async def ask(session: AsyncSession) -> DriftFindingRecord | DriftDecisionRecord:
+            scope = await _scope(session, fingerprint, item, baseline=baseline, type_key=type_key, field=field)
+            if scope is not None:
+                return await decide_scope(session, tenant_id, scope, decision, author, why, moment)
+            return await record_decision(session, tenant_id, str(fingerprint), decision, author, why, moment)
 
         try:
-            record = asyncio.run(without_collisions(ask))
+            record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
         except DecisionOverError:
             raise UsageError(f"--until: {until} is over already") from None
         if as_json:
             output.print_json(record)
         else:
-            output.stdout.print(_said(record), markup=False)
+            output.stdout.print(_said(record))
 
 
 async def _scope(
@@ -130,15 +128,11 @@ def list_decisions(
     with errors_for_people():
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
-
-        async def ask() -> list[DriftDecisionRecord]:
-            async with tenant_session(settings, tenant_id) as session:
-                return await decisions(session, tenant_id, with_earlier=everything)
-
-        records = asyncio.run(ask())
+        records = asked_of_tenant(
+            settings, tenant_id, lambda session: decisions(session, tenant_id, with_earlier=everything)
+        )
         if as_json:
-            for record in records:
-                output.print_json(record)
+            output.print_json(*records)
             return
         holding = sum(record.state is DecisionState.HOLDS for record in records)
         title = f"{counted(len(records), 'decision')}, {holding:,} in force" if records else "no decisions"

@@ -1,10 +1,10 @@
 """`export`: the inventory as files, one an item, that a version control system can keep."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.export import answer
 from answers.export.folder import ExportFolder
@@ -16,7 +16,7 @@ from cli import output
 from cli.errors import ExitCode, errors_for_people
 from cli.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
 from cli.output_options import prints_times
-from cli.sessions import tenant_session
+from cli.sessions import asked_of_tenant
 from cli.spool import DocumentSpool, KeptDocument
 from cli.stale_lines import say_stale
 from configuration import load_settings
@@ -65,12 +65,11 @@ def export(
         files = ExportFolder(folder, tenant_id, force=force)
         with DocumentSpool() as kept:
 
-            async def ask() -> answer.ExportBasis:
-                async with tenant_session(settings, tenant_id) as session:
-                    moment = None if at is None else await moment_of(session, at, output.time_zone())
-                    return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
+            async def ask(session: AsyncSession) -> answer.ExportBasis:
+                moment = None if at is None else await moment_of(session, at, output.time_zone())
+                return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
 
-            basis = asyncio.run(ask())
+            basis = asked_of_tenant(settings, tenant_id, ask)
             _write(files, kept, wanted, decoded=decoded)
         record = ExportRecord(
             tenant_id=tenant_id,
@@ -84,8 +83,7 @@ def export(
             output.print_json(record)
         else:
             output.stdout.print(
-                f"{record.written} written, {record.unchanged} unchanged, {record.removed} removed in {folder}",
-                markup=False,
+                f"{record.written} written, {record.unchanged} unchanged, {record.removed} removed in {folder}"
             )
             _say_what_is_not_known(record)
         if record.forgotten or record.damaged:
@@ -105,21 +103,19 @@ def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] |
 
 def _say_what_is_not_known(record: ExportRecord) -> None:
     """Names the gaps on stderr, and why."""
-
-    def say(words: str) -> None:
-        output.stderr.print(words, style="yellow", markup=False)
-
     for item in record.forgotten:
         which = visible(f"{item.type_key} {item.external_id} ({item.title})")
-        say(f"no file, because retention has deleted the version of that time: {which}")
+        output.warn(f"no file, because retention has deleted the version of that time: {which}")
     for damaged in record.damaged:
-        say(visible(f"{damaged.in_words}; no file"))
+        output.warn(visible(f"{damaged.in_words}; no file"))
     if record.incomplete:
-        say(f"{counted(record.incomplete, 'document lacks', 'documents lack')} details that could not be read")
+        output.warn(f"{counted(record.incomplete, 'document lacks', 'documents lack')} details that could not be read")
     say_stale(record.stale)
     if record.presumed:
-        say(f"seen before and after, but nobody recorded whether it existed then: {counted(record.presumed, 'item')}")
+        output.warn(
+            f"seen before and after, but nobody recorded whether it existed then: {counted(record.presumed, 'item')}"
+        )
     if record.unread:
-        say(f"no file, because no document was read: {counted(record.unread, 'item')}")
+        output.warn(f"no file, because no document was read: {counted(record.unread, 'item')}")
     if record.types_not_read:
-        say(f"not read to the end, so their files stay: {', '.join(record.types_not_read)}")
+        output.warn(f"not read to the end, so their files stay: {', '.join(record.types_not_read)}")

@@ -11,7 +11,7 @@ import typer
 from answers.compare.answer import side
 from answers.compare.records import TenantRecord
 from answers.promotion import answer
-from answers.promotion.candidates import PlanRequest, SourceBaseline
+from answers.promotion.candidates import PlanRequest
 from answers.promotion.mapping_command import map_references
 from answers.promotion.plan_table_command import print_plan
 from answers.promotion.records import PlanContent, PlanRecord
@@ -41,7 +41,7 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.output_options import prints_tables
-from cli.sessions import tenant_session, without_collisions
+from cli.sessions import asked_of_tenant, without_collisions
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
@@ -105,7 +105,9 @@ def make_plan(
             raise UsageError("--from-version restores items: name the tenant twice, and the items with --item")
         wanted = PlanRequest("", None if not type_keys else known_type_keys(type_keys), items, version)
         if baseline is not None:
-            here, known = asyncio.run(_baseline(settings, here, baseline))
+            here, known = asked_of_tenant(
+                settings, here, lambda session: answer.source_baseline(session, here, baseline)
+            )
             wanted = wanted._replace(baseline=known)
         if here in chosen and version is None and wanted.baseline is None:
             raise UsageError(
@@ -138,12 +140,6 @@ def _targets(
     return others
 
 
-async def _baseline(settings: Settings, here: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
-    """A baseline's tenant and versions; no versions for another tenant's present inventory."""
-    async with tenant_session(settings, here) as session:
-        return await answer.source_baseline(session, here, name)
-
-
 async def _plan(settings: Settings, here: UUID, there: UUID, wanted: PlanRequest) -> tuple[PlanRecord, PlanContent]:
     async with two_sessions(settings, here, there) as (one, other):
         names = TenantNames.load(settings)
@@ -168,12 +164,7 @@ def show_plan(
     with errors_for_people():
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
-
-        async def ask() -> tuple[PlanRecord, PlanContent]:
-            async with tenant_session(settings, tenant_id) as session:
-                return await answer.plan_called(session, plan)
-
-        record, content = asyncio.run(ask())
+        record, content = asked_of_tenant(settings, tenant_id, lambda session: answer.plan_called(session, plan))
         print_plan(record, content, as_json=as_json, fields=fields, requests=requests)
 
 
@@ -188,16 +179,10 @@ def list_plans(tenant: TenantArgument, as_json: JsonOption = False) -> None:
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         names = TenantNames.load(settings)
-
-        async def ask() -> list[PlanRecord]:
-            async with tenant_session(settings, tenant_id) as session:
-                target = TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
-                return await answer.plans(session, target, names.of)
-
-        records = asyncio.run(ask())
+        target = TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
+        records = asked_of_tenant(settings, tenant_id, lambda session: answer.plans(session, target, names.of))
         if as_json:
-            for record in records:
-                output.print_json(record)
+            output.print_json(*records)
             return
         if not records:
             output.stdout.print("no plan for this tenant; python starter.py promote plan SOURCE TARGET makes one")
@@ -216,18 +201,15 @@ def approve_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOptio
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         check_reason(reason)
-
-        async def ask() -> tuple[PlanRecord, list[str]]:
-            async with tenant_session(settings, tenant_id, read_only=False) as session:
-                return await answer.approve(session, plan, person(), reason)
-
-        record, refusals = asyncio.run(without_collisions(ask))
+        record, refusals = asked_of_tenant(
+            settings, tenant_id, lambda session: answer.approve(session, plan, person(), reason), read_only=False
+        )
         for refusal in refusals:
-            output.stderr.print(f"refused: {visible(refusal)}", style="red", markup=False)
+            output.stderr.print(f"refused: {visible(refusal)}", style="red")
         if as_json:
             output.print_json(record)
         elif not refusals:
-            output.stdout.print(f"plan {record.plan_id} approved; nothing is written to Graph", markup=False)
+            output.stdout.print(f"plan {record.plan_id} approved; nothing is written to Graph")
         if refusals:
             raise typer.Exit(ExitCode.FAILED)
 
@@ -242,16 +224,13 @@ def reject_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         check_reason(reason)
-
-        async def ask() -> PlanRecord:
-            async with tenant_session(settings, tenant_id, read_only=False) as session:
-                return await answer.reject(session, plan, person(), reason)
-
-        record = asyncio.run(without_collisions(ask))
+        record = asked_of_tenant(
+            settings, tenant_id, lambda session: answer.reject(session, plan, person(), reason), read_only=False
+        )
         if as_json:
             output.print_json(record)
         else:
-            output.stdout.print(f"plan {record.plan_id} rejected", markup=False)
+            output.stdout.print(f"plan {record.plan_id} rejected")
 
 
 promote.command("simulate")(simulate_plan)

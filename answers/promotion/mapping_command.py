@@ -15,7 +15,7 @@ from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import JsonOption, TenantNames, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables
-from cli.sessions import tenant_session, without_collisions
+from cli.sessions import asked_of_tenant, without_collisions
 from cli.table import Column, collection_column, print_table
 from configuration import Settings, load_settings
 from inventory.references import NOT_READ
@@ -72,22 +72,17 @@ def map_references(
 
         record = asyncio.run(without_collisions(ask))
         if record is None:
-            output.stdout.print(f"{type_key} {visible(source_id)} is no longer mapped", markup=False)
+            output.stdout.print(f"{type_key} {visible(source_id)} is no longer mapped")
         elif as_json:
             output.print_json(record)
         else:
-            output.stdout.print(f"{type_key} {record.source_id} → {record.target_id}", markup=False)
+            output.stdout.print(f"{type_key} {record.source_id} → {record.target_id}")
 
 
 def _print_mappings(settings: Settings, here: UUID, there: UUID, *, as_json: bool) -> None:
-    async def ask() -> list[MappingRecord]:
-        async with tenant_session(settings, there) as session:
-            return await answer.mappings(session, here)
-
-    records = asyncio.run(ask())
+    records = asked_of_tenant(settings, there, lambda session: answer.mappings(session, here))
     if as_json:
-        for record in records:
-            output.print_json(record)
+        output.print_json(*records)
         return
     if not records:
         output.stdout.print("nothing is mapped; --type KEY --from ID --to ID --reason TEXT maps an object")

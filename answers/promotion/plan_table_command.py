@@ -27,35 +27,30 @@ def print_plan(
 ) -> None:
     ordered = worst_first(content.items)
     if as_json:
-        for item in content.items:
-            output.print_json(item)
-        output.print_json(record)
+        output.print_json(*content.items, record)
         return
     if output_options().as_csv:
         print_table(_ITEM_COLUMNS, ordered, record=PlannedItem)
         return
     counts = record.counts
-    output.stdout.print(f"plan {record.plan_id}: {_source(content)} → {record.target.name}", markup=False)
+    output.stdout.print(f"plan {record.plan_id}: {_source(content)} → {record.target.name}")
     output.stdout.print(
         f"{counts.create} to create, {counts.update} to update, {counts.nothing_to_do} with nothing to do,"
-        f" {counts.blocked} blocked; {counted(counts.requests, 'request')}",
-        markup=False,
+        f" {counts.blocked} blocked; {counted(counts.requests, 'request')}"
     )
     output.stdout.print(
         f"{record.state}; made by {record.created_by} {output.ago(record.created_at)}, can be approved until"
         f" {output.when(record.expires_at)}; nothing is written to Graph",
-        markup=False,
         style="dim",
     )
     concerns = concerns_of(content.items)
     if concerns:
         counts_in_words = ", ".join(f"{counted(number, 'item')} {EFFECT_WORDS[kind]}" for kind, number in concerns)
-        output.stdout.print(f"look first at: {counts_in_words}", markup=False, style="bold")
+        output.stdout.print(f"look first at: {counts_in_words}", style="bold")
     if record.decided is not None:
         decided = record.decided
         output.stdout.print(
-            f"{decided.decision} by {decided.decided_by} {output.ago(decided.decided_at)}: {visible(decided.reason)}",
-            markup=False,
+            f"{decided.decision} by {decided.decided_by} {output.ago(decided.decided_at)}: {visible(decided.reason)}"
         )
     if fields or requests:
         for item in ordered:
@@ -66,11 +61,9 @@ def print_plan(
     _print_reasons(ordered)
     for collection in content.collections:
         if not collection.is_planned:
-            output.stderr.print(
+            output.warn(
                 f"not planned: {collection.type_key} ({content.source.name}: {collection.source.in_words};"
-                f" {content.target.name}: {collection.target.in_words})",
-                style="yellow",
-                markup=False,
+                f" {content.target.name}: {collection.target.in_words})"
             )
 
 
@@ -89,19 +82,17 @@ def _print_item(item: PlannedItem, *, fields: bool, requests: bool) -> None:
     )
     for effect in item.effects:
         style = "red" if effect.kind in ALARMING else "yellow"
-        output.stdout.print(f"    {visible(effect.text)}", style=style, markup=False)
+        output.stdout.print(f"    {visible(effect.text)}", style=style)
     if item.audience:
-        output.stdout.print(f"    for: {visible(_audience(item))}", markup=False)
+        output.stdout.print(f"    for: {visible(_audience(item))}")
     for reason in item.reasons:
-        output.stdout.print(f"    {visible(reason.text)}; {visible(reason.unblocked_by)}", style="red", markup=False)
+        output.stdout.print(f"    {visible(reason.text)}; {visible(reason.unblocked_by)}", style="red")
     if fields:
         for field in told(item.fields):
             output.print_field(field_text(field), indent="    ")
     if requests:
         for request in item.requests:
-            output.stdout.print(
-                f"    {request.number:>4} {request.step}: {request.method} {visible(request.path)}", markup=False
-            )
+            output.stdout.print(f"    {request.number:>4} {request.step}: {request.method} {visible(request.path)}")
 
 
 def _print_reasons(items: Sequence[PlannedItem]) -> None:
@@ -112,7 +103,7 @@ def _print_reasons(items: Sequence[PlannedItem]) -> None:
             found[reason] = found.get(reason, 0) + 1
     for (code, unblocked_by), number in sorted(found.items(), key=lambda pair: -pair[1]):
         words = f"{counted(number, 'item')} blocked ({code.replace('_', ' ')}): {visible(unblocked_by)}"
-        output.stderr.print(words, style="yellow", markup=False)
+        output.warn(words)
 
 
 def _audience(item: PlannedItem) -> str:

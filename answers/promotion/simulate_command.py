@@ -49,9 +49,7 @@ def simulate_plan(tenant: TenantArgument, plan: PlanArgument, as_json: JsonOptio
 
 def _print(found: Simulation, *, as_json: bool) -> None:
     if as_json:
-        for item in found.items:
-            output.print_json(item)
-        output.print_json(found.record)
+        output.print_json(*found.items, found.record)
         return
     record, left = found.record, [item for item in found.items if not item.is_proven]
     if output_options().as_csv:
@@ -60,8 +58,7 @@ def _print(found: Simulation, *, as_json: bool) -> None:
     output.stdout.print(
         f"plan {str(record.plan_id)[:8]} on a copy of {record.target.name}: {record.proven} of"
         f" {counted(record.written, 'item')} became as in {record.source.name}, by"
-        f" {counted(record.requests, 'request')}; {record.blocked} blocked; nothing was sent",
-        markup=False,
+        f" {counted(record.requests, 'request')}; {record.blocked} blocked; nothing was sent"
     )
     print_table(_COLUMNS, left, record=SimulatedItem)
 

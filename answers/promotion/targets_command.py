@@ -66,16 +66,12 @@ async def _planned(
 
 def _print(plans: PlansRecord, rows: Sequence[BlockedRow], *, as_json: bool) -> None:
     if as_json:
-        for row in rows:
-            output.print_json(row)
-        output.print_json(plans)
+        output.print_json(*rows, plans)
         return
     made = [outcome for outcome in plans.targets if outcome.plan is not None]
     columns = (*_REASON_COLUMNS, *(_tenant_columns(made) if len(made) <= MOST_COLUMNS else ()))
     if not output_options().as_csv:
-        output.stdout.print(
-            f"{counted(len(made), 'plan')} from {plans.source.name}; nothing is written to Graph", markup=False
-        )
+        output.stdout.print(f"{counted(len(made), 'plan')} from {plans.source.name}; nothing is written to Graph")
         numbers = {outcome.target.tenant_id: number for number, outcome in enumerate(made, 1)}
         print_table(_target_columns(numbers), made, record=PlannedTarget, is_summary=True)
         if rows:
@@ -83,7 +79,7 @@ def _print(plans: PlansRecord, rows: Sequence[BlockedRow], *, as_json: bool) -> 
     print_table(columns, rows, record=BlockedRow)
     for outcome in plans.targets:
         if outcome.plan is None:
-            output.stderr.print(f"not planned: {visible(str(outcome.why))}", style="yellow", markup=False)
+            output.warn(f"not planned: {visible(str(outcome.why))}")
 
 
 def _target_columns(numbers: dict[UUID, int]) -> tuple[Column, ...]:

@@ -1,12 +1,12 @@
 """`versions`, `show`, `diff`: what an item says and has said."""
 
-import asyncio
 import getpass
 import sys
 from typing import Annotated
 
 import orjson
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.field_text import field_text, path_beside, told
 from answers.item_states import told_state
@@ -17,7 +17,7 @@ from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables, prints_times, refuse_columns_without_csv
-from cli.sessions import find_item, tenant_session, without_collisions
+from cli.sessions import asked_of_tenant, find_item
 from cli.stale_lines import stale_words
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
@@ -64,20 +64,17 @@ def show_versions(
         tenant_id = tenant_id_of(settings, tenant)
         known_type_keys([type_key])
 
-        async def ask() -> list[VersionRecord]:
-            read_only = pin is None and unpin is None
-            async with tenant_session(settings, tenant_id, read_only=read_only) as session:
-                external_id = await find_item(session, type_key, item)
-                if pin is not None:
-                    await answer.pin(session, type_key, external_id, pin, getpass.getuser(), reason)
-                if unpin is not None:
-                    await answer.unpin(session, type_key, external_id, unpin, getpass.getuser())
-                return await answer.history(session, type_key, external_id)
+        async def ask(session: AsyncSession) -> list[VersionRecord]:
+            external_id = await find_item(session, type_key, item)
+            if pin is not None:
+                await answer.pin(session, type_key, external_id, pin, getpass.getuser(), reason)
+            if unpin is not None:
+                await answer.unpin(session, type_key, external_id, unpin, getpass.getuser())
+            return await answer.history(session, type_key, external_id)
 
-        records = asyncio.run(without_collisions(ask))
+        records = asked_of_tenant(settings, tenant_id, ask, read_only=pin is None and unpin is None)
         if as_json:
-            for record in records:
-                output.print_json(record)
+            output.print_json(*records)
             return
         print_table(
             _COLUMNS,
@@ -95,7 +92,7 @@ def say_version_stale(version: VersionRecord) -> None:
         words = f"version {version.version} is {stale_words(version.stale)}"
         if not version.is_current:
             words = f"version {version.version} was {stale_words(version.stale)} when it was first observed"
-        output.stderr.print(words, style="yellow", markup=False)
+        output.warn(words)
 
 
 def _pins(record: VersionRecord) -> str:
@@ -142,23 +139,22 @@ def show(
         tenant_id = tenant_id_of(settings, tenant)
         known_type_keys([type_key])
 
-        async def ask() -> tuple[ShownRecord, bytes, list[str]]:
-            async with tenant_session(settings, tenant_id) as session:
-                shown = await answer.show(session, type_key, await find_item(session, type_key, item), version)
-                is_machine = raw or as_json
-                return *shown, [] if is_machine else await answer.readable(session, type_key, shown[1])
+        async def ask(session: AsyncSession) -> tuple[ShownRecord, bytes, list[str]]:
+            shown = await answer.show(session, type_key, await find_item(session, type_key, item), version)
+            is_machine = raw or as_json
+            return *shown, [] if is_machine else await answer.readable(session, type_key, shown[1])
 
-        record, document, lines = asyncio.run(ask())
+        record, document, lines = asked_of_tenant(settings, tenant_id, ask)
         if as_json:
             output.print_json({**record.model_dump(mode="json"), "document": orjson.Fragment(document)})
             return
         for line in _header(record):
-            output.stderr.print(line, style="dim", markup=False)
+            output.stderr.print(line, style="dim")
         if raw:
             text = encode(decode(document), indented=True).decode()
             sys.stdout.write(f"{escaped_json(text)}\n")
         for line in lines:
-            output.stdout.print(with_spaces(line), markup=False)
+            output.stdout.print(with_spaces(line))
 
 
 def _header(record: ShownRecord) -> list[str]:
@@ -200,18 +196,16 @@ def diff(
         known_type_keys([type_key])
         refuse_columns_without_csv()
 
-        async def ask() -> ComparedVersions | None:
-            async with tenant_session(settings, tenant_id) as session:
-                return await answer.compare(session, type_key, await find_item(session, type_key, item), older, newer)
+        async def ask(session: AsyncSession) -> ComparedVersions | None:
+            return await answer.compare(session, type_key, await find_item(session, type_key, item), older, newer)
 
-        compared = asyncio.run(ask())
+        compared = asked_of_tenant(settings, tenant_id, ask)
         if compared is None:
             output.stderr.print("version 1 is the first: there is nothing before it", style="dim")
             return
         _say_what_is_compared(compared)
         if as_json:
-            for difference in compared.differences:
-                output.print_json(answer.with_all_digits(difference))
+            output.print_json(*map(answer.with_all_digits, compared.differences))
             return
         if output_options().as_csv:
             print_table((), compared.differences, record=DifferenceRecord)
@@ -228,14 +222,13 @@ def _say_what_is_compared(compared: ComparedVersions) -> None:
         f"{item}: version {before.version} ({output.when(before.first_observed_at)})"
         f" against {after.version} ({output.when(after.first_observed_at)})",
         style="dim",
-        markup=False,
     )
     for version in (before, after):
         say_version_stale(version)
         if not version.details_complete:
-            output.stderr.print(f"version {version.version} is incomplete: it lacks details", style="yellow")
+            output.warn(f"version {version.version} is incomplete: it lacks details")
     if not_compared:
-        output.stderr.print(visible(not_compared_in_words(not_compared)), style="yellow", markup=False)
+        output.warn(visible(not_compared_in_words(not_compared)))
     if not found:
         output.stderr.print("no other difference" if not_compared else "no difference")
 
@@ -254,4 +247,4 @@ def _print(difference: DifferenceRecord) -> None:
     said = field_text(difference)
     output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)
     if path := path_beside(difference, said.label):
-        output.stdout.print(f"    {visible(path)}", style="dim", markup=False)
+        output.stdout.print(f"    {visible(path)}", style="dim")
