@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, TypeVar, cast
 
 AnswerT = TypeVar("AnswerT")
 
@@ -14,18 +14,18 @@ KEPT_ANSWERS = 4
 """One may have tens of megabytes."""
 
 
-class RecentAnswers(Generic[AnswerT]):
+class RecentAnswers:
     """Latest answers by question. A caller must have access to all that the key names."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._answers: OrderedDict[Hashable, tuple[float, AnswerT]] = OrderedDict()
+        self._answers: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
 
     async def answer(self, asked: Hashable, find: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         """The answer, found anew if unknown or old."""
         known = self._answers.get(asked)
         if known is not None and self._clock() - known[0] < KEPT_SECONDS:
-            return known[1]
+            return cast("AnswerT", known[1])
         found = await find()
         self._answers[asked] = (self._clock(), found)
         self._answers.move_to_end(asked)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -76,7 +76,7 @@ class TenantSessions(NamedTuple):
     turn: Callable[[], AbstractAsyncContextManager[None]]
     session_of: SessionOf
     writing_session_of: WritingSessionOf
-    recent_answers: RecentAnswers[Any]
+    recent_answers: RecentAnswers
 
     def named(self, tenant_id: UUID) -> TenantConfig:
         """Raises `NoSuchPageError` unless it is one of the person's tenants."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Hashable
 from threading import Lock
-from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -49,7 +48,7 @@ class Site:
         self.queued_runs = QueuedRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.portfolio_looks = SharedLooks[PortfolioRecord]()
         self.temporal_namespace = temporal_namespace
-        self.recent_answers: RecentAnswers[Any] = RecentAnswers()
+        self.recent_answers = RecentAnswers()
         self.turns = database.turns = ConnectionTurns(database.pool_size)
         self.place = place or WebPlace()
         self.url = url

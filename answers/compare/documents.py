@@ -50,7 +50,7 @@ async def compared_documents(
     await here.id_translations.learn(here.session, ids | others | counterparts)
     await there.id_translations.learn(there.session, ids | others | places)
     said_here = here.id_translations.beside(there.id_translations)
-    said_there = _with_counterparts(there.id_translations.beside(here.id_translations), said_here, same)
+    said_there = _in_places(there.id_translations.beside(here.id_translations), said_here, same)
     said_there = _with_ids(said_there, mapped)
     said_here = _in_places(said_here, said_there, mapped)
     found = []
@@ -61,14 +61,6 @@ async def compared_documents(
         said = verdict(one, other, rules)
         found.append(DocumentVerdict(said.status, tuple(difference.path for difference in said.differences)))
     return found
-
-
-def _with_counterparts(translate: Translate, said_here: Translate, same: Mapping[tuple[str, str], str]) -> Translate:
-    def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        known = _other(target_types, target_id, same)
-        return said_here(target_types, known) if known else translate(target_types, target_id)
-
-    return said
 
 
 def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
@@ -83,12 +75,12 @@ def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> T
     return said
 
 
-def _in_places(said_here: Translate, said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
+def _in_places(own: Translate, others: Translate, known: Mapping[tuple[str, str], str]) -> Translate:
     """Names mapped objects here as those there."""
 
     def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        other = _other(target_types, target_id, mapped)
-        return said_there(target_types, other) if other else said_here(target_types, target_id)
+        other = _other(target_types, target_id, known)
+        return others(target_types, other) if other else own(target_types, target_id)
 
     return said
 

@@ -162,16 +162,5 @@ def _cell(tenant_id: UUID, item: ItemComparison, *, cannot_have: bool) -> Matrix
     return MatrixCell(
         tenant_id=tenant_id,
         status=status,
-        **item.model_dump(
-            include={
-                "matched_by",
-                "there",
-                "fields",
-                "uncertain",
-                "unresolved_here",
-                "unresolved_there",
-                "stale_here",
-                "stale_there",
-            }
-        ),
+        **item.model_dump(include=MatrixCell.model_fields.keys() - {"tenant_id", "status"}),
     )

@@ -226,22 +226,17 @@ class ComparisonRecord(BaseModel, frozen=True):
         return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title))
 
     @property
-    def same(self) -> list[CollectionComparison]:
-        """Compared collections whose items are all the same."""
-        return [
-            collection for collection in self.collections if collection.is_compared and not collection.counts.differing
-        ]
-
-    @property
     def same_in_words(self) -> str:
-        """The number of equal items in collections without a difference, the basis of such an answer."""
-        found = [collection.counts.same for collection in self.same if collection.counts.same]
+        """How much of the collections without a difference is the same; what an answer without differences rests on."""
+        alike = [collection for collection in self.collections if collection.is_compared]
+        alike = [collection for collection in alike if not collection.counts.differing]
+        found = [collection.counts.same for collection in alike if collection.counts.same]
         if self.differing:
             others, opening = "other collection", ""
         else:
             others, opening = "collection", "no differences: "
         if not found:
-            return "" if self.differing or not self.same else _nothing_to_compare(len(self.same))
+            return "" if self.differing or not alike else _nothing_to_compare(len(alike))
         verb = "is" if sum(found) == 1 else "are"
         return f"{opening}{counted(sum(found), 'item')} of {counted(len(found), others)} {verb} the same"
 

@@ -1,9 +1,9 @@
 """The pages that compare tenants: two by policy or by setting, and a golden one with many."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -56,6 +56,7 @@ Only = Annotated[Status | Literal[""], Query(description="Only what ended so. De
 Tag = Annotated[str, Query(description="The tenants with this tag.", max_length=64)]
 After = Annotated[str, Query(description="Go on after this row: its number.", pattern=r"^\d{0,7}$")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+RecordT = TypeVar("RecordT")
 RowT = TypeVar("RowT")
 
 
@@ -73,32 +74,17 @@ class UncomparableError(UserError):
     """The form asks for no comparison."""
 
 
-class ComparedItems(NamedTuple):
+class Compared(NamedTuple, Generic[RecordT, RowT]):
     """Two tenants by policy: all results, most urgent first."""
 
-    record: ComparisonRecord
-    items: list[ItemComparison]
+    record: RecordT
+    rows: list[RowT]
 
 
-class ComparedSettings(NamedTuple):
-    """Two tenants by setting, conflicts first."""
-
-    record: SettingsComparisonRecord
-    settings: list[SettingComparison]
-
-
-class GoldenComparison(NamedTuple):
-    """A golden tenant with others, rows with most differences first."""
-
-    record: MatrixRecord
-    rows: list[MatrixRow]
-
-
-class GoldenSettings(NamedTuple):
-    """A golden tenant with others by setting, settings with most conflicts first."""
-
-    record: SettingsMatrixRecord
-    rows: list[SettingRow]
+ComparedItems = Compared[ComparisonRecord, ItemComparison]
+ComparedSettings = Compared[SettingsComparisonRecord, SettingComparison]
+GoldenItems = Compared[MatrixRecord, MatrixRow]
+GoldenSettings = Compared[SettingsMatrixRecord, SettingRow]
 
 
 class Slice(NamedTuple):
@@ -143,10 +129,7 @@ async def compare_page(
         "query_with": partial(query_with, request, after=None),
     }
     if model:
-        places = int(after or 0), int(tenants_after or 0)
-        if by is ComparisonUnit.SETTING:
-            return await _golden_settings_page(request, each, model, tag, places, asked)
-        return await _golden_page(request, each, model, tag, type_key, places, asked)
+        return await _golden_page(request, each, model, int(after or 0), int(tenants_after or 0), asked)
     if not (one and other):
         seen = [tenant.id for tenant in by_name(each.tenants, tag)]
         async with each.portfolio() as session:
@@ -154,10 +137,10 @@ async def compare_page(
         return fitting_page(request, "compare/choose.html", ({},), basis=basis, searched=len(seen), **asked)
     if by is ComparisonUnit.SETTING:
         found = await _settings(each, one, other)
-        chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]
+        chosen = [setting for setting in found.rows if _is_wanted_setting(setting, only)]
         return _paged(request, "compare/by_setting.html", chosen, int(after or 0), asked, record=found.record)
     compared = await _items(each, one, other, type_key)
-    items = [item for item in compared.items if _is_wanted(item.status, only)]
+    items = [item for item in compared.rows if _is_wanted(item.status, only)]
     columns = occurring(Status, [collection.counts for collection in compared.record.differing])
     return _paged(
         request, "compare/by_policy.html", items, int(after or 0), asked, record=compared.record, columns=columns
@@ -184,7 +167,7 @@ async def compared_items(
 ) -> Sequence[ItemComparison]:
     """The items of two tenants that are not the same, those to look at first in front."""
     found = await _items(each, left, right, type_key)
-    return _some(request, response, [item for item in found.items if _is_wanted(item.status, only)], after, limit)
+    return _some(request, response, [item for item in found.rows if _is_wanted(item.status, only)], after, limit)
 
 
 @router.get("/api/compare/settings")
@@ -200,7 +183,7 @@ async def compared_settings(
 ) -> Sequence[SettingComparison]:
     """The settings of two tenants that are not the same, conflicts first."""
     found = await _settings(each, left, right)
-    chosen = [setting for setting in found.settings if _is_wanted_setting(setting, only)]
+    chosen = [setting for setting in found.rows if _is_wanted_setting(setting, only)]
     return _some(request, response, chosen, after, limit)
 
 
@@ -263,50 +246,32 @@ async def golden_csv(
 
 
 async def _golden_page(
-    request: Request,
-    each: TenantSessions,
-    golden: UUID,
-    tag: str,
-    type_key: str,
-    places: tuple[int, int],
-    asked: dict[str, Any],
+    request: Request, each: TenantSessions, golden: UUID, after: int, first: int, asked: dict[str, Any]
 ) -> HTMLResponse:
-    after, tenants_after = places
-    others = _others(each, golden, tag)
-    found = await _many(each, golden, others[tenants_after:], type_key)
-    rows = [row for row in found.rows if _differs(row)]
-    names = (*CellStatus, "extra")
+    others = _others(each, golden, asked["tag"])
+    shown: dict[str, Any] = {}
+    found: GoldenItems | GoldenSettings
+    if asked["by"] is ComparisonUnit.SETTING:
+        template = "compare/golden_settings.html"
+        found = await _many_settings(each, golden, others[first:])
+    else:
+        template = "compare/golden.html"
+        found = await _many(each, golden, others[first:], asked["type_key"])
+        names = (*CellStatus, "extra")
+        shown["columns"] = occurring(names, [tenant.counts for tenant in found.record.tenants])
+        shown["types"] = sorted({row.type_key for row in found.rows}, key=title_of)
+    following = first + TENANTS_ACROSS
     return _paged(
         request,
-        "compare/golden.html",
-        rows,
-        after,
-        asked,
-        record=found.record,
-        columns=occurring(names, [tenant.counts for tenant in found.record.tenants]),
-        number_of_others=len(others),
-        first=tenants_after,
-        next_tenants=tenants_after + TENANTS_ACROSS if tenants_after + TENANTS_ACROSS < len(others) else None,
-        types=sorted({row.type_key for row in found.rows}, key=title_of),
-    )
-
-
-async def _golden_settings_page(
-    request: Request, each: TenantSessions, golden: UUID, tag: str, places: tuple[int, int], asked: dict[str, Any]
-) -> HTMLResponse:
-    after, tenants_after = places
-    others = _others(each, golden, tag)
-    found = await _many_settings(each, golden, others[tenants_after:])
-    return _paged(
-        request,
-        "compare/golden_settings.html",
+        template,
         [row for row in found.rows if _differs(row)],
         after,
         asked,
         record=found.record,
         number_of_others=len(others),
-        first=tenants_after,
-        next_tenants=tenants_after + TENANTS_ACROSS if tenants_after + TENANTS_ACROSS < len(others) else None,
+        first=first,
+        next_tenants=following if following < len(others) else None,
+        **shown,
     )
 
 
@@ -334,11 +299,10 @@ async def _items(each: TenantSessions, left: UUID, right: UUID, type_key: str) -
             items = [item async for item in comparison.items()]
             record = comparison.record()
         differing = {collection.type_key: place for place, collection in enumerate(record.differing)}
-        return ComparedItems(record, sorted(items, key=partial(_place, differing)))
+        return Compared(record, sorted(items, key=partial(_place, differing)))
 
     here, there = _two(each, left, right)
-    found: ComparedItems = await each.recent_answers.answer(("items", left, right, type_key), find)
-    return found
+    return await each.recent_answers.answer(("items", left, right, type_key), find)
 
 
 async def _settings(each: TenantSessions, left: UUID, right: UUID) -> ComparedSettings:
@@ -346,28 +310,26 @@ async def _settings(each: TenantSessions, left: UUID, right: UUID) -> ComparedSe
         async with each.turn(), each.session_of(left) as one, each.session_of(right) as other:
             comparison = SettingsComparison(await side(here, one), await side(there, other))
             settings = await comparison.settings()
-            return ComparedSettings(comparison.record(), settings)
+            return Compared(comparison.record(), settings)
 
     here, there = _two(each, left, right)
-    found: ComparedSettings = await each.recent_answers.answer(("settings", left, right), find)
-    return found
+    return await each.recent_answers.answer(("settings", left, right), find)
 
 
-async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str) -> GoldenComparison:
+async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str) -> GoldenItems:
     """The golden tenant with the first `TENANTS_ACROSS` others."""
 
-    async def find() -> GoldenComparison:
+    async def find() -> GoldenItems:
         async with each.turn(), each.session_of(golden) as session:
             model = await side(_named(each, golden), session)
             matrix = await Matrix.of(model, chosen, each.session_of, [type_key] if type_key else None)
             rows = [row async for row in matrix.rows()]
-            return GoldenComparison(matrix.record(), sorted(rows, key=_place_of_row))
+            return Compared(matrix.record(), sorted(rows, key=_place_of_row))
 
     _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
-    asked: Hashable = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
-    found: GoldenComparison = await each.recent_answers.answer(asked, find)
-    return found
+    asked = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
+    return await each.recent_answers.answer(asked, find)
 
 
 async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
@@ -377,13 +339,12 @@ async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[Te
         async with each.turn(), each.session_of(golden) as session:
             matrix = SettingMatrix(await side(_named(each, golden), session), chosen, each.session_of)
             rows = await matrix.rows()
-            return GoldenSettings(matrix.record(), rows)
+            return Compared(matrix.record(), rows)
 
     _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
-    asked: Hashable = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
-    found: GoldenSettings = await each.recent_answers.answer(asked, find)
-    return found
+    asked = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
+    return await each.recent_answers.answer(asked, find)
 
 
 def _as_id(text: str) -> UUID | None:

@@ -199,7 +199,7 @@ async def test_many_hostile_differences_are_small_pages_of_text(
 
 async def test_an_answer_is_kept_for_a_minute_and_no_longer() -> None:
     now, asked = 0.0, list[str]()
-    recent_answers: RecentAnswers[str] = RecentAnswers(lambda: now)
+    recent_answers = RecentAnswers(lambda: now)
 
     async def answer(question: str) -> str:
         async def find() -> str:
