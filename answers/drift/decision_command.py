@@ -11,7 +11,7 @@ from answers.drift.decision_scope import LONGEST_FIELD, DecisionScope
 from answers.drift.decisions import DecisionOverError, decide_scope, decided_scope, decisions, item_with_findings
 from answers.drift.decisions import decide as record_decision
 from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindingRecord
-from answers.drift.rules import Decision
+from answers.drift.rules import Decision, NewDecision
 from answers.times import typed_time
 from cli import output
 from cli.errors import UsageError, errors_for_people
@@ -72,14 +72,13 @@ def decide(
         _check(fingerprint, item, field, type_key, baseline, why)
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
-        moment = None if until is None else _until(until)
-        author = getpass.getuser()
+        new = NewDecision(decision, getpass.getuser(), why, None if until is None else _until(until))
 
         async def ask(session: AsyncSession) -> DriftFindingRecord | DriftDecisionRecord:
             scope = await _scope(session, fingerprint, item, baseline=baseline, type_key=type_key, field=field)
             if scope is not None:
-                return await decide_scope(session, tenant_id, scope, decision, author, why, moment)
-            return await record_decision(session, tenant_id, str(fingerprint), decision, author, why, moment)
+                return await decide_scope(session, tenant_id, scope, new)
+            return await record_decision(session, tenant_id, str(fingerprint), new)
 
         try:
             record = asked_of_tenant(settings, tenant_id, ask, read_only=False)

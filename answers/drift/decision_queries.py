@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.decision_scope import DecisionScope, ScopeDecision, field_expression
-from answers.drift.rules import Decision
+from answers.drift.rules import Decision, NewDecision
 from storage.rows import fetch
 
 
@@ -106,22 +106,9 @@ RETURNING fingerprint
 """)
 
 
-async def decide(
-    session: AsyncSession,
-    fingerprints: Sequence[str],
-    decision: Decision,
-    decided_by: str,
-    reason: str,
-    until: datetime | None,
-) -> list[str]:
+async def decide(session: AsyncSession, fingerprints: Sequence[str], new: NewDecision) -> list[str]:
     """Records a decision about findings and their values; returns those that are unresolved."""
-    values = {
-        "fingerprints": list(fingerprints),
-        "decision": str(decision),
-        "decided_by": decided_by,
-        "reason": reason,
-        "until": until,
-    }
+    values = {"fingerprints": list(fingerprints), **new._asdict()}
     return list((await session.execute(_DECIDE, values)).scalars())
 
 
@@ -148,22 +135,8 @@ async def items_with_findings(
     return await fetch(session, _ITEMS_WITH_FINDINGS, ItemWithFindings, values)
 
 
-async def decide_scope(
-    session: AsyncSession,
-    fingerprint: str,
-    scope: DecisionScope,
-    decision: Decision,
-    decided_by: str,
-    reason: str,
-    until: datetime | None,
-) -> None:
-    values = {
-        **scope.model_dump(),
-        "fingerprint": fingerprint,
-        "expression": None if scope.field is None else field_expression(scope.field),
-        "decision": str(decision),
-        "decided_by": decided_by,
-        "reason": reason,
-        "until": until,
-    }
+async def decide_scope(session: AsyncSession, fingerprint: str, scope: DecisionScope, new: NewDecision) -> None:
+    """Writes down a decision about an item or a field pattern."""
+    expression = None if scope.field is None else field_expression(scope.field)
+    values = {**scope.model_dump(), **new._asdict(), "fingerprint": fingerprint, "expression": expression}
     await session.execute(_DECIDE_SCOPE, values)

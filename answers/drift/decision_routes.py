@@ -20,7 +20,7 @@ from answers.drift.decisions import (
 )
 from answers.drift.records import DriftDecisionRecord
 from answers.drift.routes import by_item
-from answers.drift.rules import Decision
+from answers.drift.rules import Decision, NewDecision
 from answers.drift.triage import weakens
 from answers.times import typed_time
 from inventory.people import Action, Person, Role
@@ -97,7 +97,7 @@ async def decide(
     """Decides about findings, their items, or a field wherever it is."""
     if decision is Decision.OPEN:
         raise UndecidedError("a decision is taken back where decisions are listed")
-    ends = _end(until)
+    new = NewDecision(decision, person.name, reason, _end(until))
     found = await findings_called(scope.session, scope.tenant.id, fingerprints)
     if not found:
         raise UnknownFindingError("none of these findings deviates any more")
@@ -116,10 +116,9 @@ async def decide(
     if await _recorded(scope, person, Action.DECIDED, said, reason, once):
         if scopes:
             for decided in scopes:
-                await decide_scope(scope.session, scope.tenant.id, decided, decision, person.name, reason, ends)
+                await decide_scope(scope.session, scope.tenant.id, decided, new)
         else:
-            names = [finding.fingerprint for finding in found]
-            await decide_findings(scope.session, names, decision, person.name, reason, ends)
+            await decide_findings(scope.session, [finding.fingerprint for finding in found], new)
     return _to_decisions(scope)
 
 
@@ -134,11 +133,12 @@ async def withdraw(
 ) -> RedirectResponse:
     """Takes a decision back."""
     if await _recorded(scope, person, Action.DECISION_WITHDRAWN, f"decision {decision_id[:12]}", reason, once):
+        new = NewDecision(Decision.OPEN, person.name, reason)
         decided = await decided_scope(scope.session, decision_id)
         if decided is None:
-            await decide_findings(scope.session, [decision_id], Decision.OPEN, person.name, reason)
+            await decide_findings(scope.session, [decision_id], new)
         else:
-            await decide_scope(scope.session, scope.tenant.id, decided, Decision.OPEN, person.name, reason)
+            await decide_scope(scope.session, scope.tenant.id, decided, new)
     return _to_decisions(scope)
 
 

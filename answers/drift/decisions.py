@@ -14,7 +14,7 @@ from answers.drift.decision_queries import ItemWithFindings, StoredDecision
 from answers.drift.decision_scope import DecisionScope
 from answers.drift.queries import KnownFinding
 from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindingRecord
-from answers.drift.rules import Decision
+from answers.drift.rules import Decision, NewDecision
 from answers.times import utc_text
 from graph.catalog import kind_of
 from inventory.bounds import NAMED
@@ -30,46 +30,29 @@ class DecisionOverError(UserError):
     """A decision would end before it begins."""
 
 
-async def decide(
-    session: AsyncSession,
-    tenant_id: UUID,
-    beginning: str,
-    decision: Decision,
-    decided_by: str,
-    reason: str,
-    until: datetime | None = None,
-) -> DriftFindingRecord:
-    """Decides about the one open finding whose fingerprint begins so; returns it with the decision.
+async def decide(session: AsyncSession, tenant_id: UUID, beginning: str, new: NewDecision) -> DriftFindingRecord:
+    """Decides about the one open finding whose fingerprint begins so; the finding with the decision.
 
     Raises `UnknownFindingError`, and `DecisionOverError` unless `until` is in the future.
     """
-    await _refuse_over(session, until)
+    await _refuse_over(session, new.until)
     known = await _finding(session, beginning)
     fingerprint = known.finding.fingerprint
-    await decision_queries.decide(session, [fingerprint], decision, decided_by, reason, until)
+    await decision_queries.decide(session, [fingerprint], new)
     found = await drift(session, tenant_id, known.baseline, [known.finding.type_key])
     return next(
         finding for finding in found.findings if (finding.fingerprint, finding.period) == (fingerprint, known.period)
     )
 
 
-async def decide_findings(
-    session: AsyncSession,
-    fingerprints: Sequence[str],
-    decision: Decision,
-    decided_by: str,
-    reason: str,
-    until: datetime | None = None,
-) -> list[str]:
-    """Decides about open findings, each on its value; returns those that still deviate.
+async def decide_findings(session: AsyncSession, fingerprints: Sequence[str], new: NewDecision) -> None:
+    """Decides about open findings, each on its value.
 
     Raises `UnknownFindingError` if none does, and `DecisionOverError` unless `until` is in the future.
     """
-    await _refuse_over(session, until)
-    decided = await decision_queries.decide(session, fingerprints, decision, decided_by, reason, until)
-    if not decided:
+    await _refuse_over(session, new.until)
+    if not await decision_queries.decide(session, fingerprints, new):
         raise UnknownFindingError("none of these findings deviates any more")
-    return decided
 
 
 async def _refuse_over(session: AsyncSession, until: datetime | None) -> None:
@@ -79,20 +62,14 @@ async def _refuse_over(session: AsyncSession, until: datetime | None) -> None:
 
 
 async def decide_scope(
-    session: AsyncSession,
-    tenant_id: UUID,
-    scope: DecisionScope,
-    decision: Decision,
-    decided_by: str,
-    reason: str,
-    until: datetime | None = None,
+    session: AsyncSession, tenant_id: UUID, scope: DecisionScope, new: NewDecision
 ) -> DriftDecisionRecord:
     """Decides about all present and later deviations in a scope. Raises as `decide`."""
-    await _refuse_over(session, until)
+    await _refuse_over(session, new.until)
     if scope.baseline is not None:
         await baseline_called(session, scope.baseline)
     fingerprint = scope.fingerprint(tenant_id)
-    await decision_queries.decide_scope(session, fingerprint, scope, decision, decided_by, reason, until)
+    await decision_queries.decide_scope(session, fingerprint, scope, new)
     found = await decisions(session, tenant_id, with_earlier=True)
     return next(record for record in found if record.decision_id == fingerprint)
 

@@ -46,6 +46,15 @@ class Decision(StrEnum):
     """Expected here: this tenant is meant to deviate."""
 
 
+class NewDecision(NamedTuple):
+    """A decision before it is stored; it holds for good where `until` is None."""
+
+    decision: Decision
+    decided_by: str
+    reason: str
+    until: datetime | None = None
+
+
 class DecisionLapse(StrEnum):
     """Why a decision no longer holds."""
 

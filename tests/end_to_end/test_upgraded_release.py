@@ -14,7 +14,7 @@ from answers.drift.baseline_queries import baselines
 from answers.drift.baselines import set_moment
 from answers.drift.decision_queries import decide
 from answers.drift.evaluation import evaluate
-from answers.drift.rules import Decision
+from answers.drift.rules import Decision, NewDecision
 from answers.versions import answer
 from inventory.normal_form import FORM
 from local.simulated_graph import SimulatedGraph
@@ -77,7 +77,7 @@ async def undecided(system: System) -> tuple[int, int]:
         findings = (await drift(session, RELEASE.tenant_id, "early")).findings
         deviating = [found for found in findings if found.resolved_at is None]
         still_open = [found.fingerprint for found in deviating if found.is_open]
-        await decide(session, still_open, Decision.ACCEPTED, "ada", "planned", None)
+        await decide(session, still_open, NewDecision(Decision.ACCEPTED, "ada", "planned"))
         return len(deviating), len(still_open)
 
 

@@ -11,7 +11,7 @@ from answers.drift import queries as drift
 from answers.drift.baselines import set_moment
 from answers.drift.decision_scope import DecisionScope
 from answers.drift.evaluation import evaluate
-from answers.drift.rules import Decision
+from answers.drift.rules import Decision, NewDecision
 from graph.catalog import AUDIT_EVENTS
 from inventory.outcomes import RunStatus
 from inventory.people import Person, Role
@@ -130,10 +130,12 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     async with database.tenant(THEIRS) as session:
         await evaluate(session, THEIRS, "golden")
         for fingerprint in await drift.open_values(session, "golden"):
-            await decisions.decide(session, [fingerprint], Decision.ACCEPTED, "the test", "a reason", None)
+            await decisions.decide(session, [fingerprint], NewDecision(Decision.ACCEPTED, "the test", "a reason"))
         everything = DecisionScope(field="*")
         fingerprint = everything.fingerprint(THEIRS)
-        await decisions.decide_scope(session, fingerprint, everything, Decision.EXPECTED, "the test", "a reason", None)
+        await decisions.decide_scope(
+            session, fingerprint, everything, NewDecision(Decision.EXPECTED, "the test", "a reason")
+        )
     await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_EVENTS)
     async with database.tenant(THEIRS) as session:
         for statement in f"{OF_PROMOTIONS};{OF_NOTIFICATIONS}".split(";"):

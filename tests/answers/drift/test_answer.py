@@ -19,7 +19,7 @@ from answers.drift.decision_scope import DecisionScope, FindingPlace, field_expr
 from answers.drift.decisions import decide_scope, decisions
 from answers.drift.evaluation import evaluate
 from answers.drift.records import BaselineRecord, DecisionState, DriftDecisionRecord, DriftFindingRecord
-from answers.drift.rules import Decision, DecisionLapse, FindingKind
+from answers.drift.rules import Decision, DecisionLapse, FindingKind, NewDecision
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
@@ -60,7 +60,9 @@ def told(found: Iterable[DriftFindingRecord]) -> Told:
 
 async def decide(database: Database, finding: DriftFindingRecord, decision: Decision, **options: Any) -> None:
     async with database.tenant(TENANT) as session:
-        assert await stored.decide(session, [finding.fingerprint], decision, "ada", "as agreed", options.get("until"))
+        assert await stored.decide(
+            session, [finding.fingerprint], NewDecision(decision, "ada", "as agreed", options.get("until"))
+        )
 
 
 async def test_a_tenant_that_is_as_its_baseline_has_no_drift(database: Database) -> None:
@@ -315,7 +317,7 @@ async def test_a_decision_about_an_item_holds_until_it_is_taken_back(database: D
 
     async def decide_about(decision: Decision, **about: str) -> DriftDecisionRecord:
         async with database.tenant(TENANT) as session:
-            return await decide_scope(session, TENANT, DecisionScope(**about), decision, "ada", "a pilot")
+            return await decide_scope(session, TENANT, DecisionScope(**about), NewDecision(decision, "ada", "a pilot"))
 
     async def still_open() -> Told:
         found = await evaluated(database)
@@ -361,7 +363,9 @@ async def test_a_decision_about_a_field_that_is_over_opens_its_findings_again(da
     scope = DecisionScope(field="level")
     async with database.tenant(TENANT) as session:
         soon = await database_time(session) - timedelta(hours=1)
-        await stored.decide_scope(session, scope.fingerprint(TENANT), scope, Decision.ACCEPTED, "ada", "pilot", soon)
+        await stored.decide_scope(
+            session, scope.fingerprint(TENANT), scope, NewDecision(Decision.ACCEPTED, "ada", "pilot", soon)
+        )
     (finding,) = (await evaluated(database)).findings
     assert finding.is_open
     assert finding.decided is not None

@@ -14,7 +14,7 @@ from answers.drift.baseline_queries import baselines, drop_baseline
 from answers.drift.baselines import set_moment, set_tenant
 from answers.drift.evaluation import evaluate
 from answers.drift.records import BaselineRecord, DriftFindingRecord
-from answers.drift.rules import Decision, DecisionLapse, FindingKind
+from answers.drift.rules import Decision, DecisionLapse, FindingKind, NewDecision
 from inventory.data_keys import DataKey
 from inventory.observation import Observation, ObservationRules, Observer
 from storage import versions
@@ -71,7 +71,7 @@ async def test_a_decision_about_a_hidden_value_falls_when_it_is_another(database
     (finding,) = (await evaluated(database)).findings
     assert (finding.hidden, finding.before, finding.after) == (True, None, None)
     async with database.tenant(TENANT) as session:
-        assert await stored.decide(session, [finding.fingerprint], Decision.ACCEPTED, "ada", "rotated", None)
+        assert await stored.decide(session, [finding.fingerprint], NewDecision(Decision.ACCEPTED, "ada", "rotated"))
     await sync(database, TENANT, [secretive("b")], A)
     assert [entry.decision for entry in (await evaluated(database)).findings] == [Decision.ACCEPTED]
     await sync(database, TENANT, [secretive("c")], A)
@@ -112,7 +112,7 @@ async def test_a_decision_outlasts_a_new_reading_of_what_it_is_about(database: D
     (finding,) = (await evaluated(database)).findings
     async with database.tenant(TENANT) as session:
         await session.execute(text("UPDATE drift_finding SET value_hash = sha256('by the rules of a release')"))
-        assert await stored.decide(session, [finding.fingerprint], Decision.ACCEPTED, "ada", "planned", None)
+        assert await stored.decide(session, [finding.fingerprint], NewDecision(Decision.ACCEPTED, "ada", "planned"))
     await sync(database, TENANT, [with_secret({"sensitive": True, "edited": "1"})], POLICIES)
     for _ in range(2):
         (kept,) = (await evaluated(database)).findings
@@ -132,7 +132,7 @@ async def test_a_decision_falls_with_the_baseline_though_the_item_is_the_same(da
     await sync(database, TENANT, [policy(level=3)], A)
     (finding,) = (await evaluated(database)).findings
     async with database.tenant(TENANT) as session:
-        assert await stored.decide(session, [finding.fingerprint], Decision.ACCEPTED, "ada", "planned", None)
+        assert await stored.decide(session, [finding.fingerprint], NewDecision(Decision.ACCEPTED, "ada", "planned"))
     await golden(database, then)
     (fallen,) = unresolved(await evaluated(database)).values()
     assert (finding.before, fallen.before, fallen.decision) == (1, 2, Decision.OPEN)

@@ -18,7 +18,7 @@ from answers.drift.baselines import set_moment
 from answers.drift.decision_scope import DecisionScope
 from answers.drift.decisions import decide_scope
 from answers.drift.evaluation import evaluate
-from answers.drift.rules import Decision
+from answers.drift.rules import Decision, NewDecision
 from answers.status.answer import status
 from answers.status.records import Attention, NotReadReason, TenantStatus
 from answers.status.rules import attention, most_urgent_first
@@ -145,7 +145,9 @@ async def test_a_high_finding_counts_until_somebody_decides(database: Database) 
 
     async def decide(decision: Decision, until: datetime | None = None) -> int:
         async with database.tenant(CALM) as session:
-            await decision_queries.decide(session, [high[0].fingerprint], decision, "ada", "as agreed", until)
+            await decision_queries.decide(
+                session, [high[0].fingerprint], NewDecision(decision, "ada", "as agreed", until)
+            )
         return (await states(database))[CALM].high_drift
 
     async with database.tenant(CALM, read_only=True) as session:
@@ -161,10 +163,10 @@ async def test_a_high_finding_counts_until_somebody_decides(database: Database) 
     for number, about in [(0, scope) for scope in covering] + [(1, scope) for scope in others]:
         scope = DecisionScope(**about)
         async with database.tenant(CALM) as session:
-            await decide_scope(session, CALM, scope, Decision.EXPECTED, "ada", "as agreed")
+            await decide_scope(session, CALM, scope, NewDecision(Decision.EXPECTED, "ada", "as agreed"))
         assert (await states(database))[CALM].high_drift == number, about
         async with database.tenant(CALM) as session:
-            await decide_scope(session, CALM, scope, Decision.OPEN, "ada", "no more")
+            await decide_scope(session, CALM, scope, NewDecision(Decision.OPEN, "ada", "no more"))
         assert (await states(database))[CALM].high_drift == 1, about
 
 
