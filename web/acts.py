@@ -1,4 +1,4 @@
-"""Acts that Temporal carries out: recorded, then requested (decision 47)."""
+"""Acts of persons: recorded; those that Temporal carries out are then requested (decision 47)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from inventory.people import Action, Person
+from inventory.typed_text import MOST_CHARACTERS
 from inventory.user_errors import UnavailableError, UserError
 from storage import audit
+from web.scope import TenantScope
 from web.site import Site
 
 ResultT = TypeVar("ResultT")
@@ -25,6 +27,14 @@ class Act(NamedTuple):
     once: UUID
     reason: str | None = None
     tenant_id: UUID | None = None
+
+
+async def recorded(
+    scope: TenantScope, person: Person, action: Action, subject: str, once: UUID, reason: str | None = None
+) -> bool:
+    """Records an act in the transaction that does it; False if this form was received before."""
+    act = Act(person, action, subject[:MOST_CHARACTERS], once, reason, scope.tenant.id)
+    return await _record(scope.session, act, act.subject, once)
 
 
 async def carry_out(site: Site, act: Act, request: Callable[[Client], Awaitable[ResultT]]) -> ResultT | None:

@@ -16,6 +16,10 @@ REQUEST_ID = "request_id"
 Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; sent again, it does nothing.")]
 
 
+Why = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
+"""Why a person acts, where nobody may leave it out."""
+
+
 class TypedTextError(UserError):
     """A form's field holds text that cannot be kept."""
 

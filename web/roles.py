@@ -1,6 +1,8 @@
 """The person as an argument of a route: `Annotated[Person, Depends(needs(Role.OPERATOR))]`."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from fastapi import Depends
 
 from inventory.people import Person, Role
 from inventory.user_errors import UserError
@@ -26,3 +28,7 @@ class Needs(NamedTuple):
 
 def needs(role: Role) -> Needs:
     return Needs(role)
+
+
+Approver = Annotated[Person, Depends(needs(Role.APPROVER))]
+"""The person of a request that only approvers may make."""

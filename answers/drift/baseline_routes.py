@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from answers.coverage.answer import tenant_coverage
@@ -17,12 +17,12 @@ from answers.runs.answer import recent_runs, time_over
 from answers.times import TIME_FORMS
 from graph.tenants import TenantConfig
 from inventory.outcomes import COMPLETED_STATUSES
-from inventory.people import Action, Person, Role
-from storage import audit
+from inventory.people import Action, Person
+from web.acts import recorded
 from web.confirmation import Confirmed
-from web.forms import Once
+from web.forms import Once, Why
 from web.layout import page
-from web.roles import needs
+from web.roles import Approver
 from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions, TenantToChange, Visible
 
 router = APIRouter()
@@ -30,9 +30,7 @@ router = APIRouter()
 RUNS = 30
 """Recent runs that a form offers."""
 
-Approver = Annotated[Person, Depends(needs(Role.APPROVER))]
 Name = Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
-Reason = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
 
 
 class BaselineSource(StrEnum):
@@ -72,7 +70,7 @@ async def set_baseline(
     once: Once,
     _confirmed: Confirmed,
     name: Name,
-    reason: Reason,
+    reason: Why,
     source: Annotated[BaselineSource, Form(alias="of")],
     at: Annotated[str, Form(max_length=100)] = "",
     run: Annotated[UUID | None, Form()] = None,
@@ -80,7 +78,7 @@ async def set_baseline(
 ) -> RedirectResponse:
     """Sets a baseline; it takes the place of one of the same name."""
     session, tenant_id = scope.session, scope.tenant.id
-    if await _recorded(scope, person, Action.BASELINE_SET, f"baseline {name} ({source})", reason, once):
+    if await recorded(scope, person, Action.BASELINE_SET, f"baseline {name} ({source})", once, reason):
         if source is BaselineSource.TENANT:
             golden = None if other is None else tenants.get(other)
             if golden is None:
@@ -100,10 +98,10 @@ async def set_baseline(
 
 @router.post("/tenants/{tenant_id}/baselines/remove", include_in_schema=False)
 async def remove_baseline(
-    scope: TenantToChange, person: Approver, once: Once, _confirmed: Confirmed, name: Name, reason: Reason
+    scope: TenantToChange, person: Approver, once: Once, _confirmed: Confirmed, name: Name, reason: Why
 ) -> RedirectResponse:
     """Removes a baseline with its pins and findings."""
-    if await _recorded(scope, person, Action.BASELINE_REMOVED, f"baseline {name}", reason, once):
+    if await recorded(scope, person, Action.BASELINE_REMOVED, f"baseline {name}", once, reason):
         await baselines.drop_baseline(scope.session, name)
     return RedirectResponse(f"/tenants/{scope.tenant.id}/baselines", 303)
 
@@ -117,7 +115,7 @@ async def set_golden_baselines(
     _confirmed: Confirmed,
     golden: Annotated[UUID, Form()],
     tag: Annotated[str, Form(min_length=1, max_length=64)],
-    reason: Reason,
+    reason: Why,
 ) -> HTMLResponse:
     """Makes one tenant's inventory a baseline of all tenants with a tag, and shows the result of each."""
     model = scope.named(golden)
@@ -135,15 +133,8 @@ async def _golden(
     try:
         async with scope.writing_session_of(tenant_id) as session:
             of = TenantScope(scope.named(tenant_id), session)
-            if await _recorded(of, person, Action.BASELINE_SET, f"baseline of {golden.name}", reason, once):
+            if await recorded(of, person, Action.BASELINE_SET, f"baseline of {golden.name}", once, reason):
                 await baselines.golden_baseline(session, tenant_id, golden.id, golden.name, person.name)
     except NoBaselineError as error:
         return str(error)
     return ""
-
-
-async def _recorded(scope: TenantScope, person: Person, action: Action, subject: str, reason: str, once: UUID) -> bool:
-    """Records an act; False if the form was received before."""
-    return await audit.record(
-        scope.session, person, action, tenant_id=scope.tenant.id, subject=subject, reason=reason, request_id=once
-    )

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from answers.drift.answer import findings_called
@@ -23,14 +22,14 @@ from answers.drift.routes import by_item
 from answers.drift.rules import Decision, NewDecision
 from answers.drift.triage import weakens
 from answers.times import typed_time
-from inventory.people import Action, Person, Role
+from inventory.people import Action
 from inventory.plurals import counted
 from inventory.user_errors import UserError
-from storage import audit
+from web.acts import recorded
 from web.confirmation import Confirmed
-from web.forms import Once
+from web.forms import Once, Why
 from web.layout import page
-from web.roles import needs
+from web.roles import Approver
 from web.scope import OneTenant, TenantScope, TenantToChange
 from web.twins import csv_file
 
@@ -39,14 +38,9 @@ router = APIRouter()
 MOST_FINDINGS = 100
 """Findings of one form, as many as of a page."""
 
-MOST_CHARACTERS = 2_000
-"""Of a reason."""
-
 PAGE = 100
 
-Approver = Annotated[Person, Depends(needs(Role.APPROVER))]
 Fingerprint = Annotated[str, Query(pattern="^[0-9a-f]{64}$")]
-Reason = Annotated[str, Form(min_length=1, max_length=MOST_CHARACTERS, pattern=r"\S")]
 After = Annotated[int, Query(ge=0, le=1_000_000, description="Leave out so many, the latest ones.")]
 Everything = Annotated[bool, Query(alias="all", description="Also what was taken back or replaced.")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -89,7 +83,7 @@ async def decide(
     _confirmed: Confirmed,
     fingerprints: Annotated[list[Fingerprint], Form(alias="finding", min_length=1, max_length=MOST_FINDINGS)],
     decision: Annotated[Decision, Form()],
-    reason: Reason,
+    reason: Why,
     subject: Annotated[DecisionSubject, Form(alias="about")] = DecisionSubject.FINDINGS,
     field: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
     until: Annotated[str, Form(max_length=100)] = "",
@@ -113,7 +107,7 @@ async def decide(
     if subject is DecisionSubject.FIELD:
         about = f"{field.strip()} of {', '.join(sorted({type_key for type_key, _ in items}))}"
     said = f"{decision}: {counted(len(found), 'finding')} ({subject}) of {about}"
-    if await _recorded(scope, person, Action.DECIDED, said, reason, once):
+    if await recorded(scope, person, Action.DECIDED, said, once, reason):
         if scopes:
             for decided in scopes:
                 await decide_scope(scope.session, scope.tenant.id, decided, new)
@@ -129,10 +123,10 @@ async def withdraw(
     once: Once,
     _confirmed: Confirmed,
     decision_id: Annotated[str, Form(alias="decision", pattern="^[0-9a-f]{64}$")],
-    reason: Reason,
+    reason: Why,
 ) -> RedirectResponse:
     """Takes a decision back."""
-    if await _recorded(scope, person, Action.DECISION_WITHDRAWN, f"decision {decision_id[:12]}", reason, once):
+    if await recorded(scope, person, Action.DECISION_WITHDRAWN, f"decision {decision_id[:12]}", once, reason):
         new = NewDecision(Decision.OPEN, person.name, reason)
         decided = await decided_scope(scope.session, decision_id)
         if decided is None:
@@ -172,19 +166,6 @@ async def decisions_csv(scope: OneTenant, everything: Everything = False) -> Res
     """Decisions about drift as CSV."""
     found = await decisions(scope.session, scope.tenant.id, with_earlier=everything)
     return csv_file("decisions", DriftDecisionRecord, found)
-
-
-async def _recorded(scope: TenantScope, person: Person, action: Action, subject: str, reason: str, once: UUID) -> bool:
-    """Records an act; False if the form was received before."""
-    return await audit.record(
-        scope.session,
-        person,
-        action,
-        tenant_id=scope.tenant.id,
-        subject=subject[:MOST_CHARACTERS],
-        reason=reason,
-        request_id=once,
-    )
 
 
 def _end(until: str) -> datetime | None:

@@ -22,10 +22,10 @@ from graph.catalog import load_catalog
 from inventory.notifications import NotificationKind, NotificationState
 from inventory.people import Action, Person, Role
 from inventory.user_errors import UserError
-from storage import audit
+from web.acts import recorded
 from web.addresses import query_with
 from web.confirmation import Confirmed
-from web.forms import Once, typed
+from web.forms import Once, Why, typed
 from web.layout import page
 from web.roles import needs
 from web.scope import AllTenants, OneTenant, TenantScope, TenantToChange
@@ -169,7 +169,7 @@ async def begin_snooze(
     once: Once,
     _confirmed: Confirmed,
     until: ShortField,
-    reason: Annotated[str, Form(min_length=1, max_length=2000, pattern=r"\S")],
+    reason: Why,
     kind: Annotated[NotificationKind | Literal[""], Form()] = "",
     type_key: Annotated[str, Form(alias="type", max_length=100)] = "",
     item: ShortField = "",
@@ -182,7 +182,7 @@ async def begin_snooze(
         raise SnoozeFormError(f"there is no collection {type_key!r}")
     why, external_id = typed(reason, "reason") or "", typed(item, "item")
     about = " ".join(filter(None, [kind, type_key, external_id])) or "all events"
-    if await _recorded(scope, person, Action.SNOOZED, f"{about} until {moment.ends.isoformat()}", why, once):
+    if await recorded(scope, person, Action.SNOOZED, f"{about} until {moment.ends.isoformat()}", once, why):
         await snooze(
             scope.session, moment.ends, why, person.name,
             kind=kind or None, type_key=type_key or None, external_id=external_id,
@@ -196,18 +196,9 @@ async def end_a_snooze(
 ) -> RedirectResponse:
     """Ends a snooze before its time; one that has ended stays so."""
     holds = snooze_id in {record.snooze_id for record in await snoozes(scope.session)}
-    if holds and await _recorded(scope, person, Action.SNOOZE_ENDED, str(snooze_id), None, once):
+    if holds and await recorded(scope, person, Action.SNOOZE_ENDED, str(snooze_id), once):
         await end_snooze(scope.session, str(snooze_id))
     return _back(scope)
-
-
-async def _recorded(
-    scope: TenantScope, person: Person, action: Action, subject: str, reason: str | None, once: UUID
-) -> bool:
-    """Records an act; False if the form was received before."""
-    return await audit.record(
-        scope.session, person, action, tenant_id=scope.tenant.id, subject=subject, reason=reason, request_id=once
-    )
 
 
 def _back(scope: TenantScope) -> RedirectResponse:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from answers.compare.records import TenantRecord
@@ -13,13 +13,13 @@ from answers.item_kinds import title_of
 from answers.promotion import answer
 from answers.promotion.effects import ALARMING, EFFECT_WORDS, concerns_of, worst_first
 from answers.promotion.records import PlanContent, PlannedItem, PlanRecord
-from inventory.people import Person, Role
+from inventory.people import Person
 from web.addresses import query_with
 from web.confirmation import Confirmed
 from web.fitting import fitting_page
-from web.forms import Once
+from web.forms import Once, Why
 from web.layout import page
-from web.roles import needs
+from web.roles import Approver
 from web.scope import OneTenant, TenantScope, TenantToChange, Visible
 from web.sign_in import SignedIn
 from web.twins import csv_file, say_next
@@ -37,8 +37,6 @@ ATTEMPTS = tuple(
 REFUSED = 409
 """The status of a page with the reasons of a refused approval."""
 
-Approver = Annotated[Person, Depends(needs(Role.APPROVER))]
-Reason = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
 After = Annotated[int, Query(ge=0, le=1_000_000, description="Leave out so many items, the worst ones.")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -119,7 +117,7 @@ async def approve(
     once: Once,
     _confirmed: Confirmed,
     plan_id: UUID,
-    reason: Reason,
+    reason: Why,
 ) -> Response:
     """Approves a plan that somebody else made; the page shows the reasons against it, if there are any."""
     _, plan = await _plan(scope, tenants, plan_id)
@@ -139,7 +137,7 @@ async def reject(
     once: Once,
     _confirmed: Confirmed,
     plan_id: UUID,
-    reason: Reason,
+    reason: Why,
 ) -> RedirectResponse:
     """Rejects a plan, for good."""
     await _plan(scope, tenants, plan_id)

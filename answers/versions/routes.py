@@ -5,7 +5,7 @@ from itertools import accumulate, takewhile
 from typing import Annotated, Any, NamedTuple
 
 import orjson
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from answers.assignments.answer import NothingAssignableError, assignments
@@ -21,13 +21,13 @@ from answers.versions import answer
 from answers.versions.answer import ComparedVersions
 from answers.versions.records import DifferenceRecord, not_compared_in_words, version_in_words
 from graph.catalog import load_catalog
-from inventory.people import Action, Person, Role
+from inventory.people import Action
 from inventory.records import VersionRecord
-from storage import audit
+from web.acts import recorded
 from web.confirmation import Confirmed
 from web.fitting import fitting_page
-from web.forms import Once
-from web.roles import needs
+from web.forms import Once, Why
+from web.roles import Approver
 from web.scope import NoSuchPageError, OneTenant, TenantScope, TenantToChange
 from web.site import item_path
 from web.twins import as_download, csv_file
@@ -56,7 +56,6 @@ LONGEST_LINE = 2_000
 
 Number = Annotated[int | None, Query(ge=1, le=1_000_000)]
 Older = Annotated[int | None, Query(alias="from", ge=1, le=1_000_000, description="By default the one before.")]
-Approver = Annotated[Person, Depends(needs(Role.APPROVER))]
 
 ITEM = "{type_key}/{external_id:path}"
 
@@ -150,10 +149,11 @@ async def pin(
     type_key: str,
     external_id: str,
     version: Annotated[int, Form(ge=1, le=1_000_000)],
-    reason: Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")],
+    reason: Why,
 ) -> RedirectResponse:
     """Keeps a version from retention."""
-    if await _recorded(scope, person, Action.PINNED, type_key, external_id, version, once, reason):
+    subject = f"version {version} of {type_key} {external_id}"
+    if await recorded(scope, person, Action.PINNED, subject, once, reason):
         await answer.pin(scope.session, type_key, external_id, version, person.name, reason)
     return _to_item(scope, type_key, external_id, version)
 
@@ -169,7 +169,8 @@ async def unpin(
     version: Annotated[int, Form(ge=1, le=1_000_000)],
 ) -> RedirectResponse:
     """Removes the person's pin of a version."""
-    if await _recorded(scope, person, Action.UNPINNED, type_key, external_id, version, once):
+    subject = f"version {version} of {type_key} {external_id}"
+    if await recorded(scope, person, Action.UNPINNED, subject, once):
         await answer.unpin(scope.session, type_key, external_id, version, person.name)
     return _to_item(scope, type_key, external_id, version)
 
@@ -214,28 +215,6 @@ async def _around(scope: TenantScope, type_key: str, external_id: str) -> ItemNe
     it_needs = [record for record in found.dependencies if record.direction is Direction.NEEDS]
     reasons = grouped(found.cannot_say, reason_in_words)
     return ItemNeighbours(it_needs, needs_it, found.is_cut, [(reason, len(records)) for reason, records in reasons])
-
-
-async def _recorded(
-    scope: TenantScope,
-    person: Person,
-    action: Action,
-    type_key: str,
-    external_id: str,
-    version: int,
-    once: Once,
-    reason: str | None = None,
-) -> bool:
-    """Records an act; False if the form was received before."""
-    return await audit.record(
-        scope.session,
-        person,
-        action,
-        tenant_id=scope.tenant.id,
-        subject=f"version {version} of {type_key} {external_id}"[:2_000],
-        reason=reason,
-        request_id=once,
-    )
 
 
 def _to_item(scope: TenantScope, type_key: str, external_id: str, version: int) -> RedirectResponse:
