@@ -26,7 +26,6 @@ from answers.drift import baselines
 from answers.drift.evaluation import evaluate
 from benchmarks.filled_inventory import TENANT, fill_portfolio, observation
 from benchmarks.machine import empty_inventory, facts, played, spread
-from graph.catalog import load_catalog
 from process_exit import run_to_exit
 from storage import documents, queries
 from storage.database import Database
@@ -141,13 +140,12 @@ async def measure(url: str, items: int, versions: int, rounds: int) -> None:
 async def _pages(
     database: Database, timed: Callable[[str, Callable[[], Awaitable[int]]], Awaitable[None]], some: str
 ) -> None:
-    catalog = load_catalog()
     async with database.tenant(TENANT, read_only=True) as session:
         now = await documents.database_time(session)
         asked = await queries.question(session)
         if asked is None:
             raise LookupError("the tenant has no completed run")
-        coverage = await TenantCoverage.of(session, catalog, TENANT)
+        coverage = await TenantCoverage.of(session, TENANT)
         long_ago = datetime.fromisoformat("2000-01-01T00:00:00Z")
         middle = noticed.Event(now - timedelta(days=39, hours=20), "", "", noticed.EventKind.VERSION, UUID(int=0), 0)
         every, one_type = noticed.Window(long_ago, now), noticed.Window(long_ago, now, [some])
@@ -163,10 +161,8 @@ async def _pages(
         await timed("changes, from the middle of all", lambda: events(every, middle))
         await timed("changes of one collection, from the middle", lambda: events(one_type, middle))
         await timed("dangling", lambda: first(dependencies.dangling(session, coverage)))
-        await timed("unassigned", lambda: first(dependencies.unassigned(session, coverage, catalog)))
-        await timed(
-            "what reaches a group", lambda: first(dependencies.reaching(session, coverage, catalog, "group 17"))
-        )
+        await timed("unassigned", lambda: first(dependencies.unassigned(session, coverage)))
+        await timed("what reaches a group", lambda: first(dependencies.reaching(session, coverage, "group 17")))
         await timed("missing", lambda: first(queries.missing_items(session, asked, page=queries.Page(PAGE))))
 
 

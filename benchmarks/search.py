@@ -12,7 +12,7 @@ cases to one that is gone; one item in ten is assigned to nobody.
 import argparse
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.dependencies import answer as dependencies
 from answers.dependencies.tenant_coverage import TenantCoverage
-from answers.dependencies.tenants_together import TENANTS_AT_A_TIME, Answers
+from answers.dependencies.tenants_together import TENANTS_AT_A_TIME
 from answers.dependencies.tenants_together import Question as TogetherQuestion
 from answers.item_filter import ItemFilter, WantedSetting
 from answers.item_states import StateChoice
@@ -209,7 +209,6 @@ Question = Callable[[AsyncSession], Awaitable[int]]
 def questions(tenants: int) -> dict[str, Question]:
     """What is asked, each answered by how much was found."""
     ids = [UUID(int=number) for number in range(1, tenants + 1)]
-    catalog = load_catalog()
 
     def found(sought: Sought) -> Question:
         async def ask(session: AsyncSession) -> int:
@@ -232,14 +231,11 @@ def questions(tenants: int) -> dict[str, Question]:
             for first in range(0, len(ids), TENANTS_AT_A_TIME):
                 some = ids[first : first + TENANTS_AT_A_TIME]
                 read = await dependencies.read_tenants(session, some)
-                coverage = await TenantCoverage.of_tenants(session, catalog, sorted(read))
+                coverage = await TenantCoverage.of_tenants(session, sorted(read))
                 records += sum(len(found) for found in (await question(session, coverage)).values())
             return records
 
         return ask
-
-    async def unassigned(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers[BaseModel]:
-        return await dependencies.unassigned_of_tenants(session, tenants, catalog)
 
     async def states(session: AsyncSession) -> int:
         return len(await status(session, ids))
@@ -257,7 +253,7 @@ def questions(tenants: int) -> dict[str, Question]:
         "settings, by the end of its name": told("setting37", None),
         "status": states,
         "dangling": together(dependencies.dangling_of_tenants),
-        "unassigned": together(unassigned),
+        "unassigned": together(dependencies.unassigned_of_tenants),
     }
 
 

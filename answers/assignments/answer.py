@@ -27,7 +27,7 @@ from answers.assignments.rules import (
 from answers.dependencies.records import CannotSayRecord
 from answers.named_ids import ObjectNames
 from answers.old_details import OLD_DETAILS, may_be_old, old_details
-from graph.catalog import Catalog, kind_of, load_catalog
+from graph.catalog import kind_of, load_catalog
 from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
 from inventory.exact_json import decode_object
 from inventory.outcomes import Outcome
@@ -77,7 +77,6 @@ async def covered(session: AsyncSession) -> dict[str, Coverage]:
 async def assignments(
     session: AsyncSession,
     tenant_id: UUID,
-    catalog: Catalog,
     sought: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
@@ -85,9 +84,9 @@ async def assignments(
 
     `sought`: items with this id, its beginning, or this name. Raises `NothingAssignableError`.
     """
-    wanted = _assignable(catalog, type_keys)
+    wanted = _assignable(type_keys)
     items = await _items(session, wanted, sought)
-    async for record in _of_all(session, tenant_id, catalog, items):
+    async for record in _of_all(session, tenant_id, items):
         yield record
     if sought is None:
         for unread in await _unread(session, tenant_id, wanted):
@@ -109,8 +108,7 @@ async def assignment_page(
 
     Unknown ones are of these items. Raises `NothingAssignableError`.
     """
-    catalog = load_catalog()
-    wanted = _assignable(catalog, type_keys)
+    wanted = _assignable(type_keys)
     items = await _items(session, wanted, sought)
     if after is not None:
         place = next((number for number, item in enumerate(items, 1) if item[:2] == after), None)
@@ -118,7 +116,7 @@ async def assignment_page(
             raise NothingAssignableError("the list does not go on after this item; go back to its beginning")
         items = items[place:]
     found, cannot_say = list[ItemAssignment](), list[CannotSayRecord]()
-    async for record in _of_all(session, tenant_id, catalog, items[:most]):
+    async for record in _of_all(session, tenant_id, items[:most]):
         if isinstance(record, ItemAssignment):
             found.append(record)
         else:
@@ -134,11 +132,10 @@ async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
     """Assignments of the first `most` items; a tenant of many may have none."""
-    catalog = load_catalog()
-    wanted = _assignable(catalog, type_keys)
+    wanted = _assignable(type_keys)
     items = await queries.items(session, wanted, sought, most + 1)
     found, unknown = list[ItemAssignment](), 0
-    async for record in _of_all(session, tenant_id, catalog, items[:most]):
+    async for record in _of_all(session, tenant_id, items[:most]):
         if isinstance(record, ItemAssignment):
             found.append(record)
         else:
@@ -146,8 +143,8 @@ async def first_assignments(
     return FirstAssignments(found, len(items) > most, unknown, len(await _unread(session, tenant_id, wanted)))
 
 
-def _assignable(catalog: Catalog, type_keys: Sequence[str] | None) -> list[str]:
-    assignable = [key for key, collection in sorted(catalog.collections.items()) if collection.assignable]
+def _assignable(type_keys: Sequence[str] | None) -> list[str]:
+    assignable = [key for key, collection in sorted(load_catalog().collections.items()) if collection.assignable]
     return [key for key in assignable if type_keys is None or key in type_keys]
 
 
@@ -163,14 +160,14 @@ async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | 
 
 
 async def _of_all(
-    session: AsyncSession, tenant_id: UUID, catalog: Catalog, found: Sequence[AssignableItem]
+    session: AsyncSession, tenant_id: UUID, found: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
     """The items' assignments; then numbers of unknown ones, by collection."""
     unknown: Counter[str] = Counter()
     for type_key, members in groupby(found, key=lambda item: item.type_key):
         items = list(members)
         for start in range(0, len(items), AT_ONCE):
-            async for record in _of_items(session, tenant_id, catalog, type_key, items[start : start + AT_ONCE]):
+            async for record in _of_items(session, tenant_id, type_key, items[start : start + AT_ONCE]):
                 if isinstance(record, ItemAssignment):
                     yield record
                 else:
@@ -204,10 +201,10 @@ async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[Assignabl
 
 
 async def _of_items(
-    session: AsyncSession, tenant_id: UUID, catalog: Catalog, type_key: str, items: Sequence[AssignableItem]
+    session: AsyncSession, tenant_id: UUID, type_key: str, items: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | None]:
     """Assignments of a collection's items; None for unknown ones."""
-    rules = catalog.collections[type_key].reading_rules
+    rules = load_catalog().collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {row.external_id: decode_object(row.document) for row in found}
     listed = {external_id: assignments_of(document) for external_id, document in documents.items()}

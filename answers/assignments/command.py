@@ -19,7 +19,6 @@ from cli.output_options import prints_tables
 from cli.sessions import asked_of_tenant
 from cli.table import Column, Shape, Table, collection_column
 from configuration import load_settings
-from graph.catalog import load_catalog
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ, Coverage
 from inventory.plurals import counted
@@ -51,7 +50,7 @@ def assignments(
         shown: set[tuple[str, str]] = set()
 
         async def ask(session: AsyncSession) -> dict[str, Coverage]:
-            async for record in answer.assignments(session, tenant_id, load_catalog(), item, wanted):
+            async for record in answer.assignments(session, tenant_id, item, wanted):
                 if as_json:
                     output.print_json(record)
                 elif isinstance(record, ItemAssignment):

@@ -169,7 +169,7 @@ async def all_assignments_csv(each: EachTenant, type_key: TypeKey = "", item: It
         for tenant in by_name(each.tenants, tag):
             async with each.session_of(tenant.id) as session:
                 with suppress(NothingAssignableError, NeverReadError):
-                    records = answer.assignments(session, tenant.id, load_catalog(), item.strip() or None, chosen)
+                    records = answer.assignments(session, tenant.id, item.strip() or None, chosen)
                     async for record in records:
                         yield record
 
@@ -199,7 +199,7 @@ async def assignment_records(
 @router.get("/tenants/{tenant_id}/assignments.csv", include_in_schema=False)
 async def assignments_csv(scope: OneTenant, type_key: TypeKey = "", item: Item = "") -> Response:
     chosen = [type_key] if type_key else None
-    found = answer.assignments(scope.session, scope.tenant.id, load_catalog(), item.strip() or None, chosen)
+    found = answer.assignments(scope.session, scope.tenant.id, item.strip() or None, chosen)
     return await whole_csv_file(f"assignments-{scope.tenant.name}", ItemAssignment, found)
 
 

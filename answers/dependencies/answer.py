@@ -6,6 +6,7 @@ They cover references read by `read_references`, and name their coverage and the
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from answers.dependencies.records import (
 from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, NEVER_ASSIGNED, are_old, assignments_to
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.old_details import may_be_old
-from graph.catalog import Catalog, kind_of, load_catalog
+from graph.catalog import kind_of, load_catalog
 from inventory.coverage import NEVER_READ
 from inventory.missing import Confidence
 from inventory.name_key import list_place
@@ -73,7 +74,7 @@ async def read_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> set
 async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
     """A tenant's coverage, for a session that may not read references: it names unread ones."""
     unread = await unread_references(session, _rules_hashes())
-    return await TenantCoverage.of(session, load_catalog(), tenant_id, unread=unread)
+    return await TenantCoverage.of(session, tenant_id, unread=unread)
 
 
 async def read_references(database: Database, tenant_id: UUID, progress: Callable[[int], None]) -> list[DamagedRecord]:
@@ -84,7 +85,7 @@ async def read_references(database: Database, tenant_id: UUID, progress: Callabl
 
 
 async def neighbourhood(
-    session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, item: ItemKey, *, depth: int = 1, most: int = MOST
+    session: AsyncSession, tenant: TenantCoverage, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
     """An item's dependencies both ways, up to `depth` references away, `most` of each item."""
     found: list[DependencyRecord] = []
@@ -94,7 +95,7 @@ async def neighbourhood(
             found += [tenant.dependency(edge, direction, distance) for edge in edges]
             is_cut |= cut
     found.sort(key=_place)
-    referring = referring_to(catalog, item[0])
+    referring = referring_to(item[0])
     cannot_say = [*tenant.unread(referring), *tenant.old({item[0]} - referring), *tenant.unreadable()]
     return Neighbourhood(found, is_cut, cannot_say)
 
@@ -127,19 +128,12 @@ async def _followed(
         if not level:
             return
         edges = await follow(session, level, most + 1)
-        near, far = (_item_key, _target_key) if direction is Direction.NEEDS else (_target_key, _item_key)
+        ends = attrgetter("item_key"), attrgetter("target_key")
+        near, far = ends if direction is Direction.NEEDS else ends[::-1]
         kept = _first_of_each(edges, near, most)
         yield distance, kept, len(kept) < len(edges)
         level = sorted({key for edge in kept if (key := far(edge)) is not None} - reached)
         reached.update(level)
-
-
-def _item_key(edge: Edge) -> ItemKey | None:
-    return edge.item_key
-
-
-def _target_key(edge: Edge) -> ItemKey | None:
-    return edge.target_key
 
 
 def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None], most: int) -> list[Edge]:
@@ -153,12 +147,12 @@ def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None]
 
 
 async def everything(
-    session: AsyncSession, tenant: TenantCoverage, catalog: Catalog
+    session: AsyncSession, tenant: TenantCoverage
 ) -> AsyncIterator[DependencyRecord | CannotSayRecord]:
     """Streams all the tenant's references, by type key and id, then collections that may hold more."""
     async for edge in queries.all_references(session):
         yield tenant.dependency(edge, Direction.NEEDS, 1)
-    referring = {key for key, collection in catalog.collections.items() if collection.references}
+    referring = {key for key, collection in load_catalog().collections.items() if collection.references}
     for record in (*tenant.unread(referring), *tenant.old(tenant.collections.keys() - referring), *tenant.unreadable()):
         yield record
 
@@ -227,7 +221,7 @@ def _open_after_dangling(
 
 
 async def unassigned(
-    session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, type_keys: Sequence[str] | None = None
+    session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
     """Unassigned items, by collection and name, then those that cannot be judged.
 
@@ -237,15 +231,12 @@ async def unassigned(
     async for found in queries.unassigned(session, [tenant.tenant_id], type_keys):
         if type_keys is not None or found.item.type_key not in NEVER_ASSIGNED:
             yield _unassigned(tenant, found)
-    for left_open in _open_after_unassigned(tenant, _assignable(catalog, type_keys), unknown, type_keys):
+    for left_open in _open_after_unassigned(tenant, _assignable(type_keys), unknown, type_keys):
         yield left_open
 
 
 async def unassigned_of_tenants(
-    session: AsyncSession,
-    tenants: Mapping[UUID, TenantCoverage],
-    catalog: Catalog,
-    type_keys: Sequence[str] | None = None,
+    session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
     """Tenants' unassigned items, by one query, in a transaction that sees them."""
     found: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
@@ -255,7 +246,7 @@ async def unassigned_of_tenants(
     async for item in queries.unassigned(session, list(tenants), type_keys):
         if type_keys is not None or item.item.type_key not in NEVER_ASSIGNED:
             found[item.tenant_id].append(_unassigned(tenants[item.tenant_id], item))
-    assignable = _assignable(catalog, type_keys)
+    assignable = _assignable(type_keys)
     for tenant_id, tenant in tenants.items():
         found[tenant_id] += _open_after_unassigned(tenant, assignable, unknown[tenant_id], type_keys)
     return found
@@ -281,9 +272,9 @@ def _unassigned(tenant: TenantCoverage, found: UnassignedItem) -> UnassignedReco
     )
 
 
-def _assignable(catalog: Catalog, type_keys: Sequence[str] | None) -> set[str]:
+def _assignable(type_keys: Sequence[str] | None) -> set[str]:
     """Assignable collections, of `type_keys` if any."""
-    assignable = {key for key, collection in catalog.collections.items() if collection.assignable}
+    assignable = {key for key, collection in load_catalog().collections.items() if collection.assignable}
     return assignable - NEVER_ASSIGNED if type_keys is None else assignable & set(type_keys)
 
 
@@ -302,7 +293,7 @@ def _open_after_unassigned(
 
 
 async def reaching(
-    session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, group_id: str, *, everyone: bool = False
+    session: AsyncSession, tenant: TenantCoverage, group_id: str, *, everyone: bool = False
 ) -> AsyncIterator[ReachRecord | CannotSayRecord]:
     """Items that name a group in an assignment or condition, then unread collections.
 
@@ -327,14 +318,14 @@ async def reaching(
                 for filter_id, name, role in found.filters
             ],
         )
-    for record in (*tenant.unread(referring_to(catalog, GROUPS)), *tenant.unreadable()):
+    for record in (*tenant.unread(referring_to(GROUPS)), *tenant.unreadable()):
         yield record
 
 
-def referring_to(catalog: Catalog, type_key: str) -> set[str]:
+def referring_to(type_key: str) -> set[str]:
     """Collections whose items may refer to another's."""
     return {
         key
-        for key, collection in catalog.collections.items()
+        for key, collection in load_catalog().collections.items()
         if any(type_key == collection_of(target) for targets in collection.references.values() for target in targets)
     }

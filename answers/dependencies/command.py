@@ -34,7 +34,6 @@ from cli.options import (
 from cli.output_options import output_options, prints_tables
 from cli.table import print_table
 from configuration import load_settings
-from graph.catalog import load_catalog
 from inventory.plurals import counted
 
 MAX_DEPTH = 5
@@ -124,7 +123,7 @@ async def _show_neighbourhood(
     type_key, sought = item
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         key = type_key, await item_id(session, type_key, sought)
-        found = await answer.neighbourhood(session, coverage, load_catalog(), key, depth=depth, most=limit)
+        found = await answer.neighbourhood(session, coverage, key, depth=depth, most=limit)
         start = await answer.item_record(session, coverage, key)
     if options.as_json:
         output.print_json(*found.dependencies, *found.cannot_say)
@@ -153,7 +152,7 @@ async def _show_all(tenant_id: UUID, options: GraphOutput) -> None:
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
-        async for record in answer.everything(session, coverage, load_catalog()):
+        async for record in answer.everything(session, coverage):
             if options.as_json:
                 output.print_json(record)
             elif isinstance(record, DependencyRecord):

@@ -1,6 +1,6 @@
 """`dangling`, `unassigned`: references without a target, items without an assignment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from cli.errors import errors_for_people
 from cli.options import (
     AllTenantsOption,
     AskedTenant,
+    AskedTenants,
     JsonOption,
     LimitOption,
     OptionalTenantArgument,
@@ -31,8 +32,7 @@ from cli.options import (
 from cli.output_options import prints_tables
 from cli.table import Column, print_table
 from cli.tenant_walk import RowLimit, ask_each
-from configuration import load_settings
-from graph.catalog import load_catalog
+from configuration import Settings, load_settings
 from inventory.plurals import counted
 from storage.database import Database
 
@@ -53,23 +53,7 @@ def dangling(
     with errors_for_people():
         settings = load_settings()
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
-        wanted = known_type_keys(type_keys)
-        rows = RowLimit(limit)
-
-        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers[BaseModel]:
-            return await answer.dangling_of_tenants(session, tenants, wanted)
-
-        together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
-
-        async def ask(database: Database, about: AskedTenant) -> None:
-            found = await together.answer(database.portfolio, about.tenant_id)
-            if found is None:
-                async with references_session(database, about.tenant_id) as (session, coverage):
-                    records = [record async for record in answer.dangling(session, coverage, wanted)]
-                    found = TenantAnswer[BaseModel](coverage, records)
-            _show_records(found, _DANGLING, rows, as_json=as_json)
-
-        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
+        _ask_each(settings, asked, _DANGLING, known_type_keys(type_keys), limit, as_json=as_json)
 
 
 @prints_tables
@@ -88,33 +72,49 @@ def unassigned(
     with errors_for_people():
         settings = load_settings()
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
-        wanted = known_type_keys(type_keys)
-        rows = RowLimit(limit)
+        _ask_each(settings, asked, _UNASSIGNED, known_type_keys(type_keys), limit, as_json=as_json)
 
-        async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers[BaseModel]:
-            return await answer.unassigned_of_tenants(session, tenants, load_catalog(), wanted)
 
-        together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
-
-        async def ask(database: Database, about: AskedTenant) -> None:
-            found = await together.answer(database.portfolio, about.tenant_id)
-            if found is None:
-                async with references_session(database, about.tenant_id) as (session, coverage):
-                    unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
-                    found = TenantAnswer[BaseModel](coverage, [record async for record in unassigned])
-            _show_records(found, _UNASSIGNED, rows, as_json=as_json)
-
-        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
+TypeKeys = tuple[str, ...] | None
 
 
 class _Question(NamedTuple):
     """The words of `dangling` and `unassigned`."""
 
+    of_one: Callable[[AsyncSession, TenantCoverage, TypeKeys], AsyncIterator[BaseModel]]
+    of_tenants: Callable[[AsyncSession, Mapping[UUID, TenantCoverage], TypeKeys], Awaitable[Answers[BaseModel]]]
     record: type[BaseModel]
     columns: tuple[Column, ...]
     title: Callable[[int], str]
     nothing: str
     open: str
+
+
+def _ask_each(
+    settings: Settings,
+    asked: AskedTenants,
+    question: _Question,
+    type_keys: TypeKeys,
+    limit: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    rows = RowLimit(limit)
+
+    async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers[BaseModel]:
+        return await question.of_tenants(session, tenants, type_keys)
+
+    together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
+
+    async def ask(database: Database, about: AskedTenant) -> None:
+        found = await together.answer(database.portfolio, about.tenant_id)
+        if found is None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
+                records = [record async for record in question.of_one(session, coverage, type_keys)]
+                found = TenantAnswer[BaseModel](coverage, records)
+        _show_records(found, question, rows, as_json=as_json)
+
+    ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
 
 
 def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: RowLimit, *, as_json: bool) -> None:
@@ -138,6 +138,8 @@ def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: Ro
 
 
 _DANGLING = _Question(
+    answer.dangling,
+    answer.dangling_of_tenants,
     DanglingRecord,
     DANGLING_COLUMNS,
     lambda number: counted(number, "dangling reference"),
@@ -145,6 +147,8 @@ _DANGLING = _Question(
     "targets not known in",
 )
 _UNASSIGNED = _Question(
+    answer.unassigned,
+    answer.unassigned_of_tenants,
     UnassignedRecord,
     UNASSIGNED_COLUMNS,
     lambda number: f"{counted(number, 'item is', 'items are')} assigned to nobody",

@@ -10,7 +10,6 @@ from answers.dependencies.session import item_id, read_session
 from cli import output
 from cli.table import print_table
 from configuration import load_settings
-from graph.catalog import load_catalog
 from inventory.plurals import counted
 
 
@@ -18,7 +17,7 @@ async def show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: b
     """Prints the items that reach or exclude a group, by its id or name."""
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         group_id = await item_id(session, answer.GROUPS, sought)
-        reaching = answer.reaching(session, coverage, load_catalog(), group_id, everyone=everyone)
+        reaching = answer.reaching(session, coverage, group_id, everyone=everyone)
         found = [record async for record in reaching]
         group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
     if as_json:

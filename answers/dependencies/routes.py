@@ -294,7 +294,7 @@ def _asked_together(question: ReferenceQuestion, type_key: str) -> Question[Reco
     async def ask(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Mapping[UUID, Sequence[Record]]:
         if question is ReferenceQuestion.DANGLING:
             return await answer.dangling_of_tenants(session, tenants, chosen)
-        return await answer.unassigned_of_tenants(session, tenants, load_catalog(), chosen)
+        return await answer.unassigned_of_tenants(session, tenants, chosen)
 
     return ask
 
@@ -352,7 +352,7 @@ async def _records(
     chosen = [type_key] if type_key else None
     if question is ReferenceQuestion.DANGLING:
         return answer.dangling(session, coverage, chosen)
-    return answer.unassigned(session, coverage, load_catalog(), chosen)
+    return answer.unassigned(session, coverage, chosen)
 
 
 async def _nothing_known(tenant_id: UUID) -> AsyncIterator[CannotSayRecord]:
@@ -414,7 +414,7 @@ async def _tenants_page(
 async def _neighbours(scope: TenantScope, type_key: str, external_id: str, depth: int) -> Neighbours:
     coverage = await answer.coverage_as_read(scope.session, scope.tenant.id)
     key = (type_key, external_id)
-    found = await answer.neighbourhood(scope.session, coverage, load_catalog(), key, depth=depth, most=NEIGHBOURS)
+    found = await answer.neighbourhood(scope.session, coverage, key, depth=depth, most=NEIGHBOURS)
     start = await answer.item_record(scope.session, coverage, key)
     needs, needed_by = (
         [record for record in found.dependencies if record.direction is direction]
@@ -426,7 +426,7 @@ async def _neighbours(scope: TenantScope, type_key: str, external_id: str, depth
 async def _reach(scope: TenantScope, group_id: str, after: str, limit: int, *, everyone: bool) -> Reach:
     coverage = await answer.coverage_as_read(scope.session, scope.tenant.id)
     rows, cannot_say = list[ReachRecord](), list[CannotSayRecord]()
-    async for record in answer.reaching(scope.session, coverage, load_catalog(), group_id, everyone=everyone):
+    async for record in answer.reaching(scope.session, coverage, group_id, everyone=everyone):
         if isinstance(record, ReachRecord):
             rows.append(record)
         else:

@@ -13,7 +13,6 @@ from cli.output_options import output_options
 from cli.sessions import find_item, opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings
-from graph.catalog import load_catalog
 from inventory.item_ids import item_key
 from inventory.plurals import counted
 from storage.database import Database
@@ -39,7 +38,7 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
     """
     async with database.tenant(tenant_id, read_only=True) as session:
         if await read_tenants(session, [tenant_id]):
-            yield session, await TenantCoverage.of(session, load_catalog(), tenant_id)
+            yield session, await TenantCoverage.of(session, tenant_id)
             return
     if output_options().about:  # the answers for the tenants before are being read
         damaged = await read_references(database, tenant_id, lambda _: None)
@@ -50,7 +49,7 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
             )
     say_what_is_damaged(damaged)
     async with database.tenant(tenant_id, read_only=True) as session:
-        yield session, await TenantCoverage.of(session, load_catalog(), tenant_id, damaged)
+        yield session, await TenantCoverage.of(session, tenant_id, damaged)
 
 
 async def item_id(session: AsyncSession, type_key: str, sought: str) -> str:

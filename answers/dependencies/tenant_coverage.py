@@ -19,7 +19,7 @@ from answers.dependencies.records import (
 from answers.dependencies.rules import DAMAGED, REFERENCES_NOT_READ, item_presence, not_listed_reason, unseen_presence
 from answers.old_details import OLD_DETAILS, OldDetailsRecord, may_be_old, old_details, old_details_of_tenants
 from answers.times import EARLIEST
-from graph.catalog import Catalog, kind_of
+from graph.catalog import kind_of, load_catalog
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
 from storage.coverage import coverage as coverage_of
@@ -30,7 +30,6 @@ from storage.unread_references import UnreadReferences
 class TenantCoverage:
     def __init__(
         self,
-        catalog: Catalog,
         tenant_id: UUID,
         collections: Mapping[str, Coverage],
         damaged: Sequence[DamagedRecord] = (),
@@ -46,27 +45,24 @@ class TenantCoverage:
         self._damaged = damaged
         self.tenant_id = tenant_id
         self.collections = collections
-        self._known = frozenset(catalog.collections)
+        self._known = frozenset(load_catalog().collections)
 
     @classmethod
     async def of(
         cls,
         session: AsyncSession,
-        catalog: Catalog,
         tenant_id: UUID,
         damaged: Sequence[DamagedRecord] = (),
         unread: Sequence[UnreadReferences] = (),
     ) -> "TenantCoverage":
-        return cls(catalog, tenant_id, await coverage_of(session), damaged, await old_details(session), unread)
+        return cls(tenant_id, await coverage_of(session), damaged, await old_details(session), unread)
 
     @classmethod
-    async def of_tenants(
-        cls, session: AsyncSession, catalog: Catalog, tenant_ids: Sequence[UUID]
-    ) -> dict[UUID, "TenantCoverage"]:
+    async def of_tenants(cls, session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, "TenantCoverage"]:
         """For tenants whose references are all read, in a transaction that sees them."""
         collections = await coverage_of_tenants(session, tenant_ids)
         old = await old_details_of_tenants(session, tenant_ids)
-        return {tenant_id: cls(catalog, tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}
+        return {tenant_id: cls(tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}
 
     def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
         """A seen item's presence. `path`: the place in its document that the answer rests on."""

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.dependencies.answer import read_tenants
 from answers.dependencies.tenant_coverage import TenantCoverage
-from graph.catalog import load_catalog
 
 TENANTS_AT_A_TIME = 50
 """Tenants whose answers are held at once."""
@@ -56,7 +55,7 @@ class TenantsTogether(Generic[RecordT]):
         try:
             async with portfolio() as session:
                 read = await read_tenants(session, tenant_ids)
-                coverage = await TenantCoverage.of_tenants(session, load_catalog(), sorted(read))
+                coverage = await TenantCoverage.of_tenants(session, sorted(read))
                 records = await self._question(session, coverage)
         except Exception:  # noqa: BLE001 - each is asked alone, and the one that fails says why
             return {}

@@ -200,7 +200,7 @@ async def _assignments(scope: TenantScope, type_key: str, external_id: str) -> l
     if collection is None or not collection.assignable:
         return None
     try:
-        found = assignments(scope.session, scope.tenant.id, load_catalog(), external_id, [type_key])
+        found = assignments(scope.session, scope.tenant.id, external_id, [type_key])
         records = [record async for record in found if isinstance(record, ItemAssignment)]
     except NothingAssignableError:
         return None
@@ -210,7 +210,7 @@ async def _assignments(scope: TenantScope, type_key: str, external_id: str) -> l
 async def _around(scope: TenantScope, type_key: str, external_id: str) -> ItemNeighbours:
     coverage = await coverage_as_read(scope.session, scope.tenant.id)
     item = (type_key, external_id)
-    found = await neighbourhood(scope.session, coverage, load_catalog(), item, most=NEIGHBOURS)
+    found = await neighbourhood(scope.session, coverage, item, most=NEIGHBOURS)
     needs_it = [record for record in found.dependencies if record.direction is Direction.NEEDED_BY]
     it_needs = [record for record in found.dependencies if record.direction is Direction.NEEDS]
     reasons = grouped(found.cannot_say, reason_in_words)

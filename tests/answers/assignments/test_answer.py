@@ -7,7 +7,6 @@ from uuid import UUID
 from answers.assignments import answer
 from answers.assignments.records import ItemAssignment
 from answers.dependencies.records import CannotSayRecord
-from graph.catalog import load_catalog
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, FILTERS, GROUPS, configuration, group, target
 from tests.storage.support import age_details, observation, sync
@@ -26,7 +25,7 @@ async def asked(
 ) -> tuple[list[ItemAssignment], list[tuple[str, str, int | None]]]:
     """The assignments, and of the items' own collections what leaves the answer open."""
     async with database.tenant(TENANT, read_only=True) as session:
-        found = [record async for record in answer.assignments(session, TENANT, load_catalog(), sought)]
+        found = [record async for record in answer.assignments(session, TENANT, sought)]
     left_open = [record for record in found if isinstance(record, CannotSayRecord) and record.reason != "never_read"]
     return (
         [record for record in found if isinstance(record, ItemAssignment)],

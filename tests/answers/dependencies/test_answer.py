@@ -28,7 +28,6 @@ from storage.database import Database
 from tests.storage.support import age_details, observation, sync
 
 TENANT = uuid4()
-CATALOG = load_catalog()
 CONFIGURATIONS, GROUPS, FILTERS, ACCESS = (
     "deviceConfigurations",
     "groups",
@@ -67,18 +66,18 @@ def policy(external_id: str, **users: Any) -> Observation:
 async def synced(database: Database, *items: Observation, types: tuple[str, ...] = ALL) -> None:
     """One clean run, and its references read."""
     await sync(database, TENANT, items, *types)
-    await references.catch_up(database, TENANT, CATALOG.reading_rules(), in_turn=True)
+    await references.catch_up(database, TENANT, load_catalog().reading_rules(), in_turn=True)
 
 
 async def around(database: Database, type_key: str, external_id: str, **limits: int) -> Neighbourhood:
     async with database.tenant(TENANT, read_only=True) as session:
-        coverage = await TenantCoverage.of(session, CATALOG, TENANT)
-        return await answers.neighbourhood(session, coverage, CATALOG, (type_key, external_id), **limits)
+        coverage = await TenantCoverage.of(session, TENANT)
+        return await answers.neighbourhood(session, coverage, (type_key, external_id), **limits)
 
 
 async def dangling(database: Database) -> tuple[list[DanglingRecord], list[CannotSayRecord]]:
     async with database.tenant(TENANT, read_only=True) as session:
-        coverage = await TenantCoverage.of(session, CATALOG, TENANT)
+        coverage = await TenantCoverage.of(session, TENANT)
         found = [record async for record in answers.dangling(session, coverage)]
     return (
         [record for record in found if isinstance(record, DanglingRecord)],
@@ -88,8 +87,8 @@ async def dangling(database: Database) -> tuple[list[DanglingRecord], list[Canno
 
 async def unassigned(database: Database, *type_keys: str) -> tuple[dict[str, UnassignedRecord], list[CannotSayRecord]]:
     async with database.tenant(TENANT, read_only=True) as session:
-        coverage = await TenantCoverage.of(session, CATALOG, TENANT)
-        found = [record async for record in answers.unassigned(session, coverage, CATALOG, type_keys or None)]
+        coverage = await TenantCoverage.of(session, TENANT)
+        found = [record async for record in answers.unassigned(session, coverage, type_keys or None)]
     return (
         {record.external_id: record for record in found if isinstance(record, UnassignedRecord)},
         [record for record in found if isinstance(record, CannotSayRecord)],
@@ -98,8 +97,8 @@ async def unassigned(database: Database, *type_keys: str) -> tuple[dict[str, Una
 
 async def reach(database: Database, group_id: str, *, everyone: bool = False) -> dict[str, ReachRecord]:
     async with database.tenant(TENANT, read_only=True) as session:
-        coverage = await TenantCoverage.of(session, CATALOG, TENANT)
-        found = [record async for record in answers.reaching(session, coverage, CATALOG, group_id, everyone=everyone)]
+        coverage = await TenantCoverage.of(session, TENANT)
+        found = [record async for record in answers.reaching(session, coverage, group_id, everyone=everyone)]
     return {record.item.external_id: record for record in found if isinstance(record, ReachRecord)}
 
 
@@ -361,9 +360,9 @@ async def test_answers_are_of_one_tenant(database: Database) -> None:
     await synced(database, configuration("c", target("group", "g")))
     other = UUID(int=7)
     async with database.tenant(other, read_only=True) as session:
-        coverage = await TenantCoverage.of(session, CATALOG, other)
-        assert (await answers.neighbourhood(session, coverage, CATALOG, (GROUPS, "g"))).dependencies == []
-        found = [record async for record in answers.everything(session, coverage, CATALOG)]
+        coverage = await TenantCoverage.of(session, other)
+        assert (await answers.neighbourhood(session, coverage, (GROUPS, "g"))).dependencies == []
+        found = [record async for record in answers.everything(session, coverage)]
         assert {record.answer for record in found} == {"cannot_say"}
 
 
@@ -470,7 +469,7 @@ async def test_what_only_a_get_by_its_id_found_says_so_on_both_ends_of_a_referen
             (dependency,) = (await around(database, *asked)).dependencies
             assert (state(dependency.item), state(dependency.target)) == (item, named), asked
             async with database.tenant(TENANT, read_only=True) as session:
-                tenant = await TenantCoverage.of(session, CATALOG, TENANT)
+                tenant = await TenantCoverage.of(session, TENANT)
                 assert state(await answers.item_record(session, tenant, asked)) == asked_state, asked
     await synced(database, *items)
     (dependency,) = (await around(database, GROUPS, "g")).dependencies
