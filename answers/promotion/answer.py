@@ -16,6 +16,7 @@ from answers.promotion.candidates import PlanRequest, SourceBaseline
 from answers.promotion.operator_mapping import source_object, target_object
 from answers.promotion.planner import plan_of
 from answers.promotion.queries import StoredPlan
+from answers.promotion.queries import mappings as mappings
 from answers.promotion.records import (
     MappingRecord,
     PlanAction,
@@ -74,26 +75,15 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
             raise NeverReadError(f"{name} was never read: no run has completed, so nothing can be planned")
     mapping = {
         (known.type_key, known.source_id): known.target_id
-        for known in await queries.mappings(there.session, here.tenant.tenant_id)
+        for known in await mappings(there.session, here.tenant.tenant_id)
     }
     asked = wanted._replace(mapping=mapping, created_by=person.name, created_by_id=person.person_id)
     plan = await plan_of(here, there, asked)
     plan_id = uuid4()
     content = plan.model_dump_json().encode()
     await queries.add_plan(there.session, plan_id, plan, content)
-    await _record(there.session, there.tenant.tenant_id, person, Action.PLAN_CREATED, plan_id, None)
-    record = PlanRecord(
-        plan_id=plan_id,
-        plan_hash=sha256(content).hexdigest(),
-        source=plan.source,
-        target=plan.target,
-        created_by=plan.created_by,
-        created_at=plan.asked_at,
-        expires_at=plan.expires_at,
-        state=PlanState.OPEN,
-        counts=plan.counts,
-    )
-    return record, plan
+    act = _Act(person, Action.PLAN_CREATED, "", None)
+    return await _decided(there.session, await _stored(there.session, str(plan_id)), plan, act, None), plan
 
 
 async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
@@ -124,10 +114,7 @@ async def plans(
     return [
         _plan_record(
             stored,
-            TenantRecord(
-                tenant_id=stored.source_tenant_id,
-                name=name_of(stored.source_tenant_id),
-            ),
+            TenantRecord(tenant_id=stored.source_tenant_id, name=name_of(stored.source_tenant_id)),
             target,
         )
         for stored in await queries.plans(session, MOST_LISTED, sources)
@@ -173,7 +160,15 @@ async def _decided(
     session: AsyncSession, stored: StoredPlan, plan: PlanContent, act: _Act, decision: PlanDecision | None
 ) -> PlanRecord:
     """Records an act on a plan, and its decision, if any. A repeated form does nothing."""
-    if await _record(session, plan.target.tenant_id, act.person, act.action, stored.plan_id, act.reason, act.once):
+    if await audit.record(
+        session,
+        act.person,
+        act.action,
+        tenant_id=plan.target.tenant_id,
+        subject=f"plan {stored.plan_id}",
+        reason=act.reason or None,
+        request_id=act.once,
+    ):
         is_open = stored.decision is None
         if is_open and decision is not None:
             is_open = await queries.decide(session, stored, decision, act.person.name, act.reason)
@@ -182,11 +177,6 @@ async def _decided(
             known = await _stored(session, str(stored.plan_id))
             raise DecidedPlanError(f"{known.decided_by} {known.decision} plan {known.plan_id}; make a new one")
     return _plan_record(await _stored(session, str(stored.plan_id)), plan.source, plan.target)
-
-
-async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) -> list[MappingRecord]:
-    """Operators' mappings of a source's objects, or of all sources'."""
-    return await queries.mappings(session, source_tenant_id)
 
 
 async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
@@ -211,7 +201,7 @@ async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Pe
         subject=subject,
         reason=wanted.reason,
     )
-    found = await queries.mappings(there.session, source_tenant_id)
+    found = await mappings(there.session, source_tenant_id)
     return next(known for known in found if (known.type_key, known.source_id) == (type_key, source_id))
 
 
@@ -294,21 +284,6 @@ def _counted(names: Sequence[str], what: str) -> list[str]:
     named = ", ".join(f'"{name}"' for name in names[:NAMED_REFUSALS])
     more = f" and {len(names) - NAMED_REFUSALS} more" if len(names) > NAMED_REFUSALS else ""
     return [f"{named}{more} {'was' if len(names) == 1 else 'were'} {what}"]
-
-
-async def _record(
-    session: AsyncSession,
-    tenant_id: UUID,
-    person: Person,
-    action: Action,
-    plan_id: UUID,
-    reason: str | None,
-    once: UUID | None = None,
-) -> bool:
-    subject = f"plan {plan_id}"
-    return await audit.record(
-        session, person, action, tenant_id=tenant_id, subject=subject, reason=reason, request_id=once
-    )
 
 
 async def _stored(session: AsyncSession, beginning: str) -> StoredPlan:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import typer
 
-from answers.compare.answer import side
 from answers.compare.records import TenantRecord
 from answers.promotion import answer
 from answers.promotion.candidates import PlanRequest
@@ -21,7 +20,7 @@ from answers.promotion.shared_command import (
     SourceArgument,
     check_reason,
     person,
-    two_sessions,
+    two_sides,
 )
 from answers.promotion.simulate_command import simulate_plan
 from answers.promotion.targets_command import plan_for_many
@@ -141,10 +140,7 @@ def _targets(
 
 
 async def _plan(settings: Settings, here: UUID, there: UUID, wanted: PlanRequest) -> tuple[PlanRecord, PlanContent]:
-    async with two_sessions(settings, here, there) as (one, other):
-        names = TenantNames.load(settings)
-        reading = await side(TenantRecord(tenant_id=here, name=names.of(here)), one)
-        writing = await side(TenantRecord(tenant_id=there, name=names.of(there)), other)
+    async with two_sides(settings, here, there) as (reading, writing):
         return await answer.make_plan(reading, writing, wanted, person())
 
 

@@ -6,14 +6,12 @@ from uuid import UUID
 
 import typer
 
-from answers.compare.answer import side
-from answers.compare.records import TenantRecord
 from answers.promotion import answer
 from answers.promotion.records import MappingRecord
-from answers.promotion.shared_command import SourceArgument, TargetArgument, check_reason, person, two_sessions
+from answers.promotion.shared_command import SourceArgument, TargetArgument, check_reason, person, two_sides
 from cli import output
 from cli.errors import UsageError, errors_for_people
-from cli.options import JsonOption, TenantNames, complete_type_key, known_type_keys, tenant_id_of
+from cli.options import JsonOption, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables
 from cli.sessions import asked_of_tenant, without_collisions
 from cli.table import Column, collection_column, print_table
@@ -58,16 +56,13 @@ def map_references(
         wish = answer.MappingWish(type_key, source_id, target_id or "", reason)
 
         async def ask() -> MappingRecord | None:
-            async with two_sessions(settings, here, there) as (one, other):
+            async with two_sides(settings, here, there) as (reading, writing):
                 if remove:
-                    if not await answer.unmap_reference(other, there, here, wish, person()):
+                    if not await answer.unmap_reference(writing.session, there, here, wish, person()):
                         raise UsageError(
                             f"{type_key} {source_id} is not mapped; without options the mappings are listed"
                         )
                     return None
-                names = TenantNames.load(settings)
-                reading = await side(TenantRecord(tenant_id=here, name=names.of(here)), one)
-                writing = await side(TenantRecord(tenant_id=there, name=names.of(there)), other)
                 return await answer.map_reference(reading, writing, wish, person())
 
         record = asyncio.run(without_collisions(ask))

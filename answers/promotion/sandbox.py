@@ -86,8 +86,7 @@ class Sandbox:
             if label is not None:
                 self._created[label] = created
             return
-        collection, _, rest = _split(path, self._objects)
-        object_id, _, action = rest.partition("/")
+        collection, object_id, action = _split(path, self._objects)
         found = self._objects.get(collection, {}).get(object_id)
         if found is None:
             raise RefusedWriteError(f"{method} {path}: there is no such object")
@@ -179,7 +178,8 @@ def _split(path: str, collections: Iterable[str]) -> tuple[str, str, str]:
     if not found:
         raise RefusedWriteError(f"{path}: the sandbox has no such collection")
     collection = max(found, key=len)
-    return collection, "/", path[len(collection) + 1 :]
+    object_id, _, action = path[len(collection) + 1 :].partition("/")
+    return collection, object_id, action
 
 
 def _merge(found: Document, body: Document) -> None:

@@ -7,10 +7,11 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.compare.answer import Side, side
+from answers.compare.records import TenantRecord
 from cli.errors import UsageError
-from cli.options import complete_tenant_name
+from cli.options import TenantNames, complete_tenant_name
 from cli.sessions import opened_database
 from cli.spool import printed_afterwards
 from configuration import Settings
@@ -54,14 +55,16 @@ def person() -> Person:
 
 
 @asynccontextmanager
-async def two_sessions(
+async def two_sides(
     settings: Settings, here: UUID, there: UUID, *, writes: bool = True
-) -> AsyncIterator[tuple[AsyncSession, AsyncSession]]:
+) -> AsyncIterator[tuple[Side, Side]]:
     """A reading session of the source, and one of the target that may write a plan."""
+    names = TenantNames.load(settings)
+    source, target = (TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id)) for tenant_id in (here, there))
     with printed_afterwards():
         async with (
             opened_database(settings, pool_size=2) as database,
             database.tenant(here, read_only=True, snapshot=True) as one,
             database.tenant(there, read_only=not writes, snapshot=True) as other,
         ):
-            yield one, other
+            yield await side(source, one), await side(target, other)

@@ -5,10 +5,9 @@ import asyncio
 import typer
 from rich.text import Text
 
-from answers.compare.answer import side
 from answers.promotion import answer
 from answers.promotion.records import SimulatedItem
-from answers.promotion.shared_command import PlanArgument, two_sessions
+from answers.promotion.shared_command import PlanArgument, two_sides
 from answers.promotion.simulation import Simulation, simulate
 from cli import output
 from cli.errors import ExitCode, errors_for_people
@@ -37,8 +36,7 @@ def simulate_plan(tenant: TenantArgument, plan: PlanArgument, as_json: JsonOptio
         async def ask() -> Simulation:
             async with tenant_session(settings, tenant_id) as session:
                 record, content = await answer.plan_called(session, plan)
-            async with two_sessions(settings, record.source.tenant_id, tenant_id, writes=False) as (one, other):
-                here, there = await side(record.source, one), await side(record.target, other)
+            async with two_sides(settings, record.source.tenant_id, tenant_id, writes=False) as (here, there):
                 return await simulate(here, there, record, content)
 
         found = asyncio.run(ask())

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from answers.compare.answer import KnownPair, Side, compared_documents
 from answers.compare.records import Status
 from answers.promotion import queries
-from answers.promotion.candidates import MappedTarget, PromotedVersion, PromotionItem, TenantIds
+from answers.promotion.candidates import ItemKey, MappedTarget, PromotedVersion, PromotionItem, TenantIds
 from answers.promotion.item_requests import objects_in
 from answers.promotion.matched_items import versions_of
 from answers.promotion.planner import collection_facts
@@ -23,8 +23,6 @@ from answers.promotion.rules import planned, wanted_references
 from answers.promotion.sandbox import RefusedWriteError, Sandbox
 from inventory.canonical import JsonObject
 from inventory.references import collection_of
-
-_ItemKey = tuple[str, str]
 
 
 class Simulation(NamedTuple):
@@ -67,9 +65,9 @@ async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanConten
     )
 
 
-async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[_ItemKey, PromotedVersion]:
+async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[ItemKey, PromotedVersion]:
     """The source's versions that the plan would write."""
-    found: dict[_ItemKey, PromotedVersion] = {}
+    found: dict[ItemKey, PromotedVersion] = {}
     for type_key in dict.fromkeys(item.type_key for item in wanted):
         numbers = {item.source_id: item.source_version or 0 for item in wanted if item.type_key == type_key}
         versions = await versions_of(here, type_key, list(numbers), numbers)
@@ -106,9 +104,9 @@ def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
     return known
 
 
-def _applied(sandbox: Sandbox, wanted: Sequence[PlannedItem]) -> dict[_ItemKey, str]:
+def _applied(sandbox: Sandbox, wanted: Sequence[PlannedItem]) -> dict[ItemKey, str]:
     """Applies all requests in order; returns refusals by item."""
-    refused: dict[_ItemKey, str] = {}
+    refused: dict[ItemKey, str] = {}
     requests = [(request, item) for item in wanted for request in item.requests]
     for request, item in sorted(requests, key=lambda planned_request: planned_request[0].number):
         key = (item.type_key, item.source_id)
@@ -125,7 +123,7 @@ def _label(item: PlannedItem) -> str:
     return f"{item.type_key}/{item.source_id}"
 
 
-def _written(sandbox: Sandbox, item: PlannedItem, source: PromotedVersion, refused: Mapping[_ItemKey, str]) -> _Written:
+def _written(sandbox: Sandbox, item: PlannedItem, source: PromotedVersion, refused: Mapping[ItemKey, str]) -> _Written:
     facts = collection_facts(item.type_key)
     copy_id = item.target_id or sandbox.created_id(_label(item)) or ""
     copy = None if (item.type_key, item.source_id) in refused else sandbox.object(facts.path, copy_id)
@@ -136,7 +134,7 @@ def _written(sandbox: Sandbox, item: PlannedItem, source: PromotedVersion, refus
 
 
 async def _simulated(
-    here: Side, there: Side, written: Sequence[_Written], refused: Mapping[_ItemKey, str]
+    here: Side, there: Side, written: Sequence[_Written], refused: Mapping[ItemKey, str]
 ) -> list[SimulatedItem]:
     same = {(found.item.type_key, found.copy_id): found.item.source_id for found in written}
     whole = [found for found in written if found.copy is not None and found.source.document is not None]
@@ -177,7 +175,7 @@ async def _simulated(
     return shown
 
 
-def _planned_again(here: Side, there: Side, written: Sequence[_Written]) -> dict[_ItemKey, PlanAction]:
+def _planned_again(here: Side, there: Side, written: Sequence[_Written]) -> dict[ItemKey, PlanAction]:
     """The second plan's actions."""
     copies = {(found.item.type_key, found.item.source_id): found for found in written}
     candidates, mapped = [], {}
