@@ -10,8 +10,6 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 TIME_FORMS = 'yesterday, monday, 2d, 36h, 2026-11-01, "2026-11-01 14:00" or ISO 8601'
 """The times that a command takes, in its help and its errors."""
 
-DAY = timedelta(days=1)
-
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 # No zero in front: the ids of runs begin with one.

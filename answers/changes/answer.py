@@ -25,7 +25,6 @@ from answers.changes.queries import Event as Event
 from answers.changes.queries import Window as Window
 from answers.changes.records import AuditLogCoverage, ChangeKind, ChangeRecord, ChangesSummary, UnlistedCollection
 from answers.field_labels import field_change
-from answers.log_collections import log_types
 from answers.object_names import object_names
 from answers.old_details import old_details
 from answers.runs.answer import ended_run
@@ -74,7 +73,7 @@ async def window_of(
 
     Without logs, unless named.
     """
-    left_out = log_types() if type_keys is None else []
+    left_out = sorted(load_catalog().logs) if type_keys is None else []
     if run_id is not None:
         run, finished_at = await ended_run(session, run_id)
         return Window(run.queued_at, finished_at, type_keys, left_out, run_id)

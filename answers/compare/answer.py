@@ -23,7 +23,6 @@ from answers.compare.records import (
 )
 from answers.compare.sides import Side as Side
 from answers.compare.sides import side as side
-from answers.log_collections import log_types
 from graph.catalog import load_catalog
 from inventory.name_key import list_place
 
@@ -37,7 +36,7 @@ class Comparison:
     def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
         known = load_catalog().collections
         covered = here.coverage.keys() | there.coverage.keys()
-        named = covered - set(log_types()) if type_keys is None else type_keys
+        named = covered - load_catalog().logs if type_keys is None else type_keys
         self.type_keys: Sequence[str] = sorted(key for key in named if key in known)
         self._here = here
         self._there = there

@@ -21,7 +21,6 @@ from answers.compare.records import (
     Status,
     TenantRecord,
 )
-from answers.log_collections import log_types
 from graph.catalog import kind_of, load_catalog
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
@@ -57,7 +56,7 @@ class Matrix:
     ) -> None:
         """`coverage`: the other tenants'; see `of`."""
         known = load_catalog().collections
-        covered = set(golden.coverage).union(*coverage.values()) - set(log_types())
+        covered = set(golden.coverage).union(*coverage.values()) - load_catalog().logs
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
         self._golden = golden
         self._others = [_OtherTenant(tenant, collections) for tenant, collections in coverage.items() if collections]

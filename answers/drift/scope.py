@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.baseline_queries import baseline_collections
 from answers.drift.records import BaselineRecord, ComparedCollection, LeftOutCollection
-from answers.log_collections import log_types
 from graph.catalog import load_catalog
 from inventory.coverage import NEVER_READ, Coverage
 from inventory.outcomes import Outcome
@@ -35,7 +34,7 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
     keys = set(then) if baseline.run_id is not None else {*then, *now}
     compared: list[ComparedCollection] = []
     left_out: list[LeftOutCollection] = []
-    for key in sorted(keys - set(log_types()) if type_keys is None else keys & set(type_keys)):
+    for key in sorted(keys - load_catalog().logs if type_keys is None else keys & set(type_keys)):
         title, category = load_catalog().title_of(key), load_catalog().category_of(key)
         before, latest = then.get(key), now.get(key)
         if before is not None and before.outcome is Outcome.COMPLETE and latest is not None and latest.is_current:

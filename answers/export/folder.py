@@ -1,9 +1,9 @@
 """An export's folder: replaces changed files only, and removes only files of an earlier export."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from uuid import UUID
 
 from answers.export.rules import MANIFEST, ManifestError, folded, is_ours, manifest_bytes, read_manifest
@@ -138,11 +138,10 @@ class ExportFolder:
             temporary.unlink(missing_ok=True)
 
 
-class _refusals:  # noqa: N801 - a context manager that reads as a word
+@contextmanager
+def _refusals() -> Iterator[None]:
     """Turns refusals of the file system into `UsageError`; outside, an OSError means that PostgreSQL is away."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if isinstance(error, OSError):
-            raise UsageError(f"{error.filename or 'the folder'}: {error.strerror or type(error).__name__}") from None
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{error.filename or 'the folder'}: {error.strerror or type(error).__name__}") from None

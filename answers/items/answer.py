@@ -10,7 +10,6 @@ from answers.ids import named
 from answers.item_kinds import with_kinds
 from answers.items.queries import MOST_COUNTED, CollectionSize, collection_sizes
 from answers.items.records import ItemsBasis, UnreadCollection
-from answers.log_collections import log_types
 from answers.search.answer import Sought, find
 from graph.catalog import item_title, kind_of, load_catalog
 from inventory.bounds import NAMED
@@ -112,7 +111,7 @@ async def missing(
     if question is None:
         return None
     if selection is None and type_keys is None:
-        type_keys = sorted(question.collections.keys() - set(log_types()))
+        type_keys = sorted(question.collections.keys() - load_catalog().logs)
     place = None if after is None else await place_of(session, *after)
     found = queries.missing_items(
         session, question, type_keys, _page(limit, place), evidence=evidence, confidence=confidence

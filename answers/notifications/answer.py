@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes.answer import SessionOf, Window, changes
 from answers.drift.answer import baselines, bring_up_to_date, drift
-from answers.log_collections import log_types
 from answers.notifications import queries
 from answers.notifications.change_events import change_event
 from answers.notifications.expiries import TYPES, Expiry, expiries
@@ -87,7 +86,7 @@ async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime)
     if run.kind is RunKind.WATCH:
         # It reads single items whole, of collections that a run has listed to their end.
         current = tuple(key for key, collection in covered.items() if collection.is_current)
-        return [Window(run.queued_at, finished_at, current, log_types(), run.run_id)]
+        return [Window(run.queued_at, finished_at, current, sorted(load_catalog().logs), run.run_id)]
     complete = [key for key, collection in run.collections.items() if collection.outcome is Outcome.COMPLETE]
     quiet = {}
     for key in complete:
@@ -101,7 +100,9 @@ async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime)
     for key in complete:
         since = _since(known[f"changes:{key}"], run.queued_at)
         by_beginning.setdefault(since, []).append(key)
-    return [Window(since, finished_at, tuple(keys), log_types()) for since, keys in by_beginning.items()]
+    return [
+        Window(since, finished_at, tuple(keys), sorted(load_catalog().logs)) for since, keys in by_beginning.items()
+    ]
 
 
 def _since(position: Position, queued_at: datetime) -> datetime:

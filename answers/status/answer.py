@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.log_collections import log_types
 from answers.status import queries
 from answers.status.queries import RecentRuns, tenant_states
 from answers.status.records import TenantStatus
 from answers.status.rules import OLD_AFTER, attention, most_urgent_first
+from graph.catalog import load_catalog
 from storage.documents import database_time
 
 
@@ -22,7 +22,7 @@ async def status(
     Equally urgent tenants keep the given order.
     """
     place = {tenant_id: number for number, tenant_id in enumerate(tenant_ids)}
-    states = await tenant_states(session, tenant_ids, log_types())
+    states = await tenant_states(session, tenant_ids, sorted(load_catalog().logs))
     found = sorted(states, key=lambda tenant: place[tenant.tenant_id])
     now = await database_time(session)
     return most_urgent_first(
