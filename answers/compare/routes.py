@@ -74,17 +74,17 @@ class UncomparableError(UserError):
     """The form asks for no comparison."""
 
 
-class Compared(NamedTuple, Generic[RecordT, RowT]):
+class ComparisonRows(NamedTuple, Generic[RecordT, RowT]):
     """Two tenants by policy: all results, most urgent first."""
 
     record: RecordT
     rows: list[RowT]
 
 
-ComparedItems = Compared[ComparisonRecord, ItemComparison]
-ComparedSettings = Compared[SettingsComparisonRecord, SettingComparison]
-GoldenItems = Compared[MatrixRecord, MatrixRow]
-GoldenSettings = Compared[SettingsMatrixRecord, SettingRow]
+ComparedItems = ComparisonRows[ComparisonRecord, ItemComparison]
+ComparedSettings = ComparisonRows[SettingsComparisonRecord, SettingComparison]
+GoldenItems = ComparisonRows[MatrixRecord, MatrixRow]
+GoldenSettings = ComparisonRows[SettingsMatrixRecord, SettingRow]
 
 
 class Slice(NamedTuple):
@@ -299,7 +299,7 @@ async def _items(each: TenantSessions, left: UUID, right: UUID, type_key: str) -
             items = [item async for item in comparison.items()]
             record = comparison.record()
         differing = {collection.type_key: place for place, collection in enumerate(record.differing)}
-        return Compared(record, sorted(items, key=partial(_place, differing)))
+        return ComparisonRows(record, sorted(items, key=partial(_place, differing)))
 
     here, there = _two(each, left, right)
     return await each.recent_answers.answer(("items", left, right, type_key), find)
@@ -310,7 +310,7 @@ async def _settings(each: TenantSessions, left: UUID, right: UUID) -> ComparedSe
         async with each.turn(), each.session_of(left) as one, each.session_of(right) as other:
             comparison = SettingsComparison(await side(here, one), await side(there, other))
             settings = await comparison.settings()
-            return Compared(comparison.record(), settings)
+            return ComparisonRows(comparison.record(), settings)
 
     here, there = _two(each, left, right)
     return await each.recent_answers.answer(("settings", left, right), find)
@@ -324,7 +324,7 @@ async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecor
             model = await side(_named(each, golden), session)
             matrix = await Matrix.of(model, chosen, each.session_of, [type_key] if type_key else None)
             rows = [row async for row in matrix.rows()]
-            return Compared(matrix.record(), sorted(rows, key=_place_of_row))
+            return ComparisonRows(matrix.record(), sorted(rows, key=_place_of_row))
 
     _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
@@ -339,7 +339,7 @@ async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[Te
         async with each.turn(), each.session_of(golden) as session:
             matrix = SettingMatrix(await side(_named(each, golden), session), chosen, each.session_of)
             rows = await matrix.rows()
-            return Compared(matrix.record(), rows)
+            return ComparisonRows(matrix.record(), rows)
 
     _named(each, golden)
     chosen = others[:TENANTS_ACROSS]

@@ -24,17 +24,40 @@ class Ended(NamedTuple):
         return [orjson.loads(line) for line in self.stdout.splitlines()]
 
 
+class Terminal:
+    """Commands in this process, since there are many of them in a test. `tenants` is the content of the tenants file,
+    and `first` are the words before those of each call.
+    """
+
+    def __init__(
+        self, database_url: str, folder: Path, *first: str, tenants: str | None = None, **environment: str
+    ) -> None:
+        file = folder / ("no-tenants.toml" if tenants is None else "tenants.toml")
+        if tenants is not None:
+            file.write_text(tenants)
+        self._first = first
+        self.environment = {
+            "DATABASE_URL": database_url,
+            "TENANTS_FILE": str(file),
+            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+            "LOGNAME": "ada",
+            **environment,
+        }
+
+    async def __call__(self, *words: object, **environment: str) -> Ended:
+        """Runs one command to its end."""
+        arguments = [*self._first, *map(str, words)]
+        told = {**self.environment, **environment}
+        done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=told)
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+
 class CommandLine:
-    """Commands that look at one tenant, in this process: there are many of them in a test."""
+    """Commands that look at one tenant."""
 
     def __init__(self, database_url: str, folder: Path, tenant_id: UUID) -> None:
         self._tenant_id = tenant_id
-        self._environment = {
-            "DATABASE_URL": database_url,
-            "TENANTS_FILE": str(folder / "no-tenants.toml"),
-            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
-            "LOGNAME": "ada",
-        }
+        self._terminal = Terminal(database_url, folder)
 
     @classmethod
     def of(cls, other: "CommandLine", tenant_id: UUID) -> "CommandLine":
@@ -45,6 +68,4 @@ class CommandLine:
 
     async def __call__(self, command: str, *arguments: str) -> Ended:
         """Runs one command, of one word or two, on the tenant to its end."""
-        words = [*command.split(), str(self._tenant_id), *arguments]
-        done = await asyncio.to_thread(CliRunner().invoke, app, words, env=self._environment)
-        return Ended(done.exit_code, done.stdout, done.stderr)
+        return await self._terminal(*command.split(), self._tenant_id, *arguments)

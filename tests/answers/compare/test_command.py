@@ -1,13 +1,11 @@
 """`compare` as people and machines see it."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from typer.testing import CliRunner
 
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
 from answers.compare.setting_records import (
@@ -17,14 +15,13 @@ from answers.compare.setting_records import (
     SettingsMatrixRecord,
     SettingUncertainty,
 )
-from cli.app import app
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.stale import StalePart
 from storage.database import Database
 from storage.references import catch_up
-from tests.cli.looking import Ended
+from tests.cli.looking import Terminal
 from tests.storage.support import observation, sync
 
 A, B, C = UUID(int=31), UUID(int=32), UUID(int=33)
@@ -52,22 +49,11 @@ pytestmark = pytest.mark.filled.with_args(three_tenants)
 
 
 @pytest.fixture
-def run(database_url: str, tmp_path: Path) -> Any:
-    (tmp_path / "tenants.toml").write_text(TENANTS)
-    environment = {
-        "DATABASE_URL": database_url,
-        "TENANTS_FILE": str(tmp_path / "tenants.toml"),
-        "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
-    }
-
-    async def run(*words: str) -> Ended:
-        done = await asyncio.to_thread(CliRunner().invoke, app, ["compare", *words], env=environment)
-        return Ended(done.exit_code, done.stdout, done.stderr)
-
-    return run
+def run(database_url: str, tmp_path: Path) -> Terminal:
+    return Terminal(database_url, tmp_path, "compare", tenants=TENANTS)
 
 
-async def test_two_tenants_as_json(run: Any) -> None:
+async def test_two_tenants_as_json(run: Terminal) -> None:
     done = await run("alpha", "beta", "--json")
     assert (done.code, done.stderr) == (0, "")
     *lines, last = done.objects()
@@ -82,7 +68,7 @@ async def test_two_tenants_as_json(run: Any) -> None:
     assert (record.here.name, record.there.name, record.counts.different) == ("alpha", "beta", 1)
 
 
-async def test_two_tenants_for_people(run: Any) -> None:
+async def test_two_tenants_for_people(run: Terminal) -> None:
     done = await run("alpha", "beta", "--fields")
     assert done.code == 0
     assert "different in 1 field  " in done.stdout
@@ -94,7 +80,7 @@ async def test_two_tenants_for_people(run: Any) -> None:
 
 
 @pytest.mark.parametrize("others", [("--all",), ("--tag", "emea"), ("beta", "gamma")])
-async def test_a_golden_tenant_against_others(run: Any, others: tuple[str, ...]) -> None:
+async def test_a_golden_tenant_against_others(run: Terminal, others: tuple[str, ...]) -> None:
     done = await run("--golden", "alpha", *others, "--type", POLICIES, "--json")
     assert done.code == 0, done.stderr
     *lines, last = done.objects()
@@ -106,7 +92,7 @@ async def test_a_golden_tenant_against_others(run: Any, others: tuple[str, ...])
     assert "different (1)" in people.stdout
 
 
-async def test_what_was_not_read_is_named_and_the_exit_code_is_3(run: Any, database: Database) -> None:
+async def test_what_was_not_read_is_named_and_the_exit_code_is_3(run: Terminal, database: Database) -> None:
     failed: dict[str, tuple[Outcome, ErrorCode | None]] = {
         POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED),
         "groups": (Outcome.COMPLETE, None),
@@ -120,14 +106,14 @@ async def test_what_was_not_read_is_named_and_the_exit_code_is_3(run: Any, datab
     assert "not compared with beta" in matrix.stderr
 
 
-async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Any) -> None:
+async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Terminal) -> None:
     done = await run("--golden", "alpha", "beta", "--type", POLICIES, "--only", "only_here", "--json")
     *lines, _ = done.objects()
     assert [line["display_name"] for line in lines] == ["Mine"]
 
 
 @pytest.mark.parametrize("options", [(), ("--by-setting",), ("--type", "configurationPolicies", "--by-setting")])
-async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any, options: tuple[str, ...]) -> None:
+async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Terminal, options: tuple[str, ...]) -> None:
     unread, other = str(UUID(int=41)), str(UUID(int=42))
     said = "never read: no run has completed, so nothing is compared\n"
     for tenants, line in (
@@ -139,7 +125,7 @@ async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any, 
         assert (await run(*tenants, *options, "--json")).code == 3
 
 
-async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: Any, database: Database) -> None:
+async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: Terminal, database: Database) -> None:
     delta, epsilon = UUID(int=34), UUID(int=35)
     for tenant_id in (delta, epsilon):
         await sync(database, tenant_id, [], "groups")
@@ -148,14 +134,14 @@ async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: 
     assert done.stderr.startswith("nothing is compared: neither tenant has read one of compliancePolicies, ")
 
 
-async def test_what_is_all_zeros_is_left_out(run: Any) -> None:
+async def test_what_is_all_zeros_is_left_out(run: Terminal) -> None:
     assert "0 items" not in (await run("alpha", "beta", "--type", POLICIES)).stdout
     assert "the same" not in (await run("alpha", "beta")).stdout, "there are no groups"
     done = await run("alpha", "beta", "--type", "groups")
     assert done.stdout.splitlines()[-1] == "nothing to compare: neither tenant has an item in the collection"
 
 
-async def test_what_is_the_same_is_said_of_collections_that_have_items(database: Database, run: Any) -> None:
+async def test_what_is_the_same_is_said_of_collections_that_have_items(database: Database, run: Terminal) -> None:
     one, other = UUID(int=36), UUID(int=37)
     for tenant_id in (one, other):
         await sync(database, tenant_id, [policy("p", "P")], POLICIES, "groups")
@@ -179,13 +165,13 @@ WRONG: list[tuple[str, ...]] = [
 ]
 
 
-async def test_wrong_usage_is_told_in_one_line(run: Any) -> None:
+async def test_wrong_usage_is_told_in_one_line(run: Terminal) -> None:
     for words in WRONG:
         done = await run(*words)
         assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), (words, done.stderr)
 
 
-async def test_settings_and_applications_are_compared_by_name(database: Database, run: Any) -> None:
+async def test_settings_and_applications_are_compared_by_name(database: Database, run: Terminal) -> None:
     setting, app = "device_vendor_msft_policy_config_system_allowtelemetry", "00000002-0000-0ff1-ce00-000000000000"
     options = [{"itemId": f"{setting}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
     named = observation("configurationSettings", setting, displayName="Allow Telemetry", options=options)
@@ -226,7 +212,7 @@ async def stale(database: Database, tenant_id: UUID, external_id: str) -> None:
     [(A, "a2", "Two", "alpha"), (A, "a3", "Mine", "alpha"), (B, "b1", "One", "beta"), (B, "b3", "Theirs", "beta")],
 )
 async def test_stale_items_are_named_by_every_output(
-    run: Any, database: Database, tmp_path: Path, tenant_id: UUID, external_id: str, name: str, tenant: str
+    run: Terminal, database: Database, tmp_path: Path, tenant_id: UUID, external_id: str, name: str, tenant: str
 ) -> None:
     await stale(database, tenant_id, external_id)
     since = "stale since 2026-01-01 00:00:00Z: settings could not be read (graph_unavailable, HTTP 500)"
@@ -247,7 +233,7 @@ async def test_stale_items_are_named_by_every_output(
         assert "settings could not be read (graph_unavailable, HTTP 500)" in page.read_text()
 
 
-async def test_two_tenants_by_setting(database: Database, run: Any) -> None:
+async def test_two_tenants_by_setting(database: Database, run: Terminal) -> None:
     for tenant_id, name, minimum in ((A, "Alpha baseline", "10.1"), (B, "Beta baseline", "10.2")):
         kind = "#microsoft.graph.windows10CompliancePolicy"
         document = {"displayName": name, "@odata.type": kind, "osMinimumVersion": minimum, "assignments": []}
@@ -273,7 +259,7 @@ async def test_two_tenants_by_setting(database: Database, run: Any) -> None:
 
 @pytest.mark.parametrize(("tenant_id", "tenant"), [(A, "alpha"), (B, "beta")])
 async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_settings(
-    database: Database, run: Any, tmp_path: Path, tenant_id: UUID, tenant: str
+    database: Database, run: Terminal, tmp_path: Path, tenant_id: UUID, tenant: str
 ) -> None:
     for owner, minimum in ((A, "10.1"), (B, "10.2")):
         kind = "#microsoft.graph.windows10CompliancePolicy"
@@ -307,7 +293,7 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
     assert "stale since" in written
 
 
-async def test_a_golden_tenant_against_others_by_setting(database: Database, run: Any, tmp_path: Path) -> None:
+async def test_a_golden_tenant_against_others_by_setting(database: Database, run: Terminal, tmp_path: Path) -> None:
     kind = "#microsoft.graph.windows10CompliancePolicy"
     settings: dict[UUID, dict[str, object]] = {
         A: {"osMinimumVersion": "10.1", "bitLockerEnabled": True, "secureBootEnabled": True},
@@ -342,7 +328,7 @@ async def test_a_golden_tenant_against_others_by_setting(database: Database, run
     assert "cannot be told" in page.read_text()
 
 
-async def test_a_golden_tenant_by_setting_says_what_was_not_read(database: Database, run: Any) -> None:
+async def test_a_golden_tenant_by_setting_says_what_was_not_read(database: Database, run: Terminal) -> None:
     unread = str(UUID(int=41))
     kind = "#microsoft.graph.windows10CompliancePolicy"
     await sync(database, A, [observation(POLICIES, "p", **{"@odata.type": kind, "osMinimumVersion": "1"})], POLICIES)
@@ -360,7 +346,7 @@ async def test_a_golden_tenant_by_setting_says_what_was_not_read(database: Datab
     assert done.stderr == f"{unread} was never read: no run has completed, so nothing is compared\n"
 
 
-async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path) -> None:
+async def test_by_setting_as_a_page(database: Database, run: Terminal, tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>"
     for tenant_id, minimum in ((A, hostile), (B, "10.2")):
         document = {"@odata.type": "#microsoft.graph.windows10CompliancePolicy", "osMinimumVersion": minimum}
@@ -385,7 +371,7 @@ async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path
         (("alpha", "beta", "--type", "groups"), "no settings are compared there"),
     ],
 )
-async def test_by_setting_says_what_it_cannot_do(run: Any, words: tuple[str, ...], message: str) -> None:
+async def test_by_setting_says_what_it_cannot_do(run: Terminal, words: tuple[str, ...], message: str) -> None:
     done = await run(*words, "--by-setting")
     assert done.code == 2
     assert message in " ".join(done.stderr.split())

@@ -19,7 +19,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.stale import Staleness, StalePart
 from storage.database import Database
-from tests.cli.looking import Ended
+from tests.cli.looking import Ended, Terminal
 from tests.storage.support import observation, sync
 
 TENANT, OTHER = UUID(int=11), UUID(int=12)
@@ -27,25 +27,9 @@ A = "deviceCompliancePolicies"
 PILOT = "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
 
 
-class Commands:
-    """Commands on a database alone."""
-
-    def __init__(self, database_url: str, folder: Path) -> None:
-        self._environment = {
-            "DATABASE_URL": database_url,
-            "TENANTS_FILE": str(folder / "no-tenants.toml"),
-            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
-            "LOGNAME": "ada",
-        }
-
-    def __call__(self, *words: object) -> Ended:
-        done = CliRunner().invoke(app, [str(word) for word in words], env=self._environment)
-        return Ended(done.exit_code, done.stdout, done.stderr)
-
-
 @pytest.fixture
-def run(database_url: str, tmp_path: Path) -> Commands:
-    return Commands(database_url, tmp_path)
+def run(database_url: str, tmp_path: Path) -> Terminal:
+    return Terminal(database_url, tmp_path)
 
 
 def policy(external_id: str, **properties: Any) -> Any:
@@ -69,45 +53,43 @@ async def drifted(database: Database) -> Any:
     return drift
 
 
-async def test_a_baseline_is_set_listed_and_dropped(run: Commands, drifted: Any) -> None:
-    set_one = await asyncio.to_thread(run, "baseline", "set", TENANT, "golden", "--reason", "as approved", "--json")
+async def test_a_baseline_is_set_listed_and_dropped(run: Terminal, drifted: Any) -> None:
+    set_one = await run("baseline", "set", TENANT, "golden", "--reason", "as approved", "--json")
     record = BaselineRecord.model_validate(orjson.loads(set_one.stdout))
     assert (set_one.code, record.name, record.covered, record.pinned) == (0, "golden", [A, "groups"], 3)
-    (listed,) = (await asyncio.to_thread(run, "baseline", "list", TENANT, "--json")).objects()
+    (listed,) = (await run("baseline", "list", TENANT, "--json")).objects()
     assert BaselineRecord.model_validate(listed) == record
-    assert "golden" in (await asyncio.to_thread(run, "baseline", "list", TENANT)).stdout
-    assert (await asyncio.to_thread(run, "baseline", "drop", TENANT, "golden")).code == 0
-    again = await asyncio.to_thread(run, "baseline", "drop", TENANT, "golden")
+    assert "golden" in (await run("baseline", "list", TENANT)).stdout
+    assert (await run("baseline", "drop", TENANT, "golden")).code == 0
+    again = await run("baseline", "drop", TENANT, "golden")
     assert (again.code, again.stdout) == (2, "")
     assert again.stderr.count("\n") == 1
 
 
-async def test_drift_is_shown_with_names_and_decided_upon(run: Commands, drifted: Any) -> None:
-    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+async def test_drift_is_shown_with_names_and_decided_upon(run: Terminal, drifted: Any) -> None:
+    await run("baseline", "set", TENANT, "golden")
     await drifted()
-    shown = await asyncio.to_thread(run, "drift", TENANT, "--json")
+    shown = await run("drift", TENANT, "--json")
     assert shown.code == 0
     report, *lines = shown.objects()
     assert DriftReport.model_validate(report).counts.open == 3
     findings = {line.label or str(line.kind): line for line in map(DriftFindingRecord.model_validate, lines)}
     assert set(findings) == {'assignments[group "Pilot"]', "level", "item_missing"}
-    people = await asyncio.to_thread(run, "drift", TENANT)
+    people = await run("drift", TENANT)
     assert "1 → 2" in people.stdout
     assert '+ include group "Pilot"' in people.stdout
     fingerprint = findings["level"].fingerprint
-    decided = await asyncio.to_thread(
-        run, "drift", "decide", TENANT, fingerprint[:12], "--as", "accepted", "--why", "pilot", "--json"
-    )
+    decided = await run("drift", "decide", TENANT, fingerprint[:12], "--as", "accepted", "--why", "pilot", "--json")
     assert DriftFindingRecord.model_validate(orjson.loads(decided.stdout)).decision == "accepted"
-    report, *lines = (await asyncio.to_thread(run, "drift", "show", TENANT, "--json")).objects()
+    report, *lines = (await run("drift", "show", TENANT, "--json")).objects()
     assert (report["counts"]["accepted"], len(lines)) == (1, 2), "what is accepted is left out"
-    everything = (await asyncio.to_thread(run, "drift", TENANT, "--baseline", "golden", "--all", "--json")).objects()
+    everything = (await run("drift", TENANT, "--baseline", "golden", "--all", "--json")).objects()
     assert len(everything) == 4
-    assert "accepted by ada: pilot" in (await asyncio.to_thread(run, "drift", TENANT, "--all")).stdout
+    assert "accepted by ada: pilot" in (await run("drift", TENANT, "--all")).stdout
 
 
 async def test_a_limit_bounds_what_is_shown_and_never_the_exit_code(
-    run: Commands, database: Database, tmp_path: Path
+    run: Terminal, database: Database, tmp_path: Path
 ) -> None:
     names = {TENANT: "alpha", OTHER: "beta", UUID(int=13): "gamma"}
     (tmp_path / "no-tenants.toml").write_text(
@@ -118,49 +100,47 @@ async def test_a_limit_bounds_what_is_shown_and_never_the_exit_code(
     )
     for tenant_id in names:
         await sync(database, tenant_id, [policy(number) for number in "123"], A)
-        await asyncio.to_thread(run, "baseline", "set", tenant_id, "golden")
+        await run("baseline", "set", tenant_id, "golden")
     for tenant_id, weak in zip(names, (False, False, True), strict=True):
         await sync(database, tenant_id, [policy(number, level=2, **({"x": 1} if weak else {})) for number in "123"], A)
-    report, finding = (await asyncio.to_thread(run, "drift", "alpha", "--limit", "1", "--json")).objects()
+    report, finding = (await run("drift", "alpha", "--limit", "1", "--json")).objects()
     assert (report["counts"]["open"], finding["label"]) == (3, "level"), "the report counts all"
-    shown = await asyncio.to_thread(run, "drift", "alpha", "--limit", "1")
+    shown = await run("drift", "alpha", "--limit", "1")
     assert (shown.stdout.count("1 → 2"), shown.stderr.splitlines()[-1]) == (1, "--limit 1 leaves out 2 more rows")
-    lines = await asyncio.to_thread(run, "drift", "--all-tenants", "--limit", "2", "--fail-on", "low")
+    lines = await run("drift", "--all-tenants", "--limit", "2", "--fail-on", "low")
     assert [line.split(":")[0] for line in lines.stdout.splitlines()] == ["alpha", "beta"]
     assert lines.stderr.splitlines()[-2:] == ["3 tenants", "--limit 2 leaves out 1 more row"]
     assert lines.code == 4
-    rows = await asyncio.to_thread(run, "drift", "--all-tenants", "--limit", "4", "--csv")
+    rows = await run("drift", "--all-tenants", "--limit", "4", "--csv")
     assert len(rows.stdout.splitlines()) == 5
     assert rows.stderr.splitlines()[-1] == "--limit 4 leaves out 8 more rows", "no tenant goes unasked"
-    page = await asyncio.to_thread(run, "drift", "alpha", "--limit", "1", "--html", tmp_path / "page.html")
+    page = await run("drift", "alpha", "--limit", "1", "--html", tmp_path / "page.html")
     assert (page.code, page.stderr.count("\n")) == (2, 1)
 
 
-async def test_an_item_or_a_field_is_decided_listed_and_taken_back(run: Commands, drifted: Any) -> None:
-    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+async def test_an_item_or_a_field_is_decided_listed_and_taken_back(run: Terminal, drifted: Any) -> None:
+    await run("baseline", "set", TENANT, "golden")
     await drifted()
-    await asyncio.to_thread(run, "drift", TENANT)
+    await run("drift", TENANT)
 
     async def decide(*about: str, decision: str = "accepted") -> Ended:
-        return await asyncio.to_thread(
-            run, "drift", "decide", TENANT, *about, "--as", decision, "--why", "pilot", "--until", "2999-12-31"
-        )
+        return await run("drift", "decide", TENANT, *about, "--as", decision, "--why", "pilot", "--until", "2999-12-31")
 
     done = await decide("--item", "Policy 1", "--field", "assign*")
     assert (done.code, done.stdout.endswith("; 1 finding closed by it now\n")) == (0, True), done.stderr
     whole = DriftDecisionRecord.model_validate_json((await decide("--field", "*", "--type", A, "--json")).stdout)
     assert (whole.covers, whole.state) == (2, "holds")
-    people = await asyncio.to_thread(run, "drift", TENANT)
+    people = await run("drift", TENANT)
     assert people.stdout.endswith(": nothing open, 3 accepted\n")
-    listed = await asyncio.to_thread(run, "drift", "decisions", TENANT)
+    listed = await run("drift", "decisions", TENANT)
     assert listed.stdout.startswith("2 decisions, 2 in force\n")
     assert "Policy 1 assign*" in listed.stdout
     assert f"* in {A}" in listed.stdout
     back = await decide(whole.decision_id[:8], decision="open")
     assert back.stdout == f"{whole.decision_id[:12]} * in {A}: taken back; 0 findings closed by it now\n"
-    found = (await asyncio.to_thread(run, "drift", TENANT, "--json")).objects()
+    found = (await run("drift", TENANT, "--json")).objects()
     assert [line["path"] or line["kind"] for line in found[1:]] == ["level", "item_missing"]
-    history = (await asyncio.to_thread(run, "drift", "decisions", TENANT, "--all", "--json")).objects()
+    history = (await run("drift", "decisions", TENANT, "--all", "--json")).objects()
     assert [(line["decision"], line["decided_by"], line["state"]) for line in history] == [
         ("open", "ada", "revoked"), ("accepted", "ada", "replaced"), ("accepted", "ada", "holds"),
     ]  # fmt: skip
@@ -178,38 +158,36 @@ async def test_an_item_or_a_field_is_decided_listed_and_taken_back(run: Commands
     ],
 )
 async def test_a_threshold_makes_the_exit_code_4(
-    run: Commands, database: Database, options: tuple[str, ...], code: int
+    run: Terminal, database: Database, options: tuple[str, ...], code: int
 ) -> None:
     await sync(database, TENANT, [policy("1", passwordMinimumLength=8)], A, "groups")
-    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    await run("baseline", "set", TENANT, "golden")
     await sync(database, TENANT, [policy("1", passwordMinimumLength=4)], A, "groups")
-    done = await asyncio.to_thread(run, "drift", TENANT, *options)
+    done = await run("drift", TENANT, *options)
     assert done.code == code, done.stderr
     assert "1 open" in done.stdout or "nothing open" in done.stdout, "the answer is printed whatever the exit code"
     if options:
-        await asyncio.to_thread(
-            run, "drift", "decide", TENANT, "--field", "password*", "--as", "accepted", "--why", "agreed"
-        )
-        assert (await asyncio.to_thread(run, "drift", TENANT, *options)).code == 0
+        await run("drift", "decide", TENANT, "--field", "password*", "--as", "accepted", "--why", "agreed")
+        assert (await run("drift", TENANT, *options)).code == 0
 
 
-async def test_a_gate_does_not_pass_on_what_was_not_read(run: Commands, drifted: Any, database: Database) -> None:
-    unread = await asyncio.to_thread(run, "drift", UUID(int=99), "--fail-on", "high")
+async def test_a_gate_does_not_pass_on_what_was_not_read(run: Terminal, drifted: Any, database: Database) -> None:
+    unread = await run("drift", UUID(int=99), "--fail-on", "high")
     assert (unread.code, unread.stdout) == (3, "")
-    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    await run("baseline", "set", TENANT, "golden")
     failed: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
     await sync(database, TENANT, [], A, "groups", status=RunStatus.FAILED, outcomes={A: failed, "groups": failed})
-    assert (await asyncio.to_thread(run, "drift", TENANT, "--fail-on", "high")).code == 3
+    assert (await run("drift", TENANT, "--fail-on", "high")).code == 3
 
 
 async def test_a_collection_that_was_not_read_makes_the_exit_code_3(
-    run: Commands, drifted: Any, database: Database
+    run: Terminal, drifted: Any, database: Database
 ) -> None:
-    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    await run("baseline", "set", TENANT, "golden")
     failed: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
     outcomes = {A: failed, "groups": failed}
     await sync(database, TENANT, [], A, "groups", status=RunStatus.FAILED, outcomes=outcomes)
-    shown = await asyncio.to_thread(run, "drift", TENANT)
+    shown = await run("drift", TENANT)
     assert shown.code == 3
     assert f"left out: {A}, groups (baseline: complete; now: failed:graph_throttled)" in shown.stderr
     many = [(f"c{number}", "failed") for number in range(9)]
@@ -219,18 +197,18 @@ async def test_a_collection_that_was_not_read_makes_the_exit_code_3(
     ]
 
 
-async def test_another_tenant_as_a_baseline(run: Commands, drifted: Any, database: Database) -> None:
+async def test_another_tenant_as_a_baseline(run: Terminal, drifted: Any, database: Database) -> None:
     await sync(database, OTHER, [policy("9", displayName="Policy 1", level=5)], A)
-    set_one = await asyncio.to_thread(run, "baseline", "set", TENANT, "other", "--tenant", OTHER)
+    set_one = await run("baseline", "set", TENANT, "other", "--tenant", OTHER)
     assert set_one.code == 0, set_one.stderr
-    shown = await asyncio.to_thread(run, "drift", TENANT, "--type", A, "--json")
+    shown = await run("drift", TENANT, "--type", A, "--json")
     report, *lines = shown.objects()
     assert UUID(report["baseline"]["other_tenant_id"]) == OTHER
     assert ("level", 5, 1) in [(line["path"], line["before"], line["after"]) for line in lines]
 
 
 async def test_tenants_of_a_tag_are_held_against_a_golden_tenant(
-    run: Commands, database: Database, tmp_path: Path
+    run: Terminal, database: Database, tmp_path: Path
 ) -> None:
     names = {TENANT: "alpha", OTHER: "golden one", UUID(int=13): "gamma", UUID(int=14): "delta"}
     (tmp_path / "no-tenants.toml").write_text(
@@ -241,19 +219,19 @@ async def test_tenants_of_a_tag_are_held_against_a_golden_tenant(
     )
     for tenant_id, length in ((OTHER, 8), (TENANT, 4), (UUID(int=13), 8)):
         await sync(database, tenant_id, [policy("9", displayName="Policy 1", passwordMinimumLength=length)], A)
-    held = await asyncio.to_thread(run, "drift", "--tag", "all", "--golden", "golden one")
+    held = await run("drift", "--tag", "all", "--golden", "golden one")
     assert held.stdout.splitlines() == [
         "alpha: golden-one: 1 open in 1 item, 1 weakens protection, 1 high",
         "gamma: golden-one: nothing open",
     ]
     assert held.code == 3, "delta was never read"
     assert held.stderr.splitlines()[-1] == "3 tenants, 1 never read"
-    gate = await asyncio.to_thread(run, "drift", "--tag", "all", "--baseline", "golden-one", "--fail-on", "weakened")
+    gate = await run("drift", "--tag", "all", "--baseline", "golden-one", "--fail-on", "weakened")
     assert gate.code == 4
-    again = await asyncio.to_thread(run, "drift", "alpha", "--golden", "golden one", "--json")
+    again = await run("drift", "alpha", "--golden", "golden one", "--json")
     assert [line["tenant_id"] for line in again.objects()] == [str(TENANT)] * 2, "the same baseline, and its finding"
-    assert len((await asyncio.to_thread(run, "baseline", "list", "alpha", "--json")).objects()) == 1
-    itself = await asyncio.to_thread(run, "drift", "golden one", "--golden", "golden one")
+    assert len((await run("baseline", "list", "alpha", "--json")).objects()) == 1
+    itself = await run("drift", "golden one", "--golden", "golden one")
     assert (itself.code, itself.stdout) == (2, "")
 
 
@@ -281,18 +259,18 @@ WRONG = [
 ]
 
 
-async def test_wrong_usage_is_told_in_one_line(run: Commands, drifted: Any) -> None:
+async def test_wrong_usage_is_told_in_one_line(run: Terminal, drifted: Any) -> None:
     for words in WRONG:
-        done = await asyncio.to_thread(run, *words)
+        done = await run(*words)
         assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), (words, done.stderr)
 
 
 async def test_a_tenant_and_a_command_stand_in_the_same_place(
-    run: Commands, drifted: Any, tmp_path: Path, database_url: str
+    run: Terminal, drifted: Any, tmp_path: Path, database_url: str
 ) -> None:
-    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
-    assert (await asyncio.to_thread(run, "drift", "--baseline", "golden", TENANT)).code == 0, "an option may come first"
-    help_of = {words: (await asyncio.to_thread(run, *words, "--help")).stdout for words in (("drift",), ("drift", "x"))}
+    await run("baseline", "set", TENANT, "golden")
+    assert (await run("drift", "--baseline", "golden", TENANT)).code == 0, "an option may come first"
+    help_of = {words: (await run(*words, "--help")).stdout for words in (("drift",), ("drift", "x"))}
     assert "TENANT [OPTIONS] | COMMAND [ARGS]..." in help_of["drift",]
     assert "decide" in help_of["drift",]
     assert "--severity" in help_of["drift", "x"]

@@ -1,23 +1,20 @@
 """`promote` as people and machines see it: plans are made, shown, approved and rejected, and never change."""
 
-import asyncio
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 from sqlalchemy import text
-from typer.testing import CliRunner
 
-from cli.app import app
 from storage.compression import compress, decompress
 from storage.database import Database, StorageUnavailableError
 from storage.run_retention import forget_plans
 from tests.answers.promotion.playing import SOURCE, TARGET, read
-from tests.cli.looking import Ended
+from tests.cli.looking import Ended, Terminal
 
 POLICIES, FILTERS = "deviceCompliancePolicies", "assignmentFilters"
 TENANTS = "".join(
@@ -76,28 +73,9 @@ async def two_tenants(database: Database) -> None:
 pytestmark = pytest.mark.filled.with_args(two_tenants)
 
 
-class Terminal(NamedTuple):
-    """The command line of somebody."""
-
-    environment: dict[str, str]
-
-    async def __call__(self, *words: str, login: str = "ada") -> Ended:
-        environment = {**self.environment, "LOGNAME": login}
-        done = await asyncio.to_thread(CliRunner().invoke, app, ["promote", *words], env=environment)
-        return Ended(done.exit_code, done.stdout, done.stderr)
-
-
 @pytest.fixture
 def promote(filled: None, database_url: str, tmp_path: Path) -> Terminal:
-    (tmp_path / "tenants.toml").write_text(TENANTS)
-    return Terminal(
-        {
-            "DATABASE_URL": database_url,
-            "TENANTS_FILE": str(tmp_path / "tenants.toml"),
-            "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
-            "COLUMNS": "200",
-        }
-    )
+    return Terminal(database_url, tmp_path, "promote", tenants=TENANTS, COLUMNS="200")
 
 
 async def made(promote: Terminal, *options: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -160,11 +138,11 @@ async def test_somebody_else_approves_a_plan_once(promote: Terminal, database: D
     _, record = await made(promote)
     own = await promote("approve", "branch", record["plan_id"], "--reason", "mine")
     assert (own.code, "somebody else approves it" in own.stderr) == (4, True)
-    done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", "--json", login="grace")
+    done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", "--json", LOGNAME="grace")
     (approved,) = done.objects()
     assert (approved["state"], approved["decided"]["decided_by"]) == ("approved", "grace")
     assert approved["decided"]["plan_hash"] == record["plan_hash"]
-    again = await promote("reject", "branch", record["plan_id"], "--reason", "too late", login="grace")
+    again = await promote("reject", "branch", record["plan_id"], "--reason", "too late", LOGNAME="grace")
     assert (again.code, "grace approved plan" in again.stderr) == (2, True)
     assert await audited(database) == [
         ("ada", "plan_created", None),
@@ -181,14 +159,14 @@ async def audited(database: Database) -> list[tuple[str, str, str | None]]:
 
 async def test_a_rejected_plan_is_never_approved(promote: Terminal) -> None:
     _, record = await made(promote)
-    rejected = await promote("reject", "branch", record["plan_id"], "--reason", "too wide", "--json", login="grace")
+    rejected = await promote("reject", "branch", record["plan_id"], "--reason", "too wide", "--json", LOGNAME="grace")
     assert rejected.objects()[0]["state"] == "rejected"
-    done = await promote("approve", "branch", record["plan_id"], "--reason", "after all", login="grace")
+    done = await promote("approve", "branch", record["plan_id"], "--reason", "after all", LOGNAME="grace")
     assert done.code == 2
 
 
 async def approve(promote: Terminal, record: dict[str, Any]) -> Ended:
-    return await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", login="grace")
+    return await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", LOGNAME="grace")
 
 
 async def test_an_approval_is_refused_where_the_target_has_changed(promote: Terminal) -> None:
@@ -229,7 +207,7 @@ async def test_a_plan_that_was_tampered_with_is_not_shown(promote: Terminal, dat
     _, record = await made(promote)
     as_owner(database_url, "UPDATE promotion_plan SET content_hash = sha256('x')")
     for words in (("show", "branch", record["plan_id"]), ("approve", "branch", record["plan_id"], "--reason", "x")):
-        done = await promote(*words, login="grace")
+        done = await promote(*words, LOGNAME="grace")
         assert (done.code, "does not match its hash" in done.stderr) == (2, True)
 
 
@@ -374,8 +352,8 @@ async def test_retention_deletes_plans_that_expired_undecided(
     promote: Terminal, database: Database, database_url: str
 ) -> None:
     made_plans = [(await made(promote))[1]["plan_id"] for _ in range(3)]
-    await promote("reject", "branch", made_plans[0], "--reason", "x", login="grace")
-    await promote("approve", "branch", made_plans[1], "--reason", "x", login="grace")
+    await promote("reject", "branch", made_plans[0], "--reason", "x", LOGNAME="grace")
+    await promote("approve", "branch", made_plans[1], "--reason", "x", LOGNAME="grace")
     for plan_id in made_plans:
         expired = f"UPDATE promotion_plan SET expires_at = now() - interval '2 days' WHERE plan_id = '{plan_id}'"
         as_owner(database_url, expired)

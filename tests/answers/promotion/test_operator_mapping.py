@@ -8,7 +8,8 @@ import pytest
 from storage.database import Database
 from storage.references import catch_up
 from tests.answers.promotion.playing import COLLECTIONS, SOURCE, TARGET, Documents, read
-from tests.answers.promotion.test_command import Terminal, made, promote
+from tests.answers.promotion.test_command import made, promote
+from tests.cli.looking import Terminal
 
 __all__ = ["promote"]
 
@@ -117,7 +118,7 @@ async def test_an_approval_is_refused_where_the_app_is_gone(promote: Terminal) -
     database = Database(promote.environment["DATABASE_URL"])
     await run(database, TARGET, {ACCESS: [], PRINCIPALS: [], "groups": []})
     await database.close()
-    done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", login="grace")
+    done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", LOGNAME="grace")
     assert (done.code, "was gone from the target" in done.stderr) == (4, True)
     again = await planned(promote, "Own app")
     assert (again["action"], again["reasons"][0]["code"]) == ("blocked", "reference_unresolved")

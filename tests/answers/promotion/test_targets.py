@@ -16,11 +16,11 @@ from tests.answers.promotion.test_command import (
     POLICIES,
     STAFF,
     TENANTS,
-    Terminal,
     branch,
     golden,
     policy,
 )
+from tests.cli.looking import Terminal
 
 BRANCHES = [UUID(int=100 + number) for number in range(10)]
 UNREAD = UUID(int=200)
@@ -55,15 +55,7 @@ async def many_tenants(database: Database) -> None:
 
 @pytest.fixture
 def promote(filled: None, database_url: str, tmp_path: Path) -> Terminal:
-    (tmp_path / "tenants.toml").write_text(tenant_lines())
-    return Terminal(
-        {
-            "DATABASE_URL": database_url,
-            "TENANTS_FILE": str(tmp_path / "tenants.toml"),
-            "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
-            "COLUMNS": "80",
-        }
-    )
+    return Terminal(database_url, tmp_path, "promote", tenants=tenant_lines(), COLUMNS="80")
 
 
 @pytest.mark.filled.with_args(many_tenants)
