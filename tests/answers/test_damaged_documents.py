@@ -64,12 +64,6 @@ async def two_versions(database: Database) -> None:
 pytestmark = pytest.mark.filled.with_args(two_versions)
 
 
-@pytest.fixture
-def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(database_url, tmp_path, TENANT)
-
-
 def damage(database_url: str, version: int, body: bytes, external_id: str = "p") -> None:
     """Replaces the stored body of a policy's version, past the trigger that refuses it, as a disk might."""
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -46,12 +46,6 @@ def tenant_id() -> UUID:
     return uuid4()
 
 
-@pytest.fixture
-def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tenant_id: UUID) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(database_url, tmp_path, tenant_id)
-
-
 async def test_a_setting_has_the_names_of_the_catalogue_in_all_answers(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:

@@ -1,7 +1,6 @@
 """`assignments`: who gets what, in names, as people and machines see it."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -35,11 +34,6 @@ async def assigned(database: Database) -> None:
 
 
 pytestmark = pytest.mark.filled.with_args(assigned)
-
-
-@pytest.fixture
-def starter(database_url: str, tmp_path: Path) -> CommandLine:
-    return CommandLine(database_url, tmp_path, TENANT)
 
 
 async def told(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[str]], list[Any]]:

@@ -1,7 +1,6 @@
 """`changes` as people and machines see it."""
 
 import time
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -45,12 +44,6 @@ async def three_runs(database: Database) -> list[runs.RunIdentity]:
 
 
 pytestmark = pytest.mark.filled.with_args(three_runs)
-
-
-@pytest.fixture
-def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(database_url, tmp_path, TENANT)
 
 
 def told(lines: list[Any]) -> list[tuple[str, str]]:

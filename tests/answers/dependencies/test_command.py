@@ -46,12 +46,6 @@ async def assigned(database: Database) -> None:
 pytestmark = pytest.mark.filled.with_args(assigned)
 
 
-@pytest.fixture
-def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(database_url, tmp_path, TENANT)
-
-
 async def test_dependencies_of_an_item_by_its_name(starter: CommandLine) -> None:
     done = await starter("dependencies", "groups", f"Group {GROUP_ID}")
     assert done.code == 0, done.stderr

@@ -5,20 +5,18 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from answers.drift import decision_queries as stored
-from answers.drift.against_tenant import evaluate_against_tenant
-from answers.drift.answer import Drift, drift
 from answers.drift.baseline_queries import baselines, drop_baseline
-from answers.drift.baselines import NoBaselineError, UnknownBaselineError, set_moment, set_run, set_tenant
+from answers.drift.baselines import NoBaselineError, UnknownBaselineError, set_run, set_tenant
 from answers.drift.decision_scope import DecisionScope, FindingPlace, field_expression
 from answers.drift.decisions import decide_scope, decisions
 from answers.drift.evaluation import evaluate
-from answers.drift.records import BaselineRecord, DecisionState, DriftDecisionRecord, DriftFindingRecord
+from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindingRecord
 from answers.drift.rules import Decision, DecisionLapse, FindingKind, NewDecision
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
@@ -26,32 +24,13 @@ from inventory.outcomes import Outcome, RunStatus
 from storage import versions
 from storage.database import Database
 from storage.documents import database_time
+from tests.answers.drift.support import OTHER, TENANT, A, against_other, evaluated, golden, open_ones, policy
 from tests.storage.support import age_details, begin, end, land, observation, sync
 
-TENANT, OTHER = UUID(int=1), UUID(int=2)
-A, B = "deviceCompliancePolicies", "groups"
+B = "groups"
 FAILED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
 
 Told = set[tuple[str, FindingKind, str]]
-
-
-def policy(external_id: str, **properties: Any) -> Observation:
-    return observation(A, external_id, **{"displayName": f"Policy {external_id}", "level": 1, **properties})
-
-
-async def golden(database: Database) -> BaselineRecord:
-    async with database.tenant(TENANT) as session:
-        return await set_moment(session, "golden", None, "ada", "as approved")
-
-
-async def evaluated(database: Database, name: str = "golden") -> Drift:
-    async with database.tenant(TENANT) as session:
-        await evaluate(session, TENANT, name)
-        return await drift(session, TENANT, name)
-
-
-def open_ones(found: Drift) -> list[DriftFindingRecord]:
-    return [finding for finding in found.findings if finding.resolved_at is None]
 
 
 def told(found: Iterable[DriftFindingRecord]) -> Told:
@@ -215,13 +194,6 @@ async def test_what_cannot_be_a_baseline_is_refused(database: Database) -> None:
             await set_run(session, "golden", uuid4(), "ada", None)
         with pytest.raises(NoBaselineError, match="itself"):
             await set_tenant(session, "golden", TENANT, TENANT, "ada", None)
-
-
-async def against_other(database: Database) -> Drift:
-    async with database.tenant(TENANT) as session, database.tenant(OTHER, read_only=True) as golden_session:
-        (baseline,) = await baselines(session, "other")
-        await evaluate_against_tenant(session, golden_session, TENANT, baseline)
-        return await drift(session, TENANT, "other")
 
 
 async def test_another_tenants_inventory_is_a_baseline_as_it_is(database: Database) -> None:

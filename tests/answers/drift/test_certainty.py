@@ -1,63 +1,33 @@
 """Drift where not all is known: hidden values, forgotten versions, details and ids that nobody could read."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from answers.drift import decision_queries as stored
-from answers.drift.against_tenant import evaluate_against_tenant
-from answers.drift.answer import Drift, drift
-from answers.drift.baseline_queries import baselines, drop_baseline
+from answers.drift.answer import Drift
+from answers.drift.baseline_queries import drop_baseline
 from answers.drift.baselines import set_moment, set_tenant
-from answers.drift.evaluation import evaluate
-from answers.drift.records import BaselineRecord, DriftFindingRecord
+from answers.drift.records import DriftFindingRecord
 from answers.drift.rules import Decision, DecisionLapse, FindingKind, NewDecision
 from inventory.data_keys import DataKey
 from inventory.observation import Observation, ObservationRules, Observer
 from storage import versions
 from storage.database import Database
 from storage.documents import database_time
+from tests.answers.drift.support import OTHER, TENANT, A, against_other, assigned, evaluated, golden, policy
 from tests.storage.support import begin, end, land, listed, observation, sync
 
-TENANT, OTHER = UUID(int=21), UUID(int=22)
-A = "deviceCompliancePolicies"
 SECRETIVE = Observer(
     ObservationRules(type_key=A, sensitive=frozenset({"password"})), data_key=DataKey(b"a key of this test alone")
 )
 UNKNOWN = "cccccccc-0000-0000-0000-000000000000"
 
 
-def policy(external_id: str = "1", **properties: Any) -> Observation:
-    return observation(A, external_id, **{"displayName": f"Policy {external_id}", "level": 1, **properties})
-
-
 def secretive(password: str | None) -> Observation:
     return SECRETIVE.observe({"id": "1", "displayName": "Policy 1", "password": password})
-
-
-def assigned(group_id: str) -> dict[str, Any]:
-    return {"target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id}}
-
-
-async def golden(database: Database, at: datetime | None = None) -> BaselineRecord:
-    async with database.tenant(TENANT) as session:
-        return await set_moment(session, "golden", at, "ada", None)
-
-
-async def evaluated(database: Database) -> Drift:
-    async with database.tenant(TENANT) as session:
-        await evaluate(session, TENANT, "golden")
-        return await drift(session, TENANT, "golden")
-
-
-async def against_other(database: Database) -> Drift:
-    async with database.tenant(TENANT) as session, database.tenant(OTHER, read_only=True) as other:
-        (baseline,) = await baselines(session, "other")
-        await evaluate_against_tenant(session, other, TENANT, baseline)
-        return await drift(session, TENANT, "other")
 
 
 def unresolved(found: Drift) -> dict[str, DriftFindingRecord]:

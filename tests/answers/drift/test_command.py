@@ -19,25 +19,16 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.stale import Staleness, StalePart
 from storage.database import Database
+from tests.answers.drift.support import OTHER, TENANT, A, assigned, policy
 from tests.cli.looking import Ended, Terminal
 from tests.storage.support import observation, sync
 
-TENANT, OTHER = UUID(int=11), UUID(int=12)
-A = "deviceCompliancePolicies"
 PILOT = "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
 
 
 @pytest.fixture
 def run(database_url: str, tmp_path: Path) -> Terminal:
     return Terminal(database_url, tmp_path)
-
-
-def policy(external_id: str, **properties: Any) -> Any:
-    return observation(A, external_id, **{"displayName": f"Policy {external_id}", "level": 1, **properties})
-
-
-def assigned(group_id: str) -> dict[str, Any]:
-    return {"target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id}}
 
 
 @pytest.fixture

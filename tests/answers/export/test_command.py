@@ -41,12 +41,6 @@ TENANT = uuid4()
 
 
 @pytest.fixture
-def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(database_url, tmp_path, TENANT)
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 

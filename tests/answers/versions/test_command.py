@@ -1,6 +1,5 @@
 """`versions`, `show`, `diff` as people and machines see them."""
 
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -69,12 +68,6 @@ LONG_NUMBER = 12345678901234567890123
 @pytest.fixture
 def tenant_id() -> UUID:
     return uuid4()
-
-
-@pytest.fixture
-def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tenant_id: UUID) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(database_url, tmp_path, tenant_id)
 
 
 def _group(external_id: str = "1", **properties: Any) -> Observation:
