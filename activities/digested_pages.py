@@ -94,7 +94,7 @@ class ChangedObjects(NamedTuple):
         """Observations and bad objects with digests and places of the whole page."""
         return (
             [
-                observation._replace(raw_digest=self.digests.get(item_key(observation.external_id)))
+                Observation(*observation[:-1], self.digests.get(item_key(observation.external_id)))
                 if self.raw_digests.may_keep(observation.document) and not observation.is_cut
                 else observation
                 for observation in observations

@@ -127,14 +127,11 @@ class NormalForm:
     def _object(self, value: JsonObject) -> JsonObject:
         found = value.copy()
         rules = self._rules
-        enumerations = rules.enumerations
         for name, child in value.items():
             # Most values are no texts, or texts that are as they are: one look tells them.
             kind = type(child)
             if kind is str:
-                if name in enumerations:
-                    found[name] = _members(child)  # type: ignore[arg-type]
-                elif len(child) >= _TIME_LENGTH and _may_be_spelt_otherwise(child):  # type: ignore[arg-type]
+                if len(child) >= _TIME_LENGTH and not child.isalnum() and _may_be_spelt_otherwise(child):  # type: ignore[arg-type,union-attr]
                     found[name] = _text(child)  # type: ignore[arg-type]
             elif kind is not bool and kind is not int:
                 normal = None if child is None else self.value(name, child)
@@ -142,6 +139,10 @@ class NormalForm:
                     found[name] = normal
                 else:
                     del found[name]
+        if not rules.enumerations.isdisjoint(value):
+            for name in rules.enumerations.intersection(value):
+                if isinstance(member := value[name], str):
+                    found[name] = _members(member)
         return found
 
     def _array(self, name: str, value: list[JsonValue]) -> JsonValue:
@@ -223,7 +224,7 @@ def _without_id(value: JsonValue, external_id: str) -> JsonValue:
 def _has_identity(member: JsonValue) -> bool:
     if not isinstance(member, dict):
         return not isinstance(member, list)
-    return is_mark(member) or any(_at(member, path) is not None for path in IDENTITIES)
+    return member.get("id") is not None or is_mark(member) or any(_at(member, path) is not None for path in IDENTITIES)
 
 
 def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:

@@ -27,6 +27,7 @@ from inventory.meta import meta_properties, proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read, set_by
 from inventory.references import MAX_ID_LENGTH
+from inventory.searched_settings import written
 from inventory.stale import StalePart
 
 MAX_NAME_LENGTH = 4096
@@ -217,13 +218,13 @@ class Observer:
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
         candidate = self._believed(candidate)
         external_id = self._external_id(candidate)
-        # The name and the meta are copies of properties: what the document hides they do not show.
-        hidden = self._canonicalizer.hidden_names(candidate, self._shown_properties)
-        shown = {name: value for name, value in candidate.items() if name not in hidden} if hidden else candidate
-        display_name = self._display_name(shown)
-        meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
             unstamped = self._canonicalizer.canonical_value(candidate)
+            # The name and the meta are copies of properties: what the document hides they do not show.
+            hidden = self._canonicalizer.hidden_names(candidate, self._shown_properties, unstamped)
+            shown = {name: value for name, value in candidate.items() if name not in hidden} if hidden else candidate
+            display_name = self._display_name(shown)
+            meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
             canonical, document = stamped_and_written(unstamped, edit_of(candidate) or edit)
             content_hash = self._form.hash(canonical)
             list_hash = None if has_details else self._list_hash(candidate, unstamped)
@@ -255,7 +256,7 @@ class Observer:
         """The references of the stored document, so none from hidden and volatile values."""
         if self._reading is None:
             return None
-        settings = set_by(canonical, self._rules.type_key, self._reading)
+        settings = written(set_by(canonical, self._rules.type_key, self._reading))
         return ReadReferences(self._reading_hash, read(canonical, self._reading), settings)
 
     def _list_hash(self, candidate: JsonObject, canonical: JsonObject) -> bytes | None:

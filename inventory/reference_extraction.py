@@ -1,7 +1,7 @@
 """A document's stored references: ids, and that it is assigned to nobody."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from inventory.references import (
     references,
 )
 from inventory.searched_settings import EDITION as SETTINGS_EDITION
-from inventory.searched_settings import SearchedSetting, searched_settings
+from inventory.searched_settings import SearchedSetting, WrittenSettings, searched_settings
 
 NOBODY = "nobody"
 """The audience of a document whose assignments include nobody."""
@@ -72,7 +72,7 @@ class ReadReferences(NamedTuple):
 
     rules_hash: bytes
     references: list[Reference]
-    settings: Sequence[SearchedSetting] = ()
+    settings: WrittenSettings = WrittenSettings()
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:

@@ -10,7 +10,7 @@ A target `servicePrincipals(appId)` is named by an alternate key: a property tha
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from typing import NamedTuple, TypeAlias, cast
@@ -107,12 +107,17 @@ _NO_ASSIGNMENT = _Assignment()
 
 
 class _Place(NamedTuple):
-    """A rule's path, and the condition of the object at its end."""
+    """A rule's path, and the condition of the object at its end.
 
+    `role` is what the path says of the ids there.
+    """
+
+    path: str
     names: tuple[str, ...]
     kind: str | None
     sibling: str
     wanted: str
+    role: ReferenceRole
 
     def holds(self, holder: JsonObject) -> bool:
         return not self.sibling or holder.get(self.sibling) == self.wanted
@@ -120,28 +125,38 @@ class _Place(NamedTuple):
 
 @cache
 def _place(rule: str) -> _Place:
+    path, _, condition = rule.partition("?")
+    role = _role_by(path.split("."))
     if rule.startswith("#"):
         kind, _, name = rule.partition("/")
-        return _Place((name,), kind, TYPE, kind)
-    path, _, condition = rule.partition("?")
+        return _Place(path, (name,), kind, TYPE, kind, role)
     sibling, _, wanted = condition.partition("=")
-    return _Place(tuple(path.split(".")), None, sibling, wanted)
+    return _Place(path, tuple(path.split(".")), None, sibling, wanted, role)
+
+
+def _role_by(names: Sequence[str]) -> ReferenceRole:
+    for name in reversed(names):
+        if name.startswith("exclude"):
+            return ReferenceRole.EXCLUDE
+        if name.startswith("include"):
+            return ReferenceRole.INCLUDE
+    return ReferenceRole.USE
 
 
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
     """All references of a document, once each by path (the rule's, without its condition), role and id."""
     found = set(_audiences(document))
-    of_types: dict[str, list[str]] = {}
-    for rule in rules:
+    of_types: dict[str, list[tuple[_Place, tuple[str, ...]]]] = {}
+    for rule, target_types in rules.items():
         place = _place(rule)
         if place.kind is not None:
-            of_types.setdefault(place.kind, []).append(rule)
+            of_types.setdefault(place.kind, []).append((place, target_types))
         elif place.names[0] in document:
-            found.update(_by_rule(document, rule, rules[rule]))
+            found.update(_by_rule(document, place, target_types))
     if of_types:
         for holder in _objects(document):
-            for rule in of_types.get(str(holder.get(TYPE)), ()):
-                found.update(_by_rule(holder, rule, rules[rule]))
+            for place, target_types in of_types.get(str(holder.get(TYPE)), ()):
+                found.update(_by_rule(holder, place, target_types))
     return sorted(found)
 
 
@@ -208,22 +223,21 @@ def path_of(rule: str) -> str:
 
 
 def _reference(
-    rule: str, holder: JsonObject, target_types: tuple[str, ...], target_id: str, assignment: _Assignment
+    place: _Place, holder: JsonObject, target_types: tuple[str, ...], target_id: str, assignment: _Assignment
 ) -> Reference:
-    path = path_of(rule)
-    audience = _EVERYONE.get(item_key(target_id))
+    key = item_key(target_id)
+    audience = _EVERYONE.get(key)
     if audience is not None:
-        target_types, target_id = (), audience
-    return Reference(path, _role(path, holder), target_types, item_key(target_id), *assignment)
+        target_types, key = (), audience
+    return Reference(place.path, _role(place, holder), target_types, key, *assignment)
 
 
-def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Iterator[Reference]:
-    place = _place(rule)
+def _by_rule(start: JsonObject, place: _Place, target_types: tuple[str, ...]) -> Iterator[Reference]:
     for assignment, within, names in _assignments(start, place.names):
         for holder, value in _at(within, names):
             target_id = id_in(value)
             if target_id is not None and place.holds(holder):
-                yield _reference(rule, holder, target_types, target_id, assignment)
+                yield _reference(place, holder, target_types, target_id, assignment)
 
 
 def _assignments(start: JsonObject, names: tuple[str, ...]) -> Iterator[tuple[_Assignment, JsonValue, tuple[str, ...]]]:
@@ -256,15 +270,18 @@ def _objects(value: JsonValue) -> Iterator[JsonObject]:
 
 def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, JsonValue]]:
     """Values at a path, each with its object."""
-    reached: list[tuple[JsonObject, JsonValue]] = [({}, member) for member in _members(value)]
-    for name in names:
-        reached = [
-            (holder, member)
-            for _, holder in reached
-            if isinstance(holder, dict) and name in holder
-            for member in _members(holder[name])
-        ]
-    return reached
+    holders = _objects_among(value)
+    for name in names[:-1]:
+        holders = [member for holder in holders if name in holder for member in _objects_among(holder[name])]
+    last = names[-1]
+    return [(holder, member) for holder in holders if last in holder for member in _members(holder[last])]
+
+
+def _objects_among(value: JsonValue) -> Sequence[JsonObject]:
+    """The value itself, or the members of a list, that are objects."""
+    if isinstance(value, dict):
+        return (value,)
+    return [member for member in _members(value) if isinstance(member, dict)] if isinstance(value, list) else ()
 
 
 def _members(value: JsonValue) -> Iterable[JsonValue]:
@@ -300,18 +317,12 @@ def audience_words(target: JsonObject) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
 
 
-def _role(path: str, holder: JsonObject) -> ReferenceRole:
-    last = path.rpartition(".")[2]
-    if last == FILTER_ID:
+def _role(place: _Place, holder: JsonObject) -> ReferenceRole:
+    if place.names[-1] == FILTER_ID:
         return ReferenceRole.EXCLUDE if holder.get(FILTER_TYPE) == "exclude" else ReferenceRole.INCLUDE
     if str(holder.get(TYPE)).endswith("AssignmentTarget"):
         return ReferenceRole.EXCLUDE if is_exclusion(holder) else ReferenceRole.INCLUDE
-    for name in reversed(path.split(".")):
-        if name.startswith("exclude"):
-            return ReferenceRole.EXCLUDE
-        if name.startswith("include"):
-            return ReferenceRole.INCLUDE
-    return ReferenceRole.USE
+    return place.role
 
 
 def _audiences(document: JsonObject) -> Iterator[Reference]:

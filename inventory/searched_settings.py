@@ -38,6 +38,25 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 SearchedSetting: TypeAlias = tuple[str, str | None]
 """A setting's name and value, None if hidden or too long to search for."""
 
+
+class WrittenSettings(NamedTuple):
+    """An item's settings as they are stored: one text (None if there are none), and their names.
+
+    The text has an entry for each setting and value, in order: `ENTRY name VALUE value ENTRY name VALUE value ENTRY`.
+    """
+
+    text: str | None = None
+    names: Sequence[str] = ()
+
+
+ENTRY, VALUE = "\x1e", "\x1f"
+"""The separators; no name and no value that is kept holds one."""
+
+UNKNOWN = VALUE
+"""In place of a value that is hidden, or too long to be searched for."""
+
+_SEPARATORS = str.maketrans("", "", ENTRY + VALUE)
+
 _MOST_PROPERTIES = 300
 """Properties of a policy whose order of settings is remembered. One of 953 real documents has 221."""
 
@@ -108,6 +127,27 @@ def without_definition(value: str, setting: str) -> str:
     """A choice's value without its definition's id, as it is kept."""
     begins = f"{setting}_".casefold()
     return value[len(begins) :].casefold() if value.casefold().startswith(begins) else value
+
+
+def written(settings: Sequence[SearchedSetting]) -> WrittenSettings:
+    """The settings of an item as they are stored."""
+    if not settings:
+        return WrittenSettings()
+    texts = ENTRY.join([f"{name}{VALUE}{UNKNOWN if value is None else value}" for name, value in settings])
+    unknown = [value for _, value in settings].count(None)
+    if texts.count(ENTRY) != len(settings) - 1 or texts.count(VALUE) != len(settings) + unknown:
+        return written(
+            [
+                (name.translate(_SEPARATORS), value if value is not None and is_written(value) else None)
+                for name, value in settings
+            ]
+        )
+    return WrittenSettings(f"{ENTRY}{texts}{ENTRY}", [name for name, _ in settings])
+
+
+def is_written(value: str) -> bool:
+    """Whether a value can be stored: nobody types one with a separator."""
+    return ENTRY not in value and VALUE not in value
 
 
 def _names(setting: Setting) -> Sequence[str]:

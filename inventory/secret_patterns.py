@@ -7,7 +7,7 @@ lines stay.
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 NAME_ENDINGS = (
@@ -127,6 +127,8 @@ _IDENTIFIER = re.compile(r"[#A-Za-z]?[A-Za-z0-9]*[_.\-][\w.{}:\-]*", re.ASCII)
 _TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-|sk_live_|eyJ[\w-]+\.eyJ")
 """The secret part of such texts."""
 
+_BEGINNINGS = "gxse"
+
 _BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{24,}={0,2}\s*", re.ASCII)
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -142,7 +144,7 @@ def has_secret(text: str) -> bool:
     if len(text) < MIN_TEXT_LENGTH:
         return False
     if _IDENTIFIER.fullmatch(text) is not None:
-        return _TOKEN.match(text) is not None
+        return text[0] in _BEGINNINGS and _TOKEN.match(text) is not None
     # Most texts come again with the next run. The memory holds their hashes, never a text.
     key = hash(text)
     known = _KNOWN.get(key)
@@ -238,7 +240,7 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
     `{"key": "password", "value": "…"}`, a text setting with a password's definition, or an administrative template's
     text in such a box.
     """
-    if _PAIRS.keys().isdisjoint(value):
+    if not may_name_secret(value):
         return _NONE
     for value_name, names in _PAIRS.items():
         if value_name in value:
@@ -251,6 +253,11 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
     if isinstance(label, str) and is_secret_name(label.rstrip(": *")):
         return frozenset({"value"})
     return _NONE
+
+
+def may_name_secret(names: Iterable[str]) -> bool:
+    """Whether an object with these properties may have such ones."""
+    return not _PAIRS.keys().isdisjoint(names)
 
 
 def is_placeholder(text: str) -> bool:

@@ -1,24 +1,15 @@
 """Settings of items' current versions, one text for each item, and the settings that a collection knows.
 
-A text has an entry for each setting and value, in order: `ENTRY name VALUE value ENTRY name VALUE value ENTRY`. A
-search finds the collections that know a setting, then the entry in their items' texts.
+A search finds the collections that know a setting, then the entry in their items' texts.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.searched_settings import SearchedSetting
-
-ENTRY, VALUE = "\x1e", "\x1f"
-"""Separators, which no kept name or value holds."""
-
-UNKNOWN = VALUE
-"""In place of a value that is hidden or too long to search for."""
-
-_SEPARATORS = str.maketrans("", "", ENTRY + VALUE)
+from inventory.searched_settings import ENTRY, VALUE, SearchedSetting, is_written, written
 
 _FORGET = text("""
 DELETE FROM item_settings WHERE ctid = ANY (ARRAY(
@@ -49,17 +40,6 @@ WHERE (
 """)
 
 
-def written(settings: Sequence[SearchedSetting]) -> str | None:
-    """The text of an item's settings; None if there are none."""
-    if not settings:
-        return None
-    texts = ENTRY.join([f"{name}{VALUE}{UNKNOWN if value is None else value}" for name, value in settings])
-    unknown = [value for _, value in settings].count(None)
-    if texts.count(ENTRY) != len(settings) - 1 or texts.count(VALUE) != len(settings) + unknown:
-        return written([(_without_separators(name), _kept_value(value)) for name, value in settings])
-    return f"{ENTRY}{texts}{ENTRY}"
-
-
 def beginning(name: str) -> str:
     """The beginning of a setting's entries."""
     return f"{ENTRY}{name}{VALUE}"
@@ -69,24 +49,15 @@ def entries(names: Iterable[str], values: Sequence[str] | None) -> list[str]:
     """Entries of these settings with one of these values, or their beginnings for any value."""
     if values is None:
         return list(map(beginning, names))
-    return [f"{beginning(name)}{value}{ENTRY}" for name in names for value in values if _kept_value(value) is not None]
+    return [f"{beginning(name)}{value}{ENTRY}" for name in names for value in values if is_written(value)]
 
 
-def _without_separators(name: str) -> str:
-    return name.translate(_SEPARATORS)
-
-
-def _kept_value(value: str | None) -> str | None:
-    """None for a value with a separator, which nobody types."""
-    return None if value is None or value != _without_separators(value) else value
-
-
-async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Collection[SearchedSetting]]]) -> None:
-    """Notes settings of collections, by type key. Settings that no item sets any more stay."""
+async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Iterable[str]]]) -> None:
+    """Notes the names of settings of collections, by type key. Settings that no item sets any more stay."""
     names: dict[str, set[str]] = {}
-    for type_key, settings in found:
-        names.setdefault(type_key, set()).update([name for name, _ in settings])
-    known = {key: sorted(set(map(_without_separators, of_key))) for key, of_key in sorted(names.items()) if of_key}
+    for type_key, of_item in found:
+        names.setdefault(type_key, set()).update(of_item)
+    known = {key: sorted(of_key) for key, of_key in sorted(names.items()) if of_key}
     if known:
         await session.execute(_KNOW, {"settings": orjson.dumps(known).decode()})
 
@@ -99,11 +70,11 @@ async def keep_settings(
     """Replaces the settings of these items, by type key and id. Idempotent."""
     keys = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
     await session.execute(_FORGET, keys)
+    kept = [(key, written(settings)) for key, settings in found.items() if settings]
     rows = [
-        {"type_key": type_key, "external_id": external_id, "settings": written(settings)}
-        for (type_key, external_id), settings in found.items()
-        if settings
+        {"type_key": type_key, "external_id": external_id, "settings": settings.text}
+        for (type_key, external_id), settings in kept
     ]
     if rows:
         await session.execute(_KEEP, {"rows": orjson.dumps(rows).decode()})
-        await know_settings(session, ((type_key, settings) for (type_key, _), settings in found.items()))
+        await know_settings(session, ((type_key, settings.names) for (type_key, _), settings in kept))

@@ -12,10 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.observation import Observation
 from inventory.reference_extraction import ReadReferences
-from inventory.searched_settings import SearchedSetting
 from storage.compression import compress
 from storage.references import rows_of
-from storage.settings import know_settings, written
+from storage.settings import know_settings
 
 _COLUMNS = {
     "run_id": "uuid",
@@ -82,7 +81,7 @@ async def stage(
     """
     connection = await session.connection()
     driver_connection: Any = (await connection.get_raw_connection()).driver_connection
-    found: list[tuple[str, Sequence[SearchedSetting]]] = []
+    found: list[tuple[str, Sequence[str]]] = []
     async with driver_connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(list(_COLUMNS.values()))
         for observation in observations:
@@ -107,7 +106,7 @@ async def stage(
                 )
             )
             if observation.references is not None:
-                found.append((observation.type_key, observation.references.settings))
+                found.append((observation.type_key, observation.references.settings.names))
         for items in same:
             nothing = Jsonb({}, orjson.dumps)
             head = (run_id, fetch_token, items.type_key, "", None, nothing, b"", None, b"", 0, None, False)
@@ -127,7 +126,7 @@ def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, str |
     """An item's references for the merge, the hash of their rules, and the item's settings."""
     if read is None:
         return None, None, None
-    return Json(rows_of(read.references), orjson.dumps), read.rules_hash, written(read.settings)
+    return Json(rows_of(read.references), orjson.dumps), read.rules_hash, read.settings.text
 
 
 def _stale(observation: Observation) -> Jsonb | None:

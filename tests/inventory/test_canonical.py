@@ -403,6 +403,23 @@ def test_real_documents_keep_their_content() -> None:
         assert PLAIN.canonical(orjson.loads(canonical)) == canonical
 
 
+def by_rules() -> Canonicalizer:
+    return Canonicalizer(volatile=frozenset({"version"}), sensitive=frozenset({"description"}), by_nature=True)
+
+
+@needs_graph_data
+def test_objects_that_were_read_before_change_no_reading() -> None:
+    reused = by_rules()
+    for _, document in real_documents():
+        for hides in (False, True):
+            document["displayName"] = "password: 'Hunter2-Hunter2'" if hides else "A policy"
+            canonical = reused.canonical_value(document)
+            assert canonical == by_rules().canonical_value(document)
+            hidden = by_rules().hidden_names(document, document)
+            assert reused.hidden_names(document, document, canonical) == hidden
+            assert ("displayName" in hidden) is hides
+
+
 def test_every_error_code_is_explained() -> None:
     assert set(EXPLANATIONS) == set(ErrorCode)
     assert all(str(code) == code.value for code in ErrorCode)

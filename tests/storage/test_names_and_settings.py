@@ -10,9 +10,10 @@ from sqlalchemy import text
 from inventory.name_key import FOLDED, LONGEST_KEY, NAMELESS, UNFOLDED, name_key
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.reference_extraction import ReadingRules
+from inventory.searched_settings import ENTRY, UNKNOWN, VALUE
 from storage import references
 from storage.database import Database
-from storage.settings import ENTRY, UNKNOWN, VALUE, entries
+from storage.settings import entries
 from tests.answers.test_damaged_documents import TENANT, damage
 from tests.storage.support import begin, end, land, listed, observation, sync
 

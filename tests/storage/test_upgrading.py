@@ -11,13 +11,13 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine, text
 
+from inventory.searched_settings import written
 from local.postgres import EmbeddedPostgres
 from storage import access, schema
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from storage.database import database_url as sqlalchemy_url
 from storage.roles import ROLES, settle
 from storage.schema import LockRetries, head, upgrade
-from storage.settings import written
 from tests.conftest import OWNER, copy_of, url_of
 from tests.storage.earlier_release import write_item
 from tests.storage.support import items, observation, sync
@@ -129,8 +129,8 @@ async def test_settings_that_were_rows_become_a_text_of_each_item(empty_database
             async with database.tenant(UUID(str(number).rjust(32, "0")), read_only=True) as session:
                 kept = await session.execute(text("SELECT external_id, settings FROM item_settings ORDER BY 1"))
                 assert [tuple(row) for row in kept] == [
-                    ("p", written([("camera", "on"), ("pin", None)])),
-                    ("q", written([("camera", "off"), ("camera", "")])),
+                    ("p", written([("camera", "on"), ("pin", None)]).text),
+                    ("q", written([("camera", "off"), ("camera", "")]).text),
                 ]
                 known = await session.execute(text("SELECT type_key, setting FROM collection_setting ORDER BY 2"))
                 assert [tuple(row) for row in known] == [("a", "camera"), ("a", "pin")]
