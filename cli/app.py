@@ -1,7 +1,7 @@
 """The command line, put together. A command's module is loaded when somebody runs the command."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -9,7 +9,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from cli.typed_text import look_through
+from cli.errors import ExitCode, errors_for_people, fail
+from inventory.typed_text import problem_with
 from inventory.version import VERSION
 
 COMMANDS: Mapping[str, str] = {
@@ -81,11 +82,38 @@ def _command(name: str) -> Any:
     else:
         alone.command(name)(found)
     command = get_group(alone).commands[name]
-    look_through(command)
+    _prepare(command)
     if not gc.isenabled():  # by the entry point
         gc.freeze()
         gc.enable()
     return command
+
+
+def _prepare(command: Any) -> None:
+    """Has a command, and those below it, look through each text that is given to it, and end with errors for people."""
+    for parameter in command.params:
+        parameter.callback = _looked_through
+    if command.callback is not None:
+        command.callback = errors_for_people()(command.callback)
+    for subcommand in getattr(command, "commands", {}).values():
+        _prepare(subcommand)
+
+
+def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
+    """The value as it is; ends the command if it holds a forbidden character."""
+    if not ctx.resilient_parsing:
+        name = parameter.opts[0]
+        shown = name if name.startswith("-") else parameter.metavar or name.upper()
+        for text in _texts(value):
+            if problem := problem_with(text):
+                fail(f"{shown}: {problem}", ExitCode.USAGE)
+    return value
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        return [value]
+    return [character for character in value if isinstance(character, str)] if isinstance(value, list | tuple) else []
 
 
 def _no_demo() -> None:

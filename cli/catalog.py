@@ -6,7 +6,7 @@ import typer
 
 from cli import output
 from cli.catalog_text import sentences
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import CategoryOption, JsonOption, TypeOption, complete_type_key, selection_of
 from cli.output_options import prints_tables
 from cli.table import Column, Shape, print_table
@@ -39,20 +39,19 @@ def catalog(
 
     Example: python starter.py catalog deviceHealthScripts
     """
-    with errors_for_people():
-        named = [*(type_keys or ()), *([type_key] if type_key else ())]
-        entries = _entries(named, categories, permission, opt_in=opt_in)
-        if as_json:
-            for entry in entries:
-                output.print_json(_row(entry))
-        elif explain or type_key:
-            for number, entry in enumerate(entries):
-                if number:
-                    output.stdout.print()
-                _explain(entry)
-        else:
-            rows = [_row(entry) for entry in entries]
-            print_table(_COLUMNS, rows, record=tuple(rows[0]) if rows else None)
+    named = [*(type_keys or ()), *([type_key] if type_key else ())]
+    entries = _entries(named, categories, permission, opt_in=opt_in)
+    if as_json:
+        for entry in entries:
+            output.print_json(_row(entry))
+    elif explain or type_key:
+        for number, entry in enumerate(entries):
+            if number:
+                output.stdout.print()
+            _explain(entry)
+    else:
+        rows = [_row(entry) for entry in entries]
+        print_table(_COLUMNS, rows, record=tuple(rows[0]) if rows else None)
 
 
 _COLUMNS = (

@@ -16,7 +16,7 @@ from rich.text import Text
 from activities.messages.pages import CursorFailure
 from activities.request_pace import Pace
 from cli import output
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.key_warning import compares_hidden_values, warn_without_key
 from cli.options import (
     AllOption,
@@ -128,22 +128,21 @@ def check(
 
     Example: python starter.py check Contoso --category conditional-access
     """
-    with errors_for_people():
-        settings = load_settings()
-        selection = selection_or_all(type_keys, categories, everything=everything)
-        told = None if settings.graph_proxy_url else overlooked(os.environ)
-        if told is not None:
-            output.stderr.print(told, style="dim")
-        warn_without_key(settings)
-        checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
-        rows = [{**_row(result), "compares_hidden_values": compares_hidden_values(settings)} for result in checked]
-        if as_json:
-            for row in rows:
-                output.print_json(row)
-        else:
-            _print(checked, rows)
-        if any(result.readability in _TO_MEND for result in checked):
-            raise typer.Exit(ExitCode.PARTIAL)
+    settings = load_settings()
+    selection = selection_or_all(type_keys, categories, everything=everything)
+    told = None if settings.graph_proxy_url else overlooked(os.environ)
+    if told is not None:
+        output.stderr.print(told, style="dim")
+    warn_without_key(settings)
+    checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
+    rows = [{**_row(result), "compares_hidden_values": compares_hidden_values(settings)} for result in checked]
+    if as_json:
+        for row in rows:
+            output.print_json(row)
+    else:
+        _print(checked, rows)
+    if any(result.readability in _TO_MEND for result in checked):
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 async def _check(settings: Settings, tenant: TenantConfig, selection: Selection) -> list[Checked]:

@@ -7,7 +7,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli import output
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.options import JsonOption
 from cli.sessions import opened_database
 from configuration import ConfigurationError, Settings, load_settings
@@ -33,21 +33,20 @@ def upgrade(as_json: JsonOption = False) -> None:
 
     Example: python starter.py database upgrade
     """
-    with errors_for_people():
-        url = load_settings().database_url.get_secret_value()
-        try:
-            upgraded = upgrade_database(url, tell=lambda line: output.stderr.print(line, style="dim", markup=False))
-        except SQLAlchemyError as error:
-            raise classified(error) or StorageUnavailableError("PostgreSQL refused the migration") from None
-        before, after, roles = upgraded
-        if as_json:
-            output.print_json({"before": before, "after": after, "roles": list(roles)})
-            return
-        if before == after:
-            output.stdout.print(f"the database is at revision {after} already")
-        else:
-            output.stdout.print(f"the database went from {before or 'empty'} to revision {after}")
-        output.stdout.print_lines(_set_up(upgraded), markup=False, soft_wrap=True)
+    url = load_settings().database_url.get_secret_value()
+    try:
+        upgraded = upgrade_database(url, tell=lambda line: output.stderr.print(line, style="dim", markup=False))
+    except SQLAlchemyError as error:
+        raise classified(error) or StorageUnavailableError("PostgreSQL refused the migration") from None
+    before, after, roles = upgraded
+    if as_json:
+        output.print_json({"before": before, "after": after, "roles": list(roles)})
+        return
+    if before == after:
+        output.stdout.print(f"the database is at revision {after} already")
+    else:
+        output.stdout.print(f"the database went from {before or 'empty'} to revision {after}")
+    output.stdout.print_lines(_set_up(upgraded), markup=False, soft_wrap=True)
 
 
 _WORKER_LOGIN = "python starter.py database roles --worker-login NAME"
@@ -86,15 +85,14 @@ def print_roles(
 
     Example: python starter.py database roles --owner inv --worker-login inv_worker | psql postgres
     """
-    with errors_for_people():
-        login = owner or database_url(load_settings().database_url.get_secret_value()).username
-        if not login:
-            raise UsageError("DATABASE_URL names no login; give --owner NAME")
-        logins = [login, *(worker_logins or [])]
-        if as_json:
-            output.print_json({"logins": logins, "sql": script(logins)})
-        else:
-            typer.echo(script(logins), nl=False)
+    login = owner or database_url(load_settings().database_url.get_secret_value()).username
+    if not login:
+        raise UsageError("DATABASE_URL names no login; give --owner NAME")
+    logins = [login, *(worker_logins or [])]
+    if as_json:
+        output.print_json({"logins": logins, "sql": script(logins)})
+    else:
+        typer.echo(script(logins), nl=False)
 
 
 @database.command("rotate-key")
@@ -105,24 +103,23 @@ def rotate_key(as_json: JsonOption = False) -> None:
 
     Example: python starter.py database rotate-key
     """
-    with errors_for_people():
-        settings = load_settings()
-        keys = settings.wrapping_keys
-        if keys is None:
-            raise ConfigurationError("SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32")
-        wrapped, kept, failed = asyncio.run(_rotated(settings, keys))
-        if as_json:
-            output.print_json({"wrapped_anew": wrapped, "kept": kept, "failed": failed})
-        else:
-            output.stdout.print(
-                f"{counted(wrapped, 'data key')} wrapped anew, {kept} already wrapped by SENSITIVE_FIELDS_KEY"
-            )
-            for tenant_id, reason in failed.items():
-                output.stderr.print(f"{tenant_id}: {reason}", style="red", markup=False, soft_wrap=True)
-            if not failed:
-                output.stdout.print("SENSITIVE_FIELDS_KEY_PREVIOUS is no longer needed")
-        if failed:
-            raise typer.Exit(ExitCode.UNEXPECTED)
+    settings = load_settings()
+    keys = settings.wrapping_keys
+    if keys is None:
+        raise ConfigurationError("SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32")
+    wrapped, kept, failed = asyncio.run(_rotated(settings, keys))
+    if as_json:
+        output.print_json({"wrapped_anew": wrapped, "kept": kept, "failed": failed})
+    else:
+        output.stdout.print(
+            f"{counted(wrapped, 'data key')} wrapped anew, {kept} already wrapped by SENSITIVE_FIELDS_KEY"
+        )
+        for tenant_id, reason in failed.items():
+            output.stderr.print(f"{tenant_id}: {reason}", style="red", markup=False, soft_wrap=True)
+        if not failed:
+            output.stdout.print("SENSITIVE_FIELDS_KEY_PREVIOUS is no longer needed")
+    if failed:
+        raise typer.Exit(ExitCode.UNEXPECTED)
 
 
 async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, dict[str, str]]:

@@ -19,7 +19,7 @@ import typer
 from temporalio.service import RPCError
 
 from cli import output
-from cli.errors import EXIT_CODE_OF_STATUS, ExitCode, errors_for_people, fail
+from cli.errors import EXIT_CODE_OF_STATUS, ExitCode, fail
 from cli.options import JsonOption
 from cli.sessions import opened_database, tenant_session
 from cli.sync import sync_tenant
@@ -76,19 +76,18 @@ def demo(
 
     Example: python starter.py demo --keep
     """
-    with errors_for_people():
-        state = State(state_folder())
-        try:
-            if stop:
-                stopped = stop_running(state)
-                output.stderr.print("stopped" if stopped else "nothing was running")
-                return
-            if encrypt:
-                _encrypt(state)
-            ports = Ports(postgres_port, temporal_port, temporal_ui_port, graph_port, web_port)
-            _demo(state, ports, keep=keep, as_json=as_json)
-        except PartError as error:
-            fail(str(error), ExitCode.UNEXPECTED)
+    state = State(state_folder())
+    try:
+        if stop:
+            stopped = stop_running(state)
+            output.stderr.print("stopped" if stopped else "nothing was running")
+            return
+        if encrypt:
+            _encrypt(state)
+        ports = Ports(postgres_port, temporal_port, temporal_ui_port, graph_port, web_port)
+        _demo(state, ports, keep=keep, as_json=as_json)
+    except PartError as error:
+        fail(str(error), ExitCode.UNEXPECTED)
 
 
 def _encrypt(state: State) -> None:

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
 from cli import output
-from cli.errors import ExitCode, errors_for_people
+from cli.errors import ExitCode
 from cli.options import JsonOption, configured_tenant
 from cli.output_options import prints_tables
 from cli.sessions import opened_database
@@ -48,17 +48,16 @@ def doctor(
 
     Example: python starter.py doctor
     """
-    with errors_for_people():
-        settings = load_settings()
-        chosen = None if tenant is None else configured_tenant(settings, tenant)
-        checks = asyncio.run(_checks(settings, chosen))
-        if as_json:
-            for check in checks:
-                output.print_json(check)
-        else:
-            print_checks(checks)
-        if any(check.verdict is CheckVerdict.FAILED for check in checks):
-            raise typer.Exit(ExitCode.PARTIAL)
+    settings = load_settings()
+    chosen = None if tenant is None else configured_tenant(settings, tenant)
+    checks = asyncio.run(_checks(settings, chosen))
+    if as_json:
+        for check in checks:
+            output.print_json(check)
+    else:
+        print_checks(checks)
+    if any(check.verdict is CheckVerdict.FAILED for check in checks):
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 async def _checks(settings: Settings, chosen: TenantConfig | None) -> list[CheckResult]:

@@ -10,7 +10,6 @@ import typer
 from pydantic import BaseModel
 
 from cli import output
-from cli.errors import errors_for_people
 from cli.options import JsonOption
 from cli.output_options import prints_tables
 from cli.table import Column, Shape, print_table
@@ -60,12 +59,11 @@ def limits(
 
     Example: python starter.py limits --apply
     """
-    with errors_for_people():
-        state = asyncio.run(_limits(load_settings(), apply=apply))
-        if as_json:
-            output.print_json(state)
-        else:
-            _print(state)
+    state = asyncio.run(_limits(load_settings(), apply=apply))
+    if as_json:
+        output.print_json(state)
+    else:
+        _print(state)
 
 
 async def _limits(settings: Settings, *, apply: bool) -> Limits:

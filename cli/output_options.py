@@ -15,7 +15,7 @@ from uuid import UUID
 
 import typer
 
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.pager import paged
 
 
@@ -101,13 +101,12 @@ def prints_tables(command: CommandT) -> CommandT:
 def _with(command: CommandT, options: dict[str, Any]) -> CommandT:
     @wraps(command)
     def wrapped(**given: Any) -> None:
-        with errors_for_people():
-            chosen = _chosen({name: given.pop(name, None) for name in options}, as_json=bool(given.get("as_json")))
-            is_data = given.get("as_json") or chosen.as_csv
-            is_watched = given.get("follow") or "no_wait" in given  # progress is shown as it happens
-            chosen.is_paged = not (is_data or is_watched) and sys.stdout.isatty()
-            with using(chosen), paged() if chosen.is_paged else nullcontext():
-                command(**given)
+        chosen = _chosen({name: given.pop(name, None) for name in options}, as_json=bool(given.get("as_json")))
+        is_data = given.get("as_json") or chosen.as_csv
+        is_watched = given.get("follow") or "no_wait" in given  # progress is shown as it happens
+        chosen.is_paged = not (is_data or is_watched) and sys.stdout.isatty()
+        with using(chosen), paged() if chosen.is_paged else nullcontext():
+            command(**given)
 
     signature = inspect.signature(command)
     added = [

@@ -6,7 +6,6 @@ import orjson
 import typer
 
 from cli import output
-from cli.errors import errors_for_people
 from cli.options import AllOption, CategoryOption, JsonOption, TypeOption, selection_or_all
 from cli.output_options import prints_tables
 from cli.table import Column, Shape, print_table
@@ -35,22 +34,21 @@ def permissions(
 
     Example: python starter.py permissions --category scripts --category updates
     """
-    with errors_for_people():
-        selection = selection_or_all(type_keys, categories, everything=everything)
-        collections = load_catalog().collections
-        needed = least_permissions(collections[key] for key in selection.type_keys)
-        if manifest:
-            if as_json:
-                raise UserError("--manifest is JSON already; leave --json out")
-            print(orjson.dumps(required_resource_access(needed), option=orjson.OPT_INDENT_2).decode())
-            return
-        ids = permission_ids()
-        rows = [{"permission": name, "id": str(ids[name]), "type_keys": keys} for name, keys in needed.items()]
+    selection = selection_or_all(type_keys, categories, everything=everything)
+    collections = load_catalog().collections
+    needed = least_permissions(collections[key] for key in selection.type_keys)
+    if manifest:
         if as_json:
-            for row in rows:
-                output.print_json(row)
-            return
-        print_table(_COLUMNS, rows, record=("permission", "id", "type_keys"))
+            raise UserError("--manifest is JSON already; leave --json out")
+        print(orjson.dumps(required_resource_access(needed), option=orjson.OPT_INDENT_2).decode())
+        return
+    ids = permission_ids()
+    rows = [{"permission": name, "id": str(ids[name]), "type_keys": keys} for name, keys in needed.items()]
+    if as_json:
+        for row in rows:
+            output.print_json(row)
+        return
+    print_table(_COLUMNS, rows, record=("permission", "id", "type_keys"))
 
 
 _COLUMNS = (

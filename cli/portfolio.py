@@ -14,7 +14,7 @@ from answers.ids import run_id_range, the_one
 from answers.runs.command import refused
 from answers.runs.portfolio_answer import newest_portfolio_runs
 from cli import output, temporal
-from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from cli.errors import EXIT_CODE_OF_STATUS, UsageError
 from cli.follow import Follower, leaving
 from cli.options import (
     AllOption,
@@ -88,27 +88,26 @@ def portfolio_sync(
 
     Example: python starter.py portfolio sync --tag emea --category conditional-access --at-once 5
     """
-    with errors_for_people():
-        settings = load_settings()
-        portfolio_input = PortfolioInput(
-            selection=selection_of(type_keys, categories, everything=everything),
-            chosen=chosen_to_read(settings, tenants, tags, everyone=all_tenants),
-            deep=deep,
-            at_once=at_once,
-            selection_name=valid_selection_name(name),
+    settings = load_settings()
+    portfolio_input = PortfolioInput(
+        selection=selection_of(type_keys, categories, everything=everything),
+        chosen=chosen_to_read(settings, tenants, tags, everyone=all_tenants),
+        deep=deep,
+        at_once=at_once,
+        selection_name=valid_selection_name(name),
+    )
+    record = asyncio.run(_sync(settings, portfolio_input, wait=not no_wait))
+    if as_json:
+        output.print_json(record)
+    elif record.status.ended:
+        _print(record, TenantNames.load(settings))
+    else:
+        output.stdout.print(
+            f"portfolio run {record.portfolio_run_id} is {record.status};"
+            f" follow it: python starter.py portfolio run {record.portfolio_run_id} --follow"
         )
-        record = asyncio.run(_sync(settings, portfolio_input, wait=not no_wait))
-        if as_json:
-            output.print_json(record)
-        elif record.status.ended:
-            _print(record, TenantNames.load(settings))
-        else:
-            output.stdout.print(
-                f"portfolio run {record.portfolio_run_id} is {record.status};"
-                f" follow it: python starter.py portfolio run {record.portfolio_run_id} --follow"
-            )
-        if record.status.ended:
-            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+    if record.status.ended:
+        raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
 
 
 async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bool) -> PortfolioRecord:
@@ -179,15 +178,14 @@ def portfolio_runs(
 
     Example: python starter.py portfolio runs --limit 5
     """
-    with errors_for_people():
-        found = asyncio.run(_recent(load_settings(), limit))
-        if as_json:
-            for record in found:
-                output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
-            return
-        print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord)
-        if not found:
-            output.stdout.print("no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one")
+    found = asyncio.run(_recent(load_settings(), limit))
+    if as_json:
+        for record in found:
+            output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
+        return
+    print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord)
+    if not found:
+        output.stdout.print("no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one")
 
 
 def _run_columns(names: TenantNames) -> tuple[Column, ...]:
@@ -236,15 +234,14 @@ def portfolio_run(
 
     Example: python starter.py portfolio run 0b9d1c1e
     """
-    with errors_for_people():
-        settings = load_settings()
-        record = asyncio.run(_followed(settings, run_id) if follow else _one(settings, run_id))
-        if as_json:
-            output.print_json(record)
-        else:
-            _print(record, TenantNames.load(settings))
-        if record.status.ended:
-            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+    settings = load_settings()
+    record = asyncio.run(_followed(settings, run_id) if follow else _one(settings, run_id))
+    if as_json:
+        output.print_json(record)
+    else:
+        _print(record, TenantNames.load(settings))
+    if record.status.ended:
+        raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
 
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
@@ -300,18 +297,17 @@ def portfolio_cancel(
 
     Example: python starter.py portfolio cancel 0b9d1c1e --reason "wrong tag"
     """
-    with errors_for_people():
-        record = asyncio.run(_cancel(load_settings(), run_id, reason))
-        if as_json:
-            output.print_json(
-                {
-                    "workflow_id": record.workflow_id,
-                    "portfolio_run_id": record.portfolio_run_id,
-                    "cancel_requested": True,
-                }
-            )
-        else:
-            output.stdout.print(f"asked portfolio run {record.portfolio_run_id} to cancel")
+    record = asyncio.run(_cancel(load_settings(), run_id, reason))
+    if as_json:
+        output.print_json(
+            {
+                "workflow_id": record.workflow_id,
+                "portfolio_run_id": record.portfolio_run_id,
+                "cancel_requested": True,
+            }
+        )
+    else:
+        output.stdout.print(f"asked portfolio run {record.portfolio_run_id} to cancel")
 
 
 async def _cancel(settings: Settings, run_id: str, reason: str | None) -> PortfolioRecord:

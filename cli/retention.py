@@ -9,7 +9,7 @@ import typer
 from activities.messages.retention import ForgottenOfTenant
 from activities.retention import BATCH, RUNS
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
 from cli.output_options import prints_tables
 from cli.sessions import opened_database
@@ -58,32 +58,31 @@ def retention(
 
     Example: python starter.py retention contoso --days 365 --count 20 --run-days 30
     """
-    with errors_for_people():
-        settings = load_settings()
-        limits = RetentionInput.within(
-            settings.version_retention_days if days is None else days,
-            settings.version_retention_count if count is None else count,
-            settings.run_retention_days if run_days is None else run_days,
+    settings = load_settings()
+    limits = RetentionInput.within(
+        settings.version_retention_days if days is None else days,
+        settings.version_retention_count if count is None else count,
+        settings.run_retention_days if run_days is None else run_days,
+    )
+    if not limits.limits_anything:
+        raise UsageError(
+            "retention keeps every version and run: give --days, --count or --run-days, or set"
+            " VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
         )
-        if not limits.limits_anything:
-            raise UsageError(
-                "retention keeps every version and run: give --days, --count or --run-days, or set"
-                " VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
-            )
-        forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
-        if as_json:
-            for record in forgotten:
-                output.print_json(record)
-            return
-        names = TenantNames.load(settings)
-        columns = (
-            Column("tenant", "tenant_id", lambda record: names.of(record.tenant_id)),
-            Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
-            Column("documents forgotten", "documents", shape=Shape.NUMBER, is_kept=True),
-            Column("runs forgotten", "runs", shape=Shape.NUMBER, is_kept=True),
-            Column("plans forgotten", "plans", shape=Shape.NUMBER),
-        )
-        print_table(columns, forgotten, record=ForgottenOfTenant)
+    forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
+    if as_json:
+        for record in forgotten:
+            output.print_json(record)
+        return
+    names = TenantNames.load(settings)
+    columns = (
+        Column("tenant", "tenant_id", lambda record: names.of(record.tenant_id)),
+        Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
+        Column("documents forgotten", "documents", shape=Shape.NUMBER, is_kept=True),
+        Column("runs forgotten", "runs", shape=Shape.NUMBER, is_kept=True),
+        Column("plans forgotten", "plans", shape=Shape.NUMBER),
+    )
+    print_table(columns, forgotten, record=ForgottenOfTenant)
 
 
 async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:

@@ -8,7 +8,7 @@ import typer
 from temporalio.client import Client, ScheduleSpec
 
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import (
     AllOption,
     AllTenantsOption,
@@ -78,27 +78,26 @@ def set_schedule(
 
     Example: python starter.py schedule set hourly-emea --tag emea --category conditional-access --every 1h --jitter 5m
     """
-    with errors_for_people():
-        settings = load_settings()
-        portfolio_input = PortfolioInput(
-            selection=selection_of(type_keys, categories, everything=everything),
-            chosen=chosen_to_read(settings, tenants, tags, everyone=all_tenants),
-            deep=deep,
-            at_once=at_once,
-            schedule=valid_name(name),
-            selection_name=valid_selection_name(selection_called),
-        )
-        spec = schedule_spec(every, cron, calendar, time_zone, jitter)
-        window = catch_up_window(catch_up, option)
-        names = TenantNames.load(settings)
-        created = _with_schedules(
-            lambda schedules: schedules.keep(name, portfolio_input, spec, window, note, names.of), connect_to_start
-        )
-        said = summary(portfolio_input, names.of)
-        if as_json:
-            output.print_json({"name": name, "created": created})
-        else:
-            output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {said}")
+    settings = load_settings()
+    portfolio_input = PortfolioInput(
+        selection=selection_of(type_keys, categories, everything=everything),
+        chosen=chosen_to_read(settings, tenants, tags, everyone=all_tenants),
+        deep=deep,
+        at_once=at_once,
+        schedule=valid_name(name),
+        selection_name=valid_selection_name(selection_called),
+    )
+    spec = schedule_spec(every, cron, calendar, time_zone, jitter)
+    window = catch_up_window(catch_up, option)
+    names = TenantNames.load(settings)
+    created = _with_schedules(
+        lambda schedules: schedules.keep(name, portfolio_input, spec, window, note, names.of), connect_to_start
+    )
+    said = summary(portfolio_input, names.of)
+    if as_json:
+        output.print_json({"name": name, "created": created})
+    else:
+        output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {said}")
 
 
 @schedule.command("list")
@@ -109,19 +108,18 @@ def list_schedules(as_json: JsonOption = False) -> None:
 
     Example: python starter.py schedule list --json
     """
-    with errors_for_people():
-        names = TenantNames.load(load_settings())
-        stored, left_out = _with_schedules(lambda schedules: schedules.all())
-        for line in left_out:
-            output.stderr.print(f"left out: {visible(line)}", style="dim", markup=False)
-        found = [record_of(schedule, names.of) for schedule in stored]
-        if as_json:
-            for row in found:
-                output.print_json(row.model_dump())
-            return
-        print_table(_COLUMNS, found, record=ScheduleRecord)
-        if not found:
-            output.stdout.print("no schedules; python starter.py schedule set --help shows how to make one")
+    names = TenantNames.load(load_settings())
+    stored, left_out = _with_schedules(lambda schedules: schedules.all())
+    for line in left_out:
+        output.stderr.print(f"left out: {visible(line)}", style="dim", markup=False)
+    found = [record_of(schedule, names.of) for schedule in stored]
+    if as_json:
+        for row in found:
+            output.print_json(row.model_dump())
+        return
+    print_table(_COLUMNS, found, record=ScheduleRecord)
+    if not found:
+        output.stdout.print("no schedules; python starter.py schedule set --help shows how to make one")
 
 
 _COLUMNS = (
@@ -176,13 +174,12 @@ def delete(name: NameArgument, as_json: JsonOption = False) -> None:
 
 
 def _tell(name: str, done: str, tell: Callable[[Schedules], Awaitable[None]], *, as_json: bool) -> None:
-    with errors_for_people():
-        valid_name(name)
-        _with_schedules(tell)
-        if as_json:
-            output.print_json({"name": name, "done": done})
-        else:
-            output.stdout.print(f"schedule {name} is {done}")
+    valid_name(name)
+    _with_schedules(tell)
+    if as_json:
+        output.print_json({"name": name, "done": done})
+    else:
+        output.stdout.print(f"schedule {name} is {done}")
 
 
 def _with_schedules(ask: Callable[[Schedules], Awaitable[Any]], connect: Connect = connect_temporal) -> Any:

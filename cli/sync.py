@@ -8,7 +8,7 @@ import typer
 
 from activities.holders import SYNC_WORKFLOW, Kind
 from cli import output, temporal
-from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from cli.errors import EXIT_CODE_OF_STATUS, UsageError
 from cli.key_warning import compares_hidden_values, warn_without_key
 from cli.loading import loading
 from cli.options import (
@@ -50,38 +50,37 @@ def sync(
 
     Example: python starter.py sync contoso --category conditional-access --type groups --name access
     """
-    with errors_for_people():
-        settings = load_settings()
-        selection = selection_of(type_keys, categories, everything=everything)
-        wanted_name = valid_selection_name(name)
-        configured = configured_tenant(settings, tenant)
-        refuse_disabled(configured)
-        record = asyncio.run(
-            sync_tenant(
-                settings,
-                configured.id,
-                configured.name,
-                selection,
-                deep=deep,
-                name=wanted_name,
-                wait=not no_wait,
-                quiet=False,
-            )
+    settings = load_settings()
+    selection = selection_of(type_keys, categories, everything=everything)
+    wanted_name = valid_selection_name(name)
+    configured = configured_tenant(settings, tenant)
+    refuse_disabled(configured)
+    record = asyncio.run(
+        sync_tenant(
+            settings,
+            configured.id,
+            configured.name,
+            selection,
+            deep=deep,
+            name=wanted_name,
+            wait=not no_wait,
+            quiet=False,
         )
-        warn_without_key(settings)
-        if as_json:
-            compared = compares_hidden_values(settings)
-            output.print_json(SyncRecord(**dict(record), compares_hidden_values=compared))
-        elif record.status.ended:
-            from answers.runs.report import print_run  # loaded while the run was under way
+    )
+    warn_without_key(settings)
+    if as_json:
+        compared = compares_hidden_values(settings)
+        output.print_json(SyncRecord(**dict(record), compares_hidden_values=compared))
+    elif record.status.ended:
+        from answers.runs.report import print_run  # loaded while the run was under way
 
-            print_run(record, configured.name, verbose=verbose)
-        else:
-            output.stdout.print_lines(
-                f"run {record.run_id} is {record.status}\n  follow it: python starter.py run {record.run_id} --follow"
-            )
-        if record.status.ended:
-            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+        print_run(record, configured.name, verbose=verbose)
+    else:
+        output.stdout.print_lines(
+            f"run {record.run_id} is {record.status}\n  follow it: python starter.py run {record.run_id} --follow"
+        )
+    if record.status.ended:
+        raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
 
 
 async def sync_tenant(
@@ -134,15 +133,14 @@ def cancel(
 
     Example: python starter.py cancel contoso --category conditional-access --reason "wrong tenant"
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        selection = None if run else selection_of(type_keys, categories, everything=everything)
-        workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
-        if as_json:
-            output.print_json({"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True})
-        else:
-            output.stdout.print(f"asked {workflow_id} to cancel")
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    selection = None if run else selection_of(type_keys, categories, everything=everything)
+    workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
+    if as_json:
+        output.print_json({"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True})
+    else:
+        output.stdout.print(f"asked {workflow_id} to cancel")
 
 
 async def _cancel(

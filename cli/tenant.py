@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
 from cli import output, temporal
 from cli.doctor import print_checks
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.options import (
     CategoryOption,
     JsonOption,
@@ -136,32 +136,31 @@ def add(
     Example: python starter.py tenant add contoso --id aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee
     --client-id 11111111-2222-3333-4444-555555555555 --client-secret-file secrets/contoso --tag emea
     """
-    with errors_for_people():
-        settings = load_settings()
-        patience = duration_of(wait, "--wait", most=timedelta(days=1))
-        selection = selection_or_all(type_keys, categories, everything=False)
-        collections = load_catalog().collections
-        manifest = required_resource_access(least_permissions(collections[key] for key in selection.type_keys))
-        given = {
-            "id": str(tenant_id),
-            "name": name,
-            "cloud": cloud,
-            "client_id": client_id,
-            "client_secret_file": client_secret_file and str(client_secret_file),
-            "client_secret_env": client_secret_env,
-            "certificate_file": certificate_file and str(certificate_file),
-            "certificate_password_env": certificate_password_env,
-            "federated_token_file": federated_token_file and str(federated_token_file),
-            "client_secret_vault": client_secret_vault,
-            "certificate_vault": certificate_vault,
-            "managed_identity": managed_identity or None,
-            "tags": tags,
-        }
-        tenants_edit(settings, local_person()).add({key: value for key, value in given.items() if value})
-        added = configured_tenant(settings, str(tenant_id))
-        _print_added(settings, added, manifest, as_json=as_json)
-        if not no_wait:
-            _await_first_token(settings, added, patience, as_json=as_json)
+    settings = load_settings()
+    patience = duration_of(wait, "--wait", most=timedelta(days=1))
+    selection = selection_or_all(type_keys, categories, everything=False)
+    collections = load_catalog().collections
+    manifest = required_resource_access(least_permissions(collections[key] for key in selection.type_keys))
+    given = {
+        "id": str(tenant_id),
+        "name": name,
+        "cloud": cloud,
+        "client_id": client_id,
+        "client_secret_file": client_secret_file and str(client_secret_file),
+        "client_secret_env": client_secret_env,
+        "certificate_file": certificate_file and str(certificate_file),
+        "certificate_password_env": certificate_password_env,
+        "federated_token_file": federated_token_file and str(federated_token_file),
+        "client_secret_vault": client_secret_vault,
+        "certificate_vault": certificate_vault,
+        "managed_identity": managed_identity or None,
+        "tags": tags,
+    }
+    tenants_edit(settings, local_person()).add({key: value for key, value in given.items() if value})
+    added = configured_tenant(settings, str(tenant_id))
+    _print_added(settings, added, manifest, as_json=as_json)
+    if not no_wait:
+        _await_first_token(settings, added, patience, as_json=as_json)
 
 
 def _print_added(
@@ -239,33 +238,30 @@ def remove(
 
     Example: python starter.py tenant remove contoso --purge
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        names = TenantNames.load(settings)
-        name = names.of(tenant_id)
-        is_named = name != str(tenant_id)
-        if not (is_named or purge):
-            raise UsageError(f"{name} is not configured; --purge deletes what is known of it")
-        if not yes:
-            _confirm(name, purge=purge)
-        edit = tenants_edit(settings, local_person())
-        receipt = asyncio.run(_purge(settings, tenant_id, name, edit, is_named=is_named)) if purge else None
-        if receipt is None:
-            edit.remove(tenant_id)
-        if as_json:
-            output.print_json(RemovedTenant(tenant_id=tenant_id, name=name, receipt=receipt))
-            return
-        if is_named:
-            output.stdout.print(
-                f"{name} is no longer in {tenants_source(settings).named}; {EVERYWHERE[settings.tenants_from]}"
-            )
-        if receipt is None:
-            output.stdout.print(
-                f"its inventory is kept; to delete it: python starter.py tenant remove {tenant_id} --purge"
-            )
-        else:
-            _print_receipt(receipt)
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    names = TenantNames.load(settings)
+    name = names.of(tenant_id)
+    is_named = name != str(tenant_id)
+    if not (is_named or purge):
+        raise UsageError(f"{name} is not configured; --purge deletes what is known of it")
+    if not yes:
+        _confirm(name, purge=purge)
+    edit = tenants_edit(settings, local_person())
+    receipt = asyncio.run(_purge(settings, tenant_id, name, edit, is_named=is_named)) if purge else None
+    if receipt is None:
+        edit.remove(tenant_id)
+    if as_json:
+        output.print_json(RemovedTenant(tenant_id=tenant_id, name=name, receipt=receipt))
+        return
+    if is_named:
+        output.stdout.print(
+            f"{name} is no longer in {tenants_source(settings).named}; {EVERYWHERE[settings.tenants_from]}"
+        )
+    if receipt is None:
+        output.stdout.print(f"its inventory is kept; to delete it: python starter.py tenant remove {tenant_id} --purge")
+    else:
+        _print_receipt(receipt)
 
 
 def _confirm(name: str, *, purge: bool) -> None:
@@ -335,15 +331,14 @@ def sign_in(tenant: TenantArgument, as_json: JsonOption = False) -> None:
 
     Example: python starter.py tenant test contoso
     """
-    with errors_for_people():
-        settings = load_settings()
-        result = asyncio.run(_sign_in(settings, configured_tenant(settings, tenant)))
-        if as_json:
-            output.print_json(result)
-        else:
-            print_checks([result])
-        if result.verdict is CheckVerdict.FAILED:
-            raise typer.Exit(ExitCode.PARTIAL)
+    settings = load_settings()
+    result = asyncio.run(_sign_in(settings, configured_tenant(settings, tenant)))
+    if as_json:
+        output.print_json(result)
+    else:
+        print_checks([result])
+    if result.verdict is CheckVerdict.FAILED:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 @tenant.command("list")
@@ -353,13 +348,12 @@ def list_tenants(as_json: JsonOption = False) -> None:
 
     Example: python starter.py tenant list
     """
-    with errors_for_people():
-        entries = [TenantEntry.of(entry) for entry in configured_tenants_of(load_settings())]
-        if as_json:
-            for entry in entries:
-                output.print_json(entry)
-            return
-        print_table(_COLUMNS, entries, record=TenantEntry)
+    entries = [TenantEntry.of(entry) for entry in configured_tenants_of(load_settings())]
+    if as_json:
+        for entry in entries:
+            output.print_json(entry)
+        return
+    print_table(_COLUMNS, entries, record=TenantEntry)
 
 
 _COLUMNS = (
@@ -394,16 +388,15 @@ def enable(tenant: TenantArgument, as_json: JsonOption = False) -> None:
 
 
 def _set_disabled(tenant: str, *, disabled: bool, as_json: bool) -> None:
-    with errors_for_people():
-        settings = load_settings()
-        chosen = configured_tenant(settings, tenant)
-        changed = tenants_edit(settings, local_person()).disable(chosen.id, disabled=disabled)
-        if as_json:
-            output.print_json(TenantEntry.of(configured_tenant(settings, str(chosen.id))))
-        else:
-            state = "disabled" if disabled else "enabled"
-            output.stdout.print(
-                f"{chosen.name} is {state}; {EVERYWHERE[settings.tenants_from]}"
-                if changed
-                else f"{chosen.name} was {state} already"
-            )
+    settings = load_settings()
+    chosen = configured_tenant(settings, tenant)
+    changed = tenants_edit(settings, local_person()).disable(chosen.id, disabled=disabled)
+    if as_json:
+        output.print_json(TenantEntry.of(configured_tenant(settings, str(chosen.id))))
+    else:
+        state = "disabled" if disabled else "enabled"
+        output.stdout.print(
+            f"{chosen.name} is {state}; {EVERYWHERE[settings.tenants_from]}"
+            if changed
+            else f"{chosen.name} was {state} already"
+        )

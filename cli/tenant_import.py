@@ -7,7 +7,7 @@ import typer
 from pydantic import BaseModel
 
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import JsonOption
 from cli.person import local_person
 from configuration import TenantsFrom, load_settings
@@ -33,28 +33,27 @@ def import_tenants(
 
     Example: python starter.py tenant import tenants.toml
     """
-    with errors_for_people():
-        settings = load_settings()
-        source = tenants_source(settings)
-        if isinstance(source, FileSource):
-            raise UsageError(f"tenants are read from {source.named}; to keep them in the table: {_SETTING}")
-        from tenants_table import TableEdit, refuse_references  # commands of a tenants file do without SQLAlchemy
+    settings = load_settings()
+    source = tenants_source(settings)
+    if isinstance(source, FileSource):
+        raise UsageError(f"tenants are read from {source.named}; to keep them in the table: {_SETTING}")
+    from tenants_table import TableEdit, refuse_references  # commands of a tenants file do without SQLAlchemy
 
-        edit, known = TableEdit(source, local_person()), source.load()
-        result = ImportedTenants(added=[], kept=[])
-        found = {entry.id: entry.model_dump(mode="json", exclude_defaults=True) for entry in load_tenants(file)}
-        for entry in found.values():
-            refuse_references(entry)
-        for tenant_id, entry in found.items():
-            if known.get(tenant_id) is None:
-                edit.add(entry)
-            (result.added if known.get(tenant_id) is None else result.kept).append(entry["name"])
-        if as_json:
-            output.print_json(result)
-            return
-        output.stdout.print(f"{counted(len(result.added), 'tenant')} added to the table")
-        if result.kept:
-            output.stdout.print(f"kept as they were: {', '.join(result.kept)}")
+    edit, known = TableEdit(source, local_person()), source.load()
+    result = ImportedTenants(added=[], kept=[])
+    found = {entry.id: entry.model_dump(mode="json", exclude_defaults=True) for entry in load_tenants(file)}
+    for entry in found.values():
+        refuse_references(entry)
+    for tenant_id, entry in found.items():
+        if known.get(tenant_id) is None:
+            edit.add(entry)
+        (result.added if known.get(tenant_id) is None else result.kept).append(entry["name"])
+    if as_json:
+        output.print_json(result)
+        return
+    output.stdout.print(f"{counted(len(result.added), 'tenant')} added to the table")
+    if result.kept:
+        output.stdout.print(f"kept as they were: {', '.join(result.kept)}")
 
 
 _SETTING = f"set TENANTS_FROM={TenantsFrom.TABLE} (docs/configuration.md)"

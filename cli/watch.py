@@ -10,7 +10,6 @@ from temporalio.client import Client
 from answers.watch.answer import watched_logs
 from answers.watch.records import WatchedLogRecord
 from cli import output
-from cli.errors import errors_for_people
 from cli.options import AllTenantsOption, JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_to_read
 from cli.output_options import prints_tables
 from cli.sessions import opened_database
@@ -40,17 +39,16 @@ def on(
 
     Example: python starter.py watch on --all-tenants --every 5m
     """
-    with errors_for_people():
-        settings = load_settings()
-        chosen = chosen_to_read(settings, tenants, tags, everyone=all_tenants)
-        interval = duration_of(every, "--every", least=SHORTEST, most=LONGEST)
-        started = _asked(settings, lambda schedule: schedule.keep(chosen, interval), connect_to_start)
-        if as_json:
-            output.print_json({"on": True, "started": started})
-        else:
-            names = TenantNames.load(settings)
-            whose = tenants_in_words(chosen, names.of)
-            output.stdout.print(f"watching {whose} every {in_short(interval)}", markup=False)
+    settings = load_settings()
+    chosen = chosen_to_read(settings, tenants, tags, everyone=all_tenants)
+    interval = duration_of(every, "--every", least=SHORTEST, most=LONGEST)
+    started = _asked(settings, lambda schedule: schedule.keep(chosen, interval), connect_to_start)
+    if as_json:
+        output.print_json({"on": True, "started": started})
+    else:
+        names = TenantNames.load(settings)
+        whose = tenants_in_words(chosen, names.of)
+        output.stdout.print(f"watching {whose} every {in_short(interval)}", markup=False)
 
 
 @watch.command()
@@ -59,12 +57,11 @@ def off(as_json: JsonOption = False) -> None:
 
     Example: python starter.py watch off
     """
-    with errors_for_people():
-        was_on = _asked(load_settings(), lambda schedule: schedule.delete())
-        if as_json:
-            output.print_json({"on": False, "was_on": was_on})
-        else:
-            output.stdout.print("watching is off" if was_on else "watching was off already")
+    was_on = _asked(load_settings(), lambda schedule: schedule.delete())
+    if as_json:
+        output.print_json({"on": False, "was_on": was_on})
+    else:
+        output.stdout.print("watching is off" if was_on else "watching was off already")
 
 
 @watch.command("list")
@@ -74,28 +71,27 @@ def list_watched(as_json: JsonOption = False) -> None:
 
     Example: python starter.py watch list
     """
-    with errors_for_people():
-        settings = load_settings()
-        names = TenantNames.load(settings)
-        stored = _asked(settings, lambda schedule: schedule.stored())
-        found = asyncio.run(_logs(settings, names))
-        state = WatchRecord(on=False)
-        if stored is not None:
-            values = stored._asdict()
-            state = WatchRecord(on=True, tenants=tenants_in_words(values.pop("chosen"), names.of), **values)
-        if as_json:
-            for record in (state, *found):
-                output.print_json(record)
-            return
-        print_table(_COLUMNS, found, record=WatchedLogRecord)
-        if stored is None:
-            output.stdout.print("watching is off; python starter.py watch on --help shows how to begin")
-        else:
-            output.stdout.print(
-                f"watching {state.tenants} every {state.every}: {counted(state.looks, 'look')},"
-                f" next {output.ago(state.next_at)}",
-                markup=False,
-            )
+    settings = load_settings()
+    names = TenantNames.load(settings)
+    stored = _asked(settings, lambda schedule: schedule.stored())
+    found = asyncio.run(_logs(settings, names))
+    state = WatchRecord(on=False)
+    if stored is not None:
+        values = stored._asdict()
+        state = WatchRecord(on=True, tenants=tenants_in_words(values.pop("chosen"), names.of), **values)
+    if as_json:
+        for record in (state, *found):
+            output.print_json(record)
+        return
+    print_table(_COLUMNS, found, record=WatchedLogRecord)
+    if stored is None:
+        output.stdout.print("watching is off; python starter.py watch on --help shows how to begin")
+    else:
+        output.stdout.print(
+            f"watching {state.tenants} every {state.every}: {counted(state.looks, 'look')},"
+            f" next {output.ago(state.next_at)}",
+            markup=False,
+        )
 
 
 _COLUMNS = (

@@ -13,7 +13,7 @@ import uvicorn
 from pydantic import BaseModel
 
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import JsonOption
 from cli.sessions import opened_database
 from configuration import Settings, load_settings
@@ -66,18 +66,17 @@ def web(
 
     Example: python starter.py web --port 8081
     """
-    with errors_for_people():
-        settings = load_settings()
-        where = place(
-            listen,
-            hostname=hostname,
-            certificate=tls_certificate,
-            key=tls_key,
-            behind_proxy=behind_proxy,
-            proxies=proxy_address or (),
-            has_sign_in=settings.web_sign_in_app is not None,
-        )
-        asyncio.run(_serve(settings, where, port, only_codec=only_codec, as_json=as_json))
+    settings = load_settings()
+    where = place(
+        listen,
+        hostname=hostname,
+        certificate=tls_certificate,
+        key=tls_key,
+        behind_proxy=behind_proxy,
+        proxies=proxy_address or (),
+        has_sign_in=settings.web_sign_in_app is not None,
+    )
+    asyncio.run(_serve(settings, where, port, only_codec=only_codec, as_json=as_json))
 
 
 async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: bool, as_json: bool) -> None:

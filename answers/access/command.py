@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.access import answer
 from answers.access.answer import AccessRequest, Subject
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import JsonOption, complete_tenant_name, configured_tenant
 from cli.output_options import prints_tables
 from cli.person import local_person
@@ -47,24 +47,23 @@ def list_rules(as_json: JsonOption = False) -> None:
 
     Example: python starter.py access list
     """
-    with errors_for_people():
-        settings = load_settings()
-        found = _run(settings, answer.access)
-        if as_json:
-            for rule in found.rules:
-                output.print_json(rule)
-            return
-        names = {person.person_id: person.name for person in found.people}
-        tenants = {tenant.id: tenant.name for tenant in configured_tenants_of(settings)}
-        columns = (
-            Column("who", "role", lambda rule: _who(rule, names), is_kept=True),
-            Column("sees", "is_excluded", lambda rule: "not" if rule.is_excluded else "yes", is_kept=True),
-            Column("tenants", "tenant_id", lambda rule: _tenants(rule, tenants), is_kept=True),
-            Column("set by", "set_by"),
-            Column("set", "set_at", lambda rule: output.ago(rule.set_at)),
-            Column("why", "reason", shape=Shape.BELOW),
-        )
-        print_table(columns, found.rules, record=AccessRule, title=counted(len(found.rules), "rule"), is_ordered=True)
+    settings = load_settings()
+    found = _run(settings, answer.access)
+    if as_json:
+        for rule in found.rules:
+            output.print_json(rule)
+        return
+    names = {person.person_id: person.name for person in found.people}
+    tenants = {tenant.id: tenant.name for tenant in configured_tenants_of(settings)}
+    columns = (
+        Column("who", "role", lambda rule: _who(rule, names), is_kept=True),
+        Column("sees", "is_excluded", lambda rule: "not" if rule.is_excluded else "yes", is_kept=True),
+        Column("tenants", "tenant_id", lambda rule: _tenants(rule, tenants), is_kept=True),
+        Column("set by", "set_by"),
+        Column("set", "set_at", lambda rule: output.ago(rule.set_at)),
+        Column("why", "reason", shape=Shape.BELOW),
+    )
+    print_table(columns, found.rules, record=AccessRule, title=counted(len(found.rules), "rule"), is_ordered=True)
 
 
 def _who(rule: AccessRule, names: Mapping[str, str]) -> str:
@@ -84,19 +83,18 @@ def list_people(as_json: JsonOption = False) -> None:
 
     Example: python starter.py access people
     """
-    with errors_for_people():
-        found = _run(load_settings(), answer.access).people
-        if as_json:
-            for person in found:
-                output.print_json(person)
-            return
-        columns = (
-            Column("name", "name", is_kept=True),
-            Column("role", "role", is_kept=True),
-            Column("signed in", "signed_in_at", lambda person: output.ago(person.signed_in_at), is_kept=True),
-            Column("id", "person_id", shape=Shape.BELOW),
-        )
-        print_table(columns, found, record=KnownPerson, title=counted(len(found), "person", "people"), is_ordered=True)
+    found = _run(load_settings(), answer.access).people
+    if as_json:
+        for person in found:
+            output.print_json(person)
+        return
+    columns = (
+        Column("name", "name", is_kept=True),
+        Column("role", "role", is_kept=True),
+        Column("signed in", "signed_in_at", lambda person: output.ago(person.signed_in_at), is_kept=True),
+        Column("id", "person_id", shape=Shape.BELOW),
+    )
+    print_table(columns, found, record=KnownPerson, title=counted(len(found), "person", "people"), is_ordered=True)
 
 
 @access.command()
@@ -159,17 +157,16 @@ def end_sessions(
 
     Example: python starter.py access end-sessions ada@msp.example
     """
-    with errors_for_people():
 
-        async def ask(session: AsyncSession) -> tuple[str, int]:
-            person_id = answer.find_person((await answer.access(session)).people, person)
-            return person_id, await answer.end_sessions(session, person_id, AccessRequest(local_person())) or 0
+    async def ask(session: AsyncSession) -> tuple[str, int]:
+        person_id = answer.find_person((await answer.access(session)).people, person)
+        return person_id, await answer.end_sessions(session, person_id, AccessRequest(local_person())) or 0
 
-        person_id, ended = _run(load_settings(), ask)
-        if as_json:
-            output.print_json({"person_id": person_id, "ended_sessions": ended})
-        else:
-            output.stdout.print(f"{counted(ended, 'session')} of {person} ended", markup=False)
+    person_id, ended = _run(load_settings(), ask)
+    if as_json:
+        output.print_json({"person_id": person_id, "ended_sessions": ended})
+    else:
+        output.stdout.print(f"{counted(ended, 'session')} of {person} ended", markup=False)
 
 
 def _change(
@@ -184,28 +181,27 @@ def _change(
     all_tenants: bool,
     as_json: bool,
 ) -> None:
-    with errors_for_people():
-        settings = load_settings()
-        if (role is None) == (person is None):
-            raise UsageError("say who: --role ROLE or --person NAME")
-        if sum([tenant is not None, tag is not None, all_tenants]) != 1:
-            raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
-        tenant_id = None if tenant is None else configured_tenant(settings, tenant).id
-        if tag is not None and not any(tag in known.tags for known in configured_tenants_of(settings)):
-            output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow", markup=False)
+    settings = load_settings()
+    if (role is None) == (person is None):
+        raise UsageError("say who: --role ROLE or --person NAME")
+    if sum([tenant is not None, tag is not None, all_tenants]) != 1:
+        raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
+    tenant_id = None if tenant is None else configured_tenant(settings, tenant).id
+    if tag is not None and not any(tag in known.tags for known in configured_tenants_of(settings)):
+        output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow", markup=False)
 
-        async def ask(session: AsyncSession) -> tuple[Subject, AccessRule | None]:
-            person_id = None
-            if person is not None:
-                person_id = answer.find_person((await answer.access(session)).people, person)
-            subject = Subject(person_id, role, tenant_id, tag)
-            return subject, await change(session, subject, AccessRequest(local_person(), reason))
+    async def ask(session: AsyncSession) -> tuple[Subject, AccessRule | None]:
+        person_id = None
+        if person is not None:
+            person_id = answer.find_person((await answer.access(session)).people, person)
+        subject = Subject(person_id, role, tenant_id, tag)
+        return subject, await change(session, subject, AccessRequest(local_person(), reason))
 
-        subject, rule = _run(settings, ask)
-        if as_json and rule is not None:
-            output.print_json(rule)
-        else:
-            output.stdout.print(f"{done}: {answer.in_words(subject)}", markup=False)
+    subject, rule = _run(settings, ask)
+    if as_json and rule is not None:
+        output.print_json(rule)
+    else:
+        output.stdout.print(f"{done}: {answer.in_words(subject)}", markup=False)
 
 
 def _run(settings: Settings, ask: Callable[[AsyncSession], Awaitable[ResultT]]) -> ResultT:

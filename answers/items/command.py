@@ -12,7 +12,7 @@ from answers.search.answer import Sought, UnknownSettingError
 from answers.stale_items import stale_item
 from cli import output
 from cli.basis_lines import rests_on
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.item_columns import CERTAINTY, COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
     KindOption,
@@ -87,20 +87,19 @@ def items(
 
     Example: python starter.py items contoso --type conditionalAccessPolicies --json
     """
-    with errors_for_people():
-        settings = load_settings()
-        asked = asked_tenants(settings, tenant, tags, everyone=everyone)
-        _refuse_place(after, selection, asked)
-        sought = Sought(name, wanted_setting(setting), None, item_filter(platform, kind, state))
-        listing = _Listing(
-            None if sought == Sought() else sought,
-            chosen_type_keys(type_keys, categories),
-            selection,
-            RowLimit(limit),
-            _place(after),
-            asked.are_many,
-        )
-        ask_each(settings, asked, partial(_show_items, listing, as_json=as_json), as_json=as_json, limit=listing.limit)
+    settings = load_settings()
+    asked = asked_tenants(settings, tenant, tags, everyone=everyone)
+    _refuse_place(after, selection, asked)
+    sought = Sought(name, wanted_setting(setting), None, item_filter(platform, kind, state))
+    listing = _Listing(
+        None if sought == Sought() else sought,
+        chosen_type_keys(type_keys, categories),
+        selection,
+        RowLimit(limit),
+        _place(after),
+        asked.are_many,
+    )
+    ask_each(settings, asked, partial(_show_items, listing, as_json=as_json), as_json=as_json, limit=listing.limit)
 
 
 class _Listing(NamedTuple):
@@ -147,37 +146,36 @@ def missing(
 
     Example: python starter.py missing contoso
     """
-    with errors_for_people():
-        settings = load_settings()
-        asked = asked_tenants(settings, tenant, tags, everyone=everyone)
-        _refuse_place(after, selection, asked)
-        wanted = known_type_keys(type_keys)
-        place = _place(after)
-        rows = RowLimit(limit)
-        if not_read and evidence:
-            raise UsageError("--not-read is --evidence not_read: give one of them")
-        chosen = (
-            [EvidenceKind.NOT_READ]
-            if not_read
-            else evidence or (list(EvidenceKind) if as_json or output_options().as_csv else LOOKED_FOR)
-        )
+    settings = load_settings()
+    asked = asked_tenants(settings, tenant, tags, everyone=everyone)
+    _refuse_place(after, selection, asked)
+    wanted = known_type_keys(type_keys)
+    place = _place(after)
+    rows = RowLimit(limit)
+    if not_read and evidence:
+        raise UsageError("--not-read is --evidence not_read: give one of them")
+    chosen = (
+        [EvidenceKind.NOT_READ]
+        if not_read
+        else evidence or (list(EvidenceKind) if as_json or output_options().as_csv else LOOKED_FOR)
+    )
 
-        async def show(database: Database, tenant: AskedTenant) -> None:
-            async with asked_session(database, tenant) as session:
-                found = await answer.missing(
-                    session, selection, wanted, evidence=chosen, confidence=confidence, limit=rows.to_read, after=place
-                )
-                if found is None:
-                    raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing can be called missing")
-                if as_json:
-                    rows.count(await _print_json(found.items))
-                    return
-                if not await _print(MissingRecord, _MISSING_COLUMNS, found.items, rows, _title(found.basis)):
-                    which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
-                    output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
-                _print_not_read(found.not_read)
+    async def show(database: Database, tenant: AskedTenant) -> None:
+        async with asked_session(database, tenant) as session:
+            found = await answer.missing(
+                session, selection, wanted, evidence=chosen, confidence=confidence, limit=rows.to_read, after=place
+            )
+            if found is None:
+                raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing can be called missing")
+            if as_json:
+                rows.count(await _print_json(found.items))
+                return
+            if not await _print(MissingRecord, _MISSING_COLUMNS, found.items, rows, _title(found.basis)):
+                which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
+                output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
+            _print_not_read(found.not_read)
 
-        ask_each(settings, asked, show, as_json=as_json, limit=rows)
+    ask_each(settings, asked, show, as_json=as_json, limit=rows)
 
 
 def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants) -> None:

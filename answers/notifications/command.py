@@ -15,7 +15,7 @@ from answers.notifications.outbox import snooze as begin_snooze
 from answers.notifications.records import NotificationRecord, NotifyTestRecord, SnoozeRecord
 from answers.times import typed_time
 from cli import output
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.options import JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session
@@ -45,22 +45,21 @@ def try_targets(
 
     Example: python starter.py notify test --target ops
     """
-    with errors_for_people():
-        known = configured(load_settings())
-        unknown = [name for name in names or () if name not in known.targets]
-        if unknown:
-            there = ", ".join(sorted(known.targets)) or "none"
-            raise UsageError(f"no target {unknown[0]!r} in the notifications file; there are: {there}")
-        found = asyncio.run(_tested(known, names or list(known.targets)))
-        if as_json:
-            for record in found:
-                output.print_json(record)
-        else:
-            print_table(_TESTED, found, record=NotifyTestRecord)
-            if not found:
-                output.stdout.print("the notifications file has no target")
-        if not all(record.delivered for record in found):
-            raise typer.Exit(ExitCode.PARTIAL)
+    known = configured(load_settings())
+    unknown = [name for name in names or () if name not in known.targets]
+    if unknown:
+        there = ", ".join(sorted(known.targets)) or "none"
+        raise UsageError(f"no target {unknown[0]!r} in the notifications file; there are: {there}")
+    found = asyncio.run(_tested(known, names or list(known.targets)))
+    if as_json:
+        for record in found:
+            output.print_json(record)
+    else:
+        print_table(_TESTED, found, record=NotifyTestRecord)
+        if not found:
+            output.stdout.print("the notifications file has no target")
+    if not all(record.delivered for record in found):
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 async def _tested(known: Notifications, names: list[str]) -> list[NotifyTestRecord]:
@@ -95,15 +94,14 @@ def list_notifications(
 
     Example: python starter.py notify list contoso --limit 20
     """
-    with errors_for_people():
-        found = _asked(tenant, lambda session: notifications(session, limit))
-        if as_json:
-            for record in found:
-                output.print_json(record)
-            return
-        print_table(_NOTIFICATIONS, found, record=NotificationRecord, is_ordered=True)
-        if not found:
-            output.stdout.print("nothing was to be told; python starter.py notify test tries the targets")
+    found = _asked(tenant, lambda session: notifications(session, limit))
+    if as_json:
+        for record in found:
+            output.print_json(record)
+        return
+    print_table(_NOTIFICATIONS, found, record=NotificationRecord, is_ordered=True)
+    if not found:
+        output.stdout.print("nothing was to be told; python starter.py notify test tries the targets")
 
 
 @notify.command()
@@ -127,24 +125,23 @@ def snooze(
 
     Example: python starter.py notify snooze contoso --type groups --until friday --why "migration"
     """
-    with errors_for_people():
-        type_keys = known_type_keys([type_key] if type_key is not None else None)
-        moment = typed_time(until, datetime.now(UTC), output.time_zone(), is_ahead=True)
-        if moment is None:
-            raise UsageError(f"--until: {until!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
-        what: dict[str, Any] = {"kind": kind, "type_key": next(iter(type_keys or ()), None), "external_id": item}
-        record = _asked(
-            tenant,
-            lambda session: begin_snooze(session, moment.ends, why, getpass.getuser(), **what),
-            read_only=False,
+    type_keys = known_type_keys([type_key] if type_key is not None else None)
+    moment = typed_time(until, datetime.now(UTC), output.time_zone(), is_ahead=True)
+    if moment is None:
+        raise UsageError(f"--until: {until!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
+    what: dict[str, Any] = {"kind": kind, "type_key": next(iter(type_keys or ()), None), "external_id": item}
+    record = _asked(
+        tenant,
+        lambda session: begin_snooze(session, moment.ends, why, getpass.getuser(), **what),
+        read_only=False,
+    )
+    if as_json:
+        output.print_json(record)
+    else:
+        output.stdout.print(
+            f"snoozed until {output.when(record.until)}: {_about(record)} ({str(record.snooze_id)[:8]})",
+            markup=False,
         )
-        if as_json:
-            output.print_json(record)
-        else:
-            output.stdout.print(
-                f"snoozed until {output.when(record.until)}: {_about(record)} ({str(record.snooze_id)[:8]})",
-                markup=False,
-            )
 
 
 @notify.command("snoozes")
@@ -154,15 +151,14 @@ def list_snoozes(tenant: TenantArgument, as_json: JsonOption = False) -> None:
 
     Example: python starter.py notify snoozes contoso
     """
-    with errors_for_people():
-        found = _asked(tenant, snoozes)
-        if as_json:
-            for record in found:
-                output.print_json(record)
-            return
-        print_table(_SNOOZES, found, record=SnoozeRecord, is_ordered=True)
-        if not found:
-            output.stdout.print("nothing is snoozed")
+    found = _asked(tenant, snoozes)
+    if as_json:
+        for record in found:
+            output.print_json(record)
+        return
+    print_table(_SNOOZES, found, record=SnoozeRecord, is_ordered=True)
+    if not found:
+        output.stdout.print("nothing is snoozed")
 
 
 @notify.command()
@@ -177,12 +173,11 @@ def unsnooze(
 
     Example: python starter.py notify unsnooze contoso 1f0c4d2e
     """
-    with errors_for_people():
-        record = _asked(tenant, lambda session: end_snooze(session, snooze_id), read_only=False)
-        if as_json:
-            output.print_json(record)
-        else:
-            output.stdout.print(f"no longer snoozed: {_about(record)}", markup=False)
+    record = _asked(tenant, lambda session: end_snooze(session, snooze_id), read_only=False)
+    if as_json:
+        output.print_json(record)
+    else:
+        output.stdout.print(f"no longer snoozed: {_about(record)}", markup=False)
 
 
 def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True) -> ResultT:

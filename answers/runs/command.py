@@ -14,7 +14,7 @@ from answers.ids import IdRange, run_id_range, the_one
 from answers.runs import answer
 from answers.runs.report import print_run
 from cli import output
-from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from cli.errors import EXIT_CODE_OF_STATUS, UsageError
 from cli.follow import Follower, Handle, leaving
 from cli.options import (
     JsonOption,
@@ -57,23 +57,22 @@ def runs(
 
     Example: python starter.py runs contoso --limit 5
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant) if tenant else None
-        recent = _of_watch if of_watch else _recent
-        records = asyncio.run(recent(settings, tenant_id, limit))
-        if as_json:
-            for record in records:
-                output.print_json(record)
-            return
-        names = TenantNames.load(settings)
-        columns = [column for column in _columns(names) if tenant is None or column.field != "tenant_id"]
-        print_table(columns, records, record=RunRecord)
-        if not records and of_watch:
-            output.stdout.print("no runs of watch: it has seen no change; python starter.py watch list shows its looks")
-        elif not records:
-            whose = "no tenant was ever read" if tenant is None else "this tenant was never read"
-            output.stdout.print(f"no runs: {whose}; python starter.py sync TENANT --all reads one")
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant) if tenant else None
+    recent = _of_watch if of_watch else _recent
+    records = asyncio.run(recent(settings, tenant_id, limit))
+    if as_json:
+        for record in records:
+            output.print_json(record)
+        return
+    names = TenantNames.load(settings)
+    columns = [column for column in _columns(names) if tenant is None or column.field != "tenant_id"]
+    print_table(columns, records, record=RunRecord)
+    if not records and of_watch:
+        output.stdout.print("no runs of watch: it has seen no change; python starter.py watch list shows its looks")
+    elif not records:
+        whose = "no tenant was ever read" if tenant is None else "this tenant was never read"
+        output.stdout.print(f"no runs: {whose}; python starter.py sync TENANT --all reads one")
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
@@ -138,17 +137,16 @@ def run(
 
     Example: python starter.py run 0b9d1c1e-0f4e --follow
     """
-    with errors_for_people():
-        settings = load_settings()
-        wanted = run_id_range(run_id)
-        names = TenantNames.load(settings)
-        record = asyncio.run(_one(settings, wanted, run_id, names, follow=follow))
-        if as_json:
-            output.print_json(record)
-        else:
-            print_run(record, names.of(record.tenant_id), verbose=verbose)
-        if record.status.ended:
-            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+    settings = load_settings()
+    wanted = run_id_range(run_id)
+    names = TenantNames.load(settings)
+    record = asyncio.run(_one(settings, wanted, run_id, names, follow=follow))
+    if as_json:
+        output.print_json(record)
+    else:
+        print_run(record, names.of(record.tenant_id), verbose=verbose)
+    if record.status.ended:
+        raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
 
 
 async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNames, *, follow: bool) -> RunRecord:

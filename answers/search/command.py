@@ -13,7 +13,7 @@ from answers.search import answer
 from answers.search.answer import NamedSettings, Sought
 from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from cli import output
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
     KindOption,
@@ -83,14 +83,13 @@ def search(
 
     Example: python starter.py search "bitlocker baseline" --platform windows
     """
-    with errors_for_people():
-        if not (text or "").strip() and setting is None:
-            raise UsageError("say what to search for: words of a name, or --setting NAME[=VALUE]")
-        settings = load_settings()
-        tenant_ids = _tenant_ids(settings, tenants, tags)
-        keys = chosen_type_keys(type_keys, categories)
-        sought = Sought(text, wanted_setting(setting), keys, item_filter(platform, kind, state))
-        asyncio.run(_search(settings, sought, tenant_ids, limit, as_json=as_json))
+    if not (text or "").strip() and setting is None:
+        raise UsageError("say what to search for: words of a name, or --setting NAME[=VALUE]")
+    settings = load_settings()
+    tenant_ids = _tenant_ids(settings, tenants, tags)
+    keys = chosen_type_keys(type_keys, categories)
+    sought = Sought(text, wanted_setting(setting), keys, item_filter(platform, kind, state))
+    asyncio.run(_search(settings, sought, tenant_ids, limit, as_json=as_json))
 
 
 @prints_tables
@@ -118,34 +117,33 @@ def settings(
 
     Example: python starter.py settings bitLockerEnabled=false
     """
-    with errors_for_people():
-        configured = load_settings()
-        wanted = wanted_setting(setting)
-        if wanted is None:
-            raise UsageError("say which setting")
-        tenant_ids = _tenant_ids(configured, tenants, tags)
+    configured = load_settings()
+    wanted = wanted_setting(setting)
+    if wanted is None:
+        raise UsageError("say which setting")
+    tenant_ids = _tenant_ids(configured, tenants, tags)
 
-        async def ask() -> NamedSettings:
-            async with opened_database(configured) as database:
-                async with database.portfolio() as session:
-                    settings = NamedSettings(await answer.tenant_settings(session, wanted, tenant_ids), {})
-                    catalogues = await answer.catalogues(session)
-                for tenant_id in catalogues:
-                    async with database.tenant(tenant_id, read_only=True) as session:
-                        named = await answer.with_names(session, settings.tenants)
-                    if named.names:
-                        return named
-                return settings
+    async def ask() -> NamedSettings:
+        async with opened_database(configured) as database:
+            async with database.portfolio() as session:
+                settings = NamedSettings(await answer.tenant_settings(session, wanted, tenant_ids), {})
+                catalogues = await answer.catalogues(session)
+            for tenant_id in catalogues:
+                async with database.tenant(tenant_id, read_only=True) as session:
+                    named = await answer.with_names(session, settings.tenants)
+                if named.names:
+                    return named
+            return settings
 
-        found, names = asyncio.run(ask())
-        shown = [tenant for tenant in found if not states or tenant.state in states]
-        if as_json:
-            for tenant in shown:
-                output.print_json(tenant)
-        else:
-            _print_settings(shown, TenantNames.load(configured))
-            _say_settings(setting, found, names)
-        _end(sum(tenant.read_from is None for tenant in found))
+    found, names = asyncio.run(ask())
+    shown = [tenant for tenant in found if not states or tenant.state in states]
+    if as_json:
+        for tenant in shown:
+            output.print_json(tenant)
+    else:
+        _print_settings(shown, TenantNames.load(configured))
+        _say_settings(setting, found, names)
+    _end(sum(tenant.read_from is None for tenant in found))
 
 
 def _end(never_read: int) -> None:

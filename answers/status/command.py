@@ -13,7 +13,6 @@ from answers.status.answer import status as answer
 from answers.status.records import Attention, TenantStatus
 from answers.status.rules import OLD_AFTER
 from cli import output
-from cli.errors import errors_for_people
 from cli.options import JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_tenants
 from cli.output_options import prints_tables
 from cli.sessions import opened_database
@@ -53,21 +52,20 @@ def status(
 
     Example: python starter.py status --tag emea --old-after 6
     """
-    with errors_for_people():
-        settings = load_settings()
-        choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
-        tenant_ids = choice.resolve(configured_tenants_of(settings).tags())
+    settings = load_settings()
+    choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
+    tenant_ids = choice.resolve(configured_tenants_of(settings).tags())
 
-        async def ask() -> list[TenantStatus]:
-            async with opened_database(settings) as database, database.portfolio() as session:
-                return await answer(session, tenant_ids, timedelta(hours=old_after))
+    async def ask() -> list[TenantStatus]:
+        async with opened_database(settings) as database, database.portfolio() as session:
+            return await answer(session, tenant_ids, timedelta(hours=old_after))
 
-        found = asyncio.run(ask())
-        if as_json:
-            for tenant in found:
-                output.print_json(tenant)
-        else:
-            _print(found, TenantNames.load(settings))
+    found = asyncio.run(ask())
+    if as_json:
+        for tenant in found:
+            output.print_json(tenant)
+    else:
+        _print(found, TenantNames.load(settings))
 
 
 def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
