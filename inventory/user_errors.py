@@ -12,5 +12,9 @@ class NeverReadError(UserError):
     """No completed run has read the subject of the question."""
 
 
+class NotHereError(UserError):
+    """There is nothing of this name or id, or not for this person."""
+
+
 class UnavailableError(Exception):
     """A server does not answer, or is not ready."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.user_errors import UserError
+from inventory.user_errors import NotHereError
 
 NAMED_KEYS = (
     "item_name.tenant_id AS of_tenant, item_name.type_key AS of_type, name_key AS of_name,"
@@ -34,7 +34,7 @@ class NamePlace(NamedTuple):
     external_id: str
 
 
-class UnlistedItemError(UserError):
+class UnlistedItemError(NotHereError):
     """The tenant has no such item, so no page follows it."""
 
 

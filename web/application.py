@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,69 +16,44 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import BaseRoute
 
-from answers.access import routes as access
-from answers.assignments import routes as assignments
-from answers.audit import routes as audit
-from answers.changes import routes as changes
-from answers.changes.answer import UnknownPlaceError
-from answers.compare import routes as compare
-from answers.configured_tenants import routes as configured_tenants
-from answers.coverage import routes as coverage
-from answers.dependencies import routes as dependencies
-from answers.drift import baseline_routes, decision_routes
-from answers.drift import routes as drift
-from answers.drift.baselines import UnknownBaselineError
-from answers.export import routes as export
-from answers.items import routes as items
-from answers.items.answer import UnknownItemError
-from answers.notifications import routes as notifications
-from answers.promotion import routes as promotion
-from answers.promotion.answer import UnknownPlanError
-from answers.runs import portfolio_routes as portfolio_runs
-from answers.runs import routes as runs
-from answers.runs.answer import UnknownMomentError, UnknownRunError
-from answers.schedules import routes as schedules
-from answers.search import routes as search
-from answers.status import routes as status
-from answers.versions import routes as versions
-from answers.versions.answer import UnknownVersionError
-from answers.watch import routes as watch
 from graph.entra_sign_in import SignInRefusedError
-from inventory.user_errors import UnavailableError, UserError
+from inventory.user_errors import NotHereError, UnavailableError, UserError
 from inventory.version import VERSION
-from storage.name_order import UnlistedItemError
 from web import codec, entra, sign_in
 from web.layout import error_page
 from web.metrics import Metrics
 from web.roles import RoleNeededError
-from web.scope import NoSuchPageError, without_nul
+from web.scope import without_nul
 from web.security import Security
 from web.site import Site
 
-ROUTERS = (
-    status.router,
-    changes.router,
-    drift.router,
-    decision_routes.router,
-    baseline_routes.router,
-    items.router,
-    versions.router,
-    compare.router,
-    coverage.router,
-    runs.router,
-    portfolio_runs.router,
-    search.router,
-    dependencies.router,
-    assignments.router,
-    export.router,
-    schedules.router,
-    promotion.router,
-    watch.router,
-    notifications.router,
-    access.router,
-    configured_tenants.router,
-    audit.router,
-)
+ROUTERS: Sequence[APIRouter] = [
+    import_module(f"answers.{routes}").router
+    for routes in (
+        "status.routes",
+        "changes.routes",
+        "drift.routes",
+        "drift.decision_routes",
+        "drift.baseline_routes",
+        "items.routes",
+        "versions.routes",
+        "compare.routes",
+        "coverage.routes",
+        "runs.routes",
+        "runs.portfolio_routes",
+        "search.routes",
+        "dependencies.routes",
+        "assignments.routes",
+        "export.routes",
+        "schedules.routes",
+        "promotion.routes",
+        "watch.routes",
+        "notifications.routes",
+        "access.routes",
+        "configured_tenants.routes",
+        "audit.routes",
+    )
+]
 """The routes of all questions; each needs a signed-in person."""
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -93,18 +69,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 422, 500, 503)
 }
 """Errors of every route below `/api`, for the OpenAPI document."""
-
-NOT_THERE = (
-    NoSuchPageError,
-    UnknownBaselineError,
-    UnknownItemError,
-    UnknownMomentError,
-    UnknownPlaceError,
-    UnknownPlanError,
-    UnknownRunError,
-    UnknownVersionError,
-    UnlistedItemError,
-)
 
 
 def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
@@ -166,7 +130,7 @@ def _answer_errors(app: FastAPI) -> None:
         (sign_in.NotSignedInError, 401, "Please sign in"),
         (SignInRefusedError, 403, "You are not signed in"),
         (RoleNeededError, 403, "This is not for your role"),
-        *((kind, 404, "This is not here") for kind in NOT_THERE),
+        (NotHereError, 404, "This is not here"),
         (UnavailableError, 503, "This cannot be answered now"),
         (UserError, 400, "This cannot be answered"),
     ):

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.tenants import TenantConfig, Tenants
 from inventory.access_rules import visible_tenants
-from inventory.user_errors import UnavailableError, UserError
+from inventory.user_errors import NotHereError, UnavailableError, UserError
 from web.recent_answers import RecentAnswers
 from web.security import SAFE_METHODS
 from web.sign_in import HasAccess
@@ -25,7 +25,7 @@ STATEMENT_SECONDS = 5
 _LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
 
-class NoSuchPageError(UserError):
+class NoSuchPageError(NotHereError):
     """The address names nothing that exists for this person."""
 
 

@@ -37,7 +37,7 @@ from inventory.differences import Difference
 from inventory.exact_json import decode_object
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord, VersionRecord
-from inventory.user_errors import UserError
+from inventory.user_errors import NotHereError
 from storage.coverage import coverage
 from storage.documents import database_time
 
@@ -58,7 +58,7 @@ DOCUMENTS_AT_A_TIME = 20
 """Two for each version, some with megabytes."""
 
 
-class UnknownPlaceError(UserError):
+class UnknownPlaceError(NotHereError):
     """The text names no place in a list of changes."""
 
 

@@ -13,7 +13,7 @@ from answers.drift.rules import BaselineKind
 from answers.times import utc_text
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.outcomes import COMPLETED_STATUSES
-from inventory.user_errors import NeverReadError, UserError
+from inventory.user_errors import NeverReadError, NotHereError, UserError
 from storage import queries
 from storage.coverage import is_read
 from storage.documents import database_time
@@ -25,7 +25,7 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 """Characters that no baseline's name has."""
 
 
-class UnknownBaselineError(UserError):
+class UnknownBaselineError(NotHereError):
     """The tenant has no baseline of this name."""
 
 

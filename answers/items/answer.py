@@ -17,7 +17,7 @@ from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import either
 from inventory.records import ItemRecord, MissingRecord
-from inventory.user_errors import NeverReadError, UserError
+from inventory.user_errors import NeverReadError, NotHereError
 from storage import documents, queries, recorded_runs
 from storage.coverage import coverage, is_read
 from storage.name_order import NamePlace, place_of
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-class UnknownItemError(UserError):
+class UnknownItemError(NotHereError):
     """The tenant has no such item, or several, which the message names."""
 
 

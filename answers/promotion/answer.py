@@ -31,7 +31,7 @@ from answers.promotion.records import (
 from graph.catalog import kind_of
 from inventory.item_ids import item_key
 from inventory.people import Action, Person
-from inventory.user_errors import NeverReadError, UserError
+from inventory.user_errors import NeverReadError, NotHereError, UserError
 from storage import audit
 from storage.compression import decompress
 from storage.coverage import coverage
@@ -52,7 +52,7 @@ class MappingWish(NamedTuple):
     reason: str
 
 
-class UnknownPlanError(UserError):
+class UnknownPlanError(NotHereError):
     """No plan's id begins so, or several do."""
 
 

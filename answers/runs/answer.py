@@ -11,17 +11,17 @@ from answers.times import TIME_FORMS, typed_time
 from inventory.bounds import NAMED
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunKind, RunStatus
 from inventory.records import CollectionRecord, RunRecord
-from inventory.user_errors import UserError
+from inventory.user_errors import NotHereError
 from storage import coverage, queries, recorded_runs
 from storage.documents import database_time
 from storage.queries import RunPlace
 
 
-class UnknownRunError(UserError):
+class UnknownRunError(NotHereError):
     """The tenant has no such run, or it has not ended."""
 
 
-class UnknownMomentError(UserError):
+class UnknownMomentError(NotHereError):
     """The text names neither a run nor a time that is over."""
 
 

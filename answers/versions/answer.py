@@ -17,13 +17,13 @@ from inventory.differences import Difference
 from inventory.exact_json import decode_object, encode
 from inventory.records import VersionChange, VersionRecord
 from inventory.stale import StalePart
-from inventory.user_errors import UserError
+from inventory.user_errors import NotHereError
 from storage import documents, queries, versions
 from storage.bodies import DOCUMENTS_AT_A_TIME
 from storage.new_versions import NewVersion, new_versions
 
 
-class UnknownVersionError(UserError):
+class UnknownVersionError(NotHereError):
     """The item has no such version, or no longer; the message names kept ones."""
 
 
