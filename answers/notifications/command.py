@@ -94,7 +94,7 @@ def list_notifications(
 
     Example: python starter.py notify list contoso --limit 20
     """
-    found = _asked(tenant, lambda session: notifications(session, limit))
+    found = [placed.record for placed in _asked(tenant, lambda session: notifications(session, limit))]
     if as_json:
         for record in found:
             output.print_json(record)

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.notifications import queries
 from answers.notifications.records import (
     NotificationPlace,
-    NotificationRecord,
     PlacedNotification,
     SnoozeRecord,
 )
@@ -25,15 +23,10 @@ class UnknownSnoozeError(UserError):
     """The tenant has no such snooze that holds."""
 
 
-async def notifications(session: AsyncSession, limit: int) -> Sequence[NotificationRecord]:
-    """The newest of the session's tenant's events for targets, newest first."""
-    return [placed.record for placed in await queries.newest_notifications(session, limit, None, None)]
-
-
-async def notifications_after(
-    session: AsyncSession, limit: int, state: NotificationState | None, after: NotificationPlace | None
+async def notifications(
+    session: AsyncSession, limit: int, state: NotificationState | None = None, after: NotificationPlace | None = None
 ) -> Sequence[PlacedNotification]:
-    """A part of that list, of the session's tenant or tenants, with places."""
+    """The newest events for targets, of the session's tenant or tenants, with places."""
     return await queries.newest_notifications(session, limit, state, after)
 
 
@@ -62,9 +55,8 @@ async def snooze(
         raise UserError("a snooze has a reason, for those who come later")
     if not await is_recorded(session):
         raise NeverReadError("no run of this tenant is recorded, so there is nothing to snooze")
-    snooze_id = uuid4()
-    await queries.add_snooze(session, snooze_id, until, reason, snoozed_by, kind, type_key, external_id)
-    return next(record for record in await snoozes(session) if record.snooze_id == snooze_id)
+    about = {"kind": kind, "type_key": type_key, "external_id": external_id}
+    return await queries.add_snooze(session, {"until": until, "reason": reason, "snoozed_by": snoozed_by, **about})
 
 
 async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:

@@ -1,9 +1,9 @@
 """Queries for notifications."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -110,6 +110,7 @@ FROM notification_snooze WHERE until > clock_timestamp() AND ended_at IS NULL OR
 _ADD_SNOOZE = text("""
 INSERT INTO notification_snooze (snooze_id, kind, type_key, external_id, until, reason, snoozed_by)
 VALUES (:snooze_id, :kind, :type_key, :external_id, :until, :reason, :snoozed_by)
+RETURNING tenant_id, snooze_id, kind, type_key, external_id, until, reason, snoozed_by, snoozed_at
 """)
 
 _END_SNOOZE = text("UPDATE notification_snooze SET ended_at = clock_timestamp() WHERE snooze_id = :snooze_id")
@@ -144,26 +145,9 @@ async def current_snoozes(session: AsyncSession) -> list[SnoozeRecord]:
     return await fetch(session, _SNOOZES, SnoozeRecord)
 
 
-async def add_snooze(
-    session: AsyncSession,
-    snooze_id: UUID,
-    until: datetime,
-    reason: str,
-    snoozed_by: str,
-    kind: str | None,
-    type_key: str | None,
-    external_id: str | None,
-) -> None:
-    parameters = {
-        "snooze_id": snooze_id,
-        "kind": kind,
-        "type_key": type_key,
-        "external_id": external_id,
-        "until": until,
-        "reason": reason,
-        "snoozed_by": snoozed_by,
-    }
-    await session.execute(_ADD_SNOOZE, parameters)
+async def add_snooze(session: AsyncSession, snooze: Mapping[str, object]) -> SnoozeRecord:
+    (record,) = await fetch(session, _ADD_SNOOZE, SnoozeRecord, {"snooze_id": uuid4(), **snooze})
+    return record
 
 
 async def end_snooze(session: AsyncSession, snooze_id: UUID) -> None:
