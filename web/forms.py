@@ -11,6 +11,7 @@ from fastapi import Depends, Form
 from inventory.typed_text import problem_with
 from inventory.user_errors import UserError
 
+CONFIRMED = "confirmed"
 REQUEST_ID = "request_id"
 
 Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; sent again, it does nothing.")]
@@ -18,6 +19,20 @@ Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; s
 
 Why = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
 """Why a person acts, where nobody may leave it out."""
+
+
+class NotConfirmedError(UserError):
+    """A form's box is not ticked."""
+
+
+def _confirmed(confirmed: Annotated[str, Form(alias=CONFIRMED, description="yes")] = "") -> None:
+    """Raises `NotConfirmedError`."""
+    if confirmed != "yes":
+        raise NotConfirmedError("nothing was done, since the box that confirms it was not ticked; go back and tick it")
+
+
+Confirmed = Annotated[None, Depends(_confirmed)]
+"""An argument of routes whose form has the box `confirmed` with the value `yes`: a person ticks it before an act."""
 
 
 class TypedTextError(UserError):

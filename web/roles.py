@@ -1,4 +1,4 @@
-"""The person as an argument of a route: `Annotated[Person, Depends(needs(Role.OPERATOR))]`."""
+"""The person as an argument of a route that needs a role: `person: Operator`."""
 
 from typing import Annotated, NamedTuple
 
@@ -30,5 +30,6 @@ def needs(role: Role) -> Needs:
     return Needs(role)
 
 
+Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
 Approver = Annotated[Person, Depends(needs(Role.APPROVER))]
-"""The person of a request that only approvers may make."""
+Admin = Annotated[Person, Depends(needs(Role.ADMIN))]

@@ -4,22 +4,20 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from answers.access import answer
 from answers.access.answer import AccessError, AccessRequest, Subject
 from inventory.access_rules import AccessRule
-from inventory.people import Person, Role
-from web.confirmation import Confirmed
-from web.forms import Once, Reason
+from inventory.people import Role
+from web.forms import Confirmed, Once, Reason
 from web.layout import page
-from web.roles import needs
+from web.roles import Admin
 from web.scope import NoTenant, NoTenantToChange
 
 router = APIRouter()
 
-Admin = Annotated[Person, Depends(needs(Role.ADMIN))]
 
 EVERYTHING = "all"
 """The form's word for all tenants."""

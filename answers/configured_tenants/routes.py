@@ -9,14 +9,12 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from graph.tenants import CREDENTIALS, Cloud, TenantConfig, Tenants, TenantsFileError
-from inventory.people import Person, Role
 from tenants_source import TenantEntry
 from tenants_table import SECRET_VARIABLE, VAULT_SECRET, TableEdit, TableSource
 from web.addresses import query_with
-from web.confirmation import Confirmed
-from web.forms import Once, Reason, typed
+from web.forms import Confirmed, Once, Reason, typed
 from web.layout import page
-from web.roles import needs
+from web.roles import Admin
 from web.scope import Named, NoSuchPageError, TheSite, Visible
 from web.site import Site
 from web.sorted_pages import SortedPage, sorted_page
@@ -29,7 +27,6 @@ PATH = "/configured-tenants"
 PAGE = 100
 """Tenants of a page."""
 
-Admin = Annotated[Person, Depends(needs(Role.ADMIN))]
 After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 

@@ -19,8 +19,7 @@ from graph.tenants import TenantConfig
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.people import Action, Person
 from web.acts import recorded
-from web.confirmation import Confirmed
-from web.forms import Once, Why
+from web.forms import Confirmed, Once, Why
 from web.layout import page
 from web.roles import Approver
 from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions, TenantToChange, Visible

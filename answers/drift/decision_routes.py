@@ -26,8 +26,7 @@ from inventory.people import Action
 from inventory.plurals import counted
 from inventory.user_errors import UserError
 from web.acts import recorded
-from web.confirmation import Confirmed
-from web.forms import Once, Why
+from web.forms import Confirmed, Once, Why
 from web.layout import page
 from web.roles import Approver
 from web.scope import OneTenant, TenantScope, TenantToChange

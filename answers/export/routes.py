@@ -5,7 +5,7 @@ from datetime import UTC
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,12 +15,11 @@ from answers.export.archive import Archive
 from answers.runs.answer import moment_of
 from answers.times import TIME_FORMS
 from graph.catalog import load_catalog
-from inventory.people import Action, Person, Role
+from inventory.people import Action
 from storage import audit
-from web.confirmation import Confirmed
-from web.forms import Once, typed
+from web.forms import Confirmed, Once, typed
 from web.layout import page
-from web.roles import needs
+from web.roles import Operator
 from web.scope import EachTenant, OneTenant, TooSlowError
 from web.twins import as_download, blocks
 
@@ -31,8 +30,6 @@ EXPORT_SECONDS = 120
 
 STATEMENT_SECONDS = 60
 """Until PostgreSQL has found all items' versions."""
-
-Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
 
 
 @router.get("/tenants/{tenant_id}/export", response_class=HTMLResponse, include_in_schema=False)

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.item_kinds import title_of
-from answers.notifications.outbox import end_snooze, notifications_after, snooze, snoozes
+from answers.notifications.outbox import end_snooze, notifications, snooze, snoozes
 from answers.notifications.records import (
     NotificationPlace,
     NotificationRecord,
@@ -20,14 +20,13 @@ from answers.notifications.records import (
 from answers.times import typed_time
 from graph.catalog import load_catalog
 from inventory.notifications import NotificationKind, NotificationState
-from inventory.people import Action, Person, Role
+from inventory.people import Action
 from inventory.user_errors import UserError
 from web.acts import recorded
 from web.addresses import query_with
-from web.confirmation import Confirmed
-from web.forms import Once, Why, typed
+from web.forms import Confirmed, Once, Why, typed
 from web.layout import page
-from web.roles import needs
+from web.roles import Operator
 from web.scope import AllTenants, OneTenant, TenantScope, TenantToChange
 from web.twins import MOST_ROWS, TooManyRowsError, csv_file, say_next
 
@@ -37,7 +36,6 @@ PAGE = 100
 
 OF_TENANT = "/tenants/{tenant_id}/notifications"
 
-Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 ShortField = Annotated[str, Form(max_length=200)]
 
@@ -68,14 +66,14 @@ State = Annotated[NotificationState | Literal[""], Query(description="Only what 
 @router.get("/notifications", response_class=HTMLResponse, include_in_schema=False)
 async def all_notifications_page(request: Request, scope: AllTenants, after: After, state: State = "") -> HTMLResponse:
     """The newest notifications of all tenants."""
-    found = await notifications_after(scope.session, PAGE + 1, state or None, after)
+    found = await notifications(scope.session, PAGE + 1, state or None, after)
     return _page(request, found, state, names={tenant.id: tenant.name for tenant in scope.tenants}, snoozed=[])
 
 
 @router.get(OF_TENANT, response_class=HTMLResponse, include_in_schema=False)
 async def notifications_page(request: Request, scope: OneTenant, after: After, state: State = "") -> HTMLResponse:
     """The newest notifications of a tenant, and its snoozes."""
-    found = await notifications_after(scope.session, PAGE + 1, state or None, after)
+    found = await notifications(scope.session, PAGE + 1, state or None, after)
     return _page(
         request, found, state, names={}, snoozed=await snoozes(scope.session), tenant=scope.tenant,
         kinds=list(NotificationKind),
@@ -108,7 +106,7 @@ async def _records(
     request: Request, response: Response, session: AsyncSession, limit: int, state: str, after: NotificationPlace | None
 ) -> Sequence[NotificationRecord]:
     wanted = NotificationState(state) if state else None
-    found = await notifications_after(session, limit + 1, wanted, after)
+    found = await notifications(session, limit + 1, wanted, after)
     say_next(response, request, _named(found[limit - 1]) if found[limit:] else None)
     return [placed.record for placed in found[:limit]]
 
@@ -142,7 +140,7 @@ async def notifications_csv(scope: OneTenant, state: State = "") -> Response:
 
 
 async def _csv(session: AsyncSession, state: str) -> Response:
-    found = await notifications_after(session, MOST_ROWS + 1, NotificationState(state) if state else None, None)
+    found = await notifications(session, MOST_ROWS + 1, NotificationState(state) if state else None, None)
     if found[MOST_ROWS:]:
         raise TooManyRowsError(
             f"the file would have more than {MOST_ROWS:,} rows; choose a state, or read a tenant's own"

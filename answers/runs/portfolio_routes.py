@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from answers.runs.answer import UnknownRunError
 from answers.runs.portfolio_answer import newest_portfolio_runs, portfolio_run, recent_portfolio_runs
-from answers.runs.routes import After, Limit, Operator, Status, say_queue
+from answers.runs.routes import After, Limit, Status, UnrecordedPart, say_queue
 from control.portfolio_words import tenants_in_words
 from control.runs import cancel_portfolio_run
 from graph.catalog import load_catalog
@@ -26,11 +26,11 @@ from inventory.people import Action, Role
 from inventory.portfolio import PortfolioRecord, PortfolioSummary, TenantOutcomeRecord
 from web.acts import Act, carry_out
 from web.addresses import query_with
-from web.confirmation import Confirmed
-from web.forms import Once, Reason
+from web.forms import Confirmed, Once, Reason
 from web.layout import fragment, page
 from web.live import LivePart, live_parts
-from web.scope import AllTenants, EachTenant, TheSite, Visible, visible_ids
+from web.roles import Operator
+from web.scope import AllTenants, EachTenant, PortfolioScope, TheSite, Visible, visible_ids
 from web.sign_in import SignedIn
 from web.site import Site
 from web.sorted_pages import sorted_page
@@ -50,19 +50,15 @@ LOOK_SECONDS = 2.0
 AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as the next page's address says.")]
 
 
-class UnrecordedPortfolioRuns(NamedTuple):
-    """Queued portfolio runs that only Temporal knows; `is_known` if it tells."""
-
-    runs: Sequence[PortfolioRecord] = ()
-    is_known: bool = True
+UnrecordedRuns = UnrecordedPart[PortfolioRecord]
 
 
-async def _queued(tenants: Tenants, site: Site) -> UnrecordedPortfolioRuns:
+async def _queued(tenants: Tenants, site: Site) -> UnrecordedRuns:
     """As visible as recorded ones (decision 46)."""
     found = await site.queued_runs.look_at_portfolio_runs(PAGE)
     seen = visible_ids(tenants, site)
     shown = [run for run in found or () if seen is None or _is_of(run, seen)]
-    return UnrecordedPortfolioRuns(shown, found is not None)
+    return UnrecordedRuns(shown, found is not None)
 
 
 def _is_of(run: PortfolioRecord, tenant_ids: Collection[UUID]) -> bool:
@@ -71,68 +67,72 @@ def _is_of(run: PortfolioRecord, tenant_ids: Collection[UUID]) -> bool:
     return not chosen.everyone and not chosen.tags and set(chosen.tenant_ids) <= set(tenant_ids)
 
 
-async def _unrecorded(tenants: Visible, site: TheSite, status: Status, after: After = None) -> UnrecordedPortfolioRuns:
+async def _unrecorded(tenants: Visible, site: TheSite, status: Status, after: After = None) -> UnrecordedRuns:
     """Queued ones in a part of the list."""
     is_wanted = after is None and status in (None, RunStatus.QUEUED)
-    return await _queued(tenants, site) if is_wanted else UnrecordedPortfolioRuns()
+    return await _queued(tenants, site) if is_wanted else UnrecordedRuns()
 
 
-# It comes before the scope of a route, so that no connection is held while Temporal is asked.
-Unrecorded = Annotated[UnrecordedPortfolioRuns, Depends(_unrecorded)]
+class PortfolioRunList(NamedTuple):
+    """The portfolio runs that an address asks for: recorded ones, which `scope` reads, and unrecorded ones."""
+
+    unrecorded: UnrecordedRuns
+    scope: PortfolioScope
+    status: RunStatus | None
+    after: UUID | None
+
+    async def part(self, limit: int) -> tuple[list[PortfolioRecord], str | None]:
+        """The first `limit` recorded ones with the queued ones besides, and the place where the list goes on."""
+        found = await recent_portfolio_runs(self.scope.session, limit + 1, self.after, self.status)
+        recorded, queued = found[:limit], self.unrecorded.runs
+        goes_on = str(recorded[-1].portfolio_run_id) if found[limit:] else None
+        return newest_portfolio_runs(recorded, queued, len(recorded) + len(queued)), goes_on
 
 
-def _listed(recorded: Sequence[PortfolioRecord], unrecorded: UnrecordedPortfolioRuns) -> list[PortfolioRecord]:
-    """A part of the list, with queued ones."""
-    return newest_portfolio_runs(recorded, unrecorded.runs, len(recorded) + len(unrecorded.runs))
+# Temporal is asked before the scope of a route is opened, so that no connection is held meanwhile.
+async def _runs(
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded)], scope: AllTenants, status: Status, after: After = None
+) -> PortfolioRunList:
+    return PortfolioRunList(unrecorded, scope, status, after)
+
+
+Runs = Annotated[PortfolioRunList, Depends(_runs)]
 
 
 @router.get("/portfolio-runs", response_class=HTMLResponse, include_in_schema=False)
-async def portfolio_runs_page(
-    request: Request, unrecorded: Unrecorded, scope: AllTenants, status: Status, after: After = None
-) -> HTMLResponse:
-    found = await recent_portfolio_runs(scope.session, PAGE + 1, after, status)
-    recorded = found[:PAGE]
-    runs = _listed(recorded, unrecorded)
-    last = recorded[-1].portfolio_run_id if found[PAGE:] else None
-    follows = {"after": last, **({"status": status} if status else {})} if last else None
+async def portfolio_runs_page(request: Request, listed: Runs) -> HTMLResponse:
+    runs, last = await listed.part(PAGE)
+    follows = {"after": last, **({"status": listed.status} if listed.status else {})} if last else None
     return page(
         request,
         "runs/portfolio_runs.html",
-        runs=[(run, _tenants_in_words(run, scope.tenants), _selection_name(run)) for run in runs],
-        is_queue_known=unrecorded.is_known,
-        status=status,
+        runs=[(run, _tenants_in_words(run, listed.scope.tenants), _selection_name(run)) for run in runs],
+        is_queue_known=listed.unrecorded.is_known,
+        status=listed.status,
         statuses=list(RunStatus),
-        is_later=after is not None,
+        is_later=listed.after is not None,
         next_query=follows and urlencode(follows),
     )
 
 
 @router.get("/api/portfolio-runs")
 async def portfolio_run_records(
-    request: Request,
-    response: Response,
-    unrecorded: Unrecorded,
-    scope: AllTenants,
-    status: Status,
-    limit: Limit = PAGE,
-    after: After = None,
+    request: Request, response: Response, listed: Runs, limit: Limit = PAGE
 ) -> Sequence[PortfolioSummary]:
     """The newest portfolio runs. The first part has besides some 50 queued ones that no worker has taken up, or the
     header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
     """
-    found = await recent_portfolio_runs(scope.session, limit + 1, after, status)
-    say_next(response, request, str(found[limit - 1].portfolio_run_id) if found[limit:] else None)
-    say_queue(response, is_known=unrecorded.is_known)
-    return _listed(found[:limit], unrecorded)
+    runs, goes_on = await listed.part(limit)
+    say_next(response, request, goes_on)
+    say_queue(response, is_known=listed.unrecorded.is_known)
+    return runs
 
 
 @router.get("/portfolio-runs.csv", include_in_schema=False)
-async def portfolio_runs_csv(
-    unrecorded: Unrecorded, scope: AllTenants, status: Status, limit: Limit = 1000
-) -> Response:
-    found = await recent_portfolio_runs(scope.session, limit, None, status)
-    response = csv_file("portfolio-runs", PortfolioSummary, _listed(found, unrecorded))
-    say_queue(response, is_known=unrecorded.is_known)
+async def portfolio_runs_csv(listed: Runs, limit: Limit = 1000) -> Response:
+    runs, _ = await listed._replace(after=None).part(limit)
+    response = csv_file("portfolio-runs", PortfolioSummary, runs)
+    say_queue(response, is_known=listed.unrecorded.is_known)
     return response
 
 

@@ -1,13 +1,14 @@
 """The pages of runs: of one tenant and of all, one run live while it is under way, its start and its cancellation."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from answers.runs.answer import UnknownRunError, newest_runs, recent_runs
@@ -18,17 +19,16 @@ from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, refuse_disabled
 from inventory.error_codes import EXPLANATIONS
 from inventory.outcomes import Outcome, RunKind, RunStatus
-from inventory.people import Action, Person, Role
+from inventory.people import Action
 from inventory.records import RunRecord
 from inventory.user_errors import UnavailableError
 from web.acts import Act, carry_out
 from web.addresses import query_with
-from web.confirmation import Confirmed
-from web.forms import Once, Reason
+from web.forms import Confirmed, Once, Reason
 from web.layout import fragment, page
 from web.live import LivePart, live_parts
-from web.roles import needs
-from web.scope import AllTenants, Named, OneTenant, PortfolioScope, TenantScope, TheSite, Visible
+from web.roles import Operator
+from web.scope import AllTenants, Named, OneTenant, TheSite, Visible
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
 from web.twins import csv_file, say_next
@@ -39,7 +39,6 @@ PAGE = 50
 
 ORDER = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED)
 
-Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")]
 After = Annotated[UUID | None, Query(description="Go on after this run.")]
 
@@ -51,19 +50,43 @@ def _status(
 
 
 Status = Annotated[RunStatus | None, Depends(_status)]
-Kind = Annotated[RunKind, Query(description="Full runs of a selection, or the runs of watch.")]
 
 
-class UnrecordedRuns(NamedTuple):
+class AskedRuns(NamedTuple):
+    """The runs that an address asks for."""
+
+    status: RunStatus | None
+    kind: RunKind
+    after: UUID | None
+
+
+async def _asked(
+    status: Status,
+    kind: Annotated[RunKind, Query(description="Full runs of a selection, or the runs of watch.")] = RunKind.SYNC,
+    after: After = None,
+) -> AskedRuns:
+    return AskedRuns(status, kind, after)
+
+
+Asked = Annotated[AskedRuns, Depends(_asked)]
+
+
+RecordT = TypeVar("RecordT")
+
+
+class UnrecordedPart(NamedTuple, Generic[RecordT]):
     """Queued runs that only Temporal knows; `is_known` if it tells."""
 
-    runs: Sequence[RunRecord] = ()
+    runs: Sequence[RecordT] = ()
     is_known: bool = True
 
 
-def _may_have_unrecorded(status: Status, kind: Kind = RunKind.SYNC, after: After = None) -> bool:
+UnrecordedRuns = UnrecordedPart[RunRecord]
+
+
+async def _may_have_unrecorded(asked: Asked) -> bool:
     """Whether a part of the list may have queued runs: the newest, of a fitting kind and status."""
-    return after is None and kind is RunKind.SYNC and status in (None, RunStatus.QUEUED)
+    return asked.after is None and asked.kind is RunKind.SYNC and asked.status in (None, RunStatus.QUEUED)
 
 
 MayHaveUnrecorded = Annotated[bool, Depends(_may_have_unrecorded)]
@@ -79,123 +102,95 @@ async def _unrecorded_of(tenant: Named, site: TheSite, is_wanted: MayHaveUnrecor
     return UnrecordedRuns(found or (), found is not None)
 
 
-# They come before the scope of a route, so that no connection is held while Temporal is asked.
-Unrecorded = Annotated[UnrecordedRuns, Depends(_unrecorded)]
-UnrecordedOf = Annotated[UnrecordedRuns, Depends(_unrecorded_of)]
+class RunList(NamedTuple):
+    """The runs that an address asks for: recorded ones, which `session` reads, and unrecorded ones."""
+
+    unrecorded: UnrecordedRuns
+    session: AsyncSession
+    asked: AskedRuns
+
+    async def part(self, limit: int) -> tuple[list[RunRecord], str | None]:
+        """The first `limit` recorded runs with the queued ones besides, and the place where the list goes on."""
+        status, kind, after = self.asked
+        found = await recent_runs(self.session, limit + 1, after, status, kind)
+        recorded, queued = found[:limit], self.unrecorded.runs
+        goes_on = str(recorded[-1].run_id) if found[limit:] else None
+        return newest_runs(recorded, queued, len(recorded) + len(queued)), goes_on
 
 
-def _listed(recorded: Sequence[RunRecord], unrecorded: UnrecordedRuns) -> list[RunRecord]:
-    """A part of the list, with queued runs."""
-    return newest_runs(recorded, unrecorded.runs, len(recorded) + len(unrecorded.runs))
+# Temporal is asked before the scope of a route is opened, so that no connection is held meanwhile.
+async def _all_runs(
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded)], scope: AllTenants, asked: Asked
+) -> RunList:
+    return RunList(unrecorded, scope.session, asked)
+
+
+async def _runs_of_tenant(
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded_of)], scope: OneTenant, asked: Asked
+) -> RunList:
+    return RunList(unrecorded, scope.session, asked)
+
+
+AllRuns = Annotated[RunList, Depends(_all_runs)]
+RunsOfTenant = Annotated[RunList, Depends(_runs_of_tenant)]
 
 
 @router.get("/runs", response_class=HTMLResponse, include_in_schema=False)
-async def all_runs_page(
-    request: Request,
-    unrecorded: Unrecorded,
-    scope: AllTenants,
-    status: Status,
-    kind: Kind = RunKind.SYNC,
-    after: After = None,
-) -> HTMLResponse:
+async def all_runs_page(request: Request, runs: AllRuns, tenants: Visible) -> HTMLResponse:
     """The newest runs of all tenants."""
-    found = await recent_runs(scope.session, PAGE + 1, after, status, kind)
-    names = {tenant.id: tenant.name for tenant in scope.tenants}
-    return _runs_page(request, found, unrecorded, status, kind, names=names, is_later=after is not None)
+    names = {tenant.id: tenant.name for tenant in tenants}
+    return await _runs_page(request, runs, names=names)
 
 
 @router.get("/tenants/{tenant_id}/runs", response_class=HTMLResponse, include_in_schema=False)
-async def runs_page(
-    request: Request,
-    unrecorded: UnrecordedOf,
-    scope: OneTenant,
-    status: Status,
-    kind: Kind = RunKind.SYNC,
-    after: After = None,
-) -> HTMLResponse:
+async def runs_page(request: Request, runs: RunsOfTenant, tenant: Named) -> HTMLResponse:
     """The newest runs of a tenant."""
-    found = await recent_runs(scope.session, PAGE + 1, after, status, kind)
-    return _runs_page(
-        request, found, unrecorded, status, kind, names={}, is_later=after is not None, tenant=scope.tenant
-    )
+    return await _runs_page(request, runs, names={}, tenant=tenant)
 
 
-def _runs_page(
-    request: Request,
-    found: Sequence[RunRecord],
-    unrecorded: UnrecordedRuns,
-    status: RunStatus | None,
-    kind: RunKind,
-    *,
-    names: Mapping[UUID, str],
-    **shown: Any,
-) -> HTMLResponse:
-    recorded = found[:PAGE]
-    runs = _listed(recorded, unrecorded)
+async def _runs_page(request: Request, listed: RunList, **shown: Any) -> HTMLResponse:
+    runs, goes_on = await listed.part(PAGE)
     return page(
         request,
         "runs/runs.html",
         runs=runs,
-        is_queue_known=unrecorded.is_known,
-        names=names,
-        status=status,
+        is_queue_known=listed.unrecorded.is_known,
+        is_later=listed.asked.after is not None,
+        status=listed.asked.status,
         statuses=list(RunStatus),
-        kind=kind,
+        kind=listed.asked.kind,
         selections={run.run_id: _selection_name(run) for run in runs},
         same_query=query_with(request, after=None),
-        next_query=query_with(request, after=str(recorded[-1].run_id)) if found[PAGE:] else None,
+        next_query=goes_on and query_with(request, after=goes_on),
         **shown,
     )
 
 
 @router.get("/api/runs")
 async def all_run_records(
-    request: Request,
-    response: Response,
-    unrecorded: Unrecorded,
-    scope: AllTenants,
-    status: Status,
-    limit: Limit = PAGE,
-    after: After = None,
-    kind: Kind = RunKind.SYNC,
+    request: Request, response: Response, runs: AllRuns, limit: Limit = PAGE
 ) -> Sequence[RunRecord]:
     """The newest runs of all tenants. The first part has besides some 50 queued ones that no worker has taken up, or
     the header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
     """
-    return await _records(request, response, unrecorded, scope, limit, after, status, kind)
+    return await _records(request, response, runs, limit)
 
 
 @router.get("/api/tenants/{tenant_id}/runs")
 async def run_records(
-    request: Request,
-    response: Response,
-    unrecorded: UnrecordedOf,
-    scope: OneTenant,
-    status: Status,
-    limit: Limit = PAGE,
-    after: After = None,
-    kind: Kind = RunKind.SYNC,
+    request: Request, response: Response, runs: RunsOfTenant, limit: Limit = PAGE
 ) -> Sequence[RunRecord]:
     """The newest runs of a tenant. The first part has besides some 50 queued ones that no worker has taken up, or the
     header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
     """
-    return await _records(request, response, unrecorded, scope, limit, after, status, kind)
+    return await _records(request, response, runs, limit)
 
 
-async def _records(
-    request: Request,
-    response: Response,
-    unrecorded: UnrecordedRuns,
-    scope: PortfolioScope | TenantScope,
-    limit: int,
-    after: UUID | None,
-    status: RunStatus | None,
-    kind: RunKind,
-) -> Sequence[RunRecord]:
-    found = await recent_runs(scope.session, limit + 1, after, status, kind)
-    say_next(response, request, str(found[limit - 1].run_id) if found[limit:] else None)
-    say_queue(response, is_known=unrecorded.is_known)
-    return _listed(found[:limit], unrecorded)
+async def _records(request: Request, response: Response, listed: RunList, limit: int) -> Sequence[RunRecord]:
+    runs, goes_on = await listed.part(limit)
+    say_next(response, request, goes_on)
+    say_queue(response, is_known=listed.unrecorded.is_known)
+    return runs
 
 
 def say_queue(response: Response, *, is_known: bool) -> None:
@@ -205,42 +200,21 @@ def say_queue(response: Response, *, is_known: bool) -> None:
 
 
 @router.get("/runs.csv", include_in_schema=False)
-async def all_runs_csv(
-    unrecorded: Unrecorded,
-    scope: AllTenants,
-    status: Status,
-    kind: Kind = RunKind.SYNC,
-    limit: Limit = 1000,
-    after: After = None,
-) -> Response:
+async def all_runs_csv(runs: AllRuns, limit: Limit = 1000) -> Response:
     """The newest runs of all tenants as CSV."""
-    return await _csv(unrecorded, scope, limit, after, status, kind)
+    return await _csv(runs, limit)
 
 
 @router.get("/tenants/{tenant_id}/runs.csv", include_in_schema=False)
-async def runs_csv(
-    unrecorded: UnrecordedOf,
-    scope: OneTenant,
-    status: Status,
-    kind: Kind = RunKind.SYNC,
-    limit: Limit = 1000,
-    after: After = None,
-) -> Response:
+async def runs_csv(runs: RunsOfTenant, limit: Limit = 1000) -> Response:
     """The newest runs of a tenant as CSV."""
-    return await _csv(unrecorded, scope, limit, after, status, kind)
+    return await _csv(runs, limit)
 
 
-async def _csv(
-    unrecorded: UnrecordedRuns,
-    scope: PortfolioScope | TenantScope,
-    limit: int,
-    after: UUID | None,
-    status: RunStatus | None,
-    kind: RunKind,
-) -> Response:
-    found = await recent_runs(scope.session, limit, after, status, kind)
-    response = csv_file("runs", RunRecord, _listed(found, unrecorded))
-    say_queue(response, is_known=unrecorded.is_known)
+async def _csv(listed: RunList, limit: int) -> Response:
+    runs, _ = await listed.part(limit)
+    response = csv_file("runs", RunRecord, runs)
+    say_queue(response, is_known=listed.unrecorded.is_known)
     return response
 
 

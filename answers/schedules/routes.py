@@ -26,14 +26,13 @@ from control.schedules import (
 )
 from graph.tenants import Tenants
 from inventory.bounds import TENANTS_AT_ONCE
-from inventory.people import Action, Person, Role
+from inventory.people import Action
 from inventory.portfolio import TenantChoice
 from inventory.user_errors import UnavailableError, UserError
 from web.acts import Act, carry_out
-from web.confirmation import Confirmed
-from web.forms import Once, Reason, typed
+from web.forms import Confirmed, Once, Reason, typed
 from web.layout import page
-from web.roles import needs
+from web.roles import Operator
 from web.scope import NoSuchPageError, TheSite, Visible, name_for
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
@@ -43,7 +42,6 @@ from workflows.messages import PortfolioInput
 
 router = APIRouter()
 
-Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
 Name = Annotated[str, Form(max_length=100)]
 ShortField = Annotated[str, Form(max_length=200)]
 

@@ -24,9 +24,8 @@ from graph.catalog import load_catalog
 from inventory.people import Action
 from inventory.records import VersionRecord
 from web.acts import recorded
-from web.confirmation import Confirmed
 from web.fitting import fitting_page
-from web.forms import Once, Why
+from web.forms import Confirmed, Once, Why
 from web.roles import Approver
 from web.scope import NoSuchPageError, OneTenant, TenantScope, TenantToChange
 from web.site import item_path

@@ -17,8 +17,7 @@ from storage import audit
 from storage.database import Database
 from tests.web.support import CONTOSO, FABRIKAM, person_of, signed_in_as
 from web.application import ROUTERS
-from web.confirmation import Confirmed
-from web.forms import Once
+from web.forms import Confirmed, Once
 from web.roles import Needs, needs
 from web.scope import NoTenantToChange, TenantToChange, without_nul
 from web.security import SAFE_METHODS
