@@ -5,14 +5,17 @@ Statuses: https://grpc.io/docs/guides/status-codes/. Texts are those of temporal
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from inventory.bounds import SHOWN_CHARACTERS
 from workflows.search_attributes import ALL, type_name
+
+AnswerT = TypeVar("AnswerT")
 
 _NO_ANSWER = (
     "does not answer in time; check that it is up and not overloaded, and TEMPORAL_TLS: a server that expects TLS may"
@@ -59,6 +62,16 @@ _TLS = re.compile(
     r'InvalidMessage|InvalidContentType|InvalidCertificate|AlertReceived|HandshakeFailure|message: "transport error"'
     r"|PrivateKeyParseError|CertificateParseError|both client cert and private key"
 )
+
+
+async def if_there(asked: Awaitable[AnswerT]) -> AnswerT | None:
+    """The answer of a call; None where Temporal does not have what it names."""
+    try:
+        return await asked
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
 
 
 def refusal(error: RPCError, address: str, namespace: str) -> str:

@@ -106,7 +106,7 @@ def main() -> None:
             print(f"events come late by {spread([change.delay.total_seconds() for change in edits], 0)} s")
             print(f"noticed {len(lags)} of {len(due)} changes, after {spread(lags, 0)} s")
             print(f"more than {GOAL.total_seconds():.0f} s: {sum(lag > GOAL.total_seconds() for lag in lags)}")
-            print(f"{0 if looks is None else looks.looks} looks; requests of a tenant: {spread(requests, 0)}")
+            print(f"{0 if looks is None else looks.record.looks} looks; requests of a tenant: {spread(requests, 0)}")
 
         played(play)
 

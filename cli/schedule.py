@@ -30,9 +30,8 @@ from cli.table import Column, Shape, print_table
 from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from control import schedules
-from control.portfolio_words import summary
-from control.schedule_records import ScheduleRecord, record_of
-from control.schedules import CATCH_UP, Schedules, catch_up_window, valid_name
+from control.portfolio_words import NameOf, summary
+from control.schedules import CATCH_UP, ScheduleRecord, Schedules, catch_up_window, valid_name
 from inventory.visible_text import visible
 from workflows.messages import PortfolioInput
 
@@ -91,7 +90,7 @@ def set_schedule(
     window = catch_up_window(catch_up, option)
     names = TenantNames.load(settings)
     created = _with_schedules(
-        lambda schedules: schedules.keep(name, portfolio_input, spec, window, note, names.of), connect_to_start
+        lambda schedules: schedules.keep(name, portfolio_input, spec, window, note), names.of, connect_to_start
     )
     said = summary(portfolio_input, names.of)
     if as_json:
@@ -109,10 +108,10 @@ def list_schedules(as_json: JsonOption = False) -> None:
     Example: python starter.py schedule list --json
     """
     names = TenantNames.load(load_settings())
-    stored, left_out = _with_schedules(lambda schedules: schedules.all())
+    stored, left_out = _with_schedules(lambda schedules: schedules.all(), names.of)
     for line in left_out:
         output.stderr.print(f"left out: {visible(line)}", style="dim", markup=False)
-    found = [record_of(schedule, names.of) for schedule in stored]
+    found = [schedule.record for schedule in stored]
     if as_json:
         for row in found:
             output.print_json(row.model_dump())
@@ -182,10 +181,12 @@ def _tell(name: str, done: str, tell: Callable[[Schedules], Awaitable[None]], *,
         output.stdout.print(f"schedule {name} is {done}")
 
 
-def _with_schedules(ask: Callable[[Schedules], Awaitable[Any]], connect: Connect = connect_temporal) -> Any:
+def _with_schedules(
+    ask: Callable[[Schedules], Awaitable[Any]], name_of: NameOf = str, connect: Connect = connect_temporal
+) -> Any:
     async def asked() -> Any:
         client = await connect(temporal_connect_config())
-        return await ask(Schedules(client, load_settings().temporal_task_queue))
+        return await ask(Schedules(client, load_settings().temporal_task_queue, name_of))
 
     return asyncio.run(asked())
 

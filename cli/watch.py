@@ -18,8 +18,7 @@ from configuration import Settings, load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from control.durations import duration_of, in_short
 from control.portfolio_words import tenants_in_words
-from control.watch import EVERY, LONGEST, SHORTEST, WatchSchedule
-from control.watch_records import WatchRecord
+from control.watch import EVERY, LONGEST, SHORTEST, WatchRecord, WatchSchedule
 from graph.catalog import load_catalog
 from inventory.plurals import counted
 
@@ -77,8 +76,7 @@ def list_watched(as_json: JsonOption = False) -> None:
     found = asyncio.run(_logs(settings, names))
     state = WatchRecord(on=False)
     if stored is not None:
-        values = stored._asdict()
-        state = WatchRecord(on=True, tenants=tenants_in_words(values.pop("chosen"), names.of), **values)
+        state = stored.record.model_copy(update={"tenants": tenants_in_words(stored.chosen, names.of)})
     if as_json:
         for record in (state, *found):
             output.print_json(record)

@@ -15,6 +15,7 @@ from inventory.portfolio import PortfolioRecord
 from inventory.records import RunRecord
 from inventory.selection import Selection
 from inventory.visible_text import visible
+from temporal_errors import if_there
 from workflows import search_attributes
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
 from workflows.sync import SyncWorkflow
@@ -74,13 +75,9 @@ async def refuse_other_holder(client: Client, workflow_id: str, run_id: str | No
 
     `run_id` is an execution; None is the latest.
     """
-    try:
-        description = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return
-        raise
-    _refuse_other(client, description, wanted)
+    description = await if_there(client.get_workflow_handle(workflow_id, run_id=run_id).describe())
+    if description is not None:
+        _refuse_other(client, description, wanted)
 
 
 def _refuse_other(client: Client, description: WorkflowExecutionDescription, wanted: Kind) -> None:

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pydantic import BaseModel
 from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
     ScheduleDescription,
     ScheduleHandle,
@@ -24,18 +24,16 @@ from temporalio.client import (
     ScheduleRange,
     ScheduleSpec,
     ScheduleState,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.holders import PORTFOLIO_WORKFLOW, Kind, held
+from activities.holders import PORTFOLIO_WORKFLOW, Kind
 from control.durations import duration_of, in_short
 from control.errors import RequestError
-from control.portfolio_words import NameOf, selection_name, summary
+from control.portfolio_words import NameOf, selection_name, summary, tenants_in_words
+from control.workflow_schedules import WorkflowSchedules
 from inventory.typed_text import NAME
-from payload_codec import PayloadKeyError
+from temporal_errors import if_there
 from workflows import search_attributes
 from workflows.messages import PortfolioInput
 from workflows.portfolio import PortfolioWorkflow
@@ -57,11 +55,17 @@ class UnknownScheduleError(RequestError):
     """Temporal has no schedule of this name."""
 
 
-class StoredSchedule(NamedTuple):
-    """A schedule in Temporal. `last_status` is that of the portfolio run that it started last."""
+class ScheduleRecord(BaseModel, frozen=True):
+    """A schedule of portfolio runs. `last_status` is that of the run that it started last, null if Temporal forgot it.
+
+    `skipped_overlap` counts starts that did not happen because the last run was still under way, `missed_catch_up`
+    those that Temporal was down for, longer than `catch_up`.
+    """
 
     name: str
-    input: PortfolioInput
+    tenants: str
+    selection_hash: str
+    selection_name: str
     when: str
     jitter: str | None
     catch_up: str
@@ -74,28 +78,29 @@ class StoredSchedule(NamedTuple):
     actions: int
     skipped_overlap: int
     missed_catch_up: int
+
+
+class StoredSchedule(NamedTuple):
+    """A schedule as Temporal has it."""
+
+    record: ScheduleRecord
+    input: PortfolioInput
     spec: ScheduleSpec
 
 
-class Schedules:
-    """A task queue's schedules; task queues that share a namespace have their own.
+class Schedules(WorkflowSchedules[PortfolioInput]):
+    """A task queue's schedules; task queues that share a namespace have their own. `name_of` names tenants for people.
 
     Methods raise `RequestError` if a request is impossible, `RPCError` if Temporal does not answer.
     """
 
-    def __init__(self, client: Client, task_queue: str) -> None:
-        self._client = client
-        self._task_queue = task_queue
+    def __init__(self, client: Client, task_queue: str, name_of: NameOf = str) -> None:
+        super().__init__(client, Kind(PORTFOLIO_WORKFLOW, task_queue), PortfolioInput)
         self._prefix = f"tenant-inventory-portfolio/{task_queue}/"
+        self._name_of = name_of
 
     async def keep(
-        self,
-        name: str,
-        portfolio_input: PortfolioInput,
-        spec: ScheduleSpec,
-        catch_up: timedelta,
-        note: str | None,
-        name_of: NameOf,
+        self, name: str, portfolio_input: PortfolioInput, spec: ScheduleSpec, catch_up: timedelta, note: str | None
     ) -> bool:
         """Creates or changes the schedule; True if it was created.
 
@@ -110,27 +115,18 @@ class Schedules:
                 typed_search_attributes=search_attributes.portfolio(
                     portfolio_input.selection, selection_name(portfolio_input)
                 ),
-                static_summary=summary(portfolio_input, name_of),
+                static_summary=summary(portfolio_input, self._name_of),
             ),
             spec=spec,
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=catch_up, pause_on_failure=False),
             state=ScheduleState(note=note),
         )
 
-        def changed(there: ScheduleUpdateInput) -> ScheduleUpdate:
-            self._refuse_other(there.description)
-            state = there.description.schedule.state
-            wanted.state = ScheduleState(note=state.note if note is None else note, paused=state.paused)
-            return ScheduleUpdate(wanted)
+        def new_state(state: ScheduleState) -> ScheduleState:
+            return ScheduleState(note=state.note if note is None else note, paused=state.paused)
 
-        schedule_id = self._id(name)
         async with _refusals():
-            try:
-                await self._client.create_schedule(schedule_id, wanted)
-            except ScheduleAlreadyRunningError:
-                await self._client.get_schedule_handle(schedule_id).update(changed)
-                return False
-        return True
+            return await self._put(self._id(name), wanted, new_state, is_due=False)
 
     async def all(self) -> tuple[list[StoredSchedule], list[str]]:
         """The schedules by name, and lines about skipped ones that are not ours."""
@@ -152,22 +148,20 @@ class Schedules:
     async def one(self, name: str) -> StoredSchedule:
         """Raises `UnknownScheduleError`, and `RequestError` if the schedule is not ours."""
         async with _refusals():
-            description = await self._described(name)
-            return await self._stored(description)
+            return await self._stored(await self._of_name(name))
 
-    async def leave_out(self, tenant_id: UUID, name_of: NameOf) -> list[str]:
+    async def leave_out(self, tenant_id: UUID) -> list[str]:
         """Removes a tenant from schedules, and deletes those that name no other; returns their names."""
         stored, _ = await self.all()
         naming = [schedule for schedule in stored if tenant_id in schedule.input.chosen.tenant_ids]
-        for schedule in naming:
-            rest = schedule.input.chosen.without(tenant_id)
+        for record, portfolio_input, spec in naming:
+            rest = portfolio_input.chosen.without(tenant_id)
             if rest is None:
-                await self.delete(schedule.name)
+                await self.delete(record.name)
                 continue
-            changed = schedule.input.model_copy(update={"chosen": rest})
-            window = catch_up_window(schedule.catch_up, str)
-            await self.keep(schedule.name, changed, schedule.spec, window, None, name_of)
-        return [schedule.name for schedule in naming]
+            changed = portfolio_input.model_copy(update={"chosen": rest})
+            await self.keep(record.name, changed, spec, catch_up_window(record.catch_up, str), None)
+        return [schedule.record.name for schedule in naming]
 
     async def refuse_existing(self, name: str) -> None:
         try:
@@ -201,7 +195,7 @@ class Schedules:
     @asynccontextmanager
     async def _ours(self, name: str) -> AsyncIterator[ScheduleHandle]:
         async with _refusals():
-            self._refuse_other(await self._described(name))
+            await self._of_name(name)
             try:
                 yield self._client.get_schedule_handle(self._id(name))
             except RPCError as error:
@@ -209,38 +203,26 @@ class Schedules:
                     raise _unknown(name) from None
                 raise
 
-    async def _described(self, name: str) -> ScheduleDescription:
-        try:
-            return await self._client.get_schedule_handle(self._id(name)).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise _unknown(name) from None
-            raise
-
-    def _refuse_other(self, there: ScheduleDescription) -> None:
-        wanted = Kind(PORTFOLIO_WORKFLOW, self._task_queue)
-        if (holder := Kind.scheduled_by(there.schedule)) != wanted:
-            raise RequestError(held(f"schedule id {there.id}", self._client.namespace, holder, wanted))
+    async def _of_name(self, name: str) -> ScheduleDescription:
+        description = await self._described(self._id(name))
+        if description is None:
+            raise _unknown(name)
+        return description
 
     async def _stored(self, description: ScheduleDescription) -> StoredSchedule:
-        self._refuse_other(description)
-        action, info, spec = description.schedule.action, description.info, description.schedule.spec
-        args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
-        try:
-            (portfolio_input,) = await description.data_converter.decode(args, [PortfolioInput])
-        except PayloadKeyError:
-            raise
-        except (ApplicationError, RuntimeError, ValueError):
-            raise RequestError(f"schedule {description.id}: its input is not valid") from None
-        paused = description.schedule.state.paused
-        return StoredSchedule(
+        info, schedule = description.info, description.schedule
+        spec, paused = schedule.spec, schedule.state.paused
+        portfolio_input = await self._input(description)
+        record = ScheduleRecord(
             name=description.id.removeprefix(self._prefix),
-            input=portfolio_input,
+            tenants=tenants_in_words(portfolio_input.chosen, self._name_of),
+            selection_hash=portfolio_input.selection.hash(),
+            selection_name=selection_name(portfolio_input),
             when=in_words(spec),
             jitter=in_short(spec.jitter) if spec.jitter else None,
-            catch_up=in_short(description.schedule.policy.catchup_window or LONGEST_CATCH_UP),
+            catch_up=in_short(schedule.policy.catchup_window or LONGEST_CATCH_UP),
             paused=paused,
-            note=description.schedule.state.note or None,
+            note=schedule.state.note or None,
             next_at=None if paused else next(iter(info.next_action_times), None),
             last_at=info.recent_actions[-1].started_at if info.recent_actions else None,
             last_status=await self._last_status(info),
@@ -248,8 +230,8 @@ class Schedules:
             actions=info.num_actions,
             skipped_overlap=info.num_actions_skipped_overlap,
             missed_catch_up=info.num_actions_missed_catchup_window,
-            spec=spec,
         )
+        return StoredSchedule(record, portfolio_input, spec)
 
     async def _last_status(self, info: ScheduleInfo) -> str | None:
         """The last started portfolio run's status; None if Temporal forgot it."""
@@ -261,13 +243,8 @@ class Schedules:
         handle = self._client.get_workflow_handle(
             action.workflow_id, first_execution_run_id=action.first_execution_run_id
         )
-        try:
-            description = await handle.describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
-        return description.typed_search_attributes.get(search_attributes.RUN_STATUS)
+        description = await if_there(handle.describe())
+        return None if description is None else description.typed_search_attributes.get(search_attributes.RUN_STATUS)
 
 
 def _unknown(name: str) -> UnknownScheduleError:

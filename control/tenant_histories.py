@@ -18,6 +18,7 @@ from control.progress import no_worker
 from control.runs import request_cancel
 from control.schedules import Schedules
 from control.watch import WatchSchedule
+from temporal_errors import if_there
 
 ENDING_SECONDS = 60
 """How long to wait for cancelled runs; then Temporal ends them with their histories."""
@@ -42,7 +43,7 @@ async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUI
 
     Raises `RequestError`.
     """
-    changed = await Schedules(client, task_queue).leave_out(tenant_id, name_of)
+    changed = await Schedules(client, task_queue, name_of).leave_out(tenant_id)
     if await WatchSchedule(client, task_queue).leave_out(tenant_id):
         changed.append("watch")
     return changed
@@ -106,21 +107,12 @@ async def _ended(client: Client, workflow_id: str, run_id: str) -> None:
 
 async def _latest(client: Client, workflow_id: str, wanted: Kind) -> str | None:
     """A workflow id's latest execution; None if none is of this kind."""
-    try:
-        description = await client.get_workflow_handle(workflow_id).describe()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
-    return description.run_id if Kind.of(description) == wanted else None
+    description = await if_there(client.get_workflow_handle(workflow_id).describe())
+    return description.run_id if description is not None and Kind.of(description) == wanted else None
 
 
 async def _erase(client: Client, workflow_id: str, run_id: str) -> None:
     request = DeleteWorkflowExecutionRequest(
         namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
     )
-    try:
-        await client.workflow_service.delete_workflow_execution(request)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
+    await if_there(client.workflow_service.delete_workflow_execution(request))

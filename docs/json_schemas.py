@@ -50,7 +50,7 @@ from cli.limits import Limits
 from cli.tenant import AddedTenant, RemovedTenant
 from cli.tenant_import import ImportedTenants
 from cli.web import WebAddresses
-from control.watch_records import WatchRecord
+from control.watch import WatchRecord
 from inventory.access_rules import AccessRule
 from inventory.people import KnownPerson
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord

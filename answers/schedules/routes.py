@@ -14,9 +14,9 @@ from answers.schedules.rules import Rights, StartTimes, rights, timing
 from control.durations import in_short
 from control.live_runs import PAGE_WAITS_SECONDS
 from control.progress import no_worker
-from control.schedule_records import ScheduleRecord, record_of
 from control.schedules import (
     CATCH_UP,
+    ScheduleRecord,
     Schedules,
     StoredSchedule,
     UnknownScheduleError,
@@ -69,9 +69,14 @@ class ScheduleView:
 
     def __init__(self, site: Site, visible: Tenants) -> None:
         self._configured = site.tenants()
+        self._task_queue = site.settings.temporal_task_queue
         self._visible = visible
         self.sees_all = len(visible) == len(self._configured)
         self.name_of = name_for(visible, site)
+
+    def schedules(self, client: Client) -> Schedules:
+        """All schedules, with the names that the person sees."""
+        return Schedules(client, self._task_queue, self.name_of)
 
     def rights(self, chosen: TenantChoice) -> Rights:
         """The person's rights on a schedule of these tenants."""
@@ -81,7 +86,7 @@ class ScheduleView:
     def shown(self, stored: StoredSchedule) -> ShownSchedule | None:
         """A schedule; None if the person does not see it."""
         allowed = self.rights(stored.input.chosen)
-        return ShownSchedule(record_of(stored, self.name_of), allowed.may_change) if allowed.may_see else None
+        return ShownSchedule(stored.record, allowed.may_change) if allowed.may_see else None
 
 
 def _view(site: TheSite, visible: Visible) -> ScheduleView:
@@ -99,7 +104,7 @@ async def schedules_page(request: Request, view: View, site: TheSite) -> HTMLRes
         async with site.temporal.answering(PAGE_WAITS_SECONDS) as client:
             trouble = await no_worker(client, site.settings.temporal_task_queue)
         async with site.temporal.answering() as client:  # Each schedule is a question.
-            stored, left_out = await _schedules(site, client).all()
+            stored, left_out = await view.schedules(client).all()
     except UnavailableError as error:
         silence = str(error)
     shown = [schedule for kept in stored if (schedule := view.shown(kept)) is not None]
@@ -112,7 +117,7 @@ async def schedules_page(request: Request, view: View, site: TheSite) -> HTMLRes
 async def schedule_records(view: View, site: TheSite) -> Sequence[ScheduleRecord]:
     """The schedules, by name."""
     async with site.temporal.answering() as client:
-        stored, _ = await _schedules(site, client).all()
+        stored, _ = await view.schedules(client).all()
     return [schedule.record for kept in stored if (schedule := view.shown(kept)) is not None]
 
 
@@ -161,7 +166,7 @@ async def _stored(
     """The schedule of a name. Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change it."""
     async with site.temporal.answering(seconds) as client:
         try:
-            stored = await _schedules(site, client).one(valid_name(name))
+            stored = await view.schedules(client).one(valid_name(name))
         except UnknownScheduleError:
             raise NoSuchPageError(f"there is no schedule {name!r}") from None
     allowed = view.rights(stored.input.chosen)
@@ -238,10 +243,10 @@ async def save(
     kept_note = typed(note, "note") or ("" if not is_new else None)
 
     async def request(client: Client) -> None:
-        schedules = _schedules(site, client)
+        schedules = view.schedules(client)
         if is_new:
             await schedules.refuse_existing(name)
-        await schedules.keep(name, portfolio_input, spec, window, kept_note, view.name_of)
+        await schedules.keep(name, portfolio_input, spec, window, kept_note)
 
     subject = f"schedule {name}: {'made' if is_new else 'changed'}"
     await carry_out(site, Act(person, Action.SCHEDULE_CHANGED, subject, once, reason), request)
@@ -263,7 +268,7 @@ async def act(
     await _stored(site, view, name, to_change=True)
 
     async def request(client: Client) -> None:
-        schedules = _schedules(site, client)
+        schedules = view.schedules(client)
         match act:
             case ScheduleAct.PAUSE:
                 await schedules.pause(name, reason)
@@ -278,7 +283,3 @@ async def act(
     await carry_out(site, Act(person, action, f"schedule {name}: {act}", once, reason), request)
     is_gone = act is ScheduleAct.DELETE
     return RedirectResponse("/schedules" if is_gone else f"/schedules/edit?{urlencode({'name': name})}", 303)
-
-
-def _schedules(site: Site, client: Client) -> Schedules:
-    return Schedules(client, site.settings.temporal_task_queue)

@@ -13,8 +13,7 @@ from answers.watch.answer import watched_logs
 from answers.watch.records import WatchedLogRecord
 from control.live_runs import PAGE_WAITS_SECONDS
 from control.portfolio_words import tenants_in_words
-from control.watch import WatchSchedule
-from control.watch_records import WatchRecord
+from control.watch import WatchRecord, WatchSchedule
 from graph.catalog import load_catalog
 from graph.tenants import Tenants
 from inventory.error_codes import EXPLANATIONS
@@ -98,12 +97,10 @@ async def _watch(visible: Tenants, site: Site, seconds: float) -> WatchRecord:
         stored = await WatchSchedule(client, site.settings.temporal_task_queue).stored()
     if stored is None:
         return WatchRecord(on=False)
-    values = stored._asdict()
-    chosen = values.pop("chosen")
-    watched = chosen.resolve(site.tenants().tags())
+    watched = stored.chosen.resolve(site.tenants().tags())
     is_theirs = any(visible.get(tenant_id) is not None for tenant_id in watched)
-    tenants = tenants_in_words(chosen, name_for(visible, site)) if is_theirs else "tenants that you do not see"
-    return WatchRecord(on=True, tenants=tenants, **values)
+    tenants = tenants_in_words(stored.chosen, name_for(visible, site)) if is_theirs else "tenants that you do not see"
+    return stored.record.model_copy(update={"tenants": tenants})
 
 
 @router.get("/api/watched-logs")

@@ -54,7 +54,7 @@ async def client(temporal: EmbeddedTemporal, queue: str) -> AsyncIterator[Client
     yield client
     schedules = Schedules(client, queue)
     for schedule in (await schedules.all())[0]:
-        await schedules.delete(schedule.name)
+        await schedules.delete(schedule.record.name)
 
 
 def form(name: str = "nightly", **fields: str | list[str]) -> dict[str, str | list[str]]:
