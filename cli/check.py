@@ -357,19 +357,6 @@ def _checked(collection: Collection, failure: ReadFailure | None) -> Checked:
     return Checked(collection, readability, failure)
 
 
-FIELDS = (
-    "type_key",
-    "category",
-    "readability",
-    "permission",
-    "licence_hint",
-    "error_code",
-    "context",
-    "compares_hidden_values",
-)
-"""Of a row of CSV: those of `--json`."""
-
-
 def _row(result: Checked) -> dict[str, object]:
     return {
         "type_key": result.collection.type_key,
@@ -390,7 +377,7 @@ def _print(checked: Sequence[Checked], rows: Sequence[dict[str, object]]) -> Non
         Column("answer", "readability", _answer, is_kept=True),
         Column("what to do", "remedy", lambda row: remedies[row["type_key"]]),
     )
-    print_table(columns, rows, record=FIELDS)
+    print_table(columns, rows, record=tuple(rows[0]))
     counts = [
         f"{number} {readability.replace('_', ' ')}"
         for readability in Readability

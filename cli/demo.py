@@ -297,9 +297,12 @@ _COLUMNS = (
 
 
 def _summary(tenant: str, run: RunRecord) -> dict[str, object]:
-    took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
-    counts = run.counts.model_dump()
-    return {"tenant": tenant, "status": run.status, "took": output.lasting(took), **counts}
+    return {
+        "tenant": tenant,
+        "status": run.status,
+        "took": output.took(run.started_at, run.finished_at),
+        **run.counts.model_dump(),
+    }
 
 
 def _print_change(tenant: str, kind: str, item: ItemRecord) -> None:

@@ -206,5 +206,10 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     return elapsed(moment, now or datetime.now(UTC)) or when(moment)[:10]
 
 
+def took(started_at: datetime | None, finished_at: datetime | None) -> str:
+    """How long something lasted; empty where it has not ended."""
+    return lasting(finished_at - started_at if finished_at and started_at else None)
+
+
 def status_word(status: RunStatus) -> Text:
     return styled(status)

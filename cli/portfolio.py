@@ -43,7 +43,7 @@ from control.portfolio_words import selection_name, summary, tenants_in_words
 from control.queued_runs import LOOK_GAP_SECONDS, LOOKS, queued_portfolio_record, unrecorded_portfolio_runs
 from inventory.bounds import NAMED, TENANTS_AT_ONCE
 from inventory.plurals import counted
-from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantOutcomeRecord
+from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
 from inventory.visible_text import visible
 from storage import portfolio as records
 from workflows import search_attributes
@@ -196,18 +196,14 @@ def _run_columns(names: TenantNames) -> tuple[Column, ...]:
         Column("schedule", "schedule"),
         Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
         Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
-        Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
-        Column("took", "took", _lasted, is_kept=True),
+        Column("outcomes", "counts", lambda record: record.counts.in_words()),
+        Column("took", "took", _took, is_kept=True),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )
 
 
 def _selection(record: PortfolioRecord) -> str:
     return selection_name_of(record.selection, record.selection_name)
-
-
-def _lasted(record: PortfolioRecord) -> str:
-    return output.lasting(record.finished_at - record.started_at if record.finished_at else None)
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
@@ -326,12 +322,11 @@ async def _cancel(settings: Settings, run_id: str, reason: str | None) -> Portfo
 
 
 def _print(record: PortfolioRecord, names: TenantNames) -> None:
-    took = output.lasting(record.finished_at - record.started_at if record.finished_at else None)
     output.stdout.print(f"portfolio run {record.portfolio_run_id} ", output.styled(record.status))
     schedule = f"  schedule {record.schedule}" if record.schedule else ""
     output.stdout.print(
         f"{tenants_in_words(record.chosen, names.of)}  {_selection(record)} ({record.selection_hash[:12]}){schedule}"
-        f"  started {output.when(record.started_at)}  took {took or '…'}"
+        f"  started {output.when(record.started_at)}  took {_took(record) or '…'}"
     )
     if record.cancel_requested_by:
         reason = f": {visible(record.cancel_reason)}" if record.cancel_reason else ""
@@ -346,17 +341,9 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
     )
     tenants = sorted(record.tenants, key=lambda outcome: (outcome.status == "success", names.of(outcome.tenant_id)))
     print_table(columns, tenants, record=TenantOutcomeRecord)
-    ended = _outcomes(record.counts) or "none has ended"
+    ended = record.counts.in_words() or "none has ended"
     output.stdout.print(f"{counted(record.counts.tenants, 'tenant')}: {ended}")
 
 
-def _took(outcome: TenantOutcomeRecord) -> str:
-    return output.lasting(
-        outcome.finished_at - outcome.started_at if outcome.finished_at and outcome.started_at else None
-    )
-
-
-def _outcomes(counts: PortfolioCounts) -> str:
-    """Numbers of tenants by outcome, without zeros."""
-    named = {name: getattr(counts, name) for name in ("success", "partial", "failed", "cancelled", "joined")}
-    return ", ".join(f"{number} {name}" for name, number in named.items() if number)
+def _took(ended: PortfolioRecord | TenantOutcomeRecord) -> str:
+    return output.took(ended.started_at, ended.finished_at)

@@ -86,11 +86,7 @@ class PortfolioView(_View):
         counts = progress.counts
         if not counts.tenants:
             return
-        outcomes = ", ".join(
-            f"{number} {name}"
-            for name in ("success", "partial", "failed", "cancelled", "joined")
-            if (number := getattr(counts, name))
-        )
+        outcomes = counts.in_words()
         running = f"{len(progress.running)} running"
         line = f"portfolio: {counts.ended} of {counted(counts.tenants, 'tenant')}, {running}" + (
             f": {outcomes}" if outcomes else ""

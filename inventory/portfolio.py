@@ -103,6 +103,11 @@ class PortfolioCounts(BaseModel, extra="forbid"):
         """Tenants with an outcome."""
         return self.success + self.partial + self.failed + self.cancelled
 
+    def in_words(self) -> str:
+        """How many tenants ended in each way, without ways that did not happen: `2 success, 1 failed`."""
+        named = self.model_dump(exclude={"tenants"})
+        return ", ".join(f"{number} {name}" for name, number in named.items() if number)
+
     def count(self, status: RunStatus) -> None:
         setattr(self, status, getattr(self, status) + 1)
 

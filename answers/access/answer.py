@@ -19,10 +19,9 @@ __all__ = [
     "Subject",
     "access",
     "end_sessions",
-    "exclude",
     "find_person",
-    "grant",
     "revoke",
+    "set_rule",
 ]
 
 
@@ -69,19 +68,13 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
         ) from None
 
 
-async def grant(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
-    """Lets a person or a role see tenants. None, here and below, if the form was received before."""
-    return await _set(session, subject, asked, is_excluded=False)
-
-
-async def exclude(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
-    """Keeps tenants from a person or a role, whatever other rules say."""
-    return await _set(session, subject, asked, is_excluded=True)
-
-
-async def _set(
-    session: AsyncSession, subject: Subject, asked: AccessRequest, *, is_excluded: bool
+async def set_rule(
+    session: AsyncSession, subject: Subject, asked: AccessRequest, *, is_excluded: bool = False
 ) -> AccessRule | None:
+    """Lets a person or a role see tenants, or keeps these from them, whatever other rules say.
+
+    None, here and below, if the form was received before.
+    """
     words = f"{'exclude' if is_excluded else 'grant'}: {in_words(subject)}"
     if not await _record(session, asked, words, subject.tenant_id):
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -27,17 +28,7 @@ access = typer.Typer(no_args_is_help=True, help="Access: which tenants people se
 
 ResultT = TypeVar("ResultT")
 
-RoleOption = Annotated[Role | None, typer.Option("--role", help="Everybody of this role.")]
-PersonOption = Annotated[
-    str | None, typer.Option("--person", metavar="NAME", help="A person's name, or id: TENANT-ID/OBJECT-ID.")
-]
-OneTenantOption = Annotated[
-    str | None,
-    typer.Option("--tenant", metavar="NAME", help="A tenant's id or name.", autocompletion=complete_tenant_name),
-]
-OneTagOption = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="The tenants with this tag.")]
-AllOption = Annotated[bool, typer.Option("--all-tenants", help="All tenants.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Kept with the rule and the audit record.")]
+Change = Callable[[AsyncSession, Subject, AccessRequest], Awaitable[AccessRule | None]]
 
 
 @access.command("list")
@@ -97,55 +88,79 @@ def list_people(as_json: JsonOption = False) -> None:
     print_table(columns, found, record=KnownPerson, title=counted(len(found), "person", "people"), is_ordered=True)
 
 
+def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
+    """Gives a command the options of a rule, and makes the change."""
+
+    def command(
+        role: Annotated[Role | None, typer.Option("--role", help="Everybody of this role.")] = None,
+        person: Annotated[
+            str | None, typer.Option("--person", metavar="NAME", help="A person's name, or id: TENANT-ID/OBJECT-ID.")
+        ] = None,
+        tenant: Annotated[
+            str | None,
+            typer.Option(
+                "--tenant", metavar="NAME", help="A tenant's id or name.", autocompletion=complete_tenant_name
+            ),
+        ] = None,
+        tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="The tenants with this tag.")] = None,
+        all_tenants: Annotated[bool, typer.Option("--all-tenants", help="All tenants.")] = False,
+        reason: Annotated[str | None, typer.Option("--reason", help="Kept with the rule and the audit record.")] = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        settings = load_settings()
+        if (role is None) == (person is None):
+            raise UsageError("say who: --role ROLE or --person NAME")
+        if sum([tenant is not None, tag is not None, all_tenants]) != 1:
+            raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
+        tenant_id = None if tenant is None else configured_tenant(settings, tenant).id
+        if tag is not None and not any(tag in known.tags for known in configured_tenants_of(settings)):
+            output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow", markup=False)
+
+        async def ask(session: AsyncSession) -> tuple[Subject, AccessRule | None]:
+            person_id = None
+            if person is not None:
+                person_id = answer.find_person((await answer.access(session)).people, person)
+            subject = Subject(person_id, role, tenant_id, tag)
+            return subject, await change(session, subject, AccessRequest(local_person(), reason))
+
+        subject, rule = _run(settings, ask)
+        if as_json and rule is not None:
+            output.print_json(rule)
+        else:
+            output.stdout.print(f"{done}: {answer.in_words(subject)}", markup=False)
+
+    def named(described: Callable[[], None]) -> Callable[..., None]:
+        command.__name__, command.__doc__ = described.__name__, described.__doc__
+        return command
+
+    return named
+
+
 @access.command()
-def grant(
-    role: RoleOption = None,
-    person: PersonOption = None,
-    tenant: OneTenantOption = None,
-    tag: OneTagOption = None,
-    all_tenants: AllOption = False,
-    reason: ReasonOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@_changes_rule(answer.set_rule, "set")
+def grant() -> None:
     """Let a person or a role see a tenant, the tenants of a tag, or all.
 
     Example: python starter.py access grant --role reader --tag emea
     """
-    _change(answer.grant, "set", role, person, tenant, tag, reason, all_tenants=all_tenants, as_json=as_json)
 
 
 @access.command()
-def exclude(
-    role: RoleOption = None,
-    person: PersonOption = None,
-    tenant: OneTenantOption = None,
-    tag: OneTagOption = None,
-    all_tenants: AllOption = False,
-    reason: ReasonOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@_changes_rule(partial(answer.set_rule, is_excluded=True), "set")
+def exclude() -> None:
     """Keep a tenant, the tenants of a tag, or all from a person or a role, whatever other rules say.
 
     Example: python starter.py access exclude --role operator --tenant contoso --reason "their own team"
     """
-    _change(answer.exclude, "set", role, person, tenant, tag, reason, all_tenants=all_tenants, as_json=as_json)
 
 
 @access.command()
-def revoke(
-    role: RoleOption = None,
-    person: PersonOption = None,
-    tenant: OneTenantOption = None,
-    tag: OneTagOption = None,
-    all_tenants: AllOption = False,
-    reason: ReasonOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@_changes_rule(answer.revoke, "revoked")
+def revoke() -> None:
     """Take the rule about these people and tenants away, whether it includes or excludes.
 
     Example: python starter.py access revoke --role reader --tag emea
     """
-    _change(answer.revoke, "revoked", role, person, tenant, tag, reason, all_tenants=all_tenants, as_json=as_json)
 
 
 @access.command("end-sessions")
@@ -167,41 +182,6 @@ def end_sessions(
         output.print_json({"person_id": person_id, "ended_sessions": ended})
     else:
         output.stdout.print(f"{counted(ended, 'session')} of {person} ended", markup=False)
-
-
-def _change(
-    change: Callable[[AsyncSession, Subject, AccessRequest], Awaitable[AccessRule | None]],
-    done: str,
-    role: Role | None,
-    person: str | None,
-    tenant: str | None,
-    tag: str | None,
-    reason: str | None,
-    *,
-    all_tenants: bool,
-    as_json: bool,
-) -> None:
-    settings = load_settings()
-    if (role is None) == (person is None):
-        raise UsageError("say who: --role ROLE or --person NAME")
-    if sum([tenant is not None, tag is not None, all_tenants]) != 1:
-        raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
-    tenant_id = None if tenant is None else configured_tenant(settings, tenant).id
-    if tag is not None and not any(tag in known.tags for known in configured_tenants_of(settings)):
-        output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow", markup=False)
-
-    async def ask(session: AsyncSession) -> tuple[Subject, AccessRule | None]:
-        person_id = None
-        if person is not None:
-            person_id = answer.find_person((await answer.access(session)).people, person)
-        subject = Subject(person_id, role, tenant_id, tag)
-        return subject, await change(session, subject, AccessRequest(local_person(), reason))
-
-    subject, rule = _run(settings, ask)
-    if as_json and rule is not None:
-        output.print_json(rule)
-    else:
-        output.stdout.print(f"{done}: {answer.in_words(subject)}", markup=False)
 
 
 def _run(settings: Settings, ask: Callable[[AsyncSession], Awaitable[ResultT]]) -> ResultT:

@@ -62,8 +62,7 @@ async def set_rule(
 ) -> RedirectResponse:
     """Sets a rule; one about the same people and tenants is replaced."""
     subject = await _subject(scope, who, what)
-    change = answer.exclude if is_excluded else answer.grant
-    await change(scope.session, subject, AccessRequest(admin, reason, once))
+    await answer.set_rule(scope.session, subject, AccessRequest(admin, reason, once), is_excluded=is_excluded)
     return RedirectResponse("/access", 303)
 
 

@@ -110,7 +110,7 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
         Column("missing", "counts.missing", shape=Shape.NUMBER),
         Column("not read", "counts.not_read", shape=Shape.NUMBER, yields=True),
         Column("stale", "counts.stale", shape=Shape.NUMBER, yields=True),
-        Column("took", "took", _took, yields=True),
+        Column("took", "took", lambda record: output.took(record.started_at, record.finished_at), yields=True),
         Column("selection", "selection_name", _selection, is_kept=True),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )
@@ -118,10 +118,6 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
 
 def _selection(record: RunRecord) -> str:
     return selection_name_of(record.selection, record.selection_name)
-
-
-def _took(record: RunRecord) -> str:
-    return output.lasting(record.finished_at - record.started_at if record.finished_at and record.started_at else None)
 
 
 @prints_tables

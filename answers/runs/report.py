@@ -28,14 +28,13 @@ WIDEST = 100
 
 
 def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> None:
-    took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
     output.stdout.print(Text.assemble("run ", (str(run.run_id), "bold"), " of ", (visible(tenant_name), "bold")))
     output.stdout.print(
         Text.assemble(
             output.styled(run.status),
             f"  {selection_name_of(run.selection, run.selection_name)} ({run.selection_hash[:12]})",
             f"  queued {output.when(run.queued_at)}",
-            f"  took {output.lasting(took) or '…'}",
+            f"  took {output.took(run.started_at, run.finished_at) or '…'}",
         )
     )
     if verbose or output_options().as_csv:
