@@ -42,8 +42,7 @@ def catalog(
     named = [*(type_keys or ()), *([type_key] if type_key else ())]
     entries = _entries(named, categories, permission, opt_in=opt_in)
     if as_json:
-        for entry in entries:
-            output.print_json(_row(entry))
+        output.print_json(*map(_row, entries))
     elif explain or type_key:
         for number, entry in enumerate(entries):
             if number:

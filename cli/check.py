@@ -137,8 +137,7 @@ def check(
     checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
     rows = [{**_row(result), "compares_hidden_values": compares_hidden_values(settings)} for result in checked]
     if as_json:
-        for row in rows:
-            output.print_json(row)
+        output.print_json(*rows)
     else:
         _print(checked, rows)
     if any(result.readability in _TO_MEND for result in checked):

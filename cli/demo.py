@@ -116,8 +116,7 @@ def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
             # Before anything is printed: whoever reads may have enough of it.
             stack.keep()
         if as_json:
-            for result in results:
-                output.print_json(result["run"])
+            output.print_json(*(result["run"] for result in results))
         else:
             sign_in_url = asyncio.run(_patiently(state, partial(_sign_in_url, settings, info.web_url)))
             _report(results, state.running() or info, state, generation, sign_in_url)

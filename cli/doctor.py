@@ -52,8 +52,7 @@ def doctor(
     chosen = None if tenant is None else configured_tenant(settings, tenant)
     checks = asyncio.run(_checks(settings, chosen))
     if as_json:
-        for check in checks:
-            output.print_json(check)
+        output.print_json(*checks)
     else:
         print_checks(checks)
     if any(check.verdict is CheckVerdict.FAILED for check in checks):

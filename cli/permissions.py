@@ -45,8 +45,7 @@ def permissions(
     ids = permission_ids()
     rows = [{"permission": name, "id": str(ids[name]), "type_keys": keys} for name, keys in needed.items()]
     if as_json:
-        for row in rows:
-            output.print_json(row)
+        output.print_json(*rows)
         return
     print_table(_COLUMNS, rows, record=("permission", "id", "type_keys"))
 

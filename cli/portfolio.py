@@ -180,8 +180,7 @@ def portfolio_runs(
     """
     found = asyncio.run(_recent(load_settings(), limit))
     if as_json:
-        for record in found:
-            output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
+        output.print_json(*(record.model_dump(mode="json", exclude={"tenants"}) for record in found))
         return
     print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord)
     if not found:
@@ -294,16 +293,8 @@ def portfolio_cancel(
     Example: python starter.py portfolio cancel 0b9d1c1e --reason "wrong tag"
     """
     record = asyncio.run(_cancel(load_settings(), run_id, reason))
-    if as_json:
-        output.print_json(
-            {
-                "workflow_id": record.workflow_id,
-                "portfolio_run_id": record.portfolio_run_id,
-                "cancel_requested": True,
-            }
-        )
-    else:
-        output.stdout.print(f"asked portfolio run {record.portfolio_run_id} to cancel")
+    run = {"workflow_id": record.workflow_id, "portfolio_run_id": record.portfolio_run_id, "cancel_requested": True}
+    output.print_result(run, f"asked portfolio run {record.portfolio_run_id} to cancel", as_json=as_json)
 
 
 async def _cancel(settings: Settings, run_id: str, reason: str | None) -> PortfolioRecord:

@@ -71,8 +71,7 @@ def retention(
         )
     forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
     if as_json:
-        for record in forgotten:
-            output.print_json(record)
+        output.print_json(*forgotten)
         return
     names = TenantNames.load(settings)
     columns = (

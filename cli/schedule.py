@@ -93,10 +93,8 @@ def set_schedule(
         lambda schedules: schedules.keep(name, portfolio_input, spec, window, note), names.of, connect_to_start
     )
     said = summary(portfolio_input, names.of)
-    if as_json:
-        output.print_json({"name": name, "created": created})
-    else:
-        output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {said}")
+    words = f"schedule {name} is {'set' if created else 'changed'}: {said}"
+    output.print_result({"name": name, "created": created}, words, as_json=as_json)
 
 
 @schedule.command("list")
@@ -113,8 +111,7 @@ def list_schedules(as_json: JsonOption = False) -> None:
         output.stderr.print(f"left out: {visible(line)}", style="dim", markup=False)
     found = [schedule.record for schedule in stored]
     if as_json:
-        for row in found:
-            output.print_json(row.model_dump())
+        output.print_json(*(row.model_dump() for row in found))
         return
     print_table(_COLUMNS, found, record=ScheduleRecord)
     if not found:
@@ -175,10 +172,7 @@ def delete(name: NameArgument, as_json: JsonOption = False) -> None:
 def _tell(name: str, done: str, tell: Callable[[Schedules], Awaitable[None]], *, as_json: bool) -> None:
     valid_name(name)
     _with_schedules(tell)
-    if as_json:
-        output.print_json({"name": name, "done": done})
-    else:
-        output.stdout.print(f"schedule {name} is {done}")
+    output.print_result({"name": name, "done": done}, f"schedule {name} is {done}", as_json=as_json)
 
 
 def _with_schedules(

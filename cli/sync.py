@@ -137,10 +137,8 @@ def cancel(
     tenant_id = tenant_id_of(settings, tenant)
     selection = None if run else selection_of(type_keys, categories, everything=everything)
     workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
-    if as_json:
-        output.print_json({"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True})
-    else:
-        output.stdout.print(f"asked {workflow_id} to cancel")
+    asked = {"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True}
+    output.print_result(asked, f"asked {workflow_id} to cancel", as_json=as_json)
 
 
 async def _cancel(

@@ -183,10 +183,7 @@ def _print_added(
 
 def _await_first_token(settings: Settings, added: TenantConfig, patience: timedelta, *, as_json: bool) -> None:
     result = asyncio.run(_first_token(settings, added, patience))
-    if as_json:
-        output.print_json(result)
-    else:
-        output.stdout.print(f"\n{added.name}: {result.message}")
+    output.print_result(result, f"\n{added.name}: {result.message}", as_json=as_json)
     if result.verdict is CheckVerdict.FAILED:
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -350,8 +347,7 @@ def list_tenants(as_json: JsonOption = False) -> None:
     """
     entries = [TenantEntry.of(entry) for entry in configured_tenants_of(load_settings())]
     if as_json:
-        for entry in entries:
-            output.print_json(entry)
+        output.print_json(*entries)
         return
     print_table(_COLUMNS, entries, record=TenantEntry)
 

@@ -57,10 +57,8 @@ def off(as_json: JsonOption = False) -> None:
     Example: python starter.py watch off
     """
     was_on = _asked(load_settings(), lambda schedule: schedule.delete())
-    if as_json:
-        output.print_json({"on": False, "was_on": was_on})
-    else:
-        output.stdout.print("watching is off" if was_on else "watching was off already")
+    words = "watching is off" if was_on else "watching was off already"
+    output.print_result({"on": False, "was_on": was_on}, words, as_json=as_json)
 
 
 @watch.command("list")
@@ -78,8 +76,7 @@ def list_watched(as_json: JsonOption = False) -> None:
     if stored is not None:
         state = stored.record.model_copy(update={"tenants": tenants_in_words(stored.chosen, names.of)})
     if as_json:
-        for record in (state, *found):
-            output.print_json(record)
+        output.print_json(state, *found)
         return
     print_table(_COLUMNS, found, record=WatchedLogRecord)
     if stored is None:

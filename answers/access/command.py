@@ -41,8 +41,7 @@ def list_rules(as_json: JsonOption = False) -> None:
     settings = load_settings()
     found = _run(settings, answer.access)
     if as_json:
-        for rule in found.rules:
-            output.print_json(rule)
+        output.print_json(*found.rules)
         return
     names = {person.person_id: person.name for person in found.people}
     tenants = {tenant.id: tenant.name for tenant in configured_tenants_of(settings)}
@@ -76,8 +75,7 @@ def list_people(as_json: JsonOption = False) -> None:
     """
     found = _run(load_settings(), answer.access).people
     if as_json:
-        for person in found:
-            output.print_json(person)
+        output.print_json(*found)
         return
     columns = (
         Column("name", "name", is_kept=True),
@@ -178,10 +176,8 @@ def end_sessions(
         return person_id, await answer.end_sessions(session, person_id, AccessRequest(local_person())) or 0
 
     person_id, ended = _run(load_settings(), ask)
-    if as_json:
-        output.print_json({"person_id": person_id, "ended_sessions": ended})
-    else:
-        output.stdout.print(f"{counted(ended, 'session')} of {person} ended", markup=False)
+    words = f"{counted(ended, 'session')} of {person} ended"
+    output.print_result({"person_id": person_id, "ended_sessions": ended}, words, as_json=as_json)
 
 
 def _run(settings: Settings, ask: Callable[[AsyncSession], Awaitable[ResultT]]) -> ResultT:

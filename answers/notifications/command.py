@@ -52,8 +52,7 @@ def try_targets(
         raise UsageError(f"no target {unknown[0]!r} in the notifications file; there are: {there}")
     found = asyncio.run(_tested(known, names or list(known.targets)))
     if as_json:
-        for record in found:
-            output.print_json(record)
+        output.print_json(*found)
     else:
         print_table(_TESTED, found, record=NotifyTestRecord)
         if not found:
@@ -96,8 +95,7 @@ def list_notifications(
     """
     found = [placed.record for placed in _asked(tenant, lambda session: notifications(session, limit))]
     if as_json:
-        for record in found:
-            output.print_json(record)
+        output.print_json(*found)
         return
     print_table(_NOTIFICATIONS, found, record=NotificationRecord, is_ordered=True)
     if not found:
@@ -135,13 +133,8 @@ def snooze(
         lambda session: begin_snooze(session, moment.ends, why, getpass.getuser(), **what),
         read_only=False,
     )
-    if as_json:
-        output.print_json(record)
-    else:
-        output.stdout.print(
-            f"snoozed until {output.when(record.until)}: {_about(record)} ({str(record.snooze_id)[:8]})",
-            markup=False,
-        )
+    words = f"snoozed until {output.when(record.until)}: {_about(record)} ({str(record.snooze_id)[:8]})"
+    output.print_result(record, words, as_json=as_json)
 
 
 @notify.command("snoozes")
@@ -153,8 +146,7 @@ def list_snoozes(tenant: TenantArgument, as_json: JsonOption = False) -> None:
     """
     found = _asked(tenant, snoozes)
     if as_json:
-        for record in found:
-            output.print_json(record)
+        output.print_json(*found)
         return
     print_table(_SNOOZES, found, record=SnoozeRecord, is_ordered=True)
     if not found:
@@ -174,10 +166,7 @@ def unsnooze(
     Example: python starter.py notify unsnooze contoso 1f0c4d2e
     """
     record = _asked(tenant, lambda session: end_snooze(session, snooze_id), read_only=False)
-    if as_json:
-        output.print_json(record)
-    else:
-        output.stdout.print(f"no longer snoozed: {_about(record)}", markup=False)
+    output.print_result(record, f"no longer snoozed: {_about(record)}", as_json=as_json)
 
 
 def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True) -> ResultT:

@@ -62,8 +62,7 @@ def runs(
     recent = _of_watch if of_watch else _recent
     records = asyncio.run(recent(settings, tenant_id, limit))
     if as_json:
-        for record in records:
-            output.print_json(record)
+        output.print_json(*records)
         return
     names = TenantNames.load(settings)
     columns = [column for column in _columns(names) if tenant is None or column.field != "tenant_id"]

@@ -138,8 +138,7 @@ def settings(
     found, names = asyncio.run(ask())
     shown = [tenant for tenant in found if not states or tenant.state in states]
     if as_json:
-        for tenant in shown:
-            output.print_json(tenant)
+        output.print_json(*shown)
     else:
         _print_settings(shown, TenantNames.load(configured))
         _say_settings(setting, found, names)

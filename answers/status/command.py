@@ -62,8 +62,7 @@ def status(
 
     found = asyncio.run(ask())
     if as_json:
-        for tenant in found:
-            output.print_json(tenant)
+        output.print_json(*found)
     else:
         _print(found, TenantNames.load(settings))
 
