@@ -188,12 +188,10 @@ def shortened(names: Sequence[str]) -> str:
 
 
 def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> None:
-    known = {tag for held in configured.tags().values() for tag in held}
+    known = configured.all_tags()
     for tag in tags or ():
         if tag not in known:
-            raise UsageError(
-                f"no tenant has the tag {tag!r}; {configured.place} has: {', '.join(sorted(known)) or 'none'}"
-            )
+            raise UsageError(f"no tenant has the tag {tag!r}; {configured.place} has: {', '.join(known) or 'none'}")
 
 
 class AskedTenant(NamedTuple):

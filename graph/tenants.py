@@ -158,6 +158,14 @@ class Tenants:
         """Each tenant's tags, in the order of the file."""
         return {tenant.id: tenant.tags for tenant in self._tenants}
 
+    def names(self) -> dict[UUID, str]:
+        """Each tenant's name."""
+        return {tenant.id: tenant.name for tenant in self._tenants}
+
+    def all_tags(self) -> list[str]:
+        """The tags that any tenant has, sorted."""
+        return sorted({tag for tenant in self._tenants for tag in tenant.tags})
+
     def disabled(self) -> frozenset[UUID]:
         return frozenset(tenant.id for tenant in self._tenants if tenant.disabled)
 

@@ -4,7 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar
+
+from fastapi import Query
 
 from web.scope import NoSuchPageError
 
@@ -15,6 +17,9 @@ Place = tuple[str, ...]
 
 PLACE_CHARACTERS = 80
 """Characters of each part of a place, which finds a row by its name's beginning."""
+
+
+After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
 
 
 class SortedPage(NamedTuple, Generic[RowT]):

@@ -3,9 +3,9 @@
 import re
 from collections.abc import AsyncIterable, Iterable, Iterator
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, Annotated
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -19,6 +19,10 @@ IN_MEMORY_BYTES = 1024 * 1024
 """Shorter files never reach the disk."""
 
 BLOCK_BYTES = 64 * 1024
+
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+"""How many records a part of a list has at most."""
 
 
 class TooManyRowsError(UserError):

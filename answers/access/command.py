@@ -44,7 +44,7 @@ def list_rules(as_json: JsonOption = False) -> None:
         output.print_json(*found.rules)
         return
     names = {person.person_id: person.name for person in found.people}
-    tenants = {tenant.id: tenant.name for tenant in configured_tenants_of(settings)}
+    tenants = configured_tenants_of(settings).names()
     columns = (
         Column("who", "role", lambda rule: _who(rule, names), is_kept=True),
         Column("sees", "is_excluded", lambda rule: "not" if rule.is_excluded else "yes", is_kept=True),

@@ -37,8 +37,8 @@ async def access_page(request: Request, scope: NoTenant, _admin: Admin) -> HTMLR
         people=found.people,
         roles=list(Role),
         names={person.person_id: person.name for person in found.people},
-        tenants_by_id={known.id: known.name for known in scope.tenants},
-        tags=sorted({tag for known in scope.tenants for tag in known.tags}),
+        tenants_by_id=scope.tenants.names(),
+        tags=scope.tenants.all_tags(),
         ruled={rule.person_id or rule.role for rule in found.rules if not rule.is_excluded},
     )
 

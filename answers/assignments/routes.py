@@ -122,7 +122,7 @@ async def all_assignments_page(
         type_key=type_key,
         item=item,
         tag=tag,
-        tags=sorted({tag for tenant in each.tenants for tag in tenant.tags}),
+        tags=each.tenants.all_tags(),
         next_query=query_with(request, after=chosen.goes_on) if chosen.goes_on else None,
         same_query=query_with(request, after=None),
         title_of=title_of,

@@ -89,7 +89,7 @@ async def audit_page(request: Request, scope: NoTenant, person: SignedIn, wanted
         wanted=wanted,
         until=(wanted.until - timedelta(days=1)).date() if wanted.until else "",
         actions=list(Action),
-        tenants_by_id={known.id: known.name for known in scope.tenants},
+        tenants_by_id=scope.tenants.names(),
         next_query=query_with(request, after=_place_of(found[PAGE - 1])) if len(found) > PAGE else None,
         csv=f"/audit.csv{query_with(request, after=None)}",
     )

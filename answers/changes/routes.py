@@ -21,7 +21,7 @@ from answers.times import TIME_FORMS
 from graph.catalog import load_catalog
 from web.fitting import fitting_page
 from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions
-from web.twins import say_next, whole_csv_file
+from web.twins import Limit, say_next, whole_csv_file
 
 router = APIRouter()
 
@@ -85,7 +85,6 @@ def _asked(
 
 Asked = Annotated[ChangeQuestion, Depends(_asked)]
 Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.get("/tenants/{tenant_id}/changes", response_class=HTMLResponse, include_in_schema=False)
@@ -128,8 +127,8 @@ async def all_changes_page(request: Request, each: EachTenant, asked: Asked, tag
         found,
         path="/changes",
         tag=tag or "",
-        tags=sorted({tag for tenant in each.tenants for tag in tenant.tags}),
-        names={tenant.id: tenant.name for tenant in each.tenants},
+        tags=each.tenants.all_tags(),
+        names=each.tenants.names(),
         statuses=statuses,
         choices=sorted(((key, collection.title) for key, collection in known.items()), key=_title_of_choice),
         old_details=[],

@@ -38,7 +38,7 @@ from web.addresses import query_with
 from web.fitting import fitting_page
 from web.scope import EachTenant, TenantSessions
 from web.tenants_in_turn import by_name
-from web.twins import csv_file, say_next
+from web.twins import Limit, csv_file, say_next
 
 router = APIRouter()
 
@@ -55,7 +55,6 @@ TypeKey = Annotated[str, Query(alias="type", description="Only this collection."
 Only = Annotated[Status | Literal[""], Query(description="Only what ended so. Default: all that is not the same.")]
 Tag = Annotated[str, Query(description="The tenants with this tag.", max_length=64)]
 After = Annotated[str, Query(description="Go on after this row: its number.", pattern=r"^\d{0,7}$")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 RecordT = TypeVar("RecordT")
 RowT = TypeVar("RowT")
 
@@ -117,7 +116,7 @@ async def compare_page(
     one, other, model = map(_as_id, given.values())
     asked = {
         "tenants": sorted(each.tenants, key=lambda tenant: tenant.name.casefold()),
-        "tags": sorted({tag for tenant in each.tenants for tag in tenant.tags}),
+        "tags": each.tenants.all_tags(),
         "left": one,
         "right": other,
         "golden": model,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from graph.tenants import CREDENTIALS, Cloud, TenantConfig, Tenants, TenantsFileError
@@ -17,8 +17,8 @@ from web.layout import page
 from web.roles import Admin
 from web.scope import Named, NoSuchPageError, TheSite, Visible
 from web.site import Site
-from web.sorted_pages import SortedPage, sorted_page
-from web.twins import csv_file, say_next
+from web.sorted_pages import After, SortedPage, sorted_page
+from web.twins import Limit, csv_file, say_next
 
 router = APIRouter()
 
@@ -27,8 +27,6 @@ PATH = "/configured-tenants"
 PAGE = 100
 """Tenants of a page."""
 
-After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 CREDENTIAL_LABELS = {
     "client_secret_file": "client secret in a file",

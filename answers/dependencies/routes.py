@@ -47,7 +47,7 @@ from web.scope import (
     TenantScope,
     TenantSessions,
 )
-from web.sorted_pages import SortedPage, sorted_page
+from web.sorted_pages import After, SortedPage, sorted_page
 from web.tenants_in_turn import (
     TENANTS_AT_A_TIME,
     RecordsInTurn,
@@ -57,7 +57,7 @@ from web.tenants_in_turn import (
     records_in_turn,
     tenants_by_name,
 )
-from web.twins import say_next, whole_csv_file
+from web.twins import Limit, say_next, whole_csv_file
 
 router = APIRouter()
 
@@ -76,8 +76,6 @@ OF_A_TENANT = 8
 """Rows of each tenant on a page over tenants."""
 
 TypeKey = Annotated[str, Query(alias="type", description="Only references of this collection's items.", max_length=100)]
-After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
 AfterTenant = Annotated[str, Query(alias="after", description="Go on after the tenant of this id.", max_length=100)]
 AfterInTurn = Annotated[str, Query(alias="after", description="Go on here, as the header Link says.", max_length=2100)]
@@ -405,7 +403,7 @@ async def _tenants_page(
         statuses=list(statuses.values()),
         chosen=chosen,
         tag=tag,
-        tags=sorted({tag for tenant in each.tenants for tag in tenant.tags}),
+        tags=each.tenants.all_tags(),
         next_query=query_with(request, after=chosen.goes_on) if chosen.goes_on else None,
         title_of=title_of,
     )

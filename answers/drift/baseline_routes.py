@@ -51,7 +51,7 @@ async def baselines_page(request: Request, scope: OneTenant, tenants: Visible) -
         shown=await baselines.baselines(scope.session),
         runs=[run for run in await recent_runs(scope.session, RUNS) if run.status in COMPLETED_STATUSES],
         others=[other for other in tenants if other.id != scope.tenant.id],
-        names={other.id: other.name for other in tenants},
+        names=tenants.names(),
     )
 
 

@@ -30,7 +30,7 @@ from web.forms import Confirmed, Once, Why
 from web.layout import page
 from web.roles import Approver
 from web.scope import OneTenant, TenantScope, TenantToChange
-from web.twins import csv_file
+from web.twins import Limit, csv_file
 
 router = APIRouter()
 
@@ -42,7 +42,6 @@ PAGE = 100
 Fingerprint = Annotated[str, Query(pattern="^[0-9a-f]{64}$")]
 After = Annotated[int, Query(ge=0, le=1_000_000, description="Leave out so many, the latest ones.")]
 Everything = Annotated[bool, Query(alias="all", description="Also what was taken back or replaced.")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class DecisionSubject(StrEnum):

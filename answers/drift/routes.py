@@ -23,8 +23,8 @@ from storage.database import StorageCollisionError
 from web.fitting import fitting_page
 from web.layout import page
 from web.scope import AllTenants, EachTenant, NoSuchPageError, TenantSessions
-from web.sorted_pages import SortedPage, sorted_page
-from web.twins import csv_file, say_next
+from web.sorted_pages import After, SortedPage, sorted_page
+from web.twins import Limit, csv_file, say_next
 
 router = APIRouter()
 
@@ -37,8 +37,6 @@ BaselineName = Annotated[str, Query(alias="baseline", description="By default th
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
 Wanted = Annotated[Severity | None, Query(description="Only findings of this severity.")]
 Everything = Annotated[bool, Query(alias="all", description="Also what is accepted, expected here, or resolved.")]
-After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
 
 
@@ -100,9 +98,9 @@ async def all_drift_page(request: Request, scope: AllTenants, tag: Tag = None, a
         shown=found[begin : begin + PAGE],
         after=places[begin + PAGE - 1] if begin + PAGE < len(found) else None,
         without=[tenant for tenant in chosen.values() if tenant.id not in with_baseline],
-        names={tenant.id: tenant.name for tenant in scope.tenants},
+        names=scope.tenants.names(),
         statuses=await status(scope.session, list(chosen)),
-        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        tags=scope.tenants.all_tags(),
         tag=tag or "",
         tenants=list(scope.tenants),
     )

@@ -21,7 +21,7 @@ from web.addresses import query_with
 from web.item_choice import CHOICE_ERRORS, ItemChoice, TypeKey, item_choice
 from web.layout import page
 from web.scope import NoSuchPageError, OneTenant, TenantScope
-from web.twins import csv_file, say_next, whole_csv_file
+from web.twins import Limit, csv_file, say_next, whole_csv_file
 
 router = APIRouter()
 
@@ -38,7 +38,6 @@ HowSure = Annotated[
     Confidence | Literal[""], Query(alias="confidence", description="Only items that are missing this surely.")
 ]
 Choice = Annotated[ItemChoice, Depends(item_choice)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class ListPage(NamedTuple):

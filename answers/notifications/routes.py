@@ -28,7 +28,7 @@ from web.forms import Confirmed, Once, Why, typed
 from web.layout import page
 from web.roles import Operator
 from web.scope import AllTenants, OneTenant, TenantScope, TenantToChange
-from web.twins import MOST_ROWS, TooManyRowsError, csv_file, say_next
+from web.twins import MOST_ROWS, Limit, TooManyRowsError, csv_file, say_next
 
 router = APIRouter()
 
@@ -36,7 +36,6 @@ PAGE = 100
 
 OF_TENANT = "/tenants/{tenant_id}/notifications"
 
-Limit = Annotated[int, Query(ge=1, le=1000)]
 ShortField = Annotated[str, Form(max_length=200)]
 
 
@@ -67,7 +66,7 @@ State = Annotated[NotificationState | Literal[""], Query(description="Only what 
 async def all_notifications_page(request: Request, scope: AllTenants, after: After, state: State = "") -> HTMLResponse:
     """The newest notifications of all tenants."""
     found = await notifications(scope.session, PAGE + 1, state or None, after)
-    return _page(request, found, state, names={tenant.id: tenant.name for tenant in scope.tenants}, snoozed=[])
+    return _page(request, found, state, names=scope.tenants.names(), snoozed=[])
 
 
 @router.get(OF_TENANT, response_class=HTMLResponse, include_in_schema=False)

@@ -21,7 +21,7 @@ from web.layout import page
 from web.roles import Approver
 from web.scope import OneTenant, TenantScope, TenantToChange, Visible
 from web.sign_in import SignedIn
-from web.twins import csv_file, say_next
+from web.twins import Limit, csv_file, say_next
 
 router = APIRouter()
 
@@ -37,7 +37,6 @@ REFUSED = 409
 """The status of a page with the reasons of a refused approval."""
 
 After = Annotated[int, Query(ge=0, le=1_000_000, description="Leave out so many items, the worst ones.")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.get("/tenants/{tenant_id}/plans", response_class=HTMLResponse, include_in_schema=False)
@@ -56,7 +55,7 @@ async def plans_page(request: Request, scope: OneTenant, tenants: Visible) -> HT
 async def plan_records(scope: OneTenant, tenants: Visible) -> Sequence[PlanRecord]:
     """The plans for a tenant, newest first. Those from tenants that the person does not see are left out."""
     target = TenantRecord(tenant_id=scope.tenant.id, name=scope.tenant.name)
-    names = {tenant.id: tenant.name for tenant in tenants}
+    names = tenants.names()
     return await answer.plans(scope.session, target, names.__getitem__, names.keys())
 
 

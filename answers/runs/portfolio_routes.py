@@ -213,7 +213,7 @@ async def live_portfolio_run(
 
 def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord, part: ShownPart) -> dict[str, Any]:
     """Values for the page and its changing part. Raises `NoSuchPageError`."""
-    names = {tenant.id: tenant.name for tenant in tenants}
+    names = tenants.names()
 
     def place(outcome: TenantOutcomeRecord) -> tuple[str, ...]:
         is_success = outcome.status is RunStatus.SUCCESS
@@ -263,7 +263,7 @@ async def cancel(
 
 
 def _tenants_in_words(run: PortfolioSummary, tenants: Tenants) -> str:
-    names = {tenant.id: tenant.name for tenant in tenants}
+    names = tenants.names()
     return tenants_in_words(run.chosen, lambda tenant_id: names.get(tenant_id, str(tenant_id)))
 
 

@@ -138,7 +138,7 @@ RunsOfTenant = Annotated[RunList, Depends(_runs_of_tenant)]
 @router.get("/runs", response_class=HTMLResponse, include_in_schema=False)
 async def all_runs_page(request: Request, runs: AllRuns, tenants: Visible) -> HTMLResponse:
     """The newest runs of all tenants."""
-    names = {tenant.id: tenant.name for tenant in tenants}
+    names = tenants.names()
     return await _runs_page(request, runs, names=names)
 
 

@@ -147,7 +147,7 @@ async def schedule_form(
         time_zone="" if stored is None else stored.spec.time_zone_name or "",
         choices=selection_choices(None if stored is None else stored.input.selection),
         tenants=sorted(visible, key=lambda tenant: tenant.name.casefold()),
-        tags=sorted({tag for tenant in visible for tag in tenant.tags}),
+        tags=visible.all_tags(),
         sees_all=view.sees_all,
         catch_up=CATCH_UP,
         most_at_once=TENANTS_AT_ONCE,

@@ -20,7 +20,7 @@ from web.addresses import query_with
 from web.item_choice import CHOICE_ERRORS, ItemChoice, SettingTextError, item_choice
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, PortfolioScope
-from web.twins import csv_file, say_next, whole_csv_file
+from web.twins import Limit, csv_file, say_next, whole_csv_file
 
 router = APIRouter()
 
@@ -35,7 +35,6 @@ After = Annotated[
 AfterTenant = Annotated[
     UUID | Literal[""], Query(alias="after", description="Go on after this tenant: the last one of the page before.")
 ]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 SettingName = Annotated[
     str, Query(description="A definition's id or name, an OMA-URI, or the path of a property.", max_length=1000)
 ]
@@ -75,8 +74,8 @@ async def search_page(
         problem=problem,
         searched=len(chosen),
         by_tenant=grouped(shown, lambda row: row.item.tenant_id),
-        names=_names(scope),
-        tags=_tags(scope),
+        names=scope.tenants.names(),
+        tags=scope.tenants.all_tags(),
         tag=tag,
         categories=load_catalog().categories(),
         next_query=query_with(request, after=_place_of(last)) if last else None,
@@ -144,8 +143,8 @@ async def settings_page(
         searched=len(chosen),
         read_from=min(read, default=None),
         problem=problem,
-        names=_names(scope),
-        tags=_tags(scope),
+        names=scope.tenants.names(),
+        tags=scope.tenants.all_tags(),
         tag=tag,
         title_of=title_of,
         with_state=lambda chosen: query_with(request, after=None, state=chosen),
@@ -188,7 +187,7 @@ async def _settings(scope: PortfolioScope, setting: str, value: str, tag: str) -
         raise SettingTextError("say which setting")
     wanted = WantedSetting(setting.strip(), value.strip() or None)
     found = await answer.tenant_settings(scope.session, wanted, _tenant_ids(scope, tag))
-    names, order = _names(scope), list(SettingState)
+    names, order = scope.tenants.names(), list(SettingState)
     return sorted(found, key=lambda tenant: (order.index(tenant.state), names[tenant.tenant_id].casefold()))
 
 
@@ -223,14 +222,6 @@ def _needed(choice: ItemChoice) -> Sought:
 
 def _tenant_ids(scope: PortfolioScope, tag: str) -> list[UUID]:
     return [tenant.id for tenant in scope.tenants if not tag or tag in tenant.tags]
-
-
-def _names(scope: PortfolioScope) -> dict[UUID, str]:
-    return {tenant.id: tenant.name for tenant in scope.tenants}
-
-
-def _tags(scope: PortfolioScope) -> list[str]:
-    return sorted({tag for tenant in scope.tenants for tag in tenant.tags})
 
 
 def _place(after: str) -> ItemPlace | None:

@@ -17,7 +17,7 @@ from answers.status.rules import following, has_words, reasons
 from web.fitting import fitting_page
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, OneTenant, PortfolioScope
-from web.twins import csv_file, say_next
+from web.twins import Limit, csv_file, say_next
 
 router = APIRouter()
 
@@ -53,7 +53,6 @@ def _asked(
 
 Asked = Annotated[TenantFilter, Depends(_asked)]
 After = Annotated[UUID | None, Query(description="Go on after this tenant.")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
@@ -75,8 +74,8 @@ async def portfolio_page(request: Request, scope: AllTenants, asked: Asked, afte
         attempts,
         statuses=found,
         reasons=reasons(found),
-        names={tenant.id: tenant.name for tenant in scope.tenants},
-        tags=sorted({tag for tenant in scope.tenants for tag in tenant.tags}),
+        names=scope.tenants.names(),
+        tags=scope.tenants.all_tags(),
         asked=asked,
         is_later=after is not None,
     )

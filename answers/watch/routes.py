@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.item_kinds import title_of
@@ -23,9 +23,9 @@ from web.addresses import query_with
 from web.layout import page
 from web.scope import AllTenants, TheSite, Visible, name_for
 from web.site import Site
-from web.sorted_pages import sorted_page
+from web.sorted_pages import After, sorted_page
 from web.temporal import ANSWER_SECONDS
-from web.twins import csv_file, say_next
+from web.twins import Limit, csv_file, say_next
 
 router = APIRouter()
 
@@ -37,9 +37,6 @@ RUNS = 5
 
 LATE_AFTER = timedelta(hours=1)
 """A working watch reads each log at least so often."""
-
-After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class _State(NamedTuple):
@@ -78,7 +75,7 @@ async def watch_page(
         shown=shown,
         runs=runs,
         late_after=LATE_AFTER,
-        names={tenant.id: tenant.name for tenant in scope.tenants},
+        names=scope.tenants.names(),
         title_of=title_of,
         explanations=EXPLANATIONS,
         permissions={log.log: load_catalog().collections[log.log].permission for log in shown.rows},
