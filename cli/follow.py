@@ -8,7 +8,9 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from shlex import quote
 from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
 
 import typer
 from temporalio.api.enums.v1 import PendingActivityState
@@ -26,6 +28,7 @@ from cli import output
 from cli.errors import ExitCode
 from control.progress import ANSWER_SECONDS, nobody_polls
 from inventory.outcomes import RunStatus
+from inventory.visible_text import visible
 from workflows.messages import PortfolioProgress, SyncProgress
 
 ProgressT = TypeVar("ProgressT", SyncProgress, PortfolioProgress)
@@ -221,6 +224,15 @@ def _waits_for_worker(activity: Any) -> bool:
     """Whether an activity only needs a worker to start."""
     scheduled: bool = activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     return scheduled and not activity.HasField("next_attempt_schedule_time")
+
+
+def goes_on(run_id: UUID, tenant_name: str) -> str:
+    """The message for a person who stops following a run: how to return to it, and how to end it."""
+    return (
+        f"run {run_id} goes on\n"
+        f"  follow it: python starter.py run {run_id} --follow\n"
+        f"  cancel it: python starter.py cancel {quote(visible(tenant_name))} --run {run_id}"
+    )
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """`limits`: configured limits and rates, and Temporal's."""
 
 import asyncio
-import getpass
-import socket
 from datetime import datetime
 from typing import Annotated
 
@@ -12,6 +10,7 @@ from pydantic import BaseModel
 from cli import output
 from cli.options import JsonOption
 from cli.output_options import prints_tables
+from cli.person import requester
 from cli.table import Column, Shape, print_table
 from cli.task_queue import Rate, Rates, read_rates, same_rate, set_rates
 from configuration import Settings, load_settings
@@ -75,7 +74,7 @@ async def _limits(settings: Settings, *, apply: bool) -> Limits:
             settings.temporal_task_queue,
             overall=settings.activities_per_second,
             per_tenant=settings.activities_per_second_per_tenant,
-            identity=f"{getpass.getuser()}@{socket.gethostname()}",
+            identity=requester(),
             reason=REASON,
         )
         after = await read_rates(client, settings.temporal_task_queue)
@@ -83,8 +82,12 @@ async def _limits(settings: Settings, *, apply: bool) -> Limits:
 
 
 def _state(settings: Settings, before: Rates, after: Rates, *, applied: bool) -> Limits:
-    overall = _rate_limit(settings.activities_per_second, before.overall, after.overall)
-    per_tenant = _rate_limit(settings.activities_per_second_per_tenant, before.per_tenant, after.per_tenant)
+    def limit(configured: float | None, before: Rate, after: Rate) -> RateLimit:
+        now = after._asdict()
+        return RateLimit(configured=configured, temporal=now.pop("per_second"), before=before.per_second, **now)
+
+    overall = limit(settings.activities_per_second, before.overall, after.overall)
+    per_tenant = limit(settings.activities_per_second_per_tenant, before.per_tenant, after.per_tenant)
     return Limits(
         task_queue=settings.temporal_task_queue,
         partitions=after.partitions,
@@ -97,17 +100,6 @@ def _state(settings: Settings, before: Rates, after: Rates, *, applied: bool) ->
         waves_in_flight=settings.waves_in_flight,
         worker_activities=settings.worker_activities,
         worker_database_connections=settings.database_connections,
-    )
-
-
-def _rate_limit(configured: float | None, before: Rate, after: Rate) -> RateLimit:
-    return RateLimit(
-        configured=configured,
-        temporal=after.per_second,
-        before=before.per_second,
-        set_by=after.set_by,
-        set_at=after.set_at,
-        reason=after.reason,
     )
 
 

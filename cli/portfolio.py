@@ -1,6 +1,7 @@
 """`portfolio`: one selection over many tenants."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from activities.holders import PORTFOLIO_WORKFLOW, Kind
 from answers.ids import run_id_range, the_one
 from answers.runs.command import refused
 from answers.runs.portfolio_answer import newest_portfolio_runs
-from cli import output, temporal
+from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError
 from cli.follow import Follower, leaving
 from cli.options import (
@@ -33,6 +34,7 @@ from cli.options import (
     valid_selection_name,
 )
 from cli.output_options import prints_tables
+from cli.person import requester
 from cli.progress import PortfolioView
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
@@ -123,7 +125,7 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
             record = await records.portfolio_record(session, run_id)
         if record is not None:
             return record
-        queued = queued_portfolio_record(run_id, handle.id, portfolio_input, temporal.now())
+        queued = queued_portfolio_record(run_id, handle.id, portfolio_input, datetime.now(UTC))
         return await refused(queued, f"portfolio run {run_id}", handle) if wait else queued
 
 
@@ -302,9 +304,7 @@ async def _cancel(settings: Settings, run_id: str, reason: str | None) -> Portfo
     client = await connect_temporal(temporal_connect_config())
     wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
     try:
-        await runs.request_cancel(
-            client, record.workflow_id, record.portfolio_run_id, reason, wanted, temporal.requester()
-        )
+        await runs.request_cancel(client, record.workflow_id, record.portfolio_run_id, reason, wanted, requester())
     except LookupError:
         raise UsageError(
             f"portfolio run {record.portfolio_run_id} is over; python starter.py portfolio runs lists them"

@@ -1,6 +1,7 @@
 """Follows a run that `sync` started or joined; loaded once it is under way."""
 
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -8,8 +9,7 @@ from temporalio.client import Client
 
 import answers.runs.report  # noqa: F401 - `sync` prints with it once the run has ended
 from answers.runs.command import ended_record
-from cli import temporal
-from cli.follow import Follower, leaving
+from cli.follow import Follower, goes_on, leaving
 from cli.progress import RunView
 from cli.sessions import opened_database
 from configuration import Settings
@@ -37,7 +37,7 @@ async def followed(settings: Settings, client: Client, started: StartedSync, *, 
     run, tenant_id, tenant_name, selection, name, deep = started
     task_queue = settings.temporal_task_queue
     async with opened_database(settings, pool_size=2) as database:
-        with nullcontext() if quiet else leaving(temporal.goes_on(run.run_id, tenant_name)):
+        with nullcontext() if quiet else leaving(goes_on(run.run_id, tenant_name)):
             with RunView(tenant_name) as view:
                 if run.joined and not quiet:
                     view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
@@ -46,7 +46,7 @@ async def followed(settings: Settings, client: Client, started: StartedSync, *, 
                 if wait:
                     follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
                     await follower.follow(run.handle)
-            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now(), name)
+            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, datetime.now(UTC), name)
             if wait:
                 return await ended_record(database, queued, run.handle)
             async with database.tenant(tenant_id, read_only=True) as session:

@@ -1,16 +1,18 @@
 """`sync` and `cancel`: starting, joining, following and stopping runs."""
 
 import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from activities.holders import SYNC_WORKFLOW, Kind
-from cli import output, temporal
+from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError
 from cli.key_warning import compares_hidden_values, warn_without_key
-from cli.loading import loading
 from cli.options import (
     AllOption,
     CategoryOption,
@@ -25,6 +27,7 @@ from cli.options import (
     tenant_id_of,
     valid_selection_name,
 )
+from cli.person import requester
 from configuration import Settings, load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from control import runs
@@ -99,11 +102,22 @@ async def sync_tenant(
     await _check_database(settings.database_url.get_secret_value())
     task_queue = settings.temporal_task_queue
     run = await runs.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep, name=name)
-    with loading():  # takes long: the run is under way meanwhile
+    with _loading():  # takes long: the run is under way meanwhile
         from cli.started_run import StartedSync, followed
 
     started = StartedSync(run, tenant_id, tenant_name, selection, name, deep=deep)
     return await followed(settings, client, started, wait=wait, quiet=quiet)
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Looks for no garbage while modules are loaded, and afterwards not among what they have made: it stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 async def _check_database(url: str) -> None:
@@ -153,7 +167,7 @@ async def _cancel(
     client = await connect_temporal(temporal_connect_config())
     try:
         wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
-        await runs.request_cancel(client, workflow_id, run_id, reason, wanted, temporal.requester())
+        await runs.request_cancel(client, workflow_id, run_id, reason, wanted, requester())
     except LookupError as error:
         raise UsageError(f"{error}; python starter.py runs lists runs and their status") from None
     return workflow_id, run_id

@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
-from cli import output, temporal
+from cli import output
 from cli.doctor import print_checks
 from cli.errors import ExitCode, UsageError
 from cli.options import (
@@ -25,7 +25,7 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.output_options import prints_tables
-from cli.person import local_person
+from cli.person import local_person, requester
 from cli.table import Column, print_table
 from cli.tenant_import import import_tenants
 from configuration import Settings, TenantsFrom, load_settings
@@ -281,10 +281,9 @@ async def _purge(settings: Settings, tenant_id: UUID, name: str, edit: TenantsEd
     task_queue = settings.temporal_task_queue
     if is_named:
         edit.remove(tenant_id)
-    person = temporal.requester()
     schedules = await leave_out_of_schedules(client, task_queue, tenant_id, TenantNames.load(settings).of)
     output.stderr.print("cancelling runs under way", style="dim")
-    cancelled = await cancel_runs(client, task_queue, tenant_id, person)
+    cancelled = await cancel_runs(client, task_queue, tenant_id, requester())
     output.stderr.print("deleting histories in Temporal", style="dim")
     erased = await erase_histories(client, task_queue, tenant_id, known)
     output.stderr.print("deleting rows", style="dim")
@@ -299,7 +298,7 @@ async def _purge(settings: Settings, tenant_id: UUID, name: str, edit: TenantsEd
             histories=erased.histories,
             histories_kept=erased.kept,
         )
-        database.record(person, name, receipt.model_dump(mode="json"))
+        database.record(requester(), name, receipt.model_dump(mode="json"))
     return receipt
 
 

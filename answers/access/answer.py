@@ -10,19 +10,8 @@ from inventory.access_rules import AccessRule
 from inventory.people import Action, KnownPerson, Person, Role
 from inventory.user_errors import UserError
 from storage import access_rules, audit, web_sessions
-from storage.access_rules import Subject
 
-__all__ = [
-    "AccessError",
-    "AccessOverview",
-    "AccessRequest",
-    "Subject",
-    "access",
-    "end_sessions",
-    "find_person",
-    "revoke",
-    "set_rule",
-]
+Subject = access_rules.Subject
 
 
 class AccessError(UserError):

@@ -3,11 +3,10 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.audit import queries
-from answers.audit.queries import WantedActs
 from answers.audit.records import ActRecord
 from inventory.people import Person, Role
 
-__all__ = ["WantedActs", "acts"]
+WantedActs = queries.WantedActs
 
 
 async def acts(session: AsyncSession, person: Person, wanted: WantedActs, limit: int) -> list[ActRecord]:

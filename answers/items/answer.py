@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.ids import named
 from answers.item_kinds import with_kinds
-from answers.items.queries import MOST_COUNTED, CollectionSize, collection_sizes
+from answers.items import queries as own_queries
+from answers.items.queries import MOST_COUNTED, CollectionSize
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.search.answer import Sought, find
 from graph.catalog import item_title, kind_of, load_catalog
@@ -22,16 +23,7 @@ from storage import documents, queries, recorded_runs
 from storage.coverage import coverage, is_read
 from storage.name_order import NamePlace, place_of
 
-__all__ = [
-    "ItemList",
-    "MissingList",
-    "UnknownItemError",
-    "category_sizes",
-    "collection_sizes",
-    "find_item",
-    "items",
-    "missing",
-]
+collection_sizes = own_queries.collection_sizes
 
 
 class UnknownItemError(NotHereError):

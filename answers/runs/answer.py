@@ -16,6 +16,9 @@ from storage import coverage, queries, recorded_runs
 from storage.documents import database_time
 from storage.queries import RunPlace
 
+is_read = coverage.is_read
+run_record = queries.run_record
+
 
 class UnknownRunError(NotHereError):
     """The tenant has no such run, or it has not ended."""
@@ -43,21 +46,11 @@ async def recent_runs(
     return await queries.recent_runs(session, limit, RunPlace(run.queued_at, run.run_id), status, kind)
 
 
-async def is_read(session: AsyncSession) -> bool:
-    """Whether a run of the tenant has completed; else an empty answer says nothing."""
-    return await coverage.is_read(session)
-
-
 def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
     """Both lists' newest runs, once each: a queued run may have been recorded meanwhile."""
     known = {record.run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.run_id not in known)]
     return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
-
-
-async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
-    """A run's record; of any tenant in a portfolio session. Raises `UserError` if several tenants have it."""
-    return await queries.run_record(session, run_id)
 
 
 async def run_record_in(session: AsyncSession, wanted: IdRange, value: str) -> RunRecord | None:

@@ -1,6 +1,7 @@
 """`runs` and `run`: run records, also of runs that are queued or running."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from answers.runs import answer
 from answers.runs.report import print_run
 from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError
-from cli.follow import Follower, Handle, leaving
+from cli.follow import Follower, Handle, goes_on, leaving
 from cli.options import (
     JsonOption,
     OptionalTenantArgument,
@@ -28,7 +29,6 @@ from cli.output_options import prints_tables
 from cli.progress import RunView
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
-from cli.temporal import goes_on, now
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
 from control.progress import ANSWER_SECONDS, run_progress
@@ -216,7 +216,9 @@ async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
     """
     if (code := await _failed_with(handle)) is None:
         raise UnavailableError(f"{what} was ended in Temporal before a worker took it up; nothing was read")
-    return latest.model_copy(update={"status": RunStatus.FAILED, "finished_at": now(), "error_codes": [code]})
+    return latest.model_copy(
+        update={"status": RunStatus.FAILED, "finished_at": datetime.now(UTC), "error_codes": [code]}
+    )
 
 
 async def _failed_with(handle: Handle) -> ErrorCode | None:

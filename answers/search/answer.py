@@ -13,7 +13,7 @@ from answers.item_kinds import with_kind
 from answers.item_states import StateChoice
 from answers.object_names import setting_names
 from answers.search import queries
-from answers.search.records import ItemGroup, SearchBasis, SettingState, SettingValue, TenantSetting
+from answers.search.records import ItemGroup, SettingState, SettingValue, TenantSetting
 from answers.search.rules import alike, meant, patterns, setting_state, titled
 from graph.catalog import load_catalog
 from inventory.plurals import counted, either
@@ -145,11 +145,8 @@ def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
         yield wanted._replace(tenant_ids=wanted.tenant_ids[first : first + TENANTS_AT_A_TIME])
 
 
-async def search_basis(
-    session: AsyncSession, tenant_ids: Collection[UUID], type_keys: Sequence[str] | None
-) -> SearchBasis:
-    """Numbers of these tenants that were never read, or not to the end of these collections."""
-    return await queries.basis(session, sorted(tenant_ids), type_keys)
+search_basis = queries.basis
+catalogues = queries.catalogues
 
 
 async def settings_meant(session: AsyncSession, name: str) -> list[str]:
@@ -211,11 +208,6 @@ async def tenant_settings(
         )
     order = list(SettingState)
     return sorted(answers, key=lambda tenant: (order.index(tenant.state), tenant.tenant_id))
-
-
-async def catalogues(session: AsyncSession) -> list[UUID]:
-    """Tenants whose catalogues name settings and choices; in a portfolio session."""
-    return await queries.catalogues(session)
 
 
 class NamedSettings(NamedTuple):

@@ -1,6 +1,6 @@
 """Queries by name and setting, of the tenants that the session sees."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from functools import cache, partial
@@ -221,7 +221,7 @@ LEFT JOIN LATERAL (
 """)
 
 
-async def basis(session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> SearchBasis:
+async def basis(session: AsyncSession, tenant_ids: Collection[UUID], type_keys: Sequence[str] | None) -> SearchBasis:
     """Numbers of these tenants that were never read, or not to the end of these collections."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": None if type_keys is None else list(type_keys)}
     (found,) = await fetch(session, _BASIS, SearchBasis, parameters)

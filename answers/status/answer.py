@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.status import queries
-from answers.status.queries import RecentRuns, tenant_states
 from answers.status.records import TenantStatus
 from answers.status.rules import OLD_AFTER, attention, most_urgent_first
 from graph.catalog import load_catalog
 from storage.documents import database_time
+
+found_by_runs = queries.recent_runs
 
 
 async def status(
@@ -22,14 +23,9 @@ async def status(
     Equally urgent tenants keep the given order.
     """
     place = {tenant_id: number for number, tenant_id in enumerate(tenant_ids)}
-    states = await tenant_states(session, tenant_ids, sorted(load_catalog().logs))
+    states = await queries.tenant_states(session, tenant_ids, sorted(load_catalog().logs))
     found = sorted(states, key=lambda tenant: place[tenant.tenant_id])
     now = await database_time(session)
     return most_urgent_first(
         tenant.model_copy(update={"attention": attention(tenant, now, old_after)}) for tenant in found
     )
-
-
-async def found_by_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
-    """Findings of the session's tenant's runs in the last `span`."""
-    return await queries.recent_runs(session, span)
