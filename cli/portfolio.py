@@ -302,10 +302,9 @@ def portfolio_cancel(
 async def _cancel(settings: Settings, run_id: str, reason: str | None) -> PortfolioRecord:
     record = await _one(settings, run_id)
     client = await connect_temporal(temporal_connect_config())
-    wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
     try:
-        await runs.request_cancel(client, record.workflow_id, record.portfolio_run_id, reason, wanted, requester())
-    except LookupError:
+        await runs.cancel(client, settings.temporal_task_queue, record, reason, requester())
+    except runs.NotUnderWayError:
         raise UsageError(
             f"portfolio run {record.portfolio_run_id} is over; python starter.py portfolio runs lists them"
         ) from None

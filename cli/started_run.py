@@ -18,7 +18,7 @@ from control.runs import StartedRun
 from inventory.records import RunRecord
 from inventory.selection import Selection
 from storage import queries
-from workflows.messages import SyncProgress
+from workflows.messages import SyncInput, SyncProgress
 
 
 class StartedSync(NamedTuple):
@@ -46,7 +46,8 @@ async def followed(settings: Settings, client: Client, started: StartedSync, *, 
                 if wait:
                     follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
                     await follower.follow(run.handle)
-            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, datetime.now(UTC), name)
+            sync_input = SyncInput(tenant_id=tenant_id, selection=selection, selection_name=name)
+            queued = queued_record(run.run_id, run.workflow_id, sync_input, datetime.now(UTC))
             if wait:
                 return await ended_record(database, queued, run.handle)
             async with database.tenant(tenant_id, read_only=True) as session:

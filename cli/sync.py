@@ -168,7 +168,7 @@ async def _cancel(
     try:
         wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
         await runs.request_cancel(client, workflow_id, run_id, reason, wanted, requester())
-    except LookupError as error:
+    except runs.NotUnderWayError as error:
         raise UsageError(f"{error}; python starter.py runs lists runs and their status") from None
     return workflow_id, run_id
 

@@ -19,7 +19,6 @@ from connections import UnreachableError, connect_temporal, temporal_connect_con
 from inventory.outcomes import Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, PortfolioRecord
 from inventory.records import RunRecord
-from inventory.selection import Selection
 from inventory.user_errors import UnavailableError, UserError
 from payload_codec import PayloadKeyError
 from storage import portfolio, recorded_runs
@@ -77,14 +76,7 @@ async def unrecorded_runs(
     async with database.portfolio() as session:
         recorded = await recorded_runs.with_record(session, [run.run_id for run in queued])
     return [
-        queued_record(
-            run.run_id,
-            run.workflow_id,
-            run.input.tenant_id,
-            run.input.selection,
-            run.queued_at,
-            run.input.selection_name,
-        )
+        queued_record(run.run_id, run.workflow_id, run.input, run.queued_at)
         for run in queued
         if (run.input.tenant_id, run.run_id) not in recorded
     ]
@@ -195,20 +187,14 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
     return _Started(UUID(attributes.first_execution_run_id), execution.id, read, event.event_time.ToDatetime(UTC))
 
 
-def queued_record(
-    run_id: UUID,
-    workflow_id: str,
-    tenant_id: UUID,
-    selection: Selection,
-    queued_at: datetime,
-    selection_name: str | None = None,
-) -> RunRecord:
+def queued_record(run_id: UUID, workflow_id: str, sync_input: SyncInput, queued_at: datetime) -> RunRecord:
+    """The record of a run that no worker has taken up yet."""
     return RunRecord(
         run_id=run_id,
-        tenant_id=tenant_id,
-        selection_hash=selection.hash(),
-        selection=selection,
-        selection_name=selection_name,
+        tenant_id=sync_input.tenant_id,
+        selection_hash=sync_input.selection.hash(),
+        selection=sync_input.selection,
+        selection_name=sync_input.selection_name,
         workflow_id=workflow_id,
         status=RunStatus.QUEUED,
         queued_at=queued_at,

@@ -21,6 +21,10 @@ from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workfl
 from workflows.sync import SyncWorkflow
 
 
+class NotUnderWayError(RequestError):
+    """The run to cancel has ended, or never was."""
+
+
 class StartedRun(NamedTuple):
     """A run that was started or joined."""
 
@@ -91,39 +95,30 @@ async def request_cancel(
 ) -> None:
     """Signals a run or portfolio run to cancel, with the person for the record.
 
-    Raises `LookupError` if it is not under way, `RequestError` if something else holds its workflow id.
+    Raises `NotUnderWayError`, and `RequestError` if something else holds its workflow id.
     """
     handle = client.get_workflow_handle(workflow_id)
     request = CancelRequest(reason=reason, requested_by=requested_by, run_id=run_id)
     try:
         description = await handle.describe()
         if description.status is not WorkflowExecutionStatus.RUNNING:
-            raise LookupError("no such run is under way")
+            raise NotUnderWayError("no such run is under way")
         _refuse_other(client, description, wanted)
         if run_id is not None and description.raw_info.first_run_id != str(run_id):
-            raise LookupError("the run has ended; a newer one of the same selection is under way")
+            raise NotUnderWayError("the run has ended; a newer one of the same selection is under way")
         await handle.signal("cancel", request)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise LookupError("no such run is under way") from None
+            raise NotUnderWayError("no such run is under way") from None
         raise
 
 
-async def cancel_run(client: Client, task_queue: str, run: RunRecord, reason: str | None, requested_by: str) -> None:
-    """Raises `RequestError` if the run is over."""
-    wanted = Kind(SYNC_WORKFLOW, task_queue)
-    try:
-        await request_cancel(client, run.workflow_id, run.run_id, reason, wanted, requested_by)
-    except LookupError as error:
-        raise RequestError(str(error)) from None
-
-
-async def cancel_portfolio_run(
-    client: Client, task_queue: str, run: PortfolioRecord, reason: str | None, requested_by: str
+async def cancel(
+    client: Client, task_queue: str, run: RunRecord | PortfolioRecord, reason: str | None, requested_by: str
 ) -> None:
-    """Cancels a portfolio run and the runs that it started. Raises `RequestError` if it is over."""
-    wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
-    try:
-        await request_cancel(client, run.workflow_id, run.portfolio_run_id, reason, wanted, requested_by)
-    except LookupError as error:
-        raise RequestError(str(error)) from None
+    """Signals a run, or a portfolio run with the runs that it has started, to cancel. Raises `NotUnderWayError`."""
+    if isinstance(run, PortfolioRecord):
+        workflow, run_id = PORTFOLIO_WORKFLOW, run.portfolio_run_id
+    else:
+        workflow, run_id = SYNC_WORKFLOW, run.run_id
+    await request_cancel(client, run.workflow_id, run_id, reason, Kind(workflow, task_queue), requested_by)

@@ -56,7 +56,7 @@ async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requeste
     wanted = Kind(SYNC_WORKFLOW, task_queue)
     for workflow_id, _ in running:
         # It may have ended meanwhile, and what somebody else holds is not ours to end.
-        with suppress(LookupError, RequestError):
+        with suppress(RequestError):
             await request_cancel(client, workflow_id, None, "the tenant is removed", wanted, requested_by)
     if running and await no_worker(client, task_queue) is None:
         with suppress(TimeoutError):

@@ -17,7 +17,7 @@ from answers.runs.answer import UnknownRunError
 from answers.runs.portfolio_answer import newest_portfolio_runs, portfolio_run, recent_portfolio_runs
 from answers.runs.routes import After, Limit, Status, UnrecordedPart, say_queue
 from control.portfolio_words import tenants_in_words
-from control.runs import cancel_portfolio_run
+from control.runs import cancel as cancel_run
 from graph.catalog import load_catalog
 from graph.tenants import Tenants
 from inventory.error_codes import EXPLANATIONS
@@ -255,7 +255,7 @@ async def cancel(
     run = await _one(partial(site.database.portfolio, visible_ids(tenants, site)), tenants, site, portfolio_run_id)
 
     async def request(client: Client) -> None:
-        await cancel_portfolio_run(client, site.settings.temporal_task_queue, run, reason, person.name)
+        await cancel_run(client, site.settings.temporal_task_queue, run, reason, person.name)
 
     subject = f"portfolio run {portfolio_run_id}: {_selection_name(run)}"
     await carry_out(site, Act(person, Action.SYNC_CANCELLED, subject, once, reason), request)

@@ -14,7 +14,8 @@ from temporalio.client import Client
 from answers.runs.answer import UnknownRunError, newest_runs, recent_runs
 from control.live_runs import LOOK_SECONDS, PAGE_WAITS_SECONDS, LiveRun
 from control.progress import no_worker
-from control.runs import StartedRun, cancel_run, start_sync
+from control.runs import StartedRun, start_sync
+from control.runs import cancel as cancel_run
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, refuse_disabled
 from inventory.error_codes import EXPLANATIONS
