@@ -33,11 +33,26 @@ LOOKED_FOR = (EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED)
 After = Annotated[
     str, Query(description="Go on after this item, TYPE/ID: the last one of the page before.", max_length=2000)
 ]
-Evidence = Annotated[EvidenceKind | Literal[""], Query(description="Only items of this evidence.")]
-HowSure = Annotated[
-    Confidence | Literal[""], Query(alias="confidence", description="Only items that are missing this surely.")
-]
 Choice = Annotated[ItemChoice, Depends(item_choice)]
+
+
+class MissingChoice(NamedTuple):
+    """The missing items that an address asks for; empty parameters choose nothing."""
+
+    type_key: str | None
+    evidence: EvidenceKind | Literal[""]
+    confidence: Confidence | Literal[""]
+
+
+async def _missing_choice(
+    type_key: TypeKey = None,
+    evidence: Annotated[EvidenceKind | Literal[""], Query(description="Only items of this evidence.")] = "",
+    confidence: Annotated[Confidence | Literal[""], Query(description="Only items that are missing this surely.")] = "",
+) -> MissingChoice:
+    return MissingChoice(type_key, evidence, confidence)
+
+
+WantedMissing = Annotated[MissingChoice, Depends(_missing_choice)]
 
 
 class ListPage(NamedTuple):
@@ -84,16 +99,9 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
 
 
 @router.get("/tenants/{tenant_id}/missing", response_class=HTMLResponse, include_in_schema=False)
-async def missing_page(
-    request: Request,
-    scope: OneTenant,
-    type_key: TypeKey = None,
-    evidence: Evidence = "",
-    confidence: HowSure = "",
-    after: After = "",
-) -> HTMLResponse:
+async def missing_page(request: Request, scope: OneTenant, wanted: WantedMissing, after: After = "") -> HTMLResponse:
     """Items that were looked for and not found, and items that were not read."""
-    found = await _missing(scope, type_key, evidence or LOOKED_FOR, confidence, after, PAGE)
+    found = await _missing(scope, wanted, LOOKED_FOR, after, PAGE)
     shown = _page([] if found is None else [item async for item in found.items])
     coverage = await tenant_coverage(scope.session)
     return page(
@@ -103,10 +111,8 @@ async def missing_page(
         coverage=coverage,
         shown=shown,
         not_read=[] if found is None else found.not_read,
-        type_key=type_key,
-        evidence=evidence,
-        confidence=confidence,
-        chosen=bool(type_key or evidence or confidence),
+        **wanted._asdict(),
+        chosen=any(wanted),
         choices=sorted(((record.type_key, record.title) for record in coverage.collections), key=lambda of: of[1]),
         next_query=query_with(request, after=shown.after) if shown.after else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",
@@ -140,52 +146,39 @@ async def missing_records(
     request: Request,
     response: Response,
     scope: OneTenant,
-    type_key: TypeKey = None,
-    evidence: Evidence = "",
-    confidence: HowSure = "",
+    wanted: WantedMissing,
     after: After = "",
     limit: Limit = PAGE,
 ) -> list[MissingRecord]:
     """Missing items, also of collections that were not read; empty before any completed run."""
-    found = await _missing(scope, type_key, evidence or tuple(EvidenceKind), confidence, after, limit)
+    found = await _missing(scope, wanted, tuple(EvidenceKind), after, limit)
     items = [] if found is None else [item async for item in found.items]
     say_next(response, request, _place_after(items, limit))
     return items[:limit]
 
 
 @router.get("/tenants/{tenant_id}/missing.csv", include_in_schema=False)
-async def missing_csv(
-    scope: OneTenant, type_key: TypeKey = None, evidence: Evidence = "", confidence: HowSure = ""
-) -> Response:
+async def missing_csv(scope: OneTenant, wanted: WantedMissing) -> Response:
     """All items that were looked for and not found, as CSV."""
-    found = await _missing(scope, type_key, evidence or LOOKED_FOR, confidence, "", None)
+    found = await _missing(scope, wanted, LOOKED_FOR, "", None)
     if found is None:
         return csv_file("missing", MissingRecord, [])
     return await whole_csv_file(f"missing-{scope.tenant.name}", MissingRecord, found.items)
 
 
 async def _missing(
-    scope: TenantScope,
-    type_key: str | None,
-    evidence: EvidenceKind | tuple[EvidenceKind, ...],
-    confidence: Confidence | str,
-    after: str,
-    limit: int | None,
+    scope: TenantScope, wanted: MissingChoice, usual: tuple[EvidenceKind, ...], after: str, limit: int | None
 ) -> MissingList | None:
-    """One missing item more than the limit."""
+    """One missing item more than the limit; of the `usual` evidence if none is wanted."""
     return await answer.missing(
         scope.session,
         None,
-        _chosen(type_key),
-        evidence=(evidence,) if isinstance(evidence, EvidenceKind) else evidence,
-        confidence=Confidence(confidence) if confidence else None,
+        [wanted.type_key] if wanted.type_key else None,
+        evidence=(wanted.evidence,) if wanted.evidence else usual,
+        confidence=wanted.confidence or None,
         limit=None if limit is None else limit + 1,
         after=_place(after),
     )
-
-
-def _chosen(type_key: str | None) -> list[str] | None:
-    return [type_key] if type_key else None
 
 
 def _place(after: str) -> tuple[str, str] | None:
