@@ -17,7 +17,6 @@ from cli.long_words import fitting
 from cli.output_options import output_options
 from inventory.elapsed_time import elapsed
 from inventory.elapsed_time import lasting as lasting
-from inventory.outcomes import RunStatus
 from inventory.plurals import counted
 from inventory.visible_text import escaped_json, visible, with_spaces
 
@@ -217,7 +216,3 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 def took(started_at: datetime | None, finished_at: datetime | None) -> str:
     """How long something lasted; empty where it has not ended."""
     return lasting(finished_at - started_at if finished_at and started_at else None)
-
-
-def status_word(status: RunStatus) -> Text:
-    return styled(status)

@@ -195,7 +195,7 @@ def _run_columns(names: TenantNames) -> tuple[Column, ...]:
         Column("tenants", "chosen", lambda record: tenants_in_words(record.chosen, names.of), is_kept=True),
         Column("selection", "selection_name", _selection, is_kept=True),
         Column("schedule", "schedule"),
-        Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
+        Column("status", "status", lambda record: output.styled(record.status), is_kept=True),
         Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
         Column("outcomes", "counts", lambda record: record.counts.in_words()),
         Column("took", "took", _took, is_kept=True),

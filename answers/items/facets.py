@@ -41,7 +41,7 @@ async def facets(session: AsyncSession, sought: Sought) -> Facets:
     is_cut = sum(group.items for group in groups) > MOST_COUNTED
     chosen = sought.items
     found = [
-        _facet("platform", groups, chosen._replace(platform=None), _platforms),
+        _facet("platform", groups, chosen._replace(platform=None), lambda item: platforms(item.type_key, item.meta)),
         _kinds(groups, chosen._replace(kind=None)),
         _facet("category", groups, chosen, _categories),
         _facet("state", groups, chosen._replace(state=None), _states),
@@ -76,10 +76,6 @@ def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
 
 def _most_first(entry: tuple[str, int]) -> tuple[int, str]:
     return -entry[1], entry[0]
-
-
-def _platforms(item: ItemRecord) -> Iterable[str]:
-    return platforms(item.type_key, item.meta)
 
 
 def _categories(item: ItemRecord) -> Iterable[str]:

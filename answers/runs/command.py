@@ -101,7 +101,7 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
     return (
         Column("run", "run_id", shape=Shape.ID),
         Column("tenant", "tenant_id", lambda record: names.of(record.tenant_id), is_kept=True),
-        Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
+        Column("status", "status", lambda record: output.styled(record.status), is_kept=True),
         Column("queued", "queued_at", lambda record: output.ago(record.queued_at), is_kept=True),
         Column("items", "counts.observed", shape=Shape.NUMBER),
         Column("new", "counts.created", shape=Shape.NUMBER),

@@ -197,16 +197,14 @@ def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
 def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
     columns = (
         tenant_column(names.of, is_kept=False),
-        Column("state", "state", _state, is_kept=True),
+        Column(
+            "state", "state", lambda tenant: Text(_WORDS[tenant.state], _STYLES.get(tenant.state, "")), is_kept=True
+        ),
         Column("values", "values", _values),
         Column("not read", "not_read", _not_read, yields=True),
         Column("read since", "read_from", lambda tenant: output.ago(tenant.read_from) or "never"),
     )
     print_table(columns, found, record=TenantSetting, is_ordered=True)
-
-
-def _state(tenant: TenantSetting) -> Text:
-    return Text(_WORDS[tenant.state], _STYLES.get(tenant.state, ""))
 
 
 def _values(tenant: TenantSetting) -> str:
