@@ -27,6 +27,7 @@ from local.temporal import EmbeddedTemporal
 from storage import queries
 from storage.database import Database
 from storage.schema import upgrade
+from workflows.messages import SyncInput
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TASK_QUEUE = "benchmark"
@@ -125,7 +126,8 @@ class Machine:
 
     async def sync(self, tenant: SimulatedTenant, selection: Selection) -> RunRecord:
         """One run, from its start to its end."""
-        run = await start_sync(await self.client(), TASK_QUEUE, UUID(tenant.id), tenant.name, selection)
+        sync_input = SyncInput(tenant_id=UUID(tenant.id), selection=selection)
+        run = await start_sync(await self.client(), TASK_QUEUE, sync_input, tenant.name)
         await run.handle.result()
         async with (
             Database(self.database_url, pool_size=1) as database,

@@ -38,6 +38,7 @@ from local.state import StackInfo, State
 from storage import queries, recorded_runs
 from tenants_source import configured_tenants_of
 from web.sign_in import new_link
+from workflows.messages import SyncInput
 
 ATTEMPTS = 60
 """Tries of a tenant's sync while the stack restarts a dead part."""
@@ -196,7 +197,8 @@ async def _synced(settings: Settings, tenant: TenantConfig, selection: Selection
             record = await queries.run_record(session, latest)
         if record is not None:
             return record
-    return await sync_tenant(settings, tenant.id, tenant.name, selection, wait=True, quiet=True)
+    sync_input = SyncInput(tenant_id=tenant.id, selection=selection)
+    return await sync_tenant(settings, sync_input, tenant.name, wait=True, quiet=True)
 
 
 async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selection) -> UUID | None:

@@ -2,8 +2,6 @@
 
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import NamedTuple
-from uuid import UUID
 
 from temporalio.client import Client
 
@@ -16,40 +14,35 @@ from configuration import Settings
 from control.queued_runs import queued_record
 from control.runs import StartedRun
 from inventory.records import RunRecord
-from inventory.selection import Selection
 from storage import queries
 from workflows.messages import SyncInput, SyncProgress
 
 
-class StartedSync(NamedTuple):
-    """A run and its purpose. `name` is its selection's."""
-
-    run: StartedRun
-    tenant_id: UUID
-    tenant_name: str
-    selection: Selection
-    name: str | None
-    deep: bool
-
-
-async def followed(settings: Settings, client: Client, started: StartedSync, *, wait: bool, quiet: bool) -> RunRecord:
+async def followed(
+    settings: Settings,
+    client: Client,
+    run: StartedRun,
+    sync_input: SyncInput,
+    tenant_name: str,
+    *,
+    wait: bool,
+    quiet: bool,
+) -> RunRecord:
     """The run's record now, or with `wait` at its end."""
-    run, tenant_id, tenant_name, selection, name, deep = started
     task_queue = settings.temporal_task_queue
     async with opened_database(settings, pool_size=2) as database:
         with nullcontext() if quiet else leaving(goes_on(run.run_id, tenant_name)):
             with RunView(tenant_name) as view:
                 if run.joined and not quiet:
                     view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
-                    if deep:
+                    if sync_input.deep:
                         view.say("it goes on as it was started; for a deep run, start again once it has ended")
                 if wait:
                     follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
                     await follower.follow(run.handle)
-            sync_input = SyncInput(tenant_id=tenant_id, selection=selection, selection_name=name)
             queued = queued_record(run.run_id, run.workflow_id, sync_input, datetime.now(UTC))
             if wait:
                 return await ended_record(database, queued, run.handle)
-            async with database.tenant(tenant_id, read_only=True) as session:
+            async with database.tenant(sync_input.tenant_id, read_only=True) as session:
                 record = await queries.run_record(session, run.run_id)
             return record or queued

@@ -35,7 +35,7 @@ from graph.tenants import refuse_disabled
 from inventory.records import RunRecord, SyncRecord
 from inventory.selection import Selection
 from storage.readiness import check_readiness
-from workflows.messages import sync_workflow_id
+from workflows.messages import SyncInput, sync_workflow_id
 
 
 def sync(
@@ -58,18 +58,8 @@ def sync(
     wanted_name = valid_selection_name(name)
     configured = configured_tenant(settings, tenant)
     refuse_disabled(configured)
-    record = asyncio.run(
-        sync_tenant(
-            settings,
-            configured.id,
-            configured.name,
-            selection,
-            deep=deep,
-            name=wanted_name,
-            wait=not no_wait,
-            quiet=False,
-        )
-    )
+    sync_input = SyncInput(tenant_id=configured.id, selection=selection, deep=deep, selection_name=wanted_name)
+    record = asyncio.run(sync_tenant(settings, sync_input, configured.name, wait=not no_wait, quiet=False))
     warn_without_key(settings)
     if as_json:
         compared = compares_hidden_values(settings)
@@ -87,26 +77,16 @@ def sync(
 
 
 async def sync_tenant(
-    settings: Settings,
-    tenant_id: UUID,
-    tenant_name: str,
-    selection: Selection,
-    *,
-    wait: bool,
-    quiet: bool,
-    deep: bool = False,
-    name: str | None = None,
+    settings: Settings, sync_input: SyncInput, tenant_name: str, *, wait: bool, quiet: bool
 ) -> RunRecord:
     """Starts or joins the run and, with `wait`, follows it; returns its record."""
     client = await connect_to_start(temporal_connect_config())
     await _check_database(settings.database_url.get_secret_value())
-    task_queue = settings.temporal_task_queue
-    run = await runs.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep, name=name)
+    run = await runs.start_sync(client, settings.temporal_task_queue, sync_input, tenant_name)
     with _loading():  # takes long: the run is under way meanwhile
-        from cli.started_run import StartedSync, followed
+        from cli.started_run import followed
 
-    started = StartedSync(run, tenant_id, tenant_name, selection, name, deep=deep)
-    return await followed(settings, client, started, wait=wait, quiet=quiet)
+    return await followed(settings, client, run, sync_input, tenant_name, wait=wait, quiet=quiet)
 
 
 @contextmanager

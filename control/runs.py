@@ -13,11 +13,10 @@ from control.errors import RequestError
 from graph.catalog import load_catalog
 from inventory.portfolio import PortfolioRecord
 from inventory.records import RunRecord
-from inventory.selection import Selection
 from inventory.visible_text import visible
 from temporal_errors import if_there
 from workflows import search_attributes
-from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from workflows.messages import CancelRequest, SyncInput, SyncResult
 from workflows.sync import SyncWorkflow
 
 
@@ -34,26 +33,17 @@ class StartedRun(NamedTuple):
     handle: WorkflowHandle[SyncWorkflow, SyncResult]
 
 
-async def start_sync(
-    client: Client,
-    task_queue: str,
-    tenant_id: UUID,
-    tenant_name: str,
-    selection: Selection,
-    *,
-    deep: bool = False,
-    name: str | None = None,
-) -> StartedRun:
+async def start_sync(client: Client, task_queue: str, sync_input: SyncInput, tenant_name: str) -> StartedRun:
     """Starts a selection's run, or joins the running one: the workflow id is the lock.
 
-    `name` is the selection's name. Raises `RequestError` if something else holds the workflow id.
+    Raises `RequestError` if something else holds the workflow id.
     """
-    workflow_id = sync_workflow_id(tenant_id, selection)
-    selection_name = name or load_catalog().name_of(selection.type_keys)
+    tenant_id, selection, workflow_id = sync_input.tenant_id, sync_input.selection, sync_input.workflow_id
+    selection_name = sync_input.selection_name or load_catalog().name_of(selection.type_keys)
     try:
         handle = await client.start_workflow(
             SyncWorkflow.run,
-            SyncInput(tenant_id=tenant_id, selection=selection, deep=deep, selection_name=name),
+            sync_input,
             id=workflow_id,
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,

@@ -33,6 +33,7 @@ from web.scope import AllTenants, Named, OneTenant, TheSite, Visible
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
 from web.twins import csv_file, say_next
+from workflows.messages import SyncInput
 
 router = APIRouter()
 
@@ -320,7 +321,8 @@ async def start(
     action = Action.DEEP_READ_REQUESTED if deep else Action.SYNC_REQUESTED
 
     async def request(client: Client) -> StartedRun:
-        return await start_sync(client, site.settings.temporal_task_queue, tenant.id, tenant.name, selection, deep=deep)
+        sync_input = SyncInput(tenant_id=tenant.id, selection=selection, deep=deep)
+        return await start_sync(client, site.settings.temporal_task_queue, sync_input, tenant.name)
 
     started = await carry_out(site, Act(person, action, name, once, reason, tenant.id), request)
     if started is None:

@@ -28,7 +28,7 @@ from tests.chaos.schedule import Event
 from tests.end_to_end.system import System
 from tests.forking import Fork
 from tests.patience import PATIENCE_SECONDS
-from workflows.messages import CancelRequest
+from workflows.messages import CancelRequest, SyncInput
 from workflows.sync import SyncWorkflow
 
 AnswerT = TypeVar("AnswerT")
@@ -121,9 +121,8 @@ class Rig:
     async def start(self, tenant: SimulatedTenant, selection: Selection, *, deep: bool = False) -> StartedRun:
         """Starts a run or joins the one that is under way."""
         task_queue = self.system.environment["TEMPORAL_TASK_QUEUE"]
-        return await self.patiently(
-            lambda: start_sync(self.client, task_queue, UUID(tenant.id), tenant.name, selection, deep=deep)
-        )
+        sync_input = SyncInput(tenant_id=UUID(tenant.id), selection=selection, deep=deep)
+        return await self.patiently(lambda: start_sync(self.client, task_queue, sync_input, tenant.name))
 
     async def wait_for(self, run: StartedRun) -> None:
         """Until the run has ended, however it ended. Raises `TimeoutError` for one that does not."""

@@ -74,6 +74,7 @@ from uuid import uuid4
 import cli.sync
 from configuration import Settings
 from inventory.selection import Selection
+from workflows.messages import SyncInput
 
 async def answered(*_):
     return True
@@ -85,8 +86,8 @@ async def started(*_, **__):
 cli.sync.connect_to_start = cli.sync.check_readiness = answered
 cli.sync.runs.start_sync = started
 settings = Settings(database_url="postgresql://nobody@127.0.0.1/nothing", _env_file=None)
-selection = Selection(type_keys=("groups",))
-asyncio.run(cli.sync.sync_tenant(settings, uuid4(), "Contoso", selection, wait=True, quiet=False))
+sync_input = SyncInput(tenant_id=uuid4(), selection=Selection(type_keys=("groups",)))
+asyncio.run(cli.sync.sync_tenant(settings, sync_input, "Contoso", wait=True, quiet=False))
 """
 """Prints the modules that are loaded when a run is started."""
 

@@ -28,6 +28,7 @@ from local.simulated_graph import Fault, FaultKind, SimulatedTenant
 from local.temporal import EmbeddedTemporal
 from storage.documents import database_time
 from tests.end_to_end.system import System
+from workflows.messages import SyncInput
 
 PATHS = {
     "assignmentFilters": "deviceManagement/assignmentFilters",
@@ -208,7 +209,7 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
 
     async def sync() -> str:
         queue = system.environment["TEMPORAL_TASK_QUEUE"]
-        run = await start_sync(client, queue, tenant_id, tenant.name, SELECTION)
+        run = await start_sync(client, queue, SyncInput(tenant_id=tenant_id, selection=SELECTION), tenant.name)
         try:
             status = str((await run.handle.result()).status)
         except WorkflowFailureError:
