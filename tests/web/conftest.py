@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -33,6 +34,11 @@ def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def tenants_file(tmp_path: Path) -> Path:
     return write_tenants(tmp_path / "tenants.toml")
+
+
+@pytest.fixture
+def queue() -> str:
+    return f"queue-{uuid4()}"
 
 
 @pytest.fixture

@@ -9,13 +9,19 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
+from configuration import Settings
 from inventory.people import Person, Role
 from storage import access_rules, web_sessions
 from storage.database import Database
 from tests.patience import PATIENCE_SECONDS
+from web.application import create_app
 from web.sign_in import COOKIE, digest
+from web.site import Site
+from web.temporal import TemporalAccess
 
 CONTOSO, FABRIKAM, UNREAD = uuid4(), uuid4(), uuid4()
 ORIGIN = "https://127.0.0.1"
@@ -23,6 +29,17 @@ SAME_ORIGIN = {"Origin": ORIGIN}
 POLICIES = "conditionalAccessPolicies"
 LOCATIONS = "namedLocations"
 HOSTILE = '<script>alert(1)</script>\u202e"'
+
+
+def page_beside(
+    temporal_address: str, database: Database, database_url: str, tenants_file: Path, queue: str = "tenant-inventory"
+) -> FastAPI:
+    """The page beside the Temporal of this address, which may be none."""
+    settings = Settings(
+        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
+    )
+    access = TemporalAccess(lambda: {"target_host": temporal_address})
+    return create_app(Site(settings, database, temporal=access))
 
 
 def write_tenants(path: Path) -> Path:

@@ -9,14 +9,12 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import SecretStr
 from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.holders import PORTFOLIO_WORKFLOW
 from answers.runs import portfolio_routes
-from configuration import Settings
 from connections import register_search_attributes
 from control.shared_looks import SharedLooks
 from inventory.error_codes import ErrorCode
@@ -30,10 +28,17 @@ from storage.database import Database
 from tests.patience import until_async
 from tests.web.asgi_stream import streamed
 from tests.web.reading import next_of, rows_of, text_of
-from tests.web.support import CONTOSO, FABRIKAM, POLICIES, UNREAD, json_of, person_of, signed_in_as, words_of
-from web.application import create_app
-from web.site import Site
-from web.temporal import TemporalAccess
+from tests.web.support import (
+    CONTOSO,
+    FABRIKAM,
+    POLICIES,
+    UNREAD,
+    json_of,
+    page_beside,
+    person_of,
+    signed_in_as,
+    words_of,
+)
 from workflows import search_attributes
 from workflows.messages import PortfolioInput
 
@@ -45,8 +50,7 @@ OTHERS_CODE = ErrorCode.GRAPH_PERMISSION_MISSING
 @pytest.fixture
 def app(database: Database, database_url: str, tenants_file: Path) -> FastAPI:
     """The page beside no Temporal."""
-    settings = Settings(database_url=SecretStr(database_url), tenants_file=tenants_file, _env_file=None)
-    return create_app(Site(settings, database, temporal=TemporalAccess(lambda: {"target_host": "127.0.0.1:1"})))
+    return page_beside("127.0.0.1:1", database, database_url, tenants_file)
 
 
 async def recorded(
@@ -239,11 +243,7 @@ async def test_lists_and_the_page_have_one_that_no_worker_has_taken_up(
     database: Database, database_url: str, tenants_file: Path, temporal: EmbeddedTemporal
 ) -> None:
     queue, name = f"queue-{uuid4()}", f"quiet-{uuid4()}"
-    settings = Settings(
-        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
-    )
-    access = TemporalAccess(lambda: {"target_host": temporal.address})
-    app = create_app(Site(settings, database, temporal=access))
+    app = page_beside(temporal.address, database, database_url, tenants_file, queue)
     client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
     await register_search_attributes(client)
     of_all, ours = TenantChoice(everyone=True), TenantChoice(tenant_ids=(CONTOSO,))

@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import SecretStr
 from sqlalchemy import text
 from temporalio import workflow
 from temporalio.client import Client
@@ -24,7 +23,6 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from answers.runs import routes
 from answers.runs.answer import UnknownRunError
-from configuration import Settings
 from connections import UnreachableError
 from control import live_runs as looks_at_runs
 from control import queued_runs
@@ -41,10 +39,9 @@ from storage.runs import open_run
 from tests.patience import PATIENCE_SECONDS, until_async
 from tests.storage.support import SLOTS, begin, end, identity, land, observation, sync
 from tests.web.asgi_stream import streamed
-from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, signed_in_as, words_of
+from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, page_beside, signed_in_as, words_of
 from web import live
-from web.application import STATIC, create_app
-from web.site import Site
+from web.application import STATIC
 from web.temporal import TemporalAccess
 from workflows.messages import CancelRequest, SyncInput, SyncProgress, sync_workflow_id
 
@@ -98,23 +95,15 @@ class StandIn:
 
 
 @pytest.fixture
-def queue() -> str:
-    return f"queue-{uuid4()}"
-
-
-@pytest.fixture
 def app(
     database: Database, database_url: str, tenants_file: Path, queue: str, request: pytest.FixtureRequest
 ) -> FastAPI:
     """The page; beside a Temporal where the test uses it, else beside none."""
-    address = NOWHERE
+    address = NOWHERE["target_host"]
     if "client" in request.fixturenames:
         server: EmbeddedTemporal = request.getfixturevalue("temporal")
-        address = {"target_host": server.address}
-    settings = Settings(
-        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
-    )
-    return create_app(Site(settings, database, temporal=TemporalAccess(lambda: address)))
+        address = server.address
+    return page_beside(address, database, database_url, tenants_file, queue)
 
 
 @pytest.fixture

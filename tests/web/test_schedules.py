@@ -9,14 +9,12 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import SecretStr
 from sqlalchemy import text
 from temporalio.client import Client, ScheduleDescription
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from answers.schedules import routes
 from answers.schedules.rules import Rights, StartTimes, rights, timing
-from configuration import Settings
 from control.schedules import Schedules
 from inventory.people import Action, Role
 from inventory.portfolio import TenantChoice
@@ -25,26 +23,14 @@ from storage import access_rules
 from storage.access_rules import Subject
 from storage.database import Database
 from tests.patience import until_async
-from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, person_of, signed_in_as, words_of
-from web.application import create_app
-from web.site import Site
-from web.temporal import TemporalAccess
+from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, page_beside, person_of, signed_in_as, words_of
 
 Clients = dict[Role, httpx.AsyncClient]
 
 
 @pytest.fixture
-def queue() -> str:
-    return f"queue-{uuid4()}"
-
-
-@pytest.fixture
 def app(temporal: EmbeddedTemporal, database: Database, database_url: str, tenants_file: Path, queue: str) -> FastAPI:
-    settings = Settings(
-        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
-    )
-    access = TemporalAccess(lambda: {"target_host": temporal.address})
-    return create_app(Site(settings, database, temporal=access))
+    return page_beside(temporal.address, database, database_url, tenants_file, queue)
 
 
 @pytest.fixture
@@ -211,11 +197,9 @@ async def test_who_sees_some_tenants_only_keeps_schedules_of_those(
 async def test_pages_wait_a_moment_for_a_temporal_that_says_nothing(
     database: Database, database_url: str, tenants_file: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    settings = Settings(database_url=SecretStr(database_url), tenants_file=tenants_file, _env_file=None)
     monkeypatch.setattr(routes, "PAGE_WAITS_SECONDS", 0.01)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        access = TemporalAccess(lambda: {"target_host": f"127.0.0.1:{silent.getsockname()[1]}"})
-        app = create_app(Site(settings, database, temporal=access))
+        app = page_beside(f"127.0.0.1:{silent.getsockname()[1]}", database, database_url, tenants_file)
         async with signed_in_as(app, database, person_of(Role.OPERATOR)) as client:
             is_list = address == "/schedules"
             page = await words_of(client, address, 200 if is_list else 503)

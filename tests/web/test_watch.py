@@ -8,13 +8,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import SecretStr
 from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from answers.watch import routes
-from configuration import Settings
 from connections import UnreachableError
 from control.watch import WatchSchedule
 from inventory.error_codes import ErrorCode
@@ -26,19 +24,11 @@ from storage.database import Database
 from storage.watch import LogLook, LookItems
 from tests.storage.support import Comparison, observation, sync
 from tests.web.reading import next_of, rows_of, text_of
-from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, person_of, signed_in_as, words_of
-from web.application import create_app
-from web.site import Site
-from web.temporal import TemporalAccess
+from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, page_beside, person_of, signed_in_as, words_of
 
 Clients = dict[Role, httpx.AsyncClient]
 
 INTUNE, ENTRA = "auditEvents", "directoryAudits"
-
-
-@pytest.fixture
-def queue() -> str:
-    return f"queue-{uuid4()}"
 
 
 @pytest.fixture
@@ -50,10 +40,7 @@ def app(
     if "client" in request.fixturenames:
         server: EmbeddedTemporal = request.getfixturevalue("temporal")
         address = server.address
-    settings = Settings(
-        database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
-    )
-    return create_app(Site(settings, database, temporal=TemporalAccess(lambda: {"target_host": address})))
+    return page_beside(address, database, database_url, tenants_file, queue)
 
 
 @pytest.fixture
