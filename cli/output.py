@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import BaseModel
@@ -19,6 +19,9 @@ from inventory.elapsed_time import elapsed
 from inventory.elapsed_time import lasting as lasting
 from inventory.plurals import counted
 from inventory.visible_text import escaped_json, visible, with_spaces
+
+if TYPE_CHECKING:
+    from answers.field_text import FieldText
 
 
 class SafeConsole(Console):
@@ -155,18 +158,8 @@ def styled(word: object) -> Text:
     return Text(str(word or ""), style=STYLES.get(str(word), ""))
 
 
-class SaidField(Protocol):
-    """A differing field, as `answers.field_text` says it."""
-
-    @property
-    def label(self) -> str: ...
-    @property
-    def lines(self) -> Sequence[str]: ...
-    def summary(self, between: str = ..., *, is_signed: bool = ...) -> str: ...
-
-
 def print_field(
-    field: SaidField, *, indent: str, between: str = " → ", sign: tuple[str, str] = ("", ""), most: int = MAX_LINES
+    field: "FieldText", *, indent: str, between: str = " → ", sign: tuple[str, str] = ("", ""), most: int = MAX_LINES
 ) -> None:
     """A differing field: label and values on one line, then a text's differing lines."""
     mark, style = sign
