@@ -1,16 +1,46 @@
-"""Acts of people: an administrator sees everybody's, anybody else their own."""
+"""Acts of people, in a session of no tenant: an administrator sees everybody's, anybody else their own."""
 
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.audit import queries
 from answers.audit.records import ActRecord
-from inventory.people import Person, Role
+from inventory.people import Action, Person, Role
+from storage.models.base import table
+from storage.models.web import AuditRecord
+from storage.rows import fetch
 
-WantedActs = queries.WantedActs
+_AUDIT = table(AuditRecord)
+
+
+class WantedActs(NamedTuple):
+    """A filter of acts; None wants any. Exclusive of `until` and of `after`, the last act of the page before."""
+
+    person_id: str | None = None
+    tenant_id: UUID | None = None
+    action: Action | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after: tuple[datetime, UUID] | None = None
 
 
 async def acts(session: AsyncSession, person: Person, wanted: WantedActs, limit: int) -> list[ActRecord]:
     """Up to `limit` acts that the person may see, newest first."""
     if not person.may(Role.ADMIN):
         wanted = wanted._replace(person_id=person.person_id)
-    return await queries.acts(session, wanted, limit)
+    found = select(*(_AUDIT.c[name] for name in ActRecord.model_fields))
+    for name in ("person_id", "tenant_id", "action"):
+        value = getattr(wanted, name)
+        if value is not None:
+            found = found.where(_AUDIT.c[name] == value)
+    if wanted.since is not None:
+        found = found.where(_AUDIT.c.at >= wanted.since)
+    if wanted.until is not None:
+        found = found.where(_AUDIT.c.at < wanted.until)
+    if wanted.after is not None:
+        found = found.where(tuple_(_AUDIT.c.at, _AUDIT.c.audit_id) < wanted.after)
+    newest = found.order_by(_AUDIT.c.at.desc(), _AUDIT.c.audit_id.desc()).limit(limit)
+    return await fetch(session, newest, ActRecord)
