@@ -13,7 +13,6 @@ from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
 from cli import output
 from cli.basis_lines import rests_on_coverage
-from cli.errors import errors_for_people
 from cli.options import JsonOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables
 from cli.sessions import asked_of_tenant
@@ -41,42 +40,39 @@ def assignments(
 
     Example: python starter.py assignments contoso "Windows baseline"
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        wanted = known_type_keys(type_keys)
-        table = Table(ItemAssignment, _COLUMNS)
-        cannot_say: list[CannotSayRecord] = []
-        shown: set[tuple[str, str]] = set()
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    wanted = known_type_keys(type_keys)
+    table = Table(ItemAssignment, _COLUMNS)
+    cannot_say: list[CannotSayRecord] = []
+    shown: set[tuple[str, str]] = set()
 
-        async def ask(session: AsyncSession) -> dict[str, Coverage]:
-            async for record in answer.assignments(session, tenant_id, item, wanted):
-                if as_json:
-                    output.print_json(record)
-                elif isinstance(record, ItemAssignment):
-                    shown.add((record.type_key, record.external_id))
-                    table.add(record)
-                else:
-                    cannot_say.append(record)
-            return await answer.covered(session)
+    async def ask(session: AsyncSession) -> dict[str, Coverage]:
+        async for record in answer.assignments(session, tenant_id, item, wanted):
+            if as_json:
+                output.print_json(record)
+            elif isinstance(record, ItemAssignment):
+                shown.add((record.type_key, record.external_id))
+                table.add(record)
+            else:
+                cannot_say.append(record)
+        return await answer.covered(session)
 
-        coverage = asked_of_tenant(settings, tenant_id, ask)
-        if not coverage:
-            raise NeverReadError(TENANT_NEVER_READ)
-        if as_json:
-            return
-        table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
-        if not shown:
-            output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
-        for record in cannot_say:
-            if record.read_at is not None:
-                details = (
-                    f"details of {counted(record.references or 0, 'item')} read from {output.when(record.read_at)} on"
-                )
-                output.warn(f"{record.type_key}: rests on {details}")
-        for reason, collections in _by_reason(cannot_say).items():
-            more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
-            output.warn(f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}")
+    coverage = asked_of_tenant(settings, tenant_id, ask)
+    if not coverage:
+        raise NeverReadError(TENANT_NEVER_READ)
+    if as_json:
+        return
+    table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
+    if not shown:
+        output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
+    for record in cannot_say:
+        if record.read_at is not None:
+            details = f"details of {counted(record.references or 0, 'item')} read from {output.when(record.read_at)} on"
+            output.warn(f"{record.type_key}: rests on {details}")
+    for reason, collections in _by_reason(cannot_say).items():
+        more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
+        output.warn(f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}")
 
 
 def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:

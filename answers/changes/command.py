@@ -19,7 +19,7 @@ from answers.old_details import old_details_in_words
 from answers.runs.answer import find_run, is_read, moment_of
 from answers.times import TIME_FORMS, typed_time
 from cli import output
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
     MOST,
@@ -90,22 +90,21 @@ def changes(
 
     Example: python starter.py changes --all-tenants --since yesterday --type conditionalAccessPolicies
     """
-    with errors_for_people():
-        settings = load_settings()
-        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
-        if since is not None and run is not None:
-            raise UsageError("--since names a beginning and --run one run: give one of them")
-        if asked.are_many:
-            _refuse_of_one_tenant(run=run, after=after, html=html)
-            if since is not None and typed_time(since, datetime.now(UTC), output.time_zone()) is None:
-                raise UsageError(f"--since: {since!r} is no time, and a run is of one tenant; write {TIME_FORMS}")
-        check_html(html, as_json=as_json)
-        refuse_columns_without_csv()
-        named = bool(type_keys or categories)
-        chosen = selection_of(type_keys, categories, everything=False).type_keys if named else None
-        wanted = _Wanted(since, run, chosen, None if after is None else event_at(after), html, as_json)
-        rows = RowLimit(limit)
-        ask_each(settings, asked, partial(_show_tenant, settings, wanted, rows), as_json=as_json, limit=rows)
+    settings = load_settings()
+    asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+    if since is not None and run is not None:
+        raise UsageError("--since names a beginning and --run one run: give one of them")
+    if asked.are_many:
+        _refuse_of_one_tenant(run=run, after=after, html=html)
+        if since is not None and typed_time(since, datetime.now(UTC), output.time_zone()) is None:
+            raise UsageError(f"--since: {since!r} is no time, and a run is of one tenant; write {TIME_FORMS}")
+    check_html(html, as_json=as_json)
+    refuse_columns_without_csv()
+    named = bool(type_keys or categories)
+    chosen = selection_of(type_keys, categories, everything=False).type_keys if named else None
+    wanted = _Wanted(since, run, chosen, None if after is None else event_at(after), html, as_json)
+    rows = RowLimit(limit)
+    ask_each(settings, asked, partial(_show_tenant, settings, wanted, rows), as_json=as_json, limit=rows)
 
 
 class _Wanted(NamedTuple):

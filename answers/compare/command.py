@@ -14,7 +14,7 @@ from answers.compare.session import ComparisonOutput
 from answers.compare.setting_command import compare_settings
 from answers.compare.setting_comparison import SETTING_COLLECTIONS
 from answers.compare.setting_matrix_command import compare_golden_settings
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.html_file import HtmlOption, check_html
 from cli.options import (
     CategoryOption,
@@ -82,35 +82,34 @@ def compare(
 
     Example: python starter.py compare contoso fabrikam --type conditionalAccessPolicies --fields
     """
-    with errors_for_people():
-        settings = load_settings()
-        check_html(html, as_json=as_json)
-        options = ComparisonOutput(only, html, fields=fields, as_json=as_json)
-        named = bool(type_keys or categories)
-        wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
-        if by_setting:
-            _check_by_setting(only, wanted, fields=fields)
-        if golden is None:
-            if everyone or tags or tenants is None or len(tenants) != 2:
-                raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
-            here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
-            if here == there:
-                raise UsageError("a tenant is the same as itself; name two different ones")
-            answer = compare_settings if by_setting else compare_pair
-            complete = asyncio.run(answer(settings, here, there, wanted, options))
-        else:
-            if fields:
-                raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
-            if only and Status.ONLY_THERE in only:
-                raise UsageError(
-                    "with --golden each row is an item or a setting of that tenant, so --only only_there shows none"
-                )
-            golden_id = tenant_id_of(settings, golden)
-            others = _others(settings, golden_id, tenants, tags, everyone=everyone)
-            answer_golden = compare_golden_settings if by_setting else compare_golden
-            complete = asyncio.run(answer_golden(settings, golden_id, others, wanted, options))
-        if not complete:
-            raise typer.Exit(ExitCode.PARTIAL)
+    settings = load_settings()
+    check_html(html, as_json=as_json)
+    options = ComparisonOutput(only, html, fields=fields, as_json=as_json)
+    named = bool(type_keys or categories)
+    wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
+    if by_setting:
+        _check_by_setting(only, wanted, fields=fields)
+    if golden is None:
+        if everyone or tags or tenants is None or len(tenants) != 2:
+            raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
+        here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
+        if here == there:
+            raise UsageError("a tenant is the same as itself; name two different ones")
+        answer = compare_settings if by_setting else compare_pair
+        complete = asyncio.run(answer(settings, here, there, wanted, options))
+    else:
+        if fields:
+            raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
+        if only and Status.ONLY_THERE in only:
+            raise UsageError(
+                "with --golden each row is an item or a setting of that tenant, so --only only_there shows none"
+            )
+        golden_id = tenant_id_of(settings, golden)
+        others = _others(settings, golden_id, tenants, tags, everyone=everyone)
+        answer_golden = compare_golden_settings if by_setting else compare_golden
+        complete = asyncio.run(answer_golden(settings, golden_id, others, wanted, options))
+    if not complete:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _check_by_setting(only: Sequence[Status] | None, type_keys: Sequence[str] | None, *, fields: bool) -> None:

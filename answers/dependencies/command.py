@@ -22,7 +22,7 @@ from answers.dependencies.records import (
 )
 from answers.dependencies.session import item_id, read_session
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import (
     MOST,
     JsonOption,
@@ -83,17 +83,16 @@ def dependencies(
 
     Example: python starter.py dependencies contoso groups "Pilot devices" --format dot | dot -Tsvg -o pilot.svg
     """
-    with errors_for_people():
-        options = GraphOutput(written_as, file, as_json)
-        _check(options, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
-        tenant_id = tenant_id_of(load_settings(), tenant)
-        if reaches is not None:
-            asyncio.run(show_reach(tenant_id, reaches, everyone=everyone, as_json=as_json))
-        elif type_key is not None and item is not None:
-            known_type_keys([type_key])
-            asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, options))
-        else:
-            asyncio.run(_show_all(tenant_id, options))
+    options = GraphOutput(written_as, file, as_json)
+    _check(options, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
+    tenant_id = tenant_id_of(load_settings(), tenant)
+    if reaches is not None:
+        asyncio.run(show_reach(tenant_id, reaches, everyone=everyone, as_json=as_json))
+    elif type_key is not None and item is not None:
+        known_type_keys([type_key])
+        asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, options))
+    else:
+        asyncio.run(_show_all(tenant_id, options))
 
 
 def _check(

@@ -16,7 +16,6 @@ from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.dependencies.tenants_together import Answers, TenantAnswer, TenantsTogether
 from cli import output
 from cli.basis_lines import rests_on_coverage
-from cli.errors import errors_for_people
 from cli.options import (
     AllTenantsOption,
     AskedTenant,
@@ -50,10 +49,9 @@ def dangling(
 
     Example: python starter.py dangling contoso --type conditionalAccessPolicies
     """
-    with errors_for_people():
-        settings = load_settings()
-        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
-        _ask_each(settings, asked, _DANGLING, known_type_keys(type_keys), limit, as_json=as_json)
+    settings = load_settings()
+    asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+    _ask_each(settings, asked, _DANGLING, known_type_keys(type_keys), limit, as_json=as_json)
 
 
 @prints_tables
@@ -69,10 +67,9 @@ def unassigned(
 
     Example: python starter.py unassigned --tag emea --type configurationPolicies
     """
-    with errors_for_people():
-        settings = load_settings()
-        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
-        _ask_each(settings, asked, _UNASSIGNED, known_type_keys(type_keys), limit, as_json=as_json)
+    settings = load_settings()
+    asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+    _ask_each(settings, asked, _UNASSIGNED, known_type_keys(type_keys), limit, as_json=as_json)
 
 
 TypeKeys = tuple[str, ...] | None

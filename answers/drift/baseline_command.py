@@ -13,7 +13,7 @@ from answers.runs.answer import find_run, time_over
 from answers.times import TIME_FORMS
 from cli import output
 from cli.basis_lines import by_reason
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
 from cli.output_options import prints_tables, prints_times
 from cli.sessions import asked_of_tenant
@@ -55,39 +55,38 @@ def set_baseline(
 
     Example: python starter.py baseline set contoso golden --at yesterday --reason "after the audit"
     """
-    with errors_for_people():
-        if sum(option is not None for option in (run, at, other)) > 1:
-            raise UsageError("a baseline is one thing: give --run RUN, --at TIME or --tenant OTHER")
-        if NAME.fullmatch(name) is None:
-            raise UsageError(f"{name!r} is not a baseline's name; use letters, digits, '.', '_' and '-', at most 100")
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        other_id = None if other is None else tenant_id_of(settings, other)
+    if sum(option is not None for option in (run, at, other)) > 1:
+        raise UsageError("a baseline is one thing: give --run RUN, --at TIME or --tenant OTHER")
+    if NAME.fullmatch(name) is None:
+        raise UsageError(f"{name!r} is not a baseline's name; use letters, digits, '.', '_' and '-', at most 100")
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    other_id = None if other is None else tenant_id_of(settings, other)
 
-        async def ask(session: AsyncSession) -> BaselineRecord:
-            if other_id is not None:
-                return await baselines.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
-            if run is not None:
-                run_id = await find_run(session, run)
-                return await baselines.set_run(session, name, run_id, getpass.getuser(), reason)
-            moment = None if at is None else await time_over(session, at, output.time_zone())
-            if at is not None and moment is None:
-                raise UsageError(f"--at: {at!r} is no time; write {TIME_FORMS}")
-            return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
+    async def ask(session: AsyncSession) -> BaselineRecord:
+        if other_id is not None:
+            return await baselines.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
+        if run is not None:
+            run_id = await find_run(session, run)
+            return await baselines.set_run(session, name, run_id, getpass.getuser(), reason)
+        moment = None if at is None else await time_over(session, at, output.time_zone())
+        if at is not None and moment is None:
+            raise UsageError(f"--at: {at!r} is no time; write {TIME_FORMS}")
+        return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
 
-        record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
-        if as_json:
-            output.print_json(record)
-        elif record.kind is BaselineKind.TENANT:
-            output.stdout.print(f"baseline {name}: the inventory of {other}, as it is")
-        else:
-            output.stdout.print(
-                f"baseline {name} of {output.when(record.at)}: {counted(record.pinned, 'version')} pinned,"
-                f" {counted(len(record.covered), 'collection')} covered"
-            )
-        _say_what_is_not_known(record)
-        if record.not_covered or record.forgotten:
-            raise typer.Exit(ExitCode.PARTIAL)
+    record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
+    if as_json:
+        output.print_json(record)
+    elif record.kind is BaselineKind.TENANT:
+        output.stdout.print(f"baseline {name}: the inventory of {other}, as it is")
+    else:
+        output.stdout.print(
+            f"baseline {name} of {output.when(record.at)}: {counted(record.pinned, 'version')} pinned,"
+            f" {counted(len(record.covered), 'collection')} covered"
+        )
+    _say_what_is_not_known(record)
+    if record.not_covered or record.forgotten:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 @baseline.command("list")
@@ -97,17 +96,16 @@ def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
 
     Example: python starter.py baseline list contoso
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        records = asked_of_tenant(settings, tenant_id, baselines.baselines)
-        if as_json:
-            output.print_json(*records)
-            return
-        if not records:
-            output.stdout.print("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
-        names = TenantNames.load(settings)
-        print_table(_columns(names), records, record=BaselineRecord)
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    records = asked_of_tenant(settings, tenant_id, baselines.baselines)
+    if as_json:
+        output.print_json(*records)
+        return
+    if not records:
+        output.stdout.print("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
+    names = TenantNames.load(settings)
+    print_table(_columns(names), records, record=BaselineRecord)
 
 
 @baseline.command("drop")
@@ -116,14 +114,13 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOptio
 
     Example: python starter.py baseline drop contoso golden
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        asked_of_tenant(settings, tenant_id, lambda session: baselines.drop_baseline(session, name), read_only=False)
-        if as_json:
-            output.print_json({"tenant_id": str(tenant_id), "name": name, "dropped": True})
-        else:
-            output.stdout.print(f"baseline {name} dropped")
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    asked_of_tenant(settings, tenant_id, lambda session: baselines.drop_baseline(session, name), read_only=False)
+    if as_json:
+        output.print_json({"tenant_id": str(tenant_id), "name": name, "dropped": True})
+    else:
+        output.stdout.print(f"baseline {name} dropped")
 
 
 def _columns(names: TenantNames) -> tuple[Column, ...]:

@@ -21,7 +21,7 @@ from answers.old_details import old_details_in_words
 from answers.runs.answer import is_read
 from cli import output
 from cli.basis_lines import by_reason
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
     AllTenantsOption,
@@ -105,36 +105,35 @@ def show_drift(
 
     Example: python starter.py drift --tag customers --golden contoso --fail-on high
     """
-    with errors_for_people():
-        settings = load_settings()
-        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
-        wanted = known_type_keys(type_keys)
-        check_html(html, as_json=as_json)
+    settings = load_settings()
+    asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+    wanted = known_type_keys(type_keys)
+    check_html(html, as_json=as_json)
+    if html is not None:
+        _check_one_page(asked, limit)
+    _check_one_baseline(baseline, golden)
+    golden_id = None if golden is None else tenant_id_of(settings, golden)
+    if asked.are_many and golden_id is not None:
+        others = (named for named in asked.tenants if named.tenant_id != golden_id)
+        asked = AskedTenants(tuple(others), are_many=True)
+    shown = output_options()
+    rows = RowLimit(limit, asks_all=True)
+    is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
+
+    async def ask(database: Database, about: AskedTenant) -> None:
+        sought = _Sought(about.tenant_id, baseline, golden_id, wanted)
+        evaluated = await without_collisions(partial(_evaluated, database, settings, sought))
+        is_shown = partial(_is_asked_for, severities=severities, everything=everything)
+        found = [Drift(report, list(filter(is_shown, findings))) for report, findings in evaluated]
         if html is not None:
-            _check_one_page(asked, limit)
-        _check_one_baseline(baseline, golden)
-        golden_id = None if golden is None else tenant_id_of(settings, golden)
-        if asked.are_many and golden_id is not None:
-            others = (named for named in asked.tenants if named.tenant_id != golden_id)
-            asked = AskedTenants(tuple(others), are_many=True)
-        shown = output_options()
-        rows = RowLimit(limit, asks_all=True)
-        is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
+            check_count(sum(len(findings) for _, findings in found))
+            write_html(html, drift_page(TenantNames.load(settings).of(about.tenant_id), found, collection_titles()))
+        else:
+            _print_each(found, rows, as_json=as_json, is_line=is_line)
+        _end(evaluated, fail_on)
 
-        async def ask(database: Database, about: AskedTenant) -> None:
-            sought = _Sought(about.tenant_id, baseline, golden_id, wanted)
-            evaluated = await without_collisions(partial(_evaluated, database, settings, sought))
-            is_shown = partial(_is_asked_for, severities=severities, everything=everything)
-            found = [Drift(report, list(filter(is_shown, findings))) for report, findings in evaluated]
-            if html is not None:
-                check_count(sum(len(findings) for _, findings in found))
-                write_html(html, drift_page(TenantNames.load(settings).of(about.tenant_id), found, collection_titles()))
-            else:
-                _print_each(found, rows, as_json=as_json, is_line=is_line)
-            _end(evaluated, fail_on)
-
-        # A golden tenant is read beside the one that is held against it.
-        ask_each(settings, asked, ask, pool_size=2, as_json=as_json, limit=rows)
+    # A golden tenant is read beside the one that is held against it.
+    ask_each(settings, asked, ask, pool_size=2, as_json=as_json, limit=rows)
 
 
 def _check_one_page(asked: AskedTenants, limit: int | None) -> None:

@@ -14,7 +14,7 @@ from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindi
 from answers.drift.rules import Decision, NewDecision
 from answers.times import typed_time
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables, prints_times
 from cli.sessions import asked_of_tenant
@@ -68,26 +68,25 @@ def decide(
 
     Example: python starter.py drift decide contoso --item 1f0c4d2e --as accepted --why "pilot" --until 2026-06-30
     """
-    with errors_for_people():
-        _check(fingerprint, item, field, type_key, baseline, why)
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        new = NewDecision(decision, getpass.getuser(), why, None if until is None else _until(until))
+    _check(fingerprint, item, field, type_key, baseline, why)
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    new = NewDecision(decision, getpass.getuser(), why, None if until is None else _until(until))
 
-        async def ask(session: AsyncSession) -> DriftFindingRecord | DriftDecisionRecord:
-            scope = await _scope(session, fingerprint, item, baseline=baseline, type_key=type_key, field=field)
-            if scope is not None:
-                return await decide_scope(session, tenant_id, scope, new)
-            return await record_decision(session, tenant_id, str(fingerprint), new)
+    async def ask(session: AsyncSession) -> DriftFindingRecord | DriftDecisionRecord:
+        scope = await _scope(session, fingerprint, item, baseline=baseline, type_key=type_key, field=field)
+        if scope is not None:
+            return await decide_scope(session, tenant_id, scope, new)
+        return await record_decision(session, tenant_id, str(fingerprint), new)
 
-        try:
-            record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
-        except DecisionOverError:
-            raise UsageError(f"--until: {until} is over already") from None
-        if as_json:
-            output.print_json(record)
-        else:
-            output.stdout.print(_said(record))
+    try:
+        record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
+    except DecisionOverError:
+        raise UsageError(f"--until: {until} is over already") from None
+    if as_json:
+        output.print_json(record)
+    else:
+        output.stdout.print(_said(record))
 
 
 async def _scope(
@@ -124,18 +123,17 @@ def list_decisions(
 
     Example: python starter.py drift decisions contoso --all
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        records = asked_of_tenant(
-            settings, tenant_id, lambda session: decisions(session, tenant_id, with_earlier=everything)
-        )
-        if as_json:
-            output.print_json(*records)
-            return
-        holding = sum(record.state is DecisionState.HOLDS for record in records)
-        title = f"{counted(len(records), 'decision')}, {holding:,} in force" if records else "no decisions"
-        print_table(_DECISION_COLUMNS, records, record=DriftDecisionRecord, title=title, is_ordered=True)
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    records = asked_of_tenant(
+        settings, tenant_id, lambda session: decisions(session, tenant_id, with_earlier=everything)
+    )
+    if as_json:
+        output.print_json(*records)
+        return
+    holding = sum(record.state is DecisionState.HOLDS for record in records)
+    title = f"{counted(len(records), 'decision')}, {holding:,} in force" if records else "no decisions"
+    print_table(_DECISION_COLUMNS, records, record=DriftDecisionRecord, title=title, is_ordered=True)
 
 
 def _about(record: DriftDecisionRecord) -> str:

@@ -13,7 +13,7 @@ from answers.export.rules import companion_bytes, companion_path, file_bytes, fi
 from answers.runs.answer import moment_of
 from answers.times import TIME_FORMS
 from cli import output
-from cli.errors import ExitCode, errors_for_people
+from cli.errors import ExitCode
 from cli.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
 from cli.output_options import prints_times
 from cli.sessions import asked_of_tenant
@@ -57,37 +57,36 @@ def export(
 
     Example: python starter.py export contoso ./contoso --at monday
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        named = bool(type_keys or categories)
-        wanted = frozenset(selection_of(type_keys, categories, everything=False).type_keys) if named else None
-        files = ExportFolder(folder, tenant_id, force=force)
-        with DocumentSpool() as kept:
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    named = bool(type_keys or categories)
+    wanted = frozenset(selection_of(type_keys, categories, everything=False).type_keys) if named else None
+    files = ExportFolder(folder, tenant_id, force=force)
+    with DocumentSpool() as kept:
 
-            async def ask(session: AsyncSession) -> answer.ExportBasis:
-                moment = None if at is None else await moment_of(session, at, output.time_zone())
-                return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
+        async def ask(session: AsyncSession) -> answer.ExportBasis:
+            moment = None if at is None else await moment_of(session, at, output.time_zone())
+            return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
 
-            basis = asked_of_tenant(settings, tenant_id, ask)
-            _write(files, kept, wanted, decoded=decoded)
-        record = ExportRecord(
-            tenant_id=tenant_id,
-            folder=str(folder),
-            written=files.written,
-            unchanged=files.unchanged,
-            removed=files.removed,
-            **basis._asdict(),
+        basis = asked_of_tenant(settings, tenant_id, ask)
+        _write(files, kept, wanted, decoded=decoded)
+    record = ExportRecord(
+        tenant_id=tenant_id,
+        folder=str(folder),
+        written=files.written,
+        unchanged=files.unchanged,
+        removed=files.removed,
+        **basis._asdict(),
+    )
+    if as_json:
+        output.print_json(record)
+    else:
+        output.stdout.print(
+            f"{record.written} written, {record.unchanged} unchanged, {record.removed} removed in {folder}"
         )
-        if as_json:
-            output.print_json(record)
-        else:
-            output.stdout.print(
-                f"{record.written} written, {record.unchanged} unchanged, {record.removed} removed in {folder}"
-            )
-            _say_what_is_not_known(record)
-        if record.forgotten or record.damaged:
-            raise typer.Exit(ExitCode.PARTIAL)
+        _say_what_is_not_known(record)
+    if record.forgotten or record.damaged:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None, *, decoded: bool) -> None:

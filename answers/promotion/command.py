@@ -25,7 +25,7 @@ from answers.promotion.shared_command import (
 from answers.promotion.simulate_command import simulate_plan
 from answers.promotion.targets_command import plan_for_many
 from cli import output
-from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError
 from cli.options import (
     MOST,
     AllTenantsOption,
@@ -96,30 +96,27 @@ def make_plan(
 
     Example: python starter.py promote plan golden contoso --type deviceCompliancePolicies
     """
-    with errors_for_people():
-        settings = load_settings()
-        here = tenant_id_of(settings, source)
-        chosen = _targets(settings, here, targets, tags, everyone=everyone)
-        if version is not None and (not items or baseline or chosen != [here]):
-            raise UsageError("--from-version restores items: name the tenant twice, and the items with --item")
-        wanted = PlanRequest("", None if not type_keys else known_type_keys(type_keys), items, version)
-        if baseline is not None:
-            here, known = asked_of_tenant(
-                settings, here, lambda session: answer.source_baseline(session, here, baseline)
-            )
-            wanted = wanted._replace(baseline=known)
-        if here in chosen and version is None and wanted.baseline is None:
-            raise UsageError(
-                "name two different tenants; the same one twice restores: with --baseline, or --item and --from-version"
-            )
-        if len(chosen) == 1 and not (tags or everyone):
-            record, content = asyncio.run(without_collisions(partial(_plan, settings, here, chosen[0], wanted)))
-            print_plan(record, content, as_json=as_json)
-            is_complete = content.is_complete
-        else:
-            is_complete = asyncio.run(plan_for_many(settings, here, chosen, wanted, as_json=as_json))
-        if not is_complete:
-            raise typer.Exit(ExitCode.PARTIAL)
+    settings = load_settings()
+    here = tenant_id_of(settings, source)
+    chosen = _targets(settings, here, targets, tags, everyone=everyone)
+    if version is not None and (not items or baseline or chosen != [here]):
+        raise UsageError("--from-version restores items: name the tenant twice, and the items with --item")
+    wanted = PlanRequest("", None if not type_keys else known_type_keys(type_keys), items, version)
+    if baseline is not None:
+        here, known = asked_of_tenant(settings, here, lambda session: answer.source_baseline(session, here, baseline))
+        wanted = wanted._replace(baseline=known)
+    if here in chosen and version is None and wanted.baseline is None:
+        raise UsageError(
+            "name two different tenants; the same one twice restores: with --baseline, or --item and --from-version"
+        )
+    if len(chosen) == 1 and not (tags or everyone):
+        record, content = asyncio.run(without_collisions(partial(_plan, settings, here, chosen[0], wanted)))
+        print_plan(record, content, as_json=as_json)
+        is_complete = content.is_complete
+    else:
+        is_complete = asyncio.run(plan_for_many(settings, here, chosen, wanted, as_json=as_json))
+    if not is_complete:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _targets(
@@ -157,11 +154,10 @@ def show_plan(
 
     Example: python starter.py promote show contoso 1f0c4d2e --fields
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        record, content = asked_of_tenant(settings, tenant_id, lambda session: answer.plan_called(session, plan))
-        print_plan(record, content, as_json=as_json, fields=fields, requests=requests)
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    record, content = asked_of_tenant(settings, tenant_id, lambda session: answer.plan_called(session, plan))
+    print_plan(record, content, as_json=as_json, fields=fields, requests=requests)
 
 
 @promote.command("list")
@@ -171,18 +167,17 @@ def list_plans(tenant: TenantArgument, as_json: JsonOption = False) -> None:
 
     Example: python starter.py promote list contoso
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        names = TenantNames.load(settings)
-        target = TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
-        records = asked_of_tenant(settings, tenant_id, lambda session: answer.plans(session, target, names.of))
-        if as_json:
-            output.print_json(*records)
-            return
-        if not records:
-            output.stdout.print("no plan for this tenant; python starter.py promote plan SOURCE TARGET makes one")
-        print_table(_PLAN_COLUMNS, records, record=PlanRecord)
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    names = TenantNames.load(settings)
+    target = TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
+    records = asked_of_tenant(settings, tenant_id, lambda session: answer.plans(session, target, names.of))
+    if as_json:
+        output.print_json(*records)
+        return
+    if not records:
+        output.stdout.print("no plan for this tenant; python starter.py promote plan SOURCE TARGET makes one")
+    print_table(_PLAN_COLUMNS, records, record=PlanRecord)
 
 
 @promote.command("approve")
@@ -193,21 +188,20 @@ def approve_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOptio
 
     Example: python starter.py promote approve contoso 1f0c4d2e --reason "CHG-1042"
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        check_reason(reason)
-        record, refusals = asked_of_tenant(
-            settings, tenant_id, lambda session: answer.approve(session, plan, person(), reason), read_only=False
-        )
-        for refusal in refusals:
-            output.stderr.print(f"refused: {visible(refusal)}", style="red")
-        if as_json:
-            output.print_json(record)
-        elif not refusals:
-            output.stdout.print(f"plan {record.plan_id} approved; nothing is written to Graph")
-        if refusals:
-            raise typer.Exit(ExitCode.FAILED)
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    check_reason(reason)
+    record, refusals = asked_of_tenant(
+        settings, tenant_id, lambda session: answer.approve(session, plan, person(), reason), read_only=False
+    )
+    for refusal in refusals:
+        output.stderr.print(f"refused: {visible(refusal)}", style="red")
+    if as_json:
+        output.print_json(record)
+    elif not refusals:
+        output.stdout.print(f"plan {record.plan_id} approved; nothing is written to Graph")
+    if refusals:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @promote.command("reject")
@@ -216,17 +210,16 @@ def reject_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption
 
     Example: python starter.py promote reject contoso 1f0c4d2e --reason "too wide"
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        check_reason(reason)
-        record = asked_of_tenant(
-            settings, tenant_id, lambda session: answer.reject(session, plan, person(), reason), read_only=False
-        )
-        if as_json:
-            output.print_json(record)
-        else:
-            output.stdout.print(f"plan {record.plan_id} rejected")
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    check_reason(reason)
+    record = asked_of_tenant(
+        settings, tenant_id, lambda session: answer.reject(session, plan, person(), reason), read_only=False
+    )
+    if as_json:
+        output.print_json(record)
+    else:
+        output.stdout.print(f"plan {record.plan_id} rejected")
 
 
 promote.command("simulate")(simulate_plan)

@@ -10,7 +10,7 @@ from answers.promotion import answer
 from answers.promotion.records import MappingRecord
 from answers.promotion.shared_command import SourceArgument, TargetArgument, check_reason, person, two_sides
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import JsonOption, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables
 from cli.sessions import asked_of_tenant, without_collisions
@@ -40,38 +40,35 @@ def map_references(
 
     Example: python starter.py promote map golden contoso --type groups --from Pilot --to "Pilot EU" --reason "CHG-7"
     """
-    with errors_for_people():
-        settings = load_settings()
-        here, there = tenant_id_of(settings, source), tenant_id_of(settings, target)
-        if source_id is None:
-            if type_key or target_id or remove:
-                raise UsageError("name the object of SOURCE with --from; without options the mappings are listed")
-            _print_mappings(settings, here, there, as_json=as_json)
-            return
-        if type_key is None or (target_id is None) is not remove:
-            raise UsageError("give --type KEY, --from and --to; to take a mapping back --type KEY, --from and --remove")
-        check_reason(reason)
-        if type_key not in NOT_READ:
-            known_type_keys([type_key])
-        wish = answer.MappingWish(type_key, source_id, target_id or "", reason)
+    settings = load_settings()
+    here, there = tenant_id_of(settings, source), tenant_id_of(settings, target)
+    if source_id is None:
+        if type_key or target_id or remove:
+            raise UsageError("name the object of SOURCE with --from; without options the mappings are listed")
+        _print_mappings(settings, here, there, as_json=as_json)
+        return
+    if type_key is None or (target_id is None) is not remove:
+        raise UsageError("give --type KEY, --from and --to; to take a mapping back --type KEY, --from and --remove")
+    check_reason(reason)
+    if type_key not in NOT_READ:
+        known_type_keys([type_key])
+    wish = answer.MappingWish(type_key, source_id, target_id or "", reason)
 
-        async def ask() -> MappingRecord | None:
-            async with two_sides(settings, here, there) as (reading, writing):
-                if remove:
-                    if not await answer.unmap_reference(writing.session, there, here, wish, person()):
-                        raise UsageError(
-                            f"{type_key} {source_id} is not mapped; without options the mappings are listed"
-                        )
-                    return None
-                return await answer.map_reference(reading, writing, wish, person())
+    async def ask() -> MappingRecord | None:
+        async with two_sides(settings, here, there) as (reading, writing):
+            if remove:
+                if not await answer.unmap_reference(writing.session, there, here, wish, person()):
+                    raise UsageError(f"{type_key} {source_id} is not mapped; without options the mappings are listed")
+                return None
+            return await answer.map_reference(reading, writing, wish, person())
 
-        record = asyncio.run(without_collisions(ask))
-        if record is None:
-            output.stdout.print(f"{type_key} {visible(source_id)} is no longer mapped")
-        elif as_json:
-            output.print_json(record)
-        else:
-            output.stdout.print(f"{type_key} {record.source_id} → {record.target_id}")
+    record = asyncio.run(without_collisions(ask))
+    if record is None:
+        output.stdout.print(f"{type_key} {visible(source_id)} is no longer mapped")
+    elif as_json:
+        output.print_json(record)
+    else:
+        output.stdout.print(f"{type_key} {record.source_id} → {record.target_id}")
 
 
 def _print_mappings(settings: Settings, here: UUID, there: UUID, *, as_json: bool) -> None:

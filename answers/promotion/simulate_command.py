@@ -10,7 +10,7 @@ from answers.promotion.records import SimulatedItem
 from answers.promotion.shared_command import PlanArgument, two_sides
 from answers.promotion.simulation import Simulation, simulate
 from cli import output
-from cli.errors import ExitCode, errors_for_people
+from cli.errors import ExitCode
 from cli.options import JsonOption, TenantArgument, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import tenant_session
@@ -29,20 +29,19 @@ def simulate_plan(tenant: TenantArgument, plan: PlanArgument, as_json: JsonOptio
 
     Example: python starter.py promote simulate contoso 1f0c4d2e
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
 
-        async def ask() -> Simulation:
-            async with tenant_session(settings, tenant_id) as session:
-                record, content = await answer.plan_called(session, plan)
-            async with two_sides(settings, record.source.tenant_id, tenant_id, writes=False) as (here, there):
-                return await simulate(here, there, record, content)
+    async def ask() -> Simulation:
+        async with tenant_session(settings, tenant_id) as session:
+            record, content = await answer.plan_called(session, plan)
+        async with two_sides(settings, record.source.tenant_id, tenant_id, writes=False) as (here, there):
+            return await simulate(here, there, record, content)
 
-        found = asyncio.run(ask())
-        _print(found, as_json=as_json)
-        if found.record.proven < found.record.written or found.record.blocked:
-            raise typer.Exit(ExitCode.PARTIAL)
+    found = asyncio.run(ask())
+    _print(found, as_json=as_json)
+    if found.record.proven < found.record.written or found.record.blocked:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _print(found: Simulation, *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from answers.versions import answer
 from answers.versions.answer import ComparedVersions
 from answers.versions.records import DifferenceRecord, ShownRecord, not_compared_in_words, version_in_words
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import UsageError
 from cli.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables, prints_times, refuse_columns_without_csv
 from cli.sessions import asked_of_tenant, find_item
@@ -57,33 +57,32 @@ def show_versions(
 
     Example: python starter.py versions contoso conditionalAccessPolicies "Require MFA" --pin 3 --reason "audit"
     """
-    with errors_for_people():
-        if reason is not None and pin is None:
-            raise UsageError("--reason says why a version is pinned, so it needs --pin N")
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        known_type_keys([type_key])
+    if reason is not None and pin is None:
+        raise UsageError("--reason says why a version is pinned, so it needs --pin N")
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    known_type_keys([type_key])
 
-        async def ask(session: AsyncSession) -> list[VersionRecord]:
-            external_id = await find_item(session, type_key, item)
-            if pin is not None:
-                await answer.pin(session, type_key, external_id, pin, getpass.getuser(), reason)
-            if unpin is not None:
-                await answer.unpin(session, type_key, external_id, unpin, getpass.getuser())
-            return await answer.history(session, type_key, external_id)
+    async def ask(session: AsyncSession) -> list[VersionRecord]:
+        external_id = await find_item(session, type_key, item)
+        if pin is not None:
+            await answer.pin(session, type_key, external_id, pin, getpass.getuser(), reason)
+        if unpin is not None:
+            await answer.unpin(session, type_key, external_id, unpin, getpass.getuser())
+        return await answer.history(session, type_key, external_id)
 
-        records = asked_of_tenant(settings, tenant_id, ask, read_only=pin is None and unpin is None)
-        if as_json:
-            output.print_json(*records)
-            return
-        print_table(
-            _COLUMNS,
-            records,
-            record=VersionRecord,
-            title=f"versions of {type_key} {records[0].external_id}" if records else "no document has been read yet",
-        )
-        for record in records:
-            say_version_stale(record)
+    records = asked_of_tenant(settings, tenant_id, ask, read_only=pin is None and unpin is None)
+    if as_json:
+        output.print_json(*records)
+        return
+    print_table(
+        _COLUMNS,
+        records,
+        record=VersionRecord,
+        title=f"versions of {type_key} {records[0].external_id}" if records else "no document has been read yet",
+    )
+    for record in records:
+        say_version_stale(record)
 
 
 def say_version_stale(version: VersionRecord) -> None:
@@ -134,27 +133,26 @@ def show(
 
     Example: python starter.py show contoso deviceHealthScripts 1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f --version 2
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        known_type_keys([type_key])
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    known_type_keys([type_key])
 
-        async def ask(session: AsyncSession) -> tuple[ShownRecord, bytes, list[str]]:
-            shown = await answer.show(session, type_key, await find_item(session, type_key, item), version)
-            is_machine = raw or as_json
-            return *shown, [] if is_machine else await answer.readable(session, type_key, shown[1])
+    async def ask(session: AsyncSession) -> tuple[ShownRecord, bytes, list[str]]:
+        shown = await answer.show(session, type_key, await find_item(session, type_key, item), version)
+        is_machine = raw or as_json
+        return *shown, [] if is_machine else await answer.readable(session, type_key, shown[1])
 
-        record, document, lines = asked_of_tenant(settings, tenant_id, ask)
-        if as_json:
-            output.print_json({**record.model_dump(mode="json"), "document": orjson.Fragment(document)})
-            return
-        for line in _header(record):
-            output.stderr.print(line, style="dim")
-        if raw:
-            text = encode(decode(document), indented=True).decode()
-            sys.stdout.write(f"{escaped_json(text)}\n")
-        for line in lines:
-            output.stdout.print(with_spaces(line))
+    record, document, lines = asked_of_tenant(settings, tenant_id, ask)
+    if as_json:
+        output.print_json({**record.model_dump(mode="json"), "document": orjson.Fragment(document)})
+        return
+    for line in _header(record):
+        output.stderr.print(line, style="dim")
+    if raw:
+        text = encode(decode(document), indented=True).decode()
+        sys.stdout.write(f"{escaped_json(text)}\n")
+    for line in lines:
+        output.stdout.print(with_spaces(line))
 
 
 def _header(record: ShownRecord) -> list[str]:
@@ -190,28 +188,27 @@ def diff(
 
     Example: python starter.py diff contoso configurationPolicies "Windows baseline" --from 2 --to 5
     """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        known_type_keys([type_key])
-        refuse_columns_without_csv()
+    settings = load_settings()
+    tenant_id = tenant_id_of(settings, tenant)
+    known_type_keys([type_key])
+    refuse_columns_without_csv()
 
-        async def ask(session: AsyncSession) -> ComparedVersions | None:
-            return await answer.compare(session, type_key, await find_item(session, type_key, item), older, newer)
+    async def ask(session: AsyncSession) -> ComparedVersions | None:
+        return await answer.compare(session, type_key, await find_item(session, type_key, item), older, newer)
 
-        compared = asked_of_tenant(settings, tenant_id, ask)
-        if compared is None:
-            output.stderr.print("version 1 is the first: there is nothing before it", style="dim")
-            return
-        _say_what_is_compared(compared)
-        if as_json:
-            output.print_json(*map(answer.with_all_digits, compared.differences))
-            return
-        if output_options().as_csv:
-            print_table((), compared.differences, record=DifferenceRecord)
-            return
-        for difference in told(compared.differences):
-            _print(difference)
+    compared = asked_of_tenant(settings, tenant_id, ask)
+    if compared is None:
+        output.stderr.print("version 1 is the first: there is nothing before it", style="dim")
+        return
+    _say_what_is_compared(compared)
+    if as_json:
+        output.print_json(*map(answer.with_all_digits, compared.differences))
+        return
+    if output_options().as_csv:
+        print_table((), compared.differences, record=DifferenceRecord)
+        return
+    for difference in told(compared.differences):
+        _print(difference)
 
 
 def _say_what_is_compared(compared: ComparedVersions) -> None:
