@@ -34,14 +34,9 @@ def _record(found: Coverage) -> CollectionCoverageRecord:
     collection = load_catalog().collections.get(found.type_key)
     lacks_permission = found.error_code is ErrorCode.GRAPH_PERMISSION_MISSING
     return CollectionCoverageRecord(
-        type_key=found.type_key,
+        **dict(found),
         title=load_catalog().title_of(found.type_key),
         category="" if collection is None else collection.category,
-        outcome=found.outcome,
-        error_code=found.error_code,
         remedy=None if found.error_code is None else EXPLANATIONS[found.error_code].remedy,
         permissions=sorted(collection.permissions) if collection is not None and lacks_permission else [],
-        run_id=found.run_id,
-        run_started_at=found.run_started_at,
-        listed_at=found.listed_at,
     )

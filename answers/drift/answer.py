@@ -249,17 +249,7 @@ def _record(
         resolved_at=known.resolved_at,
         is_checked=is_current and known.is_readable,
         decision=in_force.current.decision,
-        decided=None
-        if decided is None
-        else DecisionRecord(
-            decision=decided.decision,
-            decided_by=decided.decided_by,
-            decided_at=decided.decided_at,
-            reason=decided.reason,
-            until=decided.until,
-            fallen=in_force.current.fallen,
-            scope=None if in_force.by is None else in_force.by.scope,
-        ),
+        decided=None if decided is None else DecisionRecord(**decided._asdict(), fallen=in_force.current.fallen),
     )
 
 

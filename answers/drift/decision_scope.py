@@ -78,7 +78,7 @@ class FindingPlace(NamedTuple):
     path: str
 
 
-class ScopeDecision(BaseModel, frozen=True):
+class ScopeDecision(NamedTuple):
     """The latest decision about a scope, stored under its fingerprint."""
 
     fingerprint: str

@@ -138,17 +138,11 @@ def _decision_record(tenant_id: UUID, stored: StoredDecision, now: datetime, cov
             field=finding.path or None,
         )
     return DriftDecisionRecord(
+        **{**stored._asdict(), "scope": scope},
         tenant_id=tenant_id,
         decision_id=stored.fingerprint,
         is_of_finding=stored.value_hash is not None,
-        scope=scope,
-        display_name=stored.display_name,
         item_kind=_item_kind(stored),
-        decision=stored.decision,
-        decided_by=stored.decided_by,
-        decided_at=stored.decided_at,
-        reason=stored.reason,
-        until=stored.until,
         state=_decision_state(stored, now),
         covers=covers,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -131,7 +131,7 @@ async def approve(
     """
     stored = await _stored(session, beginning)
     plan = _content(stored)
-    refusals = [] if stored.decision is not None else await _refusals(session, stored, plan, person)
+    refusals = [] if stored.decided is not None else await _refusals(session, stored, plan, person)
     act = _Act(person, Action.PLAN_APPROVAL_REFUSED, "; ".join(refusals), once)
     if not refusals:
         act = _Act(person, Action.PLAN_APPROVED, reason, once)
@@ -169,13 +169,13 @@ async def _decided(
         reason=act.reason or None,
         request_id=act.once,
     ):
-        is_open = stored.decision is None
+        is_open = stored.decided is None
         if is_open and decision is not None:
             is_open = await queries.decide(session, stored, decision, act.person.name, act.reason)
         if not is_open:
             # The transaction is undone, and the record with it.
-            known = await _stored(session, str(stored.plan_id))
-            raise DecidedPlanError(f"{known.decided_by} {known.decision} plan {known.plan_id}; make a new one")
+            known = cast("PlanDecisionRecord", (await _stored(session, str(stored.plan_id))).decided)
+            raise DecidedPlanError(f"{known.decided_by} {known.decision} plan {stored.plan_id}; make a new one")
     return _plan_record(await _stored(session, str(stored.plan_id)), plan.source, plan.target)
 
 
@@ -305,16 +305,8 @@ def _content(stored: StoredPlan) -> PlanContent:
 
 
 def _plan_record(stored: StoredPlan, source: TenantRecord, target: TenantRecord) -> PlanRecord:
-    decided = None
-    if stored.decision is not None and stored.decided_at is not None:
-        decided = PlanDecisionRecord(
-            decision=stored.decision,
-            decided_by=stored.decided_by or "",
-            decided_at=stored.decided_at,
-            reason=stored.reason or "",
-            plan_hash=(stored.decided_hash or b"").hex(),
-        )
-        state = PlanState(str(stored.decision))
+    if stored.decided is not None:
+        state = PlanState(str(stored.decided.decision))
     else:
         state = PlanState.EXPIRED if stored.is_over else PlanState.OPEN
     return PlanRecord(
@@ -327,5 +319,5 @@ def _plan_record(stored: StoredPlan, source: TenantRecord, target: TenantRecord)
         expires_at=stored.expires_at,
         state=state,
         counts=PlanCounts.model_validate(stored.counts),
-        decided=decided,
+        decided=stored.decided,
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.promotion.records import MappingRecord, PlanContent, PlanDecision
+from answers.promotion.records import MappingRecord, PlanContent, PlanDecision, PlanDecisionRecord
 from inventory.stale import Staleness
 from storage.bodies import BODY, Documents
 from storage.compression import compress
@@ -116,16 +116,14 @@ class StoredPlan(NamedTuple):
     counts: dict[str, Any]
     content_hash: bytes
     content: bytes | None
-    decision: PlanDecision | None
-    decided_by: str | None
-    decided_at: datetime | None
-    reason: str | None
-    decided_hash: bytes | None
+    decided: PlanDecisionRecord | None
 
 
 _COLUMNS = """p.plan_id, p.source_tenant_id, p.created_by, p.created_at, p.expires_at,
-    p.expires_at <= clock_timestamp() AS is_over, p.counts, p.content_hash, d.decision, d.decided_by, d.decided_at,
-    d.reason, d.content_hash AS decided_hash"""
+    p.expires_at <= clock_timestamp() AS is_over, p.counts, p.content_hash,
+    d.decision AS "decided.decision", d.decided_by AS "decided.decided_by", d.decided_at AS "decided.decided_at",
+    d.reason AS "decided.reason", encode(d.content_hash, 'hex') AS "decided.plan_hash"
+"""
 
 _ADD = text("""
 INSERT INTO promotion_plan (plan_id, source_tenant_id, created_by, created_at, expires_at, counts, content_hash,

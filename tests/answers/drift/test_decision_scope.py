@@ -153,7 +153,7 @@ def test_a_decision_that_is_taken_back_is_as_if_it_had_not_been_made(
 ) -> None:
     taken_back: Iterable[int] = data.draw(st.sets(st.sampled_from(range(len(scoped)))) if scoped else st.just(set()))
     after = [
-        decision.model_copy(update={"decision": Decision.OPEN}) if number in taken_back else decision
+        decision._replace(decision=Decision.OPEN) if number in taken_back else decision
         for number, decision in enumerate(scoped)
     ]
     never = [decision for number, decision in enumerate(scoped) if number not in taken_back]
