@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.named_ids import DEFINITIONS, definition_ids, template_names
 from graph.catalog import load_catalog
-from inventory.exact_json import JsonObject, decode_object
+from inventory.exact_json import JsonObject, decode_object, objects_in
 from inventory.references import collection_of, references
 from storage.current_documents import current_documents
 from storage.object_names import display_names
@@ -34,11 +34,9 @@ async def setting_names(session: AsyncSession, ids: Iterable[str]) -> dict[tuple
     """Names of these settings and their choices, if the inventory has the definitions."""
     names: dict[tuple[str, str], str] = {}
     for definition in await current_documents(session, DEFINITIONS, ids):
-        document = decode_object(definition.document)
         if definition.display_name:
             names[DEFINITIONS, definition.external_id] = definition.display_name
-        options = document.get("options")
-        for option in options if isinstance(options, list) else ():
-            if isinstance(option, dict) and isinstance(option.get("itemId"), str) and option.get("displayName"):
+        for option in objects_in(decode_object(definition.document).get("options")):
+            if isinstance(option.get("itemId"), str) and option.get("displayName"):
                 names[DEFINITIONS, str(option["itemId"])] = str(option["displayName"])
     return names

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from answers.encoded_content import content_of
 from answers.ids import GUID
 from inventory.canonical import READABLE, TYPE, is_mark
-from inventory.exact_json import JsonObject, JsonValue, encode
+from inventory.exact_json import JsonObject, JsonValue, encode, objects_in
 from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
 
 HIDDEN = "hidden"
@@ -269,11 +269,8 @@ def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting
         yield from _settings(child, names)
 
 
-def _children(value: JsonObject) -> Iterator[JsonObject]:
-    children = value.get("children")
-    for child in children if isinstance(children, list) else ():
-        if isinstance(child, dict) and "settingDefinitionId" in child:
-            yield child
+def _children(value: JsonObject) -> list[JsonObject]:
+    return [child for child in objects_in(value.get("children")) if "settingDefinitionId" in child]
 
 
 def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
@@ -287,16 +284,9 @@ def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
 def _definition_value(value: JsonObject) -> list[str]:
     """An administrative template's policy: enabled or not, and its presentations' values."""
     lines = [switch_text(bool(value["enabled"]))]
-    presented = value.get("presentationValues")
-    members = [
-        presentation
-        for presentation in (presented if isinstance(presented, list) else ())
-        if isinstance(presentation, dict)
-    ]
-    return [
-        *lines,
-        *(line for member in members for line in labelled(_presentation_name(member), presentation_lines(member))),
-    ]
+    for member in objects_in(value.get("presentationValues")):
+        lines += labelled(_presentation_name(member), presentation_lines(member))
+    return lines
 
 
 def switch_text(is_enabled: bool) -> str:
@@ -312,11 +302,9 @@ def _presentation_name(value: JsonObject) -> str:
 def presentation_lines(value: JsonObject) -> list[str]:
     """A presentation's values: a value, a list, or pairs."""
     if "values" in value:
-        members = value["values"] if isinstance(value["values"], list) else []
         pairs = [
             f"{member.get('name')} = {member.get('value')}" if member.get("value") else str(member.get("name"))
-            for member in members
-            if isinstance(member, dict)
+            for member in objects_in(value["values"])
         ]
         whole = ", ".join(pairs) or "empty"
         return [whole] if len(whole) <= LONGEST_LINE else pairs

@@ -66,6 +66,11 @@ def decode_object(text: bytes) -> JsonObject:
     return cast("JsonObject", decode(text))
 
 
+def objects_in(value: JsonValue) -> list[JsonObject]:
+    """The objects among the members of a list; none in another value."""
+    return [member for member in value if isinstance(member, dict)] if isinstance(value, list) else []
+
+
 def encode(value: JsonValue, *, indented: bool = False) -> bytes:
     """UTF-8 JSON with keys by code point: compact, or indented by two spaces.
 

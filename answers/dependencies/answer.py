@@ -60,6 +60,9 @@ class Neighbourhood(NamedTuple):
     is_cut: bool
     cannot_say: list[CannotSayRecord]
 
+    def of(self, direction: Direction) -> list[DependencyRecord]:
+        return [record for record in self.dependencies if record.direction is direction]
+
 
 @cache
 def _rules_hashes() -> dict[str, bytes]:

@@ -131,7 +131,7 @@ async def _show_neighbourhood(
         pass
     elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
-            rows = [row for row in found.dependencies if row.direction is direction]
+            rows = found.of(direction)
             print_table(
                 neighbour_columns(direction), rows, record=DependencyRecord, title=_heading(direction, start, rows)
             )

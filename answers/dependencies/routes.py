@@ -414,10 +414,7 @@ async def _neighbours(scope: TenantScope, type_key: str, external_id: str, depth
     key = (type_key, external_id)
     found = await answer.neighbourhood(scope.session, coverage, key, depth=depth, most=NEIGHBOURS)
     start = await answer.item_record(scope.session, coverage, key)
-    needs, needed_by = (
-        [record for record in found.dependencies if record.direction is direction]
-        for direction in (Direction.NEEDS, Direction.NEEDED_BY)
-    )
+    needs, needed_by = map(found.of, Direction)
     return Neighbours(start, needs, needed_by, found.is_cut, found.cannot_say)
 
 

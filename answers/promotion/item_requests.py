@@ -19,6 +19,7 @@ from answers.promotion.records import (
 )
 from inventory.canonical import MIN_TELLING_ID_LENGTH, TYPE, Canonicalizer, JsonObject, JsonValue, encode, is_mark
 from inventory.differences import Difference, differences
+from inventory.exact_json import objects_in
 from inventory.references import translated
 from inventory.write_rules import PartRequest, PartShape, WriteRules
 
@@ -215,10 +216,6 @@ class ItemRequests:
                 urls: list[JsonValue] = [f"{{graph}}/beta{path}('{target_id}')" for target_id in ids]
                 body[f"{name}@odata.bind"] = urls if isinstance(value, list) else urls[0]
         return body
-
-
-def objects_in(value: JsonValue) -> list[JsonObject]:
-    return [member for member in value if isinstance(member, dict)] if isinstance(value, list) else []
 
 
 def _member(member: JsonValue, part: PartRequest) -> JsonValue:

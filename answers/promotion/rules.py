@@ -18,7 +18,7 @@ from answers.promotion.candidates import (
     TenantIds,
     created_id,
 )
-from answers.promotion.item_requests import ItemRequests, has_ids, has_value, objects_in
+from answers.promotion.item_requests import ItemRequests, has_ids, has_value
 from answers.promotion.records import (
     BlockCode,
     BlockReason,
@@ -28,6 +28,7 @@ from answers.promotion.records import (
     RequestStep,
 )
 from inventory.canonical import JsonObject, encode
+from inventory.exact_json import objects_in
 from inventory.references import Reference, collection_of, references
 from inventory.tenant_neutral import UnresolvedReason
 from inventory.write_rules import PartShape, WriteRules

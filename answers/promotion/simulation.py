@@ -7,7 +7,6 @@ from answers.compare.answer import KnownPair, Side, compared_documents
 from answers.compare.records import Status
 from answers.promotion import queries
 from answers.promotion.candidates import ItemKey, MappedTarget, PromotedVersion, PromotionItem, TenantIds
-from answers.promotion.item_requests import objects_in
 from answers.promotion.matched_items import versions_of
 from answers.promotion.planner import collection_facts
 from answers.promotion.records import (
@@ -22,6 +21,7 @@ from answers.promotion.records import (
 from answers.promotion.rules import planned, wanted_references
 from answers.promotion.sandbox import RefusedWriteError, Sandbox
 from inventory.canonical import JsonObject
+from inventory.exact_json import objects_in
 from inventory.references import collection_of
 
 

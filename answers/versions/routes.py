@@ -210,8 +210,7 @@ async def _around(scope: TenantScope, type_key: str, external_id: str) -> ItemNe
     coverage = await coverage_as_read(scope.session, scope.tenant.id)
     item = (type_key, external_id)
     found = await neighbourhood(scope.session, coverage, item, most=NEIGHBOURS)
-    needs_it = [record for record in found.dependencies if record.direction is Direction.NEEDED_BY]
-    it_needs = [record for record in found.dependencies if record.direction is Direction.NEEDS]
+    it_needs, needs_it = map(found.of, Direction)
     reasons = grouped(found.cannot_say, reason_in_words)
     return ItemNeighbours(it_needs, needs_it, found.is_cut, [(reason, len(records)) for reason, records in reasons])
 
