@@ -6,12 +6,11 @@ Times depend on the machine and are measured by `benchmarks/growth.py`; plans do
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, event, make_url, text
+from sqlalchemy import Engine, event, make_url, text
 
 from answers.assignments import queries as assignments
 from answers.changes import audit_queries as auditing
@@ -39,21 +38,17 @@ from storage import merge as merging
 from storage.access import Access
 from storage.coverage import coverage_of_tenants
 from storage.current_documents import current_documents
-from storage.database import PROBE, Database
+from storage.database import Database
 from storage.name_order import NamePlace, place_of
 from storage.object_names import display_names
 from storage.roles import ROLES, script
 from storage.schema import upgrade
 from tests.conftest import make_login, url_of
+from tests.storage.explained import Explained
 from tests.storage.support import AUDITED_AT
 
 MINE, THEIRS = UUID(int=1), UUID(int=2)
 ITEMS = 10_000
-GROWING = {
-    "inventory_item", "item_version", "document", "item_reference", "unread_item", "audited_object", "item_name",
-    "item_settings", "collection_setting", "collection_coverage",
-}  # fmt: skip
-WAVES = {"staged", "before", "merged", "seen"}
 PAGE = queries.Page(limit=100)
 SOME = Selection(type_keys=ITEM_TYPES[:2])
 
@@ -138,48 +133,6 @@ INSERT INTO pending_item (run_id, type_key, external_id, shard, list_hash, list_
 SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, content_hash, content_hash, 32
 FROM inventory_item LIMIT :items
 """
-
-
-class Node(NamedTuple):
-    """A node of a plan."""
-
-    kind: str
-    table: str | None
-    by: str | None
-    statement: str
-    condition: str = ""
-
-
-class Explained:
-    """The plans of what sessions execute."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.waves_looped_over: list[str] = []
-
-    def add(
-        self, connection: Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
-    ) -> None:
-        """Explains a statement that is about to be executed; one that is streamed as what a cursor reads."""
-        if context.invoked_statement is PROBE or "set_config" in statement:
-            return
-        declared = "DECLARE listing CURSOR FOR " if context.execution_options.get("stream_results") else ""
-        cursor = connection.connection.cursor()
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {declared}{statement}", parameters)
-        [(plans,)] = cursor.fetchall()
-        rest = [plan["Plan"] for plan in plans]
-        while rest:
-            plan = rest.pop()
-            parts = plan.get("Plans", [])
-            rest += parts
-            if plan["Node Type"] == "Nested Loop" and parts[-1].get("CTE Name") in WAVES:
-                self.waves_looped_over.append(parts[-1]["CTE Name"])
-            names = (plan.get("Relation Name"), plan.get("Index Name"))
-            condition = plan.get("Index Cond", "")
-            self.nodes.append(Node(plan["Node Type"], *names, " ".join(statement.split()), condition))
-
-    def assert_by_index(self) -> None:
-        assert [node for node in self.nodes if node.table in GROWING and node.kind == "Seq Scan"] == []
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
@@ -22,13 +21,11 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from answers.runs import routes
-from answers.runs.answer import UnknownRunError
 from connections import UnreachableError
 from control import live_runs as looks_at_runs
 from control import queued_runs
-from control.live_runs import NEW_SECONDS, LiveRuns
+from control.live_runs import LiveRuns
 from control.queued_runs import QueuedRuns
-from control.shared_looks import SharedLooks
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.people import Person, Role
 from inventory.records import RunRecord
@@ -370,35 +367,6 @@ async def test_a_stream_ends_after_a_while_and_when_the_browser_leaves(
         assert await stream.event() is None
 
 
-@pytest.fixture
-async def silent_temporal() -> AsyncIterator[TemporalAccess]:
-    """A Temporal that takes connections and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        yield TemporalAccess(lambda: {"target_host": f"127.0.0.1:{silent.getsockname()[1]}"})
-
-
-async def test_people_wait_once_for_a_temporal_that_says_nothing(
-    database: Database, silent_temporal: TemporalAccess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = [await begin(database, CONTOSO, POLICIES), await begin(database, FABRIKAM, POLICIES)]
-    asked = 0
-
-    async def connect() -> Client:
-        nonlocal asked
-        asked += 1
-        return await silent_temporal.client()
-
-    monkeypatch.setattr(looks_at_runs, "PAGE_WAITS_SECONDS", 0.01)
-    monkeypatch.setattr(looks_at_runs, "SILENCE_SECONDS", PATIENCE_SECONDS)
-    live_runs = LiveRuns(database, connect, "queue")
-    for run, tenant_id in zip(runs, (CONTOSO, FABRIKAM), strict=True):
-        found = await live_runs.look(tenant_id, run.run_id)
-        assert "Temporal does not answer" in (found.trouble or "")
-    with pytest.raises(UnknownRunError, match="Temporal, which knows of queued runs, does not answer"):
-        await live_runs.look(CONTOSO, uuid4())
-    assert asked == 1
-
-
 async def test_people_wait_once_for_a_worker_that_says_nothing(
     database: Database, of_role: Clients, started: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,67 +391,6 @@ async def test_people_wait_once_for_a_worker_that_says_nothing(
     live_runs = LiveRuns(database, connect, "queue")
     assert [(await live_runs.look(CONTOSO, run_id)).trouble for _ in range(3)] == ["no worker answers"] * 3
     assert asked == 1
-
-
-async def test_a_crowd_that_waits_for_a_look_shares_the_next_one() -> None:
-    looks, number = SharedLooks[int](), 0
-    may_look = asyncio.Event()
-
-    async def find() -> int:
-        nonlocal number
-        number += 1
-        await may_look.wait()
-        return number
-
-    crowd = [asyncio.ensure_future(looks.look("run", find)) for _ in range(200)]
-    await asyncio.sleep(0)
-    may_look.set()
-    assert set(await asyncio.gather(*crowd)) == {1, 2}
-    assert await looks.look("run", find) == 3, "whoever comes later does not see what was before"
-
-
-async def test_two_hundred_people_who_look_at_a_run_cost_one_look_and_hold_no_connection(
-    database_url: str, database: Database
-) -> None:
-    run = await begin(database, CONTOSO, POLICIES)
-    asked = 0
-
-    async def connect() -> Client:
-        nonlocal asked
-        asked += 1
-        await asyncio.sleep(0)
-        return await TemporalAccess(lambda: NOWHERE).client()
-
-    one_connection = Database(database_url, pool_size=1)
-    live_runs = LiveRuns(one_connection, connect, "queue")
-    found = await asyncio.gather(*(live_runs.look(CONTOSO, run.run_id, within=1e6) for _ in range(200)))
-    async with one_connection.tenant(CONTOSO) as session:
-        assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
-    await one_connection.close()
-    assert asked == 1
-    assert {live.record.run_id for live in found} == {run.run_id}
-    assert all("does not answer" in (live.trouble or "") for live in found)
-
-
-@pytest.mark.parametrize(("age", "is_found"), [(0.0, True), (NEW_SECONDS + 3600, False)], ids=["new", "old"])
-async def test_a_new_run_that_gets_its_record_between_two_questions_is_found(
-    database: Database, age: float, is_found: bool
-) -> None:
-    milliseconds = int((time.time() - age) * 1000)
-    run = identity(POLICIES, run_id=UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | 1))
-
-    async def connect() -> Client:
-        # The database was asked before, and Temporal no longer counts the run as queued.
-        async with database.tenant(CONTOSO) as session:
-            await open_run(session, run, SLOTS)
-        return await TemporalAccess(lambda: NOWHERE).client()
-
-    looked = LiveRuns(database, connect, "queue").look(CONTOSO, run.run_id)
-    if is_found:
-        assert (await looked).record.run_id == run.run_id
-    else:
-        with pytest.raises(UnknownRunError):
-            await looked
 
 
 async def test_runs_are_read_page_by_page_and_by_status(database: Database, of_role: Clients) -> None:
