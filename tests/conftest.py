@@ -25,6 +25,7 @@ from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
 from tests.end_to_end.system import SEEDS, System
+from tests.kept_connection import KeptConnection
 from tests.patience import PATIENCE_SECONDS
 
 # A busy machine is slow at times; that is no fault of what is tested. `make slow` plays properties with more examples.
@@ -117,23 +118,42 @@ def used_again(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[s
     yield from copy_of(postgres, migrated_template)
 
 
+@pytest.fixture(scope="session")
+def kept_connection(used_again: str) -> Iterator[KeptConnection]:
+    kept = KeptConnection(used_again)
+    yield kept
+    kept.close()
+
+
+Rows = dict[str, bytes]
+"""Rows by table, as COPY writes them."""
+
+
 class BetweenTests:
     """One database, emptied and filled between tests.
 
     It keeps its connection: a new one reads the definitions of all tables first, 14 of then 23 milliseconds.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kept: KeptConnection) -> None:
         self._url = url
+        self._kept = kept
         self._connection: psycopg.Connection | None = None
 
     def empty(self) -> None:
         """Ends what still uses the database, and takes all rows away."""
+        self._over(lambda connection: empty_over(connection, self._kept.pid))
+
+    def fill(self, rows: Rows) -> None:
+        """Puts rows into the database, which has none."""
+        self._over(lambda connection: put_back(connection, rows))
+
+    def _over(self, act: Callable[[psycopg.Connection], None]) -> None:
         try:
-            empty_over(self._connected())
+            act(self._connected())
         except psycopg.OperationalError:  # A test has ended all connections.
             self.close()
-            empty_over(self._connected())
+            act(self._connected())
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None:
@@ -147,8 +167,8 @@ class BetweenTests:
 
 
 @pytest.fixture(scope="session")
-def between_tests(used_again: str) -> Iterator[BetweenTests]:
-    between = BetweenTests(used_again)
+def between_tests(used_again: str, kept_connection: KeptConnection) -> Iterator[BetweenTests]:
+    between = BetweenTests(used_again, kept_connection)
     yield between
     between.close()
 
@@ -157,20 +177,16 @@ Fill = Callable[[Database], Awaitable[Any]]
 """Fills an inventory, and returns what the tests need to know of its rows."""
 
 
-Rows = dict[str, bytes]
-"""Rows by table, as COPY writes them."""
-
-
 class Fills:
     """The rows of each function that fills, and what it returned. It is called once; later its rows are put back."""
 
     def __init__(self) -> None:
         self._filled: dict[Fill, tuple[Rows, Any]] = {}
 
-    def put(self, fill: Fill, url: str) -> Any:
+    def put(self, fill: Fill, url: str, between: BetweenTests) -> Any:
         """Puts the rows of `fill` into an inventory without a row, and returns what it returned."""
         if fill in self._filled:
-            put_back(url, self._filled[fill][0])
+            between.fill(self._filled[fill][0])
         else:
             returned = asyncio.run(filled_by(fill, url))
             self._filled[fill] = (rows_of(url), returned)
@@ -201,15 +217,15 @@ def database_url(request: pytest.FixtureRequest, used_again: str, between_tests:
 
 
 @pytest.fixture
-def filled(request: pytest.FixtureRequest, used_again: str, fills: Fills) -> Any:
+def filled(request: pytest.FixtureRequest, used_again: str, between_tests: BetweenTests, fills: Fills) -> Any:
     """What the function of the mark `filled` returned."""
     (fill,) = request.node.get_closest_marker("filled").args
-    return fills.put(fill, used_again)
+    return fills.put(fill, used_again, between_tests)
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url)
+async def database(database_url: str, kept_connection: KeptConnection) -> AsyncIterator[Database]:
+    database = kept_connection.database()
     yield database
     await database.close()
 
@@ -244,11 +260,13 @@ def empty(url: str) -> None:
         empty_over(connection)
 
 
-def empty_over(connection: psycopg.Connection) -> None:
-    """`empty`, over a connection that commits each statement."""
+def empty_over(connection: psycopg.Connection, kept_pid: int | None = None) -> None:
+    """`empty`, over a connection that commits each statement; the backend `kept_pid` goes on."""
     connection.execute(
         f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid IS DISTINCT FROM %s"
+        " AND backend_type = 'client backend'",
+        (kept_pid,),
     )
     connection.execute("SET session_replication_role = replica")
     tables = filled_tables(connection)
@@ -269,9 +287,9 @@ def rows_of(url: str) -> Rows:
     return rows
 
 
-def put_back(url: str, rows: Rows) -> None:
+def put_back(connection: psycopg.Connection, rows: Rows) -> None:
     """Writes all rows of another inventory into one without a row, past its triggers."""
-    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+    with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         for table, data in rows.items():
             with cursor.copy(f"COPY {table} FROM STDIN") as copy:

@@ -49,6 +49,13 @@ def database_url(postgres: EmbeddedPostgres, used_again: str) -> Iterator[str]:
     empty(as_superuser(postgres, used_again))
 
 
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
 def as_superuser(postgres: EmbeddedPostgres, url: str) -> str:
     """The URL of the same database, without the bounds of its owner."""
     return url_of(postgres, url.rpartition("/")[2])
@@ -77,7 +84,8 @@ def their_rows_once(postgres: EmbeddedPostgres, filled_once: tuple[str, runs.Run
 def their_run(
     postgres: EmbeddedPostgres, database_url: str, filled_once: tuple[str, runs.RunIdentity], their_rows_once: Rows
 ) -> runs.RunIdentity:
-    put_back(as_superuser(postgres, database_url), their_rows_once)
+    with psycopg.connect(as_superuser(postgres, database_url)) as connection:
+        put_back(connection, their_rows_once)
     return filled_once[1]
 
 

@@ -1,0 +1,68 @@
+"""One connection to PostgreSQL that goes from test to test.
+
+A backend reads the definitions of all tables that it meets, and a new engine those of the server: most of what a test
+with few statements costs.
+"""
+
+import asyncio
+from copy import copy
+from typing import Any
+
+import psycopg
+from sqlalchemy import event
+
+from storage.database import Database
+
+
+class KeptConnection:
+    """The engine of one database, which may be used in one event loop after the other."""
+
+    def __init__(self, url: str) -> None:
+        self._origin = Database(url)
+        self._kept: psycopg.AsyncConnection | None = None
+        engine = self._origin._engine.sync_engine
+        self._close = engine.dialect.do_close
+        engine.dialect.do_close = self._keep  # type: ignore[method-assign,assignment]
+        event.listen(engine, "do_connect", self._connect_by_us)
+
+    def database(self) -> Database:
+        """As good as a new one; when it is closed, one of its connections is kept."""
+        return copy(self._origin)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the backend whose connection is kept, while no test has it."""
+        return None if self._kept is None else self._kept.info.backend_pid
+
+    def close(self) -> None:
+        """Outside of any event loop."""
+        if self._kept is not None:
+            self._kept.pgconn.finish()
+            self._kept = None
+
+    def _keep(self, adapted: Any) -> None:
+        connection: psycopg.AsyncConnection = adapted.driver_connection
+        if self._kept is None and connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+            self._kept = connection
+        else:
+            self._close(adapted)
+
+    def _connect_by_us(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        parameters["async_creator_fn"] = self._connect
+
+    async def _connect(self, *arguments: Any, **parameters: Any) -> psycopg.AsyncConnection:
+        """The kept connection, with nothing left of the test before; a new one if that is in use or was ended."""
+        connection, self._kept = self._kept, None
+        if connection is not None:
+            connection.lock = asyncio.Lock()  # of this event loop
+            connection._notice_handlers.clear()
+            connection._prepared.clear()  # which psycopg does at the first DISCARD ALL only
+            try:
+                await connection.set_autocommit(True)
+                await connection.execute("DISCARD ALL", prepare=False)
+                await connection.set_autocommit(False)
+            except psycopg.Error:
+                await connection.close()
+            else:
+                return connection
+        return await psycopg.AsyncConnection.connect(*arguments, **parameters)
