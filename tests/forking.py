@@ -31,6 +31,7 @@ _SERVER.set_forkserver_preload(
         "worker",
         "starter",
         *{place.partition(":")[0] for place in COMMANDS.values()},
+        "tests.preloaded",
     ]
 )
 
