@@ -14,6 +14,8 @@ GLOSSARY = (CHECKOUT / "docs" / "glossary.md").read_text()
 AVOIDED = set(re.findall(r"`(\w+)`", GLOSSARY.split("| not | but |")[1]))
 NOUNS = {"feed", "heading", "mapping", "setting", "string", *re.findall(r"^\| ([a-z ]+) \|", GLOSSARY, re.MULTILINE)}
 POINTING = {"one", "each"}
+MAY_POINT = re.compile(rf"\b(?:for|lambda)\b[^:]*?\b(?:{'|'.join(POINTING)})\b")
+"""Of a module without such a line, nothing is parsed: for most of the time that this takes."""
 NOT_OURS = {".venv", "venv", ".local", "build"}
 NOT_A_NOUN = re.compile(r".*(ed|ing)|earlier|fallen|forgotten|invalid|left|read|said|seen|then|independent")
 
@@ -70,6 +72,8 @@ def loop_variables(source: str) -> Iterator[tuple[int, str]]:
 
 def pointing(source: str) -> list[tuple[int, str]]:
     """The loop variables that point at a thing and do not name it."""
+    if not MAY_POINT.search(source):
+        return []
     return sorted((line, name) for line, name in loop_variables(source) if name in POINTING)
 
 
