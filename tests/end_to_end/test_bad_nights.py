@@ -176,6 +176,7 @@ def test_conditional_access_is_asked_once_a_second_by_all_runs_and_workers_toget
     played(rig, play)
 
 
+@pytest.mark.slow
 def test_a_small_budget_is_kept_to_and_the_run_succeeds(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
     tenant = next(tenants)
     rig.graph.budgets.set({"device-configuration": Budget(3, 2.0)})

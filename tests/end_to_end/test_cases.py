@@ -7,6 +7,7 @@ from tests.end_to_end.cases import Case, Documents, Stage, needs_cases
 pytestmark = needs_cases
 
 
+@pytest.mark.slow
 def test_01_order_of_vpn_rules(stage: Stage) -> None:
     case = Case("01-order-of-vpn-rules")
     type_key, (external_id,) = case.type_keys[0], case.ids

@@ -22,6 +22,7 @@ def test_05_app_assigned_without_a_new_time(stage: Stage) -> None:
     assert not unassigned(stage, type_key)
 
 
+@pytest.mark.slow
 def test_06_app_permission_granted(stage: Stage) -> None:
     case = Case("06-app-permission-granted")
     (type_key,) = case.type_keys

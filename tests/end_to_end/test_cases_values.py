@@ -118,7 +118,8 @@ def test_of_a_script_the_lines_that_went_and_came_are_shown(situation: Situation
     assert fields[0]["text"].splitlines()[-2:] == ["- Write-Host $text", "+ Remove-Item $text"]
 
 
-@pytest.mark.parametrize("back", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("back", [False, True])
 def test_an_added_or_removed_setting_is_its_definition_and_its_whole_choice(
     situation: Situation, *, back: bool
 ) -> None:
@@ -199,7 +200,8 @@ def test_an_exclusion_that_moves_to_another_intent_has_both_and_no_id_of_an_assi
     ]
 
 
-@pytest.mark.parametrize(("number", "severity"), [(23, "high"), pytest.param(24, "low", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "severity"), [(23, "high"), (24, "low")])
 def test_what_weakens_is_more_severe_than_what_strengthens(situation: Situation, number: int, severity: str) -> None:
     situation.become(case(number))
     _, finding = map(json.loads, situation.drift("--json").splitlines())

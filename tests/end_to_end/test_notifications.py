@@ -76,6 +76,7 @@ def test_a_run_that_becomes_partial_is_told_once_and_a_clean_one_is_not(system: 
     assert second.json["run_id"] == str(failed.run_id)
 
 
+@pytest.mark.slow
 def test_a_target_that_answers_late_is_tried_again_with_the_same_key(system: System, receiver: Receiver) -> None:
     told(system, receiver)
     receiver.answer = lambda _: (503 if not receiver.received else 204, {})

@@ -93,6 +93,7 @@ def test_syncing_twice_without_change_reports_all_as_unchanged(system: System, d
     assert {item.state for item in after} == {"present"}
 
 
+@pytest.mark.slow
 def test_an_item_that_was_made_again_is_linked_to_the_one_before(system: System) -> None:
     system.start_worker()
     named = {"displayName": "Made again", "description": "the same in all else"}
@@ -181,6 +182,7 @@ def test_an_id_that_repeats_on_another_page_is_counted_and_named(
         assert context["invalid"] == [{"reason": "duplicate_id", "external_id": listed[0]["id"]}]
 
 
+@pytest.mark.slow
 def test_unknown_properties_never_fail_a_sync(system: System) -> None:
     path = DEVICE_CONFIGURATIONS
     odd = {"id": "odd", "displayName": "odd", "version": {"no": "number"}, "brandNew": {"of": ["anything", None, 1.5]}}
