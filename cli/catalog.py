@@ -83,9 +83,9 @@ def _entries(
 
 def _explain(entry: Collection) -> None:
     first, *others = _sentences(entry)
-    output.stdout.print(first, style="bold", markup=False)
+    output.stdout.print(first, style="bold")
     for sentence in others:
-        output.stdout.print("  " + sentence, markup=False)
+        output.stdout.print("  " + sentence)
 
 
 def _row(entry: Collection) -> dict[str, Any]:

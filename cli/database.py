@@ -35,7 +35,7 @@ def upgrade(as_json: JsonOption = False) -> None:
     """
     url = load_settings().database_url.get_secret_value()
     try:
-        upgraded = upgrade_database(url, tell=lambda line: output.stderr.print(line, style="dim", markup=False))
+        upgraded = upgrade_database(url, tell=lambda line: output.stderr.print(line, style="dim"))
     except SQLAlchemyError as error:
         raise classified(error) or StorageUnavailableError("PostgreSQL refused the migration") from None
     before, after, roles = upgraded
@@ -46,7 +46,7 @@ def upgrade(as_json: JsonOption = False) -> None:
         output.stdout.print(f"the database is at revision {after} already")
     else:
         output.stdout.print(f"the database went from {before or 'empty'} to revision {after}")
-    output.stdout.print_lines(_set_up(upgraded), markup=False, soft_wrap=True)
+    output.stdout.print_lines(_set_up(upgraded), soft_wrap=True)
 
 
 _WORKER_LOGIN = "python starter.py database roles --worker-login NAME"
@@ -115,7 +115,7 @@ def rotate_key(as_json: JsonOption = False) -> None:
             f"{counted(wrapped, 'data key')} wrapped anew, {kept} already wrapped by SENSITIVE_FIELDS_KEY"
         )
         for tenant_id, reason in failed.items():
-            output.stderr.print(f"{tenant_id}: {reason}", style="red", markup=False, soft_wrap=True)
+            output.stderr.print(f"{tenant_id}: {reason}", style="red", soft_wrap=True)
         if not failed:
             output.stdout.print("SENSITIVE_FIELDS_KEY_PREVIOUS is no longer needed")
     if failed:

@@ -104,7 +104,7 @@ def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
     with StackProcess(state, ports) as stack:
         if running is None:
             output.stderr.print("starting the embedded stack …", style="dim")
-            info = stack.start(lambda part: output.stderr.print(f"  {part}", style="dim", markup=False))
+            info = stack.start(lambda part: output.stderr.print(f"  {part}", style="dim"))
         else:
             output.stderr.print("the embedded stack is running already", style="dim")
             _set_generation(running, generation)
@@ -270,9 +270,9 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
 
 
 def _print_block(heading: str, *lines: str) -> None:
-    output.stdout.print_lines(f"\n{heading}", markup=False)
+    output.stdout.print_lines(f"\n{heading}")
     for line in lines:
-        output.stdout.print(f"  {line}", markup=False)
+        output.stdout.print(f"  {line}")
 
 
 def _starter() -> str:
@@ -309,4 +309,4 @@ def _summary(tenant: str, run: RunRecord) -> dict[str, object]:
 def _print_change(tenant: str, kind: str, item: ItemRecord) -> None:
     sure = f" ({item.confidence} confidence, {item.evidence})" if kind == "missing" else ""
     name = item_title(item.type_key, item.external_id, item.display_name, kind_of(item.type_key, item.meta))
-    output.stdout.print(f"  {tenant} {kind}: {item.type_key} “{visible(name)}”{sure}", markup=False)
+    output.stdout.print(f"  {tenant} {kind}: {item.type_key} “{visible(name)}”{sure}")

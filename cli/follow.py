@@ -245,8 +245,8 @@ def leaving(words: str) -> Iterator[None]:
         yield
     except asyncio.CancelledError:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        output.stderr.print_lines(words, markup=False)
+        output.stderr.print_lines(words)
         raise typer.Exit(ExitCode.UNEXPECTED) from None
     except RPCError:
-        output.stderr.print_lines(words, markup=False)
+        output.stderr.print_lines(words)
         raise

@@ -63,4 +63,4 @@ def write_html(path: Path, page: str) -> None:
             raise
     except OSError as error:
         raise UsageError(f"--html: {path} cannot be written: {error.strerror}") from None
-    output.stderr.print(f"written to {path}", style="dim", markup=False)
+    output.stderr.print(f"written to {path}", style="dim")

@@ -108,7 +108,7 @@ def list_schedules(as_json: JsonOption = False) -> None:
     names = TenantNames.load(load_settings())
     stored, left_out = _with_schedules(lambda schedules: schedules.all(), names.of)
     for line in left_out:
-        output.stderr.print(f"left out: {visible(line)}", style="dim", markup=False)
+        output.stderr.print(f"left out: {visible(line)}", style="dim")
     found = [schedule.record for schedule in stored]
     if as_json:
         output.print_json(*(row.model_dump() for row in found))

@@ -31,7 +31,7 @@ async def opened_database(
 def say_what_is_damaged(damaged: Iterable[DamagedRecord]) -> None:
     """Names damaged versions on stderr; no answer rests on them."""
     for version in damaged:
-        output.stderr.print(visible(version.in_words), style="yellow", markup=False)
+        output.stderr.print(visible(version.in_words), style="yellow")
 
 
 COLLISIONS = 5
@@ -81,5 +81,5 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
     """The id of the one item with this id or name; prints it on stderr. Raises `UserError`."""
     external_id = await items.find_item(session, type_key, sought)
     if external_id != sought:
-        output.stderr.print(f"{sought!r} is {external_id}", style="dim", markup=False)
+        output.stderr.print(f"{sought!r} is {external_id}", style="dim")
     return external_id

@@ -22,7 +22,7 @@ def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
     where = "" if tenant is None else f" of {visible(tenant)}"
     for item in items[:NAMED]:
         output.stderr.print(
-            f"{visible(item.title)} ({item.type_key}){where}: {stale_words(item.stale)}", style="yellow", markup=False
+            f"{visible(item.title)} ({item.type_key}){where}: {stale_words(item.stale)}", style="yellow"
         )
     if len(items) > NAMED:
         more = counted(len(items) - NAMED, "more stale item")

@@ -153,7 +153,7 @@ async def _ask_one(
         if together is not None:
             together.tables[:] = sorted_before
         with printed_afterwards(heading):
-            output.stderr.print(words_of(error), style="red", markup=False)
+            output.stderr.print(words_of(error), style="red")
         return _Ending.FAILED, ExitCode.PARTIAL
     return ending, code
 
@@ -163,7 +163,7 @@ async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[
     try:
         await ask(database, tenant)
     except NeverReadError as never:
-        output.stderr.print(str(never), style="yellow", markup=False)
+        output.stderr.print(str(never), style="yellow")
         return _Ending.NEVER_READ, ExitCode.PARTIAL
     except typer.Exit as ended:
         return _Ending.ANSWERED, ended.exit_code

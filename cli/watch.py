@@ -47,7 +47,7 @@ def on(
     else:
         names = TenantNames.load(settings)
         whose = tenants_in_words(chosen, names.of)
-        output.stdout.print(f"watching {whose} every {in_short(interval)}", markup=False)
+        output.stdout.print(f"watching {whose} every {in_short(interval)}")
 
 
 @watch.command()
@@ -84,8 +84,7 @@ def list_watched(as_json: JsonOption = False) -> None:
     else:
         output.stdout.print(
             f"watching {state.tenants} every {state.every}: {counted(state.looks, 'look')},"
-            f" next {output.ago(state.next_at)}",
-            markup=False,
+            f" next {output.ago(state.next_at)}"
         )
 
 

@@ -112,7 +112,7 @@ def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], C
             raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
         tenant_id = None if tenant is None else configured_tenant(settings, tenant).id
         if tag is not None and not any(tag in known.tags for known in configured_tenants_of(settings)):
-            output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow", markup=False)
+            output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow")
 
         async def ask(session: AsyncSession) -> tuple[Subject, AccessRule | None]:
             person_id = None
@@ -125,7 +125,7 @@ def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], C
         if as_json and rule is not None:
             output.print_json(rule)
         else:
-            output.stdout.print(f"{done}: {answer.in_words(subject)}", markup=False)
+            output.stdout.print(f"{done}: {answer.in_words(subject)}")
 
     def named(described: Callable[[], None]) -> Callable[..., None]:
         command.__name__, command.__doc__ = described.__name__, described.__doc__

@@ -239,7 +239,7 @@ async def _live(record: RunRecord, task_queue: str) -> RunRecord:
     """The record with the running workflow's counts and collections; says where they come from."""
     told = await _told(record, task_queue)
     if isinstance(told, str):
-        output.stderr.print(f"{told}: the counts are those of merged items so far", style="dim", markup=False)
+        output.stderr.print(f"{told}: the counts are those of merged items so far", style="dim")
         return record
     output.stderr.print("the counts come from the workflow, as of now", style="dim")
     return answer.live_record(record, told.counts, told.collections)

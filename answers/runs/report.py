@@ -130,4 +130,4 @@ def _say(words: str, *, indent: str = "", style: str = "") -> None:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    output.stdout.print_lines(lines, style=style, markup=False)
+    output.stdout.print_lines(lines, style=style)
