@@ -18,14 +18,8 @@ from storage.database import Database, StorageCollisionError
 from storage.timeouts import POOL_TIMEOUT_SECONDS
 
 
-@asynccontextmanager
-async def opened_database(
-    settings: Settings, *, pool_size: int = 1, pool_timeout: float = POOL_TIMEOUT_SECONDS
-) -> AsyncIterator[Database]:
-    async with Database(
-        settings.database_url.get_secret_value(), pool_size=pool_size, pool_timeout=pool_timeout
-    ) as database:
-        yield database
+def opened_database(settings: Settings, *, pool_size: int = 1, pool_timeout: float = POOL_TIMEOUT_SECONDS) -> Database:
+    return Database(settings.database_url.get_secret_value(), pool_size=pool_size, pool_timeout=pool_timeout)
 
 
 def say_what_is_damaged(damaged: Iterable[DamagedRecord]) -> None:

@@ -105,11 +105,8 @@ async def _check_database(url: str) -> None:
         return
     from storage.database import Database  # reads URLs that libpq does not
 
-    database = Database(url, pool_size=1)
-    try:
+    async with Database(url, pool_size=1) as database:
         await database.check()
-    finally:
-        await database.close()
 
 
 def cancel(
