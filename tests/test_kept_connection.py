@@ -1,0 +1,48 @@
+"""The connection that goes from test to test."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from tests.kept_connection import KeptConnection
+
+_SEEN = text(
+    "SELECT current_setting('work_mem') AS setting, to_regclass('pg_temp.mine') AS temporary,"
+    " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks"
+)
+_LEFT = ("SET work_mem = '3MB'", "CREATE TEMPORARY TABLE IF NOT EXISTS mine ()", "SELECT pg_try_advisory_lock(7)")
+
+
+async def leave_something(kept: KeptConnection, times: int = 1) -> tuple[Any, ...]:
+    """What a test finds, which then leaves its own behind. psycopg prepares what is executed more than five times."""
+    database = kept.database()
+    async with database._engine.connect() as connection:
+        for _ in range(times):
+            found = tuple((await connection.execute(_SEEN)).one())
+        for statement in _LEFT:
+            await connection.execute(text(statement))
+        await connection.commit()
+    await database.close()
+    return found
+
+
+@pytest.fixture
+def kept(used_again: str) -> Iterator[KeptConnection]:
+    kept = KeptConnection(used_again)
+    yield kept
+    kept.close()
+
+
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_a_test_finds_nothing_of_the_one_before(used_again: str, kept: KeptConnection, is_ended: bool) -> None:
+    first = asyncio.run(leave_something(kept))
+    pid = kept.pid
+    if is_ended:
+        with psycopg.connect(used_again) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s, 1200000)", (pid,))
+    assert [asyncio.run(leave_something(kept, times)) for times in (1, 7, 7)] == [first] * 3
+    assert (kept.pid == pid) is not is_ended
