@@ -7,7 +7,7 @@ gone, keys are sorted by code point, sensitive values are hidden; all else stays
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from decimal import Decimal
 from math import isfinite
@@ -22,7 +22,6 @@ from inventory.secret_patterns import (
     has_secret,
     is_placeholder,
     is_secret_name,
-    may_name_secret,
     readable,
     secret_members,
 )
@@ -45,12 +44,6 @@ MIN_TELLING_ID_LENGTH = 16
 
 _MAX_KNOWN_NAMES = 10_000
 """Property names whose treatment is remembered. 953 real documents have 1,550."""
-
-_MAX_SHAPES = 2_000
-"""How many lists of an object's names a canonicalizer keeps sorted out."""
-
-_MAX_SHAPE_NAMES = 300
-"""Of the longest such list. Of 953 real documents one has 221."""
 
 _SCALARS = frozenset({bool, int, Decimal, type(None)})
 """Types of most values beside texts, for a quick look."""
@@ -96,14 +89,6 @@ class _Treatment(NamedTuple):
 _NOTHING: _Special = {}
 _PLAIN = _Treatment(dropped=False, hidden=False, ordered=False, within=_NOTHING)
 _DROPPED = _Treatment(dropped=True, hidden=False, ordered=False, within=_NOTHING)
-
-
-class _Shape(NamedTuple):
-    """The names of an object: those that are dropped, and those whose values need a special treatment."""
-
-    dropped: Sequence[str]
-    special: frozenset[str]
-    may_name_secret: bool
 
 
 class _Treatments(dict[str, _Treatment]):
@@ -193,7 +178,6 @@ class Canonicalizer:
             for kind, special in self._by_type.items()
             if (names := [name for name in special if f"{kind}/{name}" in masked])
         }
-        self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._data_key = data_key
 
     def under(self, data_key: DataKey | None) -> "Canonicalizer":
@@ -255,69 +239,38 @@ class Canonicalizer:
             raise TooDeepError
         if self._by_type:
             within = self._within_type(value, within)
-        shape = self._shape(value)
-        named = secret_members(value) if shape.may_name_secret else _NO_NAMES
-        # Most values stay as they are: they are copied together, and one look tells them.
-        result = value.copy()
-        for name in shape.dropped:
-            del result[name]
-        special = shape.special
-        if within or named:
-            for name in [name for name in within if within[name] and name in result]:
-                del result[name]
-            special = special.union(named, within) & result.keys()
-        for name, child in result.items():
+        treatments = self._treatments
+        by_nature = self._by_nature
+        named = secret_members(value) if by_nature else _NO_NAMES
+        result: JsonObject = {}
+        for name, child in value.items():
+            treatment = treatments[name]
+            if treatment is not _PLAIN or name in within:
+                if treatment.dropped or within.get(name):
+                    continue
+                if treatment.hidden or name in within:
+                    result[name] = self._hidden(child, depth, treatment)
+                    continue
             kind = type(child)
             if kind is str:
-                if len(child) < MIN_TEXT_LENGTH:  # type: ignore[arg-type]
-                    continue
+                is_named = name in named or (treatment is not _PLAIN and treatment.secret)
+                result[name] = (
+                    self._text(child, depth, treatment, named=is_named)  # type: ignore[arg-type]
+                    if by_nature and (is_named or (len(child) >= MIN_TEXT_LENGTH and has_secret(child)))  # type: ignore[arg-type]
+                    else child
+                )
             elif kind in _SCALARS:
-                continue
-            if name not in special:
-                result[name] = self._value(name, child, depth, _PLAIN, _NO_NAMES)
-        for name in special:
-            result[name] = self._special_value(name, value[name], depth, within, named)
+                result[name] = child
+            elif isinstance(child, dict):
+                inner = treatment.within
+                if name in named and isinstance(said := child.get("value"), str) and not is_placeholder(said):
+                    inner = _joined(inner, _SETTING)
+                result[name] = self._object(child, depth + 1, inner)
+            elif isinstance(child, list):
+                result[name] = self._list(child, depth, treatment)
+            else:
+                result[name] = _checked(child) if isinstance(child, float) else child
         return self._with_masked(result, value) if self._masked_of_type else result
-
-    def _special_value(
-        self, name: str, value: JsonValue, depth: int, within: _Special, named: frozenset[str]
-    ) -> JsonValue:
-        treatment = self._treatments[name]
-        if treatment.hidden or name in within:
-            return self._hidden(value, depth, treatment)
-        return self._value(name, value, depth, treatment, named)
-
-    def _shape(self, value: JsonObject) -> _Shape:
-        """The names of an object, sorted out. Most objects of a collection have the same ones."""
-        names = tuple(value)
-        shape = self._shapes.get(names)
-        if shape is None:
-            treatments = {name: self._treatments[name] for name in names}
-            shape = _Shape(
-                [name for name in names if treatments[name].dropped],
-                frozenset([name for name in names if treatments[name] not in (_PLAIN, _DROPPED)]),
-                self._by_nature and may_name_secret(names),
-            )
-            if len(names) <= _MAX_SHAPE_NAMES and len(self._shapes) < _MAX_SHAPES:
-                self._shapes[names] = shape
-        return shape
-
-    def _value(
-        self, name: str, value: JsonValue, depth: int, treatment: _Treatment, named: frozenset[str]
-    ) -> JsonValue:
-        """The canonical form of a value that is neither dropped nor hidden for its place."""
-        if isinstance(value, str):
-            is_named = treatment.secret or name in named
-            if self._by_nature and (is_named or has_secret(value)):
-                return self._text(value, depth, treatment, named=is_named)
-        elif isinstance(value, dict):
-            within = treatment.within
-            if name in named and isinstance(said := value.get("value"), str) and not is_placeholder(said):
-                within = _joined(within, _SETTING)
-            return self._object(value, depth + 1, within)
-        elif isinstance(value, list):
-            return self._list(value, depth, treatment)
-        return _checked(value) if isinstance(value, float) else value
 
     def _with_masked(self, result: JsonObject, value: JsonObject) -> JsonObject:
         """Marks masked values; a stored mark stays."""

@@ -127,11 +127,14 @@ class NormalForm:
     def _object(self, value: JsonObject) -> JsonObject:
         found = value.copy()
         rules = self._rules
+        enumerations = rules.enumerations
         for name, child in value.items():
             # Most values are no texts, or texts that are as they are: one look tells them.
             kind = type(child)
             if kind is str:
-                if len(child) >= _TIME_LENGTH and not child.isalnum() and _may_be_spelt_otherwise(child):  # type: ignore[arg-type,union-attr]
+                if name in enumerations:
+                    found[name] = _members(child)  # type: ignore[arg-type]
+                elif len(child) >= _TIME_LENGTH and _may_be_spelt_otherwise(child):  # type: ignore[arg-type]
                     found[name] = _text(child)  # type: ignore[arg-type]
             elif kind is not bool and kind is not int:
                 normal = None if child is None else self.value(name, child)
@@ -139,10 +142,6 @@ class NormalForm:
                     found[name] = normal
                 else:
                     del found[name]
-        if not rules.enumerations.isdisjoint(value):
-            for name in rules.enumerations.intersection(value):
-                if isinstance(member := value[name], str):
-                    found[name] = _members(member)
         return found
 
     def _array(self, name: str, value: list[JsonValue]) -> JsonValue:

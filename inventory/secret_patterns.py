@@ -7,7 +7,7 @@ lines stay.
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 NAME_ENDINGS = (
@@ -240,7 +240,7 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
     `{"key": "password", "value": "…"}`, a text setting with a password's definition, or an administrative template's
     text in such a box.
     """
-    if not may_name_secret(value):
+    if _PAIRS.keys().isdisjoint(value):
         return _NONE
     for value_name, names in _PAIRS.items():
         if value_name in value:
@@ -253,11 +253,6 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
     if isinstance(label, str) and is_secret_name(label.rstrip(": *")):
         return frozenset({"value"})
     return _NONE
-
-
-def may_name_secret(names: Iterable[str]) -> bool:
-    """Whether an object with these properties may have such ones."""
-    return not _PAIRS.keys().isdisjoint(names)
 
 
 def is_placeholder(text: str) -> bool:
