@@ -57,9 +57,8 @@ def test_commands_and_workers_say_in_one_line_that_the_database_is_older_or_newe
             assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(
-    "selection", [("--type", "groups"), pytest.param(("--all",), marks=pytest.mark.slow)], ids=["groups", "everything"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("selection", [("--type", "groups"), ("--all",)], ids=["groups", "everything"])
 def test_an_upgrade_beside_a_sync_holds_nothing_up(stale: System, selection: tuple[str, ...]) -> None:
     """The upgrade is played again and again until the run has ended, so that it meets every part of it."""
     url = stale.environment["DATABASE_URL"]

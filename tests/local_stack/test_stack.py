@@ -201,15 +201,8 @@ PARTS = {
 
 
 @needs_proc
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param("pipe closed", marks=pytest.mark.slow),
-        pytest.param("SIGINT", marks=pytest.mark.slow),
-        pytest.param("SIGTERM", marks=pytest.mark.slow),
-        "SIGKILL",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["pipe closed", "SIGINT", "SIGTERM", "SIGKILL"])
 def test_nothing_outlives_the_supervisor_or_its_starter(state: State, how: str) -> None:
     with supervisor_of(state) as (supervisor, _):
         children = descendants(supervisor.pid)

@@ -165,7 +165,7 @@ def filled_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[s
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-@pytest.fixture(params=["two roles", "one role"])
+@pytest.fixture(params=["two roles", pytest.param("one role", marks=pytest.mark.slow)])
 async def filled(filled_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     database = Database(filled_url, pool_size=1)
     if request.param == "one role":

@@ -87,6 +87,7 @@ def test_a_migration_stands_still_no_longer_either(database_url: str, monkeypatc
     engine.dispose()
 
 
+@pytest.mark.slow
 async def test_a_process_that_is_frozen_with_the_lock_of_all_slots_stops_nobody_for_long(
     database: Database, database_url: str
 ) -> None:
