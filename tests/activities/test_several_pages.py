@@ -19,6 +19,7 @@ def other_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[st
     yield from copy_of(postgres, migrated_template)
 
 
+@pytest.mark.slow
 async def test_a_batch_of_several_listings_comes_to_the_same(tmp_path: Path, database_url: str, other_url: str) -> None:
     with SimulatedGraph(tenants=1, items_per_collection=PARENTS) as graph:
         tenant = graph.tenants[0]

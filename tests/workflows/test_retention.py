@@ -139,6 +139,7 @@ async def test_a_tenants_runs_follow_its_versions(
     assert len(batches.asked) == (6 if count else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_long_retention_of_runs_goes_on_where_its_history_ended(short: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 16})

@@ -242,6 +242,7 @@ _TURNED = {Status.ONLY_HERE: Status.ONLY_THERE, Status.ONLY_THERE: Status.ONLY_H
 items_of_a_tenant = st.lists(st.tuples(st.sampled_from(["One", "one", "Two", "Three"]), st.integers(1, 3)), max_size=5)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(items_of_a_tenant, items_of_a_tenant)
 async def test_a_comparison_turned_around_says_the_same(

@@ -5,6 +5,8 @@ from collections import Counter
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+import pytest
+
 from answers.compare.records import Status
 from answers.promotion.records import PlanAction, PlanContent
 from graph.catalog import write_rules
@@ -197,6 +199,7 @@ def edited(document: dict[str, Any], number: int) -> dict[str, Any]:
     return changed
 
 
+@pytest.mark.slow
 @needs_graph_data
 async def test_a_tenant_whose_items_were_edited_becomes_the_same(database: Database) -> None:
     source = golden()
