@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-WORKERS ?= 3
+WORKERS ?= 4
+SLOW_WORKERS ?= 3
 PART ?=
 ARGS ?=
 SEEDS ?= 100
@@ -59,7 +60,7 @@ unit: $(INSTALLED) ## the tests, in parallel (WORKERS=n)
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not browser"
 
 slow: $(INSTALLED) ## the tests that take long (whole demos, killed portfolios, memory …), and properties with more examples
-	$(PYTEST) -n $(WORKERS) --dist worksteal -m "slow or hypothesis" --hypothesis-profile thorough
+	$(PYTEST) -n $(SLOW_WORKERS) --dist worksteal -m "slow or hypothesis" --hypothesis-profile thorough
 
 browser: $(INSTALLED) ## the pages and reports, opened in Chromium and printed (BROWSER_PICTURES=folder keeps what it saw)
 	$(PYTEST) -m browser tests/browser
