@@ -261,11 +261,15 @@ async def test_a_cancelled_wave_ends_its_batches() -> None:
 
 async def test_a_tenant_whose_graph_hangs_leaves_half_of_the_places_to_others() -> None:
     other = uuid4()
+    begun = 0
     hanging = asyncio.Event()
 
     async def answer(request: FetchPages) -> FetchPagesResult:
+        nonlocal begun
         if request.tenant_id == TENANT:
-            hanging.set()
+            begun += 1
+            if begun == 2:
+                hanging.set()
             await asyncio.Event().wait()
         return await listing(1)(request)
 
@@ -274,9 +278,11 @@ async def test_a_tenant_whose_graph_hangs_leaves_half_of_the_places_to_others() 
         return ReadWave(tenant_id=tenant_id, pages=pages, at_once=8, graph_patience=FOREVER)
 
     reading = WaveActivities(answer, no_confirmation, no_details, at_once=4)
-    waits = asyncio.create_task(ActivityEnvironment().run(reading.read_wave, wave(TENANT, 8)))
+    waiting = [asyncio.create_task(ActivityEnvironment().run(reading.read_wave, wave(TENANT, 8))) for _ in range(2)]
     async with asyncio.timeout(PATIENCE_SECONDS):
         await hanging.wait()
         assert urls(await ActivityEnvironment().run(reading.read_wave, wave(other, 3))) == [[["/a"]]] * 3
-    waits.cancel()
-    await asyncio.gather(waits, return_exceptions=True)
+        assert begun == 2
+    for wave_of_tenant in waiting:
+        wave_of_tenant.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
