@@ -30,6 +30,7 @@ from storage import merge as merging
 from storage import runs, staging
 from storage.database import Database
 from storage.schema import upgrade
+from storage.sql import BY_PLACE
 
 SCHEDSTAT = "/proc/{}/schedstat"
 """Its first number is the processor time of a process in nanoseconds (Linux)."""
@@ -84,7 +85,7 @@ def merge_of(variant: Variant) -> TextClause:
     if variant.left_out is not None:
         start, end = map(sql.index, variant.left_out)
         sql = sql[:start] + variant.instead + sql[end:]
-    return text(sql)
+    return text(sql.replace(":by_place", BY_PLACE))
 
 
 def _processor_seconds(pid: int) -> float:

@@ -21,7 +21,7 @@ VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
 it only takes away.
 """
 
-REVISION = "0050"
+REVISION = "0051"
 """The newest migration, repeated here so that commands need not load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"

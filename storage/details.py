@@ -17,7 +17,7 @@ from storage.bodies import BODY, Documents
 from storage.compression import compress, decompress
 from storage.models.base import among, table
 from storage.models.runs import PendingItem
-from storage.sql import statement
+from storage.sql import BY_PLACE, statement
 
 _PENDING = table(PendingItem)
 
@@ -102,34 +102,44 @@ FROM unnest(
     CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:progresses AS bytea[]),
     CAST(:attempts AS bigint[]), CAST(:failures AS jsonb[])
 ) AS named (type_key, external_id, progress, attempts, failure) {_PLACE}
-WHERE pending.ctid = kept.place
+WHERE pending.ctid = kept.place AND kept.{BY_PLACE}
 """)
 
 _DROP = text(f"""
 DELETE FROM pending_item AS pending
 USING unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id) {_PLACE}
-WHERE pending.ctid = kept.place
+WHERE pending.ctid = kept.place AND kept.{BY_PLACE}
 """)
 
 # An item's last version, from which what could not be read is taken, and when it was last known to be current.
 _LAST_VERSIONS = text(f"""
-SELECT type_key, external_id, item.version_number, v.details_complete, v.stale_parts AS lacked_parts, item.stale_parts,
-    coalesce(item.content_observed_at, item.details_read_at, item.first_seen_at) AS as_of, d.body, d.body_hash
+SELECT named.type_key, named.external_id, item.version_number, v.details_complete,
+    v.stale_parts AS lacked_parts, item.stale_parts, d.body, d.body_hash,
+    coalesce(item.content_observed_at, item.details_read_at, item.first_seen_at) AS as_of
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
-JOIN inventory_item AS item USING (type_key, external_id)
-LEFT JOIN item_version AS v USING (type_key, external_id, version_number)
+CROSS JOIN LATERAL (
+    SELECT * FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1
+) AS item
+LEFT JOIN LATERAL (
+    SELECT * FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+        = (named.type_key, named.external_id, item.version_number) LIMIT 1
+) AS v ON true
 LEFT JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d ON true
 """)
 
 _LOCK_VERSIONS = text("""
-SELECT type_key, external_id, version_number FROM inventory_item
-WHERE (type_key, external_id) IN (
+SELECT item.* FROM (
     SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
-)
-ORDER BY type_key, external_id FOR UPDATE
+        AS one (type_key, external_id) ORDER BY type_key, external_id
+) AS named CROSS JOIN LATERAL (
+    SELECT type_key, external_id, version_number FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1 FOR UPDATE
+) AS item
 """)
 
-_SETTLE = statement("settle_details")
+_SETTLE = statement("settle_details", by_place=BY_PLACE)
 
 
 class LastVersion(NamedTuple):

@@ -20,7 +20,7 @@ from storage.first_form import FirstFormItem, take_over
 from storage.listed_pages import mark_merged
 from storage.new_versions import VERSIONS_AT_A_TIME, NewVersion, new_versions
 from storage.raw_digests import merge_same
-from storage.sql import statement
+from storage.sql import BY_PLACE, statement
 from storage.staging import stage
 
 NAMED_DUPLICATES = 10
@@ -70,7 +70,7 @@ _RECORD = text(
     "UPDATE merged_wave SET result = CAST(:result AS jsonb) WHERE run_id = :run_id AND fetch_token = :fetch_token"
 )
 
-_MERGE = statement("merge")
+_MERGE = statement("merge", by_place=BY_PLACE)
 
 # A plan that was made while few rows were staged would read all staged rows for each.
 _BY_PLACE = text("SELECT set_config('enable_seqscan', 'off', true)")

@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.normal_form import FORM
-from storage.sql import statement
+from storage.sql import BY_PLACE, statement
 from storage.staging import SameItems
 
 SETTLED = (
@@ -51,7 +51,7 @@ WHERE one.raw_digest = substr(page.digests, named.place::int * 16 - 15, 16) AND 
 GROUP BY page.number
 """)
 
-_MERGE_SAME = statement("merge_same", settled=SETTLED)
+_MERGE_SAME = statement("merge_same", settled=SETTLED, by_place=BY_PLACE)
 
 _DROP = text("""
 DELETE FROM staged_observation AS staged

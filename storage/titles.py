@@ -11,11 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.titles import TitleRule
 from storage.item_lookup import named_item
+from storage.sql import BY_PLACE
 
-_WRITE = """
-UPDATE inventory_item AS item SET display_name = titled.title FROM titled
-WHERE (item.type_key, item.external_id) = (titled.type_key, titled.external_id)
-    AND item.display_name IS DISTINCT FROM titled.title
+_WRITE = f"""
+UPDATE inventory_item AS item SET display_name = titled.title
+FROM titled CROSS JOIN LATERAL (
+    SELECT one.ctid AS place FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (titled.type_key, titled.external_id) LIMIT 1
+) AS known
+WHERE item.ctid = known.place AND known.{BY_PLACE} AND item.display_name IS DISTINCT FROM titled.title
 """
 
 # Of a person, whom no collection reads, the beginning of the id has to do. An item with references of which none has
@@ -27,7 +31,8 @@ WITH part AS MATERIALIZED (
     FROM unnest(CAST(:type_keys AS text[]), CAST(:paths AS text[]), CAST(:places AS int[]))
         AS named (type_key, path, place)
     CROSS JOIN LATERAL (
-        SELECT * FROM item_reference AS one WHERE (one.type_key, one.path) = (named.type_key, named.path) OFFSET 0
+        SELECT * FROM item_reference AS one WHERE (one.type_key, one.path) = (named.type_key, named.path)
+        ORDER BY type_key, external_id
     ) AS r
     LEFT JOIN LATERAL (
         SELECT one.display_name FROM unnest(r.target_type_keys) AS possible (type_key) CROSS JOIN LATERAL (
@@ -40,7 +45,7 @@ WITH part AS MATERIALIZED (
     FROM unnest(CAST(:meta_type_keys AS text[]), CAST(:meta_keys AS text[]), CAST(:meta_places AS int[]),
         CAST(:meta_enough AS bool[])) AS named (type_key, path, place, is_enough)
     CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one WHERE one.type_key = named.type_key OFFSET 0
+        SELECT * FROM inventory_item AS one WHERE one.type_key = named.type_key ORDER BY type_key, external_id
     ) AS item
     WHERE item.meta ->> named.path IS NOT NULL
 ), titled AS MATERIALIZED (
@@ -58,7 +63,8 @@ WITH titled AS MATERIALIZED (
     FROM unnest(CAST(:type_keys AS text[]), CAST(:source_keys AS text[]), CAST(:paths AS text[]))
         AS named (type_key, source_key, path)
     CROSS JOIN LATERAL (
-        SELECT * FROM item_reference AS one WHERE (one.type_key, one.path) = (named.source_key, named.path) OFFSET 0
+        SELECT * FROM item_reference AS one WHERE (one.type_key, one.path) = (named.source_key, named.path)
+        ORDER BY type_key, external_id
     ) AS r
     CROSS JOIN LATERAL (
         SELECT display_name, absent_from FROM inventory_item AS one

@@ -11,6 +11,12 @@ from sqlalchemy import TextClause, text
 
 FOLDER = Path(__file__).parent
 
+BY_PLACE = "place BETWEEN '(0,0)' AND '(4294967295,65535)'"
+"""True of each row's `place` (ctid). PostgreSQL expects one place in two hundred between two bounds, and so takes rows
+to write one by one. Else it compares each with all rows of a tenant or run that its statistics do not know: it expects
+one of these.
+"""
+
 
 def sql(name: str, folder: Path = FOLDER, **parts: str) -> str:
     """A file's text with its parts, without comments: `merge` is `merge.sql`."""

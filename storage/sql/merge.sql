@@ -2,6 +2,7 @@
 -- Variables: run_id uuid, fetch_tokens uuid[], form smallint, of_details boolean, restarted text[], deep boolean,
 --   detail_refresh interval, refresh_keys text[], refresh_periods interval[], refresh_bounds timestamptz[],
 --   named integer, shards integer
+-- Parts: by_place
 --
 -- `of_details`: the rows hold the details of items that this run has listed.
 -- `form`: the number of the normal form that content hashes are of.
@@ -11,6 +12,7 @@
 --   they were read.
 -- `named`: how many repeated ids are named.
 -- `shards`: the number of parts, a power of two, into which the pending items of a collection are divided.
+-- `by_place`: holds always, and makes the planner take rows by their place.
 
 WITH
 -- An item that several waves hold is merged as the last of them shows it. A trigger has brought ids to the spelling by
@@ -185,7 +187,7 @@ superseded AS (
             = (seen.type_key, seen.external_id, seen.version_number - 1) LIMIT 1
     ) AS old
     WHERE seen.is_new_version AND seen.version_number > 1
-        AND v.ctid = old.place AND v.last_observed_at IS NULL
+        AND v.ctid = old.place AND old.:by_place AND v.last_observed_at IS NULL
 ),
 
 -- The rules by which references of these collections are read. Whoever changes the rules waits (FOR SHARE), and looks
@@ -200,8 +202,8 @@ rules AS MATERIALIZED (
 -- of a first version, since no reader can be at it, and nothing has been read of the item before.
 new AS MATERIALIZED (
     SELECT type_key, external_id, version_number, place,
-        version_number = 1 AND EXISTS (
-            SELECT FROM rules WHERE (rules.type_key, rules.rules_hash) = (seen.type_key, seen.rules_hash)
+        version_number = 1 AND coalesce(
+            (type_key, rules_hash) IN (SELECT type_key, rules_hash FROM rules), false
         ) AS is_read
     FROM seen WHERE is_new_version
 ),

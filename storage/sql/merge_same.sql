@@ -1,10 +1,11 @@
 -- Moves the last-seen columns of items whose objects are the same, byte for byte, as when they were last read.
 -- Variables: run_id uuid, fetch_tokens uuid[], restarted text[], named integer
--- Parts: settled
+-- Parts: settled, by_place
 --
 -- `restarted`: collections whose listing began anew in this run; an item that comes again there is no repetition.
 -- `named`: how many repeated ids are named.
 -- `settled`: whether a listing of the same bytes leaves the item as it is, but for its last-seen columns.
+-- `by_place`: holds always, and makes the planner take rows by their place.
 -- Rows of the other objects of the same waves are left to the merge, but for their locks and their repetitions.
 
 WITH
@@ -46,7 +47,7 @@ moved AS (
     UPDATE inventory_item AS item
     SET last_seen_at = before.staged_at, last_seen_run_id = :run_id, raw_digest_at = before.staged_at
     FROM before
-    WHERE item.ctid = before.place AND before.is_same AND before.last_seen_at < before.staged_at
+    WHERE item.ctid = before.place AND before.:by_place AND before.is_same AND before.last_seen_at < before.staged_at
     RETURNING item.type_key
 ),
 

@@ -1,7 +1,9 @@
 -- Settles the items of a run whose details were not read by its end, and counts them by collection.
 -- Variables: run_id uuid, damaged text
+-- Parts: by_place
 --
 -- `damaged`: the error code of an item whose stored row cannot be read.
+-- `by_place`: holds always, and makes the planner take rows by their place.
 
 WITH
 -- The run ends, so nothing is pending any more.
@@ -11,12 +13,14 @@ pending AS (
 ),
 -- The items that are left, locked in key order, as merges do. An item with a damaged row waits for the next run.
 seen AS MATERIALIZED (
-    SELECT item.type_key, item.external_id, item.version_number, item.content_hash, item.display_name,
+    SELECT item.place, item.type_key, item.external_id, item.version_number, item.content_hash, item.display_name,
         item.last_seen_at, list_document, list_document_size, list_body_hash, failure
-    FROM pending JOIN inventory_item AS item USING (type_key, external_id)
-    WHERE item.version_number > 0 OR failure ->> 'code' IS DISTINCT FROM CAST(:damaged AS text)
-    ORDER BY type_key, external_id
-    FOR UPDATE OF item
+    FROM (SELECT * FROM pending ORDER BY type_key, external_id) AS pending CROSS JOIN LATERAL (
+        SELECT *, one.ctid AS place FROM inventory_item AS one
+        WHERE (one.type_key, one.external_id) = (pending.type_key, pending.external_id)
+            AND (one.version_number > 0 OR failure ->> 'code' IS DISTINCT FROM CAST(:damaged AS text))
+        LIMIT 1 FOR UPDATE
+    ) AS item
 ),
 -- An item without a version gets its list document as the first one. An item with a version keeps it, since the list
 -- document lacks its details.
@@ -55,7 +59,7 @@ stale AS (
                 'read_at', coalesce(item.content_observed_at, item.details_read_at))
         )))
     FROM seen
-    WHERE (item.type_key, item.external_id) = (seen.type_key, seen.external_id)
+    WHERE item.ctid = seen.place AND seen.:by_place
         AND (seen.failure IS NOT NULL OR item.content_observed_at IS NOT NULL OR NOT item.details_complete)
 )
 SELECT type_key, count(*) AS items FROM pending GROUP BY type_key;

@@ -10,7 +10,7 @@ from local.postgres import _binaries
 from storage.bodies import BODY
 from storage.completed_runs import completed
 from storage.raw_digests import SETTLED
-from storage.sql import statement
+from storage.sql import BY_PLACE, statement
 from storage.stale import SINCE_OF_VERSION
 
 CHECKOUT = Path(__file__).parents[2]
@@ -21,7 +21,9 @@ PARTS = {
     "answers/changes/events.sql": {"order": "DESC", "beyond": "<"},
     "answers/drift/candidates.sql": {"body": BODY},
     "storage/sql/forget_runs.sql": {"completed": completed()},
-    "storage/sql/merge_same.sql": {"settled": SETTLED},
+    "storage/sql/merge.sql": {"by_place": BY_PLACE},
+    "storage/sql/merge_same.sql": {"settled": SETTLED, "by_place": BY_PLACE},
+    "storage/sql/settle_details.sql": {"by_place": BY_PLACE},
     "storage/sql/items_then.sql": {"completed": completed("r"), "since_of_version": SINCE_OF_VERSION},
 }
 
