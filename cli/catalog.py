@@ -7,8 +7,8 @@ import typer
 
 from cli import output
 from cli.errors import UsageError
-from cli.options import CategoryOption, JsonOption, TypeOption, complete_type_key, selection_of
-from cli.output_options import prints_tables
+from cli.options import CategoryOption, TypeOption, complete_type_key, selection_of
+from cli.output_options import output_options, prints_tables
 from cli.table import Column, Shape, print_table
 from graph.catalog import Collection, DetailCall, kinds_in, load_catalog
 
@@ -31,7 +31,6 @@ def catalog(
     ] = None,
     opt_in: Annotated[bool, typer.Option("--opt-in", help="Only opt-in collections, which --all leaves out.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Explain each collection in full sentences.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """The collections of the catalog: type key, category, endpoint, permission. With KEY, one of them in full.
 
@@ -41,7 +40,7 @@ def catalog(
     """
     named = [*(type_keys or ()), *([type_key] if type_key else ())]
     entries = _entries(named, categories, permission, opt_in=opt_in)
-    if as_json:
+    if output_options().as_json:
         output.print_json(*map(_row, entries))
     elif explain or type_key:
         for number, entry in enumerate(entries):

@@ -21,13 +21,12 @@ from cli.key_warning import compares_hidden_values, warn_without_key
 from cli.options import (
     AllOption,
     CategoryOption,
-    JsonOption,
     TenantArgument,
     TypeOption,
     configured_tenant,
     selection_or_all,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
@@ -119,7 +118,6 @@ def check(
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     everything: AllOption = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Send one small request for each collection of a selection, and show which are readable.
 
@@ -136,7 +134,7 @@ def check(
     warn_without_key(settings)
     checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
     rows = [{**_row(result), "compares_hidden_values": compares_hidden_values(settings)} for result in checked]
-    if as_json:
+    if output_options().as_json:
         output.print_json(*rows)
     else:
         _print(checked, rows)

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cli import output
 from cli.errors import ExitCode, UsageError
-from cli.options import JsonOption
+from cli.output_options import output_options, prints_json
 from cli.sessions import opened_database
 from configuration import ConfigurationError, Settings, load_settings
 from connections import check_database
@@ -25,7 +25,8 @@ database = typer.Typer(no_args_is_help=True, help="The database's schema and rol
 
 
 @database.command()
-def upgrade(as_json: JsonOption = False) -> None:
+@prints_json
+def upgrade() -> None:
     """Apply the migrations that the database lacks. Safe to run again, and beside running workers.
 
     The owner of an empty database may run it. If that login is a member of the product's two roles, or may create
@@ -39,7 +40,7 @@ def upgrade(as_json: JsonOption = False) -> None:
     except SQLAlchemyError as error:
         raise classified(error) or StorageUnavailableError("PostgreSQL refused the migration") from None
     before, after, roles = upgraded
-    if as_json:
+    if output_options().as_json:
         output.print_json({"before": before, "after": after, "roles": list(roles)})
         return
     if before == after:
@@ -70,6 +71,7 @@ def _set_up(upgraded: UpgradeResult) -> str:
 
 
 @database.command("roles")
+@prints_json
 def print_roles(
     owner: Annotated[
         str | None,
@@ -79,7 +81,6 @@ def print_roles(
         list[str] | None,
         typer.Option("--worker-login", metavar="NAME", help="Another login, for workers or commands; may be repeated."),
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Print the SQL that creates the two roles: for an administrator, once, before the first `database upgrade`.
 
@@ -89,14 +90,15 @@ def print_roles(
     if not login:
         raise UsageError("DATABASE_URL names no login; give --owner NAME")
     logins = [login, *(worker_logins or [])]
-    if as_json:
+    if output_options().as_json:
         output.print_json({"logins": logins, "sql": script(logins)})
     else:
         typer.echo(script(logins), nl=False)
 
 
 @database.command("rotate-key")
-def rotate_key(as_json: JsonOption = False) -> None:
+@prints_json
+def rotate_key() -> None:
     """Wrap every tenant's data key by SENSITIVE_FIELDS_KEY, so that SENSITIVE_FIELDS_KEY_PREVIOUS can go.
 
     First give both to all workers and restart them. No stored document changes, and no answer reports a change.
@@ -108,7 +110,7 @@ def rotate_key(as_json: JsonOption = False) -> None:
     if keys is None:
         raise ConfigurationError("SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32")
     wrapped, kept, failed = asyncio.run(_rotated(settings, keys))
-    if as_json:
+    if output_options().as_json:
         output.print_json({"wrapped_anew": wrapped, "kept": kept, "failed": failed})
     else:
         output.stdout.print(

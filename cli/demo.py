@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 
 from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, ExitCode, fail
-from cli.options import JsonOption
+from cli.output_options import output_options, prints_json
 from cli.sessions import opened_database, tenant_session
 from cli.sync import sync_tenant
 from cli.table import Column, Shape, print_table
@@ -57,6 +57,7 @@ KINDS = ("appeared", "changed", "missing")
 T = TypeVar("T")
 
 
+@prints_json
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop what --keep left running.")] = False,
@@ -68,7 +69,6 @@ def demo(
     postgres_port: PortOption = None,
     graph_port: PortOption = None,
     web_port: PortOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Run everything on this machine: servers, a simulated Graph, a worker, the web page, a sync of three tenants.
 
@@ -86,7 +86,7 @@ def demo(
         if encrypt:
             _encrypt(state)
         ports = Ports(postgres_port, temporal_port, temporal_ui_port, graph_port, web_port)
-        _demo(state, ports, keep=keep, as_json=as_json)
+        _demo(state, ports, keep=keep)
     except PartError as error:
         fail(str(error), ExitCode.UNEXPECTED)
 
@@ -98,7 +98,7 @@ def _encrypt(state: State) -> None:
     state.encrypt_payloads()
 
 
-def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
+def _demo(state: State, ports: Ports, *, keep: bool) -> None:
     generation = state.next_generation()
     running = state.running()
     with StackProcess(state, ports) as stack:
@@ -116,7 +116,7 @@ def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
         if is_kept:
             # Before anything is printed: whoever reads may have enough of it.
             stack.keep()
-        if as_json:
+        if output_options().as_json:
             output.print_json(*(result["run"] for result in results))
         else:
             sign_in_url = asyncio.run(_patiently(state, partial(_sign_in_url, settings, info.web_url)))

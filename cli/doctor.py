@@ -12,8 +12,8 @@ from temporalio.service import RPCError
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
 from cli import output
 from cli.errors import ExitCode
-from cli.options import JsonOption, configured_tenant
-from cli.output_options import prints_tables
+from cli.options import configured_tenant
+from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, print_table
 from configuration import Settings, load_settings
@@ -39,7 +39,6 @@ _STYLES = {CheckVerdict.OK: "green", CheckVerdict.WARNING: "yellow", CheckVerdic
 @prints_tables
 def doctor(
     tenant: Annotated[str | None, typer.Argument(help="Sign in to this tenant only; all, if none is given.")] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Check settings, database, Temporal, workers and each tenant's sign-in, and say what to do.
 
@@ -51,10 +50,7 @@ def doctor(
     settings = load_settings()
     chosen = None if tenant is None else configured_tenant(settings, tenant)
     checks = asyncio.run(_checks(settings, chosen))
-    if as_json:
-        output.print_json(*checks)
-    else:
-        print_checks(checks)
+    print_checks(checks)
     if any(check.verdict is CheckVerdict.FAILED for check in checks):
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -130,6 +126,8 @@ _COLUMNS = (
 
 def print_checks(checks: Sequence[CheckResult]) -> None:
     print_table(_COLUMNS, checks, record=CheckResult, is_ordered=True)
+    if output_options().as_json:
+        return
     failed = sum(check.verdict is CheckVerdict.FAILED for check in checks)
     warnings = sum(check.verdict is CheckVerdict.WARNING for check in checks)
     output.stdout.print(f"{failed} failed, {counted(warnings, 'warning')}, {len(checks) - failed - warnings} ok")

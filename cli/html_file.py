@@ -19,11 +19,11 @@ HtmlOption = Annotated[
 ]
 
 
-def check_html(path: Path | None, *, as_json: bool) -> None:
+def check_html(path: Path | None) -> None:
     """Raises `UsageError`, before any question is answered, if the file cannot be written."""
     if path is None:
         return
-    if as_json or output_options().as_csv:
+    if output_options().is_data:
         raise UsageError("--html writes a page, --json and --csv print records: give one of them")
     if path.is_dir():
         raise UsageError(f"--html: {path} is a folder; name a file")

@@ -8,8 +8,7 @@ import typer
 from pydantic import BaseModel
 
 from cli import output
-from cli.options import JsonOption
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_tables
 from cli.person import requester
 from cli.table import Column, Shape, print_table
 from cli.task_queue import Rate, Rates, read_rates, same_rate, set_rates
@@ -52,14 +51,13 @@ def limits(
         bool,
         typer.Option("--apply", help="Set the task queue's rate limits to the configured ones, and remove others."),
     ] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Show the configured limits and those that Temporal has. --apply gives Temporal the configured ones.
 
     Example: python starter.py limits --apply
     """
     state = asyncio.run(_limits(load_settings(), apply=apply))
-    if as_json:
+    if output_options().as_json:
         output.print_json(state)
     else:
         _print(state)

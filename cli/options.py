@@ -55,7 +55,6 @@ OptionalTenantArgument = Annotated[
 DeepOption = Annotated[
     bool, typer.Option("--deep", help="Read the details of every item, even if its list shows no change.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 TypeOption = Annotated[
     list[str] | None,
     typer.Option(

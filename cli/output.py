@@ -146,9 +146,9 @@ def print_json(*values: BaseModel | dict[str, Any] | bytes) -> None:
         sys.stdout.write(escaped_json(written.decode()) + "\n")
 
 
-def print_result(result: BaseModel | dict[str, Any], words: str, *, as_json: bool) -> None:
+def print_result(result: BaseModel | dict[str, Any], words: str) -> None:
     """The result of an act: as JSON, or in words for people."""
-    if as_json:
+    if output_options().as_json:
         print_json(result)
     else:
         stdout.print(words)

@@ -1,4 +1,4 @@
-"""Options of commands that print times or tables.
+"""Options of commands that print JSON, times or tables.
 
 A decorator adds them to a command; printing functions look them up.
 """
@@ -40,6 +40,7 @@ class OutputOptions:
     together.
     """
 
+    as_json: bool = False
     utc: bool = False
     as_csv: bool = False
     ids: bool = False
@@ -49,6 +50,11 @@ class OutputOptions:
     is_paged: bool = False
     about: str = ""
     together: SortedTogether | None = None
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the answer is for machines."""
+        return self.as_json or self.as_csv
 
 
 _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=OutputOptions())  # noqa: B039 - never written
@@ -68,6 +74,7 @@ def using(options: OutputOptions) -> Iterator[None]:
         _OPTIONS.reset(token)
 
 
+_JSON = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 _UTC = Annotated[
     bool, typer.Option("--utc", help="Show times in UTC, not in local time. JSON and CSV always have UTC.")
 ]
@@ -82,29 +89,33 @@ _SORT = Annotated[
     typer.Option("--sort", metavar="NAME,…", help="Sort by these columns; -NAME: descending.", show_default=False),
 ]
 
-_OF_TIMES = {"utc": _UTC}
-_OF_TABLES = {"as_csv": _CSV, "columns": _COLUMNS, "sort": _SORT, "ids": _IDS, **_OF_TIMES}
+_OF_JSON = {"as_json": _JSON}
+_OF_TABLES = {**_OF_JSON, "as_csv": _CSV, "columns": _COLUMNS, "sort": _SORT, "ids": _IDS, "utc": _UTC}
 
 CommandT = TypeVar("CommandT", bound=Callable[..., None])
 
 
+def prints_json(command: CommandT) -> CommandT:
+    """Gives a command `--json`."""
+    return _with(command, _OF_JSON)
+
+
 def prints_times(command: CommandT) -> CommandT:
-    """Gives a command `--utc`, and a pager on a terminal."""
-    return _with(command, _OF_TIMES)
+    """Gives a command `--json` and `--utc`, and a pager on a terminal."""
+    return _with(command, {**_OF_JSON, "utc": _UTC})
 
 
 def prints_tables(command: CommandT) -> CommandT:
-    """Gives a command `--csv`, `--columns`, `--sort`, `--ids` and `--utc`, and a pager on a terminal."""
+    """Gives a command `--json`, `--csv`, `--columns`, `--sort`, `--ids` and `--utc`, and a pager on a terminal."""
     return _with(command, _OF_TABLES)
 
 
 def _with(command: CommandT, options: dict[str, Any]) -> CommandT:
     @wraps(command)
     def wrapped(**given: Any) -> None:
-        chosen = _chosen({name: given.pop(name, None) for name in options}, as_json=bool(given.get("as_json")))
-        is_data = given.get("as_json") or chosen.as_csv
+        chosen = _chosen({name: given.pop(name, None) for name in options})
         is_watched = given.get("follow") or "no_wait" in given  # progress is shown as it happens
-        chosen.is_paged = not (is_data or is_watched) and sys.stdout.isatty()
+        chosen.is_paged = "utc" in options and not (chosen.is_data or is_watched) and sys.stdout.isatty()
         with using(chosen), paged() if chosen.is_paged else nullcontext():
             command(**given)
 
@@ -131,12 +142,13 @@ def refuse_columns_without_csv() -> None:
         raise UsageError("this command prints no table: give --columns and --sort with --csv")
 
 
-def _chosen(given: dict[str, Any], *, as_json: bool) -> OutputOptions:
+def _chosen(given: dict[str, Any]) -> OutputOptions:
     """Raises `UsageError` for an option of tables with JSON."""
-    if as_json and (wrong := [name for name in ("as_csv", "columns", "sort", "ids") if given.get(name)]):
+    if given["as_json"] and (wrong := [name for name in ("as_csv", "columns", "sort", "ids") if given.get(name)]):
         name = f"--{wrong[0].removeprefix('as_')}"
         raise UsageError(f"{name} belongs to tables and --json prints every field: give one of them")
     return OutputOptions(
+        as_json=bool(given["as_json"]),
         utc=bool(given.get("utc")),
         as_csv=bool(given.get("as_csv")),
         ids=bool(given.get("ids")),

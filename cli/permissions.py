@@ -5,9 +5,8 @@ from typing import Annotated
 import orjson
 import typer
 
-from cli import output
-from cli.options import AllOption, CategoryOption, JsonOption, TypeOption, selection_or_all
-from cli.output_options import prints_tables
+from cli.options import AllOption, CategoryOption, TypeOption, selection_or_all
+from cli.output_options import output_options, prints_tables
 from cli.table import Column, Shape, print_table
 from graph.catalog import load_catalog
 from graph.least_permissions import least_permissions
@@ -23,7 +22,6 @@ def permissions(
     manifest: Annotated[
         bool, typer.Option("--manifest", help="Print them as JSON for the app's manifest in Entra.")
     ] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """The smallest set of application permissions that reads a selection, and the collections that need each.
 
@@ -38,15 +36,12 @@ def permissions(
     collections = load_catalog().collections
     needed = least_permissions(collections[key] for key in selection.type_keys)
     if manifest:
-        if as_json:
+        if output_options().as_json:
             raise UserError("--manifest is JSON already; leave --json out")
         print(orjson.dumps(required_resource_access(needed), option=orjson.OPT_INDENT_2).decode())
         return
     ids = permission_ids()
     rows = [{"permission": name, "id": str(ids[name]), "type_keys": keys} for name, keys in needed.items()]
-    if as_json:
-        output.print_json(*rows)
-        return
     print_table(_COLUMNS, rows, record=("permission", "id", "type_keys"))
 
 

@@ -22,7 +22,6 @@ from cli.options import (
     AllTenantsOption,
     CategoryOption,
     DeepOption,
-    JsonOption,
     SelectionNameOption,
     SomeTenantsOption,
     TagOption,
@@ -33,7 +32,7 @@ from cli.options import (
     selection_of,
     valid_selection_name,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_json, prints_tables
 from cli.person import requester
 from cli.progress import PortfolioView
 from cli.sessions import opened_database
@@ -84,7 +83,6 @@ def portfolio_sync(
     name: SelectionNameOption = None,
     at_once: AtOnceOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the portfolio run and return at once.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Sync a selection of many tenants, or join the portfolio run that is under way, and follow it to its end.
 
@@ -99,7 +97,7 @@ def portfolio_sync(
         selection_name=valid_selection_name(name),
     )
     record = asyncio.run(_sync(settings, portfolio_input, wait=not no_wait))
-    if as_json:
+    if output_options().as_json:
         output.print_json(record)
     elif record.status.ended:
         _print(record, TenantNames.load(settings))
@@ -174,19 +172,17 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
 @prints_tables
 def portfolio_runs(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
-    as_json: JsonOption = False,
 ) -> None:
     """Portfolio runs, newest first.
 
     Example: python starter.py portfolio runs --limit 5
     """
     found = asyncio.run(_recent(load_settings(), limit))
-    if as_json:
+    if output_options().as_json:
         output.print_json(*(record.model_dump(mode="json", exclude={"tenants"}) for record in found))
         return
-    print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord)
-    if not found:
-        output.stdout.print("no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one")
+    nothing = "no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one"
+    print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord, if_none=nothing)
 
 
 def _run_columns(names: TenantNames) -> tuple[Column, ...]:
@@ -225,7 +221,6 @@ async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
 def portfolio_run(
     run_id: PortfolioRunArgument,
     follow: Annotated[bool, typer.Option("--follow", help="Follow the portfolio run to its end.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """One portfolio run, with the result of each tenant. The exit code tells how it ended.
 
@@ -233,7 +228,7 @@ def portfolio_run(
     """
     settings = load_settings()
     record = asyncio.run(_followed(settings, run_id) if follow else _one(settings, run_id))
-    if as_json:
+    if output_options().as_json:
         output.print_json(record)
     else:
         _print(record, TenantNames.load(settings))
@@ -285,10 +280,10 @@ async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
 
 
 @portfolio.command("cancel")
+@prints_json
 def portfolio_cancel(
     run_id: PortfolioRunArgument,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the records.")] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Cancel a portfolio run and the runs that it started. Runs that it joined go on.
 
@@ -296,7 +291,7 @@ def portfolio_cancel(
     """
     record = asyncio.run(_cancel(load_settings(), run_id, reason))
     run = {"workflow_id": record.workflow_id, "portfolio_run_id": record.portfolio_run_id, "cancel_requested": True}
-    output.print_result(run, f"asked portfolio run {record.portfolio_run_id} to cancel", as_json=as_json)
+    output.print_result(run, f"asked portfolio run {record.portfolio_run_id} to cancel")
 
 
 async def _cancel(settings: Settings, run_id: str, reason: str | None) -> PortfolioRecord:

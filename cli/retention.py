@@ -10,8 +10,8 @@ from activities.messages.retention import ForgottenOfTenant
 from activities.retention import BATCH, RUNS
 from cli import output
 from cli.errors import UsageError
-from cli.options import JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
-from cli.output_options import prints_tables
+from cli.options import OptionalTenantArgument, TenantNames, tenant_id_of
+from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
@@ -50,7 +50,6 @@ def retention(
             help="Delete runs that ended this many days ago and on which no answer depends; 0 keeps all.",
         ),
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Delete old versions and runs of one tenant or of all, as configured or by the options.
 
@@ -70,7 +69,7 @@ def retention(
             " VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
         )
     forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
-    if as_json:
+    if output_options().as_json:
         output.print_json(*forgotten)
         return
     names = TenantNames.load(settings)

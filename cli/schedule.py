@@ -14,7 +14,6 @@ from cli.options import (
     AllTenantsOption,
     CategoryOption,
     DeepOption,
-    JsonOption,
     SelectionNameOption,
     SomeTenantsOption,
     TagOption,
@@ -24,7 +23,7 @@ from cli.options import (
     selection_of,
     valid_selection_name,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_json, prints_tables
 from cli.portfolio import AtOnceOption
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
@@ -44,6 +43,7 @@ NoteOption = Annotated[str | None, typer.Option("--note", help="Kept with the sc
 
 
 @schedule.command("set")
+@prints_json
 def set_schedule(
     name: NameArgument,
     tenants: SomeTenantsOption = None,
@@ -70,7 +70,6 @@ def set_schedule(
     ] = CATCH_UP,
     at_once: AtOnceOption = None,
     note: NoteOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Make a schedule of portfolio runs, or change the one of this name in place. A start that is due while the last
     run is still under way is skipped and counted.
@@ -94,12 +93,12 @@ def set_schedule(
     )
     said = summary(portfolio_input, names.of)
     words = f"schedule {name} is {'set' if created else 'changed'}: {said}"
-    output.print_result({"name": name, "created": created}, words, as_json=as_json)
+    output.print_result({"name": name, "created": created}, words)
 
 
 @schedule.command("list")
 @prints_tables
-def list_schedules(as_json: JsonOption = False) -> None:
+def list_schedules() -> None:
     """The schedules: times, next and last start, skipped starts (the last run was still under way) and missed starts
     (Temporal was down for longer than the catch-up window).
 
@@ -110,12 +109,11 @@ def list_schedules(as_json: JsonOption = False) -> None:
     for line in left_out:
         output.stderr.print(f"left out: {visible(line)}", style="dim")
     found = [schedule.record for schedule in stored]
-    if as_json:
+    if output_options().as_json:
         output.print_json(*(row.model_dump() for row in found))
         return
-    print_table(_COLUMNS, found, record=ScheduleRecord)
-    if not found:
-        output.stdout.print("no schedules; python starter.py schedule set --help shows how to make one")
+    nothing = "no schedules; python starter.py schedule set --help shows how to make one"
+    print_table(_COLUMNS, found, record=ScheduleRecord, if_none=nothing)
 
 
 _COLUMNS = (
@@ -134,45 +132,49 @@ _COLUMNS = (
 
 
 @schedule.command()
-def pause(name: NameArgument, note: NoteOption = None, as_json: JsonOption = False) -> None:
+@prints_json
+def pause(name: NameArgument, note: NoteOption = None) -> None:
     """Pause a schedule. Starts that are due meanwhile do not happen.
 
     Example: python starter.py schedule pause hourly-emea --note "maintenance"
     """
-    _tell(name, "paused", lambda schedules: schedules.pause(name, note), as_json=as_json)
+    _tell(name, "paused", lambda schedules: schedules.pause(name, note))
 
 
 @schedule.command()
-def resume(name: NameArgument, note: NoteOption = None, as_json: JsonOption = False) -> None:
+@prints_json
+def resume(name: NameArgument, note: NoteOption = None) -> None:
     """Resume a paused schedule.
 
     Example: python starter.py schedule resume hourly-emea
     """
-    _tell(name, "resumed", lambda schedules: schedules.resume(name, note), as_json=as_json)
+    _tell(name, "resumed", lambda schedules: schedules.resume(name, note))
 
 
 @schedule.command()
-def trigger(name: NameArgument, as_json: JsonOption = False) -> None:
+@prints_json
+def trigger(name: NameArgument) -> None:
     """Start a schedule's portfolio run now, unless its last one is still under way.
 
     Example: python starter.py schedule trigger hourly-emea
     """
-    _tell(name, "triggered", lambda schedules: schedules.trigger(name), as_json=as_json)
+    _tell(name, "triggered", lambda schedules: schedules.trigger(name))
 
 
 @schedule.command()
-def delete(name: NameArgument, as_json: JsonOption = False) -> None:
+@prints_json
+def delete(name: NameArgument) -> None:
     """Delete a schedule. A portfolio run that it has started goes on.
 
     Example: python starter.py schedule delete hourly-emea
     """
-    _tell(name, "deleted", lambda schedules: schedules.delete(name), as_json=as_json)
+    _tell(name, "deleted", lambda schedules: schedules.delete(name))
 
 
-def _tell(name: str, done: str, tell: Callable[[Schedules], Awaitable[None]], *, as_json: bool) -> None:
+def _tell(name: str, done: str, tell: Callable[[Schedules], Awaitable[None]]) -> None:
     valid_name(name)
     _with_schedules(tell)
-    output.print_result({"name": name, "done": done}, f"schedule {name} is {done}", as_json=as_json)
+    output.print_result({"name": name, "done": done}, f"schedule {name} is {done}")
 
 
 def _with_schedules(

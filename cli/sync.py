@@ -17,7 +17,6 @@ from cli.options import (
     AllOption,
     CategoryOption,
     DeepOption,
-    JsonOption,
     SelectionNameOption,
     TenantArgument,
     TypeOption,
@@ -27,6 +26,7 @@ from cli.options import (
     tenant_id_of,
     valid_selection_name,
 )
+from cli.output_options import output_options, prints_json
 from cli.person import requester
 from configuration import Settings, load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
@@ -38,6 +38,7 @@ from storage.readiness import check_readiness
 from workflows.messages import SyncInput, sync_workflow_id
 
 
+@prints_json
 def sync(
     tenant: TenantArgument,
     type_keys: TypeOption = None,
@@ -47,7 +48,6 @@ def sync(
     name: SelectionNameOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")] = False,
     verbose: VerboseOption = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Start the run of a selection, or join the one that is under way, and follow it to its end.
 
@@ -61,7 +61,7 @@ def sync(
     sync_input = SyncInput(tenant_id=configured.id, selection=selection, deep=deep, selection_name=wanted_name)
     record = asyncio.run(sync_tenant(settings, sync_input, configured.name, wait=not no_wait, quiet=False))
     warn_without_key(settings)
-    if as_json:
+    if output_options().as_json:
         compared = compares_hidden_values(settings)
         output.print_json(SyncRecord(**dict(record), compares_hidden_values=compared))
     elif record.status.ended:
@@ -109,6 +109,7 @@ async def _check_database(url: str) -> None:
         await database.check()
 
 
+@prints_json
 def cancel(
     tenant: TenantArgument,
     run: Annotated[
@@ -118,7 +119,6 @@ def cancel(
     categories: CategoryOption = None,
     everything: AllOption = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the run's record.")] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Cancel a run, named by its id or by its selection. Items that it has merged are kept.
 
@@ -129,7 +129,7 @@ def cancel(
     selection = None if run else selection_of(type_keys, categories, everything=everything)
     workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
     asked = {"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True}
-    output.print_result(asked, f"asked {workflow_id} to cancel", as_json=as_json)
+    output.print_result(asked, f"asked {workflow_id} to cancel")
 
 
 async def _cancel(

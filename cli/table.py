@@ -226,19 +226,25 @@ class Table:
 
 def print_table(
     columns: Sequence[Column],
-    records: Iterable[Any],
+    records: Sequence[Any],
     *,
     record: type[BaseModel] | Sequence[str] | None = None,
     title: str | None = None,
     is_ordered: bool = False,
     is_summary: bool = False,
     most: int | None = None,
+    if_none: str = "",
 ) -> None:
-    """Prints a `Table`, or CSV with `--csv`."""
+    """Prints a `Table`, CSV with `--csv`, or the records with `--json`. `if_none`: what people read without records."""
+    if output_options().as_json:
+        output.print_json(*records)
+        return
     table = Table(record, columns, is_summary=is_summary, most=most)
     for row in records:
         table.add(row)
     table.print(title, is_ordered=is_ordered)
+    if if_none and not records:
+        output.stdout.print(if_none)
 
 
 def _stands_last(column: Column) -> bool:

@@ -16,7 +16,6 @@ from cli.doctor import print_checks
 from cli.errors import ExitCode, UsageError
 from cli.options import (
     CategoryOption,
-    JsonOption,
     TenantArgument,
     TenantNames,
     TypeOption,
@@ -24,7 +23,7 @@ from cli.options import (
     selection_or_all,
     tenant_id_of,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_json, prints_tables
 from cli.person import local_person, requester
 from cli.table import Column, print_table
 from cli.tenant_import import import_tenants
@@ -85,6 +84,7 @@ class RemovedTenant(BaseModel, frozen=True):
 
 
 @tenant.command()
+@prints_json
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What commands call the tenant.", show_default=False)],
     tenant_id: Annotated[
@@ -126,7 +126,6 @@ def add(
     categories: CategoryOption = None,
     wait: Annotated[str, typer.Option(metavar="DURATION", help="How long to wait for the first token.")] = "15m",
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return at once.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Add a tenant to the tenants file, print the permissions and the consent link, and wait until a worker signs in.
 
@@ -158,16 +157,14 @@ def add(
     }
     tenants_edit(settings, local_person()).add({key: value for key, value in given.items() if value})
     added = configured_tenant(settings, str(tenant_id))
-    _print_added(settings, added, manifest, as_json=as_json)
+    _print_added(settings, added, manifest)
     if not no_wait:
-        _await_first_token(settings, added, patience, as_json=as_json)
+        _await_first_token(settings, added, patience)
 
 
-def _print_added(
-    settings: Settings, added: TenantConfig, manifest: dict[str, list[dict[str, object]]], *, as_json: bool
-) -> None:
+def _print_added(settings: Settings, added: TenantConfig, manifest: dict[str, list[dict[str, object]]]) -> None:
     link = consent_url(added, settings.graph_authority_url)
-    if as_json:
+    if output_options().as_json:
         output.print_json(AddedTenant(**dict(TenantEntry.of(added)), consent_url=link, manifest=manifest))
         return
     named, told = tenants_source(settings).named, EVERYWHERE[settings.tenants_from]
@@ -181,9 +178,9 @@ def _print_added(
         print(link)
 
 
-def _await_first_token(settings: Settings, added: TenantConfig, patience: timedelta, *, as_json: bool) -> None:
+def _await_first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> None:
     result = asyncio.run(_first_token(settings, added, patience))
-    output.print_result(result, f"\n{added.name}: {result.message}", as_json=as_json)
+    output.print_result(result, f"\n{added.name}: {result.message}")
     if result.verdict is CheckVerdict.FAILED:
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -219,13 +216,13 @@ async def _sign_in(settings: Settings, chosen: TenantConfig) -> CheckResult:
 
 
 @tenant.command()
+@prints_json
 def remove(
     tenant: TenantArgument,
     purge: Annotated[
         bool, typer.Option("--purge", help="Delete all that is known of it, too, as the owner of the tables.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Take a tenant out of the tenants file. With --purge, delete everything that is known of it, for good.
 
@@ -248,7 +245,7 @@ def remove(
     receipt = asyncio.run(_purge(settings, tenant_id, name, edit, is_named=is_named)) if purge else None
     if receipt is None:
         edit.remove(tenant_id)
-    if as_json:
+    if output_options().as_json:
         output.print_json(RemovedTenant(tenant_id=tenant_id, name=name, receipt=receipt))
         return
     if is_named:
@@ -320,7 +317,7 @@ def _print_receipt(receipt: PurgeReceipt) -> None:
 
 @tenant.command("test")
 @prints_tables
-def sign_in(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+def sign_in(tenant: TenantArgument) -> None:
     """Have a worker sign in to a tenant and read one object. A disabled tenant is tested, too.
 
     Exit code 3 if that fails. `check` shows each collection that the app may read, `doctor` everything else.
@@ -329,25 +326,19 @@ def sign_in(tenant: TenantArgument, as_json: JsonOption = False) -> None:
     """
     settings = load_settings()
     result = asyncio.run(_sign_in(settings, configured_tenant(settings, tenant)))
-    if as_json:
-        output.print_json(result)
-    else:
-        print_checks([result])
+    print_checks([result])
     if result.verdict is CheckVerdict.FAILED:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
 @tenant.command("list")
 @prints_tables
-def list_tenants(as_json: JsonOption = False) -> None:
+def list_tenants() -> None:
     """The tenants of the tenants file. `status` shows how well each is read.
 
     Example: python starter.py tenant list
     """
     entries = [TenantEntry.of(entry) for entry in configured_tenants_of(load_settings())]
-    if as_json:
-        output.print_json(*entries)
-        return
     print_table(_COLUMNS, entries, record=TenantEntry)
 
 
@@ -362,7 +353,8 @@ _COLUMNS = (
 
 
 @tenant.command()
-def disable(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+@prints_json
+def disable(tenant: TenantArgument) -> None:
     """Stop reading a tenant, and keep all that is known of it.
 
     `sync` refuses it; portfolio runs, schedules and `watch` leave it out. A run under way ends at its next request with
@@ -370,23 +362,24 @@ def disable(tenant: TenantArgument, as_json: JsonOption = False) -> None:
 
     Example: python starter.py tenant disable contoso
     """
-    _set_disabled(tenant, disabled=True, as_json=as_json)
+    _set_disabled(tenant, disabled=True)
 
 
 @tenant.command()
-def enable(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+@prints_json
+def enable(tenant: TenantArgument) -> None:
     """Read a disabled tenant again.
 
     Example: python starter.py tenant enable contoso
     """
-    _set_disabled(tenant, disabled=False, as_json=as_json)
+    _set_disabled(tenant, disabled=False)
 
 
-def _set_disabled(tenant: str, *, disabled: bool, as_json: bool) -> None:
+def _set_disabled(tenant: str, *, disabled: bool) -> None:
     settings = load_settings()
     chosen = configured_tenant(settings, tenant)
     changed = tenants_edit(settings, local_person()).disable(chosen.id, disabled=disabled)
-    if as_json:
+    if output_options().as_json:
         output.print_json(TenantEntry.of(configured_tenant(settings, str(chosen.id))))
     else:
         state = "disabled" if disabled else "enabled"

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from cli import output
 from cli.errors import UsageError
-from cli.options import JsonOption
+from cli.output_options import output_options, prints_json
 from cli.person import local_person
 from configuration import TenantsFrom, load_settings
 from graph.tenants import FileSource, load_tenants
@@ -23,9 +23,9 @@ class ImportedTenants(BaseModel, frozen=True):
     kept: list[str]
 
 
+@prints_json
 def import_tenants(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A tenants file.", show_default=False)],
-    as_json: JsonOption = False,
 ) -> None:
     """Put the tenants of a tenants file into the table of tenants, where TENANTS_FROM=table has them read from.
 
@@ -48,7 +48,7 @@ def import_tenants(
         if known.get(tenant_id) is None:
             edit.add(entry)
         (result.added if known.get(tenant_id) is None else result.kept).append(entry["name"])
-    if as_json:
+    if output_options().as_json:
         output.print_json(result)
         return
     output.stdout.print(f"{counted(len(result.added), 'tenant')} added to the table")

@@ -88,7 +88,6 @@ def ask_each(
     ask: Ask,
     *,
     pool_size: int = 1,
-    as_json: bool = False,
     limit: RowLimit | None = None,
 ) -> None:
     """Asks each tenant, and prints what `ask` prints when its transactions have ended.
@@ -96,13 +95,10 @@ def ask_each(
     For people each of several tenants has a heading. With `--sort` all rows are one table at the end. Tenants beyond
     the `limit` are not asked. Raises `typer.Exit`.
     """
-    is_data = as_json or output_options().as_csv
-    asyncio.run(_ask_each(settings, asked, ask, pool_size, limit or RowLimit(None), is_data=is_data))
+    asyncio.run(_ask_each(settings, asked, ask, pool_size, limit or RowLimit(None)))
 
 
-async def _ask_each(
-    settings: Settings, asked: AskedTenants, ask: Ask, pool_size: int, limit: RowLimit, *, is_data: bool
-) -> None:
+async def _ask_each(settings: Settings, asked: AskedTenants, ask: Ask, pool_size: int, limit: RowLimit) -> None:
     async with opened_database(settings, pool_size=pool_size) as database:
         if not asked.are_many:
             (tenant,) = asked.tenants
@@ -119,7 +115,8 @@ async def _ask_each(
             if limit.is_reached:
                 break
             with using(replace(of_one, about=tenant.name)):
-                ending, code = await _ask_one(database, tenant, ask, None if is_data else _heading_of(tenant))
+                heading = None if of_one.is_data else _heading_of(tenant)
+                ending, code = await _ask_one(database, tenant, ask, heading)
             endings[ending] += 1
             codes.add(code)
     if together.tables:

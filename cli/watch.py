@@ -10,8 +10,8 @@ from temporalio.client import Client
 from answers.watch.answer import watched_logs
 from answers.watch.records import WatchedLogRecord
 from cli import output
-from cli.options import AllTenantsOption, JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_to_read
-from cli.output_options import prints_tables
+from cli.options import AllTenantsOption, SomeTenantsOption, TagOption, TenantNames, chosen_to_read
+from cli.output_options import output_options, prints_json, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
@@ -26,12 +26,12 @@ watch = typer.Typer(no_args_is_help=True, help="Reads between runs what audit lo
 
 
 @watch.command()
+@prints_json
 def on(
     tenants: SomeTenantsOption = None,
     tags: TagOption = None,
     all_tenants: AllTenantsOption = False,
     every: Annotated[str, typer.Option(metavar="DURATION", help="How often: 1m to 1h.")] = EVERY,
-    as_json: JsonOption = False,
 ) -> None:
     """Watch tenants: look at their audit logs every few minutes, and read the items that were changed. Needs the
     permissions of `auditEvents` and `directoryAudits`, and a first run of each collection.
@@ -42,28 +42,25 @@ def on(
     chosen = chosen_to_read(settings, tenants, tags, everyone=all_tenants)
     interval = duration_of(every, "--every", least=SHORTEST, most=LONGEST)
     started = _asked(settings, lambda schedule: schedule.keep(chosen, interval), connect_to_start)
-    if as_json:
-        output.print_json({"on": True, "started": started})
-    else:
-        names = TenantNames.load(settings)
-        whose = tenants_in_words(chosen, names.of)
-        output.stdout.print(f"watching {whose} every {in_short(interval)}")
+    whose = tenants_in_words(chosen, TenantNames.load(settings).of)
+    output.print_result({"on": True, "started": started}, f"watching {whose} every {in_short(interval)}")
 
 
 @watch.command()
-def off(as_json: JsonOption = False) -> None:
+@prints_json
+def off() -> None:
     """End watching. A look that is under way goes on to its end.
 
     Example: python starter.py watch off
     """
     was_on = _asked(load_settings(), lambda schedule: schedule.delete())
     words = "watching is off" if was_on else "watching was off already"
-    output.print_result({"on": False, "was_on": was_on}, words, as_json=as_json)
+    output.print_result({"on": False, "was_on": was_on}, words)
 
 
 @watch.command("list")
 @prints_tables
-def list_watched(as_json: JsonOption = False) -> None:
+def list_watched() -> None:
     """How tenants are watched, and when each audit log was last read, or why it could not be.
 
     Example: python starter.py watch list
@@ -75,7 +72,7 @@ def list_watched(as_json: JsonOption = False) -> None:
     state = WatchRecord(on=False)
     if stored is not None:
         state = stored.record.model_copy(update={"tenants": tenants_in_words(stored.chosen, names.of)})
-    if as_json:
+    if output_options().as_json:
         output.print_json(state, *found)
         return
     print_table(_COLUMNS, found, record=WatchedLogRecord)

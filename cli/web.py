@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from cli import output
 from cli.errors import UsageError
-from cli.options import JsonOption
+from cli.output_options import output_options, prints_json
 from cli.sessions import opened_database
 from configuration import Settings, load_settings
 from connections import check_database, temporal_connect_config
@@ -41,6 +41,7 @@ class WebAddresses(BaseModel):
     sign_in_url: str | None
 
 
+@prints_json
 def web(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 8080,
     listen: Annotated[str, typer.Option(metavar="ADDRESS", help="An address of this machine.")] = "127.0.0.1",
@@ -57,7 +58,6 @@ def web(
     only_codec: Annotated[
         bool, typer.Option("--only-codec", help="Serve Temporal Web's codec server, and no page.")
     ] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Serve the web page: tenants, inventory, coverage, changes, drift, runs. Ctrl-C ends it.
 
@@ -76,10 +76,10 @@ def web(
         proxies=proxy_address or (),
         has_sign_in=settings.web_sign_in_app is not None,
     )
-    asyncio.run(_serve(settings, where, port, only_codec=only_codec, as_json=as_json))
+    asyncio.run(_serve(settings, where, port, only_codec=only_codec))
 
 
-async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: bool, as_json: bool) -> None:
+async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: bool) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[log_handler(settings.log_format)])
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).addFilter(WithoutQuotes())
@@ -101,7 +101,7 @@ async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: 
             )
             site.tenants()
             sign_in_url = None if site.entra else await new_link(database, url, getpass.getuser())
-            if as_json:
+            if output_options().as_json:
                 output.print_json(WebAddresses(url=url, sign_in_url=sign_in_url))
                 sys.stdout.flush()
             elif sign_in_url is None:

@@ -13,8 +13,8 @@ from answers.access import answer
 from answers.access.answer import AccessRequest, Subject
 from cli import output
 from cli.errors import UsageError
-from cli.options import JsonOption, complete_tenant_name, configured_tenant
-from cli.output_options import prints_tables
+from cli.options import complete_tenant_name, configured_tenant
+from cli.output_options import output_options, prints_json, prints_tables
 from cli.person import local_person
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
@@ -33,14 +33,14 @@ Change = Callable[[AsyncSession, Subject, AccessRequest], Awaitable[AccessRule |
 
 @access.command("list")
 @prints_tables
-def list_rules(as_json: JsonOption = False) -> None:
+def list_rules() -> None:
     """The rules about which tenants people see. An exclusion wins; without a rule an admin sees all, others none.
 
     Example: python starter.py access list
     """
     settings = load_settings()
     found = _run(settings, answer.access)
-    if as_json:
+    if output_options().as_json:
         output.print_json(*found.rules)
         return
     names = {person.person_id: person.name for person in found.people}
@@ -68,15 +68,12 @@ def _tenants(rule: AccessRule, names: Mapping[UUID, str]) -> str:
 
 @access.command("people")
 @prints_tables
-def list_people(as_json: JsonOption = False) -> None:
+def list_people() -> None:
     """Everybody who has signed in, with the role of the last time.
 
     Example: python starter.py access people
     """
     found = _run(load_settings(), answer.access).people
-    if as_json:
-        output.print_json(*found)
-        return
     columns = (
         Column("name", "name", is_kept=True),
         Column("role", "role", is_kept=True),
@@ -89,6 +86,7 @@ def list_people(as_json: JsonOption = False) -> None:
 def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
     """Gives a command the options of a rule, and makes the change."""
 
+    @prints_json
     def command(
         role: Annotated[Role | None, typer.Option("--role", help="Everybody of this role.")] = None,
         person: Annotated[
@@ -103,7 +101,6 @@ def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], C
         tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="The tenants with this tag.")] = None,
         all_tenants: Annotated[bool, typer.Option("--all-tenants", help="All tenants.")] = False,
         reason: Annotated[str | None, typer.Option("--reason", help="Kept with the rule and the audit record.")] = None,
-        as_json: JsonOption = False,
     ) -> None:
         settings = load_settings()
         if (role is None) == (person is None):
@@ -122,7 +119,7 @@ def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], C
             return subject, await change(session, subject, AccessRequest(local_person(), reason))
 
         subject, rule = _run(settings, ask)
-        if as_json and rule is not None:
+        if output_options().as_json and rule is not None:
             output.print_json(rule)
         else:
             output.stdout.print(f"{done}: {answer.in_words(subject)}")
@@ -162,9 +159,9 @@ def revoke() -> None:
 
 
 @access.command("end-sessions")
+@prints_json
 def end_sessions(
     person: Annotated[str, typer.Argument(metavar="PERSON", help="A person's name or id.", show_default=False)],
-    as_json: JsonOption = False,
 ) -> None:
     """Sign a person out everywhere, so that a role that was taken away in Entra ID ends at once.
 
@@ -177,7 +174,7 @@ def end_sessions(
 
     person_id, ended = _run(load_settings(), ask)
     words = f"{counted(ended, 'session')} of {person} ended"
-    output.print_result({"person_id": person_id, "ended_sessions": ended}, words, as_json=as_json)
+    output.print_result({"person_id": person_id, "ended_sessions": ended}, words)
 
 
 def _run(settings: Settings, ask: Callable[[AsyncSession], Awaitable[ResultT]]) -> ResultT:

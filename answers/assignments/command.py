@@ -13,8 +13,8 @@ from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
 from cli import output
 from cli.basis_lines import rests_on_coverage
-from cli.options import JsonOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
-from cli.output_options import prints_tables
+from cli.options import TenantArgument, TypeOption, known_type_keys, tenant_id_of
+from cli.output_options import output_options, prints_tables
 from cli.sessions import asked_of_tenant
 from cli.table import Column, Shape, Table, collection_column
 from configuration import load_settings
@@ -32,7 +32,6 @@ def assignments(
         typer.Argument(metavar="[ITEM]", help="An item's name, Graph id, or the id's beginning.", show_default=False),
     ] = None,
     type_keys: TypeOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Who gets what: each assignment with names, intent, filter, and the policy set that it came through.
 
@@ -49,7 +48,7 @@ def assignments(
 
     async def ask(session: AsyncSession) -> dict[str, Coverage]:
         async for record in answer.assignments(session, tenant_id, item, wanted):
-            if as_json:
+            if output_options().as_json:
                 output.print_json(record)
             elif isinstance(record, ItemAssignment):
                 shown.add((record.type_key, record.external_id))
@@ -61,7 +60,7 @@ def assignments(
     coverage = asked_of_tenant(settings, tenant_id, ask)
     if not coverage:
         raise NeverReadError(TENANT_NEVER_READ)
-    if as_json:
+    if output_options().as_json:
         return
     table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
     if not shown:

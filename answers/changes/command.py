@@ -26,7 +26,6 @@ from cli.options import (
     AllTenantsOption,
     AskedTenant,
     CategoryOption,
-    JsonOption,
     OptionalTenantArgument,
     TagOption,
     TenantNames,
@@ -80,7 +79,6 @@ def changes(
         typer.Option("--after", metavar="PLACE", help="Continue at this place: goes_on_after of the last summary."),
     ] = None,
     html: HtmlOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Items that appeared, changed, were renamed or re-created, went missing or came back; oldest first, by field.
 
@@ -98,13 +96,13 @@ def changes(
         _refuse_of_one_tenant(run=run, after=after, html=html)
         if since is not None and typed_time(since, datetime.now(UTC), output.time_zone()) is None:
             raise UsageError(f"--since: {since!r} is no time, and a run is of one tenant; write {TIME_FORMS}")
-    check_html(html, as_json=as_json)
+    check_html(html)
     refuse_columns_without_csv()
     named = bool(type_keys or categories)
     chosen = selection_of(type_keys, categories, everything=False).type_keys if named else None
-    wanted = _Wanted(since, run, chosen, None if after is None else event_at(after), html, as_json)
+    wanted = _Wanted(since, run, chosen, None if after is None else event_at(after), html)
     rows = RowLimit(limit)
-    ask_each(settings, asked, partial(_show_tenant, settings, wanted, rows), as_json=as_json, limit=rows)
+    ask_each(settings, asked, partial(_show_tenant, settings, wanted, rows), limit=rows)
 
 
 class _Wanted(NamedTuple):
@@ -115,7 +113,6 @@ class _Wanted(NamedTuple):
     type_keys: tuple[str, ...] | None
     after: Place | None
     html: Path | None
-    as_json: bool
 
 
 async def _show_tenant(
@@ -141,11 +138,11 @@ async def _show_tenant(
     if wanted.html is not None:
         name = TenantNames.load(settings).of(about.tenant_id)
         write_html(wanted.html, changes_page(name, summary, kept, collection_titles()))
-    if wanted.as_json:
+    if output_options().as_json:
         output.print_json({"summary": summary.model_dump(mode="json")})
     if not was_read:
         raise NeverReadError(TENANT_NEVER_READ)
-    if not wanted.as_json:
+    if not output_options().as_json:
         _say(summary)
     if summary.damaged:
         raise typer.Exit(ExitCode.PARTIAL)
@@ -153,7 +150,7 @@ async def _show_tenant(
 
 def _shown_by(wanted: _Wanted, table: Table, kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
     """Prints a change, or keeps it for a table or page."""
-    if wanted.as_json:
+    if output_options().as_json:
         return output.print_json
     if output_options().as_csv:
         return table.add

@@ -18,7 +18,6 @@ from cli.errors import ExitCode, UsageError
 from cli.html_file import HtmlOption, check_html
 from cli.options import (
     CategoryOption,
-    JsonOption,
     TypeOption,
     chosen_tenants,
     complete_tenant_name,
@@ -69,7 +68,6 @@ def compare(
         bool, typer.Option("--by-setting", help="Compare settings, whatever policies hold them; conflicts first.")
     ] = False,
     html: HtmlOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Compare the items of two tenants, or of a golden one and others, by name and kind, then by content.
 
@@ -83,8 +81,8 @@ def compare(
     Example: python starter.py compare contoso fabrikam --type conditionalAccessPolicies --fields
     """
     settings = load_settings()
-    check_html(html, as_json=as_json)
-    options = ComparisonOutput(only, html, fields=fields, as_json=as_json)
+    check_html(html)
+    options = ComparisonOutput(only, html, fields=fields)
     named = bool(type_keys or categories)
     wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
     if by_setting:

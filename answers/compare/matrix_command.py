@@ -56,12 +56,12 @@ async def compare_golden(
             async for row in matrix.rows():
                 if options.only and not any(str(cell.status) in wanted for cell in row.cells):
                     continue
-                if options.as_json:
+                if output_options().as_json:
                     output.print_json(row)
                 elif shows_all or any(cell.status is not CellStatus.SAME for cell in row.cells):
                     shown.append(row)
             record = matrix.record()
-    if options.as_json:
+    if output_options().as_json:
         output.print_json(record)
     elif options.html is not None:
         check_count(len(shown))

@@ -52,14 +52,14 @@ async def compare_pair(
             async for item in comparison.items():
                 if options.only and item.status not in options.only:
                     continue
-                if options.as_json:
+                if output_options().as_json:
                     output.print_json(item)
                 elif output_options().as_csv:
                     rows.add(item)
                 elif options.only or item.status is not Status.SAME:
                     shown.append(item)
             record = comparison.record()
-    if options.as_json:
+    if output_options().as_json:
         output.print_json(record)
     elif options.html is not None:
         check_count(len(shown))

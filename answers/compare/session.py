@@ -39,7 +39,6 @@ class ComparisonOutput:
     html: Path | None
     _: KW_ONLY
     fields: bool
-    as_json: bool
 
 
 @asynccontextmanager

@@ -49,7 +49,7 @@ async def compare_settings(
     chosen = [setting for setting in found if not options.only or setting.status in options.only]
     differing = [setting for setting in chosen if setting.status is not Status.SAME or setting.differs_within]
     shown = chosen if options.only or output_options().as_csv else differing
-    if options.as_json:
+    if output_options().as_json:
         output.print_json(*chosen, record)
     elif options.html is not None:
         check_count(len(shown))

@@ -47,7 +47,7 @@ async def compare_golden_settings(
     chosen = [row for row in rows if not wanted or any(str(cell.status) in wanted for cell in row.cells)]
     differing = [row for row in chosen if any(cell.status is not CellStatus.SAME for cell in row.cells)]
     shown = chosen if wanted or output_options().as_csv else differing
-    if options.as_json:
+    if output_options().as_json:
         output.print_json(*chosen, record)
     elif options.html is not None:
         check_count(len(shown))

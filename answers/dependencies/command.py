@@ -25,7 +25,6 @@ from cli import output
 from cli.errors import UsageError
 from cli.options import (
     MOST,
-    JsonOption,
     TenantArgument,
     complete_type_key,
     known_type_keys,
@@ -75,7 +74,6 @@ def dependencies(
         Path | None,
         typer.Option("--output", metavar="FILE", help="The file to write. Default: stdout.", show_default=False),
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Items that an item needs, items that need it, or items that reach a group; as a table or a graph.
 
@@ -83,11 +81,11 @@ def dependencies(
 
     Example: python starter.py dependencies contoso groups "Pilot devices" --format dot | dot -Tsvg -o pilot.svg
     """
-    options = GraphOutput(written_as, file, as_json)
+    options = GraphOutput(written_as, file)
     _check(options, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
     tenant_id = tenant_id_of(load_settings(), tenant)
     if reaches is not None:
-        asyncio.run(show_reach(tenant_id, reaches, everyone=everyone, as_json=as_json))
+        asyncio.run(show_reach(tenant_id, reaches, everyone=everyone))
     elif type_key is not None and item is not None:
         known_type_keys([type_key])
         asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, options))
@@ -111,8 +109,7 @@ def _check(
         raise UsageError("--everyone belongs to --reaches GROUP")
     if options.written_as is GraphFormat.TABLE and options.file is not None:
         raise UsageError("--output takes a graph: give --format mermaid, dot or graphml")
-    is_data = options.as_json or output_options().as_csv
-    if options.written_as is not GraphFormat.TABLE and (is_data or reaches is not None):
+    if options.written_as is not GraphFormat.TABLE and (output_options().is_data or reaches is not None):
         raise UsageError("--format writes a graph of references: give it without --json, --csv and --reaches")
 
 
@@ -124,10 +121,10 @@ async def _show_neighbourhood(
         key = type_key, await item_id(session, type_key, sought)
         found = await answer.neighbourhood(session, coverage, key, depth=depth, most=limit)
         start = await answer.item_record(session, coverage, key)
-    if options.as_json:
+    if output_options().as_json:
         output.print_json(*found.dependencies, *found.cannot_say)
     refuse_never_read(coverage)
-    if options.as_json:
+    if output_options().as_json:
         pass
     elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
@@ -152,18 +149,18 @@ async def _show_all(tenant_id: UUID, options: GraphOutput) -> None:
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
         async for record in answer.everything(session, coverage):
-            if options.as_json:
+            if output_options().as_json:
                 output.print_json(record)
             elif isinstance(record, DependencyRecord):
                 rows.append(record)
             if isinstance(record, CannotSayRecord):
                 cannot_say.append(record)
     refuse_never_read(coverage)
-    if not options.as_json and options.written_as is GraphFormat.TABLE:
+    if not output_options().as_json and options.written_as is GraphFormat.TABLE:
         print_table(REFERENCE_COLUMNS, rows, record=DependencyRecord, title=counted(len(rows), "reference"))
         if not rows:
             say_basis(coverage)
-    elif not options.as_json:
+    elif not output_options().as_json:
         write_graph(graph_of(rows, left_out=open_lines(cannot_say, "not drawn: references of items in")), options)
     say_what_is_open(cannot_say, "more references may be in")
     end_if_damaged(cannot_say)

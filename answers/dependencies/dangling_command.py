@@ -20,7 +20,6 @@ from cli.options import (
     AllTenantsOption,
     AskedTenant,
     AskedTenants,
-    JsonOption,
     LimitOption,
     OptionalTenantArgument,
     TagOption,
@@ -28,7 +27,7 @@ from cli.options import (
     asked_tenants,
     known_type_keys,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_tables
 from cli.table import Column, print_table
 from cli.tenant_walk import RowLimit, ask_each
 from configuration import Settings, load_settings
@@ -43,7 +42,6 @@ def dangling(
     tags: TagOption = None,
     type_keys: TypeOption = None,
     limit: LimitOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """References to items that are not in the tenant, with the confidence. Collections that were not read are named.
 
@@ -51,7 +49,7 @@ def dangling(
     """
     settings = load_settings()
     asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
-    _ask_each(settings, asked, _DANGLING, known_type_keys(type_keys), limit, as_json=as_json)
+    _ask_each(settings, asked, _DANGLING, known_type_keys(type_keys), limit)
 
 
 @prints_tables
@@ -61,7 +59,6 @@ def unassigned(
     tags: TagOption = None,
     type_keys: TypeOption = None,
     limit: LimitOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Items that are assigned to nobody, also those with exclusions only. Collections that were not read are named.
 
@@ -69,7 +66,7 @@ def unassigned(
     """
     settings = load_settings()
     asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
-    _ask_each(settings, asked, _UNASSIGNED, known_type_keys(type_keys), limit, as_json=as_json)
+    _ask_each(settings, asked, _UNASSIGNED, known_type_keys(type_keys), limit)
 
 
 TypeKeys = tuple[str, ...] | None
@@ -93,8 +90,6 @@ def _ask_each(
     question: _Question,
     type_keys: TypeKeys,
     limit: int | None,
-    *,
-    as_json: bool,
 ) -> None:
     rows = RowLimit(limit)
 
@@ -109,24 +104,24 @@ def _ask_each(
             async with references_session(database, about.tenant_id) as (session, coverage):
                 records = [record async for record in question.of_one(session, coverage, type_keys)]
                 found = TenantAnswer[BaseModel](coverage, records)
-        _show_records(found, question, rows, as_json=as_json)
+        _show_records(found, question, rows)
 
-    ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json, limit=rows)
+    ask_each(settings, asked, ask, pool_size=answer.READERS, limit=rows)
 
 
-def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: RowLimit, *, as_json: bool) -> None:
+def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: RowLimit) -> None:
     """Prints an answer. Raises `NeverReadError`, or `typer.Exit` for damaged documents."""
     coverage, records = found
     cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
     rows = [record for record in records if not isinstance(record, CannotSayRecord)]
     shown = limit.first(rows)
-    if as_json:
+    if output_options().as_json:
         output.print_json(*shown, *cannot_say)
     elif rows:
         title = question.title(len(rows))
         print_table(question.columns, shown, record=question.record, title=title, most=limit.most)
     refuse_never_read(coverage)
-    if not as_json:
+    if not output_options().as_json:
         if not rows:
             print_table(question.columns, [], record=question.record)
             output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")

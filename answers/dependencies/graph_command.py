@@ -33,7 +33,6 @@ class GraphOutput(NamedTuple):
 
     written_as: GraphFormat
     file: Path | None
-    as_json: bool
 
 
 def write_graph(graph: Graph, options: GraphOutput) -> None:

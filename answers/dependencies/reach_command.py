@@ -8,22 +8,23 @@ from answers.dependencies.open_lines import end_if_damaged, refuse_never_read, s
 from answers.dependencies.records import CannotSayRecord, ReachRecord
 from answers.dependencies.session import item_id, read_session
 from cli import output
+from cli.output_options import output_options
 from cli.table import print_table
 from configuration import load_settings
 from inventory.plurals import counted
 
 
-async def show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: bool) -> None:
+async def show_reach(tenant_id: UUID, sought: str, *, everyone: bool) -> None:
     """Prints the items that reach or exclude a group, by its id or name."""
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         group_id = await item_id(session, answer.GROUPS, sought)
         reaching = answer.reaching(session, coverage, group_id, everyone=everyone)
         found = [record async for record in reaching]
         group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
-    if as_json:
+    if output_options().as_json:
         output.print_json(*found)
     refuse_never_read(coverage)
-    if not as_json:
+    if not output_options().as_json:
         rows = [record for record in found if isinstance(record, ReachRecord)]
         reached = sum(record.reaches for record in rows)
         excluding = len(rows) - reached

@@ -14,8 +14,8 @@ from answers.times import TIME_FORMS
 from cli import output
 from cli.basis_lines import by_reason
 from cli.errors import ExitCode, UsageError
-from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
-from cli.output_options import prints_tables, prints_times
+from cli.options import TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
+from cli.output_options import output_options, prints_json, prints_tables, prints_times
 from cli.sessions import asked_of_tenant
 from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
 from configuration import load_settings
@@ -46,7 +46,6 @@ def set_baseline(
         ),
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Kept with the baseline.")] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Make a run, a moment, the present or another tenant a baseline; it replaces one of the same name.
 
@@ -75,7 +74,7 @@ def set_baseline(
         return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
 
     record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
-    if as_json:
+    if output_options().as_json:
         output.print_json(record)
     elif record.kind is BaselineKind.TENANT:
         output.stdout.print(f"baseline {name}: the inventory of {other}, as it is")
@@ -91,7 +90,7 @@ def set_baseline(
 
 @baseline.command("list")
 @prints_tables
-def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+def list_baselines(tenant: TenantArgument) -> None:
     """The baselines of a tenant: what each is of, who set it and why, and what it covers.
 
     Example: python starter.py baseline list contoso
@@ -99,7 +98,7 @@ def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     records = asked_of_tenant(settings, tenant_id, baselines.baselines)
-    if as_json:
+    if output_options().as_json:
         output.print_json(*records)
         return
     if not records:
@@ -109,7 +108,8 @@ def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
 
 
 @baseline.command("drop")
-def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOption = False) -> None:
+@prints_json
+def drop_baseline(tenant: TenantArgument, name: NameArgument) -> None:
     """Take a baseline away, with its pins and findings. Decisions stay, for a baseline of the same name.
 
     Example: python starter.py baseline drop contoso golden
@@ -117,10 +117,7 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOptio
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     asked_of_tenant(settings, tenant_id, lambda session: baselines.drop_baseline(session, name), read_only=False)
-    if as_json:
-        output.print_json({"tenant_id": str(tenant_id), "name": name, "dropped": True})
-    else:
-        output.stdout.print(f"baseline {name} dropped")
+    output.print_result({"tenant_id": str(tenant_id), "name": name, "dropped": True}, f"baseline {name} dropped")
 
 
 def _columns(names: TenantNames) -> tuple[Column, ...]:

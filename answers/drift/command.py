@@ -27,7 +27,6 @@ from cli.options import (
     AllTenantsOption,
     AskedTenant,
     AskedTenants,
-    JsonOption,
     LimitOption,
     OptionalTenantArgument,
     TagOption,
@@ -94,7 +93,6 @@ def show_drift(
     ] = None,
     limit: LimitOption = None,
     html: HtmlOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Compare a tenant with its baselines: what deviates, since when, and what is decided about it.
 
@@ -108,7 +106,7 @@ def show_drift(
     settings = load_settings()
     asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
     wanted = known_type_keys(type_keys)
-    check_html(html, as_json=as_json)
+    check_html(html)
     if html is not None:
         _check_one_page(asked, limit)
     _check_one_baseline(baseline, golden)
@@ -129,11 +127,11 @@ def show_drift(
             check_count(sum(len(findings) for _, findings in found))
             write_html(html, drift_page(TenantNames.load(settings).of(about.tenant_id), found, collection_titles()))
         else:
-            _print_each(found, rows, as_json=as_json, is_line=is_line)
+            _print_each(found, rows, is_line=is_line)
         _end(evaluated, fail_on)
 
     # A golden tenant is read beside the one that is held against it.
-    ask_each(settings, asked, ask, pool_size=2, as_json=as_json, limit=rows)
+    ask_each(settings, asked, ask, pool_size=2, limit=rows)
 
 
 def _check_one_page(asked: AskedTenants, limit: int | None) -> None:
@@ -183,15 +181,15 @@ def _is_asked_for(finding: DriftFindingRecord, *, severities: Sequence[Severity]
     return (finding.is_open or everything) and (not severities or finding.severity in severities)
 
 
-def _print_each(found: Sequence[Drift], rows: RowLimit, *, as_json: bool, is_line: bool) -> None:
+def _print_each(found: Sequence[Drift], rows: RowLimit, *, is_line: bool) -> None:
     """Prints each baseline's drift, up to the limit of findings, or of lines."""
-    if is_line and not as_json:
+    if is_line and not output_options().as_json:
         for report, _ in rows.first(found):
             _print_line(report)
         return
     for report, findings in found:
         shown = rows.first(findings)
-        if as_json:
+        if output_options().as_json:
             output.print_json(report, *shown)
         else:
             _print(report, shown, rows.most)

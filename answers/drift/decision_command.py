@@ -15,7 +15,7 @@ from answers.drift.rules import Decision, NewDecision
 from answers.times import typed_time
 from cli import output
 from cli.errors import UsageError
-from cli.options import JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
+from cli.options import TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables, prints_times
 from cli.sessions import asked_of_tenant
 from cli.table import Column, Shape, print_table
@@ -59,7 +59,6 @@ def decide(
         str | None,
         typer.Option("--until", metavar="DATE", help="Through this day: friday, 2026-06-30; or for 30d."),
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Accept drift, or say that it is expected here: of a finding, an item, or a field.
 
@@ -83,10 +82,7 @@ def decide(
         record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
     except DecisionOverError:
         raise UsageError(f"--until: {until} is over already") from None
-    if as_json:
-        output.print_json(record)
-    else:
-        output.stdout.print(_said(record))
+    output.print_result(record, _said(record))
 
 
 async def _scope(
@@ -117,7 +113,6 @@ def _said(record: DriftFindingRecord | DriftDecisionRecord) -> str:
 def list_decisions(
     tenant: TenantArgument,
     everything: Annotated[bool, typer.Option("--all", help="Also what was taken back or replaced.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """The decisions about a tenant's drift: who made each, when and why, and whether it holds.
 
@@ -128,9 +123,6 @@ def list_decisions(
     records = asked_of_tenant(
         settings, tenant_id, lambda session: decisions(session, tenant_id, with_earlier=everything)
     )
-    if as_json:
-        output.print_json(*records)
-        return
     holding = sum(record.state is DecisionState.HOLDS for record in records)
     title = f"{counted(len(records), 'decision')}, {holding:,} in force" if records else "no decisions"
     print_table(_DECISION_COLUMNS, records, record=DriftDecisionRecord, title=title, is_ordered=True)

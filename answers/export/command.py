@@ -14,8 +14,8 @@ from answers.runs.answer import moment_of
 from answers.times import TIME_FORMS
 from cli import output
 from cli.errors import ExitCode
-from cli.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
-from cli.output_options import prints_times
+from cli.options import CategoryOption, TenantArgument, TypeOption, selection_of, tenant_id_of
+from cli.output_options import output_options, prints_times
 from cli.sessions import asked_of_tenant
 from cli.spool import DocumentSpool, KeptDocument
 from cli.stale_lines import say_stale
@@ -48,7 +48,6 @@ def export(
             help="Write a text file beside each document: its scripts, profiles and settings, with ids, not names.",
         ),
     ] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Write each item's whole document to a file of its own, and remove the files of items that are gone.
 
@@ -78,7 +77,7 @@ def export(
         removed=files.removed,
         **basis._asdict(),
     )
-    if as_json:
+    if output_options().as_json:
         output.print_json(record)
     else:
         output.stdout.print(

@@ -29,7 +29,6 @@ from cli.options import (
     AskedTenant,
     AskedTenants,
     CategoryOption,
-    JsonOption,
     LimitOption,
     OptionalTenantArgument,
     SelectionOption,
@@ -79,7 +78,6 @@ def items(
     selection: SelectionOption = None,
     limit: LimitOption = None,
     after: AfterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """The inventory of a tenant, each item with its state relative to a selection.
 
@@ -99,7 +97,7 @@ def items(
         _place(after),
         asked.are_many,
     )
-    ask_each(settings, asked, partial(_show_items, listing, as_json=as_json), as_json=as_json, limit=listing.limit)
+    ask_each(settings, asked, partial(_show_items, listing), limit=listing.limit)
 
 
 class _Listing(NamedTuple):
@@ -137,7 +135,6 @@ def missing(
     ] = False,
     limit: LimitOption = None,
     after: AfterOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Items that runs looked for and did not find: since when, by which run, with which confidence and evidence.
 
@@ -157,7 +154,7 @@ def missing(
     chosen = (
         [EvidenceKind.NOT_READ]
         if not_read
-        else evidence or (list(EvidenceKind) if as_json or output_options().as_csv else LOOKED_FOR)
+        else evidence or (list(EvidenceKind) if output_options().is_data else LOOKED_FOR)
     )
 
     async def show(database: Database, tenant: AskedTenant) -> None:
@@ -167,7 +164,7 @@ def missing(
             )
             if found is None:
                 raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing can be called missing")
-            if as_json:
+            if output_options().as_json:
                 rows.count(await _print_json(found.items))
                 return
             if not await _print(MissingRecord, _MISSING_COLUMNS, found.items, rows, _title(found.basis)):
@@ -175,7 +172,7 @@ def missing(
                 output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
             _print_not_read(found.not_read)
 
-    ask_each(settings, asked, show, as_json=as_json, limit=rows)
+    ask_each(settings, asked, show, limit=rows)
 
 
 def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants) -> None:
@@ -195,7 +192,7 @@ def _place(after: str | None) -> tuple[str, str] | None:
     return type_key, external_id
 
 
-async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant, *, as_json: bool) -> None:
+async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant) -> None:
     async with asked_session(database, tenant) as session:
         found = await answer.items(
             session,
@@ -206,7 +203,7 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
             after=listing.after,
         )
         try:
-            await _print_items(found, listing.limit, as_json=as_json)
+            await _print_items(found, listing.limit)
         except UnknownSettingError as unknown:
             if not listing.are_many:
                 raise
@@ -215,10 +212,10 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
             output.stderr.print(f"no items: {unknown}", style="dim")
 
 
-async def _print_items(found: answer.ItemList, limit: RowLimit, *, as_json: bool) -> None:
+async def _print_items(found: answer.ItemList, limit: RowLimit) -> None:
     """Raises `NeverReadError` if there is no item and no completed run."""
     stale = list[ItemRecord]()
-    if as_json:
+    if output_options().as_json:
         shown = await _print_json(found.items)
         limit.count(shown)
     else:
@@ -228,7 +225,7 @@ async def _print_items(found: answer.ItemList, limit: RowLimit, *, as_json: bool
         return
     if found.basis is None:
         raise NeverReadError(f"{TENANT_NEVER_READ}, so it has no items here")
-    if not as_json:
+    if not output_options().as_json:
         output.stdout.print(f"no items: {rests_on(found.basis.listed, found.basis.listed_from)}")
 
 

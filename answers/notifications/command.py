@@ -16,8 +16,8 @@ from answers.notifications.records import NotificationRecord, NotifyTestRecord, 
 from answers.times import typed_time
 from cli import output
 from cli.errors import ExitCode, UsageError
-from cli.options import JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
-from cli.output_options import prints_tables, prints_times
+from cli.options import TenantArgument, complete_type_key, known_type_keys, tenant_id_of
+from cli.output_options import prints_json, prints_tables, prints_times
 from cli.sessions import asked_of_tenant
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
@@ -38,7 +38,6 @@ def try_targets(
     names: Annotated[
         list[str] | None, typer.Option("--target", metavar="NAME", help="This target; may be repeated.")
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Send a test message to each target of NOTIFICATIONS_FILE, and say what came back. It needs the secrets that the
     file refers to, as the workers have them. Exit code 3 if a target did not take it.
@@ -51,12 +50,7 @@ def try_targets(
         there = ", ".join(sorted(known.targets)) or "none"
         raise UsageError(f"no target {unknown[0]!r} in the notifications file; there are: {there}")
     found = asyncio.run(_tested(known, names or list(known.targets)))
-    if as_json:
-        output.print_json(*found)
-    else:
-        print_table(_TESTED, found, record=NotifyTestRecord)
-        if not found:
-            output.stdout.print("the notifications file has no target")
+    print_table(_TESTED, found, record=NotifyTestRecord, if_none="the notifications file has no target")
     if not all(record.delivered for record in found):
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -87,19 +81,14 @@ _TESTED = (
 def list_notifications(
     tenant: TenantArgument,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many, the newest.")] = 50,
-    as_json: JsonOption = False,
 ) -> None:
     """The newest notifications of a tenant: what was told to whom, what waits, what is snoozed, what failed and why.
 
     Example: python starter.py notify list contoso --limit 20
     """
     found = [placed.record for placed in _asked(tenant, lambda session: notifications(session, limit))]
-    if as_json:
-        output.print_json(*found)
-        return
-    print_table(_NOTIFICATIONS, found, record=NotificationRecord, is_ordered=True)
-    if not found:
-        output.stdout.print("nothing was to be told; python starter.py notify test tries the targets")
+    nothing = "nothing was to be told; python starter.py notify test tries the targets"
+    print_table(_NOTIFICATIONS, found, record=NotificationRecord, is_ordered=True, if_none=nothing)
 
 
 @notify.command()
@@ -116,7 +105,6 @@ def snooze(
         typer.Option("--type", metavar="KEY", help="Only of this collection.", autocompletion=complete_type_key),
     ] = None,
     item: Annotated[str | None, typer.Option("--item", metavar="ID", help="Only of the item of this id.")] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Tell nobody of some events of a tenant until a time. They are noted, and `notify list` shows them. A state that
     still holds then, such as a token that expires, is told then.
@@ -134,39 +122,34 @@ def snooze(
         read_only=False,
     )
     words = f"snoozed until {output.when(record.until)}: {_about(record)} ({str(record.snooze_id)[:8]})"
-    output.print_result(record, words, as_json=as_json)
+    output.print_result(record, words)
 
 
 @notify.command("snoozes")
 @prints_tables
-def list_snoozes(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+def list_snoozes(tenant: TenantArgument) -> None:
     """The snoozes of a tenant: until when, by whom and why.
 
     Example: python starter.py notify snoozes contoso
     """
     found = _asked(tenant, snoozes)
-    if as_json:
-        output.print_json(*found)
-        return
-    print_table(_SNOOZES, found, record=SnoozeRecord, is_ordered=True)
-    if not found:
-        output.stdout.print("nothing is snoozed")
+    print_table(_SNOOZES, found, record=SnoozeRecord, is_ordered=True, if_none="nothing is snoozed")
 
 
 @notify.command()
+@prints_json
 def unsnooze(
     tenant: TenantArgument,
     snooze_id: Annotated[
         str, typer.Argument(metavar="SNOOZE", help="The snooze's id, or its beginning.", show_default=False)
     ],
-    as_json: JsonOption = False,
 ) -> None:
     """End a snooze before its time.
 
     Example: python starter.py notify unsnooze contoso 1f0c4d2e
     """
     record = _asked(tenant, lambda session: end_snooze(session, snooze_id), read_only=False)
-    output.print_result(record, f"no longer snoozed: {_about(record)}", as_json=as_json)
+    output.print_result(record, f"no longer snoozed: {_about(record)}")
 
 
 def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True) -> ResultT:

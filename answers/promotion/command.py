@@ -29,7 +29,6 @@ from cli.errors import ExitCode, UsageError
 from cli.options import (
     MOST,
     AllTenantsOption,
-    JsonOption,
     TagOption,
     TenantArgument,
     TenantNames,
@@ -39,7 +38,7 @@ from cli.options import (
     known_type_keys,
     tenant_id_of,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_json, prints_tables
 from cli.sessions import asked_of_tenant, without_collisions
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
@@ -86,7 +85,6 @@ def make_plan(
     ] = None,
     tags: TagOption = None,
     everyone: AllTenantsOption = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Plan what writing items of one tenant to others would change, and say what forbids it.
 
@@ -111,10 +109,10 @@ def make_plan(
         )
     if len(chosen) == 1 and not (tags or everyone):
         record, content = asyncio.run(without_collisions(partial(_plan, settings, here, chosen[0], wanted)))
-        print_plan(record, content, as_json=as_json)
+        print_plan(record, content)
         is_complete = content.is_complete
     else:
-        is_complete = asyncio.run(plan_for_many(settings, here, chosen, wanted, as_json=as_json))
+        is_complete = asyncio.run(plan_for_many(settings, here, chosen, wanted))
     if not is_complete:
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -148,7 +146,6 @@ def show_plan(
     plan: PlanArgument,
     fields: Annotated[bool, typer.Option("--fields", help="Show the fields that would change.")] = False,
     requests: Annotated[bool, typer.Option("--requests", help="Show the requests that would be sent.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """A plan for a tenant: what would become of each item, and what forbids it. --json has the requests whole.
 
@@ -157,12 +154,12 @@ def show_plan(
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     record, content = asked_of_tenant(settings, tenant_id, lambda session: answer.plan_called(session, plan))
-    print_plan(record, content, as_json=as_json, fields=fields, requests=requests)
+    print_plan(record, content, fields=fields, requests=requests)
 
 
 @promote.command("list")
 @prints_tables
-def list_plans(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+def list_plans(tenant: TenantArgument) -> None:
     """The plans for a tenant, newest first: from where, by whom, and what was decided.
 
     Example: python starter.py promote list contoso
@@ -172,16 +169,13 @@ def list_plans(tenant: TenantArgument, as_json: JsonOption = False) -> None:
     names = TenantNames.load(settings)
     target = TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
     records = asked_of_tenant(settings, tenant_id, lambda session: answer.plans(session, target, names.of))
-    if as_json:
-        output.print_json(*records)
-        return
-    if not records:
-        output.stdout.print("no plan for this tenant; python starter.py promote plan SOURCE TARGET makes one")
-    print_table(_PLAN_COLUMNS, records, record=PlanRecord)
+    nothing = "no plan for this tenant; python starter.py promote plan SOURCE TARGET makes one"
+    print_table(_PLAN_COLUMNS, records, record=PlanRecord, if_none=nothing)
 
 
 @promote.command("approve")
-def approve_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption, as_json: JsonOption = False) -> None:
+@prints_json
+def approve_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption) -> None:
     """Approve a plan that somebody else made. It is recorded; no release carries a plan out.
 
     Refused, with exit code 4, where the plan has expired, or the target is not as the plan found it.
@@ -196,7 +190,7 @@ def approve_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOptio
     )
     for refusal in refusals:
         output.stderr.print(f"refused: {visible(refusal)}", style="red")
-    if as_json:
+    if output_options().as_json:
         output.print_json(record)
     elif not refusals:
         output.stdout.print(f"plan {record.plan_id} approved; nothing is written to Graph")
@@ -205,7 +199,8 @@ def approve_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOptio
 
 
 @promote.command("reject")
-def reject_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption, as_json: JsonOption = False) -> None:
+@prints_json
+def reject_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption) -> None:
     """Reject a plan, for good.
 
     Example: python starter.py promote reject contoso 1f0c4d2e --reason "too wide"
@@ -216,10 +211,7 @@ def reject_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption
     record = asked_of_tenant(
         settings, tenant_id, lambda session: answer.reject(session, plan, person(), reason), read_only=False
     )
-    if as_json:
-        output.print_json(record)
-    else:
-        output.stdout.print(f"plan {record.plan_id} rejected")
+    output.print_result(record, f"plan {record.plan_id} rejected")
 
 
 promote.command("simulate")(simulate_plan)

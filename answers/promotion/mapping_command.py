@@ -11,8 +11,8 @@ from answers.promotion.records import MappingRecord
 from answers.promotion.shared_command import SourceArgument, TargetArgument, check_reason, person, two_sides
 from cli import output
 from cli.errors import UsageError
-from cli.options import JsonOption, complete_type_key, known_type_keys, tenant_id_of
-from cli.output_options import prints_tables
+from cli.options import complete_type_key, known_type_keys, tenant_id_of
+from cli.output_options import output_options, prints_tables
 from cli.sessions import asked_of_tenant, without_collisions
 from cli.table import Column, collection_column, print_table
 from configuration import Settings, load_settings
@@ -32,7 +32,6 @@ def map_references(
     target_id: Annotated[str | None, typer.Option("--to", metavar="ID|NAME", help="The object of TARGET.")] = None,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the mapping.")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Take the mapping of --from back.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Map references to an object of one tenant to an object of another; without --from list what is mapped.
 
@@ -45,7 +44,7 @@ def map_references(
     if source_id is None:
         if type_key or target_id or remove:
             raise UsageError("name the object of SOURCE with --from; without options the mappings are listed")
-        _print_mappings(settings, here, there, as_json=as_json)
+        _print_mappings(settings, here, there)
         return
     if type_key is None or (target_id is None) is not remove:
         raise UsageError("give --type KEY, --from and --to; to take a mapping back --type KEY, --from and --remove")
@@ -65,20 +64,16 @@ def map_references(
     record = asyncio.run(without_collisions(ask))
     if record is None:
         output.stdout.print(f"{type_key} {visible(source_id)} is no longer mapped")
-    elif as_json:
+    elif output_options().as_json:
         output.print_json(record)
     else:
         output.stdout.print(f"{type_key} {record.source_id} → {record.target_id}")
 
 
-def _print_mappings(settings: Settings, here: UUID, there: UUID, *, as_json: bool) -> None:
+def _print_mappings(settings: Settings, here: UUID, there: UUID) -> None:
     records = asked_of_tenant(settings, there, lambda session: answer.mappings(session, here))
-    if as_json:
-        output.print_json(*records)
-        return
-    if not records:
-        output.stdout.print("nothing is mapped; --type KEY --from ID --to ID --reason TEXT maps an object")
-    print_table(_MAPPING_COLUMNS, records, record=MappingRecord)
+    nothing = "nothing is mapped; --type KEY --from ID --to ID --reason TEXT maps an object"
+    print_table(_MAPPING_COLUMNS, records, record=MappingRecord, if_none=nothing)
 
 
 _MAPPING_COLUMNS = (

@@ -22,11 +22,9 @@ STYLES = {
 }
 
 
-def print_plan(
-    record: PlanRecord, content: PlanContent, *, as_json: bool, fields: bool = False, requests: bool = False
-) -> None:
+def print_plan(record: PlanRecord, content: PlanContent, *, fields: bool = False, requests: bool = False) -> None:
     ordered = worst_first(content.items)
-    if as_json:
+    if output_options().as_json:
         output.print_json(*content.items, record)
         return
     if output_options().as_csv:

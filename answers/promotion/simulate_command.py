@@ -11,7 +11,7 @@ from answers.promotion.shared_command import PlanArgument, two_sides
 from answers.promotion.simulation import Simulation, simulate
 from cli import output
 from cli.errors import ExitCode
-from cli.options import JsonOption, TenantArgument, tenant_id_of
+from cli.options import TenantArgument, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import tenant_session
 from cli.table import Column, Shape, collection_column, print_table
@@ -21,7 +21,7 @@ from inventory.visible_text import visible
 
 
 @prints_tables
-def simulate_plan(tenant: TenantArgument, plan: PlanArgument, as_json: JsonOption = False) -> None:
+def simulate_plan(tenant: TenantArgument, plan: PlanArgument) -> None:
     """Apply a plan's requests to a copy of the target in memory, and compare the copy with the source.
 
     Nothing is sent or stored. Exit code 3 where an item is blocked, or would not become as in the source: a request is
@@ -39,13 +39,13 @@ def simulate_plan(tenant: TenantArgument, plan: PlanArgument, as_json: JsonOptio
             return await simulate(here, there, record, content)
 
     found = asyncio.run(ask())
-    _print(found, as_json=as_json)
+    _print(found)
     if found.record.proven < found.record.written or found.record.blocked:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _print(found: Simulation, *, as_json: bool) -> None:
-    if as_json:
+def _print(found: Simulation) -> None:
+    if output_options().as_json:
         output.print_json(*found.items, found.record)
         return
     record, left = found.record, [item for item in found.items if not item.is_proven]

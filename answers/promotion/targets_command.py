@@ -27,9 +27,7 @@ MOST_COLUMNS = 12
 """Tenants with a column each; beyond, rows give numbers."""
 
 
-async def plan_for_many(
-    settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest, *, as_json: bool
-) -> bool:
+async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest) -> bool:
     """Makes, stores and prints a plan for each tenant; True if nothing is blocked."""
     names = TenantNames.load(settings)
     outcomes: list[PlannedTarget] = []
@@ -53,7 +51,7 @@ async def plan_for_many(
                 outcomes.append(PlannedTarget(target=target, plan=record))
                 planned.append((target, [item for item in content.items if item.reasons]))
                 is_complete = is_complete and content.is_complete
-    _print(PlansRecord(source=reading.tenant, targets=outcomes), blocked_rows(planned), as_json=as_json)
+    _print(PlansRecord(source=reading.tenant, targets=outcomes), blocked_rows(planned))
     return is_complete
 
 
@@ -64,8 +62,8 @@ async def _planned(
         return await answer.make_plan(reading, await side(target, session), wanted, person())
 
 
-def _print(plans: PlansRecord, rows: Sequence[BlockedRow], *, as_json: bool) -> None:
-    if as_json:
+def _print(plans: PlansRecord, rows: Sequence[BlockedRow]) -> None:
+    if output_options().as_json:
         output.print_json(*rows, plans)
         return
     made = [outcome for outcome in plans.targets if outcome.plan is not None]

@@ -18,14 +18,13 @@ from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError
 from cli.follow import Follower, Handle, goes_on, leaving
 from cli.options import (
-    JsonOption,
     OptionalTenantArgument,
     TenantNames,
     VerboseOption,
     selection_name_of,
     tenant_id_of,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_tables
 from cli.progress import RunView
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
@@ -51,7 +50,6 @@ def runs(
     tenant: OptionalTenantArgument = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
     of_watch: Annotated[bool, typer.Option("--watch", help="Show the runs of watch instead.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """Run records of one tenant or of all, newest first. Queued and running runs have their present state.
 
@@ -61,7 +59,7 @@ def runs(
     tenant_id = tenant_id_of(settings, tenant) if tenant else None
     recent = _of_watch if of_watch else _recent
     records = asyncio.run(recent(settings, tenant_id, limit))
-    if as_json:
+    if output_options().as_json:
         output.print_json(*records)
         return
     names = TenantNames.load(settings)
@@ -124,7 +122,6 @@ def run(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id, or its beginning.", show_default=False)],
     follow: Annotated[bool, typer.Option("--follow", help="Follow the run to its end.")] = False,
     verbose: VerboseOption = False,
-    as_json: JsonOption = False,
 ) -> None:
     """One run: the collections that it read, and why it did not read the others. The exit code tells how it ended.
 
@@ -136,7 +133,7 @@ def run(
     wanted = run_id_range(run_id)
     names = TenantNames.load(settings)
     record = asyncio.run(_one(settings, wanted, run_id, names, follow=follow))
-    if as_json:
+    if output_options().as_json:
         output.print_json(record)
     else:
         print_run(record, names.of(record.tenant_id), verbose=verbose)

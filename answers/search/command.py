@@ -27,7 +27,6 @@ from cli.item_options import (
 from cli.options import (
     MOST,
     CategoryOption,
-    JsonOption,
     SomeTenantsOption,
     TagOption,
     TenantNames,
@@ -75,7 +74,6 @@ def search(
     state: StateOption = None,
     setting: SettingOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="How many items at most.")] = FOUND,
-    as_json: JsonOption = False,
 ) -> None:
     """Items by name over all tenants, or those that --tenant and --tag name; in upper or lower case.
 
@@ -89,7 +87,7 @@ def search(
     tenant_ids = _tenant_ids(settings, tenants, tags)
     keys = chosen_type_keys(type_keys, categories)
     sought = Sought(text, wanted_setting(setting), keys, item_filter(platform, kind, state))
-    asyncio.run(_search(settings, sought, tenant_ids, limit, as_json=as_json))
+    asyncio.run(_search(settings, sought, tenant_ids, limit))
 
 
 @prints_tables
@@ -108,7 +106,6 @@ def settings(
         list[SettingState] | None,
         typer.Option("--state", help="Tenants in this state alone; may be repeated.", show_default=False),
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Which tenants set something, to which value, which do not, and of which nobody can tell.
 
@@ -137,7 +134,7 @@ def settings(
 
     found, names = asyncio.run(ask())
     shown = [tenant for tenant in found if not states or tenant.state in states]
-    if as_json:
+    if output_options().as_json:
         output.print_json(*shown)
     else:
         _print_settings(shown, TenantNames.load(configured))
@@ -157,7 +154,7 @@ def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequenc
     return sorted(choice.resolve(configured_tenants_of(settings).tags()))
 
 
-async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], limit: int, *, as_json: bool) -> None:
+async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], limit: int) -> None:
     names = TenantNames.load(settings)
     tenant = tenant_column(names.of, is_kept=len(tenant_ids) > 1)
     table = Table(ItemRecord, (COLLECTION, NAME, tenant, *KIND_AND_ID, *STATE), most=limit)
@@ -169,12 +166,12 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
             async for item in answer.find(session, sought, tenant_ids, limit=None if is_sorted else limit):
                 items += 1
                 found.add(item.tenant_id)
-                if as_json:
+                if output_options().as_json:
                     output.print_json(item)
                 else:
                     table.add(item)
             basis = await answer.search_basis(session, tenant_ids, sought.type_keys)
-    if not as_json:
+    if not output_options().as_json:
         table.print(is_ordered=True)
         output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
     if items == limit and not is_sorted:

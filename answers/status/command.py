@@ -13,8 +13,8 @@ from answers.status.answer import status as answer
 from answers.status.records import Attention, TenantStatus
 from answers.status.rules import OLD_AFTER
 from cli import output
-from cli.options import JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_tenants
-from cli.output_options import prints_tables
+from cli.options import SomeTenantsOption, TagOption, TenantNames, chosen_tenants
+from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
@@ -44,7 +44,6 @@ def status(
     old_after: Annotated[
         int, typer.Option("--old-after", metavar="HOURS", min=1, max=24 * 366, help="How old a reading may be.")
     ] = int(OLD_AFTER.total_seconds() // 3600),
-    as_json: JsonOption = False,
 ) -> None:
     """Which tenants need attention: how old, not read, not watched, stale, missing, drifting; the most urgent first.
 
@@ -61,7 +60,7 @@ def status(
             return await answer(session, tenant_ids, timedelta(hours=old_after))
 
     found = asyncio.run(ask())
-    if as_json:
+    if output_options().as_json:
         output.print_json(*found)
     else:
         _print(found, TenantNames.load(settings))

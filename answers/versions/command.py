@@ -15,7 +15,7 @@ from answers.versions.answer import ComparedVersions
 from answers.versions.records import DifferenceRecord, ShownRecord, not_compared_in_words, version_in_words
 from cli import output
 from cli.errors import UsageError
-from cli.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
+from cli.options import MOST, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables, prints_times, refuse_columns_without_csv
 from cli.sessions import asked_of_tenant, find_item
 from cli.stale_lines import stale_words
@@ -51,7 +51,6 @@ def show_versions(
         int | None, typer.Option("--unpin", metavar="N", min=1, max=MOST, help="Remove your pin of version N.")
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why the version is pinned.")] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """All versions of an item, newest first: their kinds, times of observation and pins.
 
@@ -72,7 +71,7 @@ def show_versions(
         return await answer.history(session, type_key, external_id)
 
     records = asked_of_tenant(settings, tenant_id, ask, read_only=pin is None and unpin is None)
-    if as_json:
+    if output_options().as_json:
         output.print_json(*records)
         return
     print_table(
@@ -125,7 +124,6 @@ def show(
         typer.Option("--version", metavar="N", min=1, max=MOST, help="The version. Default: the current one."),
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="The stored JSON: all ids, content encoded.")] = False,
-    as_json: JsonOption = False,
 ) -> None:
     """An item's content, as it is or was: names for ids, scripts and profiles as text, without empty values.
 
@@ -139,11 +137,11 @@ def show(
 
     async def ask(session: AsyncSession) -> tuple[ShownRecord, bytes, list[str]]:
         shown = await answer.show(session, type_key, await find_item(session, type_key, item), version)
-        is_machine = raw or as_json
+        is_machine = raw or output_options().as_json
         return *shown, [] if is_machine else await answer.readable(session, type_key, shown[1])
 
     record, document, lines = asked_of_tenant(settings, tenant_id, ask)
-    if as_json:
+    if output_options().as_json:
         output.print_json({**record.model_dump(mode="json"), "document": orjson.Fragment(document)})
         return
     for line in _header(record):
@@ -182,7 +180,6 @@ def diff(
         int | None,
         typer.Option("--to", metavar="N", min=1, max=MOST, help="The newer version. Default: the current one."),
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """The differences between two versions of an item, field by field. A sensitive value shows only that it changed.
 
@@ -201,7 +198,7 @@ def diff(
         output.stderr.print("version 1 is the first: there is nothing before it", style="dim")
         return
     _say_what_is_compared(compared)
-    if as_json:
+    if output_options().as_json:
         output.print_json(*map(answer.with_all_digits, compared.differences))
         return
     if output_options().as_csv:

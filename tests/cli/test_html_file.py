@@ -51,7 +51,7 @@ def test_what_is_no_place_for_a_page_is_refused(tmp_path: Path) -> None:
         (tmp_path / "pipe", "is not a regular file"),
     ):
         with pytest.raises(UsageError, match=said):
-            check_html(path, as_json=False)
+            check_html(path)
 
 
 def test_more_than_a_page_holds_is_refused_with_a_word_on_what_to_do() -> None:

@@ -266,7 +266,8 @@ def walk(
             raise error
 
     try:
-        ask_each(Settings(), AskedTenants(tenants, are_many), ask, as_json=True)
+        with using(OutputOptions(as_json=True)):
+            ask_each(Settings(), AskedTenants(tenants, are_many), ask)
     except typer.Exit as ended:
         return ended.exit_code
     return 0
