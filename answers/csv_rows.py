@@ -1,7 +1,6 @@
-"""CSV of `--json`'s records (RFC 4180), with nested objects' fields as `object.field`.
+"""CSV (RFC 4180) of `--json`'s records; fields of nested objects are `object.field`.
 
-Lists and free objects are JSON in a cell. Times are as in JSON. A text that a spreadsheet would take for a formula
-begins with an apostrophe.
+Lists and free objects are JSON in a cell. A text that a spreadsheet would take for a formula begins with an apostrophe.
 """
 
 import csv
@@ -16,7 +15,7 @@ from pydantic import BaseModel
 from inventory.visible_text import visible
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""Characters at which a spreadsheet begins a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+"""https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
 def fields_of(record: type[BaseModel], above: str = "") -> list[str]:
@@ -28,7 +27,6 @@ def fields_of(record: type[BaseModel], above: str = "") -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """A field's model, if any."""
     if get_origin(annotation) in (Union, types.UnionType):
         found = [model for argument in get_args(annotation) if (model := _model_in(argument)) is not None]
         return found[0] if len(found) == 1 else None
@@ -36,7 +34,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def flat(record: BaseModel | Mapping[str, Any], mode: str = "json") -> dict[str, Any]:
-    """A record's values by column."""
+    """By column."""
     if isinstance(record, BaseModel):
         values = record.model_dump(mode=mode)
         return dict(_flat(values, fields_of(type(record))))

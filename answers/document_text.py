@@ -1,4 +1,4 @@
-"""A document for people: a line for each property, names in place of ids, encoded content as text."""
+"""A document for people: a line for each property, names in place of ids."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _TEMPLATE_VALUES = "definitionValues"
 
 
 def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> Iterator[str]:
-    """A document's lines, without empty values and type names."""
+    """Without empty values and type names."""
     for name, value in named_document(document, rules, names).items():
         if is_empty(value) or is_annotation(name):
             continue
@@ -22,7 +22,6 @@ def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNam
 
 
 def _template_lines(values: JsonValue) -> Iterator[str]:
-    """An administrative template's policies, each with its setting."""
     for value in values if isinstance(values, list) else ():
         definition = value.get("definition") if isinstance(value, dict) else None
         called = definition.get("displayName") if isinstance(definition, dict) else None

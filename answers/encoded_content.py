@@ -1,6 +1,6 @@
-"""Encoded content of documents as text: scripts, profiles and settings in base64, JSON and XML in strings.
+"""Encoded content as text: scripts, profiles and settings in base64, JSON and XML in strings.
 
-Tenants' content is hostile: XML is laid out by its brackets and never parsed.
+It is hostile: XML is laid out by its brackets, never parsed.
 """
 
 import base64
@@ -16,25 +16,25 @@ from typing import NamedTuple
 from xml.parsers.expat import ExpatError
 
 _CONTENT_NAMES = re.compile(r"(content|payload|json|script|xml|base64|layout|template)$", re.IGNORECASE)
-"""Properties whose values are content, however short."""
+"""Their values are content, however short."""
 
 _SCRIPT_NAMES = re.compile(r"scriptcontent$", re.IGNORECASE)
-"""Properties that always hold base64 (Edm.Binary), even a script as short as `exit 0`."""
+"""They always hold base64 (Edm.Binary), even a script as short as `exit 0`."""
 
 _LEAST_BYTES = 8
 """Shorter base64 looks like a word."""
 
 _LEAST_BYTES_ELSEWHERE = 18
-"""Under another name, fewer decoded bytes of a word may be text by accident."""
+"""Under another name, less may be a word by accident."""
 
 _LEAST_BINARY_CHARACTERS = 64
-"""A length that tells base64 of binary content from a word."""
+"""Shorter base64 of binary content may be a word."""
 
 _LONGEST_LINE = 80
-"""Characters of unquoted XML that stay on one line."""
+"""Characters of unquoted XML on one line."""
 
 _DEEPEST = 20
-"""Levels of XML that are indented."""
+"""Indented levels of XML."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -58,16 +58,14 @@ _FORMATS = (
 )
 
 _PROFILE = re.compile(rb"<\?xml.*</plist>", re.DOTALL)
-"""The profile inside of a signed one."""
+"""Within a signed one."""
 
 _TAG_END = re.compile(r">\s*<")
 
 
 class Content(NamedTuple):
-    """Content for people.
-
-    `encoding` names the form in the document; empty for plain text. `text` is None for binary content, which `encoding`
-    describes.
+    """`encoding` names the form in the document, empty for plain text. `text` is None for binary content, which
+    `encoding` describes.
     """
 
     text: str | None
@@ -75,7 +73,7 @@ class Content(NamedTuple):
 
 
 def content_of(value: object, name: str) -> Content | None:
-    """The content encoded in a property's value; None if it is plain."""
+    """None if the value is plain."""
     if not isinstance(value, str):
         return None
     is_named = _CONTENT_NAMES.search(name) is not None
@@ -104,13 +102,13 @@ def _from_base64(value: str, least: int, *, is_named: bool) -> Content | None:
 
 
 def _is_mixed(value: str) -> bool:
-    """Whether a text mixes small and large letters and digits, as base64 does and words do not."""
+    """Small and large letters and digits, as base64 has and words do not."""
     digits = sum(character.isdigit() for character in value)
     return digits * 32 >= len(value) and value != value.lower() and value != value.upper()
 
 
 def _text(content: bytes, *, may_be_old: bool) -> tuple[str, str] | None:
-    """The text of bytes, and its encoding in words."""
+    """With its encoding in words."""
     if content.startswith(b"bplist"):
         return None
     for mark, codec, words in _BOMS:
@@ -151,7 +149,6 @@ def _binary(content: bytes) -> Content:
 
 
 def _laid_out(text: str) -> str:
-    """JSON and XML on lines; other text unchanged."""
     stripped = text.strip()
     if stripped[:1] in ("{", "["):
         try:

@@ -1,4 +1,4 @@
-"""Differences for people: names in place of ids, and short paths."""
+"""Differences with names in place of ids, and short paths."""
 
 import re
 from decimal import Decimal
@@ -24,12 +24,12 @@ _SETTINGS = frozenset({
     "simpleSettingCollectionValue", "choiceSettingValue", "simpleSettingValue", "groupSettingValue", "value",
     "valueJson", "definitionValues", "presentationValues", "values",
 })  # fmt: skip
-"""Parts of a setting value's path beside definitions' ids."""
+"""Beside definitions' ids in a setting value's path."""
 
 _LISTS_OF_SETTINGS = ("settings[", "definitionValues[")
 
 _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
-"""Type keys of names that stand for a whole path member: one's id may begin another's."""
+"""Names of these stand for a whole path member: one's id may begin another's."""
 
 
 class FieldChange(ShownField):
@@ -37,8 +37,8 @@ class FieldChange(ShownField):
 
     `path` is stable, as `diff` prints it; `label` has names. `before` and `after` are the document's values, null if
     there is none; a number beyond 64 bits is a text. `before_named` and `after_named` have names in place of ids, null
-    if nothing changes. A `hidden` value is null, a partly hidden text its marks and other lines. `text` has the values
-    for people, or a text's differing lines.
+    if nothing changes. A `hidden` value is null, a partly hidden text its marks and other lines. `text` has the values,
+    or a text's differing lines, for people.
     """
 
     path: str
@@ -52,7 +52,7 @@ class FieldChange(ShownField):
 
 
 def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNames) -> FieldChange:
-    """A difference with names, by type key and id, of its references."""
+    """`names` are of its references, by type key and id."""
 
     def named(value: JsonValue) -> JsonValue:
         translated = translated_at(value, place, rules, name_of(names))
@@ -75,7 +75,7 @@ def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNam
 
 
 def _printable(value: JsonValue) -> JsonValue:
-    """The value with texts for numbers that not every JSON reader holds."""
+    """Texts for numbers that not every JSON reader holds."""
     if isinstance(value, dict):
         return {name: _printable(child) for name, child in value.items()}
     if isinstance(value, list):
@@ -85,7 +85,7 @@ def _printable(value: JsonValue) -> JsonValue:
 
 
 def properties_of(path: str) -> str:
-    """A path's properties, without members of lists."""
+    """Without members of lists."""
     while (shorter := _MEMBER.sub("", path)) != path:
         path = shorter
     return path

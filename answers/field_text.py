@@ -1,7 +1,7 @@
-"""A differing field for people, for the command line, JSON and pages.
+"""A differing field for people, on the command line, in JSON and on pages.
 
-A value of one line is shown before and after; of several lines (a script, profile or large object) the differing ones
-with context. If only a text's encoding differs, the encodings are named.
+A value of several lines (a script, profile or large object) is shown by its differing lines with context. If only a
+text's encoding differs, the encodings are named.
 """
 
 import re
@@ -36,25 +36,25 @@ from inventory.plurals import counted
 from inventory.secret_patterns import LEFT_OUT
 
 _OMA_VALUE = re.compile(r"omaSettings\[(\./.+)\]\.value")
-"""The label of a value that an OMA-URI names."""
+"""The label of an OMA-URI's value."""
 
 CONTEXT = 3
 """Lines around those that differ."""
 
 LONGEST_VALUE = 400
-"""Characters of a one-line value; of two values, from shortly before their difference."""
+"""Characters of a one-line value; of two, from shortly before their difference."""
 
 _LEAD = 80
-"""Characters before the first difference of two long values."""
+"""Characters before that difference."""
 
 MEMBERS_SHOWN = 5
-"""Added or removed plain members of a list that are shown."""
+"""Of a list, added or removed."""
 
 LINES_IN_A_CELL = 6
-"""Lines of a text in a table's cell."""
+"""Of a text."""
 
 _MOST_COMPARED = 4_000_000
-"""The product of two line counts beyond which matching takes too long."""
+"""Beyond this product of two line counts, matching takes too long."""
 
 _PEOPLE_SEPARATOR = " → "
 
@@ -62,8 +62,6 @@ _ID_OF_AN_ASSIGNMENT = re.compile(r"[aA]ssignments\[[^\]]*\]\.(id|sourceId)$")
 
 
 class ShownField(BaseModel, frozen=True):
-    """A record of one differing field."""
-
     if TYPE_CHECKING:
         path: str
         label: str
@@ -81,7 +79,7 @@ class ShownField(BaseModel, frozen=True):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def text(self) -> str:
-        """The values for people, or the lines that differ; empty for an item as a whole."""
+        """The values for people, or the lines that differ; empty for the whole item."""
         return field_text(self).text() if self.path else ""
 
 
@@ -89,10 +87,10 @@ FieldT = TypeVar("FieldT", bound=ShownField)
 
 
 class FieldText(NamedTuple):
-    """A field's printed form.
+    """`before` and `after` are of one line, None if there is none or `lines` have it.
 
-    `before` and `after` are values of one line, None if there is none or `lines` have it. A line begins with `-`, `+`
-    or a space, as in a text diff. `note` belongs to both sides: encodings, or a setting's whole id.
+    A line begins with `-`, `+` or a space, as in a text diff. `note` belongs to both sides: encodings, or a setting's
+    whole id.
     """
 
     label: str
@@ -103,7 +101,7 @@ class FieldText(NamedTuple):
     lines: tuple[str, ...] = ()
 
     def summary(self, between: str = _PEOPLE_SEPARATOR, *, is_signed: bool = True) -> str:
-        """All but label and lines: `"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the same`.
+        """`"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the same`.
 
         Unsigned, without the `+` or `-` of a lone value.
         """
@@ -116,7 +114,7 @@ class FieldText(NamedTuple):
         return f"{said} ({self.note})" if said and self.note else said or self.note
 
     def of_two_sides(self) -> "FieldText":
-        """The text for two tenants, in which an absent value is nothing."""
+        """For two tenants: an absent value is nothing."""
         if (self.before is None) == (self.after is None):
             return self
         return self._replace(before=self.before or NOTHING, after=self.after or NOTHING)
@@ -126,7 +124,7 @@ class FieldText(NamedTuple):
         return "\n".join(filter(None, (self.summary(), *self.lines)))
 
     def text_in_a_cell(self) -> str:
-        """All but the label on one line: a text's first differing lines."""
+        """On one line: a text's first differing lines."""
         differing = [f"{line[0]} {line[1:].strip().expandtabs(1)}" for line in self.lines if line[:1] in ("-", "+")]
         shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
         left_out = len(differing) - LINES_IN_A_CELL
@@ -134,10 +132,10 @@ class FieldText(NamedTuple):
 
 
 def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
-    """The fields that tell people something.
+    """Fields that tell people something.
 
-    Left out: fields empty on one side and absent on the other, assignments' ids, and repetitions: a value's type, and
-    the same value as JSON in a text.
+    Others are empty on one side and absent on the other, assignments' ids, or repetitions: a value's type, and the same
+    value as JSON in a text.
     """
     paths = {field.path for field in fields or ()}
     return [field for field in fields or () if field.hidden or _tells(field, paths)]
@@ -171,7 +169,7 @@ def field_text(field: ShownField) -> FieldText:
 
 
 def _hidden(label: str, kind: str, before: JsonValue, after: JsonValue) -> FieldText:
-    """A hidden value's text; of a partly hidden one the other lines, and which are hidden."""
+    """Of a partly hidden value the other lines."""
     become = kind.replace("_", " ")
     old, new = readable_lines(before), readable_lines(after)
     if old is not None and new is not None:
@@ -190,7 +188,7 @@ def _hidden(label: str, kind: str, before: JsonValue, after: JsonValue) -> Field
 
 
 def _around_hidden(lines: Sequence[str]) -> Iterator[str]:
-    """Hidden lines with their neighbours and places."""
+    """With their neighbours and places."""
     places = [number for number, line in enumerate(lines) if LEFT_OUT in line]
     near = sorted({at for place in places for at in range(place - CONTEXT, place + CONTEXT + 1)} & {*range(len(lines))})
     for at in near:
@@ -200,12 +198,11 @@ def _around_hidden(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _are_members(value: JsonValue) -> bool:
-    """Whether it is a plain list's added or removed members."""
     return isinstance(value, list) and bool(value) and not any(isinstance(member, dict | list) for member in value)
 
 
 def _members(label: str, kind: str, gone: Sequence[JsonValue], came: Sequence[JsonValue], place: Place) -> FieldText:
-    """A list's removed and added members: the first ones and the numbers."""
+    """The first ones and the numbers."""
     note = ", ".join(f"{len(side):,} {word}" for side, word in ((came, "added"), (gone, "removed")) if side)
     before, after = (_first_members(side, place) if side else None for side in (gone, came))
     if before is not None and after is not None:
@@ -266,7 +263,7 @@ def _changed_text(label: str, kind: str, before: Content, after: Content) -> Fie
 
 
 def text_diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
-    """Differing lines with signs, and `CONTEXT` lines around; `@@` leads to a place further on."""
+    """Signed lines, and `CONTEXT` lines around; `@@` leads to a place further on."""
     start = 0
     most = min(len(before), len(after))
     while start < most and before[start] == after[start]:
@@ -303,7 +300,7 @@ def _lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def _excerpts(before: str, after: str) -> tuple[str, str]:
-    """Two texts, cut if long to their differences."""
+    """Cut if long to their differences."""
     if max(len(before), len(after)) <= LONGEST_VALUE:
         return before, after
     pairs = enumerate(zip(before, after, strict=False))
@@ -321,9 +318,7 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def _label(field: ShownField) -> str:
-    """The record's label, shorter: of a nameless setting the last parts of its id, or its OMA-URI alone, without a
-    list's brackets.
-    """
+    """Of a nameless setting the last parts of its id, or its OMA-URI alone; without a list's brackets."""
     label = field.label or field.path
     value = field.before if field.after is None else field.after
     if is_assignment(value) and label.endswith("]"):
@@ -335,12 +330,12 @@ def _label(field: ShownField) -> str:
 
 
 def path_beside(field: ShownField, label: str) -> str:
-    """A field's path, if its label does not tell all of it."""
+    """Empty if the label tells all of it."""
     return "" if label == field.path.removesuffix("[]") or f"[{label}]" in field.path else field.path
 
 
 def _whole_id(label: str) -> str:
-    """The whole id of a label's nameless setting."""
+    """If the label shortens it."""
     words = [word for word in label.split(_PEOPLE_SEPARATOR) if is_definition_id(word)]
     return words[-1] if words and short_id(words[-1]) != words[-1] else ""
 
@@ -358,7 +353,7 @@ def _place(path: str) -> Place:
 
 
 def segments(path: str) -> list[str]:
-    """A path's parts. Dots within brackets, or in names such as `@odata.type`, separate nothing."""
+    """Dots within brackets, or in names such as `@odata.type`, separate nothing."""
     parts, depth = [""], 0
     for character in path:
         depth += (character == "[") - (character == "]" and depth > 0)

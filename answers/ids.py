@@ -17,7 +17,7 @@ class UnknownIdError(UserError):
 
 
 class IdRange(NamedTuple):
-    """Ids from `low` to `high` that begin alike; one if the id is whole."""
+    """Ids that begin alike, inclusive; one if the id is whole."""
 
     low: UUID
     high: UUID
@@ -28,13 +28,12 @@ class IdRange(NamedTuple):
 
     @property
     def beginning(self) -> str:
-        """Their common prefix."""
         pairs = zip(str(self.low), str(self.high), strict=True)
         return "".join(low for low, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def id_range(value: str) -> IdRange | None:
-    """The ids that begin with `value`, in any case; None if none can or it is too short."""
+    """In any case; None if no id begins so, or `value` is too short."""
     beginning = value.strip().lower()
     if len(beginning) < ID_BEGINNING:
         return None
@@ -47,7 +46,7 @@ def id_range(value: str) -> IdRange | None:
 
 
 def run_id_range(value: str, runs: str = "runs") -> IdRange:
-    """The run ids that begin with `value`. Raises `UnknownIdError`, naming `runs`, the command that lists them."""
+    """Raises `UnknownIdError`, naming `runs`, the command that lists them."""
     found = id_range(value)
     if found is None:
         raise UnknownIdError(
@@ -58,7 +57,7 @@ def run_id_range(value: str, runs: str = "runs") -> IdRange:
 
 
 def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
-    """The one found id. Raises `UnknownIdError`, naming several."""
+    """`found` is not empty. Raises `UnknownIdError` for several."""
     if len(found) > 1:
         raise UnknownIdError(
             f"several {what} begin with {value!r}; write more of the id: {named(list(map(str, found)))}"
@@ -67,5 +66,5 @@ def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
 
 
 def named(ids: Sequence[str]) -> str:
-    """The ids in one line, at most `NAMED`."""
+    """At most `NAMED`."""
     return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")

@@ -1,4 +1,4 @@
-"""Filters of items: platform, kind, state and setting."""
+"""Filters of items."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,6 @@ from inventory.searched_settings import without_definition
 
 
 class Platform(StrEnum):
-    """Items' platforms, as people call them."""
-
     ANDROID = "android"
     IOS = "ios"
     LINUX = "linux"
@@ -31,7 +29,7 @@ _SIGNS = {
 
 
 class ItemFilter(NamedTuple):
-    """A filter of items; None wants any."""
+    """None wants any."""
 
     platform: Platform | None = None
     kind: str | None = None
@@ -46,21 +44,19 @@ class ItemFilter(NamedTuple):
 
 
 class WantedSetting(NamedTuple):
-    """A requested setting: its name, and its value if given."""
-
     name: str
     value: str | None
 
     @classmethod
     def of(cls, text: str) -> "WantedSetting":
-        """Parses `NAME` or `NAME=VALUE`. The caller refuses an empty name or value."""
+        """`NAME` or `NAME=VALUE`; either may come out empty."""
         name, equals, value = text.partition("=")
         return cls(name.strip(), value.strip() if equals else None)
 
     def values(self, names: Sequence[str]) -> list[str] | None:
-        """The possible stored values; None for any.
+        """Possible stored values; None for any.
 
-        A choice goes without its definition's id, and JSON's lower-case words may come in any case.
+        A choice goes without its definition's id, and JSON's lower-case words in any case.
         """
         if self.value is None:
             return None
@@ -69,7 +65,7 @@ class WantedSetting(NamedTuple):
 
 
 def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
-    """An item's platforms by its meta and kind; empty if unknown."""
+    """Empty if unknown."""
     told = meta.get("platforms")
     texts = [*(told if isinstance(told, list) else [told]), meta.get("odata_type"), kind_of(type_key, meta), type_key]
     said = " ".join(str(text).rpartition(".")[2] for text in texts if text)

@@ -6,11 +6,11 @@ from typing import Protocol
 from inventory.missing import Confidence, State
 
 _UNREAD = "collection_"
-"""The beginning of an item's evidence if its collection was not read to its end."""
+"""Evidence begins so if the collection was not read to its end."""
 
 
 class StateChoice(StrEnum):
-    """An item's state, unread apart from missing."""
+    """Unread apart from missing."""
 
     PRESENT = "present"
     MISSING = "missing"
@@ -18,8 +18,6 @@ class StateChoice(StrEnum):
 
 
 class StatedItem(Protocol):
-    """A record with an item's state."""
-
     @property
     def state(self) -> State | None: ...
     @property
@@ -36,17 +34,17 @@ def state_of(item: StatedItem) -> StateChoice | None:
 
 
 def told_confidence(item: StatedItem) -> Confidence | None:
-    """The state's confidence; None for an unread item."""
+    """None for an unread item."""
     return None if state_of(item) is StateChoice.NOT_READ else item.confidence
 
 
 def reason(item: StatedItem) -> str | None:
-    """Why an item is missing or unread: `confirmed`, `failed:graph_throttled`. None if present."""
+    """`confirmed`, `failed:graph_throttled`; None if present."""
     return None if item.state is State.PRESENT or item.evidence is None else item.evidence.removeprefix(_UNREAD)
 
 
 def told_state(item: StatedItem) -> str:
-    """State and basis: `missing, high confidence, confirmed`, `not read (failed:graph_throttled)`."""
+    """`missing, high confidence, confirmed`, `not read (failed:graph_throttled)`."""
     state = state_of(item)
     if state is None:
         return "no state yet"

@@ -1,6 +1,4 @@
-"""Names in place of ids in documents.
-
-Names are by type key and id. They also cover settings and choices of the settings catalogue by id, and policies and
+"""Names in place of ids: of objects, of settings and choices of the settings catalogue, and of policies and
 presentations of administrative templates, which documents name themselves.
 """
 
@@ -12,19 +10,19 @@ from inventory.exact_json import JsonObject, JsonValue
 from inventory.references import NOT_READ, NameOf, ReferenceRules, collection_of, translated
 
 DEFINITIONS = "configurationSettings"
-"""The type key of the settings catalogue's definitions."""
+"""Of the settings catalogue."""
 
 TEMPLATES = "administrative template"
-"""The type key's place for policies and presentations of administrative templates, by id."""
+"""In a type key's place: policies and presentations of administrative templates."""
 
 ObjectNames = Mapping[tuple[str, str], str]
-"""Names by type key and id. A setting's choice has its id under the definitions' type key."""
+"""By type key and id. A setting's choice has its id under `DEFINITIONS`."""
 
 _DEFINITION = "settingDefinitionId"
 
 
 def name_of(names: ObjectNames) -> NameOf:
-    """An object's name; people, whom no collection reads, are said to be people."""
+    """People, whom no collection reads, are said to be people."""
 
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
         keys = [(collection_of(target_type), external_id) for target_type in target_types]
@@ -37,12 +35,11 @@ def name_of(names: ObjectNames) -> NameOf:
 
 
 def named_document(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> JsonObject:
-    """A document with known names in place of ids."""
     return cast("JsonObject", with_setting_names(translated(document, rules, name_of(names)), names))
 
 
 def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
-    """Names that an administrative template's values give to policies and presentations."""
+    """Of policies and presentations, by the values of an administrative template."""
     names: dict[tuple[str, str], str] = {}
     rest = [values]
     while rest:
@@ -59,7 +56,7 @@ def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
 
 
 def definition_ids(value: JsonValue) -> Iterator[str]:
-    """Definition ids of all settings in a value."""
+    """At any depth."""
     rest = [value]
     while rest:
         part = rest.pop()
@@ -73,7 +70,7 @@ def definition_ids(value: JsonValue) -> Iterator[str]:
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:
-    """A value with known names of settings and choices in place of ids.
+    """Names of settings and choices.
 
     A nameless choice of a named setting keeps what its id has beyond the setting's.
     """
@@ -92,7 +89,6 @@ def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:
 
 
 def choice_name(value: JsonValue, names: ObjectNames) -> JsonValue:
-    """A choice's name, if known."""
     return names.get((DEFINITIONS, value), value) if isinstance(value, str) else value
 
 

@@ -13,18 +13,18 @@ from inventory.plurals import counted
 from storage import detail_ages
 
 OLD_DETAILS = "old_details"
-"""Evidence from old details, and the reason for gaps of an answer."""
+"""An evidence, and a reason for gaps of an answer."""
 
 
 NAMED_COLLECTIONS = 3
-"""So many collections have a line each."""
+"""With a line each."""
 
 
 class OldDetailsRecord(BaseModel, frozen=True):
     """A collection of whose `items` the details were read before its latest listing, the first at `read_at`.
 
-    Its list does not tell when these `properties` change (none are named where details show the whole item), so changes
-    since then may still come.
+    Its list does not tell when these `properties` change (none if details show the whole item), so changes may still
+    come.
     """
 
     type_key: str
@@ -42,7 +42,7 @@ class OldDetailsRecord(BaseModel, frozen=True):
 
 
 def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list[str]:
-    """A line for each collection, or one for many: the basis of each answer."""
+    """A line for each collection, or one for many."""
     if len(old) <= NAMED_COLLECTIONS:
         return [record.in_words(now) for record in old]
     items = counted(sum(record.items for record in old), "item")
@@ -52,7 +52,6 @@ def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list
 
 
 async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = None) -> list[OldDetailsRecord]:
-    """Collections, of these or all, with old details."""
     wanted = _silent() if type_keys is None else _silent() & set(type_keys)
     return [_record(found) for found in await detail_ages.old_details(session, wanted)]
 
@@ -60,7 +59,7 @@ async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = N
 async def old_details_of_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID]
 ) -> dict[UUID, list[OldDetailsRecord]]:
-    """Each tenant's collections with old details, in a transaction that sees the tenants."""
+    """In a transaction that sees the tenants."""
     by_tenant: dict[UUID, list[OldDetailsRecord]] = {tenant_id: [] for tenant_id in tenant_ids}
     for found in await detail_ages.old_details(session, _silent(), tenant_ids):
         by_tenant[found.tenant_id].append(_record(found))
@@ -68,7 +67,7 @@ async def old_details_of_tenants(
 
 
 def _silent() -> set[str]:
-    """Collections whose lists do not tell when details change."""
+    """Lists do not tell when their details change."""
     return {key for key, collection in load_catalog().collections.items() if collection.refresh_hours is not None}
 
 
@@ -80,11 +79,11 @@ def _record(found: detail_ages.OldDetails) -> OldDetailsRecord:
 
 
 def may_be_old(type_key: str, path: str) -> bool:
-    """Whether values at a path may have changed without a sign in the list."""
+    """Whether values at the path may have changed without a sign in the list."""
     collection = load_catalog().collections.get(type_key)
     return collection is not None and collection.may_be_old(path)
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """How long ago a moment was; a later one, by another clock, is now."""
+    """A later moment, by another clock, is now."""
     return elapsed(min(moment, now), now) or f"on {moment:%Y-%m-%d}"

@@ -1,4 +1,4 @@
-"""Document values in reports: `answers.field_text` without misleading characters."""
+"""`answers.field_text` without misleading characters."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,20 +7,20 @@ from answers.field_text import ShownField, field_text, path_beside, told
 from inventory import visible_text
 
 MAX_NAME = 200
-"""Characters of a name, an id or a path."""
+"""Characters, also of an id or a path."""
 
 MAX_FIELDS = 200
-"""Fields of one item."""
+"""Of one item."""
 
 MAX_LINES = 200
-"""Lines of one field."""
+"""Of one field."""
 
 
 class FieldRow(NamedTuple):
-    """A differing field. An absent or hidden side, told by `note`, is None.
+    """A side is None if absent, hidden, or told by `lines`.
 
-    `path` is as in `--json`, empty if equal to the label. If signed `lines` have the difference, the sides are None;
-    `left_out` counts further lines. `note` belongs to both sides.
+    `path` is as in `--json`, empty if equal to the label; `left_out` counts further lines. `note` belongs to both
+    sides.
     """
 
     label: str
@@ -34,22 +34,20 @@ class FieldRow(NamedTuple):
 
 
 def rows(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS, most_lines: int = MAX_LINES) -> list[FieldRow]:
-    """Fields for a page: the first `most`, of long texts the first lines."""
     return [_row(field, most_lines) for field in told(fields)[:most]]
 
 
 def left_out(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS) -> int:
-    """The number of fields beyond a page."""
     return max(0, len(told(fields)) - most)
 
 
 def visible(text: str) -> str:
-    """The text with a mark for each invisible character; line ends stay."""
+    """Marks each invisible character; line ends stay."""
     return visible_text.visible(text, keep="\n\t")
 
 
 def name(text: str | None) -> str:
-    """A name, id or path on one line."""
+    """On one line."""
     if not text:
         return ""
     shown = visible(" ".join(text[: 2 * MAX_NAME].split()))

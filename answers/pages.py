@@ -13,18 +13,18 @@ from graph.catalog import kind_of_one
 from inventory.plurals import counted
 
 MOST = 5_000
-"""Changes, findings or items of one page; more are neither read nor shown well."""
+"""Of one page; more are neither read nor shown well."""
 
 MAX_LISTED = 20
-"""Minor things named for one item: audit events, unresolved ids, likenesses."""
+"""Of one item: audit events, unresolved ids, likenesses."""
 
 T = TypeVar("T")
 Titles = Mapping[str, str]
-"""Collections' names by type key; others have their key."""
+"""By type key; others have their key."""
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
-    """Records by common value, in the order of first occurrence."""
+    """In the order of first occurrence."""
     groups: dict[Any, list[T]] = {}
     for record in records:
         groups.setdefault(key(record), []).append(record)
@@ -32,13 +32,12 @@ def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, li
 
 
 def page(template: str, **shown: Any) -> str:
-    """A question's template, filled in."""
     return environment().get_template(template).render(most=MAX_LISTED, **shown)
 
 
 @cache
 def environment() -> Environment:
-    """All templates' environment: escapes, refuses unknown names, has filters of values."""
+    """Escapes, and refuses unknown names."""
     environment = Environment(
         loader=PackageLoader("answers", ""),
         autoescape=True,

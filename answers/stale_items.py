@@ -12,8 +12,6 @@ from storage import stale
 
 
 class StaleItem(TitledRecord):
-    """An item whose current version is not all current."""
-
     type_key: str
     external_id: str
     display_name: str | None
@@ -35,7 +33,7 @@ class KnownItem(Protocol):
 async def stale_items(
     session: AsyncSession, type_keys: Sequence[str] | None = None, left_out: Sequence[str] = ()
 ) -> list[StaleItem]:
-    """Present stale items, by collection and name."""
+    """Present ones, by collection and name."""
     return [stale_item(item, item.stale) for item in await stale.stale_items(session, type_keys, left_out)]
 
 

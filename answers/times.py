@@ -8,7 +8,7 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 TIME_FORMS = 'yesterday, monday, 2d, 36h, 2026-11-01, "2026-11-01 14:00" or ISO 8601'
-"""The times that a command takes, in its help and its errors."""
+"""For help and errors."""
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -18,21 +18,21 @@ _WITH_TIME = re.compile(r"(.+?) (\d{1,2}):(\d{2})")
 
 
 class TimeSpan(NamedTuple):
-    """A typed time: a moment (both the same), or a day from beginning to end."""
+    """A moment (both the same), or a day."""
 
     begins: datetime
     ends: datetime
 
 
 def utc_text(moment: datetime) -> str:
-    """A moment in a message: `2026-01-02 03:04:05Z`."""
+    """`2026-01-02 03:04:05Z`."""
     return f"{moment:%Y-%m-%d %H:%M:%SZ}"
 
 
 def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
-    """A time in ISO 8601, by default in `zone`; None for another text or a time out of range.
+    """ISO 8601, by default in `zone` (None: local time); None for another text or a time out of range.
 
-    Leaves a day at either end, to shift times and show them in any zone. `zone` None is local time.
+    Leaves a day at either end, to shift times and show them in any zone.
     """
     try:
         moment = datetime.fromisoformat(value)
@@ -42,10 +42,10 @@ def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
 
 
 def typed_time(value: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool = False) -> TimeSpan | None:
-    """The time that a person means, one of `TIME_FORMS`; else None.
+    """One of `TIME_FORMS`, else None; `zone` None is local time.
 
-    A day of the week is the latest one, today included; after `last`, the latest before today. A duration counts back
-    from `now`. `is_ahead` reverses both: the next day of the week, a time from `now` on. `zone` None is local time.
+    A day of the week is the latest one, today included; after `last`, before today. A duration counts back from `now`.
+    `is_ahead` reverses both: the next day of the week, a time from `now` on.
     """
     words = " ".join(value.lower().split())
     if (duration := _duration(words.removesuffix(" ago"))) is not None:
@@ -110,7 +110,7 @@ def _moment(moment: datetime, zone: tzinfo | None) -> TimeSpan | None:
 
 
 def _bounded(moment: datetime, zone: tzinfo | None) -> datetime | None:
-    """A moment in UTC, read in `zone` unless it names one."""
+    """To UTC, from `zone` unless it names one."""
     try:
         if moment.tzinfo is None and zone is not None:
             moment = moment.replace(tzinfo=zone)

@@ -1,11 +1,8 @@
-"""Values of documents as people say them.
+"""Values of documents as people say them, with names in place of ids where they are known.
 
-- an assignment: `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`
-- a setting of the settings catalog: `system_allowtelemetry: 1`, or by the catalogue's names `Allow Telemetry: Full`
-- encoded content: its encoding, and its text on lines of its own
-- another object: its content, without types and empty properties
-
-A value takes names in the place of ids where they are known; an id that stays is whole.
+An assignment is `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`, a setting of the
+settings catalog `Allow Telemetry: Full`, or without names `system_allowtelemetry: 1`. Encoded content has its text on
+lines of its own. Other objects are without types and empty properties.
 """
 
 import re
@@ -19,13 +16,12 @@ from inventory.exact_json import JsonObject, JsonValue, encode, objects_in
 from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
 
 HIDDEN = "hidden"
-"""The text for a sensitive value."""
 
 HIDDEN_IN_PART = "hidden in part"
-"""The text before a text's lines without secrets."""
+"""Before a text's lines without secrets."""
 
 NOTHING = "nothing"
-"""The text for an absent value."""
+"""For an absent value."""
 
 LONGEST_LINE = 100
 """Characters of an object on one line."""
@@ -46,10 +42,9 @@ _OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", FILTER_ID, FILTER_TYPE
 
 
 class Place(NamedTuple):
-    """A value's property, and the setting's definition, if any.
+    """A value's property, and its setting's definition.
 
-    `is_choice`: a setting's choice; `is_switch`: whether a policy is enabled; `is_brief`: without whole ids of
-    settings.
+    `is_switch`: whether a policy is enabled; `is_brief`: without whole ids of settings.
     """
 
     name: str
@@ -60,19 +55,18 @@ class Place(NamedTuple):
 
 
 def is_empty(value: JsonValue) -> bool:
-    """Whether a value says no more than an absent one."""
+    """Whether it says no more than an absent value."""
     if isinstance(value, dict):
         return all(is_empty(child) for child in value.values())
     return value is None or value in ("", [])
 
 
 def is_annotation(name: str) -> bool:
-    """Whether a property is an OData annotation (`@`, `#`), no content."""
+    """OData's (`@`, `#`), no content."""
     return "@odata." in name or name.startswith("#")
 
 
 def value_lines(value: JsonValue, place: Place) -> list[str]:
-    """A value for people, on one line or several."""
     if isinstance(value, dict) and is_mark(value):
         left = readable_lines(value)
         return [HIDDEN] if left is None else [HIDDEN_IN_PART, *(f"| {line}" for line in left)]
@@ -88,13 +82,13 @@ def value_lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def readable_lines(value: JsonValue) -> list[str] | None:
-    """A partly hidden text's lines, with a word for hidden ones; None for other values."""
+    """A partly hidden text, with a word for hidden lines; None for other values."""
     left = value.get(READABLE) if isinstance(value, dict) and is_mark(value) else None
     return left.splitlines() if isinstance(left, str) else None
 
 
 def short_id(definition_id: str) -> str:
-    """A definition id's last parts: `system_allowtelemetry`. Other texts stay."""
+    """The last parts, `system_allowtelemetry`. Other texts stay."""
     if not _DEFINITION_ID.fullmatch(definition_id):
         return definition_id
     if definition_id.startswith("deviceConfiguration--"):
@@ -107,12 +101,12 @@ def short_id(definition_id: str) -> str:
 
 
 def is_definition_id(text: str) -> bool:
-    """Whether a text is the id of a setting's definition or choice."""
+    """Of a setting or a choice."""
     return _DEFINITION_ID.fullmatch(text) is not None
 
 
 def said_choice(value: JsonValue, definition_id: str) -> str:
-    """A setting's choice by name, or its id's end."""
+    """Its name, or its id's end."""
     if not isinstance(value, str):
         return encode(value).decode()
     if definition_id and value.lower().startswith(f"{definition_id.lower()}_"):
@@ -121,7 +115,7 @@ def said_choice(value: JsonValue, definition_id: str) -> str:
 
 
 def named(text: JsonValue) -> str:
-    """A name in quotes; an id as it is."""
+    """In quotes; an id as it is."""
     return str(text) if not isinstance(text, str) or GUID.fullmatch(text) else f'"{text}"'
 
 
@@ -133,7 +127,7 @@ def is_assignment(value: JsonValue) -> bool:
 
 
 def is_setting(value: JsonValue) -> bool:
-    """Whether an object is a setting of the settings catalog or an intent."""
+    """Of the settings catalog or an intent."""
     if not isinstance(value, dict):
         return False
     is_of_an_intent = "definitionId" in value and "valueJson" in value
@@ -215,20 +209,19 @@ def _assignment(value: JsonObject) -> str:
 
 
 class _Setting(NamedTuple):
-    """A policy's setting: its path, value, and the whole id of anything nameless."""
+    """`whole_id` is of anything nameless."""
 
     names: tuple[str, ...]
     value: list[str]
     whole_id: str
 
     def lines(self, *, is_brief: bool) -> list[str]:
-        """Setting and value; a brief one without the whole id."""
         words = " → ".join(short_id(name) for name in self.names)
         return labelled(words, self.value, "" if is_brief else self.whole_id)
 
 
 def labelled(label: str, lines: Sequence[str], whole_id: str = "") -> list[str]:
-    """A value with its label, on one line or above."""
+    """On one line, or the label above."""
     note = f" ({whole_id})" if whole_id else ""
     return [f"{label}: {lines[0]}{note}"] if len(lines) == 1 else [f"{label}:{note}", *(f"  {line}" for line in lines)]
 
@@ -238,7 +231,7 @@ def _setting_lines(instance: JsonObject, place: Place) -> list[str]:
 
 
 def _intent_setting(value: JsonObject, place: Place) -> list[str]:
-    """An intent's setting, which holds its value twice, the second time as JSON."""
+    """It holds its value twice, the second time as JSON."""
     definition = str(value["definitionId"])
     held = value["value"] if "value" in value else value["valueJson"]
     whole_id = "" if place.is_brief or not is_definition_id(definition) else definition
@@ -246,7 +239,7 @@ def _intent_setting(value: JsonObject, place: Place) -> list[str]:
 
 
 def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting]:
-    """A setting and those below, once each."""
+    """With those below, once each."""
     definition = str(instance.get("settingDefinitionId") or "setting")
     names = (*above, definition)
     values: list[tuple[str, JsonObject]] = []
@@ -274,7 +267,7 @@ def _children(value: JsonObject) -> list[JsonObject]:
 
 
 def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
-    """A value without its setting, and the settings below it."""
+    """A value without its setting."""
     lines = value_lines(value["value"], place) if "value" in value else []
     for child in _children(value):
         lines += _setting_lines(child, place)
@@ -282,7 +275,6 @@ def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
 
 
 def _definition_value(value: JsonObject) -> list[str]:
-    """An administrative template's policy: enabled or not, and its presentations' values."""
     lines = [switch_text(bool(value["enabled"]))]
     for member in objects_in(value.get("presentationValues")):
         lines += labelled(_presentation_name(member), presentation_lines(member))
@@ -300,7 +292,7 @@ def _presentation_name(value: JsonObject) -> str:
 
 
 def presentation_lines(value: JsonObject) -> list[str]:
-    """A presentation's values: a value, a list, or pairs."""
+    """A value, a list, or pairs."""
     if "values" in value:
         pairs = [
             f"{member.get('name')} = {member.get('value')}" if member.get("value") else str(member.get("name"))

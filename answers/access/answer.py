@@ -19,14 +19,12 @@ class AccessError(UserError):
 
 
 class AccessOverview(NamedTuple):
-    """All rules, and everybody who has signed in."""
-
     rules: Sequence[AccessRule]
     people: Sequence[KnownPerson]
 
 
 class AccessRequest(NamedTuple):
-    """Who asks for a change, why, and by which form (None for a command)."""
+    """`once` is the id of the form; None for a command."""
 
     person: Person
     reason: str | None = None
@@ -38,10 +36,7 @@ async def access(session: AsyncSession) -> AccessOverview:
 
 
 def find_person(people: Sequence[KnownPerson], sought: str) -> str:
-    """A person's id by name or id. Raises `AccessError`.
-
-    Before the first sign-in only by id: `<tenant id>/<object id>` of Entra ID.
-    """
+    """Raises `AccessError`. Before the first sign-in only by id: `<tenant id>/<object id>` of Entra ID."""
     wanted = sought.strip().casefold()
     found = {person.person_id for person in people if wanted in (person.person_id.casefold(), person.name.casefold())}
     if len(found) == 1:
@@ -60,10 +55,7 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
 async def set_rule(
     session: AsyncSession, subject: Subject, asked: AccessRequest, *, is_excluded: bool = False
 ) -> AccessRule | None:
-    """Lets a person or a role see tenants, or keeps these from them, whatever other rules say.
-
-    None, here and below, if the form was received before.
-    """
+    """An exclusion wins over other rules. None, here and below, if the form was received before."""
     words = f"{'exclude' if is_excluded else 'grant'}: {in_words(subject)}"
     if not await _record(session, asked, words, subject.tenant_id):
         return None
@@ -73,7 +65,7 @@ async def set_rule(
 
 
 async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
-    """Removes a rule. Raises `AccessError` if there is none."""
+    """Raises `AccessError` if there is no such rule."""
     if not await _record(session, asked, f"revoke: {in_words(subject)}", subject.tenant_id):
         return None
     rule = await access_rules.delete_rule(session, subject)
@@ -106,7 +98,6 @@ def subject_of(rule: AccessRule) -> Subject:
 
 
 def in_words(subject: Subject) -> str:
-    """A rule's subject and tenants, for people."""
     who = f"the role {Role(subject.role)}" if subject.role else str(subject.person_id)
     if subject.tenant_id is not None:
         return f"{who}, tenant {subject.tenant_id}"

@@ -84,8 +84,6 @@ def list_people() -> None:
 
 
 def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
-    """Gives a command the options of a rule, and makes the change."""
-
     @prints_json
     def command(
         role: Annotated[Role | None, typer.Option("--role", help="Everybody of this role.")] = None,

@@ -1,4 +1,4 @@
-"""The page of access: which tenants people see. For administrators."""
+"""The page of access, for administrators."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -28,7 +28,6 @@ What = Annotated[str, Form(max_length=100, description="`all`, `tag:TAG` or `ten
 
 @router.get("/access", response_class=HTMLResponse, include_in_schema=False)
 async def access_page(request: Request, scope: NoTenant, _admin: Admin) -> HTMLResponse:
-    """The rules, the people who have signed in, and the form of a new rule."""
     found = await answer.access(scope.session)
     return page(
         request,
@@ -60,7 +59,7 @@ async def set_rule(
     what: What,
     is_excluded: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
-    """Sets a rule; one about the same people and tenants is replaced."""
+    """Replaces a rule about the same people and tenants."""
     subject = await _subject(scope, who, what)
     await answer.set_rule(scope.session, subject, AccessRequest(admin, reason, once), is_excluded=is_excluded)
     return RedirectResponse("/access", 303)
@@ -70,7 +69,7 @@ async def set_rule(
 async def revoke_rule(
     scope: NoTenantToChange, admin: Admin, once: Once, _confirmed: Confirmed, rule_id: Annotated[UUID, Form()]
 ) -> RedirectResponse:
-    """Takes a rule away; one that is gone already stays so."""
+    """A rule that is gone already is no error."""
     rules = {rule.access_rule_id: rule for rule in (await answer.access(scope.session)).rules}
     if rule_id in rules:
         await answer.revoke(scope.session, answer.subject_of(rules[rule_id]), AccessRequest(admin, once=once))
@@ -81,14 +80,13 @@ async def revoke_rule(
 async def end_sessions(
     scope: NoTenantToChange, admin: Admin, once: Once, _confirmed: Confirmed, who: Who
 ) -> RedirectResponse:
-    """Signs a person out everywhere."""
     person_id = answer.find_person((await answer.access(scope.session)).people, who)
     await answer.end_sessions(scope.session, person_id, AccessRequest(admin, once=once))
     return RedirectResponse("/access", 303)
 
 
 async def _subject(scope: NoTenantToChange, who: str, what: str) -> Subject:
-    """The subject and tenants of a form's rule. Raises `AccessError`."""
+    """Raises `AccessError`."""
     role = Role(who) if who in set(Role) else None
     person_id = None if role else answer.find_person((await answer.access(scope.session)).people, who)
     kind, _, name = what.partition(":")

@@ -1,6 +1,5 @@
-"""Who gets what: assignments in current versions, of all items or one.
-
-An item of a collection not read to its end has its last known assignments; the answer names the collection.
+"""Assignments in current versions. Of a collection not read to its end they are the last known, and the answer names
+it.
 """
 
 from collections import Counter
@@ -46,7 +45,7 @@ ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 
 
 class AssignmentPage(NamedTuple):
-    """Assignments of some items, unknown ones, and the item before the next page, if any."""
+    """`goes_on`: type key and id of the last item, if a page follows."""
 
     assignments: list[ItemAssignment]
     cannot_say: list[CannotSayRecord]
@@ -54,10 +53,7 @@ class AssignmentPage(NamedTuple):
 
 
 class FirstAssignments(NamedTuple):
-    """Assignments of a tenant's first items; `is_cut`: there are more. `unread`: unknown collections.
-
-    `unknown` counts items with unknown assignments.
-    """
+    """`is_cut`: there are more items. `unknown` counts items, `unread` collections, of unknown assignments."""
 
     assignments: list[ItemAssignment]
     is_cut: bool
@@ -70,7 +66,7 @@ class NothingAssignableError(UserError):
 
 
 async def covered(session: AsyncSession) -> dict[str, Coverage]:
-    """Coverage of the tenant's collections; empty before a completed run."""
+    """Empty before a completed run."""
     return await coverage(session)
 
 
@@ -80,9 +76,9 @@ async def assignments(
     sought: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """Assignments, by collection and name; then the unknown ones, by collection.
+    """Assignments by collection and name; then the unknown ones.
 
-    `sought`: items with this id, its beginning, or this name. Raises `NothingAssignableError`.
+    `sought`: an id, its beginning, or a name. Raises `NothingAssignableError`, or `NeverReadError`.
     """
     wanted = _assignable(type_keys)
     items = await _items(session, wanted, sought)
@@ -104,10 +100,7 @@ async def assignment_page(
     after: tuple[str, str] | None,
     most: int,
 ) -> AssignmentPage:
-    """Assignments of `most` items after the type key and id `after`, as `assignments`.
-
-    Unknown ones are of these items. Raises `NothingAssignableError`.
-    """
+    """Assignments and unknown ones of `most` items after the type key and id `after`; raises as `assignments`."""
     wanted = _assignable(type_keys)
     items = await _items(session, wanted, sought)
     if after is not None:
@@ -131,7 +124,7 @@ async def assignment_page(
 async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
-    """Assignments of the first `most` items; a tenant of many may have none."""
+    """Of the first `most` items. To find none is no error."""
     wanted = _assignable(type_keys)
     items = await queries.items(session, wanted, sought, most + 1)
     found, unknown = list[ItemAssignment](), 0
@@ -162,7 +155,7 @@ async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | 
 async def _of_all(
     session: AsyncSession, tenant_id: UUID, found: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """The items' assignments; then numbers of unknown ones, by collection."""
+    """After the assignments, the numbers of unknown ones by collection."""
     unknown: Counter[str] = Counter()
     for type_key, members in groupby(found, key=lambda item: item.type_key):
         items = list(members)
@@ -177,7 +170,6 @@ async def _of_all(
 
 
 async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[str]) -> list[CannotSayRecord]:
-    """Collections never read to their end, and why."""
     covered = await coverage(session)
     found = []
     for key in type_keys:
@@ -189,7 +181,7 @@ async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[st
 
 
 async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[AssignableItem]) -> list[CannotSayRecord]:
-    """Collections whose assignments may have changed since details were read."""
+    """Collections whose assignments rest on old details."""
     asked = [(item.type_key, item.external_id) for item in items if may_be_old(item.type_key, ASSIGNMENTS)]
     keys = {type_key for type_key, _ in await with_old_details(session, asked)}
     return [
@@ -203,7 +195,7 @@ async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[Assignabl
 async def _of_items(
     session: AsyncSession, tenant_id: UUID, type_key: str, items: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | None]:
-    """Assignments of a collection's items; None for unknown ones."""
+    """None for an item of unknown assignments."""
     rules = load_catalog().collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {row.external_id: decode_object(row.document) for row in found}
@@ -230,7 +222,6 @@ def _unlisted(tenant_id: UUID, item: AssignableItem, words: str, role: Reference
 
 
 def _item(tenant_id: UUID, item: AssignableItem) -> dict[str, Any]:
-    """The item's fields in its assignments."""
     return {
         "tenant_id": tenant_id,
         "type_key": item.type_key,

@@ -75,7 +75,6 @@ def assignments(
 
 
 def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:
-    """Collections with unknown assignments, by reason."""
     found: dict[str, list[str]] = {}
     for record in cannot_say:
         if record.read_at is not None:

@@ -11,8 +11,6 @@ from storage.rows import fetch
 
 
 class AssignableItem(NamedTuple):
-    """A present item that can be assigned."""
-
     type_key: str
     external_id: str
     display_name: str | None
@@ -38,13 +36,12 @@ WHERE type_key = 'groups' AND external_id = ANY (:external_ids) AND absent_from 
 async def items(
     session: AsyncSession, type_keys: Sequence[str], sought: str | None, most: int | None = None
 ) -> list[AssignableItem]:
-    """The first present items, or all; with `sought`, of this id, its beginning, or this name."""
+    """Present ones; `sought` is an id, its beginning, or a name."""
     is_beginning = sought is not None and len(sought) >= ID_BEGINNING
     parameters = {"type_keys": list(type_keys), "sought": sought, "is_beginning": is_beginning, "most": most}
     return await fetch(session, _ITEMS, AssignableItem, parameters)
 
 
 async def absent_groups(session: AsyncSession, ids: Iterable[str]) -> set[str]:
-    """Groups that the latest complete listing omits."""
     found = await session.execute(_ABSENT, {"external_ids": sorted(set(ids))})
     return set(found.scalars())

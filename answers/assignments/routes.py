@@ -1,4 +1,4 @@
-"""The page that says who gets what: of all items of a tenant, of one, or of a collection."""
+"""The pages of assignments."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -32,13 +32,13 @@ from web.twins import say_next, whole_csv_file
 router = APIRouter()
 
 PAGE = 50
-"""Items of a page, each with assignments."""
+"""Items."""
 
 OF_A_TENANT = 8
 """Items of each tenant on a page over tenants."""
 
 MOST_OF_AN_ITEM = 20
-"""Assignments of one item that a page names."""
+"""Assignments that a page names."""
 
 TypeKey = Annotated[str, Query(alias="type", description="Only items of this collection.", max_length=100)]
 Item = Annotated[str, Query(alias="item", description="Only the items of this id or name.", max_length=1000)]
@@ -55,7 +55,6 @@ Limit = Annotated[int, Query(description="How many items.", ge=1, le=1000)]
 async def assignments_page(
     request: Request, scope: OneTenant, type_key: TypeKey = "", item: Item = "", after: After = ""
 ) -> HTMLResponse:
-    """Assignments, by collection and name."""
     found, problem = AssignmentPage([], [], None), ""
     try:
         found = await _assignments(scope, type_key, item.strip(), after, PAGE)
@@ -80,8 +79,6 @@ async def assignments_page(
 
 
 class TenantAssignments(NamedTuple):
-    """A tenant on the page over tenants: its first items with assignments."""
-
     tenant_id: UUID
     name: str
     status: TenantStatus
@@ -98,7 +95,6 @@ async def all_assignments_page(
     tag: Tag = "",
     after: AfterTenant = "",
 ) -> HTMLResponse:
-    """Assignments of one tenant after the other: of the first items, or of those of one name."""
     chosen = tenants_by_name(each.tenants, tag, after, TENANTS_AT_A_TIME)
     async with each.portfolio() as session:
         found_statuses = await status(session, [tenant.id for tenant in chosen.tenants])
@@ -162,7 +158,6 @@ async def all_assignment_records(
 
 @router.get("/assignments.csv", include_in_schema=False)
 async def all_assignments_csv(each: EachTenant, type_key: TypeKey = "", item: Item = "", tag: Tag = "") -> Response:
-    """All assignments of all tenants, or of those of a tag, as CSV."""
     chosen = [type_key] if type_key else None
 
     async def found() -> AsyncIterator[ItemAssignment | CannotSayRecord]:
@@ -204,7 +199,7 @@ async def assignments_csv(scope: OneTenant, type_key: TypeKey = "", item: Item =
 
 
 async def _assignments(scope: TenantScope, type_key: str, item: str, after: str, limit: int) -> AssignmentPage:
-    """Raises `NothingAssignableError` and `NoSuchPageError`."""
+    """Raises `NothingAssignableError`, `NoSuchPageError`."""
     place = None
     if after:
         key, slash, external_id = after.partition("/")
@@ -221,6 +216,5 @@ def _text(place: tuple[str, str] | None) -> str | None:
 
 
 def _choices() -> list[tuple[str, str]]:
-    """Assignable collections by title."""
     assignable = [key for key, collection in load_catalog().collections.items() if collection.assignable]
     return sorted(((key, title_of(key)) for key in assignable), key=lambda of: of[1].casefold())

@@ -20,8 +20,6 @@ _FILTER_MODE = "deviceAndAppManagementAssignmentFilterType"
 
 
 class AssignmentParts(NamedTuple):
-    """An assignment with its ids and its object."""
-
     role: ReferenceRole
     target: str
     group_id: str | None
@@ -32,13 +30,13 @@ class AssignmentParts(NamedTuple):
     source: JsonObject
 
     def wanted_names(self) -> Iterator[tuple[str, str]]:
-        """Type keys and ids of the objects in it."""
+        """Type keys and ids."""
         for key, external_id in ((GROUPS, self.group_id), (FILTERS, self.filter_id), (POLICY_SETS, self.policy_set_id)):
             if external_id is not None:
                 yield key, external_id
 
     def text(self, names: ObjectNames) -> str:
-        """The assignment in words, with names in place of ids."""
+        """With names in place of ids."""
         target = _object(self.source.get("target"))
         named_target = {
             **target,
@@ -50,7 +48,7 @@ class AssignmentParts(NamedTuple):
 
 
 def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
-    """A document's assignments; None if they should be there and are not."""
+    """None if the document lacks them."""
     listed = document.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None
@@ -62,7 +60,7 @@ def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
 
 
 def is_for_everyone(document: JsonObject, rules: ReadingRules) -> bool:
-    """Whether Microsoft gives the object to everyone, whatever it lists."""
+    """Whether Microsoft gives it to everyone, whatever it lists."""
     return any(
         reference.path == ASSIGNMENTS and reference.target_id == ALL_DEVICES for reference in read(document, rules)
     )

@@ -1,4 +1,4 @@
-"""Acts of people, in a session of no tenant: an administrator sees everybody's, anybody else their own."""
+"""Acts of people, in a session of no tenant."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _AUDIT = table(AuditRecord)
 
 
 class WantedActs(NamedTuple):
-    """A filter of acts; None wants any. Exclusive of `until` and of `after`, the last act of the page before."""
+    """None wants any. `until` is exclusive; `after` is the last act of the page before."""
 
     person_id: str | None = None
     tenant_id: UUID | None = None
@@ -28,7 +28,7 @@ class WantedActs(NamedTuple):
 
 
 async def acts(session: AsyncSession, person: Person, wanted: WantedActs, limit: int) -> list[ActRecord]:
-    """Up to `limit` acts that the person may see, newest first."""
+    """Newest first. Only an administrator sees other people's."""
     if not person.may(Role.ADMIN):
         wanted = wanted._replace(person_id=person.person_id)
     found = select(*(_AUDIT.c[name] for name in ActRecord.model_fields))

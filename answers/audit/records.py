@@ -9,7 +9,7 @@ from inventory.people import Action, Role
 
 
 class ActRecord(BaseModel, frozen=True):
-    """An act of a person: `tenant_id` is null if it is about no single tenant."""
+    """An act of a person; `tenant_id` is null if it is about no single tenant."""
 
     audit_id: UUID
     at: datetime

@@ -1,4 +1,4 @@
-"""The page of acts, and the same records as JSON and CSV."""
+"""The page of acts."""
 
 import re
 from collections.abc import Sequence
@@ -80,7 +80,6 @@ Wanted = Annotated[WantedActs, Depends(_wanted)]
 
 @router.get("/audit", response_class=HTMLResponse, include_in_schema=False)
 async def audit_page(request: Request, scope: NoTenant, person: SignedIn, wanted: Wanted) -> HTMLResponse:
-    """Acts of people, newest first."""
     found = await answer.acts(scope.session, person, wanted, PAGE + 1)
     return page(
         request,
@@ -112,7 +111,7 @@ async def audit_records(
 
 @router.get("/audit.csv", include_in_schema=False)
 async def audit_csv(scope: NoTenant, person: SignedIn, wanted: Wanted) -> Response:
-    """The newest acts as a file; of more than a file holds, filter by time."""
+    """The newest acts, as many as a file holds."""
     return csv_file("audit", ActRecord, await answer.acts(scope.session, person, wanted, MOST_ROWS))
 
 

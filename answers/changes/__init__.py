@@ -1,1 +1,1 @@
-"""Changes in a tenant: appeared, changed, renamed, missing and returned items, and their authors."""
+"""Changes in a tenant, and their authors."""

@@ -1,4 +1,4 @@
-"""Changes of a tenant, field by field, and the coverage on which they rest."""
+"""Changes of a tenant, and the coverage on which they rest."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -49,10 +49,9 @@ EVENTS_AT_A_TIME = 500
 EVENTS_LOOKED_AT = 200
 
 PAGES_LOOKED_AT = 5
-"""Pages of events searched for a page of newest changes, before the next page goes on."""
+"""Pages of events searched for one page of changes."""
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
-"""Opens a session that is bound to one tenant."""
 
 DOCUMENTS_AT_A_TIME = 20
 """Two for each version, some with megabytes."""
@@ -69,9 +68,8 @@ async def window_of(
     since: datetime | None = None,
     run_id: UUID | None = None,
 ) -> Window:
-    """A run's time, or `since` (by default `DEFAULT_DAYS` ago) until now. Raises `UnknownRunError`.
-
-    Without logs, unless named.
+    """A run's time, or `since` (by default `DEFAULT_DAYS` ago) until now; logs only if named. Raises
+    `UnknownRunError`.
     """
     left_out = sorted(load_catalog().logs) if type_keys is None else []
     if run_id is not None:
@@ -86,7 +84,7 @@ Place = Event
 
 
 def event_at(place: str) -> Place:
-    """The event at a summary's `goes_on_after`. Raises `UnknownPlaceError`."""
+    """Reads a summary's `goes_on_after`. Raises `UnknownPlaceError`."""
     try:
         at, kind, type_key, external_id = place.split("/", 3)
         moment = time_of(at)
@@ -98,7 +96,7 @@ def event_at(place: str) -> Place:
 
 
 class WantedChanges(NamedTuple):
-    """A filter: kinds (all if none is named), and a part of the author's name."""
+    """No `kinds` mean all; `actor` is a part of the author's name or id."""
 
     kinds: frozenset[ChangeKind] = frozenset()
     actor: str = ""
@@ -121,14 +119,11 @@ _KINDS_OF = {
     (EventKind.ABSENT, False): {ChangeKind.MISSING},
     (EventKind.RETURNED, False): {ChangeKind.CAME_BACK},
 }
-"""Kinds of changes by the event's kind, and by whether the version is an item's first."""
+"""By the event's kind, and whether the version is an item's first."""
 
 
 class ChangePage(NamedTuple):
-    """Changes, newest first. `goes_on` is the next page's place; None at the end.
-
-    May end before it is full, since it looks at a limited number of events.
-    """
+    """`goes_on` is the next page's place, None at the end. A page may end before it is full."""
 
     changes: list[ChangeRecord]
     goes_on: str | None
@@ -144,10 +139,10 @@ async def newest_changes(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> ChangePage:
-    """Up to `limit` wanted changes of a window, newest first; `before` is the event where the last page ended.
+    """A page of wanted changes, newest first; `before` is the event where the last page ended.
 
-    `opened` gives the session that finds events, a portfolio session for several `tenant_ids`; `session_of` a tenant's,
-    which tells the changes. One session is open at a time.
+    `opened` gives the session that finds events, a portfolio session for several `tenant_ids`. One session is open at a
+    time.
     """
     found: list[tuple[Event, ChangeRecord]] = []
     for _ in range(PAGES_LOOKED_AT):
@@ -165,7 +160,7 @@ async def newest_changes(
 
 
 async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tuple[Event, ChangeRecord]]:
-    """The changes of several tenants' events, in their order."""
+    """In the order of the events."""
     by_tenant: dict[UUID, list[Event]] = {}
     for event in found:
         by_tenant.setdefault(cast("UUID", event.tenant_id), []).append(event)
@@ -178,12 +173,12 @@ async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tup
 
 
 def place_among_tenants(event: Event) -> str:
-    """An event's place among several tenants', for `event_among_tenants`."""
+    """For `event_among_tenants`."""
     return f"{event.tenant_id}/{event.place}"
 
 
 def event_among_tenants(place: str) -> Event:
-    """The event at a page's `goes_on`. Raises `UnknownPlaceError`."""
+    """Reads a page's `goes_on`. Raises `UnknownPlaceError`."""
     tenant_id, _, rest = place.partition("/")
     try:
         return event_at(rest)._replace(tenant_id=UUID(tenant_id))
@@ -192,7 +187,7 @@ def event_among_tenants(place: str) -> Event:
 
 
 class ChangeFeed:
-    """Up to `limit` changes of a window, oldest first: first `records`, then `summary`."""
+    """Changes of a window, oldest first: read `records`, then `summary`."""
 
     def __init__(
         self,
@@ -226,7 +221,7 @@ class ChangeFeed:
                 yield change
 
     def count(self, change: ChangeRecord) -> None:
-        """Adds a change to the summary."""
+        """Adds to the summary."""
         self._counts[change.kind] += 1
         self._audit[change.audit.status] += 1
         if change.audit.status is AuditStatus.NOT_READ and change.audit.log is not None:
@@ -236,7 +231,6 @@ class ChangeFeed:
             self._damaged[damaged] = None
 
     async def summary(self) -> ChangesSummary:
-        """The window, counts and gaps of the changes."""
         window = self._window
         covered = await coverage(self._session, window.type_keys)
         logs = {**covered, **await coverage(self._session, AUDIT_LOGS)}
@@ -275,9 +269,9 @@ def _listed_from(logs: Mapping[str, Coverage], key: str) -> datetime | None:
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
-    """A window's changes, oldest first, each with its event.
+    """Changes with their events, oldest first.
 
-    Skips versions that change nothing: ones that only add details or are read otherwise by a new release.
+    Skips versions that only add details, or that a new release reads otherwise.
     """
     logs = await coverage(session, AUDIT_LOGS)
     page = await events(session, window, EVENTS_AT_A_TIME, after)
@@ -291,7 +285,7 @@ async def changes(
 async def authors(
     session: AsyncSession, type_key: str, external_id: str, history: Sequence[VersionRecord]
 ) -> dict[int, Attribution]:
-    """Who made each version that tells a change, by number. `history` is newest first."""
+    """Of each version that tells a change, by number. `history` is newest first."""
     collection = load_catalog().collections.get(type_key)
     has_details = collection is not None and bool(collection.details)
     found: list[UnattributedChange] = []
@@ -410,7 +404,6 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
 
 
 async def _names(session: AsyncSession, versions: Mapping[Event, VersionFacts]) -> dict[tuple[str, str], str]:
-    """Names of all that the documents refer to."""
     documents = (
         (event.type_key, decode_object(document))
         for event, version in versions.items()

@@ -11,20 +11,17 @@ from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS
 from inventory.coverage import Coverage
 
 AUDIT_LOGS = {AUDIT_EVENTS: "Intune", DIRECTORY_AUDITS: "Entra"}
-"""The owner of each audit log, by type key."""
+"""Owners, by type key."""
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
-"""The largest difference of Graph's clock, which dates events, and the database's: as much as Microsoft's sign-in
-accepts.
-"""
+"""Between Graph's clock, which dates events, and the database's; Microsoft's sign-in accepts as much."""
 
 _SUCCESS = "success"
 _READING = "get"
-"""The operation of an event about reading."""
 
 
 class AuditAction(StrEnum):
-    """The observed change of an object between two moments."""
+    """An observed change of an object."""
 
     APPEARED = "appeared"
     CHANGED = "changed"
@@ -38,14 +35,14 @@ _OPERATIONS = {
 _RESTORATIONS = frozenset({
     "restore administrative unit", "restore application", "restore group", "restore service principal",
 })  # fmt: skip
-"""Activities that restore an object. Microsoft publishes their names, not their operations:
+"""Microsoft publishes the names of activities that restore an object, not their operations:
 https://learn.microsoft.com/entra/identity/monitoring-health/reference-audit-activities
 """
 _OTHER_THAN_A_CHANGE = frozenset({"", _READING}).union(*_OPERATIONS.values())
 
 
 class AuditEvent(BaseModel, frozen=True):
-    """One event of the audit log: author, act and time. Fields are null if the event lacks them."""
+    """One event of the audit log. Fields that it lacks are null."""
 
     event_id: str
     at: datetime
@@ -57,7 +54,7 @@ class AuditEvent(BaseModel, frozen=True):
 
 
 class AuditStatus(StrEnum):
-    """The audit log's explanation of a change, as far as the log was read."""
+    """The audit log's explanation of a change."""
 
     FOUND = "found"
     NOT_FOUND = "not_in_audit_log"
@@ -67,7 +64,7 @@ class AuditStatus(StrEnum):
 
 
 class Attribution(BaseModel, frozen=True):
-    """Who made an observed change. `events` are those that explain it, newest first: none unless they are `found`.
+    """Who made an observed change. `events` are newest first, none unless `found`.
 
     `log` is the type key of the audit log that would know.
     """
@@ -82,7 +79,7 @@ class Attribution(BaseModel, frozen=True):
 
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
-    """The period, by Graph's clock, of a change observed between `after` and `until`."""
+    """By Graph's clock, for a change observed between `after` and `until`."""
     begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 
@@ -96,11 +93,10 @@ def attribution(
     *,
     log: str | None,
 ) -> Attribution:
-    """The audit events that explain an observed change.
+    """Who made a change. Only a listing of the log that began after `until` proves that there is no event.
 
     `after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
-    audit log of such objects, if any; `covered`: how far it was read. Only a listing of the log that began after
-    `until` proves that there is no event.
+    audit log of such objects, if any; `covered`: how far it was read.
     """
     if log is None:
         return Attribution(status=AuditStatus.NOT_AUDITED)
@@ -114,10 +110,8 @@ def attribution(
 
 
 def _explains(event: AuditEvent, action: AuditAction) -> bool:
-    """Whether the event succeeded and can bring this about.
-
-    Graph's operations are an open set (Patch, Action, Assign, Update, SetReference …): whatever does not make, remove
-    or only read an object changes it.
+    """Graph's operations are an open set (Patch, Action, Assign, SetReference …): whatever does not make, remove or
+    only read an object changes it.
     """
     operation = (event.operation or "").lower()
     if (event.result or "").lower() != _SUCCESS:

@@ -1,4 +1,4 @@
-"""Who made noticed changes, by Intune's and Entra's audit logs as far as they were read."""
+"""Authors of noticed changes, as far as audit logs were read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,18 +13,17 @@ from graph.catalog import load_catalog
 from inventory.coverage import Coverage
 
 EventsByObject = Mapping[tuple[str, str], Sequence[AuditEvent]]
-"""Audit events by type key of the log and id of the object."""
+"""By type key of the log and id of the object."""
 
 
 class UnattributedChange(NamedTuple):
-    """A change, and since when it may have existed without a sign in a list."""
+    """`unlisted_since`: when it may have begun without a sign in a list."""
 
     change: ChangeRecord
     unlisted_since: datetime | None
 
 
 def audit_log_of(type_key: str) -> str | None:
-    """The type key of a collection's audit log, if any."""
     collection = load_catalog().collections.get(type_key)
     return None if collection is None else collection.audit_log
 
@@ -32,13 +31,12 @@ def audit_log_of(type_key: str) -> str | None:
 async def attributed(
     session: AsyncSession, found: Sequence[UnattributedChange], covered: Mapping[str, Coverage]
 ) -> list[ChangeRecord]:
-    """The changes with their authors. `covered`: how far each audit log was read."""
+    """`covered`: how far each audit log was read."""
     events = await _events(session, [noticed for noticed in found if audit_log_of(noticed.change.type_key)])
     return [_attributed(noticed, events, covered) for noticed in found]
 
 
 async def _events(session: AsyncSession, found: Sequence[UnattributedChange]) -> EventsByObject:
-    """All events that may explain the changes, by one query."""
     if not found:
         return {}
     begins = [noticed.unlisted_since or noticed.change.seen_before_at for noticed in found]

@@ -106,8 +106,6 @@ def changes(
 
 
 class _Wanted(NamedTuple):
-    """The filter of changes, and the output's form."""
-
     since: str | None
     run: str | None
     type_keys: tuple[str, ...] | None
@@ -118,7 +116,7 @@ class _Wanted(NamedTuple):
 async def _show_tenant(
     settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: AskedTenant
 ) -> None:
-    """Shows a tenant's changes. Raises `NeverReadError`, or ends with 3 for a damaged version."""
+    """Raises `NeverReadError`; ends with 3 for a damaged version."""
     kept: list[ChangeRecord] = []
     table = Table(ChangeRecord, (), most=rows.most)
     async with database.tenant(about.tenant_id, read_only=True) as session:
@@ -149,7 +147,6 @@ async def _show_tenant(
 
 
 def _shown_by(wanted: _Wanted, table: Table, kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
-    """Prints a change, or keeps it for a table or page."""
     if output_options().as_json:
         return output.print_json
     if output_options().as_csv:
@@ -158,15 +155,12 @@ def _shown_by(wanted: _Wanted, table: Table, kept: list[ChangeRecord]) -> Callab
 
 
 def _refuse_of_one_tenant(**options: object) -> None:
-    """Raises `UsageError` for an option about one tenant with several."""
     for name, value in options.items():
         if value is not None:
             raise UsageError(f"--{name} is about one tenant: give it with TENANT")
 
 
 def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
-    """Keeps changes for a page, up to its limit."""
-
     def keep(change: ChangeRecord) -> None:
         kept.append(change)
         check_count(len(kept))
@@ -200,7 +194,7 @@ def _show(change: ChangeRecord) -> None:
 
 
 def _by_whom(audit: Attribution) -> Iterator[str]:
-    """Who did it, a line for each event, latest first; empty without a log that tells."""
+    """A line for each event, latest first."""
     if audit.status is AuditStatus.NOT_FOUND:
         yield "not in the audit log"
     for event in audit.events:
@@ -210,7 +204,6 @@ def _by_whom(audit: Attribution) -> Iterator[str]:
 
 
 def _what(change: ChangeRecord) -> str:
-    """The kind with particulars."""
     match change.kind:
         case ChangeKind.RENAMED:
             return f'renamed from "{visible(change.renamed_from or "")}"'
@@ -225,10 +218,7 @@ def _what(change: ChangeRecord) -> str:
 
 
 def _say(summary: ChangesSummary) -> None:
-    """On stderr: number of changes, window, and collections whose changes may still come.
-
-    Without changes, the answer is on stdout.
-    """
+    """On stderr; without changes, the answer is on stdout."""
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"
     read = f"{counted(summary.listed, 'collection')} read to the end"

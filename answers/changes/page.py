@@ -9,7 +9,6 @@ from answers.pages import Titles, grouped, page
 
 
 def changes_page(tenant: str, summary: ChangesSummary, changes: Sequence[ChangeRecord], titles: Titles) -> str:
-    """Changes by run and collection."""
     runs = [
         (run_id, of_run, grouped(sorted(of_run, key=_place), lambda change: change.type_key))
         for run_id, of_run in grouped(changes, lambda change: change.run_id)

@@ -27,7 +27,7 @@ class EventKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """One event. `version_number`: the new version, or the current one at its time."""
+    """`version_number`: the new version, or the current one then."""
 
     at: datetime
     type_key: str
@@ -39,12 +39,12 @@ class Event(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its place among its tenant's events, as a text."""
+        """Among its tenant's events."""
         return f"{self.at.isoformat()}/{self.kind}/{self.type_key}/{self.external_id}"
 
 
 class Window(NamedTuple):
-    """Events after `since`, up to `until`; optionally of a run or collections."""
+    """Events after `since`, up to `until`."""
 
     since: datetime
     until: datetime
@@ -54,17 +54,14 @@ class Window(NamedTuple):
 
 
 class VersionFacts(NamedTuple):
-    """A version and the one before, whose fields are None if forgotten or none.
-
-    A `damaged` document is None.
-    """
+    """Fields of the version before are None if it is forgotten or there is none. A `damaged` document is None."""
 
     type_key: str
     external_id: str
     version_number: int
     display_name: str | None
     item_name: str | None
-    """The item's present name, or its title if Graph gives none."""
+    """The present name, or the title if Graph gives none."""
     meta: dict[str, Any]
     details_complete: bool
     recreates_external_id: str | None
@@ -78,17 +75,17 @@ class VersionFacts(NamedTuple):
     document_before: bytes | None
     damaged: Sequence[DamagedRecord]
     stale: Staleness | None
-    """Unread details when the version was first observed."""
+    """Details unread when the version was first observed."""
     lacked_before: list[StalePart] | None
-    """Details unread for the version before."""
+    """Unread for the version before."""
     is_sorted: bool
-    """The document is of normal form 0, in which only some orders can be compared."""
+    """Of normal form 0, in which only some orders can be compared."""
     was_sorted: bool
-    """Whether that of the version before it is."""
+    """The same of the version before."""
 
 
 class AbsenceFacts(NamedTuple):
-    """An absence that began or ended `at`, with the observation before and its evidence."""
+    """It began or ended `at`."""
 
     type_key: str
     external_id: str
@@ -102,7 +99,7 @@ class AbsenceFacts(NamedTuple):
 
 
 EPSILON = timedelta(microseconds=1)
-"""The step between two moments of PostgreSQL."""
+"""PostgreSQL's resolution of time."""
 
 _OLDEST_FIRST = statement("events", Path(__file__).parent, order="ASC", beyond=">")
 _NEWEST_FIRST = statement("events", Path(__file__).parent, order="DESC", beyond="<")
@@ -174,7 +171,7 @@ CROSS JOIN LATERAL (
 
 
 async def events(session: AsyncSession, window: Window, limit: int, after: Event | None = None) -> list[Event]:
-    """Up to `limit` of the session's tenant's events after `after`, oldest first."""
+    """After `after`, oldest first, of the session's tenant."""
     first = Event(window.since, "", "", EventKind.ABSENT, UUID(int=0), 0)
     return await _page(session, _OLDEST_FIRST, window, limit, after or first)
 
@@ -186,10 +183,7 @@ async def newest_events(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> list[Event]:
-    """Up to `limit` events before `before`, newest first.
-
-    `tenant_ids`: the tenants, in a portfolio session.
-    """
+    """Before `before`, newest first; `tenant_ids` need a portfolio session."""
     place = before or Event(window.until + EPSILON, "", "", EventKind.ABSENT, UUID(int=0), 0)
     if tenant_ids is None:
         return await _page(session, _NEWEST_FIRST, window, limit, place)
@@ -221,7 +215,7 @@ class NewestMoment(NamedTuple):
 async def _newest_moments(
     session: AsyncSession, window: Window, until: datetime, tenant_ids: Sequence[UUID]
 ) -> list[NewestMoment]:
-    """Tenants that may have events in a window, newest first: few of many fill a page."""
+    """Newest first: few of many tenants fill a page."""
     parameters = {"since": window.since, "until": min(window.until, until), "tenant_ids": list(tenant_ids)}
     return await fetch(session, _NEWEST_MOMENTS, NewestMoment, parameters)
 
@@ -252,7 +246,6 @@ async def _page(
 
 
 async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, VersionFacts]:
-    """The events' versions, with documents and the versions before."""
     wanted = {(event.type_key, event.external_id, event.version_number): event for event in found}
     parameters = {
         "type_keys": [key for key, _, _ in wanted],
@@ -271,7 +264,6 @@ def _with_documents(row: Values) -> Values:
 
 
 async def absences_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, AbsenceFacts]:
-    """The absences that began or ended with these events."""
     wanted = {(event.type_key, event.external_id, event.at): event for event in found}
     parameters = {
         "type_keys": [key for key, _, _ in wanted],

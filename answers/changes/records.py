@@ -1,4 +1,4 @@
-"""A change of an item, and what a list of changes rests on, as JSON. Fixed contracts; field names never change."""
+"""Changes as JSON. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -30,22 +30,21 @@ class ChangeKind(StrEnum):
 
     @property
     def audit_action(self) -> AuditAction:
-        """The kind of operation that an audit log would show."""
+        """As an audit log would show it."""
         if self in (ChangeKind.CHANGED, ChangeKind.RENAMED):
             return AuditAction.CHANGED
         return AuditAction.GONE if self is ChangeKind.MISSING else AuditAction.APPEARED
 
 
 class ChangeRecord(TitledRecord):
-    """One change of one item, as a run noticed it.
+    """A change of an item, between `seen_before_at`, when it was last seen unchanged, and `noticed_at`.
 
-    It happened between `seen_before_at`, when the item was last seen unchanged (null if unrecorded, or there was no
-    item), and `noticed_at`. The evidence is `observed` if a run has read the item, `not_listed_before` if its
-    collection's first complete listing did not show it, `confirmed` or `not_listed` if it is missing. `created_at` is
-    Graph's, of an item that appeared. `fields` is null if retention deleted the document before, or a document is
-    damaged (`damaged_versions`). `was_incomplete`: the document before lacked details, so only the others are compared.
-    `audit` names who made the change, if an audit log was read. `stale` names details that could not be read then, so
-    whether they changed is unknown.
+    `seen_before_at` is null if unrecorded, or there was no item. `evidence`: `observed` if a run has read the item,
+    `not_listed_before` if its collection's first complete listing did not show it, `confirmed` or `not_listed` if it is
+    missing. `created_at` is Graph's, of an item that appeared. `fields` is null if retention deleted the document
+    before, or one is damaged (`damaged_versions`). `was_incomplete`: the document before lacked details, so only the
+    others are compared. `audit` names the author. `stale` names details that could not be read then: whether they
+    changed is unknown.
     """
 
     tenant_id: UUID
@@ -74,7 +73,7 @@ class ChangeRecord(TitledRecord):
 class UnlistedCollection(BaseModel, frozen=True):
     """A collection whose changes may still come: its latest run did not list it to its end.
 
-    `reason` is the outcome and the error code, `listed_at` when a run last listed it to its end, null where none has.
+    `reason` is the outcome and the error code; `listed_at` is null if no run has listed it to its end.
     """
 
     type_key: str
@@ -83,9 +82,9 @@ class UnlistedCollection(BaseModel, frozen=True):
 
 
 class AuditLogCoverage(BaseModel, frozen=True):
-    """How far an audit log was read: the start of its latest whole reading, null where there is none.
+    """How far an audit log was read: `read_from` is the start of its latest whole reading, null without one.
 
-    `not_read` counts the changes listed whose events it may still bring.
+    `not_read` counts changes whose events it may still bring.
     """
 
     read_from: datetime | None
@@ -93,12 +92,12 @@ class AuditLogCoverage(BaseModel, frozen=True):
 
 
 class ChangesSummary(BaseModel, frozen=True):
-    """The basis of a list of changes: the window of moments, counts by kind, and the collections that were not read.
+    """The basis of a list of changes.
 
-    `listed` counts collections that their latest run listed to their end. `goes_on_after` names the last change if
-    there are more. `audit` counts changes by audit status; `audit_logs` has each log's reading, `audit_log_read_from`
-    that of Intune's. `damaged` versions could not be compared. `old_details` names further collections whose changes
-    may still come. `stale` items may have changed in details that cannot be read now.
+    `listed` counts collections that their latest run listed to their end; changes of those in `not_read` and
+    `old_details` may still come. `goes_on_after` names the last change if there are more. `audit_log_read_from` is
+    Intune's. `damaged` versions could not be compared. `stale` items may have changed in details that cannot be read
+    now.
     """
 
     tenant_id: UUID

@@ -1,4 +1,4 @@
-"""The pages of changes: of one tenant, and of several as one feed, newest first."""
+"""The pages of changes: of one tenant, and of several as one feed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ router = APIRouter()
 PAGE = 50
 
 PAGE_OF_MANY = 19
-"""Changes of a page over tenants, which are asked one by one. A batch of events has one more."""
+"""Tenants are asked one by one. A batch of events has one more."""
 
 MOST_AT_ONCE = 1000
 """Changes read at once for a file."""
@@ -38,12 +38,10 @@ ATTEMPTS = (
     {"most_fields": 2, "most_lines": 4},
     {"most_fields": 0, "most_lines": 0},
 )
-"""How much of each change a page shows, less if it gets too long."""
+"""How much of each change a page shows: less if it gets too long."""
 
 
 class ChangeQuestion(NamedTuple):
-    """The requested part of a feed."""
-
     type_key: str | None = None
     kind: ChangeKind | None = None
     since: str = ""
@@ -57,11 +55,11 @@ class ChangeQuestion(NamedTuple):
 
     @property
     def place(self) -> Event | None:
-        """The page's beginning. Raises `UnknownPlaceError`."""
+        """Raises `UnknownPlaceError`."""
         return answer.event_among_tenants(self.after) if self.after else None
 
     def query(self, **others: object) -> str:
-        """The query string for this question, with `others` changed."""
+        """As a query string, with `others` changed."""
         asked = {
             "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **others
         }  # fmt: skip
@@ -89,7 +87,6 @@ Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max
 
 @router.get("/tenants/{tenant_id}/changes", response_class=HTMLResponse, include_in_schema=False)
 async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTMLResponse:
-    """Changes that runs noticed in a tenant, newest first."""
     window = await _window(scope.session, asked)
     found = await _of_tenant(scope, asked, window, PAGE)
     feed = ChangeFeed(scope.session, scope.tenant.id, window)
@@ -113,7 +110,6 @@ async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTML
 
 @router.get("/changes", response_class=HTMLResponse, include_in_schema=False)
 async def all_changes_page(request: Request, each: EachTenant, asked: Asked, tag: Tag = None) -> HTMLResponse:
-    """Changes that runs noticed in all tenants, or in those of a tag, newest first."""
     tenant_ids = _tenant_ids(each, tag)
     async with each.portfolio() as session:
         window = await _window(session, asked)
@@ -165,7 +161,6 @@ async def all_change_records(
 
 @router.get("/tenants/{tenant_id}/changes.csv", include_in_schema=False)
 async def changes_csv(scope: OneTenant, asked: Asked) -> Response:
-    """All that runs noticed in a tenant, newest first, as CSV."""
     window = await _window(scope.session, asked)
     found = _all(asked, lambda part: _of_tenant(scope, part, window, MOST_AT_ONCE))
     return await whole_csv_file("changes", ChangeRecord, found)
@@ -173,7 +168,6 @@ async def changes_csv(scope: OneTenant, asked: Asked) -> Response:
 
 @router.get("/changes.csv", include_in_schema=False)
 async def all_changes_csv(each: EachTenant, asked: Asked, tag: Tag = None) -> Response:
-    """Changes that runs noticed in all tenants, or in those of a tag, newest first, as CSV."""
     async with each.portfolio() as session:
         window = await _window(session, asked)
     tenant_ids = _tenant_ids(each, tag)
@@ -184,7 +178,7 @@ async def all_changes_csv(each: EachTenant, asked: Asked, tag: Tag = None) -> Re
 async def _all(
     asked: ChangeQuestion, part_of: Callable[[ChangeQuestion], Awaitable[ChangePage]]
 ) -> AsyncIterator[ChangeRecord]:
-    """All changes of a feed, from the question's place."""
+    """All pages, from the question's place on."""
     while True:
         found = await part_of(asked)
         for change in found.changes:

@@ -1,4 +1,4 @@
-"""One tenant against another: shared, different and one-sided items."""
+"""One tenant against another, item by item."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -27,11 +27,10 @@ from graph.catalog import load_catalog
 from inventory.name_key import list_place
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
-"""Opens a session that is bound to one tenant."""
 
 
 class Comparison:
-    """One tenant against another: first `items`, then `record`."""
+    """Read `items`, then `record`."""
 
     def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
         known = load_catalog().collections
@@ -43,13 +42,12 @@ class Comparison:
         self._counts: dict[str, Counter[str]] = {}
 
     async def items(self) -> AsyncIterator[ItemComparison]:
-        """Results by collection."""
         for type_key in self.type_keys:
             async for item in self.items_of(type_key):
                 yield item
 
     async def items_of(self, type_key: str) -> AsyncIterator[ItemComparison]:
-        """One collection's results by name; empty if a side was not read to its end."""
+        """By name; empty if a side was not read to its end."""
         if not self.is_compared(type_key):
             return
         counts = self._counts[type_key] = Counter()
@@ -59,11 +57,10 @@ class Comparison:
             yield item
 
     def is_compared(self, type_key: str) -> bool:
-        """Whether a collection's items are known in both tenants."""
+        """Whether both tenants' items are known."""
         return self._here.covered(type_key).is_answered and self._there.covered(type_key).is_answered
 
     def record(self) -> ComparisonRecord:
-        """The comparison in numbers, with its coverage."""
         known = load_catalog().collections
         return ComparisonRecord(
             here=self._here.tenant,
@@ -96,6 +93,5 @@ def referenced(here: Side, there: Side) -> list[ReferencedCollection]:
 
 
 def _place(item: ItemComparison) -> tuple[str, str, str]:
-    """A result's place in lists, by the name here, else there."""
     first = (item.here or item.there)[0]
     return list_place(item.type_key, first.display_name, first.external_id)

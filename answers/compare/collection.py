@@ -1,7 +1,4 @@
-"""Matches, then compares, the items of one collection in two tenants.
-
-Memory holds both sides' names and a few documents.
-"""
+"""Matches, then compares, one collection of two tenants. Memory holds both sides' names and a few documents."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
@@ -48,20 +45,16 @@ from inventory.tenant_neutral import (
 )
 
 DOCUMENTS_AT_A_TIME = 50
-"""Documents of each side; most have a few kilobytes, some megabytes."""
+"""Of each side; some have megabytes."""
 
 
 class _Found(NamedTuple):
-    """An item's document, whether it is whole, and its stale details."""
-
     details_complete: bool
     document: JsonObject
     stale: Staleness | None
 
 
 class CollectionComparer:
-    """Compares one collection of two tenants."""
-
     def __init__(self, here: Side, there: Side, collection: CatalogEntry) -> None:
         self._here = here
         self._there = there
@@ -154,7 +147,6 @@ class CollectionComparer:
         return FieldRecord(**{**dict(named), **exact}, is_certain=is_certain)
 
     async def _learn_names(self, *found: dict[str, _Found]) -> None:
-        """Learns names of documents' parts and of both sides' settings."""
         documents = [document for some in found for _, document, _ in some.values()]
         settings = {
             definition_id for document in documents for definition_id in definition_ids(document.get("settings"))
@@ -191,7 +183,6 @@ class CollectionComparer:
         )
 
     async def _likened_groups(self, groups: Sequence[AmbiguousGroup]) -> list[AmbiguousGroup]:
-        """The groups, with likenesses."""
         here, there = await self._likened(
             [entry for group in groups for entry in group.here], [entry for group in groups for entry in group.there]
         )
@@ -218,7 +209,7 @@ class CollectionComparer:
     async def _documents(
         self, here: Iterable[Entry], there: Iterable[Entry]
     ) -> tuple[dict[str, NeutralDocument], dict[str, NeutralDocument]]:
-        """Both sides' tenant-neutral documents by id."""
+        """Tenant-neutral ones."""
         one = await self._whole(self._here, here, self._damaged[0])
         other = await self._whole(self._there, there, self._damaged[1])
         await self._learn_names(one, other)
@@ -233,7 +224,7 @@ class CollectionComparer:
         return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
     async def _whole(self, side: Side, entries: Iterable[Entry], damaged: set[str]) -> dict[str, _Found]:
-        """Documents by id; notes damaged ones."""
+        """Adds to `damaged`."""
         ids = [entry.external_id for entry in entries]
         if not ids:
             return {}
@@ -280,7 +271,6 @@ def _names(type_key: str, entries: Iterable[Entry]) -> list[ItemName]:
 
 
 def _longest_stale(entries: Iterable[Entry]) -> Staleness | None:
-    """The longest staleness among the entries, if any."""
     found = (entry.stale for entry in entries if entry.stale is not None)
     return min(found, key=lambda stale: stale.since, default=None)
 

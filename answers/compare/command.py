@@ -111,7 +111,6 @@ def compare(
 
 
 def _check_by_setting(only: Sequence[Status] | None, type_keys: Sequence[str] | None, *, fields: bool) -> None:
-    """Raises `UsageError` for an option that does not fit `--by-setting`."""
     if fields:
         raise UsageError("--fields shows fields of items; leave it out with --by-setting")
     if {Status.RENAMED, Status.AMBIGUOUS}.intersection(only or ()):
@@ -123,7 +122,6 @@ def _check_by_setting(only: Sequence[Status] | None, type_keys: Sequence[str] | 
 def _others(
     settings: Settings, golden: UUID, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> list[UUID]:
-    """The tenants to compare with the golden one. Raises `UsageError` if none are named."""
     if everyone or tags:
         choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
         found = list(choice.resolve(configured_tenants_of(settings).tags()))

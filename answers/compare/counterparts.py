@@ -12,11 +12,11 @@ from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from inventory.tenant_neutral import UnresolvedReason
 
 TargetId = tuple[tuple[str, ...], str]
-"""An id, with its possible collections."""
+"""Possible collections, and an id."""
 
 
 class Counterpart(NamedTuple):
-    """The other tenant's one object for an id, or why there is none.
+    """The other tenant's one object for an id, or the `reason` why there is none.
 
     `here`: this tenant does not tell the id's meaning. `text` is that meaning.
     """
@@ -30,10 +30,10 @@ class Counterpart(NamedTuple):
 
 
 async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """Each id's counterpart there.
+    """Each id's counterpart there, by its meaning.
 
-    An id that is the same in every tenant stands for itself, if the other tenant has it. Others stand for the one
-    object of the same meaning, and among several of the same name, in a collection whose latest listing is complete.
+    An id that is the same in every tenant stands for itself, if the other has it. Others stand for the one object of
+    their meaning, or of several the one of their name, if the latest listing of its collection is complete.
     """
     wanted = list(dict.fromkeys(ids))
     await here.id_translations.learn(here.session, wanted)
@@ -74,10 +74,7 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
 
 
 async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """Each id as itself, if the tenant still has the object.
-
-    Nobody reads people: Graph refuses the id of one who is gone.
-    """
+    """Each id as itself, if the object exists; people's always: Graph refuses the id of one who is gone."""
     wanted = list(dict.fromkeys(ids))
     await side.id_translations.learn(side.session, wanted)
     names = await _names(side, wanted)
@@ -101,7 +98,6 @@ _NOT_THERE = frozenset({UnresolvedReason.UNKNOWN, UnresolvedReason.GONE, Unresol
 
 
 def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str, str], str | None]) -> Counterpart:
-    """The object of an id that every tenant shares."""
     type_key = collection_of(target_type)
     known = there.id_translations.of((target_type,), target_id)
     name = names.get((type_key, target_id))
@@ -111,7 +107,7 @@ def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str
 
 
 class _Candidates:
-    """The other tenant's objects by meaning, and names that several have."""
+    """`ambiguous`: names that several objects have."""
 
     def __init__(self, there: Side, type_key: str, items: Iterable[tuple[str, str | None]]) -> None:
         self.by_text: dict[str, list[tuple[str, str | None]]] = {}
@@ -153,6 +149,6 @@ async def _names(side: Side, ids: Iterable[TargetId]) -> dict[tuple[str, str], s
 
 
 def _has_meaning(type_key: str) -> bool:
-    """Whether properties, not the name, identify a collection's objects between tenants."""
+    """Whether properties, not names, identify the objects."""
     collection = load_catalog().collections.get(type_key)
     return collection is not None and bool(collection.meaning)

@@ -1,4 +1,4 @@
-"""Compares documents of two tenants that are known to belong together."""
+"""Compares documents known to belong together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from inventory.tenant_neutral import OWN_ID, TENANT_ID, IdTranslation, Neutraliz
 
 
 class KnownPair(NamedTuple):
-    """One tenant's document, and one that the other might have."""
+    """`there`: what the other tenant might have."""
 
     type_key: str
     here_id: str
@@ -23,7 +23,7 @@ class KnownPair(NamedTuple):
 
 
 class DocumentVerdict(NamedTuple):
-    """A comparison's result, and the paths that differ."""
+    """`paths` differ."""
 
     status: Status
     paths: tuple[str, ...]
@@ -36,11 +36,7 @@ async def compared_documents(
     same: Mapping[tuple[str, str], str],
     mapped: Mapping[tuple[str, str], str],
 ) -> list[DocumentVerdict]:
-    """The verdict on each pair.
-
-    `same`: objects there, by type key and id, with their ids here. `mapped`: objects here, with the ids of those that
-    somebody chose there.
-    """
+    """`same`: ids here of objects there, by type key and id. `mapped`: ids chosen there for objects here."""
     collections = load_catalog().collections
     neutralizers = {pair.type_key: Neutralizer(collections[pair.type_key].independence_rules()) for pair in pairs}
     ids = {target for pair in pairs for target in neutralizers[pair.type_key].targets(pair.here)}
@@ -64,7 +60,7 @@ async def compared_documents(
 
 
 def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
-    """Names mapped objects there by id, if nothing else tells them apart."""
+    """Names mapped objects there by id, if nothing else does."""
     targets = {(type_key, other) for (type_key, _), other in mapped.items()}
 
     def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
@@ -76,8 +72,6 @@ def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> T
 
 
 def _in_places(own: Translate, others: Translate, known: Mapping[tuple[str, str], str]) -> Translate:
-    """Names mapped objects here as those there."""
-
     def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
         other = _other(target_types, target_id, known)
         return others(target_types, other) if other else own(target_types, target_id)
@@ -86,6 +80,5 @@ def _in_places(own: Translate, others: Translate, known: Mapping[tuple[str, str]
 
 
 def _other(target_types: Iterable[str], target_id: str, others: Mapping[tuple[str, str], str]) -> str | None:
-    """The other tenant's object for this id in any of the collections, if known."""
     keys = ((collection_of(key), target_id) for key in target_types)
     return next((others[key] for key in keys if key in others), None)

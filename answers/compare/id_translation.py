@@ -16,7 +16,7 @@ from inventory.tenant_neutral import IdTranslation, Translate, UnresolvedReason,
 from storage.bodies import Documents
 
 TargetIds = Iterable[tuple[tuple[str, ...], str]]
-"""Ids of objects, each with its possible collections."""
+"""Possible collections, and an id."""
 
 
 class IdTranslations:
@@ -28,11 +28,10 @@ class IdTranslations:
 
     @property
     def asked_types(self) -> set[str]:
-        """Collections whose objects were looked up."""
         return {collection_of(target_type) for target_type, _ in self._known}
 
     async def learn(self, session: AsyncSession, ids: TargetIds) -> None:
-        """Looks up unknown ids."""
+        """Looks up ids that are not known yet."""
         named = {(key, target_id) for target_types, target_id in ids for key in target_types} - self._known.keys()
         if not named:
             return
@@ -57,7 +56,7 @@ class IdTranslations:
             self._known[target_type, target_id] = IdTranslation(text, why_unknown, shared)
 
     def of(self, target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        """An id's meaning, looked up in all its possible collections."""
+        """In any of its possible collections; `learn` the id before."""
         translations = [self._known[key, target_id] for key in target_types]
         known = [translation for translation in translations if translation.text is not None]
         if known:
@@ -66,9 +65,9 @@ class IdTranslations:
         return told._replace(is_shared=any(translation.is_shared for translation in translations))
 
     def beside(self, other: "IdTranslations") -> Translate:
-        """These translations, with the other tenant's for shared ids.
+        """With the other tenant's translations of shared ids.
 
-        An alternate key stands for itself if neither tenant knows it.
+        An alternate key that neither tenant knows stands for itself.
         """
 
         def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
@@ -112,7 +111,7 @@ _TELLING = (
     UnresolvedReason.NOT_READ,
     UnresolvedReason.UNKNOWN,
 )
-"""The first of several reasons."""
+"""Of several reasons the first."""
 
 
 def is_shared(target_type: str, target_id: str) -> bool:
@@ -125,6 +124,6 @@ def is_shared(target_type: str, target_id: str) -> bool:
 
 
 def _says(type_key: str) -> tuple[str, ...]:
-    """Properties that make up the meaning of a collection's objects."""
+    """Properties that make up the meaning."""
     collection = load_catalog().collections.get(type_key)
     return () if collection is None else collection.meaning

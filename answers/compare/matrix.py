@@ -30,8 +30,6 @@ _EXTRA = "extra"
 
 
 class _OtherTenant:
-    """Another tenant's counts of cells, and coverage."""
-
     def __init__(self, tenant: TenantRecord, coverage: Mapping[str, Coverage]) -> None:
         self.tenant = tenant
         self.covered = {key: SideCoverage.of(collection) for key, collection in coverage.items()}
@@ -41,10 +39,10 @@ class _OtherTenant:
 
 
 class Matrix:
-    """A golden tenant against others: first `rows`, then `record`.
+    """Read `rows`, then `record`.
 
-    One collection of two tenants is compared at a time, with its cells in memory. The golden tenant is seen at one
-    moment, and so is each collection of another, with its coverage.
+    One collection of two tenants is compared at a time. The golden tenant is seen at one moment, each collection of
+    another at its own.
     """
 
     def __init__(
@@ -54,7 +52,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> None:
-        """`coverage`: the other tenants'; see `of`."""
+        """`coverage` is the other tenants'."""
         known = load_catalog().collections
         covered = set(golden.coverage).union(*coverage.values()) - load_catalog().logs
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
@@ -71,7 +69,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> "Matrix":
-        """The matrix of these tenants; unless named, of all collections that any has read."""
+        """Unless named, all collections that any tenant has read."""
         coverage = {}
         for tenant in tenants:
             async with sessions(tenant.tenant_id) as session:
@@ -79,7 +77,6 @@ class Matrix:
         return cls(golden, coverage, sessions, type_keys)
 
     async def rows(self) -> AsyncIterator[MatrixRow]:
-        """A row for each golden item, by collection."""
         for type_key in self.type_keys:
             if self._golden.covered(type_key).state is CoverageState.COMPLETE:
                 items = await queries.present_items(self._golden.session, type_key)
@@ -99,7 +96,6 @@ class Matrix:
                 )
 
     def record(self) -> MatrixRecord:
-        """The matrix in numbers, with its coverage."""
         return MatrixRecord(
             golden=self._golden.tenant,
             asked_at=self._golden.asked_at,
@@ -109,7 +105,6 @@ class Matrix:
         )
 
     async def _column(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
-        """One tenant's counterparts of a collection's golden items, by id."""
         tenant_id = compared.tenant.tenant_id
         counts = compared.counts[type_key] = Counter()
         cells: dict[str, MatrixCell] = {}

@@ -1,4 +1,4 @@
-"""`compare --golden A B C`: a golden tenant against many, item by item."""
+"""`compare --golden A B C`, item by item."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -30,7 +30,7 @@ from cli.table import Column, collection_column, print_table
 from configuration import Settings
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
-"""A matrix's words for a status of two tenants, if they differ."""
+"""If a matrix has other words."""
 
 
 async def compare_golden(
@@ -40,7 +40,7 @@ async def compare_golden(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the matrix; whether it covers the whole request."""
+    """Whether the matrix covers the whole request."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv

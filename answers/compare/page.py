@@ -1,4 +1,4 @@
-"""The pages of two tenants compared, and of a golden one against others."""
+"""The pages of comparisons."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,19 +14,19 @@ from answers.compare.setting_records import (
 from answers.pages import Titles, grouped, page
 
 TENANTS_ACROSS = 6
-"""Columns of a matrix on a sheet of paper; more tenants make more tables."""
+"""Columns of a sheet of paper; more tenants make more tables."""
 
 _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, CellStatus.AMBIGUOUS)
-"""Statuses of which a matrix shows more than the word."""
+"""A matrix shows more of these."""
 
 
 def occurring(names: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
-    """The numbers that are not zero everywhere, so need a column."""
+    """Those not zero everywhere, which need a column."""
     return [str(name) for name in names if any(getattr(count, str(name)) for count in counts)]
 
 
 def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -> str:
-    """Two tenants side by side, by collection; equal items only counted."""
+    """Equal items are only counted."""
     shown = [item for item in items if item.status is not Status.SAME]
     return page(
         "compare/comparison.html",
@@ -39,7 +39,6 @@ def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -
 
 
 def settings_page(record: SettingsComparisonRecord, settings: Sequence[SettingComparison]) -> str:
-    """Two tenants by setting: conflicts first."""
     return page(
         "compare/settings.html",
         record=record,
@@ -48,7 +47,6 @@ def settings_page(record: SettingsComparisonRecord, settings: Sequence[SettingCo
 
 
 def settings_matrix_page(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> str:
-    """A golden tenant against others by setting."""
     return page(
         "compare/settings_matrix.html",
         record=record,
@@ -59,7 +57,6 @@ def settings_matrix_page(record: SettingsMatrixRecord, rows: Sequence[SettingRow
 
 
 def matrix_page(record: MatrixRecord, rows: Sequence[MatrixRow], titles: Titles) -> str:
-    """A golden tenant against others by item."""
     return page(
         "compare/matrix.html",
         record=record,

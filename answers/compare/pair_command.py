@@ -41,7 +41,7 @@ async def compare_pair(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the comparison; whether it covers the whole request."""
+    """Whether the comparison covers the whole request."""
     shown: list[ItemComparison] = []
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
@@ -78,7 +78,6 @@ async def compare_pair(
 
 
 def _print_counts(record: ComparisonRecord) -> None:
-    """Differing collections, the most different first, and the number that are the same."""
     rows = record.differing
     names = occurring(Status, [collection.counts for collection in rows])
     print_table(
@@ -93,13 +92,11 @@ def _print_counts(record: ComparisonRecord) -> None:
 
 
 def _name(item: ItemComparison) -> str:
-    """The common name, or both."""
     here, there = (" / ".join(visible(end.title) for end in ends) for ends in (item.here, item.there))
     return here if here == there or not there else f"{here} ↔ {there}" if here else there
 
 
 def _print_items(record: ComparisonRecord, items: Sequence[ItemComparison], *, fields: bool) -> None:
-    """The items by collection and name; with `fields`, those that differ."""
     if not fields:
         print_table(_ITEM_COLUMNS, items, record=ItemComparison)
         _say_stale(record, items)
@@ -125,7 +122,7 @@ def _status(item: ItemComparison) -> Text:
 
 
 _WORDS = {Uncertainty.HIDDEN_WITHOUT_KEY: "masked by Graph or hidden without key"}
-"""Words for uncertainties whose codes would mislead: both marks look alike."""
+"""If the code would mislead: both marks look alike."""
 
 
 def _uncertain(item: ItemComparison) -> str:
@@ -133,7 +130,7 @@ def _uncertain(item: ItemComparison) -> str:
 
 
 def _kind(item: ItemComparison) -> str:
-    """The kind, if it says more than the heading."""
+    """Empty if the heading says it."""
     return "" if collection_title(item.type_key).startswith(f"{item.kind} (") else item.kind
 
 

@@ -1,4 +1,4 @@
-"""The records of a comparison of tenants. Fixed contracts; field names never change."""
+"""Comparisons of tenants as JSON. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -64,10 +64,8 @@ class CoverageState(StrEnum):
 
 
 class SideCoverage(BaseModel, frozen=True):
-    """The coverage of a collection on one side.
-
-    `run_id`, `outcome` and `error_code` are of the latest completed run that selected it, null where there is none.
-    `listed_at` and `listed_run_id` are of the latest run that listed it to its end.
+    """`run_id`, `outcome` and `error_code` are of the latest completed run that selected the collection, if any;
+    `listed_at` and `listed_run_id` of the latest that listed it to its end.
     """
 
     state: CoverageState
@@ -89,12 +87,12 @@ class SideCoverage(BaseModel, frozen=True):
 
     @property
     def is_answered(self) -> bool:
-        """Whether the tenant's content is known, even if empty."""
+        """Whether the content is known, even if empty."""
         return self.state is not CoverageState.NOT_COVERED
 
     @property
     def in_words(self) -> str:
-        """The state for people: `complete`, `cannot have it (graph_not_licensed)`, `never read`."""
+        """`complete`, `cannot have it (graph_not_licensed)`, `never read`."""
         if self.state is CoverageState.COMPLETE:
             return "complete"
         why = f"{self.outcome}: {self.error_code}" if self.error_code else str(self.outcome or "never read")
@@ -107,12 +105,12 @@ _NEVER_READ = SideCoverage(
 
 
 class FieldRecord(ShownField):
-    """One field that differs: `before` is the value here, `after` the value there.
+    """One field that differs: `before` is the value here, `after` there.
 
     A `hidden` value is null, a partly hidden text its mark and other lines. Ids of other objects are replaced by their
-    meaning. `is_certain` is false if the values may be equal: they hold an id without translation, or a value hidden
-    without a key. `label` is the path with names of settings; `before_named` and `after_named` have names in place of
-    ids, if they differ from the values. `text` has the values for people.
+    meaning. `is_certain` is false if the values may be equal: they hold an untranslated id, or a value hidden without a
+    key. `label` is the path with names of settings; `before_named` and `after_named` have names in place of ids, if
+    they differ from the values. `text` has the values for people.
     """
 
     path: str
@@ -127,7 +125,7 @@ class FieldRecord(ShownField):
 
 
 class UnresolvedRecord(BaseModel, frozen=True):
-    """An id in a document that could not be translated, and why."""
+    """An id that could not be translated, and why."""
 
     path: str
     target_types: list[str]
@@ -136,8 +134,6 @@ class UnresolvedRecord(BaseModel, frozen=True):
 
 
 class ItemName(BaseModel, frozen=True):
-    """The id and the name of an item of one side."""
-
     external_id: str
     display_name: str | None
     title: str
@@ -146,8 +142,8 @@ class ItemName(BaseModel, frozen=True):
 class ItemComparison(BaseModel, frozen=True):
     """An item of one side, two matched items, or a group of ambiguous ones.
 
-    `matched_by` is null for an item of one side. `uncertain` names what a `same` depends on, and what may cause a
-    difference. `stale_here` and `stale_there` name unread details, of several items those stale longest.
+    `matched_by` is null for one side. `uncertain` names what a `same` depends on, or what may cause a difference.
+    `stale_here` and `stale_there` are of the item stale longest.
     """
 
     record: Literal["item"] = "item"
@@ -166,7 +162,7 @@ class ItemComparison(BaseModel, frozen=True):
 
 
 class ComparisonCounts(BaseModel, frozen=True):
-    """How many comparisons ended which way. A pair is counted once, and so is each group of ambiguous items."""
+    """A pair counts once, and so does a group of ambiguous items."""
 
     same: int = 0
     different: int = 0
@@ -178,12 +174,12 @@ class ComparisonCounts(BaseModel, frozen=True):
 
     @property
     def differing(self) -> int:
-        """The number not known to be the same."""
+        """Not known to be the same."""
         return sum(self.model_dump(exclude={"same"}).values())
 
 
 class CollectionComparison(BaseModel, frozen=True):
-    """One collection: its coverage on both sides, and the results of its items if it was compared."""
+    """One collection: both sides' coverage, and its results if it was compared."""
 
     type_key: str
     title: str
@@ -195,7 +191,7 @@ class CollectionComparison(BaseModel, frozen=True):
 
 
 class ReferencedCollection(BaseModel, frozen=True):
-    """A collection whose objects' ids were translated: its coverage on both sides."""
+    """A collection whose objects' ids were translated."""
 
     type_key: str
     here: SideCoverage
@@ -203,10 +199,10 @@ class ReferencedCollection(BaseModel, frozen=True):
 
 
 class ComparisonRecord(BaseModel, frozen=True):
-    """One tenant compared with another, in numbers, with the coverage.
+    """One tenant compared with another, in numbers.
 
-    `collections` names those that were left out, too. `damaged` versions could not be compared: their stored documents
-    do not match their hashes.
+    `collections` names those that were left out, too. Documents of `damaged` versions do not match their hashes, so
+    were not compared.
     """
 
     record: Literal["comparison"] = "comparison"
@@ -220,14 +216,14 @@ class ComparisonRecord(BaseModel, frozen=True):
 
     @property
     def differing(self) -> list[CollectionComparison]:
-        """Collections with items not known to be the same, most first."""
+        """With items not known to be the same, most first."""
         compared = [collection for collection in self.collections if collection.is_compared]
         found = [collection for collection in compared if collection.counts.differing]
         return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title))
 
     @property
     def same_in_words(self) -> str:
-        """How much of the collections without a difference is the same; what an answer without differences rests on."""
+        """How much is the same in collections without a difference."""
         alike = [collection for collection in self.collections if collection.is_compared]
         alike = [collection for collection in alike if not collection.counts.differing]
         found = [collection.counts.same for collection in alike if collection.counts.same]
@@ -242,7 +238,7 @@ class ComparisonRecord(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all requested was compared; False if no completed run has selected anything."""
+        """Whether all requested was compared; False before a completed run."""
         return (
             bool(self.collections)
             and all(collection.is_compared for collection in self.collections)
@@ -269,7 +265,7 @@ class CellStatus(StrEnum):
 
 
 class MatrixCell(BaseModel, frozen=True):
-    """One item of the golden tenant in another one. `fields` are `before` in the golden tenant, `after` in this one."""
+    """One item of the golden tenant in another: `before` in the golden tenant, `after` in this one."""
 
     tenant_id: UUID
     status: CellStatus
@@ -284,7 +280,7 @@ class MatrixCell(BaseModel, frozen=True):
 
 
 class MatrixRow(TitledRecord):
-    """One item of the golden tenant, with a cell for each other tenant, in the order in which they were named."""
+    """One item of the golden tenant, with a cell for each other tenant in the order of the request."""
 
     record: Literal["row"] = "row"
     type_key: str
@@ -295,7 +291,7 @@ class MatrixRow(TitledRecord):
 
 
 class CellCounts(BaseModel, frozen=True):
-    """The numbers of the golden tenant's items by their status in a tenant, and of the tenant's further items."""
+    """The golden tenant's items by their status in a tenant, and the tenant's `extra` items."""
 
     same: int = 0
     different: int = 0
@@ -309,12 +305,12 @@ class CellCounts(BaseModel, frozen=True):
 
     @property
     def differing(self) -> int:
-        """The number not known to be the same, with the tenant's further items."""
+        """Not known to be the same, and extra."""
         return sum(self.model_dump(exclude={"same"}).values())
 
 
 class MatrixCollection(BaseModel, frozen=True):
-    """One collection of one tenant in a matrix. Where `is_compared` is false its cells say why."""
+    """One collection of one tenant in a matrix."""
 
     type_key: str
     golden: SideCoverage
@@ -324,7 +320,7 @@ class MatrixCollection(BaseModel, frozen=True):
 
 
 class MatrixTenant(BaseModel, frozen=True):
-    """One column of a matrix: its totals, and their coverage."""
+    """One column of a matrix."""
 
     tenant_id: UUID
     name: str
@@ -334,10 +330,10 @@ class MatrixTenant(BaseModel, frozen=True):
 
 
 class MatrixRecord(BaseModel, frozen=True):
-    """One golden tenant compared with many, in numbers, with the coverage.
+    """One golden tenant compared with many, in numbers.
 
-    `without_inventory` are tenants without a completed run: they have no cells. `damaged` versions could not be
-    compared: their stored documents do not match their hashes.
+    Tenants `without_inventory` have no completed run, so no cells. Documents of `damaged` versions do not match their
+    hashes.
     """
 
     record: Literal["matrix"] = "matrix"
@@ -349,6 +345,6 @@ class MatrixRecord(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all requested was compared; False if no completed run has selected anything."""
+        """As of `ComparisonRecord`."""
         compared = [collection.is_compared for tenant in self.tenants for collection in tenant.collections]
         return bool(compared) and all(compared) and not self.without_inventory and not self.damaged

@@ -1,4 +1,4 @@
-"""The pages that compare tenants: two by policy or by setting, and a golden one with many."""
+"""The pages that compare two tenants, or a golden one with many."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -48,7 +48,7 @@ ATTEMPTS = tuple(
     {"most": most, "most_fields": fields, "most_lines": lines}
     for most, fields, lines in ((PAGE, 4, 6), (PAGE, 2, 3), (50, 1, 2), (25, 0, 0), (10, 0, 0))
 )
-"""How much a page shows: less where it would get too long."""
+"""A page shows less where it would get too long."""
 
 Named = Annotated[str, Query(description="The id of a tenant, or its name.", max_length=200)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
@@ -60,7 +60,7 @@ RowT = TypeVar("RowT")
 
 
 class ComparisonUnit(StrEnum):
-    """The unit of a comparison: policies, or settings whatever policies hold them."""
+    """Policies, or settings whatever policies hold them."""
 
     POLICY = "policy"
     SETTING = "setting"
@@ -74,7 +74,7 @@ class UncomparableError(UserError):
 
 
 class ComparisonRows(NamedTuple, Generic[RecordT, RowT]):
-    """Two tenants by policy: all results, most urgent first."""
+    """A comparison and all its rows, in a page's order."""
 
     record: RecordT
     rows: list[RowT]
@@ -87,7 +87,7 @@ GoldenSettings = ComparisonRows[SettingsMatrixRecord, SettingRow]
 
 
 class Slice(NamedTuple):
-    """Rows of an answer: `begin` is the first's number, `total` the number of all."""
+    """`begin` is the first row's number, `total` that of all."""
 
     rows: Sequence[Any]
     begin: int
@@ -108,7 +108,7 @@ async def compare_page(
     after: After = "",
     tenants_after: Annotated[str, Query(alias="tenants", pattern=r"^\d{0,5}$", description="Leave out so many.")] = "",
 ) -> Response:
-    """Two tenants compared, or a golden one with many: differences first. Names lead to the address with ids."""
+    """Names lead to the address with ids."""
     given = {"left": left.strip(), "right": right.strip(), "golden": golden.strip()}
     named = {field: _id_of(each, value) for field, value in given.items() if value and _as_id(value) is None}
     if named:
@@ -214,7 +214,6 @@ async def compared_csv(
     after: After = "",
     limit: Limit = 1000,
 ) -> Response:
-    """The items or settings of two tenants that are not the same, as CSV."""
     links = Response()
     if by is ComparisonUnit.SETTING:
         settings = await compared_settings(request, links, each, left, right, only, after, limit)
@@ -236,7 +235,7 @@ async def golden_csv(
     type_key: TypeKey = "",
     after: After = "",
 ) -> Response:
-    """The items or settings of a golden tenant that are otherwise in one of the first tenants after so many, as CSV."""
+    """Rows that differ in some tenant."""
     if by is ComparisonUnit.SETTING:
         settings = await _many_settings(each, golden, _others(each, golden, tag)[int(after or 0) :])
         return csv_file("golden-settings", SettingRow, [row for row in settings.rows if _differs(row)])
@@ -316,8 +315,6 @@ async def _settings(each: TenantSessions, left: UUID, right: UUID) -> ComparedSe
 
 
 async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str) -> GoldenItems:
-    """The golden tenant with the first `TENANTS_ACROSS` others."""
-
     async def find() -> GoldenItems:
         async with each.turn(), each.session_of(golden) as session:
             model = await side(_named(each, golden), session)
@@ -332,8 +329,6 @@ async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecor
 
 
 async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
-    """The golden tenant by setting with the first `TENANTS_ACROSS` others."""
-
     async def find() -> GoldenSettings:
         async with each.turn(), each.session_of(golden) as session:
             matrix = SettingMatrix(await side(_named(each, golden), session), chosen, each.session_of)
@@ -347,7 +342,6 @@ async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[Te
 
 
 def _as_id(text: str) -> UUID | None:
-    """The text as an id, or None."""
     try:
         return UUID(text)
     except ValueError:
@@ -355,7 +349,7 @@ def _as_id(text: str) -> UUID | None:
 
 
 def _id_of(each: TenantSessions, name: str) -> str:
-    """The id of the person's tenant of this name. Raises `UncomparableError`."""
+    """Raises `UncomparableError`."""
     found = [str(tenant.id) for tenant in each.tenants if tenant.name.casefold() == name.strip().casefold()]
     if len(found) > 1:
         raise UncomparableError(f"several tenants are called {name!r}; write the id: {', '.join(found[:NAMED])}")
@@ -365,7 +359,7 @@ def _id_of(each: TenantSessions, name: str) -> str:
 
 
 def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
-    """Raises `NoSuchPageError`, and `UncomparableError` if both sides are one."""
+    """Raises `NoSuchPageError`, `UncomparableError`."""
     here, there = _named(each, left), _named(each, right)
     if left == right:
         raise UncomparableError("a tenant is the same as itself; choose two different ones")
@@ -373,13 +367,12 @@ def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, T
 
 
 def _named(each: TenantSessions, tenant_id: UUID) -> TenantRecord:
-    """A visible tenant. Raises `NoSuchPageError`."""
+    """Raises `NoSuchPageError`."""
     tenant = each.named(tenant_id)
     return TenantRecord(tenant_id=tenant.id, name=tenant.name)
 
 
 def _others(each: TenantSessions, golden: UUID, tag: str) -> list[TenantRecord]:
-    """Tenants of a tag, or all, without the golden one, by name."""
     chosen = [tenant for tenant in each.tenants if tenant.id != golden and (not tag or tag in tenant.tags)]
     return [_named(each, tenant.id) for tenant in sorted(chosen, key=lambda tenant: tenant.name.casefold())]
 
@@ -396,14 +389,14 @@ _ORDER = (
 
 
 def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, int, str, str]:
-    """Orders results: the most different collection first, then what somebody can act on."""
+    """The most different collection first, then what somebody can act on."""
     first = (item.here or item.there)[0]
     type_key, name, external_id = list_place(item.type_key, first.display_name, first.external_id)
     return differing.get(type_key, len(differing)), type_key, _ORDER.index(item.status), name, external_id
 
 
 def _place_of_row(row: MatrixRow) -> tuple[str, int, str, str]:
-    """Orders rows: by collection, then by the number of differing tenants."""
+    """By collection, then by differing tenants."""
     otherwise = sum(cell.status is not CellStatus.SAME for cell in row.cells)
     type_key, name, external_id = list_place(row.type_key, row.display_name, row.external_id)
     return type_key, -otherwise, name, external_id

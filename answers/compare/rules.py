@@ -1,7 +1,6 @@
-"""Matches and compares the items of one collection in two tenants.
+"""Matches and compares the items of one collection in two tenants; swapping the tenants gives the same result.
 
 Items match by name and kind, then by content. If several share a key, equal content decides, or they stay ambiguous.
-Swapping the tenants gives the same result.
 """
 
 from collections import Counter
@@ -17,10 +16,8 @@ from inventory.tenant_neutral import NeutralDocument, Neutralizer, Uncertainty, 
 
 
 class Entry(NamedTuple):
-    """An item to match.
-
-    `is_only_one`: a tenant cannot have another of the kind. `likeness`: shared by items of equal content; None if
-    uncertain or not asked yet. `stale`: details could not be read.
+    """`is_only_one`: a tenant cannot have another of the kind. `likeness` is shared by items of equal content; None if
+    uncertain or not asked yet.
     """
 
     external_id: str
@@ -32,8 +29,6 @@ class Entry(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two matched items."""
-
     here: Entry
     there: Entry
     by: MatchedBy
@@ -48,8 +43,6 @@ class AmbiguousGroup(NamedTuple):
 
 
 class MatchResult(NamedTuple):
-    """Both sides' items, once each."""
-
     pairs: list[Pair]
     ambiguous: list[AmbiguousGroup]
     only_here: list[Entry]
@@ -57,10 +50,7 @@ class MatchResult(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether two items say the same, or why not, or why that is uncertain.
-
-    `certain`: differences, by path and kind, that hold whatever is unknown.
-    """
+    """`certain`: differences, by path and kind, that hold whatever is unknown."""
 
     status: Status
     differences: list[Difference]
@@ -69,7 +59,7 @@ class Verdict(NamedTuple):
 
 
 def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResult:
-    """Pairs by name and kind: exact names, then without case and spaces."""
+    """By name and kind: exact names, then without case and spaces."""
     matching = MatchResult([], [], _in_order(here), _in_order(there))
     for by, key in ((MatchedBy.TYPE, _only_one), (MatchedBy.NAME, _name), (MatchedBy.NAME_IN_OTHER_LETTERS, _letters)):
         matching = _matched(matching, by, key)
@@ -77,7 +67,7 @@ def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResul
 
 
 def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
-    """A group split by equal content into pairs, groups and one-sided items."""
+    """A group split by equal content."""
     pairs, here, there = _one_to_one(group.here, group.there, group.by)
     if len(here) == len(there) == 1:
         return MatchResult([*pairs, Pair(here[0], there[0], group.by)], [], [], [])
@@ -89,7 +79,7 @@ def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
 def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> MatchResult:
     """Pairs by content among items without a counterpart by name.
 
-    If names tell items apart, several of one content are ambiguous; if not (the name is an id), any will do.
+    If names tell items apart, several of one content are ambiguous; else (the name is an id) any will do.
     """
     if names_tell:
         return _matched(MatchResult([], [], _in_order(here), _in_order(there)), MatchedBy.CONTENT, _content)
@@ -98,10 +88,8 @@ def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_t
 
 
 def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -> Verdict:
-    """The verdict on two matched items.
-
-    A difference counts only if it holds whatever untranslated ids and incomparable hidden values mean. If an item lacks
-    details, only details that both have are compared.
+    """A difference counts only if it holds whatever untranslated ids and incomparable hidden values mean. If an item
+    lacks details, only details of both are compared.
     """
     unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain
@@ -145,7 +133,7 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
 
 
 def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
-    """Differences that hold whatever the unknown values are.
+    """Differences that hold whatever is unknown.
 
     Without ids, members of a list have other names: there as many must differ.
     """
@@ -162,7 +150,7 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
 
 
 def _known_of(document: JsonObject, here: NeutralDocument, there: NeutralDocument) -> JsonObject:
-    """The part of a document that both sides have: a list omits details, or shows null."""
+    """The part that both sides have: a list omits details, or shows null."""
     for lacking in (here, there):
         if Uncertainty.DETAILS_INCOMPLETE in lacking.uncertain:
             document = {name: value for name, value in document.items() if lacking.document.get(name) is not None}
@@ -174,7 +162,6 @@ def _in_order(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _matched(matching: MatchResult, by: MatchedBy, key: Callable[[Entry], object]) -> MatchResult:
-    """Matches unmatched entries that share a key."""
     groups: dict[object, tuple[list[Entry], list[Entry]]] = {}
     alone: tuple[list[Entry], list[Entry]] = ([], [])
     for side, entries in enumerate((matching.only_here, matching.only_there)):
@@ -216,7 +203,7 @@ def _content(entry: Entry) -> object:
 def _one_to_one(
     here: Iterable[Entry], there: Iterable[Entry], by: MatchedBy
 ) -> tuple[list[Pair], list[Entry], list[Entry]]:
-    """Pairs of the same content, and each side's rest."""
+    """Equal content, and each side's rest."""
     waiting: dict[object, list[Entry]] = {}
     left: list[Entry] = []
     for entry in there:

@@ -29,7 +29,7 @@ from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 MOST_SHOWN = 3
-"""Policies of a value, and assignments of a policy, on a terminal; the page and --json have all."""
+"""Policies of a value, and assignments of a policy, on a terminal."""
 
 
 async def compare_settings(
@@ -39,7 +39,7 @@ async def compare_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the comparison; whether it covers the whole request."""
+    """Whether the comparison covers the whole request."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
         sides = (await side(named(names, here), one), await side(named(names, there), other))
@@ -67,7 +67,6 @@ async def compare_settings(
 
 
 def _print_settings(record: SettingsComparisonRecord, settings: Sequence[SettingComparison]) -> None:
-    """The settings, conflicts first; on a terminal below the numbers."""
     here, there = record.here.name, record.there.name
     columns = (
         Column("what", "status", lambda setting: _heading(setting, here, there), Shape.HEADING),
@@ -86,13 +85,12 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
 
 
 def print_gaps(record: SettingsComparisonRecord) -> None:
-    """Prints collections and policies that are not wholly known."""
+    """Collections and policies that are not wholly known."""
     say_what_is_left_out(record)
     output.warn(*map(_gap, record.uncertain_policies))
 
 
 def _summary(record: SettingsComparisonRecord) -> list[str]:
-    """The numbers in words."""
     counts, here, there = record.counts, record.here.name, record.there.name
     policies = [
         counted(sum(numbers), "policy", "policies")
@@ -117,7 +115,6 @@ def _summary(record: SettingsComparisonRecord) -> list[str]:
 
 
 def _heading(setting: SettingComparison, here: str, there: str) -> str:
-    """A result as the heading of its settings."""
     match setting.status:
         case Status.DIFFERENT:
             return "in conflict"
@@ -146,7 +143,6 @@ def _within(setting: SettingComparison, here: str, there: str) -> str:
 
 
 def _policies(values: Sequence[HeldValue]) -> str:
-    """Each value's policies; on a terminal the first ones."""
     told = [_first(list(map(policy_line, value.policies)), "policy", "policies") for value in values]
     if len(values) == 1:
         return told[0]
@@ -154,7 +150,7 @@ def _policies(values: Sequence[HeldValue]) -> str:
 
 
 def policy_line(policy: SettingPolicy) -> str:
-    """A policy, and its audience."""
+    """With its audience."""
     name = policy.title
     if policy.assigned_to is None:
         return f'"{name}" (assignments not known)'

@@ -1,4 +1,4 @@
-"""Compares two tenants by setting, reading a few documents at a time."""
+"""Compares two tenants by setting, a few documents at a time."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -41,11 +41,11 @@ SETTING_COLLECTIONS = (
     "macOSSoftwareUpdatePolicies",
     "windowsUpdateRings",
 )
-"""Collections whose items set something on devices."""
+"""Their items set something on devices."""
 
 
 class SettingsComparison:
-    """Two tenants by setting: first `settings`, then `record`."""
+    """Read `settings`, then `record`."""
 
     def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
         covered = here.coverage.keys() | there.coverage.keys()
@@ -74,7 +74,6 @@ class SettingsComparison:
         return self._comparisons
 
     def record(self) -> SettingsComparisonRecord:
-        """The comparison in numbers, with its coverage."""
         here, there = self._here.side, self._there.side
         known = load_catalog().collections
         return SettingsComparisonRecord(
@@ -109,7 +108,7 @@ class SettingsComparison:
         return reasons
 
     async def _holdings(self, collection: CatalogEntry) -> AsyncIterator[tuple[list[HeldSetting], list[HeldSetting]]]:
-        """Both sides' settings, a few policies at a time."""
+        """A few policies at a time."""
         one, other = await self._here.items(collection), await self._there.items(collection)
         for start in range(0, max(len(one), len(other)), DOCUMENTS_AT_A_TIME):
             batch = slice(start, start + DOCUMENTS_AT_A_TIME)
@@ -121,7 +120,7 @@ class SettingsComparison:
             )
 
     async def _names(self, holdings: Iterable[HeldSetting]) -> DefinitionNames:
-        """Names of settings and choices whose definition a side has."""
+        """Of settings and choices whose definition a side has."""
         definitions = sorted(
             {
                 holding.setting.definition or holding.setting.key
@@ -139,8 +138,6 @@ class SettingsComparison:
 
 
 class _PolicyDocument:
-    """A policy's document and audience."""
-
     def __init__(self, item: PresentItem, found: WholeItem | None) -> None:
         self.item = item
         self.reasons: set[SettingUncertainty] = set()
@@ -164,7 +161,7 @@ class _SettingReader:
         self.policies: dict[str, int] = {}
 
     async def items(self, collection: CatalogEntry) -> list[PresentItem]:
-        """The policies of a collection listed to its end."""
+        """Of a collection listed to its end."""
         if self.side.covered(collection.type_key).state is not CoverageState.COMPLETE:
             return []
         found = await queries.present_items(self.side.session, collection.type_key)
@@ -172,7 +169,7 @@ class _SettingReader:
         return found
 
     async def documents(self, collection: CatalogEntry, items: Sequence[PresentItem]) -> list[_PolicyDocument]:
-        """Policies' documents, with group names and translated ids."""
+        """With group names; learns ids' translations."""
         key = collection.type_key
         ids = [item.external_id for item in items]
         found = await queries.whole_items(self.side.session, key, ids, self.side.read) if ids else {}
@@ -190,7 +187,7 @@ class _SettingReader:
         return documents
 
     def holdings(self, collection: CatalogEntry, documents: Sequence[_PolicyDocument]) -> Iterator[HeldSetting]:
-        """The policies' settings, with words in place of ids."""
+        """Settings with words in place of ids. Notes uncertain policies."""
         rules = Neutralizer(collection.independence_rules())
         translate = self.side.id_translations.of
         for policy in documents:
@@ -225,7 +222,6 @@ class _SettingReader:
 
 
 def _settings(document: JsonObject) -> JsonObject:
-    """The document without its assignments."""
     return {name: value for name, value in document.items() if name != ASSIGNMENTS}
 
 
@@ -234,7 +230,7 @@ def _assignments(document: JsonObject) -> JsonObject:
 
 
 def _audience(named: Mapping[str, object]) -> list[str] | None:
-    """A policy's assignments in words; None if unknown."""
+    """Assignments in words; None if unknown."""
     listed = named.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None
@@ -242,7 +238,6 @@ def _audience(named: Mapping[str, object]) -> list[str] | None:
 
 
 def _unresolved(setting: Setting, unresolved: Iterable[UnresolvedReference]) -> set[SettingUncertainty]:
-    """The doubt about a value with an id of unknown meaning."""
     text = setting.text or ""
     ids = {reference.target_id for reference in unresolved if not reference.is_shared}
     names_one = any(len(target_id) >= MIN_TELLING_ID_LENGTH and target_id in text for target_id in ids)

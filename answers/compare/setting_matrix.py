@@ -23,7 +23,7 @@ _CELL_STATUS = {
 
 
 class SettingMatrix:
-    """A golden tenant against others by setting: first `rows`, then `record`.
+    """Read `rows`, then `record`.
 
     One tenant at a time is compared with the golden one, which is seen at one moment.
     """
@@ -43,7 +43,7 @@ class SettingMatrix:
         self._without_inventory: list[TenantRecord] = []
 
     async def rows(self) -> list[SettingRow]:
-        """A row for each golden setting, those with most conflicts first."""
+        """Those with most conflicts first."""
         columns: dict[UUID, dict[str, SettingComparison]] = {}
         for other in self._others:
             async with self._sessions(other.tenant_id) as session:
@@ -61,7 +61,6 @@ class SettingMatrix:
         return sorted(rows, key=_place)
 
     def record(self) -> SettingsMatrixRecord:
-        """The matrix in numbers, with its coverage."""
         return SettingsMatrixRecord(
             golden=self._golden.tenant,
             asked_at=self._golden.asked_at,

@@ -1,4 +1,4 @@
-"""`compare --golden A B C --by-setting`: a golden tenant against many, by setting."""
+"""`compare --golden A B C --by-setting`."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -26,7 +26,7 @@ from cli.table import Column, Shape, print_table
 from configuration import Settings
 
 _OF_STATUS = {Status.ONLY_HERE: CellStatus.MISSING}
-"""A cell's words for a status of two tenants, if they differ."""
+"""If a cell has another word."""
 
 
 async def compare_golden_settings(
@@ -36,7 +36,7 @@ async def compare_golden_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the matrix; whether it covers the whole request."""
+    """Whether the matrix covers the whole request."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(golden) as session:
         here = await side(named(names, golden), session)

@@ -1,4 +1,4 @@
-"""The records of a comparison by setting. Fixed contracts; field names never change."""
+"""Comparisons by setting as JSON. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,21 +18,21 @@ class SettingUncertainty(StrEnum):
     """Why it cannot be told whether two tenants set the same."""
 
     HIDDEN = "hidden"
-    """A value is a secret that Graph or the inventory does not show."""
+    """Graph or the inventory does not show a secret value."""
     UNRESOLVED_REFERENCE = "unresolved_reference"
-    """A value is the id of an object whose meaning is not known."""
+    """A value is an id of unknown meaning."""
     STALE = "stale"
-    """The details of a policy could not be read lately."""
+    """A policy's details could not be read lately."""
     DETAILS_INCOMPLETE = "details_incomplete"
-    """The settings of a policy were not all read."""
+    """Not all settings of a policy were read."""
     NO_DOCUMENT = "no_document"
-    """No document of a policy has been read, or it is damaged."""
+    """A policy's document was never read, or is damaged."""
     COLLECTION_NOT_READ = "collection_not_read"
     """A collection that may hold the setting was left out."""
 
 
 class SettingPolicy(TitledRecord):
-    """A policy that holds a setting, and whom it is assigned to; null where its assignments are not known."""
+    """A policy that holds a setting; `assigned_to` is null if its assignments are unknown."""
 
     type_key: str
     external_id: str
@@ -44,8 +44,8 @@ class SettingPolicy(TitledRecord):
 class HeldValue(BaseModel, frozen=True):
     """A value of a setting, and the policies of one tenant that set it so.
 
-    `value` is null where it is `hidden`; `text` is what people read. `is_unset`: the policies name the setting and
-    leave the device as it is (`false` or `notConfigured` of a typed policy).
+    `value` is null if `hidden`. `is_unset`: the policies name the setting and leave the device as it is (`false` or
+    `notConfigured` of a typed policy).
     """
 
     value: Any
@@ -56,11 +56,11 @@ class HeldValue(BaseModel, frozen=True):
 
 
 class SettingComparison(BaseModel, frozen=True):
-    """One setting of two tenants: `different` is a conflict, `same` an agreement.
+    """One setting of two tenants: `different` is a conflict.
 
-    `key` names the setting in every policy and tenant, `label` for people. `differs_within_here` and
-    `differs_within_there`: policies within the tenant conflict. `uncertain` says why a status is `undecided`, or why a
-    setting of one side may be on the other as well.
+    `key` names it in every policy and tenant, `label` for people. `differs_within_here` and `differs_within_there`:
+    policies within the tenant conflict. `uncertain` says why a status is `undecided`, or why the other side may have
+    the setting, too.
     """
 
     record: Literal["setting"] = "setting"
@@ -76,14 +76,13 @@ class SettingComparison(BaseModel, frozen=True):
 
     @property
     def differs_within(self) -> bool:
-        """Whether one tenant's policies set it to several values."""
         return self.differs_within_here or self.differs_within_there
 
 
 class SettingCounts(BaseModel, frozen=True):
-    """How many settings ended which way; `differs_within` counts those with a conflict within a tenant, of any status.
+    """Settings by status; of any status `differs_within`, with a conflict within a tenant.
 
-    `shared` settings are set in both tenants. `hidden` are those of the undecided that hold a hidden value.
+    `shared` ones are set in both tenants. `hidden` ones are undecided and hold a hidden value.
     """
 
     different: int = 0
@@ -97,7 +96,7 @@ class SettingCounts(BaseModel, frozen=True):
 
     @property
     def why_undecided(self) -> str | None:
-        """Why settings with a hidden value are undecided, in words; None without any."""
+        """In words, if because of hidden values."""
         if not self.hidden:
             return None
         return (
@@ -107,7 +106,7 @@ class SettingCounts(BaseModel, frozen=True):
 
 
 class SettingCollection(BaseModel, frozen=True):
-    """One collection of policies: its coverage on both sides, and how many policies each side has."""
+    """One collection of policies: coverage and number of policies on both sides."""
 
     type_key: str
     title: str
@@ -119,7 +118,7 @@ class SettingCollection(BaseModel, frozen=True):
 
 
 class UncertainPolicy(TitledRecord):
-    """A policy whose settings are not all known, and why. `stale` has since when, and the details not read."""
+    """A policy whose settings are not all known, and why."""
 
     tenant: TenantRecord
     type_key: str
@@ -131,10 +130,10 @@ class UncertainPolicy(TitledRecord):
 
 
 class SettingsComparisonRecord(BaseModel, frozen=True):
-    """Two tenants by setting, in numbers, and the coverage.
+    """Two tenants by setting, in numbers.
 
-    What was left out is named among the `collections`. A policy of which not all settings are known is named in
-    `uncertain_policies`: a setting that it does not show may be in it.
+    `collections` names those that were left out, too. A policy in `uncertain_policies` may hold settings that it does
+    not show.
     """
 
     record: Literal["settings_comparison"] = "settings_comparison"
@@ -148,7 +147,7 @@ class SettingsComparisonRecord(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all requested was compared; False if no completed run has selected anything."""
+        """As of `ComparisonRecord`."""
         return (
             bool(self.collections)
             and all(collection.is_compared for collection in self.collections)
@@ -157,7 +156,7 @@ class SettingsComparisonRecord(BaseModel, frozen=True):
 
 
 class SettingCell(BaseModel, frozen=True):
-    """A setting of the golden tenant in another one: `missing` where that does not set it."""
+    """A setting of the golden tenant in another: `missing` if that does not set it."""
 
     tenant_id: UUID
     status: CellStatus
@@ -166,7 +165,7 @@ class SettingCell(BaseModel, frozen=True):
 
 
 class SettingRow(BaseModel, frozen=True):
-    """A setting of the golden tenant, with a cell for each other tenant, in the order in which they were named."""
+    """A setting of the golden tenant, with a cell for each other tenant in the order of the request."""
 
     record: Literal["setting_row"] = "setting_row"
     key: str
@@ -177,10 +176,9 @@ class SettingRow(BaseModel, frozen=True):
 
 
 class SettingsMatrixRecord(BaseModel, frozen=True):
-    """A golden tenant compared with many by setting: the numbers and the coverage of each.
+    """A golden tenant, `here` in each comparison, with many by setting.
 
-    In each comparison `here` is the golden tenant. `without_inventory` are tenants without a completed run, so without
-    cells.
+    Tenants `without_inventory` have no completed run, so no cells.
     """
 
     record: Literal["settings_matrix"] = "settings_matrix"
@@ -191,7 +189,7 @@ class SettingsMatrixRecord(BaseModel, frozen=True):
 
     @property
     def damaged(self) -> list[DamagedRecord]:
-        """Versions that could not be compared, once each."""
+        """Once each."""
         return list(dict.fromkeys(version for tenant in self.tenants for version in tenant.damaged))
 
     @property

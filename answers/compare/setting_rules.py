@@ -1,7 +1,7 @@
 """Compares two tenants by setting, whatever policies hold it.
 
-They agree on equal values and conflict on others, whatever hidden values are. Several values in one tenant are a
-conflict within it. A value that leaves the device as it is (`Setting.is_unset`) sets nothing.
+They conflict if their values differ, whatever hidden values are. Several values in one tenant are a conflict within it.
+A value that leaves the device as it is sets nothing.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,14 +20,14 @@ from inventory.canonical import JsonValue
 from inventory.settings import Setting, SettingKind
 
 ORDER = (Status.DIFFERENT, Status.UNDECIDED, Status.ONLY_HERE, Status.ONLY_THERE, Status.SAME)
-"""What is told first."""
+"""The first comes first."""
 
 DefinitionNames = Mapping[str, str]
-"""Names of definitions and of their choices, by id in lower case."""
+"""Of definitions and their choices, by id in lower case."""
 
 
 class HeldSetting(NamedTuple):
-    """A policy's setting. `doubts`: why its value is uncertain."""
+    """`doubts`: why a policy's value is uncertain."""
 
     setting: Setting
     policy: SettingPolicy
@@ -40,7 +40,7 @@ class HeldSetting(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """One tenant's known values of a setting, and the number of possible others."""
+    """`known` values of a setting; `unknown` counts others."""
 
     holdings: Sequence[HeldSetting]
     known: frozenset[str]
@@ -77,10 +77,7 @@ def compared(
     gaps_here: Collection[SettingUncertainty] = (),
     gaps_there: Collection[SettingUncertainty] = (),
 ) -> list[SettingComparison]:
-    """The settings of two tenants: conflicts first, then by label, without those unset on both sides.
-
-    `gaps_…`: why a tenant may set more.
-    """
+    """Conflicts first, then by label, without settings unset on both sides. `gaps_…`: why a tenant may set more."""
     of_here, of_there = _by_key(here), _by_key(there)
     found = []
     for key in of_here.keys() | of_there.keys():
@@ -158,7 +155,7 @@ def _status(here: _Side, there: _Side) -> Status:
 
 
 def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
-    """A side's values, set ones first."""
+    """Set ones first."""
     grouped: dict[tuple[bool, bool, str], list[HeldSetting]] = {}
     for holding in side.holdings:
         setting = holding.setting
@@ -179,7 +176,7 @@ def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
 
 
 def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
-    """A setting's name for people: its definition's, a policy's, or its key's last parts."""
+    """By its definition, a policy, or its key's last parts."""
     key = settings[0].key
     member, _, own_key = key.rpartition("]/")
     member = member.partition("[")[2]
@@ -193,7 +190,7 @@ def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
 
 
 def _short(key: str) -> str:
-    """A key's last parts: `system_allowtelemetry`, `bitLockerEnabled (windows10CompliancePolicy)`."""
+    """`system_allowtelemetry`, `bitLockerEnabled (windows10CompliancePolicy)`."""
     if key.startswith(("oma:", "admx:")):
         return key.partition(":")[2]
     kind, slash, path = key.partition("/")
@@ -203,7 +200,7 @@ def _short(key: str) -> str:
 
 
 def value_words(setting: Setting, names: DefinitionNames) -> str:
-    """A value for people: a choice by its name."""
+    """A choice by its name."""
     values = setting.value if isinstance(setting.value, list) else [setting.value]
     words = [
         names.get(f"{setting.definition.casefold()}_{value}".casefold()) if setting.definition else None

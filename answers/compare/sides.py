@@ -15,8 +15,6 @@ from storage.coverage import coverage as coverage_of
 
 
 class Side(NamedTuple):
-    """One tenant of a comparison, with its session."""
-
     tenant: TenantRecord
     session: AsyncSession
     asked_at: datetime
@@ -29,12 +27,12 @@ class Side(NamedTuple):
 
     @property
     def damaged(self) -> list[DamagedRecord]:
-        """Versions with damaged documents, once each."""
+        """Once each."""
         tenant_id = self.tenant.tenant_id
         return [version.model_copy(update={"tenant_id": tenant_id}) for version in dict.fromkeys(self.read.damaged)]
 
 
 async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
-    """A tenant's side, by a session of one moment (`Database.tenant` with `snapshot`)."""
+    """By a session of one moment (`Database.tenant` with `snapshot`)."""
     coverage, read = await coverage_of(session), Documents()
     return Side(tenant, session, await documents.database_time(session), coverage, IdTranslations(coverage, read), read)

@@ -1,1 +1,1 @@
-"""Configured tenants, and their change by administrators if they are in the database."""
+"""Configured tenants; administrators change those in the database."""

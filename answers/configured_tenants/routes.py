@@ -1,4 +1,4 @@
-"""The pages of the configured tenants. For administrators, who change them if they are kept in the database."""
+"""The pages of configured tenants, for administrators."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ router = APIRouter()
 PATH = "/configured-tenants"
 
 PAGE = 100
-"""Tenants of a page."""
+"""Tenants."""
 
 
 CREDENTIAL_LABELS = {
@@ -40,7 +40,7 @@ CREDENTIAL_LABELS = {
 
 
 def _table(site: TheSite) -> TableSource:
-    """The table of tenants. Raises `TenantsFileError` if they are in a file."""
+    """Raises `TenantsFileError` if the tenants are in a file."""
     if not isinstance(site.tenants_source, TableSource):
         raise TenantsFileError("the tenants are kept in the tenants file; change them there (docs/configuration.md)")
     return site.tenants_source
@@ -50,7 +50,7 @@ Table = Annotated[TableSource, Depends(_table)]
 
 
 class TenantForm:
-    """The fields of a tenant's form, as a dependency; `entry` makes an entry of them."""
+    """A tenant's form, as a dependency."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class TenantForm:
         }
 
     def entry(self, tenant_id: UUID) -> dict[str, Any]:
-        """The entry of this tenant, without empty fields."""
+        """Without empty fields."""
         return {"id": str(tenant_id), **{key: value for key, value in self._given.items() if value}}
 
 
@@ -90,7 +90,6 @@ Fields = Annotated[TenantForm, Depends()]
 async def tenants_page(
     request: Request, _admin: Admin, site: TheSite, visible: Visible, after: After = ""
 ) -> HTMLResponse:
-    """The configured tenants that the administrator sees."""
     shown = _entries(visible, after, PAGE)
     return page(
         request,
@@ -120,19 +119,16 @@ def _entries(visible: Tenants, after: str, most: int) -> SortedPage[TenantEntry]
 
 @router.get(f"{PATH}.csv", include_in_schema=False)
 async def tenants_csv(_admin: Admin, visible: Visible) -> Response:
-    """Configured tenants as CSV."""
     return csv_file("configured-tenants", TenantEntry, [TenantEntry.of(tenant) for tenant in visible])
 
 
 @router.get(f"{PATH}/new", response_class=HTMLResponse, include_in_schema=False)
 async def new_tenant_page(request: Request, _admin: Admin, _table: Table) -> HTMLResponse:
-    """The form of a new tenant."""
     return _form(request, None)
 
 
 @router.get(f"{PATH}/{{tenant_id}}", response_class=HTMLResponse, include_in_schema=False)
 async def tenant_form_page(request: Request, _admin: Admin, tenant: Named, table: Table) -> HTMLResponse:
-    """The form of a tenant's entry."""
     entry = await asyncio.to_thread(table.entry, tenant.id)
     if entry is None:
         raise NoSuchPageError("somebody has removed this tenant")
@@ -144,7 +140,6 @@ async def add_tenant(
     site: TheSite, admin: Admin, table: Table, once: Once, reason: Reason, _confirmed: Confirmed, fields: Fields,
     tenant_id: Annotated[UUID, Form()],
 ) -> RedirectResponse:  # fmt: skip
-    """Adds a tenant."""
     edit = TableEdit(table, admin, reason=reason, once=once)
     return await _changed(site, edit.add, fields.entry(tenant_id))
 
@@ -154,7 +149,7 @@ async def change_tenant(
     site: TheSite, admin: Admin, tenant: Named, table: Table, once: Once, reason: Reason, _confirmed: Confirmed,
     fields: Fields,
 ) -> RedirectResponse:  # fmt: skip
-    """Puts the form's entry in the place of the tenant's."""
+    """Replaces the whole entry."""
     edit = TableEdit(table, admin, reason=reason, once=once)
     return await _changed(site, edit.replace, fields.entry(tenant.id))
 
@@ -163,13 +158,13 @@ async def change_tenant(
 async def remove_tenant(
     site: TheSite, admin: Admin, tenant: Named, table: Table, once: Once, reason: Reason, _confirmed: Confirmed
 ) -> RedirectResponse:
-    """Takes a tenant out of the table. What is known of it stays."""
+    """What is known of the tenant stays."""
     edit = TableEdit(table, admin, reason=reason, once=once)
     return await _changed(site, edit.remove, tenant.id)
 
 
 async def _changed(site: Site, change: Any, what: object) -> RedirectResponse:
-    """Makes the change and tells the next page."""
+    """The next page shows the change."""
     await asyncio.to_thread(change, what)
     await asyncio.to_thread(site.tenants_now)
     return RedirectResponse(PATH, 303)

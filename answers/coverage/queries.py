@@ -11,7 +11,7 @@ from storage.rows import fetch
 
 
 class FailingCollection(NamedTuple):
-    """A collection, and when the first run of its current failures began."""
+    """`since`: when the first run of its current failures began."""
 
     type_key: str
     since: datetime
@@ -28,5 +28,5 @@ GROUP BY c.type_key
 
 
 async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
-    """The session's tenant's collections that their latest run did not read to their end, by kept runs."""
+    """Not read to their end by their latest run; by kept runs."""
     return await fetch(session, _FAILING, FailingCollection)

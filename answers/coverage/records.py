@@ -12,9 +12,9 @@ from inventory.outcomes import Outcome
 class CollectionCoverageRecord(BaseModel, frozen=True):
     """One collection, by the latest completed run that covers it.
 
-    `listed_at`: when a run last read it to its end (null if none has). `permissions` are the catalog's, if Graph
-    refused the read for want of one. `remedy` is for an error. `failing_since`: the beginning of the first of the
-    latest failing runs; null if the latest run read it, or the answer does not say.
+    `listed_at`: when a run last read it to its end, if ever. `permissions` are the catalog's, if Graph refused the read
+    for want of one. `failing_since`: the beginning of the first of the latest failing runs; null if the latest run read
+    it, or the answer does not say.
     """
 
     type_key: str
@@ -31,9 +31,9 @@ class CollectionCoverageRecord(BaseModel, frozen=True):
 
 
 class CoverageRecord(BaseModel, frozen=True):
-    """The collections that completed runs of a tenant cover, the unread ones first.
+    """The collections that completed runs of a tenant cover, unread ones first.
 
-    `never_selected` are the catalog's collections that no completed run has selected.
+    `never_selected`: no completed run has selected them.
     """
 
     collections: list[CollectionCoverageRecord]

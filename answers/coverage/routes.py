@@ -19,7 +19,6 @@ router = APIRouter()
 
 @router.get("/tenants/{tenant_id}/coverage", response_class=HTMLResponse, include_in_schema=False)
 async def coverage_page(request: Request, scope: OneTenant) -> HTMLResponse:
-    """Collections that were read, and remedies for the others."""
     found = await coverage_with_failures(scope.session)
     skipped = [record for record in found.collections if record.outcome is Outcome.SKIPPED]
     read = [record for record in found.collections if record.outcome is Outcome.COMPLETE]
@@ -44,6 +43,5 @@ async def coverage_records(scope: OneTenant) -> CoverageRecord:
 
 @router.get("/tenants/{tenant_id}/coverage.csv", include_in_schema=False)
 async def coverage_csv(scope: OneTenant) -> Response:
-    """The coverage of a tenant's collections, as CSV."""
     found = await coverage_with_failures(scope.session)
     return csv_file(f"coverage-{scope.tenant.name}", CollectionCoverageRecord, found.collections)

@@ -1,1 +1,1 @@
-"""Which objects refer to which, and which references lead nowhere."""
+"""References of objects, and which lead nowhere."""

@@ -1,6 +1,6 @@
-"""An item's dependencies both ways, dangling references, unassigned items, and items that reach a group.
+"""Dependencies, dangling references, unassigned items, and items that reach a group.
 
-They cover references read by `read_references`, and name their coverage and the collections whose gaps leave them open.
+They rest on references read by `read_references`, and name collections whose gaps leave them open.
 """
 
 from collections import Counter
@@ -40,12 +40,12 @@ from storage.database import Database
 from storage.unread_references import unread_references
 
 MOST = 500
-"""The default limit of references followed from or to one item."""
+"""References followed from or to one item, by default."""
 
 GROUPS = "groups"
 
 READERS = references.READERS
-"""Connections that `read_references` uses."""
+"""Connections of `read_references`."""
 
 Follow = Callable[[AsyncSession, Sequence[ItemKey], int], Awaitable[list[Edge]]]
 
@@ -70,18 +70,18 @@ def _rules_hashes() -> dict[str, bytes]:
 
 
 async def read_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> set[UUID]:
-    """Tenants whose documents' references are all read."""
+    """Those whose references are all read."""
     return await references.read_tenants(session, tenant_ids, _rules_hashes())
 
 
 async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
-    """A tenant's coverage, for a session that may not read references: it names unread ones."""
+    """For a session that may not read references: it names unread ones."""
     unread = await unread_references(session, _rules_hashes())
     return await TenantCoverage.of(session, tenant_id, unread=unread)
 
 
 async def read_references(database: Database, tenant_id: UUID, progress: Callable[[int], None]) -> list[DamagedRecord]:
-    """Reads unread references; returns damaged versions."""
+    """Reads unread ones; returns damaged versions."""
     return await references.catch_up(
         database, tenant_id, load_catalog().reading_rules(), in_turn=True, progress=progress
     )
@@ -90,7 +90,7 @@ async def read_references(database: Database, tenant_id: UUID, progress: Callabl
 async def neighbourhood(
     session: AsyncSession, tenant: TenantCoverage, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
-    """An item's dependencies both ways, up to `depth` references away, `most` of each item."""
+    """Up to `depth` references away, `most` of each item."""
     found: list[DependencyRecord] = []
     is_cut = False
     for direction, follow in ((Direction.NEEDS, queries.of_items), (Direction.NEEDED_BY, queries.to_items)):
@@ -104,7 +104,6 @@ async def neighbourhood(
 
 
 def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
-    """Orders records by direction and distance, then as lists."""
     end = record.target if record.direction is Direction.NEEDS else record.item
     return (
         record.direction is Direction.NEEDED_BY,
@@ -114,7 +113,7 @@ def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
 
 
 async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemKey) -> ObjectRecord:
-    """An item by key; one that was never seen may be referred to."""
+    """One that was never seen may be referred to."""
     type_key, external_id = item
     seen = await queries.seen(session, item)
     if seen is not None:
@@ -125,7 +124,7 @@ async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemK
 async def _followed(
     session: AsyncSession, follow: Follow, direction: Direction, start: ItemKey, depth: int, most: int
 ) -> AsyncIterator[tuple[int, list[Edge], bool]]:
-    """References by distance, breadth first, each item followed once."""
+    """By distance, breadth first, each item once."""
     reached, level = {start}, [start]
     for distance in range(1, depth + 1):
         if not level:
@@ -152,7 +151,7 @@ def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None]
 async def everything(
     session: AsyncSession, tenant: TenantCoverage
 ) -> AsyncIterator[DependencyRecord | CannotSayRecord]:
-    """Streams all the tenant's references, by type key and id, then collections that may hold more."""
+    """All references by type key and id, then collections that may hold more."""
     async for edge in queries.all_references(session):
         yield tenant.dependency(edge, Direction.NEEDS, 1)
     referring = {key for key, collection in load_catalog().collections.items() if collection.references}
@@ -171,9 +170,8 @@ def reason_in_words(record: CannotSayRecord) -> str:
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
-    """References without present targets, by collection and name, then those that cannot be judged.
-
-    `type_keys`: these collections' items only.
+    """References without present targets, by collection and name, then those that cannot be judged; `type_keys` are the
+    items'.
     """
     open_ones: Counter[tuple[str, ...]] = Counter()
     async for edge in queries.not_there(session, [tenant.tenant_id], type_keys):
@@ -187,7 +185,7 @@ async def dangling(
 async def dangling_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[DanglingRecord | CannotSayRecord]]:
-    """Tenants' dangling references, by one query, in a transaction that sees them."""
+    """By one query, in a transaction that sees the tenants."""
     found: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     open_ones: dict[UUID, Counter[tuple[str, ...]]] = {tenant_id: Counter() for tenant_id in tenants}
     async for edge in queries.not_there(session, list(tenants), type_keys):
@@ -200,7 +198,7 @@ async def dangling_of_tenants(
 
 
 def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, ...]]) -> DanglingRecord | None:
-    """The reference's record; None if it cannot be judged, which is counted."""
+    """None if it cannot be judged, which is counted."""
     target = tenant.target(edge)
     if target.presence is Presence.NOT_READ:
         open_ones[edge.target_type_keys] += 1
@@ -226,7 +224,7 @@ def _open_after_dangling(
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
-    """Unassigned items, by collection and name, then those that cannot be judged.
+    """By collection and name, then those that cannot be judged.
 
     Without `type_keys`, collections that nobody assigns are left out.
     """
@@ -241,7 +239,7 @@ async def unassigned(
 async def unassigned_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
-    """Tenants' unassigned items, by one query, in a transaction that sees them."""
+    """By one query, in a transaction that sees the tenants."""
     found: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     unknown: dict[UUID, list[UnknownAssignments]] = {tenant_id: [] for tenant_id in tenants}
     for counted in await queries.unknown_assignments(session, list(tenants), type_keys):
@@ -276,7 +274,6 @@ def _unassigned(tenant: TenantCoverage, found: UnassignedItem) -> UnassignedReco
 
 
 def _assignable(type_keys: Sequence[str] | None) -> set[str]:
-    """Assignable collections, of `type_keys` if any."""
     assignable = {key for key, collection in load_catalog().collections.items() if collection.assignable}
     return assignable - NEVER_ASSIGNED if type_keys is None else assignable & set(type_keys)
 
@@ -300,8 +297,8 @@ async def reaching(
 ) -> AsyncIterator[ReachRecord | CannotSayRecord]:
     """Items that name a group in an assignment or condition, then unread collections.
 
-    `everyone` adds items for all users or all devices that do not name it. An exclusion wins in Conditional Access, and
-    in Intune's assignments of the same intent.
+    `everyone` adds items for all users or devices that do not name it. An exclusion wins in Conditional Access, and in
+    Intune within an intent.
     """
     async for found in queries.reaching(session, group_id, everyone=everyone):
         assignments = assignments_to(found.assignments)
@@ -326,7 +323,7 @@ async def reaching(
 
 
 def referring_to(type_key: str) -> set[str]:
-    """Collections whose items may refer to another's."""
+    """Collections whose items may refer to this one's."""
     return {
         key
         for key, collection in load_catalog().collections.items()

@@ -24,12 +24,11 @@ from inventory.visible_text import visible
 
 
 def titles(type_keys: Sequence[str]) -> str:
-    """An object's possible collections; of everyone, that there is none."""
+    """Possible collections; "Everyone" has none."""
     return " or ".join(map(collection_title, type_keys)) or "Everyone"
 
 
 def neighbour_columns(direction: Direction) -> tuple[Column, ...]:
-    """Columns of dependencies or dependants, by collection."""
     far, near = ("target", "item") if direction is Direction.NEEDS else ("item", "target")
 
     def end(record: DependencyRecord, which: str) -> ObjectRecord:
@@ -63,7 +62,7 @@ def role_of(record: DependencyRecord | DanglingRecord) -> str:
 
 
 def _assignment(assignment: AssignmentRecord) -> str:
-    """`required: group`, `available: excludes the group`, `group through policy set "Pilot"`."""
+    """`required: group`, `available: excludes the group`."""
     intent = "" if assignment.intent is None else f"{visible(assignment.intent)}: "
     way = assignment.through if assignment.role is ReferenceRole.INCLUDE else f"excludes the {assignment.through}"
     if assignment.policy_set_id is None:
@@ -81,12 +80,11 @@ def _why(record: UnassignedRecord) -> str:
 
 
 def name_of(end: ObjectRecord) -> str:
-    """The title; of a deleted object, the last one known."""
     return visible(end.title)
 
 
 def _target_id(record: DependencyRecord | DanglingRecord) -> str | None:
-    """The id, unless it stands for a name."""
+    """None if it stands for a name."""
     return None if record.target.title == record.target.external_id else record.target.external_id
 
 

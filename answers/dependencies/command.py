@@ -1,4 +1,4 @@
-"""`dependencies`: what an item needs, what needs it, and what reaches a group."""
+"""`dependencies`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from inventory.plurals import counted
 MAX_DEPTH = 5
 
 CUT = "left out: an item with more than {} has the first ones only; --limit draws more"
-"""What a picture says that does not show all."""
+"""For a picture that does not show all."""
 
 
 @prints_tables
@@ -101,7 +101,6 @@ def _check(
     everyone: bool,
     everything: bool,
 ) -> None:
-    """Raises `UsageError` for arguments that ask for nothing or several things."""
     asked = (item[0] is not None, reaches is not None, everything)
     if sum(asked) != 1 or (item[0] is None) != (item[1] is None):
         raise UsageError("name an item by TYPE and ID, or give --reaches GROUP or --all")

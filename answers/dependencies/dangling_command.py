@@ -1,4 +1,4 @@
-"""`dangling`, `unassigned`: references without a target, items without an assignment."""
+"""`dangling` and `unassigned`."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -73,8 +73,6 @@ TypeKeys = tuple[str, ...] | None
 
 
 class _Question(NamedTuple):
-    """The words of `dangling` and `unassigned`."""
-
     of_one: Callable[[AsyncSession, TenantCoverage, TypeKeys], AsyncIterator[BaseModel]]
     of_tenants: Callable[[AsyncSession, Mapping[UUID, TenantCoverage], TypeKeys], Awaitable[Answers[BaseModel]]]
     record: type[BaseModel]
@@ -110,7 +108,7 @@ def _ask_each(
 
 
 def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: RowLimit) -> None:
-    """Prints an answer. Raises `NeverReadError`, or `typer.Exit` for damaged documents."""
+    """Raises `NeverReadError`, or `typer.Exit` for damaged documents."""
     coverage, records = found
     cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
     rows = [record for record in records if not isinstance(record, CannotSayRecord)]

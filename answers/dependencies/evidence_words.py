@@ -1,4 +1,4 @@
-"""The basis of an object's presence, or why it is unknown, for people."""
+"""Evidence and reasons for people."""
 
 from answers.dependencies.rules import NOT_IN_THE_CATALOG
 from answers.item_kinds import title_of
@@ -12,7 +12,7 @@ def code_in_words(code: str) -> str:
 
 
 def evidence_in_words(evidence: str) -> str:
-    """An `ObjectState`'s `evidence`: collections by title, reasons in words."""
+    """An `ObjectState`'s: collections by title."""
     parts = (part.partition(":") for part in evidence.split(", "))
     return ", ".join(
         f"{title_of(code)}: {code_in_words(reason)}" if reason else code_in_words(code) for code, _, reason in parts

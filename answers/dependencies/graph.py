@@ -1,4 +1,4 @@
-"""References as a graph, to draw and for other tools."""
+"""References as a graph."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class Node(NamedTuple):
     name: str
     presence: Presence
     certainty: str
-    """Presence, confidence and evidence in words, unless it is simply there."""
+    """Presence, confidence and evidence, unless it is simply there."""
 
 
 class Link(NamedTuple):
@@ -29,7 +29,7 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes by key, in the answer's order, and links once each. `left_out`: what is not drawn."""
+    """Nodes by key, in the answer's order. `left_out`: what is not drawn."""
 
     nodes: dict[str, Node]
     links: list[Link]
@@ -39,7 +39,7 @@ class Graph(NamedTuple):
 def graph_of(
     dependencies: Iterable[DependencyRecord], start: ObjectRecord | None = None, left_out: Sequence[str] = ()
 ) -> Graph:
-    """An answer's graph; `start` is the requested item, which may have no reference."""
+    """`start`, the requested item, may have no reference."""
     nodes: dict[str, Node] = {}
     links: dict[Link, None] = {}
     if start is not None:

@@ -1,4 +1,4 @@
-"""Writes `dependencies` as a table, or as a graph to stdout or a file."""
+"""Writes `dependencies` as a graph."""
 
 import sys
 from collections.abc import Iterator
@@ -29,14 +29,12 @@ _WRITERS = {
 
 
 class GraphOutput(NamedTuple):
-    """An answer's format and file."""
-
     written_as: GraphFormat
     file: Path | None
 
 
 def write_graph(graph: Graph, options: GraphOutput) -> None:
-    """Writes the graph, with a note about a file on stderr. Raises `UsageError` if that cannot be written."""
+    """Raises `UsageError` if the file cannot be written."""
     with _opened(options.file) as out:
         for line in _WRITERS[options.written_as](graph):
             out.write(line + "\n")

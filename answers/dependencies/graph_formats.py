@@ -8,10 +8,10 @@ from answers.dependencies.records import Presence
 from inventory.references import ReferenceRole
 
 MAX_LABEL = 80
-"""Characters of a name that a label shows."""
+"""Characters of a name."""
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.,:/")
-"""Characters that Mermaid never reads as syntax."""
+"""Mermaid never reads them as syntax."""
 
 _ARROWS = {ReferenceRole.INCLUDE: "-->", ReferenceRole.EXCLUDE: "-.->", ReferenceRole.USE: "-->"}
 
@@ -55,7 +55,7 @@ def dot(graph: Graph) -> Iterator[str]:
 
 
 def graphml(graph: Graph) -> Iterator[str]:
-    """The lines of a GraphML document (http://graphml.graphdrawing.org)."""
+    """http://graphml.graphdrawing.org"""
     root = ElementTree.Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
     for owner, names in (("node", _NODE_DATA), ("edge", _LINK_DATA)):
         for name in names:
@@ -87,7 +87,6 @@ def _label(node: Node) -> list[str]:
 
 
 def _mermaid_text(words: str) -> str:
-    """Mermaid's numeric entities for characters that could be syntax."""
     return "".join(
         character if character in _PLAIN or (ord(character) > 127 and character.isalnum()) else f"#{ord(character)};"
         for character in words

@@ -1,4 +1,4 @@
-"""Lines about the gaps of answers about references."""
+"""Gaps of answers about references, in lines."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,11 @@ from inventory.plurals import counted
 from inventory.user_errors import NeverReadError
 
 UNREAD_SHOWN = 6
-"""So many collections a line for people names."""
+"""Collections that a line names."""
 
 
 def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
-    """A line for each reason, with the collections left open."""
+    """A line for each reason."""
     by_reason: dict[str, list[str]] = {}
     old = {
         record.type_key: (record.read_at, record.references or 0) for record in records if record.read_at is not None
@@ -46,22 +46,21 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
 
 
 def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
-    """Names the gaps on stderr."""
+    """On stderr."""
     output.warn(*open_lines(records, words))
 
 
 def refuse_never_read(coverage: TenantCoverage) -> None:
-    """Raises `NeverReadError` if the tenant was never read."""
     if not coverage.collections:
         raise NeverReadError(TENANT_NEVER_READ)
 
 
 def say_basis(coverage: TenantCoverage) -> None:
-    """Names an empty answer's basis on stderr."""
+    """On stderr, of an empty answer."""
     output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
 
 
 def end_if_damaged(cannot_say: Sequence[CannotSayRecord]) -> None:
-    """Raises `typer.Exit` if documents are damaged, since the answer lacks them."""
+    """Raises `typer.Exit`, since the answer lacks damaged documents."""
     if any(record.reason == DAMAGED for record in cannot_say):
         raise typer.Exit(ExitCode.PARTIAL)

@@ -1,4 +1,4 @@
-"""An item's neighbourhood as a picture: a column for each step, dependants on the left."""
+"""An item's neighbourhood drawn: a column for each step, dependants on the left."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ GAP_ACROSS, GAP_DOWN = 80, 12
 MARGIN = 8
 
 NAME_LENGTH = 28
-"""Characters of a name that fit into a box."""
+"""Characters that fit into a box."""
 
 End = tuple[tuple[str, ...], str]
 
 
 class Box(NamedTuple):
-    """An object, placed by its upper left corner."""
+    """`x` and `y` are of the upper left corner."""
 
     end: ObjectRecord
     name: str
@@ -30,14 +30,14 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A reference as a curve's path from source to target."""
+    """A curve from source to target."""
 
     path: str
     role: ReferenceRole
 
 
 class Picture(NamedTuple):
-    """`left_out`: objects not drawn. `undrawn`: references of these."""
+    """`left_out` counts objects, `undrawn` their references."""
 
     width: int
     height: int
@@ -48,7 +48,7 @@ class Picture(NamedTuple):
 
 
 def picture_of(start: ObjectRecord, dependencies: Iterable[DependencyRecord], most: int) -> Picture:
-    """The item and the nearest objects, up to `most` a column; each is where it is met first."""
+    """The nearest objects, up to `most` a column, where each is met first."""
     records = sorted(dependencies, key=lambda record: record.distance)
     columns: dict[End, int] = {_key(start): 0}
     ends = {_key(start): start}
@@ -93,7 +93,7 @@ def _short(name: str) -> str:
 
 
 def _curve(source: Box, target: Box) -> str:
-    """From one's right edge to the other's left; around the outside within a column."""
+    """Around the outside within a column."""
     from_y, to_y = source.y + HEIGHT // 2, target.y + HEIGHT // 2
     half = GAP_ACROSS // 2
     if source.x < target.x:

@@ -19,7 +19,7 @@ ItemKey = tuple[str, str]
 
 
 class Edge(NamedTuple):
-    """A reference, the item that refers, and the target if ever seen."""
+    """`target` is None if never seen."""
 
     tenant_id: UUID
     external_id: str
@@ -43,10 +43,7 @@ class Edge(NamedTuple):
 
 
 class UnassignedItem(NamedTuple):
-    """An unassigned item.
-
-    `lags`: the latest run saw it without its whole document, so the version may be old.
-    """
+    """`lags`: the latest run saw it without its whole document, so the version may be old."""
 
     tenant_id: UUID
     external_id: str
@@ -58,7 +55,7 @@ class UnassignedItem(NamedTuple):
 
 
 class UnknownAssignments(NamedTuple):
-    """The number of a collection's items whose documents do not tell their assignments."""
+    """The number of items whose documents do not tell."""
 
     tenant_id: UUID
     type_key: str
@@ -66,9 +63,9 @@ class UnknownAssignments(NamedTuple):
 
 
 class AssignedItem(NamedTuple):
-    """An item that names a group or everyone; `filters`: id, name and role of each.
+    """An item that names a group or everyone.
 
-    `assignments`: role, audience (None for the group), intent, and policy set's id and name of each.
+    `filters`: id, name, role. `assignments`: role, audience (None: the group), intent, policy set's id and name.
     """
 
     tenant_id: UUID
@@ -290,23 +287,23 @@ _AUDIENCES = [ALL_DEVICES, ALL_USERS]
 
 
 async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
-    """An item, or None if never seen."""
+    """None if never seen."""
     return await fetch_one(session, _SEEN, KnownObject, {"type_key": item[0], "external_id": item[1]})
 
 
 async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
-    """The items' references, up to `most` of each, by type key, id and place."""
+    """References from each, up to `most`, by type key, id and place."""
     parameters = {**key_columns(items), "most": most, "audiences": _AUDIENCES}
     return await fetch(session, _OF_ITEMS, Edge, parameters)
 
 
 async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
-    """References to the items, up to `most` to each, by type key, id and place."""
+    """References to each, up to `most`, by type key, id and place."""
     return await fetch(session, _TO_ITEMS, Edge, {**key_columns(items), "most": most})
 
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
-    """Streams the tenant's references, by the item's collection, name and place."""
+    """By the item's collection, name and place."""
     async for edge in fetch_stream(session, _ALL, Edge, {"audiences": _AUDIENCES}):
         yield edge
 
@@ -314,9 +311,8 @@ async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
 async def not_there(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> AsyncIterator[Edge]:
-    """Streams present items' references to absent or unknown objects.
-
-    By tenant, collection, name and place. `type_keys`: these collections' items only.
+    """Present items' references to absent or unknown objects, by tenant, collection, name and place; `type_keys` are
+    the items'.
     """
     async for edge in fetch_stream(session, _DANGLING, Edge, _of_tenants(tenant_ids, type_keys)):
         yield edge
@@ -325,7 +321,7 @@ async def not_there(
 async def unassigned(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> AsyncIterator[UnassignedItem]:
-    """Streams present unassigned items, by tenant, collection and name."""
+    """Present ones, by tenant, collection and name."""
     parameters = {**_of_tenants(tenant_ids, type_keys), "said": NOBODY}
     async for item in fetch_stream(session, _UNASSIGNED, UnassignedItem, parameters):
         yield item
@@ -334,7 +330,7 @@ async def unassigned(
 async def unknown_assignments(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> list[UnknownAssignments]:
-    """Numbers of present items that may be unassigned."""
+    """Of present items."""
     parameters = {**_of_tenants(tenant_ids, type_keys), "said": ASSIGNMENTS_UNKNOWN}
     return await fetch(session, _UNKNOWN_ASSIGNMENTS, UnknownAssignments, parameters)
 
@@ -344,9 +340,9 @@ def _of_tenants(tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> 
 
 
 async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[AssignedItem]:
-    """Streams present items that include or exclude a group, by type key and id.
+    """Present items, by type key and id.
 
-    `everyone` adds items for all users or all devices that do not name it.
+    `everyone` adds items for all users or devices that do not name the group.
     """
     named = [group_id, *(_AUDIENCES if everyone else ())]
     parameters = {"group_id": group_id, "named": named, "audiences": _AUDIENCES}

@@ -1,7 +1,6 @@
-"""The records of dependencies, and how sure it is that an object is there.
+"""Dependencies as JSON, and how sure it is that an object is there.
 
-An object is only called gone or never seen if the collections that it may be in were listed to their end; otherwise
-that cannot be said, with the reason.
+An object is called gone or never seen only if its possible collections were listed to their end.
 """
 
 from datetime import datetime
@@ -18,28 +17,26 @@ from inventory.references import ReferenceRole
 
 
 class Presence(StrEnum):
-    """Whether an object is in the tenant, as far as it was read."""
+    """Whether an object is in the tenant."""
 
     PRESENT = "present"
     ABSENT = "absent"
     """It was seen, and a later complete listing omits it."""
     NEVER_SEEN = "never_seen"
-    """All its possible collections were listed to their end, and none has shown it."""
+    """All its possible collections were listed to their end without it."""
     NOT_READ = "not_read"
-    """It was never seen, and a possible collection was not listed to its end."""
+    """It was never seen, and not all possible collections were listed to their end."""
     AUDIENCE = "audience"
-    """All users or all devices: no object of the inventory."""
+    """All users or all devices."""
 
 
 class ObjectState(NamedTuple):
-    """Presence, its confidence and its evidence. The confidence is None if nothing can be said.
+    """The confidence is None if nothing can be said.
 
-    Evidence: `listed` · `found_by_id` (a GET by id found it, and its listing did not show it) · `old_details` (its
-    reference stands in details from before the latest listing) · `confirmed` (a GET by id answered 404) ·
-    `not_listed` (a complete listing did not show it) ·
-    `never_listed` · `listing_is_older` (no complete listing began after the reference was first observed) ·
-    `<type key>:<outcome>:<error code>` for each collection that the latest run did not list to its end ·
-    `<type key>:never_read` · `<type key>:not_in_the_catalog`.
+    Evidence: `listed` · `found_by_id` · `not_listed` · `confirmed` (a GET by id answered 404) · `old_details` (its
+    reference stands in details from before the latest listing) · `never_listed` · `listing_is_older` (no complete
+    listing began after the reference was first observed) · `<type key>:<outcome>:<error code>` for each collection that
+    the latest run did not list to its end · `<type key>:never_read` · `<type key>:not_in_the_catalog`.
     """
 
     presence: Presence
@@ -48,9 +45,9 @@ class ObjectState(NamedTuple):
 
 
 class KnownObject(NamedTuple):
-    """An item as the inventory has it. The absence is that of now, all None while it is listed.
+    """An item; `absence_…` are None while it is listed.
 
-    `found_by_id`: the run that last saw it found it by a GET, and its listing did not show it.
+    `found_by_id`: the run that last saw it found it by a GET, not in its listing.
     """
 
     type_key: str
@@ -67,7 +64,7 @@ class ObjectRecord(BaseModel, frozen=True):
     """One end of a reference: an item, an audience, or an object that is not in the inventory.
 
     `type_keys` are its possible collections: one if known, none for an audience. `last_seen_at` and `kind` are null if
-    no run has seen it. `evidence` is the basis of the presence (docs/architecture.md).
+    no run has seen it. `evidence`: see docs/architecture.md.
     """
 
     type_keys: list[str]
@@ -82,24 +79,24 @@ class ObjectRecord(BaseModel, frozen=True):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def title(self) -> str:
-        """The object's name for people. Of one that was never seen, only the id is known."""
+        """The object's name for people; its id if it was never seen."""
         if self.kind is None:
             return self.external_id
         return item_title(self.type_keys[0], self.external_id, self.display_name, self.kind)
 
 
 class Direction(StrEnum):
-    """The direction of a reference, seen from the item that was asked about."""
+    """Seen from the item that was asked about."""
 
     NEEDS = "needs"
     NEEDED_BY = "needed_by"
 
 
 class DependencyRecord(BaseModel, frozen=True):
-    """One reference: `item` refers to `target`, as `version` of it says, first observed at `referred_at`.
+    """One reference: `item` refers to `target`, as its `version` says, first observed at `referred_at`.
 
-    `distance` counts references from the item in question: 1 is its own. `path` is the reference's place by the
-    catalog's rule. `intent` is that of its assignment, if any.
+    `distance` counts references from the item in question. `path` is the place by the catalog's rule. `intent` is of
+    its assignment.
     """
 
     answer: Literal["dependency"] = "dependency"
@@ -116,7 +113,7 @@ class DependencyRecord(BaseModel, frozen=True):
 
 
 class DanglingRecord(BaseModel, frozen=True):
-    """A reference whose target is not in the tenant: `item` refers to `target`, as `version` of it says."""
+    """A reference whose target is not in the tenant."""
 
     answer: Literal["dangling"] = "dangling"
     tenant_id: UUID
@@ -130,10 +127,10 @@ class DanglingRecord(BaseModel, frozen=True):
 
 
 class UnassignedRecord(TitledRecord):
-    """An item that is assigned to nobody, as `version` says, which was last observed at `observed_at`.
+    """An item that is assigned to nobody, as its `version` says, last observed at `observed_at`.
 
-    `exclusions` counts the groups that it excludes. The confidence is high if the latest run listed the collection to
-    its end, was a clean success, and found this version. Assignments in details may be older: `details_read_at`.
+    `exclusions` counts groups that it excludes. The confidence is high if the latest run was a clean success, listed
+    the collection to its end and found this version. Assignments in details may be older: `details_read_at`.
     """
 
     answer: Literal["unassigned"] = "unassigned"
@@ -151,7 +148,7 @@ class UnassignedRecord(TitledRecord):
 
 
 class FilterRecord(BaseModel, frozen=True):
-    """An assignment filter that an item uses: the devices that it includes, or excludes."""
+    """An assignment filter: the devices that an item includes, or excludes."""
 
     external_id: str
     display_name: str | None
@@ -161,9 +158,8 @@ class FilterRecord(BaseModel, frozen=True):
 class AssignmentRecord(BaseModel, frozen=True):
     """One way in which an item includes or excludes a group: by the `group` itself, `all devices` or `all users`.
 
-    `intent` is that of an app's assignment; `policy_set_id` is the policy set that made it, null for a direct one;
-    `policy_set_name` is null if unknown. `is_overridden`: the item excludes the group from the same intent, so the
-    inclusion does not reach it.
+    `intent` is of an app's assignment. `policy_set_id` made the assignment, null if direct. `is_overridden`: the item
+    excludes the group from the same intent, so this does not reach it.
     """
 
     role: ReferenceRole
@@ -177,10 +173,9 @@ class AssignmentRecord(BaseModel, frozen=True):
 class ReachRecord(BaseModel, frozen=True):
     """An item that names a group, or everyone, in an assignment or a condition.
 
-    `reaches`: it includes the group and does not exclude it from the same intent. `through` names the ways: `group`,
-    `all devices`, `all users`; `assignments` has them with intents. `excluded`: it excludes the group from some intent,
-    or as a whole. `filters`, all that the item uses, may narrow its audience. Groups within groups are not read, so
-    items that reach a group through its parent are missing.
+    `reaches`: it includes the group and does not exclude it from the same intent. `through` names the ways,
+    `assignments` has them with intents. `excluded`: from some intent, or as a whole. `filters` may narrow the audience.
+    Items that reach a group through its parent are missing, since groups within groups are not read.
     """
 
     answer: Literal["reach"] = "reach"
@@ -196,13 +191,12 @@ class ReachRecord(BaseModel, frozen=True):
 
 
 class CannotSayRecord(BaseModel, frozen=True):
-    """A collection that leaves the answer open: it was not listed to its end, for the given `reason`.
+    """A collection that leaves the answer open, for `reason`: it was not listed to its end, or as below.
 
     The type key is empty if the tenant was never read. `references` counts references whose targets may be in the
-    collection, and items with unknown assignments; null if the collection's own items are missing. With the reason
-    `damaged` it counts items with damaged documents; with `references_not_read`, items whose references the next run
-    reads, up to 1,001, null for all items; with `old_details`, items whose details were read before the latest listing,
-    the first at `read_at`.
+    collection, and items with unknown assignments; null if the collection's own items are missing. With `damaged` it
+    counts items with damaged documents; with `references_not_read`, items that the next run reads, up to 1,001, null
+    for all; with `old_details`, items whose details were read before the latest listing, the first at `read_at`.
     """
 
     answer: Literal["cannot_say"] = "cannot_say"

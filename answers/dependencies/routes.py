@@ -1,7 +1,4 @@
-"""The pages of references: what an item needs and what needs it, what reaches a group, and references to nothing.
-
-A page writes nothing, so it does not read references: it names those that the next run reads.
-"""
+"""The pages of references. They write nothing, so name references that the next run reads."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
@@ -62,18 +59,18 @@ from web.twins import Limit, say_next, whole_csv_file
 router = APIRouter()
 
 PAGE = 100
-"""Rows of a page, some 50 KB of HTML."""
+"""Rows, some 50 KB of HTML."""
 
 MAX_DEPTH = 5
 
 NEIGHBOURS = 100
-"""References from or to one item that a page follows."""
+"""References of one item that a page follows."""
 
 DRAWN = ((20, 100), (20, 50), (8, 20))
-"""Objects in a column of the picture, and rows of a table; fewer if names make the page too long."""
+"""Objects in a column of the picture, and rows of a table; fewer if the page gets too long."""
 
 OF_A_TENANT = 8
-"""Rows of each tenant on a page over tenants."""
+"""Of each tenant on a page over tenants."""
 
 TypeKey = Annotated[str, Query(alias="type", description="Only references of this collection's items.", max_length=100)]
 Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
@@ -104,14 +101,14 @@ Record = DanglingRecord | UnassignedRecord | CannotSayRecord
 
 
 class ReferenceQuestion(StrEnum):
-    """Questions whose answers are lists, of one tenant or each."""
+    """Answered by lists, of one tenant or each."""
 
     DANGLING = "dangling"
     UNASSIGNED = "unassigned"
 
 
 class TenantPart(NamedTuple):
-    """A tenant on a page over tenants: the first of `total` rows, and unknown ones."""
+    """A tenant's first of `total` rows."""
 
     tenant_id: UUID
     name: str
@@ -132,7 +129,6 @@ async def dependencies_page(
     depth: Depth = 1,
     after: After = "",
 ) -> HTMLResponse:
-    """Dependencies and dependants of an item; for a group, the items that reach it."""
     key, sought = (answer.GROUPS, reaches) if reaches else (type_key or answer.GROUPS, item)
     found, reach, problem = None, None, ""
     if sought.strip():
@@ -193,7 +189,7 @@ async def reach_records(
 
 
 def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
-    """One tenant's page, records and file. `what` names the records for people."""
+    """`what` names the records for people."""
 
     @router.get(f"/tenants/{{tenant_id}}/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
@@ -223,7 +219,7 @@ def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[Base
 
 
 def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
-    """All tenants' or a tag's page, records and file, tenant by tenant."""
+    """`what` names the records for people."""
 
     @router.get(f"/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, each: EachTenant, tag: Tag = "", after: AfterTenant = "") -> HTMLResponse:
@@ -266,7 +262,7 @@ async def _of_all(each: TenantSessions, question: ReferenceQuestion, type_key: s
 async def _of_each(
     each: TenantSessions, tenants: Sequence[TenantConfig], question: ReferenceQuestion, type_key: str
 ) -> AsyncIterator[tuple[TenantConfig, Sequence[Record]]]:
-    """Each tenant's records: many by one query, those with unread references alone."""
+    """Many by one query; those with unread references alone."""
     together = TenantsTogether([tenant.id for tenant in tenants], _asked_together(question, type_key))
     for tenant in tenants:
         yield tenant, await _of_one(each, together, tenant, question, type_key)
@@ -313,7 +309,7 @@ async def _in_turn(
 async def _records_of(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, after: str, limit: int
 ) -> TenantRecords[Record]:
-    """A tenant's rows, each part with the unknown ones at its end. Raises `NoSuchPageError`."""
+    """Each part ends with the unknown ones. Raises `NoSuchPageError`."""
     return _part([record async for record in await _records(session, tenant_id, question, type_key)], after, limit)
 
 
@@ -325,8 +321,6 @@ def _part(records: Sequence[Record], after: str, limit: int) -> TenantRecords[Re
 
 
 class _Answer(NamedTuple):
-    """Rows up to a limit, their number, and unknown ones."""
-
     rows: list[DanglingRecord | UnassignedRecord]
     total: int
     cannot_say: list[CannotSayRecord]
@@ -431,15 +425,11 @@ async def _reach(scope: TenantScope, group_id: str, after: str, limit: int, *, e
 
 
 async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
-    """An item's id by id or name; a never seen id may be referred to.
-
-    Raises `UnknownItemError`.
-    """
+    """`sought` is an id, perhaps never seen, or a name. Raises `UnknownItemError`."""
     return item_key(sought) if GUID.fullmatch(sought) else await find_item(session, type_key, sought)
 
 
 def _open_reasons(records: Sequence[CannotSayRecord]) -> list[tuple[str, list[CannotSayRecord]]]:
-    """Unknown parts by reason in words."""
     return grouped(records, answer.reason_in_words)
 
 

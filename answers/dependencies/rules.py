@@ -14,19 +14,16 @@ NOT_IN_THE_CATALOG = "not_in_the_catalog"
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 DAMAGED = "damaged"
 REFERENCES_NOT_READ = "references_not_read"
-"""References of new versions, or by new rules, which the next run reads."""
+"""Of new versions, or by new rules; the next run reads them."""
 
 NEVER_ASSIGNED = frozenset({"deviceComplianceScripts"})
-"""Collections that nobody assigns, though Graph lists assignments: a compliance policy names its script
-(https://learn.microsoft.com/mem/intune/protect/compliance-custom-script).
+"""Graph lists assignments, but a compliance policy names its script:
+https://learn.microsoft.com/mem/intune/protect/compliance-custom-script
 """
 
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
-    """Why a collection was never listed to its end; None if it was.
-
-    One that the tenant cannot have holds nothing, so it counts as listed.
-    """
+    """None if the collection was listed to its end, or the tenant cannot have it, so that it holds nothing."""
     covered = coverage.get(type_key)
     if covered is None:
         return NEVER_READ if type_key in known else NOT_IN_THE_CATALOG
@@ -36,9 +33,9 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
 
 
 def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
-    """A seen item's presence, less sure if the latest run did not list its collection to its end.
+    """Less sure if the latest run did not list the collection to its end.
 
-    `rests_on_details`: details may have changed without a sign in the list.
+    `rests_on_details`: these may have changed without a sign in the list.
     """
     is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
     if seen.absence_evidence is not None:
@@ -53,7 +50,7 @@ def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_deta
 
 
 def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool:
-    """Whether details were read before their collection's latest listing began."""
+    """Whether they were read before the latest listing began."""
     listed_from = None if coverage is None else coverage.listed_from
     return details_read_at is not None and listed_from is not None and details_read_at < listed_from
 
@@ -61,10 +58,7 @@ def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool
 def unseen_presence(
     type_keys: Sequence[str], referred_at: datetime, coverage: Mapping[str, Coverage], known: frozenset[str]
 ) -> ObjectState:
-    """The presence of an object that was referred to since `referred_at` and never listed.
-
-    `known`: the catalog's collections.
-    """
+    """Of an object that was referred to since `referred_at` and never listed. `known`: the catalog's collections."""
     reasons = {key: not_listed_reason(key, coverage, known) for key in type_keys}
     unread = [f"{key}:{reason}" for key, reason in reasons.items() if reason is not None]
     if unread:
@@ -79,11 +73,9 @@ def unseen_presence(
 def assignments_to(
     assignments: Sequence[tuple[ReferenceRole, str | None, str, str, str | None]],
 ) -> list[AssignmentRecord]:
-    """How an item includes and excludes a group, by role, audience (None for the group), intent, and policy set's id
-    and name.
+    """From role, audience (None: the group), intent, policy set's id and name.
 
-    An exclusion wins over inclusions of its own intent only:
-    https://learn.microsoft.com/mem/intune/apps/apps-inc-exl-assignments
+    An exclusion wins only within its intent: https://learn.microsoft.com/mem/intune/apps/apps-inc-exl-assignments
     """
     excluded = {intent for role, _, intent, _, _ in assignments if role == ReferenceRole.EXCLUDE}
     records = [

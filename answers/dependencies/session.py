@@ -20,10 +20,7 @@ from storage.database import Database
 
 @asynccontextmanager
 async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
-    """A transaction on a tenant whose references are all read, and the tenant's coverage.
-
-    Output is printed after it.
-    """
+    """A transaction on a tenant whose references are all read. Output is printed after it."""
     async with opened_database(settings, pool_size=READERS) as database:
         with printed_afterwards():
             async with references_session(database, tenant_id) as found:
@@ -53,7 +50,7 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
 
 
 async def item_id(session: AsyncSession, type_key: str, sought: str) -> str:
-    """An item's id by id or name; a never seen id may be referred to."""
+    """By id, perhaps never seen, or name."""
     try:
         UUID(sought)
     except ValueError:

@@ -36,10 +36,7 @@ class TenantCoverage:
         old_details: Sequence[OldDetailsRecord] = (),
         unread: Sequence[UnreadReferences] = (),
     ) -> None:
-        """`damaged`: items whose references could not be read (`storage.references.catch_up`).
-
-        `unread`: collections with unread references.
-        """
+        """`damaged`: items whose references could not be read; `unread`: collections with unread references."""
         self._unread_references = unread
         self._old_details = old_details
         self._damaged = damaged
@@ -59,19 +56,18 @@ class TenantCoverage:
 
     @classmethod
     async def of_tenants(cls, session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, "TenantCoverage"]:
-        """For tenants whose references are all read, in a transaction that sees them."""
+        """Their references must all be read; in a transaction that sees them."""
         collections = await coverage_of_tenants(session, tenant_ids)
         old = await old_details_of_tenants(session, tenant_ids)
         return {tenant_id: cls(tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}
 
     def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
-        """A seen item's presence. `path`: the place in its document that the answer rests on."""
+        """`path`: the place in its document that the answer rests on."""
         rests_on_details = path is not None and may_be_old(seen.type_key, path)
         state = item_presence(seen, self.collections.get(seen.type_key), rests_on_details=rests_on_details)
         return _record([seen.type_key], external_id, seen, state)
 
     def target(self, edge: Edge) -> ObjectRecord:
-        """A reference's target, with its presence."""
         if edge.target is not None:
             return self.item(edge.target, edge.target_id)
         if not edge.target_type_keys:
@@ -81,7 +77,7 @@ class TenantCoverage:
         return _record(edge.target_type_keys, edge.target_id, None, state)
 
     def never_seen(self, type_key: str, external_id: str) -> ObjectRecord:
-        """An object in question that no listing has shown."""
+        """No listing has shown it."""
         began = self.collections[type_key].listed_from if type_key in self.collections else None
         state = unseen_presence([type_key], began or EARLIEST, self.collections, self._known)
         return _record([type_key], external_id, None, state)
@@ -101,14 +97,14 @@ class TenantCoverage:
         )
 
     def unread(self, type_keys: Iterable[str]) -> list[CannotSayRecord]:
-        """Collections whose items are not all known, and why."""
+        """Collections whose items are not all known."""
         keys = sorted(set(type_keys))
         reasons = {key: self._why_unread(key) for key in keys}
         unread = [self.cannot_say(key, reason, None) for key, reason in reasons.items() if reason is not None]
         return [*unread, *self.old(keys)]
 
     def old(self, type_keys: Collection[str] | None = None) -> list[CannotSayRecord]:
-        """Collections, of these or all, with details older than their latest listing."""
+        """With details older than their latest listing."""
         return [
             self.cannot_say(old.type_key, OLD_DETAILS, old.items).model_copy(update={"read_at": old.read_at})
             for old in self._old_details
@@ -119,7 +115,7 @@ class TenantCoverage:
         return not_listed_reason(type_key, self.collections, self._known)
 
     def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
-        """Numbers of references with unfound targets, by possible collection."""
+        """References by possible collection."""
         counted: Counter[tuple[str, str]] = Counter()
         for type_keys, times in edges.items():
             for key in type_keys:
@@ -129,7 +125,7 @@ class TenantCoverage:
         return [self.cannot_say(key, reason, times) for (key, reason), times in sorted(counted.items())]
 
     def unreadable(self) -> list[CannotSayRecord]:
-        """Items with unread references or damaged documents, by collection."""
+        """Items with unread references or damaged documents."""
         counted = Counter(version.type_key for version in self._damaged)
         damaged = [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
         unread = [self.cannot_say(of.type_key, REFERENCES_NOT_READ, of.items) for of in self._unread_references]

@@ -1,4 +1,4 @@
-"""Answers about references for many tenants by one query."""
+"""Asks many tenants by one query."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -12,32 +12,26 @@ from answers.dependencies.answer import read_tenants
 from answers.dependencies.tenant_coverage import TenantCoverage
 
 TENANTS_AT_A_TIME = 50
-"""Tenants whose answers are held at once."""
+"""Whose answers are held at once."""
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 Answers = Mapping[UUID, Sequence[RecordT]]
-"""Records by tenant."""
+"""By tenant."""
 
 Portfolio = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-"""Opens a transaction over all tenants of the asking person."""
+"""Opens a transaction over all tenants that the person sees."""
 
 Question = Callable[[AsyncSession, Mapping[UUID, TenantCoverage]], Awaitable[Answers[RecordT]]]
-"""Asks for the records of all these tenants."""
 
 
 class TenantAnswer(NamedTuple, Generic[RecordT]):
-    """A tenant's coverage, and its answer's records."""
-
     coverage: TenantCoverage
     records: Sequence[RecordT]
 
 
 class TenantsTogether(Generic[RecordT]):
-    """Answers of several tenants, for a walk in this order.
-
-    Tenants with unread references are left out: whoever asks them reads these first.
-    """
+    """For a walk in this order. Tenants with unread references are left out: who asks them reads these first."""
 
     def __init__(self, tenant_ids: Sequence[UUID], question: Question[RecordT]) -> None:
         self._waiting = list(tenant_ids) if len(tenant_ids) > 1 else []
@@ -45,7 +39,7 @@ class TenantsTogether(Generic[RecordT]):
         self._read: dict[UUID, TenantAnswer[RecordT]] = {}
 
     async def answer(self, portfolio: Portfolio, tenant_id: UUID) -> TenantAnswer[RecordT] | None:
-        """A tenant's answer, once; None if it must be asked alone."""
+        """Once; None if the tenant must be asked alone."""
         if tenant_id in self._waiting:
             asked, self._waiting = self._waiting[:TENANTS_AT_A_TIME], self._waiting[TENANTS_AT_A_TIME:]
             self._read = await self._ask(portfolio, asked)

@@ -1,1 +1,1 @@
-"""Deviations from a baseline, and decisions about them."""
+"""Deviations from baselines, and decisions about them."""

@@ -46,10 +46,10 @@ _NOT_SHOWN = {
 async def evaluate_against_tenant(
     session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
 ) -> list[DamagedRecord]:
-    """Compares a tenant with its baseline tenant, and records new and resolved deviations.
+    """Records new and resolved deviations from the tenant whose session is `golden`.
 
-    `golden`: the other tenant's session. If items cannot be told apart, or a field may be equal, no finding is opened
-    or closed for it. Returns both tenants' damaged versions.
+    If items cannot be told apart, or a field may be equal, no finding is opened or closed for it. Returns both tenants'
+    damaged versions.
     """
     name, other = baseline.name, baseline.other_tenant_id
     if other is None:
@@ -79,7 +79,7 @@ async def evaluate_against_tenant(
 
 
 async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str, str], list[Finding]]:
-    """Unresolved findings by their items' type key and id."""
+    """By their items' type key and id."""
     known: dict[tuple[str, str], list[Finding]] = {}
     for found in await queries.findings_of(session, baseline):
         if found.resolved_at is None:
@@ -109,7 +109,6 @@ def _may_hold(finding: Finding, item: ItemComparison) -> bool:
 
 
 async def _protection(golden: AsyncSession, item: ItemComparison) -> JsonObject | None:
-    """The property by which a golden-only item protects its tenant."""
     if item.status is not Status.ONLY_HERE or not protects(item.type_key):
         return None
     (one,) = item.here

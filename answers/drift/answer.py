@@ -1,4 +1,4 @@
-"""Drift: deviations from baselines, decisions about them, and the answer's basis."""
+"""Drift and decisions, with the answer's basis."""
 
 import re
 from collections import Counter
@@ -66,11 +66,11 @@ from storage.documents import database_time
 from storage.object_names import display_names
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
-"""The shape of the id of a setting's definition."""
+"""The id of a setting's definition."""
 
 
 class Drift(NamedTuple):
-    """A report and its findings: most severe first, each period once."""
+    """Findings are most severe first, each period once."""
 
     report: DriftReport
     findings: list[DriftFindingRecord]
@@ -83,7 +83,7 @@ async def evaluated_drift(
     name: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> list[Drift]:
-    """Compares the tenant now with a baseline, or each. Raises `UnknownBaselineError`.
+    """Compares with one baseline, or each. Raises `UnknownBaselineError`, or `NeverReadError`.
 
     `session_of` opens a baseline tenant's session.
     """
@@ -102,14 +102,14 @@ async def evaluated_drift(
 async def bring_up_to_date(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord
 ) -> None:
-    """Evaluates a baseline if a run has ended since, unless somebody else is doing so."""
+    """Evaluates if a run has ended since, unless somebody else does."""
     await _evaluated(session, session_of, tenant_id, baseline, only_if_behind=True)
 
 
 async def _evaluated(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord, *, only_if_behind: bool
 ) -> list[DamagedRecord]:
-    """Evaluates a baseline; returns damaged versions."""
+    """Returns damaged versions."""
     after = f"{VERSION} {await latest_ended_run(session)}"
     if baseline.other_tenant_id is None:
         if only_if_behind and not await claim_evaluation(session, baseline.name, after):
@@ -126,7 +126,7 @@ async def _evaluated(
 
 
 async def baseline_drift(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """These tenants' drift from each baseline, most severe first; in a portfolio session."""
+    """Most severe first; in a portfolio session."""
     found = await queries.drift_in_numbers(session, tenant_ids)
     return sorted(found, key=_severest_first)
 
@@ -138,14 +138,14 @@ def _severest_first(drift: BaselineDrift) -> tuple[int, int, int, str, str]:
 async def drift_of_item(
     session: AsyncSession, tenant_id: UUID, type_key: str, external_id: str
 ) -> list[DriftFindingRecord]:
-    """An item's open deviations by the last evaluation, most urgent first."""
+    """Open ones by the last evaluation, most urgent first."""
     return await _in_order(session, tenant_id, await queries.findings_of_item(session, type_key, external_id))
 
 
 async def findings_called(
     session: AsyncSession, tenant_id: UUID, fingerprints: Sequence[str]
 ) -> list[DriftFindingRecord]:
-    """Unresolved findings by the last evaluation, in a report's order."""
+    """Unresolved ones by the last evaluation, in a report's order."""
     return await _in_order(session, tenant_id, await queries.findings_named(session, fingerprints))
 
 
@@ -166,10 +166,7 @@ async def drift(
     type_keys: Sequence[str] | None = None,
     damaged: Sequence[DamagedRecord] = (),
 ) -> Drift:
-    """A baseline's findings by its last evaluation, with decisions. Raises `UnknownBaselineError`.
-
-    `damaged`: that evaluation's answer.
-    """
+    """By the last evaluation, whose answer is `damaged`, with decisions. Raises `UnknownBaselineError`."""
     baseline = await baseline_called(session, name)
     scope = await scope_of(session, baseline, type_keys)
     now = await database_time(session)
@@ -201,7 +198,7 @@ async def drift(
 
 
 async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
-    """Names of objects in the findings' values and paths."""
+    """Of objects in the findings' values and paths."""
     wanted: set[tuple[str, str]] = set()
     settings: set[str] = set()
     templates: dict[str, set[str]] = {}
@@ -254,7 +251,7 @@ def _record(
 
 
 def decision_of(known: KnownFinding, scoped: Sequence[ScopeDecision], now: datetime) -> DecisionInForce:
-    """The decision in force about a finding: its own, or the most specific scope's."""
+    """Its own, or the most specific scope's."""
     finding, decided = known.finding, known.decided
     own = CurrentDecision(Decision.OPEN)
     if decided is not None:

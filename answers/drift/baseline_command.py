@@ -142,7 +142,6 @@ def _of(record: BaselineRecord, names: TenantNames) -> str:
 
 
 def _say_what_is_not_known(record: BaselineRecord) -> None:
-    """Names the baseline's gaps on stderr, and why."""
     not_covered = [
         (
             collection.type_key,

@@ -38,7 +38,7 @@ class NewBaseline(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """An item that a baseline does not wholly know: `forgotten`, `unread` or `presumed`."""
+    """`why` is `forgotten`, `unread` or `presumed`, or against another tenant `ambiguous` or `undecided`."""
 
     type_key: str
     external_id: str
@@ -103,7 +103,7 @@ ORDER BY name
 
 
 async def set_baseline(session: AsyncSession, new: NewBaseline) -> None:
-    """Sets or replaces a baseline, and pins its versions."""
+    """Sets or replaces it, and pins its versions."""
     await session.execute(HOLD_DOCUMENTS)
     row = insert(_BASELINE).values(new._asdict()).inline()
     new_fields = (*new._fields, "set_at", "evaluated_at", "evaluated_after")
@@ -136,7 +136,7 @@ async def _forget_gaps(session: AsyncSession, name: str) -> None:
 
 
 async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[Coverage]) -> None:
-    """Notes the coverage of the baseline tenant's collections now."""
+    """Of the baseline tenant, now."""
     await _forget_collections(session, name)
     values = {
         "name": name,
@@ -150,7 +150,7 @@ async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[C
 
 
 async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
-    """Notes items (type key, id, reason) that cannot be compared with the baseline."""
+    """Items by type key, id and reason; replaces earlier ones."""
     await _forget_gaps(session, name)
     type_keys, external_ids, reasons = ([gap[place] for gap in gaps] for place in range(3))
     values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
@@ -158,14 +158,14 @@ async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, 
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> bool:
-    """Removes a baseline with findings and pins, not decisions; False if there is none."""
+    """With findings and pins, not decisions; False if there is none."""
     await _unpin(session, name)
     dropped = delete(_BASELINE).where(_BASELINE.c.name == name).returning(_BASELINE.c.name)
     return (await session.execute(dropped)).first() is not None
 
 
 async def lock_baseline(session: AsyncSession, name: str) -> None:
-    """Serializes evaluations of one baseline."""
+    """Serializes its evaluations."""
     await session.execute(select(_BASELINE.c.name).where(_BASELINE.c.name == name).with_for_update())
 
 
@@ -174,20 +174,19 @@ async def latest_ended_run(session: AsyncSession) -> UUID | None:
 
 
 async def claim_evaluation(session: AsyncSession, name: str, after: str) -> bool:
-    """Locks a baseline for evaluation after these runs; False if it is done, or locked elsewhere."""
+    """Locks the baseline; False if it was evaluated after these runs, or is locked elsewhere."""
     behind = (_BASELINE.c.name == name, _BASELINE.c.evaluated_after.is_distinct_from(after))
     claimed = select(_BASELINE.c.name).where(*behind).with_for_update(skip_locked=True)
     return (await session.execute(claimed)).first() is not None
 
 
 async def note_evaluation(session: AsyncSession, name: str, after: str) -> None:
-    """Notes that a baseline was evaluated after these runs."""
     evaluated = update(_BASELINE).where(_BASELINE.c.name == name)
     await session.execute(evaluated.values(evaluated_at=func.now(), evaluated_after=after))
 
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
-    """The tenant's baselines by name, or one."""
+    """By name, or the one."""
     collections = await _collections(session, name)
 
     def with_coverage(row: Values) -> Values:
@@ -202,7 +201,7 @@ async def baselines(session: AsyncSession, name: str | None = None) -> list[Base
 
 
 async def baseline_collections(session: AsyncSession, name: str) -> dict[str, BaselineCollectionRecord]:
-    """Each collection's coverage at a baseline's moment."""
+    """At the baseline's moment."""
     return {collection.type_key: collection for collection in (await _collections(session, name))[name]}
 
 
@@ -217,7 +216,7 @@ async def gaps(session: AsyncSession, name: str) -> list[Gap]:
 
 
 async def pinned_versions(session: AsyncSession, name: str) -> dict[str, dict[str, int]]:
-    """A baseline's versions by collection and item; 0 for an item without one."""
+    """By collection and item; 0 for an item without one."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for gap in await gaps(session, name):
         found[gap.type_key][gap.external_id] = 0

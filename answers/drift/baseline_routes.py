@@ -1,4 +1,4 @@
-"""The pages of baselines: what a tenant is held against, set and removed."""
+"""The pages of baselines."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -27,13 +27,13 @@ from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions, Tenant
 router = APIRouter()
 
 RUNS = 30
-"""Recent runs that a form offers."""
+"""That a form offers."""
 
 Name = Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
 
 
 class BaselineSource(StrEnum):
-    """The source of a baseline: the inventory as it is or was, a run's coverage, or another tenant's inventory."""
+    """The inventory as it is or was, a run's coverage, or another tenant's inventory."""
 
     MOMENT = "moment"
     RUN = "run"
@@ -42,7 +42,6 @@ class BaselineSource(StrEnum):
 
 @router.get("/tenants/{tenant_id}/baselines", response_class=HTMLResponse, include_in_schema=False)
 async def baselines_page(request: Request, scope: OneTenant, tenants: Visible) -> HTMLResponse:
-    """Baselines of a tenant."""
     return page(
         request,
         "drift/baselines.html",
@@ -75,7 +74,7 @@ async def set_baseline(
     run: Annotated[UUID | None, Form()] = None,
     other: Annotated[UUID | None, Form()] = None,
 ) -> RedirectResponse:
-    """Sets a baseline; it takes the place of one of the same name."""
+    """Replaces one of the same name."""
     session, tenant_id = scope.session, scope.tenant.id
     if await recorded(scope, person, Action.BASELINE_SET, f"baseline {name} ({source})", once, reason):
         if source is BaselineSource.TENANT:
@@ -99,7 +98,7 @@ async def set_baseline(
 async def remove_baseline(
     scope: TenantToChange, person: Approver, once: Once, _confirmed: Confirmed, name: Name, reason: Why
 ) -> RedirectResponse:
-    """Removes a baseline with its pins and findings."""
+    """With its pins and findings."""
     if await recorded(scope, person, Action.BASELINE_REMOVED, f"baseline {name}", once, reason):
         await baselines.drop_baseline(scope.session, name)
     return RedirectResponse(f"/tenants/{scope.tenant.id}/baselines", 303)
@@ -116,7 +115,7 @@ async def set_golden_baselines(
     tag: Annotated[str, Form(min_length=1, max_length=64)],
     reason: Why,
 ) -> HTMLResponse:
-    """Makes one tenant's inventory a baseline of all tenants with a tag, and shows the result of each."""
+    """Makes one tenant a baseline of all with a tag; shows each result."""
     model = scope.named(golden)
     chosen = [tenant for tenant in scope.tenants if tag in tenant.tags and tenant.id != golden]
     outcomes = [
@@ -128,7 +127,7 @@ async def set_golden_baselines(
 async def _golden(
     scope: TenantSessions, tenant_id: UUID, golden: TenantConfig, person: Person, reason: str, once: UUID
 ) -> str:
-    """Sets the baseline in one tenant's transaction; or why it cannot be set."""
+    """In the tenant's own transaction. Returns why it cannot be set, or an empty text."""
     try:
         async with scope.writing_session_of(tenant_id) as session:
             of = TenantScope(scope.named(tenant_id), session)

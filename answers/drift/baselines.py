@@ -19,10 +19,9 @@ from storage.coverage import is_read
 from storage.documents import database_time
 
 LONGEST_NAME = 100
-"""Characters of a baseline's name."""
+"""In characters."""
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-"""Characters that no baseline's name has."""
 
 
 class UnknownBaselineError(NotHereError):
@@ -34,7 +33,7 @@ class NoBaselineError(UserError):
 
 
 async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, reason: str | None) -> BaselineRecord:
-    """Makes a run's coverage a baseline, as of its end. Raises `NoBaselineError`."""
+    """A run's coverage, as of its end. Raises `NoBaselineError`, and here and below `NeverReadError`."""
     run = await queries.run_record(session, run_id)
     if run is None:
         raise NoBaselineError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
@@ -48,7 +47,7 @@ async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, r
 async def set_moment(
     session: AsyncSession, name: str, at: datetime | None, set_by: str, reason: str | None
 ) -> BaselineRecord:
-    """Makes the inventory at a moment, or now, a baseline. Raises `NoBaselineError`."""
+    """None is now. Raises `NoBaselineError`."""
     now = await database_time(session)
     if at is not None and at > now:
         raise NoBaselineError("a baseline cannot be of a moment in the future")
@@ -58,7 +57,7 @@ async def set_moment(
 async def set_tenant(
     session: AsyncSession, name: str, tenant_id: UUID, other: UUID, set_by: str, reason: str | None
 ) -> BaselineRecord:
-    """Makes another tenant's inventory, current at each evaluation, a baseline. Raises `NoBaselineError`."""
+    """Another tenant's inventory, current at each evaluation. Raises `NoBaselineError`."""
     if other == tenant_id:
         raise NoBaselineError("a tenant does not deviate from itself; name another one")
     now = await database_time(session)
@@ -71,10 +70,7 @@ async def set_tenant(
 async def golden_baseline(
     session: AsyncSession, tenant_id: UUID, other: UUID, other_name: str, set_by: str
 ) -> BaselineRecord:
-    """The baseline of another tenant's inventory, set by that tenant's name if missing.
-
-    Raises `NoBaselineError`.
-    """
+    """The baseline of another tenant's inventory, set by that tenant's name if missing. Raises `NoBaselineError`."""
     known = await baseline_queries.baselines(session)
     for baseline in known:
         if baseline.other_tenant_id == other:
@@ -98,7 +94,6 @@ async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
 
 
 async def _refuse_unread(session: AsyncSession) -> None:
-    """Raises `NeverReadError` if no run of the tenant has completed."""
     if not await is_read(session):
         raise NeverReadError(f"{TENANT_NEVER_READ}, so it has nothing to measure")
 
@@ -116,7 +111,7 @@ async def baseline_called(session: AsyncSession, name: str) -> BaselineRecord:
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> None:
-    """Removes a baseline, its pins and findings. Raises `UnknownBaselineError`."""
+    """Raises `UnknownBaselineError`."""
     if not await baseline_queries.drop_baseline(session, name):
         raise _unknown(name)
 

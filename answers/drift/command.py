@@ -1,4 +1,4 @@
-"""`drift`: how a tenant deviates from its baselines, and what has been decided about it."""
+"""`drift`."""
 
 import getpass
 from collections import defaultdict
@@ -147,8 +147,6 @@ def _check_one_baseline(baseline: str | None, golden: str | None) -> None:
 
 
 class _Sought(NamedTuple):
-    """The tenant, the baseline or golden tenant, and the collections."""
-
     tenant_id: UUID
     baseline: str | None
     golden: UUID | None
@@ -156,7 +154,7 @@ class _Sought(NamedTuple):
 
 
 async def _evaluated(database: Database, settings: Settings, sought: _Sought) -> list[Drift]:
-    """A tenant's drift, evaluated in one transaction. Raises `NeverReadError`."""
+    """In one transaction. Raises `NeverReadError`."""
     async with database.tenant(sought.tenant_id, read_only=False, snapshot=True) as session:
         if not await is_read(session):
             raise NeverReadError(TENANT_NEVER_READ)
@@ -182,7 +180,7 @@ def _is_asked_for(finding: DriftFindingRecord, *, severities: Sequence[Severity]
 
 
 def _print_each(found: Sequence[Drift], rows: RowLimit, *, is_line: bool) -> None:
-    """Prints each baseline's drift, up to the limit of findings, or of lines."""
+    """The limit is of findings, or of lines."""
     if is_line and not output_options().as_json:
         for report, _ in rows.first(found):
             _print_line(report)
@@ -210,14 +208,12 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord], most: in
 
 
 def _print_line(report: DriftReport) -> None:
-    """One of several tenants: counts and gaps."""
     left_out = counted(len(report.left_out), "collection") + " left out" if report.left_out else ""
     said = "; ".join(filter(None, (_counts(report), left_out)))
     output.stdout.print(f"{report.baseline.name}: {said}")
 
 
 def _counts(report: DriftReport) -> str:
-    """Numbers of open findings, urgent ones, and those closed by decisions."""
     counts, items = report.counts, counted(len(report.items), "item")
     words = [f"{counts.open:,} open in {items}" if counts.open else "nothing open"]
     if report.open_weakening:
@@ -228,7 +224,6 @@ def _counts(report: DriftReport) -> str:
 
 
 def _say_basis(report: DriftReport) -> None:
-    """Names the answer's basis and gaps on stderr."""
     compared = counted(len(report.compared), "collection was", "collections were")
     output.stderr.print(f"{compared} read to the end then and now", style="dim")
     left_out = [
@@ -242,7 +237,7 @@ def _say_basis(report: DriftReport) -> None:
 
 
 def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
-    """A line for each stale item, and for each collection and other reason, with the first items."""
+    """A line for each stale item, and for each collection and other reason."""
     for item in items:
         if item.stale is not None:
             yield f"cannot be compared: {visible(item.title)} ({item.type_key}): {stale_words(item.stale)}"
@@ -256,11 +251,11 @@ def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
 
 
 LEFT_OUT_NAMED = 3
-"""Items of a collection named as not comparable; JSON and the page name more."""
+"""Items in a line; JSON and the page name more."""
 
 
 def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:
-    """The heading of an item's findings: name, type key, and id as commands take it."""
+    """With the id as commands take it."""
     name = visible(finding.title)
     return f"{name} ({finding.type_key} {visible(short[finding.external_id])})"
 
@@ -280,7 +275,7 @@ def _change(finding: DriftFindingRecord) -> str:
 
 
 def _decision(finding: DriftFindingRecord) -> str:
-    """The decision in words; empty without one on an open finding."""
+    """Empty if open without one."""
     words = decision_words(finding)
     return "" if words == str(Decision.OPEN) else words
 

@@ -1,4 +1,4 @@
-"""`drift decide` and `drift decisions`: what is accepted or expected of a tenant's drift."""
+"""`drift decide` and `drift decisions`."""
 
 import getpass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from inventory.plurals import counted
 from inventory.visible_text import visible
 
 ID_SHOWN = 12
-"""Digits that name a finding or decision, if no other begins so."""
+"""Digits that name a finding or decision."""
 
 
 @prints_times
@@ -88,7 +88,7 @@ def decide(
 async def _scope(
     session: AsyncSession, fingerprint: str | None, item: str | None, *, type_key: str | None, **scope: str | None
 ) -> DecisionScope | None:
-    """The decision's scope; None if it is about a finding."""
+    """None for a decision about a finding."""
     if fingerprint is not None:
         return await decided_scope(session, fingerprint)
     if item is None:
@@ -129,7 +129,6 @@ def list_decisions(
 
 
 def _about(record: DriftDecisionRecord) -> str:
-    """A decision's subject: an item by name, its field, its baseline."""
     scope = record.scope
     if scope is None:
         return "a finding of a baseline that was dropped"
@@ -166,7 +165,6 @@ def _check(
     baseline: str | None,
     why: str,
 ) -> None:
-    """Raises `UsageError` for an unclear subject or reason."""
     if fingerprint is not None and (item or field or type_key or baseline):
         raise UsageError("FINDING names one finding: leave out --item, --field, --type and --baseline")
     if fingerprint is None and not (item or field):
@@ -184,7 +182,7 @@ def _check(
 
 
 def _until(value: str) -> datetime:
-    """The end of a decision, of a day its end. Raises `UsageError`."""
+    """The end, of a day its end. Raises `UsageError`."""
     typed = typed_time(value, datetime.now(UTC), output.time_zone(), is_ahead=True)
     if typed is None:
         raise UsageError(f"--until: {value!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
@@ -192,7 +190,7 @@ def _until(value: str) -> datetime:
 
 
 def decision_words(finding: DriftFindingRecord) -> str:
-    """The decision in force, by whom and until when; or why it lapsed."""
+    """The decision in force, or why the latest lapsed."""
     words = [f"resolved {output.when(finding.resolved_at)}"] if finding.resolved_at else []
     decided = finding.decided
     if decided is None or decided.decision is Decision.OPEN:

@@ -13,7 +13,7 @@ from storage.rows import fetch
 
 
 class ItemWithFindings(NamedTuple):
-    """An item with open or resolved findings."""
+    """Open or resolved ones."""
 
     type_key: str
     external_id: str
@@ -21,7 +21,7 @@ class ItemWithFindings(NamedTuple):
 
 
 class DecidedFinding(NamedTuple):
-    """A decision's finding in its latest period."""
+    """In its latest period."""
 
     baseline: str
     type_key: str
@@ -33,10 +33,8 @@ class DecidedFinding(NamedTuple):
 
 
 class StoredDecision(NamedTuple):
-    """A decision, the latest about its matter or an earlier one.
-
-    About a scope or a finding; neither is known of a dropped baseline's finding. `meta` is the scope's item's, if this
-    tenant has it.
+    """About a scope or a finding; neither is known of a dropped baseline's finding. `meta` is of the scope's item, if
+    this tenant has it.
     """
 
     fingerprint: str
@@ -107,36 +105,35 @@ RETURNING fingerprint
 
 
 async def decide(session: AsyncSession, fingerprints: Sequence[str], new: NewDecision) -> list[str]:
-    """Records a decision about findings and their values; returns those that are unresolved."""
+    """Each about its present value; returns those that are unresolved."""
     values = {"fingerprints": list(fingerprints), **new._asdict()}
     return list((await session.execute(_DECIDE, values)).scalars())
 
 
 async def scope_decisions(session: AsyncSession) -> list[ScopeDecision]:
-    """The latest decision about each scope."""
+    """The latest about each scope."""
     return await fetch(session, _OF_SCOPES, ScopeDecision)
 
 
 async def scopes_beginning(session: AsyncSession, prefix: str, most: int) -> list[ScopeDecision]:
-    """The latest decision about up to `most` scopes whose fingerprint begins so."""
+    """The latest about each scope whose fingerprint begins so."""
     return await fetch(session, _SCOPES_BEGINNING, ScopeDecision, {"prefix": prefix, "most": most})
 
 
 async def all_decisions(session: AsyncSession) -> list[StoredDecision]:
-    """All decisions, latest first."""
+    """Latest first."""
     return await fetch(session, _DECISIONS, StoredDecision)
 
 
 async def items_with_findings(
     session: AsyncSession, sought: str, type_key: str | None, most: int
 ) -> list[ItemWithFindings]:
-    """Up to `most` items with findings ever, of this name or whose id begins so."""
+    """Items with findings ever, of this name or whose id begins so."""
     values = {"sought": sought, "type_key": type_key, "most": most}
     return await fetch(session, _ITEMS_WITH_FINDINGS, ItemWithFindings, values)
 
 
 async def decide_scope(session: AsyncSession, fingerprint: str, scope: DecisionScope, new: NewDecision) -> None:
-    """Writes down a decision about an item or a field pattern."""
     expression = None if scope.field is None else field_expression(scope.field)
     values = {**scope.model_dump(), **new._asdict(), "fingerprint": fingerprint, "expression": expression}
     await session.execute(_DECIDE_SCOPE, values)

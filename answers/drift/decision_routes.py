@@ -1,4 +1,4 @@
-"""The pages of decisions about drift: the form, what was decided, and what is taken back."""
+"""The pages of decisions about drift."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ from web.twins import Limit, csv_file
 router = APIRouter()
 
 MOST_FINDINGS = 100
-"""Findings of one form, as many as of a page."""
+"""Of one form, as many as of a page."""
 
 PAGE = 100
 
@@ -45,7 +45,7 @@ Everything = Annotated[bool, Query(alias="all", description="Also what was taken
 
 
 class DecisionSubject(StrEnum):
-    """The subject of a form's decision: the ticked findings, their whole items, or a field wherever it is."""
+    """The ticked findings, their whole items, or a field wherever it is."""
 
     FINDINGS = "findings"
     ITEMS = "items"
@@ -63,7 +63,6 @@ async def decide_page(
     _person: Approver,
     fingerprints: Annotated[list[Fingerprint], Query(alias="finding", max_length=MOST_FINDINGS)] = [],  # noqa: B006
 ) -> HTMLResponse:
-    """The form that decides about findings."""
     if not fingerprints:
         raise UndecidedError("no finding is ticked; go back and tick those that you decide about")
     found = await findings_called(scope.session, scope.tenant.id, fingerprints)
@@ -86,7 +85,6 @@ async def decide(
     field: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
     until: Annotated[str, Form(max_length=100)] = "",
 ) -> RedirectResponse:
-    """Decides about findings, their items, or a field wherever it is."""
     if decision is Decision.OPEN:
         raise UndecidedError("a decision is taken back where decisions are listed")
     new = NewDecision(decision, person.name, reason, _end(until))
@@ -123,7 +121,6 @@ async def withdraw(
     decision_id: Annotated[str, Form(alias="decision", pattern="^[0-9a-f]{64}$")],
     reason: Why,
 ) -> RedirectResponse:
-    """Takes a decision back."""
     if await recorded(scope, person, Action.DECISION_WITHDRAWN, f"decision {decision_id[:12]}", once, reason):
         new = NewDecision(Decision.OPEN, person.name, reason)
         decided = await decided_scope(scope.session, decision_id)
@@ -138,7 +135,6 @@ async def withdraw(
 async def decisions_page(
     request: Request, scope: OneTenant, everything: Everything = False, after: After = 0
 ) -> HTMLResponse:
-    """Decisions about a tenant's drift, by whom, and whether they hold."""
     found = await decisions(scope.session, scope.tenant.id, with_earlier=everything)
     return page(
         request,
@@ -161,13 +157,12 @@ async def decision_records(
 
 @router.get("/tenants/{tenant_id}/decisions.csv", include_in_schema=False)
 async def decisions_csv(scope: OneTenant, everything: Everything = False) -> Response:
-    """Decisions about drift as CSV."""
     found = await decisions(scope.session, scope.tenant.id, with_earlier=everything)
     return csv_file("decisions", DriftDecisionRecord, found)
 
 
 def _end(until: str) -> datetime | None:
-    """The end of a decision, of a day its end. Raises `UndecidedError`."""
+    """Of a day its end. Raises `UndecidedError`."""
     if not until.strip():
         return None
     typed = typed_time(until, datetime.now(UTC), UTC, is_ahead=True)

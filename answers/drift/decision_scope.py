@@ -1,7 +1,7 @@
 """Decisions about an item, a field of it, or a field anywhere; the most specific counts.
 
-In a field's path `*` stands for any text: `settings.*` is all within `settings`. A path fits with or without members of
-lists, so `conditions.users.excludeGroups` is about each group in it.
+In a field's path `*` stands for any text. A path fits with or without members of lists:
+`conditions.users.excludeGroups` is about each group in it, `settings.*` about all within `settings`.
 """
 
 import hashlib
@@ -18,16 +18,15 @@ from answers.drift.rules import CurrentDecision, Decision, DecisionLapse
 from inventory.canonical import JsonObject, encode
 
 LONGEST_FIELD = 1_000
-"""Characters of a field pattern."""
+"""In characters."""
 
 _MEMBERS = r"(?:\[.*\])?"
 _WITHIN = r"[.\[].*"
 
 
 class DecisionScope(BaseModel, frozen=True, extra="forbid"):
-    """The scope of a decision: an item, a field or both; in one collection and baseline, or in all.
-
-    A field is a pattern for its path. An item is named by type key and id.
+    """The scope of a decision: an item by type key and id, a field by a pattern for its path, or both; in one
+    collection and baseline, or in all.
     """
 
     baseline: str | None = None
@@ -64,13 +63,13 @@ class DecisionScope(BaseModel, frozen=True, extra="forbid"):
         )
 
     def fingerprint(self, tenant_id: UUID) -> str:
-        """The scope's identity: SHA-256, hexadecimal."""
+        """SHA-256, hexadecimal."""
         named: JsonObject = {"tenant_id": str(tenant_id), "scope": self.model_dump()}
         return hashlib.sha256(encode(named)).hexdigest()
 
 
 class FindingPlace(NamedTuple):
-    """A finding's place; the path is empty for the whole item."""
+    """The path is empty for the whole item."""
 
     baseline: str
     type_key: str
@@ -79,7 +78,7 @@ class FindingPlace(NamedTuple):
 
 
 class ScopeDecision(NamedTuple):
-    """The latest decision about a scope, stored under its fingerprint."""
+    """The latest about a scope, stored under its fingerprint."""
 
     fingerprint: str
     scope: DecisionScope
@@ -90,12 +89,12 @@ class ScopeDecision(NamedTuple):
     until: datetime | None
 
     def lapse(self, now: datetime) -> DecisionLapse | None:
-        """Why it no longer holds, or None."""
+        """None while it holds."""
         return DecisionLapse.EXPIRED if self.until is not None and now >= self.until else None
 
 
 class DecisionInForce(NamedTuple):
-    """The decision in force and its scope; None for the finding's own."""
+    """`by` is None for the finding's own."""
 
     current: CurrentDecision
     by: ScopeDecision | None = None
@@ -103,7 +102,7 @@ class DecisionInForce(NamedTuple):
 
 @cache
 def field_expression(pattern: str) -> str:
-    """A field pattern as a regular expression for whole paths, alike in Python and PostgreSQL."""
+    """For whole paths, alike in Python and PostgreSQL."""
     within = pattern.endswith(".*")
     names = pattern.removesuffix(".*").split(".")
     said = [".*".join(map(re.escape, re.split(r"\*+", name))) for name in names]
@@ -113,10 +112,10 @@ def field_expression(pattern: str) -> str:
 def decision_in_force(
     own: CurrentDecision, scoped: Iterable[ScopeDecision], place: FindingPlace, now: datetime
 ) -> DecisionInForce:
-    """The most specific decision in force about a finding, of its own and those about scopes.
+    """The most specific decision in force about a finding, its own first.
 
-    If none is, the finding is open, with the most specific lapsed one. `open` takes back the earlier decision about the
-    same scope only.
+    If none is, the finding is open, with the most specific lapsed one. `open` takes back only the earlier decision
+    about the same scope.
     """
     if own.decision is not Decision.OPEN:
         return DecisionInForce(own)

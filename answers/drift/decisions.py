@@ -31,7 +31,7 @@ class DecisionOverError(UserError):
 
 
 async def decide(session: AsyncSession, tenant_id: UUID, beginning: str, new: NewDecision) -> DriftFindingRecord:
-    """Decides about the one open finding whose fingerprint begins so; the finding with the decision.
+    """About the one open finding whose fingerprint begins so.
 
     Raises `UnknownFindingError`, and `DecisionOverError` unless `until` is in the future.
     """
@@ -46,9 +46,9 @@ async def decide(session: AsyncSession, tenant_id: UUID, beginning: str, new: Ne
 
 
 async def decide_findings(session: AsyncSession, fingerprints: Sequence[str], new: NewDecision) -> None:
-    """Decides about open findings, each on its value.
+    """About open findings, each on its value.
 
-    Raises `UnknownFindingError` if none does, and `DecisionOverError` unless `until` is in the future.
+    Raises `UnknownFindingError` if none deviates any more, and `DecisionOverError`.
     """
     await _refuse_over(session, new.until)
     if not await decision_queries.decide(session, fingerprints, new):
@@ -56,7 +56,6 @@ async def decide_findings(session: AsyncSession, fingerprints: Sequence[str], ne
 
 
 async def _refuse_over(session: AsyncSession, until: datetime | None) -> None:
-    """Raises `DecisionOverError` if a decision would end before it begins."""
     if until is not None and until <= await database_time(session):
         raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
 
@@ -64,7 +63,7 @@ async def _refuse_over(session: AsyncSession, until: datetime | None) -> None:
 async def decide_scope(
     session: AsyncSession, tenant_id: UUID, scope: DecisionScope, new: NewDecision
 ) -> DriftDecisionRecord:
-    """Decides about all present and later deviations in a scope. Raises as `decide`."""
+    """About all present and later deviations in it. Raises `DecisionOverError`, `UnknownBaselineError`."""
     await _refuse_over(session, new.until)
     if scope.baseline is not None:
         await baseline_called(session, scope.baseline)
@@ -75,7 +74,7 @@ async def decide_scope(
 
 
 async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope | None:
-    """The scope of the one decision whose id begins so; None if only findings may be meant.
+    """Of the one decision whose id begins so; None if only findings may be meant.
 
     Raises `UnknownFindingError` if several decisions or also a finding begin so.
     """
@@ -88,7 +87,7 @@ async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope 
 
 
 async def item_with_findings(session: AsyncSession, sought: str, type_key: str | None) -> ItemWithFindings:
-    """The one item with findings of this name, or whose id begins so. Raises `UnknownFindingError`."""
+    """By name or the id's beginning. Raises `UnknownFindingError`."""
     found = await decision_queries.items_with_findings(session, sought, type_key, NAMED)
     exact = [item for item in found if sought in (item.external_id, item.display_name)] or found
     if len(exact) == 1:
@@ -103,10 +102,7 @@ async def item_with_findings(session: AsyncSession, sought: str, type_key: str |
 
 
 async def decisions(session: AsyncSession, tenant_id: UUID, *, with_earlier: bool = False) -> list[DriftDecisionRecord]:
-    """Decisions not taken back, one for each subject, latest first.
-
-    `with_earlier`: all ever made.
-    """
+    """Those not taken back, one for each subject, latest first; `with_earlier`, all ever made."""
     now = await database_time(session)
     scoped = await decision_queries.scope_decisions(session)
     covered = Counter[str]()
@@ -164,7 +160,7 @@ def _decision_state(stored: StoredDecision, now: datetime) -> DecisionState:
 
 
 async def _finding(session: AsyncSession, beginning: str) -> KnownFinding:
-    """The one open finding whose fingerprint begins so. Raises `UnknownFindingError`."""
+    """The open one. Raises `UnknownFindingError`."""
     found = await queries.findings_beginning(session, beginning.lower(), 2)
     if len(found) == 1:
         return found[0]

@@ -23,7 +23,7 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
     property) and `members` (beginnings of a member on the path) narrow the fields. `scale` lists values, weakest first.
     A value or member is `added` or `removed`; a number, version or truth value is `raised` or `lowered`; other changes
     have no direction. A `strongest` list member strengthens when it comes and weakens when it goes, whatever becomes of
-    others; `void` members mean nothing. `source` is Microsoft's page about the properties.
+    others; `void` members mean nothing. `source` is Microsoft's page.
     """
 
     why: str
@@ -52,7 +52,6 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
         )
 
     def direction(self, kind: FindingKind, before: JsonValue, after: JsonValue) -> ProtectionEffect | None:
-        """The effect of a change of value."""
         if isinstance(before, str) and isinstance(after, str) and {before, after} <= set(self.scale):
             if before == after:
                 return None
@@ -73,7 +72,7 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
         return None if way == 0 else self.raised if way > 0 else self.lowered
 
     def direction_of_list(self, gone: list[JsonValue], came: list[JsonValue]) -> ProtectionEffect | None:
-        """The effect of members that left and came: it weakens if either does."""
+        """It weakens if a member that leaves or comes does."""
         if self.strongest.intersection(map(str, came)):
             return ProtectionEffect.STRENGTHENS
         if self.strongest.intersection(map(str, gone)):
@@ -89,14 +88,14 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
 
 
 def properties_of(path: str) -> str:
-    """A path's properties, without members of lists."""
+    """Without members of lists."""
     return MEMBER.sub("", path)
 
 
 def direction_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue, after: JsonValue
 ) -> ProtectionEffect | None:
-    """A finding's effect by the first fitting row, or None.
+    """By the first fitting row, or None.
 
     `before` of a missing item is the property by which it protected (`answers.drift.presence`).
     """
@@ -115,7 +114,7 @@ def direction_of(
 
 @cache
 def direction_rules() -> tuple[DirectionRule, ...]:
-    """The table in order. Raises `ValueError` for a wrong row, a fault of the release."""
+    """Raises `ValueError` for a wrong row, a fault of the release."""
     table = table_beside(__file__, "direction.toml")
     return tuple(DirectionRule.model_validate(row) for row in table["row"])
 
@@ -129,7 +128,7 @@ def _is_absent(value: JsonValue) -> bool:
 
 
 def _order(before: JsonValue, after: JsonValue) -> int:
-    """Whether numbers or versions rise (1), fall (-1), or are unknown (0)."""
+    """1 if numbers or versions rise, -1 if they fall, else 0."""
     old, new = _number(before), _number(after)
     if old is None or new is None:
         return 0

@@ -1,4 +1,4 @@
-"""Evaluates drift from a tenant's own baseline, and records findings."""
+"""Evaluates drift from a tenant's own baseline."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -40,11 +40,11 @@ FINDINGS_AT_A_TIME = 500
 
 
 async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[DamagedRecord]:
-    """Compares the present inventory with a baseline; records new and resolved deviations. Idempotent.
+    """Records new and resolved deviations from a baseline. Idempotent.
 
-    Records nothing of collections that the baseline does not cover or the latest run did not list to their end, or of
-    items with damaged documents; returns the damaged versions. `evaluate_against_tenant` is for another tenant as
-    baseline. Raises `UnknownBaselineError`.
+    Leaves out collections that the baseline does not cover or the latest run did not list to their end, and items with
+    damaged documents; returns the damaged versions. For another tenant as baseline: `evaluate_against_tenant`. Raises
+    `UnknownBaselineError`.
     """
     await lock_baseline(session, name)
     baseline = await baseline_called(session, name)
@@ -81,7 +81,6 @@ async def _findings(
     known: Mapping[str, FoundValue],
     read: Documents,
 ) -> list[Finding]:
-    """A candidate's deviations; none if only the catalog's rules have changed."""
     rules = drift_rules(candidate.type_key)
     if candidate.is_absent:
         found = [item_missing(protection_of(candidate.type_key, candidate.before))]
@@ -112,9 +111,8 @@ async def _kept_values(
     found: Mapping[str, Deviation],
     known: Mapping[str, FoundValue],
 ) -> dict[str, bytes]:
-    """Values of open findings whose items and baseline have not changed, by the rules of `changes`.
-
-    Their items were read by other rules, such as a later release's; decisions about the values hold.
+    """Values of open findings whose items and baseline have not changed, by the rules of `changes`: other rules read
+    the items, such as a later release's, so decisions about the values hold.
     """
     moved = {
         key: known[key]
@@ -132,7 +130,7 @@ async def _kept_values(
 async def _since(
     session: AsyncSession, candidate: Candidate, new: Sequence[Deviation], rules: DriftRules, read: Documents
 ) -> dict[tuple[str, str, str], datetime]:
-    """When each new deviation began, by versions since the baseline; anew when the item comes back."""
+    """By versions since the baseline; anew when the item comes back."""
     before = candidate.before
     if not new or candidate.is_absent:
         return {}
@@ -166,7 +164,7 @@ def _finding(candidate: Candidate, key: str, deviation: Deviation, since: dateti
 
 
 def finding_of(deviation: Deviation, **about: Any) -> Finding:
-    """A deviation to store; `about` has a finding's other fields."""
+    """`about` has a finding's other fields."""
     is_shown = not deviation.hidden and (deviation.path != "" or deviation.before is not None)
     is_there = (
         deviation.kind is not FindingKind.ADDED,
@@ -190,21 +188,21 @@ def finding_of(deviation: Deviation, **about: Any) -> Finding:
 
 
 def protection_of(type_key: str, document: DriftDocument | None) -> JsonObject | None:
-    """The property by which a baseline's item protected; None if it did not, or this is unknown."""
+    """None if it did not protect, or this is unknown."""
     if document is None or not protects(type_key):
         return None
     return protection(type_key, decode_object(document.document))
 
 
 async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:
-    """Records a baseline's findings; returns their fingerprints."""
+    """Returns fingerprints."""
     await queries.record_findings(session, name, findings)
     return [finding.fingerprint for finding in findings]
 
 
 @cache
 def drift_rules(type_key: str) -> DriftRules:
-    """The parts of a collection's documents that count, by today's catalog; all, if it left the catalog."""
+    """By today's catalog; all counts if the collection left it."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
         return DriftRules(Canonicalizer(), NormalForm())

@@ -1,6 +1,5 @@
-"""The other lines of partly hidden texts, such as a profile with a password.
-
-A finding keeps no hidden value: its lines are read from both documents when shown.
+"""The other lines of partly hidden texts, such as a profile with a password. A finding keeps none: they are read when
+shown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ ITEMS_AT_A_TIME = DOCUMENTS_AT_A_TIME // 2
 
 
 class HiddenPart(NamedTuple):
-    """A value's readable lines in the baseline and now."""
+    """In the baseline and now."""
 
     before: JsonValue
     after: JsonValue
@@ -55,10 +54,7 @@ CROSS JOIN LATERAL ({_VERSION}) AS found
 async def hidden_parts(
     session: AsyncSession, tenant_id: UUID, known: Iterable[KnownFinding]
 ) -> Mapping[tuple[str, str], HiddenPart]:
-    """Lines of partly hidden open findings, by baseline and fingerprint.
-
-    Without findings whose documents have changed or are another tenant's.
-    """
+    """By baseline and fingerprint, without findings whose documents have changed or are another tenant's."""
     wanted: dict[tuple[str, str, str], dict[str, Finding]] = {}
     for found in known:
         finding = found.finding
@@ -83,7 +79,7 @@ async def hidden_parts(
 async def _documents(
     session: AsyncSession, items: Sequence[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], tuple[DriftDocument, DriftDocument]]:
-    """Items' documents in the baseline and now, if both are whole."""
+    """In the baseline and now, if both are whole."""
     baselines, type_keys, external_ids = zip(*items, strict=True)
     named = {baseline: pinned_by(baseline) for baseline in baselines}
     of_pin = {pinned: baseline for baseline, pinned in named.items()}

@@ -9,7 +9,6 @@ from answers.pages import Titles, grouped, page
 
 
 def drift_page(tenant: str, reports: Sequence[tuple[DriftReport, Sequence[DriftFindingRecord]]], titles: Titles) -> str:
-    """A tenant's deviations by item, weakening ones first."""
     return page("drift/page.html", tenant=tenant, reports=reports, titles=titles, by_reason=_by_reason, by_item=by_item)
 
 

@@ -1,4 +1,4 @@
-"""Whether an item protects by existing, by a table of rules: then its absence weakens."""
+"""Whether an item protects by existing, so that its absence weakens."""
 
 import re
 from functools import cache
@@ -12,10 +12,10 @@ from inventory.toml_file import table_beside
 
 
 class PresenceRule(BaseModel, frozen=True, extra="forbid"):
-    """One row of the table: collections, and the property of a document that protects.
+    """One row of the table.
 
     `path` has one of `values`; without values it is a list of assignments, one of which reaches somebody. Each property
-    in `where` must match its regular expression. `source` is Microsoft's page about the properties.
+    in `where` must match its regular expression. `source` is Microsoft's page.
     """
 
     why: str
@@ -36,7 +36,7 @@ class PresenceRule(BaseModel, frozen=True, extra="forbid"):
         return type_key in self.types or category in self.categories
 
     def protection(self, document: JsonObject) -> JsonObject | None:
-        """The property by which the item protects: its value, or the number of assignments that reach somebody."""
+        """The property's value, or the number of assignments that reach somebody."""
         for path, pattern in self.where.items():
             if re.search(pattern, str(_at(document, path))) is None:
                 return None
@@ -48,19 +48,19 @@ class PresenceRule(BaseModel, frozen=True, extra="forbid"):
 
 
 def protects(type_key: str) -> bool:
-    """Whether a collection's items may protect by existing."""
+    """Whether a collection's items may."""
     return bool(_rules_of(type_key))
 
 
 def protection(type_key: str, document: JsonObject) -> JsonObject | None:
-    """The property by which an item protects, by the first fitting row, or None."""
+    """By the first fitting row, or None."""
     found = (rule.protection(document) for rule in _rules_of(type_key))
     return next((value for value in found if value is not None), None)
 
 
 @cache
 def presence_rules() -> tuple[PresenceRule, ...]:
-    """The table in order. Raises `ValueError` for a wrong row, a fault of the release."""
+    """Raises `ValueError` for a wrong row, a fault of the release."""
     table = table_beside(__file__, "presence.toml")
     return tuple(PresenceRule.model_validate(row) for row in table["row"])
 

@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
     """An item unlike the baseline: missing, added, or with another document.
 
     `pinned_version` is 0 if the baseline lacks it; `since`: when it became so; `last_seen_at`: when last seen so.
-    `is_damaged`: a damaged document hides how it deviates.
+    `is_damaged`: how it deviates is unknown.
     """
 
     type_key: str
@@ -51,7 +51,7 @@ class Candidate(NamedTuple):
 
 
 class EarlierVersion(NamedTuple):
-    """A version between the baseline's and the current one."""
+    """Between the baseline's and the current one."""
 
     version: int
     observed_at: datetime
@@ -59,7 +59,7 @@ class EarlierVersion(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A stored finding; `before` and `after` are canonical JSON."""
+    """`before` and `after` are canonical JSON."""
 
     fingerprint: str
     type_key: str
@@ -79,15 +79,13 @@ class Finding(NamedTuple):
 
 
 class FoundValue(NamedTuple):
-    """The hash of a finding's value, and when its item was last seen before."""
+    """`last_seen_at`: when the item was last seen to deviate before."""
 
     value_hash: bytes
     last_seen_at: datetime
 
 
 class LatestDecision(NamedTuple):
-    """The latest decision about a finding, and its value."""
-
     decision: Decision
     value_hash: bytes
     decided_by: str
@@ -97,7 +95,7 @@ class LatestDecision(NamedTuple):
 
 
 class KnownFinding(NamedTuple):
-    """A finding, its period and latest decision. `is_readable`: its item's content is wholly known."""
+    """`is_readable`: its item's content is wholly known."""
 
     baseline: str
     finding: Finding
@@ -108,10 +106,7 @@ class KnownFinding(NamedTuple):
 
 
 class ItemWithoutDetails(NamedTuple):
-    """An item with unread details.
-
-    `lags`: its list shows something new, without a version yet.
-    """
+    """`lags`: its list shows something new, without a version yet."""
 
     type_key: str
     external_id: str
@@ -253,7 +248,7 @@ ORDER BY f.fingerprint LIMIT :most
 async def candidates(
     session: AsyncSession, baseline: str, type_keys: Sequence[str], read: Documents
 ) -> AsyncIterator[Candidate]:
-    """Streams the collections' items unlike the baseline, by type key and id."""
+    """By type key and id."""
     parameters = {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
     async for candidate in fetch_stream(
         session,
@@ -267,7 +262,7 @@ async def candidates(
 
 
 def _with_documents(row: Values, read: Documents) -> Values:
-    """A candidate's values; an absent item has the baseline's document alone, which may be damaged."""
+    """An absent item has the baseline's document alone, which may be damaged."""
     item = row["type_key"], row["external_id"]
     body_before, body_now = row.pop("body_before"), row.pop("body_now")
     before = read.of(body_before, row.pop("hash_before"), *item, row["pinned_version"])
@@ -284,10 +279,7 @@ def _with_documents(row: Values, read: Documents) -> Values:
 
 
 async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[EarlierVersion]:
-    """Kept versions between the baseline's and the current one, newest first.
-
-    A damaged one counts as forgotten.
-    """
+    """Between the baseline's and the current one, newest first; a damaged one counts as forgotten."""
     named = {
         "type_key": candidate.type_key,
         "external_id": candidate.external_id,
@@ -310,7 +302,7 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
 
 
 async def versions_since(session: AsyncSession, candidate: Candidate, at: datetime) -> list[NewVersion]:
-    """Kept versions of an item first observed after a moment, each with the one before."""
+    """First observed after `at`, each with the one before."""
     item = (_VERSION.c.type_key == candidate.type_key, _VERSION.c.external_id == candidate.external_id)
     later = select(_VERSION.c.version_number).where(*item, _VERSION.c.first_observed_at > at)
     numbers = (await session.execute(later)).scalars()
@@ -318,7 +310,7 @@ async def versions_since(session: AsyncSession, candidate: Candidate, at: dateti
 
 
 async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundValue]:
-    """Latest values of a baseline's unresolved findings, by fingerprint."""
+    """Of unresolved findings, by fingerprint."""
     columns = _FINDING.c["fingerprint", "value_hash", "last_seen_at"]
     unresolved = (_FINDING.c.baseline == baseline, _FINDING.c.resolved_at.is_(None))
     return {
@@ -328,13 +320,13 @@ async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundVa
 
 
 async def record_findings(session: AsyncSession, baseline: str, findings: Sequence[Finding]) -> None:
-    """Records new findings, and new observations of existing ones."""
+    """New ones, and new observations of existing ones."""
     rows = [{**finding._asdict(), "value_hash": finding.value_hash.hex()} for finding in findings]
     await session.execute(_RECORD, {"baseline": baseline, "findings": orjson.dumps(rows).decode()})
 
 
 async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequence[str], found: Sequence[str]) -> None:
-    """Resolves findings in these collections that were not found again, if their items' content is known."""
+    """Resolves findings that were not found again, if their items' content is known."""
     await session.execute(_RESOLVE, {"baseline": baseline, "type_keys": list(type_keys), "found": list(found)})
 
 
@@ -362,33 +354,33 @@ async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequ
 async def findings_of(
     session: AsyncSession, baseline: str, type_keys: Sequence[str] | None = None
 ) -> list[KnownFinding]:
-    """A baseline's findings, one for each period, most severe first."""
+    """One for each period, most severe first."""
     named = {"baseline": baseline, "type_keys": None if type_keys is None else list(type_keys)}
     return await fetch(session, _OF_BASELINE, KnownFinding, named)
 
 
 async def unresolved_findings(session: AsyncSession) -> list[KnownFinding]:
-    """Unresolved findings of all baselines, unordered."""
+    """Of all baselines, unordered."""
     return await fetch(session, _UNRESOLVED, KnownFinding)
 
 
 async def findings_of_item(session: AsyncSession, type_key: str, external_id: str) -> list[KnownFinding]:
-    """Unresolved findings of all baselines about an item."""
+    """Unresolved ones of all baselines."""
     return await fetch(session, _OF_ITEM, KnownFinding, {"type_key": type_key, "external_id": external_id})
 
 
 async def findings_named(session: AsyncSession, fingerprints: Sequence[str]) -> list[KnownFinding]:
-    """Unresolved findings, unordered."""
+    """Unresolved ones, unordered."""
     return await fetch(session, _NAMED, KnownFinding, {"fingerprints": list(fingerprints)})
 
 
 async def drift_in_numbers(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """These tenants' drift from each baseline, in a portfolio session."""
+    """In a portfolio session."""
     return await fetch(session, _IN_NUMBERS, BaselineDrift, {"tenant_ids": list(tenant_ids)})
 
 
 async def findings_beginning(session: AsyncSession, prefix: str, most: int) -> list[KnownFinding]:
-    """Up to `most` unresolved findings whose fingerprint begins so."""
+    """Unresolved ones."""
     return await fetch(session, _BEGINNING, KnownFinding, {"prefix": prefix, "most": most})
 
 

@@ -1,4 +1,4 @@
-"""The records of baselines and drift. Fixed contracts; field names never change."""
+"""Baselines and drift as JSON. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -22,7 +22,7 @@ from inventory.stale import Staleness
 
 
 class BaselineCollectionRecord(BaseModel, frozen=True):
-    """How far a collection had been read at a baseline's moment, by the run that tells, which ended at `read_at`."""
+    """How far a collection had been read at a baseline's moment, by the run that ended at `read_at`."""
 
     type_key: str
     outcome: Outcome
@@ -34,11 +34,10 @@ class BaselineCollectionRecord(BaseModel, frozen=True):
 class BaselineRecord(BaseModel, frozen=True):
     """A baseline of a tenant: a moment of its own inventory, or another tenant.
 
-    `at` is the moment: a run's end, or for another tenant, which is compared as it is, when the baseline was set.
-    `covered` collections had been listed to their end, `not_covered` ones read otherwise. `pinned` counts the versions
-    kept for it. Of items in covered collections, `forgotten` counts those without their version of then, `unread` those
-    without a document, `presumed` those without a record of their presence. `evaluated_at`: the last comparison with
-    the tenant.
+    `at` is the moment, a run's end, or for another tenant, which is compared as it is, when the baseline was set.
+    `covered` collections had been listed to their end, `not_covered` ones not. `pinned` counts versions kept for it. Of
+    items in covered collections, `forgotten` counts those without their version of then, `unread` those without a
+    document, `presumed` those without a record of their presence. `evaluated_at`: the last comparison.
     """
 
     tenant_id: UUID
@@ -60,7 +59,7 @@ class BaselineRecord(BaseModel, frozen=True):
 
 
 class ComparedCollection(BaseModel, frozen=True):
-    """A collection that was held against the baseline: when it was read for the baseline, and when the last time."""
+    """A collection that was held against the baseline: when it was read for that, and when the last time."""
 
     type_key: str
     title: str
@@ -70,9 +69,9 @@ class ComparedCollection(BaseModel, frozen=True):
 
 
 class LeftOutCollection(BaseModel, frozen=True):
-    """A collection that was not held against the baseline, and why: its findings stay as they were.
+    """A collection that was not held against the baseline: its findings stay as they were.
 
-    `in_baseline` and `now` say what the runs came to: `complete`, `failed:graph_throttled`, `never_read`.
+    `in_baseline` and `now` say why: `complete`, `failed:graph_throttled`, `never_read`.
     """
 
     type_key: str
@@ -83,12 +82,12 @@ class LeftOutCollection(BaseModel, frozen=True):
 
 
 class LeftOutItem(TitledRecord):
-    """An item that was not, or only partly, compared with the baseline, and why.
+    """An item that was not, or only partly, compared with the baseline.
 
-    `details_not_read`: its list shows something new, but its details could not be read; its findings stay. `stale`:
-    only details that could be read were compared; `stale` names the others. `forgotten`, `unread`, `presumed`: the
-    baseline lacks its version, its document, or the record of its presence. `ambiguous`, `undecided`: the other
-    tenant's item, or whether the two are equal, is uncertain.
+    `details_not_read`: its list shows something new whose details could not be read; its findings stay. `stale`: only
+    the other details were compared. `forgotten`, `unread`, `presumed`: the baseline lacks its version, its document, or
+    the record of its presence. `ambiguous`, `undecided`: the other tenant's item, or whether the two are equal, is
+    uncertain.
     """
 
     type_key: str
@@ -114,7 +113,7 @@ _REASONS = {
 
 
 class DriftCounts(BaseModel, frozen=True):
-    """Findings by the decision that holds of them. `resolved` counts the periods that are over."""
+    """Findings by the decision in force. `resolved` counts the periods that are over."""
 
     open: int = 0
     accepted: int = 0
@@ -123,9 +122,9 @@ class DriftCounts(BaseModel, frozen=True):
 
 
 class DriftItemRecord(TitledRecord):
-    """An item with open findings, which `fingerprints` names; the severity is that of its most severe one.
+    """An item with open findings; the severity is its most severe one's.
 
-    `weakening` counts the findings that weaken the tenant's protection.
+    `weakening` counts findings that weaken the tenant's protection.
     """
 
     type_key: str
@@ -139,12 +138,11 @@ class DriftItemRecord(TitledRecord):
 
 
 class DriftReport(BaseModel, frozen=True):
-    """The basis of a tenant's drift from a baseline: what was compared, what was left out and why.
+    """The basis of a tenant's drift from a baseline.
 
-    `items` groups the open findings, most urgent first. `open_weakening` counts those that weaken protection.
-
-    `damaged` versions could not be compared; findings about their items stay. `old_details` names collections that may
-    deviate since their details were read; findings in these details are not checked.
+    `items` groups the open findings, most urgent first. `open_weakening` counts those that weaken protection. `damaged`
+    versions could not be compared; findings about their items stay. `old_details` names collections that may deviate
+    since their details were read; findings in these details are not checked.
     """
 
     tenant_id: UUID
@@ -162,10 +160,10 @@ class DriftReport(BaseModel, frozen=True):
 
 
 class BaselineDrift(BaseModel, frozen=True):
-    """A tenant's drift from one of its baselines in numbers, by its last evaluation.
+    """A tenant's drift from one baseline in numbers, by its last evaluation.
 
-    `is_behind`: a run of the tenant has ended since. `high`, `medium` and `low` count findings that no decision which
-    holds is about, `closed` the others.
+    `is_behind`: never evaluated, or a run of this or the baseline's tenant has ended since. `high`, `medium` and `low`
+    count open findings, `closed` those with a decision in force.
     """
 
     tenant_id: UUID
@@ -199,10 +197,10 @@ class DecisionState(StrEnum):
 
 
 class DriftDecisionRecord(BaseModel, frozen=True):
-    """A decision about a finding, an item or a field: who, when, why, and until when.
+    """A decision about a finding, an item or a field.
 
     `decision_id` is for `drift decide … --as open`: the fingerprint of the finding (`is_of_finding`) or the scope.
-    `scope` is its subject, a finding's place; null if no longer known. `covers` counts the findings that it closes now.
+    `scope` is the subject, a finding's place; null if no longer known. `covers` counts findings that it closes now.
     """
 
     tenant_id: UUID
@@ -222,7 +220,7 @@ class DriftDecisionRecord(BaseModel, frozen=True):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def title(self) -> str | None:
-        """The name of the item that it is about, for people; null if it is about none."""
+        """The name, for people, of the item that it is about, if any."""
         scope = self.scope
         if scope is None or scope.type_key is None or scope.external_id is None or self.item_kind is None:
             return None
@@ -230,9 +228,9 @@ class DriftDecisionRecord(BaseModel, frozen=True):
 
 
 class DecisionRecord(BaseModel, frozen=True):
-    """Somebody's decision about a finding, and the reason if it no longer holds.
+    """Somebody's decision about a finding; `fallen` says why it no longer holds.
 
-    `scope` is the item, the field or both that it is about, if that is more than the finding.
+    `scope` is null if it is about the finding alone.
     """
 
     decision: Decision
@@ -258,22 +256,21 @@ _ABSENCES = {
 }
 
 EDITED = "edited"
-"""The evidence of a finding without a visible change of value: its object was edited."""
+"""The evidence of a finding without a visible change of value."""
 
 
 class DriftFindingRecord(ShownField, TitledRecord):
     """One deviation from the baseline.
 
-    `path` is as `diff` prints it, empty for the whole item; `label` is the path with names. `before` is the value in
-    the baseline, `after` the value now; of a list of plain values (`path` ends in `[]`) they are the removed and the
-    added members. Of a missing item that protected, `before` is the property by which it did: its state, or the number
-    of assignments that reached somebody. `before_named` and `after_named` have names in place of ids, null if nothing
-    changes. A `hidden` value is null, a partly hidden text its marks and other lines. `text` has the values for people.
-    `direction`: whether the finding weakens or strengthens the tenant's protection, null if unknown. `evidence` is
-    `observed`, `confirmed` or `not_listed` for a missing item, or `edited` if a hidden value may have changed with its
-    object. `first_seen_at`: first observation of the first deviating version; `last_seen_at`: when the item was last
-    seen to deviate. `is_checked` is false if the latest runs cannot say whether it still does. `decision` is in force
-    now, `decided` the latest one.
+    `path` is as `diff` prints it, empty for the whole item; `label` has names. `before` is the value in the baseline,
+    `after` the value now; of a list of plain values (`path` ends in `[]`) the removed and the added members. Of a
+    missing item that protected, `before` is the property by which it did: its state, or the number of assignments that
+    reached somebody. `before_named` and `after_named` have names in place of ids, null if nothing changes. A `hidden`
+    value is null, a partly hidden text its marks and other lines. `text` has the values for people. `direction`:
+    whether it weakens or strengthens protection, null if unknown. `evidence` is `observed`, `confirmed` or `not_listed`
+    for a missing item, or `edited` if a hidden value may have changed with its object. `first_seen_at`: first
+    observation of the first deviating version. `last_seen_at`: when the item was last seen to deviate. `is_checked` is
+    false if the latest runs cannot say whether it still does. `decision` is in force, `decided` the latest.
     """
 
     tenant_id: UUID
@@ -304,14 +301,13 @@ class DriftFindingRecord(ShownField, TitledRecord):
 
     @property
     def absence(self) -> str:
-        """How a missing item is known to be gone, and how it protected, in words."""
+        """Why a missing item is known to be gone, and how it protected."""
         words = _ABSENCES.get(self.evidence, self.evidence.replace("_", " "))
         protected = (self.before or {}).items()
         return "; ".join([words, *(f"in the baseline {name}: {value}" for name, value in protected)])
 
     @property
     def difference(self) -> DifferenceKind:
-        """Whether the field was added, removed or changed; the whole item is added or removed."""
         return DifferenceKind.MAY_HAVE_CHANGED if self.evidence == EDITED else _DIFFERENCES[self.kind]
 
     @property

@@ -1,4 +1,4 @@
-"""The pages of drift: of a tenant's baselines, and of all tenants in numbers."""
+"""The pages of drift."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
@@ -31,7 +31,7 @@ router = APIRouter()
 PAGE = 100
 
 ATTEMPTS = tuple({"most_lines": lines, "most": most} for lines, most in ((8, PAGE), (3, PAGE // 2), (2, PAGE // 5)))
-"""How much a page shows: less where it would get too long."""
+"""A page shows less where it would get too long."""
 
 BaselineName = Annotated[str, Query(alias="baseline", description="By default the first one.", max_length=100)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
@@ -51,7 +51,6 @@ async def drift_page(
     everything: Everything = False,
     after: After = "",
 ) -> HTMLResponse:
-    """How a tenant deviates from a baseline, item by item, what weakens its protection first."""
     tenant = scope.named(tenant_id)
     wanted = Severity(severity) if severity in set(Severity) else None
     known, baseline, found = await _evaluated(scope, tenant_id, name)
@@ -84,7 +83,6 @@ async def drift_page(
 
 @router.get("/drift", response_class=HTMLResponse, include_in_schema=False)
 async def all_drift_page(request: Request, scope: AllTenants, tag: Tag = None, after: After = "") -> HTMLResponse:
-    """How all tenants, or those of a tag, deviate from their baselines, in numbers, the most severe first."""
     chosen = {tenant.id: tenant for tenant in scope.tenants if not tag or tag in tenant.tags}
     found = await baseline_drift(scope.session, list(chosen))
     places = [f"{drift.tenant_id}/{drift.baseline}" for drift in found]
@@ -114,7 +112,6 @@ async def all_drift_records(scope: AllTenants, tag: Tag = None) -> Sequence[Base
 
 @router.get("/drift.csv", include_in_schema=False)
 async def all_drift_csv(scope: AllTenants, tag: Tag = None) -> Response:
-    """The drift of all tenants as CSV."""
     return csv_file("drift", BaselineDrift, await all_drift_records(scope, tag))
 
 
@@ -159,7 +156,6 @@ async def findings_csv(
     severity: Wanted = None,
     everything: Everything = False,
 ) -> Response:
-    """Findings of a baseline as CSV."""
     scope.named(tenant_id)
     _, _, found = await _evaluated(scope, tenant_id, name)
     findings = [] if found is None else _chosen(found, type_key, severity, everything=everything)
@@ -170,9 +166,8 @@ async def findings_csv(
 async def _evaluated(
     scope: TenantSessions, tenant_id: UUID, name: str
 ) -> tuple[list[BaselineRecord], BaselineRecord | None, Drift | None]:
-    """The tenant's baselines, the requested one, and its drift, evaluated if a run has ended since.
-
-    If the person does not see the golden tenant, by the last evaluation. Raises `UnknownBaselineError`.
+    """The baselines, the requested one, and its drift, evaluated if a run has ended since, unless the person does not
+    see the golden tenant. Raises `UnknownBaselineError`.
     """
     async with scope.session_of(tenant_id) as session:
         known = await baselines(session)
@@ -203,19 +198,19 @@ def _chosen(found: Drift, type_key: str, severity: Severity | None, *, everythin
 
 
 def _page(findings: Sequence[DriftFindingRecord], after: str, most: int) -> SortedPage[DriftFindingRecord]:
-    """Findings, most urgent first. Raises `NoSuchPageError`."""
+    """Raises `NoSuchPageError`."""
     places = placed(findings)
     shown = sorted_page(places, itemgetter(0), after, most)
     return SortedPage([finding for _, finding in shown.rows], shown.total, shown.goes_on)
 
 
 def by_item(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, str], list[DriftFindingRecord]]]:
-    """Findings grouped by item, in their order."""
+    """In their order."""
     return grouped(findings, lambda finding: (finding.type_key, finding.external_id))
 
 
 def _name_of(scope: TenantSessions, baseline: BaselineRecord) -> str:
-    """The other tenant's name, if visible to the person."""
+    """The id of a tenant that the person does not see."""
     if baseline.other_tenant_id is None:
         return ""
     tenant = scope.tenants.get(baseline.other_tenant_id)

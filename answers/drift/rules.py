@@ -1,4 +1,4 @@
-"""Drift: deviations from a baseline, and decisions in force about them.
+"""Deviations from a baseline, and decisions about them.
 
 A fingerprint identifies a finding: tenant, baseline, item, field and kind. Its value is the field's content in the
 baseline and now; a decision is about that value.
@@ -18,17 +18,15 @@ from inventory.normal_form import NormalForm, read_in_form_0
 
 
 class BaselineKind(StrEnum):
-    """The kinds of baselines."""
-
     RUN = "run"
-    """The coverage of one run, when it ended."""
+    """One run's coverage, when it ended."""
     MOMENT = "moment"
     TENANT = "tenant"
     """Another tenant's inventory, as it is."""
 
 
 class FindingKind(StrEnum):
-    """The part of an item that deviates: a field, a member of a list in it, or the item as a whole."""
+    """A field, a member of a list in it, or the whole item."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -38,16 +36,16 @@ class FindingKind(StrEnum):
 
 
 class Decision(StrEnum):
-    """A person's judgement of a finding. `open` takes an earlier decision back."""
+    """A person's judgement. `open` takes an earlier one back."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
     EXPECTED = "expected"
-    """Expected here: this tenant is meant to deviate."""
+    """This tenant is meant to deviate."""
 
 
 class NewDecision(NamedTuple):
-    """A decision before it is stored; it holds for good where `until` is None."""
+    """It holds for good if `until` is None."""
 
     decision: Decision
     decided_by: str
@@ -63,39 +61,38 @@ class DecisionLapse(StrEnum):
 
 
 class CurrentDecision(NamedTuple):
-    """The decision in force about a finding, or why the latest one lapsed."""
+    """`fallen`: why the latest lapsed."""
 
     decision: Decision
     fallen: DecisionLapse | None = None
 
 
 class DriftRules(NamedTuple):
-    """The parts of a collection's documents that count, by today's catalog."""
+    """By today's catalog."""
 
     canonicalizer: Canonicalizer
     form: NormalForm
     asked_for: frozenset[str] = frozenset()
-    """Properties that a whole document always has, even empty, since a detail asks for each."""
+    """A detail asks for each, so a whole document always has them, even empty."""
     expanded: frozenset[str] = frozenset()
-    """The properties that requests expand."""
+    """Properties that requests expand."""
 
 
 class DriftDocument(NamedTuple):
-    """An item's document; one that is not whole lacks details."""
+    """One that is not whole lacks details."""
 
     document: bytes
     is_whole: bool = True
     is_sorted: bool = False
-    """It is of normal form 0, in which only some orders can be compared."""
+    """Of normal form 0, in which only some orders can be compared."""
 
 
 class Deviation(NamedTuple):
-    """One deviation from the baseline.
+    """`before` and `after` may be shown; `value_hash` is of both and tells hidden values apart.
 
-    `before` and `after` may be shown. A list of plain values has one deviation, with removed and added members, which
-    is `added` or `removed` if there are only such. `member` tells other set members with one path apart. `value_hash`
-    is of both values, and tells hidden ones apart. It is uncertain if a hidden value shows no change and its object was
-    edited.
+    A list of plain values has one deviation with its removed and added members; it is `added` or `removed` if there are
+    only such. `member` tells other set members of one path apart. It is uncertain if a hidden value shows no change and
+    its object was edited.
     """
 
     path: str
@@ -110,12 +107,12 @@ class Deviation(NamedTuple):
 
     @property
     def lasting_kind(self) -> FindingKind:
-        """The kind in a finding's identity; a list's is the same whether members come or go."""
+        """The kind in a finding's identity: a list's never changes."""
         return FindingKind.CHANGED if self.is_of_list else self.kind
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
-    """The deviations of a document from an earlier one, by the same rules, in the order of paths.
+    """By the same rules for both documents, in the order of paths.
 
     Not counted: values that only one side hides; hidden values with a constant mark, unless their object was edited; if
     a document lacks details, all that only the other has; properties that a baseline of normal form 0 lacks.
@@ -141,7 +138,7 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
 
 
 def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
-    """Differences of a document as deviations, a list's plain members together."""
+    """A list's plain members make one."""
     groups: dict[tuple[str, DifferenceKind | None, str], list[Difference]] = {}
     for difference in differences:
         is_of_list = _is_plain_member(difference)
@@ -154,7 +151,7 @@ def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
 
 
 def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Deviation:
-    """An item that the baseline lacks. Its content, if given, is the value: a decision lapses when it changes."""
+    """If `document` is given, it is the value: a decision lapses when it changes."""
     value: JsonValue = None
     if document is not None and rules is not None:
         value = rules.form.of(rules.canonicalizer.canonical_value(decode_object(document.document)))
@@ -162,12 +159,12 @@ def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Devi
 
 
 def item_missing(protection: JsonObject | None = None) -> Deviation:
-    """An item of the baseline that is gone, and the property by which it protected, if any."""
+    """`protection`: the property by which it protected."""
     return Deviation("", FindingKind.ITEM_MISSING, protection, None, False, "", _hash([None, None]))
 
 
 def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str, deviation: Deviation) -> str:
-    """A finding's identity in every run: SHA-256, hexadecimal."""
+    """The same in every run: SHA-256, hexadecimal."""
     named: JsonObject = {
         "tenant_id": str(tenant_id),
         "baseline": baseline,
@@ -183,7 +180,7 @@ def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str,
 def current_decision(
     decision: Decision | None, decided_on: bytes | None, until: datetime | None, value_hash: bytes, now: datetime
 ) -> CurrentDecision:
-    """The decision in force on this value; the latest was on `decided_on`."""
+    """The latest was on `decided_on`."""
     if decision is None or decision is Decision.OPEN:
         return CurrentDecision(Decision.OPEN)
     if decided_on != value_hash:
@@ -198,7 +195,7 @@ def first_seen(
     current: datetime,
     earlier: Iterable[tuple[datetime, Mapping[tuple[str, str, str], Deviation]]],
 ) -> datetime:
-    """Since when the field deviates. `earlier`: versions before the current one, newest first."""
+    """`earlier`: versions before the current one, newest first."""
     since = current
     for observed_at, found in earlier:
         if key_of(deviation) not in found:
@@ -221,12 +218,12 @@ def _is_untold(difference: Difference) -> bool:
 
 
 def _is_of_both(difference: Difference, before: DriftDocument, after: DriftDocument) -> bool:
-    """Whether an incomplete document has a value here. A list may show null for an omitted property."""
+    """A list may show null for an omitted property."""
     return (before.is_whole or difference.before is not None) and (after.is_whole or difference.after is not None)
 
 
 def _member(difference: Difference) -> str:
-    """The hash of a set member, whose path all members share; else empty."""
+    """Of a set member, whose path all members share, the hash."""
     if not difference.path.endswith("[]"):
         return ""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
@@ -234,14 +231,13 @@ def _member(difference: Difference) -> str:
 
 
 def _is_plain_member(difference: Difference) -> bool:
-    """Whether it is a visible list member that is no object."""
+    """Visible, and no object."""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
     is_shown = not difference.hidden and difference.kind in (DifferenceKind.ADDED, DifferenceKind.REMOVED)
     return difference.path.endswith("[]") and is_shown and not isinstance(value, dict | list)
 
 
 def _deviation_of_list(members: list[Difference]) -> Deviation:
-    """One list's removed and added members."""
     shown = [member.shown() for member in members]
     gone = sorted((difference.before for difference in shown if difference.kind is DifferenceKind.REMOVED), key=encode)
     came = sorted((difference.after for difference in shown if difference.kind is DifferenceKind.ADDED), key=encode)
@@ -251,7 +247,7 @@ def _deviation_of_list(members: list[Difference]) -> Deviation:
 
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:
-    """A deviation; `same` has several if a list repeats a member."""
+    """`same` has several if a list repeats a member."""
     values: list[JsonValue] = sorted(([difference.before, difference.after] for difference in same), key=encode)
     shown = same[0].shown()
     value = values[0] if len(values) == 1 else values

@@ -1,4 +1,4 @@
-"""Which collections can be compared with a baseline."""
+"""Collections that can be compared with a baseline."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,14 +15,11 @@ from storage.coverage import coverage
 
 
 class Scope(NamedTuple):
-    """Collections by whether they can be compared."""
-
     compared: list[ComparedCollection]
     left_out: list[LeftOutCollection]
 
     @property
     def type_keys(self) -> list[str]:
-        """Comparable collections."""
         return [collection.type_key for collection in self.compared]
 
 
@@ -61,7 +58,7 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
 
 
 def _was_never_there(before: Outcome | None, latest: Coverage | None) -> bool:
-    """Whether the tenant could not have the collection then, and cannot now."""
+    """Neither then nor now could the tenant have it."""
     return before in (None, Outcome.SKIPPED) and (latest is None or latest.outcome is Outcome.SKIPPED)
 
 

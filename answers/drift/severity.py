@@ -1,4 +1,4 @@
-"""The severity of drift findings, by the first fitting rule of a table."""
+"""The severity of findings, by the first fitting rule of a table."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -16,8 +16,8 @@ from inventory.toml_file import table_beside
 class SeverityRule(BaseModel, frozen=True, extra="forbid"):
     """A row of the table. Each list that is not empty must have a fitting entry.
 
-    `paths` are properties without members of lists: `conditions` fits it and all in it. `members`: beginnings of a
-    member on the way, such as `exclusion group`. `direction`: the finding's effect on protection.
+    `paths` are without members of lists: `conditions` fits it and all in it. `members`: beginnings of a member on the
+    way, such as `exclusion group`.
     """
 
     severity: Severity
@@ -55,13 +55,12 @@ def severity(
     path: str,
     direction: ProtectionEffect | None = None,
 ) -> Severity:
-    """The severity by the first fitting rule, else medium."""
+    """Without a fitting rule, medium."""
     fitting = (rule.severity for rule in rules if rule.fits(type_key, category, kind, path, direction))
     return next(fitting, Severity.MEDIUM)
 
 
 def is_within(path: str, place: str) -> bool:
-    """Whether a path's properties lead to a place or into it."""
     properties = properties_of(path)
     return properties == place or properties.startswith(place + ".")
 
@@ -69,7 +68,7 @@ def is_within(path: str, place: str) -> bool:
 def severity_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue = None, after: JsonValue = None
 ) -> Severity:
-    """A finding's severity by the table. A hidden value has no direction."""
+    """A hidden value has no direction."""
     category = load_catalog().category_of(type_key)
     direction = direction_of(type_key, kind, path, before, after)
     return severity(severity_rules(), type_key, category, kind, path, direction)
@@ -77,6 +76,6 @@ def severity_of(
 
 @cache
 def severity_rules() -> tuple[SeverityRule, ...]:
-    """The table in order. Raises `ValueError` for a wrong rule, a fault of the release."""
+    """Raises `ValueError` for a wrong rule, a fault of the release."""
     table = table_beside(__file__, "severity.toml")
     return tuple(SeverityRule.model_validate(rule) for rule in table["rule"])

@@ -18,8 +18,6 @@ from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, Wri
 
 
 class Baseline(Base):
-    """A tenant's own inventory at a moment, with pinned versions, or another tenant's."""
-
     __tablename__ = "baseline"
     __table_args__ = (
         CheckConstraint(one_of("kind", BaselineKind), name="kind_known"),
@@ -49,8 +47,6 @@ class Baseline(Base):
 
 
 class BaselineCollection(Base):
-    """A collection's coverage at a baseline's moment. Complete ones are covered."""
-
     __tablename__ = "baseline_collection"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "baseline"], ["baseline.tenant_id", "baseline.name"], ondelete="CASCADE"),
@@ -68,8 +64,6 @@ class BaselineCollection(Base):
 
 
 class BaselineGap(Base):
-    """An item that a baseline does not wholly know."""
-
     __tablename__ = "baseline_gap"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "baseline"], ["baseline.tenant_id", "baseline.name"], ondelete="CASCADE"),
@@ -88,7 +82,7 @@ class BaselineGap(Base):
 
 
 class DriftFinding(Base):
-    """A deviation from a baseline, one row for each period."""
+    """One row for each period."""
 
     __tablename__ = "drift_finding"
     __table_args__ = (
@@ -131,7 +125,7 @@ class DriftFinding(Base):
 
 
 class DriftDecision(Base):
-    """A decision about a finding, an item or a field; the latest counts. It outlives baselines."""
+    """The latest counts. It outlives baselines."""
 
     __tablename__ = "drift_decision"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""The order in which people look at drift: by item, weakening findings first."""
+"""The order of drift for people: by item, weakening findings first."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -12,7 +12,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
 
 
 class FailOn(StrEnum):
-    """Open findings that fail a pipeline: of at least this severity, or weakening ones."""
+    """Open findings of at least this severity, or weakening ones, fail a pipeline."""
 
     WEAKENED = "weakened"
     HIGH = "high"
@@ -21,7 +21,7 @@ class FailOn(StrEnum):
 
 
 Rank = tuple[bool, int]
-"""Whether a finding is closed, then its urgency: 0 if it weakens, else by severity."""
+"""Whether it is closed; then 0 if it weakens, else by severity."""
 
 
 def weakens(finding: DriftFindingRecord) -> bool:
@@ -35,14 +35,14 @@ def fails(finding: DriftFindingRecord, fail_on: FailOn) -> bool:
 
 
 def by_item(findings: Iterable[DriftFindingRecord]) -> list[list[DriftFindingRecord]]:
-    """Each item's findings, most urgent first, closed ones last."""
+    """Most urgent first, closed ones last."""
     ordered = sorted(findings, key=lambda finding: (*_item(finding), _rank(finding), finding.path, finding.period))
     items = [list(of_item) for _, of_item in groupby(ordered, key=_item)]
     return sorted(items, key=lambda of_item: (_rank(of_item[0]), _list_place(of_item[0])))
 
 
 def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...], DriftFindingRecord]]:
-    """Findings with unique sort keys for `by_item`'s order."""
+    """With unique sort keys, in `by_item`'s order."""
     found: list[tuple[tuple[str, ...], DriftFindingRecord]] = []
     for of_item in by_item(findings):
         first = of_item[0]
@@ -52,7 +52,7 @@ def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...]
 
 
 def items_of(findings: Iterable[DriftFindingRecord]) -> list[DriftItemRecord]:
-    """Items with open findings, in `by_item`'s order."""
+    """With open findings, in `by_item`'s order."""
     return [_record(of_item) for of_item in by_item(finding for finding in findings if finding.is_open)]
 
 
