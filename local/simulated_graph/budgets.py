@@ -76,10 +76,6 @@ class Budgets:
     def clear(self) -> None:
         self.set({})
 
-    def active(self) -> dict[str, Budget]:
-        with self._lock:
-            return dict(self._budgets)
-
     def spend(self, tenant_id: str, path: str, now: float) -> Exceeded | None:
         """Counts a request at `now`, a monotonic time, refused or not; says if the window was full."""
         family = family_of(path)

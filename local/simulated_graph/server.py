@@ -20,7 +20,7 @@ from local.simulated_graph.application import application
 from local.simulated_graph.budgets import Budget, Budgets
 from local.simulated_graph.certificates import Authority, write_private
 from local.simulated_graph.content import Content
-from local.simulated_graph.control import Steered, control_routes
+from local.simulated_graph.control import control_route
 from local.simulated_graph.credentials import Credentials
 from local.simulated_graph.delivering import OpenProtocol
 from local.simulated_graph.deviations import DEVIATIONS
@@ -120,11 +120,9 @@ class SimulatedGraph:
             for number, tenant_id in enumerate(ids)
         ]
         self.set_generation(generation)
-        by_id = {tenant.id: tenant for tenant in self.tenants}
-        steered = Steered(by_id, recorder, self.faults, self.budgets, waits)
-        routes = control_routes(steered, self.control_key)
+        control = control_route(self.set_generation, self.control_key)
         context = authority.server_context(*_certified(host))
-        self._server = _Server(_configuration(application(self._service, routes), context))
+        self._server = _Server(_configuration(application(self._service, [control]), context))
         self._thread = Thread(target=self._serve, name="simulated-graph")
 
     def __enter__(self) -> Self:

@@ -165,15 +165,15 @@ def test_other_clients_of_a_family_may_not_have_heard_yet() -> None:
     assert (early.scope, early.early_by_seconds) == ("apps", 6)
 
 
-def test_budgets_and_violations_from_another_process(graph: SimulatedGraph, connect: Connect) -> None:
-    client, control = connect(graph), connect(graph, signed_in=False)
-    control.headers["X-Simulator-Key"] = graph.control_key
-    wanted = {"directory": {"requests": 1, "window_seconds": 500}}
-    assert control.put("/_simulator/budgets", json=wanted).json()["budgets"]["directory"]["retry_after"] is True
+def test_budgets_are_set_while_the_server_runs(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    graph.budgets.set({"directory": Budget(1, 500)})
     assert [client.get(GROUPS).status_code for _ in range(3)] == [200, 429, 429]
-    [violation] = control.get("/_simulator/violations").json()["violations"]
-    assert violation["number"] == graph.requests(Kind.DIRECT)[-1].number
-    assert control.delete("/_simulator/violations").json() == {"violations": []}
-    for wrong in ({"x": wanted["directory"]}, {"directory": {"requests": 0, "window_seconds": 1}}, ["directory"]):
-        assert control.put("/_simulator/budgets", json=wrong).status_code == 400
-    assert control.put("/_simulator/budgets", json={}).json() == {"budgets": {}}
+    [violation] = graph.violations()
+    assert violation.number == graph.requests(Kind.DIRECT)[-1].number
+    graph.clear_violations()
+    assert graph.violations() == []
+    with pytest.raises(ValueError, match="no family x"):
+        graph.budgets.set({"x": Budget(1, 500)})
+    with pytest.raises(ValueError, match="1 request or more"):
+        Budget(0, 1)

@@ -393,31 +393,23 @@ def test_some_pass_and_then_so_many_are_hit(graph: SimulatedGraph, connect: Conn
         {"unheard_of": 1},
     ],
 )
-def test_senseless_faults_are_refused(sample: SimulatedGraph, connect: Connect, wrong: dict[str, Any]) -> None:
-    control = connect(sample, signed_in=False)
-    control.headers["X-Simulator-Key"] = sample.control_key
-    answer = control.post("/_simulator/faults", json={"kind": "throttled", **wrong})
-    assert answer.status_code == 400
-    assert answer.json()["error"]
+def test_senseless_faults_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        Fault(**{"kind": FaultKind.THROTTLED, **wrong})
 
 
-def test_faults_can_be_steered_from_another_process(graph: SimulatedGraph, connect: Connect) -> None:
-    client, control = connect(graph), connect(graph, signed_in=False)
-    control.headers["X-Simulator-Key"] = graph.control_key
-    wanted = {"kind": "throttled", "tenant_id": graph.tenants[0].id, "retry_after": "0"}
-    added = control.post("/_simulator/faults", json=wanted).json()["id"]
+def test_faults_are_added_and_removed_while_the_server_runs(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    wanted = Fault(FaultKind.THROTTLED, tenant_id=graph.tenants[0].id, retry_after="0")
+    added = graph.faults.add(wanted)
     assert client.get(GROUPS).status_code == 429
-    seen = control.get("/_simulator/faults").json()
-    assert seen["injected"] == {"throttled": 1}
-    [active] = seen["active"]
-    assert (active["id"], active["injected"], active["fault"]["kind"]) == (added, 1, "throttled")
-    assert control.delete("/_simulator/faults", params={"id": added}).json()["active"] == []
+    assert graph.faults.injected() == {"throttled": 1}
+    [active] = graph.faults.active()
+    assert (active.id, active.injected, active.fault.kind) == (added, 1, "throttled")
+    graph.faults.remove(added)
+    assert graph.faults.active() == []
     assert client.get(GROUPS).status_code == 200
-    control.post("/_simulator/faults", json=wanted)
-    for parameters in ({"tenant_id": graph.tenants[0].id}, {}):
-        assert control.delete("/_simulator/faults", params=parameters).json()["active"] == []
-    statuses = [
-        control.delete("/_simulator/faults", params={"id": added}).status_code,
-        control.post("/_simulator/faults", json={"kind": "throttled", "tenant_id": "none"}).status_code,
-    ]
-    assert statuses == [404, 404]
+    graph.faults.add(wanted)
+    for tenant_id in (graph.tenants[0].id, None):
+        graph.faults.clear(tenant_id)
+        assert graph.faults.active() == []
