@@ -16,15 +16,15 @@ from storage import documents
 
 
 class NothingKnownError(UserError):
-    """No run had read the collections by then, so an export could only remove files."""
+    """No run had read the collections by then."""
 
 
 Keep = Callable[[str, str, str | None, bytes], None]
-"""Takes a document: its item's type key, id and name, and canonical JSON."""
+"""Type key, id, name and canonical JSON of an item."""
 
 
 class ExportBasis(NamedTuple):
-    """An `ExportRecord`'s fields from the inventory. `at` is None for now."""
+    """Fields as in `ExportRecord`; `at` is None for now."""
 
     at: datetime | None
     incomplete: int
@@ -39,9 +39,9 @@ class ExportBasis(NamedTuple):
 async def export(
     session: AsyncSession, at: datetime | None, type_keys: frozenset[str] | None, keep: Keep
 ) -> ExportBasis:
-    """Passes each document of a moment, or of now, to `keep`, one in memory at a time.
+    """Passes each document to `keep`, one in memory at a time.
 
-    Raises `NothingKnownError`.
+    Without `at`, now. Raises `NothingKnownError` and `NeverReadError`.
     """
     moment = at or await documents.database_time(session)
     wanted = None if type_keys is None else sorted(type_keys)

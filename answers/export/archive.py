@@ -18,7 +18,7 @@ RECORD = "export.json"
 
 
 class Archive:
-    """`keep` each document, then `close`. It is on disk, so memory holds one document at a time.
+    """`keep` each document, then `close`. Memory holds one document at a time.
 
     Equal documents make equal bytes: files have no time. All methods raise `UnavailableError` without room.
     """
@@ -32,7 +32,6 @@ class Archive:
             self._zip = ZipFile(self._file, "w")
 
     def keep(self, type_key: str, external_id: str, display_name: str | None, document: bytes) -> None:
-        """Adds a document's file, and its readable companion if wanted."""
         path = file_path(load_catalog().category_of(type_key), type_key, display_name, external_id)
         self._add(path, file_bytes(document))
         self._paths.append(path)
@@ -41,7 +40,7 @@ class Archive:
             self._paths.append(companion_path(path))
 
     def close(self, basis: ExportBasis) -> IO[bytes]:
-        """The archive with its manifest, so `export` can go on in the folder that it is unpacked to."""
+        """Adds record and manifest, so that `export` can go on where it is unpacked."""
         record = ExportRecord(
             tenant_id=self._tenant_id, folder="", written=len(self._paths), unchanged=0, removed=0, **basis._asdict()
         )

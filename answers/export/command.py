@@ -1,4 +1,4 @@
-"""`export`: the inventory as files, one an item, that a version control system can keep."""
+"""`export`: the inventory as files for version control."""
 
 from pathlib import Path
 from typing import Annotated
@@ -89,7 +89,6 @@ def export(
 
 
 def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None, *, decoded: bool) -> None:
-    """Writes documents, and removes files of items that are gone from these collections."""
     for type_key, external_id, display_name, document in kept:
         path = file_path(load_catalog().category_of(type_key), type_key, display_name, external_id)
         files.put(path, file_bytes(document))
@@ -100,7 +99,6 @@ def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] |
 
 
 def _say_what_is_not_known(record: ExportRecord) -> None:
-    """Names the gaps on stderr, and why."""
     for item in record.forgotten:
         which = visible(f"{item.type_key} {item.external_id} ({item.title})")
         output.warn(f"no file, because retention has deleted the version of that time: {which}")

@@ -1,4 +1,4 @@
-"""An export's folder: replaces changed files only, and removes only files of an earlier export."""
+"""An export's folder; only files of an earlier export are removed."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from answers.export.rules import MANIFEST, ManifestError, folded, is_ours, manif
 from cli.errors import UsageError
 
 JOURNAL = ".tenant-inventory-export.journal"
-"""Names the files of an unfinished export, a line each, which no manifest has yet."""
+"""Files of an unfinished export, a line each."""
 
 TEMPORARY = ".tenant-inventory-export.tmp"
 
@@ -28,7 +28,7 @@ class ExportFolder:
         self._tenant_id = tenant_id
         self._force = force
         self._there: dict[str, str] = {}
-        """Files of earlier exports by case-folded path."""
+        """By case-folded path."""
         self._put: set[str] = set()
         with _refusals():
             self._open()
@@ -57,7 +57,6 @@ class ExportFolder:
                 self._there[folded(path)] = path
 
     def put(self, path: str, content: bytes) -> None:
-        """Writes `content`, unless the file has it."""
         with _refusals():
             self._checked_parents(path)
             earlier = self._there.get(folded(path))
@@ -81,7 +80,7 @@ class ExportFolder:
             self._put.add(folded(path))
 
     def remove_others(self, type_keys: frozenset[str] | None) -> None:
-        """Removes earlier exports' files that were not put now, of these collections or all."""
+        """Removes earlier exports' files that were not put, of these collections or all."""
         with _refusals():
             for key, path in sorted(self._there.items()):
                 type_key = path.split("/")[1]
@@ -97,7 +96,6 @@ class ExportFolder:
                         parent.rmdir()
 
     def close(self) -> None:
-        """Writes a changed manifest."""
         with _refusals():
             content = manifest_bytes(self._tenant_id, self._there.values())
             if self._read(MANIFEST) != content:
@@ -110,7 +108,6 @@ class ExportFolder:
                 raise UsageError(f"{parent} is a link, and an export follows none; put a folder in its place")
 
     def _read(self, path: str) -> bytes | None:
-        """The file's content, if it exists."""
         place = self._folder / path
         if place.is_symlink():
             raise UsageError(f"{place} is a link, and an export follows none; remove it")
@@ -140,7 +137,7 @@ class ExportFolder:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turns refusals of the file system into `UsageError`; outside, an OSError means that PostgreSQL is away."""
+    """Raises `UsageError` for an OSError, which outside means that PostgreSQL is away."""
     try:
         yield
     except OSError as error:

@@ -11,7 +11,7 @@ from inventory.records import DamagedRecord
 
 
 class ForgottenRecord(TitledRecord):
-    """An item that was there at the asked moment, and whose version of then is forgotten."""
+    """An item of the asked moment whose version of then retention has deleted."""
 
     type_key: str
     external_id: str
@@ -22,10 +22,10 @@ class ForgottenRecord(TitledRecord):
 class ExportRecord(BaseModel, frozen=True):
     """The result of an export, and its gaps.
 
-    `incomplete` documents lack details. `presumed` items were seen before and after the moment, without a record of
-    their presence then; they are written. `unread` items had no document. `types_not_read` names collections that the
-    latest completed run did not read to their end, or that no run has read; none of their files is removed. `damaged`
-    versions have no file. The files of `stale` items have earlier content in some details.
+    `incomplete` documents lack details. `presumed` items, seen before and after the moment without a record of their
+    presence then, are written. `unread` items had no document. `types_not_read` names collections that the latest
+    completed run did not read to their end, or that no run has read; their files stay. `damaged` versions have no file.
+    The files of `stale` items have earlier content in some details.
     """
 
     tenant_id: UUID

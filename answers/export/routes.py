@@ -1,4 +1,4 @@
-"""The page that gives out a tenant's documents as one archive."""
+"""The form for an archive, and the archive."""
 
 import asyncio
 from datetime import UTC
@@ -26,7 +26,7 @@ from web.twins import as_download, blocks
 router = APIRouter()
 
 EXPORT_SECONDS = 120
-"""The limit of an archive, whose transaction stays open; longer ones are for the command line."""
+"""The archive's transaction stays open so long."""
 
 STATEMENT_SECONDS = 60
 """Until PostgreSQL has found all items' versions."""
@@ -36,7 +36,6 @@ STATEMENT_SECONDS = 60
 async def export_page(
     request: Request, scope: OneTenant, _person: Operator, used: Annotated[bool, Query()] = False
 ) -> HTMLResponse:
-    """The form that asks for an archive."""
     return page(
         request,
         "export/export.html",
@@ -60,7 +59,7 @@ async def export(
     at: Annotated[str, Form(max_length=100)] = "",
     decoded: Annotated[bool, Form()] = False,
 ) -> Response:
-    """The archive of a tenant's documents, now or at a moment. Its record is kept, or there is no archive."""
+    """An archive, which is in the audit log, or there is none."""
     tenant = each.named(tenant_id)
     chosen = frozenset(load_catalog().in_categories([category])) if category else None
     when = typed(at, "as of")

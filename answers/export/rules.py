@@ -1,7 +1,7 @@
 """An inventory as files: names and bytes that are stable on any system.
 
 `<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`, and `txt` for its readable companion. The digits are
-of the item's id, so items of one name, or of names that differ by case, have their own files, and a rename keeps them.
+of the item's id, so items with equal names, but for case, have their own files.
 """
 
 import hashlib
@@ -18,18 +18,18 @@ from inventory.visible_text import visible, with_spaces
 
 MANIFEST = ".tenant-inventory-export.json"
 MAX_NAME_BYTES = 100
-"""The limit of a safe name. File names may have 255 bytes; Windows counts 260 characters of path."""
+"""File names may have 255 bytes; Windows counts 260 characters of path."""
 
 NO_CATEGORY = "other"
 UNNAMED = "unnamed"
 
 _FORMAT = 1
 _ID_DIGITS = 16
-"""With eight, two of 100,000 nameless items would share a file by accident."""
+"""With eight, two of 100,000 nameless items would share a file."""
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
-"""Windows takes these for devices, whatever follows the dot."""
+"""Windows' devices, whatever follows the dot."""
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.(?:json|txt)")
@@ -40,36 +40,35 @@ class ManifestError(ValueError):
 
 
 class Manifest(NamedTuple):
-    """Files that exports have written into a folder, and their tenant."""
+    """Files that exports have written into a folder."""
 
     tenant_id: UUID
     files: frozenset[str]
 
 
 def file_path(category: str | None, type_key: str, display_name: str | None, external_id: str) -> str:
-    """An item's path in the folder, with forward slashes."""
+    """With forward slashes."""
     digits = hashlib.sha256(external_id.encode()).hexdigest()[:_ID_DIGITS]
     return f"{category or NO_CATEGORY}/{type_key}/{safe_name(display_name)}.{digits}.json"
 
 
 def companion_path(path: str) -> str:
-    """The path of a document's readable companion."""
     return f"{path.removesuffix('.json')}.txt"
 
 
 def companion_bytes(document: bytes) -> bytes:
-    """A companion's content: values for people, with ids, so from the document alone."""
+    """Values for people, with ids, so from the document alone."""
     lines = document_lines(decode_object(document), {}, {})
     return "".join(f"{visible(with_spaces(line))}\n" for line in lines).encode()
 
 
 def file_bytes(document: bytes) -> bytes:
-    """A document's file: canonical JSON, indented, with every digit."""
+    """Canonical JSON, indented, with every digit."""
     return encode(decode(document), indented=True) + b"\n"
 
 
 def safe_name(name: str | None) -> str:
-    """An item's name as a file name for Windows, macOS and Linux, without an ending."""
+    """A file name for Windows, macOS and Linux, without an ending."""
     composed = " ".join(unicodedata.normalize("NFC", name or "").split())
     plain = "".join(
         "_" if unicodedata.category(character) in _CONTROLS else character for character in _UNSAFE.sub("_", composed)
@@ -81,7 +80,7 @@ def safe_name(name: str | None) -> str:
 
 
 def folded(path: str) -> str:
-    """A path's form that is equal for one file where case does not count."""
+    """Equal for one file where case does not count."""
     return unicodedata.normalize("NFC", path.casefold())
 
 
@@ -91,7 +90,7 @@ def manifest_bytes(tenant_id: UUID, files: Iterable[str]) -> bytes:
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """A manifest's content. Raises `ManifestError`, also for an impossible path."""
+    """Raises `ManifestError`, also for an impossible path."""
     try:
         manifest = json.loads(text)
         if manifest["format"] != _FORMAT:

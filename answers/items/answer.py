@@ -1,4 +1,4 @@
-"""A tenant's items with states relative to a selection, and single items."""
+"""A tenant's items with states, and single items."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from difflib import get_close_matches
@@ -27,22 +27,22 @@ collection_sizes = own_queries.collection_sizes
 
 
 class UnknownItemError(NotHereError):
-    """The tenant has no such item, or several, which the message names."""
+    """No such item, or several, which the message names."""
 
 
 class UnreadItemError(UnknownItemError, NeverReadError):
-    """The item's collection was never read, so its existence is unknown."""
+    """Its collection was never read, so the item may exist."""
 
 
 class ItemList(NamedTuple):
-    """Items by type key and name. `basis` is None, and no item has a state, before any completed run."""
+    """By type key and name. Before any completed run `basis` is None, and no item has a state."""
 
     basis: ItemsBasis | None
     items: AsyncIterator[ItemRecord]
 
 
 class CategorySize(NamedTuple):
-    """A covered category and its items; `is_cut`: there are more than were counted."""
+    """`is_cut`: more items exist than were counted."""
 
     category: str
     items: int
@@ -50,7 +50,7 @@ class CategorySize(NamedTuple):
 
 
 class MissingList(NamedTuple):
-    """Missing items by type key and name, and collections not read to their end."""
+    """`items` are by type key and name."""
 
     basis: ItemsBasis
     items: AsyncIterator[MissingRecord]
@@ -66,10 +66,9 @@ async def items(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> ItemList:
-    """The inventory, or items that fit a filter; `selection` is a hash or its beginning.
+    """Items that fit a filter; `selection` is a hash or its beginning.
 
     Continues after the type key and id `after`. Without a selection, each collection's latest completed run decides.
-
     Raises `UnknownSelectionError`, `UnlistedItemError`, and when items are read `UnknownSettingError`.
     """
     question = await _question(session, selection)
@@ -93,11 +92,10 @@ async def missing(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> MissingList | None:
-    """Items missing relative to the selection; None before any completed run. Arguments as of `items`.
+    """Missing items; None before any completed run. Arguments as of `items`.
 
-    Log entries expire, so they are missing only if selection or type keys name their collection.
-
-    `evidence` and `confidence` choose items, and do not affect `not_read`.
+    Log entries expire, so they are missing only if selection or type keys name their collection. `evidence` and
+    `confidence` do not affect `not_read`.
     """
     question = await _question(session, selection)
     if question is None:
@@ -123,7 +121,7 @@ async def missing(
 
 
 def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
-    """These collections' categories with sizes, by name."""
+    """Categories by name."""
     collections = load_catalog().collections
     found: dict[str, CategorySize] = {}
     for size in sizes:
@@ -164,7 +162,6 @@ def _is_called(type_key: str, item: documents.NamedItem, title: str) -> bool:
 
 
 async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Why an item of a never selected collection is unknown."""
     if not await is_read(session):
         return f"{TENANT_NEVER_READ}, so nothing is known of {type_key} {sought!r}"
     return (
@@ -174,7 +171,6 @@ async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:
 
 
 async def _near(session: AsyncSession, type_key: str, sought: str) -> str:
-    """An error's end: items with similar names."""
     by_word: dict[str, str] = {}
     for item in await documents.some_items(session, type_key):
         by_word.setdefault(item.external_id.casefold(), item.external_id)

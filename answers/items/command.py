@@ -1,4 +1,4 @@
-"""`items`, `missing`: what the database knows of a tenant."""
+"""`items`, `missing`."""
 
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -101,15 +101,13 @@ def items(
 
 
 class _Listing(NamedTuple):
-    """The filter of listed items, and the output's form."""
-
     sought: Sought | None
     type_keys: tuple[str, ...] | None
     selection: str | None
     limit: RowLimit
     after: tuple[str, str] | None
     are_many: bool
-    """With several tenants, a setting that none of one's items sets is no mistake."""
+    """Then a setting that none of a tenant's items sets is no mistake."""
 
 
 @prints_tables
@@ -176,14 +174,13 @@ def missing(
 
 
 def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants) -> None:
-    """Raises `UsageError` for an option of one tenant with several."""
     for option, given in (("--after", after), ("--selection", selection)):
         if given is not None and asked.are_many:
             raise UsageError(f"{option} is about one tenant: give it with TENANT")
 
 
 def _place(after: str | None) -> tuple[str, str] | None:
-    """Type key and id of `--after`; only an id may hold slashes. Raises `UsageError`."""
+    """Only an id may hold slashes."""
     if after is None:
         return None
     type_key, slash, external_id = after.partition("/")
@@ -230,7 +227,7 @@ async def _print_items(found: answer.ItemList, limit: RowLimit) -> None:
 
 
 async def _print_json(items: AsyncIterator[ItemRecord]) -> int:
-    """Prints the items; returns their number."""
+    """Returns the number of items."""
     shown = 0
     async for item in items:
         output.print_json(item)
@@ -246,7 +243,7 @@ async def _print(
     title: str,
     stale: list[ItemRecord] | None = None,
 ) -> int:
-    """Prints the items, and whether there may be more; returns their number. `stale` takes in stale ones."""
+    """Returns the number of items, and adds stale ones to `stale`."""
     table, shown, last = Table(record, columns, most=limit.most), 0, None
     async for last in items:
         table.add(last)
@@ -277,7 +274,6 @@ _MISSING_COLUMNS = (
 
 
 def _print_not_read(collections: Sequence[UnreadCollection]) -> None:
-    """A line for each unread collection; common parts are said once."""
     if not collections:
         return
     its = "its" if len(collections) == 1 else "their"

@@ -14,14 +14,13 @@ from graph.catalog import kind_of, load_catalog
 from inventory.records import ItemRecord
 
 MOST_COUNTED = 5_000
-"""Items that are counted, in the order of the list."""
 
 KINDS = 12
-"""Kinds whose counts are shown, most frequent first."""
+"""Most frequent first."""
 
 
 class Facet(NamedTuple):
-    """The number of items for each value of a parameter, under the other filters. `left_out`: values not shown."""
+    """Numbers of items by a parameter's value, under the other filters. `left_out`: values not shown."""
 
     parameter: str
     counts: Sequence[tuple[str, int]]
@@ -29,7 +28,7 @@ class Facet(NamedTuple):
 
 
 class Facets(NamedTuple):
-    """`is_cut`: there are more items than were counted."""
+    """`is_cut`: more items exist than were counted."""
 
     facets: Sequence[Facet]
     is_cut: bool
@@ -52,7 +51,6 @@ async def facets(session: AsyncSession, sought: Sought) -> Facets:
 def _facet(
     parameter: str, groups: Iterable[ItemGroup], others: ItemFilter, values_of: Callable[[ItemRecord], Iterable[str]]
 ) -> Facet:
-    """The values of items that fit the `others`, most frequent first."""
     counts: Counter[str] = Counter()
     for group in groups:
         if others.wants(group.item):
@@ -62,7 +60,7 @@ def _facet(
 
 
 def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
-    """The most frequent kinds, each with the number that its filter finds."""
+    """Each with the number that its filter finds."""
     counts: Counter[str] = Counter()
     for group in groups:
         if others.wants(group.item):

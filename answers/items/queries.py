@@ -1,4 +1,4 @@
-"""Sizes of a tenant's collections, counted only as far as people read."""
+"""Sizes of collections, counted only as far as people read."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.rows import fetch
 
 MOST_COUNTED = 1_000
-"""Larger collections are said to have more than this."""
 
 
 class CollectionSize(NamedTuple):
-    """A covered collection; `items` is at most `MOST_COUNTED + 1`."""
+    """`items` is at most `MOST_COUNTED + 1`."""
 
     type_key: str
     items: int
@@ -28,5 +27,5 @@ FROM collection_coverage AS c ORDER BY c.type_key
 
 
 async def collection_sizes(session: AsyncSession) -> list[CollectionSize]:
-    """The session's tenant's collections with sizes, by type key."""
+    """Covered collections, by type key."""
     return await fetch(session, _SIZES, CollectionSize, {"most": MOST_COUNTED + 1})

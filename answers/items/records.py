@@ -12,7 +12,7 @@ class ItemsBasis(BaseModel, frozen=True):
     """The completed run that the states of items are relative to.
 
     Without a selection (`selection_hash` is None) it is the latest of the collections' runs. `listed` counts the
-    collections read to their end, `listed_from` is the earliest start of these runs (None without any).
+    collections read to their end, `listed_from` is the earliest start of these runs.
     """
 
     run_id: UUID
@@ -26,8 +26,8 @@ class ItemsBasis(BaseModel, frozen=True):
 class UnreadCollection(BaseModel, frozen=True):
     """A collection that its latest run did not read to its end.
 
-    `items` counts the items that no later run has read: they may exist or be gone.
-    `listed_at` is when a run last read it to its end, None if none has.
+    `items` counts the items that no later run has read. `listed_at` is when a run last read it to its end, None if none
+    has.
     """
 
     type_key: str

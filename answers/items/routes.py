@@ -1,4 +1,4 @@
-"""The pages of a tenant's inventory: the list, and what is missing."""
+"""The pages of items and missing items."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -26,7 +26,7 @@ from web.twins import Limit, csv_file, say_next, whole_csv_file
 router = APIRouter()
 
 PAGE = 100
-"""Rows of a page, some 40 KB of HTML."""
+"""Rows; some 40 KB of HTML."""
 
 LOOKED_FOR = (EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED)
 
@@ -37,7 +37,7 @@ Choice = Annotated[ItemChoice, Depends(item_choice)]
 
 
 class MissingChoice(NamedTuple):
-    """The missing items that an address asks for; empty parameters choose nothing."""
+    """Empty parameters choose nothing."""
 
     type_key: str | None
     evidence: EvidenceKind | Literal[""]
@@ -56,7 +56,7 @@ WantedMissing = Annotated[MissingChoice, Depends(_missing_choice)]
 
 
 class ListPage(NamedTuple):
-    """A page of items by collection; `after` is the next page's place, None on the last one."""
+    """`after`: the next page's place, None on the last one."""
 
     collections: list[tuple[str, list[ItemRecord]]]
     after: str | None
@@ -64,7 +64,6 @@ class ListPage(NamedTuple):
 
 @router.get("/tenants/{tenant_id}/items", response_class=HTMLResponse, include_in_schema=False)
 async def items_page(request: Request, scope: OneTenant, choice: Choice, after: After = "") -> HTMLResponse:
-    """The inventory, or the chosen items of it, each with its state."""
     sizes = await answer.collection_sizes(scope.session)
     try:
         found = await answer.items(
@@ -100,7 +99,6 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
 
 @router.get("/tenants/{tenant_id}/missing", response_class=HTMLResponse, include_in_schema=False)
 async def missing_page(request: Request, scope: OneTenant, wanted: WantedMissing, after: After = "") -> HTMLResponse:
-    """Items that were looked for and not found, and items that were not read."""
     found = await _missing(scope, wanted, LOOKED_FOR, after, PAGE)
     shown = _page([] if found is None else [item async for item in found.items])
     coverage = await tenant_coverage(scope.session)
@@ -136,7 +134,6 @@ async def item_records(
 
 @router.get("/tenants/{tenant_id}/items.csv", include_in_schema=False)
 async def items_csv(scope: OneTenant, choice: Choice) -> Response:
-    """All chosen items as a CSV file."""
     found = await answer.items(scope.session, None, choice.type_keys, sought=choice.sought)
     return await whole_csv_file(f"items-{scope.tenant.name}", ItemRecord, found.items)
 
@@ -159,7 +156,6 @@ async def missing_records(
 
 @router.get("/tenants/{tenant_id}/missing.csv", include_in_schema=False)
 async def missing_csv(scope: OneTenant, wanted: WantedMissing) -> Response:
-    """All items that were looked for and not found, as CSV."""
     found = await _missing(scope, wanted, LOOKED_FOR, "", None)
     if found is None:
         return csv_file("missing", MissingRecord, [])
@@ -169,7 +165,7 @@ async def missing_csv(scope: OneTenant, wanted: WantedMissing) -> Response:
 async def _missing(
     scope: TenantScope, wanted: MissingChoice, usual: tuple[EvidenceKind, ...], after: str, limit: int | None
 ) -> MissingList | None:
-    """One missing item more than the limit; of the `usual` evidence if none is wanted."""
+    """One item more than the limit."""
     return await answer.missing(
         scope.session,
         None,
@@ -182,7 +178,7 @@ async def _missing(
 
 
 def _place(after: str) -> tuple[str, str] | None:
-    """A place's type key and id. Raises `NoSuchPageError`."""
+    """Raises `NoSuchPageError`."""
     if not after:
         return None
     type_key, slash, external_id = after.partition("/")
@@ -196,6 +192,6 @@ def _page(items: list[ItemRecord]) -> ListPage:
 
 
 def _place_after(items: Sequence[ItemRecord], limit: int) -> str | None:
-    """The place of a page's last item; None at the end."""
+    """None at the end."""
     last = items[limit - 1] if len(items) > limit else None
     return None if last is None else f"{last.type_key}/{last.external_id}"

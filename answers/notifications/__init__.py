@@ -1,1 +1,1 @@
-"""Notifications: which events a run brought, and what became of them."""
+"""Notifications: a run's events, and what became of them."""

@@ -26,10 +26,10 @@ from storage.coverage import coverage
 from storage.notifications import Position, advance, positions
 
 MOST_EVENTS = 500
-"""Events of one run; a line tells of others."""
+"""For each run; a line tells of others."""
 
 DRIFT_REACH = timedelta(days=60)
-"""Findings that began earlier are not told; the outbox remembers told ones for longer."""
+"""Earlier findings are not told; the outbox remembers told ones for longer."""
 
 READING_APP = "the app that reads this tenant"
 
@@ -38,7 +38,7 @@ EXPIRED_FOR = timedelta(days=30)
 
 
 class ReadingApp(NamedTuple):
-    """The app that reads a tenant, by the tenant's entry, and its credential's end if known."""
+    """The app of the tenant's entry, and its credential's end if known."""
 
     client_id: str | None
     credential_ends_at: datetime | None
@@ -47,7 +47,7 @@ class ReadingApp(NamedTuple):
 async def events_of_run(
     session: AsyncSession, tenant_id: UUID, run_id: UUID, rules: TenantRules
 ) -> list[NotificationEvent]:
-    """An ended run's events that rules ask for, in its tenant's session.
+    """An ended run's events that rules ask for.
 
     Changes and missing items are of collections that the run listed to their end, since they were last told; other
     collections wait for the next run that lists them.
@@ -81,7 +81,6 @@ async def _changes(
 
 
 async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime) -> list[Window]:
-    """Windows of events to tell, each with its collections."""
     covered = await coverage(session, run.selection.type_keys)
     if run.kind is RunKind.WATCH:
         # It reads single items whole, of collections that a run has listed to their end.
@@ -129,7 +128,7 @@ async def events_of_drift(
 
 
 def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
-    """Events of tenants without a clean run for as long as rules say, once for each earlier clean run."""
+    """For tenants without a clean run as long as rules say, once for each earlier clean run."""
     return [
         not_read_event(clean_at, hours) for hours in rules.not_read_hours() if now - clean_at > timedelta(hours=hours)
     ]
@@ -140,8 +139,8 @@ async def expiring_events(
 ) -> list[NotificationEvent]:
     """Secrets, certificates and tokens that expire soon, once for each number of days in a rule.
 
-    Of the app that reads the tenant, and of collections that the latest run listed to their end. What expired before
-    notifications first looked is not told.
+    Of the app that reads the tenant, and of collections that the latest run listed to their end. Expiries before
+    notifications first looked are not told.
     """
     covered = await coverage(session, TYPES)
     current = [key for key, collection in covered.items() if collection.is_current]
@@ -161,7 +160,7 @@ async def expiring_events(
 def _expiring(
     item: DocumentedItem, now: datetime, since: datetime, rules: TenantRules, client_id: str | None
 ) -> Iterable[NotificationEvent]:
-    """One item's events of parts that expire soon, or have expired `since`."""
+    """Of parts that expire soon, or have expired `since`."""
     if item.document is None:
         return
     kind = kind_of(item.type_key, item.meta)
@@ -183,7 +182,7 @@ def _events(
 
 
 async def plan_events(session: AsyncSession) -> list[NotificationEvent]:
-    """Plans of promotions into the tenant that wait for a decision."""
+    """Of plans that wait for a decision."""
     return [plan_event(plan.plan_id, plan.created_by) for plan in await queries.waiting_plans(session)]
 
 

@@ -1,4 +1,4 @@
-"""Changes and missing items as events: severity by drift's rules, fields without values."""
+"""Changes and missing items as events, without values."""
 
 from answers.changes.records import ChangeKind, ChangeRecord
 from answers.drift.answer import FindingKind, direction_of, severity_of
@@ -10,7 +10,6 @@ from inventory.notifications import NotificationEvent, NotificationKind
 from inventory.severity import ProtectionEffect, Severity
 
 NAMED_FIELDS = 3
-"""Fields that one line names."""
 
 _WORDS = {
     ChangeKind.APPEARED: "appeared",
@@ -35,7 +34,7 @@ _KINDS = {
 
 
 def change_event(change: ChangeRecord) -> NotificationEvent | None:
-    """A change's event; None for an item not known to be gone."""
+    """None for an item not known to be gone."""
     collection = load_catalog().collections.get(change.type_key)
     is_missing = change.kind is ChangeKind.MISSING
     if is_missing and change.evidence != "confirmed" and collection is not None and collection.confirmable:
@@ -54,7 +53,7 @@ def change_event(change: ChangeRecord) -> NotificationEvent | None:
 
 
 def _severity(change: ChangeRecord) -> Severity:
-    """That of the most severe field, or of the whole item."""
+    """The most severe field's, or the whole item's."""
     if change.kind in _ITEM_KINDS:
         return severity_of(change.type_key, _ITEM_KINDS[change.kind], "")
     order = list(Severity)
@@ -97,6 +96,5 @@ def _in_words(change: ChangeRecord) -> str:
 
 
 def _ranked(change: ChangeRecord) -> list[FieldChange]:
-    """Weakening fields first."""
     fields = change.fields or ()
     return sorted(fields, key=lambda field: _effect_of(change, field) is not ProtectionEffect.WEAKENS)

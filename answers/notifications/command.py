@@ -1,4 +1,4 @@
-"""`notify`: notifications, and whether they reach their targets."""
+"""`notify`."""
 
 import asyncio
 import getpass
@@ -158,7 +158,6 @@ def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, re
 
 
 def _about(record: SnoozeRecord) -> str:
-    """A snooze's kind, collection and item."""
     parts = [str(record.kind).replace("_", " ")] if record.kind else []
     parts += [record.type_key] if record.type_key else []
     parts += [record.external_id] if record.external_id else []
@@ -184,7 +183,6 @@ _SNOOZES = (
 
 
 def configured(settings: Settings) -> Notifications:
-    """Raises `UserError`."""
     if settings.notifications_file is None:
         raise UsageError("NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file")
     return load_notifications(settings.notifications_file)

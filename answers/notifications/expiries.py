@@ -1,4 +1,4 @@
-"""Secrets, certificates and tokens that expire, in documents. Pure."""
+"""Secrets, certificates and tokens that expire."""
 
 import base64
 import binascii
@@ -12,10 +12,9 @@ from inventory.canonical import JsonObject, JsonValue
 
 
 class ExpiryPlace(NamedTuple):
-    """A collection's place with a moment of expiry.
+    """Where a collection has a moment of expiry.
 
-    `members`: the list whose members expire; None for the item. With `certificate`, the field is an X.509 certificate,
-    which tells.
+    `members`: the list whose members expire; None for the item. With `certificate`, the field is an X.509 certificate.
     """
 
     type_key: str
@@ -26,7 +25,7 @@ class ExpiryPlace(NamedTuple):
 
 
 class Expiry(NamedTuple):
-    """A moment of expiry: `part` identifies it within the item, `name` is for people."""
+    """`part` identifies it within the item, `name` is for people."""
 
     what: str
     part: str
@@ -58,7 +57,6 @@ TYPES = tuple(dict.fromkeys(place.type_key for place in PLACES))
 
 
 def expiries(type_key: str, document: JsonObject) -> Iterator[Expiry]:
-    """A document's moments of expiry, at the places in `PLACES`."""
     for place in PLACES:
         if place.type_key != type_key:
             continue

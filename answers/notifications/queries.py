@@ -46,7 +46,7 @@ ORDER BY p.created_at
 
 
 class DocumentedItem(NamedTuple):
-    """A present item with its document; None if damaged."""
+    """`document` is None if damaged."""
 
     type_key: str
     external_id: str
@@ -56,8 +56,6 @@ class DocumentedItem(NamedTuple):
 
 
 class WaitingPlan(NamedTuple):
-    """An undecided plan."""
-
     plan_id: UUID
     created_at: datetime
     created_by: str
@@ -74,7 +72,7 @@ async def open_runs(session: AsyncSession) -> frozenset[UUID]:
 
 
 def current_items(session: AsyncSession, type_keys: Collection[str]) -> AsyncGenerator[DocumentedItem, None]:
-    """Present items of collections, with documents. Read them to their end, or close it."""
+    """Present items. Read them to their end, or close it."""
     parameters = {"type_keys": sorted(type_keys)}
     return fetch_stream(
         session, _DOCUMENTS, DocumentedItem, parameters, rows_at_a_time=DOCUMENTS_AT_A_TIME, shape=_with_document
@@ -88,7 +86,7 @@ def _with_document(row: Values) -> Values:
 
 
 async def waiting_plans(session: AsyncSession) -> Sequence[WaitingPlan]:
-    """Plans of promotions into the tenant that wait for a decision."""
+    """Undecided plans."""
     return await fetch(session, _PLANS, WaitingPlan)
 
 
@@ -119,7 +117,6 @@ _END_SNOOZE = text("UPDATE notification_snooze SET ended_at = clock_timestamp() 
 async def newest_notifications(
     session: AsyncSession, limit: int, state: NotificationState | None, after: NotificationPlace | None
 ) -> list[PlacedNotification]:
-    """The newest events for targets, newest first."""
     conditions = {_OF_STATE: state is not None, _AFTER: after is not None}
     wanted = " AND ".join(condition for condition, holds in conditions.items() if holds)
     parameters = {
@@ -141,7 +138,6 @@ def _placed(row: Values) -> Values:
 
 
 async def current_snoozes(session: AsyncSession) -> list[SnoozeRecord]:
-    """Snoozes that have not ended."""
     return await fetch(session, _SNOOZES, SnoozeRecord)
 
 

@@ -1,4 +1,4 @@
-"""The pages of notifications: what was told to whom, what waits, failed or is snoozed, and the form of a snooze."""
+"""The pages of notifications and the snooze forms."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ ShortField = Annotated[str, Form(max_length=200)]
 
 
 class SnoozeFormError(UserError):
-    """A field of the form of a snooze, or the place where a list goes on, says nothing that is known."""
+    """A form's field, or a list's place, is invalid."""
 
 
 def _after(
@@ -64,14 +64,12 @@ State = Annotated[NotificationState | Literal[""], Query(description="Only what 
 
 @router.get("/notifications", response_class=HTMLResponse, include_in_schema=False)
 async def all_notifications_page(request: Request, scope: AllTenants, after: After, state: State = "") -> HTMLResponse:
-    """The newest notifications of all tenants."""
     found = await notifications(scope.session, PAGE + 1, state or None, after)
     return _page(request, found, state, names=scope.tenants.names(), snoozed=[])
 
 
 @router.get(OF_TENANT, response_class=HTMLResponse, include_in_schema=False)
 async def notifications_page(request: Request, scope: OneTenant, after: After, state: State = "") -> HTMLResponse:
-    """The newest notifications of a tenant, and its snoozes."""
     found = await notifications(scope.session, PAGE + 1, state or None, after)
     return _page(
         request, found, state, names={}, snoozed=await snoozes(scope.session), tenant=scope.tenant,
@@ -128,13 +126,11 @@ async def notification_records(
 
 @router.get("/notifications.csv", include_in_schema=False)
 async def all_notifications_csv(scope: AllTenants, state: State = "") -> Response:
-    """The same as CSV."""
     return await _csv(scope.session, state)
 
 
 @router.get(f"{OF_TENANT}.csv", include_in_schema=False)
 async def notifications_csv(scope: OneTenant, state: State = "") -> Response:
-    """The same as CSV."""
     return await _csv(scope.session, state)
 
 
@@ -155,7 +151,6 @@ async def snooze_records(scope: OneTenant) -> Sequence[SnoozeRecord]:
 
 @router.get("/tenants/{tenant_id}/snoozes.csv", include_in_schema=False)
 async def snoozes_csv(scope: OneTenant) -> Response:
-    """The same as CSV."""
     return csv_file("snoozes", SnoozeRecord, await snoozes(scope.session))
 
 
@@ -171,7 +166,6 @@ async def begin_snooze(
     type_key: Annotated[str, Form(alias="type", max_length=100)] = "",
     item: ShortField = "",
 ) -> RedirectResponse:
-    """Has nobody told of some events of a tenant until a time."""
     moment = typed_time(until, datetime.now(UTC), UTC, is_ahead=True)
     if moment is None:
         raise SnoozeFormError(f"{until!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
@@ -191,7 +185,7 @@ async def begin_snooze(
 async def end_a_snooze(
     scope: TenantToChange, person: Operator, once: Once, _confirmed: Confirmed, snooze_id: Annotated[UUID, Form()]
 ) -> RedirectResponse:
-    """Ends a snooze before its time; one that has ended stays so."""
+    """A snooze that has ended stays so."""
     holds = snooze_id in {record.snooze_id for record in await snoozes(scope.session)}
     if holds and await recorded(scope, person, Action.SNOOZE_ENDED, str(snooze_id), once):
         await end_snooze(scope.session, str(snooze_id))

@@ -1,4 +1,4 @@
-"""A run's events and their words. Pure."""
+"""A run's events and their words."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,6 @@ from inventory.records import RunRecord
 from inventory.severity import Severity
 
 NAMED_CODES = 3
-"""Error codes that one line names."""
 
 SOON, LATER = timedelta(days=7), timedelta(days=30)
 """Expiries within these times are of high, or of medium severity."""
@@ -30,7 +29,7 @@ _KINDS = {
 
 
 def run_events(run: RunRecord, before: RunRecord | None) -> list[NotificationEvent]:
-    """The event of a failed or partial run; none if the run `before` ended alike."""
+    """None if the run `before` ended alike."""
     if run.status not in _KINDS or (before is not None and _gaps(before) == _gaps(run)):
         return []
     kind, severity = _KINDS[run.status]
@@ -71,7 +70,7 @@ def titled(title: str, kind: str) -> str:
 
 
 def drift_event(finding: DriftFindingRecord, category: str | None) -> NotificationEvent:
-    """An open finding, once for each period."""
+    """Once for each period of a finding."""
     label = "a hidden value" if finding.hidden else finding.label
     what = titled(finding.title, finding.kind_of_one)
     return NotificationEvent(
@@ -87,7 +86,6 @@ def drift_event(finding: DriftFindingRecord, category: str | None) -> Notificati
 
 
 def not_read_event(clean_at: datetime, hours: int) -> NotificationEvent:
-    """No clean run since a moment."""
     return NotificationEvent(
         kind=NotificationKind.NOT_READ,
         severity=Severity.HIGH,
@@ -98,10 +96,7 @@ def not_read_event(clean_at: datetime, hours: int) -> NotificationEvent:
 
 
 def expiry_event(title: str, expiry: Expiry, left: timedelta, days: int, about: Mapping[str, Any]) -> NotificationEvent:
-    """Something that expires within some days, or has expired; another moment is another event.
-
-    `about`: its item's type key, id and category.
-    """
+    """Another moment is another event. `about`: the item's type key, id and category."""
     name = f" {expiry.name}" if expiry.name else ""
     word = "expired" if left <= timedelta(0) else "expires"
     severity = Severity.HIGH if left <= SOON else Severity.MEDIUM if left <= LATER else Severity.LOW
@@ -116,7 +111,6 @@ def expiry_event(title: str, expiry: Expiry, left: timedelta, days: int, about: 
 
 
 def plan_event(plan_id: UUID, created_by: str) -> NotificationEvent:
-    """A promotion's plan that waits for a decision."""
     return NotificationEvent(
         kind=NotificationKind.PLAN_WAITING,
         severity=Severity.MEDIUM,

@@ -1,1 +1,1 @@
-"""Plans of promotions between tenants, and the reasons that forbid them. Nothing is written."""
+"""Plans of promotions between tenants; nothing is written."""

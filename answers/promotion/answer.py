@@ -1,4 +1,4 @@
-"""Plans of promotions: made, shown, listed, approved, rejected, never carried out."""
+"""Plans of promotions, and decisions about them."""
 
 from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
@@ -37,14 +37,12 @@ from storage.compression import decompress
 from storage.coverage import coverage
 
 MOST_LISTED = 200
-"""Plans in a list."""
 
 NAMED_REFUSALS = 5
-"""Items named by a refusal; all are counted."""
 
 
 class MappingWish(NamedTuple):
-    """A mapping to add: the target's object for a source's, by id or unique name."""
+    """The target's object for a source's, by id or unique name."""
 
     type_key: str
     source_id: str
@@ -61,11 +59,11 @@ class DamagedPlanError(UserError):
 
 
 class DecidedPlanError(UserError):
-    """The plan was approved or rejected before."""
+    """Somebody has approved or rejected the plan."""
 
 
 async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person) -> tuple[PlanRecord, PlanContent]:
-    """Makes a plan and stores it in the target's session.
+    """Stores a plan in the target's session.
 
     Raises `NeverReadError` and `UnknownPlanItemError`.
     """
@@ -87,7 +85,7 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
 
 
 async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
-    """A baseline's tenant and items; None if it is another tenant's present inventory.
+    """A baseline's tenant and items; None for another tenant's present inventory.
 
     Raises `UnknownBaselineError`.
     """
@@ -98,7 +96,7 @@ async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> 
 
 
 async def plan_called(session: AsyncSession, beginning: str) -> tuple[PlanRecord, PlanContent]:
-    """The plan whose id begins so. Raises `UnknownPlanError`, and `DamagedPlanError` if its hash differs."""
+    """The plan whose id begins so. Raises `UnknownPlanError` and `DamagedPlanError`."""
     stored = await _stored(session, beginning)
     plan = _content(stored)
     return _plan_record(stored, plan.source, plan.target), plan
@@ -110,7 +108,7 @@ async def plans(
     name_of: Callable[[UUID], str],
     sources: Collection[UUID] | None = None,
 ) -> list[PlanRecord]:
-    """A tenant's newest plans without items, from some or all sources. `name_of` names tenants."""
+    """The newest plans without items, from some or all sources."""
     return [
         _plan_record(
             stored,
@@ -124,10 +122,9 @@ async def plans(
 async def approve(
     session: AsyncSession, beginning: str, person: Person, reason: str, once: UUID | None = None
 ) -> tuple[PlanRecord, list[str]]:
-    """Approves a plan, unless something speaks against it: the plan, and why it was refused.
+    """The plan, and why it was not approved, which the audit log keeps.
 
-    A refusal is recorded, too. `once` is the id of a form, which does its act once. Raises `UnknownPlanError`,
-    `DamagedPlanError` and `DecidedPlanError`.
+    The form `once` acts once. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`.
     """
     stored = await _stored(session, beginning)
     plan = _content(stored)
@@ -148,7 +145,7 @@ async def reject(
 
 
 class _Act(NamedTuple):
-    """A person's act on a plan. `once` is the form's id, if any."""
+    """`once` is the form's id, if any."""
 
     person: Person
     action: Action
@@ -159,7 +156,7 @@ class _Act(NamedTuple):
 async def _decided(
     session: AsyncSession, stored: StoredPlan, plan: PlanContent, act: _Act, decision: PlanDecision | None
 ) -> PlanRecord:
-    """Records an act on a plan, and its decision, if any. A repeated form does nothing."""
+    """Records an act, and its decision, if any. A repeated form does nothing."""
     if await audit.record(
         session,
         act.person,
@@ -180,10 +177,9 @@ async def _decided(
 
 
 async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
-    """Maps references from the source's object to the target's, which must be in the inventory.
+    """The target's object must be in the inventory, the source's at least in references.
 
-    The source's object may be known from references only. Objects that nobody reads, such as people, are taken as
-    given. Raises `UnknownItemError`.
+    Objects that nobody reads, such as people, are taken as given. Raises `UnknownItemError`.
     """
     type_key = wanted.type_key
     source_id = await source_object(here.session, type_key, wanted.source_id)
@@ -208,7 +204,7 @@ async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Pe
 async def unmap_reference(
     session: AsyncSession, tenant_id: UUID, source_tenant_id: UUID, wanted: MappingWish, person: Person
 ) -> bool:
-    """Removes a mapping, whatever its `target_id`; False if there was none."""
+    """Whatever the mapping's `target_id`; False if there was none."""
     source_id = item_key(wanted.source_id)
     place = {"source_tenant_id": source_tenant_id, "type_key": wanted.type_key, "source_id": source_id}
     if not await queries.remove_mapping(session, place):
@@ -221,12 +217,11 @@ async def unmap_reference(
 
 
 def is_creator(person: Person, plan: PlanContent) -> bool:
-    """Whether a person made the plan, as far as names tell."""
+    """By the person's id or name."""
     return person.person_id == plan.created_by_id or person.name.casefold() == plan.created_by.casefold()
 
 
 async def _refusals(session: AsyncSession, stored: StoredPlan, plan: PlanContent, person: Person) -> list[str]:
-    """Why a plan cannot be approved."""
     refusals = []
     if is_creator(person, plan):
         refusals.append(f"{person.name} made the plan; somebody else approves it")
@@ -247,7 +242,6 @@ async def _refusals(session: AsyncSession, stored: StoredPlan, plan: PlanContent
 
 
 async def _changed(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
-    """The target's items that have changed since the plan."""
     found = {(item.type_key, item.target_id): item for item in written if item.target_id is not None}
     keys = {(type_key, target_id) for type_key, target_id in found if target_id is not None}
     hashes = await queries.content_hashes(session, keys)
@@ -267,7 +261,6 @@ async def _taken(session: AsyncSession, written: Sequence[PlannedItem]) -> list[
 
 
 async def _lost(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
-    """The plan's references to objects of the target that are gone."""
     referred = {
         (reference.type_key, reference.target_id): reference.name or reference.target_id
         for item in written

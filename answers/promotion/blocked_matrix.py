@@ -1,4 +1,4 @@
-"""Blocked items by tenant, and the reasons."""
+"""Blocked items of several tenants, by reason."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,10 @@ from answers.promotion.records import BlockCode, BlockedCell, BlockedItem, Block
 from graph.catalog import load_catalog
 
 Target = tuple[TenantRecord, Sequence[PlannedItem]]
-"""A tenant, and the items of its plan."""
 
 
 def blocked_rows(targets: Sequence[Target]) -> list[BlockedRow]:
-    """A row for each reason, most blocking first. An item may have several."""
+    """Most blocking reasons first. An item may have several."""
     found: dict[tuple[BlockCode, str], dict[int, list[BlockedItem]]] = {}
     remedies: dict[tuple[BlockCode, str], str] = {}
     for number, (_, items) in enumerate(targets):

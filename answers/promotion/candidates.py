@@ -1,4 +1,4 @@
-"""A plan's input: the source's items with counterparts, collections, and targets of references."""
+"""A plan's input."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,10 +13,7 @@ from inventory.write_rules import WriteRules
 
 
 class SourceBaseline(NamedTuple):
-    """A baseline of the source: covered collections, and each item's version.
-
-    An item that existed without a version has version 0.
-    """
+    """Covered collections, and each item's version; 0 if it had none."""
 
     name: str
     covered: frozenset[str]
@@ -24,7 +21,7 @@ class SourceBaseline(NamedTuple):
 
 
 class PlanRequest(NamedTuple):
-    """A plan's subject. Without `type_keys`: all read collections with write rules.
+    """Without `type_keys`: all read collections with write rules.
 
     `version`: a restore of the one named item, in the target itself. `baseline`: the source's items as of then.
     """
@@ -39,11 +36,11 @@ class PlanRequest(NamedTuple):
 
 
 ItemKey = tuple[str, str]
-"""The type key of an item, and its id in the source."""
+"""A type key, and an id in the source."""
 
 
 class PromotedVersion(NamedTuple):
-    """One side's item, with its current document; None if unread or damaged."""
+    """`document` is None if unread or damaged."""
 
     external_id: str
     title: str
@@ -57,7 +54,7 @@ class PromotedVersion(NamedTuple):
 
 
 class PromotionItem(NamedTuple):
-    """The source's item, with the target's counterpart, if any.
+    """The source's item, and its counterpart.
 
     `reasons` block it whatever the documents say. `is_same`: certainly equal.
     """
@@ -74,7 +71,7 @@ class PromotionItem(NamedTuple):
 
 
 class CollectionFacts(NamedTuple):
-    """The catalog's facts about a collection. `identity`: the tenant's own properties."""
+    """`identity`: the tenant's own properties."""
 
     title: str
     path: str
@@ -103,7 +100,7 @@ class MappedTarget(NamedTuple):
 
 
 class TenantIds(NamedTuple):
-    """Both tenants' ids, which documents may name."""
+    """Documents may name them."""
 
     source: str
     target: str
@@ -113,5 +110,5 @@ MappedTargets = Mapping[tuple[tuple[str, ...], str], MappedTarget]
 
 
 def created_id(key: ItemKey) -> str:
-    """The placeholder in requests for a created object's id."""
+    """Stands in requests for a created object's id."""
     return f"{{created:{key[0]}/{key[1]}}}"

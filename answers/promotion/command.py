@@ -1,4 +1,4 @@
-"""`promote`: plans of what a promotion of items into a tenant would write. Nothing is written."""
+"""`promote`: plans, of which nothing is written."""
 
 import asyncio
 from collections.abc import Sequence
@@ -120,7 +120,7 @@ def make_plan(
 def _targets(
     settings: Settings, here: UUID, targets: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> list[UUID]:
-    """The named tenants, and all that the options choose. Raises `UsageError`."""
+    """Raises `UsageError`."""
     named = list(dict.fromkeys(tenant_id_of(settings, target) for target in targets or ()))
     if not (tags or everyone):
         if not named:

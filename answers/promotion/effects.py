@@ -1,4 +1,4 @@
-"""A planned item's effects and audience, for the reviewer's order."""
+"""A planned item's effects and audience, for reviewers."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,6 @@ from inventory.references import (
 from inventory.severity import ProtectionEffect, Severity
 
 _PEOPLE = frozenset({"groups", "users", "directoryRoleDefinitions"})
-"""Collections whose objects stand for people and devices."""
 
 _WORDS = {ALL_USERS: "all users", ALL_DEVICES: "all devices"}
 
@@ -37,7 +36,7 @@ _ASSIGNMENTS = "assignments"
 
 
 class _Audience(NamedTuple):
-    """An included or excluded audience. `role` is its own, `intent` its assignment's."""
+    """`role` is its own, `intent` its assignment's."""
 
     role: ReferenceRole
     type_key: str
@@ -46,13 +45,13 @@ class _Audience(NamedTuple):
 
 
 class ItemReach(NamedTuple):
-    """A document's audiences, each with its filter, empty if none."""
+    """Each audience's filter, empty if none."""
 
     of: Mapping[_Audience, str]
 
     @classmethod
     def of_document(cls, document: JsonObject, rules: ReferenceRules) -> "ItemReach":
-        """The reach of a whole document, with each assignment's own filter."""
+        """Each assignment has its own filter."""
         assignments = document.get(_ASSIGNMENTS)
         rest: JsonObject = {name: value for name, value in document.items() if name != _ASSIGNMENTS}
         units: list[JsonObject] = [rest]
@@ -107,7 +106,7 @@ def effects(
     labels: Mapping[str, str],
     names: ObjectNames,
 ) -> list[PlanEffect]:
-    """An item's changes for a reviewer. `labels` name paths, `names` ids."""
+    """`labels` name paths, `names` ids."""
     told = [
         PlanEffect(
             kind=EffectKind.WEAKENS,
@@ -132,7 +131,7 @@ def worst_effects_first(told: Iterable[PlanEffect]) -> list[PlanEffect]:
 
 
 def severity(type_key: str, found: Iterable[Difference] | None) -> Severity:
-    """An item's urgency: its worst difference's, or a new item's for None."""
+    """The worst difference's, or a new item's for None."""
     if found is None:
         return severity_of(type_key, FindingKind.ITEM_ADDED, "")
     told = [
@@ -151,7 +150,7 @@ EFFECT_WORDS = {
 }
 
 ALARMING = frozenset({EffectKind.WEAKENS, EffectKind.REACHES_EVERYONE, EffectKind.TAKES_EFFECT})
-"""Effects that a reviewer must look at."""
+"""A reviewer must look at these."""
 
 
 def concerns_of(items: Iterable[PlannedItem]) -> list[tuple[EffectKind, int]]:
@@ -161,7 +160,7 @@ def concerns_of(items: Iterable[PlannedItem]) -> list[tuple[EffectKind, int]]:
 
 
 def worst_first(items: Iterable[PlannedItem]) -> list[PlannedItem]:
-    """Items in a reviewer's order: written ones, then blocked ones."""
+    """Written items, then blocked ones."""
     return sorted(items, key=_place)
 
 
@@ -177,7 +176,6 @@ def _place(item: PlannedItem) -> tuple[bool, int, int, int, str, str]:
 
 
 def _reach_effect(someone: _Audience, before: ItemReach, after: ItemReach, names: ObjectNames) -> PlanEffect | None:
-    """Whether one audience would grow or shrink."""
     old, new = before.of.get(someone), after.of.get(someone)
     if old == new:
         return None

@@ -25,7 +25,7 @@ from inventory.write_rules import PartRequest, PartShape, WriteRules
 
 
 class ItemRequests:
-    """How one item would be written, once its references are known."""
+    """Its references must be known."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ItemRequests:
 
     @property
     def _differing(self) -> set[str]:
-        """Differing properties that a request can carry."""
+        """Properties that differ, and that a request can carry."""
         wanted, current = self._facts.form.of(self._wanted), self._facts.form.of(self._current)
         # A detail that was read and is empty is present in the normal form.
         names = {name for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)}
@@ -124,7 +124,6 @@ class ItemRequests:
         return told | {"action": PlanAction.UPDATE, "requests": requests, "fields": fields}
 
     def _reviewed(self, found: Sequence[Difference] | None, labels: Mapping[str, str]) -> dict[str, object]:
-        """The affected audience, and the review's urgency."""
         rules = self._facts.references
         reach = ItemReach.of_document(self._current, rules), ItemReach.of_document(self._wanted, rules)
         told = effects(self._key[0], found or (), reach, labels, self._names)
@@ -140,7 +139,7 @@ class ItemRequests:
         }
 
     def _has_effect(self, document: JsonObject) -> bool:
-        """Whether the object has an effect, if its collection can say so."""
+        """As far as its collection can say so."""
         without = [*self._rules.off.items(), *self._rules.inert.items()]
         return bool(document) and not any(has_value(document, path, value) for path, value in without)
 
@@ -204,7 +203,7 @@ class ItemRequests:
         return PlannedRequest(step=step, method="POST", path=part.path.replace("{id}", own), body=self._body(body))
 
     def _body(self, body: JsonObject) -> JsonObject:
-        """The sent body, with other objects by id or URL."""
+        """Names other objects by id or URL."""
         for path in self._rules.ids_alone:
             body = cast("JsonObject", _at(body, path.split("."), _id_alone))
         for name, path in self._rules.bound.items():
@@ -219,7 +218,7 @@ class ItemRequests:
 
 
 def _member(member: JsonValue, part: PartRequest) -> JsonValue:
-    """A member without properties of its origin, or only with those that a request names."""
+    """Without properties of its origin, or only with those that a request names."""
     if not isinstance(member, dict):
         return member
     if part.only:
@@ -230,7 +229,7 @@ def _member(member: JsonValue, part: PartRequest) -> JsonValue:
 
 
 def _template_value(value: JsonObject) -> JsonObject:
-    """An administrative template's value, with definition and presentations by URL."""
+    """Names definition and presentations by URL."""
     left_out = {"id", "createdDateTime", "lastModifiedDateTime", "definition", "presentation", "presentationValues"}
     definition = _id_of(value.get("definition"))
     url = f"{{graph}}/beta/deviceManagement/groupPolicyDefinitions('{definition}')"
@@ -246,7 +245,7 @@ def _template_value(value: JsonObject) -> JsonObject:
 
 
 def has_ids(values: JsonValue) -> bool:
-    """Whether all administrative template values name their definitions and presentations."""
+    """Whether all administrative template values name definition and presentations."""
     presented = [member for value in objects_in(values) for member in objects_in(value.get("presentationValues"))]
     held = [(value, "definition") for value in objects_in(values)] + [(member, "presentation") for member in presented]
     is_list = values is None or (isinstance(values, list) and len(objects_in(values)) == len(values))
@@ -262,7 +261,7 @@ def _id_alone(value: JsonValue) -> JsonValue:
 
 
 def _at(value: JsonValue, names: Sequence[str], change: Callable[[JsonValue], JsonValue]) -> JsonValue:
-    """The value with the one at a path changed, if it exists."""
+    """Changes the value at a path, if it exists."""
     if not names:
         return change(value)
     if not isinstance(value, dict) or names[0] not in value:
@@ -271,14 +270,14 @@ def _at(value: JsonValue, names: Sequence[str], change: Callable[[JsonValue], Js
 
 
 def _inert(body: JsonObject, inert: Mapping[str, JsonValue]) -> JsonObject:
-    """The body of an object without effect."""
+    """Takes the object's effect away."""
     for path, value in inert.items():
         body = cast("JsonObject", _at(body, path.split("."), lambda _, value=value: value or None))  # type: ignore[misc]
     return body
 
 
 def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
-    """A value with nulls for missing properties, which a PATCH would keep."""
+    """Adds nulls for missing properties, which a PATCH would keep."""
     if isinstance(current, list) and wanted is None:
         return []
     if isinstance(wanted, dict) and isinstance(current, dict):
@@ -289,7 +288,6 @@ def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
 
 
 def has_value(document: JsonValue, path: str, wanted: JsonValue) -> bool:
-    """Whether a value at a path is this one."""
     values: Iterable[JsonValue] = [document]
     for name in path.split("."):
         values = [
@@ -310,7 +308,7 @@ def _has_mark(value: JsonValue) -> bool:
 
 
 def _is_told(own: str, value: JsonValue) -> bool:
-    """Whether a text holds an id too long for coincidence."""
+    """False for an id so short that it may be there by coincidence."""
     return len(own) >= MIN_TELLING_ID_LENGTH and own.encode() in encode(value)
 
 

@@ -1,4 +1,4 @@
-"""`promote map`: the target's objects in place of the source's."""
+"""`promote map`."""
 
 import asyncio
 from typing import Annotated

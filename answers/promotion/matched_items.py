@@ -1,4 +1,4 @@
-"""The source's items of a plan, with their counterparts in the target."""
+"""The source's items of a plan, with their counterparts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,7 +12,6 @@ from inventory.exact_json import decode_object
 from inventory.user_errors import UserError
 
 ITEMS_AT_A_TIME = 500
-"""Items of each side whose documents one statement reads."""
 
 
 class UnknownPlanItemError(UserError):
@@ -22,7 +21,7 @@ class UnknownPlanItemError(UserError):
 async def items_to_promote(
     here: Side, there: Side, type_keys: Sequence[str], wanted: PlanRequest
 ) -> list[PromotionItem]:
-    """The requested items of these collections. Raises `UnknownPlanItemError` for an unknown name."""
+    """Raises `UnknownPlanItemError`."""
     candidates: list[PromotionItem] = []
     if wanted.version is not None:
         candidates = await _restored(there, type_keys, wanted)
@@ -39,7 +38,7 @@ async def items_to_promote(
 
 
 async def _of_collection(here: Side, there: Side, type_key: str) -> list[PromotionItem]:
-    """One collection's items of the source, matched as in a comparison."""
+    """Matched as in a comparison."""
     reasons = list(_coverage_reasons(here, there, type_key))
     if reasons:
         present = await queries.present_names(here.session, type_key)
@@ -62,10 +61,9 @@ async def _of_collection(here: Side, there: Side, type_key: str) -> list[Promoti
 
 
 async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceBaseline) -> list[PromotionItem]:
-    """One collection's items as in the source's baseline.
+    """Counterparts as of the source's present items or, within one tenant, the items themselves.
 
-    Counterparts are those of the source's present items or, within one tenant, the items themselves. If the target has
-    another item of the baseline's name, nothing is guessed.
+    If the target has another item of the baseline's name, nothing is guessed.
     """
     numbers = baseline.versions.get(type_key, {})
     sources = await versions_of(here, type_key, list(numbers), numbers)
@@ -99,7 +97,7 @@ async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceB
 
 
 def _name_of(type_key: str, source: PromotedVersion) -> str:
-    """A version's name, which may differ from the item's now."""
+    """The version's, which may differ from the item's now."""
     name = (source.document or {}).get(load_catalog().collections[type_key].name_field)
     return name if isinstance(name, str) and name else source.title
 
@@ -114,7 +112,7 @@ def _taken(name: str, ids: Sequence[str]) -> BlockReason:
 
 
 async def _restored(there: Side, type_keys: Sequence[str], wanted: PlanRequest) -> list[PromotionItem]:
-    """The named items in an earlier version, each with its current one."""
+    """Earlier versions of named items, each with the current one."""
     found = []
     for type_key in type_keys:
         present = {item.external_id for item in await queries.present_names(there.session, type_key)}
@@ -136,7 +134,6 @@ def _is_pair(item: ItemComparison) -> bool:
 
 
 def _is_wanted(candidate: PromotionItem, names: Sequence[str] | None) -> bool:
-    """Whether an item is named by name, id, or beginning of its id."""
     return not names or any(_is_called(candidate, name) for name in names)
 
 
@@ -190,7 +187,7 @@ def _ambiguity(item: ItemComparison) -> BlockReason:
 async def versions_of(
     side: Side, type_key: str, external_ids: Sequence[str], numbers: Mapping[str, int] | None = None
 ) -> dict[str, PromotedVersion]:
-    """Items by id, in the numbered or current version; 0 for none."""
+    """The numbered or current versions by id; 0 is none."""
     found: dict[str, PromotedVersion] = {}
     for start in range(0, len(external_ids), ITEMS_AT_A_TIME):
         some = external_ids[start : start + ITEMS_AT_A_TIME]

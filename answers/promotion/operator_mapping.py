@@ -1,4 +1,4 @@
-"""Operators' mappings of references to items, or to ids that only references name."""
+"""Operators' mappings of references."""
 
 from collections.abc import Collection, Mapping
 
@@ -14,9 +14,9 @@ from inventory.tenant_neutral import UnresolvedReason
 
 
 async def source_object(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of an item, or of an object that only the source's documents name.
+    """An item's id by id, name or alternate key, or an id that only documents name.
 
-    An item by id, name or alternate key. Raises `UnknownItemError`.
+    Raises `UnknownItemError`.
     """
     try:
         return await target_object(session, type_key, sought)
@@ -40,7 +40,7 @@ async def target_object(session: AsyncSession, type_key: str, sought: str) -> st
 async def operator_targets(
     here: Side, there: Side, ids: Collection[TargetId], mapping: Mapping[tuple[str, str], str]
 ) -> dict[TargetId, MappedTarget]:
-    """Targets of mapped references, none if the object is gone.
+    """By reference; without an id if the object is gone.
 
     Documents that use an alternate key get the target's.
     """

@@ -1,4 +1,4 @@
-"""A plan for people: greatest changes first, then blocked items with reasons."""
+"""A plan for people: greatest changes first."""
 
 from collections.abc import Sequence
 
@@ -94,7 +94,6 @@ def _print_item(item: PlannedItem, *, fields: bool, requests: bool) -> None:
 
 
 def _print_reasons(items: Sequence[PlannedItem]) -> None:
-    """Reasons of blocked items, with numbers and remedies."""
     found: dict[tuple[str, str], int] = {}
     for item in items:
         for reason in {(str(reason.code), reason.unblocked_by) for reason in item.reasons}:
@@ -105,7 +104,7 @@ def _print_reasons(items: Sequence[PlannedItem]) -> None:
 
 
 def _audience(item: PlannedItem) -> str:
-    """An item's audiences; signs mark changes."""
+    """Signs mark changes."""
     signs = {AudienceChange.ADDED: "+", AudienceChange.REMOVED: "-", AudienceChange.FILTERED_OTHERWISE: "~"}
     return ", ".join(
         f"{signs.get(member.change, '')}{'not ' if member.role == 'exclude' else ''}{member.name}"

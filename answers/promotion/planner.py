@@ -23,11 +23,11 @@ from answers.promotion.rules import planned, wanted_references
 from graph.catalog import load_catalog, write_rules
 
 VALID_FOR = timedelta(days=3)
-"""How long a plan can be approved."""
+"""A plan can be approved so long."""
 
 
 async def plan_of(here: Side, there: Side, wanted: PlanRequest) -> PlanContent:
-    """Raises `UnknownPlanItemError` for an unknown item name."""
+    """Raises `UnknownPlanItemError`."""
     rules = write_rules()
     known = [key for key in rules if key in here.coverage or key in there.coverage or _has(wanted.baseline, key)]
     type_keys = sorted(wanted.type_keys or known, key=lambda key: (rules[key].order if key in rules else 99, key))
@@ -60,7 +60,7 @@ def _has(baseline: SourceBaseline | None, type_key: str) -> bool:
 
 
 def _source_coverage(here: Side, type_key: str, wanted: PlanRequest) -> SideCoverage:
-    """The source's coverage. A baseline must know all of a collection."""
+    """A baseline must know all of a collection."""
     covered = here.covered(type_key)
     if wanted.baseline is None or type_key in wanted.baseline.covered:
         return covered
@@ -91,7 +91,7 @@ async def _mapped(
     facts: Mapping[str, CollectionFacts],
     wanted: PlanRequest,
 ) -> dict[TargetId, MappedTarget]:
-    """Targets of the candidates' references, by operators' mapping or by meaning."""
+    """By operators' mapping or by meaning."""
     ids: set[TargetId] = {
         (reference.target_types, reference.target_id)
         for candidate in candidates

@@ -26,27 +26,20 @@ class BlockCode(StrEnum):
     """Why a plan would not write an item."""
 
     NO_WRITE_RULES = "no_write_rules"
-    """It is not known how the collection's items are written."""
+    """No known request writes the collection's items."""
     SOURCE_NOT_COMPLETE = "source_not_complete"
-    """The source's latest run did not list the collection to its end."""
     TARGET_NOT_COMPLETE = "target_not_complete"
-    """The target's latest run did not list the collection to its end."""
     AMBIGUOUS = "ambiguous"
-    """Several items have the name or content, and nothing tells them apart."""
+    """Nothing tells several items of one name or content apart."""
     BUILT_IN = "built_in"
-    """Microsoft makes the object: it is never created."""
+    """Only Microsoft creates the object."""
     NO_DOCUMENT = "no_document"
-    """No document of the item or its counterpart was read."""
     DAMAGED = "damaged"
-    """A stored document does not match its hash."""
     DETAILS_INCOMPLETE = "details_incomplete"
-    """Details of the item or its counterpart were not read."""
     STALE = "stale"
-    """Details of the item or its counterpart could not be read lately."""
     HIDDEN_VALUE = "hidden_value"
-    """A value is hidden, so that it cannot be sent."""
     NOT_IN_DOCUMENT = "not_in_document"
-    """Graph does not return all that the object is."""
+    """Graph does not return the whole object."""
     PART_WITHOUT_RULE = "part_without_rule"
     """No known request writes a part of the item."""
     FIXED = "fixed"
@@ -56,13 +49,10 @@ class BlockCode(StrEnum):
     OF_POLICY_SET = "of_policy_set"
     """An assignment came by a policy set."""
     REFERENCE_UNRESOLVED = "reference_unresolved"
-    """A referred object has no counterpart in the target."""
     REFERENCE_AMBIGUOUS = "reference_ambiguous"
-    """A referred object has several counterparts in the target."""
     REFERENCE_BLOCKED = "reference_blocked"
-    """A referred item of this plan is blocked."""
     CIRCLE = "circle"
-    """New items refer to each other, so none can be first."""
+    """New items refer to each other."""
 
 
 class PlanDecision(StrEnum):
@@ -83,15 +73,13 @@ class EffectKind(StrEnum):
     """The effects that a reviewer of a plan looks at, the worst first."""
 
     WEAKENS = "weakens"
-    """A field would protect less than it does."""
     REACHES_EVERYONE = "reaches_everyone"
     """The item would newly be for all users or all devices."""
     TAKES_EFFECT = "takes_effect"
-    """A policy without effect, or a new one, would take effect."""
+    """A policy without effect, or a new one, would have effect."""
     REACHES_MORE = "reaches_more"
-    """The item would be for more people or devices: more included, or fewer excluded or filtered."""
+    """More people or devices included, or fewer excluded or filtered."""
     REACHES_FEWER = "reaches_fewer"
-    """The item would be for fewer people or devices."""
 
 
 class AudienceChange(StrEnum):
@@ -114,7 +102,7 @@ class PlanEffect(BaseModel, frozen=True):
 class PlannedAudience(BaseModel, frozen=True):
     """People or devices that an item would be for, or left out of it.
 
-    `role` is `include` or `exclude`. The ids are the target's, and null for all users or all devices.
+    `role` is `include` or `exclude`. Ids are the target's, null for all users or all devices.
     """
 
     role: str
@@ -134,13 +122,13 @@ class BlockReason(BaseModel, frozen=True):
     unblocked_by: str
     path: str | None = None
     about: str | None = None
-    """The missing object of a reference, in words: it may block many items."""
+    """A reference's missing object, in words; it may block many items."""
 
 
 class PlannedReference(BaseModel, frozen=True):
-    """An object that the item refers to, and the object of the target in its place.
+    """An object that the item refers to, and the target's object in its place.
 
-    `target_id` is null where the plan itself creates that object: `created_by` is the source id of its item.
+    `target_id` is null where the plan creates that object: `created_by` is the source id of its item.
     """
 
     path: str
@@ -154,10 +142,10 @@ class PlannedReference(BaseModel, frozen=True):
 
 
 class PlannedRequest(BaseModel, frozen=True):
-    """A request as it would be sent. `number` is its place among all of the plan.
+    """A request as it would be sent. `number` is its place in the plan.
 
-    In texts, `{graph}` is the tenant's Graph host and `{created:TYPE/ID}` the id that the creation of that item of the
-    source answers.
+    In texts, `{graph}` is the tenant's Graph host, `{created:TYPE/ID}` the id of the object created for that item of
+    the source.
     """
 
     number: int = 0
@@ -199,7 +187,7 @@ class PlannedItem(BaseModel, frozen=True):
 
 
 class PlanCollection(BaseModel, frozen=True):
-    """A collection of a plan, and its coverage on both sides. Items are planned if the target's is complete."""
+    """Its coverage on both sides."""
 
     type_key: str
     source: SideCoverage
@@ -212,7 +200,7 @@ class PlanCollection(BaseModel, frozen=True):
 
 
 class PlanCounts(BaseModel, frozen=True):
-    """How many items a plan would treat which way, and how many requests it has."""
+    """Numbers of a plan's items by action, and of its requests."""
 
     create: int = 0
     update: int = 0
@@ -227,10 +215,10 @@ class PlanCounts(BaseModel, frozen=True):
 
 
 class PlanContent(BaseModel, frozen=True):
-    """All that a plan's hash is over. `source_version` is that of a restore: an earlier version of the target's item.
-    `source_baseline` is the baseline of the source from which the items are taken.
+    """A plan's hash is over all of it.
 
-    `items` are in the order in which they would be written. `created_by_id` names the creator for good.
+    `source_version` is of a restore: an earlier version of the target's item. `items` are in the order of writing.
+    `created_by_id` names the creator for good.
     """
 
     source: TenantRecord
@@ -271,9 +259,9 @@ class PlanState(StrEnum):
 
 
 class PlanRecord(BaseModel, frozen=True):
-    """A plan without its items. `plan_hash` is the SHA-256 of all that it says.
+    """A plan without its items. `plan_hash` is the SHA-256 of its content.
 
-    An approval is the permission of a person. No release writes to Graph: an approved plan is not carried out.
+    No release writes to Graph: an approved plan is not carried out.
     """
 
     record: Literal["plan"] = "plan"
@@ -290,7 +278,7 @@ class PlanRecord(BaseModel, frozen=True):
 
 
 class MappingRecord(BaseModel, frozen=True):
-    """An object of the target that an operator put in the place of a source's object."""
+    """The target's object that an operator put in the place of a source's."""
 
     source_tenant_id: UUID
     type_key: str
@@ -304,9 +292,8 @@ class MappingRecord(BaseModel, frozen=True):
 class SimulatedItem(BaseModel, frozen=True):
     """A plan's item after its requests were applied to a copy of the target in memory.
 
-    `compared` is the comparison of the source's version with the copy, `differences` the fields that a request could
-    carry. `again` is what a second plan would do. `refused` says why Graph would refuse a request. Unknown values are
-    null.
+    `compared` compares the source's version with the copy, `differences` are the fields that a request could carry,
+    `again` is what a second plan would do, `refused` why Graph would refuse a request. Unknown values are null.
     """
 
     record: Literal["simulated_item"] = "simulated_item"
@@ -329,9 +316,9 @@ class SimulatedItem(BaseModel, frozen=True):
 
 
 class SimulationRecord(BaseModel, frozen=True):
-    """A plan as it was applied to a copy of the target in memory. Nothing was sent, and nothing is stored.
+    """A plan applied to a copy of the target in memory. Nothing was sent or stored.
 
-    `proven` counts the items that became as in the source, of `written`. `blocked` items were left as they are.
+    `proven` of the `written` items became as in the source. `blocked` items were left as they are.
     """
 
     record: Literal["simulation"] = "simulation"
@@ -364,8 +351,8 @@ class BlockedCell(BaseModel, frozen=True):
 class BlockedRow(BaseModel, frozen=True):
     """A reason that blocks items in at least one of several tenants, and its remedy.
 
-    `about` is what the reason is about: a missing object, or a collection. `items` counts blocked items of all tenants,
-    and `cells` has each tenant of the plans in turn.
+    `about` is a missing object or a collection. `items` counts blocked items of all tenants; `cells` has each tenant in
+    turn.
     """
 
     record: Literal["blocked_row"] = "blocked_row"

@@ -1,4 +1,4 @@
-"""The pages of plans: what a promotion would change and for whom, and the forms that approve or reject it."""
+"""The pages of plans, and the forms that decide about them."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -31,17 +31,16 @@ ATTEMPTS = tuple(
     {"most": most, "most_fields": fields, "most_lines": lines}
     for most, fields, lines in ((PAGE, 12, 6), (PAGE, 4, 3), (50, 2, 2), (25, 1, 0), (10, 0, 0))
 )
-"""How much a page shows: less where it would get too long."""
+"""A page shows less where it would get too long."""
 
 REFUSED = 409
-"""The status of a page with the reasons of a refused approval."""
+"""With the reasons of a refused approval."""
 
 After = Annotated[int, Query(ge=0, le=1_000_000, description="Leave out so many items, the worst ones.")]
 
 
 @router.get("/tenants/{tenant_id}/plans", response_class=HTMLResponse, include_in_schema=False)
 async def plans_page(request: Request, scope: OneTenant, tenants: Visible) -> HTMLResponse:
-    """The plans for a tenant, newest first."""
     return page(
         request,
         "promotion/plans.html",
@@ -61,7 +60,6 @@ async def plan_records(scope: OneTenant, tenants: Visible) -> Sequence[PlanRecor
 
 @router.get("/tenants/{tenant_id}/plans.csv", include_in_schema=False)
 async def plans_csv(scope: OneTenant, tenants: Visible) -> Response:
-    """Plans as CSV."""
     return csv_file("plans", PlanRecord, await plan_records(scope, tenants))
 
 
@@ -69,7 +67,6 @@ async def plans_csv(scope: OneTenant, tenants: Visible) -> Response:
 async def plan_page(
     request: Request, scope: OneTenant, tenants: Visible, person: SignedIn, plan_id: UUID, after: After = 0
 ) -> HTMLResponse:
-    """A plan: its effects and audiences, the worst first, and the reasons that forbid the rest."""
     record, plan = await _plan(scope, tenants, plan_id)
     return _plan_page(request, scope, person, record, plan, after=after)
 
@@ -101,7 +98,6 @@ async def planned_items(
 
 @router.get("/tenants/{tenant_id}/plans/{plan_id}/items.csv", include_in_schema=False)
 async def planned_items_csv(scope: OneTenant, tenants: Visible, plan_id: UUID) -> Response:
-    """Items of a plan as CSV."""
     _, plan = await _plan(scope, tenants, plan_id)
     return csv_file("plan", PlannedItem, worst_first(plan.items))
 
@@ -117,7 +113,7 @@ async def approve(
     plan_id: UUID,
     reason: Why,
 ) -> Response:
-    """Approves a plan that somebody else made; the page shows the reasons against it, if there are any."""
+    """The page shows the reasons against it, if there are any."""
     _, plan = await _plan(scope, tenants, plan_id)
     record, refusals = await answer.approve(scope.session, str(plan_id), person, reason, once)
     if not refusals:
@@ -137,17 +133,13 @@ async def reject(
     plan_id: UUID,
     reason: Why,
 ) -> RedirectResponse:
-    """Rejects a plan, for good."""
     await _plan(scope, tenants, plan_id)
     await answer.reject(scope.session, str(plan_id), person, reason, once)
     return _to_plan(scope, plan_id)
 
 
 async def _plan(scope: TenantScope, tenants: Visible, plan_id: UUID) -> tuple[PlanRecord, PlanContent]:
-    """A plan, visible only to who sees its source, whose content it holds.
-
-    Raises `UnknownPlanError`.
-    """
+    """Raises `UnknownPlanError`, also for who does not see the plan's source."""
     record, plan = await answer.plan_called(scope.session, str(plan_id))
     if tenants.get(record.source.tenant_id) is None:
         raise answer.UnknownPlanError("there is no such plan, or you do not see the tenant that it is from")

@@ -1,4 +1,4 @@
-"""A plan's requests for each item of the source: pure functions of documents.
+"""Requests for each item of the source.
 
 A reference is mapped or blocks its item: none is ever dropped.
 """
@@ -43,12 +43,12 @@ def planned(
     tenants: TenantIds,
     names: ObjectNames,
 ) -> list[PlannedItem]:
-    """Each candidate's planned item, in the order of requests. `names` are by type key and id."""
+    """In the order of requests. `names` are by type key and id."""
     return _Plan(candidates, facts, mapped, tenants, names).items()
 
 
 def wanted_references(candidate: PromotionItem, facts: CollectionFacts) -> list[Reference]:
-    """References to objects, not to everyone, in a candidate's document."""
+    """To objects, not to everyone."""
     document = candidate.source.document
     found = [] if document is None else references(document, facts.references)
     return [reference for reference in found if reference.target_types]
@@ -131,7 +131,7 @@ class _Plan:
                 yield _unresolved_reason(reference, mapped)
 
     def _block_dependants(self) -> bool:
-        """Blocks candidates that refer to blocked items; True if there were any."""
+        """Blocks what refers to blocked items; False if nothing did."""
         any_blocked, again = False, True
         while again:
             again = False
@@ -159,7 +159,7 @@ class _Plan:
         return {other.key for other in others if other is not None and found[other.key].action is PlanAction.CREATE}
 
     def _block_circles(self, found: Mapping[ItemKey, PlannedItem]) -> bool:
-        """Blocks one circle of new items; True if there was one."""
+        """Blocks one circle of new items; False if there is none."""
         new = [key for key, item in found.items() if item.action is PlanAction.CREATE]
         try:
             TopologicalSorter({key: self._needs(key, found) for key in new}).prepare()
@@ -178,7 +178,7 @@ class _Plan:
         return False
 
     def _order(self, found: Mapping[ItemKey, PlannedItem]) -> Iterator[ItemKey]:
-        """Items by collection and title, each after the new ones that it refers to."""
+        """By collection and title, each after the new items that it refers to."""
 
         def place(key: ItemKey) -> tuple[int, str, str, str]:
             rules = self._facts[key[0]].rules
@@ -259,7 +259,7 @@ def _unresolved_reason(reference: Reference, mapped: MappedTarget | None) -> Blo
 
 
 def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[BlockReason]:
-    """A candidate's reasons to block it, apart from references."""
+    """Apart from references."""
     rules, source, target = facts.rules, candidate.source, candidate.target
     if rules is None:
         yield BlockReason(
@@ -277,7 +277,7 @@ def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[B
 def _content_reasons(
     document: JsonObject, facts: CollectionFacts, rules: WriteRules, *, is_new: bool
 ) -> Iterator[BlockReason]:
-    """Parts of a document that no request can write."""
+    """Parts that no request can write."""
     if is_new and any(has_value(document, path, value) for path, value in rules.built_in.items()):
         yield BlockReason(
             code=BlockCode.BUILT_IN,
@@ -344,7 +344,7 @@ def _unread_reasons(side: str, item: PromotedVersion) -> Iterator[BlockReason]:
 
 
 def _numbered(items: Sequence[PlannedItem]) -> list[PlannedItem]:
-    """Items with numbered requests: all content, then all effects."""
+    """All content, then all effects."""
     numbers: dict[tuple[int, int], int] = {}
     for step in RequestStep:
         for place, item in enumerate(items):

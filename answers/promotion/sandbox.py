@@ -1,6 +1,6 @@
 """A copy of a tenant's objects in memory: what Graph would show after a plan's writes.
 
-It knows the writes that Microsoft documents for some collections, and refuses others, and bodies that Graph would
+It knows the writes that Microsoft documents for some collections; it refuses others, and bodies that Graph would
 refuse. An independent witness, it imports nothing of the product.
 """
 
@@ -21,13 +21,13 @@ _STATES = frozenset({"enabled", "disabled", "enabledForReportingButNotEnforced"}
 """Of a Conditional Access policy."""
 
 _OF_THE_SERVICE = frozenset({"id", "createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "isAssigned"})
-"""Properties that a creating body may not hold."""
+"""A creating body may not hold them."""
 
 _WITH_SOURCE = re.compile(
     r"^/(deviceManagement/(deviceConfigurations|deviceCompliancePolicies|configurationPolicies|compliancePolicies)"
     r"|deviceAppManagement/\w*(Protections|targetedManagedAppConfigurations))$"
 )
-"""Collections whose assignments tell where they came from."""
+"""Their assignments tell where they came from."""
 
 
 class RefusedWriteError(Exception):
@@ -37,8 +37,7 @@ class RefusedWriteError(Exception):
 class Sandbox:
     """Objects by their collection's path, such as `/deviceManagement/deviceConfigurations`.
 
-    `catalogue`: Microsoft's objects, the same in every tenant, by id: definitions of administrative templates, and
-    presentations.
+    `catalogue`: definitions and presentations of administrative templates by id, the same in every tenant.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class Sandbox:
         }
 
     def created_id(self, label: str) -> str | None:
-        """The id that a write with this label created."""
         return self._created.get(label)
 
     def object(self, path: str, object_id: str) -> Document | None:
@@ -71,11 +69,11 @@ class Sandbox:
         return None if found is None else self._shown(deepcopy(found))
 
     def objects(self, path: str) -> list[Document]:
-        """A collection's objects as Graph shows them, with expansions."""
+        """As Graph shows them, with expansions."""
         return [self._shown(deepcopy(found)) for found in self._objects.get(path, {}).values()]
 
     def write(self, method: str, path: str, body: Document, label: str | None = None) -> None:
-        """Applies one write; `label` names the created object. Raises `RefusedWriteError`."""
+        """`label` names the created object. Raises `RefusedWriteError`."""
         path, body = self._resolved(path), self._resolved(body)
         if _holds_mark(body):
             raise RefusedWriteError(f"{method} {path}: the body holds a hidden value")
@@ -164,7 +162,7 @@ class Sandbox:
         return deepcopy(known)
 
     def _shown(self, document: Document) -> Document:
-        """The object with its authentication strength expanded."""
+        """Expands the authentication strength."""
         controls = document.get("grantControls")
         strength = controls.get("authenticationStrength") if isinstance(controls, dict) else None
         known = self._objects.get("/policies/authenticationStrengthPolicies", {})
@@ -183,7 +181,7 @@ def _split(path: str, collections: Iterable[str]) -> tuple[str, str, str]:
 
 
 def _merge(found: Document, body: Document) -> None:
-    """Merges as Graph does: properties that a PATCH omits stay, also in nested objects."""
+    """Properties that a PATCH omits stay, also in nested objects."""
     for name, value in body.items():
         if isinstance(value, dict) and isinstance(found.get(name), dict):
             _merge(found[name], value)
@@ -192,7 +190,7 @@ def _merge(found: Document, body: Document) -> None:
 
 
 def _unbound(body: Document) -> Document:
-    """The body with objects in place of URLs that bind them."""
+    """Puts objects in place of URLs that bind them."""
     unbound: Document = {}
     for name, value in body.items():
         if name.endswith("@odata.bind"):

@@ -1,4 +1,4 @@
-"""Arguments, person and sessions of the commands about plans."""
+"""What commands about plans share."""
 
 import getpass
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ TargetArgument = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")]
 LOCAL = "local/"
-"""Precedes the login of a person at a terminal in audit records."""
+"""Begins the ids of people at a terminal."""
 
 
 def check_reason(reason: str) -> None:

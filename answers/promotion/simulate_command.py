@@ -1,4 +1,4 @@
-"""`promote simulate`: a plan carried out on a copy of the target in memory."""
+"""`promote simulate`."""
 
 import asyncio
 

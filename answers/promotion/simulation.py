@@ -1,4 +1,4 @@
-"""A plan carried out on a copy of the target in memory, and the comparison after it."""
+"""A plan carried out on a copy of the target in memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,14 +26,12 @@ from inventory.references import collection_of
 
 
 class Simulation(NamedTuple):
-    """Each written item's result, and the numbers."""
-
     record: SimulationRecord
     items: list[SimulatedItem]
 
 
 class _Written(NamedTuple):
-    """The source's item and its object in the copy; `copy` is None if a request was refused."""
+    """`copy` is None if a request was refused."""
 
     item: PlannedItem
     source: PromotedVersion
@@ -42,7 +40,7 @@ class _Written(NamedTuple):
 
 
 async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanContent) -> Simulation:
-    """Applies a plan to a copy of the target now, with the plan's versions of the source."""
+    """On the target now, with the plan's versions of the source."""
     wanted = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
     sources = await _sources(here, wanted)
     sandbox = Sandbox(await _objects(there, plan), _catalogue(sources.values()))
@@ -66,7 +64,6 @@ async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanConten
 
 
 async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[ItemKey, PromotedVersion]:
-    """The source's versions that the plan would write."""
     found: dict[ItemKey, PromotedVersion] = {}
     for type_key in dict.fromkeys(item.type_key for item in wanted):
         numbers = {item.source_id: item.source_version or 0 for item in wanted if item.type_key == type_key}
@@ -76,7 +73,7 @@ async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[ItemKey, P
 
 
 async def _objects(there: Side, plan: PlanContent) -> dict[str, list[JsonObject]]:
-    """The target's objects by collection path."""
+    """By collection path."""
     objects: dict[str, list[JsonObject]] = {}
     for collection in plan.collections:
         type_key = collection.type_key
@@ -91,7 +88,7 @@ async def _objects(there: Side, plan: PlanContent) -> dict[str, list[JsonObject]
 
 
 def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
-    """Microsoft's definitions of administrative templates in documents, with presentations."""
+    """Microsoft's definitions of administrative templates, and presentations."""
     known: dict[str, Any] = {}
     for source in sources:
         for value in objects_in((source.document or {}).get("definitionValues")):
@@ -105,7 +102,7 @@ def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
 
 
 def _applied(sandbox: Sandbox, wanted: Sequence[PlannedItem]) -> dict[ItemKey, str]:
-    """Applies all requests in order; returns refusals by item."""
+    """Returns refusals by item."""
     refused: dict[ItemKey, str] = {}
     requests = [(request, item) for item in wanted for request in item.requests]
     for request, item in sorted(requests, key=lambda planned_request: planned_request[0].number):

@@ -1,4 +1,4 @@
-"""Tables of plans, decisions and mappings."""
+"""Plans, decisions and mappings."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, Uui
 
 
 class PromotionPlan(Base):
-    """A promotion into the tenant. It never changes."""
+    """A plan for the tenant. It never changes."""
 
     __tablename__ = "promotion_plan"
     __table_args__ = (
@@ -34,7 +34,7 @@ class PromotionPlan(Base):
 
 
 class PromotionDecision(Base):
-    """The final decision about a plan."""
+    """A plan has one at most."""
 
     __tablename__ = "promotion_decision"
     __table_args__ = (
@@ -54,7 +54,7 @@ class PromotionDecision(Base):
 
 
 class PromotionMapping(Base):
-    """The tenant's object that an operator put in place of another tenant's."""
+    """The tenant's object in place of another tenant's."""
 
     __tablename__ = "promotion_mapping"
     __table_args__ = ({"comment": "objects of the tenant that operators put in the place of another tenant's"},)

@@ -1,4 +1,4 @@
-"""`promote plan` for several tenants: a plan for each, and what is blocked where and why."""
+"""`promote plan` for several tenants."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,7 +28,7 @@ MOST_COLUMNS = 12
 
 
 async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest) -> bool:
-    """Makes, stores and prints a plan for each tenant; True if nothing is blocked."""
+    """Stores and prints plans; True if nothing is blocked."""
     names = TenantNames.load(settings)
     outcomes: list[PlannedTarget] = []
     planned: list[Target] = []

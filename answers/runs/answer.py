@@ -25,7 +25,7 @@ class UnknownRunError(NotHereError):
 
 
 class UnknownMomentError(NotHereError):
-    """The text names neither a run nor a time that is over."""
+    """Neither a run nor a time that is over."""
 
 
 async def recent_runs(
@@ -35,8 +35,9 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """Recorded runs of a kind, newest first, after a run and of one status or all; of all tenants in a portfolio
-    session. Raises `UnknownRunError`.
+    """Recorded runs of a kind, newest first, after a run and of one status or all.
+
+    Of all tenants in a portfolio session. Raises `UnknownRunError`.
     """
     if after is None:
         return await queries.recent_runs(session, limit, None, status, kind)
@@ -47,20 +48,19 @@ async def recent_runs(
 
 
 def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
-    """Both lists' newest runs, once each: a queued run may have been recorded meanwhile."""
+    """Each run once: a queued one may have been recorded meanwhile."""
     known = {record.run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.run_id not in known)]
     return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
 
 
 async def run_record_in(session: AsyncSession, wanted: IdRange, value: str) -> RunRecord | None:
-    """The record of the one run in a range of ids. Raises `UnknownIdError` for several."""
+    """None for no run. Raises `UnknownIdError` for several."""
     ids = await recorded_runs.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
     return await run_record(session, the_one(ids, value, "runs")) if ids else None
 
 
 def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, CollectionResult]) -> RunRecord:
-    """An open run's record with its workflow's counts and collections."""
     reported = {
         key: CollectionRecord(
             outcome=result.outcome or Outcome.INCOMPLETE,
@@ -75,7 +75,7 @@ def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, Col
 
 
 async def find_run(session: AsyncSession, value: str) -> UUID:
-    """The id of the one run that `value` means, of the session's tenant or all. Raises `UserError`.
+    """The id of the one run that `value` means. Raises `UserError`.
 
     A whole id need not exist.
     """
@@ -89,7 +89,7 @@ async def find_run(session: AsyncSession, value: str) -> UUID:
 
 
 async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, datetime]:
-    """An ended run of the tenant, and its end. Raises `UnknownRunError`."""
+    """Raises `UnknownRunError`."""
     run = await run_record(session, run_id)
     if run is None:
         raise UnknownRunError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")

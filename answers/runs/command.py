@@ -1,4 +1,4 @@
-"""`runs` and `run`: run records, also of runs that are queued or running."""
+"""`runs` and `run`."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -73,7 +73,7 @@ def runs(
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
-    """The newest runs; with those that only Temporal knows, if it answers."""
+    """With runs that only Temporal knows, if it answers."""
     async with opened_database(settings, pool_size=2) as database:
         asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
@@ -87,7 +87,6 @@ async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> lis
 
 
 async def _of_watch(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
-    """The newest runs of `watch`, recorded at their end."""
     async with (
         opened_database(settings, pool_size=1) as database,
         database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session,
@@ -154,7 +153,7 @@ async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNam
 async def find_record(
     database: Database, task_queue: str, wanted: IdRange, value: str, tenant_id: UUID | None = None
 ) -> RunRecord:
-    """The meant run, of one tenant or any, from the database or, before a worker takes it, Temporal.
+    """A run of one tenant or any, from the database or, before a worker takes it, Temporal.
 
     Raises `UsageError`.
     """
@@ -196,17 +195,14 @@ async def _follow(settings: Settings, database: Database, record: RunRecord, ten
 
 
 async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
-    """A run's record after its workflow's end; `latest` is the one before.
-
-    Raises `UnavailableError`.
-    """
+    """A run's record after its workflow's end. Raises `UnavailableError`."""
     async with database.tenant(latest.tenant_id, read_only=True) as session:
         record = await answer.run_record(session, latest.run_id)
     return record or await refused(latest, f"run {latest.run_id}", handle)
 
 
 async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
-    """The record of an ended workflow without one: failed, with the workflow's error code.
+    """The failed record of an ended workflow without one, with the workflow's error code.
 
     Workers refuse a run of an unknown tenant, and a workflow under another id than its input's. Raises
     `UnavailableError` without a code.
@@ -219,7 +215,7 @@ async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
 
 
 async def _failed_with(handle: Handle) -> ErrorCode | None:
-    """The code of a failed workflow; None if it ended otherwise or is gone."""
+    """The error code; None if it ended otherwise or is gone."""
     try:
         await handle.result()
     except WorkflowFailureError as error:
@@ -233,7 +229,6 @@ async def _failed_with(handle: Handle) -> ErrorCode | None:
 
 
 async def _live(record: RunRecord, task_queue: str) -> RunRecord:
-    """The record with the running workflow's counts and collections; says where they come from."""
     told = await _told(record, task_queue)
     if isinstance(told, str):
         output.stderr.print(f"{told}: the counts are those of merged items so far", style="dim")

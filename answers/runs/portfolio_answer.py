@@ -18,7 +18,7 @@ from storage.portfolio import PortfolioPlace
 async def recent_portfolio_runs(
     session: AsyncSession, limit: int, after: UUID | None = None, status: RunStatus | None = None
 ) -> list[PortfolioRecord]:
-    """Portfolio runs, newest first, after one, without tenants. Raises `UnknownRunError`."""
+    """Newest first, after one, without tenants. Raises `UnknownRunError`."""
     place = None
     if after is not None:
         run = await portfolio_run(session, after)
@@ -29,14 +29,14 @@ async def recent_portfolio_runs(
 def newest_portfolio_runs(
     recorded: Sequence[PortfolioRecord], queued: Iterable[PortfolioRecord], limit: int
 ) -> list[PortfolioRecord]:
-    """Both lists' newest portfolio runs, once each: a queued one may have been recorded meanwhile."""
+    """Each once: a queued one may have been recorded meanwhile."""
     known = {record.portfolio_run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.portfolio_run_id not in known)]
     return sorted(found, key=lambda record: record.started_at, reverse=True)[:limit]
 
 
 async def portfolio_run(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord:
-    """A portfolio run with its tenants. Raises `UnknownRunError`."""
+    """With its tenants. Raises `UnknownRunError`."""
     found = await portfolio.portfolio_record(session, portfolio_run_id)
     if found is None:
         raise UnknownRunError("there is no such portfolio run, or it also reads tenants that you do not see")
@@ -45,7 +45,6 @@ async def portfolio_run(session: AsyncSession, portfolio_run_id: UUID) -> Portfo
 
 
 async def _counted(session: AsyncSession, runs: list[PortfolioRecord]) -> list[PortfolioRecord]:
-    """Adds the counts so far to open runs' records."""
     open_runs = [run.portfolio_run_id for run in runs if not run.status.ended]
     counts = await portfolio.counts_so_far(session, open_runs) if open_runs else {}
     return [

@@ -1,4 +1,4 @@
-"""The pages of portfolio runs: the newest ones, one with the outcome of each tenant, and its cancellation."""
+"""The pages of portfolio runs."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -39,13 +39,12 @@ from web.twins import csv_file, say_next
 router = APIRouter()
 
 PAGE = 50
-"""Portfolio runs of a page."""
 
 OUTCOMES = 200
-"""Tenants of a page of one portfolio run."""
+"""Tenants on the page of one portfolio run."""
 
 LOOK_SECONDS = 2.0
-"""How often a live page looks at a portfolio run, for all followers together."""
+"""Between a live page's looks, for all followers together."""
 
 AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as the next page's address says.")]
 
@@ -68,13 +67,12 @@ def _is_of(run: PortfolioRecord, tenant_ids: Collection[UUID]) -> bool:
 
 
 async def _unrecorded(tenants: Visible, site: TheSite, status: Status, after: After = None) -> UnrecordedRuns:
-    """Queued ones in a part of the list."""
     is_wanted = after is None and status in (None, RunStatus.QUEUED)
     return await _queued(tenants, site) if is_wanted else UnrecordedRuns()
 
 
 class PortfolioRunList(NamedTuple):
-    """The portfolio runs that an address asks for: recorded ones, which `scope` reads, and unrecorded ones."""
+    """Recorded ones, which `scope` reads, and unrecorded ones."""
 
     unrecorded: UnrecordedRuns
     scope: PortfolioScope
@@ -82,7 +80,7 @@ class PortfolioRunList(NamedTuple):
     after: UUID | None
 
     async def part(self, limit: int) -> tuple[list[PortfolioRecord], str | None]:
-        """The first `limit` recorded ones with the queued ones besides, and the place where the list goes on."""
+        """Up to `limit` recorded ones, the queued ones besides, and the place where the list goes on."""
         found = await recent_portfolio_runs(self.scope.session, limit + 1, self.after, self.status)
         recorded, queued = found[:limit], self.unrecorded.runs
         goes_on = str(recorded[-1].portfolio_run_id) if found[limit:] else None
@@ -119,8 +117,9 @@ async def portfolio_runs_page(request: Request, listed: Runs) -> HTMLResponse:
 async def portfolio_run_records(
     request: Request, response: Response, listed: Runs, limit: Limit = PAGE
 ) -> Sequence[PortfolioSummary]:
-    """The newest portfolio runs. The first part has besides some 50 queued ones that no worker has taken up, or the
-    header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
+    """The newest portfolio runs, in the first part also some 50 that no worker has taken up.
+
+    The header `Queued-Runs: unknown` says that Temporal, which alone knows of these, does not answer.
     """
     runs, goes_on = await listed.part(limit)
     say_next(response, request, goes_on)
@@ -142,7 +141,7 @@ async def _one(
     site: Site,
     portfolio_run_id: UUID,
 ) -> PortfolioRecord:
-    """A portfolio run of the database or, before a worker takes it, of Temporal. Raises `UnknownRunError`."""
+    """From the database or, before a worker takes it, Temporal. Raises `UnknownRunError`."""
     try:
         async with portfolio() as session:
             return await portfolio_run(session, portfolio_run_id)
@@ -154,8 +153,6 @@ async def _one(
 
 
 class ShownPart(NamedTuple):
-    """The tenants of a portfolio run on a page."""
-
     status: RunStatus | None
     after: str
 
@@ -171,7 +168,6 @@ ThePart = Annotated[ShownPart, Depends(_shown_part)]
 async def portfolio_run_page(
     request: Request, each: EachTenant, site: TheSite, portfolio_run_id: UUID, person: SignedIn, part: ThePart
 ) -> HTMLResponse:
-    """One portfolio run: how it ended in each tenant, the failed ones first. It follows one that is under way."""
     run = await _one(each.portfolio, each.tenants, site, portfolio_run_id)
     may_cancel = not run.status.ended and person.may(Role.OPERATOR)
     shown = _shown(request, site, each.tenants, run, part)
@@ -181,7 +177,7 @@ async def portfolio_run_page(
 async def _live_part(
     request: Request, tenants: Visible, site: TheSite, portfolio_run_id: UUID, part: ThePart
 ) -> LivePart:
-    """The changing part of a portfolio run's page, shared by those who see the same tenants.
+    """Shared by those who see the same tenants.
 
     Raises `UnknownRunError`, `NoSuchPageError`.
     """
@@ -205,14 +201,14 @@ async def live_portfolio_run(
     part: ThePart,
     first: Annotated[LivePart, Depends(_live_part)],
 ) -> AsyncIterator[ServerSentEvent]:
-    """The changing part of a portfolio run's page, until the run or the stream ends."""
+    """Until the run or the stream ends."""
     look = partial(_live_part, request, tenants, site, portfolio_run_id, part)
     async for event in live_parts(site, first, look, LOOK_SECONDS):
         yield event
 
 
 def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord, part: ShownPart) -> dict[str, Any]:
-    """Values for the page and its changing part. Raises `NoSuchPageError`."""
+    """Raises `NoSuchPageError`."""
     names = tenants.names()
 
     def place(outcome: TenantOutcomeRecord) -> tuple[str, ...]:
@@ -251,7 +247,7 @@ async def cancel(
     _confirmed: Confirmed,
     reason: Reason,
 ) -> Response:
-    """Asks a portfolio run to stop, with the runs that it has started."""
+    """Also cancels the runs that it has started."""
     run = await _one(partial(site.database.portfolio, visible_ids(tenants, site)), tenants, site, portfolio_run_id)
 
     async def request(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""A run record for people: unread collections with reasons, totals; with `verbose` all collections."""
+"""A run record for people."""
 
 import textwrap
 from collections import Counter
@@ -18,13 +18,12 @@ from inventory.records import CollectionRecord, RunRecord
 from inventory.visible_text import visible
 
 NAMED = 6
-"""Collections of an error code named without `verbose`."""
+"""For each error code, without `verbose`."""
 
 TOLD_ONCE = ("reason", "permission")
 """Context that failed collections may share: told once for an error code."""
 
 WIDEST = 100
-"""The widest line of prose, on any terminal."""
 
 
 def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> None:
@@ -54,7 +53,6 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
 
 
 def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *, verbose: bool) -> None:
-    """An error code once: meaning, remedy, collections."""
     meaning, remedy = EXPLANATIONS[code]
     outcomes = Counter(collection.outcome for collection in collections.values())
     counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
@@ -121,7 +119,7 @@ def _context(context: Mapping[str, Any]) -> str:
 
 
 def _say(words: str, *, indent: str = "", style: str = "") -> None:
-    """Prose wrapped to the terminal, or for mails and logs."""
+    """Wraps prose to the terminal, or for mails and logs."""
     lines = textwrap.fill(
         words,
         width=min(output.stdout.width, WIDEST),

@@ -1,4 +1,4 @@
-"""The pages of runs: of one tenant and of all, one run live while it is under way, its start and its cancellation."""
+"""The pages of runs, their start and cancellation."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -55,8 +55,6 @@ Status = Annotated[RunStatus | None, Depends(_status)]
 
 
 class AskedRuns(NamedTuple):
-    """The runs that an address asks for."""
-
     status: RunStatus | None
     kind: RunKind
     after: UUID | None
@@ -87,7 +85,6 @@ UnrecordedRuns = UnrecordedPart[RunRecord]
 
 
 async def _may_have_unrecorded(asked: Asked) -> bool:
-    """Whether a part of the list may have queued runs: the newest, of a fitting kind and status."""
     return asked.after is None and asked.kind is RunKind.SYNC and asked.status in (None, RunStatus.QUEUED)
 
 
@@ -105,14 +102,14 @@ async def _unrecorded_of(tenant: Named, site: TheSite, is_wanted: MayHaveUnrecor
 
 
 class RunList(NamedTuple):
-    """The runs that an address asks for: recorded ones, which `session` reads, and unrecorded ones."""
+    """Recorded runs, which `session` reads, and unrecorded ones."""
 
     unrecorded: UnrecordedRuns
     session: AsyncSession
     asked: AskedRuns
 
     async def part(self, limit: int) -> tuple[list[RunRecord], str | None]:
-        """The first `limit` recorded runs with the queued ones besides, and the place where the list goes on."""
+        """Up to `limit` recorded runs, the queued ones besides, and the place where the list goes on."""
         status, kind, after = self.asked
         found = await recent_runs(self.session, limit + 1, after, status, kind)
         recorded, queued = found[:limit], self.unrecorded.runs
@@ -139,14 +136,12 @@ RunsOfTenant = Annotated[RunList, Depends(_runs_of_tenant)]
 
 @router.get("/runs", response_class=HTMLResponse, include_in_schema=False)
 async def all_runs_page(request: Request, runs: AllRuns, tenants: Visible) -> HTMLResponse:
-    """The newest runs of all tenants."""
     names = tenants.names()
     return await _runs_page(request, runs, names=names)
 
 
 @router.get("/tenants/{tenant_id}/runs", response_class=HTMLResponse, include_in_schema=False)
 async def runs_page(request: Request, runs: RunsOfTenant, tenant: Named) -> HTMLResponse:
-    """The newest runs of a tenant."""
     return await _runs_page(request, runs, names={}, tenant=tenant)
 
 
@@ -172,8 +167,9 @@ async def _runs_page(request: Request, listed: RunList, **shown: Any) -> HTMLRes
 async def all_run_records(
     request: Request, response: Response, runs: AllRuns, limit: Limit = PAGE
 ) -> Sequence[RunRecord]:
-    """The newest runs of all tenants. The first part has besides some 50 queued ones that no worker has taken up, or
-    the header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
+    """The newest runs of all tenants, in the first part also some 50 that no worker has taken up.
+
+    The header `Queued-Runs: unknown` says that Temporal, which alone knows of these, does not answer.
     """
     return await _records(request, response, runs, limit)
 
@@ -182,8 +178,9 @@ async def all_run_records(
 async def run_records(
     request: Request, response: Response, runs: RunsOfTenant, limit: Limit = PAGE
 ) -> Sequence[RunRecord]:
-    """The newest runs of a tenant. The first part has besides some 50 queued ones that no worker has taken up, or the
-    header `Queued-Runs: unknown` where Temporal, which alone knows of them, does not answer.
+    """The newest runs of a tenant, in the first part also some 50 that no worker has taken up.
+
+    The header `Queued-Runs: unknown` says that Temporal, which alone knows of these, does not answer.
     """
     return await _records(request, response, runs, limit)
 
@@ -196,20 +193,17 @@ async def _records(request: Request, response: Response, listed: RunList, limit:
 
 
 def say_queue(response: Response, *, is_known: bool) -> None:
-    """Sets a header if Temporal did not tell of queued runs."""
     if not is_known:
         response.headers["Queued-Runs"] = "unknown"
 
 
 @router.get("/runs.csv", include_in_schema=False)
 async def all_runs_csv(runs: AllRuns, limit: Limit = 1000) -> Response:
-    """The newest runs of all tenants as CSV."""
     return await _csv(runs, limit)
 
 
 @router.get("/tenants/{tenant_id}/runs.csv", include_in_schema=False)
 async def runs_csv(runs: RunsOfTenant, limit: Limit = 1000) -> Response:
-    """The newest runs of a tenant as CSV."""
     return await _csv(runs, limit)
 
 
@@ -222,7 +216,6 @@ async def _csv(listed: RunList, limit: int) -> Response:
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
 async def run_page(request: Request, tenant: Named, run_id: UUID, site: TheSite) -> HTMLResponse:
-    """One run: its collections, and the reasons of unread ones. It follows a run that is under way."""
     return page(request, "runs/run.html", **_shown(site, tenant, await site.live_runs.look(tenant.id, run_id)))
 
 
@@ -262,7 +255,7 @@ async def _first_look(tenant: Named, run_id: UUID, site: TheSite) -> LiveRun:
 async def live_run(
     request: Request, tenant: Named, first: Annotated[LiveRun, Depends(_first_look)], site: TheSite
 ) -> AsyncIterator[ServerSentEvent]:
-    """The changing part of a run's page, until the run or the stream ends."""
+    """Until the run or the stream ends."""
 
     def part(live: LiveRun) -> LivePart:
         html = fragment(request, "runs/progress.html", **_shown(site, tenant, live))
@@ -284,7 +277,6 @@ async def sync_form(
     like: Annotated[UUID | None, Query(description="Choose the collections of this run.")] = None,
     deep: bool = False,
 ) -> HTMLResponse:
-    """The form that starts a run."""
     run = None if like is None else (await site.live_runs.look(tenant.id, like)).record
     return page(
         request,
@@ -297,7 +289,6 @@ async def sync_form(
 
 
 async def _trouble(site: Site) -> str | None:
-    """Why a run would not begin now."""
     try:
         async with site.temporal.answering(PAGE_WAITS_SECONDS) as client:
             return await no_worker(client, site.settings.temporal_task_queue)
@@ -315,7 +306,7 @@ async def start(
     reason: Reason,
     deep: Annotated[bool, Form(description="Read the details of every item.")] = False,
 ) -> RedirectResponse:
-    """Starts the run of a selection, or joins the one that is under way."""
+    """Starts a run, or joins the one that is under way."""
     refuse_disabled(tenant)
     name = load_catalog().name_of(selection.type_keys)
     action = Action.DEEP_READ_REQUESTED if deep else Action.SYNC_REQUESTED
@@ -332,7 +323,7 @@ async def start(
 
 
 async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool:
-    """Waits a moment until Temporal's list, and so the run's page, has a new run."""
+    """Waits until Temporal's list, and so the run's page, has a new run."""
     with suppress(UnknownRunError):
         await site.live_runs.look(tenant.id, run_id)
         return True
@@ -343,7 +334,7 @@ async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool
 async def cancel(
     tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: Once, _confirmed: Confirmed, reason: Reason
 ) -> Response:
-    """Asks a run to stop. Items that it has merged are kept."""
+    """Items that it has merged are kept."""
     run = (await site.live_runs.look(tenant.id, run_id)).record
 
     async def request(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""The pages of schedules: all of them, and the form that makes, changes, pauses, starts and deletes one."""
+"""The pages and the form of schedules."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -51,7 +51,7 @@ class NotTheirsError(UserError):
 
 
 class ScheduleAct(StrEnum):
-    """The acts on a schedule beside changing it."""
+    """Acts beside changing a schedule."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -65,8 +65,6 @@ class ShownSchedule(NamedTuple):
 
 
 class ScheduleView:
-    """Schedules as a person sees them."""
-
     def __init__(self, site: Site, visible: Tenants) -> None:
         self._configured = site.tenants()
         self._task_queue = site.settings.temporal_task_queue
@@ -75,16 +73,14 @@ class ScheduleView:
         self.name_of = name_for(visible, site)
 
     def schedules(self, client: Client) -> Schedules:
-        """All schedules, with the names that the person sees."""
         return Schedules(client, self._task_queue, self.name_of)
 
     def rights(self, chosen: TenantChoice) -> Rights:
-        """The person's rights on a schedule of these tenants."""
         covered = chosen.resolve(self._configured.tags())
         return rights(chosen, covered, {tenant.id for tenant in self._visible}, sees_all=self.sees_all)
 
     def shown(self, stored: StoredSchedule) -> ShownSchedule | None:
-        """A schedule; None if the person does not see it."""
+        """None if the person does not see it."""
         allowed = self.rights(stored.input.chosen)
         return ShownSchedule(stored.record, allowed.may_change) if allowed.may_see else None
 
@@ -98,7 +94,7 @@ View = Annotated[ScheduleView, Depends(_view)]
 
 @router.get("/schedules", response_class=HTMLResponse, include_in_schema=False)
 async def schedules_page(request: Request, view: View, site: TheSite) -> HTMLResponse:
-    """The schedules, with their next and last starts; without them where Temporal does not answer soon."""
+    """Without schedules where Temporal does not answer soon."""
     stored, left_out, trouble, silence = list[StoredSchedule](), list[str](), None, ""
     try:
         async with site.temporal.answering(PAGE_WAITS_SECONDS) as client:
@@ -135,7 +131,6 @@ async def schedule_form(
     site: TheSite,
     name: Annotated[str, Query(max_length=100, description="The schedule to change; none makes a new one.")] = "",
 ) -> HTMLResponse:
-    """The form of a schedule, and its other acts."""
     stored = await _stored(site, view, name, PAGE_WAITS_SECONDS) if name else None
     shown = None if stored is None else view.shown(stored)
     return page(
@@ -163,7 +158,7 @@ def _timing(stored: StoredSchedule) -> StartTimes:
 async def _stored(
     site: Site, view: ScheduleView, name: str, seconds: float = ANSWER_SECONDS, *, to_change: bool = False
 ) -> StoredSchedule:
-    """The schedule of a name. Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change it."""
+    """Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change it."""
     async with site.temporal.answering(seconds) as client:
         try:
             stored = await view.schedules(client).one(valid_name(name))
@@ -198,7 +193,6 @@ def _tenants(
 
 
 def label(field: str) -> str:
-    """The form's name for a part of a schedule."""
     return {"every": "Interval", "calendar": "Time of day", "cron": "Cron", "jitter": "Random delay"}.get(
         field, field.replace("-", " ").capitalize()
     )
@@ -226,7 +220,6 @@ async def save(
     deep: Annotated[bool, Form()] = False,
     is_new: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
-    """Makes a schedule, or changes the one of this name."""
     valid_name(name)
     if not is_new:
         await _stored(site, view, name, to_change=True)
@@ -264,7 +257,6 @@ async def act(
     act: Annotated[ScheduleAct, Form()],
     _confirmed: Confirmed,
 ) -> RedirectResponse:
-    """Pauses, resumes, starts or deletes a schedule."""
     await _stored(site, view, name, to_change=True)
 
     async def request(client: Client) -> None:

@@ -9,8 +9,6 @@ from inventory.portfolio import TenantChoice
 
 
 class Rights(NamedTuple):
-    """Whether a person sees a schedule and may change it."""
-
     may_see: bool
     may_change: bool
 
@@ -28,7 +26,7 @@ def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[
 
 
 class StartTimes(NamedTuple):
-    """A schedule's times in its form: `how` is the used field."""
+    """`how` names the field that is used."""
 
     how: str = "calendar"
     every: str = ""
@@ -40,7 +38,7 @@ _TIME_OF_DAY = re.compile(r"(?:[a-z,-]+ +)?\d{1,2}:\d{2}")
 
 
 def timing(every: str | None, comment: str) -> StartTimes:
-    """An existing schedule's form: its interval, or what Temporal keeps of a time of day or cron expression."""
+    """From a schedule's interval, or what Temporal keeps of a time of day or cron expression."""
     if every is not None:
         return StartTimes("every", every=every)
     if _TIME_OF_DAY.fullmatch(comment):

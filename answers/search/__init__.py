@@ -1,1 +1,1 @@
-"""`search`, `settings`: items by name or setting over tenants, and which tenants set something."""
+"""`search`, `settings`: items by name or setting, and tenants' settings."""

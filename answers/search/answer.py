@@ -1,4 +1,4 @@
-"""Items by name and setting, and tenants' settings, within the session's tenants."""
+"""Items by name and setting, and settings, of the session's tenants."""
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
@@ -25,15 +25,15 @@ from storage.name_order import NamePlace, place_of
 from storage.queries import Question
 
 MOST_MEANT = 100
-"""Settings that one name may mean; beyond, people must choose."""
+"""Beyond, people must choose."""
 
 
 TENANTS_AT_A_TIME = 50
-"""Tenants whose names are read at once: few enough for an index, as measured with five hundred."""
+"""Few enough that names are read by an index, as measured with five hundred."""
 
 
 class UnknownSettingError(UserError):
-    """A setting is ambiguous or unknown; the message names candidates."""
+    """Ambiguous or unknown; the message names candidates."""
 
 
 class UnreadSettingError(UnknownSettingError, NeverReadError):
@@ -41,7 +41,7 @@ class UnreadSettingError(UnknownSettingError, NeverReadError):
 
 
 class Sought(NamedTuple):
-    """A search: words of a name, a setting, collections, and further properties of items."""
+    """`words` are of a name."""
 
     words: str | None = None
     setting: WantedSetting | None = None
@@ -50,7 +50,7 @@ class Sought(NamedTuple):
 
 
 class ItemPlace(NamedTuple):
-    """The item after which a list goes on."""
+    """A list goes on after this item."""
 
     tenant_id: UUID
     type_key: str
@@ -66,10 +66,10 @@ async def find(
     limit: int | None = None,
     after: NamePlace | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Up to `limit` items, by tenant and in the order of lists; of all visible tenants unless named.
+    """Up to `limit` items by tenant and in the order of lists; of all visible tenants unless named.
 
-    States are relative to the question `asked`, else to each collection's latest run. Of one tenant they may follow the
-    place `after`. Raises `UnknownSettingError`.
+    States are relative to the question `asked`, else to each collection's latest run. Of one tenant they may follow
+    `after`. Raises `UnknownSettingError`.
     """
     wanted = await _query(session, sought, tenant_ids, after)
     if asked is None and sought.items.state is not None:
@@ -91,7 +91,7 @@ async def _query(
     tenant_ids: Collection[UUID] | None = None,
     after: NamePlace | None = None,
 ) -> queries.ItemQuery:
-    """The database's query, without `sought.items`. Raises `UnknownSettingError`."""
+    """Without `sought.items`. Raises `UnknownSettingError`."""
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
     return queries.ItemQuery(
         tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
@@ -105,24 +105,22 @@ async def _query(
 
 
 async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> list[ItemGroup]:
-    """The first `most` items with these words, setting and collections, grouped by likeness, whatever else is sought.
+    """Groups the first `most` items by likeness, whatever `sought.items`.
+
     Raises `UnknownSettingError`.
     """
     return await queries.item_groups(session, await _query(session, sought), most)
 
 
 def _titles() -> dict[str, str]:
-    """Titles of singletons without a name, by type key."""
+    """Of singletons, which have no name."""
     return {key: entry.title for key, entry in load_catalog().collections.items() if entry.singleton}
 
 
 async def find_after(
     session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: ItemPlace | None, limit: int
 ) -> list[ItemRecord]:
-    """The first `limit` items after an item, as in `find`.
-
-    Raises `UnlistedItemError`, `UnknownSettingError`.
-    """
+    """As `find`. Raises `UnlistedItemError`, `UnknownSettingError`."""
     rest = sorted(tenant_ids)
     found: list[ItemRecord] = []
     if place is not None:
@@ -137,7 +135,7 @@ async def find_after(
 
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
-    """Queries for some tenants at a time, until a page is full."""
+    """Some tenants at a time, until a page is full."""
     if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
         yield wanted
         return
@@ -178,8 +176,8 @@ async def tenant_settings(
 ) -> list[TenantSetting]:
     """Each tenant's values, ordered by state. Raises `UnknownSettingError`.
 
-    Collections that can set it are those in which any tenant's item does, or once did. Only policies of the settings
-    catalog can set a setting that only the catalog defines.
+    A collection can set it if any tenant's item does, or once did. Only settings catalog policies can set what only
+    that catalog defines.
     """
     names = await settings_meant(session, wanted.name)
     values = wanted.values(names)
@@ -211,14 +209,14 @@ async def tenant_settings(
 
 
 class NamedSettings(NamedTuple):
-    """Tenants' values with names of choices, and settings' display names."""
+    """With names of choices, and settings' display names."""
 
     tenants: list[TenantSetting]
     names: dict[str, str]
 
 
 async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> NamedSettings:
-    """A copy with display names of the session's tenant's catalogue."""
+    """Takes display names from the session's tenant's catalogue."""
     settings = sorted({setting for tenant in found for setting in tenant.settings})
     ids = {*settings, *(setting.removeprefix("device_") for setting in settings)}
     known = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}
@@ -234,7 +232,6 @@ async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> N
 
 
 def _of_settings_catalog() -> set[str]:
-    """Collections of settings catalog policies."""
     return {
         key
         for key, collection in load_catalog().collections.items()

@@ -1,4 +1,4 @@
-"""`search`, `settings`: questions over all tenants."""
+"""`search`, `settings`."""
 
 import asyncio
 from collections import Counter
@@ -43,10 +43,8 @@ from inventory.records import ItemRecord
 from tenants_source import configured_tenants_of
 
 FOUND = 100
-"""The default limit of found items."""
 
 NAMED = 3
-"""A tenant's values and reasons that are named."""
 
 _WORDS = {
     SettingState.SET: "set",
@@ -143,13 +141,12 @@ def settings(
 
 
 def _end(never_read: int) -> None:
-    """Raises `typer.Exit` for a tenant that was never read, of which the answer says nothing."""
+    """Raises `typer.Exit` for a tenant that was never read."""
     if never_read:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None) -> list[UUID]:
-    """The tenants of the options, or all configured ones."""
     choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
     return sorted(choice.resolve(configured_tenants_of(settings).tags()))
 
@@ -180,7 +177,7 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
 
 
 def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
-    """A line with the numbers of items and tenants, and the search's gaps."""
+    """Numbers of items and tenants, and the search's gaps."""
     said = f"{counted(items, 'item')} of {counted(found, 'tenant')}" if items else "no item"
     when = "nothing was read yet" if basis.read_from is None else f"readings since {output.when(basis.read_from)}"
     gaps = [
@@ -205,13 +202,12 @@ def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
 
 
 def _values(tenant: TenantSetting) -> str:
-    """Values, and the number of policies for each."""
     said = [f"{_value(value)}: {counted(value.items, 'policy', 'policies')}" for value in tenant.values[:NAMED]]
     return ", ".join(said) + (", …" if len(tenant.values) > NAMED else "")
 
 
 def _value(value: SettingValue) -> str:
-    """A value: a choice by name, and as `settings NAME=VALUE` takes it."""
+    """As `settings NAME=VALUE` takes it, a choice also by name."""
     told = "hidden" if value.value is None else value.value
     return told if value.name is None else f"{value.name} ({told})"
 
@@ -222,7 +218,6 @@ def _not_read(tenant: TenantSetting) -> str:
 
 
 def _say_settings(setting: str, found: Sequence[TenantSetting], names: Mapping[str, str]) -> None:
-    """Numbers of tenants by state, and gaps."""
     counts = Counter(tenant.state for tenant in found)
     said = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
     read = [tenant.read_from for tenant in found if tenant.read_from is not None]

@@ -1,4 +1,4 @@
-"""Queries by name and setting, of the tenants that the session sees."""
+"""Queries by name and setting, of visible tenants."""
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
@@ -21,11 +21,10 @@ from storage.settings import beginning, entries
 
 
 class ItemQuery(NamedTuple):
-    """A query of items. None wants any; all `patterns` must match a name.
+    """None wants any; all `patterns` must match a name.
 
     `titled`: collections whose titles match. `settings`: names, one of which is set, to one of `values` if any.
-    `is_seen`: the latest run of its collection, or a later one, has seen the item. `after`: type key and id, in one
-    tenant.
+    `is_seen`: the latest run of its collection, or a later one, has seen the item. `after`: only in one tenant.
     """
 
     tenant_ids: Sequence[UUID] | None = None
@@ -64,7 +63,7 @@ _IS_NAMED = "name_key LIKE :pattern AND name_key LIKE ALL (CAST(:patterns AS tex
 # What a complete listing did not show is marked, and found by the mark's index; of a collection that was not listed to
 # its end any item may be unseen.
 def _unseen(has: frozenset[str]) -> str:
-    """Selects keys of items that may be unseen, of the requested tenants."""
+    """Selects keys of items that may be unseen."""
     of_tenants = "AND c.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))" if "tenant_ids" in has else ""
     return f"""(
     SELECT tenant_id, type_key, external_id FROM inventory_item WHERE absent_from IS NOT NULL
@@ -81,12 +80,11 @@ def _unseen(has: frozenset[str]) -> str:
 _KNOWING = """(
     SELECT DISTINCT tenant_id, type_key FROM collection_setting WHERE setting = ANY (CAST(:settings AS text[]))
 ) AS knowing"""
-"""The collections whose items may set one of the settings."""
+"""Collections whose items may set one of the settings."""
 
 
 # One name is looked up for each, where a join may have the planner hash them all.
 def _with_names(keys: str) -> str:
-    """Selects from items of these keys and their names."""
     return f"""{keys} CROSS JOIN LATERAL (
         SELECT name_key FROM item_name AS one
         WHERE (one.tenant_id, one.type_key, one.external_id) = (found.tenant_id, found.type_key, found.external_id)
@@ -143,7 +141,6 @@ _ITEM_WITH_BASIS = f"""{ITEM_OF_KEY}
 
 @cache
 def _statement(has: frozenset[str]) -> TextClause:
-    """The statement for these conditions, in the order of lists."""
     seen = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
     return text(f"""
     SELECT {COVERED_ITEM_COLUMNS} FROM ({_found(has)}) AS found {_ITEM_WITH_BASIS} {seen}
@@ -194,7 +191,7 @@ def _group(row: Values) -> Values:
 async def found_items(
     session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Fitting items with states, by tenant and in the order of lists.
+    """By tenant and in the order of lists.
 
     States are relative to the question of one tenant, else to each collection's latest run.
     """
@@ -222,14 +219,14 @@ LEFT JOIN LATERAL (
 
 
 async def basis(session: AsyncSession, tenant_ids: Collection[UUID], type_keys: Sequence[str] | None) -> SearchBasis:
-    """Numbers of these tenants that were never read, or not to the end of these collections."""
+    """Numbers of tenants that were never read, or not to the end of these collections."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": None if type_keys is None else list(type_keys)}
     (found,) = await fetch(session, _BASIS, SearchBasis, parameters)
     return found
 
 
 class SetItems(NamedTuple):
-    """The number of a collection's items with a value, and the item if it is one."""
+    """The number of items with a value."""
 
     tenant_id: UUID
     type_key: str
@@ -259,7 +256,7 @@ GROUP BY found.tenant_id, found.type_key, found.value
 
 
 async def set_items(session: AsyncSession, settings: Sequence[str]) -> list[SetItems]:
-    """Numbers of items for each value, by tenant and collection, unordered."""
+    """Unordered."""
     parameters = {"settings": list(settings), "beginnings": list(map(beginning, settings))}
     return await fetch(session, _SET_ITEMS, SetItems, parameters)
 
@@ -268,12 +265,12 @@ _COLLECTIONS = text(f"SELECT DISTINCT type_key FROM {_KNOWING}")
 
 
 async def knowing(session: AsyncSession, settings: Sequence[str]) -> set[str]:
-    """Collections whose items set one of these settings, or once did, in any visible tenant."""
+    """Collections whose items set one of these settings, or once did."""
     return set((await session.execute(_COLLECTIONS, {"settings": list(settings)})).scalars())
 
 
 class SettingCoverage(NamedTuple):
-    """A tenant's earliest reading, and collections that may set more than is known."""
+    """The earliest reading, and collections that may set more than is known."""
 
     tenant_id: UUID
     read_from: datetime | None
@@ -317,7 +314,7 @@ GROUP BY tenant_id
 async def readings(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]
 ) -> dict[UUID, SettingCoverage]:
-    """The coverage of these collections by tenant. `rules`: hashes of the rules in force."""
+    """By tenant. `rules`: hashes of the rules in force."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": list(rules), "rules_hashes": list(rules.values())}
     return {tenant.tenant_id: tenant for tenant in await fetch(session, _READINGS, SettingCoverage, parameters)}
 
@@ -356,7 +353,7 @@ ORDER BY listed_from DESC LIMIT :most
 """)
 
 CATALOGUES = 3
-"""Tenants whose catalogue of definitions is searched: all have Microsoft's."""
+"""Tenants whose catalogue is searched: all have Microsoft's."""
 
 
 async def is_known(session: AsyncSession, setting: str) -> bool:
@@ -365,7 +362,7 @@ async def is_known(session: AsyncSession, setting: str) -> bool:
 
 
 async def known_settings(session: AsyncSession) -> list[str]:
-    """Sorted names of settings that items set, or once did."""
+    """Sorted, also settings that items once set."""
     return list((await session.execute(_KNOWN)).scalars())
 
 
@@ -375,7 +372,7 @@ async def catalogues(session: AsyncSession) -> list[UUID]:
 
 
 async def definitions_called(session: AsyncSession, name: str) -> list[str]:
-    """Ids of definitions with this display name, from tenants' catalogues."""
+    """Ids of definitions with this display name."""
     tenants = await catalogues(session)
     if not tenants:
         return []

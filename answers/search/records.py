@@ -14,21 +14,19 @@ class SettingState(StrEnum):
     """Whether policies of a tenant set the sought value, in the order of the answer."""
 
     SET = "set"
-    """An item sets it, to the wanted value if any."""
     HIDDEN = "hidden"
     """Items set it to hidden or too long values, and none is known to set the wanted one."""
     OTHER_VALUE = "other_value"
-    """Items set it, all of them to other values."""
     NOT_SET = "not_set"
     """No item sets it, and all possible collections were read to their end."""
     UNKNOWN = "unknown"
-    """No item is known to set the value, and not all possible ones were read."""
+    """No item is known to set it, and not all possible collections were read."""
 
 
 class SettingValue(BaseModel, frozen=True):
     """How many items of a tenant set a value; null stands for values that are hidden or too long to be searched for.
 
-    `name` is the display name of a choice, where a tenant's catalogue of definitions was read.
+    `name` is the display name of a choice, where a catalogue of definitions was read.
     """
 
     value: str | None
@@ -49,8 +47,8 @@ class UnreadSettings(BaseModel, frozen=True):
 class TenantSetting(BaseModel, frozen=True):
     """A tenant's values of one setting. Devices may differ, since a policy may reach none of them.
 
-    `settings` are the whole names in question, `value` the wanted one (null for any). `read_from`: the beginning of the
-    earliest reading of the collections that can set it, null without any.
+    `settings` are the whole names in question, `value` the wanted one (null for any). `read_from`: when the earliest
+    reading of the collections that can set it began, null without any.
     """
 
     tenant_id: UUID
@@ -63,9 +61,9 @@ class TenantSetting(BaseModel, frozen=True):
 
 
 class SearchBasis(BaseModel, frozen=True):
-    """The gaps of a search: the tenants that were never read, and those whose collections were not read to the end.
+    """Tenants that were never read, or whose collections were not read to the end.
 
-    `read_from` is when the earliest reading began, null where there is none.
+    `read_from` is when the earliest reading began, null without any.
     """
 
     never_read: int
@@ -74,7 +72,7 @@ class SearchBasis(BaseModel, frozen=True):
 
 
 class ItemGroup(NamedTuple):
-    """Items of a tenant that are alike in collection, kind, platform and state: one of them, and how many they are."""
+    """Items that are alike in collection, kind, platform and state: one of them, and how many they are."""
 
     item: ItemRecord
     items: int

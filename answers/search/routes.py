@@ -1,4 +1,4 @@
-"""The pages over tenants that find items by words and settings, and say which tenants set something."""
+"""The pages over tenants of found items and of settings."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +25,6 @@ from web.twins import Limit, csv_file, say_next, whole_csv_file
 router = APIRouter()
 
 PAGE = 100
-"""Rows of a page, some 40 KB of HTML."""
 
 Choice = Annotated[ItemChoice, Depends(item_choice)]
 Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
@@ -43,8 +42,6 @@ StateOfSetting = Annotated[SettingState | Literal[""], Query(description="Only t
 
 
 class ItemRow(NamedTuple):
-    """An item with the names of its collection and kind."""
-
     item: ItemRecord
     collection: str
     kind: str
@@ -54,7 +51,6 @@ class ItemRow(NamedTuple):
 async def search_page(
     request: Request, scope: AllTenants, choice: Choice, tag: Tag = "", after: After = ""
 ) -> HTMLResponse:
-    """Items of all tenants by words of their names, or by their settings."""
     chosen = _tenant_ids(scope, tag)
     found, basis, problem = list[ItemRecord](), None, ""
     try:
@@ -103,7 +99,6 @@ async def found_records(
 
 @router.get("/search.csv", include_in_schema=False)
 async def search_csv(scope: AllTenants, choice: Choice, tag: Tag = "") -> Response:
-    """All these items as a CSV file."""
     found = answer.find(scope.session, _needed(choice), _tenant_ids(scope, tag))
     return await whole_csv_file("search", ItemRecord, found)
 
@@ -118,7 +113,6 @@ async def settings_page(
     tag: Tag = "",
     after: AfterTenant = "",
 ) -> HTMLResponse:
-    """The tenants that set a value, that do not, and that are unknown."""
     found, problem = list[TenantSetting](), ""
     if setting.strip():
         try:
@@ -176,7 +170,6 @@ async def setting_records(
 async def settings_csv(
     scope: AllTenants, setting: SettingName, value: SettingText = "", state: StateOfSetting = "", tag: Tag = ""
 ) -> Response:
-    """Values of a setting in each tenant as CSV."""
     found = await _settings(scope, setting, value, tag)
     return csv_file("settings", TenantSetting, [tenant for tenant in found if state in ("", tenant.state)])
 
@@ -207,7 +200,7 @@ def _after_tenant(found: list[TenantSetting], after: UUID | str) -> list[TenantS
 
 
 def _sought(choice: ItemChoice) -> Sought | None:
-    """A form's search; None without words or setting, which would find everything."""
+    """None without words or setting, which would find everything."""
     if not (choice.name.strip() or choice.setting.strip()) or choice.sought is None:
         return None
     return choice.sought._replace(type_keys=choice.type_keys)

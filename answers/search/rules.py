@@ -1,4 +1,4 @@
-"""A search's meaning, and a setting's state in a tenant."""
+"""A search's meaning, and a setting's state."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -8,18 +8,16 @@ from answers.search.records import SettingState, SettingValue
 from inventory.name_key import name_key
 
 NAMED = 4
-"""Settings that an error names at most."""
 
 _ENDS = re.compile(r"[_./~\\]")
-"""Separators in a setting's name: `device_vendor_msft_bitlocker_requiredeviceencryption`, `grantControls.operator`."""
+"""In names as `device_vendor_msft_bitlocker_requiredeviceencryption` and `grantControls.operator`."""
 
 _OF_LIKE = re.compile(r"[%_\\]")
 _ESCAPED = r"\\\g<0>"
-"""LIKE's special characters and their escapes."""
 
 
 def patterns(text: str) -> list[str]:
-    """LIKE patterns, all of which a name's key must match: one for each word."""
+    """LIKE patterns, a word each, all of which a name's key must match."""
     return [f"%{_OF_LIKE.sub(_ESCAPED, word)}%" for word in name_key(text).split()]
 
 
@@ -30,7 +28,7 @@ def titled(text: str, titles: Mapping[str, str]) -> list[str]:
 
 
 def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
-    """A tenant's state by its items' values. `is_read`: nothing that could set it is unread."""
+    """`is_read`: nothing that could set it is unread."""
     found = {value.value for value in values}
     if found and (wanted is None or not found.isdisjoint(wanted)):
         return SettingState.SET

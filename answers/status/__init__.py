@@ -1,1 +1,1 @@
-"""`status`: which tenants need attention, on one screen."""
+"""`status`: which tenants need attention."""

@@ -1,4 +1,4 @@
-"""Every tenant's state, most urgent first."""
+"""Tenants' states, most urgent first."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -18,7 +18,7 @@ found_by_runs = queries.recent_runs
 async def status(
     session: AsyncSession, tenant_ids: Collection[UUID], old_after: timedelta = OLD_AFTER
 ) -> list[TenantStatus]:
-    """The tenants' states, in a portfolio session. A tenant that no run knows was never read.
+    """In a portfolio session. A tenant that no run knows was never read.
 
     Equally urgent tenants keep the given order.
     """

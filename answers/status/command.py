@@ -1,4 +1,4 @@
-"""`status`: which tenants need attention, on one screen."""
+"""`status`."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -23,7 +23,6 @@ from inventory.plurals import counted
 from tenants_source import configured_tenants_of
 
 NAMED = 3
-"""How many tenants of one reason are named."""
 
 _STYLES = {
     Attention.NEVER_READ: "red",
@@ -94,7 +93,7 @@ def _look_at(tenant: TenantStatus) -> Text:
 
 
 def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
-    """Tenants and numbers of unread collections by reason, most frequent first."""
+    """Numbers of unread collections by reason, most frequent first."""
     by_reason: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
     for tenant in found:
         for reason in tenant.not_read:
@@ -103,7 +102,7 @@ def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatu
 
 
 def _not_watched(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
-    """Tenants and numbers of audit logs that `watch` cannot read, by error code."""
+    """Numbers of audit logs that `watch` cannot read, by error code."""
     by_code: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
     for tenant in found:
         for code, logs in Counter(log.error_code for log in tenant.not_watched).items():

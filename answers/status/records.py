@@ -16,19 +16,15 @@ class Attention(StrEnum):
     NEVER_READ = "never_read"
     """No run has completed."""
     RUN_FAILED = "run_failed"
-    """Its latest run failed."""
     NOT_READ = "not_read"
     """Collections' latest runs did not read them to their end."""
     OLD = "old"
-    """The last complete listing of a collection is older than the caller allows."""
+    """A collection's last complete listing is older than the caller allows."""
     NOT_WATCHED = "not_watched"
-    """`watch` cannot read an audit log."""
     STALE = "stale"
-    """Details of items cannot be read."""
     HIGH_DRIFT = "high_drift"
-    """Findings of high severity are open, by its baselines' latest evaluations."""
+    """By its baselines' latest evaluations."""
     MISSING = "missing"
-    """Items are missing."""
 
 
 class NotReadReason(BaseModel, frozen=True):
@@ -51,8 +47,7 @@ class TenantStatus(BaseModel, frozen=True):
 
     `collections` counts those that the tenant can have, `read` those read to their end; `oldest` is the beginning of
     the earliest of these readings (null without any). `missing` counts items, `stale` items with unreadable details,
-    `high_drift` open findings without a decision. The `run_` fields are of the latest completed run. `attention` is
-    empty if nobody has to look.
+    `high_drift` open findings without a decision. The `run_` fields are of the latest completed run.
     """
 
     tenant_id: UUID

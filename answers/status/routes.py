@@ -24,21 +24,18 @@ router = APIRouter()
 PAGE = 100
 
 RUNS = 5
-"""Recent runs on the page of a tenant."""
 
 SPANS = (("day", "1d", timedelta(days=1)), ("week", "7d", timedelta(days=7)))
-"""The time spans of a tenant's page: in words, and for the page of changes."""
+"""In words, and as the page of changes takes them."""
 
 
 class TenantFilter(NamedTuple):
-    """The requested tenants."""
-
     tag: str = ""
     name: str = ""
     why: Attention | None = None
 
     def query(self, **others: object) -> str:
-        """The query string for these tenants, with `others` changed."""
+        """The query string, with `others` changed."""
         asked = {**self._asdict(), **others}
         return urlencode({name: str(value) for name, value in asked.items() if value})
 
@@ -57,7 +54,6 @@ After = Annotated[UUID | None, Query(description="Go on after this tenant.")]
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
 async def portfolio_page(request: Request, scope: AllTenants, asked: Asked, after: After = None) -> HTMLResponse:
-    """Which tenants need attention, the most urgent first."""
     found = await _status(scope, asked)
     wanted = _for_reason(found, asked.why)
     shown = _following(wanted, after)
@@ -93,13 +89,11 @@ async def portfolio_records(
 
 @router.get("/tenants.csv", include_in_schema=False)
 async def portfolio_csv(scope: AllTenants, asked: Asked) -> Response:
-    """The state of every tenant as CSV."""
     return csv_file("tenants", TenantStatus, _for_reason(await _status(scope, asked), asked.why))
 
 
 @router.get("/tenants/{tenant_id}", response_class=HTMLResponse, include_in_schema=False)
 async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
-    """A tenant: its coverage, changes, missing items and latest runs."""
     (found,) = await status(scope.session, [scope.tenant.id])
     runs = await recent_runs(scope.session, RUNS)
     spans = [(words, since, await found_by_runs(scope.session, span)) for words, since, span in SPANS]
@@ -108,7 +102,6 @@ async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
 
 
 async def _status(scope: PortfolioScope, asked: TenantFilter) -> list[TenantStatus]:
-    """States of tenants by tag, words in the name, and reason."""
     chosen = [
         tenant.id
         for tenant in scope.tenants

@@ -9,11 +9,10 @@ from answers.status.records import Attention, TenantStatus
 from inventory.outcomes import RunStatus
 
 OLD_AFTER = timedelta(hours=24)
-"""The default age of an old reading."""
 
 
 def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list[Attention]:
-    """Why somebody should look at the tenant, most urgent first."""
+    """Most urgent reason first."""
     if tenant.run_id is None:
         return [Attention.NEVER_READ]
     holds = {
@@ -42,7 +41,7 @@ def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
 
 
 def reasons(tenants: Iterable[TenantStatus]) -> dict[Attention, int]:
-    """Numbers of tenants by reason, most urgent first."""
+    """Most urgent first."""
     found = Counter(reason for tenant in tenants for reason in tenant.attention)
     return {reason: found[reason] for reason in Attention if found[reason]}
 

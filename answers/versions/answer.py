@@ -24,14 +24,11 @@ from storage.new_versions import NewVersion, new_versions
 
 
 class UnknownVersionError(NotHereError):
-    """The item has no such version, or no longer; the message names kept ones."""
+    """There is no such version, or no longer; the message names kept ones."""
 
 
 class ComparedVersions(NamedTuple):
-    """Two versions and their differences, by the rules of `changes`.
-
-    `not_compared`: paths that were not read alike, so their difference is unknown.
-    """
+    """By the rules of `changes`. `not_compared`: paths that were not read alike."""
 
     before: VersionRecord
     after: VersionRecord
@@ -40,7 +37,7 @@ class ComparedVersions(NamedTuple):
 
 
 class DocumentPair(NamedTuple):
-    """The documents of two versions of an item (`inventory.changed_fields.VersionPair`)."""
+    """A `VersionPair` of `inventory.changed_fields`."""
 
     document: bytes
     document_before: bytes
@@ -68,7 +65,7 @@ def _tells_change(pair: NewVersion) -> bool:
 
 
 def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
-    """The version as a change or none; None if the one before is forgotten or damaged."""
+    """`tells_change` is None if the version before is forgotten or damaged."""
     kind, renamed_from = version.change, version.renamed_from
     if tells_change is False and kind is not VersionChange.COMPLETED:
         kind = VersionChange.REREAD
@@ -82,7 +79,7 @@ def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
 async def pin(
     session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str, reason: str | None
 ) -> None:
-    """Keeps a version until unpinned. Raises `UnknownVersionError`."""
+    """Raises `UnknownVersionError`."""
     try:
         pinned = await versions.pin(session, type_key, external_id, number, pinned_by, reason)
     except IntegrityError:
@@ -92,7 +89,7 @@ async def pin(
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str) -> None:
-    """Removes a person's pin of a version. Raises `UnknownVersionError`."""
+    """Raises `UnknownVersionError`."""
     if not await versions.unpin(session, type_key, external_id, number, pinned_by):
         raise UnknownVersionError(f"version {number} has no pin of {pinned_by}")
 
@@ -123,7 +120,7 @@ async def show(session: AsyncSession, type_key: str, external_id: str, number: i
 async def compare(
     session: AsyncSession, type_key: str, external_id: str, older: int | None, newer: int | None
 ) -> ComparedVersions | None:
-    """Two versions, by default the current and its predecessor; None if version 1 has none.
+    """By default the current version and its predecessor; None if version 1 has none.
 
     Raises `UnknownVersionError`.
     """
@@ -162,7 +159,7 @@ async def compare(
 
 
 def with_all_digits(difference: DifferenceRecord) -> bytes:
-    """A difference as JSON, with every digit of its values."""
+    """JSON with every digit of its values."""
     before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
     plain = {**dict(difference), "before": before, "after": after, "text": difference.text}
     return orjson.dumps(plain, default=str)
@@ -171,7 +168,7 @@ def with_all_digits(difference: DifferenceRecord) -> bytes:
 async def _kept(
     session: AsyncSession, kept: Sequence[VersionRecord], number: int | None
 ) -> tuple[VersionRecord, bytes]:
-    """A version (default: current) with its document. Raises `UnknownVersionError`."""
+    """By default the current version. Raises `UnknownVersionError`."""
     for version in kept:
         if number == version.version or (number is None and version.is_current):
             document = await documents.document(session, version.type_key, version.external_id, version.version)
@@ -181,7 +178,6 @@ async def _kept(
 
 
 def _not_kept(kept: Sequence[VersionRecord], number: int | None) -> str:
-    """Why there is no such version."""
     if not kept:
         return "no document of this item has been read yet"
     numbers = ", ".join(str(version.version) for version in reversed(kept))

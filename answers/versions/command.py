@@ -1,4 +1,4 @@
-"""`versions`, `show`, `diff`: what an item says and has said."""
+"""`versions`, `show`, `diff`."""
 
 import getpass
 import sys
@@ -85,7 +85,6 @@ def show_versions(
 
 
 def say_version_stale(version: VersionRecord) -> None:
-    """On stderr: a version's unread details, if any."""
     if version.stale is not None:
         words = f"version {version.version} is {stale_words(version.stale)}"
         if not version.is_current:
@@ -209,7 +208,6 @@ def diff(
 
 
 def _say_what_is_compared(compared: ComparedVersions) -> None:
-    """On stderr: the versions, whether one lacks details, whether they are equal."""
     before, after, found, not_compared = compared
     item = visible(f"{after.type_key} {after.external_id}")
     output.stderr.print(
@@ -236,7 +234,7 @@ _SIGNS = {
 
 
 def _print(difference: DifferenceRecord) -> None:
-    """One difference for people, with a line for the path if the label is another."""
+    """With a line for the path if the label is another."""
     sign, style = _SIGNS[difference.kind]
     said = field_text(difference)
     output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)

@@ -14,11 +14,10 @@ from inventory.records import VersionChange, VersionRecord
 from inventory.stale import Staleness
 
 NAMED_PATHS = 5
-"""Fields that are not compared and named."""
 
 
 class ShownRecord(TitledRecord):
-    """What `show` says of a document, beside the document itself. The state is the item's, not the version's.
+    """The facts about a document. The state is the item's, not the version's.
 
     `stale` tells of details that could not be read: of the current version now, of another when it was first observed.
     """
@@ -43,7 +42,6 @@ class ShownRecord(TitledRecord):
 
 
 def version_in_words(version: VersionRecord) -> str:
-    """A version's kind and further facts."""
     words = {
         VersionChange.FIRST: "first",
         VersionChange.CHANGED: "changed",

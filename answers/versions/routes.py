@@ -1,4 +1,4 @@
-"""The page of one item: its document, versions, authors, assignments and dependencies."""
+"""The page of one item."""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, takewhile
@@ -34,10 +34,10 @@ from web.twins import as_download, csv_file
 router = APIRouter()
 
 VERSIONS = 50
-"""Versions on the page; `/api` has all."""
+"""`/api` has all."""
 
 NEIGHBOURS = 25
-"""Items in each direction on the page."""
+"""In each direction."""
 
 ATTEMPTS = tuple(
     {"most_bytes": size, "most_fields": fields, "most_lines": lines, "most": most}
@@ -48,10 +48,10 @@ ATTEMPTS = tuple(
         (800, 3, 3, 5),
     )
 )
-"""How much of the document and the rest the page shows, less if it gets too long."""
+"""The page shows less if it gets too long."""
 
 LONGEST_LINE = 2_000
-"""Characters of one line of a document."""
+"""Characters of a document's line."""
 
 Number = Annotated[int | None, Query(ge=1, le=1_000_000)]
 Older = Annotated[int | None, Query(alias="from", ge=1, le=1_000_000, description="By default the one before.")]
@@ -60,7 +60,7 @@ ITEM = "{type_key}/{external_id:path}"
 
 
 class ItemNeighbours(NamedTuple):
-    """An item's dependencies and dependants; `unknown`: where more may be, in words."""
+    """`unknown`: where more may be, in words."""
 
     needs: list[DependencyRecord]
     needed_by: list[DependencyRecord]
@@ -72,7 +72,6 @@ class ItemNeighbours(NamedTuple):
 async def item_page(
     request: Request, scope: OneTenant, type_key: str, external_id: str, version: Number = None, older: Older = None
 ) -> HTMLResponse:
-    """One item: its state, its document, its versions, and the difference of two of them."""
     history = await answer.history(scope.session, type_key, external_id)
     if not history:
         raise NoSuchPageError("this tenant's inventory has no document of such an item")
@@ -102,7 +101,7 @@ async def item_page(
 
 @router.get("/tenants/{tenant_id}/documents/" + ITEM, include_in_schema=False)
 async def document_file(scope: OneTenant, type_key: str, external_id: str, version: Number = None) -> Response:
-    """A version's document as it is stored, as a file."""
+    """As it is stored."""
     shown, document = await answer.show(scope.session, type_key, external_id, version)
     headers = as_download(f"{type_key}-{external_id}-{shown.version}.json")
     return Response(document, media_type="application/json", headers=headers)
@@ -150,7 +149,6 @@ async def pin(
     version: Annotated[int, Form(ge=1, le=1_000_000)],
     reason: Why,
 ) -> RedirectResponse:
-    """Keeps a version from retention."""
     subject = f"version {version} of {type_key} {external_id}"
     if await recorded(scope, person, Action.PINNED, subject, once, reason):
         await answer.pin(scope.session, type_key, external_id, version, person.name, reason)
@@ -167,7 +165,6 @@ async def unpin(
     external_id: str,
     version: Annotated[int, Form(ge=1, le=1_000_000)],
 ) -> RedirectResponse:
-    """Removes the person's pin of a version."""
     subject = f"version {version} of {type_key} {external_id}"
     if await recorded(scope, person, Action.UNPINNED, subject, once):
         await answer.unpin(scope.session, type_key, external_id, version, person.name)
@@ -187,14 +184,14 @@ async def _compared(
 
 
 def _first_lines(lines: Sequence[str], most_bytes: int) -> Iterator[str]:
-    """A document's first lines up to this size, at least one."""
+    """Up to this size, at least one."""
     sizes = accumulate(len(line.encode()) + 1 for line in lines)
     fitting = sum(1 for _ in takewhile(lambda size: size <= most_bytes, sizes))
     yield from lines[: max(1, fitting)]
 
 
 async def _assignments(scope: TenantScope, type_key: str, external_id: str) -> list[ItemAssignment] | None:
-    """The item's assignments; None if it cannot be assigned or they are unknown."""
+    """None if it cannot be assigned or they are unknown."""
     collection = load_catalog().collections.get(type_key)
     if collection is None or not collection.assignable:
         return None

@@ -1,1 +1,1 @@
-"""Watch: how far the audit logs of tenants were followed."""
+"""Watch: how far tenants' audit logs were followed."""

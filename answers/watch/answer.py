@@ -1,4 +1,4 @@
-"""How far `watch` has followed tenants' audit logs."""
+"""How far `watch` has followed audit logs."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -10,7 +10,7 @@ from storage import watch
 
 
 async def watched_logs(session: AsyncSession, name_of: Callable[[UUID], str]) -> list[WatchedLogRecord]:
-    """Logs of the session's tenant, or of all in a portfolio session."""
+    """Of the session's tenant, or of all in a portfolio session."""
     return [
         WatchedLogRecord(
             tenant_id=log.tenant_id,

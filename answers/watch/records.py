@@ -12,7 +12,7 @@ class WatchedLogRecord(BaseModel, frozen=True):
     """One audit log of a tenant after the last look.
 
     `read_at`: when it was last read, null if never; `error_code`: why the last look could not. `unknown_events` counts
-    events so far that named no item readable by its id.
+    events that named no item readable by its id.
     """
 
     tenant_id: UUID

@@ -1,4 +1,4 @@
-"""The page of watch: whether it is on, how far it has followed each tenant's audit logs, and its latest runs."""
+"""The page of watch."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -30,17 +30,15 @@ from web.twins import Limit, csv_file, say_next
 router = APIRouter()
 
 PAGE = 100
-"""Audit logs of a page."""
 
 RUNS = 5
-"""Recent runs of watch on its page."""
 
 LATE_AFTER = timedelta(hours=1)
 """A working watch reads each log at least so often."""
 
 
 class _State(NamedTuple):
-    """Whether watch is on; None with a reason if Temporal does not tell."""
+    """`record` is None, with a reason, if Temporal does not tell."""
 
     record: WatchRecord | None
     trouble: str = ""
@@ -62,7 +60,6 @@ async def watch_page(
     site: TheSite,
     after: After = "",
 ) -> HTMLResponse:
-    """The audit logs that watch reads, and the reasons why it cannot read the others."""
     logs = await watched_logs(scope.session, name_for(visible, site))
     runs = await recent_runs(scope.session, RUNS, kind=RunKind.WATCH)
     shown = sorted_page(logs, _place, after, PAGE)
@@ -119,7 +116,6 @@ async def watched_log_records(
 
 @router.get("/watch.csv", include_in_schema=False)
 async def watched_logs_csv(scope: AllTenants, visible: Visible, site: TheSite) -> Response:
-    """Watched logs as CSV."""
     logs = sorted(await watched_logs(scope.session, name_for(visible, site)), key=_place)
     return csv_file("watch", WatchedLogRecord, logs)
 
