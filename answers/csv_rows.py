@@ -34,7 +34,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def flat(record: BaseModel | Mapping[str, Any], mode: str = "json") -> dict[str, Any]:
-    """By column."""
     if isinstance(record, BaseModel):
         values = record.model_dump(mode=mode)
         return dict(_flat(values, fields_of(type(record))))

@@ -58,7 +58,7 @@ _FORMATS = (
 )
 
 _PROFILE = re.compile(rb"<\?xml.*</plist>", re.DOTALL)
-"""Within a signed one."""
+"""The profile within a signed one."""
 
 _TAG_END = re.compile(r">\s*<")
 
@@ -108,7 +108,6 @@ def _is_mixed(value: str) -> bool:
 
 
 def _text(content: bytes, *, may_be_old: bool) -> tuple[str, str] | None:
-    """With its encoding in words."""
     if content.startswith(b"bplist"):
         return None
     for mark, codec, words in _BOMS:

@@ -51,7 +51,6 @@ MEMBERS_SHOWN = 5
 """Of a list, added or removed."""
 
 LINES_IN_A_CELL = 6
-"""Of a text."""
 
 _MOST_COMPARED = 4_000_000
 """Beyond this product of two line counts, matching takes too long."""
@@ -79,7 +78,7 @@ class ShownField(BaseModel, frozen=True):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def text(self) -> str:
-        """The values for people, or the lines that differ; empty for the whole item."""
+        """The values, or the lines that differ, for people; empty for the whole item."""
         return field_text(self).text() if self.path else ""
 
 
@@ -169,7 +168,6 @@ def field_text(field: ShownField) -> FieldText:
 
 
 def _hidden(label: str, kind: str, before: JsonValue, after: JsonValue) -> FieldText:
-    """Of a partly hidden value the other lines."""
     become = kind.replace("_", " ")
     old, new = readable_lines(before), readable_lines(after)
     if old is not None and new is not None:
@@ -188,7 +186,6 @@ def _hidden(label: str, kind: str, before: JsonValue, after: JsonValue) -> Field
 
 
 def _around_hidden(lines: Sequence[str]) -> Iterator[str]:
-    """With their neighbours and places."""
     places = [number for number, line in enumerate(lines) if LEFT_OUT in line]
     near = sorted({at for place in places for at in range(place - CONTEXT, place + CONTEXT + 1)} & {*range(len(lines))})
     for at in near:
@@ -202,7 +199,6 @@ def _are_members(value: JsonValue) -> bool:
 
 
 def _members(label: str, kind: str, gone: Sequence[JsonValue], came: Sequence[JsonValue], place: Place) -> FieldText:
-    """The first ones and the numbers."""
     note = ", ".join(f"{len(side):,} {word}" for side, word in ((came, "added"), (gone, "removed")) if side)
     before, after = (_first_members(side, place) if side else None for side in (gone, came))
     if before is not None and after is not None:
@@ -300,7 +296,6 @@ def _lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def _excerpts(before: str, after: str) -> tuple[str, str]:
-    """Cut if long to their differences."""
     if max(len(before), len(after)) <= LONGEST_VALUE:
         return before, after
     pairs = enumerate(zip(before, after, strict=False))
@@ -335,7 +330,6 @@ def path_beside(field: ShownField, label: str) -> str:
 
 
 def _whole_id(label: str) -> str:
-    """If the label shortens it."""
     words = [word for word in label.split(_PEOPLE_SEPARATOR) if is_definition_id(word)]
     return words[-1] if words and short_id(words[-1]) != words[-1] else ""
 

@@ -13,7 +13,7 @@ GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class UnknownIdError(UserError):
-    """An id means no object, or several; the message says what to type."""
+    """The id means no object, or several."""
 
 
 class IdRange(NamedTuple):

@@ -17,7 +17,7 @@ OLD_DETAILS = "old_details"
 
 
 NAMED_COLLECTIONS = 3
-"""With a line each."""
+"""More share one line."""
 
 
 class OldDetailsRecord(BaseModel, frozen=True):

@@ -30,7 +30,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
-    """ISO 8601, by default in `zone` (None: local time); None for another text or a time out of range.
+    """ISO 8601, by default in `zone` (None: local time), else None.
 
     Leaves a day at either end, to shift times and show them in any zone.
     """
@@ -45,7 +45,7 @@ def typed_time(value: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool
     """One of `TIME_FORMS`, else None; `zone` None is local time.
 
     A day of the week is the latest one, today included; after `last`, before today. A duration counts back from `now`.
-    `is_ahead` reverses both: the next day of the week, a time from `now` on.
+    `is_ahead` looks ahead for both.
     """
     words = " ".join(value.lower().split())
     if (duration := _duration(words.removesuffix(" ago"))) is not None:

@@ -1,8 +1,7 @@
-"""Values of documents as people say them, with names in place of ids where they are known.
+"""Values of documents as people say them, with known names in place of ids.
 
-An assignment is `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`, a setting of the
-settings catalog `Allow Telemetry: Full`, or without names `system_allowtelemetry: 1`. Encoded content has its text on
-lines of its own. Other objects are without types and empty properties.
+An assignment: `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`. A setting: `Allow
+Telemetry: Full`, without names `system_allowtelemetry: 1`. Encoded content has its text on lines of its own.
 """
 
 import re
@@ -239,7 +238,6 @@ def _intent_setting(value: JsonObject, place: Place) -> list[str]:
 
 
 def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting]:
-    """With those below, once each."""
     definition = str(instance.get("settingDefinitionId") or "setting")
     names = (*above, definition)
     values: list[tuple[str, JsonObject]] = []
@@ -267,7 +265,6 @@ def _children(value: JsonObject) -> list[JsonObject]:
 
 
 def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
-    """A value without its setting."""
     lines = value_lines(value["value"], place) if "value" in value else []
     for child in _children(value):
         lines += _setting_lines(child, place)

@@ -15,7 +15,7 @@ Subject = access_rules.Subject
 
 
 class AccessError(UserError):
-    """The rule, or the person whom it is about, cannot be found."""
+    """The rule or the person is unknown."""
 
 
 class AccessOverview(NamedTuple):
@@ -36,7 +36,7 @@ async def access(session: AsyncSession) -> AccessOverview:
 
 
 def find_person(people: Sequence[KnownPerson], sought: str) -> str:
-    """Raises `AccessError`. Before the first sign-in only by id: `<tenant id>/<object id>` of Entra ID."""
+    """Before the first sign-in only by id: `<tenant id>/<object id>` of Entra ID. Raises `AccessError`."""
     wanted = sought.strip().casefold()
     found = {person.person_id for person in people if wanted in (person.person_id.casefold(), person.name.casefold())}
     if len(found) == 1:
@@ -75,7 +75,7 @@ async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) 
 
 
 async def end_sessions(session: AsyncSession, person_id: str, asked: AccessRequest) -> int | None:
-    """Signs a person out everywhere; returns the number of sessions."""
+    """Everywhere; returns their number."""
     if not await _record(session, asked, f"end sessions: {person_id}", None):
         return None
     return await web_sessions.end_sessions(session, person_id)

@@ -35,7 +35,7 @@ PAGE = 50
 """Items."""
 
 OF_A_TENANT = 8
-"""Items of each tenant on a page over tenants."""
+"""Items of each tenant."""
 
 MOST_OF_AN_ITEM = 20
 """Assignments that a page names."""
@@ -136,7 +136,7 @@ async def all_assignment_records(
     after: AfterInTurn = "",
     limit: Limit = 100,
 ) -> list[ItemAssignment | CannotSayRecord]:
-    """Assignments of so many items, of one tenant after the other; after each part the unknown ones."""
+    """Assignments of up to `limit` items, tenant by tenant; each part ends with the unknown ones."""
 
     async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[ItemAssignment | CannotSayRecord]:
         async with each.session_of(tenant.id) as session:

@@ -30,13 +30,11 @@ class AssignmentParts(NamedTuple):
     source: JsonObject
 
     def wanted_names(self) -> Iterator[tuple[str, str]]:
-        """Type keys and ids."""
         for key, external_id in ((GROUPS, self.group_id), (FILTERS, self.filter_id), (POLICY_SETS, self.policy_set_id)):
             if external_id is not None:
                 yield key, external_id
 
     def text(self, names: ObjectNames) -> str:
-        """With names in place of ids."""
         target = _object(self.source.get("target"))
         named_target = {
             **target,

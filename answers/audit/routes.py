@@ -29,7 +29,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class AfterError(UserError):
-    """The place in a list is none that a list named."""
+    """No list named this place."""
 
 
 def _after(
@@ -60,7 +60,6 @@ def _wanted(
     since: Annotated[Day, Query(description="Only acts of this day (UTC) or later.")] = "",
     until: Annotated[Day, Query(description="Only acts of this day (UTC) or earlier.")] = "",
 ) -> WantedActs:
-    """Takes empty form values as any."""
     return WantedActs(
         person.strip() or None,
         tenant or None,

@@ -58,7 +58,7 @@ DOCUMENTS_AT_A_TIME = 20
 
 
 class UnknownPlaceError(NotHereError):
-    """The text names no place in a list of changes."""
+    """No place in a list of changes."""
 
 
 async def window_of(
@@ -102,7 +102,7 @@ class WantedChanges(NamedTuple):
     actor: str = ""
 
     def may_be(self, event: Event) -> bool:
-        """Whether an event may be such a change."""
+        """False if the event is no such change."""
         return not self.kinds or not self.kinds.isdisjoint(_KINDS_OF[event.kind, event.version_number == 1])
 
     def fits(self, change: ChangeRecord) -> bool:
@@ -139,10 +139,8 @@ async def newest_changes(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> ChangePage:
-    """A page of wanted changes, newest first; `before` is the event where the last page ended.
-
-    `opened` gives the session that finds events, a portfolio session for several `tenant_ids`. One session is open at a
-    time.
+    """`before` is the event where the last page ended. `opened` gives the session that finds events, a portfolio
+    session for several `tenant_ids`. One session is open at a time.
     """
     found: list[tuple[Event, ChangeRecord]] = []
     for _ in range(PAGES_LOOKED_AT):
@@ -160,7 +158,6 @@ async def newest_changes(
 
 
 async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tuple[Event, ChangeRecord]]:
-    """In the order of the events."""
     by_tenant: dict[UUID, list[Event]] = {}
     for event in found:
         by_tenant.setdefault(cast("UUID", event.tenant_id), []).append(event)
@@ -221,7 +218,6 @@ class ChangeFeed:
                 yield change
 
     def count(self, change: ChangeRecord) -> None:
-        """Adds to the summary."""
         self._counts[change.kind] += 1
         self._audit[change.audit.status] += 1
         if change.audit.status is AuditStatus.NOT_READ and change.audit.log is not None:

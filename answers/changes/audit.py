@@ -93,10 +93,9 @@ def attribution(
     *,
     log: str | None,
 ) -> Attribution:
-    """Who made a change. Only a listing of the log that began after `until` proves that there is no event.
-
-    `after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
-    audit log of such objects, if any; `covered`: how far it was read.
+    """`after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
+    audit log of such objects, if any; `covered`: its coverage. Only a listing of the log that began after `until`
+    proves that there is no event.
     """
     if log is None:
         return Attribution(status=AuditStatus.NOT_AUDITED)

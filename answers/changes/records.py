@@ -37,14 +37,13 @@ class ChangeKind(StrEnum):
 
 
 class ChangeRecord(TitledRecord):
-    """A change of an item, between `seen_before_at`, when it was last seen unchanged, and `noticed_at`.
+    """A change of an item between `seen_before_at`, when it was last seen unchanged (null if unrecorded, or there was
+    no item), and `noticed_at`.
 
-    `seen_before_at` is null if unrecorded, or there was no item. `evidence`: `observed` if a run has read the item,
-    `not_listed_before` if its collection's first complete listing did not show it, `confirmed` or `not_listed` if it is
-    missing. `created_at` is Graph's, of an item that appeared. `fields` is null if retention deleted the document
-    before, or one is damaged (`damaged_versions`). `was_incomplete`: the document before lacked details, so only the
-    others are compared. `audit` names the author. `stale` names details that could not be read then: whether they
-    changed is unknown.
+    `evidence`: `observed` if a run has read the item, `not_listed_before` if its collection's first complete listing
+    did not show it, `confirmed` or `not_listed` if it is missing. `created_at` is Graph's, of an item that appeared.
+    `fields` is null if retention deleted the document before, or one is damaged (`damaged_versions`). `was_incomplete`:
+    the document before lacked details, which are not compared. Whether `stale` details changed is unknown.
     """
 
     tenant_id: UUID
@@ -71,9 +70,9 @@ class ChangeRecord(TitledRecord):
 
 
 class UnlistedCollection(BaseModel, frozen=True):
-    """A collection whose changes may still come: its latest run did not list it to its end.
+    """A collection whose changes may still come: its latest run did not list it to its end, for `reason`.
 
-    `reason` is the outcome and the error code; `listed_at` is null if no run has listed it to its end.
+    `listed_at`: when a run last did, if ever.
     """
 
     type_key: str
@@ -82,9 +81,8 @@ class UnlistedCollection(BaseModel, frozen=True):
 
 
 class AuditLogCoverage(BaseModel, frozen=True):
-    """How far an audit log was read: `read_from` is the start of its latest whole reading, null without one.
-
-    `not_read` counts changes whose events it may still bring.
+    """`read_from` is the start of the log's latest whole reading, null without one. `not_read` counts changes whose
+    events it may still bring.
     """
 
     read_from: datetime | None

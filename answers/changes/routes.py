@@ -178,7 +178,6 @@ async def all_changes_csv(each: EachTenant, asked: Asked, tag: Tag = None) -> Re
 async def _all(
     asked: ChangeQuestion, part_of: Callable[[ChangeQuestion], Awaitable[ChangePage]]
 ) -> AsyncIterator[ChangeRecord]:
-    """All pages, from the question's place on."""
     while True:
         found = await part_of(asked)
         for change in found.changes:

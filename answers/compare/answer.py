@@ -57,7 +57,6 @@ class Comparison:
             yield item
 
     def is_compared(self, type_key: str) -> bool:
-        """Whether both tenants' items are known."""
         return self._here.covered(type_key).is_answered and self._there.covered(type_key).is_answered
 
     def record(self) -> ComparisonRecord:
@@ -85,7 +84,6 @@ class Comparison:
 
 
 def referenced(here: Side, there: Side) -> list[ReferencedCollection]:
-    """Collections whose objects' ids were translated."""
     return [
         ReferencedCollection(type_key=key, here=here.covered(key), there=there.covered(key))
         for key in sorted(here.id_translations.asked_types | there.id_translations.asked_types)

@@ -67,7 +67,6 @@ class CollectionComparer:
         self._names: dict[tuple[str, str], str] = {}
 
     async def items(self) -> AsyncIterator[ItemComparison]:
-        """The result of each item or ambiguous group."""
         matching = matched_by_name(await self._entries(self._here), await self._entries(self._there))
         async for item in self._pairs(matching.pairs):
             yield item
@@ -209,7 +208,6 @@ class CollectionComparer:
     async def _documents(
         self, here: Iterable[Entry], there: Iterable[Entry]
     ) -> tuple[dict[str, NeutralDocument], dict[str, NeutralDocument]]:
-        """Tenant-neutral ones."""
         one = await self._whole(self._here, here, self._damaged[0])
         other = await self._whole(self._there, there, self._damaged[1])
         await self._learn_names(one, other)

@@ -30,10 +30,8 @@ class Counterpart(NamedTuple):
 
 
 async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """Each id's counterpart there, by its meaning.
-
-    An id that is the same in every tenant stands for itself, if the other has it. Others stand for the one object of
-    their meaning, or of several the one of their name, if the latest listing of its collection is complete.
+    """An id that every tenant shares stands for itself, if the other has it. Others stand for the one object of their
+    meaning, of several the one of their name, if the latest listing of its collection is complete.
     """
     wanted = list(dict.fromkeys(ids))
     await here.id_translations.learn(here.session, wanted)

@@ -23,8 +23,6 @@ class KnownPair(NamedTuple):
 
 
 class DocumentVerdict(NamedTuple):
-    """`paths` differ."""
-
     status: Status
     paths: tuple[str, ...]
 

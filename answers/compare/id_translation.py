@@ -111,7 +111,7 @@ _TELLING = (
     UnresolvedReason.NOT_READ,
     UnresolvedReason.UNKNOWN,
 )
-"""Of several reasons the first."""
+"""The first of several reasons counts."""
 
 
 def is_shared(target_type: str, target_id: str) -> bool:

@@ -30,7 +30,7 @@ from cli.table import Column, collection_column, print_table
 from configuration import Settings
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
-"""If a matrix has other words."""
+"""Statuses for which a matrix has other words."""
 
 
 async def compare_golden(
@@ -40,7 +40,7 @@ async def compare_golden(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Whether the matrix covers the whole request."""
+    """True if all requested was compared."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv

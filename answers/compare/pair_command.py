@@ -41,7 +41,7 @@ async def compare_pair(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Whether the comparison covers the whole request."""
+    """True if all requested was compared."""
     shown: list[ItemComparison] = []
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
@@ -122,7 +122,7 @@ def _status(item: ItemComparison) -> Text:
 
 
 _WORDS = {Uncertainty.HIDDEN_WITHOUT_KEY: "masked by Graph or hidden without key"}
-"""If the code would mislead: both marks look alike."""
+"""Uncertainties whose codes would mislead: both marks look alike."""
 
 
 def _uncertain(item: ItemComparison) -> str:

@@ -141,7 +141,7 @@ def _with_document(row: Values, read: Documents) -> Values:
 async def named_items(
     session: AsyncSession, type_key: str, names: Collection[str] | None
 ) -> list[tuple[str, str | None]]:
-    """Ids and names of present items; None: all."""
+    """Ids and names of present items; None means all."""
     present = select(*_ITEM.c["external_id", "display_name"]).where(
         _ITEM.c.type_key == type_key, _ITEM.c.absent_from.is_(None)
     )
@@ -152,5 +152,5 @@ async def named_items(
 
 
 async def shared_names(session: AsyncSession, type_key: str) -> list[tuple[str, dict[str, Any]]]:
-    """Of several present items, once for each, with its meta."""
+    """Names that several present items have, once for each, with its meta."""
     return [(row.display_name, row.meta) for row in await session.execute(_SHARED_NAMES, {"type_key": type_key})]

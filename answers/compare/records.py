@@ -110,7 +110,7 @@ class FieldRecord(ShownField):
     A `hidden` value is null, a partly hidden text its mark and other lines. Ids of other objects are replaced by their
     meaning. `is_certain` is false if the values may be equal: they hold an untranslated id, or a value hidden without a
     key. `label` is the path with names of settings; `before_named` and `after_named` have names in place of ids, if
-    they differ from the values. `text` has the values for people.
+    they differ from the values.
     """
 
     path: str
@@ -143,7 +143,7 @@ class ItemComparison(BaseModel, frozen=True):
     """An item of one side, two matched items, or a group of ambiguous ones.
 
     `matched_by` is null for one side. `uncertain` names what a `same` depends on, or what may cause a difference.
-    `stale_here` and `stale_there` are of the item stale longest.
+    `stale_…` are of the item stale longest.
     """
 
     record: Literal["item"] = "item"

@@ -164,7 +164,7 @@ async def compared_items(
     after: After = "",
     limit: Limit = PAGE,
 ) -> Sequence[ItemComparison]:
-    """The items of two tenants that are not the same, those to look at first in front."""
+    """The items of two tenants that are not the same, most urgent first."""
     found = await _items(each, left, right, type_key)
     return _some(request, response, [item for item in found.rows if _is_wanted(item.status, only)], after, limit)
 
@@ -198,7 +198,7 @@ async def golden_record(
 async def golden_settings_record(
     each: EachTenant, golden: UUID, tag: Tag = "", after: After = ""
 ) -> SettingsMatrixRecord:
-    """A golden tenant compared by setting with the first tenants after so many, in numbers, with the coverage."""
+    """A golden tenant compared by setting with the first tenants after so many, in numbers."""
     return (await _many_settings(each, golden, _others(each, golden, tag)[int(after or 0) :])).record
 
 
@@ -396,7 +396,6 @@ def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, i
 
 
 def _place_of_row(row: MatrixRow) -> tuple[str, int, str, str]:
-    """By collection, then by differing tenants."""
     otherwise = sum(cell.status is not CellStatus.SAME for cell in row.cells)
     type_key, name, external_id = list_place(row.type_key, row.display_name, row.external_id)
     return type_key, -otherwise, name, external_id

@@ -67,7 +67,6 @@ def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResul
 
 
 def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
-    """A group split by equal content."""
     pairs, here, there = _one_to_one(group.here, group.there, group.by)
     if len(here) == len(there) == 1:
         return MatchResult([*pairs, Pair(here[0], there[0], group.by)], [], [], [])
@@ -203,7 +202,6 @@ def _content(entry: Entry) -> object:
 def _one_to_one(
     here: Iterable[Entry], there: Iterable[Entry], by: MatchedBy
 ) -> tuple[list[Pair], list[Entry], list[Entry]]:
-    """Equal content, and each side's rest."""
     waiting: dict[object, list[Entry]] = {}
     left: list[Entry] = []
     for entry in there:

@@ -39,7 +39,7 @@ async def compare_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Whether the comparison covers the whole request."""
+    """True if all requested was compared."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
         sides = (await side(named(names, here), one), await side(named(names, there), other))
@@ -150,7 +150,6 @@ def _policies(values: Sequence[HeldValue]) -> str:
 
 
 def policy_line(policy: SettingPolicy) -> str:
-    """With its audience."""
     name = policy.title
     if policy.assigned_to is None:
         return f'"{name}" (assignments not known)'
@@ -159,7 +158,6 @@ def policy_line(policy: SettingPolicy) -> str:
 
 
 def _first(texts: Sequence[str], noun: str, plural: str) -> str:
-    """The first texts and the number of others; all in CSV."""
     most = None if output_options().as_csv else MOST_SHOWN
     beyond = len(texts[:0] if most is None else texts[most:])
     return ", ".join([*texts[:most], *([counted(beyond, f"more {noun}", f"more {plural}")] if beyond else [])])

@@ -101,14 +101,12 @@ class SettingsComparison:
         return all(reader.side.covered(type_key).is_answered for reader in (self._here, self._there))
 
     def _gaps(self, reader: "_SettingReader") -> set[SettingUncertainty]:
-        """Why a tenant may set more than was found."""
         reasons = {reason for policy in reader.uncertain for reason in policy.reasons}
         if not all(map(self._is_compared, self._type_keys)):
             reasons.add(SettingUncertainty.COLLECTION_NOT_READ)
         return reasons
 
     async def _holdings(self, collection: CatalogEntry) -> AsyncIterator[tuple[list[HeldSetting], list[HeldSetting]]]:
-        """A few policies at a time."""
         one, other = await self._here.items(collection), await self._there.items(collection)
         for start in range(0, max(len(one), len(other)), DOCUMENTS_AT_A_TIME):
             batch = slice(start, start + DOCUMENTS_AT_A_TIME)
@@ -120,7 +118,6 @@ class SettingsComparison:
             )
 
     async def _names(self, holdings: Iterable[HeldSetting]) -> DefinitionNames:
-        """Of settings and choices whose definition a side has."""
         definitions = sorted(
             {
                 holding.setting.definition or holding.setting.key
@@ -161,7 +158,7 @@ class _SettingReader:
         self.policies: dict[str, int] = {}
 
     async def items(self, collection: CatalogEntry) -> list[PresentItem]:
-        """Of a collection listed to its end."""
+        """Empty unless the collection was listed to its end."""
         if self.side.covered(collection.type_key).state is not CoverageState.COMPLETE:
             return []
         found = await queries.present_items(self.side.session, collection.type_key)
@@ -169,7 +166,7 @@ class _SettingReader:
         return found
 
     async def documents(self, collection: CatalogEntry, items: Sequence[PresentItem]) -> list[_PolicyDocument]:
-        """With group names; learns ids' translations."""
+        """With audiences in names; learns the ids' translations."""
         key = collection.type_key
         ids = [item.external_id for item in items]
         found = await queries.whole_items(self.side.session, key, ids, self.side.read) if ids else {}
@@ -230,7 +227,6 @@ def _assignments(document: JsonObject) -> JsonObject:
 
 
 def _audience(named: Mapping[str, object]) -> list[str] | None:
-    """Assignments in words; None if unknown."""
     listed = named.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None

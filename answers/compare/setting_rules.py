@@ -20,7 +20,6 @@ from inventory.canonical import JsonValue
 from inventory.settings import Setting, SettingKind
 
 ORDER = (Status.DIFFERENT, Status.UNDECIDED, Status.ONLY_HERE, Status.ONLY_THERE, Status.SAME)
-"""The first comes first."""
 
 DefinitionNames = Mapping[str, str]
 """Of definitions and their choices, by id in lower case."""
@@ -35,7 +34,6 @@ class HeldSetting(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether its value can be compared."""
         return not self.setting.is_hidden and SettingUncertainty.UNRESOLVED_REFERENCE not in self.doubts
 
 
@@ -155,7 +153,6 @@ def _status(here: _Side, there: _Side) -> Status:
 
 
 def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
-    """Set ones first."""
     grouped: dict[tuple[bool, bool, str], list[HeldSetting]] = {}
     for holding in side.holdings:
         setting = holding.setting
@@ -200,7 +197,6 @@ def _short(key: str) -> str:
 
 
 def value_words(setting: Setting, names: DefinitionNames) -> str:
-    """A choice by its name."""
     values = setting.value if isinstance(setting.value, list) else [setting.value]
     words = [
         names.get(f"{setting.definition.casefold()}_{value}".casefold()) if setting.definition else None

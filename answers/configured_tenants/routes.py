@@ -40,7 +40,6 @@ CREDENTIAL_LABELS = {
 
 
 def _table(site: TheSite) -> TableSource:
-    """Raises `TenantsFileError` if the tenants are in a file."""
     if not isinstance(site.tenants_source, TableSource):
         raise TenantsFileError("the tenants are kept in the tenants file; change them there (docs/configuration.md)")
     return site.tenants_source
@@ -164,7 +163,6 @@ async def remove_tenant(
 
 
 async def _changed(site: Site, change: Any, what: object) -> RedirectResponse:
-    """The next page shows the change."""
     await asyncio.to_thread(change, what)
     await asyncio.to_thread(site.tenants_now)
     return RedirectResponse(PATH, 303)

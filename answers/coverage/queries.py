@@ -28,5 +28,5 @@ GROUP BY c.type_key
 
 
 async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
-    """Not read to their end by their latest run; by kept runs."""
+    """Those that their latest run did not read to their end; `since` rests on kept runs."""
     return await fetch(session, _FAILING, FailingCollection)

@@ -13,8 +13,8 @@ class CollectionCoverageRecord(BaseModel, frozen=True):
     """One collection, by the latest completed run that covers it.
 
     `listed_at`: when a run last read it to its end, if ever. `permissions` are the catalog's, if Graph refused the read
-    for want of one. `failing_since`: the beginning of the first of the latest failing runs; null if the latest run read
-    it, or the answer does not say.
+    for want of one. `failing_since`: when the first of the latest failing runs began; null if the latest run read it,
+    or the answer does not say.
     """
 
     type_key: str

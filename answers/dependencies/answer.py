@@ -124,7 +124,6 @@ async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemK
 async def _followed(
     session: AsyncSession, follow: Follow, direction: Direction, start: ItemKey, depth: int, most: int
 ) -> AsyncIterator[tuple[int, list[Edge], bool]]:
-    """By distance, breadth first, each item once."""
     reached, level = {start}, [start]
     for distance in range(1, depth + 1):
         if not level:
@@ -198,7 +197,6 @@ async def dangling_of_tenants(
 
 
 def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, ...]]) -> DanglingRecord | None:
-    """None if it cannot be judged, which is counted."""
     target = tenant.target(edge)
     if target.presence is Presence.NOT_READ:
         open_ones[edge.target_type_keys] += 1
@@ -297,8 +295,8 @@ async def reaching(
 ) -> AsyncIterator[ReachRecord | CannotSayRecord]:
     """Items that name a group in an assignment or condition, then unread collections.
 
-    `everyone` adds items for all users or devices that do not name it. An exclusion wins in Conditional Access, and in
-    Intune within an intent.
+    `everyone` adds items for all users or devices. An exclusion wins in Conditional Access, and in Intune within an
+    intent.
     """
     async for found in queries.reaching(session, group_id, everyone=everyone):
         assignments = assignments_to(found.assignments)

@@ -24,7 +24,6 @@ from inventory.visible_text import visible
 
 
 def titles(type_keys: Sequence[str]) -> str:
-    """Possible collections; "Everyone" has none."""
     return " or ".join(map(collection_title, type_keys)) or "Everyone"
 
 
@@ -84,7 +83,6 @@ def name_of(end: ObjectRecord) -> str:
 
 
 def _target_id(record: DependencyRecord | DanglingRecord) -> str | None:
-    """None if it stands for a name."""
     return None if record.target.title == record.target.external_id else record.target.external_id
 
 

@@ -93,7 +93,6 @@ def _short(name: str) -> str:
 
 
 def _curve(source: Box, target: Box) -> str:
-    """Around the outside within a column."""
     from_y, to_y = source.y + HEIGHT // 2, target.y + HEIGHT // 2
     half = GAP_ACROSS // 2
     if source.x < target.x:

@@ -340,10 +340,7 @@ def _of_tenants(tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> 
 
 
 async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[AssignedItem]:
-    """Present items, by type key and id.
-
-    `everyone` adds items for all users or devices that do not name the group.
-    """
+    """Present items, by type key and id; `everyone` as in the answer."""
     named = [group_id, *(_AUDIENCES if everyone else ())]
     parameters = {"group_id": group_id, "named": named, "audiences": _AUDIENCES}
     async for item in fetch_stream(session, _REACHING, AssignedItem, parameters):

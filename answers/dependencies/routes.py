@@ -70,7 +70,7 @@ DRAWN = ((20, 100), (20, 50), (8, 20))
 """Objects in a column of the picture, and rows of a table; fewer if the page gets too long."""
 
 OF_A_TENANT = 8
-"""Of each tenant on a page over tenants."""
+"""Rows of each tenant on a page over tenants."""
 
 TypeKey = Annotated[str, Query(alias="type", description="Only references of this collection's items.", max_length=100)]
 Tag = Annotated[str, Query(description="Only tenants with this tag.", max_length=64)]
@@ -108,8 +108,6 @@ class ReferenceQuestion(StrEnum):
 
 
 class TenantPart(NamedTuple):
-    """A tenant's first of `total` rows."""
-
     tenant_id: UUID
     name: str
     status: TenantStatus
@@ -189,8 +187,6 @@ async def reach_records(
 
 
 def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
-    """`what` names the records for people."""
-
     @router.get(f"/tenants/{{tenant_id}}/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
         return await _list_page(request, scope, question, type_key, after)
@@ -219,8 +215,6 @@ def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[Base
 
 
 def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
-    """`what` names the records for people."""
-
     @router.get(f"/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, each: EachTenant, tag: Tag = "", after: AfterTenant = "") -> HTMLResponse:
         return await _tenants_page(request, each, question, tag, after)
@@ -309,12 +303,10 @@ async def _in_turn(
 async def _records_of(
     session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, after: str, limit: int
 ) -> TenantRecords[Record]:
-    """Each part ends with the unknown ones. Raises `NoSuchPageError`."""
     return _part([record async for record in await _records(session, tenant_id, question, type_key)], after, limit)
 
 
 def _part(records: Sequence[Record], after: str, limit: int) -> TenantRecords[Record]:
-    """Raises `NoSuchPageError`."""
     found = _answer_of(records, None)
     shown = sorted_page(found.rows, _place, after, limit)
     return TenantRecords([*shown.rows, *found.cannot_say], len(shown.rows), shown.goes_on)

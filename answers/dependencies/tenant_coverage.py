@@ -77,7 +77,6 @@ class TenantCoverage:
         return _record(edge.target_type_keys, edge.target_id, None, state)
 
     def never_seen(self, type_key: str, external_id: str) -> ObjectRecord:
-        """No listing has shown it."""
         began = self.collections[type_key].listed_from if type_key in self.collections else None
         state = unseen_presence([type_key], began or EARLIEST, self.collections, self._known)
         return _record([type_key], external_id, None, state)
@@ -104,7 +103,7 @@ class TenantCoverage:
         return [*unread, *self.old(keys)]
 
     def old(self, type_keys: Collection[str] | None = None) -> list[CannotSayRecord]:
-        """With details older than their latest listing."""
+        """Collections with details older than their latest listing."""
         return [
             self.cannot_say(old.type_key, OLD_DETAILS, old.items).model_copy(update={"read_at": old.read_at})
             for old in self._old_details
@@ -115,7 +114,7 @@ class TenantCoverage:
         return not_listed_reason(type_key, self.collections, self._known)
 
     def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
-        """References by possible collection."""
+        """Numbers of references, by possible collection."""
         counted: Counter[tuple[str, str]] = Counter()
         for type_keys, times in edges.items():
             for key in type_keys:

@@ -12,7 +12,6 @@ from answers.dependencies.answer import read_tenants
 from answers.dependencies.tenant_coverage import TenantCoverage
 
 TENANTS_AT_A_TIME = 50
-"""Whose answers are held at once."""
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 

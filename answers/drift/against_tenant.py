@@ -79,7 +79,6 @@ async def evaluate_against_tenant(
 
 
 async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str, str], list[Finding]]:
-    """By their items' type key and id."""
     known: dict[tuple[str, str], list[Finding]] = {}
     for found in await queries.findings_of(session, baseline):
         if found.resolved_at is None:

@@ -109,7 +109,6 @@ async def bring_up_to_date(
 async def _evaluated(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord, *, only_if_behind: bool
 ) -> list[DamagedRecord]:
-    """Returns damaged versions."""
     after = f"{VERSION} {await latest_ended_run(session)}"
     if baseline.other_tenant_id is None:
         if only_if_behind and not await claim_evaluation(session, baseline.name, after):
@@ -198,7 +197,6 @@ async def drift(
 
 
 async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
-    """Of objects in the findings' values and paths."""
     wanted: set[tuple[str, str]] = set()
     settings: set[str] = set()
     templates: dict[str, set[str]] = {}

@@ -136,7 +136,7 @@ async def _forget_gaps(session: AsyncSession, name: str) -> None:
 
 
 async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[Coverage]) -> None:
-    """Of the baseline tenant, now."""
+    """By the baseline tenant's present coverage."""
     await _forget_collections(session, name)
     values = {
         "name": name,
@@ -186,7 +186,7 @@ async def note_evaluation(session: AsyncSession, name: str, after: str) -> None:
 
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
-    """By name, or the one."""
+    """By name; with `name`, that one."""
     collections = await _collections(session, name)
 
     def with_coverage(row: Values) -> Values:

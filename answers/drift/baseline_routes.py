@@ -27,7 +27,7 @@ from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions, Tenant
 router = APIRouter()
 
 RUNS = 30
-"""That a form offers."""
+"""Recent runs that a form offers."""
 
 Name = Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
 

@@ -29,11 +29,14 @@ class UnknownBaselineError(NotHereError):
 
 
 class NoBaselineError(UserError):
-    """The named run, time or tenant cannot be a baseline; the message says why."""
+    """The run, time or tenant cannot be a baseline."""
 
 
 async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, reason: str | None) -> BaselineRecord:
-    """A run's coverage, as of its end. Raises `NoBaselineError`, and here and below `NeverReadError`."""
+    """A run's coverage, as of its end.
+
+    Raises `NoBaselineError` and, as below, `NeverReadError`.
+    """
     run = await queries.run_record(session, run_id)
     if run is None:
         raise NoBaselineError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")

@@ -168,7 +168,6 @@ async def _evaluated(database: Database, settings: Settings, sought: _Sought) ->
 
 
 def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:
-    """Raises `typer.Exit` if a finding fails the pipeline, or something was left out."""
     if fail_on is not None and any(fails(finding, fail_on) for _, findings in evaluated for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
     if any(report.left_out or report.damaged for report, _ in evaluated):
@@ -180,7 +179,6 @@ def _is_asked_for(finding: DriftFindingRecord, *, severities: Sequence[Severity]
 
 
 def _print_each(found: Sequence[Drift], rows: RowLimit, *, is_line: bool) -> None:
-    """The limit is of findings, or of lines."""
     if is_line and not output_options().as_json:
         for report, _ in rows.first(found):
             _print_line(report)
@@ -237,7 +235,7 @@ def _say_basis(report: DriftReport) -> None:
 
 
 def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
-    """A line for each stale item, and for each collection and other reason."""
+    """One for each stale item, and for each collection and other reason."""
     for item in items:
         if item.stale is not None:
             yield f"cannot be compared: {visible(item.title)} ({item.type_key}): {stale_words(item.stale)}"
@@ -255,7 +253,6 @@ LEFT_OUT_NAMED = 3
 
 
 def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:
-    """With the id as commands take it."""
     name = visible(finding.title)
     return f"{name} ({finding.type_key} {visible(short[finding.external_id])})"
 
@@ -275,7 +272,6 @@ def _change(finding: DriftFindingRecord) -> str:
 
 
 def _decision(finding: DriftFindingRecord) -> str:
-    """Empty if open without one."""
     words = decision_words(finding)
     return "" if words == str(Decision.OPEN) else words
 

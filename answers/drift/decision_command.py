@@ -88,7 +88,6 @@ def decide(
 async def _scope(
     session: AsyncSession, fingerprint: str | None, item: str | None, *, type_key: str | None, **scope: str | None
 ) -> DecisionScope | None:
-    """None for a decision about a finding."""
     if fingerprint is not None:
         return await decided_scope(session, fingerprint)
     if item is None:

@@ -160,7 +160,6 @@ def _decision_state(stored: StoredDecision, now: datetime) -> DecisionState:
 
 
 async def _finding(session: AsyncSession, beginning: str) -> KnownFinding:
-    """The open one. Raises `UnknownFindingError`."""
     found = await queries.findings_beginning(session, beginning.lower(), 2)
     if len(found) == 1:
         return found[0]

@@ -114,7 +114,7 @@ def direction_of(
 
 @cache
 def direction_rules() -> tuple[DirectionRule, ...]:
-    """Raises `ValueError` for a wrong row, a fault of the release."""
+    """Raises `ValueError` for a wrong row."""
     table = table_beside(__file__, "direction.toml")
     return tuple(DirectionRule.model_validate(row) for row in table["row"])
 

@@ -40,11 +40,10 @@ FINDINGS_AT_A_TIME = 500
 
 
 async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[DamagedRecord]:
-    """Records new and resolved deviations from a baseline. Idempotent.
+    """Records new and resolved deviations; returns damaged versions. Idempotent.
 
     Leaves out collections that the baseline does not cover or the latest run did not list to their end, and items with
-    damaged documents; returns the damaged versions. For another tenant as baseline: `evaluate_against_tenant`. Raises
-    `UnknownBaselineError`.
+    damaged documents. Raises `UnknownBaselineError`, and `ValueError` if the baseline is another tenant.
     """
     await lock_baseline(session, name)
     baseline = await baseline_called(session, name)
@@ -111,8 +110,9 @@ async def _kept_values(
     found: Mapping[str, Deviation],
     known: Mapping[str, FoundValue],
 ) -> dict[str, bytes]:
-    """Values of open findings whose items and baseline have not changed, by the rules of `changes`: other rules read
-    the items, such as a later release's, so decisions about the values hold.
+    """Values of open findings whose items and baseline have not changed, by the rules of `changes`.
+
+    The items were read by other rules, such as a later release's; decisions about the values hold.
     """
     moved = {
         key: known[key]

@@ -21,7 +21,7 @@ ITEMS_AT_A_TIME = DOCUMENTS_AT_A_TIME // 2
 
 
 class HiddenPart(NamedTuple):
-    """In the baseline and now."""
+    """Readable lines, in the baseline and now."""
 
     before: JsonValue
     after: JsonValue

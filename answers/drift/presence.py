@@ -48,7 +48,7 @@ class PresenceRule(BaseModel, frozen=True, extra="forbid"):
 
 
 def protects(type_key: str) -> bool:
-    """Whether a collection's items may."""
+    """Whether a collection's items may protect."""
     return bool(_rules_of(type_key))
 
 
@@ -60,7 +60,7 @@ def protection(type_key: str, document: JsonObject) -> JsonObject | None:
 
 @cache
 def presence_rules() -> tuple[PresenceRule, ...]:
-    """Raises `ValueError` for a wrong row, a fault of the release."""
+    """Raises `ValueError` for a wrong row."""
     table = table_beside(__file__, "presence.toml")
     return tuple(PresenceRule.model_validate(row) for row in table["row"])
 

@@ -32,12 +32,12 @@ class BaselineCollectionRecord(BaseModel, frozen=True):
 
 
 class BaselineRecord(BaseModel, frozen=True):
-    """A baseline of a tenant: a moment of its own inventory, or another tenant.
+    """A baseline of a tenant: its own inventory at a moment, or another tenant's.
 
-    `at` is the moment, a run's end, or for another tenant, which is compared as it is, when the baseline was set.
+    `at` is the moment: a run's end, or when a baseline of another tenant, which is compared as it is, was set.
     `covered` collections had been listed to their end, `not_covered` ones not. `pinned` counts versions kept for it. Of
-    items in covered collections, `forgotten` counts those without their version of then, `unread` those without a
-    document, `presumed` those without a record of their presence. `evaluated_at`: the last comparison.
+    items in covered collections, `forgotten` ones lack their version of then, `unread` ones a document, `presumed` ones
+    a record of their presence. `evaluated_at`: the last comparison.
     """
 
     tenant_id: UUID
@@ -140,9 +140,9 @@ class DriftItemRecord(TitledRecord):
 class DriftReport(BaseModel, frozen=True):
     """The basis of a tenant's drift from a baseline.
 
-    `items` groups the open findings, most urgent first. `open_weakening` counts those that weaken protection. `damaged`
+    `items` groups open findings, most urgent first; `open_weakening` counts those that weaken protection. `damaged`
     versions could not be compared; findings about their items stay. `old_details` names collections that may deviate
-    since their details were read; findings in these details are not checked.
+    since details were read; findings in these are not checked.
     """
 
     tenant_id: UUID
@@ -266,11 +266,11 @@ class DriftFindingRecord(ShownField, TitledRecord):
     `after` the value now; of a list of plain values (`path` ends in `[]`) the removed and the added members. Of a
     missing item that protected, `before` is the property by which it did: its state, or the number of assignments that
     reached somebody. `before_named` and `after_named` have names in place of ids, null if nothing changes. A `hidden`
-    value is null, a partly hidden text its marks and other lines. `text` has the values for people. `direction`:
-    whether it weakens or strengthens protection, null if unknown. `evidence` is `observed`, `confirmed` or `not_listed`
-    for a missing item, or `edited` if a hidden value may have changed with its object. `first_seen_at`: first
-    observation of the first deviating version. `last_seen_at`: when the item was last seen to deviate. `is_checked` is
-    false if the latest runs cannot say whether it still does. `decision` is in force, `decided` the latest.
+    value is null, a partly hidden text its marks and other lines. `direction`: whether it weakens or strengthens
+    protection, null if unknown. `evidence` is `observed`, `confirmed` or `not_listed` for a missing item, or `edited`
+    if a hidden value may have changed with its object. `first_seen_at`: first observation of the first deviating
+    version; `last_seen_at`: when the item was last seen to deviate. `is_checked` is false if the latest runs cannot say
+    whether it still does. `decision` is in force, `decided` the latest.
     """
 
     tenant_id: UUID

@@ -198,7 +198,6 @@ def _chosen(found: Drift, type_key: str, severity: Severity | None, *, everythin
 
 
 def _page(findings: Sequence[DriftFindingRecord], after: str, most: int) -> SortedPage[DriftFindingRecord]:
-    """Raises `NoSuchPageError`."""
     places = placed(findings)
     shown = sorted_page(places, itemgetter(0), after, most)
     return SortedPage([finding for _, finding in shown.rows], shown.total, shown.goes_on)
@@ -210,7 +209,6 @@ def by_item(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, str
 
 
 def _name_of(scope: TenantSessions, baseline: BaselineRecord) -> str:
-    """The id of a tenant that the person does not see."""
     if baseline.other_tenant_id is None:
         return ""
     tenant = scope.tenants.get(baseline.other_tenant_id)

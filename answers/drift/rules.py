@@ -1,7 +1,7 @@
 """Deviations from a baseline, and decisions about them.
 
-A fingerprint identifies a finding: tenant, baseline, item, field and kind. Its value is the field's content in the
-baseline and now; a decision is about that value.
+A fingerprint identifies a finding: tenant, baseline, item, field and kind. A decision is about its value: the field's
+content in the baseline and now.
 """
 
 import hashlib
@@ -90,9 +90,8 @@ class DriftDocument(NamedTuple):
 class Deviation(NamedTuple):
     """`before` and `after` may be shown; `value_hash` is of both and tells hidden values apart.
 
-    A list of plain values has one deviation with its removed and added members; it is `added` or `removed` if there are
-    only such. `member` tells other set members of one path apart. It is uncertain if a hidden value shows no change and
-    its object was edited.
+    A list of plain values has one deviation, `added` or `removed` if all members are. `member` tells other set members
+    of one path apart. It is uncertain if a hidden value shows no change and its object was edited.
     """
 
     path: str
@@ -112,7 +111,7 @@ class Deviation(NamedTuple):
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
-    """By the same rules for both documents, in the order of paths.
+    """In the order of paths.
 
     Not counted: values that only one side hides; hidden values with a constant mark, unless their object was edited; if
     a document lacks details, all that only the other has; properties that a baseline of normal form 0 lacks.
@@ -231,7 +230,6 @@ def _member(difference: Difference) -> str:
 
 
 def _is_plain_member(difference: Difference) -> bool:
-    """Visible, and no object."""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
     is_shown = not difference.hidden and difference.kind in (DifferenceKind.ADDED, DifferenceKind.REMOVED)
     return difference.path.endswith("[]") and is_shown and not isinstance(value, dict | list)

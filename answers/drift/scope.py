@@ -58,7 +58,6 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
 
 
 def _was_never_there(before: Outcome | None, latest: Coverage | None) -> bool:
-    """Neither then nor now could the tenant have it."""
     return before in (None, Outcome.SKIPPED) and (latest is None or latest.outcome is Outcome.SKIPPED)
 
 

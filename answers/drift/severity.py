@@ -76,6 +76,6 @@ def severity_of(
 
 @cache
 def severity_rules() -> tuple[SeverityRule, ...]:
-    """Raises `ValueError` for a wrong rule, a fault of the release."""
+    """Raises `ValueError` for a wrong rule."""
     table = table_beside(__file__, "severity.toml")
     return tuple(SeverityRule.model_validate(rule) for rule in table["rule"])

@@ -12,7 +12,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
 
 
 class FailOn(StrEnum):
-    """Open findings of at least this severity, or weakening ones, fail a pipeline."""
+    """Open findings of this severity or a higher one, or weakening ones."""
 
     WEAKENED = "weakened"
     HIGH = "high"
