@@ -34,7 +34,7 @@ TEMPORAL_NAMES = (
 """Read by `temporalio.envconfig`, as is all that begins with `TEMPORAL_TLS` or `TEMPORAL_GRPC_META`."""
 
 NO_KEY = "none"
-"""In place of SENSITIVE_FIELDS_KEY: hide sensitive values, without seeing their changes."""
+"""A SENSITIVE_FIELDS_KEY that hides sensitive values, and their changes."""
 
 NO_KEY_WARNING = (
     "SENSITIVE_FIELDS_KEY is none, so changes of hidden values are not seen; of edited objects it is only said that"
@@ -50,7 +50,7 @@ class TenantsFrom(StrEnum):
 
 
 class ConfigurationError(UserError):
-    """A fault of the configuration and its remedy, in one line, without secrets."""
+    """A fault and its remedy in one line, without secrets."""
 
 
 def _https(value: str | None) -> str | None:
@@ -99,7 +99,7 @@ def _payload_keys(value: object) -> object:
 
 
 def payload_key_ring(text: str) -> tuple[SecretBytes, ...]:
-    """The keys of PAYLOAD_KEYS, the encrypting one first. Raises `ValueError`."""
+    """The encrypting key first. Raises `ValueError`."""
     keys = [key_bytes(part.strip()) for part in text.split(",")]
     if None in keys:
         raise ValueError(
@@ -134,7 +134,7 @@ ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | 
 
 
 class Settings(BaseSettings):
-    """A process's settings, by environment names in lower case."""
+    """Settings by environment name in lower case."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
 
     @property
     def web_sign_in_app(self) -> TenantConfig | None:
-        """The web page's app registration; None without Entra ID."""
+        """None without Entra ID."""
         if self.web_sign_in_client_id is None or not self.web_sign_in_tenants:
             return None
         return TenantConfig(
@@ -207,12 +207,12 @@ class Settings(BaseSettings):
 
     @property
     def graph_proxy(self) -> str | None:
-        """The proxy's URL with its password."""
+        """The URL with its password."""
         return None if self.graph_proxy_url is None else self.graph_proxy_url.get_secret_value()
 
     @property
     def wrapping_keys(self) -> WrappingKeys | None:
-        """The keys that wrap data keys; None if sensitive values are only hidden."""
+        """None if sensitive values are only hidden."""
         if self.sensitive_fields_key is None or self.sensitive_fields_key.get_secret_value() == NO_KEY:
             return None
         previous = self.sensitive_fields_key_previous
@@ -222,7 +222,7 @@ class Settings(BaseSettings):
 
     @property
     def database_connections(self) -> int:
-        """The most connections of a worker: one for each activity, unless set."""
+        """A worker's most connections: one for each activity, unless set."""
         return self.worker_database_connections or self.worker_activities
 
 
@@ -231,7 +231,7 @@ def known_names() -> frozenset[str]:
 
 
 def state_folder() -> Path:
-    """The embedded stack's state: `.local` beside this file, or `TENANT_INVENTORY_STATE`."""
+    """`.local` beside this file, or `TENANT_INVENTORY_STATE`."""
     return Path(os.environ.get("TENANT_INVENTORY_STATE") or CHECKOUT / ".local").absolute()
 
 
@@ -279,7 +279,6 @@ def load_settings() -> Settings:
 
 
 def _check_sign_in(settings: Settings) -> None:
-    """Raises `ConfigurationError` if the web page's app registration is incomplete."""
     credentials = [
         name
         for name in ("web_sign_in_secret_file", "web_sign_in_certificate_file", "web_sign_in_federated_token_file")
@@ -294,7 +293,7 @@ def _check_sign_in(settings: Settings) -> None:
 
 
 def check_key(settings: Settings) -> None:
-    """Raises `ConfigurationError` unless it is set whether changes of hidden values show."""
+    """Raises `ConfigurationError` unless the key, or `none`, is set."""
     if settings.sensitive_fields_key is None:
         raise ConfigurationError(
             "SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32, give it to all workers, and back it"
@@ -312,10 +311,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Values of environment and files, for libraries with names of their own.
-
-    Raises `ConfigurationError`.
-    """
+    """Values of environment and files, for libraries with names of their own. Raises `ConfigurationError`."""
     found: dict[str, str] = {}
     for path in env_files():
         found.update(_read_env_file(path))
@@ -323,7 +319,7 @@ def environment() -> dict[str, str]:
 
 
 def payload_keys() -> list[bytes]:
-    """The keys of PAYLOAD_KEYS, for clients without other settings. Raises `ConfigurationError`."""
+    """The keys for clients without other settings. Raises `ConfigurationError`."""
     text = environment().get("PAYLOAD_KEYS")
     try:
         return [key.get_secret_value() for key in payload_key_ring(text)] if text else []

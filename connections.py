@@ -1,4 +1,4 @@
-"""The servers of every process, with errors for people if one does not answer."""
+"""The servers of every process, with errors for people."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 ANSWER_SECONDS = 15
-"""The limit of Temporal's answer to a new client, a hundred times the usual."""
+"""Temporal's limit for a new client, a hundred times the usual."""
 
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 """The limit of one call; the SDK's own is 30 seconds."""
@@ -36,7 +36,7 @@ CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 _ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 
 NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
-"""Refusals by Temporal Cloud and locked-down servers of calls for administrators."""
+"""Temporal Cloud and locked-down servers so refuse calls for administrators."""
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
     SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -45,14 +45,11 @@ _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.
 
 
 class UnreachableError(UnavailableError):
-    """A server does not answer as it should: name, address and remedy, in one line."""
+    """Server, address and remedy, in one line."""
 
 
 def temporal_connect_config() -> dict[str, Any]:
-    """Arguments of `temporalio.client.Client.connect` from Temporal's environment configuration.
-
-    Raises `ConfigurationError`.
-    """
+    """Arguments of `temporalio.client.Client.connect`. Raises `ConfigurationError`."""
     try:
         config = ClientConfig.load_client_connect_config(override_env_vars=environment())
     except ConfigurationError:
@@ -74,7 +71,7 @@ def temporal_connect_config() -> dict[str, Any]:
 async def connect_temporal(
     config: Mapping[str, Any], *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
 ) -> Client:
-    """A client, which logs only if its `runtime` does. Raises `UnreachableError`."""
+    """Logs only if its `runtime` does. Raises `UnreachableError`."""
     address, namespace = config["target_host"], config.get("namespace", "default")
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -94,28 +91,27 @@ async def connect_temporal(
 
 
 async def connect_to_start(config: Mapping[str, Any]) -> Client:
-    """A client whose namespace has our workflows' search attributes. Raises `UnreachableError`."""
+    """The namespace has our search attributes. Raises `UnreachableError`."""
     client = await connect_temporal(config)
     await register_search_attributes(client)
     return client
 
 
 def refused(client: Client, error: RPCError) -> UnreachableError:
-    """The error for a call that Temporal refused or did not answer."""
     return UnreachableError(refusal(error, client.service_client.config.target_host, client.namespace))
 
 
 def refused_call(error: RPCError) -> UnreachableError:
-    """As `refused`, with the configured address instead of a client's."""
+    """As `refused`, by the configured address."""
     config = temporal_connect_config()
     return UnreachableError(refusal(error, config["target_host"], config.get("namespace", "default")))
 
 
 @contextmanager
 def polling(client: Client) -> Iterator[None]:
-    """Raises `UnreachableError` if Temporal refuses the body's worker for good.
+    """Raises `UnreachableError` if Temporal refuses the body's worker for good, after a minute.
 
-    That is after a minute of refusals; the SDK waits for what may pass, such as an absent server.
+    The SDK waits for what may pass, such as an absent server.
     """
     try:
         yield
@@ -127,10 +123,9 @@ def polling(client: Client) -> Iterator[None]:
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Adds missing search attributes to the namespace. Raises `UnreachableError` if impossible.
+    """Adds missing search attributes. Raises `UnreachableError` if impossible.
 
-    A client may lack the right to list existing ones, which is no error: if they are missing, Temporal refuses to start
-    a workflow.
+    If a client may not list them, Temporal refuses workflows without them.
     """
     missing = await missing_search_attributes(client)
     if not missing:
@@ -151,7 +146,7 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def missing_search_attributes(client: Client) -> dict[str, IndexedValueType.ValueType] | None:
-    """The missing search attributes with types; None if the client may not list them.
+    """Missing names with types; None if the client may not list them.
 
     Raises `UnreachableError`, also for one of another type.
     """

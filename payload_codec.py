@@ -1,7 +1,6 @@
 """The codec of all payloads to Temporal: encrypts under the first key, reads under any.
 
-A payload names its key; without keys it goes in clear. Without a payload's key nothing of it can be read, and the error
-says so. Earlier clear payloads stay readable.
+A payload names its key. Without keys it goes in clear; clear ones stay readable.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from temporalio.converter import DataConverter, DefaultFailureConverterWithEncod
 from inventory.user_errors import UserError
 
 ENCODING = b"binary/encrypted"
-"""The name that Temporal's own samples use; Temporal Web shows such a payload as encrypted."""
+"""The name in Temporal's own samples; Temporal Web shows such a payload as encrypted."""
 
 KEY_ID = "encryption-key-id"
 
@@ -27,23 +26,22 @@ _NONCE_BYTES = 12
 
 
 class PayloadKeyError(UserError):
-    """A payload's key is missing in this process, or the payload is damaged."""
+    """The key is missing in this process, or the payload is damaged."""
 
 
 class EncryptionCodec(PayloadCodec):
-    """AES-256-GCM of whole payloads, under a ring of keys."""
+    """AES-256-GCM of whole payloads."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        """`keys`: 32 bytes each, the encrypting one first. None encrypts nothing, and reads nothing encrypted."""
+        """32 bytes each, the encrypting one first; none encrypts nothing."""
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._newest = key_id(keys[0]) if keys else None
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypts payloads with their metadata."""
         return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The original payloads; clear ones stay. Raises `PayloadKeyError`."""
+        """Clear payloads stay. Raises `PayloadKeyError`."""
         return [self._decrypted(payload) for payload in payloads]
 
     def _encrypted(self, payload: Payload) -> Payload:
@@ -73,7 +71,7 @@ class EncryptionCodec(PayloadCodec):
 
 
 def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
-    """For all clients and workers. With keys, failures' messages and stack traces are encrypted, too."""
+    """With keys, failures' messages and stack traces are encrypted, too."""
     converter = replace(pydantic_data_converter, payload_codec=EncryptionCodec(keys))
     if not keys:
         return converter
@@ -81,7 +79,7 @@ def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
 
 
 def key_id(key: bytes) -> bytes:
-    """Names a key in payloads, and reveals nothing of it."""
+    """Reveals nothing of the key."""
     return hashlib.sha256(b"tenant-inventory payload key" + key).hexdigest()[:16].encode()
 
 

@@ -7,21 +7,21 @@ from collections.abc import Callable
 from typing import NoReturn
 
 BROKEN_PIPE = 120
-"""Python's own exit code if its output cannot be delivered any more."""
+"""Python's own exit code for it."""
 
 
 OTHERS = 0o077
-"""The permissions of a file's group and everybody else, as a mask."""
+"""The permissions of group and others."""
 
 
 def run_to_exit(command: Callable[[], object]) -> NoReturn:
     """Runs `command` and ends the process with its exit code, without taking the interpreter apart.
 
     Threads of Temporal's SDK outlive its clients, and one that then needs Python crashes the process: 53 of 720 short
-    commands ended by SIGSEGV or SIGABRT after their work (temporalio/sdk-python#300), none with this. So `command` must
-    clean up itself, and `atexit` functions are not called.
+    commands, none with this (temporalio/sdk-python#300). So `command` cleans up itself; `atexit` functions are not
+    called.
 
-    New files are for their owner alone: exports, pages, logs and databases tell a tenant's configuration.
+    New files are for their owner alone: they tell a tenant's configuration.
     """
     os.umask(os.umask(OTHERS) | OTHERS)
     try:

@@ -1,4 +1,4 @@
-"""Traces of runs: the SDK's OpenTelemetry interceptor, one trace for each run however started."""
+"""Traces of runs by the SDK's OpenTelemetry interceptor, one for each run however started."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class RunTracing(TracingInterceptor):
 class _RunTrace(TracingWorkflowInboundInterceptor):
     """Gives a workflow without a traced client its own trace, by its first run.
 
-    Otherwise the SDK joins a scheduled run's activities to nothing. The id survives replays and continue-as-new.
+    The id survives replays and continue-as-new.
     """
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
@@ -35,7 +35,7 @@ class _RunTrace(TracingWorkflowInboundInterceptor):
 
 @contextmanager
 def tracing(endpoint: str) -> Iterator[RunTracing]:
-    """Sends traces to `endpoint` by OTLP over HTTP while open, and the rest at the end."""
+    """Sends traces by OTLP over HTTP, the rest at the end."""
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "tenant-inventory-worker"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     try:

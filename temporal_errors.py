@@ -1,6 +1,6 @@
 """Failed calls to Temporal in one line for people.
 
-Statuses: https://grpc.io/docs/guides/status-codes/. Texts are those of temporalio 1.35 and Temporal server 1.32.
+Statuses: https://grpc.io/docs/guides/status-codes/. Texts of temporalio 1.35 and Temporal server 1.32.
 """
 
 import logging
@@ -65,7 +65,7 @@ _TLS = re.compile(
 
 
 async def if_there(asked: Awaitable[AnswerT]) -> AnswerT | None:
-    """The answer of a call; None where Temporal does not have what it names."""
+    """None if Temporal does not find it."""
     try:
         return await asked
     except RPCError as error:
@@ -80,7 +80,7 @@ def refusal(error: RPCError, address: str, namespace: str) -> str:
 
 
 def connection_failure(error: Exception, address: str, namespace: str) -> str:
-    """Why a connection failed: the SDK's exception has its reason in its text only."""
+    """The SDK's exception has its reason in its text only."""
     text = str(error)
     if _TLS.search(text):
         return (
@@ -95,7 +95,7 @@ def connection_failure(error: Exception, address: str, namespace: str) -> str:
 
 
 def refusal_in(text: str, address: str, namespace: str) -> str | None:
-    """The meaning of a gRPC status in an error's text, if any."""
+    """The meaning of a gRPC status in an error's text."""
     found = _STATUS_IN_TEXT.search(text)
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
     if found is None or code not in RPCStatusCode.__members__:
@@ -104,7 +104,7 @@ def refusal_in(text: str, address: str, namespace: str) -> str | None:
 
 
 def no_answer(address: str, seconds: float) -> str:
-    """A server that accepts connections or packets, and says nothing."""
+    """The server accepts connections or packets, and says nothing."""
     return (
         f"Temporal does not answer at {address} within {seconds:g} seconds; check that it is up, that TEMPORAL_ADDRESS"
         " is its frontend, and TEMPORAL_TLS"
@@ -112,7 +112,7 @@ def no_answer(address: str, seconds: float) -> str:
 
 
 def search_attributes_by_hand(namespace: str) -> str:
-    """How an administrator adds our search attributes to a server or Temporal Cloud."""
+    """The remedy by an administrator of a server or Temporal Cloud."""
     ours = [(key.name, type_name(key)) for key in ALL]
     server = " ".join(f"--name {name} --type {kind}" for name, kind in ours)
     cloud = " ".join(f"--search-attribute {name}={kind}" for name, kind in ours)
@@ -145,7 +145,7 @@ def _one_line(message: str) -> str:
 
 
 class KnownFailures(logging.Filter):
-    """Logs failures with a stable code, and refused polls, in one line without traceback."""
+    """Shortens failures with a stable code, and refused polls, to one line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

@@ -1,7 +1,4 @@
-"""The SDK's runtime, which by default writes coloured lines to the output.
-
-With an address it serves Prometheus: the SDK's metrics, and ours through its `metric_meter`.
-"""
+"""The SDK's runtime. With an address it serves Prometheus: the SDK's metrics, and ours through its `metric_meter`."""
 
 import logging
 from datetime import timedelta
@@ -31,10 +28,7 @@ def quiet_runtime(metrics_address: str | None = None) -> Runtime:
 
 
 def logging_runtime(metrics_address: str | None = None) -> Runtime:
-    """For a worker: warnings and errors go to the logger `temporalio.core`.
-
-    Raises `MetricsAddressError`.
-    """
+    """For a worker: warnings and errors go to the logger `temporalio.core`. Raises `MetricsAddressError`."""
     return _runtime(metrics_address, is_logging=True)
 
 

@@ -1,4 +1,4 @@
-"""Where the tenants are: in a file, or in a table that administrators edit on the web page."""
+"""Where the tenants are: a file, or a table that administrators edit on the web page."""
 
 from typing import TYPE_CHECKING, Union
 from uuid import UUID
@@ -29,7 +29,6 @@ class TenantEntry(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, tenant: TenantConfig) -> "TenantEntry":
-        """The part of a tenant's entry that people see."""
         (credential,) = (name for name in CREDENTIALS if getattr(tenant, name))
         return cls(
             tenant_id=tenant.id,

@@ -12,13 +12,13 @@ from storage import configured_tenants
 from storage.configured_tenants import Entry, TenantChange
 
 LOOK_SECONDS = 3.0
-"""The shortest time between a process's checks for changes."""
+"""The time between a process's checks for changes."""
 
 SECRET_VARIABLE = "TENANT_SECRET_"  # noqa: S105 (the beginning of names)
-"""The prefix of variables that the table may name: no other variable can be sent to Entra."""
+"""The table may name no other variables: they could be sent to Entra."""
 
 VAULT_SECRET = "tenant-"  # noqa: S105 (the beginning of names)
-"""The prefix of names that the table may use in the vault, which may hold other secrets."""
+"""The vault may hold other secrets."""
 
 FILES = ("client_secret_file", "certificate_file", "federated_token_file")
 VARIABLES = ("client_secret_env", "certificate_password_env")
@@ -26,7 +26,7 @@ VAULT_NAMES = ("client_secret_vault", "certificate_vault")
 
 
 class TableSource:
-    """The table of tenants, whose entries name files in one folder."""
+    """Entries name files in one folder."""
 
     named = THE_TABLE
 
@@ -37,7 +37,7 @@ class TableSource:
         self._asked_at = -LOOK_SECONDS
 
     def stamp(self) -> Hashable:
-        """The table's state, at most `LOOK_SECONDS` ago."""
+        """The table's state, at most `LOOK_SECONDS` old."""
         if monotonic() - self._asked_at >= LOOK_SECONDS:
             self._stamp = configured_tenants.stamp(self._url)
             self._asked_at = monotonic()
@@ -47,7 +47,7 @@ class TableSource:
         return self._valid(self.entries())
 
     def entries(self) -> list[Entry]:
-        """Stored entries by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+        """Entries by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
         return configured_tenants.entries(self._url)
 
     def entry(self, tenant_id: UUID) -> Entry | None:
@@ -55,7 +55,7 @@ class TableSource:
         return next((entry for entry in self.entries() if entry["id"] == str(tenant_id)), None)
 
     def change(self, wanted: TenantChange) -> bool:
-        """Changes one entry; False if nothing changed. Raises `TenantsFileError` if it would be invalid."""
+        """False if nothing changed. Raises `TenantsFileError` if the entry would be invalid."""
         if wanted.entry is not None:
             refuse_references(wanted.entry)
         changed = configured_tenants.change(self._url, wanted, self._valid)
@@ -87,11 +87,11 @@ class TableEdit:
         self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""), is_new=True)
 
     def replace(self, entry: Mapping[str, Any]) -> bool:
-        """Replaces the tenant's entry; False if it is the same."""
+        """False if nothing changed."""
         return self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""))
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """Disables or enables a tenant; False if it already is."""
+        """False if nothing changed."""
         entry = self._source.entry(tenant_id)
         if entry is None or bool(entry.get("disabled")) == disabled:
             return False
@@ -99,7 +99,6 @@ class TableEdit:
         return self.replace(changed | ({"disabled": True} if disabled else {}))
 
     def remove(self, tenant_id: UUID) -> None:
-        """Removes a tenant, if present."""
         entry = self._source.entry(tenant_id)
         if entry is not None:
             self._change(tenant_id, None, entry["name"])

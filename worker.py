@@ -77,17 +77,17 @@ from workflows.sync import SyncWorkflow
 from workflows.watch import WatchWorkflow
 
 DETAIL_BATCHES = 8
-"""Spares Temporal activities; a killed worker loses one batch, since each is taken in by itself."""
+"""Spares Temporal activities; a killed worker loses one batch."""
 
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
 """As many as eight batches serve with two requests each, enough for most shares."""
 
 BATCHES_PER_ACTIVITY = 2
-"""Batches read side by side for each of `WORKER_ACTIVITIES`: while Graph answers, one holds no connection."""
+"""Batches for each of `WORKER_ACTIVITIES`: while Graph answers, a batch holds no connection."""
 
 TOLD_AFTER = timedelta(minutes=2)
-"""Longer than a network blip; at most a tenth of a page's patience, for several attempts. Then other waves are merged,
-and a page that Graph hangs on is read apart.
+"""Longer than a network blip, at most a tenth of a page's retry time. Then other waves are merged, and a page that
+Graph hangs on is read apart.
 """
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
@@ -115,16 +115,16 @@ CONFIGURATION_ERRORS = (
     TenantsFileError,
     TrustError,
 )
-"""They end a worker with exit code 2, since only an operator can help."""
+"""They end a worker with exit code 2: only an operator can help."""
 
 WORKFLOW_SLOTS = (10, 100)
-"""Least and most. Workflow tasks are short and small: the least suffices on a full machine."""
+"""Least and most. Workflow tasks are short: the least suffices on a full machine."""
 
 LEAST_ACTIVITY_SLOTS = 16
-"""Slots even on a full machine: two runs' default waves, which mostly wait for Graph."""
+"""Even on a full machine: two runs' default waves, which mostly wait for Graph."""
 
 RAMP_THROTTLE = timedelta(milliseconds=10)
-"""Between two activities beyond the least; the SDK's 50 ms would allow 20 a second."""
+"""The gap between activities beyond the least; the SDK's 50 ms would allow 20 a second."""
 
 UNVERSIONED = WorkerDeploymentConfig(WorkerDeploymentVersion("tenant-inventory", VERSION), use_worker_versioning=False)
 """The release in histories. Otherwise the SDK hashes all modules at start, for 0.2 seconds of processor time."""
@@ -134,7 +134,7 @@ M_ARENA_MAX = -8
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Works until `stop`. Raises `UnreachableError` if Temporal or PostgreSQL do not answer at start."""
+    """Raises `UnreachableError` if Temporal or PostgreSQL do not answer at start."""
     with traced(settings) as interceptors:
         client = await connect_temporal(
             temporal_connect_config(),
@@ -161,7 +161,7 @@ def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
 
 
 async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
-    """Keeps schedules and search attributes, and runs the worker until `stop`. Raises as `run`."""
+    """Keeps schedules and search attributes, too. Raises as `run`."""
     failure = Failure()
     async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
@@ -182,7 +182,7 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 
 
 async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
-    """Runs the worker until `stop`, then finishes its work if possible. Raises its fatal error."""
+    """Finishes its work at `stop`, if possible. Raises the worker's fatal error."""
     async with worker:
         logging.getLogger(__name__).info(version_line(settings))
         logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
@@ -203,7 +203,7 @@ class Failure:
 
 
 async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedelta) -> None:
-    """Waits for the end of the work, after a fatal error for at most `farewell`. Raises that error."""
+    """After a fatal error waits for at most `farewell`, and raises it."""
     failed = asyncio.create_task(failure.happened.wait())
     try:
         await asyncio.wait({working, failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -216,7 +216,7 @@ async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedel
 
 
 async def check(settings: Settings) -> None:
-    """Builds and closes all that `run` needs. Raises errors of a start."""
+    """Builds and closes all that `run` needs. Raises as `run`."""
     client = await connect_temporal(temporal_connect_config())
     async with built(settings, client):
         pass
@@ -226,10 +226,7 @@ async def check(settings: Settings) -> None:
 async def built(
     settings: Settings, client: Client, on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None
 ) -> AsyncIterator[Worker]:
-    """The worker with its dependencies; nothing outside this process changes until it runs.
-
-    Raises `UnreachableError`, `TrustError`.
-    """
+    """Nothing outside this process changes until the worker runs. Raises `UnreachableError`, `TrustError`."""
     async with Database(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_connections,
@@ -272,19 +269,19 @@ def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphCl
 
 
 def vault_of(settings: Settings) -> Vault | None:
-    """The vault of credentials, if any. Raises `TrustError`."""
+    """Raises `TrustError`."""
     if settings.tenant_vault_url is None:
         return None
     return Vault(settings.tenant_vault_url, ssl_context(settings.graph_ca_file), settings.graph_proxy)
 
 
 def meter_of(client: Client) -> MetricMeter:
-    """The runtime's meter, served with the SDK's metrics, or nowhere."""
+    """Served with the SDK's metrics, or nowhere."""
     return (client.service_client.config.runtime or Runtime.default()).metric_meter
 
 
 def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -> AbstractAsyncContextManager[None]:
-    """Keeps the metrics of tenants' last readings while open, if this worker serves metrics."""
+    """Keeps the metrics while open, if this worker serves metrics."""
     if settings.worker_metrics_address is None:
         return nullcontext()
     tenants = TenantsFile(tenants_source(settings))
@@ -292,15 +289,14 @@ def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -
 
 
 def machine_clock() -> datetime:
-    """The clock that a diagnosis checks; nothing else depends on it."""
+    """The clock that diagnoses check."""
     return datetime.now(UTC)
 
 
 def slots(settings: Settings) -> WorkerTuner:
-    """The worker's concurrent tasks: up to its maximum while memory and processors have room.
+    """Concurrent tasks, while memory and processors have room.
 
-    At most `WORKER_ACTIVITIES` activities, one for each connection to PostgreSQL. A worker has either a tuner or
-    `max_concurrent_…`.
+    At most `WORKER_ACTIVITIES` activities, one for each connection to PostgreSQL.
     """
     least_workflows, most_workflows = WORKFLOW_SLOTS
     return WorkerTuner.create_resource_based(
@@ -314,9 +310,9 @@ def slots(settings: Settings) -> WorkerTuner:
 
 
 def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
-    """The worker's deployment version, which its runs keep; None is unversioned.
+    """The version, which the worker's runs keep; None is unversioned.
 
-    Set on the worker, not on workflow classes: with that an unversioned worker would never get a workflow task.
+    Set on the worker: on workflow classes, an unversioned worker would never get a workflow task.
     """
     if settings.worker_deployment_name is None or settings.worker_build_id is None:
         return None
@@ -422,10 +418,7 @@ def _run_policy(settings: Settings) -> RunPolicy:
 
 
 def spare_the_collector() -> None:
-    """Makes garbage collection rarer, and exempts the objects of the start.
-
-    Documents are trees and need none; it ran every 700 objects, after every few items.
-    """
+    """Makes garbage collection rarer, and exempts the objects of the start: documents are trees and need none."""
     gc.freeze()
     gc.set_threshold(10_000, 20, 10)
 

@@ -26,14 +26,11 @@ from workflows.retention import RETENTION_ID, RetentionWorkflow
 from workflows.sweep import SWEEP_ID, SweepWorkflow
 
 NOTIFICATION_LOOK = timedelta(minutes=5)
-"""How often tenants are looked at for what no run has told."""
+"""The time between looks for events that no run has told."""
 
 
 async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -> None:
-    """Schedules the sweep of abandoned runs, unless `interval` is zero.
-
-    Raises `UnreachableError` if Temporal refuses.
-    """
+    """Schedules the sweep unless `interval` is zero. Raises `UnreachableError` if Temporal refuses."""
     action = ScheduleActionStartWorkflow(SweepWorkflow.run, id=f"{SWEEP_ID}/{task_queue}", task_queue=task_queue)
     await _keep_schedule(
         client,
@@ -45,10 +42,7 @@ async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -
 
 
 async def schedule_retention(client: Client, task_queue: str, interval: timedelta, limits: RetentionInput) -> None:
-    """Schedules retention of versions and runs, unless `limits` sets none.
-
-    Raises `UnreachableError` if Temporal refuses.
-    """
+    """Schedules retention unless `limits` sets none. Raises `UnreachableError` if Temporal refuses."""
     action = ScheduleActionStartWorkflow(
         RetentionWorkflow.run, limits, id=f"{RETENTION_ID}/{task_queue}", task_queue=task_queue
     )
@@ -63,10 +57,7 @@ async def schedule_retention(client: Client, task_queue: str, interval: timedelt
 
 
 async def schedule_notification_look(client: Client, task_queue: str, *, is_wanted: bool) -> None:
-    """Schedules the look for untold events every few minutes, if wanted.
-
-    Raises `UnreachableError` if Temporal refuses.
-    """
+    """Raises `UnreachableError` if Temporal refuses."""
     action = ScheduleActionStartWorkflow(
         NotificationLookWorkflow.run, id=f"{LOOK_ID}/{task_queue}", task_queue=task_queue
     )
@@ -90,7 +81,7 @@ def _every(interval: timedelta, action: ScheduleActionStartWorkflow) -> Schedule
 async def _keep_schedule(
     client: Client, schedule_id: str, wanted: Kind, schedule: Schedule | None, *, otherwise: str
 ) -> None:
-    """Creates, changes or removes the schedule. `otherwise`: the remedy if Temporal refuses.
+    """None removes the schedule. `otherwise`: the remedy if Temporal refuses.
 
     Raises `UnreachableError` for a schedule of another kind, which stays.
     """

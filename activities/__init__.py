@@ -1,5 +1,4 @@
 """One thin activity for each effect: open a run, fetch pages, merge items, keep the lease, close the run.
 
-Workflows import `definitions` and `messages` of this package alone: signatures, and what crosses Temporal.
-`interceptor` classifies failures and beats around every activity.
+Workflows import `definitions` and `messages` of this package alone.
 """

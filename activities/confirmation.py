@@ -33,8 +33,6 @@ from storage.database import Database
 
 
 class ConfirmActivities:
-    """Each attempt takes its items from the inventory, so it repeats none that another has settled."""
-
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
     ) -> None:
@@ -50,8 +48,8 @@ class ConfirmActivities:
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
 
-        A second `$batch` reads the present ones anew, or the first if a turn allows one request. Unknown collections
-        fail alone.
+        A second `$batch` reads the present ones anew, unless a turn allows one request. A repeated attempt skips
+        settled items.
         """
         unknown = self._requested.unknown(request.type_keys, request.api_version)
         known = [key for key in request.type_keys if key not in unknown]
@@ -93,7 +91,6 @@ class ConfirmActivities:
     async def _ask(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
-        """Asks whether the items exist, by the smallest request that Graph allows."""
         gets = [GraphGet(str(number), self._url(item)) for number, item in enumerate(items)]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
@@ -111,7 +108,6 @@ class ConfirmActivities:
     async def _ask_again(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
-        """Asks for existing items' content; empty if Graph does not answer."""
         urls = {
             item: self._catalog.collections[item.type_key].whole_item_url(
                 item.graph_id or item.external_id, item.parent_id
@@ -130,9 +126,9 @@ class ConfirmActivities:
     ) -> dict[UnlistedItem, Observation]:
         """Readable items as if they had been listed.
 
-        A GET by id may show more of an object than a list: a property that the last version lacks is left out, and one
-        that lists of Intune show as null stays null. By id an expanded list may wrongly be empty; then the item keeps
-        its content (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
+        A GET by id may show more than a list: properties that the last version lacks are left out, and null ones of
+        Intune stay null. An expanded list may wrongly be empty by id; then the item keeps its content
+        (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
         """
         observers = await self._observers.of_tenant(tenant.id)
         async with self._database.tenant(tenant.id, read_only=True) as session:
@@ -223,7 +219,6 @@ def _in_turn(family: ThrottleFamily) -> bool:
 
 
 def _as_listed(observation: Observation, item: UnlistedItem) -> Observation:
-    """The observation under the list's spelling of the id, and under its parent."""
     meta = {**observation.meta, PARENT_ID: item.parent_id} if item.parent_id else observation.meta
     return observation._replace(external_id=item.external_id, meta=meta)
 
@@ -233,5 +228,5 @@ def _is_there(answer: GraphAnswer | ReadFailure) -> bool:
 
 
 def _most_patient(failures: Sequence[CursorFailure]) -> CursorFailure | None:
-    """The failure that decides when to ask again: a final one, else the longest Retry-After."""
+    """The failure that decides when to ask again: a final one, else that of the longest Retry-After."""
     return max(failures, key=lambda failure: (not failure.retryable, failure.retry_after or timedelta(0)), default=None)

@@ -1,8 +1,4 @@
-"""The activities' names, arguments and results, as workflows call them.
-
-Workflows name functions of this module, so the type checker knows their types. The method of the same name in a class
-of this package does the work; a test compares both signatures.
-"""
+"""The activities as workflows call them: the method of the same name in a class of this package does the work."""
 
 from temporalio import activity
 
@@ -42,49 +38,43 @@ from activities.messages.waves import ReadWave, ReadWaveResult
 
 @activity.defn
 async def begin_run(run: Run) -> BeginRunResult:
-    """Opens the run's record once it has a slot, and plans its collections."""
     raise NotImplementedError
 
 
 @activity.defn
 async def read_wave(wave: ReadWave) -> ReadWaveResult:
-    """Reads one wave: batches of any API versions and throttle families."""
+    """Reads batches of any API versions and throttle families."""
     raise NotImplementedError
 
 
 @activity.defn
 async def fetch_pages(request: FetchPages) -> FetchPagesResult:
-    """Reads the pages of a wave and stages their items."""
     raise NotImplementedError
 
 
 @activity.defn
 async def upsert_items(request: UpsertItems) -> UpsertItemsResult:
-    """Merges fetched waves into the inventory."""
     raise NotImplementedError
 
 
 @activity.defn
 async def confirm_missing(request: ConfirmMissing) -> ConfirmMissingResult:
-    """Asks by id for items that the listings did not show."""
     raise NotImplementedError
 
 
 @activity.defn
 async def fetch_details(request: FetchDetails) -> FetchDetailsResult:
-    """Reads details of items and merges the items that are whole."""
     raise NotImplementedError
 
 
 @activity.defn
 async def renew_lease(request: RenewLease) -> RenewLeaseResult:
-    """Keeps the slot of a run, or its place in the queue."""
+    """Keeps a run's slot, or its place in the queue."""
     raise NotImplementedError
 
 
 @activity.defn
 async def finish_run(request: FinishRun) -> FinishRunResult:
-    """Closes the run's record."""
     raise NotImplementedError
 
 
@@ -101,31 +91,26 @@ async def inventoried_tenants() -> InventoriedTenants:
 
 @activity.defn
 async def forget_versions(request: ForgetVersions) -> ForgetVersionsResult:
-    """Forgets a batch of a tenant's versions."""
     raise NotImplementedError
 
 
 @activity.defn
 async def forget_runs(request: ForgetRuns) -> ForgetRunsResult:
-    """Forgets a batch of a tenant's runs."""
     raise NotImplementedError
 
 
 @activity.defn
 async def open_portfolio(request: PortfolioRun) -> OpenPortfolioResult:
-    """Opens the portfolio run's record and chooses its tenants."""
     raise NotImplementedError
 
 
 @activity.defn
 async def follow_runs(request: FollowRuns) -> FollowRunsResult:
-    """Reports the outcomes of the runs that have ended."""
     raise NotImplementedError
 
 
 @activity.defn
 async def record_portfolio(request: RecordPortfolio) -> RecordPortfolioResult:
-    """Records outcomes of tenants, and closes the record at the end."""
     raise NotImplementedError
 
 
@@ -136,7 +121,6 @@ async def watched_tenants(request: WatchChoice) -> WatchedTenants:
 
 @activity.defn
 async def watch_tenants(request: WatchTenants) -> WatchTenantsResult:
-    """Reads the items that the audit logs of some tenants name as changed."""
     raise NotImplementedError
 
 
@@ -147,13 +131,12 @@ async def diagnose_worker(request: DiagnoseWorker) -> DiagnosisResult:
 
 @activity.defn
 async def note_events(request: NoteEvents) -> NoteResult:
-    """Notes the events of ended runs, and expiries."""
+    """Notes events of ended runs, and expiries."""
     raise NotImplementedError
 
 
 @activity.defn
 async def deliver_events(request: DeliverEvents) -> DeliveryResult:
-    """Sends the waiting messages for one target of one tenant."""
     raise NotImplementedError
 
 

@@ -23,13 +23,12 @@ PLACE = "worker"
 TENANTS_AT_ONCE = 16
 
 ANSWER_SECONDS = 14.0
-"""The limit of a tenant's sign-in, and of its one request."""
 
 NOTICEABLE_SKEW = timedelta(seconds=30)
 """Times in records and logs begin to mislead."""
 
 REFUSED_SKEW = timedelta(minutes=5)
-"""Entra refuses what a certificate signs in the future or past (AADSTS700024)."""
+"""Entra begins to refuse a certificate's signature (AADSTS700024)."""
 
 PROBED_COLLECTION = "organization"
 """A single object that every tenant has, of no serial throttle family."""
@@ -47,7 +46,6 @@ class DiagnosisActivities:
         warnings: Sequence[str],
         now: Callable[[], datetime],
     ) -> None:
-        """`warnings`: the worker's warnings at start. `now`: its machine's clock."""
         self._now = now
         self._graph = graph
         self._database = database
@@ -57,7 +55,6 @@ class DiagnosisActivities:
 
     @activity.defn
     async def diagnose_worker(self, request: DiagnoseWorker) -> DiagnosisResult:
-        """Only reads, so it may run again."""
         checks = [_check("settings", CheckVerdict.WARNING, warning) for warning in self._warnings]
         checks += await self._of_database()
         checks += await self._of_tenants(request.tenant_ids)
@@ -157,7 +154,6 @@ class DiagnosisActivities:
 
 
 def skew_check(clock: str, ahead: timedelta) -> CheckResult:
-    """Judges how far another clock is ahead of the worker's."""
     seconds = round(ahead.total_seconds())
     if abs(ahead) < NOTICEABLE_SKEW:
         return _check(clock, CheckVerdict.OK, "agrees with the worker's")

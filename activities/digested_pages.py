@@ -1,4 +1,4 @@
-"""Pages whose objects have raw digests, and the objects to read."""
+"""Pages whose objects have raw digests."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from storage.staging import ID_SEPARATOR, SameItems
 
 
 class DigestedPage(NamedTuple):
-    """A page whose objects have digests and unique ids.
+    """A page of objects with unique ids.
 
-    `items` have a digest, `places` are theirs among the objects. `positions` are theirs without the `left_out` objects
-    of another collection.
+    `places` are those of `items`, which have digests, on the page; `positions` do not count `left_out` objects, of
+    another collection.
     """
 
     page: RawPage
@@ -32,7 +32,7 @@ class DigestedPage(NamedTuple):
     def of(
         cls, page: RawPage, collection: Collection, digests: RawDigests, parent_id: str | None
     ) -> "DigestedPage | None":
-        """The digests of a page; None if an id repeats: then the whole page decides which object counts."""
+        """None if an id repeats: then the whole page decides which object counts."""
         of_collection: list[tuple[int, int, str]] = []
         left_out: set[int] = set()
         for place, (external_id, kind) in enumerate(heads(page, collection.id_field)):
@@ -50,10 +50,7 @@ class DigestedPage(NamedTuple):
         return cls(page, digests, SameItems(collection.type_key, ids, of_items), places, positions, left_out)
 
     def without(self, same: AnyCollection[str]) -> "ChangedObjects | None":
-        """The page without unchanged items; None if it must be read whole.
-
-        Raises `AnswerTooLargeError`.
-        """
+        """The page without unchanged items; None if it must be read whole. Raises `AnswerTooLargeError`."""
         objects = self.page.objects
         numbers = [number for number, external_id in enumerate(self.items.external_ids) if external_id in same]
         if not numbers and not self.left_out:
@@ -79,7 +76,7 @@ class DigestedPage(NamedTuple):
 
 
 class ChangedObjects(NamedTuple):
-    """A page of the objects to read, and the unchanged ones."""
+    """The objects of a page to read, and the unchanged ones."""
 
     page: Any
     same: SameItems
@@ -91,7 +88,7 @@ class ChangedObjects(NamedTuple):
     def digested(
         self, observations: Sequence[Observation], invalid: Sequence[InvalidObject]
     ) -> tuple[list[Observation], list[InvalidObject], SameItems]:
-        """Observations and bad objects with digests and places of the whole page."""
+        """Observations and bad objects, with digests and their places on the whole page."""
         return (
             [
                 Observation(*observation[:-1], self.digests.get(item_key(observation.external_id)))
@@ -104,7 +101,6 @@ class ChangedObjects(NamedTuple):
         )
 
     def _on_page(self, position: int) -> int:
-        """The place on the whole page of a read object's place."""
         for same_position in self.same_positions:
             if same_position > position:
                 break

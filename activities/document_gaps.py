@@ -14,17 +14,17 @@ NOT_THERE = ErrorCode.GRAPH_NOT_FOUND
 
 
 class DetailedDocument(NamedTuple):
-    """A document, and its parts that were not just read."""
+    """`stale`: parts of the last version."""
 
     document: JsonObject
     stale: Sequence[StalePart] = ()
 
 
 def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocument | None:
-    """An item's document at the end of its reading; `last` is its last version, if any.
+    """An item's document at the end of its reading.
 
-    A detail of the last version that Graph now denies is gone when a second run is told the same. None if the last
-    version is damaged and a failure, not Graph's refusal, leaves a gap.
+    A detail that Graph now denies is gone when a second run is told the same. None if a failure leaves a gap and the
+    last version is damaged.
     """
     said: Any = {} if last is None or last.document is None else decode(last.document)
     denied = [part.place for part in (() if last is None else last.stale) if part.error_code is NOT_THERE]

@@ -1,6 +1,6 @@
 """Classifies failures once, at the edge: each becomes an error with a stable code.
 
-Temporal keeps and shows messages: they hold no text from Graph, no URL, row or secret.
+Temporal shows messages: they hold no text from Graph, no URL, row or secret.
 """
 
 import time
@@ -22,10 +22,10 @@ from inventory.log_lines import place_of
 from storage.database import StorageNotReadyError, StorageUnavailableError
 
 UNEXPECTED_ATTEMPTS = 3
-"""Tries of a defect of the product, which may be this worker's or the moment's."""
+"""The defect may be this worker's or the moment's."""
 
 _PASSING_STATES = (OSError, MemoryError)
-"""Errors of a machine without room, memory or file handles: retried as after an outage."""
+"""A machine without room, memory or file handles: retried as after an outage."""
 
 _LASTING_STATUSES = frozenset(
     {
@@ -37,7 +37,7 @@ _LASTING_STATUSES = frozenset(
         RPCStatusCode.UNIMPLEMENTED,
     }
 )
-"""Temporal's refusals of a wrong request. Other statuses mean a busy, absent or locked server."""
+"""Refusals of a wrong request. Others mean a busy, absent or locked server."""
 
 _began: ContextVar[float] = ContextVar("_began")
 """The attempt's start, by the monotonic clock."""
@@ -49,7 +49,7 @@ async def classified(
 ) -> AsyncIterator[None]:
     """Turns an exception into an `ApplicationError` whose type is an `ErrorCode`.
 
-    A curable failure of Graph is not retried once `graph_patience` has passed since the activity was scheduled. With
+    Graph's curable failures are retried for `graph_patience` after the activity was scheduled. With
     `retries_everything` only the activity's limits end its retries.
     """
     _began.set(time.monotonic())
@@ -62,7 +62,7 @@ async def classified(
 def application_error(
     error: Exception, graph_patience: timedelta, *, retries_everything: bool = False
 ) -> ApplicationError:
-    """An activity's exception for Temporal; see `classified`."""
+    """See `classified`."""
     if isinstance(error, ApplicationError):
         return error
     if isinstance(error, GraphRequestError):
@@ -96,7 +96,7 @@ def application_error(
 def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
     """The failure of a whole `$batch` as that of each request.
 
-    Re-raises it if Temporal should retry the activity, or no request could succeed.
+    Raises it if Temporal should retry the activity, or no request could succeed.
     """
     if isinstance(error, BatchRefusedError):
         return error.failure
@@ -108,22 +108,18 @@ def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
 
 
 def log_unexpected(error: Exception) -> None:
-    """Logs an unexpected exception's type and place."""
+    """Logs type and place only."""
     activity.logger.error("unexpected_error: %s at %s", type(error).__name__, place_of(error))
 
 
 def _waited() -> timedelta:
-    """How long the activity has been tried.
-
-    By the clock of Temporal's server alone; this machine's may be wrong.
-    """
+    """The time since scheduling, by the clock of Temporal's server: this machine's may be wrong."""
     info = activity.info()
     now = time.monotonic()
     return info.started_time - info.scheduled_time + timedelta(seconds=now - _began.get(now))
 
 
 def _passes(error: Exception) -> bool:
-    """Whether it is a state of the machine or of Temporal, not a defect."""
     if isinstance(error, RPCError):
         return error.status not in _LASTING_STATUSES
     return isinstance(error, _PASSING_STATES)

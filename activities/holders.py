@@ -1,7 +1,4 @@
-"""The holder of a workflow id: a workflow of this deployment, or somebody else's.
-
-A workflow id is a lock within its namespace, which another deployment with its own task queue can take.
-"""
+"""The holder of a workflow id: another deployment, with its own task queue, can hold an id of the namespace."""
 
 from typing import NamedTuple
 
@@ -16,12 +13,10 @@ RETENTION_WORKFLOW = "RetentionWorkflow"
 WATCH_WORKFLOW = "WatchWorkflow"
 NOTIFY_WORKFLOW = "NotifyWorkflow"
 NOTIFICATION_LOOK_WORKFLOW = "NotificationLookWorkflow"
-"""The types of workflows, as Temporal knows them."""
+"""The types of workflows."""
 
 
 class Kind(NamedTuple):
-    """The type and task queue of an id's workflows."""
-
     workflow_type: str
     task_queue: str
 
@@ -31,19 +26,19 @@ class Kind(NamedTuple):
 
     @classmethod
     def scheduled_by(cls, schedule: Schedule) -> "Kind | None":
-        """The kind that a schedule starts; None for another action."""
+        """None for another action."""
         action = schedule.action
         if not isinstance(action, ScheduleActionStartWorkflow):
             return None
         return cls(str(action.workflow), action.task_queue)
 
     def in_words(self) -> str:
-        """Type and task queue, shortened, without control characters."""
+        """Shortened, without control characters."""
         return f"{self.workflow_type[:SHOWN_CHARACTERS]!r} on task queue {self.task_queue[:SHOWN_CHARACTERS]!r}"
 
 
 def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
-    """A line for people: the holder of `what`, and a remedy."""
+    """Who holds `what`, and a remedy."""
     said = f"{what} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
     if holder is not None and holder.workflow_type == wanted.workflow_type:
         return (

@@ -14,13 +14,13 @@ from activities.failures import classified
 from inventory.log_lines import log_context
 
 BEATS_A_TIMEOUT = 5
-"""So that a late or lost beat does not end the attempt."""
+"""A late or lost beat does not end the attempt."""
 
 MESSAGE_FIELDS = ("tenant_id", "run_id")
-"""Fields of an activity's message, or of its run, in log records."""
+"""Fields of an activity's message, or of its run, for log records."""
 
 RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
-"""Activities that only their own limits end: the record of a run must be closed."""
+"""The record of a run must be closed."""
 
 
 class ActivityInterceptor(Interceptor):
@@ -41,7 +41,6 @@ class _Inbound(ActivityInboundInterceptor):
 
 
 def _log_fields(input: ExecuteActivityInput) -> dict[str, str | int]:  # noqa: A002 - the SDK's name
-    """The activity, its workflow, and its message's run and tenant, if named."""
     info = activity.info()
     message = input.args[0] if input.args else None
     named = getattr(message, "run", message)
@@ -58,8 +57,8 @@ def _log_fields(input: ExecuteActivityInput) -> dict[str, str | int]:  # noqa: A
 async def heartbeats() -> AsyncIterator[None]:
     """Beats until the body ends.
 
-    A `$batch` or transaction may rightly show no progress for a minute, and every step has a deadline. So the beat
-    tells that the worker lives, the deadlines that the work does.
+    A `$batch` or transaction may show no progress for a minute. The beat tells that the worker lives, the deadline of
+    each step that the work does.
     """
     timeout = activity.info().heartbeat_timeout
     if not timeout:

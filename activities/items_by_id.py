@@ -1,4 +1,4 @@
-"""Reads single items by id, whole, as a listing and its detail calls would show them."""
+"""Reads single items by id, as a listing and its detail calls would show them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,17 +30,17 @@ from storage.details import LastVersion
 Answers = Mapping[UnlistedItem, GraphAnswer | ReadFailure]
 
 SHORT_WAIT = timedelta(seconds=10)
-"""The longest wait for a family's next turn; a longer pause is left to the next look."""
+"""Longer pauses are left to the next look."""
 
 ROUNDS = 50
-"""Rounds of requests for a batch's details; items that need more are left to full runs."""
+"""Items that need more are left to full runs."""
 
 
 class ShownById(NamedTuple):
-    """Properties that a GET by id may show otherwise than the list, by the last version.
+    """Properties that a GET by id shows otherwise than the last version.
 
-    `more`: the version lacks them. `filled`: null in lists of Intune. `emptied`: expanded lists that may wrongly be
-    empty by id: https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
+    `more`: the version lacks them. `filled`: null in lists of Intune. `emptied`: expanded lists, perhaps wrongly empty:
+    https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
     """
 
     more: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ class ShownById(NamedTuple):
 
     @classmethod
     def of(cls, collection: Collection, observed: Sequence[Observation], last: LastVersion | None) -> "ShownById":
-        """Those of the object's one observation; none without it or a last version."""
+        """None without an observation or a last version."""
         if not observed or last is None or last.document is None:
             return cls()
         now, before = (decode_object(document) for document in (observed[0].document, last.document))
@@ -78,15 +78,13 @@ class ReadItems(NamedTuple):
 
 
 class ExistingItems(NamedTuple):
-    """The items that Graph has found by their ids, and the ids for which it had no time."""
+    """`again`: ids for which Graph had no time."""
 
     found: list[UnlistedItem]
     again: frozenset[str]
 
 
 class _Item:
-    """One item that Graph has shown, and the reading of its details."""
-
     def __init__(self, listed: Observation, reading: DetailReading, last: LastVersion | None) -> None:
         self.listed = listed
         self.reading = reading
@@ -95,7 +93,7 @@ class _Item:
 
 
 class ItemReader:
-    """Reads within the pace of each throttle family: a family that is paused is left alone, and its items wait."""
+    """Leaves paused throttle families alone: their items wait."""
 
     def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, observers: Observers) -> None:
         self._graph = graph
@@ -105,7 +103,7 @@ class ItemReader:
         self._pace = Pace(database)
 
     async def existing(self, tenant: TenantConfig, items: Sequence[UnlistedItem]) -> ExistingItems:
-        """The items that exist, by one request each. Raises `GraphRequestError` if Graph was not reached."""
+        """Asks for each item. Raises `GraphRequestError` if Graph was not reached."""
         found: list[UnlistedItem] = []
         again: set[str] = set()
         for api_version, family, wave in self._waves(items):
@@ -120,7 +118,7 @@ class ItemReader:
     async def read(
         self, tenant: TenantConfig, items: Sequence[UnlistedItem], listed_now: Mapping[UnlistedItem, JsonObject]
     ) -> ReadItems:
-        """The present items and those that are gone. `listed_now` are new ones from a list."""
+        """`listed_now`: new items from a list."""
         observers = await self._observers.of_tenant(tenant.id)
         found: list[Observation] = []
         gone: list[UnlistedItem] = []
@@ -187,7 +185,7 @@ class ItemReader:
     async def _ask(
         self, tenant: TenantConfig, api_version: str, family: ThrottleFamily, urls: Mapping[UnlistedItem, str]
     ) -> Answers:
-        """Graph's answers, or failures. Raises `GraphRequestError` if Graph was not reached."""
+        """Raises `GraphRequestError` if Graph was not reached."""
         gets = [GraphGet(str(number), url) for number, url in enumerate(urls.values())]
         async with self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait:
             if wait:
@@ -204,7 +202,6 @@ class ItemReader:
         return judged
 
     def _judged(self, item: UnlistedItem, answer: GraphAnswer) -> GraphAnswer | ReadFailure:
-        """The answer, if it shows the item or says that it is gone."""
         collection = self._catalog.collections[item.type_key]
         if is_gone(answer) or is_found(answer, collection.id_field, item.external_id):
             return answer
@@ -222,8 +219,8 @@ class ItemReader:
     ) -> dict[UnlistedItem, Observation]:
         """Items as if they had been listed.
 
-        Graph may show more by id than in a list: a property that the last version lacks is no change, so it is left
-        out. If that cannot be told, the item is left to full runs.
+        A property that the last version lacks is left out, since Graph shows more by id. If a difference cannot be
+        judged, the item is left to full runs.
         """
         read = {}
         for item, answer in answers.items():
@@ -250,7 +247,6 @@ class ItemReader:
     async def _read_details(
         self, tenant: TenantConfig, api_version: str, family: ThrottleFamily, items: Sequence[_Item]
     ) -> int:
-        """Makes all calls that the items need; returns their number."""
         requests = 0
         for _ in range(ROUNDS):
             calls = [(item, call) for item in items if item.failure is None for call in item.reading.open]
@@ -284,7 +280,6 @@ class ItemReader:
         return requests
 
     def _follows_untrusted(self, tenant: TenantConfig, api_version: str, reading: DetailReading) -> bool:
-        """Whether a link to a next page may not be followed."""
         try:
             for call in reading.open:
                 if call.page > 1:
@@ -294,7 +289,7 @@ class ItemReader:
         return False
 
     def _whole(self, observers: TenantObservers, item: UnlistedItem, read: _Item) -> Observation | None:
-        """The item with details, under the list's spelling of the id, and under its parent."""
+        """The item with details, under the list's spelling of its id."""
         listed = read.listed
         whole = listed
         if listed.list_hash is not None:

@@ -1,7 +1,6 @@
-"""The worker's metrics: runs, items, requests to Graph, and how old the readings are.
+"""The worker's metrics: runs, items, requests to Graph, and the age of readings.
 
-They share the endpoint of the SDK's metrics. Labels are closed sets, without names, ids or texts of tenants, but for
-tenant ids if configured.
+They share the SDK's endpoint. Labels are closed sets, and tenant ids if configured.
 """
 
 import asyncio
@@ -22,19 +21,19 @@ from storage.database import Database, StorageNotReadyError, StorageUnavailableE
 from storage.freshness import freshness
 
 REFRESH_SECONDS = 60
-"""The time between two reads of the database; Prometheus commonly scrapes every 15 to 60 seconds."""
+"""Prometheus commonly scrapes every 15 to 60 seconds."""
 
 COUNTED_ITEMS = ("created", "changed", "unchanged", "invalid")
 """Counts that add up over runs."""
 
 STATUSES = range(100, 600)
-"""HTTP statuses with a label; a hostile server could otherwise add one for every number."""
+"""Other statuses share a label: a hostile server could add one for each number."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class RunMetrics:
-    """Ended runs, each counted once, unless its worker dies between record and count.
+    """Ended runs, each counted once unless its worker dies between record and count.
 
     Counters begin with 0: Prometheus sees no increase in a series that begins with 1.
     """
@@ -67,7 +66,7 @@ class RunMetrics:
             self._errors.add(0, {"error_code": code})
 
     def ended(self, status: RunStatus, counts: Counts, collections: Mapping[str, CollectionResult]) -> None:
-        """Counts a run whose record was just closed."""
+        """Call once, when the record is closed."""
         self._runs.add(1, {"status": status})
         self._throttled.add(counts.throttled)
         for result in COUNTED_ITEMS:
@@ -79,14 +78,11 @@ class RunMetrics:
                 self._errors.add(1, {"error_code": collection.error_code})
 
     def abandoned(self, runs: int) -> None:
-        """Counts runs that the sweep closed."""
         self._abandoned.add(runs)
         self._runs.add(runs, {"status": RunStatus.FAILED})
 
 
 class GraphMetrics(GraphMeter):
-    """Requests to Graph by HTTP status."""
-
     def __init__(self, meter: MetricMeter) -> None:
         self._batches = meter.create_counter(
             "tenant_inventory_graph_batches", "$batch requests to Graph, by HTTP status; none is no answer."
@@ -114,7 +110,7 @@ def _label(status: int) -> str:
 
 
 class FreshnessMetrics:
-    """When tenants were last read, by the database. Every worker tells the same: dashboards take the maximum."""
+    """The age of tenants' readings. Every worker tells the same: dashboards take the maximum."""
 
     def __init__(self, meter: MetricMeter, database: Database, tenants: TenantsFile, *, with_tenants: bool) -> None:
         self._database = database
@@ -155,7 +151,6 @@ class FreshnessMetrics:
 
     @asynccontextmanager
     async def refreshed(self) -> AsyncIterator[None]:
-        """Refreshes the gauges until the body ends."""
         refreshing = asyncio.create_task(self._keep_refreshing())
         try:
             yield

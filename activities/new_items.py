@@ -1,4 +1,4 @@
-"""New items in audit events: their collections, and their objects as lists show them."""
+"""New items in audit events."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Mapping, Sequence
@@ -21,21 +21,21 @@ from storage.confirmations import UnlistedItem
 from storage.database import Database
 
 MOST_NEW = 5
-"""Ids that one look searches for, each perhaps with a request in every collection. The next look goes on."""
+"""Ids that one look searches for, perhaps in every collection; the next look goes on."""
 
 MOST_PAGES = 10
-"""Of one list in one look."""
+"""The pages of one list in one look."""
 
 
 class MadeItem(NamedTuple):
-    """A new object's id in an event, and the event's word for the act: `Create DeviceConfiguration`."""
+    """`activity`: the event's word for the act, such as `Create DeviceConfiguration`."""
 
     graph_id: str
     activity: str
 
 
 class NewItems(NamedTuple):
-    """Found items with their listed objects, ids to search for again, and requests sent."""
+    """`again`: ids to search for again."""
 
     listed: Mapping[UnlistedItem, JsonObject]
     again: AnyCollection[str]
@@ -43,7 +43,7 @@ class NewItems(NamedTuple):
 
 
 class ListPages(NamedTuple):
-    """Objects of a list's first pages. `failure`: why the next page could not be read."""
+    """`failure`: why the next page could not be read."""
 
     objects: list[JsonValue]
     requests: int
@@ -51,10 +51,9 @@ class ListPages(NamedTuple):
 
 
 class NewItemReader:
-    """Searches for new items.
+    """Takes new items from lists: a GET by id may show more, and no version tells what.
 
-    They are taken from lists: a GET by id may show more, and there is no version that tells what. An item that the
-    first pages lack is left to the next full run.
+    An item that the first pages lack is left to the next full run.
     """
 
     def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, items: ItemReader) -> None:
@@ -66,7 +65,7 @@ class NewItemReader:
     async def find(
         self, tenant: TenantConfig, made: Sequence[MadeItem], type_keys: AnyCollection[str], *, within: UUID
     ) -> NewItems:
-        """Finds items in collections. Raises `GraphRequestError` if Graph was not reached."""
+        """Raises `GraphRequestError` if Graph was not reached."""
         searched = list(dict.fromkeys(made))[:MOST_NEW]
         again = {item.graph_id for item in made} - {item.graph_id for item in searched}
         collections = [
@@ -102,7 +101,6 @@ class NewItemReader:
         return NewItems(listed, again - {item.graph_id for item in listed}, requests)
 
     async def read_list(self, tenant: TenantConfig, collection: Collection, url: str) -> ListPages:
-        """A list's first pages, at the pace of its throttle family."""
         family = collection.throttle_family
         objects: list[JsonValue] = []
         requests = 0
@@ -144,9 +142,7 @@ class NewItemReader:
 
 
 def _may_name(activity: str, collection: Collection) -> bool:
-    """Whether an event's words seem to mean a collection's items. It only orders the search: Microsoft publishes no
-    list of these words.
-    """
+    """Whether an event's words seem to mean a collection. Only orders the search: Microsoft lists no such words."""
     entity = collection.path.rpartition("/")[2].lower()
     words = "".join(letter for letter in activity.lower() if letter.isalpha())
     return entity[:-3] in words

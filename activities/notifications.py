@@ -45,31 +45,31 @@ from storage.documents import database_time
 from storage.notifications import KnownTenant
 
 CLAIM = timedelta(minutes=1)
-"""The time of an attempt's claim, longer than the attempt, so that no two send at once."""
+"""Longer than an attempt, so that no two send at once."""
 
 DELIVERY_PATIENCE = timedelta(hours=24)
-"""How long a message is tried after its events were noted."""
+"""The time to try a message after its events were noted."""
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=30)
-"""Waits between two attempts at a message, doubled each time."""
+"""Waits between attempts, doubled each time."""
 
 DELIVERIES_AT_ONCE = 4
-"""Deliveries of one worker, so that silent targets leave slots to runs."""
+"""The limit of one worker, so that silent targets leave slots to runs."""
 
 BUSY = timedelta(seconds=5)
-"""The wait if a worker has all the deliveries that it may."""
+"""The wait if all deliveries of a worker are under way."""
 
 SENDING = timedelta(minutes=1)
-"""One activity begins no further message after this."""
+"""After this an activity begins no message."""
 
 KEPT = timedelta(days=90)
-"""For which the outbox remembers what was told."""
+"""How long the outbox keeps events."""
 
 EXPIRING_EVERY = timedelta(hours=20)
-"""How often a tenant is checked for expiries: about once a day, at any hour."""
+"""About once a day, at any hour."""
 
 UNTOLD_FOR = timedelta(minutes=2)
-"""A look leaves an ended run alone so long, since it starts its own workflow."""
+"""A look leaves a just ended run alone, since it starts its own workflow."""
 
 MOST_TENANTS, MOST_RUNS = 500, 50
 """Tenants of one look, and runs of one tenant; the next look takes the rest."""
@@ -80,7 +80,7 @@ Send = Callable[[AnyTarget, Message], Awaitable[DeliveryAnswer]]
 
 
 class NotificationsFile:
-    """The notifications file, read again after each change; while it is invalid, the last valid one holds."""
+    """Read again after each change; while it is invalid, the last valid one holds."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -88,7 +88,7 @@ class NotificationsFile:
         self._valid = Notifications()
 
     async def current(self) -> Notifications:
-        """The current targets and rules; none without a file."""
+        """Targets and rules; none without a file."""
         if self.path is not None:
             await asyncio.to_thread(self._look, self.path)
         return self._valid
@@ -110,7 +110,7 @@ class NotificationsFile:
 
 
 class NotificationActivities:
-    """Notes events once for each target, and sends them until it takes them, with one idempotency key."""
+    """Notes events once for each target."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class NotificationActivities:
 
     @activity.defn
     async def note_events(self, request: NoteEvents) -> NoteResult:
-        """Notes events of runs, then drift and expiries; idempotent by each event's key."""
+        """Notes events of runs, drift and expiries; idempotent by each event's key."""
         rules = await self._rules(request.tenant_id)
         for run_id in request.run_ids:
             async with self._database.tenant(request.tenant_id) as session:
@@ -154,7 +154,6 @@ class NotificationActivities:
             return NoteResult(targets=await notifications.pending_targets(session))
 
     async def _reading_app(self, tenant_id: UUID) -> ReadingApp | None:
-        """The app of the tenant's entry. Runs tell of an unreadable credential."""
         try:
             tenant = await self._tenants.get(tenant_id)
         except TenantsFileError:
@@ -167,14 +166,13 @@ class NotificationActivities:
         return ReadingApp(tenant.client_id, ends_at)
 
     async def _note_drift(self, tenant_id: UUID, run_id: UUID, rules: TenantRules) -> None:
-        """One at a time in a worker: it holds two connections if the baseline is another tenant's inventory."""
+        """One at a time in a worker: against another tenant's inventory it holds two connections."""
         async with self._drift, self._database.tenant(tenant_id) as session:
             session_of = partial(self._database.tenant, read_only=True)
             events = await events_of_drift(session, session_of, tenant_id, await database_time(session))
             await notifications.note(session, uuid5(run_id, "drift"), run_id, rules.addressed(events))
 
     async def _rules(self, tenant_id: UUID) -> TenantRules:
-        """The rules about a tenant, without its tags if the tenants file lacks it."""
         try:
             tenant = await self._tenants.get(tenant_id)
         except TenantsFileError:
@@ -183,7 +181,7 @@ class NotificationActivities:
 
     @activity.defn
     async def look_for_events(self, request: LookForEvents) -> TenantsToTell:
-        """Notes tenants not read for long, and finds those with further events."""
+        """Notes tenants not read for long; finds tenants with further events."""
         if self._file.path is None:
             return TenantsToTell()
         enabled, _ = await self._tenants.enabled(TenantChoice(everyone=True))
@@ -212,7 +210,7 @@ class NotificationActivities:
         return TenantsToTell(tenants=tenants[:MOST_TENANTS])
 
     async def _note_states(self, tenant: KnownTenant, look_id: UUID, rules: TenantRules) -> bool:
-        """Notes a tenant not read for long, and waiting plans; whether anything waits to be sent."""
+        """Returns whether anything waits to be sent."""
         events = [] if tenant.clean_at is None else not_read_events(tenant.clean_at, tenant.now, rules)
         wants_plans = rules.wants(NotificationKind.PLAN_WAITING)
         if not events and not wants_plans:
@@ -226,7 +224,7 @@ class NotificationActivities:
 
     @activity.defn
     async def deliver_events(self, request: DeliverEvents) -> DeliveryResult:
-        """Sends due messages in turn, each with its delivery's id as idempotency key.
+        """Sends due messages in turn; the delivery's id is the idempotency key.
 
         The claim is committed before sending, the result after it. If a worker dies in between, the message is sent
         again once the claim expires.
@@ -247,7 +245,6 @@ class NotificationActivities:
             return result.model_copy(update={"wait": wait})
 
     async def _attempted(self, tenant_id: UUID, group: NotificationGroup, result: DeliveryResult) -> DeliveryResult:
-        """Sends one message; returns it with the answer."""
         target = (await self._file.current()).targets.get(group.target)
         if target is None:
             answer = DeliveryAnswer(False, "the notifications file has no such target")
@@ -277,5 +274,4 @@ class NotificationActivities:
 
 
 def wait_after(attempts: int) -> timedelta:
-    """The wait after so many attempts."""
     return min(FIRST_WAIT * (1 << min(attempts - 1, 20)), LONGEST_WAIT)

@@ -1,4 +1,4 @@
-"""Observers: the catalog's rules of reading each collection, and each tenant's key for sensitive values."""
+"""The catalog's rules of reading each collection, under each tenant's key for sensitive values."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -27,14 +27,14 @@ from storage.recreated_items import StoredDocument
 _MARK = f'"{SENSITIVE_MARK}":'.encode()
 
 KNOWN_FOR_SECONDS = 300.0
-"""How long a worker uses a tenant's key before it looks again: a purged tenant may return with another."""
+"""A purged tenant may return with another key."""
 
 
 class SensitivityRules(NamedTuple):
-    """The operator's choices about sensitive values.
+    """The operator's choices.
 
     Without `keys` every sensitive value becomes one constant. `is_comparable` gives tenants without a data key a shared
-    one, so that their equal values look alike.
+    one, so that equal values look alike.
     """
 
     keys: WrappingKeys | None = None
@@ -44,8 +44,6 @@ class SensitivityRules(NamedTuple):
 
 
 class TenantObservers(NamedTuple):
-    """One tenant's observers and canonicalizers, by collection."""
-
     observers: "Observers"
     data_key: DataKey | None
     tenant_id: UUID
@@ -62,7 +60,7 @@ class TenantObservers(NamedTuple):
 
 
 class Observers:
-    """One observer and canonicalizer for each collection, made at first use."""
+    """Made at first use, for each collection."""
 
     def __init__(
         self,
@@ -82,10 +80,7 @@ class Observers:
         self._known: dict[UUID, tuple[float, DataKey | None]] = {}
 
     async def of_tenant(self, tenant_id: UUID) -> TenantObservers:
-        """A tenant's observers, under its data key, which is made if missing.
-
-        Raises `DataKeyError`.
-        """
+        """Makes a missing data key. Raises `DataKeyError`."""
         read_at, data_key = self._known.get(tenant_id, (0.0, None))
         if tenant_id not in self._known or self._now() - read_at > KNOWN_FOR_SECONDS:
             data_key = await self._data_key(tenant_id)
@@ -128,14 +123,14 @@ class Observers:
         return stored
 
     def observer(self, type_key: str) -> Observer:
-        """A collection's observer without a key."""
+        """The rules without a tenant's key."""
         if type_key not in self._observers:
             rules = self._catalog.collections[type_key].reading_rules
             self._observers[type_key] = Observer(self._rules(type_key), reading=rules)
         return self._observers[type_key]
 
     def canonicalizer(self, type_key: str) -> Canonicalizer:
-        """A collection's canonicalizer without a key."""
+        """The rules without a tenant's key."""
         if type_key not in self._canonicalizers:
             rules = self._rules(type_key)
             self._canonicalizers[type_key] = Canonicalizer(
@@ -149,9 +144,9 @@ class Observers:
         return self._canonicalizers[type_key]
 
     def raw_rules(self, type_key: str) -> tuple[bytes, frozenset[bytes]] | None:
-        """The hash of a collection's rules of reading, and the names of secrets that its documents lack.
+        """The hash of a collection's rules, and the names of secrets that its documents lack.
 
-        None if an item is not all in its object (its title follows other items), and for singletons.
+        None if an item is not all in its object, and for singletons.
         """
         if type_key not in self._raw_rules:
             collection, rules = self._catalog.collections[type_key], self._rules(type_key)
@@ -165,7 +160,7 @@ class Observers:
         return TenantComparison(self, self._catalog, tenant_id)
 
     def likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
-        """Each document's likeness: its hash without its item's identity."""
+        """Each document's hash without its item's identity."""
         return [self._likeness(document) for document in documents]
 
     def _likeness(self, stored: StoredDocument) -> bytes:
@@ -185,7 +180,7 @@ class Observers:
 
 
 class TenantComparison:
-    """Compares a tenant's documents by the catalog's rules (`storage.merge.DocumentComparison`)."""
+    """Compares documents by the catalog's rules (`storage.merge.DocumentComparison`)."""
 
     def __init__(self, observers: Observers, catalog: Catalog, tenant_id: UUID) -> None:
         self._observers = observers
@@ -208,7 +203,7 @@ class TenantComparison:
         return not is_hidden_anew and form.hash(by_todays_rules) == item.content_hash
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> list[bool]:
-        """Whether each version tells a change, as in `changes`."""
+        """Whether `changes` shows a change in each version."""
         return await crunch(self._tenant_id, lambda: [self._is_change(version) for version in versions])
 
     def _is_change(self, version: NewVersion) -> bool:

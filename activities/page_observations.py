@@ -1,4 +1,4 @@
-"""A page's answer as the workflow's result and staged rows."""
+"""A page's result for the workflow, and its rows to stage."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Sequence
@@ -24,21 +24,16 @@ from storage.staging import SameItems
 
 
 class PageObservations(NamedTuple):
-    """A page's result and rows to stage."""
-
     page: PageResult
     observations: list[Observation]
     shown: ReadPage | None = None
-    """The page's record; None if it shows nothing about the collection."""
+    """None if the page shows nothing about the collection."""
     same: SameItems | None = None
-    """The items of the page that need not be read."""
+    """Items that need not be read."""
 
 
 class PageObserver:
-    """Finds digests of answers' objects, then parses objects with unknown ones.
-
-    Hashes megabytes, so never on the event loop.
-    """
+    """Parses objects with unknown digests. Hashes megabytes: never on the event loop."""
 
     def __init__(self, graph: GraphClient, catalog: Catalog) -> None:
         self._graph = graph
@@ -71,10 +66,7 @@ class PageObserver:
         digested: Sequence[DigestedPage | None],
         same: Sequence[AnyCollection[str]],
     ) -> list[PageObservations]:
-        """Each cursor's page, in the request's order. `same`: each page's ids that need no reading.
-
-        Raises `AnswerTooLargeError`.
-        """
+        """Pages in the request's order. `same`: ids that need no reading, by page. Raises `AnswerTooLargeError`."""
         return [
             self._read_answer(
                 tenant,
@@ -173,7 +165,6 @@ def _links(next_link: str | None) -> list[str]:
 
 
 def _ids(parents: Sequence[JsonValue]) -> list[str]:
-    """Usable ids of a page's parents."""
     ids = [parent.get("id") for parent in parents if isinstance(parent, dict)]
     return [
         external_id for external_id in ids if isinstance(external_id, str) and 0 < len(external_id) <= MAX_ID_LENGTH

@@ -28,8 +28,6 @@ from storage.database import Database
 
 
 class FetchActivities:
-    """Every attempt has its own fetch token, so a late one changes nothing."""
-
     def __init__(
         self,
         graph: GraphClient,
@@ -49,9 +47,10 @@ class FetchActivities:
 
     @activity.defn
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
-        """Reads pages in one `$batch`, stages observations and returns counts and cursors.
+        """Reads pages in one `$batch` and stages observations, under a new fetch token each time: a late attempt
+        changes nothing.
 
-        Unknown pages, and those that Graph has not shown to the run, fail alone.
+        Unknown pages, and links that Graph has not shown to the run, fail alone.
         """
         refused = await self._requested.refused(request.tenant_id, request.run_id, request.api_version, request.cursors)
         if not refused:
@@ -98,7 +97,7 @@ class FetchActivities:
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
     ) -> list[GraphAnswer | ReadFailure]:
-        """Graph's answer to each page. A lasting error of the batch is that of every page."""
+        """A lasting error of the batch is that of every page."""
         gets = [GraphGet(key=str(number), url=cursor.url) for number, cursor in enumerate(request.cursors)]
         try:
             answers = await self._graph.read_batch(
@@ -130,7 +129,7 @@ class FetchActivities:
         return same
 
     async def _staged(self, request: FetchPages, reads: list[PageObservations]) -> FetchPagesResult:
-        """Stages pages, one of each collection under a fetch token."""
+        """One page of each collection under a fetch token."""
         by_rank: dict[int, list[PageObservations]] = {}
         for rank, read in zip(ranks(cursor.type_key for cursor in request.cursors), reads, strict=True):
             by_rank.setdefault(rank, []).append(read)
@@ -162,7 +161,7 @@ class FetchActivities:
 
 
 def _too_large(request: FetchPages) -> FetchPagesResult:
-    """Asks for fewer pages at once. Raises the error of a single page that is too large."""
+    """Asks for fewer pages at once. Raises `AnswerTooLargeError` for a single page."""
     if len(request.cursors) == 1:
         raise AnswerTooLargeError
     requests = len(request.cursors)

@@ -30,7 +30,7 @@ from storage.runs import is_recorded
 
 
 class _HeldError(Exception):
-    """Another type of workflow, or one of another task queue, holds a workflow id."""
+    """Another type of workflow, or another task queue, holds a workflow id."""
 
 
 class PortfolioActivities:
@@ -44,7 +44,7 @@ class PortfolioActivities:
 
     @activity.defn
     async def open_portfolio(self, run: PortfolioRun) -> OpenPortfolioResult:
-        """Records the portfolio run and returns its tenants by the tenants file now."""
+        """Chooses tenants by the tenants file now."""
         async with self._database.no_tenant() as session:
             await portfolio.open_portfolio(session, _identity(run))
         chosen, disabled = await self._tenants.enabled(run.chosen)
@@ -68,10 +68,10 @@ class PortfolioActivities:
 
     @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
-        """The progress of runs: by records, and by Temporal for open ones.
+        """Outcomes by records, and by Temporal for open runs.
 
-        A run whose workflow ended without closing its record is abandoned; the sweep closes the record. A foreign
-        holder of the workflow id is no run: its end says nothing about the tenant.
+        A run whose workflow ended with an open record is abandoned; the sweep closes the record. A foreign holder of
+        the workflow id is no run: its end says nothing about the tenant.
         """
         ended = await self._ended(request.runs)
         closed: dict[int, UUID | None] = {}
@@ -101,7 +101,7 @@ class PortfolioActivities:
 
     @activity.defn
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
-        """Records each tenant's outcome, in that tenant's transaction, then the portfolio run's end.
+        """Records each outcome in its tenant's transaction, then the portfolio run's end.
 
         A tenant unknown to tenants file and database only counts.
         """
@@ -133,7 +133,6 @@ class PortfolioActivities:
         return RecordPortfolioResult(error_codes=sorted(codes))
 
     async def _ended(self, runs: Sequence[RunToFollow]) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
-        """Ended runs by tenant and run id."""
         run_ids = [run.run_id for run in runs if run.run_id is not None]
         if not run_ids:
             return {}
@@ -141,9 +140,9 @@ class PortfolioActivities:
             return await portfolio.ended_runs(session, run_ids)
 
     async def _described(self, run: RunToFollow) -> tuple[UUID | None, bool]:
-        """The run's id, and whether it is under way; a later run may have its workflow id.
+        """The run's id, and whether it is under way: a later run may have its workflow id.
 
-        Raises `_HeldError` if the workflow id was never the run's.
+        Raises `_HeldError`.
         """
         try:
             description = await self._client.get_workflow_handle(run.workflow_id).describe()

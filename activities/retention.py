@@ -17,7 +17,7 @@ from storage import versions
 from storage.database import Database
 
 BATCH = 5000
-"""Versions, and items, of one call, during which the tenant's merges wait: under a second for a million versions."""
+"""Versions, and items, of one call, while the tenant's merges wait: under a second for a million versions."""
 
 
 RUNS = 2000
@@ -25,20 +25,20 @@ RUNS = 2000
 
 
 class RetentionLimits(NamedTuple):
-    """The limits of the worker's settings; None deletes nothing for that reason."""
+    """None deletes nothing for that reason."""
 
     older_than: timedelta | None = None
-    """Versions that another one followed so long ago."""
+    """The age since the following version."""
     kept: int | None = None
-    """The number of an item's newest versions to keep."""
+    """An item's newest versions."""
     runs_older_than: timedelta | None = None
-    """Runs that ended so long ago."""
+    """The age since the end."""
 
 
 class RetentionActivities:
-    """Forgets runs, and versions by the database's function, which spares current and pinned ones.
+    """The database spares current and pinned versions.
 
-    Anybody in the Temporal namespace can ask, so a message can only keep more than `limits` do.
+    Anybody in the Temporal namespace can ask, so a message can only keep more than `limits`.
     """
 
     def __init__(self, database: Database, limits: RetentionLimits, *, batch: int = BATCH, runs: int = RUNS) -> None:
@@ -49,13 +49,12 @@ class RetentionActivities:
 
     @activity.defn
     async def inventoried_tenants(self) -> InventoriedTenants:
-        """Tenants with an inventory, configured or not."""
         async with self._database.portfolio() as session:
             return InventoriedTenants(tenant_ids=await versions.tenants(session))
 
     @activity.defn
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
-        """One batch. A second attempt goes on behind deleted rows."""
+        """One batch; a second attempt continues behind deleted rows."""
         older_than = _narrower(self._limits.older_than, request.older_than)
         kept = _narrower(self._limits.kept, request.kept)
         if older_than is None and kept is None:
@@ -68,7 +67,7 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
-        """One batch, and all undecided expired plans. A second attempt goes on behind deleted rows."""
+        """One batch, and all undecided expired plans; a second attempt continues behind deleted rows."""
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)

@@ -39,15 +39,15 @@ from storage.recreated_items import StoredDocument, link_recreated
 from storage.titles import give_titles
 
 LEASE = timedelta(minutes=10)
-"""Renewed by fetches, merges and every three minutes of waiting; after it a run counts as abandoned."""
+"""Renewed by fetches, merges and every three minutes of waiting; then a run counts as abandoned."""
 
 
 READING = timedelta(seconds=40)
-"""The share of `policies.DATABASE`'s two minutes for references; the next run, or a command, reads the rest."""
+"""References' share of the two minutes of `policies.DATABASE`; the next run, or a command, reads the rest."""
 
 
 class RunLimits(NamedTuple):
-    """How many runs may be running at once."""
+    """Runs at once."""
 
     per_tenant: int = 2
     overall: int = 20
@@ -80,7 +80,7 @@ class RunRecordActivities:
 
     @activity.defn
     async def begin_run(self, run: Run) -> BeginRunResult:
-        """Records the run and, once it has a slot, plans its collections in the selection's order.
+        """Plans the collections, in the selection's order, once the run has a slot.
 
         A tenant unknown to tenants file and database is refused before anything is written.
         """
@@ -115,9 +115,9 @@ class RunRecordActivities:
         )
 
     async def _known_name(self, tenant_id: UUID) -> str | None:
-        """The tenant's name; None if only the database knows the tenant.
+        """None if only the database knows the tenant.
 
-        Raises `ReadingDisabledError`, and `UnnamedTenantError` or `TenantsFileError` if it does not, either.
+        Raises `ReadingDisabledError`, and `UnnamedTenantError` or `TenantsFileError` for an unknown tenant.
         """
         if await self._tenants.is_disabled(tenant_id):
             raise ReadingDisabledError
@@ -132,7 +132,7 @@ class RunRecordActivities:
 
     @activity.defn
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
-        """Keeps a run's slot, or a queued run's place, and tells whether its turn has come."""
+        """Keeps a slot or a place, and tells whether a queued run's turn has come."""
         lease = self._slots.queue_lease if request.queued else LEASE
         async with self._database.tenant(request.tenant_id) as session:
             is_open = await runs.renew_lease(session, request.run_id, lease)
@@ -141,9 +141,9 @@ class RunRecordActivities:
 
     @activity.defn
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
-        """Closes the record, once: a later attempt returns the first one's result.
+        """Closes the record once: a later attempt returns the first one's result.
 
-        Then reads the references of new versions. It needs PostgreSQL only, and every failure is retried for as long as
+        Then reads references of new versions. Needs PostgreSQL only; every failure is retried for as long as
         `policies.CLOSE` allows. A run of an unknown tenant was refused, and leaves no record.
         """
         tenant_id = request.run.tenant_id
@@ -175,7 +175,7 @@ class RunRecordActivities:
         )
 
     async def _link_recreated(self, session: AsyncSession, run: Run, listed: Sequence[str]) -> None:
-        """Links re-created items. Only logs a lasting failure: the record must be closed."""
+        """Logs a lasting failure and goes on: the record must be closed."""
         try:
             async with session.begin_nested():
                 likenesses = partial(self._likenesses, run.tenant_id)
@@ -186,7 +186,6 @@ class RunRecordActivities:
             log_unexpected(error)
 
     async def _catch_up(self, tenant_id: UUID) -> None:
-        """Reads references and gives titles; the next run does the rest."""
         try:
             # One reader, since a worker's pool has one connection for each activity.
             _log(await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1))
@@ -228,7 +227,6 @@ class RunRecordActivities:
         )
 
     def _period(self, collection: CatalogCollection) -> timedelta:
-        """The time within which all of a collection's details are read again."""
         if collection.refresh_hours is None:
             return self._policy.detail_refresh
         return min(self._policy.detail_refresh, timedelta(hours=collection.refresh_hours))

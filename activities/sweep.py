@@ -18,18 +18,16 @@ from storage import portfolio, runs
 from storage.database import Database
 
 RUNS_AT_ONCE = 5000
-"""Runs, and portfolio runs, of one sweep. Of more, each sweep draws others by lot, so that runs waiting for workers
-never hide a dead one.
-"""
+"""If there are more, each sweep draws others by lot: runs that wait for workers never hide a dead one."""
 
 SECONDS = 90
-"""After this a sweep looks at no further run or portfolio run, so that both end within the timeout."""
+"""The limit for runs, and again for portfolio runs: both end within the timeout."""
 
 RunT = TypeVar("RunT")
 
 
 class SweepActivities:
-    """A run is abandoned if its lease has expired and its workflow has ended, not if workers are away."""
+    """A run is abandoned if its lease has expired and its workflow has ended."""
 
     def __init__(self, database: Database, client: Client, metrics: RunMetrics | None = None) -> None:
         self._database = database
@@ -53,7 +51,6 @@ class SweepActivities:
         return SweepResult(expired=expired, closed=closed)
 
     async def _sweep_portfolios(self) -> None:
-        """Closes records of terminated portfolio runs with their known outcomes."""
         async with self._database.portfolio() as session:
             found = await portfolio.open_portfolios(session, RUNS_AT_ONCE)
         for run in _in_time(found):
@@ -64,10 +61,7 @@ class SweepActivities:
                     await portfolio.close_portfolio(session, run.portfolio_run_id, ending)
 
     async def _is_under_way(self, workflow_type: str, workflow_id: str, run_id: UUID) -> bool:
-        """Whether the run's workflow is under way; a later run may have its id.
-
-        On any task queue: an operator who renames it loses no run.
-        """
+        """Looks on any task queue, so renaming it loses no run; a later run may have the id."""
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:

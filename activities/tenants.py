@@ -1,6 +1,6 @@
-"""The worker's tenants file or table, read after each change, so a new tenant needs no restart.
+"""The worker's tenants file or table, read after each change.
 
-An invalid one is logged once for each change; the last valid one holds meanwhile.
+An invalid one is logged once for each change; the last valid one holds.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from inventory.portfolio import TenantChoice
 from inventory.user_errors import UnavailableError
 
 UNNAMED_PATIENCE = timedelta(minutes=2)
-"""A file that is being saved may lack a tenant for a moment; a removal takes effect soon."""
+"""A file being saved may lack a tenant for a moment."""
 
 SETTLING_SECONDS = 2
-"""Until a changed file has settled, a tenant's absence means nothing."""
+"""Until a changed file is this old, a tenant's absence means nothing."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class UnnamedTenantError(GraphRequestError):
-    """No tenant has this id, nor had one before the change `since_change` ago."""
+    """No tenant has this id; the file changed `since_change` ago."""
 
     def __init__(self, since_change: timedelta) -> None:
         super().__init__(
@@ -40,15 +40,13 @@ class UnnamedTenantError(GraphRequestError):
 
 
 class ReadingDisabledError(GraphRequestError):
-    """The tenants file disables a tenant, so no request is made."""
+    """No request is made."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.TENANT_DISABLED, "the tenants file disables this tenant", retryable=False)
 
 
 class TenantsFile:
-    """Tenants of the file (a `Path`) or the table, by id."""
-
     def __init__(self, source: Path | TenantsSource) -> None:
         self._source: TenantsSource = FileSource(source) if isinstance(source, Path) else source
         self._seen: Hashable = None
@@ -59,11 +57,11 @@ class TenantsFile:
         self._lock = asyncio.Lock()
 
     async def get(self, tenant_id: UUID) -> TenantConfig | None:
-        """Raises `TenantsFileError` if there was no valid file yet."""
+        """Raises `TenantsFileError` if no file was valid yet."""
         return (await self._latest()).get(tenant_id)
 
     async def tags(self) -> dict[UUID, tuple[str, ...]]:
-        """Tags of tenants, in the order of the settled file. Raises `TenantsFileError`."""
+        """Tags by tenant, in the order of the settled file. Raises `TenantsFileError`."""
         return (await self._settled()).tags()
 
     async def enabled(self, chosen: TenantChoice) -> tuple[list[UUID], list[UUID]]:
@@ -77,7 +75,7 @@ class TenantsFile:
         )
 
     async def configured(self, tenant_id: UUID) -> TenantConfig:
-        """A tenant's entry. Raises `UnnamedTenantError`, `ReadingDisabledError`, or `TenantsFileError`."""
+        """Raises `UnnamedTenantError`, `ReadingDisabledError` or `TenantsFileError`."""
         tenant = await self.get(tenant_id)
         if tenant is None:
             raise UnnamedTenantError(timedelta(seconds=time.monotonic() - self._seen_at))
@@ -86,7 +84,7 @@ class TenantsFile:
         return tenant
 
     async def name(self, tenant_id: UUID) -> str | None:
-        """The tenant's name; None if the file lacks it, on which records do not depend."""
+        """None if the file lacks it."""
         try:
             tenant = await self.get(tenant_id)
         except TenantsFileError:
@@ -94,7 +92,7 @@ class TenantsFile:
         return tenant.name if tenant is not None else None
 
     async def is_disabled(self, tenant_id: UUID) -> bool:
-        """Whether the file disables the tenant; False if it does not tell."""
+        """False if no file was valid yet."""
         try:
             tenant = await self.get(tenant_id)
         except TenantsFileError:
@@ -116,10 +114,7 @@ class TenantsFile:
         return self._tenants
 
     def _look(self) -> None:
-        """Reads a change. The stamp is taken first, so no change is missed.
-
-        While the table cannot be read, the last valid one holds. Raises `UnavailableError` without one.
-        """
+        """Takes the stamp first, so that no change is missed. Raises `UnavailableError` if no table was read yet."""
         try:
             stamp = self._source.stamp()
             if self._tenants is not None and stamp == self._seen:

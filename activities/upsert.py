@@ -12,15 +12,13 @@ from storage.database import Database
 
 
 class UpsertActivities:
-    """Idempotent by fetch token: a later attempt returns the first one's result."""
-
     def __init__(self, database: Database, observers: Observers) -> None:
         self._database = database
         self._observers = observers
 
     @activity.defn
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
-        """Merges waves in one transaction, and counts unlisted items of collections that end with them."""
+        """Merges waves in one transaction. Idempotent by fetch token: returns the first attempt's result."""
         try:
             async with self._database.tenant(request.tenant_id) as session:
                 merged = await merging.merge(

@@ -42,13 +42,13 @@ LONGEST = timedelta(days=1)
 """How far a look reaches back after a pause; full runs cover older changes."""
 
 MOST_ITEMS = 200
-"""Items that one look at a tenant reads; the next look reads the others."""
+"""Items of one look at a tenant; the next look reads the others."""
 
 TENANT_SECONDS = 100
-"""The limit of one tenant's look; all tenants of an activity are looked at side by side."""
+"""The tenants of an activity are looked at side by side."""
 
 UNAVAILABLE_FOR = timedelta(hours=1)
-"""How long a log is left alone that is missing or refused."""
+"""The time until a missing or refused log is read again."""
 
 REFERENCES_WITHIN = timedelta(seconds=20)
 
@@ -63,8 +63,6 @@ _NOT_AVAILABLE = frozenset(
 
 
 class _Log(NamedTuple):
-    """One log's events since the last look. `failure`: why it could not be read."""
-
     type_key: str
     events: Sequence[Observation] = ()
     requests: int = 0
@@ -72,7 +70,7 @@ class _Log(NamedTuple):
 
 
 class _MadeItems(NamedTuple):
-    """New items by event, and as lists show them. `left` events are for the next look."""
+    """`left`: events for the next look."""
 
     named: dict[str, list[UnlistedItem]]
     listed: dict[UnlistedItem, JsonObject]
@@ -81,9 +79,7 @@ class _MadeItems(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """A look's findings at one tenant.
-
-    `new`: events of each log that no look has handled; `named`: items by event; `left`: events for the next look;
+    """`new`: events of each log that no look has handled; `named`: items by event; `left`: events for the next look;
     `items`: those of `named` that were read.
     """
 
@@ -96,7 +92,7 @@ class _Look(NamedTuple):
     requests: int
 
     def events_by_item(self) -> dict[tuple[str, str], list[Observation]]:
-        """New events that name each item, by type key and id."""
+        """New events by the type key and id of the item that they name."""
         events: defaultdict[tuple[str, str], list[Observation]] = defaultdict(list)
         for log in self.logs:
             for event in self.new[log.type_key]:
@@ -106,7 +102,7 @@ class _Look(NamedTuple):
 
 
 class WatchActivities:
-    """A tenant's look is one transaction: repeated, it finds the events handled and does nothing."""
+    """A tenant's look is one transaction: repeated, it finds the events handled."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -121,7 +117,7 @@ class WatchActivities:
 
     @activity.defn
     async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
-        """The choice's enabled tenants. Refuses more than one watch may have."""
+        """Raises `ApplicationError` for more tenants than one watch may have."""
         chosen, disabled = await self._tenants.enabled(request.chosen)
         for tenant_id in disabled:
             activity.logger.info("%s: tenant %s is not looked at", ErrorCode.TENANT_DISABLED, tenant_id)
@@ -135,7 +131,7 @@ class WatchActivities:
 
     @activity.defn
     async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
-        """Looks at tenants side by side; a failure is one tenant's alone, and the next look's."""
+        """A tenant's failure is left to its next look."""
         looks = await asyncio.gather(*(self._look(request, tenant_id) for tenant_id in request.tenant_ids))
         failed = {
             tenant_id: look
@@ -209,7 +205,6 @@ class WatchActivities:
         )
 
     def _readable(self, listed: Set[str]) -> dict[str, set[str]]:
-        """Collections that each log names and some run has listed to its end."""
         collections = self._catalog.collections
         return {
             log: {
@@ -223,7 +218,7 @@ class WatchActivities:
     async def _record(
         self, request: WatchTenants, tenant_id: UUID, at: datetime, look: _Look
     ) -> tuple[watch.LookResult, int]:
-        """Writes items and log positions in one transaction; counts events that name no known item."""
+        """Writes items and positions in one transaction; counts events that name no known item."""
         read = look.read
         events = look.events_by_item()
         waiting = {(item.type_key, item.external_id) for item in read.again}
@@ -259,10 +254,7 @@ class WatchActivities:
     async def _named(
         self, tenant_id: UUID, readable: dict[str, set[str]], new: dict[str, list[Observation]]
     ) -> dict[str, list[UnlistedItem]]:
-        """The items that events name, by event id.
-
-        An id alone tells its item: Microsoft publishes no list of its names for types.
-        """
+        """Items by event id. An id alone tells its item: Microsoft does not list its names for types."""
         named: dict[str, list[UnlistedItem]] = {}
         for log, events in new.items():
             ids = {name for event in events for name in _ids(event)}
@@ -285,7 +277,6 @@ class WatchActivities:
         new: Mapping[str, Sequence[Observation]],
         named: Mapping[str, Sequence[UnlistedItem]],
     ) -> _MadeItems:
-        """New items in events that the inventory does not know."""
         items: dict[str, list[UnlistedItem]] = {}
         listed: dict[UnlistedItem, JsonObject] = {}
         left: set[str] = set()
@@ -307,7 +298,7 @@ class WatchActivities:
         return _MadeItems(items, listed, left, requests)
 
     async def _read_log(self, tenant: TenantConfig, type_key: str, position: LogPosition | None, now: datetime) -> _Log:
-        """A log's events since the last look, and before it where others may still have come."""
+        """Reaches back behind the last look, for late events."""
         collection = self._catalog.collections[type_key]
         after = now - OVERLAP
         if position is not None and position.read_at is not None:
@@ -320,7 +311,6 @@ class WatchActivities:
         return _Log(type_key, events, read.requests, read.failure)
 
     async def _catch_up(self, tenant_id: UUID) -> None:
-        """Reads references of new versions, as many as fit; the next run reads the rest."""
         for damaged in await references.catch_up(
             self._database, tenant_id, self._rules, within=REFERENCES_WITHIN, readers=1
         ):
@@ -328,7 +318,7 @@ class WatchActivities:
 
 
 def _is_due(position: LogPosition | None, now: datetime) -> bool:
-    """Whether to ask for a log; one that the tenant lacks is left alone for a while."""
+    """A log that the tenant lacks is left alone for a while."""
     if position is None or position.error_code not in _NOT_AVAILABLE:
         return True
     return position.tried_at <= now - UNAVAILABLE_FOR
@@ -339,13 +329,12 @@ def _handled(position: LogPosition | None) -> frozenset[str]:
 
 
 def _is_change(event: Observation) -> bool:
-    """Whether an event tells a change: no failure, no reader."""
+    """No failure, no reader."""
     result, operation = event.meta.get("result"), event.meta.get("operation")
     return str(result).lower() == "success" and str(operation).lower() != "get"
 
 
 def _made_ids(event: Observation) -> list[MadeItem]:
-    """Ids of new objects in an event of Intune ("Create") or Entra ("Add")."""
     if str(event.meta.get("operation")).lower() not in ("create", "add"):
         return []
     return [MadeItem(name, str(event.meta.get("activity"))) for name in _ids(event)]

@@ -1,4 +1,4 @@
-"""The activity that reads one wave: `$batch` requests side by side, and following pages, within a budget."""
+"""One wave: `$batch` requests side by side, and following pages, within a budget."""
 
 import asyncio
 import time
@@ -19,31 +19,29 @@ from activities.messages.waves import ConfirmedBatch, DetailBatch, PageBatch, Re
 from inventory.error_codes import ErrorCode
 
 WAVE_REQUESTS = 400
-"""Requests after which a wave follows no pages: a dying worker costs as many. `--all` lists 230."""
+"""Then a wave follows no pages: a dying worker costs as many. `--all` lists 230."""
 
 WAVE_BYTES = 32 * 1024 * 1024
-"""Bytes of documents after which a wave follows no pages: they wait in the database for their merge."""
+"""Then a wave follows no pages: documents wait in the database for their merge."""
 
 WAVE_SECONDS = 10.0
-"""Seconds after which a wave follows no pages and waits for no turn: nobody knows its results before its end."""
+"""Then a wave follows no pages and waits for no turn: nobody knows its results before its end."""
 
 HANGING_SECONDS = 20.0
-"""Seconds without a result after which the wave returns the others and hands back hanging batches."""
+"""After so long without a result, the wave hands back hanging batches."""
 
 RequestT = TypeVar("RequestT", FetchPages, ConfirmMissing, FetchDetails)
 ResultT = TypeVar("ResultT")
 
 
 class _Part(NamedTuple, Generic[ResultT]):
-    """A batch: its result, or its final failure; neither if it is to be read again."""
+    """Neither if the batch is to be read again."""
 
     result: ResultT | None = None
     failure: CursorFailure | None = None
 
 
 class _Budget:
-    """A wave's remaining requests, bytes and seconds."""
-
     def __init__(self) -> None:
         self._requests = WAVE_REQUESTS
         self._bytes = WAVE_BYTES
@@ -64,8 +62,6 @@ class _Budget:
 
 
 class WaveActivities:
-    """Each batch is idempotent; a repeated wave reads its pages under other fetch tokens."""
-
     def __init__(
         self,
         fetch_pages: Callable[[FetchPages], Awaitable[FetchPagesResult]],
@@ -73,10 +69,7 @@ class WaveActivities:
         fetch_details: Callable[[FetchDetails], Awaitable[FetchDetailsResult]],
         at_once: int,
     ) -> None:
-        """`at_once`: batches that a worker reads side by side, over all waves; at most half of them of one tenant.
-
-        So a tenant whose Graph hangs holds up no other.
-        """
+        """`at_once`: batches of a worker, over all waves; at most half are of one tenant, whose Graph may hang."""
         self._fetch_pages = fetch_pages
         self._confirm_missing = confirm_missing
         self._fetch_details = fetch_details
@@ -86,9 +79,9 @@ class WaveActivities:
 
     @activity.defn
     async def read_wave(self, wave: ReadWave) -> ReadWaveResult:
-        """Reads a wave's batches. One that fails or hangs is handed back and holds up none.
+        """Hands back batches that fail or hang. Raises a batch's error if none has a result.
 
-        Raises a batch's error if none has a result.
+        Each batch is idempotent; a repeated wave reads its pages under other fetch tokens.
         """
         tenant_places = self._tenants.setdefault(wave.tenant_id, asyncio.Semaphore(self._places_of_tenant))
         reading = _WaveReading(wave, tenant_places, self._places)
@@ -138,14 +131,14 @@ class WaveActivities:
 
 
 class _Chain:
-    """The pages of one requested batch and those that follow, each batch after the one that showed its links."""
+    """A batch and those that follow, each after the one that showed its links."""
 
     def __init__(self, read: list[PageBatch], met: set[tuple[str, str]]) -> None:
         self.read = read
         self._met = met
 
     def unmet(self, cursors: Sequence[CursorRequest]) -> list[CursorRequest]:
-        """Cursors of pages that the chain has not asked for; marks them as asked for."""
+        """Cursors that are new to the chain; marks them as met."""
         unmet = []
         for cursor in cursors:
             page = (cursor.type_key, cursor.url)
@@ -168,7 +161,6 @@ class _WaveReading:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, part: Coroutine[Any, Any, None]) -> None:
-        """Begins a part, which ends with the wave."""
         self._tasks.add(asyncio.ensure_future(part))
 
     async def part(
@@ -203,7 +195,7 @@ class _WaveReading:
         self._latest_result = time.monotonic()
 
     async def come_to_an_end(self) -> None:
-        """Waits for all parts, except hanging ones if other results wait."""
+        """Waits for all parts, except hanging ones if there are results."""
         try:
             while self._go_on():
                 hanging_at = self._latest_result + HANGING_SECONDS
@@ -218,14 +210,13 @@ class _WaveReading:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _go_on(self) -> bool:
-        """Whether parts are under way. Raises a failed one's error."""
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.remove(task)
             task.result()
         return bool(self._tasks)
 
     async def wait_for_turn(self, fetched: FetchPagesResult) -> bool:
-        """Waits for the family's turn, if the wave may; whether it has come."""
+        """Whether the turn has come."""
         if fetched.paced is None or not self._wave.in_turn or not self.budget.has_time(fetched.paced):
             return False
         await asyncio.sleep(fetched.paced.total_seconds())
@@ -233,7 +224,6 @@ class _WaveReading:
 
 
 def _goes_on(fetched: FetchPagesResult) -> bool:
-    """Whether the family was asked, and further pages may be asked for."""
     return (
         fetched.paced is None
         and not fetched.too_large
@@ -242,7 +232,7 @@ def _goes_on(fetched: FetchPagesResult) -> bool:
 
 
 def _following(asked: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
-    """Cursors of the pages behind fetched ones; none behind failed or restarted ones."""
+    """None behind failed or restarted pages."""
     return [
         cursor.model_copy(update={"url": url})
         for cursor, page in zip(asked, fetched.pages, strict=True)

@@ -1,4 +1,4 @@
-"""The frame of the command line, and the commands that ask no question: one module for a command or a family of them.
+"""The frame of the command line, and the commands that ask no question.
 
 A question's command is the module `command` of its package in `answers`.
 """

@@ -1,4 +1,4 @@
-"""The command line, put together. A command's module is loaded when somebody runs the command."""
+"""The command line. A command's module is loaded when somebody runs the command."""
 
 import gc
 from collections.abc import Iterable, Mapping
@@ -52,14 +52,11 @@ COMMANDS: Mapping[str, str] = {
     "web": "cli.web",
     "access": "answers.access.command",
 }
-"""The commands in the order of the help: each one's module, and its name there if it differs."""
+"""In the order of the help: each command's module, and its name there if it differs."""
 
 
 class _Commands(TyperGroup):
-    """Loads only the invoked command."""
-
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
-        """In the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
@@ -90,7 +87,7 @@ def _command(name: str) -> Any:
 
 
 def _prepare(command: Any) -> None:
-    """Has a command, and those below it, look through each text that is given to it, and end with errors for people."""
+    """Lets a command check each given text, and end with errors for people."""
     for parameter in command.params:
         parameter.callback = _looked_through
     if command.callback is not None:
@@ -100,7 +97,6 @@ def _prepare(command: Any) -> None:
 
 
 def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
-    """The value as it is; ends the command if it holds a forbidden character."""
     if not ctx.resilient_parsing:
         name = parameter.opts[0]
         shown = name if name.startswith("-") else parameter.metavar or name.upper()

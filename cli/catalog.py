@@ -1,4 +1,4 @@
-"""`catalog`: the collections of the catalog, and their properties."""
+"""`catalog`: the collections and their properties."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -65,7 +65,6 @@ _COLUMNS = (
 def _entries(
     type_keys: list[str], categories: list[str] | None, permission: str | None, *, opt_in: bool
 ) -> list[Collection]:
-    """Entries that the options leave. Raises `UsageError` if none needs the permission."""
     known = load_catalog().collections
     keys = selection_of(type_keys, categories, everything=False).type_keys if type_keys or categories else known
     entries = sorted((known[key] for key in keys), key=lambda collection: (collection.category, collection.type_key))
@@ -119,7 +118,6 @@ def _row(entry: Collection) -> dict[str, Any]:
 
 
 def _sentences(entry: Collection) -> Iterator[str]:
-    """A collection's entry in sentences."""
     yield f"{entry.title}: type key {entry.type_key}, category {entry.category}."
     yield from _reading(entry)
     yield from _what_is_left_out(entry)

@@ -53,7 +53,7 @@ ANSWER_SECONDS = 14.0
 DATABASE_SECONDS = 5.0
 
 SILENT_WAIT = timedelta(seconds=2)
-"""Longer waits are reported to the watching person."""
+"""The command reports longer waits."""
 
 
 class Readability(StrEnum):
@@ -99,7 +99,7 @@ class Probe(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A collection and its result; `failure` if unreadable."""
+    """`failure`: why it is unreadable."""
 
     collection: Collection
     readability: Readability
@@ -107,7 +107,7 @@ class Checked(NamedTuple):
 
     @property
     def permission(self) -> str:
-        """The missing permission: the listing's, or a detail's."""
+        """The missing one: the listing's, or a detail's."""
         named = None if self.failure is None else self.failure.context.get("permission")
         return str(named or self.collection.permission)
 
@@ -172,9 +172,7 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
 
 
 async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
-    """Raises `UsageError` if the credential is refused, `UnavailableError` if nobody answers, so that each is told
-    once.
-    """
+    """Raises `UsageError` if the credential is refused, `UnavailableError` if nobody answers."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -194,7 +192,7 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
 
 @asynccontextmanager
 async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
-    """The turns of the tenant's runs; None if the database does not answer or has no run of the tenant."""
+    """Turns shared with the tenant's runs; None if the database does not answer or has no run of the tenant."""
     async with opened_database(settings) as database:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
@@ -215,7 +213,6 @@ async def _patience(wait: timedelta, who: str) -> None:
 
 
 def _waves(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
-    """Requests by `$batch`: one API version and throttle family, as many as it allows."""
     groups: dict[tuple[str, str], list[Probe]] = {}
     for probe in probes:
         groups.setdefault((probe.collection.api_version, probe.collection.throttle_family), []).append(probe)
@@ -226,8 +223,6 @@ def _waves(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
 
 
 class _Asking:
-    """Asks Graph for waves of collections and details, at the pace of the tenant's runs."""
-
     def __init__(self, graph: GraphClient, tenant: TenantConfig, pace: Pace | None) -> None:
         self._graph = graph
         self._tenant = tenant
@@ -236,10 +231,7 @@ class _Asking:
         self._first_ids: dict[str, str] = {}
 
     def below(self, collection: Collection) -> Iterator[Probe]:
-        """Requests that Graph may refuse though it shows the listing: expansions, details of every item.
-
-        They are for the item that was listed first.
-        """
+        """Requests that Graph may refuse though it shows the listing: expansions, and details of the first item."""
         first_id = self._first_ids.get(collection.type_key)
         if first_id is None:
             return
@@ -255,7 +247,7 @@ class _Asking:
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
-        """One wave's results; Graph's temporary failures are retried."""
+        """Retries Graph's temporary failures."""
         answered: dict[str, Checked] = {}
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):
@@ -269,7 +261,7 @@ class _Asking:
         return list(answered.values())
 
     async def _in_turn(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
-        """Asks in the family's turn, and tells the runs of Graph's Retry-After."""
+        """Asks in the family's turn; Graph's Retry-After holds for runs, too."""
         family = wave[0].collection.throttle_family
         if self._pace is None:
             failures = await self._ask(wave)
@@ -321,7 +313,6 @@ class _Asking:
 
 
 def _is_refused(error: GraphRequestError) -> bool:
-    """Whether the credential is unreadable or refused."""
     return isinstance(error, CredentialError) or (error.code is ErrorCode.AUTH_FAILED and not error.retryable)
 
 
@@ -340,7 +331,7 @@ def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
 
 
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:
-    """A collection's request; for one within other items, that of the other collection."""
+    """The listing; for a collection within other items, theirs."""
     listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
     return Probe(collection, listed.probe_url(tenant_id), listed.permission, collection.singleton)
 

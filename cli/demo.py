@@ -132,7 +132,6 @@ def _demo(state: State, ports: Ports, *, keep: bool) -> None:
 
 
 def _set_generation(info: StackInfo, generation: int) -> None:
-    """Moves a running stack's sample tenants one step on."""
     context = ssl.create_default_context(cafile=info.environment["GRAPH_CA_FILE"])
     request = urllib.request.Request(  # noqa: S310 - the simulated Graph's own https address
         f"{info.control_url}/generation",
@@ -145,7 +144,7 @@ def _set_generation(info: StackInfo, generation: int) -> None:
 
 
 async def _sync_all(settings: Settings, state: State) -> list[dict[str, Any]]:
-    """Syncs tenants one after the other, so that each can be watched."""
+    """One after the other, so that each can be watched."""
     selection = Selection(type_keys=tuple(load_catalog().everything()))
     results = []
     for tenant in configured_tenants_of(settings):
@@ -162,7 +161,7 @@ async def _sign_in_url(settings: Settings, web_url: str) -> str:
 
 
 async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
-    """Does the work while the stack lives. Raises `PartError` once it is gone."""
+    """Does the work while the stack lives, else raises `PartError`."""
     working, watching = asyncio.create_task(_tried(work)), asyncio.create_task(_until_gone(state))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -276,13 +275,12 @@ def _print_block(heading: str, *lines: str) -> None:
 
 
 def _starter() -> str:
-    """The command line as it is called here, also without an activated environment."""
+    """The command line that works here, also without an activated environment."""
     python = Path(sys.executable)
     return f"{_short(python) if python.is_relative_to(Path.cwd()) else 'python'} starter.py"
 
 
 def _short(path: Path) -> Path:
-    """The shortest path from the working folder."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

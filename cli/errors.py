@@ -16,7 +16,7 @@ from inventory.visible_text import visible
 
 
 class ExitCode(IntEnum):
-    """Exit codes of commands (contract)."""
+    """Fixed by contract."""
 
     SUCCESS = 0
     UNEXPECTED = 1
@@ -35,7 +35,7 @@ EXIT_CODE_OF_STATUS = {
 
 
 class UsageError(UserError):
-    """The command cannot be carried out as given; the message says how it can."""
+    """The message says how the command can be carried out."""
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def errors_for_people() -> Iterator[None]:
 
 
 def words_of(error: Exception) -> str:
-    """An error's message for people. With TENANT_INVENTORY_DEBUG, raises an unexpected one."""
+    """The message for people. With TENANT_INVENTORY_DEBUG, raises an unexpected error."""
     if isinstance(error, UserError | UnavailableError):
         return str(error)
     if (refused := _refused_by_temporal(error)) is not None:
@@ -76,7 +76,6 @@ def words_of(error: Exception) -> str:
 
 
 def _refused_by_temporal(error: Exception) -> str | None:
-    """The meaning of a failed call to Temporal; None for other errors."""
     # A command that has not loaded the SDK, which takes long, has called nothing.
     service = sys.modules.get("temporalio.service")
     if service is None or not isinstance(error, service.RPCError):
@@ -85,7 +84,7 @@ def _refused_by_temporal(error: Exception) -> str | None:
 
 
 def fail(message: str, code: ExitCode) -> None:
-    """Writes one line to stderr and exits. Raises `typer.Exit`."""
+    """Writes one line to stderr. Raises `typer.Exit`."""
     Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
         "error:", visible(message), style="red", markup=False
     )

@@ -4,7 +4,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 MOST_LINES = 3
-"""The most lines of a cell; longer ones stand below their row."""
+"""Longer cells stand below their row."""
 
 
 def is_too_wide(cell: Text, width: int | None) -> bool:
@@ -15,7 +15,6 @@ def is_too_wide(cell: Text, width: int | None) -> bool:
 
 
 def _lines(cell: Text, width: int) -> int:
-    """The lines of a cell folded between words."""
     lines, room = 0, 0
     for word in map(cell_len, cell.plain.split()):
         if word >= room:

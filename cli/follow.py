@@ -1,7 +1,7 @@
 """Follows a workflow to its end, with progress and obstacles, asked at growing gaps.
 
 Temporal Cloud bills each `progress` query (https://docs.temporal.io/cloud/actions), not waiting for the result or
-describing the workflow or its task queue. `docs/scaling.md` has the cost of an hour.
+describing the workflow or its task queue. `docs/scaling.md` has the costs.
 """
 
 import asyncio
@@ -36,25 +36,24 @@ Handle = WorkflowHandle[Any, Any]
 
 
 class Pace(NamedTuple):
-    """Gaps between queries: a share of the time since the last change, within bounds. In seconds."""
+    """Gaps between queries, in seconds: a share of the time since the last change, within bounds."""
 
     least: float
     share: float
     most: float
 
     def gap(self, unchanged: float) -> float:
-        """Seconds until the next query."""
         return min(self.most, max(self.least, self.share * unchanged))
 
 
 WATCHED = Pace(least=0.25, share=0.05, most=5)
-"""Queries for a person at a terminal: some 780 an hour."""
+"""The pace for a person at a terminal: some 780 queries an hour."""
 
 LOGGED = Pace(least=2, share=0.25, most=300)
-"""Queries for a log or a pipe: some 35 an hour. A run of under two seconds is not queried."""
+"""The pace for a log or a pipe: some 35 queries an hour, none of a run of under two seconds."""
 
 CHECKED = Pace(least=2, share=0.1, most=5)
-"""Looks for obstacles of the workflow, which are not billed."""
+"""Looks for obstacles, which are not billed."""
 
 TEMPORAL_GAP_SECONDS = 5.0
 """The time between tries while Temporal does not answer."""
@@ -74,9 +73,10 @@ _PASSING = (
 
 
 class Follower(Generic[ProgressT]):
-    """Follows a workflow. `on_progress` gets its progress, `on_trouble` the reason of a standstill.
+    """`progress`: the type of the query's answer, which `on_progress` gets. `on_trouble` gets the reason of a
+    standstill.
 
-    `progress` is the type of its `progress` query's answer. `watched`: a person looks on.
+    `watched`: a person looks on.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Follower(Generic[ProgressT]):
         """An undone workflow task, and when it was first seen."""
 
     async def follow(self, handle: Handle) -> None:
-        """Returns when the workflow has ended in any way. Raises `RPCError` if Temporal refuses."""
+        """Returns at the workflow's end of any kind. Raises `RPCError` if Temporal refuses."""
         watching = [asyncio.create_task(self._watch_progress(handle)), asyncio.create_task(self._watch_trouble(handle))]
         try:
             await self._wait_for_end(handle)
@@ -151,7 +151,7 @@ class Follower(Generic[ProgressT]):
                 await self._tell_silence(handle)
 
     async def _ask(self, handle: Handle) -> ProgressT | None:
-        """The answer; None if no worker gives it in time."""
+        """None if no worker answers in time."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer: ProgressT = await handle.query("progress", result_type=self._progress)
@@ -201,7 +201,6 @@ class Follower(Generic[ProgressT]):
             return  # Temporal itself does not answer; the wait for the result reports it.
 
     async def _nobody(self, description: WorkflowExecutionDescription) -> str | None:
-        """Why no worker takes the workflow; None if one polls."""
         return await nobody_polls(self._client, self._task_queue, description)
 
     def _silence(self) -> str:
@@ -221,13 +220,12 @@ class Follower(Generic[ProgressT]):
 
 
 def _waits_for_worker(activity: Any) -> bool:
-    """Whether an activity only needs a worker to start."""
     scheduled: bool = activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     return scheduled and not activity.HasField("next_attempt_schedule_time")
 
 
 def goes_on(run_id: UUID, tenant_name: str) -> str:
-    """The message for a person who stops following a run: how to return to it, and how to end it."""
+    """How a person who stops following a run returns to it, and ends it."""
     return (
         f"run {run_id} goes on\n"
         f"  follow it: python starter.py run {run_id} --follow\n"
@@ -237,9 +235,9 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
 
 @contextmanager
 def leaving(words: str) -> Iterator[None]:
-    """Says `words`, how to come back, if Ctrl-C or Temporal's refusal ends the body.
+    """Prints `words`, how to come back, if Ctrl-C or Temporal's refusal ends the body.
 
-    Raises `typer.Exit` with code 1 after Ctrl-C, and re-raises a refusal. A second Ctrl-C ends the process at once.
+    Raises `typer.Exit` with code 1 after Ctrl-C, and a refusal again. A second Ctrl-C ends the process at once.
     """
     try:
         yield

@@ -46,8 +46,7 @@ def collection_titles() -> dict[str, str]:
 def write_html(path: Path, page: str) -> None:
     """Replaces the file and says where. Raises `UsageError` if it cannot.
 
-    A new page, which tells a tenant's configuration, is readable by its owner only. A replaced file keeps its mode, and
-    a link is followed.
+    Only its owner can read a new page. A replaced file keeps its mode, and a link is followed.
     """
     try:
         target = path.resolve()

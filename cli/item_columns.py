@@ -1,5 +1,3 @@
-"""Columns of tables of items."""
-
 from answers.item_states import reason, state_of, told_confidence
 from cli import output
 from cli.table import Column, Shape, collection_column
@@ -8,7 +6,6 @@ from inventory.records import ItemRecord
 
 
 def _kind(item: ItemRecord) -> str:
-    """The kind, if it says more than the heading."""
     kind = kind_of(item.type_key, item.meta)
     collection = load_catalog().collections.get(item.type_key)
     return "" if kind == item.title or (collection is not None and kind == collection.title) else kind

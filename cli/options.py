@@ -23,7 +23,7 @@ MOST = 1_000_000
 
 
 def complete_tenant_name(incomplete: str) -> list[str]:
-    """Configured tenants' names, for tab completion."""
+    """Completes on tab."""
     try:
         tenants = configured_tenants_of(load_settings())
     except (ValueError, UnavailableError):
@@ -32,7 +32,7 @@ def complete_tenant_name(incomplete: str) -> list[str]:
 
 
 def complete_type_key(incomplete: str) -> list[str]:
-    """Type keys, for tab completion."""
+    """Completes on tab."""
     return [key for key in sorted(load_catalog().collections) if key.lower().startswith(incomplete.lower())]
 
 
@@ -117,7 +117,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """The selection of the options; all collections if there are none."""
+    """All collections without options."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 
@@ -129,7 +129,7 @@ def valid_selection_name(name: str | None) -> str | None:
 
 
 def selection_name_of(selection: Selection, name: str | None = None) -> str:
-    """A selection's name for people: its own, or one of its collections."""
+    """The name for people: its own, or one of its collections."""
     return name or load_catalog().name_of(selection.type_keys)
 
 
@@ -141,7 +141,7 @@ def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def configured_tenant(settings: Settings, tenant: str) -> TenantConfig:
-    """A tenant's entry by id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
+    """Finds a tenant by id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
     return configured_tenants_of(settings).find(tenant)
 
 
@@ -168,7 +168,7 @@ def chosen_tenants(
 def chosen_to_read(
     settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> TenantChoice:
-    """The tenants to read; names disabled ones. Raises `UsageError` if none is left."""
+    """Leaves out and names disabled tenants. Raises `UsageError` if none is left."""
     choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
     configured = configured_tenants_of(settings)
     chosen = choice.resolve(configured.tags())
@@ -194,14 +194,14 @@ def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> Non
 
 
 class AskedTenant(NamedTuple):
-    """A tenant in question. A single one is named as it was typed."""
+    """A single tenant is named as it was typed."""
 
     tenant_id: UUID
     name: str
 
 
 class AskedTenants(NamedTuple):
-    """The tenants in question, by name. `are_many`: each needs a heading, even a single one."""
+    """Sorted by name. `are_many`: each needs a heading, even a single one."""
 
     tenants: tuple[AskedTenant, ...]
     are_many: bool
@@ -210,7 +210,7 @@ class AskedTenants(NamedTuple):
 def asked_tenants(
     settings: Settings, tenant: str | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> AskedTenants:
-    """The tenants of TENANT, `--tag` or `--all-tenants`. Raises `UsageError` unless exactly one is given."""
+    """Raises `UsageError` unless exactly one of TENANT, `--tag` and `--all-tenants` is given."""
     if sum((tenant is not None, bool(tags), everyone)) != 1:
         raise UsageError("say which tenants: TENANT, --tag TAG or --all-tenants")
     if tenant is not None:
@@ -226,7 +226,7 @@ def asked_tenants(
 
 
 class TenantNames:
-    """Tenants' names; one that the tenants file lacks has its id."""
+    """A tenant that the tenants file lacks is named by its id."""
 
     def __init__(self, tenants: Tenants | None) -> None:
         self._tenants = tenants
@@ -242,7 +242,7 @@ class TenantNames:
 
 
 def tenant_id_of(settings: Settings, tenant: str) -> UUID:
-    """A tenant's id by id or name; an id need not be configured any more."""
+    """Accepts an id or a name; an id need not be configured any more."""
     try:
         return UUID(tenant)
     except ValueError:

@@ -31,10 +31,9 @@ class SafeConsole(Console):
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As `Console`, but a text is one line, whatever line ends are in names.
+        """Prints a text as one line, whatever line ends are in names; a too wide line goes on indented.
 
-        A line wider than the terminal goes on indented. With `--csv`, all but CSV goes to stderr. Notes on a terminal
-        go to the pager with the answer.
+        With `--csv`, all but CSV goes to stderr. Notes on a terminal go to the pager with the answer.
         """
         if not self.stderr and output_options().as_csv:
             stderr.print(*objects, **options)
@@ -56,11 +55,10 @@ class SafeConsole(Console):
         super().print(*lines, **options)
 
     def on_broken_pipe(self) -> None:
-        """Ends the command normally when its reader has enough; Rich would fail."""
+        """Ends the command normally when its reader has enough."""
         raise  # noqa: PLE0704 - Rich calls this while it handles the error
 
     def _wrapped(self, text: Text, width: int) -> Iterable[Text]:
-        """The text in lines of this width, indented by two more after the first."""
         if text.cell_len <= width:
             return [text]
         indent = min(len(text.plain) - len(text.plain.lstrip(" ")), width // 2)
@@ -71,7 +69,7 @@ class SafeConsole(Console):
         return wrapped
 
     def print_grid(self, grid: RenderableType, width: int) -> None:
-        """Prints a table laid out for this width."""
+        """`width`: that of the laid out table."""
         if not self.stderr and output_options().as_csv:
             stderr.print_grid(grid, width)
             return
@@ -81,7 +79,7 @@ class SafeConsole(Console):
             super().print(line, soft_wrap=True)
 
     def print_lines(self, text: str, **options: Any) -> None:
-        """Prints lines, in which the caller has cleaned names."""
+        """The caller has cleaned names."""
         for line in text.split("\n"):
             self.print(line, **options)
 
@@ -133,13 +131,13 @@ STYLES = {
 
 
 def warn(*lines: str) -> None:
-    """Names gaps of an answer on stderr, a line each."""
+    """Names gaps of an answer on stderr."""
     for line in lines:
         stderr.print(line, style="yellow")
 
 
 def print_json(*values: BaseModel | dict[str, Any] | bytes) -> None:
-    """Each JSON object on a line of stdout, with invisible characters escaped, also in a pipe."""
+    """Each object on a line, with invisible characters escaped."""
     for value in values:
         plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         written = plain if isinstance(plain, bytes) else orjson.dumps(plain, default=str)
@@ -147,7 +145,7 @@ def print_json(*values: BaseModel | dict[str, Any] | bytes) -> None:
 
 
 def print_result(result: BaseModel | dict[str, Any], words: str) -> None:
-    """The result of an act: as JSON, or in words for people."""
+    """Prints JSON, or words for people."""
     if output_options().as_json:
         print_json(result)
     else:
@@ -161,7 +159,7 @@ def styled(word: object) -> Text:
 def print_field(
     field: "FieldText", *, indent: str, between: str = " → ", sign: tuple[str, str] = ("", ""), most: int = MAX_LINES
 ) -> None:
-    """A differing field: label and values on one line, then a text's differing lines."""
+    """Label and values on one line, then a text's differing lines."""
     mark, style = sign
     said = field.summary(between, is_signed=not mark)
     room = table_width() - cell_len(indent + mark + ": ") - 2
@@ -176,19 +174,19 @@ def print_field(
 
 
 def known_width(console: Console) -> int | None:
-    """The reader's columns: COLUMNS, else the terminal's; None in a pipe or file."""
+    """COLUMNS, else the terminal's width; None in a pipe or file."""
     if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns):
         return int(columns)
     return console.width if console.is_terminal else None
 
 
 def table_width() -> int:
-    """A table's columns; unlimited in a pipe."""
+    """Unlimited in a pipe."""
     return known_width(stdout) or UNBOUNDED
 
 
 def time_zone() -> tzinfo | None:
-    """UTC with `--utc`, else None for local time."""
+    """None is local time."""
     return UTC if output_options().utc else None
 
 
@@ -200,12 +198,12 @@ def when(moment: datetime | None) -> str:
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago a moment was; beyond a month its day."""
+    """The elapsed time; beyond a month the day."""
     if moment is None:
         return ""
     return elapsed(moment, now or datetime.now(UTC)) or when(moment)[:10]
 
 
 def took(started_at: datetime | None, finished_at: datetime | None) -> str:
-    """How long something lasted; empty where it has not ended."""
+    """Empty without an end."""
     return lasting(finished_at - started_at if finished_at and started_at else None)

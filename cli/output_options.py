@@ -1,7 +1,4 @@
-"""Options of commands that print JSON, times or tables.
-
-A decorator adds them to a command; printing functions look them up.
-"""
+"""Options of commands that print JSON, times or tables: a decorator adds them, printing functions look them up."""
 
 import inspect
 import sys
@@ -21,10 +18,7 @@ from cli.pager import paged
 
 @dataclass
 class SortedTogether:
-    """Rows of several tenants to sort together, kept until all have answered.
-
-    `names` are the tenants', by id.
-    """
+    """Kept until all tenants have answered. `names`: by tenant id."""
 
     names: Mapping[UUID, str]
     tables: list[Any] = field(default_factory=list)
@@ -32,11 +26,10 @@ class SortedTogether:
 
 @dataclass
 class OutputOptions:
-    """One command's output options.
+    """`columns` and `sort` name columns; `-` before a name in `sort` means descending.
 
-    `columns` and `sort` name columns; `-` before a name in `sort` means descending. `csv_header` has been printed: an
-    answer of several tables has one. `is_paged`: the answer and notes on stderr go to a pager, in order. `about`: the
-    tenant of one of several answers, with which notes on stderr begin. `together`: all tenants' rows are sorted
+    `csv_header` has been printed: an answer of several tables has one. `is_paged`: the answer and notes on stderr go to
+    a pager, in order. `about`: the tenant with which notes on stderr begin. `together`: all tenants' rows are sorted
     together.
     """
 
@@ -61,7 +54,7 @@ _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=Outpu
 
 
 def output_options() -> OutputOptions:
-    """The running command's output options."""
+    """The running command's."""
     return _OPTIONS.get()
 
 
@@ -143,7 +136,6 @@ def refuse_columns_without_csv() -> None:
 
 
 def _chosen(given: dict[str, Any]) -> OutputOptions:
-    """Raises `UsageError` for an option of tables with JSON."""
     if given["as_json"] and (wrong := [name for name in ("as_csv", "columns", "sort", "ids") if given.get(name)]):
         name = f"--{wrong[0].removeprefix('as_')}"
         raise UsageError(f"{name} belongs to tables and --json prints every field: give one of them")

@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
 
 LESS = "FRX"
-"""Options of `less` if LESS is not set: quit if it fits, show colours, keep the text."""
+"""If LESS is not set: quit if it fits, show colours, keep the text."""
 
 
 @contextmanager
@@ -63,7 +63,7 @@ class _PagedStream(io.TextIOBase):
         return len(text)
 
     def end(self) -> None:
-        """Shows kept text, and waits until the person leaves the pager."""
+        """Waits until the person leaves the pager."""
         if not self._is_open:
             self._shown.write(self._kept)
         self._shown.flush()
@@ -84,7 +84,6 @@ class _Pager:
 
     @classmethod
     def opened(cls) -> "_Pager | None":
-        """The person's pager, or None."""
         words = shlex.split(os.environ.get("PAGER", "less"))
         if not words or shutil.which(words[0]) is None:
             return None
@@ -109,5 +108,4 @@ class _Pager:
 
 
 def _fits(text: str) -> bool:
-    """Whether the text and the prompt fit on the screen."""
     return text.count("\n") < shutil.get_terminal_size().lines - 1

@@ -1,4 +1,4 @@
-"""Who works at this terminal."""
+"""The person at this terminal."""
 
 import getpass
 import socket
@@ -7,10 +7,10 @@ from inventory.people import Person, Role
 
 
 def local_person() -> Person:
-    """The person of this login, with every right: it reaches the database anyway."""
+    """The login's person, with every right: it reaches the database anyway."""
     return Person(person_id=f"local/{getpass.getuser()}", name=getpass.getuser(), role=Role.ADMIN)
 
 
 def requester() -> str:
-    """Who asks Temporal, for the record: `ada@workstation`."""
+    """The name for Temporal's records: `ada@workstation`."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

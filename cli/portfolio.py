@@ -136,7 +136,6 @@ async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UU
 
 
 def _goes_on(run_id: UUID) -> str:
-    """The message to a person who stops following."""
     return (
         f"portfolio run {run_id} goes on\n"
         f"  follow it: python starter.py portfolio run {run_id} --follow\n"
@@ -145,7 +144,7 @@ def _goes_on(run_id: UUID) -> str:
 
 
 async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInput) -> tuple[UUID, Handle, bool]:
-    """Starts or joins the portfolio run: its id, its handle, whether it was joined.
+    """The portfolio run's id, its handle, and whether it was joined.
 
     Raises `UsageError` if something else holds the workflow id.
     """
@@ -204,7 +203,7 @@ def _selection(record: PortfolioRecord) -> str:
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
-    """The newest portfolio runs, with those that only Temporal knows, if it answers."""
+    """Includes those that only Temporal knows, if it answers."""
     async with opened_database(settings) as database:
         async with database.portfolio() as session:
             recorded = await records.recent_portfolio_runs(session, limit)
@@ -237,7 +236,7 @@ def portfolio_run(
 
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
-    """The portfolio run of an id or its beginning, from the database or, before a worker takes it, Temporal.
+    """The record from the database or, before a worker takes the run, Temporal.
 
     Raises `UsageError` unless exactly one is meant.
     """
@@ -265,7 +264,6 @@ async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
 
 
 async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
-    """The portfolio run after its end."""
     record = await _one(settings, run_id)
     if record.status.ended:
         return record

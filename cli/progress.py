@@ -16,8 +16,6 @@ ViewT = TypeVar("ViewT", bound="_View")
 
 
 class _View:
-    """A bar on a terminal with lines above, else lines. A context manager."""
-
     def __init__(self, title: str, unit: str) -> None:
         self.watched = stderr.is_terminal
         """Whether a person may be looking."""
@@ -49,7 +47,6 @@ class _View:
         self._progress.console.print(line, style="dim", markup=False)
 
     def _show(self, done: int, total: int, more: str, line: str) -> None:
-        """Moves the bar, or says a new line."""
         self._progress.update(self._bar, completed=done, total=total, more=more, visible=total > 0)
         if not self.watched and line != self._said:
             self._said = line

@@ -22,7 +22,7 @@ IN_MEMORY_BYTES = 1024 * 1024
 
 @contextmanager
 def printed_afterwards(print_heading: Callable[[str | None], None] | None = None) -> Iterator[None]:
-    """Keeps the body's output and prints it at the end; nothing if the body raises.
+    """Prints the body's output at its end; nothing if the body raises.
 
     `print_heading` is called first, with the line if there is only one.
     """
@@ -38,8 +38,6 @@ def printed_afterwards(print_heading: Callable[[str | None], None] | None = None
 
 
 class _Kept(io.TextIOBase):
-    """Keeps text for a stream, and otherwise resembles it, such as being a terminal."""
-
     def __init__(self, kept: IO[str], shown: TextIO) -> None:
         self._kept = kept
         self._shown = shown
@@ -63,8 +61,6 @@ class _Kept(io.TextIOBase):
 
 
 class KeptDocument(NamedTuple):
-    """An item's document, and its place."""
-
     type_key: str
     external_id: str
     display_name: str | None

@@ -1,6 +1,6 @@
 """Every command's help as text, shown without loading the command, a database or Temporal.
 
-`python -m docs.generate` writes `help.json`, and a test compares it with the commands.
+`python -m docs.generate` writes `help.json`.
 """
 
 import json
@@ -17,18 +17,18 @@ COLUMNS = 80
 """The width of stored help, also on wider terminals."""
 
 PROGRAM = "starter.py"
-"""The name of the program in the stored help."""
+"""The program's name in the stored help."""
 
 
 class StoredHelp(NamedTuple):
-    """A help text, and whether it answers a command line without a command, which is wrong usage."""
+    """A command line without a command is a usage error."""
 
     text: str
     is_usage_error: bool
 
 
 def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
-    """The stored help that a command line asks for, or None."""
+    """None if the command line asks for none."""
     *words, last = arguments or ("",)
     if last and last != "--help":
         words, asked = list(arguments), False
@@ -42,7 +42,6 @@ def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
 
 
 def _is_group(known: dict[str, str], words: Sequence[str]) -> bool:
-    """Whether a command must follow the words."""
     beginning = " ".join([*words, ""]) if words else ""
     return any(name.startswith(beginning) and name != "" for name in known) and " ".join(words) in known
 
@@ -57,7 +56,7 @@ def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
 
 
 def show_stored_help() -> bool:
-    """Shows the requested help; False if none was requested."""
+    """False if no help was requested."""
     completes = any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ)
     found = None if completes else stored_help(sys.argv[1:], Path(sys.argv[0]).name)
     if found is None:

@@ -32,21 +32,19 @@ from inventory.plurals import counted
 from inventory.visible_text import visible
 
 GAP = 2
-"""Spaces between columns."""
 
 SHORTEST_ID = 8
-"""Characters of an id at least."""
 
 LONGEST_WHOLE_ID = 20
-"""Characters of an id that is not shortened."""
+"""Longer ids are shortened."""
 
 SHORTEST_RUN_ID = 13
-"""The least characters of a run's id: its time in milliseconds."""
+"""Its time in milliseconds."""
 
 _BY_TIME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 UNWRAPPED = 15
-"""The width up to which a column is not wrapped between words, if there is room."""
+"""Up to this width a column is not wrapped between words, if there is room."""
 
 USUAL = 0.9
 """The share of cells that fit a column of a narrow table."""
@@ -55,13 +53,12 @@ INDENT = 2
 """Spaces before the rows below a heading."""
 
 NARROWEST = 40
-"""The least columns of a table."""
 
 LONGEST_CONSTANT = 40
 """Characters of a value shown once for all rows."""
 
 ROWS_AT_A_TIME = 1000
-"""Rows added before those beyond the limit are dropped."""
+"""Added before those beyond the limit are dropped."""
 
 Record = BaseModel | Mapping[str, Any]
 
@@ -70,18 +67,17 @@ class Shape(Enum):
     TEXT = auto()
     NUMBER = auto()
     ID = auto()
-    """Shortened, but unique among the ids of the table."""
+    """Shortened, but unique in the table."""
     HEADING = auto()
-    """The heading of the rows that have it in common."""
+    """The heading of the rows that share it."""
     BELOW = auto()
     """On a line of its own below the row."""
 
 
 class Column(NamedTuple):
-    """A column: its heading, field, and form for people.
+    """`field` also serves `--columns` and `--sort`. `is_kept`: shown also if all rows share the value.
 
-    `field` also serves `--columns` and `--sort`. `is_kept`: shown also if all rows share the value. `yields`: first to
-    stand below if there is little room; as a heading, last in a sorted table.
+    `yields`: first to stand below if there is little room; as a heading, last in a sorted table.
     """
 
     heading: str
@@ -93,13 +89,13 @@ class Column(NamedTuple):
 
 
 def collection_title(type_key: str) -> str:
-    """A collection's heading: its title and type key."""
+    """Title and type key."""
     collection = load_catalog().collections.get(type_key)
     return type_key if collection is None or collection.title == type_key else f"{collection.title} ({type_key})"
 
 
 def collection_column(field: str = "type_key") -> Column:
-    """The heading of rows by collection, from this field with its type key."""
+    """Heads rows by collection; `field` has the type key."""
 
     def title(record: Any) -> str:
         return collection_title(str(flat(record).get(field)))
@@ -108,7 +104,7 @@ def collection_column(field: str = "type_key") -> Column:
 
 
 def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True) -> Column:
-    """Each record's tenant by name, also the sort key."""
+    """Names each record's tenant; also the sort key."""
 
     def name(record: Any) -> str:
         tenant_id = record.tenant_id
@@ -121,8 +117,7 @@ class Table:
     """Collects records, and prints them as a table, or as CSV with `--csv`.
 
     `record` is their type, or the field names of mappings; else the columns name them. A summary above the requested
-    table is no CSV, and ignores `--columns` and `--sort`. With `--sort`, `most` limits all printed rows; otherwise
-    whoever adds rows limits them.
+    table is no CSV, and ignores `--columns` and `--sort`. `most` limits the rows of `--sort` alone.
     """
 
     def __init__(
@@ -150,7 +145,7 @@ class Table:
         self.beyond = 0
 
     def add(self, record: Record) -> None:
-        """Adds a row; CSV in its own order is printed at once."""
+        """Prints CSV in its own order at once."""
         if self._options.as_csv and not (self._order or self._is_summary):
             self._print_csv([record])
             return
@@ -159,9 +154,9 @@ class Table:
             self._sort()
 
     def print(self, title: str | None = None, *, is_ordered: bool = False) -> None:
-        """Prints the table, rows grouped by heading in the order of its field; with `is_ordered` as they are.
+        """Groups rows by heading in the order of its field; with `is_ordered` as they are.
 
-        If several tenants' tables are sorted together, it is kept for `print_together`.
+        Keeps the table for `print_together` if several tenants' tables are sorted together.
         """
         if title is not None and not self._options.as_csv:
             output.stdout.print(title, style="table.title")
@@ -184,7 +179,6 @@ class Table:
             output.stderr.print(f"--limit {self._most} leaves out {rows}", style="dim")
 
     def _sort(self) -> None:
-        """Sorts the rows and keeps the first `most`."""
         for column, descending in reversed(self._order):
             self.records.sort(key=partial(_sort_key, column), reverse=descending)
         if self._order and self._most is not None:
@@ -202,7 +196,6 @@ class Table:
         self._print()
 
     def _named(self, name: str) -> Column:
-        """The column of a heading or field. Raises `UsageError`."""
         wanted = name.casefold()
         for column in self._columns:
             if wanted in (column.heading.casefold(), column.field.casefold()):
@@ -248,15 +241,12 @@ def print_table(
 
 
 def _stands_last(column: Column) -> bool:
-    """Whether a column is last in a table without headings, where the name is first."""
+    """A table without headings has the name first."""
     return column.shape is Shape.HEADING and column.yields
 
 
 def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
-    """Orders one column's values: absent ones, numbers, then texts.
-
-    Enumerations have their own order: high, medium, low.
-    """
+    """Absent values, numbers, then texts; enumerations in their own order: high, medium, low."""
     values = flat(record, "python")
     value = values.get(column.field)
     if column.field not in values and column.text is not None:
@@ -297,16 +287,12 @@ def _common(one: str, other: str) -> int:
 
 
 class _Row(NamedTuple):
-    """A record's cells, its heading, and the headings' order."""
-
     heading: str
     order: Any
     cells: list[Text]
 
 
 class _Layout:
-    """A table's rows, and the room of its columns."""
-
     def __init__(self, columns: Sequence[Column], records: Sequence[Record], *, is_chosen: bool, is_flat: bool) -> None:
         headings = [column for column in columns if column.shape is Shape.HEADING]
         self._heading = headings[0] if headings and not is_flat else None
@@ -340,14 +326,12 @@ class _Layout:
                     row.cells[number] = Text(short[row.cells[number].plain], row.cells[number].style)
 
     def _shorten_words(self) -> None:
-        """Moves the last parts of too long words below their row."""
         for row in self._rows:
             for number, cell in enumerate(row.cells):
                 if (said := fitting(cell.plain, self._width - 2 * INDENT)) != cell.plain:
                     row.cells[number] = Text(said, cell.style)
 
     def _drop(self) -> None:
-        """Removes empty columns and those with one value."""
         for number in reversed(range(1, len(self._columns))):
             found = {row.cells[number].plain for row in self._rows}
             is_constant = len(self._rows) > 1 and len(found) == 1 and cell_len(*found) <= LONGEST_CONSTANT
@@ -359,7 +343,7 @@ class _Layout:
                 self._constants.insert(0, (column.heading, cells[0]))
 
     def print(self, *, is_ordered: bool) -> None:
-        """Prints the rows by heading, unless they are ordered."""
+        """Prints rows by heading, unless they are ordered."""
         if self._constants:
             same = [Text.assemble(f"{name} = ", value) for name, value in self._constants]
             output.stdout.print(Text.assemble("each row: ", Text(", ").join(same), style="dim"))
@@ -394,7 +378,7 @@ class _Layout:
     def _widths(self) -> dict[int, int]:
         """Widths of columns side by side, by number; others stand below.
 
-        If not all have room, columns with few long words yield, whose cells stand below.
+        If not all have room, columns with few long words yield.
         """
         natural, whole, words, usual = {}, {}, {}, {}
         for number, column in enumerate(self._columns):
@@ -425,12 +409,11 @@ class _Layout:
             beside.remove(folded[-1])
 
     def _is_mostly_below(self, number: int, width: int) -> bool:
-        """Whether most cells would stand below their rows."""
         cells = [cell for row in self._rows if (cell := row.cells[number]).plain]
         return 2 * sum(is_too_wide(cell, width) for cell in cells) > len(cells)
 
     def _shared(self, beside: Sequence[int], natural: Mapping[int, int], least: Mapping[int, int]) -> dict[int, int]:
-        """The room of columns side by side: the widest yield down to their least width."""
+        """The widest columns yield, down to their least width."""
         widths = {number: max(least[number], min(natural[number], self._width)) for number in beside}
         while (excess := self._needed(widths.values()) - self._width) > 0:
             wide = sorted((width, number) for number, width in widths.items() if width > least[number])
@@ -440,7 +423,7 @@ class _Layout:
         return widths
 
     def _print_below(self, cells: Mapping[int, Text]) -> None:
-        """Prints a row's other cells: short ones on one line, long ones each on its own."""
+        """Short cells share a line, long ones have their own."""
         indent = " " * (self._indent + INDENT)
         short: list[Text] = []
         for number, cell in cells.items():

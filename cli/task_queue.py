@@ -1,4 +1,4 @@
-"""Rate limits of the activity task queue, which Temporal keeps and enforces."""
+"""Rate limits of the activity task queue, which Temporal enforces."""
 
 import asyncio
 import struct
@@ -22,7 +22,7 @@ TOLD_WITHIN_SECONDS = 10
 
 
 class Rate(NamedTuple):
-    """One limit: activities a second (None: no limit), and who set it, when and why."""
+    """Activities a second (None: no limit); and who set it, when and why."""
 
     per_second: float | None
     set_by: str | None
@@ -31,7 +31,7 @@ class Rate(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """A task queue's limits, and the number of partitions that share them."""
+    """`partitions` share the limits."""
 
     overall: Rate
     per_tenant: Rate
@@ -72,10 +72,7 @@ async def set_rates(
     identity: str,
     reason: str,
 ) -> None:
-    """Sets both limits, removes one that is None, and waits until Temporal tells them.
-
-    Raises `UnreachableError`.
-    """
+    """None removes a limit. Waits until Temporal tells them. Raises `UnreachableError`."""
     request = UpdateTaskQueueConfigRequest(
         namespace=client.namespace,
         identity=identity,

@@ -45,7 +45,7 @@ tenant.command("import")(import_tenants)
 
 FIRST_GAP = timedelta(seconds=5)
 LONGEST_GAP = timedelta(seconds=40)
-"""Between a worker's sign-ins: Entra often takes minutes to know a new consent or secret."""
+"""Gaps between sign-ins: Entra often takes minutes to know a new consent or secret."""
 
 EVERYWHERE = {
     TenantsFrom.FILE: "on other machines, change the tenants file in the same way",
@@ -186,7 +186,7 @@ def _await_first_token(settings: Settings, added: TenantConfig, patience: timede
 
 
 async def _first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> CheckResult:
-    """A worker's successful check, or the last failed one in time. Says when the reason changes."""
+    """A worker's successful check, or the last failed one. Tells each new reason."""
     clock = asyncio.get_running_loop().time
     ends_at, gap, said = clock() + patience.total_seconds(), FIRST_GAP, ""
     output.stderr.print(
@@ -206,7 +206,6 @@ async def _first_token(settings: Settings, added: TenantConfig, patience: timede
 
 
 async def _sign_in(settings: Settings, chosen: TenantConfig) -> CheckResult:
-    """A worker's sign-in to the tenant and one request, or why none was made."""
     client = await connect_temporal(temporal_connect_config())
     request = DiagnoseWorker(tenant_ids=(chosen.id,))
     checks = await worker_checks(client, settings.temporal_task_queue, request, 1)
@@ -259,7 +258,6 @@ def remove(
 
 
 def _confirm(name: str, *, purge: bool) -> None:
-    """Asks for the name. Raises `UsageError` without it."""
     what = f"delete all that is known of {name}" if purge else f"stop reading {name}"
     try:
         typed = typer.prompt(f"To {what}, type its name", err=True)

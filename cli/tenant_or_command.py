@@ -11,7 +11,6 @@ class TenantOrCommand(TyperGroup):
     """`drift decide …` is a command, and `drift contoso …` is `drift show contoso …`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts the main command before arguments that begin with no command."""
         is_main = bool(args) and args[0] not in self.commands and args[0] not in ctx.help_option_names
         return super().parse_args(ctx, [MAIN, *args] if is_main else args)
 

@@ -1,6 +1,6 @@
 """One question to several tenants, in the order of names.
 
-A tenant that was never read, or whose answer fails, is one line on stderr and in the exit code; others are answered.
+A tenant that was never read, or whose answer fails, is one line on stderr and in the exit code.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ Ask = Callable[[Database, AskedTenant], Awaitable[None]]
 class RowLimit:
     """The most rows of an answer over all tenants.
 
-    With `--sort` all rows are read, and the first ones printed. With `asks_all`, tenants beyond the limit are asked,
-    too: the exit code is of all answers.
+    With `--sort` all rows are read, and the first ones printed. With `asks_all`, tenants beyond the limit are asked for
+    the exit code.
     """
 
     def __init__(self, most: int | None, *, asks_all: bool = False) -> None:
@@ -77,7 +77,7 @@ class _Ending(Enum):
 
 @asynccontextmanager
 async def asked_session(database: Database, tenant: AskedTenant) -> AsyncIterator[AsyncSession]:
-    """A read-only transaction on the tenant; `ask_each` prints the body's output after it."""
+    """`ask_each` prints the body's output after the transaction."""
     async with database.tenant(tenant.tenant_id, read_only=True) as session:
         yield session
 
@@ -90,10 +90,9 @@ def ask_each(
     pool_size: int = 1,
     limit: RowLimit | None = None,
 ) -> None:
-    """Asks each tenant, and prints what `ask` prints when its transactions have ended.
+    """Asks each tenant, and prints the output of `ask` when its transactions have ended. Raises `typer.Exit`.
 
-    For people each of several tenants has a heading. With `--sort` all rows are one table at the end. Tenants beyond
-    the `limit` are not asked. Raises `typer.Exit`.
+    For people each of several tenants has a heading. With `--sort` all rows are one table at the end.
     """
     asyncio.run(_ask_each(settings, asked, ask, pool_size, limit or RowLimit(None)))
 
@@ -136,7 +135,6 @@ async def _ask_each(settings: Settings, asked: AskedTenants, ask: Ask, pool_size
 async def _ask_one(
     database: Database, tenant: AskedTenant, ask: Ask, heading: Callable[[str | None], None] | None
 ) -> tuple[_Ending, int]:
-    """One tenant's ending and exit code."""
     header, together = output_options().csv_header, output_options().together
     printed_before = list(header)
     sorted_before = [] if together is None else list(together.tables)
@@ -156,7 +154,7 @@ async def _ask_one(
 
 
 async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
-    """The question's ending, and the exit code of its answer, which is printed whatever the code."""
+    """The ending, and the exit code of the answer, which is printed whatever the code."""
     try:
         await ask(database, tenant)
     except NeverReadError as never:
@@ -168,8 +166,6 @@ async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[
 
 
 def _heading_of(tenant: AskedTenant) -> Callable[[str | None], None]:
-    """Prints the tenant's name, on the line of a one-line answer if it fits."""
-
     def print_heading(line: str | None) -> None:
         width = output.table_width()
         fits = line is not None and cell_len(f"{tenant.name}: {Text.from_ansi(line).plain}") <= width
@@ -179,14 +175,12 @@ def _heading_of(tenant: AskedTenant) -> Callable[[str | None], None]:
 
 
 def _say_left_out(limit: RowLimit) -> None:
-    """On stderr: the number of read rows beyond the limit."""
     if limit.left_out:
         rows = counted(limit.left_out, "more row")
         output.stderr.print(f"--limit {limit.most} leaves out {rows}", style="dim")
 
 
 def _say(endings: Counter[_Ending]) -> None:
-    """On stderr: the number of tenants that answered."""
     words = [counted(endings.total(), "tenant")]
     words += [f"{endings[ending]} {said}" for ending, said in _SAID.items() if endings[ending]]
     output.stderr.print(", ".join(words), style="dim")

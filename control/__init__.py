@@ -1,1 +1,1 @@
-"""Requests to Temporal that the command line and the web page share: about runs and about schedules."""
+"""Requests to Temporal that the command line and the web page share."""

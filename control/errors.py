@@ -1,7 +1,5 @@
-"""The error of a request that cannot be carried out."""
-
 from inventory.user_errors import UserError
 
 
 class RequestError(UserError):
-    """The request cannot be carried out; the message says how it can."""
+    """The message says how the request can be carried out."""

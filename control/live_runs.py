@@ -18,28 +18,27 @@ from storage.database import Database
 from workflows.messages import SyncProgress
 
 LOOK_SECONDS = 2.0
-"""The age of a live page's look, and so the time between questions to PostgreSQL and the workflow."""
+"""The time between a live page's questions to PostgreSQL and the workflow."""
 
 PAGE_WAITS_SECONDS = 1.0
-"""How long a run's page waits for Temporal and a worker; the database's data is there at once."""
+"""A page's wait for Temporal and a worker; the database's data is there at once."""
 
 SILENCE_SECONDS = 5.0
-"""How long nobody else waits for somebody who did not answer."""
+"""The time for which nobody asks again after a missing answer."""
 
 TEMPORAL = "Temporal"
 
 NEW_SECONDS = 30.0
-"""How long after its start a run that is not found is looked for again."""
+"""A run that is younger and not found is looked for again."""
 
 
 _NO_ANSWER = f"Temporal does not answer within {PAGE_WAITS_SECONDS:g} s; check that it is up, and TEMPORAL_ADDRESS"
 
 
 class LiveRun(NamedTuple):
-    """A run, with its workflow's counts and collections while it is under way.
+    """`reading`: collections without an outcome while the run is under way.
 
-    `reading` are collections without an outcome. `trouble` is why the workflow does not tell; then the counts are of
-    items merged so far.
+    `trouble`: why the workflow does not tell; then the counts are of items merged so far.
     """
 
     record: RunRecord
@@ -49,8 +48,6 @@ class LiveRun(NamedTuple):
 
 
 class LiveRuns:
-    """`connect` gives a client of Temporal."""
-
     def __init__(self, database: Database, connect: Connect, task_queue: str) -> None:
         self._database = database
         self._connect = connect
@@ -59,7 +56,7 @@ class LiveRuns:
         self._silent: dict[str, tuple[float, str]] = {}
 
     async def look(self, tenant_id: UUID, run_id: UUID, *, within: float = 0.0) -> LiveRun:
-        """The run as at most `within` seconds ago. Raises `UnavailableError`, `UnknownRunError`."""
+        """The run, at most `within` seconds old. Raises `UnavailableError`, `UnknownRunError`."""
         return await self._looks.look((tenant_id, run_id), lambda: self._look(tenant_id, run_id), within=within)
 
     async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun:
@@ -136,7 +133,7 @@ class LiveRuns:
 
 
 def _is_new(run_id: UUID) -> bool:
-    """Whether a run was started just now, so that neither the database nor Temporal's list may know it.
+    """Whether neither the database nor Temporal's list may know the run yet.
 
     Temporal's run ids begin with their milliseconds (RFC 9562, version 7).
     """

@@ -9,13 +9,13 @@ from activities.holders import SYNC_WORKFLOW
 from storage import recorded_runs
 
 MOST = 20
-"""A few runs tell enough of a restore."""
+"""Enough to tell of a restore."""
 
 
 async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> int:
-    """The number, up to `MOST`, of completed runs without a record that began after the database's newest run.
+    """Counts, up to `MOST`, completed runs without a record that began after the database's newest run.
 
-    In a portfolio session. Failed runs do not count: they may have been refused without a record.
+    Needs a portfolio session. Failed runs may have been refused without a record.
     """
     newest = await recorded_runs.latest_queued_at(session)
     if newest is None:

@@ -1,4 +1,4 @@
-"""A portfolio in words: its tenants, its selection."""
+"""A portfolio in words."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -9,24 +9,22 @@ from inventory.visible_text import visible
 from workflows.messages import PortfolioInput
 
 MOST_NAMED = 3
-"""Tenants that a choice of tenants names."""
 
 NameOf = Callable[[UUID], str]
-"""The name of a tenant for people."""
+"""A tenant's name for people."""
 
 
 def summary(portfolio_input: PortfolioInput, name_of: NameOf) -> str:
-    """A portfolio run's summary in Temporal Web."""
+    """The summary in Temporal Web."""
     return f"{visible(tenants_in_words(portfolio_input.chosen, name_of))}: {selection_name(portfolio_input)}"
 
 
 def selection_name(portfolio_input: PortfolioInput) -> str:
-    """A portfolio run's selection, for people."""
     return portfolio_input.selection_name or load_catalog().name_of(portfolio_input.selection.type_keys)
 
 
 def tenants_in_words(chosen: TenantChoice, name_of: NameOf) -> str:
-    """The chosen tenants, a few by name."""
+    """A few by name."""
     if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
         return chosen.in_words()
     return ", ".join([*map(name_of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])

@@ -17,16 +17,14 @@ from inventory.records import RunRecord
 from workflows.messages import SyncProgress
 
 ANSWER_SECONDS = 4.0
-"""How long a worker may take to answer a query or take a task. So a frozen worker is reported within ten seconds of the
-longest gap on a terminal, or of the first gaps elsewhere.
-"""
+"""The time for a worker to answer a query or take a task: a frozen one is reported within ten seconds."""
 
 
 async def run_progress(client: Client, task_queue: str, record: RunRecord, until: float) -> SyncProgress | str:
-    """The progress of a run, or the reason for having none. A run that no worker would take is not asked.
+    """The run's progress, or the reason for having none.
 
-    Temporal Cloud bills a query, not a look at the task queue. `until` is a time of the event loop. Raises
-    `TimeoutError` if Temporal does not answer by then, and `UnreachableError`.
+    Temporal Cloud bills queries, so a run without a worker is not asked. `until` is a time of the event loop. Raises
+    `TimeoutError` and `UnreachableError`.
     """
     wanted = Kind(SYNC_WORKFLOW, task_queue)
     handle = handle_of(client, record.workflow_id, record.run_id)
@@ -61,7 +59,6 @@ async def no_worker(client: Client, task_queue: str) -> str | None:
 
 
 async def workflow_task_queue(client: Client, task_queue: str) -> DescribeTaskQueueResponse:
-    """Pollers and versions of the workflows' task queue."""
     return await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,

@@ -1,4 +1,4 @@
-"""Runs and portfolio runs that only Temporal knows, since no worker has taken them yet."""
+"""Runs and portfolio runs that no worker has taken: only Temporal knows them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,21 +26,20 @@ from storage.database import Database
 from workflows.messages import PortfolioInput, SyncInput
 
 PATIENCE_SECONDS = 3.0
-"""How long to wait for Temporal: the answer is useful without it, too."""
+"""The wait for Temporal: the answer is useful without it."""
 
 LOOKS = 3
-"""Reads of Temporal's list for a queued run, which it knows a moment after the start."""
+"""Temporal lists a run a moment after its start."""
 
 LOOK_GAP_SECONDS = 1.0
 
 FRESH_SECONDS = 2.0
-"""The age of a page's answer, and so the time between questions to Temporal."""
+"""The time between pages' questions to Temporal."""
 
 PAGE_WAITS_SECONDS = 0.3
-"""A page waits no longer for Temporal; a reload has a late answer."""
+"""A reload shows a later answer."""
 
 Connect = Callable[[], Awaitable[Client]]
-"""Gives a client of Temporal."""
 
 InputT = TypeVar("InputT", bound=BaseModel)
 RecordT = TypeVar("RecordT")
@@ -63,9 +62,9 @@ async def unrecorded_runs(
     most: int = 20,
     connect: Connect | None = None,
 ) -> list[RunRecord] | None:
-    """Queued runs without a record, newest first: of a tenant or all, in a range of ids if given.
+    """Queued runs without a record, newest first; None if Temporal does not tell.
 
-    `connect` gives a client; without it a new one is made. None if Temporal does not tell.
+    `connect` gives a client; without it a new one is made.
     """
     query = _query(SYNC_WORKFLOW, task_queue, ids)
     if tenant_id is not None:
@@ -83,7 +82,7 @@ async def unrecorded_runs(
 
 
 class QueuedRuns:
-    """Queued runs and portfolio runs without a record, for pages, which wait only briefly for Temporal."""
+    """Queued runs for pages, which wait only briefly for Temporal."""
 
     def __init__(self, database: Database, connect: Connect, task_queue: str) -> None:
         self._database = database
@@ -93,7 +92,7 @@ class QueuedRuns:
         self._portfolio_runs: _PageLooks[PortfolioRecord] = _PageLooks()
 
     async def look(self, most: int, tenant_id: UUID | None = None) -> list[RunRecord] | None:
-        """As `unrecorded_runs`, a moment ago; None also if Temporal is too slow for a page."""
+        """As `unrecorded_runs`, a moment ago; None also if Temporal is too slow."""
 
         async def find() -> list[RunRecord] | None:
             return await unrecorded_runs(self._database, self._task_queue, tenant_id, most=most, connect=self._connect)
@@ -110,8 +109,6 @@ class QueuedRuns:
 
 
 class _PageLooks(Generic[RecordT]):
-    """Looks by tenant, shared by all who ask."""
-
     def __init__(self) -> None:
         self._asked: dict[UUID | None, tuple[float, asyncio.Task[list[RecordT] | None]]] = {}
 
@@ -135,7 +132,7 @@ async def _told(find: Find[RecordT]) -> list[RecordT] | None:
 async def unrecorded_portfolio_runs(
     database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20, connect: Connect | None = None
 ) -> list[PortfolioRecord] | None:
-    """Queued portfolio runs without a record, newest first; None if Temporal does not tell."""
+    """As `unrecorded_runs`, of portfolio runs."""
     query = _query(PORTFOLIO_WORKFLOW, task_queue, ids)
     queued = await _queued(query, PortfolioInput, most, connect or _new_client)
     if queued is None:
@@ -150,7 +147,7 @@ async def unrecorded_portfolio_runs(
 
 
 def _query(workflow: str, task_queue: str, ids: IdRange | None) -> str:
-    """Temporal's list filter; several installations, each with its task queue, may share a namespace."""
+    """Installations with their own task queues may share a namespace."""
     query = (
         f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running' AND RunStatus = 'queued'"
         f" AND TaskQueue = '{task_queue}'"
@@ -174,7 +171,6 @@ async def _queued(query: str, input_type: type[InputT], most: int, connect: Conn
 
 
 async def _started(client: Client, execution: WorkflowExecution, input_type: type[InputT]) -> _Started[InputT] | None:
-    """The input in a workflow's first event; None if it is not ours."""
     events = client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events(page_size=1)
     event = await anext(aiter(events))
     attributes = event.workflow_execution_started_event_attributes
@@ -188,7 +184,7 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
 
 
 def queued_record(run_id: UUID, workflow_id: str, sync_input: SyncInput, queued_at: datetime) -> RunRecord:
-    """The record of a run that no worker has taken up yet."""
+    """No worker has taken it yet."""
     return RunRecord(
         run_id=run_id,
         tenant_id=sync_input.tenant_id,

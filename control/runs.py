@@ -21,12 +21,10 @@ from workflows.sync import SyncWorkflow
 
 
 class NotUnderWayError(RequestError):
-    """The run to cancel has ended, or never was."""
+    """The run has ended, or never was."""
 
 
 class StartedRun(NamedTuple):
-    """A run that was started or joined."""
-
     run_id: UUID
     workflow_id: str
     joined: bool
@@ -36,7 +34,7 @@ class StartedRun(NamedTuple):
 async def start_sync(client: Client, task_queue: str, sync_input: SyncInput, tenant_name: str) -> StartedRun:
     """Starts a selection's run, or joins the running one: the workflow id is the lock.
 
-    Raises `RequestError` if something else holds the workflow id.
+    Raises `RequestError` if something else holds it.
     """
     tenant_id, selection, workflow_id = sync_input.tenant_id, sync_input.selection, sync_input.workflow_id
     selection_name = sync_input.selection_name or load_catalog().name_of(selection.type_keys)
@@ -60,7 +58,7 @@ async def start_sync(client: Client, task_queue: str, sync_input: SyncInput, ten
 
 
 def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
-    """A handle whose result is this run's, never a later one's."""
+    """Its result is this run's, never a later one's."""
     return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
 
 
@@ -83,7 +81,7 @@ def _refuse_other(client: Client, description: WorkflowExecutionDescription, wan
 async def request_cancel(
     client: Client, workflow_id: str, run_id: UUID | None, reason: str | None, wanted: Kind, requested_by: str
 ) -> None:
-    """Signals a run or portfolio run to cancel, with the person for the record.
+    """Signals a run or portfolio run to cancel.
 
     Raises `NotUnderWayError`, and `RequestError` if something else holds its workflow id.
     """
@@ -106,7 +104,7 @@ async def request_cancel(
 async def cancel(
     client: Client, task_queue: str, run: RunRecord | PortfolioRecord, reason: str | None, requested_by: str
 ) -> None:
-    """Signals a run, or a portfolio run with the runs that it has started, to cancel. Raises `NotUnderWayError`."""
+    """Cancels a run, or a portfolio run with the runs that it started. Raises `NotUnderWayError`."""
     if isinstance(run, PortfolioRecord):
         workflow, run_id = PORTFOLIO_WORKFLOW, run.portfolio_run_id
     else:

@@ -43,7 +43,7 @@ LONGEST = timedelta(days=366)
 SHORTEST_CATCH_UP = timedelta(seconds=10)
 LONGEST_CATCH_UP = timedelta(days=365)
 CATCH_UP = "10m"
-"""How late a start may be after an outage, by default."""
+"""How late a start may be after an outage."""
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
 
@@ -81,15 +81,13 @@ class ScheduleRecord(BaseModel, frozen=True):
 
 
 class StoredSchedule(NamedTuple):
-    """A schedule as Temporal has it."""
-
     record: ScheduleRecord
     input: PortfolioInput
     spec: ScheduleSpec
 
 
 class Schedules(WorkflowSchedules[PortfolioInput]):
-    """A task queue's schedules; task queues that share a namespace have their own. `name_of` names tenants for people.
+    """A task queue's schedules. `name_of` names tenants for people.
 
     Methods raise `RequestError` if a request is impossible, `RPCError` if Temporal does not answer.
     """
@@ -104,7 +102,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
     ) -> bool:
         """Creates or changes the schedule; True if it was created.
 
-        A changed one stays paused, and keeps its note if there is no new one.
+        A changed one stays paused, and keeps its note without a new one.
         """
         wanted = Schedule(
             action=ScheduleActionStartWorkflow(
@@ -151,7 +149,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             return await self._stored(await self._of_name(name))
 
     async def leave_out(self, tenant_id: UUID) -> list[str]:
-        """Removes a tenant from schedules, and deletes those that name no other; returns their names."""
+        """Deletes schedules that name no other tenant; returns the changed names."""
         stored, _ = await self.all()
         naming = [schedule for schedule in stored if tenant_id in schedule.input.chosen.tenant_ids]
         for record, portfolio_input, spec in naming:
@@ -171,7 +169,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")
 
     async def pause(self, name: str, note: str | None = None) -> None:
-        """Starts that are due meanwhile are dropped."""
+        """Drops starts that are due meanwhile."""
         async with self._ours(name) as handle:
             await handle.pause(note=note)
 
@@ -180,12 +178,12 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             await handle.unpause(note=note)
 
     async def trigger(self, name: str) -> None:
-        """Starts the portfolio run now, unless the last one is under way."""
+        """Does nothing if the last portfolio run is under way."""
         async with self._ours(name) as handle:
             await handle.trigger(overlap=ScheduleOverlapPolicy.SKIP)
 
     async def delete(self, name: str) -> None:
-        """Deletes it; a started portfolio run goes on."""
+        """A started portfolio run goes on."""
         async with self._ours(name) as handle:
             await handle.delete()
 
@@ -234,7 +232,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         return StoredSchedule(record, portfolio_input, spec)
 
     async def _last_status(self, info: ScheduleInfo) -> str | None:
-        """The last started portfolio run's status; None if Temporal forgot it."""
+        """None if Temporal forgot the run."""
         if not info.recent_actions:
             return None
         action = info.recent_actions[-1].action
@@ -253,7 +251,6 @@ def _unknown(name: str) -> UnknownScheduleError:
 
 @asynccontextmanager
 async def _refusals() -> AsyncIterator[None]:
-    """Turns Temporal's refusals that a person can fix into `RequestError`."""
     try:
         yield
     except RPCError as error:
@@ -265,21 +262,21 @@ async def _refusals() -> AsyncIterator[None]:
 
 
 def valid_name(name: str) -> str:
-    """Raises `RequestError` if a schedule cannot have the name."""
+    """Raises `RequestError`."""
     if NAME.fullmatch(name) is None:
         raise RequestError(f"{name!r} is not a schedule's name; use letters, digits, '.', '_' and '-', at most 100")
     return name
 
 
 def catch_up_window(value: str, label: Label) -> timedelta:
-    """How late a start may be. Raises `RequestError`."""
+    """Raises `RequestError`."""
     return duration_of(value, label("catch-up"), least=SHORTEST_CATCH_UP, most=LONGEST_CATCH_UP)
 
 
 def schedule_spec(
     every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str, label: Label
 ) -> ScheduleSpec:
-    """The start times; exactly one of the first three is given. Raises `RequestError`."""
+    """Exactly one of the first three is given. Raises `RequestError`."""
     if time_zone is not None:
         if every is not None:
             raise RequestError(f"{label('time-zone')} goes with {label('cron')} or {label('calendar')}")
@@ -326,7 +323,7 @@ def _calendar(value: str, label: str) -> ScheduleCalendarSpec:
 
 
 def in_words(spec: ScheduleSpec) -> str:
-    """The start times as they were set. Temporal keeps a cron expression as a calendar."""
+    """The times as they were set: Temporal keeps a cron expression as a calendar."""
     words = [f"every {in_short(interval.every)}" for interval in spec.intervals]
     words += [calendar_spec.comment or "calendar" for calendar_spec in spec.calendars]
     words += list(spec.cron_expressions)

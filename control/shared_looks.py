@@ -7,19 +7,17 @@ from typing import Generic, TypeVar
 from inventory.user_errors import UnavailableError, UserError
 
 FORGOTTEN_SECONDS = 60.0
-"""When a thing that nobody looks at is forgotten."""
+"""Since the last look."""
 
 FoundT = TypeVar("FoundT")
 
 
 class SharedLooks(Generic[FoundT]):
-    """The latest look at each thing."""
-
     def __init__(self) -> None:
         self._looks: dict[Hashable, _Look[FoundT]] = {}
 
     async def look(self, key: Hashable, find: Callable[[], Awaitable[FoundT]], *, within: float = 0.0) -> FoundT:
-        """The answer of `find`, kept for `within` seconds; its error for people goes to everybody, too.
+        """`find`'s answer, kept for `within` seconds; everybody gets its error for people, too.
 
         Whoever waits shares the next look, so a crowd waits for two looks at most.
         """
@@ -44,8 +42,6 @@ class SharedLooks(Generic[FoundT]):
 
 
 class _Look(Generic[FoundT]):
-    """The latest look at a thing; whoever holds the lock looks."""
-
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.began = 0.0

@@ -21,10 +21,10 @@ from control.watch import WatchSchedule
 from temporal_errors import if_there
 
 ENDING_SECONDS = 60
-"""How long to wait for cancelled runs; then Temporal ends them with their histories."""
+"""The wait for cancelled runs; then Temporal ends them with their histories."""
 
 LISTED_SECONDS = 180
-"""Temporal deletes a history, and its list entry, a moment after the request; a busy one later."""
+"""Temporal deletes a history and its list entry a moment after the request, a busy one later."""
 
 GAP_SECONDS = 1.0
 
@@ -32,17 +32,14 @@ _REFUSALS = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 
 
 class ErasedHistories(NamedTuple):
-    """The number of deleted histories; `kept` says why others stay for the namespace's retention."""
+    """`kept`: why others stay for the namespace's retention."""
 
     histories: int
     kept: str | None
 
 
 async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUID, name_of: NameOf) -> list[str]:
-    """Removes the tenant from schedules, and deletes those that name no other; returns their names.
-
-    Raises `RequestError`.
-    """
+    """Deletes schedules that name no other tenant; returns the changed names. Raises `RequestError`."""
     changed = await Schedules(client, task_queue, name_of).leave_out(tenant_id)
     if await WatchSchedule(client, task_queue).leave_out(tenant_id):
         changed.append("watch")
@@ -50,7 +47,7 @@ async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUI
 
 
 async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requested_by: str) -> int:
-    """Cancels the tenant's runs and, if a worker is there, waits for them; returns how many were under way."""
+    """If a worker is there, waits for the runs' ends; returns their number."""
     query = f"{_query(task_queue, tenant_id)} AND ExecutionStatus = 'Running'"
     running = [(found.id, found.run_id) async for found in client.list_workflows(query)]
     wanted = Kind(SYNC_WORKFLOW, task_queue)
@@ -66,7 +63,7 @@ async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requeste
 
 
 async def erase_histories(client: Client, task_queue: str, tenant_id: UUID, known: Iterable[str]) -> ErasedHistories:
-    """Deletes the histories of the tenant's runs, of those that Temporal lists and of the `known` workflow ids."""
+    """Deletes histories of listed runs and of the `known` workflow ids."""
     erased: set[tuple[str, str]] = set()
     clock = asyncio.get_running_loop().time
     ends_at = clock() + LISTED_SECONDS
@@ -106,7 +103,6 @@ async def _ended(client: Client, workflow_id: str, run_id: str) -> None:
 
 
 async def _latest(client: Client, workflow_id: str, wanted: Kind) -> str | None:
-    """A workflow id's latest execution; None if none is of this kind."""
     description = await if_there(client.get_workflow_handle(workflow_id).describe())
     return description.run_id if description is not None and Kind.of(description) == wanted else None
 

@@ -14,13 +14,13 @@ from control.progress import no_worker
 from workflows.diagnosis import DIAGNOSIS_ID, DiagnosisWorkflow
 
 WORKER_SECONDS = 60
-"""For a worker to take the diagnosis and check its database, without the tenants."""
+"""The time for a worker to take the diagnosis and check its database."""
 
 
 async def worker_checks(
     client: Client, task_queue: str, request: DiagnoseWorker, tenants: int
 ) -> Sequence[CheckResult]:
-    """The checks of a worker that signs in to `tenants` tenants; one failed check if no worker answers."""
+    """`tenants`: how many the worker signs in to. One failed check if no worker answers."""
     waves = -(-tenants // TENANTS_AT_ONCE)
     limit = timedelta(seconds=WORKER_SECONDS + 2 * ANSWER_SECONDS * waves)
     try:
@@ -46,7 +46,6 @@ async def worker_checks(
 
 
 def command_check(check: str, verdict: CheckVerdict, message: str) -> CheckResult:
-    """A check by the command itself."""
     return CheckResult(check=check, place="command", verdict=verdict, message=message)
 
 

@@ -8,13 +8,13 @@ from temporalio.api.workflow.v1 import WorkflowExecutionVersioningInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 
 GONE = timedelta(minutes=2)
-"""A worker whose last poll is so long before the newest one is gone: a poll takes a minute at most, and Temporal
-forgets workers after five. Polls are compared among themselves, since this machine's clock may be wrong.
+"""A worker whose last poll is so long before the newest one is gone: a poll takes a minute at most. Compared among
+themselves, since this machine's clock may be wrong.
 """
 
 
 def nobody_takes(task_queue: str, queue: DescribeTaskQueueResponse, run: WorkflowExecutionVersioningInfo) -> str | None:
-    """Why no worker takes the run, and a remedy; None if one does."""
+    """Why no worker takes the run, with a remedy; None if one does."""
     if not queue.pollers:
         return f"no worker is polling task queue {task_queue!r}; start one: python worker.py"
     newest = max(poller.last_access_time.ToDatetime() for poller in queue.pollers)
@@ -47,7 +47,6 @@ def nobody_takes(task_queue: str, queue: DescribeTaskQueueResponse, run: Workflo
 
 
 def _version(version: WorkerDeploymentOptions | WorkerDeploymentVersion) -> tuple[str, str]:
-    """Deployment name and build id; both empty if unversioned."""
     if (
         isinstance(version, WorkerDeploymentOptions)
         and version.worker_versioning_mode != WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED

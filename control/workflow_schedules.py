@@ -36,7 +36,7 @@ class WorkflowSchedules(Generic[InputT]):
     async def _put(
         self, schedule_id: str, wanted: Schedule, new_state: Callable[[ScheduleState], ScheduleState], *, is_due: bool
     ) -> bool:
-        """Creates the schedule, and starts it at once if `is_due`, or changes the existing one; whether it is new."""
+        """Creates the schedule, started at once if `is_due`, or changes it; True if it is new."""
 
         def changed(there: ScheduleUpdateInput) -> ScheduleUpdate:
             self._refuse_other(there.description)
@@ -51,14 +51,12 @@ class WorkflowSchedules(Generic[InputT]):
         return True
 
     async def _described(self, schedule_id: str) -> ScheduleDescription | None:
-        """None if there is no such schedule."""
         description = await if_there(self._client.get_schedule_handle(schedule_id).describe())
         if description is not None:
             self._refuse_other(description)
         return description
 
     async def _input(self, description: ScheduleDescription) -> InputT:
-        """The input of the workflow that it starts."""
         action = description.schedule.action
         args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
         try:

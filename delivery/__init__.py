@@ -1,3 +1,1 @@
-"""Notifications on their way out: targets and rules, the message, and a module for each kind of target; neither the
-database nor Graph.
-"""
+"""Targets, rules, the message, and a module for each kind of target, without database and Graph."""

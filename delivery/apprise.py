@@ -1,7 +1,7 @@
-"""A message by Apprise: one short process for each attempt.
+"""A message by Apprise: one short process for each attempt, ended at the time limit.
 
-The library blocks, says why only in its log, and follows the environment. Its process ends at the time limit, and has
-none of the worker's variables and secrets but the URL, by a pipe.
+The library blocks, says why only in its log, and follows the environment: the process gets none of the worker's
+variables and secrets but the URL, by a pipe.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ async def send(target: AppriseTarget, message: Message) -> DeliveryAnswer:
 
 
 async def _run(request: bytes, bundle: Path) -> bytes:
-    """The output of the process, which has ended at return."""
+    """The process has ended at return."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -67,7 +67,7 @@ async def _run(request: bytes, bundle: Path) -> bytes:
 
 
 def _bundle(folder: Path, ca_file: Path | None) -> Path:
-    """One file of the system's CAs, certifi's, and those of `ca_file`, as the library wants. Raises `OSError`."""
+    """One file of the system's CAs, certifi's, and those of `ca_file`. Raises `OSError`."""
     bundle = folder / "ca.pem"
     paths = ssl.get_default_verify_paths()
     sources = [Path(certifi.where())]
@@ -80,7 +80,7 @@ def _bundle(folder: Path, ca_file: Path | None) -> Path:
 
 
 def _answer(said: bytes) -> DeliveryAnswer:
-    """The result in words of this module, nothing that a service or the library wrote."""
+    """The result in words of this module, never of a service or the library."""
     try:
         found = orjson.loads(said)
         outcome, status = str(found["outcome"]), int(found["status"])

@@ -1,6 +1,6 @@
 """Sends one message by Apprise: JSON from standard input, the result on standard output.
 
-It imports no other module of the product.
+Imports no other module of the product.
 """
 
 import json
@@ -17,7 +17,7 @@ _UNREACHED = re.compile(r"connection error", re.IGNORECASE)
 
 
 def main() -> None:
-    """Answers `outcome`, and the HTTP status of a refusal, 0 for none."""
+    """Prints `outcome` and the HTTP status of a refusal, 0 for none."""
     request = json.load(sys.stdin)
     outcome, status = _sent(request["url"], request["title"], request["body"])
     print(json.dumps({"outcome": outcome, "status": status}))
@@ -52,7 +52,7 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
 
 
 class _Seen(logging.Handler):
-    """The connection's state, by the library's log; its text is not kept."""
+    """Keeps the state, not the text, of the library's log."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

@@ -16,13 +16,13 @@ TIMEOUT = timedelta(seconds=20)
 """The limit of an attempt, well within its claim."""
 
 ANSWER_BYTES = 2000
-"""The part of an answer that is read, for `notify test`."""
+"""Read of an answer, for `notify test`."""
 
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
 async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path | None) -> DeliveryAnswer:
-    """The answer in words, without the URL or a header."""
+    """Answers in words, without the URL or a header."""
     try:
         context = await asyncio.to_thread(trusted, ca_file)
         async with (
@@ -42,7 +42,7 @@ async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path 
 
 
 def trusted(ca_file: Path | None) -> ssl.SSLContext:
-    """A client context with the system's CAs, certifi's, and those of `ca_file`. Raises `OSError`."""
+    """Trusts the system's CAs, certifi's, and those of `ca_file`. Raises `OSError`."""
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=certifi.where())
     if ca_file is not None:

@@ -1,4 +1,4 @@
-"""A message about events of a tenant. Its first line, which a phone shows, names the tenant and the event."""
+"""A message about events of a tenant. Its first line, which a phone shows, names both."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,11 +10,11 @@ from inventory.plurals import counted
 from inventory.severity import Severity
 
 MOST_LINES = 20
-"""Lines of one message; others are counted. A Teams workflow refuses more than 28 KB."""
+"""Others are counted. A Teams workflow refuses more than 28 KB."""
 
 
 class Message(NamedTuple):
-    """A message to a target. `delivery_id` is the idempotency key of all attempts."""
+    """`delivery_id` is the idempotency key of all attempts."""
 
     delivery_id: UUID
     tenant_id: UUID | None
@@ -27,9 +27,9 @@ class Message(NamedTuple):
 
 
 class DeliveryAnswer(NamedTuple):
-    """A target's answer in words. `retryable`: a later attempt, after `retry_after`, may succeed.
+    """`retryable`: a later attempt, after `retry_after`, may succeed.
 
-    `body` is the beginning of the target's answer, shown to who tests a target and never kept.
+    `body`: the beginning of the answer, shown to who tests a target and never kept.
     """
 
     is_delivered: bool
@@ -46,7 +46,7 @@ def message_of(
     run_id: UUID | None,
     events: Sequence[NotificationEvent],
 ) -> Message:
-    """A message about events, most severe first."""
+    """Most severe events first."""
     order = list(Severity)
     ranked = sorted(events, key=lambda event: order.index(event.severity))
     name = one_line(tenant_name)

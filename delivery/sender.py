@@ -1,5 +1,3 @@
-"""Sending a message to a target of any kind."""
-
 from delivery import apprise, mail, teams, webhook
 from delivery.credentials import TargetSecretError
 from delivery.message import DeliveryAnswer, Message
@@ -7,7 +5,7 @@ from delivery.targets import AnyTarget, AppriseTarget, EmailTarget, TeamsTarget
 
 
 async def send(target: AnyTarget, message: Message) -> DeliveryAnswer:
-    """Sends the message once. Raises nothing that a target can cause."""
+    """Raises nothing that a target can cause."""
     try:
         if isinstance(target, TeamsTarget):
             return await teams.send(target, message)

@@ -15,12 +15,10 @@ from inventory.user_errors import UserError
 
 
 class NotificationsFileError(UserError):
-    """A fault of the notifications file and its remedy, in one line, without its values."""
+    """A fault and its remedy in one line, without values."""
 
 
 class TargetKind(StrEnum):
-    """How a target is reached."""
-
     WEBHOOK = "webhook"
     TEAMS = "teams"
     EMAIL = "email"
@@ -28,8 +26,6 @@ class TargetKind(StrEnum):
 
 
 class MailSecurity(StrEnum):
-    """How the way to a mail server is secured."""
-
     STARTTLS = "starttls"
     TLS = "tls"
     NONE = "none"
@@ -41,7 +37,7 @@ class Target(BaseModel, frozen=True, extra="forbid"):
 
 
 class UrlTarget(Target):
-    """A target with a URL, which is a secret if the target asks for nothing else."""
+    """The URL is a secret if the target asks for nothing else."""
 
     url: str | None = None
     url_env: str | None = None
@@ -57,7 +53,7 @@ class UrlTarget(Target):
 
 
 class WebhookTarget(UrlTarget):
-    """A server that takes signed JSON."""
+    """Takes signed JSON."""
 
     kind: Literal[TargetKind.WEBHOOK]
     secret_env: str | None = None
@@ -73,8 +69,6 @@ class WebhookTarget(UrlTarget):
 
 
 class SecretUrlTarget(UrlTarget):
-    """A target whose URL is its secret."""
-
     @model_validator(mode="after")
     def _secret_url(self) -> "SecretUrlTarget":
         if self.url is not None:
@@ -89,7 +83,7 @@ class TeamsTarget(SecretUrlTarget):
 
 
 class AppriseTarget(SecretUrlTarget):
-    """A service that Apprise knows, by its URL: https://github.com/caronc/apprise/wiki"""
+    """A service that Apprise knows, by URL: https://github.com/caronc/apprise/wiki"""
 
     kind: Literal[TargetKind.APPRISE]
 
@@ -98,8 +92,6 @@ Address = Annotated[str, Field(pattern=r"^[^\s@<>,;:\x00-\x1f]{1,64}@[A-Za-z0-9.
 
 
 class EmailTarget(Target):
-    """People with addresses, by a mail server."""
-
     kind: Literal[TargetKind.EMAIL]
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,255}$")]
     port: Annotated[int, Field(ge=1, le=65_535)] = 587

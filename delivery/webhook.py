@@ -32,7 +32,7 @@ async def send(target: WebhookTarget, message: Message) -> DeliveryAnswer:
 
 
 def body_of(message: Message) -> bytes:
-    """The message as JSON, the same bytes in every attempt."""
+    """The same bytes in every attempt."""
     return orjson.dumps(
         {
             "delivery_id": str(message.delivery_id),
@@ -48,13 +48,12 @@ def body_of(message: Message) -> bytes:
 
 
 def signature(secret: str, delivery_id: str, sent_at: int, body: bytes) -> str:
-    """HMAC-SHA-256 over id, time and body; the signed time lets a receiver refuse a replay."""
+    """HMAC-SHA-256 over id, time and body; a receiver can refuse a replay by the time."""
     signed = f"{delivery_id}.{sent_at}.".encode() + body
     return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
 
 
 def _key(secret: str) -> bytes:
-    """A secret's bytes; Base64 after `whsec_`."""
     if secret.startswith(PREFIX):
         try:
             return base64.b64decode(secret.removeprefix(PREFIX), validate=True)

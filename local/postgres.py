@@ -21,17 +21,16 @@ SMALL: Mapping[str, str] = MappingProxyType({"shared_buffers": "128MB"})
 """For a machine that does other things, too."""
 
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
-"""For tests: only a crash of the machine may lose everything; one of the server loses unlogged tables."""
+"""For tests: a crash of the machine may lose everything, one of the server only unlogged tables."""
 
 QUICK_PASSWORDS = "scram_iterations=1"
 """For tests: one hash of a password in place of 4,096, which take most of connecting."""
 
 
 class EmbeddedPostgres(Part):
-    """One server on 127.0.0.1, its data in `folder`.
+    """One server on 127.0.0.1, its data in `folder`. It stops fast: open transactions are rolled back.
 
-    PostgreSQL refuses to run as root; then it runs as `nobody`, who may pass to its data and binaries. It stops fast:
-    open transactions are rolled back.
+    PostgreSQL refuses to run as root; then it runs as `nobody`, who may pass to its data and binaries.
     """
 
     name = "PostgreSQL"
@@ -64,7 +63,7 @@ class EmbeddedPostgres(Part):
         return f"postgresql://{SUPERUSER}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{name}"
 
     def start(self) -> None:
-        """Makes a missing cluster, and starts the server. Raises `PartError`."""
+        """Makes a missing cluster. Raises `PartError`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         binaries = _binaries()
         if self._user is not None:
@@ -93,7 +92,7 @@ class EmbeddedPostgres(Part):
         self._child.wait_until(self._answers)
 
     def create_database(self, name: str) -> str:
-        """The URL of a database, made if missing."""
+        """Returns the URL; makes the database if missing."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if known is None:

@@ -1,17 +1,15 @@
 """When a part that dies is restarted."""
 
 QUICK_SECONDS = 30.0
-"""An earlier death after the start is quick."""
+"""An earlier death is quick."""
 
 QUICK_DEATHS = 5
-"""In a row, after which the part is given up."""
+"""Quick deaths in a row after which the part is given up."""
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 8.0
 
 
 class Restarts:
-    """A part's deaths, by a clock in seconds."""
-
     def __init__(self) -> None:
         self._quick = 0
 

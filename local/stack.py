@@ -1,7 +1,7 @@
 """The embedded stack under one supervisor, a process that the starter holds by a pipe.
 
-The supervisor (`python -m local.stack`) reports on stdout, a JSON object a line, and reads stdin: when the pipe closes
-without the line `keep`, its starter is gone, and everything stops.
+The supervisor (`python -m local.stack`) reports on stdout, a JSON object a line; when stdin closes without the line
+`keep`, its starter is gone, and everything stops.
 """
 
 import argparse
@@ -40,7 +40,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ports(NamedTuple):
-    """Ports of the servers on 127.0.0.1: 0 for any free one, None for the usual one if free."""
+    """Ports on 127.0.0.1: 0 for any free one, None for the usual one if free."""
 
     postgres: int | None = None
     temporal: int | None = None
@@ -62,10 +62,7 @@ class StackProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, tell: Callable[[str], None]) -> StackInfo:
-        """Starts the stack, telling each part in a line. Raises `PartError`.
-
-        A thread reports later events, too.
-        """
+        """Tells each part in a line; a thread tells later events. Raises `PartError`."""
         self._state.make()
         # Not the starter's own stderr: its reader would wait for the end of a stack that is kept.
         with self._state.supervisor_log.open("w") as log:
@@ -123,7 +120,6 @@ class StackProcess:
 
 
 def _tell_on(events: Iterable[str], tell: Callable[[str], None]) -> None:
-    """Tells a running stack's events until it ends."""
     with suppress(ValueError, OSError):
         for line in events:
             event = json.loads(line)
@@ -132,10 +128,7 @@ def _tell_on(events: Iterable[str], tell: Callable[[str], None]) -> None:
 
 
 def stop_running(state: State) -> bool:
-    """Stops a kept stack and waits for its parts; False if none is left.
-
-    Raises `PartError` if parts do not end.
-    """
+    """Stops a kept stack and waits for its parts; False if none is left. Raises `PartError` if parts do not end."""
     if not state.folder.exists():
         return False
     info = state.running()
@@ -259,7 +252,6 @@ class Supervisor:
         self._parts.append((part, Restarts()))
 
     def _watch(self, info: StackInfo) -> None:
-        """Restarts dead parts. Raises `PartError` if one dies again and again."""
         kept = False
         while True:
             for part, restarts in self._parts:
@@ -326,7 +318,6 @@ def _ignore_stop_signals() -> None:
 
 
 def _unwind(*_: object) -> NoReturn:
-    """Stops the parts in reverse."""
     _ignore_stop_signals()
     sys.exit(0)
 

@@ -15,8 +15,6 @@ POLL_SECONDS = 0.1
 
 
 class StackInfo(NamedTuple):
-    """A running stack: its supervisor and its addresses."""
-
     pid: int
     temporal_ui_url: str
     environment: dict[str, str]
@@ -28,7 +26,7 @@ class StackInfo(NamedTuple):
 
 
 class State:
-    """One state folder. Only its owner can read secrets."""
+    """Only the folder's owner can read secrets."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -42,7 +40,7 @@ class State:
         self._parts_lock_file = self.folder / "parts.lock"
 
     def make(self) -> None:
-        """Makes a missing folder, closed to others, since logs and databases lie in it."""
+        """Makes a folder closed to others: logs and databases lie in it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Root lets PostgreSQL pass, which runs as another user: pass, and not look in.
         self.folder.chmod(self.folder.stat().st_mode & (0o711 if os.geteuid() == 0 else 0o700))
@@ -87,7 +85,7 @@ class State:
                 return lock is not None
 
     def running(self) -> StackInfo | None:
-        """The running stack, if any. Removes a killed supervisor's leftovers."""
+        """The running stack. Removes a killed supervisor's leftovers."""
         if not self.stack_file.exists():
             return None
         with self.held() as free:
@@ -107,7 +105,7 @@ class State:
             path.unlink(missing_ok=True)
 
     def write_tenants(self, tenants: Sequence[Mapping[str, Any]]) -> None:
-        """Writes the simulated tenants' file, each secret in a file of its own."""
+        """Writes the tenants file, and each secret to a file of its own."""
         secret_files = self.folder / "secrets"
         secret_files.mkdir(mode=0o700, exist_ok=True)
         lines = ["# The simulated tenants of the embedded stack, written anew at each start."]
@@ -127,12 +125,12 @@ class State:
         return self._key(self.folder / "sensitive-fields.key")
 
     def encrypt_payloads(self) -> None:
-        """Makes this folder's stacks encrypt payloads to Temporal from the next start on."""
+        """Takes effect at the next start."""
         self.make()
         self._key(self._payload_key_file)
 
     def payload_key(self) -> str | None:
-        """The key of payloads to Temporal; None for clear ones."""
+        """None for clear payloads."""
         return self._payload_key_file.read_text() if self._payload_key_file.exists() else None
 
     def _key(self, file: Path) -> str:
@@ -141,7 +139,7 @@ class State:
         return file.read_text()
 
     def generation(self) -> int:
-        """The sample tenants' steps; -1 before the first."""
+        """-1 before the first."""
         return int(self.generation_file.read_text()) if self.generation_file.exists() else -1
 
     def next_generation(self) -> int:
@@ -161,10 +159,10 @@ class State:
 
 
 def _quoted(value: str) -> str:
-    """A value for python-dotenv: a folder's name may hold an apostrophe."""
+    """Quotes for python-dotenv: a folder's name may hold an apostrophe."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _toml(value: object) -> str:
-    """A TOML string: JSON's, except beyond U+FFFF, which TOML does not halve."""
+    """A JSON string, except beyond U+FFFF, which TOML does not halve."""
     return json.dumps(str(value), ensure_ascii=False)

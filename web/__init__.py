@@ -1,4 +1,1 @@
-"""The frame of the web page: the application, sign-in, the scope of a request, layout and static files.
-
-A question's page is the module `routes` of its package in `answers`.
-"""
+"""The frame of the web page. A question's page is the module `routes` of its package in `answers`."""

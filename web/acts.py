@@ -1,4 +1,4 @@
-"""Acts of persons: recorded; those that Temporal carries out are then requested (decision 47)."""
+"""Acts of persons: recorded, then requested if Temporal carries them out (decision 47)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Act(NamedTuple):
-    """A person's act. `once` is the form's id; `tenant_id` is None for no single tenant."""
+    """`once`: the form's id. `tenant_id`: None for no single tenant."""
 
     person: Person
     action: Action

@@ -1,11 +1,9 @@
-"""The requested address with other query values."""
-
 from urllib.parse import urlencode
 
 from fastapi import Request
 
 
 def query_with(request: Request, **changed: str | None) -> str:
-    """A request's query with these values; None and empty ones are left out."""
+    """The request's query with these values; None and empty ones are left out."""
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changed and value]
     return "?" + urlencode([*kept, *((name, value) for name, value in changed.items() if value)])

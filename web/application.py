@@ -1,4 +1,4 @@
-"""The application: routes behind sign-in, and error pages that say what to do."""
+"""The application: routes behind sign-in, and error pages with a remedy."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
@@ -54,7 +54,7 @@ ROUTERS: Sequence[APIRouter] = [
         "audit.routes",
     )
 ]
-"""The routes of all questions; each needs a signed-in person."""
+"""Each needs a signed-in person."""
 
 STATIC = Path(__file__).resolve().parent / "static"
 
@@ -72,7 +72,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
-    """The page with Temporal Web's codec server, or that alone, behind the same sign-in."""
+    """The page with Temporal Web's codec server, or the codec alone."""
     app = FastAPI(
         title="Tenant Inventory",
         version=VERSION,
@@ -93,7 +93,7 @@ def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
 
 @cache
 def _routes() -> Sequence[BaseRoute]:
-    """All routes, made once a process: FastAPI takes a third of a second of processor time."""
+    """Made once a process: FastAPI takes a third of a second of processor time."""
     everybody = _sign_in_routes()
     everybody.include_router(codec.router)
     signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)], responses=PROBLEMS)

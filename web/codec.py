@@ -1,6 +1,6 @@
 """Temporal Web's codec server: clear payloads for a signed-in operator who sees every tenant.
 
-A payload does not say whose it is, so there is no partial access. The reader's browser asks with the reader's session:
+A payload does not say whose it is. The browser asks with the reader's session:
 https://docs.temporal.io/production-deployment/data-encryption.
 """
 
@@ -23,21 +23,21 @@ from web.sign_in import signed_in
 from web.site import Site, site_of
 
 PREFIX = "/api/codec"
-"""The path of Temporal Web's codec endpoint."""
+"""The path in Temporal Web's settings."""
 
 LONGEST_REQUEST = 32 * 2**20
-"""Bytes: more than Temporal Web's request for a page of a history."""
+"""More than Temporal Web's request for a page of a history."""
 
 TEMPORAL_WEBS_HEADERS = ("authorization", "authorization-extras", "content-type", "x-namespace")
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
 home = APIRouter(include_in_schema=False)
-"""The page after signing in to a process that only serves the codec."""
+"""The first page of a process that only serves the codec."""
 
 
 class CodecRequestError(UserError):
-    """A request to the codec server that is no list of payloads."""
+    """The request is no list of payloads."""
 
 
 async def _payloads(request: Request) -> Payloads:
@@ -55,7 +55,6 @@ async def _payloads(request: Request) -> Payloads:
 async def _reader_of_all(
     person: Annotated[Person, Depends(needs(Role.OPERATOR))], visible: Visible, site: Annotated[Site, Depends(site_of)]
 ) -> Person:
-    """Raises `RoleNeededError`."""
     if len(visible) < len(site.tenants()):
         raise RoleNeededError("payloads are of any tenant, and you do not see all tenants; ask an administrator")
     return person
@@ -71,19 +70,19 @@ Codec = Annotated[EncryptionCodec, Depends(_codec)]
 
 @router.post("/decode")
 async def decode(request: Request, _reader: ReaderOfAll, codec: Codec) -> Response:
-    """The payloads in clear; one that no key opens stays as it is, and shows the id of its key."""
+    """A payload that no key opens stays, and shows the id of its key."""
     return _answer([await _in_clear(codec, payload) for payload in (await _payloads(request)).payloads])
 
 
 @router.post("/encode")
 async def encode(request: Request, _reader: ReaderOfAll, codec: Codec) -> Response:
-    """The payloads as workers read them, for signals that a person sends in Temporal Web."""
+    """Encodes payloads for workers: signals that a person sends in Temporal Web."""
     return _answer(await codec.encode((await _payloads(request)).payloads))
 
 
 @home.get("/")
 async def signed_in_page(_person: Annotated[Person, Depends(signed_in)]) -> Response:
-    """The page after a sign-in that Temporal Web asked for."""
+    """Temporal Web's sign-in ends here."""
     return PlainTextResponse("You are signed in. Temporal Web can now show payloads in clear.\n")
 
 
@@ -107,7 +106,7 @@ def origin_of(address: str | None) -> str | None:
 
 
 class CodecCors:
-    """Middleware: lets the pages of Temporal Web's origin call the codec with the reader's session."""
+    """Middleware: lets pages of Temporal Web's origin call the codec with the reader's session."""
 
     def __init__(self, app: ASGIApp, origin: str | None) -> None:
         self._app = app

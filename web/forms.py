@@ -18,7 +18,7 @@ Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; s
 
 
 Why = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
-"""Why a person acts, where nobody may leave it out."""
+"""A person's reason, where nobody may leave it out."""
 
 
 class NotConfirmedError(UserError):
@@ -32,15 +32,15 @@ def _confirmed(confirmed: Annotated[str, Form(alias=CONFIRMED, description="yes"
 
 
 Confirmed = Annotated[None, Depends(_confirmed)]
-"""An argument of routes whose form has the box `confirmed` with the value `yes`: a person ticks it before an act."""
+"""For routes whose form has the box `confirmed`, which a person ticks before an act."""
 
 
 class TypedTextError(UserError):
-    """A form's field holds text that cannot be kept."""
+    """The field's text cannot be kept."""
 
 
 def typed(text: str, label: str) -> str | None:
-    """A field's text; None if empty. Raises `TypedTextError`."""
+    """None if empty. Raises `TypedTextError`."""
     wanted = text.strip()
     if (problem := problem_with(wanted)) is not None:
         raise TypedTextError(f"{label}: {problem}")
@@ -52,4 +52,4 @@ def _reason(reason: Annotated[str, Form(description="Why; kept in the records.")
 
 
 Reason = Annotated[str | None, Depends(_reason)]
-"""Why a person acts; None if the field `reason` is empty."""
+"""None if the field `reason` is empty."""

@@ -18,11 +18,11 @@ class SettingTextError(UserError):
 
 
 CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, NeverReadError)
-"""Errors beside a form, where the person can correct the words."""
+"""Shown beside the form, where the person can correct the words."""
 
 
 class ItemChoice(NamedTuple):
-    """The given parameters; empty ones count as absent."""
+    """Empty parameters count as absent."""
 
     name: str = ""
     type_key: str = ""
@@ -34,7 +34,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def type_keys(self) -> list[str] | None:
-        """The chosen collections; None for all. Raises `UnknownCategoryError`."""
+        """None for all. Raises `UnknownCategoryError`."""
         of_category = load_catalog().in_categories([self.category]) if self.category else None
         if self.type_key:
             return [self.type_key] if of_category is None or self.type_key in of_category else []
@@ -42,7 +42,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def sought(self) -> Sought | None:
-        """Filters beside the name, or None. Raises `SettingTextError`."""
+        """Filters beside the name. Raises `SettingTextError`."""
         found = Sought(
             words=self.name.strip() or None,
             setting=wanted_setting(self.setting) if self.setting.strip() else None,

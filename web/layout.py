@@ -45,7 +45,7 @@ NAVIGATION = (
     Entry("Access", "/access", Role.ADMIN),
     Entry("Configured tenants", "/configured-tenants", Role.ADMIN),
 )
-"""The pages over all of the person's tenants."""
+"""Pages over all of the person's tenants."""
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
@@ -61,27 +61,26 @@ TENANT_NAVIGATION = (
     Entry("Runs", "/runs"),
     Entry("Notifications", "/notifications"),
 )
-"""A tenant's pages, with paths behind its own page's."""
+"""Pages behind the tenant's own."""
 
 
 def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
-    """A question's template in the common layout, for the signed-in person."""
+    """Renders in the common layout, for the signed-in person."""
     return HTMLResponse(_render(request, template, shown))
 
 
 def fragment(request: Request, template: str, **shown: Any) -> str:
-    """A page's part, which a live page replaces."""
+    """A live page replaces this part."""
     return _render(request, template, shown)
 
 
 def error_page(request: Request, title: str, remedy: str, *, may_sign_in: bool = False) -> str:
-    """A page with the fault and the remedy, and the way to Entra ID if that helps."""
+    """Shows the way to Entra ID if `may_sign_in`."""
     shown = {"title": title, "remedy": remedy, "sign_in": _sign_in_path(request) if may_sign_in else None}
     return _render(request, "layout/error.html", shown)
 
 
 def _sign_in_path(request: Request) -> str | None:
-    """The sign-in with Entra ID that returns to the requested page."""
     if site_of(request).entra is None or getattr(request.state, "person", None) is not None:
         return None
     if request.method != "GET" or request.url.path.startswith("/sign-"):

@@ -1,7 +1,4 @@
-"""Live pages: the changing part as server-sent events.
-
-A stream holds no database connection between looks.
-"""
+"""Live pages: the changing part as server-sent events, without a database connection between looks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,14 +11,14 @@ from inventory.user_errors import UnavailableError, UserError
 from web.site import Site
 
 STREAM_SECONDS = 180.0
-"""A stream's length; then the browser asks, and is authenticated, again."""
+"""Then the browser asks, and is authenticated, again."""
 
 STOP_FOLLOWING = '<div id="live" hx-swap-oob="delete"></div>'
-"""Removes the element that follows the page (macro `parts.follow`), so nobody asks again."""
+"""Removes the element that follows the page (macro `parts.follow`)."""
 
 
 class LivePart(NamedTuple):
-    """A page's changing part now; `is_over` if it changes no more."""
+    """`is_over`: it changes no more."""
 
     html: str
     is_over: bool

@@ -8,13 +8,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.common import MetricMeter
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-"""Known methods; any other would be a label, too."""
+"""Any other method would be a label, too."""
 
 
 class Metrics:
     """Middleware: counts answers by method, route and status, and the time until each begins.
 
-    A route is its pattern, such as `/tenants/{tenant_id}`, so labels hold no id, name or query.
+    A route is its pattern, such as `/tenants/{tenant_id}`: labels hold no id, name or query.
     """
 
     def __init__(self, app: ASGIApp, meter: MetricMeter) -> None:

@@ -1,6 +1,6 @@
 """The page's own address, and people's: this machine alone, TLS, or a proxy.
 
-Beyond loopback, people sign in with Entra ID and nothing is sent in clear; all else is refused.
+Beyond loopback, people sign in with Entra ID and nothing is sent in clear.
 """
 
 import re
@@ -13,8 +13,7 @@ from typing import NamedTuple
 from inventory.user_errors import UserError
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""This machine's names for itself. Another site may have pointed any other name at it:
-https://owasp.org/www-community/attacks/DNS_Rebinding
+"""Another site may have pointed any other name at this machine: https://owasp.org/www-community/attacks/DNS_Rebinding
 """
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -23,18 +22,16 @@ SIGN_IN_NEEDED = "set WEB_SIGN_IN_CLIENT_ID and the other WEB_SIGN_IN_ settings,
 
 
 class PlaceError(UserError):
-    """The page is not served in such a place; the message names missing options."""
+    """The message names missing options."""
 
 
 class Tls(NamedTuple):
-    """The files of the page's own certificate."""
-
     certificate: Path
     key: Path
 
 
 class WebPlace(NamedTuple):
-    """The page's own address, and how it is reached; with `proxies`, they alone are answered."""
+    """Listens at `address`; with `proxies`, only they are answered."""
 
     address: str = "127.0.0.1"
     name: str | None = None
@@ -52,7 +49,7 @@ class WebPlace(NamedTuple):
         return [self.name] if self.name else [*LOOPBACK_NAMES]
 
     def url(self, port: int) -> str:
-        """The page's address for people; it listens on `port`."""
+        """The address for people; the page listens on `port`."""
         scheme = "https" if self.is_https else "http"
         name = self.name or LOOPBACK_NAMES[0]
         has_usual_port = self.is_proxied or port == (443 if self.is_https else 80)

@@ -1,4 +1,4 @@
-"""Slow answers, kept for a minute, so that an answer's pages follow each other."""
+"""Slow answers, kept so that an answer's pages follow each other."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -11,18 +11,18 @@ KEPT_SECONDS = 60
 """An answer says when it was found."""
 
 KEPT_ANSWERS = 4
-"""One may have tens of megabytes."""
+"""An answer may have tens of megabytes."""
 
 
 class RecentAnswers:
-    """Latest answers by question. A caller must have access to all that the key names."""
+    """Answers by question. A caller must have access to all that the key names."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._answers: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
 
     async def answer(self, asked: Hashable, find: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer, found anew if unknown or old."""
+        """Found anew if unknown or old."""
         known = self._answers.get(asked)
         if known is not None and self._clock() - known[0] < KEPT_SECONDS:
             return cast("AnswerT", known[1])

@@ -20,7 +20,7 @@ from web.sign_in import HasAccess
 from web.site import Site, site_of
 
 STATEMENT_SECONDS = 5
-"""The longest wait for a page; slower questions are for the command line."""
+"""Slower questions are for the command line."""
 
 _LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
@@ -30,7 +30,7 @@ class NoSuchPageError(NotHereError):
 
 
 class NulError(UserError):
-    """A field of a form holds a NUL character."""
+    """A form's field holds a NUL character."""
 
 
 class TooSlowError(UnavailableError):
@@ -38,14 +38,14 @@ class TooSlowError(UnavailableError):
 
 
 class TenantScope(NamedTuple):
-    """A tenant, and a transaction that sees its rows alone."""
+    """The transaction sees the tenant's rows alone."""
 
     tenant: TenantConfig
     session: AsyncSession
 
 
 class PortfolioScope(NamedTuple):
-    """The person's tenants, and a transaction that reads across tenants."""
+    """The person's tenants; the transaction reads across tenants."""
 
     tenants: Tenants
     session: AsyncSession
@@ -55,7 +55,7 @@ SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 
 class WritingSessionOf(Protocol):
-    """Opens a session that may write one tenant's rows."""
+    """The session may write one tenant's rows."""
 
     def __call__(
         self, tenant_id: UUID, *, snapshot: bool = False, seconds: int = STATEMENT_SECONDS
@@ -87,7 +87,7 @@ TheSite = Annotated[Site, Depends(site_of)]
 
 
 async def without_nul(request: Request) -> None:
-    """Raises `NoSuchPageError` for NUL, which PostgreSQL cannot compare."""
+    """Raises `NoSuchPageError` or `NulError`: PostgreSQL cannot compare NUL."""
     if "\0" in request.url.path or any("\0" in value for value in request.query_params.values()):
         raise NoSuchPageError("there is a NUL character in the address")
     if request.method not in SAFE_METHODS:
@@ -97,7 +97,7 @@ async def without_nul(request: Request) -> None:
 
 
 def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
-    """The person's configured tenants. A plain function, which runs in a thread."""
+    """FastAPI runs a plain function in a thread."""
     tenants = site.tenants_now()
     seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
     request.state.sees_no_tenant = not seen and len(tenants) > 0
@@ -108,7 +108,7 @@ Visible = Annotated[Tenants, Depends(_visible)]
 
 
 def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
-    """The address's tenant; an invisible one is like none."""
+    """Raises `NoSuchPageError`, also for an invisible tenant."""
     tenant = tenants.get(tenant_id)
     if tenant is None:
         raise NoSuchPageError("there is no such tenant, or you do not see it; ask an administrator for access")
@@ -116,7 +116,7 @@ def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
 
 
 Named = Annotated[TenantConfig, Depends(_one_of)]
-"""One tenant of the person's, without a transaction."""
+"""One of the person's tenants, without a transaction."""
 
 
 async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
@@ -125,12 +125,12 @@ async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantSco
 
 
 def visible_ids(tenants: Tenants, site: Site) -> list[UUID] | None:
-    """A person's tenants for `Database.portfolio`: None for all."""
+    """The ids for `Database.portfolio`: None for all."""
     return None if tenants is site.tenants() else [tenant.id for tenant in tenants]
 
 
 def name_for(tenants: Tenants, site: Site) -> Callable[[UUID], str]:
-    """A tenant's name for a person with these tenants; empty for others."""
+    """Names a tenant for a person with these tenants."""
     sees_all = len(tenants) == len(site.tenants())
 
     def name_of(tenant_id: UUID) -> str:
@@ -172,11 +172,11 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope, scope="function")]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope, scope="function")]
 NoTenant = Annotated[PortfolioScope, Depends(_no_tenant, scope="function")]
-"""The person's tenants, and a reading transaction of no tenant."""
+"""Reads without a tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
-"""One tenant, and a transaction that writes its rows, committed before the answer is sent, or undone."""
+"""Writes the tenant's rows, committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
-"""The person's tenants, and a writing transaction of no tenant, as `TenantToChange`."""
+"""Writes without a tenant, as `TenantToChange`."""
 
 
 def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
@@ -200,12 +200,11 @@ def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
 
 
 EachTenant = Annotated[TenantSessions, Depends(_tenant_sessions)]
-"""An argument of routes that ask tenants one after the other, or two in their turn."""
+"""For routes that ask tenants one after the other, or two in their turn."""
 
 
 @asynccontextmanager
 async def _limited(session: AsyncSession, seconds: int = STATEMENT_SECONDS) -> AsyncIterator[None]:
-    """Raises `TooSlowError` for statements that take too long."""
     await session.execute(_LIMIT, {"limit": f"{seconds}s"})
     try:
         yield

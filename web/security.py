@@ -28,7 +28,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Security:
-    """Middleware: adds `HEADERS`, refuses cross-site requests that could change anything, and requests around the
+    """Middleware: adds `HEADERS`; refuses cross-site requests that could change anything, and requests around the
     proxy.
     """
 
@@ -56,7 +56,6 @@ class Security:
         await self._answer(scope)(scope, receive, send_with_headers)
 
     def _answer(self, scope: Scope) -> ASGIApp:
-        """The application, or a refusal."""
         if scope["path"] == HEALTH:
             return PlainTextResponse("ok\n")
         headers = Headers(scope=scope)

@@ -14,22 +14,20 @@ class NoSelectionError(UserError):
 
 
 class CollectionChoice(NamedTuple):
-    """A form's collection; `is_chosen` initially."""
-
     type_key: str
     title: str
     is_chosen: bool
 
 
 class SelectionChoices(NamedTuple):
-    """A form's collections: everything, or some by category."""
+    """Everything, or some by category."""
 
     is_everything: bool
     categories: list[tuple[str, list[CollectionChoice]]]
 
 
 def selection_choices(chosen: Selection | None = None) -> SelectionChoices:
-    """A form's choices with a selection marked; everything without one."""
+    """Marks the chosen collections; everything without a selection."""
     catalog = load_catalog()
     marked = frozenset() if chosen is None else frozenset(chosen.type_keys)
     is_everything = chosen is None or marked == catalog.everything()

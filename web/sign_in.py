@@ -1,7 +1,4 @@
-"""The session cookie, and sign-in by a one-time link.
-
-The command prints the link for whoever sits at that machine, unless people sign in with Entra ID (`web.entra`).
-"""
+"""The session cookie, and sign-in by a one-time link, unless people sign in with Entra ID (`web.entra`)."""
 
 import hashlib
 import secrets
@@ -21,7 +18,7 @@ from web.layout import error_page
 from web.site import Site, site_of
 
 LINK_LIFETIME = timedelta(hours=1)
-"""Long enough to find the terminal; restarting the command makes a new link."""
+"""Restarting the command makes a new link."""
 
 SESSION_LIFETIME = timedelta(hours=12)
 """A working day."""
@@ -40,7 +37,7 @@ class NotSignedInError(UserError):
 
 
 async def new_link(database: Database, base_url: str, person: str) -> str:
-    """The address that signs a person in once with every role: whoever runs the command owns the database."""
+    """Signs a person in once with every role: whoever runs the command owns the database."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         owner = Person(person_id=f"local/{person}", name=person, role=Role.ADMIN)
@@ -49,7 +46,7 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
 
 
 class PersonAccess(NamedTuple):
-    """A signed-in person, and the rules about the person's tenants."""
+    """`rules`: about the person's tenants."""
 
     person: Person
     rules: Sequence[AccessRule]
@@ -97,7 +94,6 @@ async def redeem(request: Request, token: str, site: Annotated[Site, Depends(sit
 
 @router.post("/sign-out")
 async def sign_out(request: Request, site: Annotated[Site, Depends(site_of)]) -> Response:
-    """Ends the session."""
     token = request.cookies.get(COOKIE)
     if token:
         async with site.database.no_tenant() as session:
@@ -115,5 +111,5 @@ def set_session(answer: Response, cookie: str) -> None:
 
 
 def digest(token: str) -> bytes:
-    """The hash of a token, stored in its place."""
+    """Stored in place of the token."""
     return hashlib.sha256(token.encode()).digest()

@@ -37,13 +37,13 @@ class Site:
         entra: EntraSignIn | None = None,
         meter: MetricMeter = MetricMeter.noop,
     ) -> None:
-        """`url` is the page's own for people; without `entra` a one-time link signs the owner in."""
+        """`url`: for people. Without `entra` a one-time link signs the owner in."""
         self.meter = meter
         self.settings = settings
         self.database = database
         self.temporal = temporal or TemporalAccess()
         self.closing = asyncio.Event()
-        """Set at the web process's end, when streams end, too."""
+        """Set at the process's end, when streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.queued_runs = QueuedRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.portfolio_looks = SharedLooks[PortfolioRecord]()
@@ -61,14 +61,14 @@ class Site:
         return self._known_tenants.last()
 
     def tenants_now(self) -> Tenants:
-        """The tenants now, for a thread: it may ask the database. Raises as `tenants`."""
+        """Call it in a thread: it may ask the database. Raises as `tenants`."""
         return self._known_tenants.now()
 
     def tenant(self, tenant_id: UUID) -> TenantConfig | None:
         return self.tenants().get(tenant_id)
 
     def workflow_url(self, workflow_id: str, run_id: UUID) -> str | None:
-        """A run's workflow in Temporal Web; None if its address is unknown."""
+        """The address in Temporal Web, if known."""
         base = self.settings.temporal_web_url
         if base is None:
             return None
@@ -76,8 +76,6 @@ class Site:
 
 
 class _KnownTenants:
-    """The tenants when last read; one thread at a time looks for changes."""
-
     def __init__(self, source: TenantsSource) -> None:
         self._source = source
         self._stamp: Hashable = None
@@ -101,5 +99,5 @@ def site_of(request: Request) -> Site:
 
 
 def item_path(tenant_id: UUID, type_key: str, external_id: str) -> str:
-    """An item's page; Graph's ids may hold any character."""
+    """Graph's ids may hold any character."""
     return f"/tenants/{tenant_id}/items/{quote(type_key, safe='')}/{quote(external_id, safe='')}"

@@ -1,4 +1,4 @@
-"""Pages of lists sorted here: each begins after a place that stays when rows come and go."""
+"""Pages of sorted lists: each begins after a place that stays when rows come and go."""
 
 import json
 from collections import Counter
@@ -13,17 +13,17 @@ from web.scope import NoSuchPageError
 RowT = TypeVar("RowT")
 
 Place = tuple[str, ...]
-"""The sort key of a row, unique for each."""
+"""A row's unique sort key."""
 
 PLACE_CHARACTERS = 80
-"""Characters of each part of a place, which finds a row by its name's beginning."""
+"""Characters of each part of a place."""
 
 
 After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
 
 
 class SortedPage(NamedTuple, Generic[RowT]):
-    """Some of `total` rows, and the place before the next page; None on the last one."""
+    """`goes_on`: the place before the next page; None on the last one."""
 
     rows: list[RowT]
     total: int

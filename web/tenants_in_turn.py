@@ -7,13 +7,13 @@ from graph.tenants import TenantConfig, Tenants
 from web.scope import NoSuchPageError
 
 TENANTS_AT_A_TIME = 5
-"""Tenants asked for one page or part, at some milliseconds each."""
+"""Tenants of one page or part, at some milliseconds each."""
 
 RecordT = TypeVar("RecordT")
 
 
 class TenantsInTurn(NamedTuple):
-    """Some of `total` tenants, from the place `begins`, and the id after which the list goes on."""
+    """Some of `total` tenants, from the place `begins`; the list goes on after the id `goes_on`."""
 
     tenants: list[TenantConfig]
     begins: int
@@ -31,7 +31,7 @@ def tenants_by_name(tenants: Tenants, tag: str, after: str, most: int) -> Tenant
 
 
 class TenantRecords(NamedTuple, Generic[RecordT]):
-    """One tenant's records, `rows` of which count for the limit, and where its list goes on."""
+    """`rows` count for the limit; the tenant's list goes on at `goes_on`."""
 
     records: Sequence[RecordT]
     rows: int
@@ -39,20 +39,18 @@ class TenantRecords(NamedTuple, Generic[RecordT]):
 
 
 class RecordsInTurn(NamedTuple, Generic[RecordT]):
-    """Records by tenant, and where the list goes on."""
-
     records: list[RecordT]
     goes_on: str | None
 
 
 def asked_in_turn(tenants: Tenants, tag: str, after: str) -> list[TenantConfig]:
-    """The most tenants that a part of the records asks. Raises `NoSuchPageError`."""
+    """Asked for one part of the records. Raises `NoSuchPageError`."""
     waiting, _ = _following(tenants, tag, after)
     return waiting[:TENANTS_AT_A_TIME]
 
 
 def _following(tenants: Tenants, tag: str, after: str) -> tuple[list[TenantConfig], str]:
-    """The tenants from a place on, and the first one's place within its list. Raises `NoSuchPageError`."""
+    """The tenants from a place on, and the place within the first one's list. Raises `NoSuchPageError`."""
     named, _, within = after.partition(" ")
     chosen = by_name(tenants, tag)
     begin = _place(chosen, named)

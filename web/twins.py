@@ -13,7 +13,7 @@ from answers.csv_rows import csv_line, fields_of, flat
 from inventory.user_errors import UserError
 
 MOST_ROWS = 50_000
-"""Rows of a file; more take longer than anybody waits."""
+"""More take longer than anybody waits."""
 
 IN_MEMORY_BYTES = 1024 * 1024
 """Shorter files never reach the disk."""
@@ -22,7 +22,7 @@ BLOCK_BYTES = 64 * 1024
 
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
-"""How many records a part of a list has at most."""
+"""The most records of a part of a list."""
 
 
 class TooManyRowsError(UserError):
@@ -30,7 +30,7 @@ class TooManyRowsError(UserError):
 
 
 def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> Response:
-    """Records as CSV, as commands print them with `--csv`."""
+    """Records as commands print them with `--csv`."""
     fields = fields_of(record)
     lines = [csv_line(fields)]
     for row in rows:
@@ -40,7 +40,7 @@ def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> R
 
 
 async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable[BaseModel]) -> StreamingResponse:
-    """All records of this type among the rows, as CSV. Raises `TooManyRowsError`.
+    """The rows of this type. Raises `TooManyRowsError`.
 
     Written before it is sent, so that a slow reader keeps no transaction open.
     """
@@ -66,7 +66,7 @@ async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """A file by blocks; closed at its end."""
+    """Closes the file at its end."""
     with file:
         file.seek(0)
         while block := file.read(BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""The parts that SyncWorkflow and PortfolioWorkflow share: the `cancel` signal, activities, and tasks in flight."""
+"""The common parts of SyncWorkflow and PortfolioWorkflow: the `cancel` signal, activities, and tasks in flight."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -22,9 +22,9 @@ Activity = Callable[[MessageT], Awaitable[ResultT]]
 
 
 class CancellableWorkflow:
-    """A run of one task, which the `cancel` signal or Temporal's cancellation ends.
+    """A run of one task, which a signal or Temporal's cancellation ends.
 
-    `tenant_id` decides whose turn its activities take among the workers' tasks; None for no tenant.
+    `tenant_id`: whose turn its activities take among the workers' tasks.
     """
 
     def __init__(self, tenant_id: UUID | None = None) -> None:
@@ -35,7 +35,7 @@ class CancellableWorkflow:
 
     @workflow.signal
     def cancel(self, request: CancelRequest) -> None:
-        """Ends the run as `cancelled` and records the first request."""
+        """Ends the run as `cancelled`; the first request is recorded."""
         if not request.is_for(self._first_run_id):
             return
         if self._cancel_request is None:
@@ -44,7 +44,7 @@ class CancellableWorkflow:
             self._work.cancel()
 
     async def _is_done(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Does the work; False if it was cancelled. Raises `FailureError`."""
+        """False if the work was cancelled. Raises `FailureError`."""
         self._work = asyncio.create_task(work)
         try:
             await self._work
@@ -77,7 +77,7 @@ def reap(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def settled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Waits until all tasks have ended; ignores a `FailureError`, raises anything else."""
+    """Waits for all tasks; raises any exception but `FailureError`."""
     if tasks:
         await workflow.wait(tasks)
     for task in tasks:

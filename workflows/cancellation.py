@@ -1,4 +1,4 @@
-"""Waits that a cancellation does not cut short, and cancellations that a wait has swallowed."""
+"""Waits that no cancellation cuts short, and cancellations that a wait has swallowed."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -15,8 +15,8 @@ StepT = TypeVar("StepT")
 def heed_cancellation() -> None:
     """Raises `CancelledError` if a signal cancelled the task while it waited for an activity that completed.
 
-    If one workflow task brings both, the SDK handles signals first: it cancels the activity, then ends the wait with
-    its result, and the cancellation is lost. So a task that waits for activities itself calls this next.
+    If one workflow task brings both, the SDK cancels the activity, then ends the wait with its result, and the
+    cancellation is lost. So call this after each wait for activities.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling() and workflow.patched(LOST_CANCELLATION):
@@ -24,7 +24,7 @@ def heed_cancellation() -> None:
 
 
 async def uncancellable(step: Coroutine[Any, Any, StepT]) -> StepT:
-    """Completes `step`, however often the workflow is cancelled meanwhile."""
+    """Completes `step`, however often the workflow is cancelled."""
     task = asyncio.create_task(step)
     while not task.done():
         try:

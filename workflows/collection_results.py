@@ -10,7 +10,6 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts
 
 FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission", "attempts")
-"""The context of one failure."""
 
 
 class CollectionResults(BaseModel):
@@ -21,10 +20,10 @@ class CollectionResults(BaseModel):
     results: dict[str, CollectionResult] = {}
     counts: Counts = Counts()
     incomplete: list[str] = []
-    """Collections with items whose details cannot be read."""
+    """Their details cannot be read."""
 
     def fold_invalid(self, type_key: str, invalid: int, named: Sequence[InvalidItem]) -> None:
-        """Counts a page's bad objects, and names the collection's first few."""
+        """Names the collection's first few bad objects."""
         self.counts.invalid += invalid
         for entry in named:
             self._name_invalid(type_key, entry)
@@ -42,7 +41,7 @@ class CollectionResults(BaseModel):
             names.append(named.model_dump(exclude_none=True))
 
     def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Notes that details cannot be read, naming the first cause whose patience was used up, if any."""
+        """Names the first cause whose retry limit was used up, or else the first."""
         told = self.results[type_key].context
         named = told.get("detail_error_code")
         if type_key not in self.incomplete:

@@ -12,14 +12,12 @@ from inventory.bounds import SHARDS
 from inventory.error_codes import ErrorCode
 
 ITEMS_OF_A_PART = 40
-"""How many items make a part of its own."""
 
 
 class Cursor(BaseModel):
-    """The next read position of a collection, and its attempts so far.
+    """`confirming`: the listing is read, and unlisted items are asked for by id.
 
-    `confirming`: its listing is read, and unlisted items are asked for by id. `detailing`: items' details are read, of
-    part `part` of `of`, at most `limit` requests at once.
+    `detailing`: items' details are read, of part `part` of `of`, at most `limit` requests at once.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -36,32 +34,29 @@ class Cursor(BaseModel):
     (Brent's algorithm).
     """
     size_bytes: int = 0
-    """The expected size of the page's documents."""
+    """Expected for the page's documents."""
     confirming: bool = False
     detailing: bool = False
     part: int = 0
     of: int = 1
     left: int = 0
-    """About how many items of the part are left."""
+    """The part's remaining items, about."""
     limit: int | None = None
     losses: int = 0
     """How often the page's staged rows were lost; the pages behind it have been read."""
     failures: dict[ErrorCode, int] = {}
-    """Failed attempts by code."""
     failed_with: ErrorCode | None = None
-    """The failure's code after which the cursor waits; None if it waits for its family's turn."""
+    """The failure that the cursor waits after; None if it waits for its family's turn."""
     http_status: int | None = None
-    """That failure's status, if Graph answered."""
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, later, before any request to Graph."""
+        """No request was sent."""
         first_failed_at = self.first_failed_at or now
         return self.model_copy(
             update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
         )
 
     def failed(self, failure: CursorFailure) -> "Cursor":
-        """The same page, after one more failed attempt."""
         failures = {**self.failures, failure.code: self.failures.get(failure.code, 0) + 1}
         status = failure.context.get("http_status")
         return self.model_copy(
@@ -74,25 +69,21 @@ class Cursor(BaseModel):
         )
 
     def retried(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, again after a failure."""
         return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def moved(self) -> "Cursor":
-        """The same part of the details after progress, with a new retry limit."""
+        """Progress renews the retry limit."""
         return self.model_copy(
             update={"attempts": 0, "failures": {}, "first_failed_at": None, "not_before": None, "failed_with": None}
         )
 
     def delay(self, failure: CursorFailure, random: Random) -> timedelta:
-        """How long the page waits: Retry-After, else exponential backoff with full jitter."""
+        """Retry-After, else exponential backoff with full jitter."""
         asked = believable(failure.retry_after)
         return backoff(self.attempts, random) if asked is None else asked
 
     def may_retry(self, policy: RunPolicy, known: KnownFailure | None, waited: timedelta) -> bool:
-        """Whether a page that has failed is asked for again, `waited` after its first failure.
-
-        `known`: the collection's known failure, if this is one.
-        """
+        """`waited`: since the first failure. `known`: the collection's known failure, if this is one."""
         full = RetryLimits(policy.cursor_attempts, policy.graph_patience)
         if not full.allows(self.attempts, waited) or self.failed_with is None:
             return False
@@ -105,7 +96,7 @@ class Cursor(BaseModel):
 
 
 def parts_of(pending: int, waves_in_flight: int) -> int:
-    """The number of parts of so many items: waves of a few items are not worth it."""
+    """Waves of a few items are not worth it."""
     parts = 1
     while parts * 2 <= min(SHARDS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
         parts *= 2

@@ -1,4 +1,4 @@
-"""DiagnosisWorkflow: one worker's checks of its environment, for `starter.py doctor`."""
+"""DiagnosisWorkflow: a worker's checks of its environment, for `starter.py doctor`."""
 
 from temporalio import workflow
 

@@ -1,6 +1,6 @@
 """The frontier of a run, the workflow's whole state: the pages to read, and the results so far.
 
-Plain, deterministic state changes: time and randomness are arguments. Continue-as-new carries it over.
+Deterministic: time and randomness are arguments. Continue-as-new carries it over.
 """
 
 import hashlib
@@ -24,27 +24,25 @@ from workflows.wave_queue import WaveQueue
 
 
 class Frontier(WaveQueue, CollectionResults):
-    """The cursors of a run and the results of its collections."""
-
     restarted: list[str] = []
     listed: list[str] = []
-    """Listed collections whose unlisted items are to be confirmed."""
+    """Their unlisted items are to be confirmed."""
     merging: dict[str, int] = {}
-    """Read but unmerged pages by collection."""
+    """Read but unmerged pages."""
     unlisted: dict[str, int] = {}
-    """Unlisted items by listed collection."""
+    """Unlisted items."""
     listings: dict[str, int] = {}
-    """Open listings by collection, one for each parent."""
+    """Open listings, one for each parent."""
     pending: dict[str, int] = {}
-    """Items with unread details by listed collection."""
+    """Items with unread details."""
     counted_early: list[str] = []
-    """Collections whose pending items were counted during an earlier merge of theirs."""
+    """Their pending items were counted during an earlier merge of theirs."""
     parts: dict[str, int] = {}
-    """Unfinished parts of pending items by collection."""
+    """Unfinished parts of pending items."""
 
     @classmethod
     def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":
-        """A new run's frontier; the `unknown` collections have failed already."""
+        """`unknown` collections have failed already."""
         frontier = cls(
             policy=policy,
             plan={planned.type_key: planned for planned in plan},
@@ -57,7 +55,7 @@ class Frontier(WaveQueue, CollectionResults):
         return frontier
 
     def fold_page(self, cursor: Cursor, page: PageResult, now: datetime, random: Random) -> None:
-        """Takes in one page: its counts, and its next cursor, end or failure."""
+        """Counts a page, and adds its next cursor, end or failure."""
         if page.failure is not None and not page.was_read:
             self.fold_failure(cursor, page.failure, now, random)
             return
@@ -98,7 +96,7 @@ class Frontier(WaveQueue, CollectionResults):
         )
 
     def fold_paced(self, cursor: Cursor, wait: timedelta, now: datetime) -> None:
-        """Takes in that the family's turn is later: the cursor waits, or fails at the end of the patience."""
+        """The family's turn is later: the cursor waits, or fails at the end of its retry time."""
         waited = now + wait - (cursor.first_failed_at or now)
         if waited > self.policy.graph_patience:
             self._give_up(cursor, ErrorCode.GRAPH_THROTTLED, {"attempts": cursor.attempts})
@@ -106,7 +104,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors.append(cursor.delayed(now, now + wait))
 
     def fold_too_large(self, wave: Sequence[Cursor]) -> None:
-        """Takes in that the pages are too large to be read together: halves them."""
+        """Halves pages that are too large to be read together."""
         expected = 2 * WAVE_BYTES // len(wave)
         self.cursors += [
             cursor.model_copy(update={"limit": max(1, self.detail_limit(wave) // 4)})
@@ -116,7 +114,7 @@ class Frontier(WaveQueue, CollectionResults):
         ]
 
     def fold_failure(self, cursor: Cursor, failure: CursorFailure, now: datetime, random: Random) -> None:
-        """Takes in an unread page: it waits on the frontier, or ends the collection."""
+        """The unread page waits on the frontier, or ends the collection."""
         if failure.code is ErrorCode.GRAPH_THROTTLED:
             self.counts.throttled += 1
         if self._is_stale(cursor):
@@ -139,19 +137,18 @@ class Frontier(WaveQueue, CollectionResults):
             self._give_up(cursor, failure.code, {**failure.context, "attempts": failed.attempts})
 
     def _known(self, type_key: str, code: ErrorCode, *, in_details: bool) -> KnownFailure | None:
-        """The collection's known failure, if this is one."""
         planned = self.plan.get(type_key)
         known = None if planned is None else planned.known_failure
         return known if known is not None and (known.code, known.in_details) == (code, in_details) else None
 
     def _forget_failure(self, cursor: Cursor) -> None:
-        """Restores a collection's full patience: a page with the known failure was read."""
+        """A page with the known failure was read: restores the collection's full retry limit."""
         planned = self.plan[cursor.type_key]
         if planned.known_failure is not None and planned.known_failure.code in cursor.failures:
             self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
 
     def _count_failing_runs(self, type_key: str, code: ErrorCode, *, in_details: bool) -> None:
-        """Notes in how many runs in a row, this one included, the collection failed so."""
+        """Counts this run, too."""
         known = self._known(type_key, code, in_details=in_details)
         if known is not None:
             self.results[type_key].context["failing_runs"] = known.runs + 1
@@ -174,7 +171,6 @@ class Frontier(WaveQueue, CollectionResults):
         return timedelta(0) if brief else self.policy.told_after
 
     def _give_up(self, cursor: Cursor, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Ends the cursor's part of the details, or its collection."""
         if not cursor.detailing:
             self.fail(cursor.type_key, code, context)
         elif self._is_open(cursor.type_key):
@@ -182,13 +178,11 @@ class Frontier(WaveQueue, CollectionResults):
             self._end_part(cursor.type_key)
 
     def _open_listings(self, cursor: Cursor, urls: Sequence[str]) -> None:
-        """Begins the listing of each parent on a page."""
         if urls:
             self.listings[cursor.type_key] = self.listings.get(cursor.type_key, 1) + len(urls)
             self.cursors += [Cursor(type_key=cursor.type_key, url=url, restarts=cursor.restarts) for url in urls]
 
     def _end_listing(self, type_key: str) -> None:
-        """Ends one listing, and with the last one the collection's."""
         left = self.listings.pop(type_key, 1) - 1
         if left:
             self.listings[type_key] = left
@@ -198,7 +192,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.results[type_key].outcome = Outcome.COMPLETE
 
     def fail(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Ends a collection with an error code; `skipped` if the tenant cannot have it."""
+        """`skipped` if the tenant cannot have the collection."""
         self.cursors = [cursor for cursor in self.cursors if cursor.type_key != type_key]
         result = self.results[type_key]
         result.error_code = code
@@ -212,7 +206,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.counts.errors += 1
 
     def ended_with(self, wave: Sequence[Cursor]) -> list[str]:
-        """Collections of these cursors that are listed to their end, and neither confirmed nor detailed."""
+        """Collections that are listed to their end, and neither confirmed nor detailed."""
         type_keys = dict.fromkeys(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if type_key in self.listed and self._is_open(type_key)]
 
@@ -223,18 +217,16 @@ class Frontier(WaveQueue, CollectionResults):
         return [type_key for type_key in type_keys if self.plan[type_key].detailed]
 
     def refreshes(self, wave: Sequence[Cursor]) -> dict[str, DetailRefresh]:
-        """When details of the cursors' collections are due."""
         planned = {cursor.type_key: self.plan[cursor.type_key].refresh for cursor in wave}
         return {key: refresh for key, refresh in planned.items() if refresh is not None}
 
     def begin_merging(self, wave: Sequence[Cursor]) -> None:
-        """Counts the wave's read pages as under way; ones with lost rows count since their first read."""
+        """Pages with lost rows count since their first read."""
         for cursor in wave:
             if not cursor.losses:
                 self.merging[cursor.type_key] = self.merging.get(cursor.type_key, 0) + 1
 
     def end_merging(self, wave: Sequence[Cursor]) -> None:
-        """Counts the merged wave's pages as no longer under way."""
         for cursor in wave:
             left = self.merging.pop(cursor.type_key, 1) - 1
             if left > 0:
@@ -243,14 +235,14 @@ class Frontier(WaveQueue, CollectionResults):
                 self._settle(cursor.type_key)
 
     def merging_beside(self, wave: Sequence[Cursor], type_keys: Sequence[str]) -> list[str]:
-        """Collections with pages in other merges than the wave's."""
+        """Collections with pages in other merges, too."""
         own = Counter(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
 
     def fold_lost(self, wave: Sequence[Cursor], pages: Sequence[PageResult], limit: int) -> None:
-        """Takes in that a crash of PostgreSQL emptied the staging: pages with items are read again.
+        """A crash of PostgreSQL emptied the staging: pages with items are read again.
 
-        `pages` has the page of each cursor; all were read.
+        `pages`: each cursor's, all read.
         """
         for cursor, page in zip(wave, pages, strict=True):
             if not page.items:
@@ -267,7 +259,7 @@ class Frontier(WaveQueue, CollectionResults):
                 self.cursors.append(cursor.model_copy(update={"losses": cursor.losses + 1}))
 
     def _settle(self, type_key: str) -> None:
-        """Completes a collection that is listed and merged, once it is confirmed and its details are read."""
+        """Completes a listed and merged collection, once it is confirmed and detailed."""
         if not self._is_open(type_key):
             return
         if self.unlisted.get(type_key):
@@ -285,11 +277,10 @@ class Frontier(WaveQueue, CollectionResults):
             self.results[type_key].outcome = Outcome.COMPLETE
 
     def _is_stale(self, cursor: Cursor) -> bool:
-        """Whether the cursor's listing has begun anew since the cursor was taken."""
         return cursor.restarts == 0 and cursor.type_key in self.restarted
 
     def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
-        """Takes in results of GETs by id: the rest to ask for, the collection's end, or its failure."""
+        """Takes in GETs by id: the rest, the collection's end, or its failure."""
         result = self.results[cursor.type_key]
         if not self._is_open(cursor.type_key):
             return
@@ -309,7 +300,7 @@ class Frontier(WaveQueue, CollectionResults):
             self._settle(cursor.type_key)
 
     def fold_details(self, cursor: Cursor, fetched: FetchDetailsResult, now: datetime, random: Random) -> None:
-        """Takes in a wave of details: the rest of the part waits, or the part ends."""
+        """The rest of the part waits, or the part ends."""
         if not self._is_open(cursor.type_key):
             return
         progress = fetched.collections.get(cursor.type_key, DetailProgress())
@@ -326,7 +317,6 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors.append(cursor)
 
     def _end_part(self, type_key: str) -> None:
-        """Ends a part of the details, and with the last one the collection."""
         left = self.parts.pop(type_key, 1) - 1
         if left:
             self.parts[type_key] = left
@@ -340,7 +330,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.counts.errors += 1
 
     def fold_upsert(self, upserted: UpsertItemsResult) -> None:
-        """Takes in a merge's result. An item listed twice counts once."""
+        """An item listed twice counts once."""
         self.counts.created += upserted.created
         self.counts.changed += upserted.changed
         self.counts.unchanged += upserted.unchanged
@@ -357,12 +347,12 @@ class Frontier(WaveQueue, CollectionResults):
             self._name_invalid(type_key, InvalidItem(reason="duplicate_id", external_id=external_id))
 
     def fail_open(self, code: ErrorCode) -> None:
-        """Ends every open collection, since the run breaks."""
+        """The run breaks."""
         for type_key in self._open():
             self.fail(type_key, code, {})
 
     def cancel_open(self) -> None:
-        """Leaves every open collection incomplete, since the run is cancelled."""
+        """The run is cancelled."""
         for type_key in self._open():
             result = self.results[type_key]
             result.outcome = Outcome.INCOMPLETE
@@ -370,7 +360,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.cursors = []
 
     def _restart(self, cursor: Cursor) -> None:
-        """Begins a listing anew, since its page token has expired."""
+        """The page token has expired."""
         dropped = [cursor, *(other for other in self.cursors if other.type_key == cursor.type_key)]
         self.cursors = [other for other in self.cursors if other.type_key != cursor.type_key]
         self.listed = [type_key for type_key in self.listed if type_key != cursor.type_key]

@@ -1,4 +1,4 @@
-"""A workflow's id names its work, and callers that join it rely on that."""
+"""A workflow's id names its work: callers that join it rely on that."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -9,10 +9,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 def refuse_other_id(expected: str, *, is_scheduled: bool = False) -> None:
-    """Raises `ApplicationError` if the workflow's id is not that of its input.
-
-    A schedule (`is_scheduled`) appends its time to the id.
-    """
+    """Raises `ApplicationError` if the workflow's id is not that of its input, to which a schedule appends its time."""
     workflow_id = workflow.info().workflow_id
     if workflow_id == expected or (is_scheduled and workflow_id.startswith(f"{expected}-")):
         return

@@ -21,9 +21,9 @@ from workflows.queue_place import QueuePlace
 
 
 class StartInput(Message):
-    """The input of a workflow; an invalid one fails the workflow with a reason.
+    """An invalid input fails the workflow with a reason.
 
-    Otherwise each of its workflow tasks would fail forever, and whoever joined it would wait as long.
+    Otherwise its workflow tasks would fail forever, and whoever joined it would wait as long.
     """
 
     @model_validator(mode="wrap")
@@ -42,15 +42,14 @@ class StartInput(Message):
 
 
 def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
-    """The workflow id: one run per tenant and selection at a time."""
+    """One run per tenant and selection at a time."""
     return f"sync/{tenant_id}/{selection.hash()}"
 
 
 class SyncInput(StartInput):
-    """A selection of one tenant; `frontier` is the progress at continue-as-new.
+    """`frontier` is the progress at continue-as-new, `place` that in the queue without a slot.
 
-    `deep` reads the details of all items, also of those with an unchanged list document. `place` is the run's place in
-    the queue at a continue-as-new without a slot. `selection_name` is the starter's name for the selection.
+    `deep` also reads details of items with an unchanged list document.
     """
 
     tenant_id: UUID
@@ -66,10 +65,9 @@ class SyncInput(StartInput):
 
 
 class CancelRequest(Message):
-    """The cancel signal: who claims to ask, and why. The run record keeps both unchecked.
+    """Who claims to ask, and why: recorded unchecked.
 
-    A run keeps its workflow id when it continues as new, and a later run may have it. Runs other than `run_id` ignore
-    the signal; None means whichever is under way.
+    A later run may have the same workflow id. Runs other than `run_id` ignore the signal; None means any.
     """
 
     reason: ShortText | None = None
@@ -81,8 +79,6 @@ class CancelRequest(Message):
 
 
 class SyncProgress(Message):
-    """The answer of the `progress` query."""
-
     status: RunStatus
     waiting_for: str | None = None
     counts: Counts
@@ -90,8 +86,6 @@ class SyncProgress(Message):
 
 
 class SyncResult(Message):
-    """The end of the run."""
-
     run_id: UUID
     status: RunStatus
     counts: Counts
@@ -99,21 +93,21 @@ class SyncResult(Message):
 
 
 def portfolio_workflow_id(selection: Selection, chosen: TenantChoice) -> str:
-    """The workflow id, so a portfolio never overlaps itself. A schedule appends its time."""
+    """A portfolio never overlaps itself. A schedule appends its time."""
     return f"portfolio/{portfolio_hash(selection, chosen)}"
 
 
 class PortfolioState(BaseModel):
-    """A portfolio run's progress, all that continue-as-new carries over."""
+    """All that continue-as-new carries over."""
 
     left: list[UUID] = []
     """Tenants without a started or joined run."""
     left_names: list[TenantName] = []
-    """Their names in the same order; empty if unknown."""
+    """In the order of `left`; empty if unknown."""
     following: list[RunToFollow] = []
-    """Runs under way that are no children of this execution: joined, or from before a continue-as-new."""
+    """No children of this execution: joined, or from before a continue-as-new."""
     unrecorded: list[TenantOutcome] = []
-    """Outcomes in the counts, not yet in the record."""
+    """Counted, not yet in the record."""
     counts: PortfolioCounts = PortfolioCounts()
     error_codes: list[ErrorCode] = []
     at_once: int = 1
@@ -121,10 +115,9 @@ class PortfolioState(BaseModel):
 
 
 class PortfolioInput(StartInput):
-    """A selection over chosen tenants; `state` is the progress at continue-as-new.
+    """`state` is the progress at continue-as-new.
 
-    `at_once` tenants are synced at a time; None follows the worker's configuration. `schedule` names the schedule that
-    starts it, `selection_name` is the starter's name for the selection.
+    `at_once` None follows the worker's configuration. `schedule` names the schedule that starts it.
     """
 
     selection: RequestedSelection
@@ -141,16 +134,12 @@ class PortfolioInput(StartInput):
 
 
 class PortfolioProgress(Message):
-    """The answer of a portfolio's `progress` query."""
-
     status: RunStatus
     counts: PortfolioCounts
     running: list[RunToFollow]
 
 
 class PortfolioResult(Message):
-    """The end of the portfolio run."""
-
     portfolio_run_id: UUID
     status: RunStatus
     counts: PortfolioCounts
@@ -161,31 +150,30 @@ Age = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=RETENTION_DA
 """Up to the largest VERSION_RETENTION_DAYS."""
 
 KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
-"""A type key or an id."""
 
 
 class RetentionInput(StartInput):
-    """Versions of one tenant, or of all, to forget by age or number, and runs by age; None sets no limit.
+    """Versions and runs to forget, of one tenant or all; None sets no limit.
 
     `left`, `after`, `at_runs` and `forgotten` are the progress at continue-as-new.
     """
 
     tenant_id: UUID | None = None
     older_than: Age | None = None
-    """Since when another version has followed."""
+    """Since the following version."""
     kept: Annotated[int, Field(ge=1, le=RETENTION_VERSIONS)] | None = None
     """Kept versions of an item, with the current one."""
     runs_older_than: Age | None = None
-    """Since when a run has ended."""
+    """Since its end."""
     left: list[UUID] | None = None
     after: tuple[KeyPart, KeyPart] | None = None
     at_runs: bool = False
-    """Whether the first tenant of `left` has no more versions to forget."""
+    """Whether the first of `left` has no more versions to forget."""
     forgotten: list[ForgottenOfTenant] = Field(default_factory=list)
 
     @classmethod
     def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
-        """The limits of settings and options, in which 0 is none."""
+        """0 sets no limit."""
         return cls(
             older_than=timedelta(days=days) if days else None,
             kept=count or None,
@@ -202,19 +190,17 @@ class RetentionInput(StartInput):
 
 
 class RetentionResult(Message):
-    """The deleted rows, by tenant."""
+    """The deleted rows."""
 
     tenants: list[ForgottenOfTenant]
 
 
 class WatchInput(StartInput):
-    """Tenants whose audit logs to look at."""
-
     chosen: RequestedTenants
 
 
 class WatchResult(Message):
-    """One look's result. `failed` counts tenants that were not looked at, for reasons in the worker's log."""
+    """`failed` counts tenants that were not looked at; the worker's log has the reasons."""
 
     tenants: int
     looked: int
@@ -229,7 +215,7 @@ class WatchResult(Message):
 
 
 class NotifyInput(StartInput):
-    """Tells people of events of some runs of a tenant and, with `expiring`, of expiries; sends waiting messages."""
+    """Events of some runs and, with `expiring`, expiries."""
 
     tenant_id: UUID
     run_ids: list[UUID] = []
@@ -237,6 +223,6 @@ class NotifyInput(StartInput):
 
 
 class NotificationLookResult(Message):
-    """The number of tenants with something to tell."""
+    """Tenants with something to tell."""
 
     tenants: int

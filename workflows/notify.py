@@ -1,4 +1,4 @@
-"""Notifications: a workflow for each run, and a look every few minutes for events that no run has told."""
+"""Notifications: a workflow for each run, and a regular look for events that no run has told."""
 
 import asyncio
 from uuid import UUID
@@ -18,14 +18,14 @@ NOTIFY_ID = "notify"
 """The beginning of the workflow ids."""
 
 LOOK_ID = "notification-look"
-"""The workflow id; the schedule appends its time to it."""
+"""A schedule appends its time."""
 
 
 @workflow.defn
 class NotifyWorkflow:
-    """Notes events in the outbox, and sends the waiting messages of each target side by side.
+    """Notes events in the outbox, and sends each target's messages side by side.
 
-    A target that does not answer holds up nothing else; a later workflow sends the rest.
+    A silent target holds up nothing else; a later workflow sends the rest.
     """
 
     @workflow.init
@@ -35,7 +35,6 @@ class NotifyWorkflow:
 
     @workflow.run
     async def run(self, given: NotifyInput) -> None:
-        """Ends when everything is sent, or after a few tries."""
         waiting = NoteEvents(tenant_id=given.tenant_id, look_id=UUID(workflow.info().run_id))
         try:
             noted = await self._note(
@@ -80,7 +79,6 @@ class NotificationLookWorkflow:
 
     @workflow.run
     async def run(self) -> NotificationLookResult:
-        """Returns the number of tenants."""
         found = await workflow.execute_activity(
             definitions.look_for_events,
             LookForEvents(look_id=UUID(workflow.info().run_id)),
@@ -94,7 +92,7 @@ class NotificationLookWorkflow:
 
 
 async def start_notify(given: NotifyInput, source: str) -> None:
-    """Starts the abandoned child that tells events, unless it runs already."""
+    """Starts an abandoned child, unless it runs already."""
     try:
         await workflow.start_child_workflow(
             NotifyWorkflow.run,

@@ -7,7 +7,7 @@ from temporalio.common import RetryPolicy
 
 
 class ActivityLimits(TypedDict):
-    """All four are required: a missing timeout is a type error."""
+    """A missing timeout is a type error."""
 
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
@@ -85,14 +85,14 @@ DELIVERY: ActivityLimits = {
 }
 
 DELIVERY_TRIES = 4
-"""Before it is left to the next look."""
+"""The next look has the rest."""
 
 LONGEST_DELIVERY_WAIT = timedelta(minutes=2)
-"""A longer wait is left to the next look."""
+"""The next look has longer ones."""
 
 
 def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
-    """A fetch's limits. `graph_patience`: how long a wave is retried while Graph cannot be reached at all.
+    """`graph_patience`: how long to retry a wave while Graph cannot be reached.
 
     The activity gives up at its end; time lost to dead workers comes on top.
     """
@@ -110,18 +110,15 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
 
 
 def wave_limits(graph_patience: timedelta) -> ActivityLimits:
-    """A fetch's limits, with a wave's duration.
-
-    It follows pages for 10 seconds and reads batches of details for 15; up to four of them queue.
-    """
+    """A wave follows pages for 10 seconds and reads batches of details for 15; up to four of them queue."""
     return {**fetch_limits(graph_patience), "start_to_close_timeout": timedelta(minutes=10)}
 
 
 QUEUE_POLL = timedelta(seconds=10)
-"""How often a queued run of 0.3.0 asks for a slot, with jitter; a later one keeps its place."""
+"""How often queued runs of 0.3.0 ask for a slot, with jitter; later ones keep their place."""
 
 LEASE_RENEWAL = timedelta(minutes=3)
-"""How often a waiting run renews its lease; well within `activities.run_records.LEASE`."""
+"""While waiting; well within `activities.run_records.LEASE`."""
 
 MERGE_ROWS = 1000
 """Staged rows that are worth a merge while more is fetched."""
@@ -133,19 +130,19 @@ PAGE_CAP = 20_000
 """More pages of one listing are a loop: twenty million items at a thousand a page."""
 
 WAVES_IN_FLIGHT = 2
-"""Waves of a run: while one is read, the next waits for a worker. Families with turns have their own."""
+"""A run's waves: while one is read, the next waits for a worker. Families with turns have their own."""
 
 TURN_IN_WAVE = timedelta(seconds=2)
-"""The longest gap of turns that a wave waits itself; longer ones have a timer."""
+"""A wave itself waits for turns up to this gap; longer ones have a timer."""
 
 WAVE_PAGE_BATCHES = 50
-"""Batches of pages: some 200 collections are 30. Their results are far below a Temporal message's limit."""
+"""Some 200 collections are 30. The results are far below a Temporal message's limit."""
 
 WAVE_BATCHES = 24
 """Batches of details or confirmations, each of several requests."""
 
 WAVE_BYTES = 32 * 1024 * 1024
-"""Expected bytes of a wave's documents, by the pages before: a worker holds them in memory."""
+"""Expected bytes of a wave's documents: a worker holds them in memory."""
 
 LOST_WAVE_ATTEMPTS = 3
-"""Repeated fetches of a wave whose staged rows were lost."""
+"""Fetches of a wave whose staged rows were lost."""

@@ -52,20 +52,18 @@ with workflow.unsafe.imports_passed_through():
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
 
 RECORD_BATCH = 25
-"""Outcomes recorded together, by one action."""
+"""Recorded together, by one action."""
 
 FIRST_LOOK = timedelta(seconds=2)
 LONGEST_LOOK = timedelta(minutes=1)
-"""Runs that are no children of this execution are looked at together, first after 2 seconds, then ever less often: two
-actions a look, and no worker's slot meanwhile.
-"""
+"""Gaps between looks at runs that are no children of this execution: a look costs two actions."""
 
 
 @workflow.defn
 class PortfolioWorkflow(CancellableWorkflow):
-    """Starts or joins each tenant's run, some at a time, and records its outcome.
+    """Starts or joins each tenant's SyncWorkflow, some at a time, and records its outcome.
 
-    The runs are SyncWorkflows under their own ids and outlive it. A tenant's failure is that tenant's outcome.
+    The runs outlive it. A tenant's failure is that tenant's outcome.
     """
 
     @workflow.init
@@ -111,7 +109,7 @@ class PortfolioWorkflow(CancellableWorkflow):
         return PortfolioProgress(status=self._status, counts=self._state.counts, running=running)
 
     async def _sync_tenants(self) -> None:
-        """Runs until every tenant has its outcome, or it is time to continue as new."""
+        """Ends when every tenant has its outcome, or it is time to continue as new."""
         if self._cancel_request is not None:
             raise asyncio.CancelledError
         if not self._opened:
@@ -182,7 +180,7 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._waits.append(asyncio.create_task(self._wait_for(tenant_id, child)))
 
     async def _wait_for(self, tenant_id: UUID, child: Child) -> None:
-        """Waits for a run's end. The run's record says more than its failure."""
+        """The run's record says more than its failure."""
         codes: list[ErrorCode] = []
         try:
             status = (await child).status
@@ -208,7 +206,6 @@ class PortfolioWorkflow(CancellableWorkflow):
             self._look = None
 
     async def _wait(self) -> None:
-        """Waits until a run has started, ended, or been looked at."""
         if self._state.following and self._look is None:
             self._look = asyncio.create_task(self._look_at_runs())
         tasks = [*self._starts, *self._waits] + ([self._look] if self._look else [])
@@ -262,9 +259,9 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._state.error_codes = sorted({*self._state.error_codes, *codes})
 
     async def _close_cancelled(self) -> PortfolioResult:
-        """Cancels the runs that this portfolio run started, waits for them and closes the record.
+        """Cancels the started runs, waits for them and closes the record; joined runs go on.
 
-        Joined runs go on. Temporal's own cancellation is re-raised at the end.
+        Temporal's own cancellation is re-raised at the end.
         """
         request = self._requested_cancellation()
         await uncancellable(self._cancel_runs(request))
@@ -304,7 +301,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             await settled([self._look])
 
     async def _close_broken(self, code: ErrorCode) -> PortfolioResult:
-        """Closes a broken portfolio run's record; its started runs go on."""
+        """Started runs go on."""
         return await self._close(RunStatus.FAILED, code)
 
     async def _close(

@@ -20,12 +20,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.queue_place import QueuePlace
 
 WAITING_FOR_SLOT = "waiting_for_slot"
-"""The answer to a run in the queue. Another run of its selection may keep it out."""
+"""Another run of its selection may keep a run out."""
 
 
 class RunActivity(Protocol):
-    """Executes an activity of the run."""
-
     async def __call__(
         self, definition: Activity[MessageT, ResultT], message: MessageT, limits: ActivityLimits, summary: str, /
     ) -> ResultT:
@@ -33,7 +31,7 @@ class RunActivity(Protocol):
 
 
 class Queue:
-    """Opens a run once it has its slot. Every wait is a durable timer, and most polls are short.
+    """Opens a run once it has its slot. Every wait is a durable timer.
 
     `begin_run` repeats the selection in the history, six kilobytes for the whole catalog; a poll by `renew_lease` is
     1.4 with its timer.
@@ -50,7 +48,8 @@ class Queue:
     async def open(self) -> BeginRunResult | None:
         """The opened run; None if the run must first continue as new and keep its place.
 
-        Raises `ApplicationError`: `concurrency_limit` after the patience, `run_abandoned` if the record is closed.
+        Raises `ApplicationError`: `concurrency_limit` at the end of the queue time, `run_abandoned` if the record is
+        closed.
         """
         while True:
             begun = await self._activity(definitions.begin_run, self._run, policies.DATABASE, "open the run")
@@ -69,7 +68,7 @@ class Queue:
                 ahead = await self._keep_place() if keeps_place else None
 
     def _wait(self, begun: BeginRunResult, ahead: int) -> timedelta:
-        """The wait with so many runs ahead. Raises `ApplicationError` once the patience is used up."""
+        """Raises `ApplicationError` at the end of the queue time."""
         now, random = workflow.now(), workflow.random()
         place = self.place or QueuePlace(since=now, ahead=ahead, unmoved_since=now)
         self.place = place = place.told(ahead, now)

@@ -1,4 +1,4 @@
-"""A run's place in the queue for a slot, and when to ask again."""
+"""A run's place in the queue, and when to ask again."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -12,28 +12,28 @@ LONGEST_GAP = timedelta(minutes=1)
 GAP_FOR_EACH_AHEAD = timedelta(seconds=0.5)
 
 JITTER = 0.2
-"""So that runs that were queued together do not ask together."""
+"""Runs that were queued together do not ask together."""
 
 
 class QueuePlace(BaseModel):
-    """Since when a run waits for its slot, and how the queue moved. Continue-as-new carries it over."""
+    """Continue-as-new carries it over."""
 
     model_config = ConfigDict(extra="ignore")
 
     since: datetime
     ahead: int
-    """Runs queued before this one at its last question."""
+    """Runs queued before this one."""
     unmoved_since: datetime
-    """Since when that has been so."""
+    """Since when `ahead` is the same."""
 
     def told(self, ahead: int, now: datetime) -> "QueuePlace":
         return self if ahead == self.ahead else self.model_copy(update={"ahead": ahead, "unmoved_since": now})
 
     def gap(self, now: datetime, random: Random) -> timedelta:
-        """The wait before asking again: a fifth of the time that the queue has stood still, within bounds.
+        """The wait before asking again: a fifth of the time that the queue has stood still, and more for each run
+        ahead.
 
-        So a free slot is unused for ten seconds or a fifth of its run's wait, never over about a minute. A run with
-        many ahead asks once a minute.
+        So a free slot is unused for ten seconds or a fifth of its run's wait, never over about a minute.
         """
         gap = max(SHORTEST_GAP, (now - self.unmoved_since) / 5) + self.ahead * GAP_FOR_EACH_AHEAD
         return min(gap, LONGEST_GAP) * (1 - JITTER + 2 * JITTER * random.random())

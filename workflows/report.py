@@ -13,7 +13,7 @@ _NOT_READ = (Outcome.FAILED, Outcome.INCOMPLETE)
 
 
 def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> str:
-    """Incomplete collections, missing items, counts; then a table of collections, worst first."""
+    """Incomplete collections, missing items, counts; then all collections, worst first."""
     counts = frontier.counts
     lines = [
         f"**{status}**" + (f" ({waiting_for.replace('_', ' ')})" if waiting_for else ""),
@@ -34,7 +34,7 @@ def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> s
 
 
 def portfolio_details(status: RunStatus, counts: PortfolioCounts, codes: Sequence[ErrorCode]) -> str:
-    """The number of ended tenants, incomplete ones with reasons, and counts."""
+    """Ended tenants, incomplete ones with reasons, and counts."""
     not_complete = counts.ended - counts.success
     named = f" ({', '.join(codes)})" if codes else ""
     lines = [
@@ -56,7 +56,6 @@ def _missing(counts: Counts) -> list[str]:
 
 
 def _not_complete(frontier: Frontier) -> list[str]:
-    """Counts the incomplete collections by error code, in one line."""
     codes = Counter(
         str(result.error_code or result.outcome) for result in frontier.results.values() if result.outcome in _NOT_READ
     )
@@ -69,7 +68,6 @@ def _not_complete(frontier: Frontier) -> list[str]:
 
 
 def _rank(result: CollectionResult) -> int:
-    """Unread collections first, then those under way."""
     if result.outcome in _NOT_READ:
         return 0
     return 1 if result.outcome is None else 2

@@ -1,4 +1,4 @@
-"""RetentionWorkflow: forgets versions and runs that nobody needs. A schedule or a command starts it."""
+"""RetentionWorkflow: forgets versions and runs, by a schedule or a command."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -18,19 +18,18 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import RetentionInput, RetentionResult
 
 RETENTION_ID = "retention"
-"""The workflow id; the schedule appends its time to it."""
+"""A schedule appends its time."""
 
 
 @workflow.defn
 class RetentionWorkflow:
     """Works by tenant and batch, so a tenant's merges wait only for one batch.
 
-    Deletions are final and a later workflow takes the rest, so it may end at any moment.
+    It may end at any moment: deletions are final, and a later workflow takes the rest.
     """
 
     @workflow.run
     async def run(self, given: RetentionInput) -> RetentionResult:
-        """Returns the numbers of deletions by tenant."""
         left = given.left
         if left is None:
             left = [given.tenant_id] if given.tenant_id is not None else await self._tenants()
@@ -85,12 +84,10 @@ class RetentionWorkflow:
 
 
 def _begins_at_runs(given: RetentionInput) -> bool:
-    """Whether only the tenant's runs are left to do."""
     return given.runs_older_than is not None and not given.limits_versions
 
 
 def _latest(forgotten: list[ForgottenOfTenant], tenant_id: UUID) -> tuple[ForgottenOfTenant, list[ForgottenOfTenant]]:
-    """The deletions with one more tenant's."""
     if forgotten and forgotten[-1].tenant_id == tenant_id:
         return forgotten[-1], forgotten[:-1]
     return ForgottenOfTenant(tenant_id=tenant_id), list(forgotten)

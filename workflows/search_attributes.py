@@ -1,7 +1,4 @@
-"""Typed search attributes of runs and portfolio runs.
-
-The Temporal namespace must have them; `worker.py` registers them.
-"""
+"""Typed search attributes of runs and portfolio runs, which `worker.py` registers in the namespace."""
 
 from typing import Any
 from uuid import UUID
@@ -21,14 +18,14 @@ ALL: tuple[SearchAttributeKey[Any], ...] = (TENANT_ID, TENANT_NAME, SELECTION, S
 
 
 def type_name(key: SearchAttributeKey[Any]) -> str:
-    """A search attribute's type as Temporal's command line calls it: `Keyword`, `KeywordList`."""
+    """The name in Temporal's command line: `Keyword`, `KeywordList`."""
     return key.indexed_value_type.name.title().replace("_", "")
 
 
 def queued(
     tenant_id: UUID, selection: Selection, *, tenant_name: str | None = None, selection_name: str | None = None
 ) -> TypedSearchAttributes:
-    """A new run's attributes; the run adds names that its starter does not know."""
+    """The run adds names that its starter does not know."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(TENANT_ID, str(tenant_id)),
@@ -41,13 +38,12 @@ def queued(
 
 
 def names(tenant_name: str | None, selection_name: str | None) -> list[SearchAttributeUpdate[str]]:
-    """Names that a run sets when it begins. Workers before 0.4 do not know them."""
+    """A run sets them when it begins. Workers before 0.4 do not know them."""
     pairs = ((TENANT_NAME, tenant_name), (SELECTION, selection_name))
     return [key.value_set(name) for key, name in pairs if name is not None]
 
 
 def portfolio(selection: Selection, selection_name: str) -> TypedSearchAttributes:
-    """A new portfolio run's attributes."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(SELECTION, selection_name),

@@ -1,4 +1,4 @@
-"""SweepWorkflow: closes records of abandoned runs, on a schedule, so that no run has to follow."""
+"""SweepWorkflow: closes records of abandoned runs, on a schedule."""
 
 from temporalio import workflow
 
@@ -8,14 +8,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
 
 SWEEP_ID = "sweep"
-"""The workflow id; the schedule appends its time to it."""
+"""A schedule appends its time."""
 
 
 @workflow.defn
 class SweepWorkflow:
-    """One sweep. The next one takes the rest."""
+    """The next sweep takes the rest."""
 
     @workflow.run
     async def run(self) -> SweepResult:
-        """Returns the numbers of runs looked at and closed."""
         return await workflow.execute_activity(definitions.sweep, summary="close abandoned runs", **policies.SWEEP)

@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class StagedWave(NamedTuple):
-    """A fetch token's read cursors, the page of each, and the number of staged rows."""
+    """The read cursors of a fetch token, with their pages."""
 
     cursors: list[Cursor]
     pages: list[PageResult]
@@ -47,7 +47,7 @@ class StagedWave(NamedTuple):
 class SyncWorkflow(CancellableWorkflow):
     """Opens the run, reads every collection to its end in waves, closes the record.
 
-    The `cancel` signal or Temporal's cancellation end it early: merged items stay, the record is closed.
+    A cancellation ends it early: merged items stay, the record is closed.
     """
 
     @workflow.init
@@ -69,7 +69,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._names: Sequence[SearchAttributeUpdate[str]] = ()
         self._fetches: list[asyncio.Task[None]] = []
         self._listing: list[asyncio.Task[None]] = []
-        """The fetches that read pages."""
+        """Those that read pages."""
         self._staged: list[StagedWave] = []
         self._upserts: list[asyncio.Task[None]] = []
         self._timer: asyncio.Task[None] | None = None
@@ -101,7 +101,7 @@ class SyncWorkflow(CancellableWorkflow):
         )
 
     async def _read(self) -> None:
-        """Opens the run and reads until the frontier is empty or it is time to continue as new."""
+        """Ends when the frontier is empty or it is time to continue as new."""
         if self._cancel_request is not None:
             raise asyncio.CancelledError
         if not self._opened:
@@ -119,7 +119,7 @@ class SyncWorkflow(CancellableWorkflow):
             raise
 
     async def _see_through(self, *, merging: bool) -> None:
-        """Ends the fetches under way and, with `merging`, merges fetched waves; ignores their results."""
+        """Ends fetches under way and, with `merging`, merges fetched waves; ignores the results."""
         if self._timer is not None:
             self._timer.cancel()
         for fetch in self._fetches:
@@ -130,7 +130,7 @@ class SyncWorkflow(CancellableWorkflow):
         await settled(self._upserts)
 
     async def _open(self) -> None:
-        """Queues until the run has its slot, or it is time to continue as new."""
+        """Ends when the run has its slot, or it is time to continue as new."""
         begun = await self._queue.open()
         heed_cancellation()
         if begun is None:
@@ -146,7 +146,6 @@ class SyncWorkflow(CancellableWorkflow):
         self._tell()
 
     async def _read_waves(self) -> None:
-        """Keeps waves in flight: while one is merged, the next is fetched."""
         while True:
             self._reap()
             draining = workflow.info().is_continue_as_new_suggested()
@@ -191,7 +190,6 @@ class SyncWorkflow(CancellableWorkflow):
             self._listing.append(task)
 
     async def _read_wave(self, batches: list[list[Cursor]]) -> None:
-        """Reads a wave of batches of one kind, and takes in each result."""
         wave = wave_request(self._run, self._frontier, batches, deep=self._deep)
         limits = policies.wave_limits(self._frontier.policy.graph_patience)
         try:
@@ -233,7 +231,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._take_in_failed(cursors, pages.failure)
 
     def _take_in_failed(self, batch: Sequence[Cursor], failure: CursorFailure | None) -> None:
-        """Takes in a batch that failed as a whole, or was not read (no failure) and waits for another wave."""
+        """A batch without a failure was not read, and waits for another wave."""
         if failure is None:
             self._frontier.cursors += batch
             return
@@ -263,7 +261,7 @@ class SyncWorkflow(CancellableWorkflow):
         await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def _timer_until(self, due: datetime, summary: str) -> asyncio.Task[None]:
-        """A durable timer until then or sooner: the one under way, if it ends in time."""
+        """The timer under way, if it ends in time, or a new one."""
         if self._timer is not None and not self._timer.done():
             if self._timer_ends <= due:
                 return self._timer
@@ -273,7 +271,7 @@ class SyncWorkflow(CancellableWorkflow):
         return self._timer
 
     async def _wait_for_cursor(self) -> None:
-        """Waits, with nothing in flight, until the first cursor is due, in steps that keep the lease."""
+        """Waits with nothing in flight, in steps that keep the lease."""
         first = self._frontier.next_wait(workflow.now())
         if first is None:
             return
@@ -289,7 +287,6 @@ class SyncWorkflow(CancellableWorkflow):
         self._waiting_for = None
 
     async def _fetch(self, wave: list[Cursor]) -> None:
-        """Fetches a wave and hands its staged rows to a merge."""
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         try:
@@ -320,7 +317,6 @@ class SyncWorkflow(CancellableWorkflow):
             self._stage(StagedWave([cursor for cursor, _ in read], [page for _, page in read], promised))
 
     def _stage(self, wave: StagedWave) -> None:
-        """Leaves a fetch token to the next merge, if it has anything to merge."""
         is_ended = self._frontier.ended_with(wave.cursors) or any(cursor.losses for cursor in wave.cursors)
         if wave.promised.rows or is_ended:
             self._frontier.begin_merging(wave.cursors)
@@ -336,7 +332,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._upserts.append(asyncio.create_task(self._upsert(waves)))
 
     def _put_back(self, wave: Sequence[Cursor], fetched: FetchPagesResult | FetchDetailsResult) -> bool:
-        """Whether Graph was not asked, or answered too much at once, so that the wave's cursors wait again."""
+        """Whether Graph was not asked, or answered too much at once: then the wave's cursors wait again."""
         if fetched.too_large:
             self._frontier.fold_too_large(wave)
         elif fetched.paced is not None:
@@ -347,7 +343,6 @@ class SyncWorkflow(CancellableWorkflow):
         return True
 
     async def _confirm(self, wave: list[Cursor]) -> None:
-        """Asks by id for unlisted items of some collections."""
         request = confirmation_request(self._run, self._frontier, wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "confirm " + ", ".join(request.type_keys)
@@ -397,7 +392,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
 
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
-        """Merges the read pages; if a crash of PostgreSQL emptied the staging, they are read again."""
+        """If a crash of PostgreSQL emptied the staging, the pages are read again."""
         cursors = [cursor for wave in waves for cursor in wave.cursors]
         first, *more = [wave.promised for wave in waves]
         rows = sum(wave.promised.rows for wave in waves)
@@ -427,7 +422,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._frontier.end_merging(wave.cursors)
 
     async def _close_cancelled(self) -> SyncResult:
-        """Closes the record as `cancelled`, then re-raises Temporal's own cancellation."""
+        """Temporal's own cancellation is re-raised."""
         self._frontier.cancel_open()
         result = await self._close(RunStatus.CANCELLED, ErrorCode.CANCELLED, self._requested_cancellation())
         if self._cancel_request is None:

@@ -1,4 +1,4 @@
-"""WatchWorkflow: one look at the audit logs of many tenants, every few minutes by a schedule."""
+"""WatchWorkflow: one look at the audit logs of many tenants, on a schedule."""
 
 import asyncio
 from uuid import UUID
@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import WatchInput, WatchResult
 
 WATCH_ID = "watch"
-"""The workflow id; the schedule appends its time to it."""
+"""A schedule appends its time."""
 
 TENANTS_TOGETHER = 50
 """Tenants of one activity: a look at 50 costs 5 actions, with the start and the choice."""
@@ -24,11 +24,10 @@ ACTIVITIES_AT_ONCE = 4
 
 @workflow.defn
 class WatchWorkflow:
-    """Looks at all tenants once. Each tenant's look is whole, and the next one does what an activity could not."""
+    """Looks at all tenants once; the next look does what an activity could not."""
 
     @workflow.run
     async def run(self, given: WatchInput) -> WatchResult:
-        """Returns the sums of all looks."""
         watched = await workflow.execute_activity(
             definitions.watched_tenants,
             WatchChoice(chosen=given.chosen),
@@ -56,7 +55,7 @@ class WatchWorkflow:
         )
 
     async def _look(self, tenant_ids: list[UUID], at_once: asyncio.Semaphore) -> WatchTenantsResult | None:
-        """The look at some tenants; None if its activity failed, which ends no other."""
+        """None if the activity failed, which ends no other."""
         async with at_once:
             try:
                 return await workflow.execute_activity(

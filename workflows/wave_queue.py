@@ -13,21 +13,18 @@ from workflows.wait_summaries import Wait, wait_summary
 
 
 class WaveQueue(BaseModel):
-    """Pages, confirmations and details to read. Time is an argument."""
-
     model_config = ConfigDict(extra="ignore")
 
     policy: RunPolicy = RunPolicy()
     plan: dict[str, PlannedCollection] = {}
     cursors: list[Cursor] = []
     paused: dict[str, datetime] = {}
-    """Throttle families and the ends of Graph's pauses."""
+    """Throttle families, and the ends of Graph's pauses."""
     taken: list[str] = []
     """Throttle families with turns that are being asked."""
 
     def take_batches(self, now: datetime) -> list[list[Cursor]]:
-        """Takes the batches of the next wave off the frontier: due cursors, all listing, confirming or detailing; empty
-        if none is due.
+        """Takes the batches of the next wave: due cursors, all listing, confirming or detailing.
 
         The longest-waiting cursor decides which. A family that allows one request at a time has waves of its own.
         """
@@ -38,7 +35,6 @@ class WaveQueue(BaseModel):
         return batches
 
     def _may_join(self, batches: Sequence[Sequence[Cursor]], cursor: Cursor) -> bool:
-        """Whether these batches have room for a cursor in a further one."""
         lead = batches[0][0]
         family = self.plan[cursor.type_key].throttle_family
         if (cursor.confirming, cursor.detailing) != (lead.confirming, lead.detailing):
@@ -57,10 +53,9 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].interval
 
     def take_wave(self, now: datetime, *, one_of_each: bool = True) -> list[Cursor]:
-        """Takes the next batch off the frontier: due cursors of one API version and throttle family; empty if none is
-        due.
+        """Takes the next batch: due cursors of one API version and throttle family.
 
-        The longest-waiting cursor decides which. `one_of_each`: also of pages, which release 0.3.0 told by collection.
+        The longest-waiting cursor decides which. `one_of_each`: also of pages, for release 0.3.0.
         """
         wave = self._take(now, lambda cursor: not self._is_taken(cursor), one_of_each=one_of_each)
         if wave and self.plan[wave[0].type_key].interval is not None:
@@ -85,9 +80,9 @@ class WaveQueue(BaseModel):
         return wave
 
     def take_page(self, type_key: str, url: str) -> Cursor:
-        """Takes a page's cursor off the frontier, since a wave read it after the page before.
+        """Takes the cursor of a page that a wave read behind another.
 
-        If it is not there, its collection has ended or its listing has begun anew: then the page only counts.
+        Without one, its collection has ended or its listing has begun anew: then the page only counts.
         """
         for cursor in self.cursors:
             if (cursor.type_key, cursor.url) == (type_key, url):
@@ -96,7 +91,7 @@ class WaveQueue(BaseModel):
         return Cursor(type_key=type_key, url=url)
 
     def give_back(self, wave: Sequence[Cursor], now: datetime) -> None:
-        """Ends a wave, and so the turn of a family that allows one request at a time."""
+        """Ends a wave, and the turn of a family that allows one request at a time."""
         planned = self.plan[wave[0].type_key]
         if planned.interval is not None:
             self.taken.remove(planned.throttle_family)
@@ -105,9 +100,9 @@ class WaveQueue(BaseModel):
             )
 
     def next_wait(self, now: datetime) -> Wait | None:
-        """When the first waiting cursor is due, and why it waits; None if none waits.
+        """When the first waiting cursor is due, and why it waits.
 
-        One that is due and still here waits for a wave in flight, not for the clock.
+        A cursor that is due and still here waits for a wave in flight, not for the clock.
         """
         first: tuple[datetime, Cursor] | None = None
         for cursor in self.cursors:
@@ -130,7 +125,7 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].throttle_family in self.taken
 
     def _fits(self, wave: Sequence[Cursor], cursor: Cursor, *, one_of_each: bool) -> bool:
-        """Whether a batch has room for the cursor. Any one cursor fits an empty batch."""
+        """Any cursor fits an empty batch."""
         together = [*wave, cursor]
         # Confirmations and details are told by their collection.
         one_of_each = one_of_each or cursor.confirming or cursor.detailing
@@ -143,7 +138,6 @@ class WaveQueue(BaseModel):
         )
 
     def _kin(self, cursor: Cursor) -> tuple[str, str, bool, bool]:
-        """The properties that cursors of one wave share."""
         planned = self.plan[cursor.type_key]
         return planned.api_version, planned.throttle_family, cursor.confirming, cursor.detailing
 

@@ -1,4 +1,4 @@
-"""Requests for a wave: cursors in the form that activities take."""
+"""Cursors as requests to activities."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from workflows.frontier import Frontier
 
 
 def wave_request(run: Run, frontier: Frontier, batches: Sequence[Sequence[Cursor]], *, deep: bool) -> ReadWave:
-    """All batches of a wave, of one kind: pages, confirmations or details."""
+    """The batches are of one kind: pages, confirmations or details."""
     lead = batches[0][0]
     are_pages = not (lead.confirming or lead.detailing)
     return ReadWave(

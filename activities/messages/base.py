@@ -1,11 +1,11 @@
-"""The base of all messages, and the bounds of their texts."""
+"""The base of all messages, and the limits of their texts."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_CHARACTERS = 500
-"""The limit of a person's text. Temporal refuses messages over two megabytes."""
+"""Temporal refuses messages over two megabytes."""
 
 
 def _cut(value: object) -> object:
@@ -13,19 +13,19 @@ def _cut(value: object) -> object:
 
 
 ShortText = Annotated[str, BeforeValidator(_cut)]
-"""A person's text, cut at `MOST_CHARACTERS`."""
+"""Cut at `MOST_CHARACTERS`."""
 
 SelectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""A person's name for a selection, in neither its hash nor the workflow id."""
+"""In neither its hash nor the workflow id."""
 
 TenantName = Annotated[str, BeforeValidator(lambda name: name[:60] if isinstance(name, str) else name)]
-"""A tenant's name in a summary: one message holds 10,000."""
+"""Cut: one message holds 10,000."""
 
 WorkflowId = Annotated[str, Field(max_length=1000)]
-"""As long as Temporal's servers allow."""
+"""The limit of Temporal's servers."""
 
 
 class Message(BaseModel):
-    """Base of messages: frozen, and ignores fields of a newer sender."""
+    """Ignores fields of a newer sender."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -8,7 +8,7 @@ from activities.messages.pages import CursorFailure
 
 
 class ConfirmMissing(Message):
-    """Ask by id for unlisted items of collections of one API version and family."""
+    """Unlisted items of one API version and throttle family."""
 
     tenant_id: UUID
     run_id: UUID
@@ -20,21 +20,19 @@ class ConfirmMissing(Message):
 
 
 class ConfirmedShare(Message):
-    """One collection: items that a GET by id found or answered with 404, and the number left."""
+    """`found` and `gone` (404) count the answers, `left` the rest."""
 
     found: int = 0
     gone: int = 0
     left: int = 0
     pending: int = 0
-    """The collection's items with details to read, including found ones."""
+    """Items with details to read, including found ones."""
     failure: CursorFailure | None = None
-    """The GETs' failure with the longest wait."""
+    """The one with the longest wait."""
 
 
 class ConfirmMissingResult(Message):
-    """The results, by type key."""
-
     requests: int = 0
     collections: dict[str, ConfirmedShare] = {}
     paced: timedelta | None = None
-    """The wait for the throttle family's turn, if no request was sent."""
+    """The wait for the family's turn; nothing was sent."""

@@ -26,12 +26,12 @@ class CheckResult(Message):
 
 
 class DiagnoseWorker(Message):
-    """The tenants to sign in to; none means all of the worker's."""
+    """None means all of the worker's tenants."""
 
     tenant_ids: tuple[UUID, ...] = ()
 
 
 class DiagnosisResult(Message):
-    """A worker's checks, in the order to print."""
+    """The checks are in the order to print."""
 
     checks: tuple[CheckResult, ...]

@@ -1,4 +1,4 @@
-"""The arguments and results of the activities that tell people of events."""
+"""Messages of the activities that tell people of events."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -8,10 +8,7 @@ from inventory.notifications import TargetName
 
 
 class NoteEvents(Message):
-    """Note events of ended runs of a tenant and, with `expiring`, its expiries.
-
-    `look_id` names the workflow, as the source of events without a run.
-    """
+    """Note events of ended runs and, with `expiring`, expiries. `look_id`: the source of events without a run."""
 
     tenant_id: UUID
     look_id: UUID
@@ -20,7 +17,7 @@ class NoteEvents(Message):
 
 
 class NoteResult(Message):
-    """Targets with waiting events of the tenant."""
+    """Targets with waiting events."""
 
     targets: list[TargetName] = []
 
@@ -31,7 +28,7 @@ class DeliverEvents(Message):
 
 
 class DeliveryResult(Message):
-    """Messages sent and given up; `wait` until the first of the others is due, None if none waits."""
+    """Messages sent and given up. `wait`: until the next is due; None if none waits."""
 
     sent: int = 0
     failed: int = 0
@@ -39,13 +36,11 @@ class DeliveryResult(Message):
 
 
 class LookForEvents(Message):
-    """Look for events of all tenants without a run. `look_id` names the look."""
-
     look_id: UUID
 
 
 class TenantToTell(Message):
-    """A tenant with runs to note, possible expiries, or waiting events."""
+    """A tenant with runs to note, expiries, or waiting events."""
 
     tenant_id: UUID
     run_ids: list[UUID] = []

@@ -12,7 +12,7 @@ from inventory.outcomes import ContextValue
 
 
 class CursorRequest(Message):
-    """One page to read: a collection's first URL, or the nextLink it gave."""
+    """`url`: a collection's first URL, or a nextLink."""
 
     type_key: str
     url: str
@@ -23,7 +23,7 @@ class CursorRequest(Message):
 
 
 class DetailsDue(Message):
-    """When details are read again, as in `UpsertItems`."""
+    """See `UpsertItems`."""
 
     detail_refresh: timedelta = timedelta(days=7)
     refreshes: dict[str, DetailRefresh] = {}
@@ -31,24 +31,24 @@ class DetailsDue(Message):
 
 
 class FetchPages(Message):
-    """One batch: up to 20 pages of one API version and throttle family."""
+    """Up to 20 pages of one API version and throttle family."""
 
     tenant_id: UUID
     run_id: UUID
     api_version: str
     cursors: list[CursorRequest]
     graph_patience: timedelta = timedelta(hours=1)
-    """How long to retry while Graph cannot be reached at all."""
+    """The time to retry an unreachable Graph."""
     told_after: timedelta | None = None
     """See `RunPolicy.told_after`."""
     limit: int = 1
-    """The family's most pages in one `$batch`."""
+    """The family's limit of a `$batch`."""
     due: DetailsDue | None = None
-    """Set if unchanged objects need not be read; the workflow requests the page anew if the merge does not know it."""
+    """Set if unchanged objects need not be read; the page is requested anew if the merge does not know it."""
 
 
 def ranks(type_keys: Iterable[str]) -> list[int]:
-    """For each page, the number of its collection's pages before it."""
+    """For each page, the number of its collection's earlier pages."""
     before: Counter[str] = Counter()
     found = []
     for type_key in type_keys:
@@ -58,7 +58,7 @@ def ranks(type_keys: Iterable[str]) -> list[int]:
 
 
 class CursorFailure(Message):
-    """Why a page was not read. `restart`: begin the listing anew."""
+    """`restart`: begin the listing anew."""
 
     code: ErrorCode
     retryable: bool
@@ -68,11 +68,11 @@ class CursorFailure(Message):
 
 
 NAMED_INVALID = 10
-"""Bad objects named by a page, and by a collection's context; all are counted."""
+"""Bad objects named by a page or a collection; all are counted."""
 
 
 class InvalidItem(Message):
-    """A bad object: the error, its place on the page, and its id if usable."""
+    """`position`: on the page."""
 
     reason: str
     position: int | None = None
@@ -80,28 +80,28 @@ class InvalidItem(Message):
 
 
 class PageResult(Message):
-    """A read page: the number of staged items, the nextLink, bad objects (the first few named)."""
+    """`items` counts staged ones."""
 
     type_key: str
     was_read: bool = True
-    """False if Graph did not give the page; beside a page that was read, a failure is about its nextLink."""
+    """False if Graph did not give the page; beside a page that was read, `failure` is about its nextLink."""
     items: int = 0
     next_url: str | None = None
     invalid: int = 0
     named_invalid: list[InvalidItem] = []
     meta_dropped: int = 0
     more_urls: list[str] = []
-    """Further listings of the collection, one for each parent on the page."""
+    """One listing for each parent on the page."""
     size_bytes: int = 0
     """The size of its documents, which predicts the next page's."""
     failure: CursorFailure | None = None
 
 
 class FetchPagesResult(Message):
-    """A fetched batch: `rows` are staged under `fetch_token`.
+    """`pages` follow the cursors; release 0.3.0 gave another order, one page of each collection.
 
-    `pages` follow the requested cursors; release 0.3.0 gave another order, one page of each collection. A fetch token
-    holds one page of a collection: each second page is staged under the first of `more_waves`, and so on (`ranks`).
+    A fetch token holds one page of a collection: each second page is staged under the first of `more_waves`, and so on
+    (`ranks`).
     """
 
     fetch_token: UUID
@@ -110,6 +110,6 @@ class FetchPagesResult(Message):
     requests: int
     pages: list[PageResult]
     paced: timedelta | None = None
-    """The wait for the throttle family's turn, if no request was sent."""
+    """The wait for the family's turn; nothing was sent."""
     too_large: bool = False
-    """The answer to several pages was too large to take in at once."""
+    """Ask for fewer pages at once."""

@@ -10,10 +10,7 @@ from inventory.selection import RequestedSelection
 
 
 class PortfolioRun(Message):
-    """A portfolio run's id (the workflow's first execution run id), workflow id and coverage.
-
-    `schedule` names the schedule that started it; `selection_name` is the starter's name for the selection.
-    """
+    """`portfolio_run_id` is the workflow's first execution run id; `schedule` started it."""
 
     portfolio_run_id: UUID
     workflow_id: WorkflowId
@@ -24,10 +21,8 @@ class PortfolioRun(Message):
 
 
 class OpenPortfolioResult(Message):
-    """The chosen tenants, and the configured number to sync at once.
-
-    `tenant_names` are in the same order; empty from workers before 0.4. `disabled` counts chosen tenants that the
-    tenants file disables.
+    """`tenant_names` follow `tenant_ids`; empty from workers before 0.4. `disabled` counts chosen tenants that are not
+    read.
     """
 
     tenant_ids: list[UUID]
@@ -38,7 +33,7 @@ class OpenPortfolioResult(Message):
 
 
 class RunToFollow(Message):
-    """A run under way. Without `run_id` it is whichever holds the workflow id, and was `joined`."""
+    """Without `run_id` it is the holder of the workflow id, and was `joined`."""
 
     tenant_id: UUID
     workflow_id: WorkflowId
@@ -51,18 +46,18 @@ class FollowRuns(Message):
 
 
 class TenantOutcome(Message):
-    """A tenant's run and status; `queued` or `running` if it has not ended."""
+    """`status` is `queued` or `running` until the run has ended."""
 
     tenant_id: UUID
     run_id: UUID | None = None
     status: RunStatus
     joined: bool = False
     error_codes: list[ErrorCode] = []
-    """Codes that are known without the run's record, which has all."""
+    """Codes known without the run's record, which has all."""
 
 
 class FollowRunsResult(Message):
-    """The requested runs, in their order."""
+    """The runs of the request, in its order."""
 
     outcomes: list[TenantOutcome]
 
@@ -76,7 +71,7 @@ class PortfolioRunEnd(Message):
 
 
 class RecordPortfolio(Message):
-    """Record outcomes of tenants and, with `ending`, of the portfolio run."""
+    """`ending` ends the portfolio run."""
 
     run: PortfolioRun
     outcomes: list[TenantOutcome] = []
@@ -84,6 +79,6 @@ class RecordPortfolio(Message):
 
 
 class RecordPortfolioResult(Message):
-    """Distinct error codes of the tenants' runs."""
+    """The distinct codes of the tenants' runs."""
 
     error_codes: list[ErrorCode] = []

@@ -16,7 +16,6 @@ class ForgottenOfTenant(Message):
     plans: int = 0
 
     def plus(self, *, versions: int = 0, documents: int = 0, runs: int = 0, plans: int = 0) -> "ForgottenOfTenant":
-        """Adds one more batch."""
         counts = {"versions": self.versions + versions, "documents": self.documents + documents}
         return self.model_copy(update={**counts, "runs": self.runs + runs, "plans": self.plans + plans})
 
@@ -28,7 +27,7 @@ class InventoriedTenants(Message):
 
 
 class ForgetVersions(Message):
-    """Forget a batch of a tenant's versions, from the first item behind `after` (type key and id)."""
+    """One batch, from the first item behind `after` (type key and id)."""
 
     tenant_id: UUID
     older_than: timedelta | None = None
@@ -37,7 +36,7 @@ class ForgetVersions(Message):
 
 
 class ForgetVersionsResult(Message):
-    """A batch; `after` is where the next begins, None at the end."""
+    """`after`: where the next batch begins; None at the end."""
 
     versions: int
     documents: int
@@ -50,7 +49,7 @@ class ForgetRuns(Message):
 
 
 class ForgetRunsResult(Message):
-    """A batch; `is_last` if no run is left. `plans` counts undecided plans."""
+    """`is_last`: no run is left. `plans` were undecided."""
 
     runs: int
     is_last: bool

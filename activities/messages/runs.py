@@ -12,10 +12,7 @@ from inventory.selection import RequestedSelection
 
 
 class Run(Message):
-    """A run's tenant, id (the workflow's first execution run id), workflow id and selection.
-
-    `selection_name` is the starter's name for the selection.
-    """
+    """`run_id` is the workflow's first execution run id."""
 
     tenant_id: UUID
     run_id: UUID
@@ -25,34 +22,30 @@ class Run(Message):
 
 
 class RunPolicy(Message):
-    """A run's patience, from the worker's configuration and kept in the history."""
+    """The limits come from the worker's configuration, and stay in the history."""
 
     queue_patience: timedelta = timedelta(hours=1)
-    """How long a run waits for a slot."""
+    """The longest wait for a slot."""
     cursor_attempts: int = 20
-    """How often one page is requested."""
+    """Requests of one page."""
     graph_patience: timedelta = timedelta(hours=1)
     """The retry time of a page after its first failure, and of a wave while Graph cannot be reached."""
     waves_in_flight: int = 4
-    """Waves of one run that are fetched at once."""
     detail_refresh: timedelta = timedelta(days=7)
-    """The time within which every item's details are read again, even without a sign in its list."""
+    """The time within which every item's details are read again."""
     detail_batches: int = 1
-    """`$batch` requests for details in one activity, one after the other."""
+    """`$batch` requests of one activity, in sequence."""
     detail_items: int | None = None
-    """The most items whose details one wave reads, leaving others to waves beside it; None for all. None in runs of
-    0.3.0.
-    """
+    """The most items of one wave of details; None for all, as in runs of 0.3.0."""
     malformed_attempts: int | None = None
-    """Requests of a page whose answer is no page; None for `cursor_attempts`, and in runs of 0.3.0."""
+    """Requests of a page whose answer is no page; None for `cursor_attempts`, as in runs of 0.3.0."""
     told_after: timedelta | None = None
-    """How long an activity retries a failing wave before it reports the failure as each page's; None for
-    `graph_patience`, and in runs of 0.3.0.
-    """
+    """After this time an activity reports a failing wave as each page's failure; None for `graph_patience`, as in runs
+    of 0.3.0."""
 
 
 class PlannedCollection(Message):
-    """How a collection is read. `wave_limit`: how many of its family a wave may hold."""
+    """`wave_limit`: how many of its family a wave may hold."""
 
     type_key: str
     first_url: str
@@ -61,22 +54,20 @@ class PlannedCollection(Message):
     wave_limit: int
     confirmable: bool = False
     detailed: bool = False
-    """Whether its items have details beyond the list."""
     is_first_listing: bool = False
-    """Whether no run has listed it to its end, so most items are new."""
+    """Whether no run has listed it to its end: most items are new."""
     interval: timedelta | None = None
     """The time from an answer to the next turn, in a family with turns. None in runs of 0.3.0."""
     refresh: DetailRefresh | None = None
-    """When details are due without a sign in the list. None in runs of 0.3.0."""
+    """None in runs of 0.3.0."""
     known_failure: KnownFailure | None = None
-    """How it failed in the latest runs. None in runs of 0.3.0."""
+    """Its failure in the latest runs. None in runs of 0.3.0."""
 
 
 class BeginRunResult(Message):
-    """An attempt to open a run; `plan`, `unknown` and the names come once it is `running`.
+    """`plan`, `unknown` and the names come once the run is `running`; `policy` always.
 
-    `ahead`: runs queued before it. `policy` comes always, since it says how long to queue. `unknown`: selected type
-    keys that the worker does not know.
+    `ahead`: runs queued before it. `unknown`: selected type keys that the worker does not know.
     """
 
     opening: str
@@ -97,10 +88,8 @@ class RenewLease(Message):
 
 
 class RenewLeaseResult(Message):
-    """Whether the run is open.
-
-    `ahead`: runs queued before a queued one. None if its turn has come, it is not queued, or the worker is of release
-    0.3.0: `begin_run` tells.
+    """`ahead`: runs queued before it. None if its turn has come, it is not queued, or the worker is of release 0.3.0:
+    `begin_run` tells.
     """
 
     open: bool
@@ -108,8 +97,6 @@ class RenewLeaseResult(Message):
 
 
 class FinishRun(Message):
-    """Close the run's record."""
-
     run: Run
     status: RunStatus
     counts: Counts
@@ -120,11 +107,9 @@ class FinishRun(Message):
 
 
 class FinishRunResult(Message):
-    """The closed record."""
-
     status: RunStatus
     counts: Counts
     error_codes: list[ErrorCode] | None = None
-    """None from workers of 0.3.0, which record all that the message claims."""
+    """None from workers of 0.3.0, which record the message's codes."""
     notifies: bool = False
-    """Whether the worker sends notifications. False in histories before there were any."""
+    """Whether the worker sends notifications. False in older histories."""

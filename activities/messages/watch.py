@@ -8,19 +8,15 @@ from inventory.portfolio import RequestedTenants
 
 
 class WatchChoice(Message):
-    """The tenants of a watch: all, or by tag or id."""
-
     chosen: RequestedTenants
 
 
 class WatchedTenants(Message):
-    """The chosen tenants by the tenants file now."""
-
     tenant_ids: list[UUID]
 
 
 class WatchTenants(Message):
-    """Look at tenants' audit logs and read changed items. `look_id` names the look."""
+    """Look at audit logs and read changed items. `look_id` names the look."""
 
     look_id: UUID
     workflow_id: WorkflowId
@@ -28,7 +24,7 @@ class WatchTenants(Message):
 
 
 class WatchTenantsResult(Message):
-    """The number of tenants looked at, and sums of all looks; `failed` tenants with their codes."""
+    """Sums over tenants; `failed` ones with their codes."""
 
     looked: int = 0
     requests: int = 0

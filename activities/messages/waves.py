@@ -12,7 +12,7 @@ from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, 
 class ReadWave(Message):
     """Batches of one kind, of any API versions and families, `at_once` side by side.
 
-    `in_turn`: their family allows one request at a time, so the wave waits for its next turn.
+    `in_turn`: their family allows one request at a time; the wave waits for its turn.
     """
 
     tenant_id: UUID
@@ -25,7 +25,7 @@ class ReadWave(Message):
 
 
 class PageBatch(Message):
-    """A `$batch` of pages: its result, or its failure as a whole."""
+    """`failure`: of the whole `$batch`."""
 
     cursors: list[CursorRequest]
     fetched: FetchPagesResult | None = None
@@ -33,23 +33,23 @@ class PageBatch(Message):
 
 
 class ConfirmedBatch(Message):
-    """A batch of confirmations: its result, or its failure as a whole; neither if it was not asked."""
+    """`failure`: of the whole batch. Neither if it was not asked."""
 
     fetched: ConfirmMissingResult | None = None
     failure: CursorFailure | None = None
 
 
 class DetailBatch(Message):
-    """A batch of details: its result, or its failure as a whole; neither if it was not read."""
+    """`failure`: of the whole batch. Neither if it was not read."""
 
     fetched: FetchDetailsResult | None = None
     failure: CursorFailure | None = None
 
 
 class ReadWaveResult(Message):
-    """The batches in the order of the request.
+    """The batches of the request, in its order.
 
-    An entry of `pages` is a list: the requested pages, then those that follow; empty if not read.
+    An entry of `pages` holds the requested pages, then those that follow; empty if not read.
     """
 
     pages: list[list[PageBatch]] = []

@@ -1,6 +1,6 @@
 """`python -m local.simulated_graph`: the simulated Graph as a process.
 
-When ready, it prints one line of JSON with its addresses and its tenants' credentials; SIGTERM or SIGINT stops it.
+When ready, it prints one line of JSON with addresses and credentials; SIGTERM or SIGINT stops it.
 """
 
 import argparse

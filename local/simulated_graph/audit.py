@@ -1,4 +1,4 @@
-"""Events of Intune's and Entra's audit logs, and their delay."""
+"""Events of Intune's and Entra's audit logs."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -12,8 +12,8 @@ LATEST = timedelta(hours=1)
 _MEDIAN_SECONDS = {ENTRA_LOG: 13.0, INTUNE_LOG: 130.0}
 _SPREAD = 1.345
 """Of the logarithm. Microsoft told of Entra's log: 95 % within 2 minutes, 99 % within 5
-(https://learn.microsoft.com/azure/active-directory/reports-monitoring/reference-reports-latencies). Of Intune's log
-nothing is published; ten times that is assumed.
+(https://learn.microsoft.com/azure/active-directory/reports-monitoring/reference-reports-latencies). For Intune's log
+ten times that is assumed.
 """
 
 
@@ -24,7 +24,7 @@ def audit_delay(log: str, chance: Random) -> timedelta:
 
 
 def audit_event(log: str, object_id: str, operation: str, happened_at: datetime) -> dict[str, Any]:
-    """An event about one object by Ada or Grace (`Create`, `Patch`, `Delete`; `Add`, `Update`)."""
+    """An event by Ada or Grace (`Create`, `Patch`, `Delete`; `Add`, `Update`)."""
     at = happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if log == INTUNE_LOG:
         return {

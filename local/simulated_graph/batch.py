@@ -13,7 +13,7 @@ LARGEST_BATCH = 20
 
 
 class BatchError(ValueError):
-    """The whole batch is refused: Graph's error code, and the message as text."""
+    """The whole batch is refused."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -69,14 +69,13 @@ def _inner_request(outer: GraphRequest, version: str, entry: Mapping[str, Any]) 
 
 
 def _body(answer: Answer) -> Any:
-    """An inner body: JSON, or else base64, as in Graph."""
     if "json" in answer.headers.get("Content-Type", ""):
         return orjson.Fragment(answer.body)
     return base64.b64encode(answer.body).decode()
 
 
 def batch_answer(outer: GraphRequest, answers: list[tuple[GraphRequest, Answer]]) -> Answer:
-    """The answers in one body, shuffled alike for the same batch."""
+    """Shuffles answers alike for the same batch."""
     responses = [
         {
             "id": request.inner_id,

@@ -42,21 +42,21 @@ _FAMILIES = (
 
 
 def family_of(path: str) -> str:
-    """A path's throttle family, by its version."""
+    """`path` with its version."""
     below = f"{path.lstrip('/').partition('/')[2]}/"
     return next((family for start, family in _FAMILIES if below.startswith(f"{start}/")), "directory")
 
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """A full window: the family, and the seconds until there is room, if told."""
+    """The full window's family, and the seconds until there is room, if told."""
 
     family: str
     retry_after_seconds: float | None
 
 
 class Budgets:
-    """Budgets by family, and tenants' windows. Thread-safe."""
+    """Budgets by family, windows by tenant. Thread-safe."""
 
     def __init__(self, budgets: Mapping[str, Budget] | None = None) -> None:
         self._lock = Lock()
@@ -77,7 +77,7 @@ class Budgets:
         self.set({})
 
     def spend(self, tenant_id: str, path: str, now: float) -> Exceeded | None:
-        """Counts a request at `now`, a monotonic time, refused or not; says if the window was full."""
+        """Counts a request at `now`, a monotonic time, refused or not."""
         family = family_of(path)
         with self._lock:
             budget = self._budgets.get(family)

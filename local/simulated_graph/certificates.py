@@ -9,7 +9,7 @@ _NAMES = ("127.0.0.1", "::1", "localhost")
 
 
 class Authority:
-    """The CA of `folder`, made if missing, with a private key."""
+    """Made if missing."""
 
     def __init__(self, folder: Path) -> None:
         self.ca_file = folder / "ca.pem"
@@ -23,7 +23,7 @@ class Authority:
         self.ca_file.write_bytes(self._ca.cert_pem.bytes())
 
     def server_context(self, *more_names: str) -> ssl.SSLContext:
-        """TLS for a server on this machine, also called `more_names`."""
+        """TLS for this machine's names and `more_names`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ca.issue_cert(*dict.fromkeys((*_NAMES, *more_names))).configure_cert(context)
         return context

@@ -17,7 +17,7 @@ from local.simulated_graph.sample import sample_document, sample_documents
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One served object. `key` is its handle for edits: its own id, else a made-up one.
+    """`key` is the handle for edits: the object's own id, else a made-up one.
 
     A raw item is served as given: any JSON value, or bytes.
     """
@@ -32,10 +32,9 @@ class Item:
 
 
 class Content:
-    """One tenant's documents: a folder's, else a sample's.
+    """One tenant's documents: a folder's, else a sample's, made at first use. Thread-safe.
 
-    Collections are made at first use. Thread-safe. Items are replaced, never changed, so lists that were handed out
-    stay.
+    Items are replaced, never changed, so lists that were handed out stay.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class Content:
         self._scale = items_per_collection
         self._collections: dict[str, list[Item]] = {}
         self._listed_from: dict[tuple[str, str], float] = {}
-        """Of what is not listed yet, by `time.monotonic()`."""
+        """When an unlisted object is listed, by `time.monotonic()`."""
         self._expanded_size: int | None = None
         self._edits = 0
         self._state = 0
@@ -82,23 +81,23 @@ class Content:
 
     @property
     def expanded_size(self) -> int | None:
-        """How many of any navigation `$expand` shows; None for each one's own number."""
+        """The items of any navigation in `$expand`; None for each one's own number."""
         return self._expanded_size
 
     def cut_expansions(self, size: int | None) -> None:
-        """Makes `$expand` show so many, with a link to the rest; None for Graph's number."""
+        """`$expand` shows so many, with a link to the rest; None for Graph's number."""
         with self._lock:
             self._expanded_size = size
             self._state += 1
 
     def listed(self, endpoint: Endpoint) -> list[Item]:
-        """The endpoint's documents in the order of its listing."""
+        """The items in the order of the listing."""
         with self._lock:
             items, now = self.items(endpoint), time.monotonic()
             return [item for item in items if self._listed_from.get((endpoint.source, item.key), now) <= now]
 
     def unlist(self, path: str, key: str, seconds: float) -> None:
-        """Leaves an object out of listings for some time; a GET by id finds it."""
+        """A GET by id still finds the object."""
         endpoint = endpoint_at(path)
         with self._lock:
             self._located(endpoint, key)
@@ -106,16 +105,16 @@ class Content:
             self._state += 1
 
     def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
-        """The object with this id in its address, the first of several."""
+        """The first of several."""
         for item in self.items(endpoint):
             if isinstance(item.document, dict) and item.document.get(endpoint.key) == object_id:
                 return item
         return None
 
     def add(self, path: str, document: Any, *, raw: bool = False) -> str:
-        """Appends an object; returns its key for edits.
+        """Returns the key for edits. The server adds a missing id, times, version.
 
-        The server adds a missing id, times, version. `raw` is served as it is, also with another's id or as no JSON.
+        `raw` is served as it is, also with another's id or as no JSON.
         """
         endpoint, below = _addressed(path)
         if below:
@@ -146,7 +145,7 @@ class Content:
             return item.key
 
     def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
-        """Changes an object's properties; modified time and version follow unless `silently`.
+        """Modified time and version follow unless `silently`.
 
         Below an object, its time follows where Graph's does: for a policy's setting, not for an assignment or an
         enrollment profile of a token. A single relation's key is its id, if any.
@@ -164,11 +163,11 @@ class Content:
             self._state += 1
 
     def rename(self, path: str, key: str, name: str) -> None:
-        """Changes the property with the object's name (`displayName`, `name`, `tokenName` …)."""
+        """Changes the property with the name (`displayName`, `name`, `tokenName` …)."""
         self.change(path, key, {endpoint_at(path).name: name})
 
     def remove(self, path: str, key: str) -> None:
-        """Removes an object: lists omit it, a GET answers 404."""
+        """Lists omit the object, a GET answers 404."""
         endpoint, below = _addressed(path)
         with self._lock:
             if below:
@@ -179,7 +178,7 @@ class Content:
             self._state += 1
 
     def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
-        """Assigns an object to just these groups. Its modified time stays, as in Intune."""
+        """Assigns just these groups. The modified time stays, as in Intune."""
         endpoint = endpoint_at(path)
         if endpoint.navigation("assignments") is None:
             raise ValueError(f"{endpoint.path} has no assignments")
@@ -210,7 +209,7 @@ class Content:
             self._state += 1
 
     def _edit_below(self, endpoint: Endpoint, below: Sequence[str], edit: Edit, *, silently: bool = False) -> None:
-        """Edits what a path below an object shows; the object's time follows if it is a part."""
+        """The object's time follows if a part of it is edited."""
         items = self._collection(endpoint)
         if endpoint.singleton:
             below = (items[0].key, *below)
@@ -259,7 +258,7 @@ class Content:
         return [self._assigned(source, document, number, group_ids) for number, document in enumerate(documents)]
 
     def sample(self, endpoint: Endpoint, number: int) -> Document:
-        """Document `number` of the endpoint's sample, served or not."""
+        """Served or not."""
         return sample_document(endpoint, self._tenant_id, number, self._model)
 
     def _assigned(self, endpoint: Endpoint, document: Document, number: int, group_ids: Sequence[str]) -> Document:
@@ -271,7 +270,6 @@ class Content:
         return with_assignments(endpoint, document, assigned)
 
     def _scaled(self, source: Endpoint, documents: list[Document]) -> list[Document]:
-        """The folder's documents, cut, or repeated under other ids and names."""
         if self._scale is None or not documents:
             return list(documents)
         copies = documents[: self._scale]
@@ -283,7 +281,7 @@ class Content:
 
 
 def _addressed(path: str) -> tuple[Endpoint, list[str]]:
-    """A path's endpoint, and the segments below one of its objects."""
+    """The endpoint, and the segments below one of its objects."""
     found = located(path)
     if found is None or (found[1] and not found[0].singleton and len(found[1]) == 1):
         raise KeyError(path.strip("/"))

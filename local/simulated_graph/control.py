@@ -1,4 +1,4 @@
-"""The simulator's own address, `/_simulator/generation`, where another process moves its tenants on."""
+"""The simulator's own addresses, `/_simulator/…`, for other processes: edits, generations, faults, requests."""
 
 import hmac
 from collections.abc import Callable

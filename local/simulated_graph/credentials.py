@@ -1,4 +1,4 @@
-"""A tenant's app registration: client id and credentials."""
+"""A tenant's app registration."""
 
 import base64
 import hmac
@@ -15,7 +15,7 @@ class AssertionExpiredError(ValueError):
 
 
 class Credentials:
-    """Registered client secrets, certificates and federated tokens. Thread-safe."""
+    """Client secrets, certificates and federated tokens. Thread-safe."""
 
     def __init__(self, client_id: str, client_secret: str) -> None:
         self.client_id = client_id

@@ -16,7 +16,7 @@ _DROPS = 10
 
 
 class OpenProtocol(H11Protocol):
-    """uvicorn's protocol, which gives the application its connection, to cut it."""
+    """Gives the application its connection, to cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -29,7 +29,7 @@ class OpenProtocol(H11Protocol):
 
 
 class DeliveredResponse(Response):
-    """A response that goes out as its `delivery` says."""
+    """Goes out as its `delivery` says."""
 
     def __init__(self, body: bytes, status: int, headers: dict[str, str], delivery: Delivery) -> None:
         super().__init__(body, status, headers)
@@ -57,7 +57,6 @@ class DeliveredResponse(Response):
 
 
 async def _wait(seconds: float, receive: Receive) -> None:
-    """Waits while the client is there."""
     if seconds > 0:
         try:
             async with asyncio.timeout(seconds):

@@ -1,8 +1,4 @@
-"""Initial differences of alike sample tenants from the first.
-
-A few for comparing and golden tenants: a weakened setting, a missing policy, an extra one, another name, other
-assignments.
-"""
+"""Initial differences of alike sample tenants from the first, for comparing and golden tenants."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -26,7 +22,6 @@ Deviation = Callable[[Content], None]
 
 
 def _changed(path: str, number: int, values: Mapping[str, Any]) -> Deviation:
-    """Document `number` with other values."""
     return lambda content: content.change(path, _key(content, path, number), values)
 
 
@@ -47,8 +42,6 @@ def _extra(path: str, name: str) -> Deviation:
 
 
 def _reassigned(path: str, number: int, *groups: int) -> Deviation:
-    """Document `number`, assigned to these groups (by number) only."""
-
     def apply(content: Content) -> None:
         keys = [_key(content, "groups", group) for group in groups]
         content.reassign(path, _key(content, path, number), keys)

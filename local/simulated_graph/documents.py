@@ -16,7 +16,7 @@ from local.simulated_graph.moments import moment
 Document = dict[str, Any]
 
 NAMESPACE = UUID("5f0c2a3e-7a51-4b0e-9d59-0b6f2f6a7c11")
-"""Root of every made-up id, so that the same tenant has the same ids in every process."""
+"""Root of every made-up id: the same tenant has the same ids in every process."""
 
 # Complex and entity types that are what their property declares: minimal metadata doesn't name those.
 _DECLARED_TYPES = frozenset(
@@ -56,10 +56,9 @@ _DECLARED_TYPES = frozenset(
 
 @lru_cache(maxsize=4)
 def read_folder(folder: Path) -> dict[str, list[Document]]:
-    """Servable documents of each `<path with _>.jsonl.gz` in `folder`, by endpoint path.
+    """The documents of each `<path with _>.jsonl.gz`, by endpoint path. Callers must not change them.
 
-    A file without an endpoint is an error: a silently omitted document would look like a clean run. Callers must not
-    change the result.
+    A file without an endpoint is an error: silently omitted documents would look like a clean run.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder of documents")
@@ -95,12 +94,12 @@ def _read_file(file: Path, endpoint: Endpoint) -> list[Document]:
 
 
 def made_id(name: str) -> str:
-    """The same id for `name` in every process."""
+    """The same for `name` in every process."""
     return str(uuid5(NAMESPACE, name))
 
 
 def without_full_metadata(value: Any) -> Any:
-    """`value` in minimal metadata: no links, actions or declared types, but bound properties."""
+    """Minimal metadata: no links, actions or declared types, but bound properties."""
     if isinstance(value, list):
         return [without_full_metadata(member) for member in value]
     if not isinstance(value, dict):
@@ -115,7 +114,7 @@ def _only_in_full(key: str, value: Any) -> bool:
 
 
 def with_new_id(document: Document, new_id: str) -> Document:
-    """A copy of `document` under another id, with its assignments."""
+    """A copy, with its assignments."""
     old_id = document.get("id")
     copy = {**document, "id": new_id}
     if old_id and copy.get("assignments"):
@@ -124,7 +123,7 @@ def with_new_id(document: Document, new_id: str) -> Document:
 
 
 def complete(document: Document, endpoint: Endpoint, made: str, seed: str | None = None) -> Document:
-    """`document` with the server's properties: the key `made`, and times by `seed`, where missing."""
+    """Adds missing properties of the server: the key `made`, and times by `seed`."""
     random = Random(seed or made)  # noqa: S311 (repeatable, not secret)
     first = moment(random)
     last = max(first, moment(random))
@@ -144,7 +143,6 @@ def complete(document: Document, endpoint: Endpoint, made: str, seed: str | None
 
 
 def _definition_values(policy: Document) -> list[Document]:
-    """The policy's definition values as Graph shows them, from exports' request bodies."""
     published = policy["definitionValues"]
     values = []
     for number, value in enumerate(deepcopy(published if isinstance(published, list) else [published])):

@@ -47,7 +47,7 @@ def instead(fault: Fault, request: GraphRequest, number: int, tokens: TokenServi
 
 
 def throttled(request: GraphRequest, retry_after: str | None, number: int = 0) -> Answer:
-    """A 429, with code and message that vary by `number`, as in Graph's services."""
+    """Code and message vary by `number`, as in Graph's services."""
     code, message = _THROTTLED[number % len(_THROTTLED)]
     body: dict[str, object] = {"code": code, "message": message, "innerError": inner_error(request)}
     if number % len(_THROTTLED) == 0:
@@ -56,7 +56,7 @@ def throttled(request: GraphRequest, retry_after: str | None, number: int = 0) -
 
 
 def delivery(fault: Fault) -> Delivery | None:
-    """The delivery under a connection's fault; None for other faults."""
+    """None if the fault is not the connection's."""
     match fault.kind:
         case FaultKind.RESET_BEFORE_BODY:
             return Delivery(cut="before")
@@ -75,7 +75,6 @@ def _retry_after(text: str | None) -> dict[str, str]:
 
 
 def _plain(status: int, code: str, message: str) -> _Instead:
-    """An error in Graph's shape, with the fault's `Retry-After`, if any."""
     return lambda fault, request: error(request, status, code, message, _retry_after(fault.retry_after))
 
 

@@ -36,7 +36,7 @@ class Change:
     read: Read
 
     def apply(self, fault: Fault) -> Answer | None:
-        """The answer with the fault; None if it cannot happen here."""
+        """None if the fault cannot happen here."""
         change = _CHANGES.get(fault.kind)
         if change is None or self.answer.status != 200 or not self.answer.body:
             return None
@@ -77,8 +77,6 @@ def _no_value(_: Fault, change: Change) -> Answer | None:
 
 
 def _linked(to: Callable[[Fault, Change, str], str | None]) -> _Apply:
-    """The answer with another nextLink by `to`."""
-
     def apply(fault: Fault, change: Change) -> Answer | None:
         body = change.body()
         if body is None or "@odata.nextLink" not in body:
@@ -109,8 +107,6 @@ def _to_other_version(_fault: Fault, change: Change, link: str) -> str:
 
 
 def _shifted(rows: int) -> _Apply:
-    """A page from `rows` further on, if it shows other objects."""
-
     def apply(_: Fault, change: Change) -> Answer | None:
         before = change.body()
         if "$skiptoken=" not in change.request.query or before is None:

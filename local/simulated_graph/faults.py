@@ -16,10 +16,10 @@ from local.simulated_graph.messages import GraphRequest, Kind
 
 
 class FaultKind(StrEnum):
-    """Kinds of faults, of direct requests and those inside a `$batch` unless prefixed.
+    """Faults of direct requests and those inside a `$batch` unless prefixed.
 
     A `batch_…` fault is of the POST, a `token_…` fault of the token endpoint; those of the connection (`reset_…`,
-    `slow_…`) are of direct requests, the POST and the token endpoint.
+    `slow_…`) are of all but inner requests.
     """
 
     # Instead of the answer, by status
@@ -78,7 +78,6 @@ class FaultKind(StrEnum):
 
     @property
     def happens_to(self) -> frozenset[Kind]:
-        """Kinds of request that it can affect."""
         if self is FaultKind.APP_REVOKED:
             return frozenset(Kind)
         if self.startswith(("reset_", "slow_")):
@@ -98,14 +97,13 @@ def _regular_expression(text: str) -> str:
 
 @pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(strict=True, extra="forbid"))
 class Fault:
-    """One rule: what goes wrong, with which requests, how often.
+    """One rule: which fault, with which requests, how often. Values without sense raise `ValueError`.
 
-    `path` is a regular expression searched in the path with version and query, undecoded, as in
-    `/beta/groups?$top=5`; the POST of a batch has its own, `/beta/$batch`. No `tenant_id` means every tenant. Of the
-    requests that it could happen to, `skip` pass first, then each is hit with `probability`, drawn from `seed`, and at
-    most `count` of them. `retry_after` is the header's text, sent as it is; None leaves the header out. `seconds` is
-    how long the slow kinds take, and `link` the nextLink of `next_link_foreign_host`.
-    Values that make no sense raise `ValueError`.
+    `path` is a regular expression searched in the path with version and query, undecoded, as in `/beta/groups?$top=5`;
+    the POST of a batch has its own, `/beta/$batch`. No `tenant_id` means every tenant. Of possible requests `skip` pass
+    first, then each is hit with `probability`, drawn from `seed`, and at most `count` of them. `retry_after` is the
+    header's text, sent as it is; None leaves the header out. `seconds` is the length of the slow kinds, and `link` the
+    nextLink of `next_link_foreign_host`.
     """
 
     kind: Annotated[FaultKind, Field(strict=False)]
@@ -129,8 +127,6 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ActiveFault:
-    """A rule in force, and its number of injections."""
-
     id: int
     fault: Fault
     injected: int
@@ -160,7 +156,7 @@ class _Rule:
 
 
 class Faults:
-    """Rules in force, in order of addition. Thread-safe."""
+    """The rules, in order of addition. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -169,14 +165,14 @@ class Faults:
         self._injected: Counter[str] = Counter()
 
     def add(self, fault: Fault) -> int:
-        """Adds a rule; returns its id."""
+        """Returns the rule's id."""
         with self._lock:
             added = next(self._ids)
             self._rules[added] = _Rule(fault)
             return added
 
     def remove(self, fault_id: int) -> None:
-        """Removes a rule. `KeyError` for an unknown id."""
+        """`KeyError` for an unknown id."""
         with self._lock:
             del self._rules[fault_id]
 
@@ -199,12 +195,12 @@ class Faults:
             ]
 
     def injected(self) -> dict[str, int]:
-        """Numbers of faults that clients got since the start, by kind, also of removed rules."""
+        """Numbers of faults that clients got, by kind, also of removed rules."""
         with self._lock:
             return dict(sorted(self._injected.items()))
 
     def covering(self, request: GraphRequest) -> list[ActiveFault]:
-        """Rules about such a request. Call `fires` of each once it can happen."""
+        """Call `fires` of each once it can happen."""
         return [fault for fault in self.active() if fault.fault.covers(request)]
 
     def fires(self, fault_id: int) -> bool:

@@ -19,11 +19,11 @@ _FUNCTIONS = ("isof", "startswith", "contains", "endswith")
 
 
 class FilterError(ValueError):
-    """The filter is malformed, or this Graph does not support it."""
+    """The filter is malformed, or not supported here."""
 
 
 def parse(text: str, declared_type: str) -> Predicate:
-    """The predicate of `$filter=text`, for documents of `declared_type` unless `@odata.type` says otherwise."""
+    """Documents are of `declared_type` unless `@odata.type` says otherwise."""
     tokens: list[str] = []
     at = 0
     stripped = text.rstrip()
@@ -98,7 +98,6 @@ class _Parser:
         return lambda document: (_property(document, path) == wanted) is (sign == "eq")
 
     def _order(self, path: str, sign: str) -> Predicate:
-        """A comparison of moments, the only order needed here."""
         try:
             wanted = datetime.fromisoformat(self._next())
         except ValueError:

@@ -18,10 +18,9 @@ _FIRST_ADDED = 1_000_000
 
 
 def advance(content: Content, tenant_id: str, generation: int) -> None:
-    """Takes the tenant one step to `generation`; a step depends only on its number.
+    """Takes the tenant one step; a step depends only on its number.
 
-    It adds, changes and removes in three different collections, to tell them apart; an empty collection passes its
-    turn.
+    It adds, changes and removes in three different collections; an empty collection passes its turn.
     """
     random = Random(f"{tenant_id}/generation/{generation}")  # noqa: S311 (repeatable, not secret)
     turn = generation % len(_LIVELY)

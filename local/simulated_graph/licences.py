@@ -38,9 +38,7 @@ _NEEDED = {
     "/roleManagement/entitlementManagement": P2,
     "/servicePrincipals/{id}/synchronization": P1,
 }
-"""The licence below a path, the longest that fits, with `{id}` for ids
-(https://learn.microsoft.com/entra/fundamentals/licensing).
-"""
+"""Licences by path with `{id}` for ids; the longest that fits (https://learn.microsoft.com/entra/fundamentals/licensing)."""
 
 _REFUSALS = {
     P1: (403, "AccessDenied", "Your tenant is not licensed for this feature."),
@@ -58,12 +56,12 @@ class Licences:
         self._lock = Lock()
 
     def set(self, licences: Iterable[str] | None) -> None:
-        """Replaces the licences; None ends the check."""
+        """None ends the check."""
         with self._lock:
             self._held = None if licences is None else frozenset(licences)
 
     def refusal(self, request: GraphRequest) -> Answer | None:
-        """The refusal of a request without its licence."""
+        """None if the licence is there."""
         with self._lock:
             held = self._held
         licence = licence_of(template(request.path))
@@ -73,6 +71,6 @@ class Licences:
 
 
 def licence_of(path: str) -> str | None:
-    """A path's licence, given without version and with `{id}`."""
+    """`path` without version and with `{id}`."""
     start = max((start for start in _NEEDED if f"{path}/".startswith(f"{start}/")), key=len, default=None)
     return None if start is None else _NEEDED[start]

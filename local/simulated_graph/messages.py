@@ -27,11 +27,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GraphRequest:
-    """One request, outer or inner. `path` starts with `/` and holds the version; `query` is undecoded.
+    """`path` starts with `/` and holds the version; `query` is undecoded. Header names are lower case.
 
     `tenant_id` is the tenant of a good token, or of the token endpoint's path. `batch_id` is the `request-id` of an
-    inner request's `$batch`, `inner_id` its id there. Header names are lower case. `arrived` is `time.monotonic()` of
-    its, or its batch's, arrival.
+    inner request's `$batch`, `inner_id` its id there. `arrived` is `time.monotonic()` of its, or its batch's, arrival.
     """
 
     kind: Kind
@@ -68,10 +67,9 @@ class GraphRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An answer over a bad connection.
+    """An answer over a bad connection, which may be cut before the first byte or inside the body.
 
-    It starts after `wait_seconds` and its body takes `drip_seconds`. The connection may be cut before the first byte or
-    inside the body.
+    It starts after `wait_seconds` and its body takes `drip_seconds`.
     """
 
     wait_seconds: float = 0
@@ -81,9 +79,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer as bytes, so that a hostile one stays as it is. Status 0: a cut connection.
+    """An answer in bytes: a hostile one stays as it is. Status 0: a cut connection.
 
-    `delivery` is for answers with their own connection, not inside a `$batch`.
+    Inside a `$batch` it has no `delivery`.
     """
 
     status: int
@@ -93,13 +91,13 @@ class Answer:
 
     @classmethod
     def of(cls, status: int, document: Any, headers: Mapping[str, str] | None = None) -> "Answer":
-        """An answer whose body is `document` as JSON."""
+        """An answer with `document` as JSON."""
         return cls(status, orjson.dumps(document), {"Content-Type": JSON_TYPE, **(headers or {})})
 
 
 BeforeAnswer = Callable[[GraphRequest], Answer | None]
-"""Another answer, or None for the usual one, of any request, also inner and to the token endpoint. It runs in the
-server's loop, so it must not block.
+"""Another answer to any request, also inner and to the token endpoint; None for the usual one. Runs in the server's
+loop, so it must not block.
 """
 
 
@@ -120,12 +118,12 @@ def inner_error(request: GraphRequest) -> dict[str, str]:
 
 
 def segment_unknown(request: GraphRequest, segment: str) -> Answer:
-    """A path that this Graph version lacks."""
+    """The Graph version lacks the path."""
     return error(request, 400, "BadRequest", f"Resource not found for the segment '{segment}'.")
 
 
 def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
-    """An unknown object, in the service's words."""
+    """The error in the service's words."""
     if area is Area.DIRECTORY:
         message = f"Resource '{what}' does not exist or one of its queried reference-property objects are not present."
         return error(request, 404, "Request_ResourceNotFound", message)
@@ -140,7 +138,7 @@ def not_authorized(request: GraphRequest) -> Answer:
 
 
 def nested_message(request: GraphRequest, text: str) -> str:
-    """Intune's message: JSON inside the JSON string."""
+    """JSON inside the JSON string."""
     nested = {
         "_version": 3,
         "Message": f"{text} - Operation ID (for customer support): "

@@ -11,14 +11,14 @@ from local.simulated_graph.query import Query, QueryError
 
 
 class Sizes(NamedTuple):
-    """Default and largest rows of a page."""
+    """Rows of a page."""
 
     default: int
     largest: int
 
 
 class Page(NamedTuple):
-    """Rows `start` to `stop` (exclusive), and the next page's address, if any."""
+    """Rows `start` to `stop` (exclusive)."""
 
     start: int
     stop: int
@@ -26,8 +26,6 @@ class Page(NamedTuple):
 
 
 class _Position(NamedTuple):
-    """The numbers of rows and pages before the page."""
-
     row: int
     page: int
 
@@ -35,8 +33,8 @@ class _Position(NamedTuple):
 class Pager:
     """Cuts listings into pages. Skiptokens have the settings catalog's form.
 
-    They hold a position, no snapshot: rows that come or go before it shift what follows, as in Graph. `page_size`
-    overrides every size, `empty_page_every` puts an empty page after every so many.
+    They hold a position, no snapshot: rows that come or go before it shift the rest, as in Graph. `page_size` overrides
+    every size, `empty_page_every` puts an empty page after every so many.
     """
 
     def __init__(self, secret: str, page_size: int | None = None, empty_page_every: int = 0) -> None:
@@ -45,9 +43,8 @@ class Pager:
         self._empty_page_every = empty_page_every
 
     def page(self, address: str, tenant_id: str, query: Query, rows: int, sizes: Sizes, shift: int = 0) -> Page:
-        """The page that `query` asks for at `address` (without query).
-
-        With a `shift` it starts that many rows later (or earlier) than its token says.
+        """The page at `address` (without query). With a `shift` it starts that many rows later (or earlier) than its
+        token says.
         """
         scope = f"{tenant_id} {urlsplit(address).path}?{unquote_plus(query.rest)}"
         position = _Position(0, 0) if query.skiptoken is None else self._read(query.skiptoken, scope)
@@ -70,7 +67,7 @@ class Pager:
         return quote(f'[cosmosdb][{{"compositeToken":"{composite}"}}]', safe="")
 
     def _read(self, token: str, scope: str) -> _Position:
-        """A token's position, decoded once from the query; unknown tokens are refused."""
+        """Decoded once from the query; unknown tokens are refused."""
         try:
             composite = json.loads(unquote(token).removeprefix("[cosmosdb][").removesuffix("]"))["compositeToken"]
             signed = base64.urlsafe_b64decode(composite)

@@ -41,7 +41,7 @@ class Grants:
         self._lock = Lock()
 
     def set(self, permissions: Iterable[str] | None) -> None:
-        """Replaces the application permissions; None ends the check."""
+        """None ends the check."""
         with self._lock:
             self._granted = None if permissions is None else frozenset(permissions)
 
@@ -60,7 +60,7 @@ class Grants:
 
 
 def refusal(request: GraphRequest) -> Answer:
-    """Graph's refusal, in the service's words."""
+    """The refusal in the service's words."""
     if request.path.split("/")[2] in {"deviceManagement", "deviceAppManagement"}:
         return not_authorized(request)
     return error(request, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")

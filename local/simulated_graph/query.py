@@ -8,11 +8,11 @@ _KNOWN = frozenset({"$select", "$expand", "$top", "$filter", "$count", "$skiptok
 
 
 class QueryError(ValueError):
-    """An option that Graph refuses with 400; the text is its message."""
+    """Graph refuses the option with 400; the text is its message."""
 
 
 def unknown_property(name: str, entity: str) -> QueryError:
-    """The refusal of an unknown selected or expanded property."""
+    """Graph's refusal for `$select` and `$expand`."""
     return QueryError(
         f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
         f"'microsoft.graph.{entity}'."
@@ -21,9 +21,9 @@ def unknown_property(name: str, entity: str) -> QueryError:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A request's query. `expand` maps navigations to their options in parentheses.
+    """`expand` maps navigations to their options in parentheses; `skiptoken` is decoded once.
 
-    `skiptoken` is decoded once, as by a server. `rest` has other options unchanged, for the nextLink.
+    `rest` has other options unchanged, for the nextLink.
     """
 
     select: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Query:
 
     @classmethod
     def parse(cls, raw: str) -> Self:
-        """Options of the raw query. As on beta, `$` may be omitted."""
+        """As on beta, `$` may be omitted."""
         options: dict[str, str] = {}
         rest = []
         for part in filter(None, raw.split("&")):
@@ -65,7 +65,7 @@ class Query:
 
     @classmethod
     def nested(cls, text: str) -> Self:
-        """The semicolon-separated options of an expanded navigation."""
+        """Semicolon-separated, of an expanded navigation."""
         pairs = (part.partition("=") for part in _split(text, ";"))
         return cls._of({f"${name.strip().removeprefix('$')}": value for name, _, value in pairs})
 
@@ -90,7 +90,6 @@ def _expansions(text: str) -> dict[str, Query]:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """The parts of `text` between separators outside parentheses."""
     parts, depth, start = [], 0, 0
     for at, character in enumerate(text):
         depth += (character == "(") - (character == ")")

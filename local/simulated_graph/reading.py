@@ -33,8 +33,6 @@ class _FunctionError(PermissionError):
 
 
 class _Kept(NamedTuple):
-    """An answer, and the content's state."""
-
     state: int
     answer: Answer
 
@@ -54,7 +52,7 @@ class Reader:
     def answer(
         self, request: GraphRequest, tenant_id: str, content: Content, *, shift: int = 0, reading: int = 0
     ) -> Answer:
-        """A GET's answer from this content; `shift` moves a page's rows (`Pager`).
+        """`shift` moves a page's rows (`Pager`).
 
         Reads with different numbers (`reading`) see other references to secrets; 0 sees the tenant's own.
         """
@@ -102,7 +100,7 @@ class _Reading:
     shift: int
 
     def body(self, rest: Sequence[str]) -> Any:
-        """The body for the endpoint or, with further segments, for something below."""
+        """The body for the endpoint or, with further segments, something below."""
         if self.endpoint.singleton:
             rest = ("", *rest)
         if not rest:
@@ -151,7 +149,6 @@ class _Reading:
         return self._page_body(self.endpoint.path, shown, page, total=len(items))
 
     def _related(self, item: Item, path: str, rest: Sequence[str]) -> Any:
-        """A related collection, or an object in it, from a navigation of the item on."""
         if _is_function(self.endpoint, ["", *rest]):
             raise _FunctionError
         value: Any = item.document if isinstance(item.document, dict) else {}
@@ -213,7 +210,6 @@ class _Reading:
         return f"{self.base_url}/{self.version}/$metadata#{path}"
 
     def _place(self, item: Item) -> Place:
-        """An item's address, for annotations and links."""
         path = self.endpoint.path if self.endpoint.singleton else f"{self.endpoint.path}/{item.key}"
         return Place(self._context(f"{self.endpoint.path}('{item.key}')"), path, self._cut)
 
@@ -223,7 +219,7 @@ class _Reading:
     def _cut(
         self, path: str, navigation: Navigation, nested: Query, related: list[Document]
     ) -> tuple[list[Document], str | None]:
-        """Of directory objects at most twenty are expanded, without a sign of more."""
+        """At most twenty directory objects are expanded, without a sign of more."""
         if self.endpoint.area is Area.DIRECTORY:
             return related[:DIRECTORY_EXPANDED], None
         size = self.content.expanded_size or navigation.expanded_size
@@ -235,13 +231,12 @@ class _Reading:
 
 
 def _expanding(query: Query) -> str:
-    """The `$expand` option for the same query."""
     named = [name + (f"({_expanding(nested)})" if nested.expand else "") for name, nested in query.expand.items()]
     return f"$expand={','.join(named)}" if named else ""
 
 
 def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
-    """The endpoint of this version with the longest prefix of `path`, and the further segments."""
+    """The version's endpoint with the longest prefix of `path`, and the further segments."""
     segments = [segment for segment in path.split("/") if segment]
     found = located(path)
     if found is not None:

@@ -16,11 +16,10 @@ _KEPT_REQUESTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """One request and its answer; `number` counts from 1 and never starts again.
+    """`number` counts from 1 and never starts again. Status 0: the connection was cut before an answer.
 
-    Of a credential only `token_fingerprint` is kept, equal for equal tokens, None without a bearer token. `at` is
-    `time.monotonic()` of the answer, `fault` the last kind of fault in it. Status 0: the connection was cut before an
-    answer.
+    Of a credential only `token_fingerprint` is kept, equal for equal tokens. `at` is `time.monotonic()` of the answer,
+    `fault` the last kind of fault in it.
     """
 
     number: int
@@ -51,7 +50,7 @@ class Recorder:
         self._paths: Counter[tuple[Kind, str | None, str]] = Counter()
 
     def record(self, request: GraphRequest, answer: Answer, fault: str | None = None) -> int:
-        """Records an answered request; returns its number."""
+        """Returns the request's number."""
         path = template(request.path)
         with self._lock:
             self._number += 1
@@ -79,7 +78,7 @@ class Recorder:
             return self._number
 
     def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
-        """Recorded requests, oldest first: of one kind, of one tenant, after a number."""
+        """Oldest first: of one kind, of one tenant, after a number."""
         with self._lock:
             return [
                 request
@@ -88,15 +87,15 @@ class Recorder:
             ]
 
     def counts(self) -> dict[str, int]:
-        """Numbers of requests by kind (`inner`), and by kind and status (`inner 404`)."""
+        """Numbers by kind (`inner`), and by kind and status (`inner 404`)."""
         with self._lock:
             return dict(sorted(self._counts.items()))
 
     def paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
-        """How many requests, of one kind or tenant if so wished, went to each path, with `{id}` for any object's id.
+        """Numbers of requests to each path, with `{id}` for any object's id and without version.
 
         Lists, objects and details are distinguished: `/deviceManagement/configurationPolicies`, `…/{id}`,
-        `…/{id}/settings`. The version is left out, each page counts, and so does a request that failed.
+        `…/{id}/settings`. Each page counts, also if it failed.
         """
         paths: Counter[str] = Counter()
         with self._lock:

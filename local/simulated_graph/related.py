@@ -12,14 +12,14 @@ Edit = Callable[[Document, Navigation], None]
 
 
 class Edited(NamedTuple):
-    """An object with something below it edited; whether its modified time follows."""
+    """`noted`: the object's modified time follows."""
 
     document: Document
     noted: bool
 
 
 def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit: Edit) -> Edited:
-    """A copy of `document` with an edit at `segments`, from a navigation on.
+    """Edits a copy at `segments`, from a navigation on.
 
     `KeyError` for an unknown navigation or object on the way.
     """

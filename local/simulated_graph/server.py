@@ -47,9 +47,9 @@ class SimulatedGraph:
     the same documents, so an id is unique in its tenant only. `items_per_collection` scales every collection,
     `page_size` overrides every page size, `empty_page_every` puts an empty page after every so many. `latency` and
     `latency_spread`: see `Service`. The same `seed` makes the same tenants, documents and skiptokens. `state` is a
-    folder for CA and control key that outlives the server. `budgets` throttle (`REAL_BUDGETS` as Graph does); `faults`
-    and `budgets` can be set at any time. `keeps_answers`: for measurements, an answer is made once until its tenant is
-    edited. `alike` tenants have the same sample, but for a few `deviations` of the second and third.
+    folder for CA and control key that outlives the server. `faults` and `budgets` (`REAL_BUDGETS` as Graph) can be set
+    at any time. `keeps_answers`: for measurements, an answer is made once until its tenant is edited. `alike` tenants
+    have the same sample, but for `deviations` of the second and third.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class SimulatedGraph:
 
     @property
     def before_answer(self) -> BeforeAnswer | None:
-        """A test's own fault: its answer, if any, precedes `faults` and the usual one."""
+        """A test's own fault: it precedes `faults` and the usual answer."""
         return self._service.before_answer
 
     @before_answer.setter
@@ -153,8 +153,6 @@ class SimulatedGraph:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is ready, and stops at once."""
-
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = Event()
@@ -193,7 +191,6 @@ def _name(number: int) -> str:
 
 
 def _control_key(folder: Path) -> tuple[Path, str]:
-    """The control key's file and the key, made if missing."""
     file = folder / "control.key"
     if not file.exists():
         write_private(file, token_urlsafe().encode())
@@ -233,7 +230,6 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def _certified(host: str) -> tuple[str, ...]:
-    """The certificate's further name; a wildcard address is none."""
     try:
         return () if ip_address(host).is_unspecified else (host,)
     except ValueError:

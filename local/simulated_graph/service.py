@@ -1,4 +1,4 @@
-"""The way of every request: who asks, what goes wrong, the answer, the record."""
+"""The way of every request: who asks, faults, the answer, the record."""
 
 import asyncio
 import time
@@ -36,19 +36,16 @@ _PAGES = frozenset({Kind.DIRECT, Kind.INNER})
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """An answer, its fault, and the wait that its request broke."""
-
     answer: Answer
     fault: str | None = None
     early: Early | None = None
 
 
 class Service:
-    """Answers Graph's and the token endpoint's requests.
+    """Answers Graph's and the token endpoint's requests. `before_answer` comes first.
 
-    `before_answer` comes first: whatever it returns is the answer. `latency` passes before each direct and inner
-    request; those of a batch wait side by side. With `latency_spread` it is the median of log-normal delays whose
-    logarithms have this standard deviation.
+    `latency` passes before each direct and inner request; those of a batch wait side by side. With `latency_spread` it
+    is the median of log-normal delays whose logarithms have this standard deviation.
     """
 
     def __init__(
@@ -124,7 +121,6 @@ class Service:
         return _Made(self._tokens.refusal(request, refused), fault)
 
     def _throttled(self, request: GraphRequest) -> _Made | None:
-        """A 429 for requests too early or too many."""
         tenant_id = request.tenant_id
         if tenant_id is None or request.kind is Kind.TOKEN:
             return None
@@ -154,7 +150,6 @@ class Service:
         return None
 
     async def _changed(self, request: GraphRequest) -> _Made:
-        """The usual answer with faults."""
         made = _Made(await self._usual_answer(request))
         for active in self._faults.covering(request):
             change = Change(request, made.answer, self._reader.base_url, self._read_otherwise)

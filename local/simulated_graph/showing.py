@@ -23,7 +23,7 @@ class Cut(Protocol):
 
 
 class Place(NamedTuple):
-    """Where an object is shown: its `$metadata` address, its path, and how lists are cut."""
+    """An object's `$metadata` address and path."""
 
     context: str
     path: str
@@ -35,10 +35,7 @@ class Place(NamedTuple):
 
 
 def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: bool) -> Any:
-    """The item in a list or by id.
-
-    Raw items are unchanged.
-    """
+    """The item in a list or by id; a raw one is unchanged."""
     if item.raw:
         raw = item.document
         return orjson.Fragment(raw if isinstance(raw, bytes) else json.dumps(raw, separators=(",", ":")))

@@ -41,7 +41,7 @@ class SignInFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPerson:
-    """A person who can sign in to a tenant's app, with assigned app roles."""
+    """Can sign in to a tenant's app, with app roles."""
 
     object_id: str
     name: str
@@ -50,7 +50,7 @@ class SimulatedPerson:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """A code, and what the token request must repeat."""
+    """A code, and the properties that the token request must repeat."""
 
     tenant_id: str
     client_id: str
@@ -65,7 +65,7 @@ class _Code:
 class SignIns:
     """People and redirect addresses of each tenant's app. Thread-safe.
 
-    `fault` spoils ID tokens until it is None. `login_hint`, or a choice on the page, names the person.
+    `fault` spoils ID tokens. `login_hint`, or a choice on the page, names the person.
     """
 
     base_url: str
@@ -79,13 +79,12 @@ class SignIns:
     _keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
 
     def register(self, tenant_id: str, redirect_uri: str, *people: SimulatedPerson) -> None:
-        """Registers an app's address and a tenant's people."""
         with self._lock:
             self.redirect_uris.setdefault(tenant_id, set()).add(redirect_uri)
             self.people.setdefault(tenant_id, []).extend(people)
 
     def rotate_key(self) -> None:
-        """Signs with a new key, the only one in the key set."""
+        """The new key is the only one in the key set."""
         with self._lock:
             self._keys.clear()
 
@@ -125,7 +124,7 @@ class SignIns:
         return self._sent_back(asked, {**back, "code": code, "session_state": token_urlsafe(8)})
 
     def redeem(self, form: Mapping[str, str]) -> tuple[int, str] | dict[str, Any]:
-        """The token answer about the person, for a proven client; or an AADSTS code and text."""
+        """The token answer for a proven client; or an AADSTS code and text."""
         code = form.get("code", "")
         with self._lock:
             if code in self._used:

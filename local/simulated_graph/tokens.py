@@ -42,7 +42,7 @@ class ClaimsChallengeError(TokenError):
 
 
 class TokenService:
-    """Entra at `base_url` for these tenants."""
+    """Entra at `base_url`."""
 
     def __init__(
         self, base_url: str, tenants: Mapping[str, Credentials], secret: str, lifetime: timedelta = DEFAULT_LIFETIME
@@ -106,7 +106,6 @@ class TokenService:
         return _json(200, self.sign_ins.keys())
 
     def _redeemed(self, request: GraphRequest, tenant_id: str, form: Mapping[str, str]) -> Answer:
-        """An ID token for a sign-in's code, or the refusal."""
         owner = self.sign_ins.owner(tenant_id, form.get("client_id", ""))
         if owner is None:
             return token_refusal(request, 400, "unauthorized_client", 700016, "Application was not found.")
@@ -125,9 +124,9 @@ class TokenService:
         self._challenged.add(tenant_id)
 
     def issue(self, tenant_id: str, lifetime: timedelta | None = None, *, answers_challenge: bool = False) -> str:
-        """An access token for Graph, expired if the lifetime is negative.
+        """Expired if the lifetime is negative.
 
-        One that answers a challenge ends it: later ones are good, earlier ones stay refused.
+        A token that answers a challenge ends it: later ones are good, earlier ones stay refused.
         """
         now = int(time.time())
         number = next(self._numbers)
@@ -145,7 +144,7 @@ class TokenService:
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def tenant_of(self, authorization: str) -> str:
-        """The tenant of an `Authorization`. Raises `TokenError`."""
+        """Raises `TokenError`."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenError("Access token is empty.")
@@ -175,7 +174,6 @@ class TokenService:
     def _client_refusal(
         self, request: GraphRequest, tenant: Credentials, tenant_id: str, form: Mapping[str, str]
     ) -> Answer | None:
-        """Why the client is not proven, if so."""
         if form.get("client_assertion_type") == _JWT_BEARER:
             try:
                 if tenant.takes_assertion(form.get("client_assertion", ""), self._token_endpoint(tenant_id)):
@@ -222,7 +220,7 @@ def _tenant_unknown(request: GraphRequest, tenant_id: str, name: str) -> Answer:
 def token_refusal(
     request: GraphRequest, status: int, name: str, code: int, message: str, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Entra's error: name, AADSTS number, message."""
+    """Name, AADSTS number, message."""
     now = datetime.now(UTC)
     correlation_id = request.client_request_id
     trail = f"Trace ID: {request.request_id} Correlation ID: {correlation_id} Timestamp: {now:%Y-%m-%d %H:%M:%SZ}"

@@ -16,8 +16,8 @@ _IN_FLIGHT_SECONDS = 0.25
 class Violation:
     """A request `early_by_seconds` before its tenant might come again.
 
-    `number` is its `RecordedRequest`'s, `path` has version and query. `scope` was told to wait: a throttle family or an
-    address, `told_seconds_ago`.
+    `number` is its `RecordedRequest`'s, `path` has version and query. `scope`, a throttle family or an address, was
+    told to wait `told_seconds_ago`.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """An early request: the waiting scope, and its `Retry-After`."""
+    """The waiting scope, and its `Retry-After`."""
 
     scope: str
     retry_after: str
@@ -47,10 +47,10 @@ class _Wait:
 
 
 class Waits:
-    """Moments before which a tenant's address or family must not be asked. Thread-safe.
+    """Moments before which a tenant's address or family must not be asked. Thread-safe. Times are monotonic.
 
-    Times are monotonic. No violation: a request that arrived before the moment was set or, in a family, which has many
-    clients, up to a quarter of a second later.
+    No violation: a request that arrived before the moment was set or, in a family, which has many clients, up to a
+    quarter of a second later.
     """
 
     def __init__(self) -> None:
@@ -59,21 +59,21 @@ class Waits:
         self._violations: list[Violation] = []
 
     def set(self, tenant_id: str, scope: str, retry_after: str, now: float, *, whole_batch: bool = False) -> None:
-        """Notes that the scope, or its whole batch, must wait; an impossible `Retry-After` is none."""
+        """The scope, or its whole batch, must wait; an impossible `Retry-After` is none."""
         seconds = usable_seconds(retry_after)
         if seconds is not None:
             with self._lock:
                 self._waits[tenant_id, scope] = _Wait(now, now + seconds, retry_after, whole_batch)
 
     def set_family(self, tenant_id: str, family: str, retry_after: str, now: float) -> None:
-        """The same for a family, unless it waits already: clients follow the first thing they hear."""
+        """As `set`, unless the family waits already: clients follow the first thing they hear."""
         with self._lock:
             held = self._waits.get((tenant_id, family))
         if held is None or held.until <= now:
             self.set(tenant_id, family, retry_after, now)
 
     def early(self, tenant_id: str, address: str, family: str | None, arrived: float) -> Early | None:
-        """Whether a request is early; then its wait starts anew."""
+        """Starts an early request's wait anew."""
         with self._lock:
             return self._early(tenant_id, address, arrived) or (
                 self._early(tenant_id, family, arrived, _IN_FLIGHT_SECONDS) if family else None
@@ -95,13 +95,12 @@ class Waits:
                 self._waits.pop((tenant_id, scope), None)
 
     def violated(self, number: int, tenant_id: str, address: str, early: Early) -> None:
-        """Records an early request."""
         violation = Violation(number, tenant_id, early.scope, address, early.early_by_seconds, early.told_seconds_ago)
         with self._lock:
             self._violations.append(violation)
 
     def violations(self) -> list[Violation]:
-        """Requests before a `Retry-After`'s moment, oldest first."""
+        """Oldest first."""
         with self._lock:
             return list(self._violations)
 
@@ -121,7 +120,7 @@ class Waits:
 
 
 def usable_seconds(retry_after: str) -> float | None:
-    """A `Retry-After`'s seconds, from a number or date; None if no sane client would follow it."""
+    """Reads a number or date; None if no sane client would follow it."""
     try:
         seconds = float(retry_after)
     except ValueError:

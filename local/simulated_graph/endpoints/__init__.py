@@ -1,6 +1,6 @@
 """The endpoints: one line of data each, by area.
 
-From Microsoft's documentation and observed answers, not from the product's catalog, so that its mistakes show.
+From Microsoft's documentation and observed answers: the mistakes of the product's catalog show.
 """
 
 from functools import cache
@@ -42,11 +42,11 @@ _ENDPOINTS = (
 )
 
 ENDPOINTS: dict[str, Endpoint] = {endpoint.path: endpoint for endpoint in _ENDPOINTS}
-"""Every endpoint by its path, without version and leading slash."""
+"""Endpoints by path, without version and leading slash."""
 
 
 def endpoint_at(path: str) -> Endpoint:
-    """The endpoint at `path`, without outer slashes. `KeyError` if there is none."""
+    """`path` may have outer slashes. `KeyError` if there is none."""
     return ENDPOINTS[path.strip("/")]
 
 
@@ -58,7 +58,7 @@ def casts_of(path: str) -> tuple[Endpoint, ...]:
 
 @cache
 def relations_of(path: str) -> frozenset[str]:
-    """Navigations of the endpoint at `path` and of its typed views: never inline."""
+    """Navigations of the endpoint and of its typed views: never inline."""
     return frozenset(
         navigation.name for endpoint in (ENDPOINTS[path], *casts_of(path)) for navigation in endpoint.navigations
     )

@@ -15,7 +15,7 @@ V1 = frozenset({"v1.0"})
 
 
 class Area(Enum):
-    """The service that answers, which decides its error bodies and the meaning of `$count`."""
+    """The service that answers: decides error bodies and the meaning of `$count`."""
 
     INTUNE = auto()
     DIRECTORY = auto()
@@ -24,11 +24,11 @@ class Area(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Navigation:
-    """A related collection (or `single` entity) that answers show only under its own path or with `$expand`.
+    """A related collection (or `single` entity), shown only under its own path or, if `expandable`, with `$expand`.
 
-    One that is not `expandable` has its own path alone. `noted`: its owner's modified time follows its changes, as a
-    policy's does for settings, but not for assignments or objects that merely belong to it. `expanded_size` is how many
-    `$expand` shows, with a link to the rest; None for all.
+    `noted`: its owner's modified time follows its changes, as a policy's does for settings, but not for assignments or
+    objects that merely belong to it. `expanded_size` is how many `$expand` shows, with a link to the rest; None for
+    all.
     """
 
     name: str
@@ -44,17 +44,18 @@ class Navigation:
 class Endpoint:
     """One collection or singleton.
 
-    `entity` is the declared type: a document of just that type shows no `@odata.type`. `key` is the property that its
-    address holds. `name`, `created` and `modified` are the properties with its name and times, empty where it has none;
-    `first_version` is what `version` starts from.
-    `page_size` is the default, `largest_page` what `$top` can ask for; where it is not `paged`, `$top` cuts the list.
-    `cast_of` names the collection that holds the documents of a typed view (`iosManagedAppProtections`).
-    `bodies` are null in lists and shown by GET with an id. `base_properties` are those that `$select` knows where
-    documents have derived types. `beta_types` are left out of lists on v1.0. `counts_unasked` is `@odata.count` without
-    `$count`. `growing_context` chains the types of a page in `assignments@odata.context`. `hides_assignments_of` is the
-    template family (its beginning) whose `$expand=assignments` by id is empty. `functions` need a permission to write,
-    so that a reader is refused them. `needs_filter` lists properties without whose `$filter` a list is refused.
-    `only_selected` are the properties that `$select` alone shows. `undocumented` is served though Microsoft publishes
+    `entity` is the declared type: a document of just that type shows no `@odata.type`. `key` is the property in its
+    address. `name`, `created` and `modified` are the properties with name and times, empty if it has none;
+    `first_version` is the first `version`.
+
+    `page_size` is the default, `largest_page` the largest for `$top`; if it is not `paged`, `$top` cuts the list.
+    `cast_of` is the collection with the documents of a typed view (`iosManagedAppProtections`).
+
+    `bodies` are null in lists and shown by id. `base_properties` are those that `$select` knows if documents have
+    derived types. Lists on v1.0 lack `beta_types`. `counts_unasked`: `@odata.count` without `$count`. `growing_context`
+    chains the types of a page in `assignments@odata.context`. `hides_assignments_of`: the beginning of the template
+    family whose `$expand=assignments` by id is empty. `functions` are refused to readers. `needs_filter`: a list is
+    refused without `$filter` by these. `only_selected`: shown by `$select` alone. `undocumented`: Microsoft publishes
     no such path.
     """
 
@@ -104,7 +105,7 @@ ACTIONS = Navigation(
 )
 
 COMMON = frozenset({"id", "displayName", "description", "createdDateTime", "lastModifiedDateTime", "roleScopeTagIds"})
-"""The properties that nearly every Intune type with derived types declares."""
+"""Nearly every Intune type with derived types declares these."""
 
 on_beta = partial(Endpoint, versions=BETA)
 singleton = partial(Endpoint, singleton=True, created="", modified="")

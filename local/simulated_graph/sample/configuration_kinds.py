@@ -283,7 +283,7 @@ def configuration(draw: Draw, subject: str, kind: str, version: int, properties:
 
 
 def typed_configuration(draw: Draw, kind_number: int) -> Document:
-    """A device configuration of type `kind_number`, in rotation."""
+    """Types take turns."""
     kind = list(_KINDS)[kind_number % KINDS]
     subject = kind.removesuffix("Configuration").removesuffix("Profile")
     subject = f"{subject[0].upper()}{subject[1:]}"

@@ -1,7 +1,4 @@
-"""Choices for a sample document, from the tenant, the collection and the number alone.
-
-Tenants of one model make the same choices, under their own ids.
-"""
+"""Choices for a sample document, from the tenant, the collection and the number alone."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -18,7 +15,7 @@ _PLACES = ("Berlin", "Leeds", "Oslo", "Turin", "Austin", "Osaka", "Lyon", "Perth
 
 
 class Draw:
-    """Seeded choices for document `index` at `path`; those of the `model`, if any."""
+    """Choices for document `index` at `path`; tenants of one `model` choose alike, under their own ids."""
 
     def __init__(self, tenant_id: str, path: str, index: int, model: str | None = None) -> None:
         self.tenant_id = tenant_id
@@ -42,15 +39,15 @@ class Draw:
         return self._random.choice(choices)
 
     def cycle(self, choices: Sequence[T]) -> T:
-        """One of `choices` in turn, so that a sample has every kind."""
+        """Takes turns, so that a sample has every kind."""
         return choices[self.index % len(choices)]
 
     def number(self, low: int, high: int) -> int:
-        """An integer from `low` to `high`, inclusive."""
+        """Both inclusive."""
         return self._random.randint(low, high)
 
     def secret(self, what: str) -> str:
-        """A made-up secret that is easy to find where it must not be."""
+        """Easy to find where it must not be."""
         return f"sample-secret-{self.id(what)}"
 
     def flag(self) -> bool:
@@ -60,19 +57,16 @@ class Draw:
         return moment(self._random)
 
     def name(self, subject: str) -> str:
-        """A plausible display name, unique by its number."""
+        """Plausible, and unique by its number."""
         return f"{subject} - {self.pick(_RINGS)} {self.pick(_PLACES)} {self.index + 1:03d}"
 
     def scope_tags(self) -> list[str]:
-        """`roleScopeTagIds`: nearly always the default."""
+        """Nearly always the default."""
         return self.pick((["0"], ["0"], ["0"], ["0", "1"]))
 
 
 class Sample(NamedTuple):
-    """A collection's number of documents, and how one is made.
-
-    `fixed` collections are not scaled: a large tenant, too, has one organization.
-    """
+    """`size` documents; `fixed` collections are not scaled: a large tenant, too, has one organization."""
 
     size: int
     make: Callable[[Draw], Document]
@@ -85,7 +79,7 @@ def single(make: Callable[[Draw], Document]) -> Sample:
 
 
 def constant(**properties: Any) -> Sample:
-    """The one document of any tenant, the same in all of them."""
+    """The same in all tenants."""
     return single(lambda _: dict(properties))
 
 
@@ -108,7 +102,7 @@ def choice_setting(number: int, definition: str, value: str) -> Document:
 
 
 def titled(draw: Draw, subject: str, *, kind: str | None = None, **properties: Any) -> Document:
-    """A document with common Intune properties and `properties`; `kind` is its derived type."""
+    """A document with common Intune properties; `kind` is the derived type."""
     return {
         **({"@odata.type": f"#microsoft.graph.{kind}"} if kind else {}),
         "displayName": draw.name(subject),

@@ -168,7 +168,6 @@ _ATTRIBUTES = "identity/userFlowAttributes"
 
 
 def _attribute_id(draw: Draw, index: int) -> str:
-    """An attribute's id, which includes its app's."""
     return f"extension_{draw.id_of(_ATTRIBUTES, index).replace('-', '')}_attribute"
 
 

@@ -27,7 +27,6 @@ def _method(name: str, kind: str, **properties: Any) -> Sample:
 
 
 def _definition(subject: str, definition: Document) -> Callable[[Draw], Document]:
-    """A policy with rules as JSON in a string."""
     return lambda draw: {
         "definition": [json.dumps(definition)],
         "displayName": draw.name(subject),
