@@ -94,7 +94,7 @@ class Probe(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Two collections may have one URL."""
+        """Unique, though two collections may have one URL."""
         return f"{self.collection.type_key} {self.url}"
 
 

@@ -23,7 +23,6 @@ MOST = 1_000_000
 
 
 def complete_tenant_name(incomplete: str) -> list[str]:
-    """Completes on tab."""
     try:
         tenants = configured_tenants_of(load_settings())
     except (ValueError, UnavailableError):
@@ -32,7 +31,6 @@ def complete_tenant_name(incomplete: str) -> list[str]:
 
 
 def complete_type_key(incomplete: str) -> list[str]:
-    """Completes on tab."""
     return [key for key in sorted(load_catalog().collections) if key.lower().startswith(incomplete.lower())]
 
 

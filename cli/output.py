@@ -79,7 +79,7 @@ class SafeConsole(Console):
             super().print(line, soft_wrap=True)
 
     def print_lines(self, text: str, **options: Any) -> None:
-        """The caller has cleaned names."""
+        """Prints lines; the caller has cleaned names."""
         for line in text.split("\n"):
             self.print(line, **options)
 
@@ -181,7 +181,7 @@ def known_width(console: Console) -> int | None:
 
 
 def table_width() -> int:
-    """Unlimited in a pipe."""
+    """The columns of a table; unlimited in a pipe."""
     return known_width(stdout) or UNBOUNDED
 
 
@@ -205,5 +205,5 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def took(started_at: datetime | None, finished_at: datetime | None) -> str:
-    """Empty without an end."""
+    """The duration; empty without an end."""
     return lasting(finished_at - started_at if finished_at and started_at else None)

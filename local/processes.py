@@ -125,7 +125,7 @@ class Child:
 
 
 class Part(ABC):
-    """A context manager; restarts at the same place."""
+    """A program that the supervisor restarts at the same place. A context manager."""
 
     name: ClassVar[str]
     _child: Child | None = None

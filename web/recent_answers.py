@@ -22,7 +22,7 @@ class RecentAnswers:
         self._answers: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
 
     async def answer(self, asked: Hashable, find: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """Found anew if unknown or old."""
+        """The answer, found anew if unknown or old."""
         known = self._answers.get(asked)
         if known is not None and self._clock() - known[0] < KEPT_SECONDS:
             return cast("AnswerT", known[1])

@@ -99,5 +99,5 @@ def site_of(request: Request) -> Site:
 
 
 def item_path(tenant_id: UUID, type_key: str, external_id: str) -> str:
-    """Graph's ids may hold any character."""
+    """An item's page; Graph's ids may hold any character."""
     return f"/tenants/{tenant_id}/items/{quote(type_key, safe='')}/{quote(external_id, safe='')}"

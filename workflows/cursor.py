@@ -50,7 +50,7 @@ class Cursor(BaseModel):
     http_status: int | None = None
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """No request was sent."""
+        """The page waits; no request was sent."""
         first_failed_at = self.first_failed_at or now
         return self.model_copy(
             update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
@@ -72,7 +72,7 @@ class Cursor(BaseModel):
         return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def moved(self) -> "Cursor":
-        """Progress renews the retry limit."""
+        """The cursor after progress, which renews the retry limit."""
         return self.model_copy(
             update={"attempts": 0, "failures": {}, "first_failed_at": None, "not_before": None, "failed_with": None}
         )
@@ -96,7 +96,7 @@ class Cursor(BaseModel):
 
 
 def parts_of(pending: int, waves_in_flight: int) -> int:
-    """Waves of a few items are not worth it."""
+    """The number of parts: waves of a few items are not worth it."""
     parts = 1
     while parts * 2 <= min(SHARDS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
         parts *= 2

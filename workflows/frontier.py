@@ -148,7 +148,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
 
     def _count_failing_runs(self, type_key: str, code: ErrorCode, *, in_details: bool) -> None:
-        """Counts this run, too."""
+        """Notes in how many runs in a row the collection failed so."""
         known = self._known(type_key, code, in_details=in_details)
         if known is not None:
             self.results[type_key].context["failing_runs"] = known.runs + 1
@@ -235,7 +235,7 @@ class Frontier(WaveQueue, CollectionResults):
                 self._settle(cursor.type_key)
 
     def merging_beside(self, wave: Sequence[Cursor], type_keys: Sequence[str]) -> list[str]:
-        """Collections with pages in other merges, too."""
+        """Collections with pages in other merges than the wave's."""
         own = Counter(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
 
@@ -347,12 +347,12 @@ class Frontier(WaveQueue, CollectionResults):
             self._name_invalid(type_key, InvalidItem(reason="duplicate_id", external_id=external_id))
 
     def fail_open(self, code: ErrorCode) -> None:
-        """The run breaks."""
+        """Ends open collections when the run breaks."""
         for type_key in self._open():
             self.fail(type_key, code, {})
 
     def cancel_open(self) -> None:
-        """The run is cancelled."""
+        """Leaves open collections incomplete when the run is cancelled."""
         for type_key in self._open():
             result = self.results[type_key]
             result.outcome = Outcome.INCOMPLETE
@@ -360,7 +360,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.cursors = []
 
     def _restart(self, cursor: Cursor) -> None:
-        """The page token has expired."""
+        """Begins the listing anew: the page token has expired."""
         dropped = [cursor, *(other for other in self.cursors if other.type_key == cursor.type_key)]
         self.cursors = [other for other in self.cursors if other.type_key != cursor.type_key]
         self.listed = [type_key for type_key in self.listed if type_key != cursor.type_key]

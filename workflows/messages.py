@@ -42,7 +42,7 @@ class StartInput(Message):
 
 
 def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
-    """One run per tenant and selection at a time."""
+    """Allows one run per tenant and selection at a time."""
     return f"sync/{tenant_id}/{selection.hash()}"
 
 

@@ -301,7 +301,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             await settled([self._look])
 
     async def _close_broken(self, code: ErrorCode) -> PortfolioResult:
-        """Started runs go on."""
+        """Closes the record; started runs go on."""
         return await self._close(RunStatus.FAILED, code)
 
     async def _close(

@@ -42,7 +42,7 @@ _FAMILIES = (
 
 
 def family_of(path: str) -> str:
-    """`path` with its version."""
+    """The throttle family of a path with its version."""
     below = f"{path.lstrip('/').partition('/')[2]}/"
     return next((family for start, family in _FAMILIES if below.startswith(f"{start}/")), "directory")
 

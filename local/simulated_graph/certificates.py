@@ -9,7 +9,7 @@ _NAMES = ("127.0.0.1", "::1", "localhost")
 
 
 class Authority:
-    """Made if missing."""
+    """The CA in `folder`, made if missing."""
 
     def __init__(self, folder: Path) -> None:
         self.ca_file = folder / "ca.pem"

@@ -81,7 +81,7 @@ class Content:
 
     @property
     def expanded_size(self) -> int | None:
-        """The items of any navigation in `$expand`; None for each one's own number."""
+        """How many items of a navigation `$expand` shows; None for its own number."""
         return self._expanded_size
 
     def cut_expansions(self, size: int | None) -> None:
@@ -258,7 +258,7 @@ class Content:
         return [self._assigned(source, document, number, group_ids) for number, document in enumerate(documents)]
 
     def sample(self, endpoint: Endpoint, number: int) -> Document:
-        """Served or not."""
+        """Document `number` of the sample, served or not."""
         return sample_document(endpoint, self._tenant_id, number, self._model)
 
     def _assigned(self, endpoint: Endpoint, document: Document, number: int, group_ids: Sequence[str]) -> Document:

@@ -172,7 +172,7 @@ class Faults:
             return added
 
     def remove(self, fault_id: int) -> None:
-        """`KeyError` for an unknown id."""
+        """Raises `KeyError` for an unknown id."""
         with self._lock:
             del self._rules[fault_id]
 

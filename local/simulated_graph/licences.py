@@ -71,6 +71,6 @@ class Licences:
 
 
 def licence_of(path: str) -> str | None:
-    """`path` without version and with `{id}`."""
+    """The licence of a path without version and with `{id}`."""
     start = max((start for start in _NEEDED if f"{path}/".startswith(f"{start}/")), key=len, default=None)
     return None if start is None else _NEEDED[start]

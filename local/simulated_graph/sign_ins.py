@@ -41,7 +41,7 @@ class SignInFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPerson:
-    """Can sign in to a tenant's app, with app roles."""
+    """A person who can sign in to a tenant's app, with app roles."""
 
     object_id: str
     name: str

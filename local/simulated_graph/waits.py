@@ -59,7 +59,7 @@ class Waits:
         self._violations: list[Violation] = []
 
     def set(self, tenant_id: str, scope: str, retry_after: str, now: float, *, whole_batch: bool = False) -> None:
-        """The scope, or its whole batch, must wait; an impossible `Retry-After` is none."""
+        """Makes the scope, or its whole batch, wait; an impossible `Retry-After` is none."""
         seconds = usable_seconds(retry_after)
         if seconds is not None:
             with self._lock:

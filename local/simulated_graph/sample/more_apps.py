@@ -55,7 +55,7 @@ KINDS = len(_KINDS)
 
 
 def typed_app(kind_number: int) -> tuple[str, Document]:
-    """Types take turns; each has properties of its own."""
+    """A type and its own properties; types take turns."""
     kind = list(_KINDS)[kind_number % KINDS]
     return kind, dict(_KINDS[kind])
 
