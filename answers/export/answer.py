@@ -1,4 +1,4 @@
-"""A tenant's documents at a moment, and gaps of that moment."""
+"""Documents of a moment, and its gaps."""
 
 from collections.abc import Callable
 from datetime import datetime

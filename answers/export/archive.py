@@ -1,4 +1,4 @@
-"""A page's ZIP archive of `export`'s files and its record."""
+"""A ZIP archive of `export`'s files and its record."""
 
 import json
 from collections.abc import Iterator

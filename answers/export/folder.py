@@ -19,7 +19,7 @@ class ExportFolder:
     """`put` each file, then `remove_others`, then `close`.
 
     Changes are renames, so a reader sees the old or the new file. After a broken export the next one knows its files.
-    No link below the folder is followed. All methods raise `UsageError` if the folder or the file system refuses.
+    No link below the folder is followed. All methods raise `UsageError` if folder or file system refuse.
     """
 
     def __init__(self, folder: Path, tenant_id: UUID, *, force: bool) -> None:

@@ -1,7 +1,7 @@
-"""An inventory as files: names and bytes that are stable on any system.
+"""Files of an inventory: names and bytes that are stable on any system.
 
 `<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`, and `txt` for its readable companion. The digits are
-of the item's id, so items with equal names, but for case, have their own files.
+of the item's id, so equal names, but for case, do not clash.
 """
 
 import hashlib

@@ -227,7 +227,6 @@ async def _print_items(found: answer.ItemList, limit: RowLimit) -> None:
 
 
 async def _print_json(items: AsyncIterator[ItemRecord]) -> int:
-    """Returns the number of items."""
     shown = 0
     async for item in items:
         output.print_json(item)
@@ -243,7 +242,7 @@ async def _print(
     title: str,
     stale: list[ItemRecord] | None = None,
 ) -> int:
-    """Returns the number of items, and adds stale ones to `stale`."""
+    """Returns the number of items; adds stale ones to `stale`."""
     table, shown, last = Table(record, columns, most=limit.most), 0, None
     async for last in items:
         table.add(last)

@@ -1,4 +1,4 @@
-"""Numbers of found items by platform, kind, category and state."""
+"""Numbers of found items by property."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ KINDS = 12
 
 
 class Facet(NamedTuple):
-    """Numbers of items by a parameter's value, under the other filters. `left_out`: values not shown."""
+    """Numbers of items by value, under the other filters. `left_out`: values not shown."""
 
     parameter: str
     counts: Sequence[tuple[str, int]]

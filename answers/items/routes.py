@@ -178,7 +178,6 @@ async def _missing(
 
 
 def _place(after: str) -> tuple[str, str] | None:
-    """Raises `NoSuchPageError`."""
     if not after:
         return None
     type_key, slash, external_id = after.partition("/")
@@ -192,6 +191,5 @@ def _page(items: list[ItemRecord]) -> ListPage:
 
 
 def _place_after(items: Sequence[ItemRecord], limit: int) -> str | None:
-    """None at the end."""
     last = items[limit - 1] if len(items) > limit else None
     return None if last is None else f"{last.type_key}/{last.external_id}"

@@ -1,4 +1,4 @@
-"""A tenant's events: of a run, of drift, and of present states."""
+"""Events of a run, of drift, and of present states."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
@@ -49,8 +49,8 @@ async def events_of_run(
 ) -> list[NotificationEvent]:
     """An ended run's events that rules ask for.
 
-    Changes and missing items are of collections that the run listed to their end, since they were last told; other
-    collections wait for the next run that lists them.
+    Changes and missing items since they were last told, of collections that the run listed to their end; others wait
+    for the next run that lists them.
     """
     run = await run_record(session, run_id)
     if run is None or run.finished_at is None or run.status not in COMPLETED_STATUSES:
@@ -160,7 +160,6 @@ async def expiring_events(
 def _expiring(
     item: DocumentedItem, now: datetime, since: datetime, rules: TenantRules, client_id: str | None
 ) -> Iterable[NotificationEvent]:
-    """Of parts that expire soon, or have expired `since`."""
     if item.document is None:
         return
     kind = kind_of(item.type_key, item.meta)

@@ -53,7 +53,6 @@ def change_event(change: ChangeRecord) -> NotificationEvent | None:
 
 
 def _severity(change: ChangeRecord) -> Severity:
-    """The most severe field's, or the whole item's."""
     if change.kind in _ITEM_KINDS:
         return severity_of(change.type_key, _ITEM_KINDS[change.kind], "")
     order = list(Severity)

@@ -65,7 +65,7 @@ def _in_words(run: RunRecord) -> str:
 
 
 def titled(title: str, kind: str) -> str:
-    """An item with its kind, unless the title says it."""
+    """Names the kind, unless the title says it."""
     return title if kind in title else f"{title} ({kind})"
 
 

@@ -177,9 +177,9 @@ async def _decided(
 
 
 async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
-    """The target's object must be in the inventory, the source's at least in references.
+    """`source_object` and `target_object` find the objects.
 
-    Objects that nobody reads, such as people, are taken as given. Raises `UnknownItemError`.
+    Raises `UnknownItemError`.
     """
     type_key = wanted.type_key
     source_id = await source_object(here.session, type_key, wanted.source_id)
@@ -250,7 +250,6 @@ async def _changed(session: AsyncSession, written: Sequence[PlannedItem]) -> lis
 
 
 async def _taken(session: AsyncSession, written: Sequence[PlannedItem]) -> list[str]:
-    """New items whose names the target now has."""
     taken = []
     for type_key in sorted({item.type_key for item in written if item.action is PlanAction.CREATE}):
         present = await queries.present_names(session, type_key)

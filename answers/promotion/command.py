@@ -120,7 +120,6 @@ def make_plan(
 def _targets(
     settings: Settings, here: UUID, targets: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> list[UUID]:
-    """Raises `UsageError`."""
     named = list(dict.fromkeys(tenant_id_of(settings, target) for target in targets or ()))
     if not (tags or everyone):
         if not named:

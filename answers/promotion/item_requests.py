@@ -1,4 +1,4 @@
-"""Requests that would write one item, what forbids them, and the item afterwards."""
+"""Requests that would write one item, and what forbids them."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -103,7 +103,6 @@ class ItemRequests:
         return set(differing)
 
     def outcome(self) -> dict[str, object]:
-        """The planned item's values."""
         differing = self._differing
         expected = self._facts.form.of(self._wanted)
         told: dict[str, object] = {
@@ -139,7 +138,6 @@ class ItemRequests:
         }
 
     def _has_effect(self, document: JsonObject) -> bool:
-        """As far as its collection can say so."""
         without = [*self._rules.off.items(), *self._rules.inert.items()]
         return bool(document) and not any(has_value(document, path, value) for path, value in without)
 
@@ -203,7 +201,6 @@ class ItemRequests:
         return PlannedRequest(step=step, method="POST", path=part.path.replace("{id}", own), body=self._body(body))
 
     def _body(self, body: JsonObject) -> JsonObject:
-        """Names other objects by id or URL."""
         for path in self._rules.ids_alone:
             body = cast("JsonObject", _at(body, path.split("."), _id_alone))
         for name, path in self._rules.bound.items():
@@ -229,7 +226,6 @@ def _member(member: JsonValue, part: PartRequest) -> JsonValue:
 
 
 def _template_value(value: JsonObject) -> JsonObject:
-    """Names definition and presentations by URL."""
     left_out = {"id", "createdDateTime", "lastModifiedDateTime", "definition", "presentation", "presentationValues"}
     definition = _id_of(value.get("definition"))
     url = f"{{graph}}/beta/deviceManagement/groupPolicyDefinitions('{definition}')"
@@ -261,7 +257,6 @@ def _id_alone(value: JsonValue) -> JsonValue:
 
 
 def _at(value: JsonValue, names: Sequence[str], change: Callable[[JsonValue], JsonValue]) -> JsonValue:
-    """Changes the value at a path, if it exists."""
     if not names:
         return change(value)
     if not isinstance(value, dict) or names[0] not in value:

@@ -1,4 +1,4 @@
-"""The source's items of a plan, with their counterparts."""
+"""The source's items with their counterparts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

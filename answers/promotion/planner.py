@@ -1,4 +1,4 @@
-"""Plans between two tenants, or of one tenant's earlier version."""
+"""Plans between tenants, or of one tenant's earlier version."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

@@ -235,7 +235,7 @@ async def add_plan(session: AsyncSession, plan_id: UUID, plan: PlanContent, cont
 
 
 async def plans(session: AsyncSession, most: int, sources: Collection[UUID] | None = None) -> list[StoredPlan]:
-    """The newest plans without content, from some or all sources."""
+    """Newest first, without content, from some or all sources."""
     named = None if sources is None else list(sources)
     return await fetch(session, _LIST, StoredPlan, {"most": most, "sources": named})
 
@@ -265,13 +265,12 @@ async def gone(session: AsyncSession, keys: Collection[tuple[str, str]]) -> set[
 
 
 async def items_by_alternate_key(session: AsyncSession, type_key: str, keys: Collection[str]) -> dict[str, str]:
-    """Item ids by alternate key."""
     rows = await session.execute(_BY_KEY, {"type_key": type_key, "names": list(keys)})
     return {row.alternate_key: row.external_id for row in rows}
 
 
 async def alternate_keys(session: AsyncSession, type_key: str, ids: Collection[str]) -> dict[str, str]:
-    """Alternate keys by item id."""
+    """By id."""
     rows = await session.execute(_KEYS_OF, {"type_key": type_key, "names": list(ids)})
     return {row.external_id: row.alternate_key for row in rows}
 

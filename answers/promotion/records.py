@@ -115,7 +115,7 @@ class PlannedAudience(BaseModel, frozen=True):
 
 
 class BlockReason(BaseModel, frozen=True):
-    """The reason why an item is blocked, and its remedy."""
+    """Why an item is blocked, and the remedy."""
 
     code: BlockCode
     text: str
@@ -240,7 +240,7 @@ class PlanContent(BaseModel, frozen=True):
 
 
 class PlanDecisionRecord(BaseModel, frozen=True):
-    """The decision about a plan, by whom and why. `plan_hash` is that of the plan then."""
+    """The decision about a plan. `plan_hash` is that of the plan then."""
 
     decision: PlanDecision
     decided_by: str
@@ -334,7 +334,7 @@ class SimulationRecord(BaseModel, frozen=True):
 
 
 class BlockedItem(BaseModel, frozen=True):
-    """An item of the source that a plan for one tenant does not write."""
+    """An item that a plan for one tenant does not write."""
 
     type_key: str
     source_id: str
@@ -365,7 +365,7 @@ class BlockedRow(BaseModel, frozen=True):
 
 
 class PlannedTarget(BaseModel, frozen=True):
-    """A tenant of several, and its plan; null where it could not be planned, with the reason."""
+    """One of several tenants, and its plan; null where it could not be planned, with the reason."""
 
     target: TenantRecord
     plan: PlanRecord | None

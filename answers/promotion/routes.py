@@ -52,7 +52,7 @@ async def plans_page(request: Request, scope: OneTenant, tenants: Visible) -> HT
 
 @router.get("/api/tenants/{tenant_id}/plans")
 async def plan_records(scope: OneTenant, tenants: Visible) -> Sequence[PlanRecord]:
-    """The plans for a tenant, newest first. Those from tenants that the person does not see are left out."""
+    """The plans for a tenant from tenants that the person sees, newest first."""
     target = TenantRecord(tenant_id=scope.tenant.id, name=scope.tenant.name)
     names = tenants.names()
     return await answer.plans(scope.session, target, names.__getitem__, names.keys())

@@ -154,7 +154,6 @@ class _Plan:
         return any_blocked
 
     def _needs(self, key: ItemKey, found: Mapping[ItemKey, PlannedItem]) -> set[ItemKey]:
-        """New items that an item refers to."""
         others = (self._in_plan(reference) for reference in self._references[key])
         return {other.key for other in others if other is not None and found[other.key].action is PlanAction.CREATE}
 
@@ -259,7 +258,6 @@ def _unresolved_reason(reference: Reference, mapped: MappedTarget | None) -> Blo
 
 
 def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[BlockReason]:
-    """Apart from references."""
     rules, source, target = facts.rules, candidate.source, candidate.target
     if rules is None:
         yield BlockReason(
@@ -344,7 +342,6 @@ def _unread_reasons(side: str, item: PromotedVersion) -> Iterator[BlockReason]:
 
 
 def _numbered(items: Sequence[PlannedItem]) -> list[PlannedItem]:
-    """All content, then all effects."""
     numbers: dict[tuple[int, int], int] = {}
     for step in RequestStep:
         for place, item in enumerate(items):

@@ -1,7 +1,7 @@
 """A copy of a tenant's objects in memory: what Graph would show after a plan's writes.
 
-It knows the writes that Microsoft documents for some collections; it refuses others, and bodies that Graph would
-refuse. An independent witness, it imports nothing of the product.
+It knows writes that Microsoft documents for some collections; it refuses others, and bodies that Graph would refuse. An
+independent witness, it imports nothing of the product.
 """
 
 import re
@@ -162,7 +162,6 @@ class Sandbox:
         return deepcopy(known)
 
     def _shown(self, document: Document) -> Document:
-        """Expands the authentication strength."""
         controls = document.get("grantControls")
         strength = controls.get("authenticationStrength") if isinstance(controls, dict) else None
         known = self._objects.get("/policies/authenticationStrengthPolicies", {})

@@ -58,7 +58,7 @@ def person() -> Person:
 async def two_sides(
     settings: Settings, here: UUID, there: UUID, *, writes: bool = True
 ) -> AsyncIterator[tuple[Side, Side]]:
-    """A reading session of the source, and one of the target that may write a plan."""
+    """Sessions of the source, and of the target, which alone may write."""
     names = TenantNames.load(settings)
     source, target = (TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id)) for tenant_id in (here, there))
     with printed_afterwards():

@@ -73,7 +73,6 @@ async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[ItemKey, P
 
 
 async def _objects(there: Side, plan: PlanContent) -> dict[str, list[JsonObject]]:
-    """By collection path."""
     objects: dict[str, list[JsonObject]] = {}
     for collection in plan.collections:
         type_key = collection.type_key
@@ -102,7 +101,6 @@ def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
 
 
 def _applied(sandbox: Sandbox, wanted: Sequence[PlannedItem]) -> dict[ItemKey, str]:
-    """Returns refusals by item."""
     refused: dict[ItemKey, str] = {}
     requests = [(request, item) for item in wanted for request in item.requests]
     for request, item in sorted(requests, key=lambda planned_request: planned_request[0].number):
@@ -173,7 +171,6 @@ async def _simulated(
 
 
 def _planned_again(here: Side, there: Side, written: Sequence[_Written]) -> dict[ItemKey, PlanAction]:
-    """The second plan's actions."""
     copies = {(found.item.type_key, found.item.source_id): found for found in written}
     candidates, mapped = [], {}
     for found in written:

@@ -1,4 +1,4 @@
-"""Run records, and the run or moment that a person means."""
+"""Run records, and what a person's RUN or TIME means."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -35,10 +35,7 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """Recorded runs of a kind, newest first, after a run and of one status or all.
-
-    Of all tenants in a portfolio session. Raises `UnknownRunError`.
-    """
+    """Newest first, after a run; of all tenants in a portfolio session. Raises `UnknownRunError`."""
     if after is None:
         return await queries.recent_runs(session, limit, None, status, kind)
     run = await queries.run_record(session, after)
@@ -75,10 +72,7 @@ def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, Col
 
 
 async def find_run(session: AsyncSession, value: str) -> UUID:
-    """The id of the one run that `value` means. Raises `UserError`.
-
-    A whole id need not exist.
-    """
+    """The id of the one run that `value` means; a whole id need not exist. Raises `UserError`."""
     wanted = run_id_range(value)
     if wanted.whole:
         return wanted.low
@@ -99,7 +93,7 @@ async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, dat
 
 
 async def moment_of(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime:
-    """The moment of RUN|TIME: a past time, or a run's end. Raises `UserError`.
+    """A past time, or a run's end. Raises `UserError`.
 
     `zone` is the default of a time; None is local time.
     """

@@ -202,7 +202,7 @@ async def ended_record(database: Database, latest: RunRecord, handle: Handle) ->
 
 
 async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
-    """The failed record of an ended workflow without one, with the workflow's error code.
+    """The failed record of an ended workflow without one, with its error code.
 
     Workers refuse a run of an unknown tenant, and a workflow under another id than its input's. Raises
     `UnavailableError` without a code.
@@ -238,7 +238,6 @@ async def _live(record: RunRecord, task_queue: str) -> RunRecord:
 
 
 async def _told(record: RunRecord, task_queue: str) -> SyncProgress | str:
-    """The workflow's progress, or why it does not answer."""
     until = asyncio.get_running_loop().time() + ANSWER_SECONDS
     try:
         async with asyncio.timeout_at(until):

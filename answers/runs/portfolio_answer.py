@@ -29,7 +29,7 @@ async def recent_portfolio_runs(
 def newest_portfolio_runs(
     recorded: Sequence[PortfolioRecord], queued: Iterable[PortfolioRecord], limit: int
 ) -> list[PortfolioRecord]:
-    """Each once: a queued one may have been recorded meanwhile."""
+    """As `newest_runs`."""
     known = {record.portfolio_run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.portfolio_run_id not in known)]
     return sorted(found, key=lambda record: record.started_at, reverse=True)[:limit]

@@ -61,7 +61,6 @@ async def _queued(tenants: Tenants, site: Site) -> UnrecordedRuns:
 
 
 def _is_of(run: PortfolioRecord, tenant_ids: Collection[UUID]) -> bool:
-    """Whether a portfolio run chose only these tenants, by id."""
     chosen = run.chosen
     return not chosen.everyone and not chosen.tags and set(chosen.tenant_ids) <= set(tenant_ids)
 
@@ -72,7 +71,7 @@ async def _unrecorded(tenants: Visible, site: TheSite, status: Status, after: Af
 
 
 class PortfolioRunList(NamedTuple):
-    """Recorded ones, which `scope` reads, and unrecorded ones."""
+    """As `RunList`."""
 
     unrecorded: UnrecordedRuns
     scope: PortfolioScope
@@ -80,7 +79,7 @@ class PortfolioRunList(NamedTuple):
     after: UUID | None
 
     async def part(self, limit: int) -> tuple[list[PortfolioRecord], str | None]:
-        """Up to `limit` recorded ones, the queued ones besides, and the place where the list goes on."""
+        """As `RunList.part`."""
         found = await recent_portfolio_runs(self.scope.session, limit + 1, self.after, self.status)
         recorded, queued = found[:limit], self.unrecorded.runs
         goes_on = str(recorded[-1].portfolio_run_id) if found[limit:] else None
@@ -117,9 +116,8 @@ async def portfolio_runs_page(request: Request, listed: Runs) -> HTMLResponse:
 async def portfolio_run_records(
     request: Request, response: Response, listed: Runs, limit: Limit = PAGE
 ) -> Sequence[PortfolioSummary]:
-    """The newest portfolio runs, in the first part also some 50 that no worker has taken up.
-
-    The header `Queued-Runs: unknown` says that Temporal, which alone knows of these, does not answer.
+    """The newest portfolio runs; the first part has also some 50 that no worker has taken up, or the header
+    `Queued-Runs: unknown` where Temporal, which knows of these, does not answer.
     """
     runs, goes_on = await listed.part(limit)
     say_next(response, request, goes_on)
@@ -208,7 +206,6 @@ async def live_portfolio_run(
 
 
 def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord, part: ShownPart) -> dict[str, Any]:
-    """Raises `NoSuchPageError`."""
     names = tenants.names()
 
     def place(outcome: TenantOutcomeRecord) -> tuple[str, ...]:

@@ -167,9 +167,8 @@ async def _runs_page(request: Request, listed: RunList, **shown: Any) -> HTMLRes
 async def all_run_records(
     request: Request, response: Response, runs: AllRuns, limit: Limit = PAGE
 ) -> Sequence[RunRecord]:
-    """The newest runs of all tenants, in the first part also some 50 that no worker has taken up.
-
-    The header `Queued-Runs: unknown` says that Temporal, which alone knows of these, does not answer.
+    """The newest runs of all tenants; the first part has also some 50 that no worker has taken up, or the header
+    `Queued-Runs: unknown` where Temporal, which knows of these, does not answer.
     """
     return await _records(request, response, runs, limit)
 
@@ -178,9 +177,8 @@ async def all_run_records(
 async def run_records(
     request: Request, response: Response, runs: RunsOfTenant, limit: Limit = PAGE
 ) -> Sequence[RunRecord]:
-    """The newest runs of a tenant, in the first part also some 50 that no worker has taken up.
-
-    The header `Queued-Runs: unknown` says that Temporal, which alone knows of these, does not answer.
+    """The newest runs of a tenant; the first part has also some 50 that no worker has taken up, or the header
+    `Queued-Runs: unknown` where Temporal, which knows of these, does not answer.
     """
     return await _records(request, response, runs, limit)
 
@@ -221,7 +219,7 @@ async def run_page(request: Request, tenant: Named, run_id: UUID, site: TheSite)
 
 @router.get("/api/tenants/{tenant_id}/runs/{run_id}")
 async def one_run_record(tenant: Named, run_id: UUID, site: TheSite) -> RunRecord:
-    """One run of a tenant; with the counts of its workflow while it is under way."""
+    """One run of a tenant; while it is under way, with its workflow's counts."""
     return (await site.live_runs.look(tenant.id, run_id)).record
 
 

@@ -1,4 +1,4 @@
-"""Rights on schedules, and how a form shows start times."""
+"""Rights on schedules, and start times in their form."""
 
 import re
 from collections.abc import Collection
@@ -14,7 +14,7 @@ class Rights(NamedTuple):
 
 
 def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[UUID], *, sees_all: bool) -> Rights:
-    """A person's rights on a schedule that covers these tenants now.
+    """On a schedule that covers these tenants now.
 
     All tenants and tags are resolved at each run, so only a person who sees all tenants may choose them.
     """

@@ -1,4 +1,4 @@
-"""Items by name and setting, and settings, of the session's tenants."""
+"""Items and settings of the session's tenants."""
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
@@ -113,7 +113,6 @@ async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> l
 
 
 def _titles() -> dict[str, str]:
-    """Of singletons, which have no name."""
     return {key: entry.title for key, entry in load_catalog().collections.items() if entry.singleton}
 
 

@@ -177,7 +177,6 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
 
 
 def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
-    """Numbers of items and tenants, and the search's gaps."""
     said = f"{counted(items, 'item')} of {counted(found, 'tenant')}" if items else "no item"
     when = "nothing was read yet" if basis.read_from is None else f"readings since {output.when(basis.read_from)}"
     gaps = [

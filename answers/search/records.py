@@ -72,7 +72,7 @@ class SearchBasis(BaseModel, frozen=True):
 
 
 class ItemGroup(NamedTuple):
-    """Items that are alike in collection, kind, platform and state: one of them, and how many they are."""
+    """Items alike in collection, kind, platform and state: one of them, and their number."""
 
     item: ItemRecord
     items: int

@@ -175,7 +175,6 @@ async def settings_csv(
 
 
 async def _settings(scope: PortfolioScope, setting: str, value: str, tag: str) -> list[TenantSetting]:
-    """Raises `UnknownSettingError`."""
     if not setting.strip():
         raise SettingTextError("say which setting")
     wanted = WantedSetting(setting.strip(), value.strip() or None)
@@ -218,7 +217,6 @@ def _tenant_ids(scope: PortfolioScope, tag: str) -> list[UUID]:
 
 
 def _place(after: str) -> ItemPlace | None:
-    """Raises `NoSuchPageError`."""
     if not after:
         return None
     tenant, slash, rest = after.partition("/")

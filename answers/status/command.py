@@ -93,7 +93,6 @@ def _look_at(tenant: TenantStatus) -> Text:
 
 
 def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
-    """Numbers of unread collections by reason, most frequent first."""
     by_reason: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
     for tenant in found:
         for reason in tenant.not_read:
@@ -102,7 +101,6 @@ def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatu
 
 
 def _not_watched(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
-    """Numbers of audit logs that `watch` cannot read, by error code."""
     by_code: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
     for tenant in found:
         for code, logs in Counter(log.error_code for log in tenant.not_watched).items():

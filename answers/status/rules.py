@@ -1,4 +1,4 @@
-"""Which tenants need attention, and in what order."""
+"""Which tenants need attention, in which order."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

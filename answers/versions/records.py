@@ -65,11 +65,11 @@ def not_compared_in_words(paths: Sequence[str]) -> str:
 
 
 class DifferenceRecord(ShownField):
-    """One field that differs between two versions: `before` is null if it was added, `after` if it was removed.
+    """A field that differs between two versions: `before` is null if it was added, `after` if it was removed.
 
-    A `hidden` value is null, a partly hidden text its marks and other lines. Numbers have all their digits. `label` is
-    the path with names; `before_named` and `after_named` have names in place of ids, null if nothing changes. `text`
-    has the values for people.
+    A `hidden` value is null, a partly hidden text its marks and other lines. Numbers have all digits. `label` is the
+    path with names; `before_named` and `after_named` have names in place of ids, null if nothing changes. `text` is for
+    people.
     """
 
     path: str

@@ -117,7 +117,7 @@ async def document_record(scope: OneTenant, type_key: str, external_id: str, ver
 
 @router.get("/api/tenants/{tenant_id}/versions/" + ITEM)
 async def version_records(scope: OneTenant, type_key: str, external_id: str) -> list[VersionRecord]:
-    """The versions of an item that are kept, newest first."""
+    """The kept versions of an item, newest first."""
     return await answer.history(scope.session, type_key, external_id)
 
 
@@ -132,7 +132,7 @@ async def versions_csv(scope: OneTenant, type_key: str, external_id: str) -> Res
 async def difference_records(
     scope: OneTenant, type_key: str, external_id: str, version: Number = None, older: Older = None
 ) -> Response:
-    """The fields that differ between two versions, by default the current one and the one before."""
+    """Fields that differ between two versions, by default the current one and the one before."""
     compared = await answer.compare(scope.session, type_key, external_id, older, version)
     rows = [] if compared is None else [answer.with_all_digits(found) for found in compared.differences]
     return Response(b"[" + b",".join(rows) + b"]", media_type="application/json")

@@ -107,7 +107,7 @@ async def watched_log_records(
     after: After = "",
     limit: Limit = PAGE,
 ) -> Sequence[WatchedLogRecord]:
-    """The watched audit logs of all tenants, those that could not be read first."""
+    """The watched audit logs of all tenants, unreadable ones first."""
     logs = await watched_logs(scope.session, name_for(visible, site))
     shown = sorted_page(logs, _place, after, limit)
     say_next(response, request, shown.goes_on)
