@@ -6,18 +6,15 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.allowed_requests import AllowedRequests
 from activities.failures import told
+from activities.graph_activities import GraphActivities
 from activities.items_by_id import ShownById
 from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
 from activities.messages.pages import CursorFailure
-from activities.observers import Observers
 from activities.page_observations import cursor_failure
-from activities.request_pace import Pace
 from activities.run_records import LEASE
-from activities.tenants import TenantsFile
-from graph.catalog import Catalog, ThrottleFamily
-from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
+from graph.catalog import ThrottleFamily
+from graph.client import Admission, GraphAnswer, GraphGet
 from graph.cpu_executor import crunch
 from graph.errors import GraphRequestError, ReadFailure, classify
 from graph.pages import is_found, is_gone
@@ -29,21 +26,9 @@ from storage import confirmations as confirming
 from storage import details, runs
 from storage import merge as merging
 from storage.confirmations import UnlistedItem
-from storage.database import Database
 
 
-class ConfirmActivities:
-    def __init__(
-        self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
-    ) -> None:
-        self._graph = graph
-        self._database = database
-        self._catalog = catalog
-        self._tenants = tenants
-        self._observers = observers
-        self._pace = Pace(database)
-        self._requested = AllowedRequests(database, catalog)
-
+class ConfirmActivities(GraphActivities):
     @activity.defn
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.

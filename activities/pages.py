@@ -7,44 +7,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.allowed_requests import AllowedRequests
 from activities.digested_pages import DigestedPage
 from activities.failures import told
+from activities.graph_activities import GraphActivities
 from activities.messages.merges import PromisedWave
 from activities.messages.pages import FetchPages, FetchPagesResult, PageResult, ranks
-from activities.observers import Observers
 from activities.page_observations import PageObservations, PageObserver
-from activities.request_pace import Pace
 from activities.run_records import LEASE
-from activities.tenants import TenantsFile
-from graph.catalog import Catalog
-from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
+from graph.client import Admission, GraphAnswer, GraphGet
 from graph.cpu_executor import crunch
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
 from storage import listed_pages, raw_digests, runs, staging
-from storage.database import Database
 
 
-class FetchActivities:
-    def __init__(
-        self,
-        graph: GraphClient,
-        database: Database,
-        catalog: Catalog,
-        tenants: TenantsFile,
-        observers: Observers,
-    ) -> None:
-        self._graph = graph
-        self._database = database
-        self._pace = Pace(database)
-        self._catalog = catalog
-        self._tenants = tenants
-        self._observers = observers
-        self._page_observer = PageObserver(graph, catalog)
-        self._requested = AllowedRequests(database, catalog)
-
+class FetchActivities(GraphActivities):
     @activity.defn
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
         """Reads pages in one `$batch` and stages observations, under a new fetch token each time: a late attempt
@@ -82,12 +60,11 @@ class FetchActivities:
                     answers = await self._ask(tenant, request, admission)
                 except AnswerTooLargeError:
                     return _too_large(request)
-            digested = await crunch(tenant.id, self._page_observer.digested, request, answers, observers)
+            page_observer = PageObserver(self._graph, self._catalog)
+            digested = await crunch(tenant.id, page_observer.digested, request, answers, observers)
             same = await self._same(request, digested)
             try:
-                reads = await crunch(
-                    tenant.id, self._page_observer.read, tenant, request, answers, observers, digested, same
-                )
+                reads = await crunch(tenant.id, page_observer.read, tenant, request, answers, observers, digested, same)
             except AnswerTooLargeError:
                 return _too_large(request)
             failures = [read.page.failure for read in reads if read.page.failure is not None]

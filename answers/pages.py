@@ -1,7 +1,7 @@
 """Pages. Templates escape tenants' hostile texts."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cache
 from typing import Any, TypeVar
 
@@ -46,8 +46,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "when": _when,
-        "words": _words,
+        "when": lambda moment: moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "words": lambda code: str(code).replace("_", " "),
         "many": counted,
         "old_details_in_words": old_details_in_words,
         "shown": page_values.name,
@@ -57,11 +57,3 @@ def environment() -> Environment:
         "left_out": page_values.left_out,
     }
     return environment
-
-
-def _when(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _words(code: object) -> str:
-    return str(code).replace("_", " ")

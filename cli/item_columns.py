@@ -1,6 +1,6 @@
 from answers.item_states import reason, state_of, told_confidence
 from cli import output
-from cli.table import Column, Shape, collection_column
+from cli.table import COLLECTION_COLUMN, Column, Shape
 from graph.catalog import kind_of, load_catalog
 from inventory.records import ItemRecord
 
@@ -11,7 +11,7 @@ def _kind(item: ItemRecord) -> str:
     return "" if kind == item.title or (collection is not None and kind == collection.title) else kind
 
 
-COLLECTION = collection_column()
+COLLECTION = COLLECTION_COLUMN
 
 NAME = Column("name", "title", lambda item: item.title)
 

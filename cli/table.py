@@ -94,13 +94,12 @@ def collection_title(type_key: str) -> str:
     return type_key if collection is None or collection.title == type_key else f"{collection.title} ({type_key})"
 
 
-def collection_column(field: str = "type_key") -> Column:
-    """Heads rows by collection; `field` has the type key."""
+def _title_of(record: Any) -> str:
+    return collection_title(str(flat(record).get("type_key")))
 
-    def title(record: Any) -> str:
-        return collection_title(str(flat(record).get(field)))
 
-    return Column("collection", field, title, Shape.HEADING, yields=True)
+COLLECTION_COLUMN = Column("collection", "type_key", _title_of, Shape.HEADING, yields=True)
+"""The heading of rows by collection."""
 
 
 def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True) -> Column:

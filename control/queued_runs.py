@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -93,18 +94,13 @@ class QueuedRuns:
 
     async def look(self, most: int, tenant_id: UUID | None = None) -> list[RunRecord] | None:
         """As `unrecorded_runs`, a moment ago; None also if Temporal is too slow."""
-
-        async def find() -> list[RunRecord] | None:
-            return await unrecorded_runs(self._database, self._task_queue, tenant_id, most=most, connect=self._connect)
-
-        return await self._runs.look(tenant_id, find)
+        asked = self._database, self._task_queue, tenant_id
+        return await self._runs.look(tenant_id, partial(unrecorded_runs, *asked, most=most, connect=self._connect))
 
     async def look_at_portfolio_runs(self, most: int) -> list[PortfolioRecord] | None:
         """As `look`, of portfolio runs."""
-
-        async def find() -> list[PortfolioRecord] | None:
-            return await unrecorded_portfolio_runs(self._database, self._task_queue, most=most, connect=self._connect)
-
+        asked = self._database, self._task_queue
+        find = partial(unrecorded_portfolio_runs, *asked, most=most, connect=self._connect)
         return await self._portfolio_runs.look(None, find)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, func, select, text
@@ -443,7 +443,8 @@ def _with_state(asked: Question | None) -> Shape:
         found_by_id = row.pop("found_by_id")
         row["kind"] = row["title"] = None  # by the catalog, which answers know (`answers.item_kinds`)
         if not row.pop("details_complete"):
-            row["meta"] = {**row["meta"], "warnings": _warned(row["meta"])}
+            warnings = [*row["meta"].get("warnings", []), "details are incomplete"]
+            row["meta"] = {**row["meta"], "warnings": sorted(warnings)}
         basis = None if asked is None else asked.collections.get(row["type_key"])
         if asked is None or basis is None:
             return {**row, "state": None, "confidence": None, "evidence": None}
@@ -458,8 +459,3 @@ def _with_state(asked: Question | None) -> Shape:
         return {**row, **state._asdict()}
 
     return shape
-
-
-def _warned(meta: dict[str, Any]) -> list[str]:
-    """Warnings if the current version lacks details."""
-    return sorted([*meta.get("warnings", []), "details are incomplete"])

@@ -3,7 +3,6 @@
 import time
 from datetime import timedelta
 
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.common import MetricMeter
 
@@ -49,11 +48,7 @@ class Metrics:
             raise
 
     def _count(self, scope: Scope, status: int, began: float) -> None:
-        route = _pattern(scope.get("route"))
+        route = getattr(scope.get("route"), "path", None) or "none"
         method = scope["method"] if scope["method"] in METHODS else "other"
         self._answers.add(1, {"method": method, "route": route, "status": str(status)})
         self._durations.record(timedelta(seconds=time.monotonic() - began), {"route": route})
-
-
-def _pattern(route: BaseRoute | None) -> str:
-    return getattr(route, "path", None) or "none"

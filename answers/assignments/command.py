@@ -16,7 +16,7 @@ from cli.basis_lines import rests_on_coverage
 from cli.options import TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import asked_of_tenant
-from cli.table import Column, Shape, Table, collection_column
+from cli.table import COLLECTION_COLUMN, Column, Shape, Table
 from configuration import load_settings
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ, Coverage
@@ -103,7 +103,7 @@ def _policy_set(record: ItemAssignment) -> str:
 
 
 _COLUMNS = (
-    collection_column(),
+    COLLECTION_COLUMN,
     Column("name", "title", lambda record: record.title),
     Column("role", "role", is_kept=True),
     Column("whom", "target_name", _target, is_kept=True),

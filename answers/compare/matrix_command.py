@@ -26,7 +26,7 @@ from cli.output_options import output_options
 from cli.sessions import say_what_is_damaged
 from cli.spool import printed_afterwards
 from cli.stale_lines import say_stale
-from cli.table import Column, collection_column, print_table
+from cli.table import COLLECTION_COLUMN, Column, print_table
 from configuration import Settings
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
@@ -96,7 +96,7 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
         is_summary=True,
     )
     columns = (
-        collection_column(),
+        COLLECTION_COLUMN,
         Column("item", "title", lambda row: row.title),
         *(_cell_column(tenant.name, number) for number, tenant in enumerate(record.tenants)),
     )

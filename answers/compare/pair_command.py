@@ -27,7 +27,7 @@ from cli.output_options import output_options
 from cli.sessions import say_what_is_damaged
 from cli.spool import printed_afterwards
 from cli.stale_lines import say_stale, stale_words
-from cli.table import Column, Table, collection_column, collection_title, print_table
+from cli.table import COLLECTION_COLUMN, Column, Table, collection_title, print_table
 from configuration import Settings
 from inventory.plurals import counted
 from inventory.tenant_neutral import Uncertainty
@@ -135,7 +135,7 @@ def _kind(item: ItemComparison) -> str:
 
 
 _ITEM_COLUMNS = (
-    collection_column(),
+    COLLECTION_COLUMN,
     Column("name", "here", _name),
     Column("kind", "kind", _kind),
     Column("what", "status", _status, is_kept=True),

@@ -17,7 +17,7 @@ from answers.dependencies.records import (
     UnassignedRecord,
 )
 from cli import output
-from cli.table import Column, Shape, collection_column, collection_title
+from cli.table import COLLECTION_COLUMN, Column, Shape, collection_title
 from inventory.plurals import counted
 from inventory.references import ReferenceRole
 from inventory.visible_text import visible
@@ -127,7 +127,7 @@ REACH_COLUMNS = (
 )
 
 UNASSIGNED_COLUMNS = (
-    collection_column(),
+    COLLECTION_COLUMN,
     Column("name", "title", lambda record: record.title),
     Column("id", "external_id", shape=Shape.ID, is_kept=True),
     Column("confidence", "confidence", lambda record: output.styled(record.confidence)),

@@ -204,7 +204,8 @@ def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[Base
         after: After = "",
         limit: Limit = PAGE,
     ) -> list[Record]:
-        found = await _records_of(scope.session, scope.tenant.id, question, type_key, after, limit)
+        found_all = await _records(scope.session, scope.tenant.id, question, type_key)
+        found = _part([record async for record in found_all], after, limit)
         say_next(response, request, found.goes_on)
         return [*found.records]
 
@@ -300,12 +301,6 @@ async def _in_turn(
     return await records_in_turn(each.tenants, tag, after, limit, ask)
 
 
-async def _records_of(
-    session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str, after: str, limit: int
-) -> TenantRecords[Record]:
-    return _part([record async for record in await _records(session, tenant_id, question, type_key)], after, limit)
-
-
 def _part(records: Sequence[Record], after: str, limit: int) -> TenantRecords[Record]:
     found = _answer_of(records, None)
     shown = sorted_page(found.rows, _place, after, limit)
@@ -316,10 +311,6 @@ class _Answer(NamedTuple):
     rows: list[DanglingRecord | UnassignedRecord]
     total: int
     cannot_say: list[CannotSayRecord]
-
-
-async def _answer(session: AsyncSession, tenant_id: UUID, question: ReferenceQuestion, type_key: str) -> _Answer:
-    return _answer_of([record async for record in await _records(session, tenant_id, question, type_key)], MOST)
 
 
 def _answer_of(records: Sequence[Record], most: int | None) -> _Answer:
@@ -350,7 +341,8 @@ def _unread(tenant_id: UUID) -> CannotSayRecord:
 async def _list_page(
     request: Request, scope: TenantScope, question: ReferenceQuestion, type_key: str, after: str
 ) -> HTMLResponse:
-    found = await _answer(scope.session, scope.tenant.id, question, type_key)
+    records = await _records(scope.session, scope.tenant.id, question, type_key)
+    found = _answer_of([record async for record in records], MOST)
     shown = sorted_page(found.rows, _place, after, PAGE)
     return page(
         request,

@@ -109,7 +109,8 @@ def show_drift(
     check_html(html)
     if html is not None:
         _check_one_page(asked, limit)
-    _check_one_baseline(baseline, golden)
+    if baseline is not None and golden is not None:
+        raise UsageError("--golden names a baseline, too: give it or --baseline")
     golden_id = None if golden is None else tenant_id_of(settings, golden)
     if asked.are_many and golden_id is not None:
         others = (named for named in asked.tenants if named.tenant_id != golden_id)
@@ -139,11 +140,6 @@ def _check_one_page(asked: AskedTenants, limit: int | None) -> None:
         raise UsageError("--html is about one tenant: give it with TENANT")
     if limit is not None:
         raise UsageError("--html shows every finding: give it without --limit")
-
-
-def _check_one_baseline(baseline: str | None, golden: str | None) -> None:
-    if baseline is not None and golden is not None:
-        raise UsageError("--golden names a baseline, too: give it or --baseline")
 
 
 class _Sought(NamedTuple):

@@ -14,7 +14,7 @@ from cli.errors import UsageError
 from cli.options import complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import asked_of_tenant, without_collisions
-from cli.table import Column, collection_column, print_table
+from cli.table import COLLECTION_COLUMN, Column, print_table
 from configuration import Settings, load_settings
 from inventory.references import NOT_READ
 from inventory.visible_text import visible
@@ -77,7 +77,7 @@ def _print_mappings(settings: Settings, here: UUID, there: UUID) -> None:
 
 
 _MAPPING_COLUMNS = (
-    collection_column(),
+    COLLECTION_COLUMN,
     Column("from", "source_id", is_kept=True),
     Column("to", "target_id", is_kept=True),
     Column("by", "mapped_by"),

@@ -9,7 +9,7 @@ from answers.promotion.effects import ALARMING, EFFECT_WORDS, concerns_of, worst
 from answers.promotion.records import AudienceChange, PlanAction, PlanContent, PlannedItem, PlanRecord
 from cli import output
 from cli.output_options import output_options
-from cli.table import Column, Shape, collection_column, print_table
+from cli.table import COLLECTION_COLUMN, Column, Shape, print_table
 from graph.catalog import kind_of_one
 from inventory.plurals import counted
 from inventory.visible_text import visible
@@ -126,7 +126,7 @@ def _why(item: PlannedItem) -> str:
 
 
 _ITEM_COLUMNS = (
-    collection_column(),
+    COLLECTION_COLUMN,
     Column("name", "title", lambda item: visible(item.title)),
     Column(
         "what", "action", lambda item: Text(str(item.action).replace("_", " "), style=STYLES[item.action]), is_kept=True

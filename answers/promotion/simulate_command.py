@@ -14,7 +14,7 @@ from cli.errors import ExitCode
 from cli.options import TenantArgument, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import tenant_session
-from cli.table import Column, Shape, collection_column, print_table
+from cli.table import COLLECTION_COLUMN, Column, Shape, print_table
 from configuration import load_settings
 from inventory.plurals import counted
 from inventory.visible_text import visible
@@ -74,7 +74,7 @@ def _why(item: SimulatedItem) -> str:
 
 
 _COLUMNS = (
-    collection_column(),
+    COLLECTION_COLUMN,
     Column("name", "title", lambda item: visible(item.title)),
     Column("planned", "action", lambda item: str(item.action)),
     Column("requests", "requests", shape=Shape.NUMBER),

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.status.records import TenantStatus
 from inventory.error_codes import ErrorCode
 from storage.completed_runs import completed
-from storage.rows import Values, fetch
+from storage.rows import fetch
 
 # `covered`: the collections of each tenant, by the latest completed run that covers each.
 # `unread`: of those, how many were not read to their end, by reason.
@@ -136,8 +136,4 @@ async def tenant_states(
 ) -> list[TenantStatus]:
     """Without `attention`. `logs`: type keys to leave out."""
     parameters = {"tenant_ids": list(tenant_ids), "logs": list(logs)}
-    return await fetch(session, _STATUS, TenantStatus, parameters, shape=_unjudged)
-
-
-def _unjudged(values: Values) -> Values:
-    return {**values, "attention": []}
+    return await fetch(session, _STATUS, TenantStatus, parameters, shape=lambda values: {**values, "attention": []})

@@ -96,10 +96,6 @@ def _pins(record: VersionRecord) -> str:
     return "; ".join(pin.pinned_by + (f" ({pin.reason})" if pin.reason else "") for pin in record.pins)
 
 
-def _details(record: VersionRecord) -> str:
-    return "" if record.details_complete else "incomplete"
-
-
 _COLUMNS = (
     Column("version", "version", shape=Shape.NUMBER),
     Column("what", "change", version_in_words, is_kept=True),
@@ -108,7 +104,7 @@ _COLUMNS = (
     Column("in run", "first_observed_run_id", shape=Shape.ID),
     Column("last observed", "last_observed_at", lambda version: output.ago(version.last_observed_at) or "not recorded"),
     Column("bytes", "size_bytes", shape=Shape.NUMBER),
-    Column("details", "details_complete", _details),
+    Column("details", "details_complete", lambda record: "" if record.details_complete else "incomplete"),
     Column("pinned by", "pins", _pins),
 )
 

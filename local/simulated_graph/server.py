@@ -198,7 +198,8 @@ def _control_key(folder: Path) -> tuple[Path, str]:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    listener = socket.create_server((host, port), family=_family(host), backlog=512)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=512)
     # Accepted sockets inherit it; without it Nagle's algorithm holds each answer's body back for 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -223,10 +224,6 @@ def _configuration(app: Starlette, context: ssl.SSLContext) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _certified(host: str) -> tuple[str, ...]:

@@ -57,10 +57,6 @@ def _wifi(draw: Draw) -> Document:
     }
 
 
-def _windows_wifi(draw: Draw) -> Document:
-    return _wifi(draw) | {"meteredConnectionLimit": "unrestricted"}
-
-
 def _enterprise_wifi(draw: Draw) -> Document:
     return {
         "networkName": "Office",
@@ -186,7 +182,7 @@ def _plain(draw: Draw) -> Document:
 
 _KINDS: dict[str, Callable[[Draw], Document]] = {
     "windows10CustomConfiguration": _oma,
-    "windowsWifiConfiguration": _windows_wifi,
+    "windowsWifiConfiguration": lambda draw: _wifi(draw) | {"meteredConnectionLimit": "unrestricted"},
     "iosWiFiConfiguration": _wifi,
     "macOSWiFiConfiguration": _wifi,
     "androidDeviceOwnerWiFiConfiguration": _wifi,

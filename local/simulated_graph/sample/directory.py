@@ -253,10 +253,6 @@ def _role_holder(draw: Draw) -> Document:
     }
 
 
-def _role_assignment(draw: Draw) -> Document:
-    return _role_holder(draw) | {"condition": None}
-
-
 def _eligibility(draw: Draw) -> Document:
     return _role_holder(draw) | {
         "createdUsing": draw.id("request"),
@@ -382,7 +378,7 @@ SAMPLES = {
     "groupLifecyclePolicies": Sample(1, _lifecycle_policy),
     "directoryRoles": Sample(2, _activated_role),
     f"{_ROLES}/roleDefinitions": Sample(6, _directory_role),
-    f"{_ROLES}/roleAssignments": Sample(5, _role_assignment),
+    f"{_ROLES}/roleAssignments": Sample(5, lambda draw: _role_holder(draw) | {"condition": None}),
     f"{_ROLES}/roleEligibilitySchedules": Sample(3, _eligibility),
     f"{_ROLES}/roleAssignmentScheduleInstances": Sample(3, _role_instance),
     "directory/attributeSets": Sample(2, _attribute_set),

@@ -93,10 +93,6 @@ def _information_protection(draw: Draw, kind: str) -> Document:
     }
 
 
-def _with_enrollment(draw: Draw) -> Document:
-    return _information_protection(draw, "mdmWindowsInformationProtectionPolicy")
-
-
 def _without_enrollment(draw: Draw) -> Document:
     return _information_protection(draw, "windowsInformationProtectionPolicy") | {
         "daysWithoutContactBeforeUnenroll": 90
@@ -206,7 +202,9 @@ def _management_app(draw: Draw) -> Document:
 SAMPLES = {
     "deviceAppManagement/mobileAppCategories": Sample(4, _app_category),
     "deviceAppManagement/defaultManagedAppProtections": Sample(2, _default_protection),
-    "deviceAppManagement/mdmWindowsInformationProtectionPolicies": Sample(2, _with_enrollment),
+    "deviceAppManagement/mdmWindowsInformationProtectionPolicies": Sample(
+        2, lambda draw: _information_protection(draw, "mdmWindowsInformationProtectionPolicy")
+    ),
     "deviceAppManagement/windowsInformationProtectionPolicies": Sample(2, _without_enrollment),
     "deviceAppManagement/iosLobAppProvisioningConfigurations": Sample(2, _provisioning),
     "deviceAppManagement/wdacSupplementalPolicies": Sample(2, _supplemental),
