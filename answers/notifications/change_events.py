@@ -64,7 +64,6 @@ def _severity(change: ChangeRecord) -> Severity:
 
 
 def _effect(change: ChangeRecord) -> ProtectionEffect | None:
-    """A change weakens if a field does."""
     if change.kind in _ITEM_KINDS:
         return None
     effects = {_effect_of(change, field) for field in change.fields or ()}

@@ -60,7 +60,7 @@ async def snooze(
 
 
 async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:
-    """Ends the snooze whose id begins so. Raises `UnknownSnoozeError`."""
+    """By the beginning of its id. Raises `UnknownSnoozeError`."""
     found = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
     if len(found) != 1 or not beginning:
         what = "several snoozes begin" if found else "no snooze that holds begins"

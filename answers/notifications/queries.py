@@ -62,7 +62,7 @@ class WaitingPlan(NamedTuple):
 
 
 async def run_before(session: AsyncSession, run_id: UUID) -> UUID | None:
-    """The completed run of the same selection before a run."""
+    """The completed run of the same selection before."""
     found: UUID | None = (await session.execute(_RUN_BEFORE, {"run_id": run_id})).scalar_one_or_none()
     return found
 

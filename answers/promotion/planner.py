@@ -120,7 +120,7 @@ def _target(counterpart: Counterpart) -> MappedTarget:
 async def _names(
     here: Side, there: Side, candidates: Sequence[PromotionItem], mapped: Mapping[TargetId, MappedTarget]
 ) -> dict[tuple[str, str], str]:
-    """Names for ids in both sides' documents, and for new objects."""
+    """Of ids in both sides' documents, and of new objects."""
     changed = [candidate for candidate in candidates if candidate.target is not None and not candidate.is_same]
     sources = [(item.type_key, item.source.document) for item in changed if item.source.document is not None]
     targets = [

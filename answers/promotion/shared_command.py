@@ -49,7 +49,7 @@ def check_reason(reason: str) -> None:
 
 
 def person() -> Person:
-    """The person at the terminal, with the rights of whoever reaches the database."""
+    """With the rights of whoever reaches the database."""
     login = getpass.getuser()
     return Person(person_id=f"{LOCAL}{login}", name=login, role=Role.APPROVER)
 

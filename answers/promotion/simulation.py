@@ -87,7 +87,6 @@ async def _objects(there: Side, plan: PlanContent) -> dict[str, list[JsonObject]
 
 
 def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
-    """Microsoft's definitions of administrative templates, and presentations."""
     known: dict[str, Any] = {}
     for source in sources:
         for value in objects_in((source.document or {}).get("definitionValues")):

@@ -21,7 +21,7 @@ run_record = queries.run_record
 
 
 class UnknownRunError(NotHereError):
-    """The tenant has no such run, or it has not ended."""
+    """No such run, or it has not ended."""
 
 
 class UnknownMomentError(NotHereError):

@@ -199,7 +199,6 @@ async def live_portfolio_run(
     part: ThePart,
     first: Annotated[LivePart, Depends(_live_part)],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Until the run or the stream ends."""
     look = partial(_live_part, request, tenants, site, portfolio_run_id, part)
     async for event in live_parts(site, first, look, LOOK_SECONDS):
         yield event

@@ -253,8 +253,6 @@ async def _first_look(tenant: Named, run_id: UUID, site: TheSite) -> LiveRun:
 async def live_run(
     request: Request, tenant: Named, first: Annotated[LiveRun, Depends(_first_look)], site: TheSite
 ) -> AsyncIterator[ServerSentEvent]:
-    """Until the run or the stream ends."""
-
     def part(live: LiveRun) -> LivePart:
         html = fragment(request, "runs/progress.html", **_shown(site, tenant, live))
         return LivePart(html, live.record.status.ended)

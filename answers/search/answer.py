@@ -37,7 +37,7 @@ class UnknownSettingError(UserError):
 
 
 class UnreadSettingError(UnknownSettingError, NeverReadError):
-    """No run has completed, so no setting is known."""
+    """No run has completed."""
 
 
 class Sought(NamedTuple):
@@ -66,7 +66,7 @@ async def find(
     limit: int | None = None,
     after: NamePlace | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Up to `limit` items by tenant and in the order of lists; of all visible tenants unless named.
+    """Items by tenant, in the order of lists; of all visible tenants unless named.
 
     States are relative to the question `asked`, else to each collection's latest run. Of one tenant they may follow
     `after`. Raises `UnknownSettingError`.

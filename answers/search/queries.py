@@ -93,7 +93,7 @@ def _with_names(keys: str) -> str:
 
 
 def _found(has: frozenset[str]) -> str:
-    """Selects keys and names of fitting items, each kind from the smallest table.
+    """Selects fitting items from the smallest table.
 
     Row-level security keeps LIKE out of index conditions, so names have a table of their own.
     """
@@ -177,7 +177,7 @@ def _groups_statement(has: frozenset[str]) -> TextClause:
 
 
 async def item_groups(session: AsyncSession, wanted: ItemQuery, most: int) -> list[ItemGroup]:
-    """The first `most` fitting items, grouped by likeness."""
+    """The first `most` items, grouped by likeness."""
     parameters = wanted.parameters()
     statement = _groups_statement(frozenset(parameters))
     return await fetch(session, statement, ItemGroup, {**parameters, "most": most}, shape=_group)
@@ -219,15 +219,12 @@ LEFT JOIN LATERAL (
 
 
 async def basis(session: AsyncSession, tenant_ids: Collection[UUID], type_keys: Sequence[str] | None) -> SearchBasis:
-    """Numbers of tenants that were never read, or not to the end of these collections."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": None if type_keys is None else list(type_keys)}
     (found,) = await fetch(session, _BASIS, SearchBasis, parameters)
     return found
 
 
 class SetItems(NamedTuple):
-    """The number of items with a value."""
-
     tenant_id: UUID
     type_key: str
     value: str | None
@@ -270,8 +267,6 @@ async def knowing(session: AsyncSession, settings: Sequence[str]) -> set[str]:
 
 
 class SettingCoverage(NamedTuple):
-    """The earliest reading, and collections that may set more than is known."""
-
     tenant_id: UUID
     read_from: datetime | None
     not_read: list[UnreadSettings]

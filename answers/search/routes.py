@@ -189,7 +189,6 @@ def _counts(found: Sequence[TenantSetting]) -> list[tuple[SettingState, int]]:
 
 
 def _after_tenant(found: list[TenantSetting], after: UUID | str) -> list[TenantSetting]:
-    """Raises `NoSuchPageError` if the tenant is not among them."""
     if not after:
         return found
     places = {tenant.tenant_id: place for place, tenant in enumerate(found)}

@@ -1,4 +1,4 @@
-"""States of all tenants, in a portfolio session."""
+"""States of all tenants."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -134,6 +134,6 @@ async def recent_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
 async def tenant_states(
     session: AsyncSession, tenant_ids: Collection[UUID], logs: Collection[str]
 ) -> list[TenantStatus]:
-    """Without `attention`. `logs`: type keys to leave out."""
+    """In a portfolio session, without `attention`. `logs`: type keys to leave out."""
     parameters = {"tenant_ids": list(tenant_ids), "logs": list(logs)}
     return await fetch(session, _STATUS, TenantStatus, parameters, shape=lambda values: {**values, "attention": []})

@@ -24,7 +24,7 @@ from storage.new_versions import NewVersion, new_versions
 
 
 class UnknownVersionError(NotHereError):
-    """There is no such version, or no longer; the message names kept ones."""
+    """No such version, or no longer; the message names kept ones."""
 
 
 class ComparedVersions(NamedTuple):
@@ -49,7 +49,7 @@ class DocumentPair(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """Kept versions, newest first. A version is a change if `changes` tells one."""
+    """Newest first. A version is a change if `changes` tells one."""
     found = await versions.history(session, type_key, external_id)
     following = [version.version for version in found if version.version > 1]
     told: dict[int, bool] = {}

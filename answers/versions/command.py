@@ -230,7 +230,6 @@ _SIGNS = {
 
 
 def _print(difference: DifferenceRecord) -> None:
-    """With a line for the path if the label is another."""
     sign, style = _SIGNS[difference.kind]
     said = field_text(difference)
     output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)
