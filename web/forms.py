@@ -25,14 +25,15 @@ class NotConfirmedError(UserError):
     """A form's box is not ticked."""
 
 
-def _confirmed(confirmed: Annotated[str, Form(alias=CONFIRMED, description="yes")] = "") -> None:
+def _confirmed(once: Once, confirmed: Annotated[str, Form(alias=CONFIRMED, description="yes")] = "") -> UUID:
     """Raises `NotConfirmedError`."""
     if confirmed != "yes":
         raise NotConfirmedError("nothing was done, since the box that confirms it was not ticked; go back and tick it")
+    return once
 
 
-Confirmed = Annotated[None, Depends(_confirmed)]
-"""For routes whose form has the box `confirmed`, which a person ticks before an act."""
+ConfirmedOnce = Annotated[UUID, Depends(_confirmed)]
+"""`Once` of a form with the box `confirmed`, which a person ticks before an act."""
 
 
 class TypedTextError(UserError):

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from inventory.outcomes import RunStatus, error_codes, run_status
     from inventory.plurals import counted
     from workflows import policies, search_attributes
-    from workflows.cancellable import CancellableWorkflow, reap, settled, shortened
+    from workflows.cancellable import Activity, CancellableWorkflow, MessageT, ResultT, reap, settled, shortened
     from workflows.cancellation import heed_cancellation, uncancellable
     from workflows.cursor import Cursor
     from workflows.failures import context_of, error_code_of
@@ -288,20 +288,23 @@ class SyncWorkflow(CancellableWorkflow):
 
     async def _fetch(self, wave: list[Cursor]) -> None:
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
+        request = page_request(self._run, self._frontier, wave, deep=self._deep)
+        fetched = await self._answered(definitions.fetch_pages, wave, request, names)
+        if fetched is not None:
+            self._take_in_fetched(wave, fetched)
+
+    async def _answered(
+        self, fetch: Activity[MessageT, ResultT], wave: list[Cursor], request: MessageT, names: str
+    ) -> ResultT | None:
+        """The activity's result; None if it failed, and the wave with it."""
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         try:
-            fetched = await self._activity(
-                definitions.fetch_pages,
-                page_request(self._run, self._frontier, wave, deep=self._deep),
-                limits,
-                names,
-            )
+            return await self._activity(fetch, request, limits, names)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             self._fail_wave(wave, error)
-            return
-        self._take_in_fetched(wave, fetched)
+            return None
 
     def _take_in_fetched(self, wave: list[Cursor], fetched: FetchPagesResult) -> None:
         self._frontier.counts.requests += fetched.requests
@@ -344,16 +347,10 @@ class SyncWorkflow(CancellableWorkflow):
 
     async def _confirm(self, wave: list[Cursor]) -> None:
         request = confirmation_request(self._run, self._frontier, wave)
-        limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "confirm " + ", ".join(request.type_keys)
-        try:
-            confirmed = await self._activity(definitions.confirm_missing, request, limits, names)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            self._fail_wave(wave, error)
-            return
-        self._take_in_confirmed(wave, confirmed)
+        confirmed = await self._answered(definitions.confirm_missing, wave, request, names)
+        if confirmed is not None:
+            self._take_in_confirmed(wave, confirmed)
 
     def _take_in_confirmed(self, wave: Sequence[Cursor], confirmed: ConfirmMissingResult) -> None:
         self._frontier.counts.requests += confirmed.requests
@@ -364,18 +361,11 @@ class SyncWorkflow(CancellableWorkflow):
                 self._frontier.fold_confirmed(cursor, confirmed, workflow.now(), workflow.random())
 
     async def _fetch_details(self, wave: list[Cursor]) -> None:
-        limits = policies.fetch_limits(self._frontier.policy.graph_patience)
+        request = detail_request(self._run, self._frontier, wave)
         names = "details of " + ", ".join(cursor.type_key for cursor in wave)
-        try:
-            fetched = await self._activity(
-                definitions.fetch_details, detail_request(self._run, self._frontier, wave), limits, names
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            self._fail_wave(wave, error)
-            return
-        self._take_in_details(wave, fetched)
+        fetched = await self._answered(definitions.fetch_details, wave, request, names)
+        if fetched is not None:
+            self._take_in_details(wave, fetched)
 
     def _take_in_details(self, wave: Sequence[Cursor], fetched: FetchDetailsResult) -> None:
         self._frontier.counts.requests += fetched.requests

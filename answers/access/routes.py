@@ -11,7 +11,7 @@ from answers.access import answer
 from answers.access.answer import AccessError, AccessRequest, Subject
 from inventory.access_rules import AccessRule
 from inventory.people import Role
-from web.forms import Confirmed, Once, Reason
+from web.forms import ConfirmedOnce, Reason
 from web.layout import page
 from web.roles import Admin
 from web.scope import NoTenant, NoTenantToChange
@@ -52,9 +52,8 @@ async def access_records(scope: NoTenant, _admin: Admin) -> Sequence[AccessRule]
 async def set_rule(
     scope: NoTenantToChange,
     admin: Admin,
-    once: Once,
+    once: ConfirmedOnce,
     reason: Reason,
-    _confirmed: Confirmed,
     who: Who,
     what: What,
     is_excluded: Annotated[bool, Form()] = False,
@@ -67,7 +66,7 @@ async def set_rule(
 
 @router.post("/access/revoke", include_in_schema=False)
 async def revoke_rule(
-    scope: NoTenantToChange, admin: Admin, once: Once, _confirmed: Confirmed, rule_id: Annotated[UUID, Form()]
+    scope: NoTenantToChange, admin: Admin, once: ConfirmedOnce, rule_id: Annotated[UUID, Form()]
 ) -> RedirectResponse:
     """No error if the rule is gone already."""
     rules = {rule.access_rule_id: rule for rule in (await answer.access(scope.session)).rules}
@@ -77,9 +76,7 @@ async def revoke_rule(
 
 
 @router.post("/access/end-sessions", include_in_schema=False)
-async def end_sessions(
-    scope: NoTenantToChange, admin: Admin, once: Once, _confirmed: Confirmed, who: Who
-) -> RedirectResponse:
+async def end_sessions(scope: NoTenantToChange, admin: Admin, once: ConfirmedOnce, who: Who) -> RedirectResponse:
     person_id = answer.find_person((await answer.access(scope.session)).people, who)
     await answer.end_sessions(scope.session, person_id, AccessRequest(admin, once=once))
     return RedirectResponse("/access", 303)

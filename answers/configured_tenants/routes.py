@@ -12,7 +12,7 @@ from graph.tenants import CREDENTIALS, Cloud, TenantConfig, Tenants, TenantsFile
 from tenants_source import TenantEntry
 from tenants_table import SECRET_VARIABLE, VAULT_SECRET, TableEdit, TableSource
 from web.addresses import query_with
-from web.forms import Confirmed, Once, Reason, typed
+from web.forms import ConfirmedOnce, Reason, typed
 from web.layout import page
 from web.roles import Admin
 from web.scope import Named, NoSuchPageError, TheSite, Visible
@@ -136,7 +136,7 @@ async def tenant_form_page(request: Request, _admin: Admin, tenant: Named, table
 
 @router.post(PATH, include_in_schema=False)
 async def add_tenant(
-    site: TheSite, admin: Admin, table: Table, once: Once, reason: Reason, _confirmed: Confirmed, fields: Fields,
+    site: TheSite, admin: Admin, table: Table, once: ConfirmedOnce, reason: Reason, fields: Fields,
     tenant_id: Annotated[UUID, Form()],
 ) -> RedirectResponse:  # fmt: skip
     edit = TableEdit(table, admin, reason=reason, once=once)
@@ -145,7 +145,7 @@ async def add_tenant(
 
 @router.post(f"{PATH}/{{tenant_id}}", include_in_schema=False)
 async def change_tenant(
-    site: TheSite, admin: Admin, tenant: Named, table: Table, once: Once, reason: Reason, _confirmed: Confirmed,
+    site: TheSite, admin: Admin, tenant: Named, table: Table, once: ConfirmedOnce, reason: Reason,
     fields: Fields,
 ) -> RedirectResponse:  # fmt: skip
     """Replaces the whole entry."""
@@ -155,7 +155,7 @@ async def change_tenant(
 
 @router.post(f"{PATH}/{{tenant_id}}/remove", include_in_schema=False)
 async def remove_tenant(
-    site: TheSite, admin: Admin, tenant: Named, table: Table, once: Once, reason: Reason, _confirmed: Confirmed
+    site: TheSite, admin: Admin, tenant: Named, table: Table, once: ConfirmedOnce, reason: Reason
 ) -> RedirectResponse:
     """What is known of the tenant stays."""
     edit = TableEdit(table, admin, reason=reason, once=once)

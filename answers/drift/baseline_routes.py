@@ -19,7 +19,7 @@ from graph.tenants import TenantConfig
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.people import Action, Person
 from web.acts import recorded
-from web.forms import Confirmed, Once, Why
+from web.forms import ConfirmedOnce, Why
 from web.layout import page
 from web.roles import Approver
 from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions, TenantToChange, Visible
@@ -65,8 +65,7 @@ async def set_baseline(
     scope: TenantToChange,
     tenants: Visible,
     person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     name: Name,
     reason: Why,
     source: Annotated[BaselineSource, Form(alias="of")],
@@ -96,7 +95,7 @@ async def set_baseline(
 
 @router.post("/tenants/{tenant_id}/baselines/remove", include_in_schema=False)
 async def remove_baseline(
-    scope: TenantToChange, person: Approver, once: Once, _confirmed: Confirmed, name: Name, reason: Why
+    scope: TenantToChange, person: Approver, once: ConfirmedOnce, name: Name, reason: Why
 ) -> RedirectResponse:
     """With its pins and findings."""
     if await recorded(scope, person, Action.BASELINE_REMOVED, f"baseline {name}", once, reason):
@@ -109,8 +108,7 @@ async def set_golden_baselines(
     request: Request,
     scope: EachTenant,
     person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     golden: Annotated[UUID, Form()],
     tag: Annotated[str, Form(min_length=1, max_length=64)],
     reason: Why,

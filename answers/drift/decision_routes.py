@@ -26,7 +26,7 @@ from inventory.people import Action
 from inventory.plurals import counted
 from inventory.user_errors import UserError
 from web.acts import recorded
-from web.forms import Confirmed, Once, Why
+from web.forms import ConfirmedOnce, Why
 from web.layout import page
 from web.roles import Approver
 from web.scope import OneTenant, TenantScope, TenantToChange
@@ -76,8 +76,7 @@ async def decide_page(
 async def decide(
     scope: TenantToChange,
     person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     fingerprints: Annotated[list[Fingerprint], Form(alias="finding", min_length=1, max_length=MOST_FINDINGS)],
     decision: Annotated[Decision, Form()],
     reason: Why,
@@ -116,8 +115,7 @@ async def decide(
 async def withdraw(
     scope: TenantToChange,
     person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     decision_id: Annotated[str, Form(alias="decision", pattern="^[0-9a-f]{64}$")],
     reason: Why,
 ) -> RedirectResponse:

@@ -17,7 +17,7 @@ from answers.times import TIME_FORMS
 from graph.catalog import load_catalog
 from inventory.people import Action
 from storage import audit
-from web.forms import Confirmed, Once, typed
+from web.forms import ConfirmedOnce, typed
 from web.layout import page
 from web.roles import Operator
 from web.scope import EachTenant, OneTenant, TooSlowError
@@ -53,8 +53,7 @@ async def export(
     tenant_id: UUID,
     each: EachTenant,
     person: Operator,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     category: Annotated[str, Form(max_length=100)] = "",
     at: Annotated[str, Form(max_length=100)] = "",
     decoded: Annotated[bool, Form()] = False,

@@ -24,7 +24,7 @@ from inventory.people import Action
 from inventory.user_errors import UserError
 from web.acts import recorded
 from web.addresses import query_with
-from web.forms import Confirmed, Once, Why, typed
+from web.forms import ConfirmedOnce, Why, typed
 from web.layout import page
 from web.roles import Operator
 from web.scope import AllTenants, OneTenant, TenantScope, TenantToChange
@@ -158,8 +158,7 @@ async def snoozes_csv(scope: OneTenant) -> Response:
 async def begin_snooze(
     scope: TenantToChange,
     person: Operator,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     until: ShortField,
     reason: Why,
     kind: Annotated[NotificationKind | Literal[""], Form()] = "",
@@ -183,7 +182,7 @@ async def begin_snooze(
 
 @router.post("/tenants/{tenant_id}/snoozes/end", include_in_schema=False)
 async def end_a_snooze(
-    scope: TenantToChange, person: Operator, once: Once, _confirmed: Confirmed, snooze_id: Annotated[UUID, Form()]
+    scope: TenantToChange, person: Operator, once: ConfirmedOnce, snooze_id: Annotated[UUID, Form()]
 ) -> RedirectResponse:
     """A snooze that has ended stays so."""
     holds = snooze_id in {record.snooze_id for record in await snoozes(scope.session)}

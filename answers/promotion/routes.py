@@ -16,7 +16,7 @@ from answers.promotion.records import PlanContent, PlannedItem, PlanRecord
 from inventory.people import Person
 from web.addresses import query_with
 from web.fitting import fitting_page
-from web.forms import Confirmed, Once, Why
+from web.forms import ConfirmedOnce, Why
 from web.layout import page
 from web.roles import Approver
 from web.scope import OneTenant, TenantScope, TenantToChange, Visible
@@ -108,8 +108,7 @@ async def approve(
     scope: TenantToChange,
     tenants: Visible,
     person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     plan_id: UUID,
     reason: Why,
 ) -> Response:
@@ -128,8 +127,7 @@ async def reject(
     scope: TenantToChange,
     tenants: Visible,
     person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     plan_id: UUID,
     reason: Why,
 ) -> RedirectResponse:

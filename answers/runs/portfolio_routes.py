@@ -26,7 +26,7 @@ from inventory.people import Action, Role
 from inventory.portfolio import PortfolioRecord, PortfolioSummary, TenantOutcomeRecord
 from web.acts import Act, carry_out
 from web.addresses import query_with
-from web.forms import Confirmed, Once, Reason
+from web.forms import ConfirmedOnce, Reason
 from web.layout import fragment, page
 from web.live import LivePart, live_parts
 from web.roles import Operator
@@ -239,8 +239,7 @@ async def cancel(
     person: Operator,
     tenants: Visible,
     site: TheSite,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     reason: Reason,
 ) -> Response:
     """Also cancels the runs that it has started."""

@@ -25,7 +25,7 @@ from inventory.records import RunRecord
 from inventory.user_errors import UnavailableError
 from web.acts import Act, carry_out
 from web.addresses import query_with
-from web.forms import Confirmed, Once, Reason
+from web.forms import ConfirmedOnce, Once, Reason
 from web.layout import fragment, page
 from web.live import LivePart, live_parts
 from web.roles import Operator
@@ -328,7 +328,7 @@ async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool
 
 @router.post("/tenants/{tenant_id}/runs/{run_id}/cancel", include_in_schema=False)
 async def cancel(
-    tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: Once, _confirmed: Confirmed, reason: Reason
+    tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: ConfirmedOnce, reason: Reason
 ) -> Response:
     """Items that it has merged are kept."""
     run = (await site.live_runs.look(tenant.id, run_id)).record

@@ -30,7 +30,7 @@ from inventory.people import Action
 from inventory.portfolio import TenantChoice
 from inventory.user_errors import UnavailableError, UserError
 from web.acts import Act, carry_out
-from web.forms import Confirmed, Once, Reason, typed
+from web.forms import ConfirmedOnce, Once, Reason, typed
 from web.layout import page
 from web.roles import Operator
 from web.scope import NoSuchPageError, TheSite, Visible, name_for
@@ -251,11 +251,10 @@ async def act(
     view: View,
     person: Operator,
     site: TheSite,
-    once: Once,
+    once: ConfirmedOnce,
     reason: Reason,
     name: Name,
     act: Annotated[ScheduleAct, Form()],
-    _confirmed: Confirmed,
 ) -> RedirectResponse:
     await _stored(site, view, name, to_change=True)
 

@@ -25,7 +25,7 @@ from inventory.people import Action
 from inventory.records import VersionRecord
 from web.acts import recorded
 from web.fitting import fitting_page
-from web.forms import Confirmed, Once, Why
+from web.forms import ConfirmedOnce, Why
 from web.roles import Approver
 from web.scope import NoSuchPageError, OneTenant, TenantScope, TenantToChange
 from web.site import item_path
@@ -142,8 +142,7 @@ async def difference_records(
 async def pin(
     scope: TenantToChange,
     person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     type_key: str,
     external_id: str,
     version: Annotated[int, Form(ge=1, le=1_000_000)],
@@ -159,8 +158,7 @@ async def pin(
 async def unpin(
     scope: TenantToChange,
     person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
+    once: ConfirmedOnce,
     type_key: str,
     external_id: str,
     version: Annotated[int, Form(ge=1, le=1_000_000)],

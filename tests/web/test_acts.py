@@ -17,7 +17,7 @@ from storage import audit
 from storage.database import Database
 from tests.web.support import CONTOSO, FABRIKAM, person_of, signed_in_as
 from web.application import ROUTERS
-from web.forms import Confirmed, Once
+from web.forms import ConfirmedOnce, Once
 from web.roles import Needs, needs
 from web.scope import NoTenantToChange, TenantToChange, without_nul
 from web.security import SAFE_METHODS
@@ -164,6 +164,7 @@ def test_every_route_that_acts_names_its_role_is_confirmed_and_works_once() -> N
             if set(route.methods or ()) - SAFE_METHODS:
                 calls = [dependency.call for dependency in route.dependant.dependencies]
                 assert any(isinstance(call, Needs) for call in calls), route.path
-                assert "request_id" in {field.alias for field in route.dependant.body_params}, route.path
-                is_confirmed = get_args(Confirmed)[1].dependency in calls
+                asked = [route.dependant, *route.dependant.dependencies]
+                assert "request_id" in {field.alias for part in asked for field in part.body_params}, route.path
+                is_confirmed = get_args(ConfirmedOnce)[1].dependency in calls
                 assert is_confirmed is (route.path not in ON_PAGES_OF_THEIR_OWN), route.path
