@@ -1,7 +1,6 @@
 """MSAL's HTTP: to the authority alone, over HTTPS, without redirects, within a deadline and a size.
 
-MSAL sends the client secret to the token endpoint of the authority's discovery document. So each request's origin is
-checked here, and the environment (`.netrc`, proxies) is ignored.
+The authority's discovery document names the URL that gets the secret, so each request's origin is checked.
 """
 
 import ssl
@@ -17,20 +16,19 @@ from graph.errors import retry_after_of
 from inventory.backoff import believable
 
 CONNECT_SECONDS = 6
-"""For one connection, which is tried twice."""
+"""For one connection; tried twice."""
 
 ANSWER_SECONDS = 20
-"""For each wait for bytes of an answer."""
+"""For each wait for bytes."""
 
 DEADLINE_SECONDS = 60
 """The limit of a sign-in of two requests, for the last byte, too."""
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
-"""Discovery documents and tokens have some thousands."""
 
 
 class RefusedExchangeError(Exception):
-    """A refused request or answer. The message names hosts and repeats no answer."""
+    """The message names hosts and repeats no answer."""
 
 
 class AuthorityAnswer(NamedTuple):
@@ -42,14 +40,12 @@ class AuthorityAnswer(NamedTuple):
 
 
 class AuthorityHttp:
-    """One sign-in's HTTP client; a context manager. MSAL calls `get`, `post` and `close`."""
+    """One sign-in's HTTP client; MSAL calls `get`, `post` and `close`."""
 
     def __init__(
         self, context: ssl.SSLContext, authority_urls: Collection[str] | None, *, proxy: httpx.Proxy | None = None
     ) -> None:
-        """`authority_urls`: allowed URLs; None for a managed identity, whose addresses come from this process's
-        environment or MSAL, never from an answer.
-        """
+        """`authority_urls` is None for a managed identity, whose address no answer gives."""
         self._origins = None if authority_urls is None else {_origin(httpx.URL(url)) for url in authority_urls}
         self._ends = time.monotonic() + DEADLINE_SECONDS
         self._http = httpx.Client(
@@ -75,7 +71,6 @@ class AuthorityHttp:
     def post(
         self, url: str, params: Any = None, data: Any = None, headers: Mapping[str, str | None] | None = None
     ) -> AuthorityAnswer:
-        """Raises as `get` does."""
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         # MSAL's assertions are bytes, which httpx would write as Python does.
         return self._exchange("POST", url, params, {**form, **(headers or {})}, urlencode(data or {}).encode())
@@ -107,7 +102,7 @@ class AuthorityHttp:
         return AuthorityAnswer(response.status_code, answer_headers, body.decode(errors="replace"))
 
     def _left(self) -> float:
-        """Seconds until the deadline, after which it raises `httpx.TimeoutException`."""
+        """Raises `httpx.TimeoutException` after the deadline."""
         left = self._ends - time.monotonic()
         if left <= 0:
             raise httpx.TimeoutException(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")

@@ -1,4 +1,4 @@
-"""Unpacks and parses answers' bodies within bounds: a few bytes may stand for gigabytes."""
+"""Answers' bodies, unpacked and parsed within bounds."""
 
 import re
 import zlib
@@ -9,24 +9,22 @@ from graph.errors import AnswerTooLargeError
 from inventory.exact_json import TooManyNumbersError, decode
 
 PIECE_BYTES = 1024 * 1024
-"""As much is unpacked at a time."""
+"""Unpacked at a time."""
 
 MOST_CONTAINERS = 500_000
-"""Objects and arrays of one answer. An empty array of three bytes takes 64 bytes and a microsecond."""
+"""Objects and arrays of one answer: three bytes of text may take 64 of memory and a microsecond."""
 
 MOST_VALUES = 4_000_000
 """Values of one answer; 128 MiB of real ones have some 3 million."""
 
 MOST_NUMBERS = 200_000
-"""Numbers parsed digit by digit, for two microseconds each."""
+"""Parsed digit by digit, for two microseconds each."""
 
 CUT_DEPTH = 400
-"""Deeper than stored documents, shallower than readers' limits."""
+"""Deeper than stored documents, shallower than parsers' limits."""
 
 _TOKEN = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^"\[\]{}]*+)++|[\[{]++|[\]}]++', re.DOTALL)
-"""Strings with the text between them, or opening, or closing brackets. Each alternative consumes all that begins so,
-even an unfinished string, so no byte is read twice.
-"""
+"""Strings with the text between them, or brackets. No byte is read twice, even of an unfinished string."""
 
 
 class UnreadableBodyError(Exception):
@@ -34,17 +32,17 @@ class UnreadableBodyError(Exception):
 
 
 class Unpacking:
-    """Unpacks one body piece by piece; the caller decides whether to go on."""
+    """The caller can stop after any piece of the body."""
 
     def __init__(self, codings: Sequence[str]) -> None:
-        """`codings`: Content-Encoding. Raises `UnreadableBodyError` unless it is gzip, once."""
+        """Raises `UnreadableBodyError` unless `codings`, those of Content-Encoding, are gzip once, or none."""
         named = [coding.strip().lower() for coding in codings]
         if named not in ([], ["identity"], ["gzip"]):
             raise UnreadableBodyError("the answer is in a coding that was not asked for")
         self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if named == ["gzip"] else None
 
     def pieces(self, packed: bytes) -> Iterator[bytes]:
-        """Decoded bytes, at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
+        """Yields at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
         if self._gzip is None:
             yield packed
             return
@@ -69,9 +67,9 @@ class Unpacking:
 
 
 def parse(body: bytes | bytearray) -> Any:
-    """A body's JSON value; None if it is none. Raises `AnswerTooLargeError` if it is too much work.
+    """Returns None for no JSON. Raises `AnswerTooLargeError`.
 
-    Nesting is cut at `CUT_DEPTH`, so that one bad object spoils no page.
+    Values deeper than `CUT_DEPTH` become null, so that one bad object spoils no page.
     """
     if has_too_many_values(body):
         raise AnswerTooLargeError
@@ -86,7 +84,7 @@ def parse(body: bytes | bytearray) -> Any:
 
 
 def has_too_many_values(body: bytes | bytearray) -> bool:
-    """Whether a body may have too many objects, arrays or values; brackets in strings count, too."""
+    """Counts brackets and commas, also those in strings."""
     if len(body) <= MOST_CONTAINERS:
         return False
     containers = body.count(b"[") + body.count(b"{")
@@ -94,7 +92,7 @@ def has_too_many_values(body: bytes | bytearray) -> bool:
 
 
 def cut_deep(body: bytes | bytearray) -> bytes:
-    """JSON text with null in place of values deeper than `CUT_DEPTH`; empty if brackets do not match."""
+    """Puts null for values deeper than `CUT_DEPTH`; returns nothing if brackets do not match."""
     kept: list[bytes] = []
     depth, start = 0, 0
     for token in _TOKEN.finditer(body):

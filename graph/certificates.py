@@ -1,4 +1,4 @@
-"""Checks certificate files before MSAL, which has one error for a wrong password and a broken file."""
+"""Certificate files, checked before MSAL, which has one error for a wrong password and a broken file."""
 
 import re
 
@@ -10,12 +10,11 @@ _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTA
 
 
 def is_pem(content: bytes) -> bool:
-    """Whether a certificate file is PEM, not PFX."""
     return content.lstrip().startswith(b"-----BEGIN")
 
 
 def what_is_wrong(content: bytes, password: str | None) -> str | None:
-    """Why a certificate file is unusable, with a remedy; None if it is usable."""
+    """Names a remedy; None if the file is usable."""
     secret = None if password is None else password.encode()
     return _in_pem(content, secret) if is_pem(content) else _in_pfx(content, secret)
 
@@ -63,7 +62,7 @@ def _password_missing(password: bytes | None) -> str:
 
 
 def _is_whole_sequence(content: bytes) -> bool:
-    """Whether the file is one whole ASN.1 sequence (X.690 §8.1): a broken PFX is not."""
+    """See X.690 §8.1."""
     if len(content) < 4 or content[0] != 0x30:
         return False
     if content[1] < 0x80:

@@ -1,4 +1,4 @@
-"""Reads, hashes and writes large JSON off the event loop."""
+"""Work on large JSON, off the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,18 +11,17 @@ Arguments = ParamSpec("Arguments")
 ResultT = TypeVar("ResultT")
 
 THREADS = 4
-"""The interpreter runs one at a time; several take turns, so that long work holds up no other."""
+"""Threads take turns, so that long work holds up no other."""
 
 _POOL = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="crunch")
 
 _turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
-"""One turn for each tenant, so that a busy one waits for itself."""
 
 
 async def crunch(
     tenant_id: UUID, work: Callable[Arguments, ResultT], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> ResultT:
-    """Computes `work` in a thread. A tenant has one thread at a time."""
+    """Computes `work` in a thread, one at a time for each tenant."""
     turn = _turns.setdefault(tenant_id, asyncio.Lock())
     await turn.acquire()
     working = asyncio.get_running_loop().run_in_executor(_POOL, lambda: work(*args, **kwargs))

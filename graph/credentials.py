@@ -24,11 +24,11 @@ from graph.vault import PFX, Vault, VaultError, VaultSecret
 from inventory.error_codes import ErrorCode
 
 CONFIGURATION_PATIENCE = timedelta(minutes=10)
-"""A broken file is mended within minutes; a run that waits longer holds a slot in vain."""
+"""A broken file is mended within minutes; a longer wait holds a slot in vain."""
 
 
 class CredentialError(GraphRequestError):
-    """A credential cannot be read. It names the variable or file, never the content."""
+    """The message names the variable or file, never the content."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -64,10 +64,7 @@ def read_credential(tenant: TenantConfig, vault: Vault | None = None) -> Any:
 
 
 def credential_ends_at(tenant: TenantConfig, vault: Vault | None = None) -> datetime | None:
-    """When the certificate of `certificate_file`, or the vault's secret, ends; None if unknown.
-
-    Blocks. Raises `CredentialError`, `VaultUnavailableError`.
-    """
+    """None if unknown. Blocks. Raises `CredentialError`, `VaultUnavailableError`."""
     if tenant.certificate_file is not None:
         certificate = read_credential(tenant)["public_certificate"].encode()
         return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
@@ -83,7 +80,7 @@ def _from_environment(name: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """A file without a byte-order mark, which editors on Windows write."""
+    """Drops a byte-order mark, which editors on Windows write."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -111,7 +108,6 @@ def _from_vault(name: str, vault: Vault | None) -> VaultSecret:
 
 
 def _certificate_content(named: str, kept: VaultSecret) -> bytes:
-    """A certificate with its key, as in a file."""
     if kept.content_type != PFX:
         return kept.value.encode()
     try:
@@ -121,7 +117,6 @@ def _certificate_content(named: str, kept: VaultSecret) -> bytes:
 
 
 def _certificate(named: str, content: bytes, password: str | None) -> dict[str, str]:
-    """A certificate with its key, from PEM or PFX (PKCS #12)."""
     wrong = what_is_wrong(content, password)
     if wrong is not None:
         raise CredentialError(f"{named} {wrong}")

@@ -1,4 +1,4 @@
-"""Reads one item's details: open calls, and answers so far."""
+"""One item's details: open calls, and answers so far."""
 
 import hashlib
 from collections.abc import Container
@@ -33,15 +33,14 @@ from inventory.error_codes import OF_TENANT_CODES, ErrorCode
 from inventory.exact_json import decode, encode
 
 MAX_PAGES = 1000
-"""More pages of one answer are a loop: the largest real policy has 13 of 25 settings."""
+"""More pages of one answer are a loop; the largest real policy has 13."""
 
 
 class OpenCall(NamedTuple):
-    """A request to make.
+    """A request; without a `call` it asks whether the item exists.
 
-    `call` and `child` number the entry's detail call and child call; without a call it asks whether the item exists.
-    `anchor` is the hash of an earlier link, renewed at powers of two of pages. `path` is the place of a list that Graph
-    has cut, whose rest it reads: in the list's document, or in the page `of_page` of a call's answer.
+    `call` and `child` number the entry's calls. `anchor`: hash of an earlier link, renewed at powers of two of pages.
+    `path`: the place of a cut list, in the list's document or in page `of_page` of the call's answer.
     """
 
     url: str
@@ -60,7 +59,7 @@ class OpenCall(NamedTuple):
 
 
 class UnreadCall(NamedTuple):
-    """A call that was given up, since Graph does not answer it."""
+    """A call that Graph does not answer."""
 
     call: OpenCall
     failure: ReadFailure
@@ -73,13 +72,12 @@ class UnreadCall(NamedTuple):
 
     @property
     def http_status(self) -> int | None:
-        """The last answer's status, if any."""
         status = self.failure.context.get("http_status")
         return status if isinstance(status, int) else None
 
 
 class DetailReading:
-    """One item's details. Read parts are canonical, with hidden secrets."""
+    """Read parts are canonical, with hidden secrets."""
 
     def __init__(
         self,
@@ -118,7 +116,6 @@ class DetailReading:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether nothing is left to read but for calls given up."""
         return not self.open and not self.gone
 
     @property
@@ -126,11 +123,10 @@ class DetailReading:
         return self.is_at_end and not self.unread
 
     def whole(self) -> JsonObject:
-        """The item's whole canonical document."""
         return assemble(self._list_document, self._parts)
 
     def partial(self, last: JsonObject, lacked: Container[DetailPlace]) -> tuple[JsonObject, list[DetailPlace]]:
-        """The document with the last version's content where calls were given up, and the places that it lacks.
+        """The document with the last version's content where calls were given up, and places without any.
 
         `lacked`: places that the last version lacks.
         """
@@ -141,9 +137,8 @@ class DetailReading:
         return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
 
     def stale(self, lacking: Container[DetailPlace]) -> list[tuple[DetailPlace, UnreadCall]]:
-        """Given-up calls that make the document stale, with their places.
-
-        Not those in `lacking` for which the tenant never had a licence.
+        """Given-up calls that make the document stale, without those of `lacking` for which the tenant never had a
+        licence.
         """
         return [
             (place, unread)
@@ -152,10 +147,7 @@ class DetailReading:
         ]
 
     def is_answer(self, unread: UnreadCall) -> bool:
-        """Whether Graph says that there is no such detail, or none for this app: no error of a run.
-
-        The refusal of a later page is an error: Graph has shown the first.
-        """
+        """Whether Graph says that there is no such detail, or none for this app: no error, unless of a later page."""
         if unread.code is ErrorCode.GRAPH_NOT_FOUND:
             return unread.call.path is None and self._call(unread.call).optional
         return unread.code in OF_TENANT_CODES and unread.call.page == 1
@@ -187,7 +179,6 @@ class DetailReading:
 
     @property
     def unread_places(self) -> list[DetailPlace]:
-        """The document's places of given-up calls."""
         return [self._place(given_up.call) for given_up in self.unread]
 
     def give_up(self, call: OpenCall, failure: ReadFailure) -> None:
@@ -204,10 +195,7 @@ class DetailReading:
         self.unread.append(UnreadCall(call, failure, self._member_name(place)))
 
     def progress(self) -> bytes:
-        """The state for another process.
-
-        Given-up calls are the last open ones: a worker that does not know them makes them again.
-        """
+        """The state for another process. Given-up calls are the last open ones, for workers that do not know them."""
         parts = [
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
             for part in self._parts
@@ -220,9 +208,8 @@ class DetailReading:
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
-        """Takes in an open call's answer; returns the failure if it brought nothing.
-
-        The caller checks the next page's link, in the call that replaces this one in `open`.
+        """Returns the failure if the answer brought nothing. The caller checks the link of the call that replaces this
+        one.
         """
         if call.path is not None:
             return self._take_rest(call, call.path, answer)
@@ -261,7 +248,6 @@ class DetailReading:
             self.open.append(OpenCall(self._collection.item_url(self._external_id)))
 
     def _take_rest(self, call: OpenCall, path: Path, answer: Answer) -> ReadFailure | None:
-        """Takes in a further page of a cut list."""
         if is_gone(answer) and self._collection.confirmable:
             self._ask_whether_there(call, answer)
             return None
@@ -300,11 +286,9 @@ class DetailReading:
         return None
 
     def _expansion(self, call: OpenCall) -> Expansion:
-        """The expansions of the answer with the list."""
         return expansion(self._collection.expand) if call.call is None else expansion_by(self._call(call).path)
 
     def _holder(self, call: OpenCall) -> JsonValue:
-        """The document with the list whose rest a call requests."""
         if call.call is None:
             return self._list_document
         sought = self._part(call, None)._replace(page=call.of_page)
@@ -312,7 +296,6 @@ class DetailReading:
         return bodies[-1] if bodies else None
 
     def _names(self, call: OpenCall) -> list[str]:
-        """The document's properties for an answer."""
         part = None if call.call is None else self._part(call, None)
         return [] if part is None else [name for name in (part.property, part.child_property) if name is not None]
 
@@ -331,7 +314,7 @@ class DetailReading:
             self._restart(call)
 
     def _is_miscounted(self, call: OpenCall) -> bool:
-        """Whether the list counts other members than the read pages, which are no snapshot."""
+        """Whether the list counts other members than the pages, which are no snapshot."""
         counted_by = None if call.child is not None else self._collection.details[call.call or 0].counted_by
         expected = None if counted_by is None else self._list_document.get(counted_by)
         if not isinstance(expected, int):
@@ -352,7 +335,7 @@ class DetailReading:
         return failure or ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
 
     def _next(self, call: OpenCall, link: str) -> OpenCall:
-        """The next page's call. Raises `MalformedPageError` for a circle."""
+        """Raises `MalformedPageError` for a circle."""
         fingerprint = hashlib.sha256(link.encode(errors="surrogatepass")).hexdigest()
         if fingerprint == call.anchor or call.page >= MAX_PAGES:
             raise _LoopError(call.page)
@@ -373,7 +356,7 @@ class DetailReading:
         ]
 
     def _restart(self, call: OpenCall) -> None:
-        """Begins a listing with an expired page token anew, and its members."""
+        """Begins a listing with an expired page token anew."""
         detail = self._call(call)
         first = self._url(detail.path, call.child_id)
         anew = OpenCall(first, call=call.call, child=call.child, child_id=call.child_id, restarted=True)
@@ -396,7 +379,6 @@ class DetailReading:
         return self._collection.details[call.call or 0].permission or self._collection.permission
 
     def _url(self, path: str, child_id: str | None = None) -> str:
-        """The path with the item's id and type and its member's id."""
         kind = str(self._list_document.get(TYPE, "")).removeprefix("#")
         filled = path.replace("{type}", quote(kind, safe="")).replace("{id}", quote(self._external_id, safe=""))
         return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))
@@ -479,7 +461,6 @@ class _LoopError(MalformedPageError):
 
 
 def _belongs(part: Part, dropped: Part) -> bool:
-    """Whether a part is of the answer that begins anew, or of a member."""
     if part.property != dropped.property:
         return False
     return dropped.child_id is None or (part.child_property, part.child_id) == (

@@ -1,6 +1,4 @@
-"""Sign-in with Entra ID: MSAL's authorization-code flow; the ID token is checked here.
-
-MSAL sends PKCE, state and nonce, but leaves the ID token to its caller:
+"""Sign-in with Entra ID. MSAL leaves the check of the ID token to its caller:
 https://learn.microsoft.com/entra/identity-platform/id-tokens#validate-tokens
 """
 
@@ -34,12 +32,12 @@ CLOCK_SKEW_SECONDS = 120
 """The largest difference of Entra's and this machine's clock."""
 
 KEYS_SECONDS = 24 * 3600
-"""Signing keys are read again after a day, and for a token of another key:
+"""Keys are read again after it, and for a token of another key:
 https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
 """
 
 KEYS_PAUSE_SECONDS = 60
-"""Between reads for tokens of unknown keys."""
+"""Between reads for unknown keys."""
 
 REQUIRED_CLAIMS = ["aud", "exp", "iat", "iss", "nonce", "oid", "tid"]
 
@@ -50,7 +48,7 @@ Flow = dict[str, Any]
 
 
 class SignInRefusedError(UserError):
-    """Nobody is signed in. One line says why, without a token."""
+    """One line says why nobody is signed in, without a token."""
 
 
 class SignInUnavailableError(UnavailableError):
@@ -58,7 +56,7 @@ class SignInUnavailableError(UnavailableError):
 
 
 class SignedInIdentity(NamedTuple):
-    """A person that Entra ID has authenticated, with assigned app roles."""
+    """An authenticated person, with assigned app roles."""
 
     tenant_id: UUID
     object_id: UUID
@@ -84,7 +82,7 @@ class EntraSignIn:
         authority_url: str | None = None,
         proxy: httpx.Proxy | None = None,
     ) -> None:
-        """`app` has the client id and the credential; its id is the tenant to sign in to, if it is one."""
+        """`app` has the credential; its id is the tenant to sign in to, if one alone is allowed."""
         endpoints = CLOUD_ENDPOINTS[app.cloud]
         self._app = app
         self._allowed = frozenset(allowed_tenants)
@@ -97,7 +95,7 @@ class EntraSignIn:
         self._keys: _Keys | None = None
 
     def begin(self, redirect_uri: str) -> Flow:
-        """Begins a sign-in at `auth_uri`. Raises `SignInUnavailableError`."""
+        """Raises `SignInUnavailableError`."""
         with self._http() as http, _understood(self._host):
             flow: Flow = self._application(http).initiate_auth_code_flow([], redirect_uri=redirect_uri)
         if "error" in flow or urlsplit(flow["auth_uri"])[:2] not in {urlsplit(url)[:2] for url in self._trusted}:
@@ -123,7 +121,6 @@ class EntraSignIn:
             return self._identity(self._claims(token, http), flow)
 
     def _claims(self, token: str, http: AuthorityHttp) -> dict[str, Any]:
-        """The claims of a token that a key of Entra's has signed for this app."""
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
         except jwt.InvalidTokenError:
@@ -153,7 +150,7 @@ class EntraSignIn:
         return claims
 
     def _identity(self, claims: Mapping[str, Any], flow: Flow) -> SignedInIdentity:
-        """Whom the claims are about, if the person may sign in here."""
+        """Raises `SignInRefusedError` if the person may not sign in here."""
         if [claims["nonce"]] != parse_qs(urlsplit(flow["auth_uri"]).query).get("nonce"):
             raise SignInRefusedError("the ID token is of another sign-in")
         try:
@@ -169,7 +166,7 @@ class EntraSignIn:
         )
 
     def _keys_with(self, key_id: object, http: AuthorityHttp) -> _Keys:
-        """The authority's keys; asked for anew where they are old, or lack one that may have come since."""
+        """Reads keys anew if they are old, or lack one that may be new."""
         known = self._keys
         if known is not None:
             age = time.monotonic() - known.read_at
@@ -205,7 +202,7 @@ class EntraSignIn:
 
 @contextmanager
 def _understood(host: str) -> Iterator[None]:
-    """Makes one line of every way in which an authority can fail. Raises `SignInUnavailableError`."""
+    """Raises `SignInUnavailableError`, one line for each failure of an authority."""
     try:
         yield
     except (UserError, UnavailableError):
@@ -220,6 +217,6 @@ def _understood(host: str) -> Iterator[None]:
 
 
 def _code(answer: Mapping[str, Any]) -> str:
-    """The AADSTS code of a refusal. A description may repeat what a stranger wrote into an address."""
+    """A description may repeat a stranger's words, so only its AADSTS code is told."""
     found = _AADSTS.search(str(answer.get("error_description", "")))
     return found[0] if found else "it gave no reason"

@@ -1,4 +1,4 @@
-"""Failures of Graph, classified by stable code: of one request (`classify`), and of a whole `$batch`."""
+"""Failures of Graph, classified by stable code."""
 
 import re
 from collections.abc import Mapping
@@ -16,9 +16,10 @@ _LICENCE_CODES = re.compile(
     r"licen[cs]e_?(required|needed|missing)|(no|missing|insufficient|invalid)_?(valid_?)?licen[cs]e"
     r"|not_?licen[cs]ed|unlicen[cs]ed|nonpremiumtenant|tenantnot(onboarded|provisioned)|^applifecycle_2210$"
 )
-"""Graph's codes, in lower case, for a tenant without the licence: the code decides alone, whatever the message says.
+"""Graph's codes for a tenant without the licence; they decide alone.
 
 `Authentication_RequestFromNonPremiumTenantOrB2CTenant`: https://github.com/MicrosoftDocs/azure-docs/pull/77948
+
 `NoLicense`: https://github.com/AzureAD/AzureAD-Governance-Assessment/issues/2
 """
 
@@ -34,21 +35,18 @@ _LICENCE_MESSAGES = re.compile(
     rf"(\b(is|was) not|(is|was)n't|(not|n't) been)( yet| fully)* {_SERVED}\b"
     r"|not applicable to target (tenant|domain)|not an azure ad b2c"
 )
-"""Parts of messages, in lower case, that mean a missing licence or a service that is not set up; never shown.
+"""Messages about a missing licence or a service that is not set up; never shown.
 
-Intune says `Request not applicable to target tenant` where it has no licence or no MDM authority:
-https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198
-SharePoint says `Tenant does not have a SPO license`:
-https://github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/7328
+`Request not applicable to target tenant`: https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198
+
+`Tenant does not have a SPO license`: https://github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/7328
 """
 
 _APP_REFUSED = ("app-only", "app only", "application context", "application permission", "delegated")
-"""How a 400 says that it is for signed-in people."""
+"""Signs that a 400 is for signed-in people."""
 
 
 class Answer(Protocol):
-    """The parts of an answer on which its classification depends."""
-
     @property
     def status(self) -> int: ...
     @property
@@ -58,7 +56,7 @@ class Answer(Protocol):
 
 
 class ReadFailure(NamedTuple):
-    """Why a page was not read. `restart`: its token has expired, so the listing begins anew."""
+    """Why a page was not read; `restart`: its token has expired."""
 
     code: ErrorCode
     retryable: bool = False
@@ -68,10 +66,9 @@ class ReadFailure(NamedTuple):
 
 
 class GraphRequestError(Exception):
-    """A `$batch` or token was not had. The message holds no URL, token or answer.
+    """A failed `$batch` or sign-in. The message holds no URL, token or answer.
 
-    A retryable one is retried for at most `patience`. `failing_for`: how long others have met it already, which counts
-    as waited.
+    Retries last `patience`, less `failing_for`: how long others have met it.
     """
 
     def __init__(
@@ -94,7 +91,7 @@ class GraphRequestError(Exception):
 
 
 class BatchRefusedError(GraphRequestError):
-    """Graph answered a whole `$batch` with an error, which is every request's."""
+    """Graph refused a whole `$batch`, so every request of it."""
 
     def __init__(self, failure: ReadFailure, message: str) -> None:
         super().__init__(
@@ -122,10 +119,7 @@ class AnswerTooLargeError(GraphRequestError):
 
 
 def classify(answer: Answer, *, permission: str | None = None, delegated_only: bool = False) -> ReadFailure | None:
-    """The failure of an answer's status and error body; None for a success.
-
-    `permission` is the catalog's, named for a 403. No permission opens `delegated_only` to an app.
-    """
+    """Returns None for a success. `permission` is named for a 403; none opens `delegated_only` to an app."""
     status = answer.status
     if 200 <= status < 300:
         return None
@@ -157,9 +151,9 @@ def classify(answer: Answer, *, permission: str | None = None, delegated_only: b
 
 
 def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """Retry-After: seconds, also fractional, or an HTTP-date, from the answer's own Date (else from `now`).
+    """Reads seconds, also fractional, or a date (RFC 9110 §10.2.3), from the answer's own Date or else `now`.
 
-    None if absent, unreadable or negative. Never capped here. RFC 9110 §10.2.3.
+    None if absent, unreadable or negative.
     """
     value = headers.get("retry-after", "").strip()
     try:
@@ -188,21 +182,20 @@ def _http_date(value: str) -> datetime | None:
 
 
 def error_code_of(body: Any) -> str | None:
-    """Graph's own error code, unless the text is none: an answer may be hostile."""
+    """None for a strange text: an answer may be hostile."""
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
 def _message(body: Any) -> str:
-    """The message in lower case, for recognition. Intune nests JSON in it as text."""
+    """Intune nests JSON in it as text."""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return message[:4000].lower() if isinstance(message, str) else ""
 
 
 def _is_licence_missing(body: Any, message: str) -> bool:
-    """Whether an error says, by its or an inner code or in words, that the tenant cannot have it."""
     error = body.get("error") if isinstance(body, dict) else None
     inner = (error.get("innerError"), error.get("innererror")) if isinstance(error, dict) else ()
     codes = (level.get("code") for level in (error, *inner) if isinstance(level, dict))

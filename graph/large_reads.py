@@ -1,8 +1,4 @@
-"""Reads connections in larger parts than a TLS record.
-
-A record has 16 KB, and anyio answers each read with one. h11, httpcore and httpx take as long for a small part as for a
-large one: a third of the processor time of receiving a page.
-"""
+"""Reads of more than a TLS record: h11, httpcore and httpx take as long for its 16 KB as for a large part."""
 # ruff: noqa: ASYNC109 - the signatures are those of httpcore
 
 import ssl
@@ -14,7 +10,7 @@ import httpx
 
 
 def with_large_reads(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncHTTPTransport:
-    """The transport with larger reads: httpx has no parameter for httpcore's backend."""
+    """Sets the backend of httpcore, for which httpx has no parameter."""
     transport._pool._network_backend = _Backend()  # noqa: SLF001
     return transport
 
@@ -37,7 +33,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._tls: ssl.SSLObject | None = stream.get_extra_info("ssl_object")
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """All that has been received, as soon as there is something."""
+        """Returns all that has been received, as soon as there is something."""
         first = await self._stream.read(max_bytes, timeout)
         if not first or self._tls is None:
             return first

@@ -13,15 +13,14 @@ class PermissionNeed(NamedTuple):
 
     type_key: str
     named: str
-    """The least permission, which the catalog names."""
+    """The least one, as in the catalog."""
     readers: frozenset[str]
 
 
 def least_permissions(collections: Iterable[Collection]) -> dict[str, list[str]]:
-    """The permissions, sorted, each with the type keys that need it.
+    """Maps each path's least permission to the type keys that need it, sorted.
 
-    Each is some path's least permission. One whose paths the others read, too, is left out: with `Directory.Read.All`,
-    `Group.ReadBasic.All` is needless.
+    It leaves out a permission if others read its paths: `Directory.Read.All` makes `Group.ReadBasic.All` needless.
     """
     needs = [need for collection in collections for need in _needs(collection)]
     named = {need.named for need in needs}
@@ -54,6 +53,5 @@ def _needs(collection: Collection) -> Iterator[PermissionNeed]:
 
 
 def _need(collection: Collection, path: str, permission: str) -> PermissionNeed:
-    """If the map lacks the catalog's permission, no other one is trusted."""
     known = permissions_of(path)
     return PermissionNeed(collection.type_key, permission, frozenset(known if permission in known else {permission}))

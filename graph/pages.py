@@ -1,4 +1,4 @@
-"""Reads one page of a listing out of an answer."""
+"""Pages of listings."""
 
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
@@ -9,8 +9,6 @@ from inventory.error_codes import ErrorCode
 
 
 class Page(NamedTuple):
-    """A page's objects, and the link to the next one."""
-
     items: list[JsonValue]
     next_link: str | None
 
@@ -31,11 +29,7 @@ def read_page(
     left_out: Container[str] = (),
     left_out_where: Mapping[str, str | bool] | None = None,
 ) -> Page:
-    """A successful answer's page.
-
-    `left_out`: `@odata.type`s of another entry. `left_out_where`: values of objects to leave out. Raises
-    `MalformedPageError`.
-    """
+    """Leaves out objects of the `@odata.type`s or values given. Raises `MalformedPageError`."""
     body: Any = answer.body
     if not isinstance(body, dict):
         raise MalformedPageError(answer)
@@ -49,7 +43,6 @@ def read_page(
 
 
 def _has_one_of(item: Any, values: Mapping[str, str | bool]) -> bool:
-    """Whether the object has one of these values; true is not 1."""
     return isinstance(item, dict) and any(
         item.get(name) == value and isinstance(item[name], type(value)) for name, value in values.items()
     )
@@ -61,7 +54,7 @@ def _type_of(item: Any) -> Any:
 
 
 def is_gone(answer: Answer) -> bool:
-    """Whether a GET by id found no object: Graph's own 404, not a proxy's."""
+    """Whether Graph, not a proxy, answered 404."""
     return answer.status == 404 and isinstance(answer.body, dict) and isinstance(answer.body.get("error"), dict)
 
 

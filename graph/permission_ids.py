@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 GRAPH_APP_ID = UUID("00000003-0000-0000-c000-000000000000")
-"""Microsoft Graph, in every tenant and cloud (https://learn.microsoft.com/graph/permissions-reference)."""
+"""The same everywhere (https://learn.microsoft.com/graph/permissions-reference)."""
 
 
 @cache
@@ -18,10 +18,7 @@ def permission_ids() -> dict[str, UUID]:
 
 
 def required_resource_access(permissions: Iterable[str]) -> dict[str, Any]:
-    """The manifest's `requiredResourceAccess` (https://learn.microsoft.com/entra/identity-platform/reference-microsoft-graph-app-manifest).
-
-    `Role` is an application permission.
-    """
+    """See https://learn.microsoft.com/entra/identity-platform/reference-microsoft-graph-app-manifest"""
     ids = permission_ids()
     access = [{"id": str(ids[name]), "type": "Role"} for name in sorted(permissions)]
     return {"requiredResourceAccess": [{"resourceAppId": str(GRAPH_APP_ID), "resourceAccess": access}]}

@@ -12,8 +12,6 @@ from inventory.canonical import TYPE
 
 
 class RawPage(msgspec.Struct, frozen=True):
-    """A page of a listing. `text` is all of it."""
-
     objects: list[msgspec.Raw]
     next_link: str | None
     text: msgspec.Raw
@@ -44,10 +42,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def split(body: bytes | bytearray) -> Any:
-    """A `$batch`'s answer as `bodies.parse` reads it, with successful listings as `RawPage`s.
-
-    Anything unexpected is parsed whole. Raises `AnswerTooLargeError`.
-    """
+    """Reads as `bodies.parse`, but successful listings become `RawPage`s. Raises `AnswerTooLargeError`."""
     if len(body) > MOST_VALUES and body.count(b",") > MOST_VALUES:
         raise AnswerTooLargeError
     try:
@@ -74,13 +69,13 @@ def split(body: bytes | bytearray) -> Any:
 
 
 def parse_all(texts: Sequence[msgspec.Raw]) -> list[Any] | None:
-    """The values of JSON texts, bounded together by `bodies.parse`; None if one is none."""
+    """`bodies.parse` bounds them together; None if one is no JSON."""
     values = parse(b"[" + b",".join(texts) + b"]")
     return values if isinstance(values, list) and len(values) == len(texts) else None
 
 
 def heads(page: RawPage, id_field: str) -> list[tuple[Any, Any]]:
-    """Each object's id and `@odata.type`, of any JSON type; None if missing."""
+    """Ids and `@odata.type`s have any JSON type; None if missing."""
     decode = _decoder(id_field)
     return [_head(decode, text) for text in page.objects]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def why_unreached(error: BaseException, host: str) -> str:
-    """The obstacle to `host`: name, certificate, refusal or silence, without the error's text."""
+    """Names the obstacle, without the error's text."""
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return f"the name {host} cannot be resolved; check DNS, the proxy and the tenant's cloud"
@@ -27,7 +27,7 @@ def why_unreached(error: BaseException, host: str) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes, innermost first; some libraries wrap one as an argument."""
+    """Innermost first; some libraries wrap one as an argument."""
     found: list[BaseException] = []
     left: list[object] = [error]
     while left and len(found) < 50:

@@ -1,7 +1,4 @@
-"""A tenant's token and sign-in, shared by all who need the token.
-
-A tenant has at most one sign-in, in its own thread: a slow authority blocks neither the event loop nor other tenants.
-"""
+"""A tenant's token. One sign-in at a time, in its own thread, so that a slow authority blocks nobody else."""
 
 import asyncio
 import errno
@@ -17,17 +14,17 @@ from inventory.backoff import believable
 from inventory.error_codes import ErrorCode
 
 WAIT_SECONDS = 10
-"""How long a caller, which holds one of few slots, waits for a sign-in."""
+"""A caller's wait for a sign-in, while it holds one of few slots."""
 
 RENEWAL_SECONDS = 300
-"""How long before its end a token is renewed."""
+"""A token is renewed so long before its end."""
 
 RECENT_SECONDS = 600
 """Older failures say nothing about present sign-ins."""
 
 
 class Grant(NamedTuple):
-    """A token, and its lifetime from the request."""
+    """`lifetime` counts from the request."""
 
     token: str
     lifetime: timedelta
@@ -40,7 +37,6 @@ class _Held(NamedTuple):
     ends_at: float
 
     def answers(self, claims: str | None, refused: str | None) -> bool:
-        """Whether it is not the refused token and has the claims."""
         return self.token != refused and claims in (None, self.claims) and time.monotonic() < self.ends_at
 
 
@@ -52,7 +48,7 @@ class _UnderWay:
 
 
 class TenantTokens:
-    """The token of a tenant's app. Times are monotonic, so a changed clock does not matter."""
+    """Times are monotonic: changes of the clock do not matter."""
 
     def __init__(self, sign_in: Callable[[str | None], Grant]) -> None:
         """`sign_in` blocks, returns a token with the claims, and raises `GraphRequestError`."""
@@ -65,10 +61,8 @@ class TenantTokens:
         self._failed_at = 0.0
 
     async def token(self, claims: str | None = None, refused: str | None = None) -> str:
-        """A token with these claims, not the refused one. Raises `GraphRequestError`.
-
-        Callers share one sign-in, its token and its failure. A failure lasts as long as the authority asked for, or as
-        it took, so that nobody waits for the next one meanwhile.
+        """Raises `GraphRequestError`. Callers share one sign-in, and its failure, which lasts as long as the authority
+        asked for, or as it took.
         """
         while True:
             held = self._held if self._held is not None and self._held.answers(claims, refused) else None
@@ -85,7 +79,7 @@ class TenantTokens:
                 raise self._met(self._failure)
 
     async def _ending_of(self, sign_in: _UnderWay) -> None:
-        """Waits for a sign-in. Raises its failure, or a retryable one if it takes too long."""
+        """Raises the sign-in's failure, or a retryable one if it takes too long."""
         rest = sign_in.began + WAIT_SECONDS - time.monotonic()
         await asyncio.wait([sign_in.ended], timeout=max(0.0, rest))
         if not sign_in.ended.done():
@@ -97,7 +91,6 @@ class TenantTokens:
             raise sign_in.failure
 
     def _met(self, failure: GraphRequestError) -> GraphRequestError:
-        """The failure for one more caller."""
         now = time.monotonic()
         if self._failing_since is None or now - self._failed_at > RECENT_SECONDS:
             self._failing_since = now
@@ -125,7 +118,6 @@ class TenantTokens:
         return sign_in
 
     def _end(self, sign_in: _UnderWay, claims: str | None, outcome: Grant | BaseException) -> None:
-        """Takes in a sign-in's result, on the event loop."""
         self._under_way = None
         self._failure = None
         if isinstance(outcome, Grant):

@@ -25,9 +25,8 @@ class Cloud(StrEnum):
 
 
 class Endpoints(NamedTuple):
-    """A cloud's servers of tokens and documents, without a final slash.
-
-    `authority_aliases`: further names of the authority, to which its discovery document may send a credential.
+    """URLs have no final slash. `authority_aliases`: where else the authority's discovery document may send a
+    credential.
     """
 
     authority_url: str
@@ -68,16 +67,14 @@ VaultName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 
 
 class TenantsFileError(UserError):
-    """A fault of the tenants file or table, and its remedy, in one line, without its values."""
+    """Tells the fault of the tenants file or table in one line, without its values."""
 
 
 class UnknownTenantError(UserError):
-    """No such tenant is configured; the message names the configured ones."""
+    """The message names the configured ones."""
 
 
 class DisabledTenantError(UserError):
-    """The tenants file or table disables the tenant to read."""
-
     def __init__(self, name: str) -> None:
         super().__init__(f"tenant {name!r} is disabled; to read it again: python starter.py tenant enable {name}")
 
@@ -88,7 +85,7 @@ def refuse_disabled(tenant: "TenantConfig") -> None:
 
 
 class TenantConfig(BaseModel, frozen=True, extra="forbid"):
-    """A tenant with exactly one credential field. A disabled one is not read; its inventory stays."""
+    """Has exactly one credential field. A disabled tenant is not read; its inventory stays."""
 
     id: UUID
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
@@ -125,10 +122,7 @@ class TenantConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str | None:
-    """The link by which a tenant's administrator grants permissions; None for a managed identity.
-
-    `authority_url` replaces the cloud's own. China's sign-in page has another host than its tokens.
-    """
+    """None for a managed identity. China's sign-in page has another host than its tokens."""
     if tenant.client_id is None or tenant.managed_identity:
         return None
     endpoints = CLOUD_ENDPOINTS[tenant.cloud]
@@ -137,7 +131,7 @@ def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str |
 
 
 class Tenants:
-    """Tenants of a file, in its order, or of the table, by name. `place` is its name for people."""
+    """Keeps the order of the file, or by name of the table; `place` names it for people."""
 
     def __init__(self, tenants: Sequence[TenantConfig], place: str = THE_FILE) -> None:
         self.place = place
@@ -155,22 +149,19 @@ class Tenants:
         return self._by_id.get(tenant_id)
 
     def tags(self) -> dict[UUID, tuple[str, ...]]:
-        """Each tenant's tags, in the order of the file."""
         return {tenant.id: tenant.tags for tenant in self._tenants}
 
     def names(self) -> dict[UUID, str]:
-        """Each tenant's name."""
         return {tenant.id: tenant.name for tenant in self._tenants}
 
     def all_tags(self) -> list[str]:
-        """The tags that any tenant has, sorted."""
         return sorted({tag for tenant in self._tenants for tag in tenant.tags})
 
     def disabled(self) -> frozenset[UUID]:
         return frozenset(tenant.id for tenant in self._tenants if tenant.disabled)
 
     def find(self, id_or_name: str) -> TenantConfig:
-        """A tenant by id, name in any case, or beginning of an id. Raises `UnknownTenantError`."""
+        """Takes an id, a name in any case, or the beginning of an id. Raises `UnknownTenantError`."""
         try:
             tenant = self._by_id.get(UUID(id_or_name))
         except ValueError:
@@ -181,7 +172,6 @@ class Tenants:
         return tenant
 
     def _beginning(self, beginning: str) -> TenantConfig | None:
-        """The one tenant whose id begins so, if the beginning is long enough."""
         if len(beginning) < ID_BEGINNING:
             return None
         found = [tenant for tenant in self._tenants if str(tenant.id).startswith(beginning)]
@@ -192,7 +182,7 @@ class Tenants:
 
 
 class TenantsSource(Protocol):
-    """A source of tenants, called `named` in messages."""
+    """Messages call it `named`."""
 
     @property
     def named(self) -> str: ...
@@ -212,7 +202,6 @@ class FileSource(NamedTuple):
         return str(self.path)
 
     def stamp(self) -> Hashable:
-        """The file's modification time, size and inode."""
         try:
             stat = self.path.stat()
         except OSError:

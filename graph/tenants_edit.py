@@ -1,7 +1,6 @@
-"""Commands' changes of the tenants file, which keep comments and format.
+"""Commands' changes of the tenants file, by lines, since TOML libraries misplace comments.
 
-TOML libraries attach a comment above a table to the table before. So the text is edited by lines, and saved only if
-TOML reads in it what was meant.
+A change is saved only if TOML reads in the text what was meant.
 """
 
 import json
@@ -27,18 +26,16 @@ BOM = "\ufeff"
 
 
 class _Lines(NamedTuple):
-    """An entry's lines, with the comment right above, and its header's place."""
-
     start: int
     header: int
     end: int
 
 
 class TenantsFileEdit:
-    """A tenants file's text and valid content; a missing file is empty."""
+    """A missing file is empty."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `TenantsFileError` if the file is invalid."""
+        """Raises `TenantsFileError`."""
         self._path = path.resolve()
         self.tenants = load_tenants(path) if path.exists() else Tenants([])
         self._read = path.read_bytes() if path.exists() else b""
@@ -48,14 +45,14 @@ class TenantsFileEdit:
         self._lines = text.removeprefix(BOM).replace("\r\n", "\n").splitlines()
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Appends an entry. Raises `TenantsFileError` if the file would be invalid."""
+        """Raises `TenantsFileError` if the file would be invalid."""
         wanted = self._data()
         wanted.setdefault("tenant", []).append(dict(entry))
         lines = [*self._lines, *([""] if self._lines else []), "[[tenant]]"]
         self._save([*lines, *(f"{key} = {_toml(value)}" for key, value in entry.items())], wanted)
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """Disables or enables a tenant; False if it already is. Raises `TenantsFileError`."""
+        """Returns False if nothing changes. Raises `TenantsFileError`."""
         tenant = self.tenants.get(tenant_id)
         if tenant is None or tenant.disabled == disabled:
             return False
@@ -71,7 +68,7 @@ class TenantsFileEdit:
         return True
 
     def remove(self, tenant_id: UUID) -> None:
-        """Removes an entry and the comment right above it."""
+        """Removes the comment right above, too."""
         wanted = self._data()
         del wanted["tenant"][self._index(tenant_id)]
         if not wanted["tenant"]:
@@ -123,7 +120,7 @@ class TenantsFileEdit:
             raise TenantsFileError(f"{self._path}: cannot be written: {reason}; change it by hand") from None
 
     def _replace(self, content: bytes) -> None:
-        """Atomically, so that a worker reads either file. Mode and owner stay."""
+        """Replaces the file atomically; mode and owner stay."""
         with NamedTemporaryFile(dir=self._path.parent, prefix=f"{self._path.name}.", delete=False) as new:
             place = Path(new.name)
             try:
@@ -157,5 +154,5 @@ def _check(new: Path, path: Path) -> None:
 
 
 def _toml(value: object) -> str:
-    """An entry's value in TOML, whose strings and lists of strings are JSON's."""
+    """Strings and lists of strings are JSON's."""
     return json.dumps(value, ensure_ascii=False)

@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 _AADSTS = re.compile(r"AADSTS(\d{4,8})")
 
 _TRANSIENT = frozenset({90006, 90024, 90033, 90055, 90056, 50196, 700024})
-"""AADSTS codes of requests that may succeed later: Entra is busy or throttles, or the clock here is wrong (700024)."""
+"""AADSTS codes of requests that may succeed later: Entra is busy, or the clock here is wrong (700024)."""
 
 _EXPLAINED = {
     90033: "Entra is not available for the moment",
@@ -55,8 +55,6 @@ _EXPLAINED = {
 
 
 class AuthFailedError(GraphRequestError):
-    """No token could be had. The message names the AADSTS code only."""
-
     def __init__(
         self, message: str, *, retryable: bool, aadsts: int | None = None, retry_after: timedelta | None = None
     ) -> None:
@@ -67,7 +65,7 @@ class AuthFailedError(GraphRequestError):
 
 
 class TokenSource:
-    """Access tokens for Graph, one for each tenant's app, renewed before they end."""
+    """Access tokens for Graph, renewed before they end."""
 
     def __init__(
         self,
@@ -85,7 +83,7 @@ class TokenSource:
         self._credentials: dict[UUID, tuple[TenantConfig, Any]] = {}
 
     async def token(self, tenant: TenantConfig, claims: str | None = None, *, refused: str | None = None) -> str:
-        """A token of the tenant's app; `claims` answers a challenge, `refused` is a token that Graph did not take.
+        """`claims` answers a challenge; `refused` is a token that Graph did not take.
 
         Raises `AuthFailedError` or `CredentialError`. A tenant's callers share one request.
         """
@@ -97,7 +95,7 @@ class TokenSource:
         return await tokens.token(claims, refused)
 
     def _sign_in(self, tenant: TenantConfig, claims: str | None) -> Grant:
-        """A new application each time: MSAL would answer from its caches, also with a refusal."""
+        """Makes an application each time: MSAL would answer from its caches, also with a refusal."""
         with self._http(tenant) as http:
             try:
                 answer = (
@@ -126,7 +124,7 @@ class TokenSource:
         return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc
 
     def _http(self, tenant: TenantConfig) -> AuthorityHttp:
-        """One sign-in's client. A managed identity's endpoint is on this machine, so it has no proxy."""
+        """A managed identity's endpoint is on this machine, so it has no proxy."""
         if tenant.managed_identity:
             return AuthorityHttp(self._context, None)
         cloud = CLOUD_ENDPOINTS[tenant.cloud]
@@ -172,7 +170,7 @@ class TokenSource:
         return answer
 
     def _credential(self, tenant: TenantConfig) -> Any:
-        """The tenant's current credential or, if unreadable, the last one that the authority took."""
+        """Falls back to the last credential that the authority took."""
         try:
             return read_credential(tenant, self._vault)
         except (CredentialError, VaultUnavailableError) as error:
@@ -184,7 +182,6 @@ class TokenSource:
 
 
 def _lifetime(answer: Mapping[str, Any]) -> timedelta:
-    """A token's lifetime, which a managed identity gives as text."""
     try:
         return min(timedelta(seconds=max(int(answer["expires_in"]), 0)), LONGEST_LIFETIME)
     except (KeyError, ValueError, TypeError):
@@ -192,7 +189,7 @@ def _lifetime(answer: Mapping[str, Any]) -> timedelta:
 
 
 def _discovery_error(error: ValueError) -> AuthFailedError:
-    """Why the discovery document is missing; MSAL keeps the authority's answer as context."""
+    """MSAL keeps the authority's answer as context."""
     said = f"{error} {error.__context__}"
     match = _AADSTS.search(said)
     if match:

@@ -13,10 +13,7 @@ class TrustError(UserError):
 
 
 def ssl_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Trusts the system's CAs, certifi's, and those of `ca_file`. Raises `TrustError`.
-
-    For all HTTP clients, MSAL's too, which would read different environment variables.
-    """
+    """Trusts the CAs of the system, of certifi and of `ca_file`. Raises `TrustError`."""
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=certifi.where())
     if ca_file is not None:

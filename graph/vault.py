@@ -1,7 +1,6 @@
-"""Secrets of tenants in an Azure Key Vault, by Azure's libraries (requirements/vault.txt). All of it blocks.
+"""Secrets of tenants in an Azure Key Vault: https://learn.microsoft.com/azure/key-vault/secrets/
 
-Each sign-in, about one an hour and tenant, reads its secret, so a rotation needs no restart.
-https://learn.microsoft.com/azure/key-vault/secrets/
+Each sign-in, about one an hour and tenant, reads its secret, so a rotation needs no restart. All of it blocks.
 """
 
 import logging
@@ -25,30 +24,28 @@ _NO_IDENTITY = (
 )
 
 PFX = "application/x-pkcs12"
-"""Key Vault's content type of a Base64 PKCS #12 certificate; the other one is PEM."""
+"""The content type of a Base64 PKCS #12 certificate; the other one is PEM."""
 
 
 class VaultError(Exception):
-    """The vault refuses a secret until somebody mends that. It repeats no answer."""
+    """The vault refuses a secret until somebody mends that."""
 
 
 class VaultUnavailableError(GraphRequestError):
-    """The vault, or the identity that gives its token, does not answer for now."""
+    """The vault, or the identity for it, does not answer for now."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.AUTH_FAILED, message, retryable=True, context={"reason": message})
 
 
 class VaultSecret(NamedTuple):
-    """A secret's current version, and its end, if known."""
-
     value: str
     content_type: str
     ends_at: datetime | None = None
 
 
 class Vault:
-    """One vault, asked as the worker's identity from the environment, as Azure's libraries read it."""
+    """Azure's libraries find the worker's identity in the environment."""
 
     def __init__(self, url: str, context: ssl.SSLContext, proxy_url: str | None = None) -> None:
         self._url = url
@@ -101,7 +98,6 @@ class Vault:
         self._answered.status = response.status_code
 
     def _secrets(self) -> Any:
-        """The client, made at first need."""
         with self._lock:
             if self._client is None:
                 self._client = self._made()
@@ -131,8 +127,6 @@ class Vault:
 
 
 class _Trusting(HTTPAdapter):
-    """Trusts what a context trusts."""
-
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         super().__init__()
@@ -145,7 +139,7 @@ class _Trusting(HTTPAdapter):
 
 
 def _identity(limits: dict[str, Any]) -> Any:
-    """The environment's one credential: a chain would hide why it failed."""
+    """One credential of the environment: a chain would hide why it failed."""
     from azure.identity import EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 
     # The authority is the environment's own, or Azure's: nobody is asked whether it is one.

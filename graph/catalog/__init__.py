@@ -1,4 +1,4 @@
-"""The catalog: the collections to read, and how; one TOML table for each."""
+"""The catalog: the collections to read, and how."""
 
 from graph.catalog.detail_calls import ChildCall, DetailCall
 from graph.catalog.fields import AUDIT_EVENTS, DIRECTORY_AUDITS, ApiVersion, ThrottleFamily

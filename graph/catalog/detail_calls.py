@@ -1,4 +1,4 @@
-"""The further calls that complete an item."""
+"""Further calls that complete an item."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self
@@ -9,56 +9,45 @@ from graph.catalog.fields import Permission, PropertyName
 
 
 class ChildCall(BaseModel, frozen=True, extra="forbid"):
-    """A call for each member of a detail's answer.
-
-    Its path holds the item's `{id}`, the member's `{child_id}`, and perhaps the item's `{type}`.
-    """
+    """A call for each member of a detail's answer. Its path has `{id}`, `{child_id}`, perhaps the item's `{type}`."""
 
     property: PropertyName
-    """Where the answer goes in the member."""
+    """The answer's place in the member."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}.*\{child_id\}")]
     single: bool = False
-    """Whether it answers one object, not a paged collection."""
+    """Whether it answers one object."""
     optional: bool = False
-    """Whether 404 says that there is none."""
+    """Whether 404 means none."""
 
 
 class DetailCall(BaseModel, frozen=True, extra="forbid"):
-    """A further call that completes an item.
-
-    Its path holds the item's `{id}`, and perhaps its `{type}`, which Graph wants before a derived type's own
-    properties.
-    """
+    """A further call for an item; the path has `{id}`, and perhaps `{type}` before a derived type's properties."""
 
     property: PropertyName | None = None
-    """The answer's place in the document; None if it is the item itself, with more than in the list."""
+    """The answer's place in the document; None if it is the item itself, in full."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}")]
     single: bool = False
-    """Whether it answers one object, not a paged collection."""
+    """Whether it answers one object."""
     optional: bool = False
-    """Whether 404 means that there is none; if there was one, a second run must confirm."""
+    """Whether 404 means none; a second run must confirm the loss of one."""
     types: frozenset[str] = frozenset()
-    """`@odata.type`s of the items that have it; empty for all."""
+    """`@odata.type`s of items with it; empty for all."""
     only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
-    """Only for items whose list has something in this property, or this value (`tags=Value`)."""
+    """A property that must be non-empty in the list, or contain a value (`tags=Value`)."""
     believe_list: frozenset[PropertyName] = frozenset()
     """The item's properties that only the list shows right."""
     doubted_by: PropertyName | None = None
-    """The list's property that says whether there are members. The call is made only if it contradicts the expanded
-    members, which are then not believed.
+    """The list's property that says whether there are members. Only if it contradicts the expanded ones, they are read.
     """
     counted_by: PropertyName | None = None
-    """The list's property with the number of members. If it differs, some may have slipped between pages, and the
-    collection is read once more.
-    """
+    """The list's number of members. If it differs, the collection is read once more."""
     permission: Permission | None = None
     """The least application permission of the call and its children; None for the list's."""
     licence_hint: str | None = None
-    """The further licence of the call. Documents of tenants without it lack the property."""
+    """The further licence, without which documents lack the property."""
     children: tuple[ChildCall, ...] = ()
 
     def is_of(self, item: Mapping[str, object]) -> bool:
-        """Whether a listed item has the detail."""
         if self.types and item.get("@odata.type") not in self.types:
             return False
         name, _, value = (self.only_where or "").partition("=")
@@ -66,7 +55,6 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
         return not name or (isinstance(members, list) and (value in members if value else bool(members)))
 
     def is_needed(self, item: Mapping[str, object]) -> bool:
-        """Whether an item's list document calls for it."""
         return self.doubted_by is None or self.property not in item
 
     @model_validator(mode="after")

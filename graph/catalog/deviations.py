@@ -1,4 +1,4 @@
-"""Entries' deviations from Microsoft's publications, with reason and source."""
+"""Entries' deviations from Microsoft's publications."""
 
 from functools import cache
 from typing import Annotated, Any
@@ -12,11 +12,9 @@ _URL = Annotated[str, Field(pattern=r"^https://\S+$")]
 
 
 class Deviation(BaseModel, frozen=True, extra="forbid"):
-    """Things that the published data lacks, and why they stay."""
-
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1)]
     what: Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
-    """`path`, `permission of detail policies`, `sensitive password` …, as in the catalog's test."""
+    """`path`, `permission of detail policies`, `sensitive password` …"""
     reason: Annotated[str, Field(min_length=1)]
     source: _URL
 
@@ -30,7 +28,7 @@ class ShownUnasked(BaseModel, frozen=True, extra="forbid"):
 
 @cache
 def deviations() -> tuple[Deviation, ...]:
-    """Raises `ValueError` if one is wrong, a fault of the release."""
+    """A `ValueError` is a fault of the release."""
     return tuple(Deviation.model_validate(table) for table in _table()["deviation"])
 
 

@@ -1,4 +1,4 @@
-"""Values of catalog entries: versions, budgets, names and places of properties."""
+"""Types of catalog entries' values."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -8,14 +8,12 @@ from pydantic import BeforeValidator, Field
 
 
 class ApiVersion(StrEnum):
-    """Graph's version roots."""
-
     V1 = "v1.0"
     BETA = "beta"
 
 
 class ThrottleFamily(StrEnum):
-    """Collections that share one budget of Graph."""
+    """Collections that share one request budget of Graph."""
 
     DEVICE_CONFIGURATION = "device-configuration"
     SETTINGS_CATALOG = "settings-catalog"
@@ -26,12 +24,12 @@ class ThrottleFamily(StrEnum):
 
     @property
     def wave_limit(self) -> int:
-        """How many of its pages a wave may hold: one where Graph counts single requests."""
+        """One page where Graph counts single requests."""
         return 1 if self.interval is not None else 20
 
     @property
     def interval(self) -> timedelta | None:
-        """The least time between a tenant's requests; None where Graph counts in large windows."""
+        """The least time between a tenant's requests; None if Graph counts in large windows."""
         return _INTERVALS.get(self)
 
 
@@ -42,12 +40,12 @@ _INTERVALS = {
 }
 
 WITHOUT_SETTINGS = frozenset({"audit", "device-data", "directory", "microsoft-catalogues"})
-"""Categories of logs, data and objects that set nothing."""
+"""Categories of objects that set nothing."""
 
 PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
 
 PropertyPath = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*$")]
-"""A property, or one inside it: `templateReference.templateFamily`."""
+"""`templateReference.templateFamily`."""
 
 ReferencePath = Annotated[
     str,
@@ -56,27 +54,22 @@ ReferencePath = Annotated[
         r"|[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*(\?[@A-Za-z][A-Za-z0-9.]*=[A-Za-z0-9#.]+)?)$"
     ),
 ]
-"""Where ids stand: see `inventory.references`."""
+"""See `inventory.references`."""
 
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
 TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?(\([a-z][A-Za-z]*\))?$")]
-"""The type key of an id's collection, with an alternate key in parentheses if the id is one: `groups`,
-`servicePrincipals(appId)`.
-"""
+"""An id's collection, perhaps with an alternate key: `groups`, `servicePrincipals(appId)`."""
 
 QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
-"""A property at any depth; with `/` of the object itself, with `parent/` within that property, with `#type/` in objects
-of the type.
+"""A property at any depth; `/name` of the object itself, `parent/name` in a property, `#type/name` in a type's objects.
 """
 
 
 TypedName = Annotated[str, Field(pattern=r"^#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*$")]
-"""A property in objects of a type."""
 
 
 Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
-"""An application permission to read."""
 
 
 def _one_or_more(value: object) -> object:
@@ -84,11 +77,9 @@ def _one_or_more(value: object) -> object:
 
 
 OneOrMore = BeforeValidator(_one_or_more)
-"""A tuple; a lone text is its one member."""
+"""A tuple, perhaps written as its one member."""
 
 
 AUDIT_EVENTS: TypeKey = "auditEvents"
-"""Intune's audit log."""
 
 DIRECTORY_AUDITS: TypeKey = "directoryAudits"
-"""Entra's audit log."""

@@ -1,4 +1,4 @@
-"""Titles of items: the name, and without one the kind."""
+"""Titles of items: their name, else their kind."""
 
 import re
 from functools import cache
@@ -10,20 +10,19 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _OPAQUE_TOKEN = re.compile(r"\d+|(?=[^\d]*\d)[\w=-]{20,}")
 _HEAD = re.compile(r".+?(?=$|,|:| \(| (?:by|for|from|in|of|to|with|without) )")
 _AS_THEY_ARE = ("Terms", "conditions", "details")
-"""Last words that have no singular."""
+"""Last words without a singular."""
 
 SHORT_ID = 8
-"""Characters of a GUID that a title shows."""
+"""Characters shown of a GUID."""
 
 MOST_OF_AN_ID = 32
-"""Characters of another id that a title shows."""
+"""Characters shown of another id."""
 
 
 def item_title(type_key: str, external_id: str, name: str | None, kind: str) -> str:
-    """An item's title, never empty: its name, else its kind or collection with a short id.
+    """The name, else the kind (`kind_of`) or collection with a short id.
 
-    A legible id, such as a domain's, counts as a name. A singleton's title is its collection's. `kind` is the item's
-    (`kind_of`).
+    A legible id, such as a domain, counts as a name.
     """
     entry = load_catalog().collections.get(type_key)
     given = None if name is None or not name.strip() else name
@@ -40,25 +39,25 @@ def item_title(type_key: str, external_id: str, name: str | None, kind: str) -> 
 
 
 def has_names(type_key: str) -> bool:
-    """Whether Graph names a collection's items. If not, a stored name is an id or a title."""
+    """Whether Graph names the items; if not, a stored name is an id or a title."""
     entry = load_catalog().collections.get(type_key)
     return entry is None or entry.has_names
 
 
 def is_opaque(external_id: str) -> bool:
-    """Whether an id tells people nothing: it holds a GUID, or is a number or a long token with digits."""
+    """Whether an id holds a GUID, or is a number or a long token with digits."""
     return _GUID.search(external_id) is not None or _OPAQUE_TOKEN.fullmatch(external_id) is not None
 
 
 def kind_of_one(type_key: str, kind: str) -> str:
-    """An item's kind, also if only its collection's title tells it: `Named location`."""
+    """The kind in the singular, even if it is the collection's title: `Named location`."""
     entry = load_catalog().collections.get(type_key)
     return singular(kind) if entry is not None and kind == entry.title else kind
 
 
 @cache
 def singular(title: str) -> str:
-    """The title of one item: `User flow for guests` of `User flows for guests`."""
+    """Makes `User flow for guests` of `User flows for guests`."""
     found = _HEAD.match(title)
     head = title if found is None else found[0]
     last = head.split(" ")[-1]
@@ -72,6 +71,5 @@ def singular(title: str) -> str:
 
 
 def _short(external_id: str) -> str:
-    """An id with the beginnings of its GUIDs, short enough for a table."""
     shown = _GUID.sub(lambda found: f"{found[0][:SHORT_ID]}…", external_id)
     return shown if len(shown) <= MOST_OF_AN_ID else f"{shown[:MOST_OF_AN_ID]}…"

@@ -1,4 +1,4 @@
-"""Kinds of items in words: "Windows update ring", "macOS PKCS certificate"."""
+"""Kinds of items: "Windows update ring", "macOS PKCS certificate"."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _TEMPLATE_VERSION = re.compile(r"_\d+$")
 
 
 def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
-    """An item's kind by its meta; its collection's title if unknown."""
+    """The collection's title stands for an unknown kind."""
     for name, kinds in _kinds().get(type_key, {}).items():
         kind = kinds.get(_key(name, meta.get(name)))
         if kind is not None:
@@ -22,24 +22,23 @@ def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
 
 
 def kinds_in(type_key: str) -> list[str]:
-    """Known kinds of a collection's items, sorted; none if they are all alike."""
+    """Known kinds, sorted; none if all items are alike."""
     return sorted({kind for kinds in _kinds().get(type_key, {}).values() for kind in kinds.values()})
 
 
 @cache
 def kind_fields() -> list[str]:
-    """Meta fields that tell kinds, sorted."""
     return sorted({field for kinds in _kinds().values() for field in kinds})
 
 
 def named_types(type_key: str) -> list[str]:
-    """`@odata.type`s with kinds, without their namespace."""
+    """`@odata.type`s with kinds, without namespace."""
     return sorted(_kinds().get(type_key, {}).get("odata_type", {}))
 
 
 @cache
 def _kinds() -> dict[str, dict[str, dict[str, str]]]:
-    """Type key to meta key to value to kind; meta keys in the order of preference."""
+    """Maps type key to meta key to value to kind; preferred meta keys come first."""
     return table_beside(__file__, "kinds.toml")
 
 

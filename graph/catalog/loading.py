@@ -1,4 +1,4 @@
-"""Reads the catalog's entries from this folder."""
+"""The catalog's entries, read from this folder."""
 
 from collections.abc import Collection as CollectionOf
 from collections.abc import Iterable
@@ -18,16 +18,15 @@ from inventory.toml_file import table_beside
 from inventory.user_errors import UserError
 
 _SHARED_TABLES = frozenset({"references"})
-"""Tables at a file's top that all its entries share."""
+"""Tables that a file's entries share."""
 
 NO_ENTRIES = frozenset({
     "defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml", "write_rules.toml",
 })  # fmt: skip
-"""Files beside the entries."""
+"""Files of other content."""
 
 
 LOGS = frozenset({"audit"})
-"""Categories of logs."""
 
 MOST_NAMED = 3
 """Categories or collections in a selection's name."""
@@ -38,8 +37,6 @@ class UnknownCategoryError(UserError):
 
 
 class Catalog:
-    """All collections, by type key."""
-
     def __init__(self, collections: Iterable[Collection]) -> None:
         self.collections: dict[str, Collection] = {}
         for collection in sorted(collections, key=lambda collection: collection.type_key):
@@ -48,51 +45,50 @@ class Catalog:
             self.collections[collection.type_key] = collection
 
     def everything(self) -> set[str]:
-        """Type keys of a selection of all: entries that are not opt-in."""
+        """Type keys that are not opt-in."""
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
-        """A collection's first URL; with a parent, that of the parents' ids."""
+        """A collection under parents begins with their ids' URL."""
         collection = self.collections[type_key]
         if collection.parent is not None:
             return self.collections[collection.parent].ids_url(collection.parent_filter)
         return collection.first_url(tenant_id)
 
     def permission_of_listing(self, type_key: str, url: str) -> str:
-        """The permission that reads a page of a collection's or its parents' listing."""
+        """A collection under parents has two: its own and theirs."""
         collection = self.collections[type_key]
         if collection.parent is None or collection.is_own_listing(url):
             return collection.permission
         return self.collections[collection.parent].permission
 
     def comparability(self, type_key: str) -> Comparability:
-        """How a collection's documents are compared: as they are, if it left the catalog."""
+        """A collection that left the catalog is compared without rules."""
         entry = self.collections.get(type_key)
         return Comparability(Canonicalizer(), NormalForm(), None) if entry is None else entry.comparability
 
     def title_of(self, type_key: str) -> str:
-        """A collection as people call it: its type key, if it left the catalog."""
+        """The type key, if the collection left the catalog."""
         return self.collections[type_key].title if type_key in self.collections else type_key
 
     def category_of(self, type_key: str) -> str | None:
-        """The category of a collection; None if it left the catalog."""
+        """None if the collection left the catalog."""
         return self.collections[type_key].category if type_key in self.collections else None
 
     def references_of(self, type_key: str) -> ReferenceRules:
-        """The places of references in a collection's documents; none if it left the catalog."""
+        """Empty if the collection left the catalog."""
         return self.collections[type_key].references if type_key in self.collections else {}
 
     def reading_rules(self) -> dict[str, ReadingRules]:
-        """How references are read, by type key; also without any."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
 
     def title_rules(self) -> dict[str, TitleRule]:
-        """How items without a name are titled, by type key."""
+        """Rules by type key, for collections with nameless items."""
         rules = {key: collection.title_rule for key, collection in self.collections.items()}
         return {key: rule for key, rule in rules.items() if rule != TitleRule()}
 
     def name_of(self, type_keys: CollectionOf[str]) -> str:
-        """A selection's name: `everything`, its categories, its few collections, or their number."""
+        """`everything`, the categories, a few collections, or their number."""
         wanted = set(type_keys)
         if wanted == self.everything():
             return "everything"
@@ -108,7 +104,6 @@ class Catalog:
 
     @property
     def logs(self) -> frozenset[str]:
-        """Type keys of logs, whose entries expire: no configuration."""
         return frozenset(key for key, collection in self.collections.items() if collection.category in LOGS)
 
     def in_categories(self, names: Iterable[str]) -> set[str]:
@@ -124,7 +119,7 @@ class Catalog:
 
 @cache
 def load_catalog() -> Catalog:
-    """Raises `ValueError` if an entry is wrong, a fault of the release."""
+    """A `ValueError` is a fault of the release."""
     folder = Path(__file__).parent
     defaults = table_beside(__file__, "defaults.toml")
     return Catalog(
@@ -144,10 +139,7 @@ def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]
 
 
 def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
-    """An entry with its file's shared values and every collection's property lists.
-
-    `kept` names properties that are volatile elsewhere and configuration here.
-    """
+    """Adds the file's shared values and the default lists, less properties in `kept`."""
     merged = {**shared, **entry, "type_key": type_key}
     for name in ("volatile", "sensitive", "ordered", "unordered", "flags", "change_signs", "identity"):
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]

@@ -1,5 +1,3 @@
-"""The model of a catalog entry."""
-
 import re
 from collections.abc import Iterable
 from functools import cached_property
@@ -46,95 +44,92 @@ class TitleGiver(BaseModel, frozen=True, extra="forbid"):
 
 
 class Collection(BaseModel, frozen=True, extra="forbid"):
-    """One Graph collection or singleton, named by its type key."""
-
     type_key: TypeKey
     title: str
     category: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)*$")]
     path: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9]+|\{tenant_id\}|\{parent_id\}))+$")]
-    """May hold `{tenant_id}`, also the organization's id. With a `parent`, the path or the filter holds `{parent_id}`.
-    """
+    """May hold `{tenant_id}`, also the organization's id. With a `parent`, it or the filter holds `{parent_id}`."""
     api_version: ApiVersion
     throttle_family: ThrottleFamily
     permission: Permission
-    """The least application permission of the list; see `permissions` for details."""
+    """The list's least application permission; `permissions` has the details', too."""
     delegated_only: bool = False
-    """For signed-in people only: refusals of apps, in some tenants or all, are no error."""
+    """Apps may be refused without an error."""
     singleton: bool = False
     parent: TypeKey | None = None
-    """The type key of the collection whose items each have some of these."""
+    """The collection whose items each have some of these."""
     parent_filter: str | None = None
-    """The parent's items that have one; empty for all."""
+    """The parents that have any; None for all."""
     opt_in: bool = False
-    """Left out of a selection of all: data or Microsoft's catalogues, large and no configuration."""
+    """Left out of a selection of all, as large and no configuration."""
     expand: str | None = None
     select: tuple[PropertyName, ...] = ()
-    """All wanted properties for `$select`, if a default list omits some."""
+    """All wanted properties, if the default omits some."""
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """`$top`; None if Graph pages by itself or `$top` would cut the list."""
     filter: str | None = None
     left_out_types: frozenset[str] = frozenset()
-    """Listed `@odata.type`s of another entry."""
+    """`@odata.type`s of another entry."""
     left_out_where: dict[PropertyName, str | bool] = {}
-    """Objects with these values are left out, since Graph cannot filter by them."""
+    """Values by which Graph cannot filter objects out."""
     platform: str | None = None
     id_field: PropertyName = "id"
     name_field: PropertyName = "displayName"
     volatile: frozenset[QualifiedName] = frozenset()
-    """Properties that differ without a change of configuration; versions omit them."""
+    """Properties that change without a change of configuration; versions omit them."""
     change_signs: frozenset[QualifiedName] = frozenset()
-    """A list's volatile properties that tell of changed details."""
+    """The list's volatile properties that tell of changed details."""
     sensitive: frozenset[QualifiedName] = frozenset()
     masked: frozenset[TypedName] = frozenset()
-    """Secrets that Graph shows as another text at each read."""
+    """Secrets with another text at each read."""
     script_bodies: frozenset[QualifiedName] = frozenset()
-    """Sensitive where the configuration says so."""
+    """Sensitive if the configuration says so."""
     payloads: frozenset[QualifiedName] = frozenset()
-    """Configuration of other makers among `sensitive`, stored if the settings say so."""
+    """Other makers' configuration among `sensitive`, stored if the configuration says so."""
     ordered: frozenset[PropertyName] = frozenset()
     """Arrays of scalars, or objects with an identity, whose order is content."""
     unordered: frozenset[PropertyName] = frozenset()
-    """Arrays of objects without an identity or a meaningful order."""
+    """Arrays of objects without identity or meaningful order."""
     null_not_shown: frozenset[PropertyName] = frozenset()
-    """Properties in which null means not shown, and an empty list none."""
+    """Null means not shown here, an empty list none."""
     flags: frozenset[PropertyName] = frozenset()
-    """Enumerations beyond those of every published type (`graph.catalog.facts.enumerations`)."""
+    """Enumerations beyond `graph.catalog.facts.enumerations`."""
     meta: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
         Annotated[tuple[PropertyPath, ...], OneOrMore],
     ] = {}
-    """Further meta keys, each with a path of properties, or several of which the first counts."""
+    """Further keys to their paths, of which the first one with a value counts."""
     readable_by_id: bool = True
     """Whether GET `{path}/{id}` answers 404 for a missing object and 200 for a present one."""
     details: tuple[DetailCall, ...] = ()
     refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
-    """The time within which silently changing details are read again; None if the list always tells."""
+    """The time after which silently changing details are read again; None if the list always tells."""
     alternate_keys: frozenset[PropertyName] = frozenset()
-    """Properties, beside the id, by which documents name an object in every tenant, such as `appId`."""
+    """Properties such as `appId`, by which documents name an object in every tenant."""
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], OneOrMore]] = {}
-    """Places of other objects' ids, with their collections (`inventory.references`)."""
+    """Places of ids, with their collections (`inventory.references`)."""
     titled_by: tuple[ReferencePath, ...] = ()
-    """Titles nameless items by these references' targets and `meta` keys, in order."""
+    """References and `meta` keys that title nameless items, in order."""
     titled_from: TitleGiver | None = None
-    """Titles nameless items by another collection's item that refers to them."""
+    """The collection whose items title nameless ones that they refer to."""
     one_of_a_kind: bool = False
     """A tenant has at most one item of each kind, so the kind titles nameless ones."""
     everyone: dict[PropertyName, str] = {}
-    """An object is for everyone if one of these properties matches its pattern."""
+    """An object is for everyone if a property matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
-    """Properties of an object's identity or origin in its tenant, which tenants do not share."""
+    """An object's identity or origin, which tenants do not share."""
     meaning: tuple[PropertyName, ...] = ()
-    """Properties that identify an object in any tenant; empty for name and kind."""
+    """Identify an object in any tenant; empty for name and kind."""
     shared_ids: str | None = None
     """A pattern of Microsoft's ids, the same in every tenant."""
     in_directory_audits: bool = False
-    """Whether Entra's audit log has changes of its items under their ids."""
+    """Whether Entra's audit log has changes under the items' ids."""
     licence_hint: str | None = None
     note: str | None = None
     """Why the entry differs from an expectation."""
 
     def first_url(self, tenant_id: UUID | None = None) -> str:
-        """The first page's URL, relative to the version root; without a tenant, its id is a placeholder."""
+        """Relative to the version root; `{tenant_id}` stays if there is no tenant."""
         return self._url(tenant_id, self._list_options(self.filter))
 
     def _list_options(self, only: str | None) -> tuple[tuple[str, str | int | None], ...]:
@@ -151,16 +146,14 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return "?" + "&".join(query) if query else ""
 
     def is_own_listing(self, url: str) -> bool:
-        """Whether a URL lists the collection itself, not its parents."""
         return self.parent is None or urlsplit(url).path.endswith(self.path.rpartition("/")[2])
 
     def child_url(self, parent_id: str) -> str:
-        """The first page's URL under a parent."""
         of_parent = None if self.filter is None else self.filter.replace("{parent_id}", parent_id)
         return self._url(None, self._list_options(of_parent)).replace("{parent_id}", quote(parent_id, safe=""))
 
     def parent_id_of(self, url: str) -> str | None:
-        """The parent's id in a listing's URL; None without parents."""
+        """None for a collection without parents."""
         if self.parent is None:
             return None
         in_path = "{parent_id}" in self.path
@@ -169,35 +162,32 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return None if found is None else unquote(found[1])
 
     def ids_url(self, only: str | None = None) -> str:
-        """The first page's URL of ids alone, all or a filter's."""
+        """The first page of ids alone."""
         return self._url(None, (("$filter", only), ("$select", self.id_field), ("$top", self.page_size)))
 
     def probe_url(self, tenant_id: UUID) -> str:
         """The cheapest request that tells whether the collection is readable.
 
-        `$top` only if the listing sends it, too, since elsewhere it may cut or be refused; else the ids alone.
+        It has `$top` only if the listing has: elsewhere Graph may refuse it.
         """
         reduced = (("$top", 1),) if self.page_size is not None else (("$select", self.id_field),)
         options = (("$filter", self.filter), *(() if self.singleton else reduced))
         return self._url(tenant_id, options)
 
     def expansion_url(self, external_id: str) -> str:
-        """A request for one object that shows whether the app may read the listing's expansions."""
+        """Shows for one object whether the app may read the listing's expansions."""
         return f"{self.path}/{quote(external_id, safe='')}" + self._options((("$expand", self.expand),))
 
     @property
     def detail_properties(self) -> frozenset[str]:
-        """Properties that details give to a whole document, even empty.
-
-        Without those that an earlier release did not read, or that only signed-in people can read.
-        """
+        """Properties that a whole document has, even empty, so not those of `doubted_by`."""
         return frozenset(
             call.property for call in self.details if call.property is not None and call.doubted_by is None
         )
 
     @property
     def expanded(self) -> frozenset[str]:
-        """Properties expanded by the listing or a detail, or asked for of its members."""
+        """Includes expansions of details, and properties read for their members."""
         children = [child for call in self.details for child in call.children]
         paths = [call.path for call in self.details] + [child.path for child in children]
         return names_of(expansion(self.expand)).union(
@@ -213,22 +203,20 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def may_lack_details(self) -> bool:
-        """Whether an item may need more than its listing: details, or cut expansions."""
+        """True also if expansions may be cut."""
         return bool(self.details) or self.expand is not None
 
     @property
     def permissions(self) -> frozenset[str]:
-        """The permissions that read the list and every detail."""
         return frozenset({self.permission, *(call.permission for call in self.details if call.permission is not None)})
 
     @property
     def confirmable(self) -> bool:
-        """Whether an unlisted item can be asked for by id. A singleton's listing is that GET."""
+        """Whether an unlisted item can be asked for by id; a singleton's listing asks already."""
         return self.readable_by_id and not self.singleton and "{tenant_id}" not in self.path
 
     @property
     def assignable(self) -> bool:
-        """Whether an item's whole document lists its assignments."""
         expanded = (self.expand or "", *(call.path.partition("$expand=")[2] for call in self.details))
         return any("assignments" in clause.split(",") for clause in expanded) or any(
             call.property == "assignments" for call in self.details
@@ -241,7 +229,6 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def title_rule(self) -> TitleRule:
-        """How an item is titled; empty if Graph names it."""
         given = self.titled_from
         return TitleRule(
             tuple(TitlePart(part, part in self.meta) for part in self.titled_by),
@@ -256,15 +243,14 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def has_settings(self) -> bool:
-        """Whether settings can be searched for: it is configuration, no log, directory or catalogue."""
         return self.category not in WITHOUT_SETTINGS
 
     @property
     def audit_log(self) -> TypeKey | None:
-        """The type key of the audit log that has changes of its items under their ids; None if none has.
+        """The log with changes under the items' ids; None if none has.
 
-        Windows 365 has its own log, a log has none, and a singleton's id is no object's. Entra's log names some objects
-        by other ids, a role assignment by its member: `in_directory_audits` marks the others.
+        Windows 365 has a log of its own; Entra's names some objects by other ids, so `in_directory_audits` marks the
+        rest.
         """
         if self.in_directory_audits:
             return DIRECTORY_AUDITS
@@ -273,12 +259,12 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return AUDIT_EVENTS if of_intune and not has_another and not self.singleton else None
 
     def item_url(self, external_id: str, parent_id: str = "") -> str:
-        """An object's URL, reduced to its id, relative to the version root."""
+        """Asks for the id alone."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
     def whole_item_url(self, external_id: str, parent_id: str = "") -> str:
-        """An object's URL as its listing shows it, relative to the version root."""
+        """Asks for the properties that the listing has."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
         return f"{path}/{quote(external_id, safe='')}{shown}"
@@ -327,16 +313,14 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def no_content(self) -> frozenset[str]:
-        """Properties without configuration: volatile ones, and counts of a detail's members."""
+        """Volatile properties, and counts of a detail's members."""
         return self.volatile | {f"/{detail.counted_by}" for detail in self.details if detail.counted_by is not None}
 
     def _is_identity(self, path: str) -> bool:
-        """Whether values at a path are the tenant's own, without meaning in another."""
         *above, name = path.split(".")
         return {name, f"/{name}" if not above else f"{above[-1]}/{name}"} & self.identity != frozenset()
 
     def independence_rules(self) -> TenantNeutralRules:
-        """An object's parts that belong to its tenant alone."""
         return TenantNeutralRules(
             id_field=self.id_field,
             name_field=self.name_field,
@@ -351,4 +335,4 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
 
 _QUERY_SAFE = "$(),/='"
-"""Not percent-encoded in a query, as in Graph's examples."""
+"""Unescaped in a query, as in Graph's examples."""

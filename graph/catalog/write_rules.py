@@ -1,4 +1,4 @@
-"""The rules of writing items, of collections that can be promoted."""
+"""How items are written, for collections that can be promoted."""
 
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ def write_rules() -> dict[str, WriteRules]:
 
 @cache
 def unpublished_requests() -> dict[str, str]:
-    """Requests that Microsoft's published paths lack, such as `PUT /path/{id}`, with reasons."""
+    """Maps requests that Microsoft's published paths lack, such as `PUT /path/{id}`, to reasons."""
     return dict(_content()["deviations"])
 
 

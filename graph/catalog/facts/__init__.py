@@ -1,8 +1,4 @@
-"""Microsoft's published facts about Graph: paths, types, navigation and permissions, to check the catalog.
-
-`graph.catalog.facts.extract` makes them from sources that the data names. No run reads them; `permissions`, tests and
-the simulated Graph do, which answers nothing that Graph lacks.
-"""
+"""Microsoft's published paths, types, navigation and permissions, which no run reads."""
 
 import gzip
 import json
@@ -24,7 +20,7 @@ class Source(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A path's target: a type, and whether a collection of it. An empty name is a scalar."""
+    """A path's target; a scalar's name is empty."""
 
     type_name: str
     is_collection: bool
@@ -55,7 +51,7 @@ class Metadata:
             current = self.types[current][0]
 
     def family(self, type_name: str) -> frozenset[str]:
-        """A type and all that derive from it."""
+        """The type and all derived types."""
         known = self._families.get(type_name)
         if known is None:
             below = (self.family(name) for name in self._derived.get(type_name, ()))
@@ -63,11 +59,11 @@ class Metadata:
         return known
 
     def properties(self, type_name: str) -> dict[str, Place]:
-        """Structural properties of a type and its bases."""
+        """Includes the bases' properties."""
         return self._members(type_name, 1)
 
     def navigations(self, type_name: str) -> dict[str, Place]:
-        """Navigation properties of a type and its bases."""
+        """Includes the bases' properties."""
         return self._members(type_name, 2)
 
     @cached_property
@@ -83,12 +79,12 @@ class Metadata:
         return known
 
     def resolve(self, path: str) -> Place | None:
-        """A path's target (`/groups/{id}/owners`); None if the metadata lacks it."""
+        """A path's target (`/groups/{id}/owners`); None if unknown."""
         first, *rest = path.strip("/").split("/")
         return self.walk(_place(self.roots[first]), rest) if first in self.roots else None
 
     def walk(self, place: Place, segments: Iterable[str]) -> Place | None:
-        """The target of segments (a key, a cast, or a property) from a place."""
+        """Follows keys, casts and properties from a place."""
         for segment in segments:
             if segment.startswith(_CAST):
                 name = segment.removeprefix(_CAST)
@@ -119,21 +115,16 @@ def _data() -> dict[str, Any]:
 
 @cache
 def metadata(version: str) -> Metadata:
-    """The types of `v1.0` or `beta`."""
+    """`version` is `v1.0` or `beta`."""
     return Metadata(**_data()[version])
 
 
 def sources() -> list[Source]:
-    """The sources of the facts, with their dates."""
     return [Source(**source) for source in _data()["sources"]]
 
 
 def permissions_of(path: str, *, delegated: bool = False) -> dict[str, bool]:
-    """Permissions with which GET answers the path, each with whether it is least; empty if unknown.
-
-    One table for both versions, with keys as `{}`; a key that the table names goes first, as in methods of
-    authentication.
-    """
+    """Maps permissions to GET the path to whether they are the least; empty if unknown."""
     table = _data()["permissions"]
     segments = ["{}" if "{" in segment else segment.lower() for segment in path.strip("/").split("/")]
     for written in ("/" + "/".join(segments), "/" + "/".join([*segments[:-1], "{}"])):

@@ -1,8 +1,4 @@
-"""Properties that are an enumeration in every published type that has them; their members have no case.
-
-`graph.catalog.facts.extract` writes `enumerations.txt` (docs/facts.md). A name that is a text in another type, such as
-`state`, is left out: a document does not always tell its type.
-"""
+"""Properties that are enumerations in every published type with them (docs/facts.md)."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -22,7 +18,7 @@ def enumerations() -> frozenset[str]:
 
 
 def always_enumerations(files: Iterable[Path]) -> set[str]:
-    """Properties that are an enumeration in all types of some metadata documents."""
+    """Properties that are enumerations in all types of CSDL files."""
     kinds: dict[str, set[bool]] = {}
     for file in files:
         root = ElementTree.parse(file).getroot()  # noqa: S314 (a file that its reader chose)
@@ -36,11 +32,10 @@ def always_enumerations(files: Iterable[Path]) -> set[str]:
 
 
 def published() -> set[str]:
-    """Properties of the facts' types."""
     return {name for version in ("v1.0", "beta") for _, names, _ in metadata(version).types.values() for name in names}
 
 
 def write(files: Iterable[Path]) -> None:
-    """Writes the names from both versions' metadata, once the facts have its types."""
+    """The facts must already have both versions' types."""
     found = always_enumerations(files) & published()
     FILE.write_text("".join(f"{name}\n" for name in sorted(found)), encoding="utf-8")

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from graph.catalog.facts import enumerations
 
 Types = dict[str, list[Any]]
-"""Type name to [base or null, property to type, navigation to type]; `*` before a type: a collection."""
+"""Type name to [base or null, property to type, navigation to type]; `*` marks a collection."""
 
 _DATA = Path(__file__).with_name("facts.json.gz")
 
@@ -31,9 +31,7 @@ _ROOTS = frozenset({
     "servicePrincipals", "settings", "solutions", "subscribedSkus", "subscriptions", "teamwork",
     "tenantRelationships", "trustFramework",
 })  # fmt: skip
-"""Sets and singletons with configuration: those of the catalog, and whole neighbours, so that a path of another family
-is seen to be wrong.
-"""
+"""Roots with configuration: the catalog's, and neighbours that a wrong path might name."""
 
 _ENDS = frozenset({
     "approvalSolution", "bookingBusiness", "bookingCurrency", "businessScenario", "calendar", "channel", "chat",
@@ -48,7 +46,7 @@ _DATA_OF_GROUPS = re.compile(
 
 
 def main() -> None:
-    """Read the files that the arguments name and write the data beside this module; what none names stays."""
+    """Keeps the parts for which it gets no argument."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--v1", type=Path, help="v1.0-Prod.csdl")
     beta = parser.add_mutually_exclusive_group()
@@ -92,14 +90,14 @@ def main() -> None:
 def sources(
     before: list[dict[str, str]], given: list[dict[str, str]], *, new_beta: bool = False
 ) -> list[dict[str, str]]:
-    """The sources with the given ones; new beta types replace all earlier beta sources."""
+    """New beta types replace all earlier beta sources."""
     named = {source["what"]: source for source in given}
     kept = [source for source in before if not (new_beta and source["what"].startswith("beta"))]
     return [named.pop(source["what"], source) for source in kept] + list(named.values())
 
 
 def subset(roots: dict[str, str], types: Types) -> dict[str, Any]:
-    """The roots of `_ROOTS` and all types that they reach, with bases and derived types."""
+    """Keeps `_ROOTS`, and the types that they reach, with bases and derived types."""
     derived: dict[str, list[str]] = {}
     for name, (base, _, _) in types.items():
         derived.setdefault(base, []).append(name)
@@ -123,7 +121,6 @@ def subset(roots: dict[str, str], types: Types) -> dict[str, Any]:
 
 
 def csdl(file: Path) -> tuple[dict[str, str], Types]:
-    """A metadata document's roots and types."""
     edm = "{http://docs.oasis-open.org/odata/ns/edm}"
     roots: dict[str, str] = {}
     types: Types = {}
@@ -166,10 +163,8 @@ def csdl(file: Path) -> tuple[dict[str, str], Types]:
 
 
 def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[dict[str, str], Types]:
-    """Facts of the beta SDK: model classes by module, and paths with the class that GET answers.
-
-    Microsoft's list of entity types tells properties from navigation properties; for a type that it lacks, an entity is
-    navigated to, as is whatever has a path of its own.
+    """In a type that Microsoft's list of entity types lacks, entities and properties with paths of their own are
+    navigated to.
     """
     models = _read(models_file)
     listed = {
@@ -212,10 +207,7 @@ def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[
 
 
 def permissions(published: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
-    """Path (lower case, `{}` for keys) to scheme (`a` application, `d` delegated) to permission to 1 for least.
-
-    GET alone, without functions and nested casts, which the catalog does not call.
-    """
+    """Maps path (lower case, keys as `{}`) to `a`pplication or `d`elegated to permission to 1 for the least."""
     schemes = {"Application": "a", "DelegatedWork": "d"}
     found: dict[str, dict[str, dict[str, int]]] = {}
     for permission, described in published["permissions"].items():
@@ -237,7 +229,6 @@ def permissions(published: dict[str, Any]) -> dict[str, dict[str, dict[str, int]
 
 
 def _below(paths: dict[str, Any], models: dict[str, Any]) -> dict[str, set[str]]:
-    """Module of a class to the segments behind paths that answer it."""
     following: dict[str, set[str]] = {}
     for path in paths:
         parent, _, segment = path.rpartition("/")
@@ -248,7 +239,6 @@ def _below(paths: dict[str, Any], models: dict[str, Any]) -> dict[str, set[str]]
 
 
 def _item(module: str, models: dict[str, Any]) -> str:
-    """The class that a class of lists lists, else the class itself."""
     model = models[module]
     return str(model["fields"]["value"][0]) if model.get("cls", "").endswith("CollectionResponse") else module
 
@@ -264,7 +254,6 @@ def _line(module: str | None, models: dict[str, Any]) -> Iterator[str]:
 
 
 def _sdk_name(module: str, model: dict[str, Any]) -> str:
-    """A type's name by class and module, unique among types."""
     camel = [re.sub(r"_(.)", lambda found: found[1].upper(), part) for part in module.split(".")[1:-1]]
     return ".".join((*camel, model["cls"][0].lower() + model["cls"][1:]))
 
