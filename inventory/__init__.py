@@ -1,1 +1,1 @@
-"""The rules of the inventory, pure: no I/O, no clock, and no import of the project's other packages."""
+"""The rules of the inventory, pure: no I/O, no clock, no import of another package."""

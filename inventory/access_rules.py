@@ -1,4 +1,4 @@
-"""Rules about the tenants that a person sees on the web page."""
+"""Which tenants a person sees on the web page."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -31,10 +31,7 @@ class AccessRule(BaseModel, frozen=True):
 def visible_tenants(
     person: Person, rules: Iterable[AccessRule], tags_of_tenants: Mapping[UUID, Collection[str]]
 ) -> frozenset[UUID]:
-    """The tenants that a person sees, by rules about the person and the role.
-
-    Without an including rule none, an administrator all; an exclusion wins.
-    """
+    """An exclusion wins. Without an including rule a person sees no tenant, an administrator all."""
     excluding = [rule for rule in rules if rule.is_excluded]
     including = [rule for rule in rules if not rule.is_excluded]
     sees_all = person.role is Role.ADMIN and not including

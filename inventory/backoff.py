@@ -1,7 +1,4 @@
-"""Waits before requests to Graph, and limits of retries.
-
-Retry-After to the moment, else exponential backoff with full jitter.
-"""
+"""Waits before requests to Graph, and limits of retries."""
 
 from datetime import timedelta
 from random import Random
@@ -28,17 +25,17 @@ REMEMBERED_CODES = frozenset(
         ErrorCode.AUTH_FAILED,
     }
 )
-"""Codes of pages that have used up their patience. Others end them at once."""
+"""Codes of pages that were retried to the limit; other codes end them at once."""
 
 BRIEF_AFTER_RUNS = 2
 """Runs in a row with a code after which a collection is tried briefly."""
 
 MEMORY = timedelta(days=7)
-"""Runs that were queued earlier are not remembered."""
+"""Earlier runs are not remembered."""
 
 
 class RetryLimits(NamedTuple):
-    """The requests for a page, and the time for retries after the first failure."""
+    """The most requests for a page, and the time for retries after the first failure."""
 
     attempts: int
     within: timedelta
@@ -53,30 +50,27 @@ BRIEF = RetryLimits(3, timedelta(minutes=1))
 
 
 class KnownFailure(BaseModel, frozen=True, extra="ignore"):
-    """A collection's failure in `runs` runs in a row, and its few tries: without `attempts` and `within`, full
-    patience.
-    """
+    """A collection's failure in `runs` runs in a row, with full patience unless `attempts` and `within` are set."""
 
     code: ErrorCode
     runs: int
     in_details: bool = False
-    """Whether details failed with the code, after a complete listing."""
+    """After a complete listing."""
     attempts: int | None = None
     within: timedelta | None = None
 
     @property
     def patience(self) -> RetryLimits | None:
-        """The short patience; None for full."""
         if self.attempts is None or self.within is None:
             return None
         return RetryLimits(self.attempts, self.within)
 
 
 def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimits) -> KnownFailure | None:
-    """The known failure after `runs` runs in a row with this code; None if the code is not remembered.
+    """None for a code that is not remembered.
 
-    A throttled collection has few attempts, too, but each at the moment that Graph names: with a shorter time, no run
-    would ever wait for Retry-After. That costs little, since its throttle family waits anyway.
+    A throttled collection has few attempts, too, but waits for Retry-After each time, as its throttle family does
+    anyway.
     """
     if code not in REMEMBERED_CODES:
         return None
@@ -88,13 +82,13 @@ def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimit
 
 
 def believable(retry_after: timedelta | None) -> timedelta | None:
-    """The Retry-After, unless it is absent, negative or longer than `RETRY_AFTER_MAXIMUM`."""
+    """None if absent, negative or longer than `RETRY_AFTER_MAXIMUM`."""
     if retry_after is None or not timedelta(0) <= retry_after <= RETRY_AFTER_MAXIMUM:
         return None
     return retry_after
 
 
 def backoff(attempts: int, random: Random) -> timedelta:
-    """The wait after `attempts` attempts without a Retry-After: between 0 and the ceiling."""
+    """A random wait up to a growing ceiling, if there is no Retry-After."""
     ceiling = min(BACKOFF_MAXIMUM, BACKOFF_INITIAL * 2 ** min(attempts, 20))
     return timedelta(seconds=random.uniform(0, ceiling.total_seconds()))

@@ -13,10 +13,10 @@ SHOWN_CHARACTERS = 200
 """Characters of a foreign text in our lines."""
 
 TENANTS_AT_ONCE = 1000
-"""Tenants that a portfolio run may sync at once."""
+"""The most of a portfolio run."""
 
 RETENTION_DAYS = 36_500
-"""The longest retention; PostgreSQL cannot go back much further."""
+"""The longest; PostgreSQL cannot go back much further."""
 
 RETENTION_VERSIONS = 1_000_000
-"""The most kept versions of an item."""
+"""The most of an item."""

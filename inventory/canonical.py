@@ -1,7 +1,7 @@
 """The canonical form of a Graph document, which a version stores.
 
-Annotations of the answer (`@odata.context`, `x@odata.type`, `#microsoft.graph.assign` …) and volatile properties are
-gone, keys are sorted by code point, sensitive values are hidden; all else stays.
+Annotations of the answer (`@odata.context`, `#microsoft.graph.assign` …) and volatile properties are gone, keys are
+sorted by code point, sensitive values are hidden; all else stays.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from inventory.secret_patterns import (
 )
 
 MAX_DEPTH = 200
-"""Levels of nesting. The deepest of 953 real documents has 22."""
+"""Levels of nesting; the deepest of 953 real documents has 22."""
 
 SENSITIVE_MARK = "sensitive"
 EDIT_STAMP = "edited"
@@ -43,31 +43,31 @@ MIN_TELLING_ID_LENGTH = 16
 """Characters of an id that cannot be coincidence. A scope tag's id is a number such as 5."""
 
 _MAX_KNOWN_NAMES = 10_000
-"""Property names whose treatment is remembered. 953 real documents have 1,550."""
+"""The most remembered; 953 real documents have 1,550."""
 
 _SCALARS = frozenset({bool, int, Decimal, type(None)})
-"""Types of most values beside texts, for a quick look."""
+"""Most values beside texts, for a quick look."""
 
 _EDIT_TIMES = ("lastModifiedDateTime", "modifiedDateTime")
 _MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT, READABLE})
 HIDDEN_WITHOUT_KEY = b'"sensitive":true'
-"""A constant mark, without a key, as JSON."""
+"""A constant mark as JSON."""
 
 _NO_NAMES: frozenset[str] = frozenset()
 _SETTING: Mapping[str, bool] = {"value": False}
-"""Values of settings with a secret's definition are hidden."""
+"""Hidden in settings with a secret's definition."""
 _MASKED = re.compile(r"[*\u2022]{3,}")
-"""Graph's mask: `****` of an encrypted OMA-URI setting."""
+"""Graph's mask, as `****` of an encrypted OMA-URI setting."""
 _MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)
 _MARK_IN_JSON = re.compile(rb'"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
 
 
 class TooDeepError(ValueError):
-    """A document is nested deeper than `MAX_DEPTH`."""
+    """Deeper than `MAX_DEPTH`."""
 
 
 class NotANumberError(ValueError):
-    """A number is infinite or none, which JSON cannot say."""
+    """A number is infinite or none."""
 
 
 _Special: TypeAlias = Mapping[str, bool]
@@ -83,7 +83,7 @@ class _Treatment(NamedTuple):
     secret: bool = False
     """Whether its texts are secrets by name."""
     payload: bool = False
-    """Whether its texts with secrets are hidden in part only."""
+    """Whether texts with secrets are hidden in part only."""
 
 
 _NOTHING: _Special = {}
@@ -92,8 +92,6 @@ _DROPPED = _Treatment(dropped=True, hidden=False, ordered=False, within=_NOTHING
 
 
 class _Treatments(dict[str, _Treatment]):
-    """Each name's treatment, decided at first use."""
-
     def __init__(
         self,
         volatile: frozenset[str],
@@ -132,16 +130,13 @@ class _Treatments(dict[str, _Treatment]):
 class Canonicalizer:
     """Turns one collection's documents into canonical form.
 
-    `volatile` and `sensitive` name properties: `name` (at any depth), `/name` (of the document), `parent/name` (of the
-    object or list members in `parent`) and `#microsoft.graph.someType/name` (of objects of this type). Volatile values
-    go, also sensitive ones. A mark replaces a sensitive value: its HMAC-SHA-256 under `data_key`, else a constant. Null
-    and marks stay.
+    `volatile` and `sensitive` hold `name` (at any depth), `/name` (of the document), `parent/name` (of the object, or
+    list members, in `parent`) and `#microsoft.graph.someType/name`. Volatile values go, also sensitive ones. A
+    sensitive value becomes a mark: its HMAC-SHA-256 under `data_key`, else a constant. Null and marks stay.
 
-    `ordered` arrays keep their order in a mark. `by_nature` hides texts that are secrets by name or shape
-    (`secret_patterns`); of texts in `payloads`, which the operator shows, only lines with a secret.
-
-    `masked` holds `#microsoft.graph.someType/name`: secrets that Graph shows as another text each time. Their mark is
-    the same constant under any key, in each object of the type, because an earlier release stored none.
+    `by_nature` hides secrets by name or shape (`secret_patterns`), in `payloads` their lines only. `masked` secrets
+    (`#microsoft.graph.someType/name`), which Graph shows as another text each time, have a constant mark in each object
+    of the type, because an earlier release stored none.
     """
 
     def __init__(
@@ -181,37 +176,32 @@ class Canonicalizer:
         self._data_key = data_key
 
     def under(self, data_key: DataKey | None) -> "Canonicalizer":
-        """The same rules with another key."""
         other = copy(self)
         other._data_key = data_key  # noqa: SLF001 - its own class's
         return other
 
     def canonical(self, document: JsonObject) -> bytes:
-        """Canonical UTF-8 JSON.
-
-        Raises `TooDeepError`, `NotANumberError`, and `UnicodeEncodeError` for a lone surrogate.
-        """
+        """Raises `TooDeepError`, `NotANumberError`, and `UnicodeEncodeError` for a lone surrogate."""
         return encode(self.canonical_value(document))
 
     def canonical_value(self, document: JsonObject) -> JsonObject:
-        """The value of `canonical`, with unsorted keys. Raises as `canonical`."""
+        """Leaves keys unsorted. Raises as `canonical`."""
         return self._object(document, 1, self._within_document)
 
     def sorted_canonical(self, document: JsonObject) -> bytes:
-        """As `canonical`, with unordered arrays sorted: it differs only if the list changed."""
+        """Sorts unordered arrays, too, so that it differs only if the list changed."""
         return self.written_sorted(self.canonical_value(document))
 
     def written_sorted(self, canonical: JsonObject) -> bytes:
-        """A canonical value's JSON, with unordered arrays sorted."""
         return encode(self._sorted(canonical))
 
     def hidden_names(
         self, document: JsonObject, among: Iterable[str] | None = None, canonical: JsonObject | None = None
     ) -> frozenset[str]:
-        """Properties of the document itself with sensitive values, left out or replaced.
+        """Top-level properties with sensitive values.
 
-        With `among`, the answer is complete for these only: searching all texts costs most. Texts that the `canonical`
-        form keeps were searched already.
+        With `among`, complete for these only: searching texts costs most, so texts of `canonical` are not searched
+        again.
         """
         kind = document.get(TYPE)
         of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None
@@ -273,7 +263,6 @@ class Canonicalizer:
         return self._with_masked(result, value) if self._masked_of_type else result
 
     def _with_masked(self, result: JsonObject, value: JsonObject) -> JsonObject:
-        """Marks masked values; a stored mark stays."""
         kind = value.get(TYPE)
         for name in self._masked_of_type.get(kind, ()) if isinstance(kind, str) else ():
             held = value.get(name)
@@ -303,7 +292,7 @@ class Canonicalizer:
         return _joined(within, special) if within else special
 
     def _text(self, text: str, depth: int, treatment: _Treatment, *, named: bool) -> JsonValue:
-        """The mark of a text that is or holds a secret; a variable's name is none."""
+        """Marks a text that is or holds a secret, but no variable's name."""
         if named:
             return text if is_placeholder(text) else self._hidden(text, depth, treatment)
         mark = self._hidden(text, depth, treatment)
@@ -333,7 +322,6 @@ class Canonicalizer:
         return {SENSITIVE_MARK: f"{key_id}:{digits}" if key_id else digits}
 
     def _sorted(self, value: JsonObject) -> JsonObject:
-        """The object with unordered arrays sorted, from which a mark is taken."""
         result: JsonObject = {}
         for name, child in value.items():
             if isinstance(child, dict):
@@ -365,10 +353,9 @@ def shows_no_change(mark: JsonValue) -> bool:
 
 
 def edit_of(document: JsonObject) -> str | None:
-    """The sign of an object's edits: its version, else the time of its last edit; None without either.
+    """The version, else the time of the last edit, which may move without one; None without either.
 
-    Only a numeric version counts: of 54 published policies it is 1 exactly where creation and last edit are the same
-    moment, while a text is an author's or an entity tag. The time may move without an edit.
+    A version counts if numeric: a text is an author's or an entity tag.
     """
     version = document.get("version")
     if isinstance(version, int) and not isinstance(version, bool):
@@ -378,12 +365,12 @@ def edit_of(document: JsonObject) -> str | None:
 
 
 def stamped(canonical: JsonObject, edit: str | None) -> JsonObject:
-    """The document with the edit in each constant mark without one, so that an edit is no "unchanged"."""
+    """Adds the edit to constant marks without one, so that an edit is no "unchanged"."""
     return canonical if edit is None else stamped_and_written(canonical, edit)[0]
 
 
 def stamped_and_written(canonical: JsonObject, edit: str | None) -> tuple[JsonObject, bytes]:
-    """The document of `stamped`, and its JSON. Raises as `encode`."""
+    """Returns the JSON, too. Raises as `encode`."""
     written = encode(canonical)
     if edit is None or HIDDEN_WITHOUT_KEY not in written:
         return canonical, written
@@ -392,7 +379,6 @@ def stamped_and_written(canonical: JsonObject, edit: str | None) -> tuple[JsonOb
 
 
 def without_edits(document: JsonObject) -> JsonObject:
-    """The document without edits in its marks."""
     return {name: _without_edits(value) for name, value in document.items()}
 
 
@@ -417,7 +403,7 @@ def _stamped(value: JsonValue, edit: str) -> JsonValue:
 
 
 def are_under_two_keys(one: JsonValue, other: JsonValue) -> bool:
-    """Whether two values are marks that cannot be compared."""
+    """Whether both are marks that cannot be compared."""
     return is_mark(one) and is_mark(other) and mark_keys(encode(one)) != mark_keys(encode(other))
 
 
@@ -427,7 +413,7 @@ def mark_keys(canonical: bytes) -> frozenset[bytes]:
 
 
 def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
-    """The special treatment in each qualified place; for a repeated name the last one."""
+    """The last of repeated names counts."""
     places: dict[str, dict[str, bool]] = {}
     for qualified, dropped in names:
         place, slash, name = qualified.rpartition("/")
@@ -437,12 +423,11 @@ def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
 
 
 def _joined(one: _Special, other: _Special) -> _Special:
-    """Both treatments: dropped if either says so."""
     return {name: one.get(name, False) or other.get(name, False) for name in {*one, *other}}
 
 
 def _is_annotation(name: str) -> bool:
-    """Whether a property describes the answer: every OData annotation but the object's `@odata.type`."""
+    """Whether it describes the answer: every OData annotation but the object's `@odata.type`."""
     return name.startswith("#") or ("@" in name and name != TYPE)
 
 

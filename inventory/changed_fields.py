@@ -1,4 +1,4 @@
-"""The fields of an item that a version changes, for run records and `changes`."""
+"""The fields of an item that a version changes."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -13,11 +13,8 @@ from inventory.stale import StalePart, lacking
 
 
 class Comparability(NamedTuple):
-    """How two documents of one collection are compared.
-
-    `completed_by`: properties that details add to the list's, None if details show the whole item. `asked_for`:
-    properties that a whole document always has, even empty, since a detail asks for each. `expanded`: those that
-    requests expand.
+    """`completed_by`: properties that details add, None if they show the whole item. `asked_for`: those that each whole
+    document has, even empty. `expanded`: those that requests expand.
     """
 
     canonicalizer: Canonicalizer
@@ -28,11 +25,7 @@ class Comparability(NamedTuple):
 
 
 class VersionPair(Protocol):
-    """A version and the one before: their documents, if readable, and how they were read.
-
-    `is_sorted` and `was_sorted`: the document is of normal form 0. `lacked_before`: details unread for the version
-    before.
-    """
+    """None is an unreadable document. `is_sorted`, `was_sorted`: of normal form 0. `lacked_before`: unread details."""
 
     @property
     def document(self) -> bytes | None: ...
@@ -51,10 +44,7 @@ class VersionPair(Protocol):
 
 
 def changed_by(pair: VersionPair, comparability: Comparability) -> list[Difference] | None:
-    """The fields that a version changes; none if it only adds details, or was read by other rules.
-
-    None if a document is deleted or damaged.
-    """
+    """None if a document is deleted or damaged; empty if the version only adds details, or was read by other rules."""
     if pair.document is None or pair.document_before is None:
         return None
     before, after = decode_object(pair.document_before), decode_object(pair.document)
@@ -71,10 +61,7 @@ def changed_by(pair: VersionPair, comparability: Comparability) -> list[Differen
 
 
 def not_compared(pair: VersionPair, comparability: Comparability, changed: Sequence[Difference]) -> list[str]:
-    """Paths where two documents were not read alike, so that a change is unknown.
-
-    `changed` is what the version changes.
-    """
+    """Paths that were not read alike, beside `changed`, so that a change is unknown."""
     if pair.document is None or pair.document_before is None:
         return []
     is_of_form_0 = pair.is_sorted or pair.was_sorted
@@ -94,10 +81,10 @@ def not_compared(pair: VersionPair, comparability: Comparability, changed: Seque
 
 
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """The differences of two documents by today's rules.
+    """Compares by today's rules.
 
-    Not counted: properties that are left out today; values newly or no longer hidden; details that one document's
-    release did not read; a setting's id, which is its number.
+    Not counted: properties left out today; values newly or no longer hidden; details that one document's release did
+    not read; a setting's id, which is its number.
     """
     unasked = {name for name in comparability.asked_for if (name in before) != (name in after)}
     before, after = _only(before, before.keys() - unasked), _only(after, after.keys() - unasked)
@@ -110,10 +97,9 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """The differences of a list's document and a whole one, in properties that a list shows rightly.
+    """Compares a list's document and a whole one in properties that a list shows rightly: not details and cut lists.
 
-    Details and the rest of a cut list are no change. If details show the whole item, only plain values in the list are
-    compared.
+    If details show the whole item, only plain values are compared.
     """
     if comparability.completed_by is None:
         names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}

@@ -16,20 +16,18 @@ class Claims(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """The database's evidence, by type key."""
-
     listed: Set[str]
-    """The collections that were listed to their end, and merged."""
+    """Listed to their end, and merged."""
     refused: Set[str]
-    """The collections that Graph says the tenant cannot have."""
+    """Those that Graph says the tenant cannot have."""
     undetailed: Set[str]
     """The collections with items whose details were not read."""
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:
-    """The confirmed claims: a collection is complete or skipped only if the recorded pages show it.
+    """A collection is complete or skipped only if the recorded pages show it.
 
-    `type_keys` are the run's collections; without a claim one stays unknown.
+    A collection of `type_keys` without a claim counts as incomplete.
     """
     selected = list(type_keys)
     collections = {

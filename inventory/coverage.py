@@ -12,15 +12,13 @@ NEVER_READ = "never_read"
 """`Coverage.reason` if no completed run has selected the collection."""
 
 TENANT_NEVER_READ = "this tenant was never read: no run has completed"
-"""An answer's words about a tenant that was never read."""
 
 
 class Coverage(BaseModel, frozen=True):
-    """One collection of a tenant: the latest completed run's result, and the latest complete listing.
+    """The latest completed run that selected a collection, and the latest complete listing.
 
-    `run_id`, `outcome` and `error_code` are of the latest completed run that selected it. The `listed_` fields are of
-    the latest run that listed it to its end, from `listed_from` to `listed_at`; null if none has. `listed_cleanly`:
-    that run was a success without an error.
+    The `listed_` fields are of the latest run that listed it to its end, from `listed_from` to `listed_at`; null if
+    none has. `listed_cleanly`: that run was a success without an error.
     """
 
     type_key: str
@@ -46,5 +44,5 @@ class Coverage(BaseModel, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Why the latest run does not tell all of it, such as `incomplete:graph_throttled`."""
+        """Why it is not current, such as `incomplete:graph_throttled`."""
         return f"{self.outcome}:{self.error_code}" if self.error_code else str(self.outcome)

@@ -1,7 +1,4 @@
-"""Expanded lists that Graph has cut, with a link to the rest.
-
-https://learn.microsoft.com/graph/query-parameters
-"""
+"""Expanded lists that Graph has cut, with a link to the rest: https://learn.microsoft.com/graph/query-parameters"""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
@@ -11,21 +8,19 @@ from inventory.exact_json import JsonObject, JsonValue
 NEXT_LINK = "@odata.nextLink"
 
 Expansion: TypeAlias = Mapping[str, "Expansion"]
-"""Expanded properties, each with its inner expansions."""
+"""Property to the expansions within it."""
 
 Path: TypeAlias = tuple[str | int, ...]
 """Property names and list places, from the object on."""
 
 
 class CutList(NamedTuple):
-    """A cut list's place, and the link to its next page."""
-
     path: Path
     link: str
 
 
 def expansion(text: str | None) -> Expansion:
-    """The names of a `$expand`, such as `assignments,policy($expand=rules)`."""
+    """Reads a `$expand` such as `assignments,policy($expand=rules)`."""
     named: dict[str, Expansion] = {}
     for part in _split(text or "", ","):
         name, _, rest = part.partition("(")
@@ -36,12 +31,11 @@ def expansion(text: str | None) -> Expansion:
 
 
 def expansion_by(url: str) -> Expansion:
-    """The properties in a URL's `$expand`."""
     return expansion(url.partition("$expand=")[2].partition("&")[0])
 
 
 def names_of(expanded: Expansion) -> frozenset[str]:
-    """All expanded properties, at any depth."""
+    """Names at any depth."""
     return frozenset(expanded).union(*map(names_of, expanded.values()))
 
 
@@ -54,7 +48,7 @@ def expanded_in(expanded: Expansion, path: Path) -> Expansion:
 
 
 def cut_lists(value: JsonValue, expanded: Expansion) -> list[CutList]:
-    """The cut lists of an object; only expanded ones can be."""
+    """Only expanded lists can be cut."""
     return list(_cut(value, expanded, ())) if expanded else []
 
 
@@ -72,7 +66,7 @@ def _cut(value: JsonValue, expanded: Expansion, place: Path) -> Iterator[CutList
 
 
 def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
-    """A canonical document with the links of its cut lists, if it shows them."""
+    """Adds links of cut lists that the document shows, in place."""
     for path, link in cut:
         owner, name = owner_of(canonical, path)
         if owner is not None and isinstance(owner.get(name), list):
@@ -81,7 +75,7 @@ def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
 
 
 def without_links(document: JsonValue, cut: list[CutList]) -> None:
-    """Removes the links from a document."""
+    """Removes the links in place."""
     for path, _ in cut:
         owner, name = owner_of(document, path)
         if owner is not None:
@@ -89,7 +83,7 @@ def without_links(document: JsonValue, cut: list[CutList]) -> None:
 
 
 def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
-    """The object with a list, None if it is not there, and the list's name in it."""
+    """The object that holds a list, None if absent, and the list's name in it."""
     *way, name = path
     value: JsonValue = document
     for step in way:
@@ -103,7 +97,7 @@ def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
 
 
 def cut_properties(document: Mapping[str, JsonValue]) -> frozenset[str]:
-    """The properties of a stored document with a cut list at any depth."""
+    """Properties of a stored document with a cut list at any depth."""
     return frozenset(
         name.removesuffix(NEXT_LINK)
         for name, value in document.items()
@@ -118,7 +112,7 @@ def _holds_link(value: JsonValue) -> bool:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """The parts of a text, not split within parentheses."""
+    """Splits outside parentheses."""
     parts, depth = [""], 0
     for character in text:
         depth += (character == "(") - (character == ")")

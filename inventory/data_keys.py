@@ -1,7 +1,6 @@
 """Keys of sensitive values: each tenant's data key, wrapped by the operator's key (envelope encryption).
 
-A data key never changes, so rotating the operator's key tells no change. AES-256-GCM binds a wrapped key to its
-tenant's id: it opens nothing for another.
+A data key never changes, so rotating the operator's key tells no change.
 """
 
 import base64
@@ -35,35 +34,29 @@ class DataKeyError(UserError):
 
 
 class DataKeyKind(StrEnum):
-    """Whose values a data key marks."""
-
     TENANT = "tenant"
-    """One tenant's alone."""
     SHARED = "shared"
-    """The common key of tenants first read while they were to be comparable."""
+    """Common to tenants that were first read while they were to be comparable."""
     LEGACY = "legacy"
     """The operator's key itself, of a tenant read before release 0.4."""
 
 
 class DataKey(NamedTuple):
-    """The key of a tenant's marks. Marks of one `key_id` can be compared.
-
-    A legacy key has no id; another's begins a hash of its secret.
-    """
+    """Marks of one `key_id` can be compared. A legacy key has no id."""
 
     secret: bytes
     key_id: str = ""
 
     @classmethod
     def of(cls, secret: bytes, kind: DataKeyKind) -> "DataKey":
-        """The data key with these 32 bytes; its id is a hash of them."""
+        """The id begins a hash of the secret."""
         if kind is DataKeyKind.LEGACY:
             return cls(secret)
         return cls(secret, hashlib.sha256(b"tenant-inventory data key" + secret).hexdigest()[:8])
 
 
 def key_bytes(text: str) -> bytes | None:
-    """The 32 random bytes of a hexadecimal or Base64 text; None for another text."""
+    """Reads 32 random bytes in hexadecimal or Base64; None for another text."""
     try:
         key = bytes.fromhex(text) if _HEX.fullmatch(text) else base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -74,8 +67,7 @@ def key_bytes(text: str) -> bytes | None:
 class WrappingKeys:
     """The operator's key, and the one before while data keys are wrapped by it.
 
-    `current` is one that `key_bytes` knows. `previous` is any text: a key of a release before 0.4 wraps nothing, and is
-    the data key of tenants that were read under it.
+    `previous` may be any text: a key before 0.4 wraps nothing, and is the data key of the tenants read under it.
     """
 
     def __init__(self, current: str, previous: str | None = None) -> None:
@@ -90,7 +82,7 @@ class WrappingKeys:
             self._keys.setdefault(_fingerprint(earlier), earlier)
 
     def new_secret(self, kind: DataKeyKind) -> bytes:
-        """A first data key's secret. A shared one follows from the key, so that two workers make the same."""
+        """A shared secret follows from the operator's key, so that two workers make the same."""
         if kind is DataKeyKind.LEGACY:
             return self._legacy_secret
         if kind is DataKeyKind.SHARED:
@@ -98,12 +90,12 @@ class WrappingKeys:
         return os.urandom(KEY_BYTES)
 
     def wrap(self, secret: bytes, tenant_id: UUID) -> bytes:
-        """The stored secret: the wrapping key's fingerprint, the nonce, the ciphertext."""
+        """The wrapping key's fingerprint, the nonce, the ciphertext."""
         nonce = os.urandom(_NONCE_BYTES)
         return _fingerprint(self._current) + nonce + AESGCM(self._current).encrypt(nonce, secret, tenant_id.bytes)
 
     def unwrap(self, wrapped: bytes, tenant_id: UUID) -> bytes:
-        """The argument of `wrap`. Raises `DataKeyError`."""
+        """Raises `DataKeyError`."""
         fingerprint, rest = wrapped[:_FINGERPRINT_BYTES], wrapped[_FINGERPRINT_BYTES:]
         key = self._keys.get(fingerprint)
         if key is None:

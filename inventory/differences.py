@@ -3,13 +3,13 @@
 A path joins properties by dots, and names members of arrays in brackets by identity, so that a member that moved is no
 difference:
 
-- `settings[device_vendor_msft_policy_config_x].settingInstance.choiceSettingValue.value`: a settings-catalog setting
-  by its definition; an administrative template's value by `definition.id`, its presentations by `presentation.id`
+- `settings[device_vendor_msft_policy_config_x].settingInstance.choiceSettingValue.value`: a settings-catalog setting by
+  its definition; an administrative template's value by `definition.id`, its presentations by `presentation.id`
 - `assignments[group 1f0c…].intent`, `assignments[all devices, include filter 9b2d…]`: an assignment by its target, an
   exclusion of an app also by its intent (`assignments[exclusion group 77a1…, available]`)
 - `omaSettings[./Vendor/MSFT/…].value`: any other object by the first of `NAMES` that it has
 - `firewallRules[#2].action`: an object without one by its number among its likes before the change; new ones count on
-- `schedule[Monday #2]`: several members with the same identity have a number, too
+- `schedule[Monday #2]`: members with the same identity are numbered
 - `roleScopeTagIds[]`: members that are no objects are a set; each is added or removed
 - `servers[order]`: an array whose order is content has the same members in another order
 
@@ -47,8 +47,7 @@ IDENTITIES = (
     ("presentation", "id"),
     ("definitionId",),
 )
-"""Paths of a member's identity among its neighbours. The first that it has is the only one: its id may be its number.
-"""
+"""Paths of a member's identity, of which its first is the only one: its id may be its number."""
 
 NAMES = ("id", "omaUri", "appConfigKey", "name", "key", "ruleName", "bundleId", "appId", "cidrAddress", "displayName",
          "SettingName", "Language")  # fmt: skip
@@ -78,10 +77,10 @@ _BACKWARDS = {
 
 
 class Difference(NamedTuple):
-    """One field or member: `before` is None if it was added, `after` if it was removed.
+    """One field or member: `before` is None if added, `after` if removed.
 
-    A `hidden` sensitive value is None, or a mark with a text's lines beside the secret. It is `untold` whether it
-    changed if only one value is hidden: a rule has begun or ceased to hide it.
+    A `hidden` value is None, or a mark with a text's lines beside the secret. `untold`: a rule has begun or ceased to
+    hide it, so a change is unknown.
     """
 
     path: str
@@ -96,28 +95,25 @@ class Difference(NamedTuple):
         return self._replace(kind=kind, before=self.after, after=self.before)
 
     def shown(self) -> "Difference":
-        """The difference without the digits of marks."""
+        """Leaves out the digits of marks."""
         if self.hidden:
             return self._replace(before=_left_readable(self.before), after=_left_readable(self.after))
         return self._replace(before=_shown(self.before), after=_shown(self.after))
 
 
 def differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
-    """All differences of two canonical documents by path; none if their normal forms are equal.
-
-    `form` is their collection's. Values are as stored.
-    """
+    """Sorted by path; none if the collection's `form` of both is equal. Values are as stored."""
     return [difference.shown() for difference in exact_differences(before, after, form)]
 
 
 def exact_differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
-    """The `differences` with all digits of marks, which distinguish hidden values."""
+    """Keeps all digits of marks, which distinguish hidden values."""
     found = _Comparison(form).objects("", before, after)
     return sorted(found, key=lambda difference: (difference.path, difference.kind))
 
 
 def is_number_of_a_setting(path: str) -> bool:
-    """Whether a path is of a setting's id: its number, which moves if another setting goes."""
+    """A setting's id is its number, which moves if another setting goes."""
     return _NUMBER_OF_A_SETTING.fullmatch(path) is not None
 
 
@@ -144,7 +140,6 @@ class _Comparison:
         return encode(self._form.value(name, before)) == encode(self._form.value(name, after))
 
     def _values(self, path: str, name: str, before: JsonValue, after: JsonValue) -> Iterator[Difference]:
-        """The differences of two values of a property, or of members of its array."""
         if self._are_equal(name, before, after):
             return
         if is_mark(before) or is_mark(after):
@@ -176,14 +171,11 @@ class _Comparison:
             yield from _order(path, pairs, labels)
 
     def _members(self, name: str, array: list[JsonValue]) -> list[JsonValue]:
-        """The members of a set, once each, by normal form."""
         normal = ((self._form.value(name, member), member) for member in array)
         return self._form.distinct((form, member) for form, member in normal if form is not None)
 
 
 class _Pair(NamedTuple):
-    """A member before and after, with its place in each, if any."""
-
     old: int | None
     before: JsonValue
     new: int | None
@@ -197,7 +189,7 @@ class _Pair(NamedTuple):
 _Key = TypeVar("_Key", bytes, str)
 
 _Places: TypeAlias = "dict[int, JsonValue]"
-"""Members of an array by their places."""
+"""Members of an array by place."""
 
 
 def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[JsonValue], bytes]) -> list[_Pair]:
@@ -225,7 +217,6 @@ def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[Js
 
 
 def _by_key(old: Mapping[int, _Key], new: Mapping[int, _Key]) -> Iterable[tuple[list[int], list[int]]]:
-    """Places with the same key on both sides."""
     places: dict[_Key, tuple[list[int], list[int]]] = {}
     for side, keys in enumerate((old, new)):
         for place, key in keys.items():
@@ -234,7 +225,7 @@ def _by_key(old: Mapping[int, _Key], new: Mapping[int, _Key]) -> Iterable[tuple[
 
 
 def _alike(old: _Places, new: _Places, these: list[int], those: list[int], *, least_percent: int) -> list[_Pair]:
-    """Pairs the most alike members of both sides while they are alike enough, and removes them."""
+    """Pairs the most alike members while they are alike enough, and removes them."""
     if not these or not those:
         return []
     if len(these) == len(those) == 1 and least_percent == 0:
@@ -258,7 +249,6 @@ def _alike(old: _Places, new: _Places, these: list[int], those: list[int], *, le
 
 
 def _leaves(value: JsonValue, path: str = "") -> Iterator[tuple[str, bytes]]:
-    """All that a member says, with the path."""
     if isinstance(value, dict) and value:
         for name, child in value.items():
             yield from _leaves(child, f"{path}.{name}")
@@ -275,7 +265,7 @@ _KINDS = (_TARGET, _TARGET_WITHOUT_FILTER, *(".".join(path) for path in IDENTITI
 
 
 def _identities(member: JsonValue) -> dict[str, str]:
-    """A member's identity among its neighbours, by kind, most specific first."""
+    """Most specific kind first."""
     if not isinstance(member, dict) or is_mark(member):
         return {}
     target = member.get("target")
@@ -305,7 +295,7 @@ def _anonymous(members: _Places) -> list[int]:
 
 
 def _addressed(target: JsonObject) -> str:
-    """Whom an assignment addresses: `group 1f0c…`, `exclusion group 77a1…`, `all devices`."""
+    """`group 1f0c…`, `exclusion group 77a1…`, `all devices`."""
     return " ".join(
         [
             audience_words(target),
@@ -315,7 +305,7 @@ def _addressed(target: JsonObject) -> str:
 
 
 def _intent(assignment: JsonObject, target: JsonObject) -> str:
-    """An exclusion's intent, such as `, available`: an app may exclude a group from several."""
+    """An app may exclude a group from several intents: `, available`."""
     intent = assignment.get("intent")
     return f", {intent.lower()}" if isinstance(intent, str) and is_exclusion(target) else ""
 
@@ -327,7 +317,6 @@ def _filter(target: JsonObject) -> str:
 
 
 def _labels(pairs: Sequence[_Pair]) -> list[str]:
-    """Each member's unique name in its path."""
     met: Counter[str] = Counter()
     labels = []
     for pair in pairs:
@@ -342,7 +331,6 @@ def _labels(pairs: Sequence[_Pair]) -> list[str]:
 
 
 def _order(path: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iterator[Difference]:
-    """The difference of two arrays with common members in another order."""
     stayed = [pair.new for pair in pairs if pair.old is not None and pair.new is not None]
     if stayed != sorted(stayed):
         shown: list[JsonValue] = [label or pair.member for pair, label in zip(pairs, labels, strict=True)]
@@ -352,7 +340,6 @@ def _order(path: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iterator
 
 
 def _of_marks(path: str, before: JsonValue, after: JsonValue) -> Difference:
-    """The difference of two values, one of them hidden."""
     if is_mark(before) and is_mark(after):
         if shows_no_change(before) and shows_no_change(after):
             # A release before 0.5 noted no edit.
@@ -377,7 +364,6 @@ def _added(path: str, value: JsonValue) -> Difference:
 
 
 def _left_readable(value: JsonValue) -> JsonValue:
-    """The mark of a partly hidden text, without digits; else None."""
     if isinstance(value, dict) and is_mark(value) and READABLE in value:
         return {SENSITIVE_MARK: True, READABLE: value[READABLE]}
     return None

@@ -1,7 +1,7 @@
 """A whole document from its list's document and detail calls' answers.
 
-Answers are stored one by one, so each is made canonical on its own (`canonical_part`): `canonical(assemble(list,
-parts)) == canonical(assemble(canonical list, canonical parts))`.
+Answers are stored one by one: `canonical(assemble(list, parts)) == canonical(assemble(canonical list, canonical
+parts))`.
 """
 
 from collections.abc import Container, Sequence
@@ -11,25 +11,21 @@ from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue, edit
 
 
 class Part(NamedTuple):
-    """A detail call's answer, or a page of it."""
-
     property: str | None
     """Its place in the document; None for the item itself."""
     body: JsonValue
     """One object, None, or a page's members."""
     single: bool = False
-    """Whether it is one object, not a page."""
     page: int = 0
     child_property: str | None = None
-    """Its place in the member of `property` that it belongs to."""
+    """Its place in the member of `property`."""
     child_id: str | None = None
-    """The id of that member."""
     believe_list: frozenset[str] = frozenset()
     """The item's properties that only the list shows right."""
 
 
 class DetailPlace(NamedTuple):
-    """An answer's place: a property of the document, or of a member of it; all None for the item."""
+    """A property of the document, or of a member of it; all None for the item."""
 
     property: str | None
     child_property: str | None = None
@@ -37,14 +33,13 @@ class DetailPlace(NamedTuple):
 
 
 class SensitiveParentError(ValueError):
-    """An answer's parent property is sensitive as a whole, so its member is unknown."""
+    """The parent property is sensitive as a whole, so its member is unknown."""
 
 
 def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
-    """The whole document. Of two `parts` with the same property, the later one holds.
+    """The later part of the same property holds. A missing single answer is null.
 
-    An answer that is the item replaces the list's properties, except `believe_list` and the type. Others stay as
-    listed. A missing single answer is null.
+    An answer that is the item replaces the list's properties, except `believe_list` and the type.
     """
     document = dict(list_document)
     for part in parts:
@@ -63,10 +58,9 @@ def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
 
 
 def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: JsonObject) -> Part:
-    """The part in canonical form, with secrets hidden as in the whole document.
+    """Hides secrets as in the whole document, so rules must not name ids of members with answers of their own.
 
-    Rules must not name ids of members with answers of their own. Raises as `Canonicalizer.canonical`, and
-    `SensitiveParentError`.
+    Raises as `Canonicalizer.canonical`, and `SensitiveParentError`.
     """
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     if part.property is None:
@@ -87,7 +81,7 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
 def canonical_members(
     canonicalizer: Canonicalizer, names: Sequence[str], members: Sequence[JsonValue], list_document: JsonObject
 ) -> list[JsonValue]:
-    """Further members, in canonical form, of the list in these nested properties."""
+    """Makes further members of the list in these nested properties canonical."""
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     return [_canonical_at(canonicalizer, known, names, member) for member in members]
 
@@ -100,10 +94,9 @@ def with_last_read(
     shown: frozenset[str],
     lacked: Container[DetailPlace],
 ) -> tuple[JsonObject, list[DetailPlace]]:
-    """A document with an earlier one's content in unread places; the places that both lack.
+    """A document with an earlier one's content in unread places, and the places that both lack.
 
-    `lacked`: places that the earlier one lacks. If the item itself was not read, its plain values and the properties
-    `shown` are the document's.
+    `lacked`: places that the earlier one lacks. An unread item keeps its plain values and the properties `shown`.
     """
     lacking = [place for place in unread if place in lacked]
     carried = [place for place in unread if place not in lacked]
@@ -132,14 +125,13 @@ def with_last_read(
 
 
 def value_at(document: JsonObject, place: DetailPlace) -> JsonValue:
-    """The value in a place of the document, else null."""
     if place.property is None or place.child_property is None:
         return document if place.property is None else document.get(place.property)
     return _member(document, place).get(place.child_property)
 
 
 def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
-    """The document without values in these places, also of members."""
+    """Leaves out values in these places, also of members."""
     names = {place.property for place in places if place.child_property is None}
     document = {name: value for name, value in document.items() if name not in names}
     for place in places:
@@ -174,7 +166,7 @@ def _answers(parts: Sequence[Part]) -> dict[DetailPlace, JsonValue]:
 
 
 def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
-    """All pages' members, once each: one may repeat as others come and go."""
+    """A member may repeat as others come and go."""
     members: list[JsonValue] = []
     seen: set[str] = set()
     for page in pages:
@@ -210,7 +202,7 @@ def _with_child(member: JsonValue, place: DetailPlace, value: JsonValue) -> Json
 
 
 def _canonical_at(canonicalizer: Canonicalizer, root: JsonObject, path: Sequence[str], value: JsonValue) -> JsonValue:
-    """A value's canonical form in its place: the names above it decide about secrets."""
+    """The names above a value decide about secrets."""
     for name in reversed(path[1:]):
         value = {name: value}
     found: JsonValue = canonicalizer.canonical_value({**root, path[0]: value})

@@ -1,7 +1,4 @@
-"""Stable error codes, each with its meaning and remedy.
-
-A released code never changes its meaning. `docs/error-codes.md` is generated from this module.
-"""
+"""Stable error codes (`docs/error-codes.md`). A released code never changes its meaning."""
 
 from enum import StrEnum
 from typing import NamedTuple

@@ -1,8 +1,7 @@
 """JSON without losing a digit.
 
-Graph sends `Edm.Int64`, `Edm.Double` and `Edm.Decimal` as JSON numbers. The fast reader silently rounds beyond 64-bit
-integers and doubles. So the standard library reads a text with long runs of digits; a number that no double holds
-exactly becomes a `Decimal`, and is written back with all its digits.
+The fast reader silently rounds numbers beyond 64-bit integers and doubles. So the standard library reads a text with
+long runs of digits; a number that no double holds becomes a `Decimal`.
 """
 
 import json
@@ -20,10 +19,10 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 NumberT = TypeVar("NumberT")
 
 _INTEGER_DIGITS = 18
-"""So many digits always fit into 64 bits."""
+"""Always fit into 64 bits."""
 
 _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
-"""Keeps only the places and lengths of a text's numbers."""
+"""Keeps the places and lengths of a text's numbers."""
 
 _DIGITS = b"0" * 16
 _LONG = (b"," + _DIGITS, b",-" + _DIGITS)
@@ -34,18 +33,18 @@ _OVERLAP = 64
 """Of two parts. Longer numbers are assumed to be rounded."""
 
 _TINY = re.compile(rb"0e-0{3,}(?:,|\Z)")
-"""Below 1e-99: it may be too small for a double."""
+"""Below 1e-99: perhaps too small for a double."""
 
 
 class TooManyNumbersError(Exception):
-    """A text has too many numbers to read digit by digit."""
+    """Too many to read digit by digit."""
 
 
 def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValue:
-    """A JSON text's exact value.
+    """Takes a lone surrogate, which `encode` refuses.
 
-    Takes a lone surrogate, which `encode` refuses. Raises `ValueError`, `RecursionError` for deep nesting, and
-    `TooManyNumbersError` if the slow standard library would read over `most_numbers`.
+    Raises `ValueError`, `RecursionError` for deep nesting, `TooManyNumbersError` for over `most_numbers` to read
+    slowly.
     """
     if not _may_be_rounded(text):
         try:
@@ -62,20 +61,16 @@ def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValu
 
 
 def decode_object(text: bytes) -> JsonObject:
-    """The object that a stored document is."""
+    """A stored document is an object."""
     return cast("JsonObject", decode(text))
 
 
 def objects_in(value: JsonValue) -> list[JsonObject]:
-    """The objects among the members of a list; none in another value."""
     return [member for member in value if isinstance(member, dict)] if isinstance(value, list) else []
 
 
 def encode(value: JsonValue, *, indented: bool = False) -> bytes:
-    """UTF-8 JSON with keys by code point: compact, or indented by two spaces.
-
-    Raises `UnicodeEncodeError` for a lone surrogate.
-    """
+    """UTF-8, keys by code point; compact or indented by two. Raises `UnicodeEncodeError` for a lone surrogate."""
     option = orjson.OPT_SORT_KEYS | (orjson.OPT_INDENT_2 if indented else 0)
     try:
         return orjson.dumps(value, default=_written, option=option)
@@ -88,8 +83,6 @@ def encode(value: JsonValue, *, indented: bool = False) -> bytes:
 
 
 class _Budget:
-    """The numbers that may still be read."""
-
     def __init__(self, left: int) -> None:
         self._left = left
 
@@ -118,7 +111,7 @@ def _may_be_rounded(text: bytes | bytearray) -> bool:
 
 
 def _has_tiny(shapes: bytes | bytearray) -> bool:
-    """Whether a number may be too small. Mostly it is a GUID's middle."""
+    """A match is mostly a GUID's middle."""
     at = shapes.find(b"0e-000")
     while 0 <= at < _PART:
         if _TINY.match(shapes, at):
@@ -155,7 +148,7 @@ def _written(value: Any) -> orjson.Fragment:
 
 
 def _with_long_integers(value: JsonValue) -> JsonValue:
-    """Decimals in place of integers beyond 64 bits, which the fast writer refuses."""
+    """Makes decimals of integers beyond 64 bits, which the fast writer refuses."""
     if isinstance(value, dict):
         return {name: _with_long_integers(child) for name, child in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,4 @@
-"""Ids of Graph objects: GUIDs have no case.
-
-Others do: ids of permission grants and role assignments are like Base64.
-"""
+"""Ids of Graph objects. GUIDs have no case; ids of permission grants and role assignments do."""
 
 import re
 
@@ -14,15 +11,11 @@ _LETTER = 2
 
 
 def item_key(external_id: str) -> str:
-    """One spelling for all in which Graph may serve an id.
-
-    The database's function `item_key` does the same (migration 0021).
-    """
+    """One spelling for all in which Graph may serve an id, as the database's `item_key` (migration 0021)."""
     if external_id == (lower := external_id.lower()) or _OF_GUIDS.fullmatch(external_id) is None:
         return external_id
     return external_id[:_LETTER] + lower[_LETTER:] if external_id[1] == "_" else lower
 
 
 def may_begin_guid(beginning: str) -> bool:
-    """Whether an id's beginning may be a GUID's, without case."""
     return _BEGINNING.fullmatch(beginning) is not None

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 BEGINNING = UUID(int=0)
-"""The position that opens a listing's first page."""
+"""Opens a listing's first page."""
 
 
 class PageLinks(NamedTuple):
-    """Graph's answers to one URL of a listing."""
+    """Graph's answer to one URL of a listing."""
 
     position: UUID
     opens: Sequence[UUID]
@@ -21,15 +21,14 @@ class PageLinks(NamedTuple):
 
 
 def position_of(url: str) -> UUID:
-    """A page's key: the beginning of its URL's SHA-256."""
+    """The beginning of the URL's SHA-256."""
     return UUID(bytes=hashlib.sha256(url.encode()).digest()[:16])
 
 
 def is_listed_to_its_end(pages: Iterable[PageLinks]) -> bool:
     """Whether merged pages lead from the beginning to an end.
 
-    Page tokens differ between answers, so a page may link elsewhere when read again: the way may go on from any answer,
-    and one merged answer suffices.
+    A page may link elsewhere when read again, so the way may go on from any answer, and one merged answer suffices.
     """
     answers = list(pages)
     merged = {page.position for page in answers if page.is_merged}

@@ -1,4 +1,4 @@
-"""Log lines: each record begins one, and nothing in it begins another or steers a terminal."""
+"""Log lines: nothing in a record begins another line or steers a terminal."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from inventory.visible_text import visible
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 WORKFLOW_FIELDS = ("workflow_id", "workflow_type", "attempt")
-"""Fields that the SDK adds to workflows' records."""
+"""That the SDK adds to workflows' records."""
 
 _context: ContextVar[Mapping[str, str | int]] = ContextVar("log_context", default={})  # noqa: B039 - it is never changed
 
@@ -38,7 +38,7 @@ def log_handler(log_format: LogFormat) -> logging.Handler:
 
 @contextmanager
 def log_context(fields: Mapping[str, str | int]) -> Iterator[None]:
-    """Adds these fields to JSON records of this task, whichever library logs them."""
+    """Adds fields to JSON records of this task, whichever library logs them."""
     token = _context.set(fields)
     try:
         yield
@@ -47,10 +47,10 @@ def log_context(fields: Mapping[str, str | int]) -> Iterator[None]:
 
 
 class JsonLine(logging.Formatter):
-    """One ASCII JSON object for each record, which cannot steer a terminal."""
+    """Writes one ASCII JSON object for each record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """An error's traceback is the field `exception`."""
+        """Puts an error's traceback into the field `exception`."""
         workflow = getattr(record, "temporal_workflow", None) or {}
         fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -68,14 +68,12 @@ class JsonLine(logging.Formatter):
 
 
 class OneLine(logging.Formatter):
-    """One line for each record; tracebacks follow indented, so that no line passes for a record."""
+    """Writes one line for each record; indented lines of a traceback follow."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class names it so
-        """Cleans names and answers, wherever they were logged."""
         return visible(super().formatMessage(record))
 
     def formatException(self, ei: _ErrorInfo) -> str:  # noqa: N802 - the base class names it so
-        """Cleans a traceback, whose errors quote texts from elsewhere."""
         return _indented(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the base class names it so
@@ -87,7 +85,7 @@ def _indented(lines: str) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Where an exception was raised, innermost first, without its message, which may quote a document."""
+    """Names the innermost place first, and leaves out the message, which may quote a document."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
 

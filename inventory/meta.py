@@ -1,6 +1,6 @@
-"""An item's meta: a few whitelisted facts about its document, for lists and filters.
+"""An item's meta: whitelisted facts about its document, for lists and filters.
 
-Other keys are dropped and counted; a value of a wrong type becomes a warning. Neither fails a sync.
+Dropped keys are counted, and values of a wrong type become warnings. Neither fails a sync.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ MAX_LIST_LENGTH = 100
 
 
 class Meta(NamedTuple):
-    """Whitelisted meta, and the number of dropped keys."""
+    """`dropped` counts other keys."""
 
     values: dict[str, JsonValue]
     dropped: int
@@ -35,7 +35,7 @@ def _text_or_number(value: JsonValue) -> JsonValue:
 
 
 def _is_integer(value: JsonValue) -> bool:
-    """Whether it is a 64-bit integer, the most that Graph's Edm.Int64 and JSON encoders hold."""
+    """Accepts 64 bits, as Graph's Edm.Int64 and JSON encoders do."""
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
@@ -64,7 +64,6 @@ def _scalar_or_set(value: JsonValue) -> JsonValue:
 
 
 def edit_in(meta: Mapping[str, JsonValue]) -> str | None:
-    """The sign of an object's edits, as `edit_of` takes it."""
     return edit_of({"version": meta.get("version"), "lastModifiedDateTime": meta.get("last_modified_at")})
 
 
@@ -79,9 +78,7 @@ COMMON_KEYS: dict[str, Callable[[JsonValue], JsonValue]] = {
     "last_modified_at": _text,
     "version": _text_or_number,
 }
-"""Keys of every collection, with checks of values. Times stay texts: Graph's seven fractional digits exceed a
-datetime's.
-"""
+"""Keys of every collection, with checks. Times stay texts: Graph's seven fractional digits exceed a datetime's."""
 
 PARENT_ID = "parent_id"
 """The meta key of an item under another collection's item."""
@@ -105,7 +102,7 @@ MetaPaths: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue]:
-    """A document's meta: common keys and `extra`, without nulls."""
+    """Common keys and `extra`, without nulls."""
     proposed: dict[str, JsonValue] = {}
     for key, properties in _COMMON_PROPERTIES.items():
         for name in properties:
@@ -123,13 +120,13 @@ def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue
 
 
 def meta_properties(extra: MetaPaths) -> frozenset[str]:
-    """The top-level properties that make meta."""
+    """Top-level properties that make meta."""
     common = frozenset(name for names in _COMMON_PROPERTIES.values() for name in names)
     return common.union({"assignments"}, (path.partition(".")[0] for paths in extra.values() for path in paths))
 
 
 def _at(value: JsonValue, path: list[str]) -> JsonValue:
-    """The value at a path, of list members those of each; None if anything on the way is absent or no object."""
+    """List members give theirs; None if anything on the way is absent or no object."""
     if not path:
         return value
     if isinstance(value, list):
@@ -138,10 +135,7 @@ def _at(value: JsonValue, path: list[str]) -> JsonValue:
 
 
 def whitelisted_meta(proposed: Mapping[str, JsonValue], extra_keys: frozenset[str] = frozenset()) -> Meta:
-    """The `proposed` values with whitelisted keys and right types.
-
-    Whitelisted are the common keys and the catalog's `extra_keys`. Wrong values are named under `warnings`.
-    """
+    """Keeps common keys and the catalog's `extra_keys`; names values of a wrong type in `warnings`."""
     values: dict[str, JsonValue] = {}
     warnings: list[JsonValue] = []
     dropped = 0

@@ -1,7 +1,4 @@
-"""Missing items: no longer listed, by the latest completed run.
-
-Missing is never "deleted": it is a state relative to a selection, with confidence and evidence.
-"""
+"""Missing items: no longer listed, by the latest completed run; never "deleted"."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -26,7 +23,7 @@ class Confidence(StrEnum):
 
 
 class EvidenceKind(StrEnum):
-    """The evidence of an unseen item, without outcome and error code."""
+    """Evidence of an unseen item, without outcome and error code."""
 
     CONFIRMED = "confirmed"
     NOT_LISTED = "not_listed"
@@ -36,12 +33,10 @@ class EvidenceKind(StrEnum):
 
 LISTED = "listed"
 FOUND_BY_ID = "found_by_id"
-"""The evidence of a present item that only a GET by id found."""
+"""A present item that only a GET by id found."""
 
 
 class CollectionInRun(NamedTuple):
-    """A collection's reading in the run that decides."""
-
     outcome: Outcome
     error_code: ErrorCode | None = None
 
@@ -55,10 +50,8 @@ class RunCoverage(NamedTuple):
 
 
 class ItemState(NamedTuple):
-    """State, confidence and evidence of one item.
-
-    Evidence: `listed` · `found_by_id` (a GET by id, not the listing) · `confirmed` (a GET answered 404) · `not_listed`
-    (a complete listing omits it) · `collection_<outcome>`, with `:<error code>` if there is one.
+    """Evidence: `listed` · `found_by_id` (a GET by id, not the listing) · `confirmed` (a GET answered 404) ·
+    `not_listed` (a complete listing omits it) · `collection_<outcome>`, with `:<error code>` if there is one.
     """
 
     state: State
@@ -75,11 +68,9 @@ def item_state(
     found_by_id: bool = False,
     unlisted_before: bool = False,
 ) -> ItemState:
-    """The state, relative to `run`, of an item last seen at `last_seen_at`.
+    """`collection`: its coverage in `run`, None if not recorded. `found_by_id`: a GET by id saw the item last.
 
-    `collection`: the type's coverage in `run`, None if not recorded. `found_by_id`: a GET by id saw the item last.
-    `confirmed`: a GET has answered 404 since. `unlisted_before`: a complete listing has omitted it since. The last two
-    hold until the item is seen again, so evidence never weakens.
+    Since then, a GET has answered 404 (`confirmed`), or a complete listing omitted it (`unlisted_before`).
     """
     confidence = confidence_of(run, collection)
     if last_seen_at >= run.started_at:

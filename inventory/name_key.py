@@ -1,8 +1,4 @@
-"""Folded names, by which searches compare without case.
-
-PostgreSQL folds by its locale, which may know ASCII alone: so it folds ASCII, and a table of ours Latin, Greek,
-Cyrillic and Armenian letters.
-"""
+"""Folded names, by which searches compare without case: PostgreSQL's locale may know ASCII alone."""
 
 LONGEST_KEY = 300
 """Searched characters of a name: an index row's limit."""
@@ -14,7 +10,7 @@ _LETTERS = [
 ]
 
 UNFOLDED = "".join(upper for upper, _ in _LETTERS)
-"""The upper-case letters beyond ASCII."""
+"""Upper-case letters beyond ASCII."""
 
 FOLDED = "".join(lower for _, lower in _LETTERS)
 """Their lower case, in the same order."""
@@ -27,10 +23,10 @@ NAMELESS = chr(0x10FFFF)
 
 
 def name_key(name: str) -> str:
-    """As the database's `name_key`."""
+    """Folds as the database's `name_key`."""
     return name.translate(_FOLDING)[:LONGEST_KEY]
 
 
 def list_place(type_key: str, name: str | None, external_id: str) -> tuple[str, str, str]:
-    """An item's place in lists: by collection, then name; items without one last."""
+    """Sorts by collection, then name; items without one come last."""
     return type_key, NAMELESS if name is None else name_key(name), external_id

@@ -1,12 +1,11 @@
 """The normal form of a stored document: equal normal forms are equal content. It is hashed, never stored or shown.
 
 - A property that is null, an empty list, an empty object or an object of only such is absent, unless the catalog says
-  that null means *not shown*: there an empty list is a value. A detail that was read is present, even if it is empty.
-- Moments are in UTC, without zeros at the end of their fractions; ids made of GUIDs and members of enumerations are in
-  lower case, several members of one value in one order.
+  that null means *not shown*: there an empty list is a value. A read detail is present, even if empty.
+- Moments are in UTC, without final zeros in fractions; ids made of GUIDs and members of enumerations are in lower case,
+  several members of one value in one order.
 - Arrays of scalars, and of objects that all have an identity (an id, a definition's id, a target), are sets unless the
-  catalog calls them ordered: sorted, each member once. Arrays of other objects are sequences unless it calls them
-  unordered.
+  catalog calls them ordered: sorted, each member once. Other arrays are sequences unless it calls them unordered.
 """
 
 import hashlib
@@ -32,7 +31,7 @@ from inventory.exact_json import decode_object, encode
 from inventory.item_ids import item_key
 
 FORM = 1
-"""The form's number. Documents of form 0 were sorted, and hashed as stored."""
+"""Documents of form 0 were sorted, and hashed as stored."""
 
 NO_CONTENT_IN_FORM_0 = frozenset({
     "version", "isAssigned", "supportsScopeTags", "deployedAppCount", "usedLicenseCount", "lastSyncDateTime",
@@ -51,7 +50,7 @@ IDENTITIES = (
     ("definitionId",),
     ("target", TYPE),
 )
-"""Paths of properties that identify an object among its kind."""
+"""Paths that identify an object among its kind."""
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
@@ -65,9 +64,8 @@ _WHOLE_FLOATS = 2.0**53
 class ArrayRules(NamedTuple):
     """The catalog's rules for arrays, by property name at any depth.
 
-    In `null_not_shown` null means that Graph did not show the value, an empty list that there is none. Members of
-    `enumerations` have no case, and a value may name several, in any order. In `details`, which further requests ask
-    for, none differs from not asked for.
+    `null_not_shown`: null means that Graph did not show the value. Members of `enumerations` have no case; a value may
+    name several, in any order. `details`: none differs from not asked for.
     """
 
     ordered: frozenset[str] = frozenset()
@@ -78,8 +76,6 @@ class ArrayRules(NamedTuple):
 
 
 class NormalForm:
-    """Takes a collection's documents into normal form."""
-
     def __init__(
         self,
         rules: ArrayRules = ArrayRules(),  # noqa: B008 - frozen
@@ -92,22 +88,22 @@ class NormalForm:
         self._counts = counts
 
     def of_sorted(self) -> "NormalForm":
-        """The form to compare documents of form 0 in: there only `ordered` arrays kept their order."""
+        """Compares documents of form 0: there only `ordered` arrays kept their order."""
         return NormalForm(self._rules, of_sorted=True, counts=self._counts)
 
     def counting(self) -> "NormalForm":
-        """The form in which equal members of a set count each: masked, they may differ."""
+        """Counts equal members of a set: masked, they may differ."""
         return NormalForm(self._rules, of_sorted=self._of_sorted, counts=True)
 
     def hash(self, document: JsonObject) -> bytes:
-        """SHA-256 (32 bytes) of a document's normal form."""
+        """SHA-256, 32 bytes."""
         return hashlib.sha256(encode(self.of(document))).digest()
 
     def of(self, document: JsonObject) -> JsonObject:
         return self._object(document)
 
     def value(self, name: str, value: JsonValue) -> JsonValue:
-        """A property's normal form; None if it is the same as none."""
+        """Returns None if the value is the same as none."""
         if isinstance(value, str):
             return _members(value) if name in self._rules.enumerations else _text(value)
         if isinstance(value, dict):
@@ -117,7 +113,7 @@ class NormalForm:
         return _number(value) if isinstance(value, float | Decimal) else value
 
     def is_sequence(self, name: str, members: Iterable[JsonValue]) -> bool:
-        """Whether the order of a property's array matters."""
+        """Whether an array's order matters."""
         if name in self._rules.ordered:
             return True
         if self._of_sorted or name in self._rules.unordered:
@@ -165,15 +161,14 @@ class NormalForm:
 def read_in_form_0(sorted_document: JsonObject, document: JsonObject, expanded: frozenset[str]) -> JsonObject:
     """The part of a document that a run with form 0 would have read.
 
-    Form 0 kept nulls: a property that its document lacks was not asked for, or Graph did not have it yet, so it is no
-    difference. `expanded` are expanded properties at any depth; one that the form 0 document lacks was not expanded.
+    Form 0 kept nulls, so what its document lacks was not asked for, not expanded (`expanded`: properties at any depth),
+    or not there yet.
     """
     kept: JsonObject = {name: value for name, value in document.items() if name in sorted_document}
     return _without_names(kept, NO_CONTENT_IN_FORM_0 | (expanded - _names(sorted_document)))
 
 
 def _names(value: JsonValue) -> set[str]:
-    """Property names at any depth."""
     if isinstance(value, list):
         return set().union(*map(_names, value))
     return set(value).union(*map(_names, value.values())) if isinstance(value, dict) else set()
@@ -189,10 +184,9 @@ def _without_names(value: JsonObject, names: frozenset[str]) -> JsonObject:
 
 
 def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_field: str = "id") -> bytes:
-    """SHA-256 (32 bytes) of a canonical document's normal form without its identity.
+    """SHA-256 (32 bytes) without id and creation time, which alone a re-created item changes.
 
-    A re-created item differs in id and creation time only. The id is removed from all strings, too: an assignment's id
-    is `{policy id}_{group id}`.
+    The id goes from all strings: an assignment's id is `{policy id}_{group id}`.
     """
     document = decode_object(canonical)
     # As the document spells it.
@@ -239,7 +233,7 @@ def _mark(value: JsonObject) -> JsonObject:
 
 
 def _may_be_spelt_otherwise(value: str) -> bool:
-    """Whether a text of `_TIME_LENGTH` may be a moment, a time of day or ids; cheap, since most are not."""
+    """A cheap look at texts of `_TIME_LENGTH`: most are no moment, time of day or id."""
     return value[8] in "-." or value[4] == "-" or value[0] == "{" or value[1] == "_"
 
 

@@ -1,4 +1,4 @@
-"""Events, and the rules by which they go to targets. Pure."""
+"""Events, and the rules by which they go to targets."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
@@ -34,7 +34,7 @@ class NotificationKind(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Whether it is a state, which is sent after a snooze if it still holds."""
+        """A state is sent after a snooze if it still holds."""
         return self in (NotificationKind.NOT_READ, NotificationKind.EXPIRING, NotificationKind.PLAN_WAITING)
 
 
@@ -51,7 +51,7 @@ class NotificationState(StrEnum):
 class NotificationEvent(BaseModel, frozen=True):
     """One thing to tell, with the same `key` in every attempt and run.
 
-    `text` is a line of names and labels, never a value. `threshold`: a rule's hours or days, for kinds that have one.
+    `text` names no value. `threshold`: a rule's hours or days, for kinds that have one.
     """
 
     kind: NotificationKind
@@ -66,7 +66,7 @@ class NotificationEvent(BaseModel, frozen=True):
 
 
 class NotificationRule(BaseModel, frozen=True, extra="forbid"):
-    """A rule's events, tenants and targets. An empty list narrows nothing."""
+    """An empty list narrows nothing."""
 
     targets: Annotated[tuple[TargetName, ...], Field(min_length=1)]
     tags: frozenset[Tag] = frozenset()
@@ -87,7 +87,7 @@ class NotificationRule(BaseModel, frozen=True, extra="forbid"):
         return not self.kinds or kind in self.kinds
 
     def fits(self, event: NotificationEvent) -> bool:
-        """Whether the event is told. A property that it lacks fits only an empty list."""
+        """A property that the event lacks fits only an empty list."""
         return (
             self.wants(event.kind)
             and event.severity.is_at_least(self.severity)
@@ -115,20 +115,15 @@ class NotificationSnooze(BaseModel, frozen=True):
 
 
 class AddressedEvent(NamedTuple):
-    """An event and a target's name."""
-
     target: str
     event: NotificationEvent
 
 
 class TenantRules:
-    """The rules about a tenant with tags."""
-
     def __init__(self, rules: Iterable[NotificationRule], tags: Collection[str]) -> None:
         self._rules = [rule for rule in rules if rule.is_about(tags)]
 
     def wants(self, *kinds: NotificationKind) -> bool:
-        """Whether any of the kinds may be told."""
         return any(rule.wants(kind) for rule in self._rules for kind in kinds)
 
     def fits(self, event: NotificationEvent) -> bool:
@@ -164,13 +159,13 @@ def event_hash(event: NotificationEvent) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """The text without control characters, cut for a phone."""
+    """Drops control characters, and cuts the text for a phone."""
     line = visible(" ".join(text.split()))
     return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 1] + "…"
 
 
 class NotificationGroup(NamedTuple):
-    """A message's events for a target. `delivery_id` is the same in every attempt."""
+    """A message's events. `delivery_id` is the same in every attempt."""
 
     delivery_id: UUID
     target: str

@@ -1,5 +1,3 @@
-"""One Graph object in one run: identity, name, meta, canonical document, content hash."""
-
 from collections.abc import Sequence
 from copy import copy
 from enum import StrEnum
@@ -32,15 +30,11 @@ from inventory.stale import StalePart
 
 MAX_NAME_LENGTH = 4096
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
-"""The largest of 953 real canonical documents has 0.4 MB."""
+"""The largest of 953 real ones has 0.4 MB."""
 
 
 class ObservationRules(BaseModel, frozen=True, extra="forbid"):
-    """A catalog entry's rules for reading an object, by Graph property name.
-
-    `volatile`, `sensitive` and `masked` are for `Canonicalizer`, the others, at any depth, for the normal form
-    (`ArrayRules`).
-    """
+    """A catalog entry's rules, by Graph property name (`Canonicalizer`, `ArrayRules`)."""
 
     type_key: str
     id_field: str = "id"
@@ -51,7 +45,7 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     sensitive: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
     payloads: frozenset[str] = frozenset()
-    """Texts hidden only if they hold a secret, and in part."""
+    """Texts hidden in part, only if they hold a secret."""
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
@@ -62,9 +56,9 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     has_details: bool = False
     """Whether further calls complete the list's document."""
     change_signs: frozenset[str] = frozenset()
-    """A list's volatile properties that tell of changed details."""
+    """The list's volatile properties that tell of changed details."""
     cross_checked: dict[str, str] = {}
-    """Lists that are left out if this true or false property contradicts their emptiness."""
+    """Lists left out if this true or false property contradicts their emptiness."""
     expand: str | None = None
     """Lists that the listing expands and may cut."""
 
@@ -91,13 +85,11 @@ class InvalidReason(StrEnum):
 
 
 class Observation(NamedTuple):
-    """A valid object to stage: `document` is canonical JSON, `body_hash` its SHA-256 (32 bytes).
+    """A valid object to stage: `document` is canonical JSON, `body_hash` its SHA-256.
 
-    `content_hash` (32 bytes) is its normal form's hash: equal hashes, equal content. `list_hash` (32 bytes), of the
-    list's document with its `change_signs`, only if there are details, which need no reading while it stays.
-    `references` are present if wanted. `is_cut`: expanded lists are cut, so the document does not show changes of the
-    rest. `stale_parts` have their earlier content, if any. `raw_digest`: see `inventory.raw_digest`; None for a cut or
-    unlisted object.
+    `content_hash`: equal hashes, equal content. `list_hash`: the hash of the list's document with its `change_signs`;
+    details need no reading while it stays; None without details. `is_cut`: changes of cut lists' rest are not seen.
+    `stale_parts` have their earlier content, if any. `raw_digest`: None for a cut or unlisted object.
     """
 
     type_key: str
@@ -116,7 +108,7 @@ class Observation(NamedTuple):
 
 
 class InvalidObject(NamedTuple):
-    """A bad object: its place on the page (from 0), usable id if any, and error."""
+    """`position` counts from 0; `external_id` is None if unusable."""
 
     position: int
     external_id: str | None
@@ -129,8 +121,6 @@ class _Invalid(Exception):  # noqa: N818 - control flow inside this module
 
 
 class Observer:
-    """Reads one collection's objects, and by `reading` their references."""
-
     def __init__(
         self, rules: ObservationRules, *, data_key: DataKey | None = None, reading: ReadingRules | None = None
     ) -> None:
@@ -168,7 +158,6 @@ class Observer:
         self._signs_within = sorted({sign.rpartition("/")[2] for sign in signs if not sign.startswith("/")})
 
     def under(self, data_key: DataKey | None) -> "Observer":
-        """The same rules with another key."""
         other = copy(self)
         other._canonicalizer = self._canonicalizer.under(data_key)  # noqa: SLF001 - its own class's
         if self._list_canonicalizer is not None:
@@ -183,10 +172,9 @@ class Observer:
         edit: str | None = None,
         has_details: bool = False,
     ) -> tuple[list[Observation], list[InvalidObject]]:
-        """A page's observations, in order, and its bad objects. `edit` is for objects without one. Objects with their
-        details have no `list_hash`.
+        """A page's observations, in order, and its bad objects, among them repetitions of an id.
 
-        A repeated id, in which GUIDs have no case, is observed once; the repetition is a bad object.
+        `edit` is for objects without one. Objects with their details have no `list_hash`.
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []
@@ -213,7 +201,7 @@ class Observer:
         edit: str | None = None,
         has_details: bool = False,
     ) -> Observation:
-        """A Graph object's observation; `edit` is its latest one if it has none."""
+        """`edit` is for an object without one."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
         candidate = self._believed(candidate)
@@ -253,7 +241,7 @@ class Observer:
         )
 
     def _references(self, canonical: JsonObject) -> ReadReferences | None:
-        """The references of the stored document, so none from hidden and volatile values."""
+        """Reads the stored document, so nothing of hidden and volatile values."""
         if self._reading is None:
             return None
         settings = written(set_by(canonical, self._rules.type_key, self._reading))
@@ -271,7 +259,6 @@ class Observer:
         return sha256(self._list_canonicalizer.written_sorted({**signs, **canonical})).digest()
 
     def _may_have_signs_within(self, candidate: JsonObject) -> bool:
-        """Whether a sign of change may be below the object's own properties."""
         try:
             written = orjson.dumps(candidate, default=str)
         except orjson.JSONEncodeError:
@@ -282,7 +269,7 @@ class Observer:
         )
 
     def _believed(self, candidate: JsonObject) -> JsonObject:
-        """The object without lists that its other properties contradict."""
+        """Leaves out lists that other properties contradict."""
         doubted = [
             name
             for name, sign in self._rules.cross_checked.items()

@@ -46,11 +46,10 @@ class Outcome(StrEnum):
 
 
 class Counts(BaseModel, extra="forbid"):
-    """The numbers of a run.
+    """The numbers of a run, of which `missing`, `not_read` and `stale` are counted at its end.
 
-    The end of a run counts `missing`, `not_read` and `stale`; the others add up while it runs. The run did not see
-    `missing` items, which a complete listing omits or a GET by id did not find, and `not_read` ones, whose collections
-    were not read to their end. Some details of `stale` items could not be read.
+    The run did not see `missing` items, which a complete listing omits or a GET by id did not find, and `not_read`
+    ones, whose collections were not read to their end. Some details of `stale` items could not be read.
     """
 
     pages: int = 0
@@ -74,7 +73,7 @@ ContextValue = str | int | list[dict[str, str | int]]
 
 
 class CollectionResult(BaseModel, extra="forbid"):
-    """A collection of a run; without an outcome it is still being read."""
+    """Without an outcome it is still being read."""
 
     outcome: Outcome | None = None
     pages: int = 0
@@ -84,9 +83,7 @@ class CollectionResult(BaseModel, extra="forbid"):
 
 
 def run_status(results: Iterable[CollectionResult]) -> RunStatus:
-    """The status of a run that was not broken off.
-
-    `success` if each collection was complete or skipped, without an error; `failed` if none was complete; else
+    """`success` if each collection was complete or skipped, without an error; `failed` if none was complete; else
     `partial`.
     """
     settled = list(results)
@@ -102,7 +99,7 @@ def run_status(results: Iterable[CollectionResult]) -> RunStatus:
 
 
 def error_codes(results: Iterable[CollectionResult], run_error: ErrorCode | None = None) -> list[ErrorCode]:
-    """A run's distinct error codes, sorted: its own and those of collections, except skipped ones."""
+    """Sorted codes of the run and of its collections, except skipped ones."""
     codes = {
         result.error_code
         for result in results

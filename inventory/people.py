@@ -12,11 +12,11 @@ class Role(StrEnum):
     READER = "reader"
     """Read every page of the tenants in the person's scope."""
     OPERATOR = "operator"
-    """Start and cancel runs, keep schedules, and snooze notifications."""
+    """Start and cancel runs, keep schedules, snooze notifications."""
     APPROVER = "approver"
     """Decide on findings and plans, set baselines, pin versions."""
     ADMIN = "admin"
-    """Manage access and the configured tenants, and read the audit records of everybody."""
+    """Manage access and configured tenants, and read everybody's audit records."""
 
     def includes(self, other: "Role") -> bool:
         roles = list(Role)
@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 
 class Action(StrEnum):
-    """An act of a person that has an audit record."""
+    """An act that has an audit record."""
 
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"
@@ -55,10 +55,8 @@ class Action(StrEnum):
 
 
 class Person(BaseModel, frozen=True):
-    """Someone who is signed in."""
-
     person_id: str
-    """The person's lasting id: `local/<login>`, or Entra ID's `<tenant id>/<object id>`."""
+    """`local/<login>`, or Entra ID's `<tenant id>/<object id>`; lasting."""
     name: str
     role: Role
 

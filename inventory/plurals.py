@@ -1,5 +1,3 @@
-"""Numbers and lists of things in words."""
-
 from collections.abc import Sequence
 
 

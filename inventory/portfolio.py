@@ -21,7 +21,6 @@ MOST_TENANTS = 10_000
 
 
 MOST_TAGS = 1000
-"""Of one choice of tenants."""
 
 
 def _sorted_unique(value: object) -> object:
@@ -31,7 +30,7 @@ def _sorted_unique(value: object) -> object:
 class TenantChoice(BaseModel, frozen=True, extra="forbid"):
     """A portfolio run's tenants: all, or those of these ids and those with any of these tags.
 
-    `all` and tags are resolved when a run begins, so a schedule includes later tenants.
+    `everyone` and tags are resolved when a run begins, so a schedule includes later tenants.
     """
 
     everyone: bool = False
@@ -45,7 +44,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def resolve(self, tags_of_tenants: Mapping[UUID, Collection[str]]) -> list[UUID]:
-        """Chosen tenants in the mapping's order, then ids that it lacks."""
+        """Keeps the mapping's order; ids that it lacks follow."""
         chosen = [
             tenant_id
             for tenant_id, tags in tags_of_tenants.items()
@@ -54,7 +53,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return chosen + [tenant_id for tenant_id in self.tenant_ids if tenant_id not in tags_of_tenants]
 
     def without(self, tenant_id: UUID) -> "TenantChoice | None":
-        """The choice without this tenant; None if nothing is left."""
+        """None if nothing is left."""
         rest = tuple(named for named in self.tenant_ids if named != tenant_id)
         if not (self.everyone or self.tags or rest):
             return None
@@ -79,7 +78,7 @@ RequestedTenants = Annotated[TenantChoice, AfterValidator(_bounded)]
 
 
 def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
-    """SHA-256 over the RFC 8785 form, the same for the same portfolio."""
+    """SHA-256 over the RFC 8785 form."""
     chosen = tenants.model_dump(mode="json")
     return hashlib.sha256(rfc8785.dumps({"selection": selection.hash(), "tenants": chosen})).hexdigest()
 
@@ -87,8 +86,8 @@ def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
 class PortfolioCounts(BaseModel, extra="forbid"):
     """The tenants of a portfolio run, and how many ended in which way.
 
-    `joined` runs were under way already; they count under their outcome, too. Other `tenants` have no outcome: they
-    were not started, or not waited for when the portfolio was cancelled.
+    `joined` runs were under way already; they count under their outcome, too. Tenants without an outcome were not
+    started, or not waited for when the portfolio was cancelled.
     """
 
     tenants: int = 0
@@ -100,11 +99,10 @@ class PortfolioCounts(BaseModel, extra="forbid"):
 
     @property
     def ended(self) -> int:
-        """Tenants with an outcome."""
         return self.success + self.partial + self.failed + self.cancelled
 
     def in_words(self) -> str:
-        """How many tenants ended in each way, without ways that did not happen: `2 success, 1 failed`."""
+        """`2 success, 1 failed`."""
         named = self.model_dump(exclude={"tenants"})
         return ", ".join(f"{number} {name}" for name, number in named.items() if number)
 
@@ -116,10 +114,7 @@ PORTFOLIO_COUNT_NAMES: tuple[str, ...] = tuple(PortfolioCounts.model_fields)
 
 
 def portfolio_status(counts: PortfolioCounts) -> RunStatus:
-    """The status of a portfolio run that was not broken off.
-
-    `success` if every tenant is, `failed` if none has anything to show or there was none, else `partial`.
-    """
+    """`success` if every tenant is, `failed` if none has anything to show or there was none, else `partial`."""
     if counts.tenants and counts.success == counts.tenants:
         return RunStatus.SUCCESS
     return RunStatus.PARTIAL if counts.success or counts.partial else RunStatus.FAILED
@@ -138,7 +133,7 @@ class TenantOutcomeRecord(BaseModel, frozen=True):
 
     @computed_field
     def duration_seconds(self) -> float | None:
-        """From the run's slot to its end."""
+        """Counts from the run's slot to its end."""
         if self.started_at is None or self.finished_at is None:
             return None
         return round((self.finished_at - self.started_at).total_seconds(), 3)

@@ -1,7 +1,6 @@
-"""An object's raw digest: a keyed hash of its bytes and of the rules of reading.
+"""An object's raw digest: a keyed hash of its bytes and of the rules of reading. Equal digests, same observation.
 
-Equal digests mean the same observation. The key, the tenant's data key, protects hidden values; the salt, the tenant's
-id, keeps tenants apart. Without a data key an object with a secret has no digest.
+The key is the tenant's data key; the salt, the tenant's id, keeps tenants apart.
 """
 
 from collections.abc import Sequence
@@ -22,8 +21,6 @@ DIGEST_BYTES = 16
 
 
 class RawDigests:
-    """Digests of a tenant's collection."""
-
     def __init__(self, data_key: DataKey | None, tenant_id: UUID, rules: bytes, left_out: frozenset[bytes]) -> None:
         """`rules`: see `rules_hash`. `left_out`: see `left_out_secrets`."""
         self._is_keyed = data_key is not None
@@ -33,7 +30,7 @@ class RawDigests:
         self._rules = rules
 
     def of(self, objects: Sequence[Any], parent_id: str | None = None) -> list[bytes | None]:
-        """Digests of objects (JSON texts), which differ by parent; None if there is none."""
+        """Digests of JSON texts, which differ by parent; None for an object with a secret without a data key."""
         rules = sha256(self._rules + (parent_id or "").encode()).digest()[:16]
         begun = blake2b(key=self._key, salt=self._tenant, person=rules, digest_size=DIGEST_BYTES)
         digests: list[bytes | None] = []
@@ -47,7 +44,6 @@ class RawDigests:
         return digests
 
     def may_keep(self, document: bytes) -> bool:
-        """Whether an object's digest may be stored, by its canonical document."""
         return self._is_keyed or HIDDEN_WITHOUT_KEY not in document
 
 
@@ -59,10 +55,7 @@ def left_out_secrets(rules: ObservationRules) -> frozenset[bytes]:
 
 
 def rules_hash(*rules: object) -> bytes:
-    """A hash of the rules for reading an object, and of this package's code.
-
-    So no release takes a digest of another one for its own, without a number to count up.
-    """
+    """Hashes the rules for reading an object, and this package's code: no release believes another's digests."""
     return sha256(_code_hash() + orjson.dumps(_plain(rules), option=orjson.OPT_SORT_KEYS)).digest()
 
 

@@ -23,7 +23,7 @@ from inventory.searched_settings import EDITION as SETTINGS_EDITION
 from inventory.searched_settings import SearchedSetting, WrittenSettings, searched_settings
 
 NOBODY = "nobody"
-"""The audience of a document whose assignments include nobody."""
+"""An audience, if assignments include nobody."""
 
 ASSIGNMENTS_UNKNOWN = "assignments unknown"
 """The audience of a document without the assignments that it should list."""
@@ -31,17 +31,15 @@ ASSIGNMENTS_UNKNOWN = "assignments unknown"
 ASSIGNMENTS = "assignments"
 
 EDITION = 2
-"""Increased when documents are read differently by the same rules, to read all again."""
+"""Counts changes of the code, so that all is read again."""
 
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class ReadingRules(NamedTuple):
-    """How one collection's documents are read. `assignable`: they list their assignments.
-
-    An object is for everyone if a property of `everyone` matches its pattern. Other documents may name it by
-    `alternate_keys`. `has_settings`: settings are kept, too.
+    """`assignable`: documents list their assignments. `everyone`: an object is for everyone if a property matches its
+    pattern. `alternate_keys`: properties by which other documents may name it.
     """
 
     references: ReferenceRules
@@ -55,7 +53,7 @@ class ReadingRules(NamedTuple):
         return not (self.references or self.assignable or self.alternate_keys or self.has_settings)
 
     def hash(self) -> bytes:
-        """A hash of these rules; constant for rules that find nothing."""
+        """Rules that find nothing have one hash."""
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
@@ -68,18 +66,13 @@ class ReadingRules(NamedTuple):
 
 
 class ReadReferences(NamedTuple):
-    """A document's references and settings, and the hash of the rules."""
-
     rules_hash: bytes
     references: list[Reference]
     settings: WrittenSettings = WrittenSettings()
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
-    """References, alternate keys, and the audience for nobody if so.
-
-    An alternate key has no target collection; it is a GUID, as no audience is.
-    """
+    """Includes alternate keys, which have no target collection, and the audience for nobody."""
     found = references(document, rules.references)
     for name in sorted(rules.alternate_keys):
         value = document.get(name)
@@ -95,7 +88,6 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
 
 
 def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[SearchedSetting]:
-    """A document's settings; empty unless the collection's settings are searched."""
     return searched_settings(document, type_key) if rules.has_settings else []
 
 
@@ -105,10 +97,7 @@ def _matches(value: JsonValue, pattern: str) -> bool:
 
 
 def _without_audience(document: JsonObject) -> str | None:
-    """The audience if assignments include nobody, or are unknown.
-
-    A target of an unknown kind is somebody.
-    """
+    """Returns None if somebody is assigned: also a target of an unknown kind."""
     assignments = document.get(ASSIGNMENTS)
     if not isinstance(assignments, list):
         return ASSIGNMENTS_UNKNOWN

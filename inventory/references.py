@@ -6,7 +6,7 @@ A rule says where ids stand, and in which collections:
 - `relationships.targetId?targetType=child` → `mobileApps`: only in objects that say so beside it;
 - `#microsoft.graph.someValue/value` → `reusablePolicySettings`: in the objects of a type, at any depth.
 
-A target `servicePrincipals(appId)` is named by an alternate key: a property that is the same in every tenant.
+A target `servicePrincipals(appId)` is named by an alternate key, the same in every tenant.
 """
 
 import re
@@ -25,10 +25,10 @@ NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
 """An id's name, of one of the target types; None if unknown."""
 
 NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants"})
-"""Collections of ids that no catalog entry reads: people, unlisted templates, app registrations in other tenants."""
+"""Ids that no catalog entry reads: people, unlisted templates, app registrations in other tenants."""
 
 MAX_ID_LENGTH = 512
-"""Characters of an id; PostgreSQL's index rows hold up to 2,704 bytes."""
+"""PostgreSQL's index rows hold up to 2,704 bytes."""
 
 ALL_DEVICES = "all devices"
 ALL_USERS = "all users"
@@ -81,10 +81,7 @@ class ReferenceRole(StrEnum):
 
 
 class Reference(NamedTuple):
-    """An id in a document. `target_types` are its possible collections.
-
-    An audience (`ALL_DEVICES`, `ALL_USERS`) has none. Ids are keys (`item_ids.item_key`).
-    """
+    """An audience (`ALL_DEVICES`, `ALL_USERS`) has no `target_types`. `target_id` is an `item_key`."""
 
     path: str
     role: ReferenceRole
@@ -97,8 +94,6 @@ class Reference(NamedTuple):
 
 
 class _Assignment(NamedTuple):
-    """An assignment's properties beside its target."""
-
     intent: str = ""
     policy_set_id: str = ""
 
@@ -107,10 +102,7 @@ _NO_ASSIGNMENT = _Assignment()
 
 
 class _Place(NamedTuple):
-    """A rule's path, and the condition of the object at its end.
-
-    `role` is what the path says of the ids there.
-    """
+    """A rule's path, and the condition of the object at its end."""
 
     path: str
     names: tuple[str, ...]
@@ -144,7 +136,7 @@ def _role_by(names: Sequence[str]) -> ReferenceRole:
 
 
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
-    """All references of a document, once each by path (the rule's, without its condition), role and id."""
+    """Unique by path (the rule's, without its condition), role and id."""
     found = set(_audiences(document))
     of_types: dict[str, list[tuple[_Place, tuple[str, ...]]]] = {}
     for rule, target_types in rules.items():
@@ -161,7 +153,7 @@ def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
 
 
 def id_in(value: JsonValue) -> str | None:
-    """The id in a value without Graph's prefix, if any."""
+    """Drops Graph's prefix; None if there is no id."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or value in WORDS or not value.isprintable():
         return None
     if value.startswith(("/", "./")):
@@ -174,12 +166,12 @@ def id_in(value: JsonValue) -> str | None:
 
 
 def collection_of(target_type: str) -> str:
-    """A target type's collection, without the alternate key."""
+    """Drops the alternate key."""
     return target_type.partition("(")[0]
 
 
 def is_by_alternate_key(target_type: str) -> bool:
-    """Whether objects are named by a key that is the same in every tenant."""
+    """An alternate key is the same in every tenant."""
     return "(" in target_type
 
 
@@ -188,7 +180,7 @@ def is_exclusion(target: JsonObject) -> bool:
 
 
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
-    """The document with names of `name_of` in place of known ids."""
+    """Puts names in place of known ids."""
     for rule, target_types in rules.items():
         place = _place(rule)
         document = cast(
@@ -198,7 +190,7 @@ def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> 
 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
-    """A copy of the value at a document's path, or of list members there, with translated ids."""
+    """Translates a copy of the value at a document's path, or of list members there."""
     for rule, target_types in rules.items():
         place = _place(rule)
         renamed = partial(_renamed, name_of, target_types)
@@ -218,7 +210,7 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
 
 
 def path_of(rule: str) -> str:
-    """A rule's path without its condition, as in the references that it finds."""
+    """Drops the condition, as references do."""
     return rule.partition("?")[0]
 
 
@@ -241,7 +233,7 @@ def _by_rule(start: JsonObject, place: _Place, target_types: tuple[str, ...]) ->
 
 
 def _assignments(start: JsonObject, names: tuple[str, ...]) -> Iterator[tuple[_Assignment, JsonValue, tuple[str, ...]]]:
-    """The objects with the rest of a path: each assignment if the path leads to targets, else the whole."""
+    """Yields each assignment if the path leads to targets, else the whole."""
     if names[1:2] != ("target",):
         yield _NO_ASSIGNMENT, start, names
         return
@@ -257,7 +249,6 @@ def _assignment(assignment: JsonObject) -> _Assignment:
 
 
 def _objects(value: JsonValue) -> Iterator[JsonObject]:
-    """Objects in a value, at any depth."""
     rest = [value]
     while rest:
         member = rest.pop()
@@ -269,7 +260,6 @@ def _objects(value: JsonValue) -> Iterator[JsonObject]:
 
 
 def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, JsonValue]]:
-    """Values at a path, each with its object."""
     holders = _objects_among(value)
     for name in names[:-1]:
         holders = [member for holder in holders if name in holder for member in _objects_among(holder[name])]
@@ -278,14 +268,12 @@ def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, Json
 
 
 def _objects_among(value: JsonValue) -> Sequence[JsonObject]:
-    """The value itself, or the members of a list, that are objects."""
     if isinstance(value, dict):
         return (value,)
     return [member for member in _members(value) if isinstance(member, dict)] if isinstance(value, list) else ()
 
 
 def _members(value: JsonValue) -> Iterable[JsonValue]:
-    """The value, or the members of nested lists."""
     if not isinstance(value, list):
         return (value,)
     if not any(isinstance(member, list) for member in value):
@@ -296,7 +284,7 @@ def _members(value: JsonValue) -> Iterable[JsonValue]:
 def _rewritten(
     value: JsonValue, place: _Place, names: tuple[str, ...], renamed: Callable[[JsonValue], JsonValue]
 ) -> JsonValue:
-    """Renames values at the rest of a rule's path; for a rule of a type, in all its objects."""
+    """A rule of a type renames in all its objects."""
     if isinstance(value, list):
         return [_rewritten(member, place, names, renamed) for member in value]
     if not names:
@@ -312,7 +300,7 @@ def _rewritten(
 
 
 def audience_words(target: JsonObject) -> str:
-    """An assignment target's kind: `group`, `exclusion group`, `all licensed users`."""
+    """`group`, `exclusion group`, `all licensed users`."""
     kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
 
@@ -326,7 +314,6 @@ def _role(place: _Place, holder: JsonObject) -> ReferenceRole:
 
 
 def _audiences(document: JsonObject) -> Iterator[Reference]:
-    """Everyone, if an assignment or a condition names them."""
     for name, value in document.items():
         if type(value) is list and name.lower().endswith("assignments"):
             for assignment, within, names in _assignments(document, (name, "target", TYPE)):

@@ -1,7 +1,6 @@
-"""Settings as people search for them: names and values as short texts.
+"""Settings as people search for them: short names and values, one for each member of a list.
 
-Names are keys of `inventory.settings`, and an administrative template's display name. Each member of a list is a value.
-A hidden or long value has no text: only that it is set is known.
+Names are keys of `inventory.settings`, and an administrative template's display name.
 """
 
 import re
@@ -23,37 +22,34 @@ from inventory.settings import (
 )
 
 EDITION = 1
-"""Increased when documents are read differently, to read all again."""
+"""Counts changes of the code, so that all is read again."""
 
 LONGEST_NAME = 500
-"""Kept characters of a name; real ones have up to 243."""
+"""Real ones have up to 243."""
 
 LONGEST_VALUE = 100
 """Characters of a value that has a text."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""Characters that PostgreSQL's texts cannot hold: NUL and lone surrogates."""
+"""PostgreSQL's texts hold no NUL and no lone surrogates."""
 
 
 SearchedSetting: TypeAlias = tuple[str, str | None]
-"""A setting's name and value, None if hidden or too long to search for."""
+"""A name and a value, None if hidden or too long."""
 
 
 class WrittenSettings(NamedTuple):
-    """An item's settings as they are stored: one text (None if there are none), and their names.
-
-    The text has an entry for each setting and value, in order: `ENTRY name VALUE value ENTRY name VALUE value ENTRY`.
-    """
+    """`text` is None if there are no settings, else `ENTRY name VALUE value ENTRY name VALUE value ENTRY`, in order."""
 
     text: str | None = None
     names: Sequence[str] = ()
 
 
 ENTRY, VALUE = "\x1e", "\x1f"
-"""The separators; no name and no value that is kept holds one."""
+"""No kept name and no kept value holds one."""
 
 UNKNOWN = VALUE
-"""In place of a value that is hidden, or too long to be searched for."""
+"""A value that is hidden or too long."""
 
 _SEPARATORS = str.maketrans("", "", ENTRY + VALUE)
 
@@ -62,7 +58,7 @@ _MOST_PROPERTIES = 300
 
 
 def searched_settings(document: JsonObject, type_key: str) -> list[SearchedSetting]:
-    """A document's settings: each name and value once, by name."""
+    """Each name and value once, by name."""
     place = typed_place(document, type_key)
     found, are_sorted = ([], True) if place is None else _of_properties(document, place)
     others = list(_searched(listed_settings(document)))
@@ -82,10 +78,9 @@ def _searched(settings: Iterable[Setting]) -> Iterator[SearchedSetting]:
 
 
 def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetting], bool]:
-    """A typed policy's settings, and whether each is there once, by name.
+    """Whether each setting is there once, by name, is the second value.
 
-    Policies of a kind have the same, mostly plain properties. So names are made and sorted once, and values read
-    without a `Setting`.
+    Policies of a kind have mostly the same properties: names are made and sorted once.
     """
     names = tuple(document)
     keys = (_keys if len(names) <= _MOST_PROPERTIES else _keys.__wrapped__)(place, names)
@@ -111,7 +106,7 @@ def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetti
 
 
 class _Keys(NamedTuple):
-    """A policy's setting properties with keys. Not `are_sorted`: two have the same key."""
+    """Not `are_sorted`: two have the same key."""
 
     of_properties: tuple[tuple[str, str], ...]
     are_sorted: bool
@@ -124,13 +119,11 @@ def _keys(place: str, names: tuple[str, ...]) -> _Keys:
 
 
 def without_definition(value: str, setting: str) -> str:
-    """A choice's value without its definition's id, as it is kept."""
     begins = f"{setting}_".casefold()
     return value[len(begins) :].casefold() if value.casefold().startswith(begins) else value
 
 
 def written(settings: Sequence[SearchedSetting]) -> WrittenSettings:
-    """The settings of an item as they are stored."""
     if not settings:
         return WrittenSettings()
     texts = ENTRY.join([f"{name}{VALUE}{UNKNOWN if value is None else value}" for name, value in settings])
@@ -146,7 +139,7 @@ def written(settings: Sequence[SearchedSetting]) -> WrittenSettings:
 
 
 def is_written(value: str) -> bool:
-    """Whether a value can be stored: nobody types one with a separator."""
+    """Nobody types a value with a separator."""
     return ENTRY not in value and VALUE not in value
 
 
@@ -157,7 +150,7 @@ def _names(setting: Setting) -> Sequence[str]:
 
 
 def _kept_values(setting: Setting) -> Iterable[str | None]:
-    """A setting's values. JSON in an intent's text may name a secret that nothing has hidden."""
+    """JSON in an intent's text may name a secret that nothing has hidden."""
     names_secret = setting.kind is SettingKind.INTENT and any(map(is_secret_name, setting.key.split("/")[2:]))
     if setting.is_hidden or names_secret:
         return (None,)
@@ -180,5 +173,4 @@ def _kept_text(text: str) -> str | None:
 
 
 def _is_storable(text: str) -> bool:
-    """Whether PostgreSQL can hold a text; immediate for ASCII."""
     return "\0" not in text if text.isascii() else not _UNSTORABLE.search(text)

@@ -1,7 +1,7 @@
 """Secrets by nature, at any depth: by a property's name or a value's shape.
 
-A mark replaces the whole text, which may hold others that no rule knows. Of a payload that the operator shows, other
-lines stay.
+A mark replaces the whole text, which may hold others that no rule knows. A payload that the operator shows keeps its
+other lines.
 """
 
 import base64
@@ -45,13 +45,13 @@ _WORDS = (
     "pass",
 )
 _NAME = r"[\w.\-]{0,64}?" + _WORD
-"""A whole name; the bound keeps searches of long texts linear."""
+"""The bound keeps searches of long texts linear."""
 _NAMED = re.compile(
     r"(?:password|passwd|passphrase|passcode|pwd|secret|text|key|token|psk|material|string|pass)s?(?![a-z0-9_-])"
 )
 """Possible ends of a secret's name in a lower-case text; Base64 has mostly none."""
 _NO_LITERAL = r"(?![$%{<*\[(])"
-"""A variable or placeholder stands where a literal could."""
+"""A variable or placeholder is no literal."""
 _BARE = _NO_LITERAL + r"(?=[^\s\"'&;,|<>]*\d)[^\s\"'&;,|<>$%{}()\[\]`*\\]{6,}(?![^\s\"'&;,|<>])"
 """A literal without quotes: secrets have a digit, variables and calls mostly none."""
 _LITERAL = r"(?:[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']|" + _BARE + ")"
@@ -125,7 +125,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
 _IDENTIFIER = re.compile(r"[#A-Za-z]?[A-Za-z0-9]*[_.\-][\w.{}:\-]*", re.ASCII)
 """An id, type, setting's name or moment: most texts of a document."""
 _TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-|sk_live_|eyJ[\w-]+\.eyJ")
-"""The secret part of such texts."""
+"""The secrets among such texts."""
 
 _BEGINNINGS = "gxse"
 
@@ -135,12 +135,12 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @lru_cache(maxsize=20_000)
 def is_secret_name(name: str) -> bool:
-    """Whether a text in a property or key of this name is a secret."""
+    """Whether texts of this name are secrets."""
     return name.lower().translate(_JOINTS).endswith(NAME_ENDINGS) or _PIN.search(name) is not None
 
 
 def has_secret(text: str) -> bool:
-    """Whether a text holds a secret, also in Base64."""
+    """Looks into Base64, too."""
     if len(text) < MIN_TEXT_LENGTH:
         return False
     if _IDENTIFIER.fullmatch(text) is not None:
@@ -159,10 +159,7 @@ def has_secret(text: str) -> bool:
 
 
 def readable(text: str) -> str | None:
-    """The lines without secrets of a text or its Base64 content.
-
-    Lines with a part of a secret go, too. XML without lines has one for each tag. None if no line is left.
-    """
+    """Drops lines with secrets, or parts of them, from a text or its Base64 content; None if no line is left."""
     plain = text if _has_shape(text) else _decoded(text) or ""
     if "\n" not in plain:
         plain = plain.replace("><", ">\n<")
@@ -185,7 +182,7 @@ def readable(text: str) -> str | None:
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """The bounds of a secret known by its beginning: a private key, a property list's value."""
+    """Finds the end of a secret known by its beginning: a private key, a property list's value."""
     found = text[start:end].lower()
     for telling, closing in _CLOSINGS:
         if telling in found:
@@ -221,7 +218,6 @@ def _has_shape(text: str) -> bool:
 
 
 def _decoded(text: str) -> str | None:
-    """The text behind Base64, or None."""
     if _BASE64.fullmatch(text) is None:
         return None
     try:
@@ -235,10 +231,8 @@ def _decoded(text: str) -> str | None:
 
 
 def secret_members(value: Mapping[str, object]) -> frozenset[str]:
-    """Properties with a secret, by what another property calls them.
-
-    `{"key": "password", "value": "…"}`, a text setting with a password's definition, or an administrative template's
-    text in such a box.
+    """Properties with a secret, by what another property calls them: `{"key": "password", "value": "…"}`, a setting
+    with a password's definition, an administrative template's text in such a box.
     """
     if _PAIRS.keys().isdisjoint(value):
         return _NONE
@@ -256,7 +250,7 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is a variable that the device fills in: `{{serialnumber}}`."""
+    """A placeholder is a variable that the device fills in: `{{serialnumber}}`."""
     return text.startswith("{{") and text.endswith("}}")
 
 

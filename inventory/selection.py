@@ -1,7 +1,4 @@
-"""The collections of a run, and the hash that names them.
-
-SHA-256 over the RFC 8785 JSON of the selection, with sorted, distinct type keys.
-"""
+"""The collections of a run, and the hash that names them."""
 
 import hashlib
 from collections.abc import Collection
@@ -18,7 +15,7 @@ OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 OptionValue = bool | int | str
 
 MOST_TYPE_KEYS = 1000
-"""Of one requested selection: five times the catalog, so that it may grow."""
+"""Type keys of one requested selection: five times the catalog, so that it may grow."""
 
 MOST_BYTES = 128 * 1024
 """Bytes of canonical JSON: so many of the longest type keys."""
@@ -31,7 +28,7 @@ def _sorted_unique(value: object) -> object:
 
 
 class UnknownTypeKeysError(UserError):
-    """Names type keys that the catalog lacks, with near matches."""
+    """Names near matches of the catalog."""
 
 
 class Selection(BaseModel, frozen=True, extra="forbid"):
@@ -41,12 +38,12 @@ class Selection(BaseModel, frozen=True, extra="forbid"):
     options: dict[OptionName, OptionValue | Annotated[tuple[str, ...], BeforeValidator(_sorted_unique)]] = {}
 
     def canonical_json(self) -> bytes:
-        """The RFC 8785 form to hash."""
+        """RFC 8785."""
         options = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
         return rfc8785.dumps({"options": options, "type_keys": list(self.type_keys)})
 
     def hash(self) -> str:
-        """64 lower-case hexadecimal digits."""
+        """SHA-256 in 64 lower-case hexadecimal digits."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
 
 
@@ -63,7 +60,7 @@ RequestedSelection = Annotated[Selection, AfterValidator(_bounded)]
 
 
 def select(type_keys: Collection[str], *, known: Collection[str]) -> Selection:
-    """Raises `UnknownTypeKeysError` naming every unknown key, so a misspelt one never silently covers less."""
+    """Raises `UnknownTypeKeysError`, so that a misspelt key never silently covers less."""
     unknown = sorted(set(type_keys) - set(known))
     if unknown:
         hints = []

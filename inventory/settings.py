@@ -48,11 +48,10 @@ class SettingKind(StrEnum):
 
 
 class Setting(NamedTuple):
-    """One setting and its value.
+    """A value is a text, number, truth value or sorted list; None if hidden. A choice lacks its definition's id.
 
-    A value is a text, number, truth value or sorted list; a choice without its definition's id; None if hidden. An
-    `unset` one leaves the device as it is: typed policies name all properties. `definition`: its id in the settings
-    catalog or template, as the document spells it.
+    An `is_unset` one leaves the device as it is: typed policies name all properties. `definition`: as the document
+    spells its id in the settings catalog or template.
     """
 
     key: str
@@ -62,11 +61,11 @@ class Setting(NamedTuple):
     is_unset: bool = False
     definition: str | None = None
     label: str | None = None
-    """The document's own name for the setting."""
+    """The document's own name for it."""
 
     @property
     def text(self) -> str | None:
-        """The value as a text to compare; None if hidden."""
+        """The value to compare; None if hidden."""
         if self.is_hidden:
             return None
         if _USER_RIGHTS in self.key and isinstance(self.value, list):
@@ -104,13 +103,13 @@ def settings_of(document: JsonObject, type_key: str) -> list[Setting]:
 
 
 def settings_as_they_stand(document: JsonObject, type_key: str) -> Iterator[Setting]:
-    """A canonical document's settings, in no meaningful order."""
+    """Yields them in no meaningful order."""
     yield from listed_settings(document)
     yield from _typed_settings(document, type_key)
 
 
 def listed_settings(document: JsonObject) -> Iterator[Setting]:
-    """Settings that a document lists, as settings catalogs, templates and OMA-URIs do."""
+    """Reads settings catalogs, administrative templates and OMA-URIs."""
     yield from _catalog_settings(document)
     yield from _template_settings(document)
     yield from _oma_settings(document)
@@ -121,12 +120,11 @@ def _order(setting: Setting) -> tuple[str, bytes, str]:
 
 
 def setting_key(name: str) -> str:
-    """The key of a definition's id or an OMA-URI."""
+    """Takes a definition's id or an OMA-URI."""
     return oma_key(name) if name.startswith("./") else _definition_key(name)
 
 
 def oma_key(path: str, *, is_windows: bool = True) -> str:
-    """The key behind an OMA-URI."""
     parts = [part for part in path.strip().casefold().split("/") if part not in ("", ".")]
     if is_windows and ("vendor" in parts[:2] and "msft" in parts[:3]):
         return _definition_key("_".join(_with_placeholders(parts)))
@@ -134,7 +132,7 @@ def oma_key(path: str, *, is_windows: bool = True) -> str:
 
 
 def value_text(value: JsonValue) -> str:
-    """A value as a text, the same for an OMA-URI's number and the settings catalog's choice."""
+    """Writes an OMA-URI's number and the settings catalog's choice alike."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -147,7 +145,7 @@ _TENANT_WORDS = ("(tenant id)", "{tenantid}")
 
 
 def _with_placeholders(parts: list[str]) -> list[str]:
-    """A path's parts with the settings catalog's placeholder for the tenant's id."""
+    """Puts the settings catalog's placeholder for the tenant's id."""
     return [
         "{tenantid}"
         if number and parts[number - 1] == "passportforwork" and (_GUID.fullmatch(part) or part in _TENANT_WORDS)
@@ -157,7 +155,7 @@ def _with_placeholders(parts: list[str]) -> list[str]:
 
 
 def _definition_key(definition: str) -> str:
-    """A definition's id; `./Vendor/MSFT` is `./Device/Vendor/MSFT`."""
+    """`./Vendor/MSFT` is `./Device/Vendor/MSFT`."""
     key = definition.casefold()
     return f"device_{key}" if key.startswith("vendor_msft_") else key
 
@@ -184,7 +182,7 @@ def _catalog_settings(document: JsonObject) -> Iterator[Setting]:
 
 
 def _instance(instance: JsonValue, place: str) -> Iterator[Setting]:
-    """A setting and those below it. `place`: the member of a group above."""
+    """`place` is the member of a group above."""
     if not isinstance(instance, dict) or not isinstance(instance.get("settingDefinitionId"), str):
         return
     definition = str(instance["settingDefinitionId"])
@@ -218,16 +216,16 @@ def _catalog_setting(key: str, definition: str, values: list[JsonObject], *, is_
 
 
 def _without_definition(value: JsonValue, definition: str) -> JsonValue:
-    """A choice without its setting's id, with which it begins."""
+    """A choice begins with its setting's id."""
     if isinstance(value, str) and value.casefold().startswith(f"{definition.casefold()}_"):
         return value[len(definition) + 1 :].casefold()
     return value
 
 
 def _group(key: str, definition: str, members: list[JsonObject], place: str) -> Iterator[Setting]:
-    """The settings of a group's members, by member name.
+    """A lone member needs no name.
 
-    A lone member needs none. Members that names do not tell apart are one setting: all that they say.
+    Members that names do not tell apart are one setting: all that they say.
     """
     names = [_member_name(member, definition) for member in members]
     if len(members) == 1 and names == [None]:
@@ -244,7 +242,7 @@ def _group(key: str, definition: str, members: list[JsonObject], place: str) -> 
 
 
 def _member_name(member: JsonObject, definition: str) -> str | None:
-    """The distinguishing name of a group's member; None if missing or hidden."""
+    """None if missing or hidden."""
     children = member.get("children")
     names = {
         (below, str(value["value"]))
@@ -259,7 +257,7 @@ def _member_name(member: JsonObject, definition: str) -> str | None:
 
 
 def _intent_setting(member: JsonObject) -> Iterator[Setting]:
-    """An intent's setting: its definition names a typed policy's property."""
+    """The definition names a typed policy's property."""
     definition = str(member["definitionId"])
     key = definition.removeprefix("deviceConfiguration--").replace("_", "/", 1)
     held = member.get("valueJson", member.get("value"))
@@ -339,7 +337,7 @@ def _oma_settings(document: JsonObject) -> Iterator[Setting]:
 
 
 def _oma_values(key: str, setting: JsonObject) -> Iterator[Setting]:
-    """An OMA-URI's value; an ADMX-backed policy's is that of several settings in the settings catalog."""
+    """An ADMX-backed policy's value is that of several settings in the settings catalog."""
     value, label = setting.get("value"), _text_of(setting.get("displayName"))
     if _holds_mark(value) or setting.get("isEncrypted"):
         yield Setting(key, None, SettingKind.OMA_URI, is_hidden=True, label=label)
@@ -397,7 +395,7 @@ def is_setting(name: str) -> bool:
 
 
 def property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterable[Setting]:
-    """A property's setting, or those of an object, each by its own name."""
+    """An object has a setting for each of its names."""
     if isinstance(value, dict):
         return (Setting(key, None, kind, is_hidden=True),) if is_mark(value) else _member_settings(key, value, kind)
     if value is None or value == "" or value == []:
@@ -427,7 +425,7 @@ def _holds_mark(value: JsonValue) -> bool:
 
 
 def _plain(value: JsonValue) -> JsonValue:
-    """A list sorted as a set: order means nothing in policies."""
+    """Sorts a list as a set: order means nothing in policies."""
     return _sorted(value) if isinstance(value, list) else value
 
 

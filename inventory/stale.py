@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from inventory.error_codes import ErrorCode
 
 _PROPERTY = re.compile(r"[.\[]")
-"""Characters that end a document property's name in a path."""
+"""Ends a document property's name in a path."""
 
 NAMED_PARTS = 3
 """Parts of an item named in a line; all are counted."""
@@ -35,13 +35,12 @@ class StalePart(BaseModel, frozen=True):
         return self.detail, self.member_detail, self.member_id
 
     def is_about(self, path: str) -> bool:
-        """Whether a field's path is within the part, of any member."""
         name = _PROPERTY.split(path, maxsplit=1)[0]
         return self.detail in (None, name) and (self.member_detail is None or f".{self.member_detail}" in path)
 
     @property
     def in_words(self) -> str:
-        """For people: `settings could not be read (graph_unavailable, HTTP 500)`."""
+        """`settings could not be read (graph_unavailable, HTTP 500)`."""
         what = self.detail or "details"
         if self.member_detail is not None:
             what = f'{self.member_detail} of "{self.member_name or self.member_id}"'
@@ -61,7 +60,6 @@ class Staleness(BaseModel, frozen=True):
 
     @property
     def why(self) -> str:
-        """The unreadable parts in words."""
         return why(self.parts)
 
     def is_about(self, path: str) -> bool:
@@ -70,7 +68,6 @@ class Staleness(BaseModel, frozen=True):
 
 
 def why(parts: Sequence[StalePart]) -> str:
-    """The unreadable parts in words."""
     more = len(parts) - NAMED_PARTS
     named = [part.in_words for part in parts[:NAMED_PARTS]] + ([f"{more} more parts"] if more > 0 else [])
     return "; ".join(named) or "details were not read"

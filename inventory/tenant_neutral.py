@@ -1,7 +1,7 @@
 """Documents without the parts of one tenant, for comparing tenants.
 
-Ids and origin are gone; another object's id is replaced by its meaning: a group's name, a filter's rule. An id without
-a known meaning is unresolved, so that nothing is the same because of it.
+Another object's id is replaced by its meaning: a group's name, a filter's rule. An id without a known meaning is
+unresolved, so that nothing is the same because of it.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ MAX_MEANING_LENGTH = 200
 """Characters of a meaning; longer texts become a beginning and a digest."""
 
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
-"""Graph's placeholders for secrets: secret settings, and `omaSettings` with the value `****`."""
+"""Placeholders for secrets: secret settings, and `omaSettings` with the value `****`."""
 
 
 class UnresolvedReason(StrEnum):
@@ -51,7 +51,6 @@ class UnresolvedReason(StrEnum):
     NOT_READ = "not_read"
     """Its collection was never listed to its end, so another object may have its name."""
     UNNAMED = "unnamed"
-    """It has no name."""
     DAMAGED = "damaged"
     """Its meaning is in a damaged document."""
 
@@ -68,24 +67,19 @@ class Uncertainty(StrEnum):
     SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
-    """They hold a value masked by Graph or hidden without a key: all such look alike."""
+    """Masked by Graph, or hidden without a key: all such look alike."""
     HIDDEN_UNDER_TWO_KEYS = "hidden_under_two_keys"
-    """They hold values hidden under different keys, which never look alike."""
+    """Such values never look alike."""
     HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"
-    """A value is hidden on one side only."""
     STALE = "stale"
     """Details of one could not be read lately: earlier content, if any, was compared."""
     NO_DOCUMENT = "no_document"
     """No document of one has been read yet."""
     DAMAGED_DOCUMENT = "damaged_document"
-    """One's stored document is damaged."""
 
 
 class IdTranslation(NamedTuple):
-    """An id's words in every tenant, or the reason for none.
-
-    `is_shared`: Microsoft makes it, with the same id in every tenant.
-    """
+    """`text` is None without words; `is_shared`: Microsoft's id, the same in every tenant."""
 
     text: str | None
     reason: UnresolvedReason | None = None
@@ -105,10 +99,9 @@ class UnresolvedReference(NamedTuple):
 
 
 class TenantNeutralRules(NamedTuple):
-    """Properties that name an object in its tenant.
+    """Properties that name an object in its tenant, `identity` and `masked` as for `Canonicalizer`.
 
-    `identity` is as a canonicalizer's `volatile`, `masked` as its own. `details`: properties that details give to every
-    whole document, even empty. `alternate_keys` name the object as its id does.
+    `details` give theirs to every whole document, even empty. `alternate_keys` name the object as its id does.
     """
 
     id_field: str
@@ -122,9 +115,8 @@ class TenantNeutralRules(NamedTuple):
 
 
 class NeutralDocument(NamedTuple):
-    """A document without its tenant: its normal form's JSON, and why an equal one may differ.
-
-    `details` were read for it; canonical JSON does not show empty ones.
+    """`canonical` is its normal form's JSON, which does not show empty `details`; `uncertain`: why an equal one may
+    differ.
     """
 
     document: JsonObject
@@ -140,14 +132,12 @@ class NeutralDocument(NamedTuple):
 
 
 class Neutralizer:
-    """Makes one collection's documents tenant neutral."""
-
     def __init__(self, rules: TenantNeutralRules) -> None:
         self.rules = rules
         self._canonicalizer = Canonicalizer(volatile=rules.identity, masked=rules.masked)
 
     def targets(self, document: JsonObject) -> set[tuple[tuple[str, ...], str]]:
-        """Ids of other objects, each with its possible collections."""
+        """Ids of other objects, with their possible collections."""
         found = references(document, self.rules.references)
         return {(reference.target_types, reference.target_id) for reference in found if reference.target_types}
 
@@ -160,7 +150,7 @@ class Neutralizer:
         details_complete: bool = True,
         stale: Staleness | None = None,
     ) -> NeutralDocument:
-        """A canonical document, with words of `own_ids` in place of its own and its tenant's id."""
+        """Puts words of `own_ids` in place of the object's and its tenant's id."""
         found = [reference for reference in references(document, self.rules.references) if reference.target_types]
         ids = {(reference.target_types, reference.target_id) for reference in found}
         translations = {
@@ -208,7 +198,7 @@ class Neutralizer:
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)
 
     def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
-        """Words for the document's alternate keys, which its texts repeat: an app's addresses have its id.
+        """Words for alternate keys, which texts repeat: an app's addresses have its id.
 
         The tenant's own key stands for itself; another means its translation, if any.
         """
@@ -221,21 +211,21 @@ class Neutralizer:
         return words
 
     def likeness(self, neutral: NeutralDocument) -> bytes | None:
-        """A digest that documents share if they differ in names only; None if uncertain."""
+        """The same for documents that differ in names only; None if uncertain."""
         if not neutral.is_certain:
             return None
         unnamed = {name: value for name, value in neutral.document.items() if name != self.rules.name_field}
         return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
-        """The document without values at paths of references."""
+        """Masks values at paths of references."""
         masked = set(paths)
         rules = {rule: keys for rule, keys in self.rules.references.items() if path_of(rule) in masked}
         return translated(document, rules, lambda _types, _id: MASKED)
 
 
 def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
-    """An object's meaning: properties that its collection names, else name and kind."""
+    """Prefers the properties that the collection names to name and kind."""
     if says:
         said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
         return _readable(said if kind is None else f"{kind}: {said}")
@@ -253,14 +243,14 @@ def _words(value: JsonValue) -> list[str]:
 
 
 def _readable(text: str) -> str:
-    """A short text for an id, unlike Graph's own words: a group may be called `All`."""
+    """Shortens a text, and quotes Graph's own words: a group may be called `All`."""
     if len(text) > MAX_MEANING_LENGTH:
         text = f"{text[:MAX_MEANING_LENGTH]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
     return text if id_in(text) == text else json.dumps(text, ensure_ascii=False)
 
 
 def _without(value: JsonValue, own_ids: Mapping[str, str]) -> JsonObject:
-    """An object with words in place of ids, wherever in its strings."""
+    """Puts words in place of ids, wherever in its strings."""
     replaced = _replaced(value, own_ids) if own_ids and _names_one(value, own_ids) else value
     return replaced if isinstance(replaced, dict) else {}
 
@@ -283,7 +273,7 @@ def _replaced(value: JsonValue, own_ids: Mapping[str, str]) -> JsonValue:
 
 
 def without_digits(document: JsonObject) -> JsonObject:
-    """The document with one mark for every hidden value."""
+    """Puts one mark for every hidden value."""
     return {name: _without_digits(value) for name, value in document.items()}
 
 

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 
 class TitlePart(NamedTuple):
-    """A title's part: the name of a reference's target, or a meta value."""
-
     path: str
     is_meta: bool = False
 
@@ -18,7 +16,7 @@ class TitleSource(NamedTuple):
 
 
 class TitleRule(NamedTuple):
-    """How a collection's items are titled: by these parts in order, or from another item."""
+    """A title is made of `parts` in order, or from another item."""
 
     parts: tuple[TitlePart, ...] = ()
     source: TitleSource | None = None

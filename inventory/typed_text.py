@@ -1,4 +1,4 @@
-"""Text that people type: no control characters, and of limited length."""
+"""Text that people type."""
 
 import re
 from unicodedata import category
@@ -11,7 +11,7 @@ MOST_CHARACTERS = 2_000
 
 
 def problem_with(text: str) -> str | None:
-    """Why a typed text is refused; None if it is fine."""
+    """None if the text is fine."""
     if len(text) > MOST_CHARACTERS:
         return f"{len(text)} characters are too many; write {MOST_CHARACTERS} at most"
     if any(category(character) in ("Cc", "Cs") for character in text):

@@ -1,7 +1,4 @@
-"""Errors that a user can put right: one line with cause and remedy.
-
-Apart from the modules that raise them, so that commands print them without loading all of those.
-"""
+"""Errors that a user can put right, in one line. Commands load them alone."""
 
 
 class UserError(ValueError):

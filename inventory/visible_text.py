@@ -1,18 +1,14 @@
-"""Makes text from elsewhere safe to show: it may steer a terminal or turn its direction."""
+"""Text from elsewhere, made safe to show: it may steer a terminal."""
 
 from unicodedata import category
 
 REPLACEMENT = "\ufffd"
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Unicode's categories of invisible steering characters: controls, escapes, direction marks, joiners, line separators,
-lone surrogates.
-"""
+"""Categories of invisible steering characters: controls, direction marks, joiners, line separators, lone surrogates."""
 
 
 class _Escapes(dict[int, str]):
-    """JSON escapes of invisible characters; others as they are."""
-
     def __missing__(self, code: int) -> str:
         if category(chr(code)) not in _UNSEEN or code == ord("\n"):
             escape = chr(code)
@@ -29,20 +25,17 @@ _ESCAPES = _Escapes()
 
 
 def escaped_json(text: str) -> str:
-    """An equal JSON text with visible characters and line ends only.
-
-    In strings JSON escapes line ends, so those in the text are layout (RFC 8259 §7).
-    """
+    """Leaves visible characters and line ends only, which are layout (RFC 8259 §7)."""
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 
 def with_spaces(line: str) -> str:
-    """A line with spaces for tabs, which are layout in scripts and profiles."""
+    """Tabs are layout in scripts and profiles."""
     return line.expandtabs(4)
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with a mark for each invisible character, except those in `keep`."""
+    """Puts a mark for each invisible character, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,6 +1,4 @@
-"""Rules of writing an item, for plans: the requests that carry it, and parts that none may carry. Nothing here sends a
-request.
-"""
+"""How an item would be written: requests, and parts that none may carry."""
 
 from enum import StrEnum
 from typing import Annotated, Any
@@ -9,19 +7,19 @@ from pydantic import BaseModel, Field
 
 
 class PartShape(StrEnum):
-    """The form of a part's members in the request."""
+    """How a request has a part's members."""
 
     MEMBERS = "members"
-    """The document's members, without their identity in the tenant."""
+    """The document's, without their identity in the tenant."""
     ADMINISTRATIVE_TEMPLATES = "administrative_templates"
-    """Values of administrative templates, which name their definitions by URL."""
+    """Values that name their definitions by URL."""
 
 
 class PartRequest(BaseModel, frozen=True, extra="forbid"):
     """A further request, which replaces one property."""
 
     name: str
-    """The document's property that it carries."""
+    """The document's property."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}/[A-Za-z]+$")]
     """With the written object's `{id}`."""
     key: str
@@ -38,26 +36,26 @@ class PartRequest(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def is_audience(self) -> bool:
-        """Whether it says for whom the object is, which is written last."""
+        """The audience says for whom the object is, and is written last."""
         return self.name == "assignments"
 
 
 class WriteRules(BaseModel, frozen=True, extra="forbid"):
-    """How a collection's item would be written. Names are Graph property names; a path has dots."""
+    """Names are Graph property names; a path has dots."""
 
     order: Annotated[int, Field(ge=1)]
     """Objects come before those that refer to them."""
     not_sent: frozenset[str] = frozenset()
-    """Properties of the document that the service computes."""
+    """Computed by the service."""
     fixed: frozenset[str] = frozenset()
-    """Properties that cannot change in an existing object."""
+    """Cannot change in an existing object."""
     replaced: bool = False
     """Updates PUT the whole object, instead of PATCHing differences."""
     parts: tuple[PartRequest, ...] = ()
     ids_alone: frozenset[str] = frozenset()
     """Paths to objects that documents show whole and requests name by `id` alone."""
     bound: dict[str, str] = {}
-    """Properties that requests bind by URL, with their collection's path."""
+    """Bound by URL, with their collection's path."""
     inert: dict[str, Any] = {}
     """Paths and values that keep a new object without effect; the properties are written whole at the end."""
     off: dict[str, Any] = {}
