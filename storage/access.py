@@ -1,8 +1,4 @@
-"""The roles that a login's transactions take on, and whether the schema fits.
-
-Two roles, or one (docs/decisions/0003-two-roles.md): with two, an administrator or the migration created
-`tenant_inventory_worker` and `tenant_inventory_portfolio`; with one, the owner of the tables does all the work.
-"""
+"""The roles that a login's transactions take on (docs/decisions/0003-two-roles.md), and whether the schema fits."""
 
 from typing import Any, NamedTuple
 
@@ -17,15 +13,14 @@ anew when that changes, so no plan outlives the switch.
 """
 
 VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
-"""An empty schema: a transaction with it, too, in the search_path reads some tenants only. Everybody may use it, since
-it only takes away.
+"""An empty schema: with it, too, a transaction reads some tenants only. Everybody may use it, since it only takes away.
 """
 
 REVISION = "0051"
-"""The newest migration, repeated here so that commands need not load Alembic."""
+"""The newest migration, repeated so that commands need not load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
-"""The privilege to take a role on, as `pg_has_role` names it: PostgreSQL 15 knows no `SET`."""
+"""The privilege to take a role on: PostgreSQL 15 knows no `SET`."""
 
 PROBE_SQL = f"""
 -- who owns the tables, and whether the two roles were given anything of them
@@ -50,7 +45,7 @@ SELECT has_roles, quote_ident(session_user) AS login,
     (SELECT rolname FROM pg_roles WHERE oid = relowner) AS owner_name
 FROM tables
 """
-"""One row; none where there are no tables."""
+"""One row; none if there are no tables."""
 
 
 EXCESS_SQL = f"""
@@ -77,16 +72,12 @@ WHERE me.rolname = session_user AND EXISTS (
 
 
 class Access(NamedTuple):
-    """The roles that transactions take on, by name."""
-
     worker: str
     portfolio: str
 
 
 def access(found: Any) -> Access:
-    """The access that a row of `PROBE_SQL`, or none, stands for.
-
-    Raises `StorageNotReadyError`, with the command to run, if the revision differs or the login may not take on the
+    """Raises `StorageNotReadyError`, with the command to run, if the revision differs or the login may not take on
     roles.
     """
     if found is None or found.revision is None:

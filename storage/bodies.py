@@ -1,7 +1,4 @@
-"""Stored documents, checked when read: a body that does not match its hash is damaged.
-
-A disk, a restored backup or an edit in the database may have altered it, or made it expand beyond the memory.
-"""
+"""Stored documents, checked when read: a body that does not match its hash is damaged."""
 
 from hashlib import sha256
 
@@ -12,22 +9,20 @@ from inventory.user_errors import UnavailableError
 from storage.compression import decompress
 
 BODY = "body, coalesce(body_hash, content_hash) AS body_hash, body_hash IS NULL AS is_sorted"
-"""Columns of `document` to read one. One of normal form 0 `is_sorted`."""
+"""Columns of `document`; `is_sorted` if of normal form 0."""
 
 DOCUMENTS_AT_A_TIME = 20
-"""Documents held by a streamed answer; some have megabytes."""
+"""Held by a streamed answer; some have megabytes."""
 
 
 class DamagedDocumentError(UnavailableError):
-    """A stored document does not match its hash; `record` names the version."""
-
     def __init__(self, record: DamagedRecord) -> None:
         super().__init__(f"{record.in_words}; restore the database's table `document` from a backup")
         self.record = record
 
 
 def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, version: int) -> bytes:
-    """The canonical JSON of a stored body. Raises `DamagedDocumentError`."""
+    """Returns canonical JSON. Raises `DamagedDocumentError`."""
     try:
         document = decompress(body)
     except ZstdError:
@@ -38,7 +33,7 @@ def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, 
 
 
 class Documents:
-    """Documents of an answer that notes damaged ones and goes on."""
+    """Notes damaged documents and goes on."""
 
     def __init__(self) -> None:
         self.damaged: list[DamagedRecord] = []

@@ -4,9 +4,8 @@ from inventory.outcomes import RunKind
 
 
 def completed(alias: str = "sync_run") -> str:
-    """The SQL condition that a row of `sync_run`, by this alias, is a completed run: it began, and was not cancelled.
-
-    Runs of `watch` read single objects and tell nothing about a collection, so they are none.
+    """The SQL condition that a run began, and was not cancelled. Runs of `watch` read single objects: they do not
+    count.
     """
     return (
         f"{alias}.status IN ('success', 'partial', 'failed') AND {alias}.started_at IS NOT NULL"

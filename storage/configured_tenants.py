@@ -1,7 +1,4 @@
-"""The table of configured tenants; each change has an audit record.
-
-Synchronous, since commands read it before they have an event loop; a worker and the web page use a thread.
-"""
+"""The table of configured tenants. Synchronous, for commands without an event loop."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,17 +33,14 @@ _ONE_AT_A_TIME = text("LOCK TABLE configured_tenant IN SHARE ROW EXCLUSIVE MODE"
 
 
 class Stamp(NamedTuple):
-    """Tells one state of the table from another."""
+    """Differs after each change."""
 
     tenants: int
     changed_at: datetime | None
 
 
 class TenantChange(NamedTuple):
-    """A change of the table: `entry` is None to remove the tenant, `once` is the form's id.
-
-    A new entry (`is_new`) replaces none.
-    """
+    """`entry` is None to remove the tenant; one that `is_new` replaces none. `once` is the form's id."""
 
     person: Person
     tenant_id: UUID
@@ -58,7 +52,7 @@ class TenantChange(NamedTuple):
 
 
 def entries(url: str) -> list[Entry]:
-    """All tenants, by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+    """Sorts by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
     with _transaction(url) as connection:
         return _entries(connection)
 
@@ -71,10 +65,9 @@ def stamp(url: str) -> Stamp:
 
 
 def change(url: str, wanted: TenantChange, check: Check) -> bool:
-    """Adds, replaces or removes a tenant; False if nothing has changed.
+    """Adds, replaces or removes a tenant; False if nothing has changed, or this form was received before.
 
-    Nothing changes if `check` raises, or if a form with this id was received before. Raises `StorageNotReadyError`,
-    `StorageUnavailableError`.
+    Raises as `check`, `StorageNotReadyError`, `StorageUnavailableError`.
     """
     with _transaction(url) as connection:
         connection.execute(_ONE_AT_A_TIME)
@@ -129,7 +122,7 @@ def _engine(url: str) -> Engine:
 
 @contextmanager
 def _transaction(url: str) -> Iterator[Connection]:
-    """A transaction that sees rows of no tenant."""
+    """Sees rows of no tenant."""
     try:
         with _engine(url).begin() as connection:
             roles = access(connection.execute(PROBE).one_or_none())

@@ -18,14 +18,14 @@ _ITEM, _RUN = table(InventoryItem), table(SyncRun)
 
 
 class UnlistedItem(NamedTuple):
-    """An item, present before the run, that the run has not seen."""
+    """An item that was present before the run, which has not seen it."""
 
     type_key: str
     external_id: str
     parent_id: str = ""
     """Of the item under which it stands, if it does."""
     graph_id: str | None = None
-    """Graph's latest spelling of its id, if it is not `external_id`."""
+    """Graph's latest spelling of the id, if it is not `external_id`."""
 
 
 _LOCKED = """
@@ -68,7 +68,7 @@ WHERE item.ctid = asked.place AND asked.{BY_PLACE}
 
 
 async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
-    """The number of unlisted items of each type, without zeros."""
+    """Counts by type key, without zeros."""
     counted = (
         select(_ITEM.c.type_key, func.count().label("items"))
         .where(*_unlisted(run_id, type_keys))
@@ -80,7 +80,7 @@ async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequenc
 async def some_unlisted(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], limit: int
 ) -> list[UnlistedItem]:
-    """The first `limit` unlisted items, by type key and id."""
+    """Sorts by type key and id."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     columns = (_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id)
     wanted = select(*columns).where(*_unlisted(run_id, type_keys))
@@ -89,10 +89,7 @@ async def some_unlisted(
 
 
 def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
-    """Conditions of an unlisted item of these collections.
-
-    An item that a GET has not found since it was last seen was missing before the run: it is not asked for again.
-    """
+    """Leaves out items that a GET has not found since they were last seen: they were missing before the run."""
     started_at = select(_RUN.c.started_at).where(_RUN.c.run_id == run_id).scalar_subquery()
     confirmed_at = _ITEM.c.missing_confirmed_at
     return (
@@ -103,17 +100,17 @@ def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[boo
 
 
 async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Marks items that a GET found and that are not read anew as seen by the run, with the same content."""
+    """Marks found items that are not read anew as seen by the run, with the same content."""
     await session.execute(_FOUND, _named(run_id, items))
 
 
 async def mark_found_by_id(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Marks items that the run has seen by a GET alone, read anew or not."""
+    """Marks items that only a GET has found, read anew or not."""
     await session.execute(_MARK, _named(run_id, items))
 
 
 async def record_gone(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Records items that a GET has answered with 404."""
+    """Records items whose GET answered 404."""
     await session.execute(_GONE, _named(run_id, items))
 
 

@@ -1,8 +1,4 @@
-"""Turns for the connections of a pool, so that tasks that hold some never wait for one another forever.
-
-Ten requests that hold one of ten connections each and want a second would stand still until a timeout. Whoever came
-first has the next one, also for its later connections.
-"""
+"""Turns for connections of a pool, first come, first served: tasks that hold some never wait for one another."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +20,7 @@ TOO_MANY = "too many people ask at once; ask again in a moment"
 
 
 class _Holder:
-    """The connections of one task and of the tasks that it starts."""
+    """Counts for a task and the tasks that it starts."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -49,9 +45,8 @@ class ConnectionTurns:
 
     @asynccontextmanager
     async def several(self) -> AsyncIterator[None]:
-        """Waits until this task, which holds none, may hold up to `SEVERAL` connections.
-
-        Raises `StorageUnavailableError` if its turn does not come in time.
+        """Waits until this task, which holds none, may hold up to `SEVERAL`. Raises `StorageUnavailableError` after a
+        time.
         """
         if self._holder.get() is not None:
             raise RuntimeError("a task that holds a connection waits for its turn to hold several")
@@ -69,9 +64,8 @@ class ConnectionTurns:
 
     @asynccontextmanager
     async def holding(self) -> AsyncIterator[None]:
-        """Waits for a connection and holds it.
-
-        Raises `RuntimeError` beyond the task's limit, `StorageUnavailableError` if it waits too long.
+        """Waits for a connection. Raises `RuntimeError` beyond the task's limit, `StorageUnavailableError` after a
+        time.
         """
         outer = self._holder.get()
         holder = outer or _Holder(1)

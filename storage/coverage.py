@@ -47,12 +47,12 @@ ON CONFLICT (tenant_id, type_key) DO UPDATE SET
 
 
 async def record_coverage(session: AsyncSession, run_id: UUID, *, cleanly: bool) -> None:
-    """Records the outcomes of a completed run's collections. `cleanly`: a success without an error."""
+    """`cleanly`: the completed run was a success without an error."""
     await session.execute(_RECORD, {"run_id": run_id, "cleanly": cleanly})
 
 
 async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None) -> dict[str, Coverage]:
-    """The coverage of each collection that a completed run has selected, by type key."""
+    """Leaves out collections that no completed run has selected."""
     wanted = select(*(_COVERAGE.c[name] for name in Coverage.model_fields)).order_by(_COVERAGE.c.type_key)
     if type_keys is not None:
         wanted = wanted.where(among(_COVERAGE.c.type_key, sorted(type_keys)))
@@ -65,7 +65,7 @@ class _TenantCoverage(NamedTuple):
 
 
 async def coverage_of_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, dict[str, Coverage]]:
-    """Each tenant's coverage, empty if it was never read, in a transaction that sees the tenants."""
+    """Needs a transaction that sees the tenants; empty for one that was never read."""
     fields = [_COVERAGE.c[name].label(f"collection.{name}") for name in Coverage.model_fields]
     wanted = select(_COVERAGE.c.tenant_id, *fields).where(among(_COVERAGE.c.tenant_id, tenant_ids))
     found: dict[UUID, dict[str, Coverage]] = {tenant_id: {} for tenant_id in tenant_ids}
@@ -75,7 +75,7 @@ async def coverage_of_tenants(session: AsyncSession, tenant_ids: Sequence[UUID])
 
 
 async def listed_once(session: AsyncSession) -> frozenset[str]:
-    """The collections that any run has listed to their end."""
+    """Collections that any run has listed to their end."""
     wanted = select(_COVERAGE.c.type_key).where(_COVERAGE.c.first_listed_at.is_not(None))
     return frozenset((await session.execute(wanted)).scalars())
 

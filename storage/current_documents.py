@@ -10,7 +10,7 @@ from storage.bodies import BODY, Documents
 
 
 class CurrentDocument(NamedTuple):
-    """An item's id, name and document as canonical JSON."""
+    """`document` is canonical JSON."""
 
     external_id: str
     display_name: str | None
@@ -34,7 +34,7 @@ CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = 
 
 
 async def current_documents(session: AsyncSession, type_key: str, ids: Iterable[str]) -> list[CurrentDocument]:
-    """The items with these ids, without unknown ones and those with a damaged document."""
+    """Leaves out unknown ids and damaged documents."""
     wanted = sorted(set(ids))
     if not wanted:
         return []

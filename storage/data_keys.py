@@ -15,10 +15,7 @@ _TENANT = table(Tenant)
 
 
 class StoredDataKey(NamedTuple):
-    """The wrapped key of a tenant; none before the first run that has `SENSITIVE_FIELDS_KEY`.
-
-    A `kind` without a key is the kind to make: a release before 0.4 has read the tenant.
-    """
+    """Without a key, `kind` is the kind to make: a release before 0.4 has read the tenant."""
 
     tenant_id: UUID
     wrapped: bytes | None
@@ -29,17 +26,17 @@ _STORED = select(_TENANT.c.tenant_id, _TENANT.c.data_key.label("wrapped"), _TENA
 
 
 async def stored_data_key(session: AsyncSession) -> StoredDataKey | None:
-    """The key of the session's tenant; None if the tenant is unknown."""
+    """None if the tenant is unknown."""
     return await fetch_one(session, _STORED, StoredDataKey)
 
 
 async def all_data_keys(session: AsyncSession) -> list[StoredDataKey]:
-    """The keys of all tenants; in a portfolio session."""
+    """Needs a portfolio session."""
     return await fetch(session, _STORED.order_by(_TENANT.c.tenant_id), StoredDataKey)
 
 
 async def a_shared_data_key(session: AsyncSession) -> StoredDataKey | None:
-    """Any tenant's shared key; in a portfolio session."""
+    """Needs a portfolio session."""
     shared = _STORED.where(_TENANT.c.data_key_kind == DataKeyKind.SHARED, _TENANT.c.data_key.is_not(None))
     return await fetch_one(session, shared.limit(1), StoredDataKey)
 
@@ -47,7 +44,7 @@ async def a_shared_data_key(session: AsyncSession) -> StoredDataKey | None:
 async def keep_data_key(
     session: AsyncSession, wrapped: bytes, kind: DataKeyKind, *, instead_of: bytes | None = None
 ) -> bool:
-    """Keeps a key of the session's tenant; False if the stored one is no longer `instead_of`."""
+    """Returns False if the stored key is no longer `instead_of`."""
     kept = (
         update(_TENANT)
         .where(_TENANT.c.data_key.is_not_distinct_from(instead_of))

@@ -1,9 +1,4 @@
-"""Connections to PostgreSQL; the first statement of each transaction binds it to a tenant.
-
-`Database.tenant` works under a role that row-level security binds, `Database.portfolio` reads across tenants and cannot
-write, `Database.no_tenant` writes rows of no tenant and sees no others. Nothing else opens a session, so a query that
-forgets its tenant returns nothing.
-"""
+"""Connections to PostgreSQL. A transaction's first statement binds it to a tenant; nothing else opens a session."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, nullcontext
@@ -72,11 +67,11 @@ _BIND_TO_READ_SOME = text(_BIND + _READ_ONLY + _ACROSS_VISIBLE_TENANTS)
 
 
 class DatabaseUrlError(UserError):
-    """DATABASE_URL is not a PostgreSQL URL; the message omits it, since it holds a password."""
+    """The message omits the URL, since it holds a password."""
 
 
 def database_url(value: str) -> URL:
-    """The SQLAlchemy URL for psycopg 3 of a `postgresql://` URL. Raises `DatabaseUrlError`."""
+    """Selects psycopg 3. Raises `DatabaseUrlError`."""
     try:
         url = make_url(value)
     except (ArgumentError, ValueError):
@@ -87,7 +82,7 @@ def database_url(value: str) -> URL:
 
 
 class Database:
-    """A pool of at most `pool_size` connections to one database; an async context manager that closes them."""
+    """A pool of connections; an async context manager that closes them."""
 
     def __init__(
         self,
@@ -125,7 +120,7 @@ class Database:
     async def tenant(
         self, tenant_id: UUID, *, read_only: bool = False, snapshot: bool = False
     ) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees and writes only one tenant's rows; rolled back on an error.
+        """Sees and writes only one tenant's rows; rolled back on an error.
 
         With `read_only` or `snapshot`, all reads are of one moment. A `snapshot` that writes raises
         `StorageCollisionError` if another transaction has changed the same rows since.
@@ -136,7 +131,7 @@ class Database:
 
     @asynccontextmanager
     async def portfolio(self, visible: Collection[UUID] | None = None) -> AsyncIterator[AsyncSession]:
-        """A read-only transaction of one moment over all tenants, or over the `visible` ones."""
+        """Reads all tenants, or the `visible` ones, as of one moment."""
         if visible is None:
             bind, tenants = _BIND_TO_READ_ALL, {}
         else:
@@ -146,7 +141,7 @@ class Database:
 
     @asynccontextmanager
     async def no_tenant(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees and writes only rows of no tenant."""
+        """Sees and writes only rows of no tenant."""
         async with self._bound(_BIND_TO_READ if read_only else _BIND_TO_WRITE, "") as session:
             yield session
 
@@ -156,9 +151,9 @@ class Database:
             await session.execute(_READ)
 
     async def excess(self) -> list[str]:
-        """The login's privileges beyond the two roles, in words: after RESET ROLE any SQL of it could use them.
+        """The login's privileges beyond the two roles, in words: any SQL could use them after RESET ROLE.
 
-        Empty with one role, since the login is then the owner.
+        Empty with one role, the owner's.
         """
         async with self.no_tenant() as session:
             return (await session.execute(_EXCESS)).scalar_one_or_none() or []
@@ -183,12 +178,12 @@ class Database:
             raise known from None
 
     async def _roles(self, session: AsyncSession) -> Access:
-        """The database's roles, asked for once a process: workers go on while the schema is upgraded."""
+        """Asks once a process: workers go on while the schema is upgraded."""
         if self._access is None:
             self._access = access((await session.execute(PROBE)).one_or_none())
         return self._access
 
 
 def _is_our_write(error: Exception) -> bool:
-    """Whether a statement wrote in our read-only transaction, which is no fault of the server."""
+    """A write in our read-only transaction is no fault of the server."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "25006"

@@ -26,7 +26,7 @@ HOLD_DOCUMENTS = text("SELECT pg_advisory_xact_lock_shared(document_lock())")
 
 
 class Share(NamedTuple):
-    """A part of the pending items of one collection: `part` (from 0) of `of`, a divisor of `bounds.SHARDS`."""
+    """A part of a collection's pending items: `part` (from 0) of `of`, a divisor of `bounds.SHARDS`."""
 
     type_key: str
     part: int = 0
@@ -34,9 +34,8 @@ class Share(NamedTuple):
 
 
 class PendingDetails(NamedTuple):
-    """An item that waits for its details.
-
-    `list_document` is canonical JSON; `progress` is the reader's note, None at first; `attempts` counts failed reads.
+    """`list_document` is canonical JSON; `progress` is the reader's note, None at first; `attempts` counts failed
+    reads.
     """
 
     type_key: str
@@ -50,7 +49,7 @@ class PendingDetails(NamedTuple):
 
 
 class RemainingDetails(NamedTuple):
-    """The pending items of a share, and the number whose details cannot be read."""
+    """`failed` counts items whose details cannot be read."""
 
     items: int
     failed: int
@@ -143,10 +142,10 @@ _SETTLE = statement("settle_details", by_place=BY_PLACE)
 
 
 class LastVersion(NamedTuple):
-    """An item's last version: `document` is canonical JSON, None if none can be read.
+    """`document` is canonical JSON, None if unreadable.
 
-    `as_of` is when it was last known to be current, but for its `stale` parts; `lacked` are parts that it never had,
-    one for all details if it is what a list showed.
+    `as_of`: when it was last known to be current, but for its `stale` parts. `lacked`: parts that it never had, one for
+    all details if it is what a list showed.
     """
 
     version_number: int
@@ -167,7 +166,6 @@ class ItemKey(Protocol):
 
 
 async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict[tuple[str, str], LastVersion]:
-    """Last versions by type key and id."""
     read = Documents()
     found = {}
     for row in await session.execute(_LAST_VERSIONS, _keys(items)):
@@ -185,7 +183,7 @@ async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict
 
 
 async def lock_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], int]:
-    """Numbers of current versions, locked until the transaction ends."""
+    """Locks the current versions until the transaction ends; returns their numbers."""
     rows = await session.execute(_LOCK_VERSIONS, _keys(items))
     return {(row.type_key, row.external_id): row.version_number for row in rows}
 
@@ -199,7 +197,7 @@ def _keys(items: Sequence[ItemKey]) -> dict[str, list[str]]:
 
 
 async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
-    """The number of pending items of each type, without zeros."""
+    """Counts by type key, without zeros."""
     counted = (
         select(_PENDING.c.type_key, func.count().label("items"))
         .where(_PENDING.c.run_id == run_id, among(_PENDING.c.type_key, type_keys), _PENDING.c.failure.is_(None))
@@ -211,7 +209,7 @@ async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence
 async def some_pending(
     session: AsyncSession, run_id: UUID, shares: Sequence[Share], limit: int
 ) -> list[PendingDetails]:
-    """The first `limit` items of the shares, by failures, type key and id."""
+    """Sorts by failures, type key and id."""
     rows = await session.execute(_SOME, {**_named(run_id, shares), "limit": limit})
     return [
         PendingDetails(
@@ -228,7 +226,6 @@ async def some_pending(
 
 
 def _unfolded(frame: bytes) -> bytes:
-    """A frame's JSON; empty, so invalid, if the frame is damaged."""
     try:
         return decompress(frame)
     except ZstdError:
@@ -253,7 +250,7 @@ async def note(
 
 
 async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails]) -> None:
-    """Forgets items that were read or are gone."""
+    """Deletes items that were read or are gone."""
     if items:
         await session.execute(_DROP, {"run_id": run_id, **_keys(items)})
 
@@ -265,7 +262,7 @@ async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> 
 
 
 async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:
-    """Settles the items of a run that ends; the number without their details, by type key, without zeros.
+    """Returns the numbers of items without their details, by type key, without zeros.
 
     An item without a version gets its list document as an incomplete first one.
     """

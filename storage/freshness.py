@@ -1,4 +1,4 @@
-"""When tenants were last read, and the number of open runs, from a few rows of an index."""
+"""When tenants were last read, and the number of open runs."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -28,8 +28,6 @@ FROM sync_run WHERE status IN ('queued', 'running')
 
 
 class Freshness(NamedTuple):
-    """The state of a portfolio at `asked_at`."""
-
     read_at: Mapping[UUID, datetime]
     """The start of each tenant's latest completed run that read a collection to its end, if any."""
     queued: int
@@ -38,7 +36,7 @@ class Freshness(NamedTuple):
 
 
 async def freshness(session: AsyncSession, tenant_ids: Collection[UUID]) -> Freshness:
-    """The latest readings of tenants, and the numbers of queued and running runs; in a portfolio session."""
+    """Needs a portfolio session."""
     read = await session.execute(_READ_AT, {"tenant_ids": list(tenant_ids)})
     read_at = {row.tenant_id: row.started_at for row in read}
     counted = (await session.execute(_OPEN)).one()

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 
 def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") -> str:
-    """SQL for the one item of a type key (SQL) with a name: an id or an alternate key.
+    """SQL for the item of `type_key` whose id or alternate key is `name`; all arguments are SQL.
 
-    The item is of the session's tenant, or of `tenant_id` (SQL). Alternate keys are references without a collection. Of
-    several items with one key, the present one is meant: a re-created service principal keeps its app id.
+    Of several items with one key, the present one is meant: a re-created service principal keeps its app id.
     """
     return f"""
         (
@@ -29,7 +28,7 @@ def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") ->
 
 
 def own_names(type_key: str, external_id: str) -> str:
-    """SQL for all names by which documents may refer to an item: its id and alternate keys."""
+    """SQL for an item's names in documents: its id and alternate keys."""
     return f"""
         SELECT {external_id} UNION ALL SELECT own.target_id FROM item_reference AS own
         WHERE (own.type_key, own.external_id) = ({type_key}, {external_id}) AND own.target_type_keys = '{{}}'
@@ -37,6 +36,6 @@ def own_names(type_key: str, external_id: str) -> str:
 
 
 def key_columns(keys: Iterable[tuple[str, str]]) -> dict[str, object]:
-    """The parameters `type_keys` and `external_ids` of a statement about items, given by type key and id."""
+    """The parameters `type_keys` and `external_ids` of a statement about items."""
     pairs = list(keys)
     return {"type_keys": [key for key, _ in pairs], "external_ids": [external_id for _, external_id in pairs]}

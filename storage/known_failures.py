@@ -12,7 +12,7 @@ from storage.completed_runs import completed
 
 
 class LatestFailure(NamedTuple):
-    """A collection's latest failure, and the number of runs in a row with it."""
+    """`runs` counts the runs in a row with the failure."""
 
     code: ErrorCode
     runs: int
@@ -46,9 +46,9 @@ WHERE coverage.type_key = ANY (CAST(:type_keys AS text[]))
 
 
 async def latest_failures(session: AsyncSession, type_keys: Collection[str]) -> dict[str, LatestFailure]:
-    """The failures of collections in their latest run that counts, by type key.
+    """Failures in collections' latest run that counts.
 
-    Not counted: cancelled and abandoned runs, runs broken by another cause than Graph, runs queued before `MEMORY`.
+    Cancelled and abandoned runs, runs broken by another cause than Graph, and runs queued before `MEMORY` do not count.
     """
     parameters = {"type_keys": list(type_keys), "memory": MEMORY, "telling": TELLING_CODES}
     failures = {}

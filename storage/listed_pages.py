@@ -34,9 +34,9 @@ class ListingProgress(NamedTuple):
     """The database's evidence about a run's collections."""
 
     listed: frozenset[str]
-    """The collections that were listed to their end, and merged."""
+    """Listed to their end, and merged."""
     refused: frozenset[str]
-    """The collections that Graph says the tenant cannot have."""
+    """Those that Graph says the tenant cannot have."""
 
 
 _RECORD = text("""
@@ -63,7 +63,6 @@ _MERGED = (
 
 
 async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping[str, str]) -> None:
-    """Records the first URL of each collection's listing."""
     beginnings = [
         {"type_key": type_key, "position": BEGINNING, "opens": _array([url]), "is_merged": True}
         for type_key, url in first_urls.items()
@@ -72,7 +71,7 @@ async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping
 
 
 async def record_pages(session: AsyncSession, run_id: UUID, fetch_token: UUID, pages: Sequence[ReadPage]) -> None:
-    """Records the pages of one wave; those without items count as merged at once."""
+    """Pages without items count as merged at once."""
     rows = [
         {
             "type_key": page.type_key,
@@ -95,12 +94,12 @@ async def _record(
 
 
 def _array(urls: Sequence[str]) -> str:
-    """Positions of URLs as text of a PostgreSQL array."""
+    """Writes an array for PostgreSQL."""
     return "{" + ",".join(str(position_of(url)) for url in urls) + "}"
 
 
 async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """The links, as type key and URL, that the run's pages contain."""
+    """The links that the run's pages contain."""
     by_position = {(type_key, position_of(url)): (type_key, url) for type_key, url in links}
     sought = {
         "run_id": run_id,
@@ -123,7 +122,7 @@ async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequenc
 
 
 async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
-    """The pages' evidence about a run's collections; None if release 0.3.0 began it."""
+    """None if release 0.3.0 began the run."""
     pages: dict[str, list[PageLinks]] = defaultdict(list)
     refusals: list[tuple[str, UUID]] = []
     of_tenant: set[str] = set()
@@ -150,5 +149,5 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
 
 
 async def forget_pages(session: AsyncSession, run_id: UUID) -> None:
-    """Deletes the pages of an ended run; its record has their result."""
+    """Deletes the pages of an ended run, whose record has their result."""
     await session.execute(delete(_PAGE).where(_PAGE.c.run_id == run_id))

@@ -24,14 +24,13 @@ from storage.sql import BY_PLACE, statement
 from storage.staging import stage
 
 NAMED_DUPLICATES = 10
-"""Repeated ids named by a merge; all are counted."""
+"""Named by a merge; all are counted."""
 
 
 class MergeResult(NamedTuple):
-    """The counts of one merge. Each staged row counts once, as `changed` if its version tells a change.
+    """Counts each staged row once, as `changed` if its version tells a change.
 
-    `duplicates`, by type key: rows whose item an earlier page of this run, or another row, already had, unchanged;
-    `reread`: those seen before the listing began anew.
+    `duplicates`, by type key: rows whose item this run already had, unchanged; `reread`: before the listing began anew.
     """
 
     created: int
@@ -49,7 +48,7 @@ class DocumentComparison(Protocol):
     """Compares documents by the rules of their collections, which storage does not know."""
 
     async def says_the_same(self, items: Sequence[FirstFormItem]) -> Sequence[bool]:
-        """Whether each item's stored document has the hash of Graph's document now."""
+        """Whether stored documents have the hashes of Graph's documents now."""
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> Sequence[bool]:
         """Whether each version tells a change of the tenant."""
@@ -100,13 +99,12 @@ async def merge(
 ) -> MergeResult:
     """Merges the rows staged under `fetch_token`, once: a later call returns the first one's result.
 
-    `promised_rows` is the number of staged rows; `together_with`, the same in each call, maps further tokens to theirs.
-    Tokens without their rows are named and not merged; raises `StagedRowsLostError` if no token has its rows.
+    `promised_rows`: the number of staged rows; `together_with`, the same in each call, maps further tokens to theirs.
+    Tokens without their rows are not merged; raises `StagedRowsLostError` if no token has its rows.
 
-    `restarted` names collections whose listing began anew, in which an item that comes again is no duplicate. Items
-    become pending if their list document is new, their details are older than `detail_refresh` (or than `refreshes` has
-    for their collection, see `detail_ages.read_before`), or with `deep`. Without `comparison` each new version counts
-    as a change.
+    A repeated item of `restarted` collections is no duplicate. Items become pending if their list document is new,
+    their details are older than `detail_refresh` (or their collection's of `refreshes`, see `detail_ages.read_before`),
+    or with `deep`. Without `comparison` each new version is a change.
     """
     earlier = await claim(session, run_id, fetch_token)
     if earlier is not None:
@@ -152,7 +150,6 @@ def _rows(staged: Row[Any] | None) -> int:
 
 
 def _with(merged: MergeResult, row: Row[Any], created: int = 0, changed: int = 0) -> MergeResult:
-    """Adds one more statement's row to the counts."""
     seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
     duplicate_ids = {*merged.duplicate_ids, *((type_key, external_id) for type_key, external_id in row.duplicate_ids)}
     return merged._replace(
@@ -173,7 +170,7 @@ async def merge_whole(
     *,
     comparison: DocumentComparison | None = None,
 ) -> int:
-    """Merges whole documents of listed items for a claimed wave; the number that the tenant has changed."""
+    """Merges whole documents of listed items for a claimed wave; returns the number of changes of the tenant."""
     await stage(session, run_id, fetch_token, observations, are_whole=True)
     row = await _merge_staged(session, run_id, [fetch_token], comparison, of_details=True)
     return await _changed(session, row, comparison)
@@ -249,13 +246,13 @@ async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[
 
 
 async def recorded(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """A wave's recorded result; None if it is not merged."""
+    """None if the wave is not merged."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     result: dict[str, Any] | None = (await session.execute(_RECORDED, wave)).scalar_one_or_none()
     return result
 
 
 async def record(session: AsyncSession, run_id: UUID, fetch_token: UUID, result: Mapping[str, Any]) -> None:
-    """Records the result of a claimed wave."""
+    """Needs a claimed wave."""
     values = {"run_id": run_id, "fetch_token": fetch_token, "result": orjson.dumps(result).decode()}
     await session.execute(_RECORD, values)

@@ -14,7 +14,7 @@ VERSIONS_AT_A_TIME = 100
 
 
 class NewVersion(NamedTuple):
-    """A version and the one before it. A damaged or forgotten document is None."""
+    """A version and the one before. A damaged or forgotten document is None."""
 
     type_key: str
     external_id: str
@@ -46,9 +46,7 @@ LEFT JOIN LATERAL (
     SELECT {BODY} FROM document AS stored WHERE stored.content_hash = before.content_hash LIMIT 1
 ) AS before_document ON true
 """
-"""Versions `v` by number, with documents `d`, and `before` the predecessor and its document. `LIMIT 1` makes PostgreSQL
-look each up by key.
-"""
+"""Versions `v` by number, their documents `d`, and `before` with `before_document`, looked up by key (`LIMIT 1`)."""
 
 _VERSIONS = text(f"""
 SELECT v.type_key, v.external_id, v.version_number, v.details_complete, before.details_complete AS before_complete,
@@ -59,7 +57,6 @@ SELECT v.type_key, v.external_id, v.version_number, v.details_complete, before.d
 
 
 async def new_versions(session: AsyncSession, found: Sequence[tuple[str, str, int]]) -> list[NewVersion]:
-    """The versions with these numbers, by type key and id."""
     parameters = {
         "type_keys": [type_key for type_key, _, _ in found],
         "external_ids": [external_id for _, external_id, _ in found],

@@ -1,4 +1,4 @@
-"""The outbox of notifications: events are noted once, claimed for an attempt, and marked with its result."""
+"""The outbox: events are noted once, claimed for an attempt, and marked with its result."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ _ROW, _RUN, _SNOOZE = table(NotificationRow), table(ToldRun), table(SnoozeRow)
 
 
 class Position(NamedTuple):
-    """How far a subject's events have been told, and the moment before which nothing is."""
+    """Nothing from before `quiet_until` is told."""
 
     quiet_until: datetime
     told_until: datetime
@@ -51,7 +51,7 @@ WHERE subject = ANY (:subjects)
 
 
 async def positions(session: AsyncSession, quiet: Mapping[str, datetime]) -> dict[str, Position]:
-    """How far subjects have been told, locked. A new one is quiet until the moment that `quiet` names."""
+    """Locks the positions. A new subject is quiet until the moment in `quiet`."""
     subjects = sorted(quiet)
     moments = [quiet[subject] for subject in subjects]
     await session.execute(_NEW_POSITIONS, {"subjects": subjects, "moments": moments})
@@ -60,12 +60,11 @@ async def positions(session: AsyncSession, quiet: Mapping[str, datetime]) -> dic
 
 
 async def advance(session: AsyncSession, subjects: Collection[str], until: datetime) -> None:
-    """Notes that the subjects' events have been told until a moment."""
     await session.execute(_ADVANCE, {"subjects": sorted(subjects), "until": until})
 
 
 async def begin_run(session: AsyncSession, run_id: UUID) -> bool:
-    """True if this transaction is the first to note the run's events."""
+    """Returns True if this transaction is the first to note the run's events."""
     new = insert(_RUN).values(run_id=run_id).on_conflict_do_nothing().returning(_RUN.c.run_id)
     return (await session.execute(new)).first() is not None
 
@@ -81,10 +80,10 @@ ON CONFLICT DO NOTHING
 
 
 async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, events: Sequence[AddressedEvent]) -> None:
-    """Notes events for their targets; those of one `source_id` go to a target in one message.
+    """Events of one `source_id` go to a target in one message.
 
-    An event that was told or waits already is not noted again. A snoozed event is noted as such, and a lasting state is
-    noted when the snooze ends.
+    An event that was told or waits is not noted again. A snoozed event is noted as such, a lasting state when the
+    snooze ends.
     """
     snoozes = await active_snoozes(session) if events else []
     noted = []
@@ -106,7 +105,6 @@ async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, even
 
 
 async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
-    """Snoozes of the session's tenant that have not ended."""
     now = func.clock_timestamp()
     wanted = select(*_SNOOZE.c["kind", "type_key", "external_id"]).where(
         _SNOOZE.c.until > now, _SNOOZE.c.ended_at.is_(None)
@@ -115,7 +113,6 @@ async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
 
 
 async def pending_targets(session: AsyncSession) -> list[str]:
-    """Targets with waiting events of the session's tenant."""
     found = select(_ROW.c.target).where(_ROW.c.state == NotificationState.PENDING).distinct()
     return sorted((await session.execute(found)).scalars())
 
@@ -141,9 +138,9 @@ SELECT * FROM claimed ORDER BY noted_at, event ->> 'key'
 
 
 async def claim(session: AsyncSession, target: str, lease: timedelta) -> NotificationGroup | None:
-    """The events of one due message, claimed for `lease`; None if none is due.
+    """The events of one due message; None if none is due.
 
-    If an attempt dies, its claim expires, and the next one has the same `delivery_id`.
+    A claim expires after `lease`; the next one has the same `delivery_id`.
     """
     await session.execute(_CLAIM_LOCK, {"target": target})
     rows = (await session.execute(_CLAIM, {"target": target, "lease": lease})).all()
@@ -194,7 +191,7 @@ ORDER BY not_before LIMIT 1
 
 
 async def next_attempt(session: AsyncSession, target: str) -> timedelta | None:
-    """Time until the target's next event is due; None if none waits."""
+    """None if no event waits."""
     wait: timedelta | None = (await session.execute(_NEXT_ATTEMPT, {"target": target})).scalar_one_or_none()
     return wait
 
@@ -230,14 +227,12 @@ LEFT JOIN notification_position AS expiring ON (expiring.tenant_id, expiring.sub
 
 
 class UntoldRun(NamedTuple):
-    """An ended run whose events are not noted."""
-
     tenant_id: UUID
     run_id: UUID
 
 
 class KnownTenant(NamedTuple):
-    """A tenant, the end of its latest clean run, and the time of the last look for expiries."""
+    """The moments are the end of the latest clean run and of the last look for expiries."""
 
     tenant_id: UUID
     clean_at: datetime | None
@@ -246,19 +241,20 @@ class KnownTenant(NamedTuple):
 
 
 async def untold_runs(session: AsyncSession, after: timedelta, most: int) -> list[UntoldRun]:
-    """Runs of all tenants that ended so long ago without noted events, such as abandoned ones and those of watch, which
-    start no workflow; in a portfolio session.
+    """Runs of all tenants, also abandoned ones and those of watch, that ended so long ago without noted events.
+
+    Needs a portfolio session.
     """
     return await fetch(session, _UNTOLD_RUNS, UntoldRun, {"after": after, "most": most})
 
 
 async def due_tenants(session: AsyncSession) -> list[UUID]:
-    """Tenants with due events; in a portfolio session."""
+    """Needs a portfolio session."""
     return list((await session.execute(_DUE_TENANTS)).scalars())
 
 
 async def known_tenants(session: AsyncSession, tenant_ids: Collection[UUID]) -> list[KnownTenant]:
-    """Tenants that a run has recorded; in a portfolio session."""
+    """Leaves out tenants that no run has recorded. Needs a portfolio session."""
     return await fetch(session, _KNOWN_TENANTS, KnownTenant, {"tenant_ids": list(tenant_ids)})
 
 

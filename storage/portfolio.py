@@ -1,6 +1,5 @@
-"""Records of portfolio runs and of their tenants' outcomes.
-
-A portfolio's rows are written in a `no_tenant` session, a tenant's in its own; a `portfolio` session reads both.
+"""Portfolio runs are recorded in a session of no tenant, tenants' outcomes in the tenant's; a portfolio session reads
+both.
 """
 
 from collections.abc import Sequence
@@ -31,8 +30,6 @@ _PORTFOLIO, _OF_TENANT, _RUN = table(PortfolioRunRow), table(PortfolioRunTenant)
 
 
 class PortfolioIdentity(NamedTuple):
-    """A portfolio run as it begins."""
-
     portfolio_run_id: UUID
     workflow_id: str
     selection: Selection
@@ -42,7 +39,7 @@ class PortfolioIdentity(NamedTuple):
 
 
 class TenantRunOutcome(NamedTuple):
-    """A tenant's outcome; `error_codes` hold if its run has no closed record."""
+    """`error_codes` hold if the run has no closed record."""
 
     run_id: UUID | None
     status: RunStatus
@@ -51,8 +48,6 @@ class TenantRunOutcome(NamedTuple):
 
 
 class PortfolioEnd(NamedTuple):
-    """The end of a portfolio run for its record."""
-
     status: RunStatus
     counts: PortfolioCounts
     error_codes: Sequence[ErrorCode]
@@ -92,7 +87,7 @@ _THESE_OPEN_RUNS = text(f"{_OPEN_RUNS} AND r.portfolio_run_id = ANY (:ids) GROUP
 
 
 async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
-    """Records the portfolio run as `running`, once; in a session of no tenant."""
+    """Records the run as `running`, once."""
     await session.execute(
         insert(_PORTFOLIO)
         .values(
@@ -109,7 +104,6 @@ async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
 
 
 async def expect_tenants(session: AsyncSession, portfolio_run_id: UUID, tenants: int) -> None:
-    """Records the number of tenants of an open portfolio run; in a session of no tenant."""
     await session.execute(update(_PORTFOLIO).where(*_is_open(portfolio_run_id)).values(tenants=tenants))
 
 
@@ -118,7 +112,7 @@ def _is_open(portfolio_run_id: UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
-    """Records the outcome of the session's tenant; error codes come from its run's record."""
+    """Error codes come from the record of the tenant's run, if it is closed."""
     recorded = await session.execute(
         _RECORD_TENANT,
         {
@@ -133,7 +127,7 @@ async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: 
 
 
 async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending: PortfolioEnd) -> None:
-    """Closes the record, unless it is closed; in a session of no tenant."""
+    """Leaves a closed record as it is."""
     await session.execute(
         update(_PORTFOLIO)
         .where(*_is_open(portfolio_run_id))
@@ -149,25 +143,20 @@ async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending:
 
 
 class OpenPortfolio(NamedTuple):
-    """A portfolio run with an open record, and its recorded outcomes."""
-
     portfolio_run_id: UUID
     workflow_id: str
     counts: PortfolioCounts
 
 
 async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfolio]:
-    """Up to `limit` open portfolio runs at random; in a portfolio session."""
+    """Chooses at random."""
     return await fetch(session, _SOME_OPEN_RUNS, OpenPortfolio, {"limit": limit})
 
 
 async def ended_runs(
     session: AsyncSession, run_ids: Sequence[UUID]
 ) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
-    """Status and error codes of those runs that have ended; in a portfolio session.
-
-    By tenant and run id: somebody may have given two tenants' runs one id.
-    """
+    """Results by tenant and run id, since two tenants' runs may have one id."""
     ended = select(*_RUN.c["tenant_id", "run_id", "status", "error_codes"])
     rows = await session.execute(ended.where(among(_RUN.c.run_id, run_ids), _RUN.c.finished_at.is_not(None)))
     return {
@@ -177,7 +166,7 @@ async def ended_runs(
 
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
-    """A portfolio run with its tenants' outcomes; None if unknown. In a portfolio session."""
+    """Has its tenants' outcomes; None if unknown."""
     of_tenants = (
         select(*_OF_TENANT.c["tenant_id", "run_id", "status", "joined", "error_codes", "started_at", "finished_at"])
         .where(_OF_TENANT.c.portfolio_run_id == portfolio_run_id)
@@ -189,19 +178,18 @@ async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> Por
 
 
 async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
-    """Up to `most` ids of portfolio runs from `low` to `high`, latest first; in a portfolio session."""
+    """Latest first."""
     ids = select(_PORTFOLIO.c.portfolio_run_id).where(_PORTFOLIO.c.portfolio_run_id.between(low, high))
     return list((await session.execute(ids.order_by(_PORTFOLIO.c.portfolio_run_id.desc()).limit(most))).scalars())
 
 
 async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
-    """Those runs that have a record; in a portfolio session."""
     recorded = select(_PORTFOLIO.c.portfolio_run_id).where(among(_PORTFOLIO.c.portfolio_run_id, run_ids))
     return set((await session.execute(recorded)).scalars())
 
 
 class PortfolioPlace(NamedTuple):
-    """A portfolio run's place among all, newest first."""
+    """Newest first."""
 
     started_at: datetime
     portfolio_run_id: UUID
@@ -213,9 +201,7 @@ async def recent_portfolio_runs(
     after: PortfolioPlace | None = None,
     status: RunStatus | None = None,
 ) -> list[PortfolioRecord]:
-    """Portfolio runs without their tenants, newest first, from a place and of one status or all; in a portfolio
-    session.
-    """
+    """Leaves out their tenants. Newest first, from a place and of one status or all."""
     newest = _RECORDS.order_by(_PORTFOLIO.c.started_at.desc(), _PORTFOLIO.c.portfolio_run_id).limit(limit)
     if after is not None:
         is_older = _PORTFOLIO.c.started_at < after.started_at
@@ -227,6 +213,6 @@ async def recent_portfolio_runs(
 
 
 async def counts_so_far(session: AsyncSession, portfolio_run_ids: Sequence[UUID]) -> dict[UUID, PortfolioCounts]:
-    """Counts of ended tenants of open portfolio runs; in a portfolio session."""
+    """Counts ended tenants of open portfolio runs."""
     found = await fetch(session, _THESE_OPEN_RUNS, OpenPortfolio, {"ids": list(portfolio_run_ids)})
     return {run.portfolio_run_id: run.counts for run in found}

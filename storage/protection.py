@@ -34,16 +34,15 @@ async def check_access(session: AsyncSession) -> None:
 
 
 async def open_tables(session: AsyncSession) -> list[str]:
-    """The tables in which the session's role may read all tenants."""
+    """Tables in which the session's role may read all tenants."""
     return list((await session.execute(_OPEN_TABLES)).scalars())
 
 
 async def sees_a_tenant(session: AsyncSession) -> bool:
-    """Whether the session, which must be bound to no tenant, sees one."""
+    """The session must be bound to no tenant."""
     return bool((await session.execute(_SEES_A_TENANT)).scalar_one())
 
 
 async def database_clock(session: AsyncSession) -> datetime:
-    """PostgreSQL's time."""
     now: datetime = (await session.execute(_NOW)).scalar_one()
     return now

@@ -37,31 +37,28 @@ class CollectionBasis(NamedTuple):
 
     @property
     def is_listed(self) -> bool:
-        """Whether the run listed the collection to its end."""
         return self.collection is not None and self.collection.outcome is Outcome.COMPLETE
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the tenant cannot have the collection, which is an answer and no error."""
+        """The tenant cannot have the collection: an answer and no error."""
         return self.collection is not None and self.collection.outcome is Outcome.SKIPPED
 
     @property
     def confidence(self) -> Confidence:
-        """The confidence of the states of the collection's items."""
         return confidence_of(self.run, self.collection)
 
     @property
     def reason(self) -> str:
-        """Why the run does not tell all of the collection, such as `incomplete:graph_throttled`."""
+        """Why the collection is not listed, such as `incomplete:graph_throttled`."""
         outcome, code = (Outcome.INCOMPLETE, None) if self.collection is None else self.collection
         return f"{outcome}:{code}" if code else str(outcome)
 
 
 class Question(NamedTuple):
-    """The collections in question, each with the completed run that decides for it.
+    """The completed run that decides for each collection: the selection's latest one.
 
-    With a selection, that is its latest completed run. Without one (None) it is each collection's latest completed run,
-    so a small run never empties an answer.
+    Without a selection, it is each collection's latest, so a small run never empties an answer.
     """
 
     selection: Selection | None
@@ -73,7 +70,7 @@ class Question(NamedTuple):
 
 
 class UnreadCollectionBasis(NamedTuple):
-    """A collection not read to its end, its unread items, and when a run last read it to its end."""
+    """`items` counts unread items; `listed_at` is the end of the last run that read the collection to its end."""
 
     type_key: str
     basis: CollectionBasis
@@ -82,7 +79,7 @@ class UnreadCollectionBasis(NamedTuple):
 
 
 class SelectionRun(NamedTuple):
-    """The latest completed run of a selection, and its coverage."""
+    """The latest completed run of a selection."""
 
     selection: Selection
     run_id: UUID
@@ -98,7 +95,7 @@ class SelectionRun(NamedTuple):
 
 
 class CoveredCollection(NamedTuple):
-    """A collection and the latest completed run that covers it."""
+    """The run is the latest completed one that covers the collection."""
 
     type_key: str
     run_id: UUID
@@ -107,7 +104,7 @@ class CoveredCollection(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A part of a listing: at most `limit` items behind the place `after`."""
+    """At most `limit` items behind the place `after`."""
 
     limit: int | None = None
     after: NamePlace = NamePlace("", "", "")
@@ -190,7 +187,7 @@ _FOLLOWS = "(type_key, name_key, external_id) > (:after_type_key, :after_name_ke
 
 
 def _in_order(type_keys: str) -> str:
-    """The condition that an item is of these collections. It reads all between, since a list of keys has no order."""
+    """Reads all collections between, since a list of keys has no order."""
     keys = f"unnest(CAST({type_keys} AS text[])) AS key"
     return f"""item_name.type_key = ANY ({type_keys})
         AND item_name.type_key BETWEEN (SELECT min(key) FROM {keys}) AND (SELECT max(key) FROM {keys})"""
@@ -275,10 +272,7 @@ ORDER BY type_key, external_id
 
 
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
-    """A run's record; of any tenant in a portfolio session.
-
-    An open run's counts are the sums of its merges. Raises `AmbiguousRunError`.
-    """
+    """An open run's counts are the sums of its merges. Raises `AmbiguousRunError` in a portfolio session."""
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:
         tenants = ", ".join(str(run.tenant_id) for run in found)
@@ -289,7 +283,7 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
 
 
 class RunPlace(NamedTuple):
-    """A run's place among all, newest first."""
+    """Newest first."""
 
     queued_at: datetime
     run_id: UUID
@@ -302,14 +296,14 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """Runs of a kind, newest first, from a place and of one status or all; of all tenants in a portfolio session."""
+    """Newest first, from a place; a portfolio session shows all tenants' runs."""
     after_at, after_run_id = after or (None, None)
     parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status}
     return await fetch(session, _RECENT_RUNS[kind], RunRecord, parameters)
 
 
 async def question(session: AsyncSession, selection_hash: str | None = None) -> Question | None:
-    """The question of a selection, or of all covered collections; None before any completed run."""
+    """Covers a selection, or all covered collections; None before any completed run."""
     if selection_hash is None:
         return await _question_of_all(session)
     found = await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, SelectionRun, {"selection_hash": selection_hash})
@@ -335,7 +329,7 @@ async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | Non
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
-    """An item with its state by the latest completed run that covers its collection."""
+    """The state is by the latest completed run that covers the item's collection."""
     asked = await _question_of_all(session, [type_key])
     named = {"type_key": type_key, "external_id": external_id}
     return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(asked))
@@ -344,7 +338,7 @@ async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRe
 async def items(
     session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Streams the tenant's items in the order of lists, each with its state."""
+    """Streams items in the order of lists, each with its state."""
     chosen = {} if type_keys is None else {"type_keys": list(type_keys)}
     statement = _ITEMS_OF_TYPES if chosen else _ALL_ITEMS
     shape = _with_state(asked)
@@ -361,7 +355,7 @@ async def missing_items(
     evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
     confidence: Confidence | None = None,
 ) -> AsyncGenerator[MissingRecord, None]:
-    """Streams the missing items with this evidence and confidence, in the order of lists."""
+    """Streams missing items in the order of lists."""
     wanted = {
         key: basis
         for key, basis in asked.collections.items()
@@ -390,7 +384,6 @@ async def missing_items(
 async def collections_not_read(
     session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
 ) -> list[UnreadCollectionBasis]:
-    """The collections that the question's runs did not read to their end, with their unread items."""
     unread = {
         key: basis
         for key, basis in asked.collections.items()
@@ -408,13 +401,13 @@ async def collections_not_read(
 
 
 async def items_first_seen_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
-    """Items that the question's latest run first saw, by type key and id."""
+    """Sorts by type key and id."""
     parameters = {"type_keys": list(asked.collections), "run_id": asked.latest.run_id}
     return await fetch(session, _FIRST_SEEN_IN, ItemRecord, parameters, shape=_with_state(asked))
 
 
 async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
-    """Items that the question's latest run found changed, by type key and id."""
+    """Sorts by type key and id."""
     latest = asked.latest
     parameters = {
         "type_keys": list(asked.collections),

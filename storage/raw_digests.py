@@ -17,13 +17,13 @@ SETTLED = (
     " AND one.absent_from IS NULL"
     f" AND one.stale_since IS NULL AND one.content_observed_at IS NULL AND one.form = {FORM}"
 )
-"""Whether unchanged bytes change nothing of an item but when it was last seen. Merges that know raw digests write both
-columns together; an earlier release's merge leaves them behind the last observation, and they no longer count.
+"""Whether unchanged bytes change nothing of an item but when it was last seen. A merge of an earlier release leaves
+`raw_digest_at` behind the last observation, so that it no longer counts.
 """
 
 
 class DetailAges(NamedTuple):
-    """When details are due (`storage.merge.merge`)."""
+    """See `storage.merge.merge`."""
 
     detail_refresh: timedelta | None
     refreshes: Mapping[str, tuple[timedelta, datetime | None]]
@@ -64,10 +64,7 @@ WHERE staged.run_id = :run_id AND staged.fetch_token = ANY (:fetch_tokens)
 async def same_items(
     session: AsyncSession, pages: Sequence[SameItems], ages: DetailAges, *, deep: bool
 ) -> list[set[str]]:
-    """The items of each page that objects with these digests leave as they are.
-
-    Items with due details are left out: their list document is needed.
-    """
+    """Each page's items that objects with these digests leave as they are, without those with due details."""
     named = {
         "type_keys": [page.type_key for page in pages],
         "ids": [page.joined_ids for page in pages],

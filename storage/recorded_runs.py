@@ -1,5 +1,3 @@
-"""Ids, selections and times of recorded runs."""
-
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -19,28 +17,25 @@ class UnknownSelectionError(UserError):
 
 
 async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
-    """Up to `most` run ids from `low` to `high`, latest first; of all tenants in a portfolio session."""
+    """Latest first; a portfolio session shows all tenants' runs."""
     ids = select(_RUN.c.run_id).distinct().where(_RUN.c.run_id.between(low, high))
     return list((await session.execute(ids.order_by(_RUN.c.run_id.desc()).limit(most))).scalars())
 
 
 async def with_record(session: AsyncSession, run_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
-    """Those runs that have a record, by tenant and run id; of all tenants in a portfolio session."""
+    """Tenants and run ids; a portfolio session shows all tenants' runs."""
     recorded = select(_RUN.c.tenant_id, _RUN.c.run_id).where(among(_RUN.c.run_id, run_ids))
     return {(row.tenant_id, row.run_id) for row in await session.execute(recorded)}
 
 
 async def latest_queued_at(session: AsyncSession) -> datetime | None:
-    """When any tenant's newest run was queued; in a portfolio session. None without runs."""
+    """None without runs. Needs a portfolio session."""
     newest: datetime | None = (await session.execute(select(func.max(_RUN.c.queued_at)))).scalar_one()
     return newest
 
 
 async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
-    """The tenant's one selection hash that begins with `prefix` or was started under that name.
-
-    Raises `UnknownSelectionError`.
-    """
+    """`prefix` begins the hash, or is the selection's name. Raises `UnknownSelectionError`."""
     is_meant = func.starts_with(_RUN.c.selection_hash, prefix.lower()) | (_RUN.c.selection_name == prefix)
     found = select(_RUN.c.selection_hash).distinct().where(is_meant)
     hashes = (await session.execute(found.order_by(_RUN.c.selection_hash).limit(2))).scalars().all()

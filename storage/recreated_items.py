@@ -15,11 +15,11 @@ from storage.sql import BY_PLACE, statement
 from storage.streams import opened_stream
 
 AT_ONCE = 100
-"""How many documents are held at a time."""
+"""Documents held at a time."""
 
 
 class StoredDocument(NamedTuple):
-    """The canonical document of an item."""
+    """`document` is canonical JSON."""
 
     type_key: str
     external_id: str
@@ -27,7 +27,7 @@ class StoredDocument(NamedTuple):
 
 
 Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[bytes]]]
-"""The likeness of each document (`inventory.normal_form.likeness_hash`)."""
+"""See `inventory.normal_form.likeness_hash`."""
 
 _CANDIDATES = statement("recreation_candidates")
 
@@ -54,7 +54,7 @@ WHERE (absence.type_key, absence.external_id, absence.absent_from) = (late.type_
 
 
 class _Gone(NamedTuple):
-    """An absent item, its last observation, and whether this run noticed the absence."""
+    """`is_of_this_run`: this run noticed the absence."""
 
     external_id: str
     last_seen_at: datetime
@@ -63,7 +63,7 @@ class _Gone(NamedTuple):
 
 
 class _Link(NamedTuple):
-    """A re-created item. `absent_from` is that of the old one if an earlier run saw the new one."""
+    """`absent_from` is the old item's if an earlier run saw the new one."""
 
     type_key: str
     new_id: str
@@ -74,11 +74,11 @@ class _Link(NamedTuple):
 async def link_recreated(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], likenesses: Likenesses
 ) -> list[DamagedRecord]:
-    """Links re-created items to the latest item that they may replace; returns versions with damaged documents, which
-    are not linked.
+    """Links re-created items to the latest item that they may replace, unless a document is damaged; returns such
+    versions.
 
-    Candidates are items that this run saw first and, for absences that this run noticed, items that earlier runs saw
-    first. Several new items may have one predecessor. `type_keys` are the collections listed to their end.
+    Candidates: items that this run saw first and, for absences that this run noticed, items that earlier runs saw
+    first. Several may have one predecessor. `type_keys`: the collections listed to their end.
     """
     read = Documents()
     sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}

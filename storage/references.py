@@ -1,7 +1,7 @@
 """References and settings of items' current versions, read from their documents.
 
 First versions of a first listing, or with details just read, bring theirs along. Other new versions leave the item in
-`unread_item` for a reader, so an unchanged item costs nothing.
+`unread_item`, so an unchanged item costs nothing.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ ItemKey = tuple[str, str]
 """Type key and id."""
 
 READERS = 2
-"""Readers side by side: while PostgreSQL finds documents for one, the other works."""
+"""Side by side: while PostgreSQL finds documents for one, the other works."""
 
 # Where rules are new or others than before, all items of their collections are read again, once.
 _FOLLOW_RULES = text("""
@@ -143,8 +143,6 @@ _COUNT = text(f"SELECT count(*) FROM unread_item WHERE {_READABLE}")
 
 
 class _Unread(NamedTuple):
-    """An item's current version and its stored document."""
-
     type_key: str
     external_id: str
     version_number: int
@@ -153,10 +151,9 @@ class _Unread(NamedTuple):
 
 
 async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules]) -> None:
-    """Queues the items of collections whose rules have changed.
+    """Queues the items of collections whose rules have changed; only those with references, if new rules find nothing.
 
-    In statements of their own, which see items of merges that the one before them waited for, read by the old rules. If
-    the new rules find nothing, only items with references are queued.
+    Statements of their own see items of merges that the one before them waited for, read by the old rules.
     """
     hashes = [rule.hash() for rule in rules.values()]
     changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
@@ -171,14 +168,13 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
 
 
 async def _leave_all(session: AsyncSession, keys: Select[Any]) -> None:
-    """Queues the items of these keys."""
     await session.execute(insert(_UNREAD).from_select(_KEY, keys).on_conflict_do_nothing())
 
 
 async def read_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules_hashes: Mapping[str, bytes]
 ) -> set[UUID]:
-    """The tenants whose references have all been read by the rules of these hashes, by type key."""
+    """Tenants whose references have all been read by these rules."""
     rules = {type_key: rules_hash.hex() for type_key, rules_hash in rules_hashes.items()}
     parameters = {"tenant_ids": list(tenant_ids), "rules": orjson.dumps(rules).decode()}
     return set((await session.execute(_READ_TENANTS, parameters)).scalars())
@@ -187,7 +183,6 @@ async def read_tenants(
 async def count_unread(
     session: AsyncSession, rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord] = ()
 ) -> int:
-    """The number of items to read by these rules, beside the `damaged` ones."""
     count: int = (await session.execute(_COUNT, _readable(rules, damaged))).scalar_one()
     return count
 
@@ -200,11 +195,10 @@ async def read_some(
     in_turn: bool = False,
     damaged: set[DamagedRecord] | None = None,
 ) -> int:
-    """Reads the references of up to `most` queued items; returns the number read.
+    """Reads the references of up to `most` queued items; returns the number read. Idempotent.
 
-    Idempotent: an item's current version replaces its earlier references. Leaves items of collections without rules to
-    a later release, and items that another transaction reads to it, or waits for them (`in_turn`). Skips items in
-    `damaged`, and adds to it items with damaged documents, which stay queued.
+    Leaves items of collections without rules to a later release, and items that another transaction reads to it, or
+    waits for them (`in_turn`). Skips items in `damaged`, and adds those with damaged documents, which stay queued.
     """
     damaged = set() if damaged is None else damaged
     take = _TAKE_IN_TURN if in_turn else _TAKE_FREE
@@ -240,10 +234,10 @@ async def catch_up(
     in_turn: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[DamagedRecord]:
-    """Reads all queued items, or as many as it can `within` a time, in `readers` concurrent transactions.
+    """Reads all queued items, or as many as it can `within` a time, by `readers` connections.
 
-    Returns items with damaged documents, which stay queued. The pool has at least `readers` connections. With `in_turn`
-    it waits for items that others read. `progress` receives the number of items read.
+    Returns items with damaged documents, which stay queued. With `in_turn` it waits for items that others read.
+    `progress` receives the number of items read.
     """
     until = None if within is None else monotonic() + within.total_seconds()
     async with database.tenant(tenant_id) as session:
@@ -286,7 +280,6 @@ async def catch_up(
 async def _some_left(
     database: Database, tenant_id: UUID, rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord]
 ) -> bool:
-    """Whether other transactions have left items that this one waited for."""
     async with database.tenant(tenant_id, read_only=True) as session:
         return await count_unread(session, rules, damaged) > 0
 
@@ -294,7 +287,6 @@ async def _some_left(
 def _read_all(
     unread: list[_Unread], rules: Mapping[str, ReadingRules], documents: Documents
 ) -> tuple[list[dict[str, object]], dict[ItemKey, list[SearchedSetting]]]:
-    """Rows of the items' references, and each item's settings."""
     rows: list[dict[str, object]] = []
     found: dict[ItemKey, list[SearchedSetting]] = {}
     for item in unread:
@@ -322,7 +314,7 @@ def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedReco
 
 
 def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
-    """The columns of an item's references, without those of the item."""
+    """Leaves out the columns of the item."""
     return [
         {
             "position": position,

@@ -1,7 +1,6 @@
 """Paces a tenant's requests in each throttle family, over all runs and workers.
 
-Graph counts requests per app and tenant, so a Retry-After holds for all requests that share the budget:
-https://learn.microsoft.com/graph/throttling-limits
+Graph counts them per app and tenant: https://learn.microsoft.com/graph/throttling-limits
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from storage.models.runs import RequestPace
 _PACE = table(RequestPace)
 
 HOLD = timedelta(seconds=30)
-"""A turn's length unless it is kept until its answer; a dead worker holds a family up no longer."""
+"""A turn's length unless it is kept: a dead worker holds a family up no longer."""
 
 
 class Turn(NamedTuple):
@@ -63,7 +62,7 @@ ON CONFLICT (tenant_id, throttle_family) DO UPDATE SET not_before = excluded.not
 
 
 async def take_turn(session: AsyncSession, family: str, interval: timedelta | None) -> Turn:
-    """Takes the family's turn or tells the wait. With an `interval`, one request at a time, that long apart."""
+    """An `interval` allows one request at a time, that long apart."""
     if interval is not None:
         held = await session.execute(_TAKE, {"family": family, "hold": HOLD})
         held_until = held.scalar_one_or_none()
@@ -76,17 +75,17 @@ async def take_turn(session: AsyncSession, family: str, interval: timedelta | No
 
 
 async def keep_turn(session: AsyncSession, family: str, held_until: datetime) -> datetime | None:
-    """Prolongs a turn to `HOLD` from now; its new name, or None if it had expired."""
+    """Prolongs a turn to `HOLD` from now; returns its new name, or None if it had expired."""
     kept = await session.execute(_KEEP, {"family": family, "hold": HOLD, "turn": held_until})
     kept_until: datetime | None = kept.scalar_one_or_none()
     return kept_until
 
 
 async def release_turn(session: AsyncSession, family: str, interval: timedelta, held_until: datetime) -> None:
-    """Ends a turn, unless it had expired; the next one is free `interval` from now."""
+    """Leaves an expired turn; the next one is free `interval` from now."""
     await session.execute(_RELEASE, {"family": family, "interval": interval, "turn": held_until})
 
 
 async def pause(session: AsyncSession, family: str, length: timedelta) -> None:
-    """Pauses the family for `length` from now, unless a longer pause is under way."""
+    """Leaves a longer pause as it is."""
     await session.execute(_PAUSE, {"family": family, "pause": length})

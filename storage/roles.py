@@ -1,7 +1,6 @@
-"""The two roles at installation: made, found, or left out; and an administrator's script that makes them.
+"""The two roles at installation, and an administrator's script that makes them.
 
-A server has the roles, a database the tables: so a database keeps the set-up of its installation, whatever roles the
-server gets later.
+A database keeps the set-up of its installation, whatever roles the server gets later.
 """
 
 from collections.abc import Sequence
@@ -63,8 +62,6 @@ WHERE rolname IN ('{WORKER_ROLE}', '{PORTFOLIO_ROLE}') AND pg_has_role(session_u
 
 
 class SetUp(NamedTuple):
-    """The roles of a database: the two, or its owner alone."""
-
     owner: str
     has_two_roles: bool
 
@@ -73,7 +70,7 @@ class SetUp(NamedTuple):
 
 
 def settle(connection: Connection) -> SetUp:
-    """The set-up of a database about to be migrated; in an empty one, makes the two roles if the login may.
+    """In an empty database, makes the two roles if the login may.
 
     The connection then works as the owner of the tables. Raises `StorageNotReadyError` with an administrator's
     statement.
@@ -110,7 +107,7 @@ def _lacks(privilege: str, kind: str, name: str, login: str) -> StorageNotReadyE
 
 
 def _roles_to_take_on(connection: Connection, *, may_create: bool) -> bool:
-    """Whether the login may take on both roles; makes them if it may."""
+    """Makes the roles if the login may; returns whether it may take on both."""
     if may_create:
         for role in ROLES:
             connection.execute(text(_MAKE.format(role=role)))

@@ -23,7 +23,7 @@ Shape = Callable[[Values], Values]
 
 
 class RowError(RuntimeError):
-    """A statement and its model do not fit. Names columns, never a value."""
+    """The message names columns, never a value."""
 
 
 async def fetch(
@@ -36,9 +36,8 @@ async def fetch(
 ) -> list[ModelT]:
     """The rows of a statement as models, each column in the field of its name.
 
-    Columns `item.type_key` and `item.name` fill the model in field `item`, which is None if all of them are null.
-    `shape` makes the fields from the columns. Raises `RowError` if a column is missing or superfluous, or a value does
-    not fit.
+    Columns `item.type_key` and `item.name` fill the model in field `item`, None if all are null. `shape` makes the
+    fields from the columns. Raises `RowError` if a column is missing or superfluous, or a value does not fit.
     """
     result = await session.execute(statement, parameters)
     read = _reader(statement, model, tuple(result.keys()), shape)
@@ -53,7 +52,7 @@ async def fetch_one(
     *,
     shape: Shape | None = None,
 ) -> ModelT | None:
-    """The only row of a statement, as `fetch` reads it; None without rows."""
+    """None without rows. Raises as `fetch`, and `RowError` for several rows."""
     found = await fetch(session, statement, model, parameters, shape=shape)
     if len(found) > 1:
         raise RowError(f"{_name(statement)}: {len(found)} rows, and not one")
@@ -69,7 +68,7 @@ async def fetch_stream(
     rows_at_a_time: int = ROWS_AT_A_TIME,
     shape: Shape | None = None,
 ) -> AsyncGenerator[ModelT, None]:
-    """The rows of a statement, as `fetch` reads them, `rows_at_a_time` in memory. Read to the end, or close it."""
+    """Keeps `rows_at_a_time` in memory. Read it to the end, or close it."""
     async with opened_stream(session, statement, parameters, rows_at_a_time) as result:
         read = _reader(statement, model, tuple(result.keys()), shape)
         async for rows in result.partitions(rows_at_a_time):  # one by one, each would be a switch of tasks
@@ -106,7 +105,7 @@ def _adapter(model: Any) -> tuple[TypeAdapter[Any], frozenset[str]]:
 
 
 def _values(columns: Sequence[str]) -> Callable[[Row[Any]], Values]:
-    """Makes nested values of a row: `item.name` goes into `item`."""
+    """Puts `item.name` into `item`."""
     parts = [column.partition(".") for column in columns]
     plain = [(position, name) for position, (name, _, field) in enumerate(parts) if not field]
     nested: dict[str, list[tuple[int, str]]] = {}
@@ -134,5 +133,4 @@ def _misfit(found: Iterable[str], fields: frozenset[str]) -> str:
 
 
 def _name(statement: Executable) -> str:
-    """A statement's beginning, for messages."""
     return " ".join(str(statement).split())[:60]

@@ -18,10 +18,7 @@ WHERE expires_at < clock_timestamp() - CAST(:older_than AS interval)
 
 
 async def forget_plans(session: AsyncSession, *, older_than: timedelta) -> int:
-    """Deletes plans that expired longer ago than `older_than` without a decision; returns how many.
-
-    Approved and rejected plans stay, as their audit records do.
-    """
+    """Deletes plans that expired longer ago than `older_than` without a decision; returns how many."""
     done = await session.execute(_FORGET_PLANS, {"older_than": older_than})
     return int(done.rowcount)  # type: ignore[attr-defined]
 
@@ -29,8 +26,8 @@ async def forget_plans(session: AsyncSession, *, older_than: timedelta) -> int:
 async def forget_runs(session: AsyncSession, *, older_than: timedelta, most: int) -> int:
     """Deletes up to `most` runs that ended longer ago than `older_than`, oldest first; returns how many.
 
-    No answer changes, of today or of any moment: the latest runs stay, and each whose result differs from the run
-    before. Only a presumed presence may become certain.
+    Only a presumed presence may become certain: the latest runs stay, and each whose result differs from the run
+    before.
     """
     count: int = (await session.execute(_FORGET_RUNS, {"older_than": older_than, "most": most})).scalar_one()
     return count

@@ -34,19 +34,17 @@ SLOTS_LOCK = 0x736C6F7473
 
 
 class RunIdentity(NamedTuple):
-    """The facts of a run at its beginning."""
-
     run_id: UUID
     workflow_id: str
     selection: Selection
     tenant_name: str | None
     """None if unknown: the tenant keeps its name, or gets its id as one."""
     selection_name: str | None = None
-    """The starter's name for the selection."""
+    """The starter's name for it."""
 
 
 class Slots(NamedTuple):
-    """The limits of concurrent runs, and the leases of a slot and of a place in the queue."""
+    """Limits of concurrent runs; leases of a slot and of a place in the queue."""
 
     per_tenant: int
     overall: int
@@ -55,8 +53,6 @@ class Slots(NamedTuple):
 
 
 class OpeningState(StrEnum):
-    """The result of an attempt to open a run."""
-
     RUNNING = "running"
     WAITING_FOR_SLOT = "waiting_for_slot"
     WAITING_FOR_PREDECESSOR = "waiting_for_predecessor"
@@ -64,15 +60,13 @@ class OpeningState(StrEnum):
 
 
 class RunStart(NamedTuple):
-    """The state, and for a run that waits for a slot the number of runs of all tenants before it."""
+    """`ahead` counts the runs of all tenants before one that waits for a slot."""
 
     state: OpeningState
     ahead: int = 0
 
 
 class OpenRun(NamedTuple):
-    """The keys of a run with an open record."""
-
     tenant_id: UUID
     run_id: UUID
     workflow_id: str
@@ -155,7 +149,6 @@ _HOLD_RENEWED = (
 
 
 async def is_recorded(session: AsyncSession) -> bool:
-    """Whether the session's tenant has a record."""
     return (await session.execute(select(_TENANT.c.tenant_id).limit(1))).first() is not None
 
 
@@ -163,8 +156,8 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Run
     """Records the run as `queued`, and as `running` once it has a slot. Idempotent.
 
     First come, first served; a run whose tenant has no free slot lets others pass. An open run of the same selection is
-    closed as abandoned if its lease has expired, otherwise waited for. Raises `DatabaseClockError` instead of starting
-    a run whose merges would omit what it reads.
+    closed as abandoned if its lease has expired, else waited for. Raises `DatabaseClockError` if merges would omit what
+    it reads.
     """
     status = await _ensure_run(session, run, slots.queue_lease)
     if status is None:
@@ -191,14 +184,14 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Run
 
 
 async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int | None:
-    """The number of runs of all tenants before a queued run; None if its turn has come or it is not queued."""
+    """Counts all tenants' runs before a queued run; None if its turn has come or it is not queued."""
     limits = {"run_id": run_id, "overall": slots.overall, "per_tenant": slots.per_tenant}
     turn = (await session.execute(_SLOT_TURN, limits)).one_or_none()
     return None if turn is None or turn.may_start else turn.ahead
 
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
-    """Up to `limit` open runs of all tenants with an expired lease, at random; in a portfolio session."""
+    """Chooses up to `limit` at random. Needs a portfolio session."""
     expired = (
         select(_RUN.c.tenant_id, _RUN.c.run_id, _RUN.c.workflow_id)
         .where(_RUN.c.finished_at.is_(None), _RUN.c.lease_expires_at <= func.clock_timestamp())
@@ -209,7 +202,7 @@ async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
 
 
 async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:
-    """Closes a run as `failed` with `run_abandoned`; False if it has ended or renewed its lease."""
+    """Records `failed` with `run_abandoned`; returns False if the run has ended or renewed its lease."""
     closed = (await session.execute(_CLOSE_ABANDONED_RUN, {"run_id": run_id})).first()
     if closed is not None:
         await _settle_abandoned(session, run_id)
@@ -223,7 +216,7 @@ async def _settle_abandoned(session: AsyncSession, run_id: UUID) -> None:
 
 
 async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta) -> RunStatus | None:
-    """The status of the run's row, made if missing; None while another run of its selection is open."""
+    """Makes the run's row if missing; None while another run of its selection is open."""
     identity = _identity(run)
     await _ensure_tenant(session, run.tenant_name)
     predecessor = {"run_id": run.run_id, "selection_hash": identity["selection_hash"]}
@@ -252,9 +245,9 @@ async def _ensure_tenant(session: AsyncSession, name: str | None) -> None:
 
 
 async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> bool:
-    """Prolongs the run's slot to at least nine tenths of `lease` from now; False if the run has ended.
+    """Prolongs the slot to at least nine tenths of `lease` from now; False if the run has ended.
 
-    It cannot end within the transaction.
+    The run cannot end within the transaction.
     """
     values = {"of_run": run_id, "lease": lease}
     held = await session.execute(_HOLD_RENEWED, {**values, "fresh": lease * 0.9})
@@ -262,7 +255,7 @@ async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> 
 
 
 class RunEnd(NamedTuple):
-    """The end of a run, without the numbers of items that are counted here."""
+    """Some numbers of `counts` are counted here."""
 
     status: RunStatus
     counts: Counts
@@ -275,13 +268,11 @@ class RunEnd(NamedTuple):
 
 
 class ClosedRecord(NamedTuple):
-    """The end of a run as recorded."""
-
     status: RunStatus
     counts: Counts
     error_codes: Sequence[ErrorCode]
     collections: Mapping[str, CollectionResult] | None
-    """As recorded by this attempt; None if an earlier one closed the record."""
+    """None if an earlier attempt closed the record."""
 
     @property
     def listed(self) -> frozenset[str]:
@@ -339,7 +330,7 @@ FROM forgotten CROSS JOIN LATERAL jsonb_to_record(result) AS one (created bigint
 
 
 async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) -> ClosedRecord:
-    """Closes the run's record by the database's evidence, unless it has ended.
+    """Closes the record by the database's evidence, unless the run has ended.
 
     A run that was cancelled or broke before it was recorded is recorded as it ends.
     """
@@ -398,7 +389,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
 async def _proven(
     session: AsyncSession, run_id: UUID, ending: RunEnd, selection: Selection, incomplete: Collection[str]
 ) -> Claims:
-    """The end of the run, without claims that the database does not prove. Runs of earlier releases are believed."""
+    """Believes runs of earlier releases, which recorded no pages."""
     claims = Claims(ending.status, list(ending.error_codes), ending.collections)
     seen = await seen_pages(session, run_id)
     if seen is None:
@@ -407,7 +398,7 @@ async def _proven(
 
 
 async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:
-    """The run's numbers of new, changed and unchanged items; deletes its merges' records.
+    """Deletes the records of the run's merges.
 
     Items found by id were not merged; their number is believed.
     """
@@ -419,7 +410,6 @@ async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[
 
 
 def _refuted(claimed: Mapping[str, CollectionResult], known: Mapping[str, CollectionResult]) -> int:
-    """The number of collections with an error that was not claimed."""
     return sum(result.error_code != claimed[type_key].error_code for type_key, result in known.items())
 
 
@@ -431,7 +421,7 @@ async def _take_in_coverage(
     listed: Collection[str],
     logs: Collection[str],
 ) -> dict[str, int]:
-    """Records the run's coverage and counts items that it did not see; a cancelled run covers nothing."""
+    """Returns the numbers of items that the run did not see; a cancelled run covers nothing."""
     if claims.status not in COMPLETED_STATUSES:
         return {"missing": 0, "not_read": 0, "stale": 0}
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes

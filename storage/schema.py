@@ -22,15 +22,12 @@ from storage.roles import settle
 from storage.timeouts import connection_parameters
 
 UPGRADE_LOCK = 0x74656E616E7469
-"""The advisory lock that serializes migrations of a database."""
+"""Serializes migrations of a database."""
 
 
 @dataclass(frozen=True)
 class LockRetries:
-    """How long a migration waits for a table's lock, and how often.
-
-    Workers that want the same table queue behind it: so it waits briefly, and pauses.
-    """
+    """A migration waits for a table's lock briefly, since workers queue behind it."""
 
     timeout_ms: int = 2000
     attempts: int = 60
@@ -38,7 +35,7 @@ class LockRetries:
 
 
 class UpgradeResult(NamedTuple):
-    """A migrated database: its revision before and after, and its roles."""
+    """Revisions `before` and `after`."""
 
     before: str | None
     after: str
@@ -56,7 +53,7 @@ def _config(connection: Connection | None = None, *, has_two_roles: bool = True)
 def upgrade(
     url: str, *, patience: LockRetries | None = None, tell: Callable[[str], None] = lambda _line: None
 ) -> UpgradeResult:
-    """Applies every missing migration. `tell` gets a line for each lock waited for.
+    """`tell` gets a line for each lock waited for.
 
     Raises `DatabaseUrlError`, `StorageNotReadyError` if the login may not migrate, `StorageUnavailableError` if a lock
     is never free, and SQLAlchemy's errors if the database cannot be reached.

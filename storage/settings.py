@@ -1,4 +1,4 @@
-"""Settings of items' current versions, one text for each item, and the settings that a collection knows.
+"""Settings of items' current versions, one text for each item.
 
 A search finds the collections that know a setting, then the entry in their items' texts.
 """
@@ -41,19 +41,18 @@ WHERE (
 
 
 def beginning(name: str) -> str:
-    """The beginning of a setting's entries."""
     return f"{ENTRY}{name}{VALUE}"
 
 
 def entries(names: Iterable[str], values: Sequence[str] | None) -> list[str]:
-    """Entries of these settings with one of these values, or their beginnings for any value."""
+    """Entries with one of these values, or the beginnings of all."""
     if values is None:
         return list(map(beginning, names))
     return [f"{beginning(name)}{value}{ENTRY}" for name in names for value in values if is_written(value)]
 
 
 async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Iterable[str]]]) -> None:
-    """Notes the names of settings of collections, by type key. Settings that no item sets any more stay."""
+    """Settings that no item sets any more stay."""
     names: dict[str, set[str]] = {}
     for type_key, of_item in found:
         names.setdefault(type_key, set()).update(of_item)
@@ -67,7 +66,7 @@ async def keep_settings(
     items: Sequence[tuple[str, str]],
     found: Mapping[tuple[str, str], Sequence[SearchedSetting]],
 ) -> None:
-    """Replaces the settings of these items, by type key and id. Idempotent."""
+    """Replaces the settings of these items. Idempotent."""
     keys = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
     await session.execute(_FORGET, keys)
     kept = [(key, written(settings)) for key, settings in found.items() if settings]

@@ -49,7 +49,7 @@ ID_SEPARATOR = "\x1f"
 
 
 class SameItems(NamedTuple):
-    """Items of a page whose raw digests did not change: only their ids and digests are staged."""
+    """A page's items with unchanged raw digests: only ids and digests are staged."""
 
     type_key: str
     external_ids: Sequence[str]
@@ -75,10 +75,7 @@ async def stage(
     *,
     are_whole: bool = False,
 ) -> None:
-    """Copies observations in; `staged_at` becomes the database's time.
-
-    `are_whole`: their documents hold any details, too.
-    """
+    """`are_whole`: documents hold any details, too."""
     connection = await session.connection()
     driver_connection: Any = (await connection.get_raw_connection()).driver_connection
     found: list[tuple[str, Sequence[str]]] = []
@@ -123,19 +120,17 @@ def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
 
 
 def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, str | None]:
-    """An item's references for the merge, the hash of their rules, and the item's settings."""
     if read is None:
         return None, None, None
     return Json(rows_of(read.references), orjson.dumps), read.rules_hash, read.settings.text
 
 
 def _stale(observation: Observation) -> Jsonb | None:
-    """The parts that could not be read; None if all were."""
     if not observation.stale_parts:
         return None
     return Jsonb([part.model_dump(mode="json") for part in observation.stale_parts], orjson.dumps)
 
 
 async def discard_staged(session: AsyncSession, run_id: UUID) -> None:
-    """Removes the run's staged rows that no merge has taken."""
+    """Deletes staged rows that no merge has taken."""
     await session.execute(_DISCARD_RUN, {"run_id": run_id})

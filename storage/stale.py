@@ -10,7 +10,7 @@ from inventory.stale import Staleness
 from storage.rows import fetch
 
 OF_ITEM = 'item.stale_since AS "stale.since", item.stale_parts AS "stale.parts"'
-"""The columns of an item's staleness."""
+"""Columns of an item's staleness."""
 
 SINCE_OF_VERSION = """CASE WHEN v.stale_parts IS NOT NULL THEN coalesce(
     (SELECT min(CAST(part ->> 'read_at' AS timestamptz)) FROM jsonb_array_elements(v.stale_parts) AS part),
@@ -19,12 +19,10 @@ SINCE_OF_VERSION = """CASE WHEN v.stale_parts IS NOT NULL THEN coalesce(
 """Since when a version was not all current when it was first observed."""
 
 OF_VERSION = f'{SINCE_OF_VERSION} AS "stale.since", v.stale_parts AS "stale.parts"'
-"""The columns of a version's staleness when it was first observed."""
+"""Columns of a version's staleness when it was first observed."""
 
 
 class StoredStaleItem(NamedTuple):
-    """An item with a stale current version."""
-
     type_key: str
     external_id: str
     display_name: str | None
@@ -44,6 +42,6 @@ ORDER BY type_key, name_key, external_id
 async def stale_items(
     session: AsyncSession, type_keys: Sequence[str] | None = None, left_out: Sequence[str] = ()
 ) -> list[StoredStaleItem]:
-    """Present items with a stale current version, by collection and name."""
+    """Present items, by collection and name."""
     wanted = {"type_keys": None if type_keys is None else list(type_keys), "left_out": list(left_out)}
     return await fetch(session, _STALE, StoredStaleItem, wanted)

@@ -1,5 +1,3 @@
-"""Streams rows of large answers."""
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -13,10 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncResult, AsyncSession
 
 
 class LostCursors(logging.Filter):
-    """Drops SQLAlchemy's traceback for a cursor that cannot be closed.
-
-    The server closes it with its transaction, and the reader gets the connection's error.
-    """
+    """Drops SQLAlchemy's traceback for a cursor that cannot be closed: the server closes it with its transaction."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.msg != "Error closing cursor"
@@ -29,7 +24,7 @@ logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(LostCu
 async def opened_stream(
     session: AsyncSession, statement: Executable, parameters: Mapping[str, object], rows_at_a_time: int
 ) -> AsyncIterator[AsyncResult[Any]]:
-    """The rows of a statement, `rows_at_a_time` in memory, within the session's transaction.
+    """Keeps `rows_at_a_time` in memory, within the session's transaction.
 
     Closes the cursor if the connection is lost, the wait is cancelled or the reader stops.
     """

@@ -1,7 +1,4 @@
-"""Deletes all rows of a tenant, by the owner of the tables, in one transaction.
-
-The database tells its tables and the order of their foreign keys.
-"""
+"""Deletes all rows of a tenant, by the owner of the tables, in one transaction."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +19,7 @@ from storage.models.web import AuditRecord
 from storage.timeouts import LOCK_TIMEOUT_SECONDS, connection_parameters
 
 GUARDED = "audit_record"
-"""The table that refuses deletions; records of earlier purges stay."""
+"""Refuses deletions; records of earlier purges stay."""
 
 _MAY_BE_OWNER = text(f"SELECT pg_has_role(session_user, :owner, {SETTABLE})")
 
@@ -81,7 +78,7 @@ _SEARCH_PATH = text("SELECT set_config('search_path', :path, true)")
 
 
 class PurgedRows(NamedTuple):
-    """Numbers of rows that tables lost, and of portfolio runs in which the tenant was erased."""
+    """`portfolio_runs`: those in which the tenant was erased."""
 
     tables: Mapping[str, int]
     portfolio_runs: int
@@ -95,12 +92,12 @@ class TenantPurge:
         self._tenant_id = {"tenant_id": str(tenant_id)}
 
     def name(self) -> str | None:
-        """The tenant's name when last read; None if it was never read."""
+        """The tenant's name when last read; None if never."""
         name: str | None = self._connection.execute(_LOCK, self._tenant_id).scalar_one_or_none()
         return name
 
     def workflow_ids(self) -> list[str]:
-        """Workflow ids of the tenant's recorded runs."""
+        """Workflow ids of recorded runs."""
         found = text("SELECT DISTINCT workflow_id FROM sync_run WHERE tenant_id = :tenant_id ORDER BY workflow_id")
         return list(self._connection.execute(found, self._tenant_id).scalars())
 
@@ -144,7 +141,7 @@ class TenantPurge:
         )
 
     def _tables(self) -> list[str]:
-        """The tables of rows to delete, referring ones first."""
+        """Referring tables come first."""
         refers_to = {name: set(others) for name, others in self._connection.execute(_TABLES)}
         order = TopologicalSorter(refers_to).static_order()
         return [name for name in reversed(list(order)) if name != GUARDED]

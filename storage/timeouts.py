@@ -1,6 +1,5 @@
-"""Timeouts between PostgreSQL and this program, for workers, commands and migrations.
+"""Timeouts, without which a frozen process keeps its locks and its view of old rows.
 
-Without these a frozen process keeps its locks and its view of old rows.
 https://www.postgresql.org/docs/current/runtime-config-client.html,
 https://www.postgresql.org/docs/current/libpq-connect.html
 """
@@ -16,12 +15,10 @@ POOL_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS
 """If there are fewer connections than activities, these wait until a statement must have ended."""
 
 IDLE_TIMEOUT_SECONDS = 120
-"""How long a transaction may wait for its client's next statement: a worker compares or hashes a few hundred documents
-in seconds, and a frozen process holds others up no longer.
-"""
+"""How long a transaction may wait for its client's next statement: a worker compares or hashes for seconds."""
 
 SLOTS_IDLE_TIMEOUT_SECONDS = 10
-"""The same while all tenants' slots are locked: nothing is computed between the three statements."""
+"""While all tenants' slots are locked: nothing is computed between the three statements."""
 
 LOCK_TIMEOUT_SECONDS = 180
 """Longer than `IDLE_TIMEOUT_SECONDS`, so a session behind a frozen process gets its lock."""
@@ -46,11 +43,11 @@ _SERVER_SIDE = {
     "tcp_user_timeout": f"{PEER_TIMEOUT_SECONDS}s",
     **{f"tcp_{name}": str(value) for name, value in _KEEPALIVE.items()},
 }
-"""Settings sent at connection start, because the server holds the locks."""
+"""Sent at connection start, because the server holds the locks."""
 
 
 def connection_parameters(application_name: str, settings: Mapping[str, str]) -> dict[str, str | int]:
-    """Parameters of every connection, by libpq's names, with further `settings` of the server."""
+    """Names are libpq's; `settings` are further ones of the server."""
     options = {**_SERVER_SIDE, **settings}
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,

@@ -1,7 +1,6 @@
-"""Titles of items without a name, after the objects that they refer to or the one that refers to them.
+"""Titles of items without a name: a role assignment is called by its role and holder, a role's policy by the role.
 
-A role assignment is called by its role and holder, a role's policy by the role. Titles stand where names do, and follow
-these objects' names from run to run.
+Titles stand where names do, and follow these objects' names from run to run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,10 +78,7 @@ WITH titled AS MATERIALIZED (
 
 
 async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> None:
-    """Gives items their titles by the rules of their type keys.
-
-    Idempotent: a title that is right is not written.
-    """
+    """Idempotent: a title that is right is not written."""
     parts = [(key, part, place) for key, rule in rules.items() for place, part in enumerate(rule.parts)]
     if parts:
         references = [(key, part.path, place) for key, part, place in parts if not part.is_meta]

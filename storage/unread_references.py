@@ -1,4 +1,4 @@
-"""Collections with items whose references are not read yet, for answers that only name the gap."""
+"""Collections with unread references, for answers that only name the gap."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,10 +13,7 @@ MOST_COUNTED = 1_000
 
 
 class UnreadReferences(NamedTuple):
-    """A collection with items whose references are not read.
-
-    `items` is at most `MOST_COUNTED + 1`; None if a release has changed the rules, so all are read again.
-    """
+    """`items` is at most `MOST_COUNTED + 1`; None if a release has changed the rules, so all are read again."""
 
     type_key: str
     items: int | None
@@ -40,7 +37,6 @@ ORDER BY type_key
 
 
 async def unread_references(session: AsyncSession, rules_hashes: Mapping[str, bytes]) -> list[UnreadReferences]:
-    """Collections of the session's tenant with unread references by the rules of these hashes."""
     parameters = {
         "type_keys": list(rules_hashes),
         "rules_hashes": list(rules_hashes.values()),

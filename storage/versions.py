@@ -1,5 +1,3 @@
-"""An item's versions, with pins and deletions."""
-
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -72,7 +70,7 @@ SELECT versions, documents, last_type_key, last_external_id FROM forget_versions
 
 
 class ForgottenCounts(NamedTuple):
-    """Numbers of forgotten versions, and of documents that only they used."""
+    """`documents` counts those that only forgotten versions used."""
 
     versions: int
     documents: int
@@ -81,7 +79,7 @@ class ForgottenCounts(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """Kept versions of an item, newest first."""
+    """Newest first."""
     return await fetch(
         session, _HISTORY, VersionRecord, {"type_key": type_key, "external_id": external_id}, shape=_with_change
     )
@@ -96,7 +94,7 @@ async def pin(
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str) -> bool:
-    """Removes a pin; False if there is none by this name."""
+    """Returns False if there is no pin by this name."""
     taken = (
         delete(_PINNED)
         .where(
@@ -121,7 +119,7 @@ async def forget(
     """Forgets versions superseded longer ago than `older_than`, or beyond the `kept` newest.
 
     Looks at up to `most` items behind `after`, by type key and id, and forgets up to `most` versions, an item's oldest
-    first; never a current or pinned one. Meanwhile the tenant's merges wait.
+    first; never a current or pinned one. The tenant's merges wait.
     """
     after_type_key, after_external_id = after or ("", "")
     limits = {"older_than": older_than, "kept": kept, "most": most}
@@ -135,13 +133,12 @@ async def forget(
 
 
 async def tenants(session: AsyncSession) -> list[UUID]:
-    """Tenants with an inventory; in a portfolio session."""
+    """Tenants with an inventory. Needs a portfolio session."""
     with_items = select(_TENANT.c.tenant_id).where(exists().where(_ITEM.c.tenant_id == _TENANT.c.tenant_id))
     return list((await session.execute(with_items.order_by(_TENANT.c.tenant_id))).scalars())
 
 
 def _with_change(row: Values) -> Values:
-    """Adds a version's kind by comparing it with the one before."""
     follows, name_before, complete_before = (row.pop(name) for name in ("follows", "name_before", "complete_before"))
     if row["version"] == 1:
         change = VersionChange.FIRST

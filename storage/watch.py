@@ -34,8 +34,6 @@ WATCH = "watch"
 
 
 class LogPosition(NamedTuple):
-    """How far one audit log has been followed."""
-
     type_key: str
     tried_at: datetime
     read_at: datetime | None
@@ -44,7 +42,7 @@ class LogPosition(NamedTuple):
 
 
 class LookStart(NamedTuple):
-    """A look's start: the database's clock, and the collections that a run has listed to their end."""
+    """`at` is by the database's clock; `listed` are collections that a run has listed to their end."""
 
     at: datetime
     listed: frozenset[str]
@@ -52,8 +50,9 @@ class LookStart(NamedTuple):
 
 
 class LogLook(NamedTuple):
-    """A look's reading of one audit log: `handled` events need nothing more, `unknown` new ones name no item.
-    `error_code` says why it could not be read.
+    """`handled` events need nothing more, `unknown` new ones name no item.
+
+    `error_code` says why the log could not be read.
     """
 
     type_key: str
@@ -63,7 +62,7 @@ class LogLook(NamedTuple):
 
 
 class LookItems(NamedTuple):
-    """Items that a look has asked Graph for: present ones, whole, and those that are gone."""
+    """Present items, whole, and those that are gone."""
 
     found: Sequence[Observation]
     gone: Sequence[UnlistedItem]
@@ -72,7 +71,7 @@ class LookItems(NamedTuple):
 
 
 class LookResult(NamedTuple):
-    """A look's result. `contested` items were seen by another run since the look began, so nothing is said of them."""
+    """`contested` items were seen by another run since the look began, so nothing is said of them."""
 
     created: int = 0
     changed: int = 0
@@ -81,7 +80,6 @@ class LookResult(NamedTuple):
 
 
 async def begin_look(session: AsyncSession) -> LookStart:
-    """Positions in the logs of the session's tenant."""
     at = await database_time(session)
     wanted = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
     positions = {row.type_key: row for row in await fetch(session, wanted, LogPosition)}
@@ -91,7 +89,7 @@ async def begin_look(session: AsyncSession) -> LookStart:
 async def items_named(
     session: AsyncSession, type_keys: Collection[str], external_ids: Collection[str]
 ) -> list[UnlistedItem]:
-    """Items of these collections with one of these ids, in any spelling."""
+    """Finds ids in any spelling."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id).where(
         among(_ITEM.c.type_key, sorted(type_keys)),
@@ -137,7 +135,7 @@ async def record_items(
 ) -> LookResult:
     """Writes a look's items, with the events that named them, as a run of its own, once for each `run_id`.
 
-    The run covers no collection, so it makes nothing missing but items that Graph answered with 404.
+    It makes nothing missing but items that Graph answered with 404.
     """
     if (await session.execute(select(_RUN.c.run_id).where(_RUN.c.run_id == run_id))).first() is not None:
         return LookResult()
@@ -195,7 +193,6 @@ async def _merged(
 
 
 async def keep_position(session: AsyncSession, look: LogLook, began_at: datetime) -> None:
-    """Records how far a log was followed, or its error."""
     is_read = look.error_code is None
     values: dict[str, object] = {"tried_at": began_at, "error_code": look.error_code}
     if is_read:
@@ -213,8 +210,6 @@ async def keep_position(session: AsyncSession, look: LogLook, began_at: datetime
 
 
 class WatchedLog(NamedTuple):
-    """A tenant's audit log after the last look."""
-
     tenant_id: UUID
     type_key: str
     tried_at: datetime
@@ -224,7 +219,7 @@ class WatchedLog(NamedTuple):
 
 
 async def watched_logs(session: AsyncSession) -> list[WatchedLog]:
-    """Logs of all tenants; in a portfolio session."""
+    """Needs a portfolio session."""
     columns = _POSITION.c["tenant_id", "type_key", "tried_at", "read_at", "unknown_events", "error_code"]
     return await fetch(session, select(*columns).order_by(_POSITION.c.tenant_id, _POSITION.c.type_key), WatchedLog)
 

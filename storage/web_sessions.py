@@ -1,8 +1,4 @@
-"""Sign-ins to the web page; in sessions of no tenant (`Database.no_tenant`).
-
-Tokens are random, so a plain SHA-256 finds them and gives nothing away. An act and its audit record share a
-transaction.
-"""
+"""Sign-ins to the web page; in sessions of no tenant. Tokens are random, so a plain SHA-256 gives nothing away."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -67,14 +63,14 @@ INSERT INTO audit_record (person_id, person, role, action) SELECT person_id, per
 
 
 class BegunSignIn(NamedTuple):
-    """MSAL's record of a sign-in, and the page asked for."""
+    """`flow` is MSAL's record; `goes_to` the page asked for."""
 
     flow: dict[str, Any]
     goes_to: str
 
 
 async def add_link(session: AsyncSession, link_hash: bytes, person: Person, lifetime: timedelta) -> None:
-    """Makes a link that signs the person in once. Deletes expired links and sessions."""
+    """The link works once. Deletes expired links and sessions."""
     for expiring in (_LINK, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     await session.execute(
@@ -91,7 +87,7 @@ async def add_link(session: AsyncSession, link_hash: bytes, person: Person, life
 async def redeem_link(
     session: AsyncSession, link_hash: bytes, session_hash: bytes, lifetime: timedelta
 ) -> Person | None:
-    """Uses up a link and signs its person in; None if it is used, expired or unknown."""
+    """Uses up a link; None if it is used, expired or unknown."""
     parameters = {"link_hash": link_hash, "session_hash": session_hash, "lifetime": lifetime}
     return await fetch_one(session, _REDEEM, Person, parameters)
 
@@ -99,7 +95,7 @@ async def redeem_link(
 async def begin_flow(
     session: AsyncSession, flow_hash: bytes, flow: Mapping[str, Any], goes_to: str, lifetime: timedelta
 ) -> None:
-    """Keeps a sign-in that begins. Deletes expired ones."""
+    """Deletes expired sign-ins."""
     for expiring in (_FLOW, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     expires_at = CLOCK + literal(lifetime, Interval)
@@ -117,13 +113,13 @@ async def take_flow(session: AsyncSession, flow_hash: bytes) -> BegunSignIn | No
 async def sign_in(
     session: AsyncSession, person: Person, session_hash: bytes, lifetime: timedelta, *, replaced_hash: bytes | None
 ) -> None:
-    """Begins a person's session, and ends the browser's earlier one."""
+    """Ends the browser's earlier session."""
     parameters = {"session_hash": session_hash, "lifetime": lifetime, "replaced_hash": replaced_hash}
     await session.execute(_SIGN_IN, {**person.model_dump(), **parameters})
 
 
 async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None:
-    """The person of a session; None if it expired, ended or is unknown."""
+    """None if the session expired, ended or is unknown."""
     found = select(_SESSION.c.person_id, _SESSION.c.person.label("name"), _SESSION.c.role)
     is_valid = (
         _SESSION.c.session_hash == session_hash,
@@ -134,7 +130,6 @@ async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None
 
 
 async def end_session(session: AsyncSession, session_hash: bytes) -> None:
-    """Signs a person out."""
     await session.execute(_END, {"session_hash": session_hash})
 
 

@@ -29,7 +29,7 @@ CURRENT_TENANT = text("current_tenant()")
 CLOCK = text("clock_timestamp()")
 
 TenantKey = Annotated[UUID, mapped_column(primary_key=True, server_default=CURRENT_TENANT)]
-"""The tenant of a row, first in the primary key."""
+"""First in the primary key."""
 
 RecordedTenantKey = Annotated[
     UUID, mapped_column(ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT)
@@ -63,19 +63,15 @@ class Base(DeclarativeBase):
 
 
 def table(model: type[Base]) -> Table:
-    """The table of a model, for Core statements: the ORM is not used."""
+    """Core statements need the table; the ORM is not used."""
     return cast("Table", model.__table__)
 
 
 def among(column: ColumnElement[Any], values: Iterable[object] | str) -> ColumnElement[bool]:
-    """The condition that a column has one of the values, or of those of the parameter of this name.
-
-    One statement, and so one plan, for any number of values.
-    """
+    """The condition that a column has one of the values, or of the named parameter's: one plan for any number."""
     array = ARRAY(column.type)
     return column == any_(bindparam(values, type_=array) if isinstance(values, str) else literal(list(values), array))
 
 
 def using(left: Table, right: Table, *names: str) -> ColumnElement[bool]:
-    """The join condition of SQL's USING."""
     return and_(*(left.c[name] == right.c[name] for name in names))

@@ -18,7 +18,7 @@ from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, Wri
 
 
 class Document(Base):
-    """An immutable document by its content, shared by a tenant's versions with the same content."""
+    """Immutable; shared by a tenant's versions of the same content."""
 
     __tablename__ = "document"
     __table_args__ = (CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),)
@@ -37,8 +37,6 @@ class Document(Base):
 
 
 class InventoryItem(Base):
-    """One item as last observed."""
-
     __tablename__ = "inventory_item"
     __table_args__ = (
         CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),
@@ -128,8 +126,6 @@ class InventoryItem(Base):
 
 
 class ItemAbsence(Base):
-    """A period in which complete listings did not show an item."""
-
     __tablename__ = "item_absence"
     __table_args__ = (
         ForeignKeyConstraint(
@@ -177,7 +173,7 @@ class ItemAbsence(Base):
 
 
 class AuditedObject(Base):
-    """An audit event's object; a trigger notes it when the event is merged."""
+    """A trigger notes it when the event is merged."""
 
     __tablename__ = "audited_object"
     __table_args__ = {"comment": "which objects an audit event is about, kept by a trigger on the events"}
@@ -189,9 +185,9 @@ class AuditedObject(Base):
 
 
 class ItemVersion(Base):
-    """An immutable version of an item. A document that returns makes a new version of an old document.
+    """Immutable. A document that returns makes a new version.
 
-    No foreign key to the item: one statement writes both, and only a purge deletes items, with their versions.
+    No foreign key to the item: one statement writes both, and only a purge deletes them.
     """
 
     __tablename__ = "item_version"
@@ -223,8 +219,6 @@ class ItemVersion(Base):
 
 
 class ItemVersionPin(Base):
-    """A version that retention must keep."""
-
     __tablename__ = "item_version_pin"
     __table_args__ = (
         ForeignKeyConstraint(

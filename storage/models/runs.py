@@ -24,7 +24,7 @@ from storage.models.base import Base, Count, RecordedTenantKey, TenantKey, TextK
 
 
 class Tenant(Base):
-    """A tenant that has been synced at least once."""
+    """It was synced at least once."""
 
     __tablename__ = "tenant"
     __table_args__ = (CheckConstraint(one_of("data_key_kind", DataKeyKind), name="data_key_kind_known"),)
@@ -41,8 +41,6 @@ class Tenant(Base):
 
 
 class SyncRun(Base):
-    """One run: its selection, its status, its counts."""
-
     __tablename__ = "sync_run"
     __table_args__ = (
         CheckConstraint(one_of("status", RunStatus), name="status_known"),
@@ -117,7 +115,7 @@ class SyncRun(Base):
 
 
 class SyncRunCollection(Base):
-    """A collection's outcome in a run; `incomplete` until the run ends."""
+    """The outcome is `incomplete` until the run ends."""
 
     __tablename__ = "sync_run_collection"
     __table_args__ = (
@@ -139,10 +137,10 @@ class SyncRunCollection(Base):
 
 
 class StagedItem(Base):
-    """An observation on its way into the inventory. Unlogged: a crash loses it, and its wave is read again.
+    """Unlogged: a crash loses an observation, and its wave is read again.
 
-    PostgreSQL refuses COPY into a table with row-level security, so this has none. The worker's role can only insert
-    here, without naming a tenant, and reads through the view `staged_observation`.
+    PostgreSQL refuses COPY into a table with row-level security, so the worker's role can only insert, without naming a
+    tenant, and reads through the view `staged_observation`.
     """
 
     __tablename__ = "staged_item"
@@ -191,7 +189,7 @@ class StagedItem(Base):
 
 
 class PendingItem(Base):
-    """An item of a run that waits for its details, or whose details cannot be read; gone when the run ends."""
+    """Gone when the run ends; `failure` keeps an item whose details cannot be read."""
 
     __tablename__ = "pending_item"
     __table_args__ = (
@@ -218,8 +216,6 @@ class PendingItem(Base):
 
 
 class CollectionCoverage(Base):
-    """A collection's coverage by the latest completed run that selected it, and by the latest that could read it."""
-
     __tablename__ = "collection_coverage"
     __table_args__ = (
         CheckConstraint(one_of("outcome", Outcome), name="outcome_known"),
@@ -244,7 +240,7 @@ class CollectionCoverage(Base):
 
 
 class MergedWave(Base):
-    """A merged wave and its result, the answer for a late attempt."""
+    """The result answers a late attempt."""
 
     __tablename__ = "merged_wave"
     __table_args__ = (
@@ -258,7 +254,7 @@ class MergedWave(Base):
 
 
 class ListedPage(Base):
-    """A page that a run has read; only pages that lead to an end prove a listing."""
+    """Only pages that lead to an end prove a listing."""
 
     __tablename__ = "listed_page"
     __table_args__ = (
@@ -281,7 +277,7 @@ class ListedPage(Base):
 
 
 class RequestPace(Base):
-    """When the tenant's throttle family may be asked again, by any run or worker."""
+    """Holds for all runs and workers."""
 
     __tablename__ = "request_pace"
     __table_args__ = {
@@ -298,8 +294,6 @@ class RequestPace(Base):
 
 
 class AuditLogPosition(Base):
-    """How far `watch` has followed an audit log."""
-
     __tablename__ = "audit_log_position"
     __table_args__ = {"comment": "how far watch has followed the audit logs of a tenant"}
 
