@@ -19,7 +19,7 @@ CONNECT_SECONDS = 6
 """For one connection; tried twice."""
 
 ANSWER_SECONDS = 20
-"""For each wait for bytes."""
+"""For each wait for bytes of an answer."""
 
 DEADLINE_SECONDS = 60
 """The limit of a sign-in of two requests, for the last byte, too."""

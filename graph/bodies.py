@@ -1,4 +1,4 @@
-"""Answers' bodies, unpacked and parsed within bounds."""
+"""Answers' bodies, unpacked and parsed within bounds: a few bytes may stand for gigabytes."""
 
 import re
 import zlib
@@ -9,7 +9,7 @@ from graph.errors import AnswerTooLargeError
 from inventory.exact_json import TooManyNumbersError, decode
 
 PIECE_BYTES = 1024 * 1024
-"""Unpacked at a time."""
+"""As much is unpacked at a time."""
 
 MOST_CONTAINERS = 500_000
 """Objects and arrays of one answer: three bytes of text may take 64 of memory and a microsecond."""
@@ -18,7 +18,7 @@ MOST_VALUES = 4_000_000
 """Values of one answer; 128 MiB of real ones have some 3 million."""
 
 MOST_NUMBERS = 200_000
-"""Parsed digit by digit, for two microseconds each."""
+"""Numbers parsed digit by digit, for two microseconds each."""
 
 CUT_DEPTH = 400
 """Deeper than stored documents, shallower than parsers' limits."""

@@ -32,12 +32,12 @@ CLOCK_SKEW_SECONDS = 120
 """The largest difference of Entra's and this machine's clock."""
 
 KEYS_SECONDS = 24 * 3600
-"""Keys are read again after it, and for a token of another key:
+"""Signing keys are read again after a day, and for a token of another key:
 https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
 """
 
 KEYS_PAUSE_SECONDS = 60
-"""Between reads for unknown keys."""
+"""Between reads for tokens of unknown keys."""
 
 REQUIRED_CLAIMS = ["aud", "exp", "iat", "iss", "nonce", "oid", "tid"]
 

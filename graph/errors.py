@@ -16,7 +16,7 @@ _LICENCE_CODES = re.compile(
     r"licen[cs]e_?(required|needed|missing)|(no|missing|insufficient|invalid)_?(valid_?)?licen[cs]e"
     r"|not_?licen[cs]ed|unlicen[cs]ed|nonpremiumtenant|tenantnot(onboarded|provisioned)|^applifecycle_2210$"
 )
-"""Graph's codes for a tenant without the licence; they decide alone.
+"""Graph's codes, in lower case, for a tenant without the licence; they decide alone.
 
 `Authentication_RequestFromNonPremiumTenantOrB2CTenant`: https://github.com/MicrosoftDocs/azure-docs/pull/77948
 
@@ -35,7 +35,7 @@ _LICENCE_MESSAGES = re.compile(
     rf"(\b(is|was) not|(is|was)n't|(not|n't) been)( yet| fully)* {_SERVED}\b"
     r"|not applicable to target (tenant|domain)|not an azure ad b2c"
 )
-"""Messages about a missing licence or a service that is not set up; never shown.
+"""Parts of messages, in lower case, about a missing licence or a service that is not set up; never shown.
 
 `Request not applicable to target tenant`: https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198
 

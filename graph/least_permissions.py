@@ -13,7 +13,7 @@ class PermissionNeed(NamedTuple):
 
     type_key: str
     named: str
-    """The least one, as in the catalog."""
+    """The least permission, which the catalog names."""
     readers: frozenset[str]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 GRAPH_APP_ID = UUID("00000003-0000-0000-c000-000000000000")
-"""The same everywhere (https://learn.microsoft.com/graph/permissions-reference)."""
+"""Microsoft Graph, in every tenant and cloud (https://learn.microsoft.com/graph/permissions-reference)."""
 
 
 @cache

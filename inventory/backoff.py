@@ -31,7 +31,7 @@ BRIEF_AFTER_RUNS = 2
 """Runs in a row with a code after which a collection is tried briefly."""
 
 MEMORY = timedelta(days=7)
-"""Earlier runs are not remembered."""
+"""Runs that were queued earlier are not remembered."""
 
 
 class RetryLimits(NamedTuple):
@@ -55,7 +55,7 @@ class KnownFailure(BaseModel, frozen=True, extra="ignore"):
     code: ErrorCode
     runs: int
     in_details: bool = False
-    """After a complete listing."""
+    """Whether details failed with the code, after a complete listing."""
     attempts: int | None = None
     within: timedelta | None = None
 

@@ -13,10 +13,10 @@ SHOWN_CHARACTERS = 200
 """Characters of a foreign text in our lines."""
 
 TENANTS_AT_ONCE = 1000
-"""The most of a portfolio run."""
+"""Tenants that a portfolio run may sync at once."""
 
 RETENTION_DAYS = 36_500
-"""The longest; PostgreSQL cannot go back much further."""
+"""The longest retention; PostgreSQL cannot go back much further."""
 
 RETENTION_VERSIONS = 1_000_000
-"""The most of an item."""
+"""The most kept versions of an item."""

@@ -43,19 +43,19 @@ MIN_TELLING_ID_LENGTH = 16
 """Characters of an id that cannot be coincidence. A scope tag's id is a number such as 5."""
 
 _MAX_KNOWN_NAMES = 10_000
-"""The most remembered; 953 real documents have 1,550."""
+"""Property names whose treatment is remembered. 953 real documents have 1,550."""
 
 _SCALARS = frozenset({bool, int, Decimal, type(None)})
-"""Most values beside texts, for a quick look."""
+"""Types of most values beside texts, for a quick look."""
 
 _EDIT_TIMES = ("lastModifiedDateTime", "modifiedDateTime")
 _MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT, READABLE})
 HIDDEN_WITHOUT_KEY = b'"sensitive":true'
-"""A constant mark as JSON."""
+"""A constant mark, without a key, as JSON."""
 
 _NO_NAMES: frozenset[str] = frozenset()
 _SETTING: Mapping[str, bool] = {"value": False}
-"""Hidden in settings with a secret's definition."""
+"""Values of settings with a secret's definition are hidden."""
 _MASKED = re.compile(r"[*\u2022]{3,}")
 """Graph's mask, as `****` of an encrypted OMA-URI setting."""
 _MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)

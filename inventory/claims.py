@@ -17,9 +17,9 @@ class Claims(NamedTuple):
 
 class Evidence(NamedTuple):
     listed: Set[str]
-    """Listed to their end, and merged."""
+    """The collections that were listed to their end, and merged."""
     refused: Set[str]
-    """Those that Graph says the tenant cannot have."""
+    """The collections that Graph says the tenant cannot have."""
     undetailed: Set[str]
     """The collections with items whose details were not read."""
 

@@ -8,7 +8,7 @@ from inventory.exact_json import JsonObject, JsonValue
 NEXT_LINK = "@odata.nextLink"
 
 Expansion: TypeAlias = Mapping[str, "Expansion"]
-"""Property to the expansions within it."""
+"""Expanded properties, each with its inner expansions."""
 
 Path: TypeAlias = tuple[str | int, ...]
 """Property names and list places, from the object on."""

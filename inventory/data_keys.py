@@ -36,7 +36,7 @@ class DataKeyError(UserError):
 class DataKeyKind(StrEnum):
     TENANT = "tenant"
     SHARED = "shared"
-    """Common to tenants that were first read while they were to be comparable."""
+    """The common key of tenants first read while they were to be comparable."""
     LEGACY = "legacy"
     """The operator's key itself, of a tenant read before release 0.4."""
 
@@ -49,7 +49,7 @@ class DataKey(NamedTuple):
 
     @classmethod
     def of(cls, secret: bytes, kind: DataKeyKind) -> "DataKey":
-        """The id begins a hash of the secret."""
+        """The secret has 32 bytes; the id begins a hash of it."""
         if kind is DataKeyKind.LEGACY:
             return cls(secret)
         return cls(secret, hashlib.sha256(b"tenant-inventory data key" + secret).hexdigest()[:8])

@@ -19,7 +19,7 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 NumberT = TypeVar("NumberT")
 
 _INTEGER_DIGITS = 18
-"""Always fit into 64 bits."""
+"""So many digits always fit into 64 bits."""
 
 _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
 """Keeps the places and lengths of a text's numbers."""

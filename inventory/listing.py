@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 BEGINNING = UUID(int=0)
-"""Opens a listing's first page."""
+"""The position that opens a listing's first page."""
 
 
 class PageLinks(NamedTuple):

@@ -17,7 +17,7 @@ from inventory.visible_text import visible
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 WORKFLOW_FIELDS = ("workflow_id", "workflow_type", "attempt")
-"""That the SDK adds to workflows' records."""
+"""Fields that the SDK adds to workflows' records."""
 
 _context: ContextVar[Mapping[str, str | int]] = ContextVar("log_context", default={})  # noqa: B039 - it is never changed
 

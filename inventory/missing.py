@@ -33,7 +33,7 @@ class EvidenceKind(StrEnum):
 
 LISTED = "listed"
 FOUND_BY_ID = "found_by_id"
-"""A present item that only a GET by id found."""
+"""The evidence of a present item that only a GET by id found."""
 
 
 class CollectionInRun(NamedTuple):

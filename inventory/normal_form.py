@@ -31,7 +31,7 @@ from inventory.exact_json import decode_object, encode
 from inventory.item_ids import item_key
 
 FORM = 1
-"""Documents of form 0 were sorted, and hashed as stored."""
+"""The form's number. Documents of form 0 were sorted, and hashed as stored."""
 
 NO_CONTENT_IN_FORM_0 = frozenset({
     "version", "isAssigned", "supportsScopeTags", "deployedAppCount", "usedLicenseCount", "lastSyncDateTime",

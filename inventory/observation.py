@@ -30,7 +30,7 @@ from inventory.stale import StalePart
 
 MAX_NAME_LENGTH = 4096
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
-"""The largest of 953 real ones has 0.4 MB."""
+"""The largest of 953 real canonical documents has 0.4 MB."""
 
 
 class ObservationRules(BaseModel, frozen=True, extra="forbid"):

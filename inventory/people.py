@@ -56,7 +56,7 @@ class Action(StrEnum):
 
 class Person(BaseModel, frozen=True):
     person_id: str
-    """`local/<login>`, or Entra ID's `<tenant id>/<object id>`; lasting."""
+    """The person's lasting id: `local/<login>`, or Entra ID's `<tenant id>/<object id>`."""
     name: str
     role: Role
 

@@ -23,7 +23,7 @@ from inventory.searched_settings import EDITION as SETTINGS_EDITION
 from inventory.searched_settings import SearchedSetting, WrittenSettings, searched_settings
 
 NOBODY = "nobody"
-"""An audience, if assignments include nobody."""
+"""The audience of a document whose assignments include nobody."""
 
 ASSIGNMENTS_UNKNOWN = "assignments unknown"
 """The audience of a document without the assignments that it should list."""
@@ -31,7 +31,7 @@ ASSIGNMENTS_UNKNOWN = "assignments unknown"
 ASSIGNMENTS = "assignments"
 
 EDITION = 2
-"""Counts changes of the code, so that all is read again."""
+"""Increased when documents are read differently by the same rules, to read all again."""
 
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

@@ -28,7 +28,7 @@ NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsO
 """Ids that no catalog entry reads: people, unlisted templates, app registrations in other tenants."""
 
 MAX_ID_LENGTH = 512
-"""PostgreSQL's index rows hold up to 2,704 bytes."""
+"""Characters of an id; PostgreSQL's index rows hold up to 2,704 bytes."""
 
 ALL_DEVICES = "all devices"
 ALL_USERS = "all users"

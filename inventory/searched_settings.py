@@ -22,10 +22,10 @@ from inventory.settings import (
 )
 
 EDITION = 1
-"""Counts changes of the code, so that all is read again."""
+"""Increased when documents are read differently, to read all again."""
 
 LONGEST_NAME = 500
-"""Real ones have up to 243."""
+"""Kept characters of a name; real ones have up to 243."""
 
 LONGEST_VALUE = 100
 """Characters of a value that has a text."""
@@ -46,10 +46,10 @@ class WrittenSettings(NamedTuple):
 
 
 ENTRY, VALUE = "\x1e", "\x1f"
-"""No kept name and no kept value holds one."""
+"""The separators; no name and no value that is kept holds one."""
 
 UNKNOWN = VALUE
-"""A value that is hidden or too long."""
+"""In place of a value that is hidden, or too long to be searched for."""
 
 _SEPARATORS = str.maketrans("", "", ENTRY + VALUE)
 

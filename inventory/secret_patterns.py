@@ -45,13 +45,13 @@ _WORDS = (
     "pass",
 )
 _NAME = r"[\w.\-]{0,64}?" + _WORD
-"""The bound keeps searches of long texts linear."""
+"""A whole name; the bound keeps searches of long texts linear."""
 _NAMED = re.compile(
     r"(?:password|passwd|passphrase|passcode|pwd|secret|text|key|token|psk|material|string|pass)s?(?![a-z0-9_-])"
 )
 """Possible ends of a secret's name in a lower-case text; Base64 has mostly none."""
 _NO_LITERAL = r"(?![$%{<*\[(])"
-"""A variable or placeholder is no literal."""
+"""A variable or placeholder stands where a literal could."""
 _BARE = _NO_LITERAL + r"(?=[^\s\"'&;,|<>]*\d)[^\s\"'&;,|<>$%{}()\[\]`*\\]{6,}(?![^\s\"'&;,|<>])"
 """A literal without quotes: secrets have a digit, variables and calls mostly none."""
 _LITERAL = r"(?:[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']|" + _BARE + ")"
@@ -125,7 +125,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
 _IDENTIFIER = re.compile(r"[#A-Za-z]?[A-Za-z0-9]*[_.\-][\w.{}:\-]*", re.ASCII)
 """An id, type, setting's name or moment: most texts of a document."""
 _TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-|sk_live_|eyJ[\w-]+\.eyJ")
-"""The secrets among such texts."""
+"""The secret part of such texts."""
 
 _BEGINNINGS = "gxse"
 

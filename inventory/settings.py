@@ -61,7 +61,7 @@ class Setting(NamedTuple):
     is_unset: bool = False
     definition: str | None = None
     label: str | None = None
-    """The document's own name for it."""
+    """The document's own name for the setting."""
 
     @property
     def text(self) -> str | None:

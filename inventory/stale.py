@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from inventory.error_codes import ErrorCode
 
 _PROPERTY = re.compile(r"[.\[]")
-"""Ends a document property's name in a path."""
+"""Characters that end a document property's name in a path."""
 
 NAMED_PARTS = 3
 """Parts of an item named in a line; all are counted."""

@@ -36,7 +36,7 @@ MAX_MEANING_LENGTH = 200
 """Characters of a meaning; longer texts become a beginning and a digest."""
 
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
-"""Placeholders for secrets: secret settings, and `omaSettings` with the value `****`."""
+"""Graph's placeholders for secrets: secret settings, and `omaSettings` with the value `****`."""
 
 
 class UnresolvedReason(StrEnum):
@@ -67,9 +67,9 @@ class Uncertainty(StrEnum):
     SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
-    """Masked by Graph, or hidden without a key: all such look alike."""
+    """They hold a value masked by Graph or hidden without a key: all such look alike."""
     HIDDEN_UNDER_TWO_KEYS = "hidden_under_two_keys"
-    """Such values never look alike."""
+    """They hold values hidden under different keys, which never look alike."""
     HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"
     STALE = "stale"
     """Details of one could not be read lately: earlier content, if any, was compared."""

@@ -5,7 +5,9 @@ from unicodedata import category
 REPLACEMENT = "\ufffd"
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Categories of invisible steering characters: controls, direction marks, joiners, line separators, lone surrogates."""
+"""Unicode's categories of invisible steering characters: controls, escapes, direction marks, joiners, line separators,
+lone surrogates.
+"""
 
 
 class _Escapes(dict[int, str]):

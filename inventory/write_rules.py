@@ -10,16 +10,16 @@ class PartShape(StrEnum):
     """How a request has a part's members."""
 
     MEMBERS = "members"
-    """The document's, without their identity in the tenant."""
+    """The document's members, without their identity in the tenant."""
     ADMINISTRATIVE_TEMPLATES = "administrative_templates"
-    """Values that name their definitions by URL."""
+    """Values of administrative templates, which name their definitions by URL."""
 
 
 class PartRequest(BaseModel, frozen=True, extra="forbid"):
     """A further request, which replaces one property."""
 
     name: str
-    """The document's property."""
+    """The document's property that it carries."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}/[A-Za-z]+$")]
     """With the written object's `{id}`."""
     key: str
@@ -46,16 +46,16 @@ class WriteRules(BaseModel, frozen=True, extra="forbid"):
     order: Annotated[int, Field(ge=1)]
     """Objects come before those that refer to them."""
     not_sent: frozenset[str] = frozenset()
-    """Computed by the service."""
+    """Properties of the document that the service computes."""
     fixed: frozenset[str] = frozenset()
-    """Cannot change in an existing object."""
+    """Properties that cannot change in an existing object."""
     replaced: bool = False
     """Updates PUT the whole object, instead of PATCHing differences."""
     parts: tuple[PartRequest, ...] = ()
     ids_alone: frozenset[str] = frozenset()
     """Paths to objects that documents show whole and requests name by `id` alone."""
     bound: dict[str, str] = {}
-    """Bound by URL, with their collection's path."""
+    """Properties that requests bind by URL, with their collection's path."""
     inert: dict[str, Any] = {}
     """Paths and values that keep a new object without effect; the properties are written whole at the end."""
     off: dict[str, Any] = {}

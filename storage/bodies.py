@@ -9,10 +9,10 @@ from inventory.user_errors import UnavailableError
 from storage.compression import decompress
 
 BODY = "body, coalesce(body_hash, content_hash) AS body_hash, body_hash IS NULL AS is_sorted"
-"""Columns of `document`; `is_sorted` if of normal form 0."""
+"""Columns of `document` to read one. One of normal form 0 `is_sorted`."""
 
 DOCUMENTS_AT_A_TIME = 20
-"""Held by a streamed answer; some have megabytes."""
+"""Documents held by a streamed answer; some have megabytes."""
 
 
 class DamagedDocumentError(UnavailableError):

@@ -131,7 +131,7 @@ class Database:
 
     @asynccontextmanager
     async def portfolio(self, visible: Collection[UUID] | None = None) -> AsyncIterator[AsyncSession]:
-        """Reads all tenants, or the `visible` ones, as of one moment."""
+        """Read-only: all tenants, or the `visible` ones, as of one moment."""
         if visible is None:
             bind, tenants = _BIND_TO_READ_ALL, {}
         else:

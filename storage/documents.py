@@ -22,7 +22,7 @@ from storage.stale import SINCE_OF_VERSION
 _ITEM, _VERSION, _DOCUMENT = table(InventoryItem), table(ItemVersion), table(Document)
 
 NAMED_ITEMS = 2_000
-"""Searched for names like a misspelt one."""
+"""Items of a collection searched for names like a misspelt one."""
 
 
 class NamedItem(NamedTuple):

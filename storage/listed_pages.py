@@ -34,9 +34,9 @@ class ListingProgress(NamedTuple):
     """The database's evidence about a run's collections."""
 
     listed: frozenset[str]
-    """Listed to their end, and merged."""
+    """The collections that were listed to their end, and merged."""
     refused: frozenset[str]
-    """Those that Graph says the tenant cannot have."""
+    """The collections that Graph says the tenant cannot have."""
 
 
 _RECORD = text("""

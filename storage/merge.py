@@ -24,7 +24,7 @@ from storage.sql import BY_PLACE, statement
 from storage.staging import stage
 
 NAMED_DUPLICATES = 10
-"""Named by a merge; all are counted."""
+"""Repeated ids named by a merge; all are counted."""
 
 
 class MergeResult(NamedTuple):

@@ -27,7 +27,7 @@ class StoredDocument(NamedTuple):
 
 
 Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[bytes]]]
-"""See `inventory.normal_form.likeness_hash`."""
+"""The likeness of each document (`inventory.normal_form.likeness_hash`)."""
 
 _CANDIDATES = statement("recreation_candidates")
 

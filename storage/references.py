@@ -42,7 +42,7 @@ ItemKey = tuple[str, str]
 """Type key and id."""
 
 READERS = 2
-"""Side by side: while PostgreSQL finds documents for one, the other works."""
+"""Readers side by side: while PostgreSQL finds documents for one, the other works."""
 
 # Where rules are new or others than before, all items of their collections are read again, once.
 _FOLLOW_RULES = text("""

@@ -40,7 +40,7 @@ class RunIdentity(NamedTuple):
     tenant_name: str | None
     """None if unknown: the tenant keeps its name, or gets its id as one."""
     selection_name: str | None = None
-    """The starter's name for it."""
+    """The starter's name for the selection."""
 
 
 class Slots(NamedTuple):

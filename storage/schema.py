@@ -22,7 +22,7 @@ from storage.roles import settle
 from storage.timeouts import connection_parameters
 
 UPGRADE_LOCK = 0x74656E616E7469
-"""Serializes migrations of a database."""
+"""The advisory lock that serializes migrations of a database."""
 
 
 @dataclass(frozen=True)

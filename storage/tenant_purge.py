@@ -19,7 +19,7 @@ from storage.models.web import AuditRecord
 from storage.timeouts import LOCK_TIMEOUT_SECONDS, connection_parameters
 
 GUARDED = "audit_record"
-"""Refuses deletions; records of earlier purges stay."""
+"""The table that refuses deletions; records of earlier purges stay."""
 
 _MAY_BE_OWNER = text(f"SELECT pg_has_role(session_user, :owner, {SETTABLE})")
 

@@ -18,7 +18,7 @@ IDLE_TIMEOUT_SECONDS = 120
 """How long a transaction may wait for its client's next statement: a worker compares or hashes for seconds."""
 
 SLOTS_IDLE_TIMEOUT_SECONDS = 10
-"""While all tenants' slots are locked: nothing is computed between the three statements."""
+"""The same while all tenants' slots are locked: nothing is computed between the three statements."""
 
 LOCK_TIMEOUT_SECONDS = 180
 """Longer than `IDLE_TIMEOUT_SECONDS`, so a session behind a frozen process gets its lock."""
@@ -43,7 +43,7 @@ _SERVER_SIDE = {
     "tcp_user_timeout": f"{PEER_TIMEOUT_SECONDS}s",
     **{f"tcp_{name}": str(value) for name, value in _KEEPALIVE.items()},
 }
-"""Sent at connection start, because the server holds the locks."""
+"""Settings sent at connection start, because the server holds the locks."""
 
 
 def connection_parameters(application_name: str, settings: Mapping[str, str]) -> dict[str, str | int]:

@@ -31,16 +31,19 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
     optional: bool = False
     """Whether 404 means none; a second run must confirm the loss of one."""
     types: frozenset[str] = frozenset()
-    """`@odata.type`s of items with it; empty for all."""
+    """`@odata.type`s of the items that have it; empty for all."""
     only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
-    """A property that must be non-empty in the list, or contain a value (`tags=Value`)."""
+    """Only for items whose list has something in this property, or this value (`tags=Value`)."""
     believe_list: frozenset[PropertyName] = frozenset()
     """The item's properties that only the list shows right."""
     doubted_by: PropertyName | None = None
-    """The list's property that says whether there are members. Only if it contradicts the expanded ones, they are read.
+    """The list's property that says whether there are members. The call is made only if it contradicts the expanded
+    members, which are then not believed.
     """
     counted_by: PropertyName | None = None
-    """The list's number of members. If it differs, the collection is read once more."""
+    """The list's property with the number of members. If it differs, some may have slipped between pages, and the
+    collection is read once more.
+    """
     permission: Permission | None = None
     """The least application permission of the call and its children; None for the list's."""
     licence_hint: str | None = None

@@ -14,7 +14,7 @@ _URL = Annotated[str, Field(pattern=r"^https://\S+$")]
 class Deviation(BaseModel, frozen=True, extra="forbid"):
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1)]
     what: Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
-    """`path`, `permission of detail policies`, `sensitive password` …"""
+    """`path`, `permission of detail policies`, `sensitive password` …, as in the catalog's test."""
     reason: Annotated[str, Field(min_length=1)]
     source: _URL
 

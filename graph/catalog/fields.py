@@ -40,12 +40,12 @@ _INTERVALS = {
 }
 
 WITHOUT_SETTINGS = frozenset({"audit", "device-data", "directory", "microsoft-catalogues"})
-"""Categories of objects that set nothing."""
+"""Categories of logs, data and objects that set nothing."""
 
 PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
 
 PropertyPath = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*$")]
-"""`templateReference.templateFamily`."""
+"""A property, or one inside it: `templateReference.templateFamily`."""
 
 ReferencePath = Annotated[
     str,
@@ -54,7 +54,7 @@ ReferencePath = Annotated[
         r"|[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*(\?[@A-Za-z][A-Za-z0-9.]*=[A-Za-z0-9#.]+)?)$"
     ),
 ]
-"""See `inventory.references`."""
+"""Where ids stand: see `inventory.references`."""
 
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
@@ -77,7 +77,7 @@ def _one_or_more(value: object) -> object:
 
 
 OneOrMore = BeforeValidator(_one_or_more)
-"""A tuple, perhaps written as its one member."""
+"""A tuple; a lone text is its one member."""
 
 
 AUDIT_EVENTS: TypeKey = "auditEvents"

@@ -18,12 +18,12 @@ from inventory.toml_file import table_beside
 from inventory.user_errors import UserError
 
 _SHARED_TABLES = frozenset({"references"})
-"""Tables that a file's entries share."""
+"""Tables at a file's top that all its entries share."""
 
 NO_ENTRIES = frozenset({
     "defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml", "write_rules.toml",
 })  # fmt: skip
-"""Files of other content."""
+"""Files beside the entries."""
 
 
 LOGS = frozenset({"audit"})

@@ -54,56 +54,56 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     permission: Permission
     """The list's least application permission; `permissions` has the details', too."""
     delegated_only: bool = False
-    """Apps may be refused without an error."""
+    """For signed-in people only: refusals of apps, in some tenants or all, are no error."""
     singleton: bool = False
     parent: TypeKey | None = None
     """The collection whose items each have some of these."""
     parent_filter: str | None = None
-    """The parents that have any; None for all."""
+    """The parent's items that have one; empty for all."""
     opt_in: bool = False
-    """Left out of a selection of all, as large and no configuration."""
+    """Left out of a selection of all: data or Microsoft's catalogues, large and no configuration."""
     expand: str | None = None
     select: tuple[PropertyName, ...] = ()
-    """All wanted properties, if the default omits some."""
+    """All wanted properties for `$select`, if a default list omits some."""
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """`$top`; None if Graph pages by itself or `$top` would cut the list."""
     filter: str | None = None
     left_out_types: frozenset[str] = frozenset()
-    """`@odata.type`s of another entry."""
+    """Listed `@odata.type`s of another entry."""
     left_out_where: dict[PropertyName, str | bool] = {}
-    """Values by which Graph cannot filter objects out."""
+    """Objects with these values are left out, since Graph cannot filter by them."""
     platform: str | None = None
     id_field: PropertyName = "id"
     name_field: PropertyName = "displayName"
     volatile: frozenset[QualifiedName] = frozenset()
-    """Properties that change without a change of configuration; versions omit them."""
+    """Properties that differ without a change of configuration; versions omit them."""
     change_signs: frozenset[QualifiedName] = frozenset()
     """The list's volatile properties that tell of changed details."""
     sensitive: frozenset[QualifiedName] = frozenset()
     masked: frozenset[TypedName] = frozenset()
-    """Secrets with another text at each read."""
+    """Secrets that Graph shows as another text at each read."""
     script_bodies: frozenset[QualifiedName] = frozenset()
-    """Sensitive if the configuration says so."""
+    """Sensitive where the configuration says so."""
     payloads: frozenset[QualifiedName] = frozenset()
-    """Other makers' configuration among `sensitive`, stored if the configuration says so."""
+    """Configuration of other makers among `sensitive`, stored if the settings say so."""
     ordered: frozenset[PropertyName] = frozenset()
     """Arrays of scalars, or objects with an identity, whose order is content."""
     unordered: frozenset[PropertyName] = frozenset()
     """Arrays of objects without identity or meaningful order."""
     null_not_shown: frozenset[PropertyName] = frozenset()
-    """Null means not shown here, an empty list none."""
+    """Properties in which null means not shown, and an empty list none."""
     flags: frozenset[PropertyName] = frozenset()
     """Enumerations beyond `graph.catalog.facts.enumerations`."""
     meta: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
         Annotated[tuple[PropertyPath, ...], OneOrMore],
     ] = {}
-    """Further keys to their paths, of which the first one with a value counts."""
+    """Further meta keys, each with a path of properties, or several of which the first counts."""
     readable_by_id: bool = True
     """Whether GET `{path}/{id}` answers 404 for a missing object and 200 for a present one."""
     details: tuple[DetailCall, ...] = ()
     refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
-    """The time after which silently changing details are read again; None if the list always tells."""
+    """The time within which silently changing details are read again; None if the list always tells."""
     alternate_keys: frozenset[PropertyName] = frozenset()
     """Properties such as `appId`, by which documents name an object in every tenant."""
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], OneOrMore]] = {}
@@ -117,9 +117,9 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     everyone: dict[PropertyName, str] = {}
     """An object is for everyone if a property matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
-    """An object's identity or origin, which tenants do not share."""
+    """Properties of an object's identity or origin in its tenant, which tenants do not share."""
     meaning: tuple[PropertyName, ...] = ()
-    """Identify an object in any tenant; empty for name and kind."""
+    """Properties that identify an object in any tenant; empty for name and kind."""
     shared_ids: str | None = None
     """A pattern of Microsoft's ids, the same in every tenant."""
     in_directory_audits: bool = False
@@ -335,4 +335,4 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
 
 _QUERY_SAFE = "$(),/='"
-"""Unescaped in a query, as in Graph's examples."""
+"""Not percent-encoded in a query, as in Graph's examples."""

@@ -29,7 +29,7 @@ CURRENT_TENANT = text("current_tenant()")
 CLOCK = text("clock_timestamp()")
 
 TenantKey = Annotated[UUID, mapped_column(primary_key=True, server_default=CURRENT_TENANT)]
-"""First in the primary key."""
+"""The tenant of a row, first in the primary key."""
 
 RecordedTenantKey = Annotated[
     UUID, mapped_column(ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT)
