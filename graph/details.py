@@ -356,7 +356,6 @@ class DetailReading:
         ]
 
     def _restart(self, call: OpenCall) -> None:
-        """Begins a listing with an expired page token anew."""
         detail = self._call(call)
         first = self._url(detail.path, call.child_id)
         anew = OpenCall(first, call=call.call, child=call.child, child_id=call.child_id, restarted=True)

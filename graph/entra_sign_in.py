@@ -166,7 +166,6 @@ class EntraSignIn:
         )
 
     def _keys_with(self, key_id: object, http: AuthorityHttp) -> _Keys:
-        """Reads keys anew if they are old, or lack one that may be new."""
         known = self._keys
         if known is not None:
             age = time.monotonic() - known.read_at

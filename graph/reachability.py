@@ -27,7 +27,6 @@ def why_unreached(error: BaseException, host: str) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Innermost first; some libraries wrap one as an argument."""
     found: list[BaseException] = []
     left: list[object] = [error]
     while left and len(found) < 50:

@@ -79,7 +79,7 @@ class TenantTokens:
                 raise self._met(self._failure)
 
     async def _ending_of(self, sign_in: _UnderWay) -> None:
-        """Raises the sign-in's failure, or a retryable one if it takes too long."""
+        """Raises a retryable failure if the sign-in takes too long."""
         rest = sign_in.began + WAIT_SECONDS - time.monotonic()
         await asyncio.wait([sign_in.ended], timeout=max(0.0, rest))
         if not sign_in.ended.done():

@@ -170,7 +170,6 @@ class TokenSource:
         return answer
 
     def _credential(self, tenant: TenantConfig) -> Any:
-        """Falls back to the last credential that the authority took."""
         try:
             return read_credential(tenant, self._vault)
         except (CredentialError, VaultUnavailableError) as error:

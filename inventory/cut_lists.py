@@ -112,7 +112,6 @@ def _holds_link(value: JsonValue) -> bool:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Splits outside parentheses."""
     parts, depth = [""], 0
     for character in text:
         depth += (character == "(") - (character == ")")

@@ -265,7 +265,6 @@ _KINDS = (_TARGET, _TARGET_WITHOUT_FILTER, *(".".join(path) for path in IDENTITI
 
 
 def _identities(member: JsonValue) -> dict[str, str]:
-    """Most specific kind first."""
     if not isinstance(member, dict) or is_mark(member):
         return {}
     target = member.get("target")

@@ -96,7 +96,7 @@ def with_last_read(
 ) -> tuple[JsonObject, list[DetailPlace]]:
     """A document with an earlier one's content in unread places, and the places that both lack.
 
-    `lacked`: places that the earlier one lacks. An unread item keeps its plain values and the properties `shown`.
+    `lacked`: places that the earlier one lacks. Of an unread item, plain values and the properties `shown` stay.
     """
     lacking = [place for place in unread if place in lacked]
     carried = [place for place in unread if place not in lacked]

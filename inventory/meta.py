@@ -35,7 +35,6 @@ def _text_or_number(value: JsonValue) -> JsonValue:
 
 
 def _is_integer(value: JsonValue) -> bool:
-    """Accepts 64 bits, as Graph's Edm.Int64 and JSON encoders do."""
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 

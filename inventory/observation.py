@@ -269,7 +269,6 @@ class Observer:
         )
 
     def _believed(self, candidate: JsonObject) -> JsonObject:
-        """Leaves out lists that other properties contradict."""
         doubted = [
             name
             for name, sign in self._rules.cross_checked.items()

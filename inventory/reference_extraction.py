@@ -97,7 +97,6 @@ def _matches(value: JsonValue, pattern: str) -> bool:
 
 
 def _without_audience(document: JsonObject) -> str | None:
-    """Returns None if somebody is assigned: also a target of an unknown kind."""
     assignments = document.get(ASSIGNMENTS)
     if not isinstance(assignments, list):
         return ASSIGNMENTS_UNKNOWN

@@ -102,8 +102,6 @@ _NO_ASSIGNMENT = _Assignment()
 
 
 class _Place(NamedTuple):
-    """A rule's path, and the condition of the object at its end."""
-
     path: str
     names: tuple[str, ...]
     kind: str | None
@@ -233,7 +231,6 @@ def _by_rule(start: JsonObject, place: _Place, target_types: tuple[str, ...]) ->
 
 
 def _assignments(start: JsonObject, names: tuple[str, ...]) -> Iterator[tuple[_Assignment, JsonValue, tuple[str, ...]]]:
-    """Yields each assignment if the path leads to targets, else the whole."""
     if names[1:2] != ("target",):
         yield _NO_ASSIGNMENT, start, names
         return
@@ -284,7 +281,6 @@ def _members(value: JsonValue) -> Iterable[JsonValue]:
 def _rewritten(
     value: JsonValue, place: _Place, names: tuple[str, ...], renamed: Callable[[JsonValue], JsonValue]
 ) -> JsonValue:
-    """A rule of a type renames in all its objects."""
     if isinstance(value, list):
         return [_rewritten(member, place, names, renamed) for member in value]
     if not names:

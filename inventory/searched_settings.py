@@ -78,10 +78,7 @@ def _searched(settings: Iterable[Setting]) -> Iterator[SearchedSetting]:
 
 
 def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetting], bool]:
-    """Whether each setting is there once, by name, is the second value.
-
-    Policies of a kind have mostly the same properties: names are made and sorted once.
-    """
+    """Policies of a kind have mostly the same properties: names are made and sorted once."""
     names = tuple(document)
     keys = (_keys if len(names) <= _MOST_PROPERTIES else _keys.__wrapped__)(place, names)
     found: list[SearchedSetting] = []
@@ -106,8 +103,6 @@ def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetti
 
 
 class _Keys(NamedTuple):
-    """Not `are_sorted`: two have the same key."""
-
     of_properties: tuple[tuple[str, str], ...]
     are_sorted: bool
 

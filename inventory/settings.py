@@ -182,7 +182,6 @@ def _catalog_settings(document: JsonObject) -> Iterator[Setting]:
 
 
 def _instance(instance: JsonValue, place: str) -> Iterator[Setting]:
-    """`place` is the member of a group above."""
     if not isinstance(instance, dict) or not isinstance(instance.get("settingDefinitionId"), str):
         return
     definition = str(instance["settingDefinitionId"])
@@ -216,7 +215,6 @@ def _catalog_setting(key: str, definition: str, values: list[JsonObject], *, is_
 
 
 def _without_definition(value: JsonValue, definition: str) -> JsonValue:
-    """A choice begins with its setting's id."""
     if isinstance(value, str) and value.casefold().startswith(f"{definition.casefold()}_"):
         return value[len(definition) + 1 :].casefold()
     return value
@@ -242,7 +240,6 @@ def _group(key: str, definition: str, members: list[JsonObject], place: str) -> 
 
 
 def _member_name(member: JsonObject, definition: str) -> str | None:
-    """None if missing or hidden."""
     children = member.get("children")
     names = {
         (below, str(value["value"]))

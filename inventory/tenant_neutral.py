@@ -198,7 +198,7 @@ class Neutralizer:
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)
 
     def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
-        """Words for alternate keys, which texts repeat: an app's addresses have its id.
+        """Texts repeat alternate keys: an app's addresses have its id.
 
         The tenant's own key stands for itself; another means its translation, if any.
         """
@@ -250,7 +250,6 @@ def _readable(text: str) -> str:
 
 
 def _without(value: JsonValue, own_ids: Mapping[str, str]) -> JsonObject:
-    """Puts words in place of ids, wherever in its strings."""
     replaced = _replaced(value, own_ids) if own_ids and _names_one(value, own_ids) else value
     return replaced if isinstance(replaced, dict) else {}
 

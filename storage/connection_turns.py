@@ -20,8 +20,6 @@ TOO_MANY = "too many people ask at once; ask again in a moment"
 
 
 class _Holder:
-    """Counts for a task and the tasks that it starts."""
-
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.held = 0

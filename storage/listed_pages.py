@@ -94,7 +94,6 @@ async def _record(
 
 
 def _array(urls: Sequence[str]) -> str:
-    """Writes an array for PostgreSQL."""
     return "{" + ",".join(str(position_of(url)) for url in urls) + "}"
 
 

@@ -54,8 +54,6 @@ WHERE (absence.type_key, absence.external_id, absence.absent_from) = (late.type_
 
 
 class _Gone(NamedTuple):
-    """`is_of_this_run`: this run noticed the absence."""
-
     external_id: str
     last_seen_at: datetime
     absent_from: datetime

@@ -107,7 +107,6 @@ def _lacks(privilege: str, kind: str, name: str, login: str) -> StorageNotReadyE
 
 
 def _roles_to_take_on(connection: Connection, *, may_create: bool) -> bool:
-    """Makes the roles if the login may; returns whether it may take on both."""
     if may_create:
         for role in ROLES:
             connection.execute(text(_MAKE.format(role=role)))

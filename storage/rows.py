@@ -105,7 +105,6 @@ def _adapter(model: Any) -> tuple[TypeAdapter[Any], frozenset[str]]:
 
 
 def _values(columns: Sequence[str]) -> Callable[[Row[Any]], Values]:
-    """Puts `item.name` into `item`."""
     parts = [column.partition(".") for column in columns]
     plain = [(position, name) for position, (name, _, field) in enumerate(parts) if not field]
     nested: dict[str, list[tuple[int, str]]] = {}

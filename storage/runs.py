@@ -216,7 +216,7 @@ async def _settle_abandoned(session: AsyncSession, run_id: UUID) -> None:
 
 
 async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta) -> RunStatus | None:
-    """Makes the run's row if missing; None while another run of its selection is open."""
+    """None while another run of its selection is open."""
     identity = _identity(run)
     await _ensure_tenant(session, run.tenant_name)
     predecessor = {"run_id": run.run_id, "selection_hash": identity["selection_hash"]}
@@ -421,7 +421,7 @@ async def _take_in_coverage(
     listed: Collection[str],
     logs: Collection[str],
 ) -> dict[str, int]:
-    """Returns the numbers of items that the run did not see; a cancelled run covers nothing."""
+    """A cancelled run covers nothing."""
     if claims.status not in COMPLETED_STATUSES:
         return {"missing": 0, "not_read": 0, "stale": 0}
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes

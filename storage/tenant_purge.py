@@ -141,7 +141,6 @@ class TenantPurge:
         )
 
     def _tables(self) -> list[str]:
-        """Referring tables come first."""
         refers_to = {name: set(others) for name, others in self._connection.execute(_TABLES)}
         order = TopologicalSorter(refers_to).static_order()
         return [name for name in reversed(list(order)) if name != GUARDED]
