@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trustme
 
-_NAMES = ("127.0.0.1", "::1", "localhost")
+_NAMES = ("127.0.0.1", "localhost")
 
 
 class Authority:
@@ -22,10 +22,9 @@ class Authority:
         write_private(key_file, self._ca.private_key_pem.bytes())
         self.ca_file.write_bytes(self._ca.cert_pem.bytes())
 
-    def server_context(self, *more_names: str) -> ssl.SSLContext:
-        """TLS for this machine's names and `more_names`."""
+    def server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(*dict.fromkeys((*_NAMES, *more_names))).configure_cert(context)
+        self._ca.issue_cert(*_NAMES).configure_cert(context)
         return context
 
 

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
@@ -68,7 +67,6 @@ class SimulatedGraph:
         budgets: Mapping[str, Budget] | None = None,
         keeps_answers: bool = False,
         alike: bool = False,
-        host: str = "127.0.0.1",
         port: int = 0,
         state: Path | None = None,
     ) -> None:
@@ -78,8 +76,8 @@ class SimulatedGraph:
         authority = Authority(folder)
         self.ca_file = authority.ca_file
         self.control_key_file, self.control_key = _control_key(folder)
-        self._socket = self._held.enter_context(_listening(host, port))
-        self.base_url = self.authority_url = _url(host, self._socket)
+        self._socket = self._held.enter_context(_listening(port))
+        self.base_url = self.authority_url = f"https://127.0.0.1:{self._socket.getsockname()[1]}"
         self.control_url = f"{self.base_url}/_simulator"
 
         ids = [made_id(f"tenant/{seed}/{number}") for number in range(tenants)]
@@ -121,8 +119,7 @@ class SimulatedGraph:
         ]
         self.set_generation(generation)
         control = control_route(self.set_generation, self.control_key)
-        context = authority.server_context(*_certified(host))
-        self._server = _Server(_configuration(application(self._service, [control]), context))
+        self._server = _Server(_configuration(application(self._service, [control]), authority.server_context()))
         self._thread = Thread(target=self._serve, name="simulated-graph")
 
     def __enter__(self) -> Self:
@@ -197,17 +194,11 @@ def _control_key(folder: Path) -> tuple[Path, str]:
     return file, file.read_text()
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=512)
+def _listening(port: int) -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", port), backlog=512)
     # Accepted sockets inherit it; without it Nagle's algorithm holds each answer's body back for 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
-
-
-def _url(host: str, listener: socket.socket) -> str:
-    named = f"[{host}]" if ":" in host else host
-    return f"https://{named}:{listener.getsockname()[1]}"
 
 
 def _configuration(app: Starlette, context: ssl.SSLContext) -> uvicorn.Config:
@@ -224,10 +215,3 @@ def _configuration(app: Starlette, context: ssl.SSLContext) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
-
-
-def _certified(host: str) -> tuple[str, ...]:
-    try:
-        return () if ip_address(host).is_unspecified else (host,)
-    except ValueError:
-        return (host,)
