@@ -55,6 +55,8 @@ _EXPLAINED = {
 
 
 class AuthFailedError(GraphRequestError):
+    """The message names the AADSTS code only."""
+
     def __init__(
         self, message: str, *, retryable: bool, aadsts: int | None = None, retry_after: timedelta | None = None
     ) -> None:
