@@ -52,7 +52,7 @@ class TenantObservers(NamedTuple):
         return self.observers.observer(type_key).under(self.data_key)
 
     def canonicalizer(self, type_key: str) -> Canonicalizer:
-        return self.observers.canonicalizer(type_key).under(self.data_key)
+        return self.observers.observer(type_key).canonicalizer.under(self.data_key)
 
     def raw_digests(self, type_key: str) -> RawDigests | None:
         rules = self.observers.raw_rules(type_key)
@@ -75,7 +75,6 @@ class Observers:
         self._database = database
         self._now = now
         self._observers: dict[str, Observer] = {}
-        self._canonicalizers: dict[str, Canonicalizer] = {}
         self._raw_rules: dict[str, tuple[bytes, frozenset[bytes]] | None] = {}
         self._known: dict[UUID, tuple[float, DataKey | None]] = {}
 
@@ -129,20 +128,6 @@ class Observers:
             self._observers[type_key] = Observer(self._rules(type_key), reading=rules)
         return self._observers[type_key]
 
-    def canonicalizer(self, type_key: str) -> Canonicalizer:
-        """The rules without a tenant's key."""
-        if type_key not in self._canonicalizers:
-            rules = self._rules(type_key)
-            self._canonicalizers[type_key] = Canonicalizer(
-                volatile=rules.volatile,
-                sensitive=rules.sensitive,
-                masked=rules.masked,
-                ordered=rules.ordered,
-                payloads=rules.payloads,
-                by_nature=True,
-            )
-        return self._canonicalizers[type_key]
-
     def raw_rules(self, type_key: str) -> tuple[bytes, frozenset[bytes]] | None:
         """The hash of a collection's rules, and the names of secrets that its documents lack.
 
@@ -169,7 +154,7 @@ class Observers:
         if collection.masked:
             # A release before this one stored nothing in the place of a masked value.
             value: Any = decode(document)
-            document = self.canonicalizer(stored.type_key).canonical(value)
+            document = self.observer(stored.type_key).canonicalizer.canonical(value)
         return likeness_hash(document, stored.external_id, collection.form, id_field=collection.id_field)
 
     def _rules(self, type_key: str) -> ObservationRules:

@@ -1,6 +1,5 @@
 """A pager for answers on a terminal: PAGER, else `less`; short answers are shown as they are."""
 
-import io
 import os
 import shlex
 import shutil
@@ -10,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TextIO
+
+from cli.spool import StandIn
 
 LESS = "FRX"
 """If LESS is not set: quit if it fits, show colours, keep the text."""
@@ -29,27 +30,14 @@ def paged() -> Iterator[None]:
         stream.end()
 
 
-class _PagedStream(io.TextIOBase):
+class _PagedStream(StandIn):
     """Keeps text while it fits on the screen, then gives it to the pager, if there is one."""
 
     def __init__(self, shown: TextIO) -> None:
-        self._shown = shown
+        super().__init__(shown)
         self._kept = ""
         self._pager: _Pager | None = None
         self._is_open = False
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._shown.encoding
-
-    def isatty(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._shown.fileno()
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, text: str) -> int:
         if self._is_open:

@@ -37,9 +37,10 @@ def printed_afterwards(print_heading: Callable[[str | None], None] | None = None
         shutil.copyfileobj(kept, shown)
 
 
-class _Kept(io.TextIOBase):
-    def __init__(self, kept: IO[str], shown: TextIO) -> None:
-        self._kept = kept
+class StandIn(io.TextIOBase):
+    """A stream in place of another, which it resembles."""
+
+    def __init__(self, shown: TextIO) -> None:
         self._shown = shown
 
     @property
@@ -54,6 +55,12 @@ class _Kept(io.TextIOBase):
 
     def writable(self) -> bool:
         return True
+
+
+class _Kept(StandIn):
+    def __init__(self, kept: IO[str], shown: TextIO) -> None:
+        super().__init__(shown)
+        self._kept = kept
 
     def write(self, text: str) -> int:
         with _no_room():

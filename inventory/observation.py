@@ -68,6 +68,17 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
             ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.enumerations, self.details)
         )
 
+    def canonicalizer(self, data_key: DataKey | None) -> Canonicalizer:
+        return Canonicalizer(
+            volatile=self.volatile,
+            sensitive=self.sensitive,
+            masked=self.masked,
+            ordered=self.ordered,
+            payloads=self.payloads,
+            data_key=data_key,
+            by_nature=True,
+        )
+
 
 class InvalidReason(StrEnum):
     """Why a listed object is no observation."""
@@ -130,28 +141,9 @@ class Observer:
         self._extra_keys = frozenset(rules.meta)
         self._form = rules.form
         self._expansion = expansion(rules.expand)
-        self._canonicalizer = Canonicalizer(
-            volatile=rules.volatile,
-            sensitive=rules.sensitive,
-            masked=rules.masked,
-            ordered=rules.ordered,
-            payloads=rules.payloads,
-            data_key=data_key,
-            by_nature=True,
-        )
-        self._list_canonicalizer = (
-            Canonicalizer(
-                volatile=rules.volatile - rules.change_signs,
-                sensitive=rules.sensitive,
-                masked=rules.masked,
-                ordered=rules.ordered,
-                payloads=rules.payloads,
-                data_key=data_key,
-                by_nature=True,
-            )
-            if rules.has_details
-            else None
-        )
+        self.canonicalizer = rules.canonicalizer(data_key)
+        of_list = rules.model_copy(update={"volatile": rules.volatile - rules.change_signs})
+        self._list_canonicalizer = of_list.canonicalizer(data_key) if rules.has_details else None
         self._shown_properties = frozenset({rules.name_field, *meta_properties(rules.meta)})
         signs = rules.change_signs & rules.volatile
         self._signs = frozenset(sign.removeprefix("/") for sign in signs if "/" not in sign[1:])
@@ -159,9 +151,9 @@ class Observer:
 
     def under(self, data_key: DataKey | None) -> "Observer":
         other = copy(self)
-        other._canonicalizer = self._canonicalizer.under(data_key)  # noqa: SLF001 - its own class's
+        other.canonicalizer = self.canonicalizer.under(data_key)
         if self._list_canonicalizer is not None:
-            other._list_canonicalizer = self._list_canonicalizer.under(data_key)  # noqa: SLF001
+            other._list_canonicalizer = self._list_canonicalizer.under(data_key)  # noqa: SLF001 - its own class's
         return other
 
     def observe_page(
@@ -207,9 +199,9 @@ class Observer:
         candidate = self._believed(candidate)
         external_id = self._external_id(candidate)
         try:
-            unstamped = self._canonicalizer.canonical_value(candidate)
+            unstamped = self.canonicalizer.canonical_value(candidate)
             # The name and the meta are copies of properties: what the document hides they do not show.
-            hidden = self._canonicalizer.hidden_names(candidate, self._shown_properties, unstamped)
+            hidden = self.canonicalizer.hidden_names(candidate, self._shown_properties, unstamped)
             shown = {name: value for name, value in candidate.items() if name not in hidden} if hidden else candidate
             display_name = self._display_name(shown)
             meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
