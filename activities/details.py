@@ -42,6 +42,9 @@ from storage.details import LastVersion, PendingDetails, Share
 BATCHES_SECONDS = 15
 """No further batch begins later, so that an activity stays within its timeout."""
 
+MERGED_TOGETHER = 2
+"""Batches whose answers are merged at once: the transactions of a merge cost as much as a batch's requests."""
+
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
 )
@@ -122,20 +125,22 @@ class DetailActivities:
     async def _fetched(self, request: FetchDetails) -> FetchDetailsResult:
         tenant = await self._tenants.configured(request.tenant_id)
         began = time.monotonic()
-        further = done = await self._fetch_batch(tenant, request)
-        for number in range(1, request.batches):
+        further = done = await self._fetch_together(tenant, request)
+        for number in range(MERGED_TOGETHER, request.batches, MERGED_TOGETHER):
             if not _goes_on(further) or time.monotonic() - began > BATCHES_SECONDS:
                 break
-            token = uuid5(request.wave_token, str(number))
-            further = await self._fetch_batch(tenant, request.model_copy(update={"wave_token": token}))
+            rest = {"wave_token": uuid5(request.wave_token, str(number)), "batches": request.batches - number}
+            further = await self._fetch_together(tenant, request.model_copy(update=rest))
             done = _together(done, further)
         return done
 
-    async def _fetch_batch(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
+    async def _fetch_together(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
+        """The first batches, merged at once."""
         shares = [Share(share.type_key, share.part, share.of) for share in request.shares]
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
             earlier = await merging.recorded(session, request.run_id, request.wave_token)
-            pending = [] if earlier else await details.some_pending(session, request.run_id, shares, request.limit)
+            most = request.limit * min(MERGED_TOGETHER, request.batches)
+            pending = [] if earlier else await details.some_pending(session, request.run_id, shares, most)
         if earlier is not None:
             return FetchDetailsResult.model_validate(earlier)
         observers = await self._observers.of_tenant(request.tenant_id)
@@ -149,20 +154,29 @@ class DetailActivities:
             await self._complete_partial(request, items)
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
+        answered = 0
+        failures: list[tuple[str, CursorFailure]] = []
         async with self._graph.admission() as admission:
-            async with self._pace.turn(request.tenant_id, family) as wait:
-                if wait:
-                    return FetchDetailsResult(paced=wait)
-                try:
-                    answers = await self._ask(tenant, request, asked, admission)
-                except AnswerTooLargeError as error:
-                    if len(asked) > 1:
-                        return FetchDetailsResult(requests=len(asked), too_large=True)
-                    answers = [ReadFailure(error.code)]
-            failures = await crunch(tenant.id, self._take_in, tenant, request, asked, answers)
+            while answered < len(asked) and not failures and not admission.is_taken:
+                batch = asked[answered : answered + request.limit]
+                async with self._pace.turn(request.tenant_id, family) as wait:
+                    if wait:
+                        if answered:
+                            break
+                        return FetchDetailsResult(paced=wait)
+                    try:
+                        answers = await self._ask(tenant, request, batch, admission)
+                    except AnswerTooLargeError as error:
+                        if answered:
+                            break
+                        if len(batch) > 1:
+                            return FetchDetailsResult(requests=len(batch), too_large=True)
+                        answers = [ReadFailure(error.code)]
+                failures = await crunch(tenant.id, self._take_in, tenant, request, batch, answers)
+                answered += len(batch)
             await self._complete_partial(request, items)
             await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
-            return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
+            return await self._recorded(request, shares, items, _by_share(asked[:answered], failures), answered)
 
     def _opened(
         self,
@@ -171,8 +185,8 @@ class DetailActivities:
         pending: Sequence[PendingDetails],
         observers: TenantObservers,
     ) -> tuple[list[_Item], list[_Asked]]:
-        """The first items with their next calls, up to the request's limit."""
-        limit = request.limit
+        """The first items with their next calls, as many as are merged together."""
+        limit = request.limit * min(MERGED_TOGETHER, request.batches)
         items: list[_Item] = []
         asked: list[_Asked] = []
         for pending_item in pending:

@@ -91,6 +91,11 @@ class Admission:
         """Whether an answer of this size must wait for the place."""
         return size_bytes > LARGE_BYTES and not self._held
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether its answer is a large one."""
+        return self._held
+
     async def acquire(self) -> None:
         await self._lock.acquire()
         self._held = True

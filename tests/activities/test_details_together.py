@@ -1,0 +1,98 @@
+"""Several batches of details, whose answers are merged at once."""
+
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.details import MERGED_TOGETHER
+from activities.messages.details import FetchDetailsResult
+from graph import client as graph_client
+from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph
+from storage.database import Database
+from tests.activities.test_damaged_pending_items import POLICIES, details_of, listed, versions
+from tests.activities.test_unknown_collections import Older, older_worker
+
+LIMIT = 2
+PAUSE = timedelta(seconds=7)
+
+Interrupt = Callable[[SimulatedGraph, Older, pytest.MonkeyPatch], object]
+"""Keeps the second batch of a wave from its answers."""
+
+
+def throttle(graph: SimulatedGraph, _worker: Older, _patch: pytest.MonkeyPatch) -> None:
+    graph.faults.add(Fault(kind=FaultKind.THROTTLED, path="/settings", count=1))
+
+
+def pause(_graph: SimulatedGraph, worker: Older, patch: pytest.MonkeyPatch) -> None:
+    turn, waits = worker.detailing._pace.turn, iter([timedelta(0), PAUSE])
+
+    @asynccontextmanager
+    async def paused(*named: Any) -> Any:
+        async with turn(*named):
+            yield next(waits)
+
+    patch.setattr(worker.detailing._pace, "turn", paused)
+
+
+def answer_too_much(graph: SimulatedGraph, _worker: Older, patch: pytest.MonkeyPatch) -> None:
+    batches = iter(range(100))
+
+    def limited(request: Any) -> None:
+        if request.kind is Kind.BATCH and next(batches) == 1:
+            patch.setattr(graph_client, "RESPONSE_LIMIT_BYTES", 10)
+
+    graph.before_answer = limited
+
+
+def answer_at_large(_graph: SimulatedGraph, _worker: Older, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(graph_client, "LARGE_BYTES", 10)
+
+
+async def fetch(worker: Older, wave_token: Any) -> FetchDetailsResult:
+    request = details_of(worker.run).model_copy(update={"limit": LIMIT, "batches": MERGED_TOGETHER, "wave_token": wave_token})
+    return await ActivityEnvironment().run(worker.detailing.fetch_details, request)
+
+
+async def test_the_answers_of_several_batches_are_merged_at_once(
+    graph: SimulatedGraph, database: Database, tmp_path: Path
+) -> None:
+    async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
+        rows = await listed(worker, database)
+        asked = len(graph.requests(Kind.BATCH))
+        fetched = await fetch(worker, uuid4())
+    assert fetched.requests == LIMIT * MERGED_TOGETHER
+    assert len(graph.requests(Kind.BATCH)) - asked == MERGED_TOGETHER
+    progress = fetched.collections[POLICIES]
+    assert progress.read + progress.left == rows
+    assert progress.read == list((await versions(database, worker.run.tenant_id)).values()).count(1)
+
+
+@pytest.mark.parametrize("interrupt", [throttle, pause, answer_too_much, answer_at_large])
+async def test_what_the_first_batch_read_is_kept_if_the_second_is_not_answered(
+    graph: SimulatedGraph,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupt: Interrupt,
+) -> None:
+    async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
+        rows = await listed(worker, database)
+        with monkeypatch.context() as patch:
+            interrupt(graph, worker, patch)
+            wave_token = uuid4()
+            fetched = await fetch(worker, wave_token)
+            assert (fetched.requests, fetched.paced, fetched.too_large) == (LIMIT, None, False)
+            assert await fetch(worker, wave_token) == fetched, "an attempt that is repeated asks for nothing"
+        graph.before_answer = None
+        read = fetched.collections[POLICIES].read
+        while (further := await fetch(worker, uuid4())).collections[POLICIES].left:
+            read += further.collections[POLICIES].read
+        read += further.collections[POLICIES].read
+    assert read == rows
+    assert set((await versions(database, worker.run.tenant_id)).values()) == {1}
