@@ -40,7 +40,7 @@ from storage.database import Database
 from storage.details import LastVersion, PendingDetails, Share
 
 BATCHES_SECONDS = 15
-"""No further batch begins later, so that an activity stays within its timeout."""
+"""No batch begins later, to stay within the activity's timeout."""
 
 MERGED_TOGETHER = 2
 """Batches whose answers are merged at once: the transactions of a merge cost as much as a batch's requests."""
@@ -48,35 +48,31 @@ MERGED_TOGETHER = 2
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
 )
-"""A request that ends so ends its whole share: the other requests would fail alike."""
+"""Every other request of the share would fail alike, so one ends it."""
 
 
 class _Item:
-    """One item of the wave, and how far it is read."""
-
     def __init__(self, pending: PendingDetails, reading: DetailReading, observer: Observer) -> None:
         self.pending = pending
         self.reading = reading
         self.observer = observer
         self.moved = False
         self.failed = False
-        """Whether Graph has failed it, for now, by no throttling."""
+        """Whether a request failed for now, not by throttling."""
         self.given_up: CursorFailure | None = None
         self.observation: Observation | None = None
         self.stale: Sequence[StalePart] = ()
-        """The parts of the observation that could not be read."""
         self.last: LastVersion | None = None
-        """Its last version, if some of its calls were given up."""
+        """Its last version, if some calls were given up."""
 
     @property
     def is_partial(self) -> bool:
-        """Whether all is read but for parts of the last version: see `document_gaps`."""
+        """Whether all is read except parts of the last version (`document_gaps`)."""
         has_gaps = bool(self.reading.unread or self.reading.absent)
         return self.reading.is_at_end and has_gaps and self.given_up is None
 
     @property
     def cause(self) -> CursorFailure | None:
-        """The final error that keeps it from being whole."""
         first = next((unread for unread in self.reading.unread if not self.reading.is_answer(unread)), None)
         if self.given_up is not None or first is None:
             return self.given_up
@@ -89,8 +85,6 @@ class _Asked(NamedTuple):
 
 
 class DetailActivities:
-    """PostgreSQL keeps the list of details, so no attempt repeats another's work."""
-
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
     ) -> None:
@@ -104,9 +98,10 @@ class DetailActivities:
 
     @activity.defn
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
-        """Makes the next calls in one `$batch` after another, and merges items that become whole.
+        """Makes calls in one `$batch` after another, and merges items that become whole.
 
-        Ends early if a further batch would not help, or has to wait. Unknown collections fail alone.
+        Ends early if no further batch helps now. PostgreSQL keeps what is left, so no attempt repeats another's
+        work.
         """
         refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
         known = [share for share in request.shares if share.type_key not in refused]
@@ -203,7 +198,7 @@ class DetailActivities:
         return items, asked
 
     def _item(self, pending: PendingDetails, observers: TenantObservers) -> _Item:
-        """The item as far as it is read; given up if its row is damaged, since the next run lists it again."""
+        """The item as far as it is read; given up if its row is damaged: the next run lists it again."""
         collection = self._catalog.collections[pending.type_key]
         canonicalizer, observer = observers.canonicalizer(pending.type_key), observers.observer(pending.type_key)
         try:
@@ -237,7 +232,7 @@ class DetailActivities:
         asked: Sequence[_Asked],
         answers: Sequence[GraphAnswer | ReadFailure],
     ) -> list[tuple[str, CursorFailure]]:
-        """Takes in answers; returns failures with their type keys. Hashes megabytes, so never on the event loop."""
+        """Takes in answers; returns failures by type key. Hashes megabytes: never on the event loop."""
         failures: list[tuple[str, CursorFailure]] = []
         for sent, answer in zip(asked, answers, strict=True):
             item = sent.item
@@ -264,7 +259,6 @@ class DetailActivities:
     def _untrusted(
         self, tenant: TenantConfig, request: FetchDetails, item: _Item
     ) -> tuple[OpenCall, ReadFailure] | None:
-        """The call of a nextLink that may not be followed, if there is one."""
         for call in item.reading.open:
             try:
                 if call.page > 1:
@@ -274,7 +268,7 @@ class DetailActivities:
         return None
 
     async def _complete_partial(self, request: FetchDetails, items: Sequence[_Item]) -> None:
-        """Makes observations of items with failed calls; last versions fill the gaps."""
+        """Last versions fill the gaps of items with failed calls."""
         stale = [item for item in items if item.is_partial and item.observation is None]
         if not stale:
             return
@@ -295,7 +289,6 @@ class DetailActivities:
             self._observe(item, made.document)
 
     def _complete(self, item: _Item) -> None:
-        """Makes a whole item's observation."""
         if item.reading.is_whole and not item.is_partial and item.given_up is None:
             self._observe(item, item.reading.whole())
 
@@ -317,10 +310,9 @@ class DetailActivities:
         failures: Mapping[str, CursorFailure],
         requests: int = 0,
     ) -> FetchDetailsResult:
-        """Merges finished items, keeps others' progress, and records the wave, in one transaction.
+        """Merges finished items, keeps others' progress and records the wave, in one transaction.
 
-        An item with stale parts stays pending as failed, and counts as one without its details. One whose tenant cannot
-        have the details is read.
+        An item with stale parts stays pending as failed. An item whose tenant cannot have the details is read.
         """
         whole = [item for item in items if item.observation is not None and not item.stale]
         stale = [item for item in items if item.observation is not None and item.stale]
@@ -374,7 +366,7 @@ class DetailActivities:
         return result
 
     async def _unmoved(self, session: AsyncSession, items: Sequence[_Item]) -> list[_Item]:
-        """Items whose stale parts are of their current versions; the others are completed anew."""
+        """Items whose stale parts are of their current versions."""
         if not items:
             return []
         now = await details.lock_versions(session, [item.pending for item in items])
@@ -387,7 +379,7 @@ class DetailActivities:
 
 
 def _attempts(request: FetchDetails, type_key: str, code: ErrorCode) -> int:
-    """At how many failures, the last with this code, an item is given up."""
+    """The number of failures, the last with this code, after which an item is given up."""
     limits = [request.attempts]
     known = next(share.known_failure for share in request.shares if share.type_key == type_key)
     if known is not None and known.code is code and known.patience is not None:
@@ -398,7 +390,6 @@ def _attempts(request: FetchDetails, type_key: str, code: ErrorCode) -> int:
 
 
 def _goes_on(done: FetchDetailsResult) -> bool:
-    """Whether another batch has something to ask for, without a wait."""
     collections = done.collections.values()
     return (
         done.paced is None
@@ -409,7 +400,6 @@ def _goes_on(done: FetchDetailsResult) -> bool:
 
 
 def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchDetailsResult:
-    """The sums of two batches, and the second one's rest, if it read anything."""
     requests = before.requests + further.requests
     if further.paced is not None or further.too_large:
         return before.model_copy(update={"requests": requests})
@@ -428,7 +418,7 @@ def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchD
 
 
 def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
-    """Each share's failure that decides when to ask again: one of all requests, else the most patient."""
+    """The failure by which each share goes on: one that all requests share, else the most patient."""
     asked_of = Counter(sent.item.pending.type_key for sent in asked)
     of: dict[str, list[CursorFailure]] = {}
     for type_key, failure in failures:
@@ -444,13 +434,11 @@ def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailu
 
 
 def _noted(item: _Item) -> PendingDetails:
-    """The item's row of `pending_item` with progress and failed attempts."""
     progress = item.reading.progress() if item.moved or item.reading.unread else item.pending.progress
     return item.pending._replace(progress=progress, attempts=item.pending.attempts + item.failed)
 
 
 def _failure_of(item: _Item, *, is_merged: bool) -> dict[str, Any] | None:
-    """Why this run no longer reads the item; None if it does."""
     cause = item.cause
     is_over = is_merged or item.given_up is not None or (item.is_partial and item.observation is None)
     if cause is None or not is_over:
