@@ -55,7 +55,9 @@ def answer_at_large(_graph: SimulatedGraph, _worker: Older, patch: pytest.Monkey
 
 
 async def fetch(worker: Older, wave_token: Any) -> FetchDetailsResult:
-    request = details_of(worker.run).model_copy(update={"limit": LIMIT, "batches": MERGED_TOGETHER, "wave_token": wave_token})
+    request = details_of(worker.run).model_copy(
+        update={"limit": LIMIT, "batches": MERGED_TOGETHER, "wave_token": wave_token}
+    )
     return await ActivityEnvironment().run(worker.detailing.fetch_details, request)
 
 
