@@ -75,7 +75,6 @@ async def if_there(asked: Awaitable[AnswerT]) -> AnswerT | None:
 
 
 def refusal(error: RPCError, address: str, namespace: str) -> str:
-    """A failed call's meaning and remedy."""
     return _in_words(error.status, error.message, address, namespace)
 
 
@@ -95,7 +94,6 @@ def connection_failure(error: Exception, address: str, namespace: str) -> str:
 
 
 def refusal_in(text: str, address: str, namespace: str) -> str | None:
-    """The meaning of a gRPC status in an error's text."""
     found = _STATUS_IN_TEXT.search(text)
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
     if found is None or code not in RPCStatusCode.__members__:
@@ -112,7 +110,6 @@ def no_answer(address: str, seconds: float) -> str:
 
 
 def search_attributes_by_hand(namespace: str) -> str:
-    """The remedy by an administrator of a server or Temporal Cloud."""
     ours = [(key.name, type_name(key)) for key in ALL]
     server = " ".join(f"--name {name} --type {kind}" for name, kind in ours)
     cloud = " ".join(f"--search-attribute {name}={kind}" for name, kind in ours)

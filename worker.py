@@ -191,8 +191,6 @@ async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
 
 
 class Failure:
-    """A worker's fatal error, told before it shuts down."""
-
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.happened = asyncio.Event()
@@ -276,12 +274,10 @@ def vault_of(settings: Settings) -> Vault | None:
 
 
 def meter_of(client: Client) -> MetricMeter:
-    """Served with the SDK's metrics, or nowhere."""
     return (client.service_client.config.runtime or Runtime.default()).metric_meter
 
 
 def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -> AbstractAsyncContextManager[None]:
-    """Keeps the metrics while open, if this worker serves metrics."""
     if settings.worker_metrics_address is None:
         return nullcontext()
     tenants = TenantsFile(tenants_source(settings))
@@ -324,7 +320,6 @@ def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 def version_line(settings: Settings) -> str:
-    """The version for the log at start."""
     version = deployment(settings)
     if version is None:
         return "worker is unversioned"

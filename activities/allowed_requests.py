@@ -30,7 +30,6 @@ class AllowedRequests:
     async def refused(
         self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
     ) -> dict[Link, CursorFailure]:
-        """Failures of forbidden URLs."""
         asked = list(cursors)
         unknown = self.unknown([cursor.type_key for cursor in asked], api_version)
         links = {

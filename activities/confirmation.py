@@ -140,7 +140,6 @@ class ConfirmActivities(GraphActivities):
         return await crunch(tenant.id, observed)
 
     def _failure(self, item: UnlistedItem, answer: GraphAnswer | ReadFailure) -> CursorFailure | None:
-        """Why the answer settles nothing; None if it does."""
         if isinstance(answer, ReadFailure):
             return cursor_failure(answer)
         collection = self._catalog.collections[item.type_key]

@@ -43,7 +43,6 @@ async def begin_run(run: Run) -> BeginRunResult:
 
 @activity.defn
 async def read_wave(wave: ReadWave) -> ReadWaveResult:
-    """Reads batches of any API versions and throttle families."""
     raise NotImplementedError
 
 
@@ -69,7 +68,6 @@ async def fetch_details(request: FetchDetails) -> FetchDetailsResult:
 
 @activity.defn
 async def renew_lease(request: RenewLease) -> RenewLeaseResult:
-    """Keeps a run's slot, or its place in the queue."""
     raise NotImplementedError
 
 
@@ -80,7 +78,6 @@ async def finish_run(request: FinishRun) -> FinishRunResult:
 
 @activity.defn
 async def sweep() -> SweepResult:
-    """Closes the records of abandoned runs."""
     raise NotImplementedError
 
 
@@ -131,7 +128,6 @@ async def diagnose_worker(request: DiagnoseWorker) -> DiagnosisResult:
 
 @activity.defn
 async def note_events(request: NoteEvents) -> NoteResult:
-    """Notes events of ended runs, and expiries."""
     raise NotImplementedError
 
 
@@ -142,5 +138,4 @@ async def deliver_events(request: DeliverEvents) -> DeliveryResult:
 
 @activity.defn
 async def look_for_events(request: LookForEvents) -> TenantsToTell:
-    """Finds the tenants with events that no run has noted."""
     raise NotImplementedError

@@ -76,8 +76,6 @@ class DigestedPage(NamedTuple):
 
 
 class ChangedObjects(NamedTuple):
-    """The objects of a page to read, and the unchanged ones."""
-
     page: Any
     same: SameItems
     same_bytes: int

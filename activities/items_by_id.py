@@ -289,7 +289,6 @@ class ItemReader:
         return False
 
     def _whole(self, observers: TenantObservers, item: UnlistedItem, read: _Item) -> Observation | None:
-        """The item with details, under the list's spelling of its id."""
         listed = read.listed
         whole = listed
         if listed.list_hash is not None:

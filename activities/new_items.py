@@ -142,7 +142,7 @@ class NewItemReader:
 
 
 def _may_name(activity: str, collection: Collection) -> bool:
-    """Whether an event's words seem to mean a collection. Only orders the search: Microsoft lists no such words."""
+    """Only orders the search: Microsoft publishes no list of these words."""
     entity = collection.path.rpartition("/")[2].lower()
     words = "".join(letter for letter in activity.lower() if letter.isalpha())
     return entity[:-3] in words

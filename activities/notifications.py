@@ -210,7 +210,6 @@ class NotificationActivities:
         return TenantsToTell(tenants=tenants[:MOST_TENANTS])
 
     async def _note_states(self, tenant: KnownTenant, look_id: UUID, rules: TenantRules) -> bool:
-        """Returns whether anything waits to be sent."""
         events = [] if tenant.clean_at is None else not_read_events(tenant.clean_at, tenant.now, rules)
         wants_plans = rules.wants(NotificationKind.PLAN_WAITING)
         if not events and not wants_plans:

@@ -113,7 +113,6 @@ class WaveActivities:
         )
 
     async def _read_pages(self, reading: "_WaveReading", request: FetchPages, chain: "_Chain") -> None:
-        """Adds a batch's pages to its chain, and begins following batches within the budget."""
         part = await reading.part(self._fetch_pages, request, reading.wait_for_turn)
         if part.result is None and part.failure is None:
             return

@@ -87,7 +87,6 @@ def _command(name: str) -> Any:
 
 
 def _prepare(command: Any) -> None:
-    """Lets a command check each given text, and end with errors for people."""
     for parameter in command.params:
         parameter.callback = _looked_through
     if command.callback is not None:

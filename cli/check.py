@@ -85,8 +85,6 @@ _STYLES = {
 
 
 class Probe(NamedTuple):
-    """A request that tells whether a collection or detail is readable."""
-
     collection: Collection
     url: str
     permission: str

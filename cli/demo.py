@@ -144,7 +144,6 @@ def _set_generation(info: StackInfo, generation: int) -> None:
 
 
 async def _sync_all(settings: Settings, state: State) -> list[dict[str, Any]]:
-    """One after the other, so that each can be watched."""
     selection = Selection(type_keys=tuple(load_catalog().everything()))
     results = []
     for tenant in configured_tenants_of(settings):
@@ -175,7 +174,6 @@ async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _tried(work: Callable[[], Awaitable[T]]) -> T:
-    """Retries while the stack restarts a dead part."""
     for _ in range(1, ATTEMPTS):
         with suppress(RPCError, UnavailableError):
             return await work()
@@ -210,7 +208,6 @@ async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selecti
 
 
 async def _changes(settings: Settings, run: RunRecord, before: UUID | None) -> dict[str, list[ItemRecord]]:
-    """Items new, changed or gone since the run `before`, if any."""
     async with tenant_session(settings, run.tenant_id) as session:
         asked = await queries.question(session, run.selection_hash)
         if before is None or asked is None or run.status is not RunStatus.SUCCESS:

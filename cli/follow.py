@@ -111,7 +111,7 @@ class Follower(Generic[ProgressT]):
             await asyncio.gather(*watching, return_exceptions=True)
 
     async def _wait_for_end(self, handle: Handle) -> None:
-        """Long polls for the result; waits for an absent Temporal, too."""
+        """Waits for an absent Temporal, too."""
         while True:
             try:
                 await handle.result()
@@ -193,7 +193,6 @@ class Follower(Generic[ProgressT]):
             self._tell(self._silence())
 
     async def _tell_silence(self, handle: Handle) -> None:
-        """Says, after an unanswered query, whether any worker is there."""
         try:
             description = await handle.describe()
             self._tell(await self._nobody(description) or self._silence())
@@ -225,7 +224,6 @@ def _waits_for_worker(activity: Any) -> bool:
 
 
 def goes_on(run_id: UUID, tenant_name: str) -> str:
-    """How a person who stops following a run returns to it, and ends it."""
     return (
         f"run {run_id} goes on\n"
         f"  follow it: python starter.py run {run_id} --follow\n"

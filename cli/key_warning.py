@@ -10,6 +10,5 @@ def compares_hidden_values(settings: Settings) -> bool | None:
 
 
 def warn_without_key(settings: Settings) -> None:
-    """Warns on stderr."""
     if compares_hidden_values(settings) is False:
         output.stderr.print(f"warning: {NO_KEY_WARNING}", style="yellow")

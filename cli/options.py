@@ -127,7 +127,6 @@ def valid_selection_name(name: str | None) -> str | None:
 
 
 def selection_name_of(selection: Selection, name: str | None = None) -> str:
-    """The name for people: its own, or one of its collections."""
     return name or load_catalog().name_of(selection.type_keys)
 
 
@@ -179,7 +178,6 @@ def chosen_to_read(
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The first few names, and the number of others."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 

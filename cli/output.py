@@ -69,7 +69,6 @@ class SafeConsole(Console):
         return wrapped
 
     def print_grid(self, grid: RenderableType, width: int) -> None:
-        """`width`: that of the laid out table."""
         if not self.stderr and output_options().as_csv:
             stderr.print_grid(grid, width)
             return
@@ -145,7 +144,6 @@ def print_json(*values: BaseModel | dict[str, Any] | bytes) -> None:
 
 
 def print_result(result: BaseModel | dict[str, Any], words: str) -> None:
-    """Prints JSON, or words for people."""
     if output_options().as_json:
         print_json(result)
     else:

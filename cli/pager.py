@@ -31,8 +31,6 @@ def paged() -> Iterator[None]:
 
 
 class _PagedStream(StandIn):
-    """Keeps text while it fits on the screen, then gives it to the pager, if there is one."""
-
     def __init__(self, shown: TextIO) -> None:
         super().__init__(shown)
         self._kept = ""

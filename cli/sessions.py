@@ -66,7 +66,7 @@ def asked_of_tenant(
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Finds it by id or name; prints an id found by name on stderr. Raises `UserError`."""
+    """Prints an id that was found by name on stderr. Raises `UserError`."""
     external_id = await items.find_item(session, type_key, sought)
     if external_id != sought:
         output.stderr.print(f"{sought!r} is {external_id}", style="dim")

@@ -47,7 +47,6 @@ def _is_group(known: dict[str, str], words: Sequence[str]) -> bool:
 
 
 def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
-    """The help of the command that begins the words; the rest are arguments."""
     for length in range(len(words), 0, -1):
         name = " ".join(words[:length])
         if name in known:

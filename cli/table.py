@@ -89,7 +89,6 @@ class Column(NamedTuple):
 
 
 def collection_title(type_key: str) -> str:
-    """Title and type key."""
     collection = load_catalog().collections.get(type_key)
     return type_key if collection is None or collection.title == type_key else f"{collection.title} ({type_key})"
 
@@ -185,7 +184,6 @@ class Table:
             del self.records[self._most :]
 
     def print_together(self, others: Iterable["Table"]) -> None:
-        """Prints this and other tenants' rows as one table by `--sort`."""
         for other in others:
             self.records += other.records
             self.beyond += other.beyond
@@ -276,7 +274,6 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
 
 
 def shown_id(external_id: str) -> str:
-    """An id in prose, short unless `--ids`."""
     return external_id if output_options().ids else short_ids([external_id])[external_id]
 
 
@@ -422,7 +419,6 @@ class _Layout:
         return widths
 
     def _print_below(self, cells: Mapping[int, Text]) -> None:
-        """Short cells share a line, long ones have their own."""
         indent = " " * (self._indent + INDENT)
         short: list[Text] = []
         for number, cell in cells.items():

@@ -15,6 +15,5 @@ class TenantOrCommand(TyperGroup):
         return super().parse_args(ctx, [MAIN, *args] if is_main else args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Commands, and the main one's possible first arguments."""
         tenant = next(parameter for parameter in self.commands[MAIN].params if parameter.param_type_name == "argument")
         return [*super().shell_complete(ctx, incomplete), *tenant.shell_complete(ctx, incomplete)]

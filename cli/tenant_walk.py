@@ -62,7 +62,6 @@ class RowLimit:
             self._left = max(0, self._left - rows)
 
     def first(self, rows: Sequence[RowT]) -> Sequence[RowT]:
-        """Those of a tenant's rows that belong to the answer."""
         shown = rows if self._left is None else rows[: self._left]
         self.left_out += len(rows) - len(shown)
         self.count(len(shown))
@@ -154,7 +153,7 @@ async def _ask_one(
 
 
 async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
-    """The ending, and the exit code of the answer, which is printed whatever the code."""
+    """The ending, and the answer's exit code."""
     try:
         await ask(database, tenant)
     except NeverReadError as never:

@@ -147,7 +147,6 @@ def stop_running(state: State) -> bool:
 
 
 def last_words(state: State) -> str:
-    """Why the supervisor ended, in one line of its log."""
     lines = state.supervisor_log.read_text(errors="replace").splitlines() if state.supervisor_log.exists() else []
     return lines[-1] if lines else f"the supervisor is gone; the logs of its parts are in {state.folder}"
 

@@ -77,7 +77,6 @@ class State:
             yield lock.fileno()
 
     def is_free(self) -> bool:
-        """Whether no supervisor or part uses the folder."""
         with self.held() as free:
             if not free:
                 return False
@@ -95,7 +94,6 @@ class State:
         return StackInfo(**json.loads(self.stack_file.read_text()))
 
     def publish(self, info: StackInfo) -> None:
-        """Makes the stack known to ordinary commands."""
         lines = [f"{name}={_quoted(value)}" for name, value in info.environment.items()]
         self.write_private(self.environment_file, "\n".join(lines) + "\n")
         self.write_private(self.stack_file, json.dumps(info._asdict()))
@@ -105,7 +103,6 @@ class State:
             path.unlink(missing_ok=True)
 
     def write_tenants(self, tenants: Sequence[Mapping[str, Any]]) -> None:
-        """Writes the tenants file, and each secret to a file of its own."""
         secret_files = self.folder / "secrets"
         secret_files.mkdir(mode=0o700, exist_ok=True)
         lines = ["# The simulated tenants of the embedded stack, written anew at each start."]

@@ -72,7 +72,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
-    """The page with Temporal Web's codec server, or the codec alone."""
     app = FastAPI(
         title="Tenant Inventory",
         version=VERSION,

@@ -98,7 +98,6 @@ def _answer(payloads: list[Payload]) -> Response:
 
 
 def origin_of(address: str | None) -> str | None:
-    """The origin in browsers' requests from this address."""
     if address is None:
         return None
     parts = urlsplit(address.lower())

@@ -19,8 +19,6 @@ from web.site import item_path, site_of
 
 
 class Entry(NamedTuple):
-    """A navigation entry, for persons of its role."""
-
     name: str
     path: str
     role: Role = Role.READER
@@ -65,12 +63,10 @@ TENANT_NAVIGATION = (
 
 
 def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
-    """Renders in the common layout, for the signed-in person."""
     return HTMLResponse(_render(request, template, shown))
 
 
 def fragment(request: Request, template: str, **shown: Any) -> str:
-    """A live page replaces this part."""
     return _render(request, template, shown)
 
 

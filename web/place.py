@@ -45,7 +45,6 @@ class WebPlace(NamedTuple):
 
     @property
     def hosts(self) -> list[str]:
-        """Names in allowed requests."""
         return [self.name] if self.name else [*LOOPBACK_NAMES]
 
     def url(self, port: int) -> str:

@@ -20,8 +20,6 @@ class CollectionChoice(NamedTuple):
 
 
 class SelectionChoices(NamedTuple):
-    """Everything, or some by category."""
-
     is_everything: bool
     categories: list[tuple[str, list[CollectionChoice]]]
 

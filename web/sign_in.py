@@ -79,7 +79,6 @@ SignedIn = Annotated[Person, Depends(signed_in)]
 
 @router.get("/sign-in/{token}")
 async def redeem(request: Request, token: str, site: Annotated[Site, Depends(site_of)]) -> Response:
-    """Uses a one-time link up."""
     cookie = secrets.token_urlsafe(32)
     async with site.database.no_tenant() as session:
         person = await web_sessions.redeem_link(session, digest(token), digest(cookie), SESSION_LIFETIME)

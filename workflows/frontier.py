@@ -259,7 +259,6 @@ class Frontier(WaveQueue, CollectionResults):
                 self.cursors.append(cursor.model_copy(update={"losses": cursor.losses + 1}))
 
     def _settle(self, type_key: str) -> None:
-        """Completes a listed and merged collection, once it is confirmed and detailed."""
         if not self._is_open(type_key):
             return
         if self.unlisted.get(type_key):

@@ -109,7 +109,6 @@ class PortfolioWorkflow(CancellableWorkflow):
         return PortfolioProgress(status=self._status, counts=self._state.counts, running=running)
 
     async def _sync_tenants(self) -> None:
-        """Ends when every tenant has its outcome, or it is time to continue as new."""
         if self._cancel_request is not None:
             raise asyncio.CancelledError
         if not self._opened:

@@ -101,7 +101,6 @@ class SyncWorkflow(CancellableWorkflow):
         )
 
     async def _read(self) -> None:
-        """Ends when the frontier is empty or it is time to continue as new."""
         if self._cancel_request is not None:
             raise asyncio.CancelledError
         if not self._opened:
@@ -253,7 +252,6 @@ class SyncWorkflow(CancellableWorkflow):
         reap(self._upserts)
 
     async def _wait_for_wave(self, draining: bool) -> None:
-        """Waits until a task in flight ends, or a waiting cursor is due."""
         wait = None if draining else self._frontier.next_wait(workflow.now())
         tasks = [*self._fetches, *self._upserts]
         if wait is not None:

@@ -17,8 +17,6 @@ class NoteEvents(Message):
 
 
 class NoteResult(Message):
-    """Targets with waiting events."""
-
     targets: list[TargetName] = []
 
 
@@ -40,8 +38,6 @@ class LookForEvents(Message):
 
 
 class TenantToTell(Message):
-    """A tenant with runs to note, expiries, or waiting events."""
-
     tenant_id: UUID
     run_ids: list[UUID] = []
     expiring: bool = False

@@ -79,6 +79,4 @@ class RecordPortfolio(Message):
 
 
 class RecordPortfolioResult(Message):
-    """The distinct codes of the tenants' runs."""
-
     error_codes: list[ErrorCode] = []

@@ -91,7 +91,6 @@ class Content:
             self._state += 1
 
     def listed(self, endpoint: Endpoint) -> list[Item]:
-        """The items in the order of the listing."""
         with self._lock:
             items, now = self.items(endpoint), time.monotonic()
             return [item for item in items if self._listed_from.get((endpoint.source, item.key), now) <= now]
@@ -191,7 +190,6 @@ class Content:
             self._state += 1
 
     def hold(self, path: str, documents: Sequence[Document]) -> None:
-        """Replaces a collection's documents."""
         endpoint = ENDPOINTS[path]
         with self._lock:
             self._collections[endpoint.path] = [
@@ -201,7 +199,6 @@ class Content:
             self._state += 1
 
     def reset(self) -> None:
-        """Undoes every edit."""
         with self._lock:
             self._collections.clear()
             self._listed_from.clear()
@@ -258,7 +255,6 @@ class Content:
         return [self._assigned(source, document, number, group_ids) for number, document in enumerate(documents)]
 
     def sample(self, endpoint: Endpoint, number: int) -> Document:
-        """Document `number` of the sample, served or not."""
         return sample_document(endpoint, self._tenant_id, number, self._model)
 
     def _assigned(self, endpoint: Endpoint, document: Document, number: int, group_ids: Sequence[str]) -> Document:

@@ -37,7 +37,6 @@ class Credentials:
                 self._certificates[thumbprint] = public_key
 
     def register_federated_token(self, token: str) -> None:
-        """Accepts this token of another issuer as client assertion."""
         with self._lock:
             self._federated_tokens.add(token)
 

@@ -29,8 +29,6 @@ class OpenProtocol(H11Protocol):
 
 
 class DeliveredResponse(Response):
-    """Goes out as its `delivery` says."""
-
     def __init__(self, body: bytes, status: int, headers: dict[str, str], delivery: Delivery) -> None:
         super().__init__(body, status, headers)
         self._delivery = delivery

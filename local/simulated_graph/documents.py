@@ -114,7 +114,6 @@ def _only_in_full(key: str, value: Any) -> bool:
 
 
 def with_new_id(document: Document, new_id: str) -> Document:
-    """A copy, with its assignments."""
     old_id = document.get("id")
     copy = {**document, "id": new_id}
     if old_id and copy.get("assignments"):

@@ -51,7 +51,6 @@ class GraphRequest:
 
     @property
     def client_request_id(self) -> str:
-        """The client's id of the request, else Graph's."""
         return self.headers.get("client-request-id", self.request_id)
 
     def standard_headers(self) -> dict[str, str]:
@@ -91,7 +90,6 @@ class Answer:
 
     @classmethod
     def of(cls, status: int, document: Any, headers: Mapping[str, str] | None = None) -> "Answer":
-        """An answer with `document` as JSON."""
         return cls(status, orjson.dumps(document), {"Content-Type": JSON_TYPE, **(headers or {})})
 
 
@@ -104,7 +102,6 @@ loop, so it must not block.
 def error(
     request: GraphRequest, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """An error in Graph's shape."""
     body = {"code": code, "message": message, "innerError": inner_error(request)}
     return Answer.of(status, {"error": body}, headers)
 
@@ -118,7 +115,6 @@ def inner_error(request: GraphRequest) -> dict[str, str]:
 
 
 def segment_unknown(request: GraphRequest, segment: str) -> Answer:
-    """The Graph version lacks the path."""
     return error(request, 400, "BadRequest", f"Resource not found for the segment '{segment}'.")
 
 
@@ -153,6 +149,5 @@ def nested_message(request: GraphRequest, text: str) -> str:
 
 
 def method_not_allowed(request: GraphRequest) -> Answer:
-    """The simulated tenants are read-only."""
     message = "Specified HTTP method is not allowed for the request target."
     return error(request, 405, "Request_BadRequest", message, {"Allow": "GET"})

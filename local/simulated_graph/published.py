@@ -21,7 +21,6 @@ def check_published(version: str, path: str, query: Query) -> None:
 
 
 def is_of(version: str, type_name: str, kind: str) -> bool:
-    """Whether the type is `kind` or derives from it."""
     return type_name in metadata(version).family(kind)
 
 

@@ -236,7 +236,6 @@ def _expanding(query: Query) -> str:
 
 
 def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
-    """The version's endpoint with the longest prefix of `path`, and the further segments."""
     segments = [segment for segment in path.split("/") if segment]
     found = located(path)
     if found is not None:

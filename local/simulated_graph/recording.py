@@ -78,7 +78,6 @@ class Recorder:
             return self._number
 
     def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
-        """Oldest first: of one kind, of one tenant, after a number."""
         with self._lock:
             return [
                 request

@@ -56,7 +56,6 @@ def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: 
 
 
 def show_related(document: Document, navigations: Sequence[Navigation], query: Query, place: Place) -> Document:
-    """Selected properties and expanded navigations, with their options."""
     by_name = {navigation.name: navigation for navigation in navigations}
     shown = {
         key: value
@@ -82,7 +81,6 @@ def show_related(document: Document, navigations: Sequence[Navigation], query: Q
 
 
 def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str) -> None:
-    """Refuses unknown navigations and those that cannot be expanded."""
     by_name = {navigation.name: navigation for navigation in navigations if navigation.expandable}
     for name, nested in query.expand.items():
         if name not in by_name:
@@ -91,7 +89,6 @@ def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str)
 
 
 def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> None:
-    """Refuses selected properties that the declared type lacks."""
     for name in query.select:
         if endpoint.base_properties is not None:
             known = name in endpoint.base_properties

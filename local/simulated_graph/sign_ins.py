@@ -50,8 +50,6 @@ class SimulatedPerson:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """A code, and the properties that the token request must repeat."""
-
     tenant_id: str
     client_id: str
     redirect_uri: str

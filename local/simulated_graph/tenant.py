@@ -65,7 +65,6 @@ class SimulatedTenant:
         self._begin()
 
     def entry(self) -> dict[str, str]:
-        """The client's entry in its tenants file."""
         return {"id": self.id, "name": self.name, "client_id": self.client_id, "client_secret": self.client_secret}
 
     def token(self, lifetime: timedelta | None = None) -> str:
@@ -118,7 +117,6 @@ class SimulatedTenant:
 
     @property
     def generation(self) -> int:
-        """Steps since the beginning."""
         return self._generation
 
     def set_generation(self, generation: int) -> None:

@@ -57,7 +57,6 @@ class TokenService:
         self._first_good: dict[str, int] = {}
 
     def discovery(self, request: GraphRequest, tenant_id: str) -> Answer:
-        """The OpenID configuration of a tenant, or of all organizations."""
         if tenant_id not in (*self._tenants, "organizations"):
             return _tenant_unknown(request, tenant_id, "invalid_tenant")
         authority = f"{self._base_url}/{tenant_id}"
@@ -78,7 +77,6 @@ class TokenService:
         )
 
     def token(self, request: GraphRequest, tenant_id: str) -> Answer:
-        """A token for the form's client credentials, or the refusal."""
         form = dict(parse_qsl(request.body.decode(errors="replace")))
         if form.get("grant_type") == "authorization_code":
             return self._redeemed(request, tenant_id, form)
@@ -220,7 +218,6 @@ def _tenant_unknown(request: GraphRequest, tenant_id: str, name: str) -> Answer:
 def token_refusal(
     request: GraphRequest, status: int, name: str, code: int, message: str, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Name, AADSTS number, message."""
     now = datetime.now(UTC)
     correlation_id = request.client_request_id
     trail = f"Trace ID: {request.request_id} Correlation ID: {correlation_id} Timestamp: {now:%Y-%m-%d %H:%M:%SZ}"

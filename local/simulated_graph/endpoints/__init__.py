@@ -52,7 +52,6 @@ def endpoint_at(path: str) -> Endpoint:
 
 @cache
 def casts_of(path: str) -> tuple[Endpoint, ...]:
-    """Typed views of the documents at `path`."""
     return tuple(endpoint for endpoint in _ENDPOINTS if endpoint.cast_of == path)
 
 

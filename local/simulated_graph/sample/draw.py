@@ -25,7 +25,6 @@ class Draw:
         self._random = Random(self._choices)  # noqa: S311 (repeatable, not secret)
 
     def id(self, what: str = "") -> str:
-        """The id of the document, or of a part."""
         return made_id(f"{self._choices}/{what}" if what else self._seed)
 
     def id_of(self, path: str, index: int) -> str:
@@ -84,12 +83,10 @@ def constant(**properties: Any) -> Sample:
 
 
 def encoded(text: str) -> str:
-    """Base64, as in scripts, pictures and certificates."""
     return base64.b64encode(text.encode()).decode()
 
 
 def choice_setting(number: int, definition: str, value: str) -> Document:
-    """A setting of the settings catalog with a chosen option."""
     return {
         "id": str(number),
         "settingInstance": {
@@ -102,7 +99,6 @@ def choice_setting(number: int, definition: str, value: str) -> Document:
 
 
 def titled(draw: Draw, subject: str, *, kind: str | None = None, **properties: Any) -> Document:
-    """A document with common Intune properties; `kind` is the derived type."""
     return {
         **({"@odata.type": f"#microsoft.graph.{kind}"} if kind else {}),
         "displayName": draw.name(subject),
