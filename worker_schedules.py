@@ -18,7 +18,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from activities.holders import NOTIFICATION_LOOK_WORKFLOW, RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
+from activities.holders import Kind, held
 from connections import NOT_ALLOWED, UnreachableError, refused
 from workflows.messages import RetentionInput
 from workflows.notify import LOOK_ID, NotificationLookWorkflow
@@ -32,13 +32,8 @@ NOTIFICATION_LOOK = timedelta(minutes=5)
 async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -> None:
     """Schedules the sweep unless `interval` is zero. Raises `UnreachableError` if Temporal refuses."""
     action = ScheduleActionStartWorkflow(SweepWorkflow.run, id=f"{SWEEP_ID}/{task_queue}", task_queue=task_queue)
-    await _keep_schedule(
-        client,
-        f"tenant-inventory-sweep/{task_queue}",
-        Kind(SWEEP_WORKFLOW, task_queue),
-        _every(interval, action) if interval else None,
-        otherwise="set SWEEP_INTERVAL_SECONDS=0 and start SweepWorkflow by other means",
-    )
+    otherwise = "set SWEEP_INTERVAL_SECONDS=0 and start SweepWorkflow by other means"
+    await _keep_schedule(client, action, interval or None, otherwise)
 
 
 async def schedule_retention(client: Client, task_queue: str, interval: timedelta, limits: RetentionInput) -> None:
@@ -46,14 +41,11 @@ async def schedule_retention(client: Client, task_queue: str, interval: timedelt
     action = ScheduleActionStartWorkflow(
         RetentionWorkflow.run, limits, id=f"{RETENTION_ID}/{task_queue}", task_queue=task_queue
     )
-    await _keep_schedule(
-        client,
-        f"tenant-inventory-retention/{task_queue}",
-        Kind(RETENTION_WORKFLOW, task_queue),
-        _every(interval, action) if limits.limits_anything else None,
-        otherwise="set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT and RUN_RETENTION_DAYS to 0"
-        " and run: python starter.py retention",
+    otherwise = (
+        "set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT and RUN_RETENTION_DAYS to 0"
+        " and run: python starter.py retention"
     )
+    await _keep_schedule(client, action, interval if limits.limits_anything else None, otherwise)
 
 
 async def schedule_notification_look(client: Client, task_queue: str, *, is_wanted: bool) -> None:
@@ -61,30 +53,17 @@ async def schedule_notification_look(client: Client, task_queue: str, *, is_want
     action = ScheduleActionStartWorkflow(
         NotificationLookWorkflow.run, id=f"{LOOK_ID}/{task_queue}", task_queue=task_queue
     )
-    await _keep_schedule(
-        client,
-        f"tenant-inventory-notification-look/{task_queue}",
-        Kind(NOTIFICATION_LOOK_WORKFLOW, task_queue),
-        _every(NOTIFICATION_LOOK, action) if is_wanted else None,
-        otherwise="unset NOTIFICATIONS_FILE",
-    )
-
-
-def _every(interval: timedelta, action: ScheduleActionStartWorkflow) -> Schedule:
-    return Schedule(
-        action=action,
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
-    )
+    await _keep_schedule(client, action, NOTIFICATION_LOOK if is_wanted else None, "unset NOTIFICATIONS_FILE")
 
 
 async def _keep_schedule(
-    client: Client, schedule_id: str, wanted: Kind, schedule: Schedule | None, *, otherwise: str
+    client: Client, action: ScheduleActionStartWorkflow, interval: timedelta | None, otherwise: str
 ) -> None:
-    """None removes the schedule. `otherwise`: the remedy if Temporal refuses.
+    """Without an interval removes the schedule. `otherwise`: the remedy if Temporal refuses.
 
     Raises `UnreachableError` for a schedule of another kind, which stays.
     """
+    schedule_id, wanted = f"tenant-inventory-{action.id}", Kind(str(action.workflow), action.task_queue)
     handle = client.get_schedule_handle(schedule_id)
 
     def changed(schedule: Schedule, there: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -94,11 +73,16 @@ async def _keep_schedule(
         return ScheduleUpdate(schedule)
 
     try:
-        if schedule is None:
+        if interval is None:
             with suppress(RPCError):
                 if Kind.scheduled_by((await handle.describe()).schedule) == wanted:
                     await handle.delete()
             return
+        schedule = Schedule(
+            action=action,
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+        )
         try:
             await client.create_schedule(schedule_id, schedule)
         except ScheduleAlreadyRunningError:

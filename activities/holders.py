@@ -8,11 +8,8 @@ from inventory.bounds import SHOWN_CHARACTERS
 
 SYNC_WORKFLOW = "SyncWorkflow"
 PORTFOLIO_WORKFLOW = "PortfolioWorkflow"
-SWEEP_WORKFLOW = "SweepWorkflow"
-RETENTION_WORKFLOW = "RetentionWorkflow"
 WATCH_WORKFLOW = "WatchWorkflow"
 NOTIFY_WORKFLOW = "NotifyWorkflow"
-NOTIFICATION_LOOK_WORKFLOW = "NotificationLookWorkflow"
 """The types of workflows."""
 
 

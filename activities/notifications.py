@@ -34,7 +34,6 @@ from delivery import sender
 from delivery.message import DeliveryAnswer, Message, message_of
 from delivery.targets import AnyTarget, Notifications, NotificationsFileError, load_notifications
 from graph.credentials import CredentialError, credential_ends_at
-from graph.tenants import TenantsFileError
 from graph.vault import Vault, VaultUnavailableError
 from inventory.error_codes import ErrorCode
 from inventory.notifications import NotificationGroup, NotificationKind, NotificationState, TenantRules
@@ -154,10 +153,7 @@ class NotificationActivities:
             return NoteResult(targets=await notifications.pending_targets(session))
 
     async def _reading_app(self, tenant_id: UUID) -> ReadingApp | None:
-        try:
-            tenant = await self._tenants.get(tenant_id)
-        except TenantsFileError:
-            tenant = None
+        tenant = await self._tenants.known(tenant_id)
         if tenant is None:
             return None
         ends_at = None
@@ -173,10 +169,7 @@ class NotificationActivities:
             await notifications.note(session, uuid5(run_id, "drift"), run_id, rules.addressed(events))
 
     async def _rules(self, tenant_id: UUID) -> TenantRules:
-        try:
-            tenant = await self._tenants.get(tenant_id)
-        except TenantsFileError:
-            tenant = None
+        tenant = await self._tenants.known(tenant_id)
         return TenantRules((await self._file.current()).rules, () if tenant is None else tenant.tags)
 
     @activity.defn

@@ -83,20 +83,19 @@ class TenantsFile:
             raise ReadingDisabledError
         return tenant
 
-    async def name(self, tenant_id: UUID) -> str | None:
-        """None if the file lacks it."""
+    async def known(self, tenant_id: UUID) -> TenantConfig | None:
+        """A tenant's entry; None also if the file does not tell."""
         try:
-            tenant = await self.get(tenant_id)
+            return await self.get(tenant_id)
         except TenantsFileError:
             return None
+
+    async def name(self, tenant_id: UUID) -> str | None:
+        tenant = await self.known(tenant_id)
         return tenant.name if tenant is not None else None
 
     async def is_disabled(self, tenant_id: UUID) -> bool:
-        """False if no file was valid yet."""
-        try:
-            tenant = await self.get(tenant_id)
-        except TenantsFileError:
-            return False
+        tenant = await self.known(tenant_id)
         return tenant is not None and tenant.disabled
 
     async def _settled(self) -> Tenants:

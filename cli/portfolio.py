@@ -7,8 +7,6 @@ from uuid import UUID
 
 import typer
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.holders import PORTFOLIO_WORKFLOW, Kind
 from answers.ids import run_id_range, the_one
@@ -114,7 +112,14 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
     client = await connect_to_start(temporal_connect_config())
     async with opened_database(settings) as database:
         await check_database(database)
-        run_id, handle, joined = await _start(client, settings.temporal_task_queue, portfolio_input)
+        run_id, workflow_id, joined, handle = await runs.start_or_join(
+            client,
+            PortfolioWorkflow.run,
+            portfolio_input,
+            Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue),
+            search_attributes.portfolio(portfolio_input.selection, selection_name(portfolio_input)),
+            summary(portfolio_input, TenantNames.load(settings).of),
+        )
         if joined:
             output.stderr.print(f"joined portfolio run {run_id}, which was already under way", style="dim")
         if wait:
@@ -123,7 +128,7 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
             record = await records.portfolio_record(session, run_id)
         if record is not None:
             return record
-        queued = queued_portfolio_record(run_id, handle.id, portfolio_input, datetime.now(UTC))
+        queued = queued_portfolio_record(run_id, workflow_id, portfolio_input, datetime.now(UTC))
         return await refused(queued, f"portfolio run {run_id}", handle) if wait else queued
 
 
@@ -141,30 +146,6 @@ def _goes_on(run_id: UUID) -> str:
         f"  follow it: python starter.py portfolio run {run_id} --follow\n"
         f"  cancel it: python starter.py portfolio cancel {run_id}"
     )
-
-
-async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInput) -> tuple[UUID, Handle, bool]:
-    """The portfolio run's id, its handle, and whether it was joined.
-
-    Raises `UsageError` if something else holds the workflow id.
-    """
-    workflow_id = portfolio_input.workflow_id
-    try:
-        handle = await client.start_workflow(
-            PortfolioWorkflow.run,
-            portfolio_input,
-            id=workflow_id,
-            task_queue=task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.portfolio(portfolio_input.selection, selection_name(portfolio_input)),
-            static_summary=summary(portfolio_input, TenantNames.load(load_settings()).of),
-        )
-    except WorkflowAlreadyStartedError as running:
-        wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
-        await runs.refuse_other_holder(client, workflow_id, running.run_id, wanted)
-        run_id = running.first_run_id or running.run_id
-        return UUID(run_id), runs.handle_of(client, workflow_id, UUID(run_id)), True
-    return UUID(handle.first_execution_run_id), handle, False
 
 
 @portfolio.command("runs")

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -16,7 +16,7 @@ from inventory.records import RunRecord
 from inventory.visible_text import visible
 from temporal_errors import if_there
 from workflows import search_attributes
-from workflows.messages import CancelRequest, SyncInput, SyncResult
+from workflows.messages import CancelRequest, PortfolioInput, SyncInput
 from workflows.sync import SyncWorkflow
 
 
@@ -28,7 +28,7 @@ class StartedRun(NamedTuple):
     run_id: UUID
     workflow_id: str
     joined: bool
-    handle: WorkflowHandle[SyncWorkflow, SyncResult]
+    handle: WorkflowHandle[Any, Any]
 
 
 async def start_sync(client: Client, task_queue: str, sync_input: SyncInput, tenant_name: str) -> StartedRun:
@@ -36,22 +36,36 @@ async def start_sync(client: Client, task_queue: str, sync_input: SyncInput, ten
 
     Raises `RequestError` if something else holds it.
     """
-    tenant_id, selection, workflow_id = sync_input.tenant_id, sync_input.selection, sync_input.workflow_id
-    selection_name = sync_input.selection_name or load_catalog().name_of(selection.type_keys)
+    selection_name = sync_input.selection_name or load_catalog().name_of(sync_input.selection.type_keys)
+    attributes = search_attributes.queued(
+        sync_input.tenant_id, sync_input.selection, tenant_name=tenant_name, selection_name=selection_name
+    )
+    said = f"{visible(tenant_name)}: {selection_name}"
+    return await start_or_join(client, SyncWorkflow.run, sync_input, Kind(SYNC_WORKFLOW, task_queue), attributes, said)
+
+
+async def start_or_join(
+    client: Client,
+    run: Any,
+    given: SyncInput | PortfolioInput,
+    wanted: Kind,
+    attributes: TypedSearchAttributes,
+    said: str,
+) -> StartedRun:
+    """`run` is the workflow's method. Raises as `start_sync`."""
+    workflow_id = given.workflow_id
     try:
         handle = await client.start_workflow(
-            SyncWorkflow.run,
-            sync_input,
+            run,
+            given,
             id=workflow_id,
-            task_queue=task_queue,
+            task_queue=wanted.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.queued(
-                tenant_id, selection, tenant_name=tenant_name, selection_name=selection_name
-            ),
-            static_summary=f"{visible(tenant_name)}: {selection_name}",
+            search_attributes=attributes,
+            static_summary=said,
         )
     except WorkflowAlreadyStartedError as running:
-        await refuse_other_holder(client, workflow_id, running.run_id, Kind(SYNC_WORKFLOW, task_queue))
+        await refuse_other_holder(client, workflow_id, running.run_id, wanted)
         run_id = running.first_run_id or running.run_id
         return StartedRun(UUID(run_id), workflow_id, joined=True, handle=handle_of(client, workflow_id, UUID(run_id)))
     return StartedRun(UUID(handle.first_execution_run_id), workflow_id, joined=False, handle=handle)
