@@ -11,18 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.allowed_requests import AllowedRequests
 from activities.document_gaps import completed
 from activities.failures import told
+from activities.graph_activities import GraphActivities
 from activities.messages.details import DetailProgress, FetchDetails, FetchDetailsResult
 from activities.messages.pages import CursorFailure
-from activities.observers import Observers, TenantObservers
+from activities.observers import TenantObservers
 from activities.page_observations import cursor_failure
-from activities.request_pace import Pace
 from activities.run_records import LEASE
-from activities.tenants import TenantsFile
-from graph.catalog import Catalog
-from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
+from graph.client import Admission, GraphAnswer, GraphGet
 from graph.cpu_executor import crunch
 from graph.details import DetailReading, OpenCall
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
@@ -36,7 +33,6 @@ from inventory.outcomes import ContextValue
 from inventory.stale import StalePart
 from storage import details, runs
 from storage import merge as merging
-from storage.database import Database
 from storage.details import LastVersion, PendingDetails, Share
 
 BATCHES_SECONDS = 15
@@ -84,18 +80,7 @@ class _Asked(NamedTuple):
     call: OpenCall
 
 
-class DetailActivities:
-    def __init__(
-        self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
-    ) -> None:
-        self._graph = graph
-        self._database = database
-        self._catalog = catalog
-        self._tenants = tenants
-        self._observers = observers
-        self._pace = Pace(database)
-        self._requested = AllowedRequests(database, catalog)
-
+class DetailActivities(GraphActivities):
     @activity.defn
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         """Makes calls in one `$batch` after another, and merges items that become whole.
