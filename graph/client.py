@@ -1,4 +1,4 @@
-"""Graph's HTTP client, which can only read: the one public call POSTs a `$batch` of GETs."""
+"""Graph's HTTP client, which can only read: it POSTs a `$batch` of GETs."""
 
 import asyncio
 import base64
@@ -45,7 +45,7 @@ BATCH_LIMIT = 20
 """Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
 
 REFUSED_TOKENS = 3
-"""Tokens that may be refused in turn with a `$batch`: challenges of other batches revoke new ones, too."""
+"""Tokens refused in turn for one `$batch`: challenges of other batches revoke new ones, too."""
 
 DEADLINE_SECONDS = 100
 """The limit of a `$batch`, from connection to last byte."""
@@ -54,7 +54,7 @@ CONNECT_SECONDS = 10
 """The limit of TCP's, and of TLS's, part of a connection."""
 
 RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024
-"""Larger answers are not read to their end: the caller requests less."""
+"""Larger answers are dropped: the caller requests less."""
 
 LARGE_BYTES = 8 * 1024 * 1024
 """Larger answers are read one at a time in a worker."""
@@ -66,14 +66,14 @@ _CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]{1,8192})"')
 
 
 class GraphGet(NamedTuple):
-    """One page to read. `url` is relative to the version root, or a nextLink as Graph gave it."""
+    """`url` is relative to the version root, or a nextLink as Graph gave it."""
 
     key: str
     url: str
 
 
 class GraphAnswer(NamedTuple):
-    """Graph's answer to one GET: header names in lower case, the body parsed, or a `RawPage`."""
+    """Header names are in lower case; the body is parsed, or a `RawPage`."""
 
     status: int
     headers: Mapping[str, str]
@@ -88,7 +88,6 @@ class Admission:
         self._held = False
 
     def needed(self, size_bytes: int) -> bool:
-        """Whether an answer of this size must wait for the place."""
         return size_bytes > LARGE_BYTES and not self._held
 
     @property
@@ -101,14 +100,13 @@ class Admission:
         self._held = True
 
     def end(self) -> None:
-        """Gives back the place, if taken."""
         if self._held:
             self._held = False
             self._lock.release()
 
 
 class GraphClient:
-    """One client for a process; an async context manager."""
+    """A process has one; an async context manager."""
 
     def __init__(
         self,
@@ -150,7 +148,7 @@ class GraphClient:
         vault_url: str | None = None,
         meter: GraphMeter | None = None,
     ) -> "GraphClient":
-        """Uses the clouds' own endpoints unless others are given. Raises `TrustError`."""
+        """Defaults are the clouds' own endpoints. Raises `TrustError`."""
         context = ssl_context(ca_file)
         proxy = proxy_of(proxy_url, context)
         vault = None if vault_url is None else Vault(vault_url, context, proxy_url)
@@ -165,7 +163,7 @@ class GraphClient:
 
     @asynccontextmanager
     async def admission(self) -> AsyncIterator[Admission]:
-        """For one answer, until all that was made of it is gone."""
+        """Lasts until everything made of the answer is gone."""
         admission = Admission(self._large_answer)
         try:
             yield admission
@@ -173,11 +171,11 @@ class GraphClient:
             admission.end()
 
     async def sign_in(self, tenant: TenantConfig) -> None:
-        """Gets the tenant's token, if missing. Raises `GraphRequestError`."""
+        """Raises `GraphRequestError`."""
         await self._tokens.token(tenant)
 
     def check_link(self, tenant: TenantConfig, api_version: str, link: str) -> None:
-        """Raises `UntrustedLinkError` if a nextLink may not be followed."""
+        """Raises `UntrustedLinkError`."""
         relative_link(link, self._root(tenant), api_version)
 
     async def read_batch(
@@ -189,15 +187,13 @@ class GraphClient:
         *,
         raw: bool = False,
     ) -> dict[str, GraphAnswer]:
-        """Reads 1 to 20 pages in one `$batch`; every key has an answer, served or not.
+        """Reads 1 to 20 pages; every key has an answer, served or not.
 
-        With `raw`, a listing page's body is a `RawPage`. With an `admission`, the caller keeps a large answer's place
-        while it processes it; otherwise reading frees the place.
+        With `raw`, a listing page's body is a `RawPage`. With an `admission`, the caller keeps a large answer's place.
+        A 401 inside the batch is repeated once, with a fresh token and the challenge's claims.
 
-        A 401 is answered with a fresh token and its challenge's claims: once inside the batch, and for the whole batch
-        until `REFUSED_TOKENS` were refused. Raises `UntrustedLinkError`, before sending, for a link that may not be
-        followed; `GraphRequestError` if the whole batch failed: `BatchRefusedError` if Graph refused it,
-        `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`.
+        Raises `UntrustedLinkError` before sending; `GraphRequestError` if the whole batch failed: `BatchRefusedError`
+        if Graph refused it, `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")
@@ -238,7 +234,6 @@ class GraphClient:
         admission: Admission,
         read: Callable[[bytes | bytearray], Any],
     ) -> tuple[GraphAnswer, dict[str, GraphAnswer]]:
-        """The outer answer and, after a success, one inner answer for every request."""
         inner = [
             {
                 "id": str(number),
@@ -353,9 +348,7 @@ def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAn
 
 
 def _claims(answer: GraphAnswer) -> str | None:
-    """The claims of a continuous-access-evaluation challenge:
-    https://learn.microsoft.com/entra/identity-platform/claims-challenge
-    """
+    """See https://learn.microsoft.com/entra/identity-platform/claims-challenge"""
     challenge = answer.headers.get("www-authenticate", "")
     match = _CLAIMS.search(challenge) if "insufficient_claims" in challenge else None
     if match is None:
