@@ -92,7 +92,6 @@ class Admission:
 
     @property
     def is_taken(self) -> bool:
-        """Whether its answer is a large one."""
         return self._held
 
     async def acquire(self) -> None:

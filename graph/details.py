@@ -172,7 +172,6 @@ class DetailReading:
         self.give_up(call, ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": 404}))
 
     def _may_be_refused(self, call: OpenCall) -> bool:
-        """Whether a tenant with the list may lack the detail for good."""
         if call.call is None or call.child is not None:
             return False
         return self._collection.delegated_only or self._collection.details[call.call].licence_hint is not None
@@ -182,7 +181,6 @@ class DetailReading:
         return [self._place(given_up.call) for given_up in self.unread]
 
     def give_up(self, call: OpenCall, failure: ReadFailure) -> None:
-        """Gives up a call, and those for members of its answer."""
         if call.asks_whether_there:
             # Its list has shown the item, and nothing says that it is gone.
             self._replace(call)

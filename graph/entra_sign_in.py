@@ -56,8 +56,6 @@ class SignInUnavailableError(UnavailableError):
 
 
 class SignedInIdentity(NamedTuple):
-    """An authenticated person, with assigned app roles."""
-
     tenant_id: UUID
     object_id: UUID
     name: str

@@ -105,8 +105,6 @@ class BatchRefusedError(GraphRequestError):
 
 
 class GraphUnreachedError(GraphRequestError):
-    """No answer came; the message has the cause."""
-
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.GRAPH_UNAVAILABLE, message, retryable=True, context={"reason": message})
 

@@ -32,8 +32,6 @@ class _Lines(NamedTuple):
 
 
 class TenantsFileEdit:
-    """A missing file is empty."""
-
     def __init__(self, path: Path) -> None:
         """Raises `TenantsFileError`."""
         self._path = path.resolve()

@@ -41,7 +41,6 @@ class RetryLimits(NamedTuple):
     within: timedelta
 
     def allows(self, attempts: int, waited: timedelta) -> bool:
-        """Whether to retry after `attempts` failures, `waited` after the first."""
         return attempts < self.attempts and waited <= self.within
 
 

@@ -403,7 +403,6 @@ def _stamped(value: JsonValue, edit: str) -> JsonValue:
 
 
 def are_under_two_keys(one: JsonValue, other: JsonValue) -> bool:
-    """Whether both are marks that cannot be compared."""
     return is_mark(one) and is_mark(other) and mark_keys(encode(one)) != mark_keys(encode(other))
 
 

@@ -8,8 +8,6 @@ from inventory.outcomes import CollectionResult, Outcome, RunStatus, error_codes
 
 
 class Claims(NamedTuple):
-    """A run's end, as its workflow claims it."""
-
     status: RunStatus
     error_codes: list[ErrorCode]
     collections: Mapping[str, CollectionResult]

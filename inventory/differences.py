@@ -95,7 +95,6 @@ class Difference(NamedTuple):
         return self._replace(kind=kind, before=self.after, after=self.before)
 
     def shown(self) -> "Difference":
-        """Leaves out the digits of marks."""
         if self.hidden:
             return self._replace(before=_left_readable(self.before), after=_left_readable(self.after))
         return self._replace(before=_shown(self.before), after=_shown(self.after))

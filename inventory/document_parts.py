@@ -81,7 +81,6 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
 def canonical_members(
     canonicalizer: Canonicalizer, names: Sequence[str], members: Sequence[JsonValue], list_document: JsonObject
 ) -> list[JsonValue]:
-    """Makes further members of the list in these nested properties canonical."""
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     return [_canonical_at(canonicalizer, known, names, member) for member in members]
 
@@ -131,7 +130,6 @@ def value_at(document: JsonObject, place: DetailPlace) -> JsonValue:
 
 
 def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
-    """Leaves out values in these places, also of members."""
     names = {place.property for place in places if place.child_property is None}
     document = {name: value for name, value in document.items() if name not in names}
     for place in places:
@@ -176,7 +174,6 @@ def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
 
 
 def places_of_new(members: list[JsonValue], further: Sequence[JsonValue]) -> list[int]:
-    """Places of further members with new ids."""
     seen = _ids(members)
     return [place for place, member in enumerate(further) if _id(member) not in seen]
 

@@ -61,7 +61,6 @@ def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValu
 
 
 def decode_object(text: bytes) -> JsonObject:
-    """A stored document is an object."""
     return cast("JsonObject", decode(text))
 
 
@@ -111,7 +110,6 @@ def _may_be_rounded(text: bytes | bytearray) -> bool:
 
 
 def _has_tiny(shapes: bytes | bytearray) -> bool:
-    """A match is mostly a GUID's middle."""
     at = shapes.find(b"0e-000")
     while 0 <= at < _PART:
         if _TINY.match(shapes, at):

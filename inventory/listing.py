@@ -11,8 +11,6 @@ BEGINNING = UUID(int=0)
 
 
 class PageLinks(NamedTuple):
-    """Graph's answer to one URL of a listing."""
-
     position: UUID
     opens: Sequence[UUID]
     """Positions of linked pages: the next one, and each parent's."""

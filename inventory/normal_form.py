@@ -113,7 +113,6 @@ class NormalForm:
         return _number(value) if isinstance(value, float | Decimal) else value
 
     def is_sequence(self, name: str, members: Iterable[JsonValue]) -> bool:
-        """Whether an array's order matters."""
         if name in self._rules.ordered:
             return True
         if self._of_sorted or name in self._rules.unordered:

@@ -178,7 +178,6 @@ def is_exclusion(target: JsonObject) -> bool:
 
 
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
-    """Puts names in place of known ids."""
     for rule, target_types in rules.items():
         place = _place(rule)
         document = cast(

@@ -145,7 +145,6 @@ _TENANT_WORDS = ("(tenant id)", "{tenantid}")
 
 
 def _with_placeholders(parts: list[str]) -> list[str]:
-    """Puts the settings catalog's placeholder for the tenant's id."""
     return [
         "{tenantid}"
         if number and parts[number - 1] == "passportforwork" and (_GUID.fullmatch(part) or part in _TENANT_WORDS)
@@ -254,7 +253,6 @@ def _member_name(member: JsonObject, definition: str) -> str | None:
 
 
 def _intent_setting(member: JsonObject) -> Iterator[Setting]:
-    """The definition names a typed policy's property."""
     definition = str(member["definitionId"])
     key = definition.removeprefix("deviceConfiguration--").replace("_", "/", 1)
     held = member.get("valueJson", member.get("value"))

@@ -63,7 +63,6 @@ class Staleness(BaseModel, frozen=True):
         return why(self.parts)
 
     def is_about(self, path: str) -> bool:
-        """Whether a field may differ from its last reading."""
         return any(part.is_about(path) for part in self.parts)
 
 

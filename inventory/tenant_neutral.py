@@ -137,7 +137,6 @@ class Neutralizer:
         self._canonicalizer = Canonicalizer(volatile=rules.identity, masked=rules.masked)
 
     def targets(self, document: JsonObject) -> set[tuple[tuple[str, ...], str]]:
-        """Ids of other objects, with their possible collections."""
         found = references(document, self.rules.references)
         return {(reference.target_types, reference.target_id) for reference in found if reference.target_types}
 
@@ -218,7 +217,6 @@ class Neutralizer:
         return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
-        """Masks values at paths of references."""
         masked = set(paths)
         rules = {rule: keys for rule, keys in self.rules.references.items() if path_of(rule) in masked}
         return translated(document, rules, lambda _types, _id: MASKED)
@@ -272,7 +270,6 @@ def _replaced(value: JsonValue, own_ids: Mapping[str, str]) -> JsonValue:
 
 
 def without_digits(document: JsonObject) -> JsonObject:
-    """Puts one mark for every hidden value."""
     return {name: _without_digits(value) for name, value in document.items()}
 
 

@@ -16,8 +16,6 @@ class PartShape(StrEnum):
 
 
 class PartRequest(BaseModel, frozen=True, extra="forbid"):
-    """A further request, which replaces one property."""
-
     name: str
     """The document's property that it carries."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}/[A-Za-z]+$")]

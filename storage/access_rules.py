@@ -26,7 +26,6 @@ class Subject(NamedTuple):
 
 
 async def rules_about(session: AsyncSession, person: Person) -> list[AccessRule]:
-    """Rules about the person or the person's role."""
     about = or_(_RULE.c.person_id == person.person_id, _RULE.c.role == person.role)
     return await fetch(session, select(_RULE).where(about), AccessRule)
 

@@ -250,7 +250,6 @@ async def note(
 
 
 async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails]) -> None:
-    """Deletes items that were read or are gone."""
     if items:
         await session.execute(_DROP, {"run_id": run_id, **_keys(items)})
 

@@ -31,8 +31,6 @@ class ReadPage(NamedTuple):
 
 
 class ListingProgress(NamedTuple):
-    """The database's evidence about a run's collections."""
-
     listed: frozenset[str]
     """The collections that were listed to their end, and merged."""
     refused: frozenset[str]
@@ -98,7 +96,6 @@ def _array(urls: Sequence[str]) -> str:
 
 
 async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """The links that the run's pages contain."""
     by_position = {(type_key, position_of(url)): (type_key, url) for type_key, url in links}
     sought = {
         "run_id": run_id,

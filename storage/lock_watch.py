@@ -21,8 +21,6 @@ FROM pg_locks AS waiting WHERE pid = %s AND NOT granted LIMIT 1
 
 
 class LockWatch:
-    """Watches a connection's locks while the context lasts."""
-
     def __init__(self, url: str, watched: Connection) -> None:
         self._url = make_conninfo(url, **connection_parameters("tenant-inventory upgrade", TRANSACTION_TIMEOUTS))
         self._pid = watched.execute(text("SELECT pg_backend_pid()")).scalar_one()
@@ -40,7 +38,6 @@ class LockWatch:
         self._thread.join()
 
     def last_seen(self) -> str:
-        """The lock last waited for, and its holder."""
         return self._last_seen
 
     def _look(self) -> None:

@@ -213,6 +213,5 @@ async def recent_portfolio_runs(
 
 
 async def counts_so_far(session: AsyncSession, portfolio_run_ids: Sequence[UUID]) -> dict[UUID, PortfolioCounts]:
-    """Counts ended tenants of open portfolio runs."""
     found = await fetch(session, _THESE_OPEN_RUNS, OpenPortfolio, {"ids": list(portfolio_run_ids)})
     return {run.portfolio_run_id: run.counts for run in found}

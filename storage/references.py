@@ -174,7 +174,6 @@ async def _leave_all(session: AsyncSession, keys: Select[Any]) -> None:
 async def read_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules_hashes: Mapping[str, bytes]
 ) -> set[UUID]:
-    """Tenants whose references have all been read by these rules."""
     rules = {type_key: rules_hash.hex() for type_key, rules_hash in rules_hashes.items()}
     parameters = {"tenant_ids": list(tenant_ids), "rules": orjson.dumps(rules).decode()}
     return set((await session.execute(_READ_TENANTS, parameters)).scalars())

@@ -116,5 +116,4 @@ def _apply(
 
 
 def head() -> str:
-    """The code's newest revision."""
     return ScriptDirectory.from_config(_config()).get_heads()[0]

@@ -132,5 +132,4 @@ def _stale(observation: Observation) -> Jsonb | None:
 
 
 async def discard_staged(session: AsyncSession, run_id: UUID) -> None:
-    """Deletes staged rows that no merge has taken."""
     await session.execute(_DISCARD_RUN, {"run_id": run_id})

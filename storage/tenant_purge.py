@@ -97,7 +97,6 @@ class TenantPurge:
         return name
 
     def workflow_ids(self) -> list[str]:
-        """Workflow ids of recorded runs."""
         found = text("SELECT DISTINCT workflow_id FROM sync_run WHERE tenant_id = :tenant_id ORDER BY workflow_id")
         return list(self._connection.execute(found, self._tenant_id).scalars())
 
@@ -128,7 +127,6 @@ class TenantPurge:
         return PurgedRows({name: rows for name, rows in sorted(purged.items()) if rows}, portfolio_runs)
 
     def record(self, person: str, name: str, receipt: Mapping[str, object]) -> None:
-        """Keeps the receipt in an audit record."""
         self._connection.execute(
             insert(table(AuditRecord)).values(
                 person=person,

@@ -62,8 +62,6 @@ class LogLook(NamedTuple):
 
 
 class LookItems(NamedTuple):
-    """Present items, whole, and those that are gone."""
-
     found: Sequence[Observation]
     gone: Sequence[UnlistedItem]
     requests: int

@@ -51,7 +51,6 @@ class Metadata:
             current = self.types[current][0]
 
     def family(self, type_name: str) -> frozenset[str]:
-        """The type and all derived types."""
         known = self._families.get(type_name)
         if known is None:
             below = (self.family(name) for name in self._derived.get(type_name, ()))

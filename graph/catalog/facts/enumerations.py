@@ -18,7 +18,6 @@ def enumerations() -> frozenset[str]:
 
 
 def always_enumerations(files: Iterable[Path]) -> set[str]:
-    """Properties that are enumerations in all types of CSDL files."""
     kinds: dict[str, set[bool]] = {}
     for file in files:
         root = ElementTree.parse(file).getroot()  # noqa: S314 (a file that its reader chose)
