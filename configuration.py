@@ -34,7 +34,7 @@ TEMPORAL_NAMES = (
 """Read by `temporalio.envconfig`, as is all that begins with `TEMPORAL_TLS` or `TEMPORAL_GRPC_META`."""
 
 NO_KEY = "none"
-"""A SENSITIVE_FIELDS_KEY that hides sensitive values, and their changes."""
+"""The value of SENSITIVE_FIELDS_KEY that hides sensitive values without a key, so that their changes do not show."""
 
 NO_KEY_WARNING = (
     "SENSITIVE_FIELDS_KEY is none, so changes of hidden values are not seen; of edited objects it is only said that"
@@ -50,7 +50,7 @@ class TenantsFrom(StrEnum):
 
 
 class ConfigurationError(UserError):
-    """A fault and its remedy in one line, without secrets."""
+    """The configuration has a fault. The message names it and its remedy in one line, without secrets."""
 
 
 def _https(value: str | None) -> str | None:
@@ -99,7 +99,7 @@ def _payload_keys(value: object) -> object:
 
 
 def payload_key_ring(text: str) -> tuple[SecretBytes, ...]:
-    """The encrypting key first. Raises `ValueError`."""
+    """The keys of PAYLOAD_KEYS, the encrypting one first. Raises `ValueError`."""
     keys = [key_bytes(part.strip()) for part in text.split(",")]
     if None in keys:
         raise ValueError(
@@ -134,7 +134,7 @@ ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | 
 
 
 class Settings(BaseSettings):
-    """Settings by environment name in lower case."""
+    """A process's settings. A field is the environment variable's name in lower case."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
 
     @property
     def web_sign_in_app(self) -> TenantConfig | None:
-        """None without Entra ID."""
+        """The web page's app registration; None if people do not sign in with Entra ID."""
         if self.web_sign_in_client_id is None or not self.web_sign_in_tenants:
             return None
         return TenantConfig(
@@ -207,12 +207,12 @@ class Settings(BaseSettings):
 
     @property
     def graph_proxy(self) -> str | None:
-        """The URL with its password."""
+        """The proxy's URL with its password; None without a proxy."""
         return None if self.graph_proxy_url is None else self.graph_proxy_url.get_secret_value()
 
     @property
     def wrapping_keys(self) -> WrappingKeys | None:
-        """None if sensitive values are only hidden."""
+        """The keys that wrap data keys; None if sensitive values are only hidden."""
         if self.sensitive_fields_key is None or self.sensitive_fields_key.get_secret_value() == NO_KEY:
             return None
         previous = self.sensitive_fields_key_previous
@@ -231,7 +231,7 @@ def known_names() -> frozenset[str]:
 
 
 def state_folder() -> Path:
-    """`.local` beside this file, or `TENANT_INVENTORY_STATE`."""
+    """The folder of the embedded stack's state: TENANT_INVENTORY_STATE, or else `.local` beside this file."""
     return Path(os.environ.get("TENANT_INVENTORY_STATE") or CHECKOUT / ".local").absolute()
 
 
@@ -293,7 +293,7 @@ def _check_sign_in(settings: Settings) -> None:
 
 
 def check_key(settings: Settings) -> None:
-    """Raises `ConfigurationError` unless the key, or `none`, is set."""
+    """Raises `ConfigurationError` unless SENSITIVE_FIELDS_KEY is set to a key or to `none`."""
     if settings.sensitive_fields_key is None:
         raise ConfigurationError(
             "SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32, give it to all workers, and back it"
@@ -311,7 +311,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Values of environment and files, for libraries with names of their own. Raises `ConfigurationError`."""
+    """Variables of the environment and of files, for libraries with names of their own. Raises `ConfigurationError`."""
     found: dict[str, str] = {}
     for path in env_files():
         found.update(_read_env_file(path))
@@ -319,7 +319,7 @@ def environment() -> dict[str, str]:
 
 
 def payload_keys() -> list[bytes]:
-    """The keys for clients without other settings. Raises `ConfigurationError`."""
+    """The keys of PAYLOAD_KEYS, for clients without other settings. Raises `ConfigurationError`."""
     text = environment().get("PAYLOAD_KEYS")
     try:
         return [key.get_secret_value() for key in payload_key_ring(text)] if text else []

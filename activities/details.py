@@ -36,15 +36,15 @@ from storage import merge as merging
 from storage.details import LastVersion, PendingDetails, Share
 
 BATCHES_SECONDS = 15
-"""No batch begins later, to stay within the activity's timeout."""
+"""After this, no further batch begins, so that the activity ends within its timeout."""
 
 MERGED_TOGETHER = 2
-"""Batches whose answers are merged at once: the transactions of a merge cost as much as a batch's requests."""
+"""The number of batches whose answers are merged at once: a merge's transactions cost as much as a batch's requests."""
 
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
 )
-"""Every other request of the share would fail alike, so one ends it."""
+"""If all requests of a share fail with one of these, the share ends: further requests would fail alike."""
 
 
 class _Item:
@@ -54,12 +54,12 @@ class _Item:
         self.observer = observer
         self.moved = False
         self.failed = False
-        """Whether a request failed for now, not by throttling."""
+        """Whether a request has failed for now, for another reason than throttling."""
         self.given_up: CursorFailure | None = None
         self.observation: Observation | None = None
         self.stale: Sequence[StalePart] = ()
         self.last: LastVersion | None = None
-        """Its last version, if some calls were given up."""
+        """The item's last version, if some of its calls were given up."""
 
     @property
     def is_partial(self) -> bool:
@@ -85,8 +85,8 @@ class DetailActivities(GraphActivities):
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         """Makes calls in one `$batch` after another, and merges items that become whole.
 
-        Ends early if no further batch helps now. PostgreSQL keeps what is left, so no attempt repeats another's
-        work.
+        Ends early if a further batch would not help now. PostgreSQL keeps the open calls, so no attempt repeats
+        another's work.
         """
         refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
         known = [share for share in request.shares if share.type_key not in refused]
@@ -115,7 +115,7 @@ class DetailActivities(GraphActivities):
         return done
 
     async def _fetch_together(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
-        """The first batches, merged at once."""
+        """Reads the first batches and merges their items at once."""
         shares = [Share(share.type_key, share.part, share.of) for share in request.shares]
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
             earlier = await merging.recorded(session, request.run_id, request.wave_token)
@@ -165,7 +165,7 @@ class DetailActivities(GraphActivities):
         pending: Sequence[PendingDetails],
         observers: TenantObservers,
     ) -> tuple[list[_Item], list[_Asked]]:
-        """The first items with their next calls, as many as are merged together."""
+        """The first items with their next calls, up to the number of requests whose answers are merged together."""
         limit = request.limit * min(MERGED_TOGETHER, request.batches)
         items: list[_Item] = []
         asked: list[_Asked] = []
@@ -183,7 +183,7 @@ class DetailActivities(GraphActivities):
         return items, asked
 
     def _item(self, pending: PendingDetails, observers: TenantObservers) -> _Item:
-        """The item as far as it is read; given up if its row is damaged: the next run lists it again."""
+        """The item as far as it is read. An item with a damaged row is given up: the next run lists it again."""
         collection = self._catalog.collections[pending.type_key]
         canonicalizer, observer = observers.canonicalizer(pending.type_key), observers.observer(pending.type_key)
         try:
@@ -253,7 +253,7 @@ class DetailActivities(GraphActivities):
         return None
 
     async def _complete_partial(self, request: FetchDetails, items: Sequence[_Item]) -> None:
-        """Last versions fill the gaps of items with failed calls."""
+        """Completes items with failed calls: their last versions fill the gaps."""
         stale = [item for item in items if item.is_partial and item.observation is None]
         if not stale:
             return
@@ -295,9 +295,9 @@ class DetailActivities(GraphActivities):
         failures: Mapping[str, CursorFailure],
         requests: int = 0,
     ) -> FetchDetailsResult:
-        """Merges finished items, keeps others' progress and records the wave, in one transaction.
+        """Merges finished items, keeps the other items' progress and records the wave, in one transaction.
 
-        An item with stale parts stays pending as failed. An item whose tenant cannot have the details is read.
+        An item with stale parts stays pending as failed. An item whose tenant cannot have the details counts as read.
         """
         whole = [item for item in items if item.observation is not None and not item.stale]
         stale = [item for item in items if item.observation is not None and item.stale]
@@ -351,7 +351,7 @@ class DetailActivities(GraphActivities):
         return result
 
     async def _unmoved(self, session: AsyncSession, items: Sequence[_Item]) -> list[_Item]:
-        """Items whose stale parts are of their current versions."""
+        """Items whose stale parts come from their current versions."""
         if not items:
             return []
         now = await details.lock_versions(session, [item.pending for item in items])
@@ -403,7 +403,7 @@ def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchD
 
 
 def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
-    """The failure by which each share goes on: one that all requests share, else the most patient."""
+    """The failure that decides when each share goes on: one that all its requests share, else the most patient."""
     asked_of = Counter(sent.item.pending.type_key for sent in asked)
     of: dict[str, list[CursorFailure]] = {}
     for type_key, failure in failures:

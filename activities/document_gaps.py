@@ -14,17 +14,16 @@ NOT_THERE = ErrorCode.GRAPH_NOT_FOUND
 
 
 class DetailedDocument(NamedTuple):
-    """`stale`: parts of the last version."""
+    """A document. Its `stale` parts have the content of the last version."""
 
     document: JsonObject
     stale: Sequence[StalePart] = ()
 
 
 def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocument | None:
-    """An item's document at the end of its reading.
+    """An item's document at the end of its reading; None if a failure leaves a gap and the last version is damaged.
 
-    A detail that Graph now denies is gone when a second run is told the same. None if a failure leaves a gap and the
-    last version is damaged.
+    If Graph denies a detail that the last version has, the detail is removed when a second run gets the same answer.
     """
     said: Any = {} if last is None or last.document is None else decode(last.document)
     denied = [part.place for part in (() if last is None else last.stale) if part.error_code is NOT_THERE]

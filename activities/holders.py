@@ -1,4 +1,4 @@
-"""The holder of a workflow id: another deployment, with its own task queue, can hold an id of the namespace."""
+"""The holder of a workflow id. Another deployment, with its own task queue, can hold an id of the namespace."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ SYNC_WORKFLOW = "SyncWorkflow"
 PORTFOLIO_WORKFLOW = "PortfolioWorkflow"
 WATCH_WORKFLOW = "WatchWorkflow"
 NOTIFY_WORKFLOW = "NotifyWorkflow"
-"""The types of workflows."""
 
 
 class Kind(NamedTuple):
@@ -23,19 +22,19 @@ class Kind(NamedTuple):
 
     @classmethod
     def scheduled_by(cls, schedule: Schedule) -> "Kind | None":
-        """None for another action."""
+        """The kind of workflow that a schedule starts; None if its action starts no workflow."""
         action = schedule.action
         if not isinstance(action, ScheduleActionStartWorkflow):
             return None
         return cls(str(action.workflow), action.task_queue)
 
     def in_words(self) -> str:
-        """Shortened, without control characters."""
+        """The type and task queue, shortened and without control characters."""
         return f"{self.workflow_type[:SHOWN_CHARACTERS]!r} on task queue {self.task_queue[:SHOWN_CHARACTERS]!r}"
 
 
 def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
-    """Who holds `what`, and a remedy."""
+    """A message that tells who holds `what`, and how to go on."""
     said = f"{what} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
     if holder is not None and holder.workflow_type == wanted.workflow_type:
         return (

@@ -14,13 +14,13 @@ from activities.failures import classified
 from inventory.log_lines import log_context
 
 BEATS_A_TIMEOUT = 5
-"""A late or lost beat does not end the attempt."""
+"""Several beats fit in a heartbeat timeout, so that one late or lost beat does not end the attempt."""
 
 MESSAGE_FIELDS = ("tenant_id", "run_id")
-"""Fields of an activity's message, or of its run, for log records."""
+"""Fields that log records take from an activity's message, or from the run in it."""
 
 RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
-"""The record of a run must be closed."""
+"""Activities that retry every failure until their own limits: the record of a run must be closed."""
 
 
 class ActivityInterceptor(Interceptor):
@@ -57,8 +57,8 @@ def _log_fields(input: ExecuteActivityInput) -> dict[str, str | int]:  # noqa: A
 async def heartbeats() -> AsyncIterator[None]:
     """Beats until the body ends.
 
-    A `$batch` or transaction may show no progress for a minute. The beat tells that the worker lives, the deadline of
-    each step that the work does.
+    A `$batch` or transaction may show no progress for a minute. The beat shows that the worker lives; each step's
+    deadline shows that the work goes on.
     """
     timeout = activity.info().heartbeat_timeout
     if not timeout:

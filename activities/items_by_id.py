@@ -30,17 +30,17 @@ from storage.details import LastVersion
 Answers = Mapping[UnlistedItem, GraphAnswer | ReadFailure]
 
 SHORT_WAIT = timedelta(seconds=10)
-"""Longer pauses are left to the next look."""
+"""The longest wait for a throttle family. After a longer pause, the next look reads the items."""
 
 ROUNDS = 50
-"""Items that need more are left to full runs."""
+"""The most rounds of requests for details. Items that need more are left to full runs."""
 
 
 class ShownById(NamedTuple):
     """Properties that a GET by id shows otherwise than the last version.
 
-    `more`: the version lacks them. `filled`: null in lists of Intune. `emptied`: expanded lists, perhaps wrongly empty:
-    https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
+    `more`: the version lacks them. `filled`: Intune's lists show them as null. `emptied`: expanded lists that are
+    empty, perhaps wrongly: https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
     """
 
     more: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ class ShownById(NamedTuple):
 
     @classmethod
     def of(cls, collection: Collection, observed: Sequence[Observation], last: LastVersion | None) -> "ShownById":
-        """None without an observation or a last version."""
+        """Compares the one observation with the last version; nothing differs if either is absent."""
         if not observed or last is None or last.document is None:
             return cls()
         now, before = (decode_object(document) for document in (observed[0].document, last.document))
@@ -78,7 +78,7 @@ class ReadItems(NamedTuple):
 
 
 class ExistingItems(NamedTuple):
-    """`again`: ids for which Graph had no time."""
+    """Items that exist. `again`: ids to ask for again, since Graph had no time."""
 
     found: list[UnlistedItem]
     again: frozenset[str]
@@ -93,7 +93,7 @@ class _Item:
 
 
 class ItemReader:
-    """Leaves paused throttle families alone: their items wait."""
+    """Reads items at the pace of each throttle family. Items of a paused family wait for a later look."""
 
     def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, observers: Observers) -> None:
         self._graph = graph
@@ -103,7 +103,7 @@ class ItemReader:
         self._pace = Pace(database)
 
     async def existing(self, tenant: TenantConfig, items: Sequence[UnlistedItem]) -> ExistingItems:
-        """Asks for each item. Raises `GraphRequestError` if Graph was not reached."""
+        """Asks Graph for each item. Raises `GraphRequestError` if Graph was not reached."""
         found: list[UnlistedItem] = []
         again: set[str] = set()
         for api_version, family, wave in self._waves(items):
@@ -118,7 +118,7 @@ class ItemReader:
     async def read(
         self, tenant: TenantConfig, items: Sequence[UnlistedItem], listed_now: Mapping[UnlistedItem, JsonObject]
     ) -> ReadItems:
-        """`listed_now`: new items from a list."""
+        """Reads items whole. `listed_now` holds new items as their list shows them."""
         observers = await self._observers.of_tenant(tenant.id)
         found: list[Observation] = []
         gone: list[UnlistedItem] = []
@@ -185,7 +185,7 @@ class ItemReader:
     async def _ask(
         self, tenant: TenantConfig, api_version: str, family: ThrottleFamily, urls: Mapping[UnlistedItem, str]
     ) -> Answers:
-        """Raises `GraphRequestError` if Graph was not reached."""
+        """Graph's answer to each URL. Raises `GraphRequestError` if Graph was not reached."""
         gets = [GraphGet(str(number), url) for number, url in enumerate(urls.values())]
         async with self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait:
             if wait:
@@ -217,7 +217,7 @@ class ItemReader:
         answers: Mapping[UnlistedItem, GraphAnswer],
         last: Mapping[tuple[str, str], LastVersion],
     ) -> dict[UnlistedItem, Observation]:
-        """Items as if they had been listed.
+        """Observations of the items, as if they had been listed.
 
         A property that the last version lacks is left out, since Graph shows more by id. If a difference cannot be
         judged, the item is left to full runs.

@@ -1,6 +1,6 @@
 """The worker's metrics: runs, items, requests to Graph, and the age of readings.
 
-They share the SDK's endpoint. Labels are closed sets, and tenant ids if configured.
+They share the SDK's endpoint. Labels are closed sets, except tenant ids if configured.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from storage.database import Database, StorageNotReadyError, StorageUnavailableE
 from storage.freshness import freshness
 
 REFRESH_SECONDS = 60
-"""Prometheus commonly scrapes every 15 to 60 seconds."""
+"""The time between two readings of the database. Prometheus commonly scrapes every 15 to 60 seconds."""
 
 COUNTED_ITEMS = ("created", "changed", "unchanged", "invalid")
 """Counts that add up over runs."""
 
 STATUSES = range(100, 600)
-"""Other statuses share a label: a hostile server could add one for each number."""
+"""HTTP statuses with a label of their own. Others share one: a hostile server could add a label for each number."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class RunMetrics:
-    """Ended runs, each counted once unless its worker dies between record and count.
+    """Counts ended runs, each once unless its worker dies between record and count.
 
     Counters begin with 0: Prometheus sees no increase in a series that begins with 1.
     """
@@ -66,7 +66,7 @@ class RunMetrics:
             self._errors.add(0, {"error_code": code})
 
     def ended(self, status: RunStatus, counts: Counts, collections: Mapping[str, CollectionResult]) -> None:
-        """Call once, when the record is closed."""
+        """Counts a run; call it once, when the run's record is closed."""
         self._runs.add(1, {"status": status})
         self._throttled.add(counts.throttled)
         for result in COUNTED_ITEMS:
@@ -78,6 +78,7 @@ class RunMetrics:
                 self._errors.add(1, {"error_code": collection.error_code})
 
     def abandoned(self, runs: int) -> None:
+        """Counts runs that the sweep closed."""
         self._abandoned.add(runs)
         self._runs.add(runs, {"status": RunStatus.FAILED})
 
@@ -110,7 +111,7 @@ def _label(status: int) -> str:
 
 
 class FreshnessMetrics:
-    """The age of tenants' readings. Every worker tells the same: dashboards take the maximum."""
+    """The age of tenants' readings. Every worker reports the same, so dashboards take the maximum."""
 
     def __init__(self, meter: MetricMeter, database: Database, tenants: TenantsFile, *, with_tenants: bool) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""New items in audit events."""
+"""Reads the new items that audit events name."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Mapping, Sequence
@@ -21,21 +21,24 @@ from storage.confirmations import UnlistedItem
 from storage.database import Database
 
 MOST_NEW = 5
-"""Ids that one look searches for, perhaps in every collection; the next look goes on."""
+"""The most ids that one look searches for, perhaps in every collection. The next look goes on."""
 
 MOST_PAGES = 10
-"""The pages of one list in one look."""
+"""The most pages of one list that one look reads."""
 
 
 class MadeItem(NamedTuple):
-    """`activity`: the event's word for the act, such as `Create DeviceConfiguration`."""
+    """A new object's id in an event.
+
+    `activity` is the event's word for the act, such as `Create DeviceConfiguration`.
+    """
 
     graph_id: str
     activity: str
 
 
 class NewItems(NamedTuple):
-    """`again`: ids to search for again."""
+    """Found items as their lists show them. `again`: ids to search for again."""
 
     listed: Mapping[UnlistedItem, JsonObject]
     again: AnyCollection[str]
@@ -43,7 +46,7 @@ class NewItems(NamedTuple):
 
 
 class ListPages(NamedTuple):
-    """`failure`: why the next page could not be read."""
+    """The objects of a list's first pages. `failure`: why the next page could not be read."""
 
     objects: list[JsonValue]
     requests: int
@@ -51,7 +54,7 @@ class ListPages(NamedTuple):
 
 
 class NewItemReader:
-    """Takes new items from lists: a GET by id may show more, and no version tells what.
+    """Searches lists for new items: a GET by id may show more than a list, and there is no version to compare with.
 
     An item that the first pages lack is left to the next full run.
     """
@@ -65,7 +68,7 @@ class NewItemReader:
     async def find(
         self, tenant: TenantConfig, made: Sequence[MadeItem], type_keys: AnyCollection[str], *, within: UUID
     ) -> NewItems:
-        """Raises `GraphRequestError` if Graph was not reached."""
+        """Searches the collections for the items. Raises `GraphRequestError` if Graph was not reached."""
         searched = list(dict.fromkeys(made))[:MOST_NEW]
         again = {item.graph_id for item in made} - {item.graph_id for item in searched}
         collections = [
@@ -142,7 +145,10 @@ class NewItemReader:
 
 
 def _may_name(activity: str, collection: Collection) -> bool:
-    """Only orders the search: Microsoft publishes no list of these words."""
+    """Whether an event's word seems to name the collection.
+
+    It only orders the search: Microsoft publishes no list of these words.
+    """
     entity = collection.path.rpartition("/")[2].lower()
     words = "".join(letter for letter in activity.lower() if letter.isalpha())
     return entity[:-3] in words

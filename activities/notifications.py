@@ -44,31 +44,31 @@ from storage.documents import database_time
 from storage.notifications import KnownTenant
 
 CLAIM = timedelta(minutes=1)
-"""Longer than an attempt, so that no two send at once."""
+"""How long an attempt may hold its message: longer than it lasts, so that no two workers send the message at once."""
 
 DELIVERY_PATIENCE = timedelta(hours=24)
-"""The time to try a message after its events were noted."""
+"""How long a message is tried after its events were noted."""
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=30)
 """Waits between attempts, doubled each time."""
 
 DELIVERIES_AT_ONCE = 4
-"""The limit of one worker, so that silent targets leave slots to runs."""
+"""The most deliveries of one worker at once, so that silent targets leave activity slots to runs."""
 
 BUSY = timedelta(seconds=5)
-"""The wait if all deliveries of a worker are under way."""
+"""The wait if a worker already has `DELIVERIES_AT_ONCE`."""
 
 SENDING = timedelta(minutes=1)
-"""After this an activity begins no message."""
+"""After this, an activity begins no further message."""
 
 KEPT = timedelta(days=90)
 """How long the outbox keeps events."""
 
 EXPIRING_EVERY = timedelta(hours=20)
-"""About once a day, at any hour."""
+"""The time between two checks of a tenant for expiries: about once a day, at any hour."""
 
 UNTOLD_FOR = timedelta(minutes=2)
-"""A look leaves a just ended run alone, since it starts its own workflow."""
+"""A look leaves alone a run that ended more recently, since the run starts its own notification workflow."""
 
 MOST_TENANTS, MOST_RUNS = 500, 50
 """Tenants of one look, and runs of one tenant; the next look takes the rest."""
@@ -87,7 +87,7 @@ class NotificationsFile:
         self._valid = Notifications()
 
     async def current(self) -> Notifications:
-        """Targets and rules; none without a file."""
+        """The targets and rules; there are none without a file."""
         if self.path is not None:
             await asyncio.to_thread(self._look, self.path)
         return self._valid
@@ -109,7 +109,7 @@ class NotificationsFile:
 
 
 class NotificationActivities:
-    """Notes events once for each target."""
+    """Notes each event once for each target, and sends the messages."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class NotificationActivities:
         return ReadingApp(tenant.client_id, ends_at)
 
     async def _note_drift(self, tenant_id: UUID, run_id: UUID, rules: TenantRules) -> None:
-        """One at a time in a worker: against another tenant's inventory it holds two connections."""
+        """Notes drift, for one tenant at a time in a worker: a baseline in another tenant needs a second connection."""
         async with self._drift, self._database.tenant(tenant_id) as session:
             session_of = partial(self._database.tenant, read_only=True)
             events = await events_of_drift(session, session_of, tenant_id, await database_time(session))

@@ -27,13 +27,13 @@ class PageObservations(NamedTuple):
     page: PageResult
     observations: list[Observation]
     shown: ReadPage | None = None
-    """None if the page shows nothing about the collection."""
+    """The page's record; None if the page shows nothing about the collection."""
     same: SameItems | None = None
-    """Items that need not be read."""
+    """The page's unchanged items, which need not be read."""
 
 
 class PageObserver:
-    """Parses objects with unknown digests. Hashes megabytes: never on the event loop."""
+    """Parses the objects with unknown digests. It hashes megabytes, so it never runs on the event loop."""
 
     def __init__(self, graph: GraphClient, catalog: Catalog) -> None:
         self._graph = graph
@@ -66,7 +66,10 @@ class PageObserver:
         digested: Sequence[DigestedPage | None],
         same: Sequence[AnyCollection[str]],
     ) -> list[PageObservations]:
-        """Pages in the request's order. `same`: ids that need no reading, by page. Raises `AnswerTooLargeError`."""
+        """The pages, in the order of the request. Raises `AnswerTooLargeError`.
+
+        `same`: for each page, the ids of items that need no reading.
+        """
         return [
             self._read_answer(
                 tenant,

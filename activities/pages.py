@@ -25,10 +25,10 @@ from storage import listed_pages, raw_digests, runs, staging
 class FetchActivities(GraphActivities):
     @activity.defn
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
-        """Reads pages in one `$batch` and stages observations, under a new fetch token each time: a late attempt
-        changes nothing.
+        """Reads pages in one `$batch` and stages observations.
 
-        Unknown pages, and links that Graph has not shown to the run, fail alone.
+        Each attempt has a new fetch token, so a late attempt changes nothing. Unknown pages, and links that Graph has
+        not shown to the run, fail alone.
         """
         refused = await self._requested.refused(request.tenant_id, request.run_id, request.api_version, request.cursors)
         if not refused:
@@ -74,7 +74,7 @@ class FetchActivities(GraphActivities):
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
     ) -> list[GraphAnswer | ReadFailure]:
-        """A lasting error of the batch is that of every page."""
+        """Graph's answer to each page. A lasting error of the batch is the error of every page."""
         gets = [GraphGet(key=str(number), url=cursor.url) for number, cursor in enumerate(request.cursors)]
         try:
             answers = await self._graph.read_batch(
@@ -106,7 +106,7 @@ class FetchActivities(GraphActivities):
         return same
 
     async def _staged(self, request: FetchPages, reads: list[PageObservations]) -> FetchPagesResult:
-        """One page of each collection under a fetch token."""
+        """Stages the pages: at most one page of a collection under a fetch token."""
         by_rank: dict[int, list[PageObservations]] = {}
         for rank, read in zip(ranks(cursor.type_key for cursor in request.cursors), reads, strict=True):
             by_rank.setdefault(rank, []).append(read)
@@ -138,7 +138,7 @@ class FetchActivities(GraphActivities):
 
 
 def _too_large(request: FetchPages) -> FetchPagesResult:
-    """Asks for fewer pages at once. Raises `AnswerTooLargeError` for a single page."""
+    """A result that asks for fewer pages at once. Raises `AnswerTooLargeError` for a single page."""
     if len(request.cursors) == 1:
         raise AnswerTooLargeError
     requests = len(request.cursors)

@@ -44,7 +44,7 @@ class PortfolioActivities:
 
     @activity.defn
     async def open_portfolio(self, run: PortfolioRun) -> OpenPortfolioResult:
-        """Chooses tenants by the tenants file now."""
+        """Records the portfolio run and chooses its tenants by the tenants file as it is now."""
         async with self._database.no_tenant() as session:
             await portfolio.open_portfolio(session, _identity(run))
         chosen, disabled = await self._tenants.enabled(run.chosen)
@@ -68,7 +68,7 @@ class PortfolioActivities:
 
     @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
-        """Outcomes by records, and by Temporal for open runs.
+        """Outcomes of ended runs by their records, and of open runs by Temporal.
 
         A run whose workflow ended with an open record is abandoned; the sweep closes the record. A foreign holder of
         the workflow id is no run: its end says nothing about the tenant.
@@ -140,9 +140,9 @@ class PortfolioActivities:
             return await portfolio.ended_runs(session, run_ids)
 
     async def _described(self, run: RunToFollow) -> tuple[UUID | None, bool]:
-        """The run's id, and whether it is under way: a later run may have its workflow id.
+        """The run's id, and whether it is under way. Raises `_HeldError`.
 
-        Raises `_HeldError`.
+        A later run may have the same workflow id.
         """
         try:
             description = await self._client.get_workflow_handle(run.workflow_id).describe()

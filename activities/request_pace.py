@@ -15,11 +15,11 @@ from storage import request_pace as pacing
 from storage.database import Database, StorageUnavailableError
 
 KEEP_EVERY = pacing.HOLD / 3
-"""A turn survives two failed statements."""
+"""The time between two renewals of a turn, so that it survives two failed statements."""
 
 
 class Pace:
-    """Turns, kept in PostgreSQL; one under way is renewed every `keep_every`."""
+    """Turns, kept in PostgreSQL. A turn under way is renewed every `keep_every`."""
 
     def __init__(self, database: Database, keep_every: timedelta = KEEP_EVERY) -> None:
         self._database = database
@@ -27,7 +27,10 @@ class Pace:
 
     @asynccontextmanager
     async def turn(self, tenant_id: UUID, family: ThrottleFamily) -> AsyncIterator[timedelta]:
-        """The family's wait; if zero, the body may ask Graph now, alone in a family with turns."""
+        """Gives the time to wait for the family.
+
+        If it is zero, the body may ask Graph now, alone if the family has turns.
+        """
         async with self._database.tenant(tenant_id) as session:
             turn = await pacing.take_turn(session, family, family.interval)
         if turn.held_until is None or family.interval is None:
@@ -46,7 +49,7 @@ class Pace:
     async def turn_within(
         self, tenant_id: UUID, family: ThrottleFamily, patience: timedelta
     ) -> AsyncIterator[timedelta]:
-        """As `turn`, but sleeps up to `patience`: for callers without a workflow's timer."""
+        """As `turn`, but sleeps for up to `patience`; for callers that have no workflow timer."""
         ends = monotonic() + patience.total_seconds()
         while True:
             async with self.turn(tenant_id, family) as wait:
@@ -58,7 +61,7 @@ class Pace:
     async def _hold(
         self, tenant_id: UUID, family: str, interval: timedelta, held_until: datetime, answered: asyncio.Event
     ) -> None:
-        """Keeps a turn until Graph has answered, then ends it. The activity's timeout is the bound."""
+        """Keeps a turn until Graph has answered, then ends it. The activity's timeout bounds it."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._keep_every.total_seconds()):
@@ -72,7 +75,7 @@ class Pace:
             await pacing.release_turn(session, family, interval, held_until)
 
     async def heed(self, tenant_id: UUID, family: str, failures: list[CursorFailure]) -> None:
-        """Pauses the family for the longest Retry-After."""
+        """Pauses the family for the longest Retry-After of the failures."""
         asked = [believable(failure.retry_after) for failure in failures if failure.code is ErrorCode.GRAPH_THROTTLED]
         longest = max((wait for wait in asked if wait is not None), default=timedelta(0))
         if longest > timedelta(0):

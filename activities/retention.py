@@ -17,7 +17,8 @@ from storage import versions
 from storage.database import Database
 
 BATCH = 5000
-"""Versions, and items, of one call, while the tenant's merges wait: under a second for a million versions."""
+"""The most versions, and items, of one call, for which the tenant's merges wait: under a second for a million versions.
+"""
 
 
 RUNS = 2000
@@ -25,20 +26,20 @@ RUNS = 2000
 
 
 class RetentionLimits(NamedTuple):
-    """None deletes nothing for that reason."""
+    """Limits on what is kept. A limit of None deletes nothing."""
 
     older_than: timedelta | None = None
-    """The age since the following version."""
+    """Versions that another version followed longer ago are deleted."""
     kept: int | None = None
-    """An item's newest versions."""
+    """The number of an item's newest versions that are kept."""
     runs_older_than: timedelta | None = None
-    """The age since the end."""
+    """Runs that ended longer ago are deleted."""
 
 
 class RetentionActivities:
-    """The database spares current and pinned versions.
+    """Deletes runs and versions; the database keeps current and pinned versions.
 
-    Anybody in the Temporal namespace can ask, so a message can only keep more than `limits`.
+    Anybody in the Temporal namespace can send messages, so a message can only keep more than `limits`.
     """
 
     def __init__(self, database: Database, limits: RetentionLimits, *, batch: int = BATCH, runs: int = RUNS) -> None:
@@ -49,12 +50,13 @@ class RetentionActivities:
 
     @activity.defn
     async def inventoried_tenants(self) -> InventoriedTenants:
+        """Tenants with an inventory, configured or not."""
         async with self._database.portfolio() as session:
             return InventoriedTenants(tenant_ids=await versions.tenants(session))
 
     @activity.defn
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
-        """One batch; a second attempt continues behind deleted rows."""
+        """Deletes one batch; a second attempt continues behind the deleted rows."""
         older_than = _narrower(self._limits.older_than, request.older_than)
         kept = _narrower(self._limits.kept, request.kept)
         if older_than is None and kept is None:
@@ -67,7 +69,10 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
-        """One batch, and all undecided expired plans; a second attempt continues behind deleted rows."""
+        """Deletes one batch, and all expired plans without a decision.
+
+        A second attempt continues behind the deleted rows.
+        """
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)

@@ -18,16 +18,19 @@ from storage import portfolio, runs
 from storage.database import Database
 
 RUNS_AT_ONCE = 5000
-"""If there are more, each sweep draws others by lot: runs that wait for workers never hide a dead one."""
+"""The most runs of one sweep.
+
+If there are more, each sweep draws others by lot: runs that wait for workers never hide a dead one.
+"""
 
 SECONDS = 90
-"""The limit for runs, and again for portfolio runs: both end within the timeout."""
+"""After this, a sweep looks at no further run, or portfolio run, so that both ends are within the timeout."""
 
 RunT = TypeVar("RunT")
 
 
 class SweepActivities:
-    """A run is abandoned if its lease has expired and its workflow has ended."""
+    """Closes abandoned runs: the lease has expired and the workflow has ended."""
 
     def __init__(self, database: Database, client: Client, metrics: RunMetrics | None = None) -> None:
         self._database = database
@@ -61,7 +64,10 @@ class SweepActivities:
                     await portfolio.close_portfolio(session, run.portfolio_run_id, ending)
 
     async def _is_under_way(self, workflow_type: str, workflow_id: str, run_id: UUID) -> bool:
-        """Looks on any task queue, so renaming it loses no run; a later run may have the id."""
+        """Whether the run's workflow is under way, on any task queue: an operator who renames it loses no run.
+
+        A later run may have the workflow id.
+        """
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:

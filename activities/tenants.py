@@ -18,16 +18,16 @@ from inventory.portfolio import TenantChoice
 from inventory.user_errors import UnavailableError
 
 UNNAMED_PATIENCE = timedelta(minutes=2)
-"""A file being saved may lack a tenant for a moment."""
+"""How long a tenant that the file lacks is tried again: a file being saved may lack it for a moment."""
 
 SETTLING_SECONDS = 2
-"""Until a changed file is this old, a tenant's absence means nothing."""
+"""Until a changed file has this age, a tenant's absence means nothing."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class UnnamedTenantError(GraphRequestError):
-    """No tenant has this id; the file changed `since_change` ago."""
+    """The tenants file has no tenant with this id. The file changed `since_change` ago."""
 
     def __init__(self, since_change: timedelta) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class UnnamedTenantError(GraphRequestError):
 
 
 class ReadingDisabledError(GraphRequestError):
-    """No request is made."""
+    """The tenants file disables the tenant, so no request is made."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.TENANT_DISABLED, "the tenants file disables this tenant", retryable=False)
@@ -57,7 +57,7 @@ class TenantsFile:
         self._lock = asyncio.Lock()
 
     async def get(self, tenant_id: UUID) -> TenantConfig | None:
-        """Raises `TenantsFileError` if no file was valid yet."""
+        """The tenant's entry; None if the file lacks it. Raises `TenantsFileError` if no file was valid yet."""
         return (await self._latest()).get(tenant_id)
 
     async def tags(self) -> dict[UUID, tuple[str, ...]]:
@@ -75,7 +75,7 @@ class TenantsFile:
         )
 
     async def configured(self, tenant_id: UUID) -> TenantConfig:
-        """Raises `UnnamedTenantError`, `ReadingDisabledError` or `TenantsFileError`."""
+        """The entry of a tenant to read. Raises `UnnamedTenantError`, `ReadingDisabledError` or `TenantsFileError`."""
         tenant = await self.get(tenant_id)
         if tenant is None:
             raise UnnamedTenantError(timedelta(seconds=time.monotonic() - self._seen_at))
@@ -84,7 +84,7 @@ class TenantsFile:
         return tenant
 
     async def known(self, tenant_id: UUID) -> TenantConfig | None:
-        """A tenant's entry; None also if the file does not tell."""
+        """A tenant's entry; None if the file lacks it or cannot be read."""
         try:
             return await self.get(tenant_id)
         except TenantsFileError:
@@ -113,7 +113,10 @@ class TenantsFile:
         return self._tenants
 
     def _look(self) -> None:
-        """Takes the stamp first, so that no change is missed. Raises `UnavailableError` if no table was read yet."""
+        """Reads a changed file or table. Raises `UnavailableError` if no table was read yet.
+
+        It takes the stamp first, so that no change is missed.
+        """
         try:
             stamp = self._source.stamp()
             if self._tenants is not None and stamp == self._seen:

@@ -42,13 +42,13 @@ LONGEST = timedelta(days=1)
 """How far a look reaches back after a pause; full runs cover older changes."""
 
 MOST_ITEMS = 200
-"""Items of one look at a tenant; the next look reads the others."""
+"""The most items that one look at a tenant reads. The next look reads the others."""
 
 TENANT_SECONDS = 100
-"""The tenants of an activity are looked at side by side."""
+"""The limit of a look at one tenant. An activity looks at its tenants side by side."""
 
 UNAVAILABLE_FOR = timedelta(hours=1)
-"""The time until a missing or refused log is read again."""
+"""How long a missing or refused log is left alone before it is read again."""
 
 REFERENCES_WITHIN = timedelta(seconds=20)
 
@@ -70,7 +70,7 @@ class _Log(NamedTuple):
 
 
 class _MadeItems(NamedTuple):
-    """`left`: events for the next look."""
+    """New items by event, and as lists show them. `left`: events that the next look handles."""
 
     named: dict[str, list[UnlistedItem]]
     listed: dict[UnlistedItem, JsonObject]
@@ -79,7 +79,9 @@ class _MadeItems(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """`new`: events of each log that no look has handled; `named`: items by event; `left`: events for the next look;
+    """The findings of one look at a tenant.
+
+    `new`: events of each log that no look has handled; `named`: items by event; `left`: events for the next look;
     `items`: those of `named` that were read.
     """
 
@@ -92,7 +94,7 @@ class _Look(NamedTuple):
     requests: int
 
     def events_by_item(self) -> dict[tuple[str, str], list[Observation]]:
-        """New events by the type key and id of the item that they name."""
+        """The new events that name each item, by its type key and id."""
         events: defaultdict[tuple[str, str], list[Observation]] = defaultdict(list)
         for log in self.logs:
             for event in self.new[log.type_key]:
@@ -102,7 +104,7 @@ class _Look(NamedTuple):
 
 
 class WatchActivities:
-    """A tenant's look is one transaction: repeated, it finds the events handled."""
+    """Looks at tenants, each in one transaction: a repeated look finds the events handled."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -117,7 +119,7 @@ class WatchActivities:
 
     @activity.defn
     async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
-        """Raises `ApplicationError` for more tenants than one watch may have."""
+        """The enabled tenants of the choice. Raises `ApplicationError` for more tenants than one watch may have."""
         chosen, disabled = await self._tenants.enabled(request.chosen)
         for tenant_id in disabled:
             activity.logger.info("%s: tenant %s is not looked at", ErrorCode.TENANT_DISABLED, tenant_id)
@@ -131,7 +133,10 @@ class WatchActivities:
 
     @activity.defn
     async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
-        """A tenant's failure is left to its next look."""
+        """Looks at tenants side by side.
+
+        If a look fails, the tenant's next look goes on where the last good one ended.
+        """
         looks = await asyncio.gather(*(self._look(request, tenant_id) for tenant_id in request.tenant_ids))
         failed = {
             tenant_id: look
@@ -218,7 +223,7 @@ class WatchActivities:
     async def _record(
         self, request: WatchTenants, tenant_id: UUID, at: datetime, look: _Look
     ) -> tuple[watch.LookResult, int]:
-        """Writes items and positions in one transaction; counts events that name no known item."""
+        """Writes items and log positions in one transaction, and counts events that name no known item."""
         read = look.read
         events = look.events_by_item()
         waiting = {(item.type_key, item.external_id) for item in read.again}
@@ -254,7 +259,10 @@ class WatchActivities:
     async def _named(
         self, tenant_id: UUID, readable: dict[str, set[str]], new: dict[str, list[Observation]]
     ) -> dict[str, list[UnlistedItem]]:
-        """Items by event id. An id alone tells its item: Microsoft does not list its names for types."""
+        """The items that events name, by event id.
+
+        An id alone finds its item: Microsoft publishes no list of its names for types.
+        """
         named: dict[str, list[UnlistedItem]] = {}
         for log, events in new.items():
             ids = {name for event in events for name in _ids(event)}
@@ -298,7 +306,7 @@ class WatchActivities:
         return _MadeItems(items, listed, left, requests)
 
     async def _read_log(self, tenant: TenantConfig, type_key: str, position: LogPosition | None, now: datetime) -> _Log:
-        """Reaches back behind the last look, for late events."""
+        """A log's events since a time before the last look, because events may arrive late."""
         collection = self._catalog.collections[type_key]
         after = now - OVERLAP
         if position is not None and position.read_at is not None:
@@ -318,7 +326,7 @@ class WatchActivities:
 
 
 def _is_due(position: LogPosition | None, now: datetime) -> bool:
-    """A log that the tenant lacks is left alone for a while."""
+    """Whether to read a log. A log that the tenant lacks is left alone for a while."""
     if position is None or position.error_code not in _NOT_AVAILABLE:
         return True
     return position.tried_at <= now - UNAVAILABLE_FOR
@@ -329,7 +337,7 @@ def _handled(position: LogPosition | None) -> frozenset[str]:
 
 
 def _is_change(event: Observation) -> bool:
-    """No failure, no reader."""
+    """Whether an event tells of a change: it neither failed nor only read."""
     result, operation = event.meta.get("result"), event.meta.get("operation")
     return str(result).lower() == "success" and str(operation).lower() != "get"
 

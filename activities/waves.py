@@ -19,23 +19,23 @@ from activities.messages.waves import ConfirmedBatch, DetailBatch, PageBatch, Re
 from inventory.error_codes import ErrorCode
 
 WAVE_REQUESTS = 400
-"""Then a wave follows no pages: a dying worker costs as many. `--all` lists 230."""
+"""After this many requests, a wave follows no pages: if its worker dies, all are repeated. `--all` lists 230."""
 
 WAVE_BYTES = 32 * 1024 * 1024
-"""Then a wave follows no pages: documents wait in the database for their merge."""
+"""After this many bytes, a wave follows no pages, since its documents wait in the database for their merge."""
 
 WAVE_SECONDS = 10.0
-"""Then a wave follows no pages and waits for no turn: nobody knows its results before its end."""
+"""After this, a wave follows no pages and waits for no turn: nobody knows its results before its end."""
 
 HANGING_SECONDS = 20.0
-"""After so long without a result, the wave hands back hanging batches."""
+"""After so long without a result, the wave returns its results and hands back hanging batches."""
 
 RequestT = TypeVar("RequestT", FetchPages, ConfirmMissing, FetchDetails)
 ResultT = TypeVar("ResultT")
 
 
 class _Part(NamedTuple, Generic[ResultT]):
-    """Neither if the batch is to be read again."""
+    """A batch's result or its final failure; neither if the batch is to be read again."""
 
     result: ResultT | None = None
     failure: CursorFailure | None = None
@@ -69,7 +69,10 @@ class WaveActivities:
         fetch_details: Callable[[FetchDetails], Awaitable[FetchDetailsResult]],
         at_once: int,
     ) -> None:
-        """`at_once`: batches of a worker, over all waves; at most half are of one tenant, whose Graph may hang."""
+        """`at_once`: the most batches that a worker reads side by side.
+
+        At most half are of one tenant, whose Graph may hang.
+        """
         self._fetch_pages = fetch_pages
         self._confirm_missing = confirm_missing
         self._fetch_details = fetch_details
@@ -79,7 +82,7 @@ class WaveActivities:
 
     @activity.defn
     async def read_wave(self, wave: ReadWave) -> ReadWaveResult:
-        """Hands back batches that fail or hang. Raises a batch's error if none has a result.
+        """Reads a wave's batches and hands back those that fail or hang. Raises a batch's error if none has a result.
 
         Each batch is idempotent; a repeated wave reads its pages under other fetch tokens.
         """
@@ -130,14 +133,14 @@ class WaveActivities:
 
 
 class _Chain:
-    """A batch and those that follow, each after the one that showed its links."""
+    """A requested batch and the batches that follow it, each after the one that showed its links."""
 
     def __init__(self, read: list[PageBatch], met: set[tuple[str, str]]) -> None:
         self.read = read
         self._met = met
 
     def unmet(self, cursors: Sequence[CursorRequest]) -> list[CursorRequest]:
-        """Cursors that are new to the chain; marks them as met."""
+        """Returns the cursors that are new to the chain, and marks them as known."""
         unmet = []
         for cursor in cursors:
             page = (cursor.type_key, cursor.url)
@@ -194,7 +197,7 @@ class _WaveReading:
         self._latest_result = time.monotonic()
 
     async def come_to_an_end(self) -> None:
-        """Waits for all parts, except hanging ones if there are results."""
+        """Waits for all parts, except hanging ones if there are results to return."""
         try:
             while self._go_on():
                 hanging_at = self._latest_result + HANGING_SECONDS
@@ -215,7 +218,7 @@ class _WaveReading:
         return bool(self._tasks)
 
     async def wait_for_turn(self, fetched: FetchPagesResult) -> bool:
-        """Whether the turn has come."""
+        """Waits for the family's turn, if time is left; returns whether the turn has come."""
         if fetched.paced is None or not self._wave.in_turn or not self.budget.has_time(fetched.paced):
             return False
         await asyncio.sleep(fetched.paced.total_seconds())
@@ -231,7 +234,7 @@ def _goes_on(fetched: FetchPagesResult) -> bool:
 
 
 def _following(asked: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
-    """None behind failed or restarted pages."""
+    """Cursors of the pages behind fetched ones. Nothing follows failed or restarted pages."""
     return [
         cursor.model_copy(update={"url": url})
         for cursor, page in zip(asked, fetched.pages, strict=True)

@@ -52,11 +52,12 @@ COMMANDS: Mapping[str, str] = {
     "web": "cli.web",
     "access": "answers.access.command",
 }
-"""In the order of the help: each command's module, and its name there if it differs."""
+"""The module of each command, with the name there if it differs, in the order of the help."""
 
 
 class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
+        """The commands in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature

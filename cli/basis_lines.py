@@ -9,7 +9,7 @@ from inventory.plurals import counted
 
 
 def rests_on(listed: int, listed_from: datetime | None) -> str:
-    """`182 collections read to their end since …`"""
+    """The number of collections and the earliest time: `182 collections read to their end since …`"""
     if listed_from is None:
         return "no collection was read to its end"
     its = "its" if listed == 1 else "their"
@@ -17,7 +17,7 @@ def rests_on(listed: int, listed_from: datetime | None) -> str:
 
 
 NAMED_COLLECTIONS = 6
-"""JSON names all."""
+"""The most collections that a line for people names. JSON names all."""
 
 
 def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -34,6 +34,7 @@ def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[st
 
 
 def rests_on_coverage(collections: Iterable[Coverage]) -> str:
+    """The number of listings that an answer rests on, and since when."""
     began = [
         collection.listed_from
         for collection in collections

@@ -53,7 +53,7 @@ ANSWER_SECONDS = 14.0
 DATABASE_SECONDS = 5.0
 
 SILENT_WAIT = timedelta(seconds=2)
-"""The command reports longer waits."""
+"""A longer wait is reported to the person."""
 
 
 class Readability(StrEnum):
@@ -85,6 +85,8 @@ _STYLES = {
 
 
 class Probe(NamedTuple):
+    """A request that tells whether a collection or detail is readable."""
+
     collection: Collection
     url: str
     permission: str
@@ -92,12 +94,12 @@ class Probe(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Unique, though two collections may have one URL."""
+        """A unique key: two collections may have the same URL."""
         return f"{self.collection.type_key} {self.url}"
 
 
 class Checked(NamedTuple):
-    """`failure`: why it is unreadable."""
+    """A checked collection. `failure`: why it is unreadable; None if it is readable."""
 
     collection: Collection
     readability: Readability
@@ -105,7 +107,7 @@ class Checked(NamedTuple):
 
     @property
     def permission(self) -> str:
-        """The missing one: the listing's, or a detail's."""
+        """The missing permission: the listing's, or a detail's."""
         named = None if self.failure is None else self.failure.context.get("permission")
         return str(named or self.collection.permission)
 
@@ -170,7 +172,10 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
 
 
 async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
-    """Raises `UsageError` if the credential is refused, `UnavailableError` if nobody answers."""
+    """Signs in to the tenant.
+
+    Raises `UsageError` if the credential is refused, `UnavailableError` if nobody answers.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -190,7 +195,7 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
 
 @asynccontextmanager
 async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
-    """Turns shared with the tenant's runs; None if the database does not answer or has no run of the tenant."""
+    """The turns that the tenant's runs share; None if the database does not answer or has no run of the tenant."""
     async with opened_database(settings) as database:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
@@ -245,7 +250,7 @@ class _Asking:
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
-        """Retries Graph's temporary failures."""
+        """The results of one wave. Temporary failures of Graph are retried."""
         answered: dict[str, Checked] = {}
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):
@@ -259,7 +264,7 @@ class _Asking:
         return list(answered.values())
 
     async def _in_turn(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
-        """Asks in the family's turn; Graph's Retry-After holds for runs, too."""
+        """Asks in the throttle family's turn; Graph's Retry-After then holds for the tenant's runs, too."""
         family = wave[0].collection.throttle_family
         if self._pace is None:
             failures = await self._ask(wave)
@@ -329,7 +334,7 @@ def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
 
 
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:
-    """The listing; for a collection within other items, theirs."""
+    """The request for a collection's listing. For a collection within other items, it lists those items."""
     listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
     return Probe(collection, listed.probe_url(tenant_id), listed.permission, collection.singleton)
 

@@ -160,7 +160,7 @@ async def _sign_in_url(settings: Settings, web_url: str) -> str:
 
 
 async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
-    """Does the work while the stack lives, else raises `PartError`."""
+    """Does the work while the stack lives. Raises `PartError` once the stack is gone."""
     working, watching = asyncio.create_task(_tried(work)), asyncio.create_task(_until_gone(state))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -272,7 +272,7 @@ def _print_block(heading: str, *lines: str) -> None:
 
 
 def _starter() -> str:
-    """The command line that works here, also without an activated environment."""
+    """The command to type here, also without an activated environment."""
     python = Path(sys.executable)
     return f"{_short(python) if python.is_relative_to(Path.cwd()) else 'python'} starter.py"
 

@@ -4,7 +4,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 MOST_LINES = 3
-"""Longer cells stand below their row."""
+"""The most lines of a cell. A longer cell stands below its row."""
 
 
 def is_too_wide(cell: Text, width: int | None) -> bool:

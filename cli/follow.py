@@ -43,6 +43,7 @@ class Pace(NamedTuple):
     most: float
 
     def gap(self, unchanged: float) -> float:
+        """The seconds until the next query, after `unchanged` seconds without a change."""
         return min(self.most, max(self.least, self.share * unchanged))
 
 
@@ -53,7 +54,7 @@ LOGGED = Pace(least=2, share=0.25, most=300)
 """The pace for a log or a pipe: some 35 queries an hour, none of a run of under two seconds."""
 
 CHECKED = Pace(least=2, share=0.1, most=5)
-"""Looks for obstacles, which are not billed."""
+"""The pace of looks for obstacles, which Temporal Cloud does not bill."""
 
 TEMPORAL_GAP_SECONDS = 5.0
 """The time between tries while Temporal does not answer."""
@@ -73,10 +74,9 @@ _PASSING = (
 
 
 class Follower(Generic[ProgressT]):
-    """`progress`: the type of the query's answer, which `on_progress` gets. `on_trouble` gets the reason of a
-    standstill.
+    """Follows a workflow: `on_progress` gets its progress, `on_trouble` the reason of a standstill.
 
-    `watched`: a person looks on.
+    `progress` is the type of the query's answer. `watched`: a person looks on.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Follower(Generic[ProgressT]):
         """An undone workflow task, and when it was first seen."""
 
     async def follow(self, handle: Handle) -> None:
-        """Returns at the workflow's end of any kind. Raises `RPCError` if Temporal refuses."""
+        """Returns when the workflow has ended in any way. Raises `RPCError` if Temporal refuses."""
         watching = [asyncio.create_task(self._watch_progress(handle)), asyncio.create_task(self._watch_trouble(handle))]
         try:
             await self._wait_for_end(handle)
@@ -111,7 +111,7 @@ class Follower(Generic[ProgressT]):
             await asyncio.gather(*watching, return_exceptions=True)
 
     async def _wait_for_end(self, handle: Handle) -> None:
-        """Waits for an absent Temporal, too."""
+        """Waits for the workflow's result, also while Temporal is absent."""
         while True:
             try:
                 await handle.result()
@@ -151,7 +151,7 @@ class Follower(Generic[ProgressT]):
                 await self._tell_silence(handle)
 
     async def _ask(self, handle: Handle) -> ProgressT | None:
-        """None if no worker answers in time."""
+        """The query's answer; None if no worker answers in time."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer: ProgressT = await handle.query("progress", result_type=self._progress)
@@ -224,6 +224,7 @@ def _waits_for_worker(activity: Any) -> bool:
 
 
 def goes_on(run_id: UUID, tenant_name: str) -> str:
+    """Tells a person who stops following a run how to return to it, and how to end it."""
     return (
         f"run {run_id} goes on\n"
         f"  follow it: python starter.py run {run_id} --follow\n"
@@ -233,7 +234,7 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
 
 @contextmanager
 def leaving(words: str) -> Iterator[None]:
-    """Prints `words`, how to come back, if Ctrl-C or Temporal's refusal ends the body.
+    """Prints `words`, which say how to come back, if Ctrl-C or Temporal's refusal ends the body.
 
     Raises `typer.Exit` with code 1 after Ctrl-C, and a refusal again. A second Ctrl-C ends the process at once.
     """

@@ -115,7 +115,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """All collections without options."""
+    """The selection that the options name; without options, all collections."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 
@@ -127,6 +127,7 @@ def valid_selection_name(name: str | None) -> str | None:
 
 
 def selection_name_of(selection: Selection, name: str | None = None) -> str:
+    """The name for people: `name`, or one made of the selection's collections."""
     return name or load_catalog().name_of(selection.type_keys)
 
 
@@ -165,7 +166,7 @@ def chosen_tenants(
 def chosen_to_read(
     settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> TenantChoice:
-    """Leaves out and names disabled tenants. Raises `UsageError` if none is left."""
+    """The chosen tenants without disabled ones, which it names on stderr. Raises `UsageError` if none is left."""
     choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
     configured = configured_tenants_of(settings)
     chosen = choice.resolve(configured.tags())
@@ -178,6 +179,7 @@ def chosen_to_read(
 
 
 def shortened(names: Sequence[str]) -> str:
+    """The first few names, and the number of the others."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -190,14 +192,14 @@ def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> Non
 
 
 class AskedTenant(NamedTuple):
-    """A single tenant is named as it was typed."""
+    """A tenant to ask about, with the name that the person typed if it is the only one."""
 
     tenant_id: UUID
     name: str
 
 
 class AskedTenants(NamedTuple):
-    """Sorted by name. `are_many`: each needs a heading, even a single one."""
+    """The tenants to ask about, sorted by name. `are_many`: each needs a heading, even a single one."""
 
     tenants: tuple[AskedTenant, ...]
     are_many: bool
@@ -206,7 +208,10 @@ class AskedTenants(NamedTuple):
 def asked_tenants(
     settings: Settings, tenant: str | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> AskedTenants:
-    """Raises `UsageError` unless exactly one of TENANT, `--tag` and `--all-tenants` is given."""
+    """The tenants to ask about.
+
+    Raises `UsageError` unless exactly one of TENANT, `--tag` and `--all-tenants` is given.
+    """
     if sum((tenant is not None, bool(tags), everyone)) != 1:
         raise UsageError("say which tenants: TENANT, --tag TAG or --all-tenants")
     if tenant is not None:
@@ -222,7 +227,7 @@ def asked_tenants(
 
 
 class TenantNames:
-    """A tenant that the tenants file lacks is named by its id."""
+    """Tenants' names. A tenant that the tenants file lacks is named by its id."""
 
     def __init__(self, tenants: Tenants | None) -> None:
         self._tenants = tenants
@@ -238,7 +243,7 @@ class TenantNames:
 
 
 def tenant_id_of(settings: Settings, tenant: str) -> UUID:
-    """Accepts an id or a name; an id need not be configured any more."""
+    """The id of the tenant with this id or name. An id need not be configured any more."""
     try:
         return UUID(tenant)
     except ValueError:

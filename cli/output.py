@@ -31,7 +31,7 @@ class SafeConsole(Console):
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Prints a text as one line, whatever line ends are in names; a too wide line goes on indented.
+        """Prints a text as one line, even if names hold line ends. A line wider than the terminal goes on indented.
 
         With `--csv`, all but CSV goes to stderr. Notes on a terminal go to the pager with the answer.
         """
@@ -78,7 +78,7 @@ class SafeConsole(Console):
             super().print(line, soft_wrap=True)
 
     def print_lines(self, text: str, **options: Any) -> None:
-        """Prints lines; the caller has cleaned names."""
+        """Prints lines as they are: the caller has made names safe to show."""
         for line in text.split("\n"):
             self.print(line, **options)
 
@@ -130,13 +130,13 @@ STYLES = {
 
 
 def warn(*lines: str) -> None:
-    """Names gaps of an answer on stderr."""
+    """Writes lines about an answer's gaps to stderr."""
     for line in lines:
         stderr.print(line, style="yellow")
 
 
 def print_json(*values: BaseModel | dict[str, Any] | bytes) -> None:
-    """Each object on a line, with invisible characters escaped."""
+    """Prints each JSON object on a line, with invisible characters escaped."""
     for value in values:
         plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         written = plain if isinstance(plain, bytes) else orjson.dumps(plain, default=str)
@@ -144,6 +144,7 @@ def print_json(*values: BaseModel | dict[str, Any] | bytes) -> None:
 
 
 def print_result(result: BaseModel | dict[str, Any], words: str) -> None:
+    """Prints an act's result: as JSON, or `words` for people."""
     if output_options().as_json:
         print_json(result)
     else:
@@ -157,7 +158,7 @@ def styled(word: object) -> Text:
 def print_field(
     field: "FieldText", *, indent: str, between: str = " → ", sign: tuple[str, str] = ("", ""), most: int = MAX_LINES
 ) -> None:
-    """Label and values on one line, then a text's differing lines."""
+    """Prints a differing field: label and values on one line, then the differing lines of a text."""
     mark, style = sign
     said = field.summary(between, is_signed=not mark)
     room = table_width() - cell_len(indent + mark + ": ") - 2
@@ -172,7 +173,7 @@ def print_field(
 
 
 def known_width(console: Console) -> int | None:
-    """COLUMNS, else the terminal's width; None in a pipe or file."""
+    """The reader's columns: COLUMNS, else the terminal's; None in a pipe or file."""
     if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns):
         return int(columns)
     return console.width if console.is_terminal else None
@@ -184,7 +185,7 @@ def table_width() -> int:
 
 
 def time_zone() -> tzinfo | None:
-    """None is local time."""
+    """UTC with `--utc`; None means local time."""
     return UTC if output_options().utc else None
 
 
@@ -196,12 +197,12 @@ def when(moment: datetime | None) -> str:
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
-    """The elapsed time; beyond a month the day."""
+    """How long ago the moment was; beyond a month, its day."""
     if moment is None:
         return ""
     return elapsed(moment, now or datetime.now(UTC)) or when(moment)[:10]
 
 
 def took(started_at: datetime | None, finished_at: datetime | None) -> str:
-    """The duration; empty without an end."""
+    """How long something lasted; an empty text without an end."""
     return lasting(finished_at - started_at if finished_at and started_at else None)

@@ -18,7 +18,10 @@ from cli.pager import paged
 
 @dataclass
 class SortedTogether:
-    """Kept until all tenants have answered. `names`: by tenant id."""
+    """Tables of several tenants, kept until all have answered, to sort their rows together.
+
+    `names` holds the tenants' names by id.
+    """
 
     names: Mapping[UUID, str]
     tables: list[Any] = field(default_factory=list)
@@ -54,7 +57,7 @@ _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=Outpu
 
 
 def output_options() -> OutputOptions:
-    """The running command's."""
+    """The output options of the running command."""
     return _OPTIONS.get()
 
 

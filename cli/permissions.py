@@ -1,4 +1,4 @@
-"""`permissions`: those that an app needs to read a selection."""
+"""`permissions`: the permissions that an app needs to read a selection."""
 
 from typing import Annotated
 

@@ -12,5 +12,5 @@ def local_person() -> Person:
 
 
 def requester() -> str:
-    """The name for Temporal's records: `ada@workstation`."""
+    """The person's name in Temporal's records, such as `ada@workstation`."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -29,13 +29,13 @@ def say_what_is_damaged(damaged: Iterable[DamagedRecord]) -> None:
 
 
 COLLISIONS = 5
-"""After each collision one of the two succeeds."""
+"""How many times a command begins again. After each collision one of the two succeeds."""
 
 ResultT = TypeVar("ResultT")
 
 
 async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Retries after collisions. Raises `StorageCollisionError` after too many."""
+    """The answer of `ask`, which is repeated after collisions. Raises `StorageCollisionError` after too many."""
     for _ in range(COLLISIONS - 1):
         with suppress(StorageCollisionError):
             return await ask()
@@ -44,7 +44,7 @@ async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
 
 @asynccontextmanager
 async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
-    """One transaction that reads of one moment; one that writes may collide. Output is printed after it."""
+    """One transaction, which reads the data of one moment. It may collide if it writes. Print output after it."""
     with printed_afterwards():
         async with (
             opened_database(settings) as database,
@@ -56,7 +56,7 @@ async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool
 def asked_of_tenant(
     settings: Settings, tenant_id: UUID, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True
 ) -> ResultT:
-    """Asks in one transaction; one that writes begins again after a collision."""
+    """The answer of `ask` in one transaction. If the transaction writes, it begins again after a collision."""
 
     async def once() -> ResultT:
         async with tenant_session(settings, tenant_id, read_only=read_only) as session:
@@ -66,7 +66,10 @@ def asked_of_tenant(
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Prints an id that was found by name on stderr. Raises `UserError`."""
+    """The id of the one item with this id or name.
+
+    Prints an id that was found by name on stderr. Raises `UserError`.
+    """
     external_id = await items.find_item(session, type_key, sought)
     if external_id != sought:
         output.stderr.print(f"{sought!r} is {external_id}", style="dim")

@@ -9,7 +9,7 @@ from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 NAMED = 10
-"""JSON names all."""
+"""The most stale items named below an answer. JSON names all."""
 
 
 def stale_words(stale: Staleness) -> str:
@@ -18,7 +18,7 @@ def stale_words(stale: Staleness) -> str:
 
 
 def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
-    """Prints to stderr, with the tenant if there are several."""
+    """Prints stale items to stderr, since when and why, with the tenant if there are several."""
     where = "" if tenant is None else f" of {visible(tenant)}"
     for item in items[:NAMED]:
         output.stderr.print(

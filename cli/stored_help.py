@@ -21,14 +21,14 @@ PROGRAM = "starter.py"
 
 
 class StoredHelp(NamedTuple):
-    """A command line without a command is a usage error."""
+    """A help text. `is_usage_error`: it answers a command line without a command."""
 
     text: str
     is_usage_error: bool
 
 
 def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
-    """None if the command line asks for none."""
+    """The help that a command line asks for; None if it asks for none."""
     *words, last = arguments or ("",)
     if last and last != "--help":
         words, asked = list(arguments), False
@@ -55,7 +55,7 @@ def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
 
 
 def show_stored_help() -> bool:
-    """False if no help was requested."""
+    """Shows the help that the command line asks for; False if it asks for none."""
     completes = any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ)
     found = None if completes else stored_help(sys.argv[1:], Path(sys.argv[0]).name)
     if found is None:

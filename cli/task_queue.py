@@ -22,7 +22,7 @@ TOLD_WITHIN_SECONDS = 10
 
 
 class Rate(NamedTuple):
-    """Activities a second (None: no limit); and who set it, when and why."""
+    """A rate limit: activities a second (None: no limit), and who set it, when and why."""
 
     per_second: float | None
     set_by: str | None
@@ -31,7 +31,7 @@ class Rate(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """`partitions` share the limits."""
+    """A task queue's limits, which its `partitions` share."""
 
     overall: Rate
     per_tenant: Rate
@@ -72,7 +72,7 @@ async def set_rates(
     identity: str,
     reason: str,
 ) -> None:
-    """None removes a limit. Waits until Temporal tells them. Raises `UnreachableError`."""
+    """Sets both limits, and waits until Temporal confirms them. None removes a limit. Raises `UnreachableError`."""
     request = UpdateTaskQueueConfigRequest(
         namespace=client.namespace,
         identity=identity,

@@ -2,4 +2,4 @@ from inventory.user_errors import UserError
 
 
 class RequestError(UserError):
-    """The message says how the request can be carried out."""
+    """A request cannot be carried out. The message says how it can."""

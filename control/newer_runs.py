@@ -9,7 +9,7 @@ from activities.holders import SYNC_WORKFLOW
 from storage import recorded_runs
 
 MOST = 20
-"""Enough to tell of a restore."""
+"""Counting ends here: these many runs are enough to show a restore."""
 
 
 async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> int:

@@ -1,4 +1,4 @@
-"""A portfolio in words."""
+"""A portfolio run's tenants and selection in words."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -9,13 +9,14 @@ from inventory.visible_text import visible
 from workflows.messages import PortfolioInput
 
 MOST_NAMED = 3
+"""The most tenants that are named."""
 
 NameOf = Callable[[UUID], str]
-"""A tenant's name for people."""
+"""Gives the name of a tenant for people."""
 
 
 def summary(portfolio_input: PortfolioInput, name_of: NameOf) -> str:
-    """The summary in Temporal Web."""
+    """The portfolio run's summary in Temporal Web."""
     return f"{visible(tenants_in_words(portfolio_input.chosen, name_of))}: {selection_name(portfolio_input)}"
 
 
@@ -24,7 +25,7 @@ def selection_name(portfolio_input: PortfolioInput) -> str:
 
 
 def tenants_in_words(chosen: TenantChoice, name_of: NameOf) -> str:
-    """A few by name."""
+    """The chosen tenants, of which a few are named."""
     if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
         return chosen.in_words()
     return ", ".join([*map(name_of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])

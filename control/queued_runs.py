@@ -27,10 +27,10 @@ from storage.database import Database
 from workflows.messages import PortfolioInput, SyncInput
 
 PATIENCE_SECONDS = 3.0
-"""The wait for Temporal: the answer is useful without it."""
+"""How long to wait for Temporal: the answer is useful without it."""
 
 LOOKS = 3
-"""Temporal lists a run a moment after its start."""
+"""How many times Temporal's list is read for a queued run: Temporal lists it a moment after its start."""
 
 LOOK_GAP_SECONDS = 1.0
 
@@ -38,9 +38,10 @@ FRESH_SECONDS = 2.0
 """The time between pages' questions to Temporal."""
 
 PAGE_WAITS_SECONDS = 0.3
-"""A reload shows a later answer."""
+"""How long a page waits for Temporal. A reload shows a later answer."""
 
 Connect = Callable[[], Awaitable[Client]]
+"""Gives a client of Temporal."""
 
 InputT = TypeVar("InputT", bound=BaseModel)
 RecordT = TypeVar("RecordT")
@@ -63,7 +64,7 @@ async def unrecorded_runs(
     most: int = 20,
     connect: Connect | None = None,
 ) -> list[RunRecord] | None:
-    """Queued runs without a record, newest first; None if Temporal does not tell.
+    """Queued runs without a record, newest first; None if Temporal does not answer.
 
     `connect` gives a client; without it a new one is made.
     """
@@ -93,7 +94,7 @@ class QueuedRuns:
         self._portfolio_runs: _PageLooks[PortfolioRecord] = _PageLooks()
 
     async def look(self, most: int, tenant_id: UUID | None = None) -> list[RunRecord] | None:
-        """As `unrecorded_runs`, a moment ago; None also if Temporal is too slow."""
+        """The answer of `unrecorded_runs`, a moment old; None also if Temporal is too slow."""
         asked = self._database, self._task_queue, tenant_id
         return await self._runs.look(tenant_id, partial(unrecorded_runs, *asked, most=most, connect=self._connect))
 
@@ -128,7 +129,7 @@ async def _told(find: Find[RecordT]) -> list[RecordT] | None:
 async def unrecorded_portfolio_runs(
     database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20, connect: Connect | None = None
 ) -> list[PortfolioRecord] | None:
-    """As `unrecorded_runs`, of portfolio runs."""
+    """Queued portfolio runs without a record, newest first; None if Temporal does not answer."""
     query = _query(PORTFOLIO_WORKFLOW, task_queue, ids)
     queued = await _queued(query, PortfolioInput, most, connect or _new_client)
     if queued is None:
@@ -143,7 +144,7 @@ async def unrecorded_portfolio_runs(
 
 
 def _query(workflow: str, task_queue: str, ids: IdRange | None) -> str:
-    """Installations with their own task queues may share a namespace."""
+    """The filter of Temporal's list. Installations with their own task queues may share a namespace."""
     query = (
         f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running' AND RunStatus = 'queued'"
         f" AND TaskQueue = '{task_queue}'"
@@ -180,7 +181,7 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
 
 
 def queued_record(run_id: UUID, workflow_id: str, sync_input: SyncInput, queued_at: datetime) -> RunRecord:
-    """No worker has taken it yet."""
+    """The record of a run that no worker has taken yet."""
     return RunRecord(
         run_id=run_id,
         tenant_id=sync_input.tenant_id,

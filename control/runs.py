@@ -21,10 +21,12 @@ from workflows.sync import SyncWorkflow
 
 
 class NotUnderWayError(RequestError):
-    """The run has ended, or never was."""
+    """The run to cancel has ended, or never was."""
 
 
 class StartedRun(NamedTuple):
+    """A run that was started or joined."""
+
     run_id: UUID
     workflow_id: str
     joined: bool
@@ -52,7 +54,10 @@ async def start_or_join(
     attributes: TypedSearchAttributes,
     said: str,
 ) -> StartedRun:
-    """`run` is the workflow's method. Raises as `start_sync`."""
+    """Starts the workflow, or joins the running one. Raises `RequestError` if something else holds the workflow id.
+
+    `run` is the workflow's method.
+    """
     workflow_id = given.workflow_id
     try:
         handle = await client.start_workflow(
@@ -72,7 +77,7 @@ async def start_or_join(
 
 
 def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
-    """Its result is this run's, never a later one's."""
+    """A handle whose result is this run's, never that of a later run with the same workflow id."""
     return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
 
 

@@ -43,7 +43,7 @@ LONGEST = timedelta(days=366)
 SHORTEST_CATCH_UP = timedelta(seconds=10)
 LONGEST_CATCH_UP = timedelta(days=365)
 CATCH_UP = "10m"
-"""How late a start may be after an outage."""
+"""By default, how late a start may be after an outage."""
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
 
@@ -149,7 +149,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             return await self._stored(await self._of_name(name))
 
     async def leave_out(self, tenant_id: UUID) -> list[str]:
-        """Deletes schedules that name no other tenant; returns the changed names."""
+        """Removes a tenant from schedules, and deletes those that name no other; returns the names of all of them."""
         stored, _ = await self.all()
         naming = [schedule for schedule in stored if tenant_id in schedule.input.chosen.tenant_ids]
         for record, portfolio_input, spec in naming:
@@ -169,7 +169,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")
 
     async def pause(self, name: str, note: str | None = None) -> None:
-        """Drops starts that are due meanwhile."""
+        """Pauses the schedule. Starts that are due meanwhile are dropped."""
         async with self._ours(name) as handle:
             await handle.pause(note=note)
 
@@ -178,12 +178,12 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             await handle.unpause(note=note)
 
     async def trigger(self, name: str) -> None:
-        """Does nothing if the last portfolio run is under way."""
+        """Starts the portfolio run now, unless the last one is still under way."""
         async with self._ours(name) as handle:
             await handle.trigger(overlap=ScheduleOverlapPolicy.SKIP)
 
     async def delete(self, name: str) -> None:
-        """A started portfolio run goes on."""
+        """Deletes the schedule. A portfolio run that it started goes on."""
         async with self._ours(name) as handle:
             await handle.delete()
 
@@ -232,7 +232,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         return StoredSchedule(record, portfolio_input, spec)
 
     async def _last_status(self, info: ScheduleInfo) -> str | None:
-        """None if Temporal forgot the run."""
+        """The status of the last portfolio run that was started; None if Temporal no longer knows it."""
         if not info.recent_actions:
             return None
         action = info.recent_actions[-1].action
@@ -262,21 +262,21 @@ async def _refusals() -> AsyncIterator[None]:
 
 
 def valid_name(name: str) -> str:
-    """Raises `RequestError`."""
+    """The name. Raises `RequestError` if a schedule cannot have it."""
     if NAME.fullmatch(name) is None:
         raise RequestError(f"{name!r} is not a schedule's name; use letters, digits, '.', '_' and '-', at most 100")
     return name
 
 
 def catch_up_window(value: str, label: Label) -> timedelta:
-    """Raises `RequestError`."""
+    """Reads how late a start may be. Raises `RequestError`."""
     return duration_of(value, label("catch-up"), least=SHORTEST_CATCH_UP, most=LONGEST_CATCH_UP)
 
 
 def schedule_spec(
     every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str, label: Label
 ) -> ScheduleSpec:
-    """Exactly one of the first three is given. Raises `RequestError`."""
+    """The start times, of which exactly one of `every`, `cron` and `calendar` is given. Raises `RequestError`."""
     if time_zone is not None:
         if every is not None:
             raise RequestError(f"{label('time-zone')} goes with {label('cron')} or {label('calendar')}")
@@ -323,7 +323,7 @@ def _calendar(value: str, label: str) -> ScheduleCalendarSpec:
 
 
 def in_words(spec: ScheduleSpec) -> str:
-    """The times as they were set: Temporal keeps a cron expression as a calendar."""
+    """The start times as a person set them. Temporal keeps a cron expression as a calendar."""
     words = [f"every {in_short(interval.every)}" for interval in spec.intervals]
     words += [calendar_spec.comment or "calendar" for calendar_spec in spec.calendars]
     words += list(spec.cron_expressions)

@@ -7,17 +7,19 @@ from typing import Generic, TypeVar
 from inventory.user_errors import UnavailableError, UserError
 
 FORGOTTEN_SECONDS = 60.0
-"""Since the last look."""
+"""An answer is forgotten so long after the last look."""
 
 FoundT = TypeVar("FoundT")
 
 
 class SharedLooks(Generic[FoundT]):
+    """The latest answer about each key, shared by everybody who asks."""
+
     def __init__(self) -> None:
         self._looks: dict[Hashable, _Look[FoundT]] = {}
 
     async def look(self, key: Hashable, find: Callable[[], Awaitable[FoundT]], *, within: float = 0.0) -> FoundT:
-        """`find`'s answer, kept for `within` seconds; everybody gets its error for people, too.
+        """The answer of `find`, at most `within` seconds old. An error for people goes to everybody who waits.
 
         Whoever waits shares the next look, so a crowd waits for two looks at most.
         """

@@ -29,7 +29,7 @@ EVERY = "5m"
 """The default time between looks at the logs."""
 
 CATCH_UP = timedelta(minutes=1)
-"""How late a look may start; the next one reaches back."""
+"""How late a look may start. A missed look loses nothing, since the next one reaches back."""
 
 
 class WatchRecord(BaseModel, frozen=True):
@@ -47,7 +47,7 @@ class WatchRecord(BaseModel, frozen=True):
 
 
 class StoredWatch(NamedTuple):
-    """`record` does not name the tenants."""
+    """The watch's schedule in Temporal. `record` does not name the tenants."""
 
     chosen: TenantChoice
     spec: ScheduleSpec
@@ -62,7 +62,7 @@ class WatchSchedule(WorkflowSchedules[WatchInput]):
         self._id = f"tenant-inventory-watch/{task_queue}"
 
     async def keep(self, chosen: TenantChoice, every: timedelta) -> bool:
-        """True if it was started."""
+        """Starts or changes the watch; True if it was started."""
         wanted = Schedule(
             action=ScheduleActionStartWorkflow(
                 WatchWorkflow.run,
@@ -77,14 +77,14 @@ class WatchSchedule(WorkflowSchedules[WatchInput]):
         return await self._put(self._id, wanted, lambda _: ScheduleState(), is_due=True)
 
     async def delete(self) -> bool:
-        """True if it was on. A look under way goes on."""
+        """Ends the watch; True if there was one. A look under way goes on."""
         if await self._described(self._id) is None:
             return False
         await self._client.get_schedule_handle(self._id).delete()
         return True
 
     async def leave_out(self, tenant_id: UUID) -> bool:
-        """Ends the watch if it names no other tenant; True if it named this one."""
+        """Removes the tenant, and ends the watch if it names no other; True if the watch named this tenant."""
         stored = await self.stored()
         if stored is None or tenant_id not in stored.chosen.tenant_ids:
             return False

@@ -14,13 +14,13 @@ from control.progress import no_worker
 from workflows.diagnosis import DIAGNOSIS_ID, DiagnosisWorkflow
 
 WORKER_SECONDS = 60
-"""The time for a worker to take the diagnosis and check its database."""
+"""The time within which a worker must take the diagnosis and check its database."""
 
 
 async def worker_checks(
     client: Client, task_queue: str, request: DiagnoseWorker, tenants: int
 ) -> Sequence[CheckResult]:
-    """`tenants`: how many the worker signs in to. One failed check if no worker answers."""
+    """A worker's checks; one failed check if no worker answers. `tenants`: how many tenants the worker signs in to."""
     waves = -(-tenants // TENANTS_AT_ONCE)
     limit = timedelta(seconds=WORKER_SECONDS + 2 * ANSWER_SECONDS * waves)
     try:
@@ -46,6 +46,7 @@ async def worker_checks(
 
 
 def command_check(check: str, verdict: CheckVerdict, message: str) -> CheckResult:
+    """A check that the command itself made."""
     return CheckResult(check=check, place="command", verdict=verdict, message=message)
 
 

@@ -1,1 +1,4 @@
-"""Targets, rules, the message, and a module for each kind of target, without database and Graph."""
+"""Sends notifications: targets, rules, the message, and a module for each kind of target.
+
+Nothing here uses the database or Graph.
+"""

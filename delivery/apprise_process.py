@@ -52,7 +52,7 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
 
 
 class _Seen(logging.Handler):
-    """Keeps the state, not the text, of the library's log."""
+    """Keeps the connection's state by the library's log, but not the log's text."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

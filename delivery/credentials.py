@@ -8,7 +8,7 @@ from inventory.user_errors import UserError
 
 
 class TargetSecretError(UserError):
-    """Names the variable or file, never the content."""
+    """A target's secret cannot be read. The message names the variable or file, never the content."""
 
 
 def read_secret(environment_name: str | None, path: Path | None) -> str:
@@ -31,7 +31,7 @@ def read_secret(environment_name: str | None, path: Path | None) -> str:
 
 
 def read_url(target: UrlTarget) -> str:
-    """Raises `TargetSecretError`."""
+    """The target's URL. Raises `TargetSecretError` if it cannot be read."""
     if target.url is not None:
         return target.url
     url = read_secret(target.url_env, target.url_file)

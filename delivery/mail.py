@@ -15,7 +15,7 @@ from inventory.notifications import one_line
 
 
 async def send(target: EmailTarget, message: Message) -> DeliveryAnswer:
-    """Raises `TargetSecretError`."""
+    """Sends a mail, in a thread, since the library blocks. Raises `TargetSecretError`."""
     password = None if target.username is None else read_secret(target.password_env, target.password_file)
     try:
         async with asyncio.timeout(TIMEOUT.total_seconds()):

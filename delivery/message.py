@@ -10,11 +10,11 @@ from inventory.plurals import counted
 from inventory.severity import Severity
 
 MOST_LINES = 20
-"""Others are counted. A Teams workflow refuses more than 28 KB."""
+"""The most lines of a message; further events are counted. A Teams workflow refuses more than 28 KB."""
 
 
 class Message(NamedTuple):
-    """`delivery_id` is the idempotency key of all attempts."""
+    """A message to a target. `delivery_id` is the idempotency key of all attempts."""
 
     delivery_id: UUID
     tenant_id: UUID | None
@@ -27,9 +27,9 @@ class Message(NamedTuple):
 
 
 class DeliveryAnswer(NamedTuple):
-    """`retryable`: a later attempt, after `retry_after`, may succeed.
+    """A target's answer in words. `retryable`: a later attempt, after `retry_after`, may succeed.
 
-    `body`: the beginning of the answer, shown to who tests a target and never kept.
+    `body`: the beginning of the answer, shown to a person who tests the target and never kept.
     """
 
     is_delivered: bool
@@ -46,7 +46,7 @@ def message_of(
     run_id: UUID | None,
     events: Sequence[NotificationEvent],
 ) -> Message:
-    """Most severe events first."""
+    """A message about the events, the most severe first."""
     order = list(Severity)
     ranked = sorted(events, key=lambda event: order.index(event.severity))
     name = one_line(tenant_name)

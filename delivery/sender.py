@@ -5,7 +5,7 @@ from delivery.targets import AnyTarget, AppriseTarget, EmailTarget, TeamsTarget
 
 
 async def send(target: AnyTarget, message: Message) -> DeliveryAnswer:
-    """Raises nothing that a target can cause."""
+    """Sends the message once. Raises nothing that a target can cause."""
     try:
         if isinstance(target, TeamsTarget):
             return await teams.send(target, message)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_CHARACTERS = 500
-"""Temporal refuses messages over two megabytes."""
+"""The longest text that a person may give: Temporal refuses messages over two megabytes."""
 
 
 def _cut(value: object) -> object:
@@ -13,19 +13,19 @@ def _cut(value: object) -> object:
 
 
 ShortText = Annotated[str, BeforeValidator(_cut)]
-"""Cut at `MOST_CHARACTERS`."""
+"""A person's text. A longer one is cut at `MOST_CHARACTERS`."""
 
 SelectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""In neither its hash nor the workflow id."""
+"""A person's name for a selection. It changes neither the selection's hash nor the workflow id."""
 
 TenantName = Annotated[str, BeforeValidator(lambda name: name[:60] if isinstance(name, str) else name)]
-"""Cut: one message holds 10,000."""
+"""A tenant's name. A longer one is cut, since one message holds 10,000 names."""
 
 WorkflowId = Annotated[str, Field(max_length=1000)]
-"""The limit of Temporal's servers."""
+"""A workflow id, at most as long as Temporal's servers allow."""
 
 
 class Message(BaseModel):
-    """Ignores fields of a newer sender."""
+    """A frozen message. It ignores fields of a newer sender."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -26,12 +26,12 @@ class CheckResult(Message):
 
 
 class DiagnoseWorker(Message):
-    """None means all of the worker's tenants."""
+    """The tenants to sign in to. Without any, the worker signs in to all its tenants."""
 
     tenant_ids: tuple[UUID, ...] = ()
 
 
 class DiagnosisResult(Message):
-    """The checks are in the order to print."""
+    """A worker's checks, in the order in which they are printed."""
 
     checks: tuple[CheckResult, ...]

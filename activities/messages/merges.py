@@ -7,14 +7,16 @@ from activities.messages.base import Message
 
 
 class PromisedWave(Message):
+    """The number of rows staged under a fetch token."""
+
     fetch_token: UUID
     rows: int
 
 
 class DetailRefresh(Message):
-    """Details are due at an age between half of `period` and the whole, though their list shows nothing new.
+    """Details are read again at an age between half of `period` and the whole, even if the list shows nothing new.
 
-    With `read_before`, only details read before it are due, so that runs share the work.
+    With `read_before`, only details read before that time are due, so that runs share the work.
     """
 
     period: timedelta
@@ -22,10 +24,10 @@ class DetailRefresh(Message):
 
 
 class UpsertItems(Message):
-    """Merge the rows of a fetch token, and of further waves with it.
+    """Merges the rows of a fetch token, and of further waves with it.
 
     `restarted`: collections whose listing began anew. `ended`: collections whose unlisted items to count. `detailed`:
-    collections whose pending items to count. `refreshes`, by type key, go before `detail_refresh`.
+    collections whose pending items to count. `refreshes`, by type key, take precedence over `detail_refresh`.
     """
 
     tenant_id: UUID
@@ -42,20 +44,20 @@ class UpsertItems(Message):
 
 
 class UpsertItemsResult(Message):
-    """With `lost`, staged rows are gone and nothing was done: fetch the waves again."""
+    """A merge's counts. With `lost`, staged rows are gone and nothing was merged: fetch the waves again."""
 
     created: int = 0
     changed: int = 0
     unchanged: int = 0
     duplicates: dict[str, int] = {}
-    """By type key: items that this run had seen on an earlier page."""
+    """The number of items, by type key, that this run had seen on an earlier page."""
     duplicate_ids: list[tuple[str, str]] = []
     reread: dict[str, int] = {}
-    """By type key: items that this run had seen before their listing began anew."""
+    """The number of items, by type key, that this run had seen before their listing began anew."""
     unlisted: dict[str, int] = {}
-    """By type key: items that were present before the run and not seen by it."""
+    """The number of items, by type key, that were present before the run and not seen by it."""
     pending: dict[str, int] = {}
-    """By type key: items with details to read."""
+    """The number of items, by type key, with details to read."""
     lost: bool = False
     lost_tokens: list[UUID] = []
-    """The other waves are merged."""
+    """Fetch tokens whose staged rows are gone. The other waves are merged."""

@@ -8,7 +8,10 @@ from inventory.notifications import TargetName
 
 
 class NoteEvents(Message):
-    """Note events of ended runs and, with `expiring`, expiries. `look_id`: the source of events without a run."""
+    """Notes a tenant's events of ended runs and, with `expiring`, its expiries.
+
+    `look_id` is the source of events without a run.
+    """
 
     tenant_id: UUID
     look_id: UUID
@@ -17,6 +20,8 @@ class NoteEvents(Message):
 
 
 class NoteResult(Message):
+    """Targets for which the tenant has waiting events."""
+
     targets: list[TargetName] = []
 
 
@@ -26,7 +31,7 @@ class DeliverEvents(Message):
 
 
 class DeliveryResult(Message):
-    """Messages sent and given up. `wait`: until the next is due; None if none waits."""
+    """The numbers of messages sent and given up. `wait`: the time until the next one is due; None if none waits."""
 
     sent: int = 0
     failed: int = 0
@@ -34,10 +39,14 @@ class DeliveryResult(Message):
 
 
 class LookForEvents(Message):
+    """Looks for events of all tenants. `look_id` is the source of events without a run."""
+
     look_id: UUID
 
 
 class TenantToTell(Message):
+    """A tenant with runs to note, possible expiries, or waiting events."""
+
     tenant_id: UUID
     run_ids: list[UUID] = []
     expiring: bool = False

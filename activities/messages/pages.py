@@ -12,7 +12,7 @@ from inventory.outcomes import ContextValue
 
 
 class CursorRequest(Message):
-    """`url`: a collection's first URL, or a nextLink."""
+    """One page to read. `url` is a collection's first URL or a nextLink."""
 
     type_key: str
     url: str
@@ -23,7 +23,7 @@ class CursorRequest(Message):
 
 
 class DetailsDue(Message):
-    """See `UpsertItems`."""
+    """When details are read again; the fields are those of `UpsertItems`."""
 
     detail_refresh: timedelta = timedelta(days=7)
     refreshes: dict[str, DetailRefresh] = {}
@@ -38,17 +38,17 @@ class FetchPages(Message):
     api_version: str
     cursors: list[CursorRequest]
     graph_patience: timedelta = timedelta(hours=1)
-    """The time to retry an unreachable Graph."""
+    """How long an activity retries while Graph cannot be reached."""
     told_after: timedelta | None = None
     """See `RunPolicy.told_after`."""
     limit: int = 1
-    """The family's limit of a `$batch`."""
+    """The most pages of the throttle family in one `$batch`."""
     due: DetailsDue | None = None
-    """Set if unchanged objects need not be read; the page is requested anew if the merge does not know it."""
+    """Set if unchanged objects need not be read. If the merge does not know the page, the workflow requests it anew."""
 
 
 def ranks(type_keys: Iterable[str]) -> list[int]:
-    """For each page, the number of its collection's earlier pages."""
+    """For each page, the number of earlier pages of the same collection."""
     before: Counter[str] = Counter()
     found = []
     for type_key in type_keys:
@@ -58,7 +58,7 @@ def ranks(type_keys: Iterable[str]) -> list[int]:
 
 
 class CursorFailure(Message):
-    """`restart`: begin the listing anew."""
+    """The reason why a page was not read. `restart`: its listing must begin anew."""
 
     code: ErrorCode
     retryable: bool
@@ -68,11 +68,11 @@ class CursorFailure(Message):
 
 
 NAMED_INVALID = 10
-"""Bad objects named by a page or a collection; all are counted."""
+"""The most bad objects that a page or a collection names; all are counted."""
 
 
 class InvalidItem(Message):
-    """`position`: on the page."""
+    """An object that cannot be stored. `position` is its place on the page."""
 
     reason: str
     position: int | None = None
@@ -80,28 +80,28 @@ class InvalidItem(Message):
 
 
 class PageResult(Message):
-    """`items` counts staged ones."""
+    """A page that was requested. `items` is the number of staged items."""
 
     type_key: str
     was_read: bool = True
-    """False if Graph did not give the page; beside a page that was read, `failure` is about its nextLink."""
+    """False if Graph did not give the page. If it was read, `failure` is about its nextLink."""
     items: int = 0
     next_url: str | None = None
     invalid: int = 0
     named_invalid: list[InvalidItem] = []
     meta_dropped: int = 0
     more_urls: list[str] = []
-    """One listing for each parent on the page."""
+    """Further listings of the collection: one for each parent on the page."""
     size_bytes: int = 0
     """The size of its documents, which predicts the next page's."""
     failure: CursorFailure | None = None
 
 
 class FetchPagesResult(Message):
-    """`pages` follow the cursors; release 0.3.0 gave another order, one page of each collection.
+    """The pages, in the order of the cursors. Release 0.3.0 gave another order, and one page of each collection.
 
-    A fetch token holds one page of a collection: each second page is staged under the first of `more_waves`, and so on
-    (`ranks`).
+    A fetch token holds one page of a collection: a collection's second page is staged under the first of `more_waves`,
+    and so on (`ranks`).
     """
 
     fetch_token: UUID
@@ -110,6 +110,6 @@ class FetchPagesResult(Message):
     requests: int
     pages: list[PageResult]
     paced: timedelta | None = None
-    """The wait for the family's turn; nothing was sent."""
+    """The wait for the throttle family's turn; then no request was sent."""
     too_large: bool = False
-    """Ask for fewer pages at once."""
+    """Whether the answer to several pages was too large, so that the next request must have fewer."""

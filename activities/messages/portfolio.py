@@ -10,7 +10,10 @@ from inventory.selection import RequestedSelection
 
 
 class PortfolioRun(Message):
-    """`portfolio_run_id` is the workflow's first execution run id; `schedule` started it."""
+    """A portfolio run. `portfolio_run_id` is the workflow's first execution run id.
+
+    `schedule` names the schedule that started it, if any.
+    """
 
     portfolio_run_id: UUID
     workflow_id: WorkflowId
@@ -21,8 +24,9 @@ class PortfolioRun(Message):
 
 
 class OpenPortfolioResult(Message):
-    """`tenant_names` follow `tenant_ids`; empty from workers before 0.4. `disabled` counts chosen tenants that are not
-    read.
+    """The chosen tenants. `tenant_names` have the order of `tenant_ids`; workers before 0.4 send none.
+
+    `disabled` is the number of chosen tenants that the tenants file disables.
     """
 
     tenant_ids: list[UUID]
@@ -33,7 +37,7 @@ class OpenPortfolioResult(Message):
 
 
 class RunToFollow(Message):
-    """Without `run_id` it is the holder of the workflow id, and was `joined`."""
+    """A run under way. One without `run_id` was `joined`: it is the run that holds the workflow id."""
 
     tenant_id: UUID
     workflow_id: WorkflowId
@@ -46,18 +50,18 @@ class FollowRuns(Message):
 
 
 class TenantOutcome(Message):
-    """`status` is `queued` or `running` until the run has ended."""
+    """A tenant's run. `status` is `queued` or `running` until the run has ended."""
 
     tenant_id: UUID
     run_id: UUID | None = None
     status: RunStatus
     joined: bool = False
     error_codes: list[ErrorCode] = []
-    """Codes known without the run's record, which has all."""
+    """Codes that are known without the run's record. The record has all codes."""
 
 
 class FollowRunsResult(Message):
-    """The runs of the request, in its order."""
+    """The outcomes of the requested runs, in the order of the request."""
 
     outcomes: list[TenantOutcome]
 
@@ -71,7 +75,7 @@ class PortfolioRunEnd(Message):
 
 
 class RecordPortfolio(Message):
-    """`ending` ends the portfolio run."""
+    """Records outcomes of tenants and, with `ending`, the end of the portfolio run."""
 
     run: PortfolioRun
     outcomes: list[TenantOutcome] = []
@@ -79,4 +83,6 @@ class RecordPortfolio(Message):
 
 
 class RecordPortfolioResult(Message):
+    """The distinct error codes of the tenants' runs."""
+
     error_codes: list[ErrorCode] = []

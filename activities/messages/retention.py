@@ -27,7 +27,7 @@ class InventoriedTenants(Message):
 
 
 class ForgetVersions(Message):
-    """One batch, from the first item behind `after` (type key and id)."""
+    """Deletes one batch of a tenant's versions, from the first item behind `after` (type key and id)."""
 
     tenant_id: UUID
     older_than: timedelta | None = None
@@ -36,7 +36,7 @@ class ForgetVersions(Message):
 
 
 class ForgetVersionsResult(Message):
-    """`after`: where the next batch begins; None at the end."""
+    """A deleted batch. `after`: the next batch begins behind it; None at the end."""
 
     versions: int
     documents: int
@@ -49,7 +49,7 @@ class ForgetRuns(Message):
 
 
 class ForgetRunsResult(Message):
-    """`is_last`: no run is left. `plans` were undecided."""
+    """A deleted batch. `is_last`: no run is left to delete. `plans` is the number of deleted undecided plans."""
 
     runs: int
     is_last: bool

@@ -12,7 +12,7 @@ from inventory.selection import RequestedSelection
 
 
 class Run(Message):
-    """`run_id` is the workflow's first execution run id."""
+    """A run of a selection for a tenant. `run_id` is the workflow's first execution run id."""
 
     tenant_id: UUID
     run_id: UUID
@@ -22,30 +22,30 @@ class Run(Message):
 
 
 class RunPolicy(Message):
-    """The limits come from the worker's configuration, and stay in the history."""
+    """A run's limits. They come from the worker's configuration and stay in the workflow's history."""
 
     queue_patience: timedelta = timedelta(hours=1)
     """The longest wait for a slot."""
     cursor_attempts: int = 20
-    """Requests of one page."""
+    """How many times one page is requested."""
     graph_patience: timedelta = timedelta(hours=1)
     """The retry time of a page after its first failure, and of a wave while Graph cannot be reached."""
     waves_in_flight: int = 4
     detail_refresh: timedelta = timedelta(days=7)
     """The time within which every item's details are read again."""
     detail_batches: int = 1
-    """`$batch` requests of one activity, in sequence."""
+    """The number of `$batch` requests for details that one activity makes, in sequence."""
     detail_items: int | None = None
-    """The most items of one wave of details; None for all, as in runs of 0.3.0."""
+    """The most items whose details one wave reads; None for all, as in runs of 0.3.0."""
     malformed_attempts: int | None = None
-    """Requests of a page whose answer is no page; None for `cursor_attempts`, as in runs of 0.3.0."""
+    """How many times a page is requested whose answer is no page; None for `cursor_attempts`, as in runs of 0.3.0."""
     told_after: timedelta | None = None
     """After this time an activity reports a failing wave as each page's failure; None for `graph_patience`, as in runs
     of 0.3.0."""
 
 
 class PlannedCollection(Message):
-    """`wave_limit`: how many of its family a wave may hold."""
+    """How a collection is read. `wave_limit`: the most pages of its throttle family in one wave."""
 
     type_key: str
     first_url: str
@@ -54,20 +54,21 @@ class PlannedCollection(Message):
     wave_limit: int
     confirmable: bool = False
     detailed: bool = False
+    """Whether its items have details beyond the list."""
     is_first_listing: bool = False
-    """Whether no run has listed it to its end: most items are new."""
+    """Whether no run has listed the collection to its end, so that most items are new."""
     interval: timedelta | None = None
     """The time from an answer to the next turn, in a family with turns. None in runs of 0.3.0."""
     refresh: DetailRefresh | None = None
-    """None in runs of 0.3.0."""
+    """When details are read again without a sign in the list. None in runs of 0.3.0."""
     known_failure: KnownFailure | None = None
-    """Its failure in the latest runs. None in runs of 0.3.0."""
+    """The collection's failure in the latest runs; None without one, and in runs of 0.3.0."""
 
 
 class BeginRunResult(Message):
-    """`plan`, `unknown` and the names come once the run is `running`; `policy` always.
+    """An attempt to open a run. `plan`, `unknown` and the names are set once the run is `running`; `policy` always.
 
-    `ahead`: runs queued before it. `unknown`: selected type keys that the worker does not know.
+    `ahead`: the number of runs queued before it. `unknown`: selected type keys that the worker does not know.
     """
 
     opening: str
@@ -88,8 +89,10 @@ class RenewLease(Message):
 
 
 class RenewLeaseResult(Message):
-    """`ahead`: runs queued before it. None if its turn has come, it is not queued, or the worker is of release 0.3.0:
-    `begin_run` tells.
+    """Whether the run is still open. `ahead` is the number of runs queued before it.
+
+    `ahead` is None if the run's turn has come, if it is not queued, or from a worker of release 0.3.0; then `begin_run`
+    decides.
     """
 
     open: bool
@@ -110,6 +113,6 @@ class FinishRunResult(Message):
     status: RunStatus
     counts: Counts
     error_codes: list[ErrorCode] | None = None
-    """None from workers of 0.3.0, which record the message's codes."""
+    """None from workers of 0.3.0, which record the codes of the request."""
     notifies: bool = False
     """Whether the worker sends notifications. False in older histories."""

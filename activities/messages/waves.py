@@ -10,9 +10,9 @@ from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, 
 
 
 class ReadWave(Message):
-    """Batches of one kind, of any API versions and families, `at_once` side by side.
+    """Batches of one kind, of any API versions and throttle families; `at_once` of them are read side by side.
 
-    `in_turn`: their family allows one request at a time; the wave waits for its turn.
+    `in_turn`: their family allows one request at a time, so the wave waits for its turn.
     """
 
     tenant_id: UUID
@@ -25,7 +25,7 @@ class ReadWave(Message):
 
 
 class PageBatch(Message):
-    """`failure`: of the whole `$batch`."""
+    """A batch of pages: its result, or the `failure` of the whole `$batch`."""
 
     cursors: list[CursorRequest]
     fetched: FetchPagesResult | None = None
@@ -33,23 +33,24 @@ class PageBatch(Message):
 
 
 class ConfirmedBatch(Message):
-    """`failure`: of the whole batch. Neither if it was not asked."""
+    """A batch of confirmations: its result, or the `failure` of the whole batch; neither if it was not asked."""
 
     fetched: ConfirmMissingResult | None = None
     failure: CursorFailure | None = None
 
 
 class DetailBatch(Message):
-    """`failure`: of the whole batch. Neither if it was not read."""
+    """A batch of details: its result, or the `failure` of the whole batch; neither if it was not read."""
 
     fetched: FetchDetailsResult | None = None
     failure: CursorFailure | None = None
 
 
 class ReadWaveResult(Message):
-    """The batches of the request, in its order.
+    """The requested batches, in the order of the request.
 
-    An entry of `pages` holds the requested pages, then those that follow; empty if not read.
+    An entry of `pages` holds the requested pages, then the pages that follow them; it is empty if the batch was not
+    read.
     """
 
     pages: list[list[PageBatch]] = []
