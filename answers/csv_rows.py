@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from inventory.visible_text import visible
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""https://owasp.org/www-community/attacks/CSV_Injection"""
+"""Characters with which a spreadsheet's formula begins: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
 def fields_of(record: type[BaseModel], above: str = "") -> list[str]:

@@ -24,7 +24,7 @@ class AccessOverview(NamedTuple):
 
 
 class AccessRequest(NamedTuple):
-    """`once` is the id of the form; None for a command."""
+    """A person's request for a change. `once` is the form's id; None for a command."""
 
     person: Person
     reason: str | None = None
@@ -36,7 +36,9 @@ async def access(session: AsyncSession) -> AccessOverview:
 
 
 def find_person(people: Sequence[KnownPerson], sought: str) -> str:
-    """Before the first sign-in only by id: `<tenant id>/<object id>` of Entra ID. Raises `AccessError`."""
+    """Finds a person's id by name or id. Before the first sign-in, only `<tenant id>/<object id>` of Entra ID finds it.
+    Raises `AccessError`.
+    """
     wanted = sought.strip().casefold()
     found = {person.person_id for person in people if wanted in (person.person_id.casefold(), person.name.casefold())}
     if len(found) == 1:
@@ -55,7 +57,9 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
 async def set_rule(
     session: AsyncSession, subject: Subject, asked: AccessRequest, *, is_excluded: bool = False
 ) -> AccessRule | None:
-    """An exclusion wins over other rules. None, here and below, if the form was received before."""
+    """Lets the subject see tenants, or with `is_excluded` hides them, which wins over other rules. Returns None if the
+    form was received before.
+    """
     words = f"{'exclude' if is_excluded else 'grant'}: {in_words(subject)}"
     if not await _record(session, asked, words, subject.tenant_id):
         return None
@@ -65,7 +69,7 @@ async def set_rule(
 
 
 async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
-    """Raises `AccessError` if there is no such rule."""
+    """Removes a rule; returns None if the form was received before. Raises `AccessError` if there is no such rule."""
     if not await _record(session, asked, f"revoke: {in_words(subject)}", subject.tenant_id):
         return None
     rule = await access_rules.delete_rule(session, subject)
@@ -75,7 +79,7 @@ async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) 
 
 
 async def end_sessions(session: AsyncSession, person_id: str, asked: AccessRequest) -> int | None:
-    """Everywhere; returns their number."""
+    """Signs a person out everywhere. Returns the number of sessions; None if the form was received before."""
     if not await _record(session, asked, f"end sessions: {person_id}", None):
         return None
     return await web_sessions.end_sessions(session, person_id)

@@ -58,7 +58,7 @@ async def set_rule(
     what: What,
     is_excluded: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
-    """Replaces a rule about the same people and tenants."""
+    """Sets a rule, in place of an earlier one about the same people and tenants."""
     subject = await _subject(scope, who, what)
     await answer.set_rule(scope.session, subject, AccessRequest(admin, reason, once), is_excluded=is_excluded)
     return RedirectResponse("/access", 303)
@@ -68,7 +68,7 @@ async def set_rule(
 async def revoke_rule(
     scope: NoTenantToChange, admin: Admin, once: ConfirmedOnce, rule_id: Annotated[UUID, Form()]
 ) -> RedirectResponse:
-    """No error if the rule is gone already."""
+    """Removes a rule. It is no error if the rule is gone already."""
     rules = {rule.access_rule_id: rule for rule in (await answer.access(scope.session)).rules}
     if rule_id in rules:
         await answer.revoke(scope.session, answer.subject_of(rules[rule_id]), AccessRequest(admin, once=once))
@@ -83,7 +83,7 @@ async def end_sessions(scope: NoTenantToChange, admin: Admin, once: ConfirmedOnc
 
 
 async def _subject(scope: NoTenantToChange, who: str, what: str) -> Subject:
-    """Raises `AccessError`."""
+    """Reads the form's fields. Raises `AccessError`."""
     role = Role(who) if who in set(Role) else None
     person_id = None if role else answer.find_person((await answer.access(scope.session)).people, who)
     kind, _, name = what.partition(":")

@@ -1,5 +1,5 @@
-"""Assignments in current versions. Of a collection not read to its end they are the last known, and the answer names
-it.
+"""Reads assignments from current versions. If a collection was not read to its end, its last known assignments are
+given, and the answer names it.
 """
 
 from collections import Counter
@@ -45,7 +45,7 @@ ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 
 
 class AssignmentPage(NamedTuple):
-    """`goes_on`: type key and id of the last item, if a page follows."""
+    """One page of assignments. `goes_on` is its last item's type key and id, None on the last page."""
 
     assignments: list[ItemAssignment]
     cannot_say: list[CannotSayRecord]
@@ -53,7 +53,9 @@ class AssignmentPage(NamedTuple):
 
 
 class FirstAssignments(NamedTuple):
-    """`is_cut`: there are more items. `unknown` counts items, `unread` collections, of unknown assignments."""
+    """A tenant's first assignments. `is_cut`: there are more items. `unknown` counts items with unknown assignments,
+    `unread` collections.
+    """
 
     assignments: list[ItemAssignment]
     is_cut: bool
@@ -66,7 +68,7 @@ class NothingAssignableError(UserError):
 
 
 async def covered(session: AsyncSession) -> dict[str, Coverage]:
-    """Empty before a completed run."""
+    """Returns the coverage of the tenant's collections; it is empty before a completed run."""
     return await coverage(session)
 
 
@@ -76,9 +78,9 @@ async def assignments(
     sought: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """Assignments by collection and name; then the unknown ones.
+    """Yields assignments by collection and name, then the unknown ones.
 
-    `sought`: an id, its beginning, or a name. Raises `NothingAssignableError`, or `NeverReadError`.
+    `sought` is an item's id, its beginning, or its name. Raises `NothingAssignableError` or `NeverReadError`.
     """
     wanted = _assignable(type_keys)
     items = await _items(session, wanted, sought)
@@ -100,7 +102,9 @@ async def assignment_page(
     after: tuple[str, str] | None,
     most: int,
 ) -> AssignmentPage:
-    """Assignments and unknown ones of `most` items after the type key and id `after`; raises as `assignments`."""
+    """Returns known and unknown assignments of up to `most` items that follow the type key and id `after`; raises as
+    `assignments`.
+    """
     wanted = _assignable(type_keys)
     items = await _items(session, wanted, sought)
     if after is not None:
@@ -124,7 +128,7 @@ async def assignment_page(
 async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
-    """Of the first `most` items. To find none is no error."""
+    """Returns the assignments of the first `most` items. It is no error if there are none."""
     wanted = _assignable(type_keys)
     items = await queries.items(session, wanted, sought, most + 1)
     found, unknown = list[ItemAssignment](), 0
@@ -155,7 +159,7 @@ async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | 
 async def _of_all(
     session: AsyncSession, tenant_id: UUID, found: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """After the assignments, the numbers of unknown ones by collection."""
+    """Yields the items' assignments, then the number of unknown ones of each collection."""
     unknown: Counter[str] = Counter()
     for type_key, members in groupby(found, key=lambda item: item.type_key):
         items = list(members)
@@ -181,7 +185,7 @@ async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[st
 
 
 async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[AssignableItem]) -> list[CannotSayRecord]:
-    """Collections whose assignments rest on old details."""
+    """Returns collections whose assignments come from old details."""
     asked = [(item.type_key, item.external_id) for item in items if may_be_old(item.type_key, ASSIGNMENTS)]
     keys = {type_key for type_key, _ in await with_old_details(session, asked)}
     return [
@@ -195,7 +199,7 @@ async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[Assignabl
 async def _of_items(
     session: AsyncSession, tenant_id: UUID, type_key: str, items: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | None]:
-    """None for an item of unknown assignments."""
+    """Yields the assignments of one collection's items, and None for each item whose assignments are unknown."""
     rules = load_catalog().collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {row.external_id: decode_object(row.document) for row in found}

@@ -8,12 +8,12 @@ from inventory.references import ReferenceRole
 
 
 class ItemAssignment(TitledRecord):
-    """One assignment in an item's current version; of an item without any, one record with a null `role`.
+    """One assignment in an item's current version; an item without any has one record with a null `role`.
 
     `target` is `group`, `all devices`, `all users`, or another kind of Graph's. `target_name` is a group's last known
-    name, null if no run has seen it; `target_is_absent`: it was deleted. `intent` is of an app's assignment.
+    name, null if no run has seen it; `target_is_absent`: it was deleted. `intent` is given for an app's assignment.
     `filter_mode` says whether the filter includes or excludes its devices. `policy_set_id` is null for a direct
-    assignment. `text` has all of it in words.
+    assignment. `text` is the whole assignment in words.
     """
 
     record: Literal["assignment"] = "assignment"

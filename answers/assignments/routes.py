@@ -32,13 +32,13 @@ from web.twins import say_next, whole_csv_file
 router = APIRouter()
 
 PAGE = 50
-"""Items."""
+"""Items on a page."""
 
 OF_A_TENANT = 8
-"""Items of each tenant."""
+"""Items of each tenant on a page over tenants."""
 
 MOST_OF_AN_ITEM = 20
-"""Assignments that a page names."""
+"""Assignments of one item that a page names."""
 
 TypeKey = Annotated[str, Query(alias="type", description="Only items of this collection.", max_length=100)]
 Item = Annotated[str, Query(alias="item", description="Only the items of this id or name.", max_length=1000)]
@@ -199,7 +199,7 @@ async def assignments_csv(scope: OneTenant, type_key: TypeKey = "", item: Item =
 
 
 async def _assignments(scope: TenantScope, type_key: str, item: str, after: str, limit: int) -> AssignmentPage:
-    """Raises `NothingAssignableError`, `NoSuchPageError`."""
+    """Returns one page. Raises `NothingAssignableError` and `NoSuchPageError`."""
     place = None
     if after:
         key, slash, external_id = after.partition("/")

@@ -46,7 +46,7 @@ class AssignmentParts(NamedTuple):
 
 
 def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
-    """None if the document lacks them."""
+    """Returns the document's assignments; None if it lacks their property."""
     listed = document.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None
@@ -58,7 +58,7 @@ def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
 
 
 def is_for_everyone(document: JsonObject, rules: ReadingRules) -> bool:
-    """Whether Microsoft gives it to everyone, whatever it lists."""
+    """Whether Microsoft gives the object to everyone, whatever assignments it lists."""
     return any(
         reference.path == ASSIGNMENTS and reference.target_id == ALL_DEVICES for reference in read(document, rules)
     )

@@ -1,4 +1,4 @@
-"""Acts of people, in a session of no tenant."""
+"""Reads acts of people, in a session without a tenant."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +17,9 @@ _AUDIT = table(AuditRecord)
 
 
 class WantedActs(NamedTuple):
-    """None wants any. `until` is exclusive; `after` is the last act of the page before."""
+    """A filter of acts; a field that is None filters nothing. `until` is exclusive; `after` is the last act of the page
+    before.
+    """
 
     person_id: str | None = None
     tenant_id: UUID | None = None
@@ -28,7 +30,7 @@ class WantedActs(NamedTuple):
 
 
 async def acts(session: AsyncSession, person: Person, wanted: WantedActs, limit: int) -> list[ActRecord]:
-    """Newest first. Only an administrator sees other people's."""
+    """Returns acts, newest first. Only an administrator sees other people's acts."""
     if not person.may(Role.ADMIN):
         wanted = wanted._replace(person_id=person.person_id)
     found = select(*(_AUDIT.c[name] for name in ActRecord.model_fields))

@@ -29,7 +29,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class AfterError(UserError):
-    """No list named this place."""
+    """The address's place is not one that a list named."""
 
 
 def _after(
@@ -110,7 +110,7 @@ async def audit_records(
 
 @router.get("/audit.csv", include_in_schema=False)
 async def audit_csv(scope: NoTenant, person: SignedIn, wanted: Wanted) -> Response:
-    """The newest acts, as many as a file holds."""
+    """Returns the newest acts as a file, as many as a file holds."""
     return csv_file("audit", ActRecord, await answer.acts(scope.session, person, wanted, MOST_ROWS))
 
 

@@ -49,7 +49,7 @@ EVENTS_AT_A_TIME = 500
 EVENTS_LOOKED_AT = 200
 
 PAGES_LOOKED_AT = 5
-"""Pages of events searched for one page of changes."""
+"""Pages of events that are searched to fill one page of changes."""
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
@@ -58,7 +58,7 @@ DOCUMENTS_AT_A_TIME = 20
 
 
 class UnknownPlaceError(NotHereError):
-    """No place in a list of changes."""
+    """The text is no place in a list of changes."""
 
 
 async def window_of(
@@ -68,8 +68,8 @@ async def window_of(
     since: datetime | None = None,
     run_id: UUID | None = None,
 ) -> Window:
-    """A run's time, or `since` (by default `DEFAULT_DAYS` ago) until now; logs only if named. Raises
-    `UnknownRunError`.
+    """Returns a run's time, or the time from `since` (by default `DEFAULT_DAYS` ago) until now. Logs are covered only
+    if `type_keys` names them. Raises `UnknownRunError`.
     """
     left_out = sorted(load_catalog().logs) if type_keys is None else []
     if run_id is not None:
@@ -96,13 +96,13 @@ def event_at(place: str) -> Place:
 
 
 class WantedChanges(NamedTuple):
-    """No `kinds` mean all; `actor` is a part of the author's name or id."""
+    """A filter of changes. Empty `kinds` mean all; `actor` is a part of the author's name or id."""
 
     kinds: frozenset[ChangeKind] = frozenset()
     actor: str = ""
 
     def may_be(self, event: Event) -> bool:
-        """False if the event is no such change."""
+        """Returns False if the event cannot be such a change."""
         return not self.kinds or not self.kinds.isdisjoint(_KINDS_OF[event.kind, event.version_number == 1])
 
     def fits(self, change: ChangeRecord) -> bool:
@@ -119,11 +119,11 @@ _KINDS_OF = {
     (EventKind.ABSENT, False): {ChangeKind.MISSING},
     (EventKind.RETURNED, False): {ChangeKind.CAME_BACK},
 }
-"""By the event's kind, and whether the version is an item's first."""
+"""The possible kinds of change, by the event's kind and whether the version is the item's first."""
 
 
 class ChangePage(NamedTuple):
-    """`goes_on` is the next page's place, None at the end. A page may end before it is full."""
+    """One page of changes, which may end before it is full. `goes_on` is the next page's place, None at the end."""
 
     changes: list[ChangeRecord]
     goes_on: str | None
@@ -139,8 +139,10 @@ async def newest_changes(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> ChangePage:
-    """`before` is the event where the last page ended. `opened` gives the session that finds events, a portfolio
-    session for several `tenant_ids`. One session is open at a time.
+    """Returns the newest changes, from before the event `before`, where the last page ended.
+
+    `opened` gives the session that finds events: a portfolio session for several `tenant_ids`. One session is open at a
+    time.
     """
     found: list[tuple[Event, ChangeRecord]] = []
     for _ in range(PAGES_LOOKED_AT):
@@ -170,7 +172,7 @@ async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tup
 
 
 def place_among_tenants(event: Event) -> str:
-    """For `event_among_tenants`."""
+    """Returns the text that `event_among_tenants` reads."""
     return f"{event.tenant_id}/{event.place}"
 
 
@@ -184,7 +186,7 @@ def event_among_tenants(place: str) -> Event:
 
 
 class ChangeFeed:
-    """Changes of a window, oldest first: read `records`, then `summary`."""
+    """The changes of a window, oldest first. Read `records`, then `summary`."""
 
     def __init__(
         self,
@@ -265,9 +267,9 @@ def _listed_from(logs: Mapping[str, Coverage], key: str) -> datetime | None:
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
-    """Changes with their events, oldest first.
+    """Yields changes with their events, oldest first.
 
-    Skips versions that only add details, or that a new release reads otherwise.
+    It skips versions that only add details, or differ only because a new release reads them otherwise.
     """
     logs = await coverage(session, AUDIT_LOGS)
     page = await events(session, window, EVENTS_AT_A_TIME, after)
@@ -281,7 +283,7 @@ async def changes(
 async def authors(
     session: AsyncSession, type_key: str, external_id: str, history: Sequence[VersionRecord]
 ) -> dict[int, Attribution]:
-    """Of each version that tells a change, by number. `history` is newest first."""
+    """Returns the author of each version that tells a change, by version number. `history` is newest first."""
     collection = load_catalog().collections.get(type_key)
     has_details = collection is not None and bool(collection.details)
     found: list[UnattributedChange] = []

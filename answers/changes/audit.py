@@ -11,10 +11,12 @@ from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS
 from inventory.coverage import Coverage
 
 AUDIT_LOGS = {AUDIT_EVENTS: "Intune", DIRECTORY_AUDITS: "Entra"}
-"""Owners, by type key."""
+"""The product that each audit log is about, by the log's type key."""
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
-"""Between Graph's clock, which dates events, and the database's; Microsoft's sign-in accepts as much."""
+"""The most by which Graph's clock, which dates events, and the database's may differ; Microsoft's sign-in accepts as
+much.
+"""
 
 _SUCCESS = "success"
 _READING = "get"
@@ -35,14 +37,14 @@ _OPERATIONS = {
 _RESTORATIONS = frozenset({
     "restore administrative unit", "restore application", "restore group", "restore service principal",
 })  # fmt: skip
-"""Microsoft publishes the names of activities that restore an object, not their operations:
+"""Activities that restore an object. Microsoft publishes their names, not their operations:
 https://learn.microsoft.com/entra/identity/monitoring-health/reference-audit-activities
 """
 _OTHER_THAN_A_CHANGE = frozenset({"", _READING}).union(*_OPERATIONS.values())
 
 
 class AuditEvent(BaseModel, frozen=True):
-    """One event of the audit log. Fields that it lacks are null."""
+    """One event of the audit log. A field that the event lacks is null."""
 
     event_id: str
     at: datetime
@@ -54,7 +56,7 @@ class AuditEvent(BaseModel, frozen=True):
 
 
 class AuditStatus(StrEnum):
-    """The audit log's explanation of a change."""
+    """How the audit log explains a change."""
 
     FOUND = "found"
     NOT_FOUND = "not_in_audit_log"
@@ -64,9 +66,9 @@ class AuditStatus(StrEnum):
 
 
 class Attribution(BaseModel, frozen=True):
-    """Who made an observed change. `events` are newest first, none unless `found`.
+    """The author of an observed change. `events` are newest first, and empty unless the status is `found`.
 
-    `log` is the type key of the audit log that would know.
+    `log` is the type key of the audit log that would name the author.
     """
 
     status: AuditStatus
@@ -79,7 +81,7 @@ class Attribution(BaseModel, frozen=True):
 
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
-    """By Graph's clock, for a change observed between `after` and `until`."""
+    """Returns the period, by Graph's clock, of a change that was observed between `after` and `until`."""
     begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 
@@ -93,7 +95,9 @@ def attribution(
     *,
     log: str | None,
 ) -> Attribution:
-    """`after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
+    """Finds the events that explain a change.
+
+    `after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
     audit log of such objects, if any; `covered`: its coverage. Only a listing of the log that began after `until`
     proves that there is no event.
     """
@@ -109,8 +113,10 @@ def attribution(
 
 
 def _explains(event: AuditEvent, action: AuditAction) -> bool:
-    """Graph's operations are an open set (Patch, Action, Assign, SetReference …): whatever does not make, remove or
-    only read an object changes it.
+    """Whether the event can cause this kind of change.
+
+    Graph's operations are an open set (Patch, Action, Assign, SetReference …): an operation that does not create,
+    remove or only read an object counts as changing it.
     """
     operation = (event.operation or "").lower()
     if (event.result or "").lower() != _SUCCESS:

@@ -1,4 +1,4 @@
-"""Authors of noticed changes, as far as audit logs were read."""
+"""Finds authors of observed changes, as far as audit logs were read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,11 +13,11 @@ from graph.catalog import load_catalog
 from inventory.coverage import Coverage
 
 EventsByObject = Mapping[tuple[str, str], Sequence[AuditEvent]]
-"""By type key of the log and id of the object."""
+"""Audit events by the log's type key and the object's id."""
 
 
 class UnattributedChange(NamedTuple):
-    """`unlisted_since`: when it may have begun without a sign in a list."""
+    """A change whose author is sought. `unlisted_since`: when it may have begun without a sign in a list."""
 
     change: ChangeRecord
     unlisted_since: datetime | None
@@ -31,7 +31,7 @@ def audit_log_of(type_key: str) -> str | None:
 async def attributed(
     session: AsyncSession, found: Sequence[UnattributedChange], covered: Mapping[str, Coverage]
 ) -> list[ChangeRecord]:
-    """`covered`: how far each audit log was read."""
+    """Adds authors to changes. `covered`: how far each audit log was read."""
     events = await _events(session, [noticed for noticed in found if audit_log_of(noticed.change.type_key)])
     return [_attributed(noticed, events, covered) for noticed in found]
 

@@ -116,7 +116,7 @@ class _Wanted(NamedTuple):
 async def _show_tenant(
     settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: AskedTenant
 ) -> None:
-    """Raises `NeverReadError`; ends with 3 for a damaged version."""
+    """Prints one tenant's changes. Raises `NeverReadError`; exits with 3 for a damaged version."""
     kept: list[ChangeRecord] = []
     table = Table(ChangeRecord, (), most=rows.most)
     async with database.tenant(about.tenant_id, read_only=True) as session:
@@ -194,7 +194,7 @@ def _show(change: ChangeRecord) -> None:
 
 
 def _by_whom(audit: Attribution) -> Iterator[str]:
-    """A line for each event, latest first."""
+    """Yields a line for each event, latest first."""
     if audit.status is AuditStatus.NOT_FOUND:
         yield "not in the audit log"
     for event in audit.events:
@@ -218,7 +218,7 @@ def _what(change: ChangeRecord) -> str:
 
 
 def _say(summary: ChangesSummary) -> None:
-    """On stderr; without changes, the answer is on stdout."""
+    """Prints the summary on stderr, or on stdout if there are no changes."""
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"
     read = f"{counted(summary.listed, 'collection')} read to the end"

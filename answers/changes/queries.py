@@ -27,7 +27,7 @@ class EventKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """`version_number`: the new version, or the current one then."""
+    """One event. `version_number` is the new version, or the one current at the time."""
 
     at: datetime
     type_key: str
@@ -39,12 +39,12 @@ class Event(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Among its tenant's events."""
+        """The event's place among its tenant's events, as a text."""
         return f"{self.at.isoformat()}/{self.kind}/{self.type_key}/{self.external_id}"
 
 
 class Window(NamedTuple):
-    """Events after `since`, up to `until`."""
+    """Events after `since`, up to and including `until`."""
 
     since: datetime
     until: datetime
@@ -54,14 +54,16 @@ class Window(NamedTuple):
 
 
 class VersionFacts(NamedTuple):
-    """Fields of the version before are None if it is forgotten or there is none. A `damaged` document is None."""
+    """A version and the one before. The earlier version's fields are None if it is forgotten or there is none. A
+    `damaged` document is None.
+    """
 
     type_key: str
     external_id: str
     version_number: int
     display_name: str | None
     item_name: str | None
-    """The present name, or the title if Graph gives none."""
+    """The item's present name, or its title if Graph gives none."""
     meta: dict[str, Any]
     details_complete: bool
     recreates_external_id: str | None
@@ -75,17 +77,17 @@ class VersionFacts(NamedTuple):
     document_before: bytes | None
     damaged: Sequence[DamagedRecord]
     stale: Staleness | None
-    """Details unread when the version was first observed."""
+    """The details that were unread when the version was first observed."""
     lacked_before: list[StalePart] | None
-    """Unread for the version before."""
+    """The details that were unread in the version before."""
     is_sorted: bool
-    """Of normal form 0, in which only some orders can be compared."""
+    """Whether the document has normal form 0, in which only some orders can be compared."""
     was_sorted: bool
-    """The same of the version before."""
+    """Whether the version before has normal form 0."""
 
 
 class AbsenceFacts(NamedTuple):
-    """It began or ended `at`."""
+    """An absence that began or ended at the event's time."""
 
     type_key: str
     external_id: str
@@ -171,7 +173,7 @@ CROSS JOIN LATERAL (
 
 
 async def events(session: AsyncSession, window: Window, limit: int, after: Event | None = None) -> list[Event]:
-    """After `after`, oldest first, of the session's tenant."""
+    """Returns events of the session's tenant, oldest first, following `after`."""
     first = Event(window.since, "", "", EventKind.ABSENT, UUID(int=0), 0)
     return await _page(session, _OLDEST_FIRST, window, limit, after or first)
 
@@ -183,7 +185,7 @@ async def newest_events(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> list[Event]:
-    """Before `before`, newest first; `tenant_ids` need a portfolio session."""
+    """Returns events older than `before`, newest first; several `tenant_ids` need a portfolio session."""
     place = before or Event(window.until + EPSILON, "", "", EventKind.ABSENT, UUID(int=0), 0)
     if tenant_ids is None:
         return await _page(session, _NEWEST_FIRST, window, limit, place)
@@ -215,7 +217,7 @@ class NewestMoment(NamedTuple):
 async def _newest_moments(
     session: AsyncSession, window: Window, until: datetime, tenant_ids: Sequence[UUID]
 ) -> list[NewestMoment]:
-    """Newest first: few of many tenants fill a page."""
+    """Returns tenants that may have events in the window, newest first, since few of many tenants fill a page."""
     parameters = {"since": window.since, "until": min(window.until, until), "tenant_ids": list(tenant_ids)}
     return await fetch(session, _NEWEST_MOMENTS, NewestMoment, parameters)
 

@@ -1,4 +1,4 @@
-"""Changes as JSON. Fixed contracts; field names never change."""
+"""Changes as JSON records. They are fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -30,7 +30,7 @@ class ChangeKind(StrEnum):
 
     @property
     def audit_action(self) -> AuditAction:
-        """As an audit log would show it."""
+        """The action that an audit log would show for this kind of change."""
         if self in (ChangeKind.CHANGED, ChangeKind.RENAMED):
             return AuditAction.CHANGED
         return AuditAction.GONE if self is ChangeKind.MISSING else AuditAction.APPEARED

@@ -28,7 +28,7 @@ router = APIRouter()
 PAGE = 50
 
 PAGE_OF_MANY = 19
-"""Tenants are asked one by one. A batch of events has one more."""
+"""Changes on a page over tenants, which are queried one by one. A batch of events has one more."""
 
 MOST_AT_ONCE = 1000
 """Changes read at once for a file."""
@@ -38,7 +38,7 @@ ATTEMPTS = (
     {"most_fields": 2, "most_lines": 4},
     {"most_fields": 0, "most_lines": 0},
 )
-"""How much of each change a page shows: less if it gets too long."""
+"""The parts of each change that a page shows; the next one is tried if the page gets too long."""
 
 
 class ChangeQuestion(NamedTuple):
@@ -55,11 +55,11 @@ class ChangeQuestion(NamedTuple):
 
     @property
     def place(self) -> Event | None:
-        """Raises `UnknownPlaceError`."""
+        """The event after which the page begins. Raises `UnknownPlaceError`."""
         return answer.event_among_tenants(self.after) if self.after else None
 
     def query(self, **others: object) -> str:
-        """As a query string, with `others` changed."""
+        """Returns this question as a query string, with `others` changed."""
         asked = {
             "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **others
         }  # fmt: skip

@@ -45,7 +45,7 @@ from inventory.tenant_neutral import (
 )
 
 DOCUMENTS_AT_A_TIME = 50
-"""Of each side; some have megabytes."""
+"""Documents of each side that are read at once; some have megabytes."""
 
 
 class _Found(NamedTuple):
@@ -222,7 +222,7 @@ class CollectionComparer:
         return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
     async def _whole(self, side: Side, entries: Iterable[Entry], damaged: set[str]) -> dict[str, _Found]:
-        """Adds to `damaged`."""
+        """Returns readable documents by id; adds the ids of damaged ones to `damaged`."""
         ids = [entry.external_id for entry in entries]
         if not ids:
             return {}

@@ -12,7 +12,7 @@ from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from inventory.tenant_neutral import UnresolvedReason
 
 TargetId = tuple[tuple[str, ...], str]
-"""Possible collections, and an id."""
+"""The possible collections of an object, and its id."""
 
 
 class Counterpart(NamedTuple):
@@ -30,8 +30,10 @@ class Counterpart(NamedTuple):
 
 
 async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """An id that every tenant shares stands for itself, if the other has it. Others stand for the one object of their
-    meaning, of several the one of their name, if the latest listing of its collection is complete.
+    """Finds the other tenant's object for each id.
+
+    An id that every tenant shares stands for itself, if the other has it. Any other id stands for the one object of the
+    same meaning, or of several the one of its name, if the latest listing of the collection is complete.
     """
     wanted = list(dict.fromkeys(ids))
     await here.id_translations.learn(here.session, wanted)
@@ -72,7 +74,9 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
 
 
 async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """Each id as itself, if the object exists; people's always: Graph refuses the id of one who is gone."""
+    """Returns each id as its own counterpart if the object exists. People are taken as existing: Graph refuses the id
+    of one who is gone.
+    """
     wanted = list(dict.fromkeys(ids))
     await side.id_translations.learn(side.session, wanted)
     names = await _names(side, wanted)
@@ -105,7 +109,7 @@ def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str
 
 
 class _Candidates:
-    """`ambiguous`: names that several objects have."""
+    """The other tenant's objects by meaning. `ambiguous` has names that several objects share."""
 
     def __init__(self, there: Side, type_key: str, items: Iterable[tuple[str, str | None]]) -> None:
         self.by_text: dict[str, list[tuple[str, str | None]]] = {}
@@ -147,6 +151,6 @@ async def _names(side: Side, ids: Iterable[TargetId]) -> dict[tuple[str, str], s
 
 
 def _has_meaning(type_key: str) -> bool:
-    """Whether properties, not names, identify the objects."""
+    """Whether properties, not the name, identify the collection's objects in another tenant."""
     collection = load_catalog().collections.get(type_key)
     return collection is not None and bool(collection.meaning)

@@ -1,4 +1,4 @@
-"""Compares documents known to belong together."""
+"""Compares documents of two tenants that are known to be counterparts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from inventory.tenant_neutral import OWN_ID, TENANT_ID, IdTranslation, Neutraliz
 
 
 class KnownPair(NamedTuple):
-    """`there`: what the other tenant might have."""
+    """One tenant's document and, `there`, its counterpart in the other tenant, if any."""
 
     type_key: str
     here_id: str
@@ -34,7 +34,9 @@ async def compared_documents(
     same: Mapping[tuple[str, str], str],
     mapped: Mapping[tuple[str, str], str],
 ) -> list[DocumentVerdict]:
-    """`same`: ids here of objects there, by type key and id. `mapped`: ids chosen there for objects here."""
+    """Returns the verdict on each pair. `same`: ids in this tenant of the other's objects, by type key and id.
+    `mapped`: ids of the other tenant's objects that an operator chose, by this tenant's type key and id.
+    """
     collections = load_catalog().collections
     neutralizers = {pair.type_key: Neutralizer(collections[pair.type_key].independence_rules()) for pair in pairs}
     ids = {target for pair in pairs for target in neutralizers[pair.type_key].targets(pair.here)}
@@ -58,7 +60,7 @@ async def compared_documents(
 
 
 def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
-    """Names mapped objects there by id, if nothing else does."""
+    """Translates mapped objects of the other tenant to their ids, if they have no other translation."""
     targets = {(type_key, other) for (type_key, _), other in mapped.items()}
 
     def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:

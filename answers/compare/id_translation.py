@@ -16,7 +16,7 @@ from inventory.tenant_neutral import IdTranslation, Translate, UnresolvedReason,
 from storage.bodies import Documents
 
 TargetIds = Iterable[tuple[tuple[str, ...], str]]
-"""Possible collections, and an id."""
+"""Objects' possible collections and ids."""
 
 
 class IdTranslations:
@@ -56,7 +56,7 @@ class IdTranslations:
             self._known[target_type, target_id] = IdTranslation(text, why_unknown, shared)
 
     def of(self, target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        """In any of its possible collections; `learn` the id before."""
+        """Translates an id of any of these collections; call `learn` with the id before."""
         translations = [self._known[key, target_id] for key in target_types]
         known = [translation for translation in translations if translation.text is not None]
         if known:
@@ -65,7 +65,7 @@ class IdTranslations:
         return told._replace(is_shared=any(translation.is_shared for translation in translations))
 
     def beside(self, other: "IdTranslations") -> Translate:
-        """With the other tenant's translations of shared ids.
+        """Returns a translation that uses the other tenant's knowledge of shared ids.
 
         An alternate key that neither tenant knows stands for itself.
         """
@@ -111,7 +111,7 @@ _TELLING = (
     UnresolvedReason.NOT_READ,
     UnresolvedReason.UNKNOWN,
 )
-"""The first of several reasons counts."""
+"""Reasons by priority: the first one that applies is told."""
 
 
 def is_shared(target_type: str, target_id: str) -> bool:
@@ -124,6 +124,6 @@ def is_shared(target_type: str, target_id: str) -> bool:
 
 
 def _says(type_key: str) -> tuple[str, ...]:
-    """Properties that make up the meaning."""
+    """Returns the names of the properties that make up the collection's meaning."""
     collection = load_catalog().collections.get(type_key)
     return () if collection is None else collection.meaning

@@ -39,7 +39,7 @@ class _OtherTenant:
 
 
 class Matrix:
-    """Read `rows`, then `record`.
+    """A golden tenant compared with others: read `rows`, then `record`.
 
     One collection of two tenants is compared at a time. The golden tenant is seen at one moment, each collection of
     another at its own.
@@ -52,7 +52,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> None:
-        """`coverage` is the other tenants'."""
+        """`coverage` is that of the other tenants."""
         known = load_catalog().collections
         covered = set(golden.coverage).union(*coverage.values()) - load_catalog().logs
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
@@ -69,7 +69,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> "Matrix":
-        """Unless named, all collections that any tenant has read."""
+        """Reads the tenants' coverage. Without `type_keys`, all collections that any tenant has read are compared."""
         coverage = {}
         for tenant in tenants:
             async with sessions(tenant.tenant_id) as session:

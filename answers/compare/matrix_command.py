@@ -30,7 +30,7 @@ from cli.table import COLLECTION_COLUMN, Column, print_table
 from configuration import Settings
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
-"""Statuses for which a matrix has other words."""
+"""A matrix's words for statuses that are named otherwise between two tenants."""
 
 
 async def compare_golden(
@@ -40,7 +40,7 @@ async def compare_golden(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """True if all requested was compared."""
+    """Prints the matrix; returns True if the whole request was compared."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv

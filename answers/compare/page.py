@@ -14,19 +14,19 @@ from answers.compare.setting_records import (
 from answers.pages import Titles, grouped, page
 
 TENANTS_ACROSS = 6
-"""Columns of a sheet of paper; more tenants make more tables."""
+"""Tenants that fit across a sheet of paper; more tenants make more tables."""
 
 _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, CellStatus.AMBIGUOUS)
-"""A matrix shows more of these."""
+"""Statuses for which a matrix shows more than the status."""
 
 
 def occurring(names: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
-    """Those not zero everywhere, which need a column."""
+    """Returns the names of numbers that are not zero everywhere, so need a column."""
     return [str(name) for name in names if any(getattr(count, str(name)) for count in counts)]
 
 
 def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -> str:
-    """Equal items are only counted."""
+    """Shows two tenants; equal items are only counted."""
     shown = [item for item in items if item.status is not Status.SAME]
     return page(
         "compare/comparison.html",

@@ -64,8 +64,8 @@ class CoverageState(StrEnum):
 
 
 class SideCoverage(BaseModel, frozen=True):
-    """`run_id`, `outcome` and `error_code` are of the latest completed run that selected the collection, if any;
-    `listed_at` and `listed_run_id` of the latest that listed it to its end.
+    """One side's coverage of a collection. `run_id`, `outcome` and `error_code` are of the latest completed run that
+    selected the collection, if any; `listed_at` and `listed_run_id` of the latest that listed it to its end.
     """
 
     state: CoverageState
@@ -87,12 +87,12 @@ class SideCoverage(BaseModel, frozen=True):
 
     @property
     def is_answered(self) -> bool:
-        """Whether the content is known, even if empty."""
+        """Whether the collection's content is known, even if empty."""
         return self.state is not CoverageState.NOT_COVERED
 
     @property
     def in_words(self) -> str:
-        """`complete`, `cannot have it (graph_not_licensed)`, `never read`."""
+        """Returns for example `complete`, `cannot have it (graph_not_licensed)`, `never read`."""
         if self.state is CoverageState.COMPLETE:
             return "complete"
         why = f"{self.outcome}: {self.error_code}" if self.error_code else str(self.outcome or "never read")
@@ -162,7 +162,7 @@ class ItemComparison(BaseModel, frozen=True):
 
 
 class ComparisonCounts(BaseModel, frozen=True):
-    """A pair counts once, and so does a group of ambiguous items."""
+    """Numbers of results by status. A pair counts once, and so does a group of ambiguous items."""
 
     same: int = 0
     different: int = 0
@@ -174,7 +174,7 @@ class ComparisonCounts(BaseModel, frozen=True):
 
     @property
     def differing(self) -> int:
-        """Not known to be the same."""
+        """The number of results not known to be the same."""
         return sum(self.model_dump(exclude={"same"}).values())
 
 
@@ -216,7 +216,7 @@ class ComparisonRecord(BaseModel, frozen=True):
 
     @property
     def differing(self) -> list[CollectionComparison]:
-        """With items not known to be the same, most first."""
+        """Collections with items not known to be the same, most such items first."""
         compared = [collection for collection in self.collections if collection.is_compared]
         found = [collection for collection in compared if collection.counts.differing]
         return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title))
@@ -305,7 +305,7 @@ class CellCounts(BaseModel, frozen=True):
 
     @property
     def differing(self) -> int:
-        """Not known to be the same, and extra."""
+        """The number of items not known to be the same, with the extra ones."""
         return sum(self.model_dump(exclude={"same"}).values())
 
 
@@ -345,6 +345,6 @@ class MatrixRecord(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """As of `ComparisonRecord`."""
+        """Whether all requested was compared; False before a completed run."""
         compared = [collection.is_compared for tenant in self.tenants for collection in tenant.collections]
         return bool(compared) and all(compared) and not self.without_inventory and not self.damaged

@@ -48,7 +48,7 @@ ATTEMPTS = tuple(
     {"most": most, "most_fields": fields, "most_lines": lines}
     for most, fields, lines in ((PAGE, 4, 6), (PAGE, 2, 3), (50, 1, 2), (25, 0, 0), (10, 0, 0))
 )
-"""A page shows less where it would get too long."""
+"""The amounts that a page shows; the next one is tried if the page gets too long."""
 
 Named = Annotated[str, Query(description="The id of a tenant, or its name.", max_length=200)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
@@ -87,7 +87,7 @@ GoldenSettings = ComparisonRows[SettingsMatrixRecord, SettingRow]
 
 
 class Slice(NamedTuple):
-    """`begin` is the first row's number, `total` that of all."""
+    """A part of an answer's rows: `begin` is its first row's number, `total` the number of all rows."""
 
     rows: Sequence[Any]
     begin: int
@@ -108,7 +108,7 @@ async def compare_page(
     after: After = "",
     tenants_after: Annotated[str, Query(alias="tenants", pattern=r"^\d{0,5}$", description="Leave out so many.")] = "",
 ) -> Response:
-    """Names lead to the address with ids."""
+    """Compares tenants; a request with names is redirected to the address with ids."""
     given = {"left": left.strip(), "right": right.strip(), "golden": golden.strip()}
     named = {field: _id_of(each, value) for field, value in given.items() if value and _as_id(value) is None}
     if named:
@@ -235,7 +235,7 @@ async def golden_csv(
     type_key: TypeKey = "",
     after: After = "",
 ) -> Response:
-    """Rows that differ in some tenant."""
+    """Returns rows that differ in some tenant, as CSV."""
     if by is ComparisonUnit.SETTING:
         settings = await _many_settings(each, golden, _others(each, golden, tag)[int(after or 0) :])
         return csv_file("golden-settings", SettingRow, [row for row in settings.rows if _differs(row)])
@@ -349,7 +349,7 @@ def _as_id(text: str) -> UUID | None:
 
 
 def _id_of(each: TenantSessions, name: str) -> str:
-    """Raises `UncomparableError`."""
+    """Finds a tenant's id by its name. Raises `UncomparableError`."""
     found = [str(tenant.id) for tenant in each.tenants if tenant.name.casefold() == name.strip().casefold()]
     if len(found) > 1:
         raise UncomparableError(f"several tenants are called {name!r}; write the id: {', '.join(found[:NAMED])}")
@@ -359,7 +359,7 @@ def _id_of(each: TenantSessions, name: str) -> str:
 
 
 def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
-    """Raises `NoSuchPageError`, `UncomparableError`."""
+    """Returns both tenants. Raises `NoSuchPageError`, and `UncomparableError` if they are one."""
     here, there = _named(each, left), _named(each, right)
     if left == right:
         raise UncomparableError("a tenant is the same as itself; choose two different ones")
@@ -367,7 +367,7 @@ def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, T
 
 
 def _named(each: TenantSessions, tenant_id: UUID) -> TenantRecord:
-    """Raises `NoSuchPageError`."""
+    """Returns a tenant that the person sees. Raises `NoSuchPageError`."""
     tenant = each.named(tenant_id)
     return TenantRecord(tenant_id=tenant.id, name=tenant.name)
 
@@ -389,7 +389,7 @@ _ORDER = (
 
 
 def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, int, str, str]:
-    """The most different collection first, then what somebody can act on."""
+    """A sort key: the most different collection first, then items that somebody can act on."""
     first = (item.here or item.there)[0]
     type_key, name, external_id = list_place(item.type_key, first.display_name, first.external_id)
     return differing.get(type_key, len(differing)), type_key, _ORDER.index(item.status), name, external_id

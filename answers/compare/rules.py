@@ -16,8 +16,8 @@ from inventory.tenant_neutral import NeutralDocument, Neutralizer, Uncertainty, 
 
 
 class Entry(NamedTuple):
-    """`is_only_one`: a tenant cannot have another of the kind. `likeness` is shared by items of equal content; None if
-    uncertain or not asked yet.
+    """An item to match. `is_only_one`: a tenant cannot have another of the kind. `likeness` is shared by items of equal
+    content; None if uncertain or not computed yet.
     """
 
     external_id: str
@@ -50,7 +50,9 @@ class MatchResult(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`certain`: differences, by path and kind, that hold whatever is unknown."""
+    """The result of comparing two documents. `certain`: differences, by path and kind, that hold whatever the unknown
+    values are.
+    """
 
     status: Status
     differences: list[Difference]
@@ -59,7 +61,7 @@ class Verdict(NamedTuple):
 
 
 def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResult:
-    """By name and kind: exact names, then without case and spaces."""
+    """Matches items by name and kind: exact names first, then without case and spaces."""
     matching = MatchResult([], [], _in_order(here), _in_order(there))
     for by, key in ((MatchedBy.TYPE, _only_one), (MatchedBy.NAME, _name), (MatchedBy.NAME_IN_OTHER_LETTERS, _letters)):
         matching = _matched(matching, by, key)
@@ -76,9 +78,9 @@ def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
 
 
 def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> MatchResult:
-    """Pairs by content among items without a counterpart by name.
+    """Matches items without a counterpart by name by their content.
 
-    If names tell items apart, several of one content are ambiguous; else (the name is an id) any will do.
+    If `names_tell` items apart, several of one content are ambiguous; else (the name is an id) any will do.
     """
     if names_tell:
         return _matched(MatchResult([], [], _in_order(here), _in_order(there)), MatchedBy.CONTENT, _content)
@@ -87,8 +89,8 @@ def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_t
 
 
 def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -> Verdict:
-    """A difference counts only if it holds whatever untranslated ids and incomparable hidden values mean. If an item
-    lacks details, only details of both are compared.
+    """Compares two documents. A difference counts only if it holds whatever untranslated ids and incomparable hidden
+    values mean. If an item lacks details, only details of both are compared.
     """
     unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain
@@ -132,9 +134,9 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
 
 
 def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
-    """Differences that hold whatever is unknown.
+    """Returns the differences that hold whatever the unknown values are.
 
-    Without ids, members of a list have other names: there as many must differ.
+    Without ids, members of a list have other names: then as many members must differ.
     """
     told = {(difference.path, difference.kind) for difference in certain}
     found_in, certain_in = (
@@ -149,7 +151,7 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
 
 
 def _known_of(document: JsonObject, here: NeutralDocument, there: NeutralDocument) -> JsonObject:
-    """The part that both sides have: a list omits details, or shows null."""
+    """Returns the part that both sides have: a list omits details, or shows null."""
     for lacking in (here, there):
         if Uncertainty.DETAILS_INCOMPLETE in lacking.uncertain:
             document = {name: value for name, value in document.items() if lacking.document.get(name) is not None}

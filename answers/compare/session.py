@@ -1,4 +1,4 @@
-"""What `compare`'s commands share."""
+"""Sessions, options and messages that `compare`'s commands share."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ class ComparisonOutput:
 
 @asynccontextmanager
 async def opened_sessions(settings: Settings) -> AsyncIterator[SessionOf]:
-    """Sessions of tenants, each of one moment."""
+    """Opens tenants' sessions, each of which reads the database as of one moment."""
     async with opened_database(settings, pool_size=2) as database:
         yield partial(database.tenant, read_only=True, snapshot=True)
 
@@ -70,7 +70,7 @@ def stale_items(of: ItemComparison | MatrixRow, items: Sequence[ItemName], stale
 
 
 def say_never_read(*sides: Side) -> bool:
-    """On stderr; True if there is one."""
+    """Names never read tenants on stderr; returns True if there is one."""
     unread = [side.tenant.name for side in sides if not side.coverage]
     if unread:
         were = "was" if len(unread) == 1 else "were"
@@ -84,7 +84,7 @@ def say_without_column(tenants: Iterable[TenantRecord]) -> None:
 
 
 def say_what_is_left_out(record: ComparisonRecord | SettingsComparisonRecord) -> None:
-    """On stderr."""
+    """Names collections that were not compared, on stderr."""
     for left_out in record.collections:
         if not left_out.is_compared:
             output.warn(

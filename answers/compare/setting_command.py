@@ -29,7 +29,7 @@ from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 MOST_SHOWN = 3
-"""Policies of a value, and assignments of a policy, on a terminal."""
+"""Policies of a value, and assignments of a policy, that a terminal shows."""
 
 
 async def compare_settings(
@@ -39,7 +39,7 @@ async def compare_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """True if all requested was compared."""
+    """Prints the comparison; returns True if the whole request was compared."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
         sides = (await side(named(names, here), one), await side(named(names, there), other))
@@ -85,7 +85,7 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
 
 
 def print_gaps(record: SettingsComparisonRecord) -> None:
-    """Collections and policies that are not wholly known."""
+    """Prints the collections and policies that are not wholly known."""
     say_what_is_left_out(record)
     output.warn(*map(_gap, record.uncertain_policies))
 

@@ -26,7 +26,7 @@ from cli.table import Column, Shape, print_table
 from configuration import Settings
 
 _OF_STATUS = {Status.ONLY_HERE: CellStatus.MISSING}
-"""Statuses for which a cell has another word."""
+"""A matrix's words for statuses that are named otherwise between two tenants."""
 
 
 async def compare_golden_settings(
@@ -36,7 +36,7 @@ async def compare_golden_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """True if all requested was compared."""
+    """Prints the matrix; returns True if the whole request was compared."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(golden) as session:
         here = await side(named(names, golden), session)

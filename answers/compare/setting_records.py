@@ -80,7 +80,7 @@ class SettingComparison(BaseModel, frozen=True):
 
 
 class SettingCounts(BaseModel, frozen=True):
-    """Settings by status; of any status `differs_within`, with a conflict within a tenant.
+    """Settings by status; `differs_within` counts those of any status with a conflict within a tenant.
 
     `shared` ones are set in both tenants. `hidden` ones are undecided and hold a hidden value.
     """
@@ -96,7 +96,7 @@ class SettingCounts(BaseModel, frozen=True):
 
     @property
     def why_undecided(self) -> str | None:
-        """In words, if because of hidden values."""
+        """Returns in words how many settings are undecided because of hidden values; None if there are none."""
         if not self.hidden:
             return None
         return (
@@ -147,7 +147,7 @@ class SettingsComparisonRecord(BaseModel, frozen=True):
 
     @property
     def is_complete(self) -> bool:
-        """As of `ComparisonRecord`."""
+        """Whether all requested was compared; False before a completed run."""
         return (
             bool(self.collections)
             and all(collection.is_compared for collection in self.collections)
@@ -189,7 +189,7 @@ class SettingsMatrixRecord(BaseModel, frozen=True):
 
     @property
     def damaged(self) -> list[DamagedRecord]:
-        """Once each."""
+        """Versions with damaged documents, each once."""
         return list(dict.fromkeys(version for tenant in self.tenants for version in tenant.damaged))
 
     @property

@@ -22,11 +22,11 @@ from inventory.settings import Setting, SettingKind
 ORDER = (Status.DIFFERENT, Status.UNDECIDED, Status.ONLY_HERE, Status.ONLY_THERE, Status.SAME)
 
 DefinitionNames = Mapping[str, str]
-"""Of definitions and their choices, by id in lower case."""
+"""Names of definitions and of their choices, by id in lower case."""
 
 
 class HeldSetting(NamedTuple):
-    """`doubts`: why a policy's value is uncertain."""
+    """A policy's setting. `doubts`: why its value is uncertain."""
 
     setting: Setting
     policy: SettingPolicy
@@ -38,7 +38,7 @@ class HeldSetting(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """`known` values of a setting; `unknown` counts others."""
+    """One tenant's values of a setting: the `known` ones, and the number of `unknown` ones."""
 
     holdings: Sequence[HeldSetting]
     known: frozenset[str]
@@ -75,7 +75,9 @@ def compared(
     gaps_here: Collection[SettingUncertainty] = (),
     gaps_there: Collection[SettingUncertainty] = (),
 ) -> list[SettingComparison]:
-    """Conflicts first, then by label, without settings unset on both sides. `gaps_…`: why a tenant may set more."""
+    """Returns conflicts first, then by label, without settings unset on both sides. `gaps_…`: why a tenant may set
+    more.
+    """
     of_here, of_there = _by_key(here), _by_key(there)
     found = []
     for key in of_here.keys() | of_there.keys():
@@ -173,7 +175,7 @@ def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
 
 
 def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
-    """By its definition, a policy, or its key's last parts."""
+    """Returns the name of the setting's definition, else the name that a policy gives it, else its key's last parts."""
     key = settings[0].key
     member, _, own_key = key.rpartition("]/")
     member = member.partition("[")[2]
@@ -187,7 +189,7 @@ def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
 
 
 def _short(key: str) -> str:
-    """`system_allowtelemetry`, `bitLockerEnabled (windows10CompliancePolicy)`."""
+    """Shortens a key: `system_allowtelemetry`, `bitLockerEnabled (windows10CompliancePolicy)`."""
     if key.startswith(("oma:", "admx:")):
         return key.partition(":")[2]
     kind, slash, path = key.partition("/")

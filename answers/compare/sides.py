@@ -27,12 +27,12 @@ class Side(NamedTuple):
 
     @property
     def damaged(self) -> list[DamagedRecord]:
-        """Once each."""
+        """Versions with damaged documents, each once."""
         tenant_id = self.tenant.tenant_id
         return [version.model_copy(update={"tenant_id": tenant_id}) for version in dict.fromkeys(self.read.damaged)]
 
 
 async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
-    """By a session of one moment (`Database.tenant` with `snapshot`)."""
+    """Reads a tenant's coverage. The session must see one moment (`Database.tenant` with `snapshot`)."""
     coverage, read = await coverage_of(session), Documents()
     return Side(tenant, session, await documents.database_time(session), coverage, IdTranslations(coverage, read), read)

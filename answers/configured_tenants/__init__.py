@@ -1,1 +1,1 @@
-"""Configured tenants; administrators change those in the database."""
+"""The configured tenants, which administrators change if they are kept in the database."""

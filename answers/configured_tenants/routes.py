@@ -25,7 +25,7 @@ router = APIRouter()
 PATH = "/configured-tenants"
 
 PAGE = 100
-"""Tenants."""
+"""Tenants on a page."""
 
 
 CREDENTIAL_LABELS = {
@@ -49,7 +49,7 @@ Table = Annotated[TableSource, Depends(_table)]
 
 
 class TenantForm:
-    """A tenant's form, as a dependency."""
+    """The fields of a tenant's form, as a dependency."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class TenantForm:
         }
 
     def entry(self, tenant_id: UUID) -> dict[str, Any]:
-        """Without empty fields."""
+        """Returns the tenant's entry without empty fields."""
         return {"id": str(tenant_id), **{key: value for key, value in self._given.items() if value}}
 
 
@@ -148,7 +148,7 @@ async def change_tenant(
     site: TheSite, admin: Admin, tenant: Named, table: Table, once: ConfirmedOnce, reason: Reason,
     fields: Fields,
 ) -> RedirectResponse:  # fmt: skip
-    """Replaces the whole entry."""
+    """Replaces the tenant's whole entry."""
     edit = TableEdit(table, admin, reason=reason, once=once)
     return await _changed(site, edit.replace, fields.entry(tenant.id))
 
@@ -157,7 +157,7 @@ async def change_tenant(
 async def remove_tenant(
     site: TheSite, admin: Admin, tenant: Named, table: Table, once: ConfirmedOnce, reason: Reason
 ) -> RedirectResponse:
-    """What is known of the tenant stays."""
+    """Removes the tenant's entry; the inventory of the tenant stays."""
     edit = TableEdit(table, admin, reason=reason, once=once)
     return await _changed(site, edit.remove, tenant.id)
 

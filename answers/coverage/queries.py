@@ -11,7 +11,7 @@ from storage.rows import fetch
 
 
 class FailingCollection(NamedTuple):
-    """`since`: when the first run of its current failures began."""
+    """A failing collection. `since`: when the first run of its current failures began."""
 
     type_key: str
     since: datetime
@@ -28,5 +28,5 @@ GROUP BY c.type_key
 
 
 async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
-    """Those that their latest run did not read to their end; `since` rests on kept runs."""
+    """Returns collections that their latest run did not read to their end; `since` rests on kept runs."""
     return await fetch(session, _FAILING, FailingCollection)

@@ -11,7 +11,7 @@ from inventory.outcomes import Outcome
 
 
 class Task(NamedTuple):
-    """A remedy, with the `permissions` to grant, if any."""
+    """A remedy with its collections, and the `permissions` to grant, if any."""
 
     code: ErrorCode | None
     remedy: str | None
@@ -20,12 +20,12 @@ class Task(NamedTuple):
 
     @property
     def failing_since(self) -> datetime | None:
-        """When the first collection first failed."""
+        """When the first of the collections first failed."""
         return min((record.failing_since for record in self.collections if record.failing_since), default=None)
 
 
 def tasks(collections: Iterable[CollectionCoverageRecord]) -> list[Task]:
-    """For collections not read to their end, the most useful first."""
+    """Returns remedies for collections not read to their end, the most useful first."""
     found: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
     found = defaultdict(list)
     for record in collections:

@@ -1,1 +1,1 @@
-"""References of objects, and which lead nowhere."""
+"""References between objects, and references that lead nowhere."""

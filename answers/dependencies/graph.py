@@ -18,7 +18,7 @@ class Node(NamedTuple):
     name: str
     presence: Presence
     certainty: str
-    """Presence, confidence and evidence, unless it is simply there."""
+    """Presence, confidence and evidence in words; empty if the object is certainly there."""
 
 
 class Link(NamedTuple):
@@ -29,7 +29,7 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes by key, in the answer's order. `left_out`: what is not drawn."""
+    """A graph with nodes by key, in the answer's order. `left_out` says what is not drawn."""
 
     nodes: dict[str, Node]
     links: list[Link]
@@ -39,7 +39,7 @@ class Graph(NamedTuple):
 def graph_of(
     dependencies: Iterable[DependencyRecord], start: ObjectRecord | None = None, left_out: Sequence[str] = ()
 ) -> Graph:
-    """`start`, the requested item, may have no reference."""
+    """Makes a graph. `start` is the requested item, which may have no reference."""
     nodes: dict[str, Node] = {}
     links: dict[Link, None] = {}
     if start is not None:

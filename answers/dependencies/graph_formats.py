@@ -8,10 +8,10 @@ from answers.dependencies.records import Presence
 from inventory.references import ReferenceRole
 
 MAX_LABEL = 80
-"""Characters of a name."""
+"""Characters of a name that a label shows."""
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.,:/")
-"""Mermaid never reads them as syntax."""
+"""Characters that Mermaid never reads as syntax."""
 
 _ARROWS = {ReferenceRole.INCLUDE: "-->", ReferenceRole.EXCLUDE: "-.->", ReferenceRole.USE: "-->"}
 
@@ -55,7 +55,7 @@ def dot(graph: Graph) -> Iterator[str]:
 
 
 def graphml(graph: Graph) -> Iterator[str]:
-    """http://graphml.graphdrawing.org"""
+    """Yields the lines of a GraphML document (http://graphml.graphdrawing.org)."""
     root = ElementTree.Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
     for owner, names in (("node", _NODE_DATA), ("edge", _LINK_DATA)):
         for name in names:

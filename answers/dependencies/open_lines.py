@@ -1,4 +1,4 @@
-"""Gaps of answers about references, in lines."""
+"""Lines that name the gaps of an answer about references."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,11 @@ from inventory.plurals import counted
 from inventory.user_errors import NeverReadError
 
 UNREAD_SHOWN = 6
-"""Collections that a line names."""
+"""Collections that one line names."""
 
 
 def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
-    """A line for each reason."""
+    """Returns a line for each reason why the answer has gaps."""
     by_reason: dict[str, list[str]] = {}
     old = {
         record.type_key: (record.read_at, record.references or 0) for record in records if record.read_at is not None
@@ -46,7 +46,7 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
 
 
 def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
-    """On stderr."""
+    """Prints the answer's gaps on stderr."""
     output.warn(*open_lines(records, words))
 
 
@@ -56,11 +56,11 @@ def refuse_never_read(coverage: TenantCoverage) -> None:
 
 
 def say_basis(coverage: TenantCoverage) -> None:
-    """On stderr, of an empty answer."""
+    """Prints on stderr what an empty answer rests on."""
     output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
 
 
 def end_if_damaged(cannot_say: Sequence[CannotSayRecord]) -> None:
-    """Raises `typer.Exit`, since the answer lacks damaged documents."""
+    """Raises `typer.Exit` if documents are damaged, since the answer lacks them."""
     if any(record.reason == DAMAGED for record in cannot_say):
         raise typer.Exit(ExitCode.PARTIAL)

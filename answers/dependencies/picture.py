@@ -14,13 +14,13 @@ GAP_ACROSS, GAP_DOWN = 80, 12
 MARGIN = 8
 
 NAME_LENGTH = 28
-"""Characters that fit into a box."""
+"""Characters of a name that fit into a box."""
 
 End = tuple[tuple[str, ...], str]
 
 
 class Box(NamedTuple):
-    """`x` and `y` are of the upper left corner."""
+    """An object's box; `x` and `y` are its upper left corner."""
 
     end: ObjectRecord
     name: str
@@ -30,14 +30,14 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A curve from source to target."""
+    """A reference drawn as a curve from source to target."""
 
     path: str
     role: ReferenceRole
 
 
 class Picture(NamedTuple):
-    """`left_out` counts objects, `undrawn` their references."""
+    """A drawing. `left_out` counts objects that it lacks, `undrawn` their references."""
 
     width: int
     height: int
@@ -48,7 +48,7 @@ class Picture(NamedTuple):
 
 
 def picture_of(start: ObjectRecord, dependencies: Iterable[DependencyRecord], most: int) -> Picture:
-    """The nearest objects, up to `most` a column, where each is met first."""
+    """Draws the nearest objects, up to `most` in a column, each where it is met first."""
     records = sorted(dependencies, key=lambda record: record.distance)
     columns: dict[End, int] = {_key(start): 0}
     ends = {_key(start): start}

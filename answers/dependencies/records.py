@@ -31,7 +31,7 @@ class Presence(StrEnum):
 
 
 class ObjectState(NamedTuple):
-    """The confidence is None if nothing can be said.
+    """Whether an object is there; the confidence is None if nothing can be said.
 
     Evidence: `listed` · `found_by_id` · `not_listed` · `confirmed` (a GET by id answered 404) · `old_details` (its
     reference stands in details from before the latest listing) · `never_listed` · `listing_is_older` (no complete
@@ -45,7 +45,7 @@ class ObjectState(NamedTuple):
 
 
 class KnownObject(NamedTuple):
-    """An item; `absence_…` are None while it is listed.
+    """An item that a run has seen; `absence_…` are None while it is listed.
 
     `found_by_id`: the run that last saw it found it by a GET, not in its listing.
     """
@@ -86,7 +86,7 @@ class ObjectRecord(BaseModel, frozen=True):
 
 
 class Direction(StrEnum):
-    """Seen from the item that was asked about."""
+    """The direction of a reference, seen from the requested item."""
 
     NEEDS = "needs"
     NEEDED_BY = "needed_by"

@@ -14,16 +14,18 @@ NOT_IN_THE_CATALOG = "not_in_the_catalog"
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 DAMAGED = "damaged"
 REFERENCES_NOT_READ = "references_not_read"
-"""Of new versions, or by new rules; the next run reads them."""
+"""The reason for a gap: references of new versions, or by new rules, are unread until the next run."""
 
 NEVER_ASSIGNED = frozenset({"deviceComplianceScripts"})
-"""Graph lists assignments, but a compliance policy names its script:
+"""Collections that nobody assigns. Graph lists assignments, but a compliance policy names its script:
 https://learn.microsoft.com/mem/intune/protect/compliance-custom-script
 """
 
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
-    """None if the collection was listed to its end, or the tenant cannot have it, so it holds nothing."""
+    """Says why the collection was not listed to its end; None if it was, or if the tenant cannot have it, so it holds
+    nothing.
+    """
     covered = coverage.get(type_key)
     if covered is None:
         return NEVER_READ if type_key in known else NOT_IN_THE_CATALOG
@@ -33,7 +35,7 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
 
 
 def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
-    """Less sure if the latest run did not list the collection to its end.
+    """Returns a known item's presence; it is less sure if the latest run did not list the collection to its end.
 
     `rests_on_details`: these may have changed without a sign in the list.
     """
@@ -50,7 +52,7 @@ def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_deta
 
 
 def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool:
-    """Whether they were read before the latest listing began."""
+    """Whether details were read before the collection's latest listing began."""
     listed_from = None if coverage is None else coverage.listed_from
     return details_read_at is not None and listed_from is not None and details_read_at < listed_from
 
@@ -58,7 +60,9 @@ def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool
 def unseen_presence(
     type_keys: Sequence[str], referred_at: datetime, coverage: Mapping[str, Coverage], known: frozenset[str]
 ) -> ObjectState:
-    """Of an object that was referred to since `referred_at` and never listed. `known`: the catalog's collections."""
+    """Returns the presence of an object that documents have referred to since `referred_at`, and no run has listed.
+    `known`: the catalog's collections.
+    """
     reasons = {key: not_listed_reason(key, coverage, known) for key in type_keys}
     unread = [f"{key}:{reason}" for key, reason in reasons.items() if reason is not None]
     if unread:
@@ -73,7 +77,7 @@ def unseen_presence(
 def assignments_to(
     assignments: Sequence[tuple[ReferenceRole, str | None, str, str, str | None]],
 ) -> list[AssignmentRecord]:
-    """From role, audience (None: the group), intent, policy set's id and name.
+    """Makes records from role, audience (None: the group), intent, and the policy set's id and name.
 
     An exclusion wins only within its intent: https://learn.microsoft.com/mem/intune/apps/apps-inc-exl-assignments
     """

@@ -20,7 +20,7 @@ from storage.database import Database
 
 @asynccontextmanager
 async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
-    """A transaction on a tenant whose references are all read. Output is printed after it."""
+    """Reads a tenant's references, then opens a transaction on it. Output is printed after the transaction."""
     async with opened_database(settings, pool_size=READERS) as database:
         with printed_afterwards():
             async with references_session(database, tenant_id) as found:
@@ -50,7 +50,7 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
 
 
 async def item_id(session: AsyncSession, type_key: str, sought: str) -> str:
-    """By id, perhaps never seen, or name."""
+    """Finds an item's id. `sought` is an id, perhaps never seen, or a name."""
     try:
         UUID(sought)
     except ValueError:
