@@ -8,7 +8,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,13 +19,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 
+from cli import sessions
 from local.postgres import EmbeddedPostgres
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
 from tests.end_to_end.system import SEEDS, System
-from tests.kept_connection import KeptConnection
+from tests.kept_connection import KeptConnection, KeptForCommands
 from tests.patience import PATIENCE_SECONDS
 
 # A busy machine is slow at times; that is no fault of what is tested. `make slow` plays properties with more examples.
@@ -125,6 +126,13 @@ def kept_connection(used_again: str) -> Iterator[KeptConnection]:
     kept.close()
 
 
+@pytest.fixture(scope="session")
+def kept_for_commands(used_again: str) -> Iterator[KeptForCommands]:
+    kept = KeptForCommands(used_again)
+    yield kept
+    kept.close()
+
+
 Rows = dict[str, bytes]
 """Rows by table, as COPY writes them."""
 
@@ -135,14 +143,16 @@ class BetweenTests:
     It keeps its connection: a new one reads the definitions of all tables first, 14 of then 23 milliseconds.
     """
 
-    def __init__(self, url: str, kept: KeptConnection) -> None:
+    def __init__(self, url: str, kept: KeptConnection, for_commands: KeptForCommands) -> None:
         self._url = url
         self._kept = kept
+        self._for_commands = for_commands
         self._connection: psycopg.Connection | None = None
 
     def empty(self) -> None:
         """Ends what still uses the database, and takes all rows away."""
-        self._over(lambda connection: empty_over(connection, self._kept.pid))
+        kept = [pid for pid in (self._kept.pid, *self._for_commands.pids) if pid is not None]
+        self._over(lambda connection: empty_over(connection, kept))
 
     def fill(self, rows: Rows) -> None:
         """Puts rows into the database, which has none."""
@@ -167,8 +177,10 @@ class BetweenTests:
 
 
 @pytest.fixture(scope="session")
-def between_tests(used_again: str, kept_connection: KeptConnection) -> Iterator[BetweenTests]:
-    between = BetweenTests(used_again, kept_connection)
+def between_tests(
+    used_again: str, kept_connection: KeptConnection, kept_for_commands: KeptForCommands
+) -> Iterator[BetweenTests]:
+    between = BetweenTests(used_again, kept_connection, kept_for_commands)
     yield between
     between.close()
 
@@ -205,11 +217,18 @@ def fills() -> Fills:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, used_again: str, between_tests: BetweenTests) -> Iterator[str]:
+def database_url(
+    request: pytest.FixtureRequest,
+    used_again: str,
+    between_tests: BetweenTests,
+    kept_for_commands: KeptForCommands,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
     """An inventory without a row, or with those of the mark `filled`.
 
     Its schema is not to be changed: the next test has it, too.
     """
+    monkeypatch.setattr(sessions, "Database", kept_for_commands)
     if request.node.get_closest_marker("filled") is not None:
         request.getfixturevalue("filled")
     yield used_again
@@ -260,13 +279,13 @@ def empty(url: str) -> None:
         empty_over(connection)
 
 
-def empty_over(connection: psycopg.Connection, kept_pid: int | None = None) -> None:
-    """`empty`, over a connection that commits each statement; the backend `kept_pid` goes on."""
+def empty_over(connection: psycopg.Connection, kept_pids: Sequence[int] = ()) -> None:
+    """`empty`, over a connection that commits each statement; the backends `kept_pids` go on."""
     connection.execute(
         f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid IS DISTINCT FROM %s"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL (%s::integer[])"
         " AND backend_type = 'client backend'",
-        (kept_pid,),
+        (list(kept_pids),),
     )
     connection.execute("SET session_replication_role = replica")
     tables = filled_tables(connection)

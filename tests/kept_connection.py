@@ -1,10 +1,11 @@
-"""One connection to PostgreSQL that goes from test to test.
+"""Connections to PostgreSQL that go from test to test, and from command to command.
 
 A backend reads the definitions of all tables that it meets, and a new engine those of the server: most of what a test
-with few statements costs.
+or a command with few statements costs.
 """
 
 import asyncio
+from collections import defaultdict
 from copy import copy
 from typing import Any
 
@@ -17,8 +18,9 @@ from storage.database import Database
 class KeptConnection:
     """The engine of one database, which may be used in one event loop after the other."""
 
-    def __init__(self, url: str) -> None:
-        self._origin = Database(url)
+    def __init__(self, url: str, **options: Any) -> None:
+        """`options` as in `Database`."""
+        self._origin = Database(url, **options)
         self._kept: psycopg.AsyncConnection | None = None
         engine = self._origin._engine.sync_engine
         self._close = engine.dialect.do_close
@@ -66,3 +68,41 @@ class KeptConnection:
             else:
                 return connection
         return await psycopg.AsyncConnection.connect(*arguments, **parameters)
+
+
+class KeptForCommands:
+    """In place of `Database` for commands in this process: those that have ended hand their engines on.
+
+    Commands that run at once share none, and each has as many connections as it asks for.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._free: defaultdict[object, list[KeptConnection]] = defaultdict(list)
+
+    def __call__(self, url: str, **options: Any) -> Database:
+        if url != self._url:
+            return Database(url, **options)
+        free = self._free[tuple(sorted(options.items()))]
+        kept = free.pop() if free else KeptConnection(url, **options)
+        database = kept.database()
+
+        async def close() -> None:
+            await Database.close(database)
+            free.append(kept)
+
+        database.close = close  # type: ignore[method-assign]
+        return database
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the backends whose connections are kept, while no command has them."""
+        return [kept.pid for kept in self._all() if kept.pid is not None]
+
+    def close(self) -> None:
+        """Outside of any event loop."""
+        for kept in self._all():
+            kept.close()
+
+    def _all(self) -> list[KeptConnection]:
+        return [kept for free in self._free.values() for kept in free]

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from tests.kept_connection import KeptConnection
+from storage.database import Database
+from tests.kept_connection import KeptConnection, KeptForCommands
 
 _SEEN = text(
     "SELECT current_setting('work_mem') AS setting, to_regclass('pg_temp.mine') AS temporary,"
@@ -46,3 +47,33 @@ def test_a_test_finds_nothing_of_the_one_before(used_again: str, kept: KeptConne
             connection.execute("SELECT pg_terminate_backend(%s, 1200000)", (pid,))
     assert [asyncio.run(leave_something(kept, times)) for times in (1, 7, 7)] == [first] * 3
     assert (kept.pid == pid) is not is_ended
+
+
+_PID = text("SELECT pg_backend_pid()")
+
+
+async def pid_of(database: Database) -> int:
+    async with database.no_tenant() as session:
+        return int((await session.execute(_PID)).scalar_one())
+
+
+def test_commands_hand_engines_of_their_size_on_and_share_none_at_once(used_again: str) -> None:
+    kept = KeptForCommands(used_again)
+
+    async def command(pool_size: int) -> int:
+        async with kept(used_again, pool_size=pool_size) as database:
+            assert database.pool_size == pool_size
+            return await pid_of(database)
+
+    async def two_at_once() -> set[int]:
+        async with kept(used_again, pool_size=1) as first, kept(used_again, pool_size=1) as second:
+            return {await pid_of(first), await pid_of(second)}
+
+    try:
+        pid = asyncio.run(command(1))
+        assert asyncio.run(command(1)) == pid
+        assert asyncio.run(command(2)) != pid
+        assert len(asyncio.run(two_at_once()) - {pid}) == 1
+        assert len(kept.pids) == 3
+    finally:
+        kept.close()
