@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.forking import CHECKOUT, Fork
 
 
 def environment_of(database_url: str, folder: Path, tenant_id: UUID) -> dict[str, str]:
@@ -25,6 +25,41 @@ def environment_of(database_url: str, folder: Path, tenant_id: UUID) -> dict[str
         "TENANTS_FILE": str(tenants),
         "TENANT_INVENTORY_STATE": str(folder),
     }
+
+
+class Page:
+    """The web page as a fork: see `tests/forking.py`."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._stdout, self._stderr = (folder / f"{uuid4()}.{name}" for name in ("stdout", "stderr"))
+        self.fork = Fork(
+            "starter.py",
+            ("web", "--port=0", "--json"),
+            environment=environment,
+            folder=folder,
+            stdout=self._stdout,
+            stderr=self._stderr,
+        )
+
+    def addresses(self) -> dict[str, Any]:
+        """What it says of itself, once it does."""
+        self.fork.wait_until(lambda: self._stdout.read_text().endswith("\n"))
+        found: dict[str, Any] = json.loads(self._stdout.read_text())
+        return found
+
+    def errors(self) -> str:
+        """What it has said on stderr."""
+        return self._stderr.read_text()
+
+
+@contextmanager
+def forked(environment: dict[str, str], folder: Path) -> Iterator[Page]:
+    """A page on a free port."""
+    page = Page(environment, folder)
+    try:
+        yield page
+    finally:
+        page.fork.stop()
 
 
 @contextmanager

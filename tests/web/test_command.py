@@ -15,7 +15,7 @@ import trustme
 from cli.web import listener
 from tests.end_to_end.system import starter
 from tests.patience import PATIENCE_SECONDS
-from tests.web.process import addresses, environment_of, running
+from tests.web.process import addresses, environment_of, forked, running
 
 
 @pytest.fixture
@@ -53,15 +53,14 @@ def test_an_error_that_nobody_foresaw_is_logged_without_what_it_quotes(database_
             " error_codes) VALUES (%s, %s, 'sync/1', repeat('a', 64), '{}', 'failed', now(), '{hunter2}')",
             [tenant_id, run_id],
         )
-    with running(environment_of(database_url, tmp_path, tenant_id), "--port=0", "--json") as process:
-        told = addresses(process)
+    with forked(environment_of(database_url, tmp_path, tenant_id), tmp_path) as process:
+        told = process.addresses()
         with httpx.Client(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
             cookie = client.get(told["sign_in_url"]).headers["set-cookie"].partition(";")[0]
             page = client.get(f"/tenants/{tenant_id}/runs/{run_id}", headers={"Cookie": cookie})
         assert page.status_code == 500
         assert "The log of the web process names the error" in page.text
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    errors = process.errors()
     assert "hunter2" not in errors
     [line] = [line for line in errors.splitlines() if "ASGI" in line]
     assert re.search(r"Exception in ASGI application: RowError at \w+\.py:\d+ < ", line)

@@ -20,9 +20,10 @@ from graph.trust import ssl_context
 from local.processes import free_port
 from local.simulated_graph import SimulatedGraph, SimulatedPerson
 from storage.database import Database
+from tests.forking import CHECKOUT
 from tests.patience import PATIENCE_SECONDS, until_async
 from tests.storage.support import begin, land, observation
-from tests.web.process import CHECKOUT, environment_of, running
+from tests.web.process import environment_of, running
 from tests.web.support import POLICIES
 
 HOST = "inventory.example.com"

@@ -16,7 +16,7 @@ from storage.database import Database
 from storage.runs import open_run
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.support import SLOTS, end, identity, land, observation
-from tests.web.process import addresses, environment_of, running
+from tests.web.process import environment_of, forked
 from tests.web.support import POLICIES
 from web.sign_in import COOKIE
 from workflows.messages import sync_workflow_id
@@ -31,8 +31,8 @@ def told(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Itera
     environment = environment_of(database_url, tmp_path, TENANT)
     environment |= {"TEMPORAL_ADDRESS": temporal.address, "TEMPORAL_TASK_QUEUE": f"queue-{TENANT}"}
     with ExitStack() as stack:
-        processes = [stack.enter_context(running(environment, "--port=0", "--json")) for _ in range(2)]
-        yield [addresses(process) for process in processes]
+        processes = [stack.enter_context(forked(environment, tmp_path)) for _ in range(2)]
+        yield [process.addresses() for process in processes]
 
 
 @pytest.fixture
