@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from temporalio.client import Client, WorkflowFailureError
@@ -59,12 +59,28 @@ class Trap:
         self._socket.close()
 
 
+class Beside(NamedTuple):
+    """Servers that others use, too, and that no event may befall; the database is the rig's own."""
+
+    temporal: EmbeddedTemporal
+    database_url: str
+
+
 class Rig:
     """Temporal, PostgreSQL, a simulated Graph with many tenants, and workers. A context manager."""
 
     def __init__(
-        self, folder: Path, *, tenants: int, seed: int = 0, workers: int = 2, page_size: int = 3, **settings: str
+        self,
+        folder: Path,
+        *,
+        tenants: int,
+        seed: int = 0,
+        workers: int = 2,
+        page_size: int = 3,
+        beside: Beside | None = None,
+        **settings: str,
     ) -> None:
+        """Without `beside` it has servers of its own."""
         self._held = ExitStack()
         self._folder = folder
         self._tenants = tenants
@@ -72,6 +88,7 @@ class Rig:
         self._worker_count = workers
         self._settings = settings
         self._page_size = page_size
+        self._beside = beside
         self._fate = asyncio.Lock()
         self.events: dict[str, int] = {}
         self.trap = Trap()
@@ -79,17 +96,12 @@ class Rig:
     def __enter__(self) -> "Rig":
         with ExitStack() as held:
             held.callback(self.trap.close)
-            # Another pytest of the same user shuts pytest's own folder to PostgreSQL, which is not root.
-            data = held.enter_context(TemporaryDirectory())
-            self.postgres = held.enter_context(EmbeddedPostgres(Path(data) / "postgres", durable=False))
-            self.temporal = held.enter_context(EmbeddedTemporal(self._folder / "temporal"))
+            self.temporal, self.database_url = self._beside or self._servers(held)
             self.graph = held.enter_context(
                 SimulatedGraph(
                     tenants=self._tenants, items_per_collection=7, page_size=self._page_size, seed=self._seed
                 )
             )
-            self.database_url = self.postgres.create_database("chaos")
-            upgrade(self.database_url)
             self.system = held.enter_context(System(self.graph, self.temporal, self.database_url, self._folder))
             self.system.environment.update(
                 {
@@ -105,6 +117,15 @@ class Rig:
             self.workers = [self.system.start_worker() for _ in range(self._worker_count)]
             self._held = held.pop_all()
         return self
+
+    def _servers(self, held: ExitStack) -> Beside:
+        # Another pytest of the same user shuts pytest's own folder to PostgreSQL, which is not root.
+        data = held.enter_context(TemporaryDirectory())
+        self.postgres = held.enter_context(EmbeddedPostgres(Path(data) / "postgres", durable=False))
+        temporal = held.enter_context(EmbeddedTemporal(self._folder / "temporal"))
+        database_url = self.postgres.create_database("chaos")
+        upgrade(database_url)
+        return Beside(temporal, database_url)
 
     def __exit__(self, *raised: object) -> None:
         self._held.close()

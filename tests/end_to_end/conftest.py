@@ -1,4 +1,4 @@
-"""Fixtures of the modules that play the shared cases."""
+"""Fixtures of the modules that play the shared cases, or on a rig."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,8 @@ import pytest
 
 from local.postgres import EmbeddedPostgres
 from local.temporal import EmbeddedTemporal
+from tests.chaos.rig import Beside
+from tests.conftest import copy_of
 from tests.end_to_end.cases import Stage, Theatre, theatre
 
 
@@ -23,3 +25,10 @@ def shared_theatre(
 @pytest.fixture
 def stage(shared_theatre: Theatre) -> Stage:
     return shared_theatre.stage()
+
+
+@pytest.fixture(scope="module")
+def beside(postgres: EmbeddedPostgres, migrated_template: str, temporal: EmbeddedTemporal) -> Iterator[Beside]:
+    """What a rig needs that restarts no server."""
+    for database_url in copy_of(postgres, migrated_template):
+        yield Beside(temporal, database_url)

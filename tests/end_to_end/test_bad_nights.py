@@ -23,7 +23,7 @@ from inventory.records import RunRecord
 from local.simulated_graph import REAL_BUDGETS, Budget, Fault, FaultKind, Kind, SimulatedTenant
 from local.temporal import EmbeddedTemporal
 from storage import queries
-from tests.chaos.rig import Rig, selection_of
+from tests.chaos.rig import Beside, Rig, selection_of
 from tests.end_to_end.system import SEEDS
 from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS, until_async
 from worker_schedules import schedule_sweep
@@ -40,12 +40,13 @@ PEAK_MIB = 600
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def servers(tmp_path_factory: pytest.TempPathFactory, beside: Beside) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("rig")
     with Rig(
         folder,
         tenants=40,
         seed=next(SEEDS),
+        beside=beside,
         GRAPH_PATIENCE_SECONDS=GRAPH_PATIENCE_SECONDS,
         GRAPH_ATTEMPTS=GRAPH_ATTEMPTS,
         RUNS_OVERALL="25",
@@ -291,8 +292,15 @@ def _peak_memory_mib(pid: int) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_a_workers_memory_stays_bounded_whatever_the_size_of_documents(tmp_path: Path) -> None:
     huge, fifteen_kilobytes = "x" * 20_000_000, "y" * 15_000
-    patient = {"GRAPH_PATIENCE_SECONDS": GRAPH_PATIENCE_SECONDS, "GRAPH_ATTEMPTS": GRAPH_ATTEMPTS}
-    with Rig(tmp_path, tenants=4, seed=next(SEEDS), workers=1, page_size=1000, **patient) as rig:
+    with Rig(
+        tmp_path,
+        tenants=4,
+        seed=next(SEEDS),
+        workers=1,
+        page_size=1000,
+        GRAPH_PATIENCE_SECONDS=GRAPH_PATIENCE_SECONDS,
+        GRAPH_ATTEMPTS=GRAPH_ATTEMPTS,
+    ) as rig:
         for tenant in rig.graph.tenants:
             for path in (DEVICE_CONFIGURATIONS, "deviceAppManagement/mobileApps"):
                 for number in range(3):

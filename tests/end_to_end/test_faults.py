@@ -12,7 +12,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.records import RunRecord
 from local.simulated_graph import Fault, FaultKind
 from storage import queries
-from tests.chaos.rig import Rig, selection_of
+from tests.chaos.rig import Beside, Rig, selection_of
 from tests.end_to_end.system import SEEDS
 from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS
 
@@ -122,7 +122,9 @@ ONE_OF_EACH_ENDING = list({ending[True]: kind for kind, ending in reversed(ENDIN
         pytest.param(True, ONE_OF_EACH_ENDING, id="one of each ending stays"),
     ],
 )
-def test_a_fault_ends_in_its_outcome_and_code(tmp_path: Path, stays: bool, kinds: list[FaultKind]) -> None:
+def test_a_fault_ends_in_its_outcome_and_code(
+    tmp_path: Path, beside: Beside, stays: bool, kinds: list[FaultKind]
+) -> None:
     # Of a fault that stays a slow machine has had enough after fewer attempts, and its run ends in the same way.
     patience = "8" if stays else GRAPH_PATIENCE_SECONDS
     with Rig(
@@ -130,6 +132,7 @@ def test_a_fault_ends_in_its_outcome_and_code(tmp_path: Path, stays: bool, kinds
         tenants=len(kinds),
         seed=next(SEEDS),
         workers=1,
+        beside=beside,
         GRAPH_PATIENCE_SECONDS=patience,
         GRAPH_ATTEMPTS="3" if stays else GRAPH_ATTEMPTS,
     ) as rig:
