@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRow
 from local.simulated_graph import SimulatedTenant
 from tests.end_to_end.system import System
@@ -23,6 +25,7 @@ def policy(tenant: SimulatedTenant, name: str, group: str, **properties: Any) ->
     tenant.reassign(POLICIES, key, [tenant.add("groups", {"displayName": group, "securityEnabled": True})])
 
 
+@pytest.mark.slow
 def test_two_tenants_are_compared_by_what_their_policies_say(system: System) -> None:
     golden, other = system.graph.tenants
     for tenant, group, required in ((golden, "Pilot ring", True), (other, "Other ring", False)):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from answers.drift.records import DriftFindingRecord, DriftReport
 from local.simulated_graph import Fault, FaultKind
 from tests.end_to_end.system import System
@@ -22,6 +24,7 @@ def drift(system: System, *options: str, code: int = 0) -> tuple[DriftReport, di
     }
 
 
+@pytest.mark.slow
 def test_a_tenant_drifts_and_is_decided_upon(system: System) -> None:
     system.start_worker()
     tenant, name = system.tenant, system.tenant.name
