@@ -194,7 +194,7 @@ def theatre(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     *,
-    cases: int = 20,
+    cases: int,
 ) -> Iterator[Theatre]:
     """A theatre for so many cases, with a worker that runs; `environment` adds to its configuration."""
     database_urls = copy_of(postgres, template)

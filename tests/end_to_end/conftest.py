@@ -11,14 +11,14 @@ from tests.conftest import copy_of
 from tests.end_to_end.cases import Stage, Theatre, theatre
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_theatre(
     postgres: EmbeddedPostgres,
     migrated_template: str,
     temporal: EmbeddedTemporal,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Theatre]:
-    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("cases")) as shared:
+    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("cases"), cases=60) as shared:
         yield shared
 
 
