@@ -42,11 +42,9 @@ class RetentionActivities:
     Anybody in the Temporal namespace can send messages, so a message can only keep more than `limits`.
     """
 
-    def __init__(self, database: Database, limits: RetentionLimits, *, batch: int = BATCH, runs: int = RUNS) -> None:
+    def __init__(self, database: Database, limits: RetentionLimits) -> None:
         self._database = database
         self._limits = limits
-        self._batch = batch
-        self._runs = runs
 
     @activity.defn
     async def inventoried_tenants(self) -> InventoriedTenants:
@@ -63,7 +61,7 @@ class RetentionActivities:
             return ForgetVersionsResult(versions=0, documents=0)
         async with self._database.tenant(request.tenant_id) as session:
             forgotten = await versions.forget(
-                session, older_than=older_than, kept=kept, most=self._batch, after=request.after
+                session, older_than=older_than, kept=kept, most=BATCH, after=request.after
             )
         return ForgetVersionsResult(versions=forgotten.versions, documents=forgotten.documents, after=forgotten.after)
 
@@ -77,9 +75,9 @@ class RetentionActivities:
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)
         async with self._database.tenant(request.tenant_id) as session:
-            runs = await forgetting.forget_runs(session, older_than=older_than, most=self._runs)
+            runs = await forgetting.forget_runs(session, older_than=older_than, most=RUNS)
             plans = await forgetting.forget_plans(session, older_than=older_than)
-        return ForgetRunsResult(runs=runs, is_last=runs < self._runs, plans=plans)
+        return ForgetRunsResult(runs=runs, is_last=runs < RUNS, plans=plans)
 
 
 LimitT = TypeVar("LimitT", int, timedelta)

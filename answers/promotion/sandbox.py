@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 Document = dict[str, Any]
 
@@ -43,14 +43,12 @@ class Sandbox:
     def __init__(
         self,
         objects: Mapping[str, Iterable[Document]],
-        catalogue: Mapping[str, Document] | None = None,
-        new_id: Callable[[], UUID] = uuid4,
+        catalogue: Mapping[str, Document],
     ) -> None:
         self._objects = {
             path: {str(document["id"]): deepcopy(document) for document in found} for path, found in objects.items()
         }
-        self._catalogue = catalogue or {}
-        self._new_id = new_id
+        self._catalogue = catalogue
         self._created: dict[str, str] = {}
         self._actions: dict[str, Callable[[str, Document, Document], None]] = {
             "assign": self._assign,
@@ -103,7 +101,7 @@ class Sandbox:
         forbidden = _OF_THE_SERVICE & body.keys()
         if forbidden:
             raise RefusedWriteError(f"POST {path}: {', '.join(sorted(forbidden))} cannot be set")
-        created = {**_unbound(body), "id": str(self._new_id()), "createdDateTime": _NOW}
+        created = {**_unbound(body), "id": str(uuid4()), "createdDateTime": _NOW}
         if "/conditionalAccess/" not in path and "/policies/" not in path:
             created |= {"lastModifiedDateTime": _NOW, "version": 1}
         self._objects[path][created["id"]] = created
@@ -145,14 +143,14 @@ class Sandbox:
         presentations = [
             {
                 **{name: inner for name, inner in member.items() if name != "presentation@odata.bind"},
-                "id": str(self._new_id()),
+                "id": str(uuid4()),
                 "presentation": self._of_catalogue(member["presentation@odata.bind"]),
             }
             for member in value.get("presentationValues", [])
         ]
         kept = {name: inner for name, inner in value.items() if name != "definition@odata.bind"}
         definition = self._of_catalogue(value["definition@odata.bind"])
-        return {**kept, "id": str(self._new_id()), "definition": definition, "presentationValues": presentations}
+        return {**kept, "id": str(uuid4()), "definition": definition, "presentationValues": presentations}
 
     def _of_catalogue(self, url: str) -> Document:
         place = _TEMPLATE_URL.search(url)

@@ -151,15 +151,11 @@ async def _one(
 
 
 class ShownPart(NamedTuple):
-    status: RunStatus | None
-    after: str
+    status: Status
+    after: AfterTenant = ""
 
 
-def _shown_part(status: Status, after: AfterTenant = "") -> ShownPart:
-    return ShownPart(status, after)
-
-
-ThePart = Annotated[ShownPart, Depends(_shown_part)]
+ThePart = Annotated[ShownPart, Depends()]
 
 
 @router.get("/portfolio-runs/{portfolio_run_id}", response_class=HTMLResponse, include_in_schema=False)

@@ -24,7 +24,6 @@ from control.schedules import (
     schedule_spec,
     valid_name,
 )
-from graph.tenants import Tenants
 from inventory.bounds import TENANTS_AT_ONCE
 from inventory.people import Action
 from inventory.portfolio import TenantChoice
@@ -65,7 +64,7 @@ class ShownSchedule(NamedTuple):
 
 
 class ScheduleView:
-    def __init__(self, site: Site, visible: Tenants) -> None:
+    def __init__(self, site: TheSite, visible: Visible) -> None:
         self._configured = site.tenants()
         self._task_queue = site.settings.temporal_task_queue
         self._visible = visible
@@ -85,11 +84,7 @@ class ScheduleView:
         return ShownSchedule(stored.record, allowed.may_change) if allowed.may_see else None
 
 
-def _view(site: TheSite, visible: Visible) -> ScheduleView:
-    return ScheduleView(site, visible)
-
-
-View = Annotated[ScheduleView, Depends(_view)]
+View = Annotated[ScheduleView, Depends()]
 
 
 @router.get("/schedules", response_class=HTMLResponse, include_in_schema=False)
