@@ -1,6 +1,6 @@
 """Encoded content as text: scripts, profiles and settings in base64, JSON and XML in strings.
 
-It is hostile: XML is laid out by its brackets, never parsed.
+Tenants' content is hostile: XML is laid out by its brackets, never parsed.
 """
 
 import base64
@@ -16,25 +16,25 @@ from typing import NamedTuple
 from xml.parsers.expat import ExpatError
 
 _CONTENT_NAMES = re.compile(r"(content|payload|json|script|xml|base64|layout|template)$", re.IGNORECASE)
-"""Their values are content, however short."""
+"""Names of properties whose values are content, however short."""
 
 _SCRIPT_NAMES = re.compile(r"scriptcontent$", re.IGNORECASE)
-"""They always hold base64 (Edm.Binary), even a script as short as `exit 0`."""
+"""Names of properties that always hold base64 (Edm.Binary), even a script as short as `exit 0`."""
 
 _LEAST_BYTES = 8
 """Shorter base64 looks like a word."""
 
 _LEAST_BYTES_ELSEWHERE = 18
-"""Under another name, less may be a word by accident."""
+"""Decoded bytes that a property of another name needs: fewer may be a word by accident."""
 
 _LEAST_BINARY_CHARACTERS = 64
-"""Shorter base64 of binary content may be a word."""
+"""Characters of base64 that binary content needs: fewer may be a word."""
 
 _LONGEST_LINE = 80
-"""Characters of unquoted XML on one line."""
+"""Characters of XML that fit on one line."""
 
 _DEEPEST = 20
-"""Indented levels of XML."""
+"""Levels of XML that are indented."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -58,14 +58,14 @@ _FORMATS = (
 )
 
 _PROFILE = re.compile(rb"<\?xml.*</plist>", re.DOTALL)
-"""The profile within a signed one."""
+"""Matches the profile within a signed one."""
 
 _TAG_END = re.compile(r">\s*<")
 
 
 class Content(NamedTuple):
-    """`encoding` names the form in the document, empty for plain text. `text` is None for binary content, which
-    `encoding` describes.
+    """Content for people. `encoding` names its form in the document, empty for plain text. `text` is None for binary
+    content, which `encoding` describes.
     """
 
     text: str | None
@@ -73,7 +73,7 @@ class Content(NamedTuple):
 
 
 def content_of(value: object, name: str) -> Content | None:
-    """None if the value is plain."""
+    """Decodes a property's value; None if the value is plain."""
     if not isinstance(value, str):
         return None
     is_named = _CONTENT_NAMES.search(name) is not None
@@ -102,7 +102,7 @@ def _from_base64(value: str, least: int, *, is_named: bool) -> Content | None:
 
 
 def _is_mixed(value: str) -> bool:
-    """Small and large letters and digits, as base64 has and words do not."""
+    """Whether the text mixes small and large letters and digits, as base64 does and words do not."""
     digits = sum(character.isdigit() for character in value)
     return digits * 32 >= len(value) and value != value.lower() and value != value.upper()
 

@@ -24,12 +24,12 @@ _SETTINGS = frozenset({
     "simpleSettingCollectionValue", "choiceSettingValue", "simpleSettingValue", "groupSettingValue", "value",
     "valueJson", "definitionValues", "presentationValues", "values",
 })  # fmt: skip
-"""Beside definitions' ids in a setting value's path."""
+"""Parts of a setting value's path beside definitions' ids."""
 
 _LISTS_OF_SETTINGS = ("settings[", "definitionValues[")
 
 _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
-"""Names of these stand for a whole path member: one's id may begin another's."""
+"""Type keys of names that stand for a whole path member only: one id may begin another."""
 
 
 class FieldChange(ShownField):
@@ -51,7 +51,7 @@ class FieldChange(ShownField):
 
 
 def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNames) -> FieldChange:
-    """`names` are of its references, by type key and id."""
+    """Puts names in a difference. `names` are those of its references, by type key and id."""
 
     def named(value: JsonValue) -> JsonValue:
         translated = translated_at(value, place, rules, name_of(names))
@@ -74,7 +74,7 @@ def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNam
 
 
 def _printable(value: JsonValue) -> JsonValue:
-    """Texts for numbers that not every JSON reader holds."""
+    """Turns numbers that not every JSON reader holds into texts."""
     if isinstance(value, dict):
         return {name: _printable(child) for name, child in value.items()}
     if isinstance(value, list):
@@ -84,7 +84,7 @@ def _printable(value: JsonValue) -> JsonValue:
 
 
 def properties_of(path: str) -> str:
-    """Without members of lists."""
+    """Returns the path without members of lists."""
     while (shorter := _MEMBER.sub("", path)) != path:
         path = shorter
     return path

@@ -36,24 +36,24 @@ from inventory.plurals import counted
 from inventory.secret_patterns import LEFT_OUT
 
 _OMA_VALUE = re.compile(r"omaSettings\[(\./.+)\]\.value")
-"""The label of an OMA-URI's value."""
+"""Matches the label of an OMA-URI's value."""
 
 CONTEXT = 3
 """Lines around those that differ."""
 
 LONGEST_VALUE = 400
-"""Characters of a one-line value; of two, from shortly before their difference."""
+"""Characters of a one-line value. Of two longer values, the part around their first difference is shown."""
 
 _LEAD = 80
-"""Characters before that difference."""
+"""Characters shown before the first difference of two long values."""
 
 MEMBERS_SHOWN = 5
-"""Of a list, added or removed."""
+"""Added or removed members of a list that are shown."""
 
 LINES_IN_A_CELL = 6
 
 _MOST_COMPARED = 4_000_000
-"""Beyond this product of two line counts, matching takes too long."""
+"""The product of two line counts beyond which matching takes too long."""
 
 _PEOPLE_SEPARATOR = " → "
 
@@ -78,7 +78,7 @@ class ShownField(BaseModel, frozen=True):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def text(self) -> str:
-        """The values, or the lines that differ, for people; empty for the whole item."""
+        """The values, or the lines that differ, for people; empty for a whole item."""
         return field_text(self).text() if self.path else ""
 
 
@@ -86,7 +86,7 @@ FieldT = TypeVar("FieldT", bound=ShownField)
 
 
 class FieldText(NamedTuple):
-    """`before` and `after` are of one line, None if there is none or `lines` have it.
+    """A differing field's text. `before` and `after` are values of one line, None if there is none or `lines` have it.
 
     A line begins with `-`, `+` or a space, as in a text diff. `note` belongs to both sides: encodings, or a setting's
     whole id.
@@ -100,9 +100,10 @@ class FieldText(NamedTuple):
     lines: tuple[str, ...] = ()
 
     def summary(self, between: str = _PEOPLE_SEPARATOR, *, is_signed: bool = True) -> str:
-        """`"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the same`.
+        """Returns the text on one line, without its `lines`: `"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the
+        same`.
 
-        Unsigned, without the `+` or `-` of a lone value.
+        If not `is_signed`, a lone value has no `+` or `-`.
         """
         if self.before is not None and self.after is not None:
             said = f"{self.before}{between}{self.after}"
@@ -113,7 +114,7 @@ class FieldText(NamedTuple):
         return f"{said} ({self.note})" if said and self.note else said or self.note
 
     def of_two_sides(self) -> "FieldText":
-        """For two tenants: an absent value is nothing."""
+        """Returns the text for two tenants, in which an absent value is `nothing`."""
         if (self.before is None) == (self.after is None):
             return self
         return self._replace(before=self.before or NOTHING, after=self.after or NOTHING)
@@ -123,7 +124,7 @@ class FieldText(NamedTuple):
         return "\n".join(filter(None, (self.summary(), *self.lines)))
 
     def text_in_a_cell(self) -> str:
-        """On one line: a text's first differing lines."""
+        """Returns the text for a table's cell: of several lines, the first differing ones on one line."""
         differing = [f"{line[0]} {line[1:].strip().expandtabs(1)}" for line in self.lines if line[:1] in ("-", "+")]
         shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
         left_out = len(differing) - LINES_IN_A_CELL
@@ -131,10 +132,10 @@ class FieldText(NamedTuple):
 
 
 def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
-    """Fields that tell people something.
+    """Returns the fields that tell people something.
 
-    Others are empty on one side and absent on the other, assignments' ids, or repetitions: a value's type, and the same
-    value as JSON in a text.
+    Left out are fields empty on one side and absent on the other, assignments' ids, and repetitions: a value's type,
+    and the same value as JSON in a text.
     """
     paths = {field.path for field in fields or ()}
     return [field for field in fields or () if field.hidden or _tells(field, paths)]
@@ -259,7 +260,7 @@ def _changed_text(label: str, kind: str, before: Content, after: Content) -> Fie
 
 
 def text_diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
-    """Signed lines, and `CONTEXT` lines around; `@@` leads to a place further on."""
+    """Yields differing lines with their signs, and `CONTEXT` lines around; `@@` leads to a place further on."""
     start = 0
     most = min(len(before), len(after))
     while start < most and before[start] == after[start]:
@@ -313,7 +314,9 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def _label(field: ShownField) -> str:
-    """Of a nameless setting the last parts of its id, or its OMA-URI alone; without a list's brackets."""
+    """Shortens the label: a nameless setting has the last parts of its id, or its OMA-URI alone; a list has no
+    brackets.
+    """
     label = field.label or field.path
     value = field.before if field.after is None else field.after
     if is_assignment(value) and label.endswith("]"):
@@ -325,7 +328,7 @@ def _label(field: ShownField) -> str:
 
 
 def path_beside(field: ShownField, label: str) -> str:
-    """Empty if the label tells all of it."""
+    """Returns the field's path; empty if the label tells all of it."""
     return "" if label == field.path.removesuffix("[]") or f"[{label}]" in field.path else field.path
 
 
@@ -347,7 +350,7 @@ def _place(path: str) -> Place:
 
 
 def segments(path: str) -> list[str]:
-    """Dots within brackets, or in names such as `@odata.type`, separate nothing."""
+    """Splits a path at its dots; dots within brackets, or in names such as `@odata.type`, separate nothing."""
     parts, depth = [""], 0
     for character in path:
         depth += (character == "[") - (character == "]" and depth > 0)

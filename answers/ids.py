@@ -17,7 +17,7 @@ class UnknownIdError(UserError):
 
 
 class IdRange(NamedTuple):
-    """Ids that begin alike, inclusive; one if the id is whole."""
+    """Ids that begin alike, from `low` to `high`, both included; one id if it is whole."""
 
     low: UUID
     high: UUID
@@ -33,7 +33,7 @@ class IdRange(NamedTuple):
 
 
 def id_range(value: str) -> IdRange | None:
-    """In any case; None if no id begins so, or `value` is too short."""
+    """Returns the ids that begin with `value`, in any case; None if no id begins so, or `value` is too short."""
     beginning = value.strip().lower()
     if len(beginning) < ID_BEGINNING:
         return None
@@ -46,7 +46,9 @@ def id_range(value: str) -> IdRange | None:
 
 
 def run_id_range(value: str, runs: str = "runs") -> IdRange:
-    """Raises `UnknownIdError`, naming `runs`, the command that lists them."""
+    """Returns the ids that begin with `value`. Raises `UnknownIdError`, which names `runs`, the command that lists
+    them.
+    """
     found = id_range(value)
     if found is None:
         raise UnknownIdError(
@@ -57,7 +59,7 @@ def run_id_range(value: str, runs: str = "runs") -> IdRange:
 
 
 def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
-    """`found` is not empty. Raises `UnknownIdError` for several."""
+    """Returns the only id in `found`, which is not empty. Raises `UnknownIdError` for several."""
     if len(found) > 1:
         raise UnknownIdError(
             f"several {what} begin with {value!r}; write more of the id: {named(list(map(str, found)))}"
@@ -66,5 +68,5 @@ def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
 
 
 def named(ids: Sequence[str]) -> str:
-    """At most `NAMED`."""
+    """Lists the first `NAMED` ids in one line."""
     return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")

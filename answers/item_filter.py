@@ -29,7 +29,7 @@ _SIGNS = {
 
 
 class ItemFilter(NamedTuple):
-    """None wants any."""
+    """A filter of items; a field that is None filters nothing."""
 
     platform: Platform | None = None
     kind: str | None = None
@@ -49,14 +49,14 @@ class WantedSetting(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "WantedSetting":
-        """`NAME` or `NAME=VALUE`; either may come out empty."""
+        """Reads `NAME` or `NAME=VALUE`; name or value may be empty."""
         name, equals, value = text.partition("=")
         return cls(name.strip(), value.strip() if equals else None)
 
     def values(self, names: Sequence[str]) -> list[str] | None:
-        """Possible stored values; None for any.
+        """Returns the stored values that fit; None if any does.
 
-        A choice goes without its definition's id, and JSON's lower-case words in any case.
+        A choice may be given without its definition's id, and JSON's lower-case words in any case.
         """
         if self.value is None:
             return None
@@ -65,7 +65,7 @@ class WantedSetting(NamedTuple):
 
 
 def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
-    """Empty if unknown."""
+    """Returns the item's platforms, none if unknown."""
     told = meta.get("platforms")
     texts = [*(told if isinstance(told, list) else [told]), meta.get("odata_type"), kind_of(type_key, meta), type_key]
     said = " ".join(str(text).rpartition(".")[2] for text in texts if text)

@@ -1,4 +1,4 @@
-"""Kinds and titles."""
+"""Titles of collections and items, and kinds of items."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -15,7 +15,7 @@ def title_of(type_key: str) -> str:
 
 
 def told_kind(item: ItemRecord) -> str:
-    """Empty unless it says more than the collection's title."""
+    """Returns the kind; empty unless it says more than the collection's title."""
     kind = kind_of(item.type_key, item.meta)
     return "" if kind == title_of(item.type_key) else kind
 

@@ -6,11 +6,11 @@ from typing import Protocol
 from inventory.missing import Confidence, State
 
 _UNREAD = "collection_"
-"""Evidence begins so if the collection was not read to its end."""
+"""The beginning of an item's evidence if its collection was not read to its end."""
 
 
 class StateChoice(StrEnum):
-    """Unread apart from missing."""
+    """An item's state; unread and missing are told apart."""
 
     PRESENT = "present"
     MISSING = "missing"
@@ -34,17 +34,17 @@ def state_of(item: StatedItem) -> StateChoice | None:
 
 
 def told_confidence(item: StatedItem) -> Confidence | None:
-    """None for an unread item."""
+    """Returns the state's confidence; None for an unread item."""
     return None if state_of(item) is StateChoice.NOT_READ else item.confidence
 
 
 def reason(item: StatedItem) -> str | None:
-    """`confirmed`, `failed:graph_throttled`; None if present."""
+    """Says why an item is not present: `confirmed`, `failed:graph_throttled`; None if it is."""
     return None if item.state is State.PRESENT or item.evidence is None else item.evidence.removeprefix(_UNREAD)
 
 
 def told_state(item: StatedItem) -> str:
-    """`missing, high confidence, confirmed`, `not read (failed:graph_throttled)`."""
+    """Words the state: `missing, high confidence, confirmed`, `not read (failed:graph_throttled)`."""
     state = state_of(item)
     if state is None:
         return "no state yet"

@@ -10,19 +10,19 @@ from inventory.exact_json import JsonObject, JsonValue
 from inventory.references import NOT_READ, NameOf, ReferenceRules, collection_of, translated
 
 DEFINITIONS = "configurationSettings"
-"""Of the settings catalogue."""
+"""The type key of the settings catalogue's definitions."""
 
 TEMPLATES = "administrative template"
-"""In a type key's place: policies and presentations of administrative templates."""
+"""Stands in a type key's place for policies and presentations of administrative templates."""
 
 ObjectNames = Mapping[tuple[str, str], str]
-"""By type key and id. A setting's choice has its id under `DEFINITIONS`."""
+"""Names by type key and id. A setting's choice has its id under `DEFINITIONS`."""
 
 _DEFINITION = "settingDefinitionId"
 
 
 def name_of(names: ObjectNames) -> NameOf:
-    """People, whom no collection reads, are said to be people."""
+    """Returns a function that names an object; of a person it says that people are not read."""
 
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
         keys = [(collection_of(target_type), external_id) for target_type in target_types]
@@ -39,7 +39,7 @@ def named_document(document: JsonObject, rules: ReferenceRules, names: ObjectNam
 
 
 def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
-    """Of policies and presentations, by the values of an administrative template."""
+    """Returns the names of policies and presentations that an administrative template's values hold."""
     names: dict[tuple[str, str], str] = {}
     rest = [values]
     while rest:
@@ -56,7 +56,7 @@ def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
 
 
 def definition_ids(value: JsonValue) -> Iterator[str]:
-    """At any depth."""
+    """Yields the ids of definitions at any depth of a value."""
     rest = [value]
     while rest:
         part = rest.pop()
@@ -70,9 +70,9 @@ def definition_ids(value: JsonValue) -> Iterator[str]:
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:
-    """Names of settings and choices.
+    """Puts names of settings and choices in place of their ids.
 
-    A nameless choice of a named setting keeps what its id has beyond the setting's.
+    A nameless choice of a named setting keeps the part of its id that follows the setting's.
     """
     if isinstance(value, list):
         return [with_setting_names(member, names) for member in value]

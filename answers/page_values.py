@@ -1,4 +1,4 @@
-"""`answers.field_text` without misleading characters."""
+"""Texts of `answers.field_text` for pages, without misleading characters."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,17 +7,17 @@ from answers.field_text import ShownField, field_text, path_beside, told
 from inventory import visible_text
 
 MAX_NAME = 200
-"""Characters, also of an id or a path."""
+"""Characters of a name, an id or a path."""
 
 MAX_FIELDS = 200
-"""Of one item."""
+"""Fields of one item."""
 
 MAX_LINES = 200
-"""Of one field."""
+"""Lines of one field."""
 
 
 class FieldRow(NamedTuple):
-    """A side is None if absent, hidden, or told by `lines`.
+    """A differing field on a page. A side is None if absent, hidden, or told by `lines`.
 
     `path` is as in `--json`, empty if equal to the label; `left_out` counts further lines. `note` belongs to both
     sides.
@@ -47,7 +47,7 @@ def visible(text: str) -> str:
 
 
 def name(text: str | None) -> str:
-    """On one line."""
+    """Returns a name, id or path on one line."""
     if not text:
         return ""
     shown = visible(" ".join(text[: 2 * MAX_NAME].split()))

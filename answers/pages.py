@@ -13,18 +13,18 @@ from graph.catalog import kind_of_one
 from inventory.plurals import counted
 
 MOST = 5_000
-"""Of one page; more are neither read nor shown well."""
+"""Changes, findings or items of one page; more are neither read nor shown well."""
 
 MAX_LISTED = 20
-"""Of one item: audit events, unresolved ids, likenesses."""
+"""Minor things named for one item: audit events, unresolved ids, likenesses."""
 
 T = TypeVar("T")
 Titles = Mapping[str, str]
-"""By type key; others have their key."""
+"""Collections' titles by type key; a collection without one is named by its key."""
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
-    """In the order of first occurrence."""
+    """Groups records by key, in the order of first occurrence."""
     groups: dict[Any, list[T]] = {}
     for record in records:
         groups.setdefault(key(record), []).append(record)
@@ -37,7 +37,7 @@ def page(template: str, **shown: Any) -> str:
 
 @cache
 def environment() -> Environment:
-    """Escapes, and refuses unknown names."""
+    """The templates' environment, which escapes values and refuses unknown names."""
     environment = Environment(
         loader=PackageLoader("answers", ""),
         autoescape=True,

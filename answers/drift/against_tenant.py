@@ -46,10 +46,10 @@ _NOT_SHOWN = {
 async def evaluate_against_tenant(
     session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
 ) -> list[DamagedRecord]:
-    """Records new and resolved deviations from the tenant whose session is `golden`.
+    """Records new and resolved deviations from the tenant whose session is `golden`; returns both tenants' damaged
+    versions.
 
-    If items cannot be told apart, or a field may be equal, no finding is opened or closed for it. Returns both tenants'
-    damaged versions.
+    If items cannot be told apart, or a field may be equal, no finding is opened or closed for it.
     """
     name, other = baseline.name, baseline.other_tenant_id
     if other is None:

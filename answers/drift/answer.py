@@ -66,11 +66,11 @@ from storage.documents import database_time
 from storage.object_names import display_names
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
-"""The id of a setting's definition."""
+"""Matches the id of a setting's definition."""
 
 
 class Drift(NamedTuple):
-    """Findings are most severe first, each period once."""
+    """A report with its findings, one for each period, most severe first."""
 
     report: DriftReport
     findings: list[DriftFindingRecord]
@@ -83,7 +83,7 @@ async def evaluated_drift(
     name: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> list[Drift]:
-    """Compares with one baseline, or each. Raises `UnknownBaselineError`, or `NeverReadError`.
+    """Compares the tenant with one baseline, or with each. Raises `UnknownBaselineError` or `NeverReadError`.
 
     `session_of` opens a baseline tenant's session.
     """
@@ -102,7 +102,7 @@ async def evaluated_drift(
 async def bring_up_to_date(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord
 ) -> None:
-    """Evaluates if a run has ended since, unless somebody else does."""
+    """Evaluates the baseline if a run has ended since the last evaluation, unless another session is evaluating it."""
     await _evaluated(session, session_of, tenant_id, baseline, only_if_behind=True)
 
 
@@ -125,7 +125,7 @@ async def _evaluated(
 
 
 async def baseline_drift(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """Most severe first; in a portfolio session."""
+    """Returns tenants' drift from each baseline, most severe first, in a portfolio session."""
     found = await queries.drift_in_numbers(session, tenant_ids)
     return sorted(found, key=_severest_first)
 
@@ -137,14 +137,14 @@ def _severest_first(drift: BaselineDrift) -> tuple[int, int, int, str, str]:
 async def drift_of_item(
     session: AsyncSession, tenant_id: UUID, type_key: str, external_id: str
 ) -> list[DriftFindingRecord]:
-    """Open ones by the last evaluation, most urgent first."""
+    """Returns an item's open findings by the last evaluation, most urgent first."""
     return await _in_order(session, tenant_id, await queries.findings_of_item(session, type_key, external_id))
 
 
 async def findings_called(
     session: AsyncSession, tenant_id: UUID, fingerprints: Sequence[str]
 ) -> list[DriftFindingRecord]:
-    """Unresolved ones by the last evaluation, in a report's order."""
+    """Returns the unresolved ones of these findings by the last evaluation, in a report's order."""
     return await _in_order(session, tenant_id, await queries.findings_named(session, fingerprints))
 
 
@@ -165,7 +165,9 @@ async def drift(
     type_keys: Sequence[str] | None = None,
     damaged: Sequence[DamagedRecord] = (),
 ) -> Drift:
-    """By the last evaluation, whose answer is `damaged`, with decisions. Raises `UnknownBaselineError`."""
+    """Returns a baseline's findings and decisions by its last evaluation, which returned `damaged`. Raises
+    `UnknownBaselineError`.
+    """
     baseline = await baseline_called(session, name)
     scope = await scope_of(session, baseline, type_keys)
     now = await database_time(session)
@@ -249,7 +251,7 @@ def _record(
 
 
 def decision_of(known: KnownFinding, scoped: Sequence[ScopeDecision], now: datetime) -> DecisionInForce:
-    """Its own, or the most specific scope's."""
+    """Returns the finding's own decision in force, or the most specific scope's."""
     finding, decided = known.finding, known.decided
     own = CurrentDecision(Decision.OPEN)
     if decided is not None:

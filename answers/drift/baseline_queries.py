@@ -38,7 +38,9 @@ class NewBaseline(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """`why` is `forgotten`, `unread` or `presumed`, or against another tenant `ambiguous` or `undecided`."""
+    """An item that a baseline does not wholly know. `why` is `forgotten`, `unread` or `presumed`, or if the baseline is
+    another tenant, `ambiguous` or `undecided`.
+    """
 
     type_key: str
     external_id: str
@@ -103,7 +105,7 @@ ORDER BY name
 
 
 async def set_baseline(session: AsyncSession, new: NewBaseline) -> None:
-    """Sets or replaces it, and pins its versions."""
+    """Sets or replaces a baseline, and pins its versions."""
     await session.execute(HOLD_DOCUMENTS)
     row = insert(_BASELINE).values(new._asdict()).inline()
     new_fields = (*new._fields, "set_at", "evaluated_at", "evaluated_after")
@@ -136,7 +138,7 @@ async def _forget_gaps(session: AsyncSession, name: str) -> None:
 
 
 async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[Coverage]) -> None:
-    """By the baseline tenant's present coverage."""
+    """Stores the baseline tenant's present coverage as the baseline's."""
     await _forget_collections(session, name)
     values = {
         "name": name,
@@ -150,7 +152,7 @@ async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[C
 
 
 async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
-    """Items by type key, id and reason; replaces earlier ones."""
+    """Stores items (type key, id, reason) that cannot be compared, in place of earlier ones."""
     await _forget_gaps(session, name)
     type_keys, external_ids, reasons = ([gap[place] for gap in gaps] for place in range(3))
     values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
@@ -158,14 +160,14 @@ async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, 
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> bool:
-    """With findings and pins, not decisions; False if there is none."""
+    """Removes a baseline with its findings and pins, but not decisions; returns False if there is none."""
     await _unpin(session, name)
     dropped = delete(_BASELINE).where(_BASELINE.c.name == name).returning(_BASELINE.c.name)
     return (await session.execute(dropped)).first() is not None
 
 
 async def lock_baseline(session: AsyncSession, name: str) -> None:
-    """Serializes its evaluations."""
+    """Locks a baseline, so that its evaluations run one by one."""
     await session.execute(select(_BASELINE.c.name).where(_BASELINE.c.name == name).with_for_update())
 
 
@@ -174,7 +176,7 @@ async def latest_ended_run(session: AsyncSession) -> UUID | None:
 
 
 async def claim_evaluation(session: AsyncSession, name: str, after: str) -> bool:
-    """Locks the baseline; False if it was evaluated after these runs, or is locked elsewhere."""
+    """Locks a baseline; returns False if it was evaluated after the runs `after`, or is locked elsewhere."""
     behind = (_BASELINE.c.name == name, _BASELINE.c.evaluated_after.is_distinct_from(after))
     claimed = select(_BASELINE.c.name).where(*behind).with_for_update(skip_locked=True)
     return (await session.execute(claimed)).first() is not None
@@ -186,7 +188,7 @@ async def note_evaluation(session: AsyncSession, name: str, after: str) -> None:
 
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
-    """By name; with `name`, that one."""
+    """Returns the tenant's baselines by name, or the one with `name`."""
     collections = await _collections(session, name)
 
     def with_coverage(row: Values) -> Values:
@@ -201,7 +203,7 @@ async def baselines(session: AsyncSession, name: str | None = None) -> list[Base
 
 
 async def baseline_collections(session: AsyncSession, name: str) -> dict[str, BaselineCollectionRecord]:
-    """At the baseline's moment."""
+    """Returns collections' coverage at the baseline's moment, by type key."""
     return {collection.type_key: collection for collection in (await _collections(session, name))[name]}
 
 
@@ -216,7 +218,7 @@ async def gaps(session: AsyncSession, name: str) -> list[Gap]:
 
 
 async def pinned_versions(session: AsyncSession, name: str) -> dict[str, dict[str, int]]:
-    """By collection and item; 0 for an item without one."""
+    """Returns a baseline's version numbers by collection and item; 0 for an item without a version."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for gap in await gaps(session, name):
         found[gap.type_key][gap.external_id] = 0

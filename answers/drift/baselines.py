@@ -19,7 +19,7 @@ from storage.coverage import is_read
 from storage.documents import database_time
 
 LONGEST_NAME = 100
-"""In characters."""
+"""Characters of a baseline's name."""
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -33,9 +33,9 @@ class NoBaselineError(UserError):
 
 
 async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, reason: str | None) -> BaselineRecord:
-    """A run's coverage, as of its end.
+    """Makes a run's coverage a baseline, as of the run's end.
 
-    Raises `NoBaselineError` and, as below, `NeverReadError`.
+    Raises `NoBaselineError` or `NeverReadError`.
     """
     run = await queries.run_record(session, run_id)
     if run is None:
@@ -50,7 +50,7 @@ async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, r
 async def set_moment(
     session: AsyncSession, name: str, at: datetime | None, set_by: str, reason: str | None
 ) -> BaselineRecord:
-    """None is now. Raises `NoBaselineError`."""
+    """Makes the inventory at a moment (None: now) a baseline. Raises `NoBaselineError` or `NeverReadError`."""
     now = await database_time(session)
     if at is not None and at > now:
         raise NoBaselineError("a baseline cannot be of a moment in the future")
@@ -60,7 +60,9 @@ async def set_moment(
 async def set_tenant(
     session: AsyncSession, name: str, tenant_id: UUID, other: UUID, set_by: str, reason: str | None
 ) -> BaselineRecord:
-    """Another tenant's inventory, current at each evaluation. Raises `NoBaselineError`."""
+    """Makes another tenant's inventory a baseline, which is current at each evaluation. Raises `NoBaselineError` or
+    `NeverReadError`.
+    """
     if other == tenant_id:
         raise NoBaselineError("a tenant does not deviate from itself; name another one")
     now = await database_time(session)
@@ -73,7 +75,9 @@ async def set_tenant(
 async def golden_baseline(
     session: AsyncSession, tenant_id: UUID, other: UUID, other_name: str, set_by: str
 ) -> BaselineRecord:
-    """The baseline of another tenant's inventory, set by that tenant's name if missing. Raises `NoBaselineError`."""
+    """Returns the baseline of another tenant's inventory; if missing, sets it by that tenant's name. Raises
+    `NoBaselineError`.
+    """
     known = await baseline_queries.baselines(session)
     for baseline in known:
         if baseline.other_tenant_id == other:
@@ -114,7 +118,7 @@ async def baseline_called(session: AsyncSession, name: str) -> BaselineRecord:
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> None:
-    """Raises `UnknownBaselineError`."""
+    """Removes a baseline with its pins and findings. Raises `UnknownBaselineError`."""
     if not await baseline_queries.drop_baseline(session, name):
         raise _unknown(name)
 

@@ -150,7 +150,7 @@ class _Sought(NamedTuple):
 
 
 async def _evaluated(database: Database, settings: Settings, sought: _Sought) -> list[Drift]:
-    """In one transaction. Raises `NeverReadError`."""
+    """Evaluates a tenant's drift in one transaction. Raises `NeverReadError`."""
     async with database.tenant(sought.tenant_id, read_only=False, snapshot=True) as session:
         if not await is_read(session):
             raise NeverReadError(TENANT_NEVER_READ)
@@ -231,7 +231,7 @@ def _say_basis(report: DriftReport) -> None:
 
 
 def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
-    """One for each stale item, and for each collection and other reason."""
+    """Yields a line for each stale item, and for each collection and other reason."""
     for item in items:
         if item.stale is not None:
             yield f"cannot be compared: {visible(item.title)} ({item.type_key}): {stale_words(item.stale)}"
@@ -245,7 +245,7 @@ def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
 
 
 LEFT_OUT_NAMED = 3
-"""Items in a line; JSON and the page name more."""
+"""Items that a line names; JSON and the page name more."""
 
 
 def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:

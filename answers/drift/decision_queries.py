@@ -13,7 +13,7 @@ from storage.rows import fetch
 
 
 class ItemWithFindings(NamedTuple):
-    """Open or resolved ones."""
+    """An item with open or resolved findings."""
 
     type_key: str
     external_id: str
@@ -21,7 +21,7 @@ class ItemWithFindings(NamedTuple):
 
 
 class DecidedFinding(NamedTuple):
-    """In its latest period."""
+    """A decision's finding, in its latest period."""
 
     baseline: str
     type_key: str
@@ -33,8 +33,8 @@ class DecidedFinding(NamedTuple):
 
 
 class StoredDecision(NamedTuple):
-    """About a scope or a finding; neither is known of a dropped baseline's finding. `meta` is of the scope's item, if
-    this tenant has it.
+    """A decision about a scope or a finding; neither is known if the finding's baseline was dropped. `meta` is that of
+    the scope's item, if this tenant has it.
     """
 
     fingerprint: str
@@ -105,30 +105,30 @@ RETURNING fingerprint
 
 
 async def decide(session: AsyncSession, fingerprints: Sequence[str], new: NewDecision) -> list[str]:
-    """Each about its present value; returns those that are unresolved."""
+    """Stores the decision about each finding and its present value; returns the fingerprints that are unresolved."""
     values = {"fingerprints": list(fingerprints), **new._asdict()}
     return list((await session.execute(_DECIDE, values)).scalars())
 
 
 async def scope_decisions(session: AsyncSession) -> list[ScopeDecision]:
-    """The latest about each scope."""
+    """Returns the latest decision about each scope."""
     return await fetch(session, _OF_SCOPES, ScopeDecision)
 
 
 async def scopes_beginning(session: AsyncSession, prefix: str, most: int) -> list[ScopeDecision]:
-    """The latest about each scope whose fingerprint begins so."""
+    """Returns the latest decision about each scope whose fingerprint begins with `prefix`, up to `most`."""
     return await fetch(session, _SCOPES_BEGINNING, ScopeDecision, {"prefix": prefix, "most": most})
 
 
 async def all_decisions(session: AsyncSession) -> list[StoredDecision]:
-    """Latest first."""
+    """Returns all decisions, latest first."""
     return await fetch(session, _DECISIONS, StoredDecision)
 
 
 async def items_with_findings(
     session: AsyncSession, sought: str, type_key: str | None, most: int
 ) -> list[ItemWithFindings]:
-    """Items with findings ever, of this name or whose id begins so."""
+    """Returns items that ever had findings, with the name `sought` or an id that begins so."""
     values = {"sought": sought, "type_key": type_key, "most": most}
     return await fetch(session, _ITEMS_WITH_FINDINGS, ItemWithFindings, values)
 

@@ -35,7 +35,7 @@ from web.twins import Limit, csv_file
 router = APIRouter()
 
 MOST_FINDINGS = 100
-"""Of one form, as many as of a page."""
+"""Findings of one form, as many as a page shows."""
 
 PAGE = 100
 
@@ -45,7 +45,7 @@ Everything = Annotated[bool, Query(alias="all", description="Also what was taken
 
 
 class DecisionSubject(StrEnum):
-    """The ticked findings, their whole items, or a field wherever it is."""
+    """The subject of a form's decision: the ticked findings, their whole items, or a field wherever it is."""
 
     FINDINGS = "findings"
     ITEMS = "items"
@@ -160,7 +160,7 @@ async def decisions_csv(scope: OneTenant, everything: Everything = False) -> Res
 
 
 def _end(until: str) -> datetime | None:
-    """Of a day its end. Raises `UndecidedError`."""
+    """Reads a decision's end; a day means its end. Raises `UndecidedError`."""
     if not until.strip():
         return None
     typed = typed_time(until, datetime.now(UTC), UTC, is_ahead=True)

@@ -31,7 +31,7 @@ class DecisionOverError(UserError):
 
 
 async def decide(session: AsyncSession, tenant_id: UUID, beginning: str, new: NewDecision) -> DriftFindingRecord:
-    """About the one open finding whose fingerprint begins so.
+    """Decides about the one open finding whose fingerprint begins with `beginning`.
 
     Raises `UnknownFindingError`, and `DecisionOverError` unless `until` is in the future.
     """
@@ -46,9 +46,9 @@ async def decide(session: AsyncSession, tenant_id: UUID, beginning: str, new: Ne
 
 
 async def decide_findings(session: AsyncSession, fingerprints: Sequence[str], new: NewDecision) -> None:
-    """About open findings, each on its value.
+    """Decides about open findings; each decision is about the finding's present value.
 
-    Raises `UnknownFindingError` if none deviates any more, and `DecisionOverError`.
+    Raises `UnknownFindingError` if none deviates any more, and `DecisionOverError` unless `until` is in the future.
     """
     await _refuse_over(session, new.until)
     if not await decision_queries.decide(session, fingerprints, new):
@@ -63,7 +63,7 @@ async def _refuse_over(session: AsyncSession, until: datetime | None) -> None:
 async def decide_scope(
     session: AsyncSession, tenant_id: UUID, scope: DecisionScope, new: NewDecision
 ) -> DriftDecisionRecord:
-    """About all present and later deviations in it. Raises `DecisionOverError`, `UnknownBaselineError`."""
+    """Decides about present and later deviations in a scope. Raises `DecisionOverError` and `UnknownBaselineError`."""
     await _refuse_over(session, new.until)
     if scope.baseline is not None:
         await baseline_called(session, scope.baseline)
@@ -74,7 +74,7 @@ async def decide_scope(
 
 
 async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope | None:
-    """Of the one decision whose id begins so; None if only findings may be meant.
+    """Returns the scope of the one decision whose id begins so; None if only findings may be meant.
 
     Raises `UnknownFindingError` if several decisions or also a finding begin so.
     """
@@ -87,7 +87,7 @@ async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope 
 
 
 async def item_with_findings(session: AsyncSession, sought: str, type_key: str | None) -> ItemWithFindings:
-    """By name or the id's beginning. Raises `UnknownFindingError`."""
+    """Finds the one item with findings by its name or its id's beginning. Raises `UnknownFindingError`."""
     found = await decision_queries.items_with_findings(session, sought, type_key, NAMED)
     exact = [item for item in found if sought in (item.external_id, item.display_name)] or found
     if len(exact) == 1:
@@ -102,7 +102,7 @@ async def item_with_findings(session: AsyncSession, sought: str, type_key: str |
 
 
 async def decisions(session: AsyncSession, tenant_id: UUID, *, with_earlier: bool = False) -> list[DriftDecisionRecord]:
-    """Those not taken back, one for each subject, latest first; `with_earlier`, all ever made."""
+    """Returns decisions that were not taken back, one for each subject, latest first; `with_earlier`, all ever made."""
     now = await database_time(session)
     scoped = await decision_queries.scope_decisions(session)
     covered = Counter[str]()

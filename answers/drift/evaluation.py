@@ -110,9 +110,9 @@ async def _kept_values(
     found: Mapping[str, Deviation],
     known: Mapping[str, FoundValue],
 ) -> dict[str, bytes]:
-    """Values of open findings whose items and baseline have not changed, by the rules of `changes`.
+    """Returns, by the rules of `changes`, value hashes of open findings whose items and baseline have not changed.
 
-    The items were read by other rules, such as a later release's; decisions about the values hold.
+    These items were read by other rules, such as a later release's, so decisions about the old values still hold.
     """
     moved = {
         key: known[key]
@@ -130,7 +130,7 @@ async def _kept_values(
 async def _since(
     session: AsyncSession, candidate: Candidate, new: Sequence[Deviation], rules: DriftRules, read: Documents
 ) -> dict[tuple[str, str, str], datetime]:
-    """By versions since the baseline; anew when the item comes back."""
+    """Returns when each deviation began, by versions since the baseline; it begins anew when the item comes back."""
     before = candidate.before
     if not new or candidate.is_absent:
         return {}
@@ -164,7 +164,7 @@ def _finding(candidate: Candidate, key: str, deviation: Deviation, since: dateti
 
 
 def finding_of(deviation: Deviation, **about: Any) -> Finding:
-    """`about` has a finding's other fields."""
+    """Returns a deviation as a finding to store; `about` has its other fields."""
     is_shown = not deviation.hidden and (deviation.path != "" or deviation.before is not None)
     is_there = (
         deviation.kind is not FindingKind.ADDED,
@@ -188,21 +188,21 @@ def finding_of(deviation: Deviation, **about: Any) -> Finding:
 
 
 def protection_of(type_key: str, document: DriftDocument | None) -> JsonObject | None:
-    """None if it did not protect, or this is unknown."""
+    """Returns the property by which the item protects; None if it does not, or this is unknown."""
     if document is None or not protects(type_key):
         return None
     return protection(type_key, decode_object(document.document))
 
 
 async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:
-    """Returns fingerprints."""
+    """Stores a baseline's findings; returns their fingerprints."""
     await queries.record_findings(session, name, findings)
     return [finding.fingerprint for finding in findings]
 
 
 @cache
 def drift_rules(type_key: str) -> DriftRules:
-    """By today's catalog; all counts if the collection left it."""
+    """Returns the parts of documents that count, by today's catalog; all parts, if the collection left the catalog."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
         return DriftRules(Canonicalizer(), NormalForm())

@@ -1,5 +1,5 @@
-"""The other lines of partly hidden texts, such as a profile with a password. A finding keeps none: they are read when
-shown.
+"""The readable lines of partly hidden texts, such as a profile with a password. A finding keeps no lines: they are read
+when it is shown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ ITEMS_AT_A_TIME = DOCUMENTS_AT_A_TIME // 2
 
 
 class HiddenPart(NamedTuple):
-    """Readable lines, in the baseline and now."""
+    """The readable lines of a partly hidden text, in the baseline and now."""
 
     before: JsonValue
     after: JsonValue
@@ -54,7 +54,9 @@ CROSS JOIN LATERAL ({_VERSION}) AS found
 async def hidden_parts(
     session: AsyncSession, tenant_id: UUID, known: Iterable[KnownFinding]
 ) -> Mapping[tuple[str, str], HiddenPart]:
-    """By baseline and fingerprint, without findings whose documents have changed or are another tenant's."""
+    """Reads partly hidden texts of findings, by baseline and fingerprint; findings are left out if their documents have
+    changed or are another tenant's.
+    """
     wanted: dict[tuple[str, str, str], dict[str, Finding]] = {}
     for found in known:
         finding = found.finding
@@ -79,7 +81,7 @@ async def hidden_parts(
 async def _documents(
     session: AsyncSession, items: Sequence[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], tuple[DriftDocument, DriftDocument]]:
-    """In the baseline and now, if both are whole."""
+    """Returns items' documents in the baseline and now, if both are whole."""
     baselines, type_keys, external_ids = zip(*items, strict=True)
     named = {baseline: pinned_by(baseline) for baseline in baselines}
     of_pin = {pinned: baseline for baseline, pinned in named.items()}

@@ -122,7 +122,7 @@ class DriftCounts(BaseModel, frozen=True):
 
 
 class DriftItemRecord(TitledRecord):
-    """An item with open findings; the severity is its most severe one's.
+    """An item with open findings; `severity` is that of its most severe finding.
 
     `weakening` counts findings that weaken the tenant's protection.
     """
@@ -256,7 +256,7 @@ _ABSENCES = {
 }
 
 EDITED = "edited"
-"""The evidence of a finding without a visible change of value."""
+"""The evidence of a finding without a visible change of value: its object was edited."""
 
 
 class DriftFindingRecord(ShownField, TitledRecord):
@@ -301,7 +301,7 @@ class DriftFindingRecord(ShownField, TitledRecord):
 
     @property
     def absence(self) -> str:
-        """Why a missing item is known to be gone, and how it protected."""
+        """Says in words why a missing item is known to be gone, and how it protected."""
         words = _ABSENCES.get(self.evidence, self.evidence.replace("_", " "))
         protected = (self.before or {}).items()
         return "; ".join([words, *(f"in the baseline {name}: {value}" for name, value in protected)])

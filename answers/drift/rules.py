@@ -19,14 +19,14 @@ from inventory.normal_form import NormalForm, read_in_form_0
 
 class BaselineKind(StrEnum):
     RUN = "run"
-    """One run's coverage, when it ended."""
+    """One run's coverage, as of the run's end."""
     MOMENT = "moment"
     TENANT = "tenant"
     """Another tenant's inventory, as it is."""
 
 
 class FindingKind(StrEnum):
-    """A field, a member of a list in it, or the whole item."""
+    """The part of an item that deviates: a field, a member of a list in it, or the whole item."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -36,7 +36,7 @@ class FindingKind(StrEnum):
 
 
 class Decision(StrEnum):
-    """A person's judgement. `open` takes an earlier one back."""
+    """A person's judgement of a finding. `open` takes an earlier one back."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -45,7 +45,7 @@ class Decision(StrEnum):
 
 
 class NewDecision(NamedTuple):
-    """It holds for good if `until` is None."""
+    """A decision to store. It holds for good if `until` is None."""
 
     decision: Decision
     decided_by: str
@@ -61,37 +61,39 @@ class DecisionLapse(StrEnum):
 
 
 class CurrentDecision(NamedTuple):
-    """`fallen`: why the latest lapsed."""
+    """The decision in force about a finding. `fallen`: why the latest one lapsed."""
 
     decision: Decision
     fallen: DecisionLapse | None = None
 
 
 class DriftRules(NamedTuple):
-    """By today's catalog."""
+    """The parts of a collection's documents that count, by today's catalog."""
 
     canonicalizer: Canonicalizer
     form: NormalForm
     asked_for: frozenset[str] = frozenset()
-    """A detail asks for each, so a whole document always has them, even empty."""
+    """Properties that a whole document always has, even empty, since a detail requests each of them."""
     expanded: frozenset[str] = frozenset()
     """Properties that requests expand."""
 
 
 class DriftDocument(NamedTuple):
-    """One that is not whole lacks details."""
+    """An item's document; it lacks details if it is not whole."""
 
     document: bytes
     is_whole: bool = True
     is_sorted: bool = False
-    """Of normal form 0, in which only some orders can be compared."""
+    """Whether the document has normal form 0, in which only some orders can be compared."""
 
 
 class Deviation(NamedTuple):
-    """`before` and `after` may be shown; `value_hash` is of both and tells hidden values apart.
+    """One deviation from the baseline. `before` and `after` may be shown; `value_hash` covers both and tells hidden
+    values apart.
 
-    A list of plain values has one deviation, `added` or `removed` if all members are. `member` tells other set members
-    of one path apart. It is uncertain if a hidden value shows no change and its object was edited.
+    A list of plain values has one deviation, which is `added` or `removed` if all its members are. `member` tells other
+    set members of one path apart. The deviation is uncertain if a hidden value shows no change but its object was
+    edited.
     """
 
     path: str
@@ -106,12 +108,12 @@ class Deviation(NamedTuple):
 
     @property
     def lasting_kind(self) -> FindingKind:
-        """The kind in a finding's identity: a list's never changes."""
+        """The kind in a finding's identity; a list keeps one kind whether members come or go."""
         return FindingKind.CHANGED if self.is_of_list else self.kind
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
-    """In the order of paths.
+    """Returns deviations of `after` from `before`, in the order of paths.
 
     Not counted: values that only one side hides; hidden values with a constant mark, unless their object was edited; if
     a document lacks details, all that only the other has; properties that a baseline of normal form 0 lacks.
@@ -137,7 +139,7 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
 
 
 def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
-    """A list's plain members make one."""
+    """Makes deviations of differences; a list's plain members make one together."""
     groups: dict[tuple[str, DifferenceKind | None, str], list[Difference]] = {}
     for difference in differences:
         is_of_list = _is_plain_member(difference)
@@ -150,7 +152,7 @@ def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
 
 
 def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Deviation:
-    """If `document` is given, it is the value: a decision lapses when it changes."""
+    """An item that the baseline lacks. If `document` is given, it is the value: a decision lapses when it changes."""
     value: JsonValue = None
     if document is not None and rules is not None:
         value = rules.form.of(rules.canonicalizer.canonical_value(decode_object(document.document)))
@@ -158,12 +160,12 @@ def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Devi
 
 
 def item_missing(protection: JsonObject | None = None) -> Deviation:
-    """`protection`: the property by which it protected."""
+    """An item of the baseline that is gone. `protection` is the property by which it protected."""
     return Deviation("", FindingKind.ITEM_MISSING, protection, None, False, "", _hash([None, None]))
 
 
 def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str, deviation: Deviation) -> str:
-    """The same in every run: SHA-256, hexadecimal."""
+    """Returns a finding's identity, the same in every run: SHA-256, hexadecimal."""
     named: JsonObject = {
         "tenant_id": str(tenant_id),
         "baseline": baseline,
@@ -179,7 +181,7 @@ def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str,
 def current_decision(
     decision: Decision | None, decided_on: bytes | None, until: datetime | None, value_hash: bytes, now: datetime
 ) -> CurrentDecision:
-    """The latest was on `decided_on`."""
+    """Returns the decision in force about the value; the latest was about the value `decided_on`."""
     if decision is None or decision is Decision.OPEN:
         return CurrentDecision(Decision.OPEN)
     if decided_on != value_hash:
@@ -194,7 +196,7 @@ def first_seen(
     current: datetime,
     earlier: Iterable[tuple[datetime, Mapping[tuple[str, str, str], Deviation]]],
 ) -> datetime:
-    """`earlier`: versions before the current one, newest first."""
+    """Returns since when the field deviates. `earlier`: versions before the current one, newest first."""
     since = current
     for observed_at, found in earlier:
         if key_of(deviation) not in found:
@@ -217,12 +219,12 @@ def _is_untold(difference: Difference) -> bool:
 
 
 def _is_of_both(difference: Difference, before: DriftDocument, after: DriftDocument) -> bool:
-    """A list may show null for an omitted property."""
+    """Whether an incomplete document has a value here. A list may show null for an omitted property."""
     return (before.is_whole or difference.before is not None) and (after.is_whole or difference.after is not None)
 
 
 def _member(difference: Difference) -> str:
-    """Of a set member, whose path all members share, the hash."""
+    """Returns a set member's hash, since all members share one path; empty for others."""
     if not difference.path.endswith("[]"):
         return ""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
@@ -245,7 +247,7 @@ def _deviation_of_list(members: list[Difference]) -> Deviation:
 
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:
-    """`same` has several if a list repeats a member."""
+    """Makes one deviation; `same` has several differences if a list repeats a member."""
     values: list[JsonValue] = sorted(([difference.before, difference.after] for difference in same), key=encode)
     shown = same[0].shown()
     value = values[0] if len(values) == 1 else values

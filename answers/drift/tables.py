@@ -82,7 +82,7 @@ class BaselineGap(Base):
 
 
 class DriftFinding(Base):
-    """One row for each period."""
+    """A deviation from a baseline, with one row for each period."""
 
     __tablename__ = "drift_finding"
     __table_args__ = (
@@ -125,7 +125,7 @@ class DriftFinding(Base):
 
 
 class DriftDecision(Base):
-    """The latest counts. It outlives baselines."""
+    """A decision about a finding or a scope; the latest counts. It outlives baselines."""
 
     __tablename__ = "drift_decision"
     __table_args__ = (

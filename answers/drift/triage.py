@@ -12,7 +12,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
 
 
 class FailOn(StrEnum):
-    """Open findings of this severity or a higher one, or weakening ones."""
+    """The open findings that fail a pipeline: those of this severity or a higher one, or weakening ones."""
 
     WEAKENED = "weakened"
     HIGH = "high"
@@ -21,7 +21,7 @@ class FailOn(StrEnum):
 
 
 Rank = tuple[bool, int]
-"""Whether it is closed; then 0 if it weakens, else by severity."""
+"""Whether the finding is closed; then 0 if it weakens, else a number by severity."""
 
 
 def weakens(finding: DriftFindingRecord) -> bool:
@@ -35,14 +35,14 @@ def fails(finding: DriftFindingRecord, fail_on: FailOn) -> bool:
 
 
 def by_item(findings: Iterable[DriftFindingRecord]) -> list[list[DriftFindingRecord]]:
-    """Most urgent first, closed ones last."""
+    """Groups findings by item, most urgent first, closed ones last."""
     ordered = sorted(findings, key=lambda finding: (*_item(finding), _rank(finding), finding.path, finding.period))
     items = [list(of_item) for _, of_item in groupby(ordered, key=_item)]
     return sorted(items, key=lambda of_item: (_rank(of_item[0]), _list_place(of_item[0])))
 
 
 def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...], DriftFindingRecord]]:
-    """With unique sort keys, in `by_item`'s order."""
+    """Gives findings unique sort keys, in `by_item`'s order."""
     found: list[tuple[tuple[str, ...], DriftFindingRecord]] = []
     for of_item in by_item(findings):
         first = of_item[0]
@@ -52,7 +52,7 @@ def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...]
 
 
 def items_of(findings: Iterable[DriftFindingRecord]) -> list[DriftItemRecord]:
-    """With open findings, in `by_item`'s order."""
+    """Returns the items with open findings, in `by_item`'s order."""
     return [_record(of_item) for of_item in by_item(finding for finding in findings if finding.is_open)]
 
 

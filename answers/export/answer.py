@@ -1,4 +1,4 @@
-"""Documents of a moment, and its gaps."""
+"""A tenant's documents at a moment, and the gaps of that moment."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -20,11 +20,11 @@ class NothingKnownError(UserError):
 
 
 Keep = Callable[[str, str, str | None, bytes], None]
-"""Type key, id, name and canonical JSON of an item."""
+"""Takes one document: its item's type key, id and name, and canonical JSON."""
 
 
 class ExportBasis(NamedTuple):
-    """Fields as in `ExportRecord`; `at` is None for now."""
+    """An export's gaps, with fields as in `ExportRecord`; `at` is None for now."""
 
     at: datetime | None
     incomplete: int
@@ -39,9 +39,9 @@ class ExportBasis(NamedTuple):
 async def export(
     session: AsyncSession, at: datetime | None, type_keys: frozenset[str] | None, keep: Keep
 ) -> ExportBasis:
-    """Passes each document to `keep`, one in memory at a time.
+    """Passes each document at a moment to `keep`, one in memory at a time.
 
-    Without `at`, now. Raises `NothingKnownError` and `NeverReadError`.
+    `at` is now if None. Raises `NothingKnownError` and `NeverReadError`.
     """
     moment = at or await documents.database_time(session)
     wanted = None if type_keys is None else sorted(type_keys)

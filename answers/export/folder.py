@@ -10,7 +10,7 @@ from answers.export.rules import MANIFEST, ManifestError, folded, is_ours, manif
 from cli.errors import UsageError
 
 JOURNAL = ".tenant-inventory-export.journal"
-"""Files of an unfinished export, a line each."""
+"""Names the files of an unfinished export, one a line."""
 
 TEMPORARY = ".tenant-inventory-export.tmp"
 
@@ -137,7 +137,7 @@ class ExportFolder:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Raises `UsageError` for an OSError, which outside means that PostgreSQL is away."""
+    """Turns an OSError into a `UsageError`: elsewhere an OSError means that PostgreSQL is away."""
     try:
         yield
     except OSError as error:

@@ -11,7 +11,7 @@ from inventory.records import DamagedRecord
 
 
 class ForgottenRecord(TitledRecord):
-    """An item of the asked moment whose version of then retention has deleted."""
+    """An item that existed at the requested moment, and whose version of then retention has deleted."""
 
     type_key: str
     external_id: str

@@ -26,7 +26,7 @@ from web.twins import as_download, blocks
 router = APIRouter()
 
 EXPORT_SECONDS = 120
-"""The archive's transaction stays open so long."""
+"""The time limit of an archive, whose transaction stays open."""
 
 STATEMENT_SECONDS = 60
 """Until PostgreSQL has found all items' versions."""
@@ -58,7 +58,7 @@ async def export(
     at: Annotated[str, Form(max_length=100)] = "",
     decoded: Annotated[bool, Form()] = False,
 ) -> Response:
-    """An archive, which is in the audit log, or there is none."""
+    """Returns the archive. If it cannot be written to the audit log, there is none."""
     tenant = each.named(tenant_id)
     chosen = frozenset(load_catalog().in_categories([category])) if category else None
     when = typed(at, "as of")

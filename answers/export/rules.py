@@ -18,18 +18,18 @@ from inventory.visible_text import visible, with_spaces
 
 MANIFEST = ".tenant-inventory-export.json"
 MAX_NAME_BYTES = 100
-"""File names may have 255 bytes; Windows counts 260 characters of path."""
+"""Bytes of a safe name. File names may have 255 bytes; Windows counts 260 characters of path."""
 
 NO_CATEGORY = "other"
 UNNAMED = "unnamed"
 
 _FORMAT = 1
 _ID_DIGITS = 16
-"""With eight, two of 100,000 nameless items would share a file."""
+"""Hexadecimal digits in a file name. With eight, two of 100,000 nameless items would share a file."""
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
-"""Windows' devices, whatever follows the dot."""
+"""Matches names that Windows takes for devices, whatever follows the dot."""
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.(?:json|txt)")
@@ -47,7 +47,7 @@ class Manifest(NamedTuple):
 
 
 def file_path(category: str | None, type_key: str, display_name: str | None, external_id: str) -> str:
-    """With forward slashes."""
+    """Returns an item's path in the folder, with forward slashes."""
     digits = hashlib.sha256(external_id.encode()).hexdigest()[:_ID_DIGITS]
     return f"{category or NO_CATEGORY}/{type_key}/{safe_name(display_name)}.{digits}.json"
 
@@ -57,18 +57,18 @@ def companion_path(path: str) -> str:
 
 
 def companion_bytes(document: bytes) -> bytes:
-    """Values for people, with ids, so from the document alone."""
+    """Returns a document's readable companion: values for people, with ids, so from the document alone."""
     lines = document_lines(decode_object(document), {}, {})
     return "".join(f"{visible(with_spaces(line))}\n" for line in lines).encode()
 
 
 def file_bytes(document: bytes) -> bytes:
-    """Canonical JSON, indented, with every digit."""
+    """Returns a document's file: canonical JSON, indented, with every digit."""
     return encode(decode(document), indented=True) + b"\n"
 
 
 def safe_name(name: str | None) -> str:
-    """A file name for Windows, macOS and Linux, without an ending."""
+    """Makes a file name for Windows, macOS and Linux, without an ending."""
     composed = " ".join(unicodedata.normalize("NFC", name or "").split())
     plain = "".join(
         "_" if unicodedata.category(character) in _CONTROLS else character for character in _UNSAFE.sub("_", composed)
@@ -80,7 +80,7 @@ def safe_name(name: str | None) -> str:
 
 
 def folded(path: str) -> str:
-    """Equal for one file where case does not count."""
+    """Returns the same text for all paths of one file where case does not count."""
     return unicodedata.normalize("NFC", path.casefold())
 
 
@@ -90,7 +90,7 @@ def manifest_bytes(tenant_id: UUID, files: Iterable[str]) -> bytes:
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """Raises `ManifestError`, also for an impossible path."""
+    """Reads a manifest. Raises `ManifestError`, also for an impossible path."""
     try:
         manifest = json.loads(text)
         if manifest["format"] != _FORMAT:

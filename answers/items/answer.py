@@ -27,22 +27,22 @@ collection_sizes = own_queries.collection_sizes
 
 
 class UnknownItemError(NotHereError):
-    """No such item, or several, which the message names."""
+    """The tenant has no such item, or has several, which the message names."""
 
 
 class UnreadItemError(UnknownItemError, NeverReadError):
-    """Its collection was never read, so the item may exist."""
+    """The item's collection was never read, so the item may exist."""
 
 
 class ItemList(NamedTuple):
-    """By type key and name. Before any completed run `basis` is None, and no item has a state."""
+    """Items by type key and name. Before any completed run, `basis` is None and no item has a state."""
 
     basis: ItemsBasis | None
     items: AsyncIterator[ItemRecord]
 
 
 class CategorySize(NamedTuple):
-    """`is_cut`: more items exist than were counted."""
+    """A category's number of items. `is_cut`: more items exist than were counted."""
 
     category: str
     items: int
@@ -50,7 +50,7 @@ class CategorySize(NamedTuple):
 
 
 class MissingList(NamedTuple):
-    """`items` are by type key and name."""
+    """Missing items by type key and name, and collections not read to their end."""
 
     basis: ItemsBasis
     items: AsyncIterator[MissingRecord]
@@ -66,10 +66,10 @@ async def items(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> ItemList:
-    """Items that fit a filter; `selection` is a hash or its beginning.
+    """Returns items that fit a filter; `selection` is a hash or its beginning.
 
-    Continues after the type key and id `after`. Without a selection, each collection's latest completed run decides.
-    Raises `UnknownSelectionError`, `UnlistedItemError`, and when items are read `UnknownSettingError`.
+    They continue after the type key and id `after`. Without a selection, each collection's latest completed run decides
+    their states. Raises `UnknownSelectionError`, `UnlistedItemError`, and when items are read `UnknownSettingError`.
     """
     question = await _question(session, selection)
     basis = None if question is None else _basis(question, type_keys)
@@ -92,7 +92,7 @@ async def missing(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> MissingList | None:
-    """Missing items; None before any completed run. Arguments as of `items`.
+    """Returns missing items; None before any completed run. Arguments are as for `items`.
 
     Log entries expire, so they are missing only if selection or type keys name their collection. `evidence` and
     `confidence` do not affect `not_read`.
@@ -121,7 +121,7 @@ async def missing(
 
 
 def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
-    """Categories by name."""
+    """Adds collections up to categories, by name."""
     collections = load_catalog().collections
     found: dict[str, CategorySize] = {}
     for size in sizes:

@@ -107,7 +107,7 @@ class _Listing(NamedTuple):
     limit: RowLimit
     after: tuple[str, str] | None
     are_many: bool
-    """Then a setting that none of a tenant's items sets is no mistake."""
+    """Whether several tenants are listed: then a setting that none of one tenant's items sets is no mistake."""
 
 
 @prints_tables
@@ -180,7 +180,7 @@ def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants)
 
 
 def _place(after: str | None) -> tuple[str, str] | None:
-    """Only an id may hold slashes."""
+    """Reads the type key and id of `--after`; only an id may hold slashes. Raises `UsageError`."""
     if after is None:
         return None
     type_key, slash, external_id = after.partition("/")
@@ -242,7 +242,7 @@ async def _print(
     title: str,
     stale: list[ItemRecord] | None = None,
 ) -> int:
-    """Returns the number of items; adds stale ones to `stale`."""
+    """Prints items and returns their number; adds stale ones to `stale`."""
     table, shown, last = Table(record, columns, most=limit.most), 0, None
     async for last in items:
         table.add(last)

@@ -16,11 +16,11 @@ from inventory.records import ItemRecord
 MOST_COUNTED = 5_000
 
 KINDS = 12
-"""Most frequent first."""
+"""Kinds that are shown, most frequent first."""
 
 
 class Facet(NamedTuple):
-    """Numbers of items by value, under the other filters. `left_out`: values not shown."""
+    """A filter's values with the number of items of each, under the other filters. `left_out`: values not shown."""
 
     parameter: str
     counts: Sequence[tuple[str, int]]
@@ -28,7 +28,7 @@ class Facet(NamedTuple):
 
 
 class Facets(NamedTuple):
-    """`is_cut`: more items exist than were counted."""
+    """Counts for all filters. `is_cut`: more items exist than were counted."""
 
     facets: Sequence[Facet]
     is_cut: bool
@@ -60,7 +60,7 @@ def _facet(
 
 
 def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
-    """Each with the number that its filter finds."""
+    """Returns the most frequent kinds, each with the number of items that its filter finds."""
     counts: Counter[str] = Counter()
     for group in groups:
         if others.wants(group.item):

@@ -26,10 +26,10 @@ from storage.coverage import coverage
 from storage.notifications import Position, advance, positions
 
 MOST_EVENTS = 500
-"""For each run; a line tells of others."""
+"""Events of one run; a line tells of others."""
 
 DRIFT_REACH = timedelta(days=60)
-"""Earlier findings are not told; the outbox remembers told ones for longer."""
+"""The age beyond which findings are not told; the outbox remembers told ones for longer."""
 
 READING_APP = "the app that reads this tenant"
 
@@ -38,7 +38,7 @@ EXPIRED_FOR = timedelta(days=30)
 
 
 class ReadingApp(NamedTuple):
-    """The app of the tenant's entry, and its credential's end if known."""
+    """The app that reads a tenant, and when its credential expires, if known."""
 
     client_id: str | None
     credential_ends_at: datetime | None
@@ -47,10 +47,10 @@ class ReadingApp(NamedTuple):
 async def events_of_run(
     session: AsyncSession, tenant_id: UUID, run_id: UUID, rules: TenantRules
 ) -> list[NotificationEvent]:
-    """An ended run's events that rules ask for.
+    """Returns an ended run's events that rules ask for.
 
-    Changes and missing items since they were last told, of collections that the run listed to their end; others wait
-    for the next run that lists them.
+    They are changes and missing items, since these were last told, in collections that the run listed to their end;
+    others wait for the next run that lists them.
     """
     run = await run_record(session, run_id)
     if run is None or run.finished_at is None or run.status not in COMPLETED_STATUSES:
@@ -128,7 +128,9 @@ async def events_of_drift(
 
 
 def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
-    """For tenants without a clean run as long as rules say, once for each earlier clean run."""
+    """Returns events of a tenant without a clean run since `clean_at` if that is as long ago as a rule says, once for
+    each `clean_at`.
+    """
     return [
         not_read_event(clean_at, hours) for hours in rules.not_read_hours() if now - clean_at > timedelta(hours=hours)
     ]
@@ -137,10 +139,10 @@ def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> li
 async def expiring_events(
     session: AsyncSession, now: datetime, rules: TenantRules, app: ReadingApp | None = None
 ) -> list[NotificationEvent]:
-    """Secrets, certificates and tokens that expire soon, once for each number of days in a rule.
+    """Returns secrets, certificates and tokens that expire soon, once for each number of days in a rule.
 
-    Of the app that reads the tenant, and of collections that the latest run listed to their end. Expiries before
-    notifications first looked are not told.
+    They are those of the app that reads the tenant, and of collections that the latest run listed to their end.
+    Expiries before notifications first looked are not told.
     """
     covered = await coverage(session, TYPES)
     current = [key for key, collection in covered.items() if collection.is_current]
@@ -181,7 +183,7 @@ def _events(
 
 
 async def plan_events(session: AsyncSession) -> list[NotificationEvent]:
-    """Of plans that wait for a decision."""
+    """Returns events of plans that wait for a decision."""
     return [plan_event(plan.plan_id, plan.created_by) for plan in await queries.waiting_plans(session)]
 
 

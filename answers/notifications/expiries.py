@@ -12,9 +12,10 @@ from inventory.canonical import JsonObject, JsonValue
 
 
 class ExpiryPlace(NamedTuple):
-    """Where a collection has a moment of expiry.
+    """A place in a collection's documents with a moment of expiry.
 
-    `members`: the list whose members expire; None for the item. With `certificate`, the field is an X.509 certificate.
+    `members`: the list whose members expire; None if the item does. With `certificate`, the field is an X.509
+    certificate.
     """
 
     type_key: str
@@ -25,7 +26,7 @@ class ExpiryPlace(NamedTuple):
 
 
 class Expiry(NamedTuple):
-    """`part` identifies it within the item, `name` is for people."""
+    """A moment of expiry. `part` identifies the expiring part within the item, `name` is for people."""
 
     what: str
     part: str

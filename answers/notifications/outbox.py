@@ -26,12 +26,12 @@ class UnknownSnoozeError(UserError):
 async def notifications(
     session: AsyncSession, limit: int, state: NotificationState | None = None, after: NotificationPlace | None = None
 ) -> Sequence[PlacedNotification]:
-    """The newest, of the session's tenant or tenants."""
+    """Returns the newest notifications of the session's tenant or tenants."""
     return await queries.newest_notifications(session, limit, state, after)
 
 
 async def snoozes(session: AsyncSession) -> Sequence[SnoozeRecord]:
-    """Active snoozes, first to end first."""
+    """Returns active snoozes, first to end first."""
     return await queries.current_snoozes(session)
 
 
@@ -45,7 +45,7 @@ async def snooze(
     type_key: str | None = None,
     external_id: str | None = None,
 ) -> SnoozeRecord:
-    """Raises `UserError`."""
+    """Snoozes events of the session's tenant. Raises `UserError`."""
     now = await database_time(session)
     if until <= now:
         raise UserError("a snooze ends in the future; name a later time")
@@ -60,7 +60,7 @@ async def snooze(
 
 
 async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:
-    """By the beginning of its id. Raises `UnknownSnoozeError`."""
+    """Ends the snooze whose id begins so. Raises `UnknownSnoozeError`."""
     found = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
     if len(found) != 1 or not beginning:
         what = "several snoozes begin" if found else "no snooze that holds begins"

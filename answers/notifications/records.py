@@ -23,8 +23,8 @@ class NotifyTestRecord(BaseModel, frozen=True):
 class NotificationRecord(BaseModel, frozen=True):
     """An event for a target, and its state. Events with the same `delivery_id` went in one message.
 
-    `run_id` is the run that noticed it, null where no run did. `ended_at` is null while it waits; `answer` is that of
-    the last attempt.
+    `run_id` is the run that noticed it, null where no run did. `ended_at` is null while it waits; `answer` is the
+    target's answer to the last attempt.
     """
 
     tenant_id: UUID
@@ -44,7 +44,7 @@ class NotificationRecord(BaseModel, frozen=True):
 
 
 class NotificationPlace(NamedTuple):
-    """A list of notifications goes on after these values."""
+    """The values after which a list of notifications goes on."""
 
     noted_at: datetime
     tenant_id: UUID

@@ -40,7 +40,7 @@ ShortField = Annotated[str, Form(max_length=200)]
 
 
 class SnoozeFormError(UserError):
-    """A form's field, or a list's place, is invalid."""
+    """A field of the snooze form, or a list's place, is invalid."""
 
 
 def _after(
@@ -184,7 +184,7 @@ async def begin_snooze(
 async def end_a_snooze(
     scope: TenantToChange, person: Operator, once: ConfirmedOnce, snooze_id: Annotated[UUID, Form()]
 ) -> RedirectResponse:
-    """A snooze that has ended stays so."""
+    """Ends a snooze; it is no error if the snooze has ended already."""
     holds = snooze_id in {record.snooze_id for record in await snoozes(scope.session)}
     if holds and await recorded(scope, person, Action.SNOOZE_ENDED, str(snooze_id), once):
         await end_snooze(scope.session, str(snooze_id))
