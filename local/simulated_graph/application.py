@@ -1,11 +1,9 @@
 """The HTTP side: addresses of Graph, the token endpoint, and the simulator's own."""
 
-from collections.abc import Sequence
-
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from local.simulated_graph.delivering import DeliveredResponse
 from local.simulated_graph.messages import GraphRequest, Kind, segment_unknown
@@ -14,7 +12,7 @@ from local.simulated_graph.service import Service
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def application(service: Service, control_routes: Sequence[BaseRoute]) -> Starlette:
+def application(service: Service, control: Route) -> Starlette:
     """Any method reaches the service, so that a write is refused and recorded."""
 
     async def token(request: Request) -> Response:
@@ -39,7 +37,7 @@ def application(service: Service, control_routes: Sequence[BaseRoute]) -> Starle
 
     return Starlette(
         routes=[
-            *control_routes,
+            control,
             Route("/{tenant}/v2.0/.well-known/openid-configuration", token, methods=_METHODS),
             Route("/{tenant}/oauth2/v2.0/token", token, methods=_METHODS),
             Route("/{tenant}/oauth2/v2.0/authorize", token, methods=_METHODS),

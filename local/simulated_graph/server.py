@@ -119,7 +119,7 @@ class SimulatedGraph:
         ]
         self.set_generation(generation)
         control = control_route(self.set_generation, self.control_key)
-        self._server = _Server(_configuration(application(self._service, [control]), authority.server_context()))
+        self._server = _Server(_configuration(application(self._service, control), authority.server_context()))
         self._thread = Thread(target=self._serve, name="simulated-graph")
 
     def __enter__(self) -> Self:
