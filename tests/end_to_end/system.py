@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 from uuid import uuid4
 
@@ -44,13 +44,31 @@ class Finished:
         return RunRecord.model_validate_json(line)
 
 
+class Begun:
+    """A command that runs in `folder`; what it says is in `outputs`."""
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str], folder: Path, outputs: Path) -> None:
+        self._stdout, self._stderr = outputs / "stdout", outputs / "stderr"
+        self.fork = Fork(
+            "starter.py", arguments, environment=environment, folder=folder, stdout=self._stdout, stderr=self._stderr
+        )
+
+    def until_said(self, *words: str) -> None:
+        """Waits for a line on stderr that holds all of the words. Raises `PartError` if the command ends before."""
+        self.fork.wait_until(
+            lambda: any(all(word in line for word in words) for line in self._stderr.read_text().splitlines())
+        )
+
+    def finished(self) -> Finished:
+        """Waits for its end."""
+        code = self.fork.wait()
+        return Finished(code, self._stdout.read_text(), self._stderr.read_text())
+
+
 def starter(*arguments: str, environment: Mapping[str, str], folder: Path) -> Finished:
     """Runs one command to its end. It is started in `folder`."""
     with TemporaryDirectory() as outputs:
-        stdout, stderr = Path(outputs) / "stdout", Path(outputs) / "stderr"
-        fork = Fork("starter.py", arguments, environment=environment, folder=folder, stdout=stdout, stderr=stderr)
-        code = fork.wait()
-        return Finished(code, stdout.read_text(), stderr.read_text())
+        return Begun(*arguments, environment=environment, folder=folder, outputs=Path(outputs)).finished()
 
 
 class System:
@@ -61,6 +79,7 @@ class System:
         self.folder = folder
         self.tenant: SimulatedTenant = graph.tenants[0]
         self._workers: list[Fork] = []
+        self._begun: list[Begun] = []
         self._commands: list[subprocess.Popen[str]] = []
         state = State(folder)
         state.write_tenants([tenant.entry() for tenant in graph.tenants])
@@ -83,6 +102,8 @@ class System:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        for begun in self._begun:
+            begun.fork.stop()
         for command in self._commands:
             command.kill()
             command.__exit__(None, None, None)
@@ -112,6 +133,13 @@ class System:
     def starter(self, *arguments: str, **environment: str) -> Finished:
         """Runs one command to its end."""
         return starter(*arguments, environment={**self.environment, **environment}, folder=self.folder)
+
+    def begin(self, *arguments: str) -> Begun:
+        """Starts one command. It is ended at the end if it has not."""
+        outputs = Path(mkdtemp(dir=self.folder))
+        begun = Begun(*arguments, environment=self.environment, folder=self.folder, outputs=outputs)
+        self._begun.append(begun)
+        return begun
 
     def popen(self, *arguments: str, log: Path | None = None) -> "subprocess.Popen[str]":
         """Starts one command as a shell would. It is killed at the end if it has not ended.

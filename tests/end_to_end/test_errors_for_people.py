@@ -9,7 +9,6 @@ from local.processes import free_port
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, Finished, System
-from tests.patience import PATIENCE_SECONDS
 
 SECRET = "hunter2-hunter2"
 
@@ -166,11 +165,7 @@ def test_a_wrong_option_is_a_usage_error(system: System) -> None:
 
 
 def test_no_worker_is_said_while_following(system: System) -> None:
-    follower = system.popen("sync", system.tenant.name, "--type", "groups")
-    assert follower.stderr is not None
-    for line in follower.stderr:
-        if "no worker is polling" in line:
-            break
+    follower = system.begin("sync", system.tenant.name, "--type", "groups")
+    follower.until_said("no worker is polling")
     system.start_worker()
-    follower.communicate(timeout=PATIENCE_SECONDS)
-    assert follower.returncode == 0
+    assert follower.finished().code == 0

@@ -107,10 +107,9 @@ def test_a_run_that_was_left_can_be_followed_and_cancelled_as_it_was_said(system
 
 def test_what_sync_says_without_waiting_works_at_once(system: System) -> None:
     done = system.starter("sync", system.tenant.name, *GROUPS, "--no-wait")
-    with started(system, *pasted(done.stdout, "follow it")) as follow:
-        system.start_worker()
-        follow.communicate(timeout=PATIENCE_SECONDS)
-        assert follow.returncode == 0
+    follow = system.begin(*pasted(done.stdout, "follow it"))
+    system.start_worker()
+    assert follow.finished().code == 0
 
 
 @pytest.mark.slow

@@ -24,7 +24,6 @@ from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.conftest import GRAPH_DATA
 from tests.end_to_end.system import SEEDS, System
-from tests.patience import PATIENCE_SECONDS
 from tests.readable_history import readable
 from tests.served import listed, whole
 from workflows.messages import SyncInput, sync_workflow_id
@@ -368,7 +367,7 @@ def test_what_waits_for_the_rest_of_its_details_shows_no_secret(
         Planted(system, {"BIOS": PLANTS["BIOS password"]}, lambda kind: f"{MARK}{kind}")
         graph.faults.add(Fault(FaultKind.THROTTLED, path="hardwareConfigurations/[^/]+/assignments", retry_after="1"))
         worker = system.start_worker()
-        following = system.popen("sync", system.tenant.name, "--type", "hardwareConfigurations", "--json")
+        following = system.begin("sync", system.tenant.name, "--type", "hardwareConfigurations", "--json")
 
         def answers_wait() -> bool:
             with psycopg.connect(database_url) as connection:
@@ -378,8 +377,7 @@ def test_what_waits_for_the_rest_of_its_details_shows_no_secret(
         worker.wait_until(answers_wait)
         stored = list(everything_stored(database_url))
         graph.faults.clear()
-        following.communicate(timeout=PATIENCE_SECONDS)
-        assert following.returncode == 0
+        assert following.finished().code == 0
     assert any(b"configurationFileContent" in text for text in stored), "the answers are readable"
     for text in stored:
         assert not shows(text, MARK), text

@@ -31,18 +31,16 @@ def test_a_tenant_is_added_and_waited_for_until_a_worker_signs_in(system: System
     system.start_worker()
     secret = system.folder / "new-secret"
     secret.write_text("not yet the one")
-    log = system.folder / "add.log"
-    command = system.popen(
+    command = system.begin(
         *("tenant", "add", "fabrikam", "--id", str(second.id), "--client-id", str(entry.client_id)),
         *("--client-secret-file", str(secret), "--tag", "emea", *SELECTION, "--json"),
-        log=log,
     )
-    until(lambda: "the client secret is wrong" in log.read_text())
+    command.until_said("the client secret is wrong")
     assert path.read_text().startswith(before + "\n[[tenant]]\n"), "what was there stays"
     secret.write_text(second.client_secret)
-    stdout, _ = command.communicate(timeout=PATIENCE_SECONDS)
-    assert command.returncode == 0, log.read_text()
-    added, checked = map(orjson.loads, stdout.splitlines())
+    done = command.finished()
+    assert done.code == 0, done.stderr
+    added, checked = done.objects()
     assert (added["name"], added["tags"], added["credential"]) == ("fabrikam", ["emea"], "client_secret_file")
     assert added["consent_url"] == (
         f"{system.graph.authority_url}/{second.id}/adminconsent?client_id={entry.client_id}"
@@ -50,7 +48,7 @@ def test_a_tenant_is_added_and_waited_for_until_a_worker_signs_in(system: System
     assert added["manifest"] == orjson.loads(system.starter("permissions", *SELECTION, "--manifest").stdout)
     assert (checked["tenant"], checked["verdict"], checked["message"]) == ("fabrikam", "ok", "signs in and reads")
     assert first.name in {tenant.name for tenant in load_tenants(path)}
-    for text in (stdout, log.read_text(), path.read_text()):
+    for text in (done.stdout, done.stderr, path.read_text()):
         assert second.client_secret not in text
         assert "not yet the one" not in text
     assert system.starter("sync", "fabrikam", *SELECTION, "--json").run().status == "success"

@@ -111,14 +111,13 @@ async def test_a_run_stays_on_its_version_and_the_next_goes_to_the_current_one(
 def test_a_version_that_is_not_current_gets_no_run_and_the_starter_says_so(deployment: Deployment) -> None:
     system = deployment.system
     worker = deployment.start("1")
-    follower = deployment.follow(system.tenant.name)
-    assert follower.stderr is not None
-    told = next(line for line in follower.stderr if "none of their versions is current" in line)
-    assert f"set-current-version --deployment-name {deployment.name} --build-id 1" in told
+    follower = system.begin("sync", system.tenant.name, "--type", "groups", "--json")
+    remedy = f"set-current-version --deployment-name {deployment.name} --build-id 1"
+    follower.until_said("none of their versions is current", remedy)
     deployment.make_current("1", worker)
-    stdout, stderr = follower.communicate(timeout=PATIENCE_SECONDS)
-    assert follower.returncode == 0, stderr
-    assert RunRecord.model_validate_json(stdout).status is RunStatus.SUCCESS
+    done = follower.finished()
+    assert done.code == 0, done.stderr
+    assert done.run().status is RunStatus.SUCCESS
 
 
 def test_a_worker_without_a_version_says_so(system: System) -> None:
