@@ -8,7 +8,7 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 TIME_FORMS = 'yesterday, monday, 2d, 36h, 2026-11-01, "2026-11-01 14:00" or ISO 8601'
-"""For help and errors."""
+"""The forms of a time, as help and errors name them."""
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -18,21 +18,21 @@ _WITH_TIME = re.compile(r"(.+?) (\d{1,2}):(\d{2})")
 
 
 class TimeSpan(NamedTuple):
-    """A moment (both the same), or a day."""
+    """A typed time: a moment (both ends are the same), or a day."""
 
     begins: datetime
     ends: datetime
 
 
 def utc_text(moment: datetime) -> str:
-    """`2026-01-02 03:04:05Z`."""
+    """Formats a moment as `2026-01-02 03:04:05Z`."""
     return f"{moment:%Y-%m-%d %H:%M:%SZ}"
 
 
 def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
-    """ISO 8601, by default in `zone` (None: local time), else None.
+    """Reads a time in ISO 8601, by default in `zone` (None: local time); None for other texts.
 
-    Leaves a day at either end, to shift times and show them in any zone.
+    It leaves a day at either end of the range, to shift times and show them in any zone.
     """
     try:
         moment = datetime.fromisoformat(value)
@@ -42,7 +42,7 @@ def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
 
 
 def typed_time(value: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool = False) -> TimeSpan | None:
-    """One of `TIME_FORMS`, else None; `zone` None is local time.
+    """Reads one of `TIME_FORMS`; None for other texts. `zone` None is local time.
 
     A day of the week is the latest one, today included; after `last`, before today. A duration counts back from `now`.
     `is_ahead` looks ahead for both.
@@ -110,7 +110,7 @@ def _moment(moment: datetime, zone: tzinfo | None) -> TimeSpan | None:
 
 
 def _bounded(moment: datetime, zone: tzinfo | None) -> datetime | None:
-    """To UTC, from `zone` unless it names one."""
+    """Converts a moment to UTC, from `zone` unless it names one; None if out of range."""
     try:
         if moment.tzinfo is None and zone is not None:
             moment = moment.replace(tzinfo=zone)

@@ -21,10 +21,10 @@ class TitledRecord(BaseModel, frozen=True):
 
     @property
     def kind_of_one(self) -> str:
-        """`Named location`."""
+        """Returns the kind for one item, such as `Named location`."""
         return kind_of_one(self.type_key, self._kind_in_words())
 
     def _kind_in_words(self) -> str:
-        """`item_kind` if `kind` is another."""
+        """Returns `item_kind` if the record has it, since its `kind` is then something else."""
         values = vars(self)
         return str(values["item_kind"] if "item_kind" in values else values["kind"])

@@ -17,10 +17,10 @@ from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
 HIDDEN = "hidden"
 
 HIDDEN_IN_PART = "hidden in part"
-"""Before a text's lines without secrets."""
+"""Introduces a text's lines without secrets."""
 
 NOTHING = "nothing"
-"""For an absent value."""
+"""Stands for an absent value."""
 
 LONGEST_LINE = 100
 """Characters of an object on one line."""
@@ -41,7 +41,7 @@ _OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", FILTER_ID, FILTER_TYPE
 
 
 class Place(NamedTuple):
-    """A value's property, and its setting's definition.
+    """A value's place: its property, and its setting's definition, if any.
 
     `is_switch`: whether a policy is enabled; `is_brief`: without whole ids of settings.
     """
@@ -54,14 +54,14 @@ class Place(NamedTuple):
 
 
 def is_empty(value: JsonValue) -> bool:
-    """Whether it says no more than an absent value."""
+    """Whether the value says no more than an absent one."""
     if isinstance(value, dict):
         return all(is_empty(child) for child in value.values())
     return value is None or value in ("", [])
 
 
 def is_annotation(name: str) -> bool:
-    """OData's (`@`, `#`), no content."""
+    """Whether the property is an OData annotation (`@`, `#`), which is no content."""
     return "@odata." in name or name.startswith("#")
 
 
@@ -81,13 +81,13 @@ def value_lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def readable_lines(value: JsonValue) -> list[str] | None:
-    """A partly hidden text, with a word for hidden lines; None for other values."""
+    """Returns the lines of a partly hidden text, with a word for hidden ones; None for other values."""
     left = value.get(READABLE) if isinstance(value, dict) and is_mark(value) else None
     return left.splitlines() if isinstance(left, str) else None
 
 
 def short_id(definition_id: str) -> str:
-    """The last parts, `system_allowtelemetry`. Other texts stay."""
+    """Returns the last parts of a definition's id, `system_allowtelemetry`; other texts stay."""
     if not _DEFINITION_ID.fullmatch(definition_id):
         return definition_id
     if definition_id.startswith("deviceConfiguration--"):
@@ -100,12 +100,12 @@ def short_id(definition_id: str) -> str:
 
 
 def is_definition_id(text: str) -> bool:
-    """Of a setting or a choice."""
+    """Whether the text is the id of a setting's definition or of a choice."""
     return _DEFINITION_ID.fullmatch(text) is not None
 
 
 def said_choice(value: JsonValue, definition_id: str) -> str:
-    """Its name, or its id's end."""
+    """Returns a choice's name, or of an id the part after the definition's."""
     if not isinstance(value, str):
         return encode(value).decode()
     if definition_id and value.lower().startswith(f"{definition_id.lower()}_"):
@@ -114,7 +114,7 @@ def said_choice(value: JsonValue, definition_id: str) -> str:
 
 
 def named(text: JsonValue) -> str:
-    """In quotes; an id as it is."""
+    """Puts a name in quotes; an id stays as it is."""
     return str(text) if not isinstance(text, str) or GUID.fullmatch(text) else f'"{text}"'
 
 
@@ -126,7 +126,7 @@ def is_assignment(value: JsonValue) -> bool:
 
 
 def is_setting(value: JsonValue) -> bool:
-    """Of the settings catalog or an intent."""
+    """Whether the value is a setting of the settings catalog or of an intent."""
     if not isinstance(value, dict):
         return False
     is_of_an_intent = "definitionId" in value and "valueJson" in value
@@ -208,7 +208,7 @@ def _assignment(value: JsonObject) -> str:
 
 
 class _Setting(NamedTuple):
-    """`whole_id` is of anything nameless."""
+    """A setting for people. `whole_id` is empty if all its parts have names."""
 
     names: tuple[str, ...]
     value: list[str]
@@ -220,7 +220,7 @@ class _Setting(NamedTuple):
 
 
 def labelled(label: str, lines: Sequence[str], whole_id: str = "") -> list[str]:
-    """On one line, or the label above."""
+    """Puts the label before a single line, or above several."""
     note = f" ({whole_id})" if whole_id else ""
     return [f"{label}: {lines[0]}{note}"] if len(lines) == 1 else [f"{label}:{note}", *(f"  {line}" for line in lines)]
 
@@ -230,7 +230,7 @@ def _setting_lines(instance: JsonObject, place: Place) -> list[str]:
 
 
 def _intent_setting(value: JsonObject, place: Place) -> list[str]:
-    """It holds its value twice, the second time as JSON."""
+    """Returns an intent's setting, which holds its value twice, the second time as JSON."""
     definition = str(value["definitionId"])
     held = value["value"] if "value" in value else value["valueJson"]
     whole_id = "" if place.is_brief or not is_definition_id(definition) else definition
@@ -289,7 +289,7 @@ def _presentation_name(value: JsonObject) -> str:
 
 
 def presentation_lines(value: JsonObject) -> list[str]:
-    """A value, a list, or pairs."""
+    """Returns a presentation's value, list, or pairs."""
     if "values" in value:
         pairs = [
             f"{member.get('name')} = {member.get('value')}" if member.get("value") else str(member.get("name"))

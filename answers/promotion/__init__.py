@@ -1,1 +1,1 @@
-"""Plans of promotions between tenants; nothing is written."""
+"""Plans of promotions between tenants. Nothing is written to Graph."""

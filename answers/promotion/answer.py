@@ -42,7 +42,7 @@ NAMED_REFUSALS = 5
 
 
 class MappingWish(NamedTuple):
-    """The target's object for a source's, by id or unique name."""
+    """A mapping to add: the target's object for a source's, each by id or unique name."""
 
     type_key: str
     source_id: str
@@ -63,7 +63,7 @@ class DecidedPlanError(UserError):
 
 
 async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person) -> tuple[PlanRecord, PlanContent]:
-    """Stores a plan in the target's session.
+    """Makes a plan and stores it in the target's session.
 
     Raises `NeverReadError` and `UnknownPlanItemError`.
     """
@@ -85,7 +85,7 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
 
 
 async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
-    """A baseline's tenant and items; None for another tenant's present inventory.
+    """Returns a baseline's tenant and items; the items are None if it is another tenant's present inventory.
 
     Raises `UnknownBaselineError`.
     """
@@ -96,7 +96,9 @@ async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> 
 
 
 async def plan_called(session: AsyncSession, beginning: str) -> tuple[PlanRecord, PlanContent]:
-    """The plan whose id begins so. Raises `UnknownPlanError` and `DamagedPlanError`."""
+    """Returns the plan whose id begins so. Raises `UnknownPlanError`, and `DamagedPlanError` if its content does not
+    match its hash.
+    """
     stored = await _stored(session, beginning)
     plan = _content(stored)
     return _plan_record(stored, plan.source, plan.target), plan
@@ -108,7 +110,7 @@ async def plans(
     name_of: Callable[[UUID], str],
     sources: Collection[UUID] | None = None,
 ) -> list[PlanRecord]:
-    """The newest plans without items, from some or all sources."""
+    """Returns the newest plans without items, from all sources or these; `name_of` names a tenant."""
     return [
         _plan_record(
             stored,
@@ -122,9 +124,9 @@ async def plans(
 async def approve(
     session: AsyncSession, beginning: str, person: Person, reason: str, once: UUID | None = None
 ) -> tuple[PlanRecord, list[str]]:
-    """The plan, and why it was not approved, which the audit log keeps.
+    """Approves a plan unless something forbids it; returns the plan, and the reasons, which the audit log keeps.
 
-    The form `once` acts once. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`.
+    The form with the id `once` acts once. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`.
     """
     stored = await _stored(session, beginning)
     plan = _content(stored)
@@ -145,7 +147,7 @@ async def reject(
 
 
 class _Act(NamedTuple):
-    """`once` is the form's id, if any."""
+    """A person's act on a plan. `once` is the form's id, if any."""
 
     person: Person
     action: Action
@@ -156,7 +158,7 @@ class _Act(NamedTuple):
 async def _decided(
     session: AsyncSession, stored: StoredPlan, plan: PlanContent, act: _Act, decision: PlanDecision | None
 ) -> PlanRecord:
-    """Records an act, and its decision, if any. A repeated form does nothing."""
+    """Records an act, and its decision if there is one. A repeated form does nothing."""
     if await audit.record(
         session,
         act.person,
@@ -177,7 +179,7 @@ async def _decided(
 
 
 async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
-    """`source_object` and `target_object` find the objects.
+    """Maps references to the source's object to the target's; `source_object` and `target_object` find the two.
 
     Raises `UnknownItemError`.
     """
@@ -204,7 +206,7 @@ async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Pe
 async def unmap_reference(
     session: AsyncSession, tenant_id: UUID, source_tenant_id: UUID, wanted: MappingWish, person: Person
 ) -> bool:
-    """Whatever the mapping's `target_id`; False if there was none."""
+    """Removes a mapping, whatever its `target_id`; returns False if there was none."""
     source_id = item_key(wanted.source_id)
     place = {"source_tenant_id": source_tenant_id, "type_key": wanted.type_key, "source_id": source_id}
     if not await queries.remove_mapping(session, place):
@@ -217,7 +219,7 @@ async def unmap_reference(
 
 
 def is_creator(person: Person, plan: PlanContent) -> bool:
-    """By the person's id or name."""
+    """Whether the person made the plan, by the person's id or name."""
     return person.person_id == plan.created_by_id or person.name.casefold() == plan.created_by.casefold()
 
 

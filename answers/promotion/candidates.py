@@ -1,4 +1,4 @@
-"""A plan's input."""
+"""The input of a plan."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from inventory.write_rules import WriteRules
 
 
 class SourceBaseline(NamedTuple):
-    """Covered collections, and each item's version; 0 if it had none."""
+    """A baseline of the source: the covered collections, and each item's version, 0 if it had none."""
 
     name: str
     covered: frozenset[str]
@@ -21,7 +21,7 @@ class SourceBaseline(NamedTuple):
 
 
 class PlanRequest(NamedTuple):
-    """Without `type_keys`: all read collections with write rules.
+    """A plan's subject. Without `type_keys`, it is all read collections with write rules.
 
     `version`: a restore of the one named item, in the target itself. `baseline`: the source's items as of then.
     """
@@ -36,11 +36,11 @@ class PlanRequest(NamedTuple):
 
 
 ItemKey = tuple[str, str]
-"""A type key, and an id in the source."""
+"""The item's type key, and its id in the source."""
 
 
 class PromotedVersion(NamedTuple):
-    """`document` is None if unread or damaged."""
+    """One side's item in one version; `document` is None if unread or damaged."""
 
     external_id: str
     title: str
@@ -54,9 +54,9 @@ class PromotedVersion(NamedTuple):
 
 
 class PromotionItem(NamedTuple):
-    """The source's item, and its counterpart.
+    """The source's item, and its counterpart in the target, if any.
 
-    `reasons` block it whatever the documents say. `is_same`: certainly equal.
+    `reasons` block it whatever the documents say. `is_same`: the two are certainly equal.
     """
 
     type_key: str
@@ -71,7 +71,7 @@ class PromotionItem(NamedTuple):
 
 
 class CollectionFacts(NamedTuple):
-    """`identity`: the tenant's own properties."""
+    """The catalog's facts about a collection. `identity` names the tenant's own properties."""
 
     title: str
     path: str
@@ -100,7 +100,7 @@ class MappedTarget(NamedTuple):
 
 
 class TenantIds(NamedTuple):
-    """Documents may name them."""
+    """The ids of both tenants, which documents may name."""
 
     source: str
     target: str
@@ -110,5 +110,5 @@ MappedTargets = Mapping[tuple[tuple[str, ...], str], MappedTarget]
 
 
 def created_id(key: ItemKey) -> str:
-    """Stands in requests for a created object's id."""
+    """Returns the placeholder in requests for a created object's id."""
     return f"{{created:{key[0]}/{key[1]}}}"

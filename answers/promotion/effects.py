@@ -36,7 +36,7 @@ _ASSIGNMENTS = "assignments"
 
 
 class _Audience(NamedTuple):
-    """`role` is its own, `intent` its assignment's."""
+    """An audience that an item includes or excludes. `role` is the audience's, `intent` the assignment's."""
 
     role: ReferenceRole
     type_key: str
@@ -45,13 +45,13 @@ class _Audience(NamedTuple):
 
 
 class ItemReach(NamedTuple):
-    """Each audience's filter, empty if none."""
+    """A document's audiences, each with its filter, empty if none."""
 
     of: Mapping[_Audience, str]
 
     @classmethod
     def of_document(cls, document: JsonObject, rules: ReferenceRules) -> "ItemReach":
-        """Each assignment has its own filter."""
+        """Reads a document's audiences; each assignment has its own filter."""
         assignments = document.get(_ASSIGNMENTS)
         rest: JsonObject = {name: value for name, value in document.items() if name != _ASSIGNMENTS}
         units: list[JsonObject] = [rest]
@@ -106,7 +106,7 @@ def effects(
     labels: Mapping[str, str],
     names: ObjectNames,
 ) -> list[PlanEffect]:
-    """`labels` name paths, `names` ids."""
+    """Returns an item's effects for reviewers. `labels` name paths, `names` ids."""
     told = [
         PlanEffect(
             kind=EffectKind.WEAKENS,
@@ -131,7 +131,7 @@ def worst_effects_first(told: Iterable[PlanEffect]) -> list[PlanEffect]:
 
 
 def severity(type_key: str, found: Iterable[Difference] | None) -> Severity:
-    """The worst difference's, or a new item's for None."""
+    """Returns the severity of the worst difference, or of a new item for None."""
     if found is None:
         return severity_of(type_key, FindingKind.ITEM_ADDED, "")
     told = [
@@ -150,7 +150,7 @@ EFFECT_WORDS = {
 }
 
 ALARMING = frozenset({EffectKind.WEAKENS, EffectKind.REACHES_EVERYONE, EffectKind.TAKES_EFFECT})
-"""A reviewer must look at these."""
+"""The effects that a reviewer must look at."""
 
 
 def concerns_of(items: Iterable[PlannedItem]) -> list[tuple[EffectKind, int]]:
@@ -160,7 +160,7 @@ def concerns_of(items: Iterable[PlannedItem]) -> list[tuple[EffectKind, int]]:
 
 
 def worst_first(items: Iterable[PlannedItem]) -> list[PlannedItem]:
-    """Written items, then blocked ones."""
+    """Orders items for reviewers: written items, then blocked ones, the worst first in each."""
     return sorted(items, key=_place)
 
 

@@ -25,7 +25,7 @@ from inventory.write_rules import PartRequest, PartShape, WriteRules
 
 
 class ItemRequests:
-    """Its references must be known."""
+    """The requests for one item, whose references must be known."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ItemRequests:
 
     @property
     def _differing(self) -> set[str]:
-        """Properties that differ, and that a request can carry."""
+        """Returns the differing properties that a request can carry."""
         wanted, current = self._facts.form.of(self._wanted), self._facts.form.of(self._current)
         # A detail that was read and is empty is present in the normal form.
         names = {name for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)}
@@ -215,7 +215,7 @@ class ItemRequests:
 
 
 def _member(member: JsonValue, part: PartRequest) -> JsonValue:
-    """Without properties of its origin, or only with those that a request names."""
+    """Returns the member without properties of its origin, or with only those that a request names."""
     if not isinstance(member, dict):
         return member
     if part.only:
@@ -265,14 +265,14 @@ def _at(value: JsonValue, names: Sequence[str], change: Callable[[JsonValue], Js
 
 
 def _inert(body: JsonObject, inert: Mapping[str, JsonValue]) -> JsonObject:
-    """Takes the object's effect away."""
+    """Returns the body with values that take the object's effect away."""
     for path, value in inert.items():
         body = cast("JsonObject", _at(body, path.split("."), lambda _, value=value: value or None))  # type: ignore[misc]
     return body
 
 
 def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
-    """Adds nulls for missing properties, which a PATCH would keep."""
+    """Returns `wanted` with nulls for properties that it lacks, since a PATCH would keep them."""
     if isinstance(current, list) and wanted is None:
         return []
     if isinstance(wanted, dict) and isinstance(current, dict):
@@ -303,7 +303,7 @@ def _has_mark(value: JsonValue) -> bool:
 
 
 def _is_told(own: str, value: JsonValue) -> bool:
-    """False for an id so short that it may be there by coincidence."""
+    """Whether the text holds the id; False for an id so short that it may be there by coincidence."""
     return len(own) >= MIN_TELLING_ID_LENGTH and own.encode() in encode(value)
 
 

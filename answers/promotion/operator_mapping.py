@@ -14,7 +14,7 @@ from inventory.tenant_neutral import UnresolvedReason
 
 
 async def source_object(session: AsyncSession, type_key: str, sought: str) -> str:
-    """An item's id by id, name or alternate key, or an id that only documents name.
+    """Finds an object's id by id, name or alternate key; the id may be one that only documents name.
 
     Raises `UnknownItemError`.
     """
@@ -40,7 +40,7 @@ async def target_object(session: AsyncSession, type_key: str, sought: str) -> st
 async def operator_targets(
     here: Side, there: Side, ids: Collection[TargetId], mapping: Mapping[tuple[str, str], str]
 ) -> dict[TargetId, MappedTarget]:
-    """By reference; without an id if the object is gone.
+    """Returns the targets of mapped references; a target has no id if the object is gone.
 
     Documents that use an alternate key get the target's.
     """

@@ -30,7 +30,7 @@ class BlockCode(StrEnum):
     SOURCE_NOT_COMPLETE = "source_not_complete"
     TARGET_NOT_COMPLETE = "target_not_complete"
     AMBIGUOUS = "ambiguous"
-    """Nothing tells several items of one name or content apart."""
+    """Several items have this name or content, and nothing tells them apart."""
     BUILT_IN = "built_in"
     """Only Microsoft creates the object."""
     NO_DOCUMENT = "no_document"
@@ -52,7 +52,7 @@ class BlockCode(StrEnum):
     REFERENCE_AMBIGUOUS = "reference_ambiguous"
     REFERENCE_BLOCKED = "reference_blocked"
     CIRCLE = "circle"
-    """New items refer to each other."""
+    """New items refer to each other, so none can be created first."""
 
 
 class PlanDecision(StrEnum):
@@ -187,7 +187,7 @@ class PlannedItem(BaseModel, frozen=True):
 
 
 class PlanCollection(BaseModel, frozen=True):
-    """Its coverage on both sides."""
+    """A collection of a plan, with its coverage on both sides."""
 
     type_key: str
     source: SideCoverage
@@ -215,7 +215,7 @@ class PlanCounts(BaseModel, frozen=True):
 
 
 class PlanContent(BaseModel, frozen=True):
-    """A plan's hash is over all of it.
+    """The content of a plan, all of which its hash covers.
 
     `source_version` is of a restore: an earlier version of the target's item. `items` are in the order of writing.
     `created_by_id` names the creator for good.
@@ -240,7 +240,7 @@ class PlanContent(BaseModel, frozen=True):
 
 
 class PlanDecisionRecord(BaseModel, frozen=True):
-    """The decision about a plan. `plan_hash` is that of the plan then."""
+    """The decision about a plan. `plan_hash` is the plan's hash at that time."""
 
     decision: PlanDecision
     decided_by: str

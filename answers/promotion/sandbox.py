@@ -21,13 +21,13 @@ _STATES = frozenset({"enabled", "disabled", "enabledForReportingButNotEnforced"}
 """Of a Conditional Access policy."""
 
 _OF_THE_SERVICE = frozenset({"id", "createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "isAssigned"})
-"""A creating body may not hold them."""
+"""Properties that the service sets, so a creating body may not hold them."""
 
 _WITH_SOURCE = re.compile(
     r"^/(deviceManagement/(deviceConfigurations|deviceCompliancePolicies|configurationPolicies|compliancePolicies)"
     r"|deviceAppManagement/\w*(Protections|targetedManagedAppConfigurations))$"
 )
-"""Their assignments tell where they came from."""
+"""Matches collections whose assignments tell where they came from."""
 
 
 class RefusedWriteError(Exception):
@@ -67,11 +67,11 @@ class Sandbox:
         return None if found is None else self._shown(deepcopy(found))
 
     def objects(self, path: str) -> list[Document]:
-        """As Graph shows them, with expansions."""
+        """Returns a collection's objects as Graph shows them, with expansions."""
         return [self._shown(deepcopy(found)) for found in self._objects.get(path, {}).values()]
 
     def write(self, method: str, path: str, body: Document, label: str | None = None) -> None:
-        """`label` names the created object. Raises `RefusedWriteError`."""
+        """Applies one write; `label` names the created object. Raises `RefusedWriteError`."""
         path, body = self._resolved(path), self._resolved(body)
         if _holds_mark(body):
             raise RefusedWriteError(f"{method} {path}: the body holds a hidden value")
@@ -178,7 +178,7 @@ def _split(path: str, collections: Iterable[str]) -> tuple[str, str, str]:
 
 
 def _merge(found: Document, body: Document) -> None:
-    """Properties that a PATCH omits stay, also in nested objects."""
+    """Merges as a PATCH does: properties that the body omits stay, also in nested objects."""
     for name, value in body.items():
         if isinstance(value, dict) and isinstance(found.get(name), dict):
             _merge(found[name], value)
@@ -187,7 +187,7 @@ def _merge(found: Document, body: Document) -> None:
 
 
 def _unbound(body: Document) -> Document:
-    """Puts objects in place of URLs that bind them."""
+    """Returns the body with objects in place of URLs that bind them."""
     unbound: Document = {}
     for name, value in body.items():
         if name.endswith("@odata.bind"):

@@ -1,4 +1,4 @@
-"""What commands about plans share."""
+"""Arguments, person and sessions that commands about plans share."""
 
 import getpass
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ TargetArgument = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")]
 LOCAL = "local/"
-"""Begins the ids of people at a terminal."""
+"""The beginning of ids of people at a terminal."""
 
 
 def check_reason(reason: str) -> None:
@@ -49,7 +49,7 @@ def check_reason(reason: str) -> None:
 
 
 def person() -> Person:
-    """With the rights of whoever reaches the database."""
+    """Returns the person at the terminal, an approver, as is anyone who reaches the database."""
     login = getpass.getuser()
     return Person(person_id=f"{LOCAL}{login}", name=login, role=Role.APPROVER)
 
@@ -58,7 +58,7 @@ def person() -> Person:
 async def two_sides(
     settings: Settings, here: UUID, there: UUID, *, writes: bool = True
 ) -> AsyncIterator[tuple[Side, Side]]:
-    """Sessions of the source, and of the target, which alone may write."""
+    """Opens sessions of the source and of the target; only the target's may write."""
     names = TenantNames.load(settings)
     source, target = (TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id)) for tenant_id in (here, there))
     with printed_afterwards():

@@ -31,7 +31,7 @@ class Simulation(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """`copy` is None if a request was refused."""
+    """A written item of the source, and its object in the copy; `copy` is None if a request was refused."""
 
     item: PlannedItem
     source: PromotedVersion
@@ -40,7 +40,7 @@ class _Written(NamedTuple):
 
 
 async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanContent) -> Simulation:
-    """On the target now, with the plan's versions of the source."""
+    """Applies a plan to a copy of the target as it is now, with the plan's versions of the source."""
     wanted = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
     sources = await _sources(here, wanted)
     sandbox = Sandbox(await _objects(there, plan), _catalogue(sources.values()))

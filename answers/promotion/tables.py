@@ -34,7 +34,7 @@ class PromotionPlan(Base):
 
 
 class PromotionDecision(Base):
-    """A plan has one at most."""
+    """The decision about a plan; each plan has one at most."""
 
     __tablename__ = "promotion_decision"
     __table_args__ = (
@@ -54,7 +54,7 @@ class PromotionDecision(Base):
 
 
 class PromotionMapping(Base):
-    """The tenant's object in place of another tenant's."""
+    """The tenant's object that an operator put in the place of another tenant's."""
 
     __tablename__ = "promotion_mapping"
     __table_args__ = ({"comment": "objects of the tenant that operators put in the place of another tenant's"},)

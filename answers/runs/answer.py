@@ -1,4 +1,4 @@
-"""Run records, and what a person's RUN or TIME means."""
+"""Run records, and the run or moment that a person's RUN or TIME means."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -21,11 +21,11 @@ run_record = queries.run_record
 
 
 class UnknownRunError(NotHereError):
-    """No such run, or it has not ended."""
+    """There is no such run, or it has not ended."""
 
 
 class UnknownMomentError(NotHereError):
-    """Neither a run nor a time that is over."""
+    """The text is neither a run nor a past time."""
 
 
 async def recent_runs(
@@ -35,7 +35,9 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """Newest first, after a run; of all tenants in a portfolio session. Raises `UnknownRunError`."""
+    """Returns recorded runs, newest first, after the run `after`; a portfolio session has those of all tenants.
+    Raises `UnknownRunError`.
+    """
     if after is None:
         return await queries.recent_runs(session, limit, None, status, kind)
     run = await queries.run_record(session, after)
@@ -45,14 +47,14 @@ async def recent_runs(
 
 
 def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
-    """Each run once: a queued one may have been recorded meanwhile."""
+    """Merges both lists, each run once: a queued one may have been recorded meanwhile."""
     known = {record.run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.run_id not in known)]
     return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
 
 
 async def run_record_in(session: AsyncSession, wanted: IdRange, value: str) -> RunRecord | None:
-    """None for no run. Raises `UnknownIdError` for several."""
+    """Returns the record of the one run in the range; None without one. Raises `UnknownIdError` for several."""
     ids = await recorded_runs.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
     return await run_record(session, the_one(ids, value, "runs")) if ids else None
 
@@ -72,7 +74,7 @@ def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, Col
 
 
 async def find_run(session: AsyncSession, value: str) -> UUID:
-    """The id of the one run that `value` means; a whole id need not exist. Raises `UserError`."""
+    """Returns the id of the one run that `value` means; a run with a whole id need not exist. Raises `UserError`."""
     wanted = run_id_range(value)
     if wanted.whole:
         return wanted.low
@@ -83,7 +85,7 @@ async def find_run(session: AsyncSession, value: str) -> UUID:
 
 
 async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, datetime]:
-    """Raises `UnknownRunError`."""
+    """Returns a run and its end. Raises `UnknownRunError`, also if it has not ended."""
     run = await run_record(session, run_id)
     if run is None:
         raise UnknownRunError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
@@ -93,7 +95,7 @@ async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, dat
 
 
 async def moment_of(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime:
-    """A past time, or a run's end. Raises `UserError`.
+    """Returns a past time, or a run's end. Raises `UserError`.
 
     `zone` is the default of a time; None is local time.
     """

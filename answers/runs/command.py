@@ -73,7 +73,7 @@ def runs(
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
-    """With runs that only Temporal knows, if it answers."""
+    """Returns the newest runs, with those that only Temporal knows if it answers."""
     async with opened_database(settings, pool_size=2) as database:
         asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
@@ -153,7 +153,7 @@ async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNam
 async def find_record(
     database: Database, task_queue: str, wanted: IdRange, value: str, tenant_id: UUID | None = None
 ) -> RunRecord:
-    """A run of one tenant or any, from the database or, before a worker takes it, Temporal.
+    """Finds a run of one tenant or any, in the database or, before a worker takes it, in Temporal.
 
     Raises `UsageError`.
     """
@@ -195,17 +195,17 @@ async def _follow(settings: Settings, database: Database, record: RunRecord, ten
 
 
 async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
-    """Raises `UnavailableError`."""
+    """Returns a run's record after its workflow's end; `latest` is an earlier one. Raises `UnavailableError`."""
     async with database.tenant(latest.tenant_id, read_only=True) as session:
         record = await answer.run_record(session, latest.run_id)
     return record or await refused(latest, f"run {latest.run_id}", handle)
 
 
 async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
-    """The failed record of an ended workflow without one, with its error code.
+    """Returns a failed record, with its error code, for an ended workflow that has none.
 
     Workers refuse a run of an unknown tenant, and a workflow under another id than its input's. Raises
-    `UnavailableError` without a code.
+    `UnavailableError` if there is no code.
     """
     if (code := await _failed_with(handle)) is None:
         raise UnavailableError(f"{what} was ended in Temporal before a worker took it up; nothing was read")
@@ -215,7 +215,7 @@ async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
 
 
 async def _failed_with(handle: Handle) -> ErrorCode | None:
-    """The error code; None if it ended otherwise or is gone."""
+    """Returns the workflow's error code; None if it ended otherwise or is gone."""
     try:
         await handle.result()
     except WorkflowFailureError as error:

@@ -44,7 +44,7 @@ OUTCOMES = 200
 """Tenants on the page of one portfolio run."""
 
 LOOK_SECONDS = 2.0
-"""Between a live page's looks, for all followers together."""
+"""Seconds between a live page's looks, for all followers together."""
 
 AfterTenant = Annotated[str, Query(alias="after", description="Go on here, as the next page's address says.")]
 
@@ -71,7 +71,7 @@ async def _unrecorded(tenants: Visible, site: TheSite, status: Status, after: Af
 
 
 class PortfolioRunList(NamedTuple):
-    """As `RunList`."""
+    """Recorded portfolio runs, which `scope` reads, and unrecorded ones."""
 
     unrecorded: UnrecordedRuns
     scope: PortfolioScope
@@ -79,7 +79,7 @@ class PortfolioRunList(NamedTuple):
     after: UUID | None
 
     async def part(self, limit: int) -> tuple[list[PortfolioRecord], str | None]:
-        """As `RunList.part`."""
+        """Returns up to `limit` recorded runs with the queued ones, and the next page's place."""
         found = await recent_portfolio_runs(self.scope.session, limit + 1, self.after, self.status)
         recorded, queued = found[:limit], self.unrecorded.runs
         goes_on = str(recorded[-1].portfolio_run_id) if found[limit:] else None
@@ -139,7 +139,7 @@ async def _one(
     site: Site,
     portfolio_run_id: UUID,
 ) -> PortfolioRecord:
-    """From the database or, before a worker takes it, Temporal. Raises `UnknownRunError`."""
+    """Reads a portfolio run from the database or, before a worker takes it, from Temporal. Raises `UnknownRunError`."""
     try:
         async with portfolio() as session:
             return await portfolio_run(session, portfolio_run_id)
@@ -171,7 +171,7 @@ async def portfolio_run_page(
 async def _live_part(
     request: Request, tenants: Visible, site: TheSite, portfolio_run_id: UUID, part: ThePart
 ) -> LivePart:
-    """Shared by those who see the same tenants.
+    """Returns the live part of the page, which people who see the same tenants share.
 
     Raises `UnknownRunError`, `NoSuchPageError`.
     """
@@ -238,7 +238,7 @@ async def cancel(
     once: ConfirmedOnce,
     reason: Reason,
 ) -> Response:
-    """Also cancels the runs that it has started."""
+    """Cancels a portfolio run and the runs that it has started."""
     run = await _one(partial(site.database.portfolio, visible_ids(tenants, site)), tenants, site, portfolio_run_id)
 
     async def request(client: Client) -> None:

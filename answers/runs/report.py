@@ -18,7 +18,7 @@ from inventory.records import CollectionRecord, RunRecord
 from inventory.visible_text import visible
 
 NAMED = 6
-"""For each error code, without `verbose`."""
+"""Collections that are named for each error code, without `verbose`."""
 
 TOLD_ONCE = ("reason", "permission")
 """Context that failed collections may share: told once for an error code."""
@@ -119,7 +119,7 @@ def _context(context: Mapping[str, Any]) -> str:
 
 
 def _say(words: str, *, indent: str = "", style: str = "") -> None:
-    """Wraps prose to the terminal, or for mails and logs."""
+    """Prints prose, wrapped for the terminal, or for mails and logs."""
     lines = textwrap.fill(
         words,
         width=min(output.stdout.width, WIDEST),

@@ -50,7 +50,7 @@ class NotTheirsError(UserError):
 
 
 class ScheduleAct(StrEnum):
-    """Acts beside changing a schedule."""
+    """Acts on a schedule, beside changing it."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -79,7 +79,7 @@ class ScheduleView:
         return rights(chosen, covered, {tenant.id for tenant in self._visible}, sees_all=self.sees_all)
 
     def shown(self, stored: StoredSchedule) -> ShownSchedule | None:
-        """None if the person does not see it."""
+        """Returns the schedule as shown; None if the person does not see it."""
         allowed = self.rights(stored.input.chosen)
         return ShownSchedule(stored.record, allowed.may_change) if allowed.may_see else None
 
@@ -89,7 +89,7 @@ View = Annotated[ScheduleView, Depends()]
 
 @router.get("/schedules", response_class=HTMLResponse, include_in_schema=False)
 async def schedules_page(request: Request, view: View, site: TheSite) -> HTMLResponse:
-    """Without schedules where Temporal does not answer soon."""
+    """Shows schedules; the page has none if Temporal does not answer soon."""
     stored, left_out, trouble, silence = list[StoredSchedule](), list[str](), None, ""
     try:
         async with site.temporal.answering(PAGE_WAITS_SECONDS) as client:
@@ -153,7 +153,9 @@ def _timing(stored: StoredSchedule) -> StartTimes:
 async def _stored(
     site: Site, view: ScheduleView, name: str, seconds: float = ANSWER_SECONDS, *, to_change: bool = False
 ) -> StoredSchedule:
-    """Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change it."""
+    """Returns the schedule of this name. Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change
+    it.
+    """
     async with site.temporal.answering(seconds) as client:
         try:
             stored = await view.schedules(client).one(valid_name(name))

@@ -14,7 +14,7 @@ class Rights(NamedTuple):
 
 
 def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[UUID], *, sees_all: bool) -> Rights:
-    """On a schedule that covers these tenants now.
+    """Returns a person's rights on a schedule that covers these tenants now.
 
     All tenants and tags are resolved at each run, so only a person who sees all tenants may choose them.
     """
@@ -26,7 +26,7 @@ def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[
 
 
 class StartTimes(NamedTuple):
-    """`how` names the field that is used."""
+    """A schedule's start times in the form. `how` names the field that is used."""
 
     how: str = "calendar"
     every: str = ""
@@ -38,7 +38,7 @@ _TIME_OF_DAY = re.compile(r"(?:[a-z,-]+ +)?\d{1,2}:\d{2}")
 
 
 def timing(every: str | None, comment: str) -> StartTimes:
-    """From a schedule's interval, or what Temporal keeps of a time of day or cron expression."""
+    """Fills the form from a schedule's interval, or from Temporal's note of a time of day or cron expression."""
     if every is not None:
         return StartTimes("every", every=every)
     if _TIME_OF_DAY.fullmatch(comment):

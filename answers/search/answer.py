@@ -25,23 +25,23 @@ from storage.name_order import NamePlace, place_of
 from storage.queries import Question
 
 MOST_MEANT = 100
-"""Beyond, people must choose."""
+"""Settings that one name may mean; beyond that, people must choose."""
 
 
 TENANTS_AT_A_TIME = 50
-"""Few enough that names are read by an index, as measured with five hundred."""
+"""Tenants in one query: few enough that names are read by an index, as measured among five hundred."""
 
 
 class UnknownSettingError(UserError):
-    """Ambiguous or unknown; the message names candidates."""
+    """The setting is ambiguous or unknown; the message names candidates."""
 
 
 class UnreadSettingError(UnknownSettingError, NeverReadError):
-    """No run has completed."""
+    """No run has completed, so no setting is known."""
 
 
 class Sought(NamedTuple):
-    """`words` are of a name."""
+    """A search for items. `words` are words of a name."""
 
     words: str | None = None
     setting: WantedSetting | None = None
@@ -50,7 +50,7 @@ class Sought(NamedTuple):
 
 
 class ItemPlace(NamedTuple):
-    """A list goes on after this item."""
+    """The item after which a list goes on."""
 
     tenant_id: UUID
     type_key: str
@@ -66,10 +66,10 @@ async def find(
     limit: int | None = None,
     after: NamePlace | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Items by tenant, in the order of lists; of all visible tenants unless named.
+    """Yields items by tenant, in the order of lists; those of all visible tenants unless `tenant_ids` are given.
 
-    States are relative to the question `asked`, else to each collection's latest run. Of one tenant they may follow
-    `after`. Raises `UnknownSettingError`.
+    States are relative to the question `asked`, else to each collection's latest run. `after` needs one tenant. Raises
+    `UnknownSettingError`.
     """
     wanted = await _query(session, sought, tenant_ids, after)
     if asked is None and sought.items.state is not None:
@@ -91,7 +91,7 @@ async def _query(
     tenant_ids: Collection[UUID] | None = None,
     after: NamePlace | None = None,
 ) -> queries.ItemQuery:
-    """Without `sought.items`. Raises `UnknownSettingError`."""
+    """Makes the database's query, without `sought.items`. Raises `UnknownSettingError`."""
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
     return queries.ItemQuery(
         tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
@@ -105,7 +105,7 @@ async def _query(
 
 
 async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> list[ItemGroup]:
-    """Groups the first `most` items by likeness, whatever `sought.items`.
+    """Groups the first `most` items by likeness; it ignores `sought.items`.
 
     Raises `UnknownSettingError`.
     """
@@ -119,7 +119,7 @@ def _titles() -> dict[str, str]:
 async def find_after(
     session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: ItemPlace | None, limit: int
 ) -> list[ItemRecord]:
-    """As `find`. Raises `UnlistedItemError`, `UnknownSettingError`."""
+    """Returns the items of `find` that follow a place. Raises `UnlistedItemError`, `UnknownSettingError`."""
     rest = sorted(tenant_ids)
     found: list[ItemRecord] = []
     if place is not None:
@@ -134,7 +134,7 @@ async def find_after(
 
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
-    """Some tenants at a time, until a page is full."""
+    """Splits the query into queries for some tenants each, so that a full page ends the search."""
     if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
         yield wanted
         return
@@ -173,10 +173,10 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
 async def tenant_settings(
     session: AsyncSession, wanted: WantedSetting, tenant_ids: Collection[UUID]
 ) -> list[TenantSetting]:
-    """Each tenant's values, ordered by state. Raises `UnknownSettingError`.
+    """Returns each tenant's values, ordered by state. Raises `UnknownSettingError`.
 
-    A collection can set it if any tenant's item does, or once did. Only settings catalog policies can set what only
-    that catalog defines.
+    A collection can set the setting if any tenant's item does, or once did. Only settings catalog policies can set a
+    setting that only that catalog defines.
     """
     names = await settings_meant(session, wanted.name)
     values = wanted.values(names)
@@ -208,14 +208,14 @@ async def tenant_settings(
 
 
 class NamedSettings(NamedTuple):
-    """With names of choices, and settings' display names."""
+    """Tenants' values with names of choices, and settings' display names."""
 
     tenants: list[TenantSetting]
     names: dict[str, str]
 
 
 async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> NamedSettings:
-    """Takes display names from the session's tenant's catalogue."""
+    """Adds display names from the catalogue of the session's tenant."""
     settings = sorted({setting for tenant in found for setting in tenant.settings})
     ids = {*settings, *(setting.removeprefix("device_") for setting in settings)}
     known = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}

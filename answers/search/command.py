@@ -141,7 +141,7 @@ def settings(
 
 
 def _end(never_read: int) -> None:
-    """Raises `typer.Exit` for a tenant that was never read."""
+    """Raises `typer.Exit` if a tenant was never read."""
     if never_read:
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -206,7 +206,7 @@ def _values(tenant: TenantSetting) -> str:
 
 
 def _value(value: SettingValue) -> str:
-    """As `settings NAME=VALUE` takes it, a choice also by name."""
+    """Returns a value as `settings NAME=VALUE` takes it, a choice also with its name."""
     told = "hidden" if value.value is None else value.value
     return told if value.name is None else f"{value.name} ({told})"
 

@@ -21,10 +21,11 @@ from storage.settings import beginning, entries
 
 
 class ItemQuery(NamedTuple):
-    """None wants any; all `patterns` must match a name.
+    """A query of items; a field that is None filters nothing. All `patterns` must match a name.
 
     `titled`: collections whose titles match. `settings`: names, one of which is set, to one of `values` if any.
-    `is_seen`: the latest run of its collection, or a later one, has seen the item. `after`: only in one tenant.
+    `is_seen`: the latest run of its collection, or a later one, has seen the item. `after`: type key and id, in one
+    tenant only.
     """
 
     tenant_ids: Sequence[UUID] | None = None
@@ -80,7 +81,7 @@ def _unseen(has: frozenset[str]) -> str:
 _KNOWING = """(
     SELECT DISTINCT tenant_id, type_key FROM collection_setting WHERE setting = ANY (CAST(:settings AS text[]))
 ) AS knowing"""
-"""Collections whose items may set one of the settings."""
+"""Selects collections whose items may set one of the settings."""
 
 
 # One name is looked up for each, where a join may have the planner hash them all.
@@ -93,7 +94,7 @@ def _with_names(keys: str) -> str:
 
 
 def _found(has: frozenset[str]) -> str:
-    """Selects fitting items from the smallest table.
+    """Selects fitting items, each kind from the smallest table.
 
     Row-level security keeps LIKE out of index conditions, so names have a table of their own.
     """
@@ -177,7 +178,7 @@ def _groups_statement(has: frozenset[str]) -> TextClause:
 
 
 async def item_groups(session: AsyncSession, wanted: ItemQuery, most: int) -> list[ItemGroup]:
-    """The first `most` items, grouped by likeness."""
+    """Groups the first `most` fitting items by likeness."""
     parameters = wanted.parameters()
     statement = _groups_statement(frozenset(parameters))
     return await fetch(session, statement, ItemGroup, {**parameters, "most": most}, shape=_group)
@@ -191,7 +192,7 @@ def _group(row: Values) -> Values:
 async def found_items(
     session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
-    """By tenant and in the order of lists.
+    """Yields fitting items by tenant, in the order of lists.
 
     States are relative to the question of one tenant, else to each collection's latest run.
     """
@@ -253,7 +254,7 @@ GROUP BY found.tenant_id, found.type_key, found.value
 
 
 async def set_items(session: AsyncSession, settings: Sequence[str]) -> list[SetItems]:
-    """Unordered."""
+    """Returns the number of items for each value, by tenant and collection, unordered."""
     parameters = {"settings": list(settings), "beginnings": list(map(beginning, settings))}
     return await fetch(session, _SET_ITEMS, SetItems, parameters)
 
@@ -262,7 +263,7 @@ _COLLECTIONS = text(f"SELECT DISTINCT type_key FROM {_KNOWING}")
 
 
 async def knowing(session: AsyncSession, settings: Sequence[str]) -> set[str]:
-    """Collections whose items set one of these settings, or once did."""
+    """Returns collections whose items set one of these settings, or once did."""
     return set((await session.execute(_COLLECTIONS, {"settings": list(settings)})).scalars())
 
 
@@ -309,7 +310,7 @@ GROUP BY tenant_id
 async def readings(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]
 ) -> dict[UUID, SettingCoverage]:
-    """By tenant. `rules`: hashes of the rules in force."""
+    """Returns the coverage of collections by tenant. `rules`: hashes of the rules in force."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": list(rules), "rules_hashes": list(rules.values())}
     return {tenant.tenant_id: tenant for tenant in await fetch(session, _READINGS, SettingCoverage, parameters)}
 
@@ -348,7 +349,7 @@ ORDER BY listed_from DESC LIMIT :most
 """)
 
 CATALOGUES = 3
-"""Tenants whose catalogue is searched: all have Microsoft's."""
+"""Tenants whose catalogue is searched: all tenants have Microsoft's."""
 
 
 async def is_known(session: AsyncSession, setting: str) -> bool:
@@ -357,7 +358,7 @@ async def is_known(session: AsyncSession, setting: str) -> bool:
 
 
 async def known_settings(session: AsyncSession) -> list[str]:
-    """Sorted, also settings that items once set."""
+    """Returns sorted names of settings that items set, or once did."""
     return list((await session.execute(_KNOWN)).scalars())
 
 
@@ -367,7 +368,7 @@ async def catalogues(session: AsyncSession) -> list[UUID]:
 
 
 async def definitions_called(session: AsyncSession, name: str) -> list[str]:
-    """Ids of definitions with this display name."""
+    """Returns the ids of definitions with this display name."""
     tenants = await catalogues(session)
     if not tenants:
         return []

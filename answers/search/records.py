@@ -61,7 +61,7 @@ class TenantSetting(BaseModel, frozen=True):
 
 
 class SearchBasis(BaseModel, frozen=True):
-    """Tenants that were never read, or whose collections were not read to the end.
+    """Gaps of a search: tenants that were never read, or whose collections were not read to the end.
 
     `read_from` is when the earliest reading began, null without any.
     """

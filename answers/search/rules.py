@@ -10,14 +10,16 @@ from inventory.name_key import name_key
 NAMED = 4
 
 _ENDS = re.compile(r"[_./~\\]")
-"""In names as `device_vendor_msft_bitlocker_requiredeviceencryption` and `grantControls.operator`."""
+"""Separates a setting name's parts, as in `device_vendor_msft_bitlocker_requiredeviceencryption` and
+`grantControls.operator`.
+"""
 
 _OF_LIKE = re.compile(r"[%_\\]")
 _ESCAPED = r"\\\g<0>"
 
 
 def patterns(text: str) -> list[str]:
-    """LIKE patterns, a word each, all of which a name's key must match."""
+    """Returns a LIKE pattern for each word; a name's key must match all of them."""
     return [f"%{_OF_LIKE.sub(_ESCAPED, word)}%" for word in name_key(text).split()]
 
 
@@ -28,7 +30,7 @@ def titled(text: str, titles: Mapping[str, str]) -> list[str]:
 
 
 def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
-    """`is_read`: nothing that could set it is unread."""
+    """Returns a setting's state in a tenant. `is_read`: nothing that could set it is unread."""
     found = {value.value for value in values}
     if found and (wanted is None or not found.isdisjoint(wanted)):
         return SettingState.SET

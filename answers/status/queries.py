@@ -118,7 +118,7 @@ FROM sync_run WHERE queued_at >= clock_timestamp() - :span AND finished_at IS NO
 
 
 class RecentRuns(NamedTuple):
-    """Ended runs, and items that they found new and changed."""
+    """Numbers of ended runs, and of the items that they found new and changed."""
 
     runs: int
     created: int
@@ -126,7 +126,7 @@ class RecentRuns(NamedTuple):
 
 
 async def recent_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
-    """Of runs queued in the last `span`."""
+    """Counts the tenant's runs that were queued in the last `span`."""
     (found,) = await fetch(session, _RECENT_RUNS, RecentRuns, {"span": span})
     return found
 
@@ -134,6 +134,6 @@ async def recent_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
 async def tenant_states(
     session: AsyncSession, tenant_ids: Collection[UUID], logs: Collection[str]
 ) -> list[TenantStatus]:
-    """In a portfolio session, without `attention`. `logs`: type keys to leave out."""
+    """Returns tenants' states without `attention`, in a portfolio session. `logs`: type keys to leave out."""
     parameters = {"tenant_ids": list(tenant_ids), "logs": list(logs)}
     return await fetch(session, _STATUS, TenantStatus, parameters, shape=lambda values: {**values, "attention": []})

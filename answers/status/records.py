@@ -23,7 +23,7 @@ class Attention(StrEnum):
     NOT_WATCHED = "not_watched"
     STALE = "stale"
     HIGH_DRIFT = "high_drift"
-    """By its baselines' latest evaluations."""
+    """Findings of high severity are open, by the baselines' latest evaluations."""
     MISSING = "missing"
 
 
@@ -43,7 +43,7 @@ class UnwatchedLog(BaseModel, frozen=True):
 
 
 class TenantStatus(BaseModel, frozen=True):
-    """One tenant. Each collection counts by the latest completed run that covers it, without logs.
+    """One tenant's state. Each collection counts by the latest completed run that covers it, without logs.
 
     `collections` counts those that the tenant can have, `read` those read to their end; `oldest` is the beginning of
     the earliest of these readings (null without any). `missing` counts items, `stale` items with unreadable details,

@@ -26,7 +26,7 @@ PAGE = 100
 RUNS = 5
 
 SPANS = (("day", "1d", timedelta(days=1)), ("week", "7d", timedelta(days=7)))
-"""In words, and as the page of changes takes them."""
+"""Time spans on a tenant's page: in words, as the page of changes takes them, and as durations."""
 
 
 class TenantFilter(NamedTuple):
@@ -35,7 +35,7 @@ class TenantFilter(NamedTuple):
     why: Attention | None = None
 
     def query(self, **others: object) -> str:
-        """The query string, with `others` changed."""
+        """Returns these parameters as a query string, with `others` changed."""
         asked = {**self._asdict(), **others}
         return urlencode({name: str(value) for name, value in asked.items() if value})
 

@@ -12,7 +12,7 @@ OLD_AFTER = timedelta(hours=24)
 
 
 def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list[Attention]:
-    """Most urgent reason first."""
+    """Returns the reasons to look at the tenant, most urgent first."""
     if tenant.run_id is None:
         return [Attention.NEVER_READ]
     holds = {
@@ -41,7 +41,7 @@ def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
 
 
 def reasons(tenants: Iterable[TenantStatus]) -> dict[Attention, int]:
-    """Most urgent first."""
+    """Counts tenants by reason, most urgent first."""
     found = Counter(reason for tenant in tenants for reason in tenant.attention)
     return {reason: found[reason] for reason in Attention if found[reason]}
 

@@ -1,1 +1,1 @@
-"""An item's versions: one whole, two compared."""
+"""The versions of an item, one of them whole, and two of them compared."""

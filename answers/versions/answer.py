@@ -24,11 +24,11 @@ from storage.new_versions import NewVersion, new_versions
 
 
 class UnknownVersionError(NotHereError):
-    """No such version, or no longer; the message names kept ones."""
+    """The item has no such version, or no longer; the message names kept ones."""
 
 
 class ComparedVersions(NamedTuple):
-    """By the rules of `changes`. `not_compared`: paths that were not read alike."""
+    """Two versions and their differences, by the rules of `changes`. `not_compared`: paths that were not read alike."""
 
     before: VersionRecord
     after: VersionRecord
@@ -37,7 +37,7 @@ class ComparedVersions(NamedTuple):
 
 
 class DocumentPair(NamedTuple):
-    """A `VersionPair` of `inventory.changed_fields`."""
+    """Two versions' documents, a `VersionPair` of `inventory.changed_fields`."""
 
     document: bytes
     document_before: bytes
@@ -49,7 +49,7 @@ class DocumentPair(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """Newest first. A version is a change if `changes` tells one."""
+    """Returns kept versions, newest first. A version is a change if `changes` tells one."""
     found = await versions.history(session, type_key, external_id)
     following = [version.version for version in found if version.version > 1]
     told: dict[int, bool] = {}
@@ -65,7 +65,7 @@ def _tells_change(pair: NewVersion) -> bool:
 
 
 def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
-    """`tells_change` is None if the version before is forgotten or damaged."""
+    """Marks the version as a change or none. `tells_change` is None if the version before is forgotten or damaged."""
     kind, renamed_from = version.change, version.renamed_from
     if tells_change is False and kind is not VersionChange.COMPLETED:
         kind = VersionChange.REREAD
@@ -79,7 +79,7 @@ def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
 async def pin(
     session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str, reason: str | None
 ) -> None:
-    """Raises `UnknownVersionError`."""
+    """Keeps a version until it is unpinned. Raises `UnknownVersionError`."""
     try:
         pinned = await versions.pin(session, type_key, external_id, number, pinned_by, reason)
     except IntegrityError:
@@ -89,7 +89,7 @@ async def pin(
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str) -> None:
-    """Raises `UnknownVersionError`."""
+    """Removes the person's pin of a version. Raises `UnknownVersionError`."""
     if not await versions.unpin(session, type_key, external_id, number, pinned_by):
         raise UnknownVersionError(f"version {number} has no pin of {pinned_by}")
 
@@ -120,7 +120,7 @@ async def show(session: AsyncSession, type_key: str, external_id: str, number: i
 async def compare(
     session: AsyncSession, type_key: str, external_id: str, older: int | None, newer: int | None
 ) -> ComparedVersions | None:
-    """By default the current version and its predecessor; None if version 1 has none.
+    """Compares two versions, by default the current one and its predecessor; None if version 1 has none.
 
     Raises `UnknownVersionError`.
     """
@@ -159,7 +159,7 @@ async def compare(
 
 
 def with_all_digits(difference: DifferenceRecord) -> bytes:
-    """JSON with every digit of its values."""
+    """Returns the difference as JSON, with every digit of its values."""
     before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
     plain = {**dict(difference), "before": before, "after": after, "text": difference.text}
     return orjson.dumps(plain, default=str)
@@ -168,7 +168,7 @@ def with_all_digits(difference: DifferenceRecord) -> bytes:
 async def _kept(
     session: AsyncSession, kept: Sequence[VersionRecord], number: int | None
 ) -> tuple[VersionRecord, bytes]:
-    """By default the current version. Raises `UnknownVersionError`."""
+    """Returns a kept version, by default the current one, with its document. Raises `UnknownVersionError`."""
     for version in kept:
         if number == version.version or (number is None and version.is_current):
             document = await documents.document(session, version.type_key, version.external_id, version.version)
