@@ -16,7 +16,7 @@ from graph.errors import retry_after_of
 from inventory.backoff import believable
 
 CONNECT_SECONDS = 6
-"""For one connection; tried twice."""
+"""The time for one connection, which is tried twice."""
 
 ANSWER_SECONDS = 20
 """For each wait for bytes of an answer."""
@@ -25,10 +25,11 @@ DEADLINE_SECONDS = 60
 """The limit of a sign-in of two requests, for the last byte, too."""
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
+"""The largest answer that is read: discovery documents and tokens have some thousand bytes."""
 
 
 class RefusedExchangeError(Exception):
-    """The message names hosts and repeats no answer."""
+    """A request or answer was refused. The message names hosts and repeats no answer."""
 
 
 class AuthorityAnswer(NamedTuple):
@@ -45,7 +46,7 @@ class AuthorityHttp:
     def __init__(
         self, context: ssl.SSLContext, authority_urls: Collection[str] | None, *, proxy: httpx.Proxy | None = None
     ) -> None:
-        """`authority_urls` is None for a managed identity, whose address no answer gives."""
+        """`authority_urls`: the allowed URLs; None for a managed identity, whose address comes from no answer."""
         self._origins = None if authority_urls is None else {_origin(httpx.URL(url)) for url in authority_urls}
         self._ends = time.monotonic() + DEADLINE_SECONDS
         self._http = httpx.Client(
@@ -102,7 +103,7 @@ class AuthorityHttp:
         return AuthorityAnswer(response.status_code, answer_headers, body.decode(errors="replace"))
 
     def _left(self) -> float:
-        """Raises `httpx.TimeoutException` after the deadline."""
+        """Seconds until the deadline. Raises `httpx.TimeoutException` after it."""
         left = self._ends - time.monotonic()
         if left <= 0:
             raise httpx.TimeoutException(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")

@@ -1,4 +1,4 @@
-"""Certificate files, checked before MSAL, which has one error for a wrong password and a broken file."""
+"""Checks certificate files before MSAL, which has one error for a wrong password and a broken file."""
 
 import re
 
@@ -14,7 +14,7 @@ def is_pem(content: bytes) -> bool:
 
 
 def what_is_wrong(content: bytes, password: str | None) -> str | None:
-    """Names a remedy; None if the file is usable."""
+    """Why a certificate file is unusable, with a remedy; None if it is usable."""
     secret = None if password is None else password.encode()
     return _in_pem(content, secret) if is_pem(content) else _in_pfx(content, secret)
 
@@ -62,7 +62,7 @@ def _password_missing(password: bytes | None) -> str:
 
 
 def _is_whole_sequence(content: bytes) -> bool:
-    """See X.690 §8.1."""
+    """Whether the file is one whole ASN.1 sequence (X.690 §8.1), as an unbroken PFX is."""
     if len(content) < 4 or content[0] != 0x30:
         return False
     if content[1] < 0x80:

@@ -24,11 +24,11 @@ from graph.vault import PFX, Vault, VaultError, VaultSecret
 from inventory.error_codes import ErrorCode
 
 CONFIGURATION_PATIENCE = timedelta(minutes=10)
-"""A broken file is mended within minutes; a longer wait holds a slot in vain."""
+"""How long a broken file is read again: it is mended within minutes, and a longer wait holds a slot in vain."""
 
 
 class CredentialError(GraphRequestError):
-    """The message names the variable or file, never the content."""
+    """A credential cannot be read. The message names the variable or file, never the content."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -64,7 +64,10 @@ def read_credential(tenant: TenantConfig, vault: Vault | None = None) -> Any:
 
 
 def credential_ends_at(tenant: TenantConfig, vault: Vault | None = None) -> datetime | None:
-    """None if unknown. Blocks. Raises `CredentialError`, `VaultUnavailableError`."""
+    """When the certificate of `certificate_file`, or the vault's secret, ends; None if unknown.
+
+    Blocks. Raises `CredentialError`, `VaultUnavailableError`.
+    """
     if tenant.certificate_file is not None:
         certificate = read_credential(tenant)["public_certificate"].encode()
         return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
@@ -80,7 +83,7 @@ def _from_environment(name: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """Drops a byte-order mark, which editors on Windows write."""
+    """A file's content without the byte-order mark that editors on Windows write."""
     try:
         content = path.read_bytes()
     except OSError as error:

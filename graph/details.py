@@ -33,14 +33,14 @@ from inventory.error_codes import OF_TENANT_CODES, ErrorCode
 from inventory.exact_json import decode, encode
 
 MAX_PAGES = 1000
-"""More pages of one answer are a loop; the largest real policy has 13."""
+"""An answer with more pages is a loop: the largest real policy has 13."""
 
 
 class OpenCall(NamedTuple):
-    """A request; without a `call` it asks whether the item exists.
+    """A request to make. `call` and `child` number the entry's calls; without `call` it asks whether the item exists.
 
-    `call` and `child` number the entry's calls. `anchor`: hash of an earlier link, renewed at powers of two of pages.
-    `path`: the place of a cut list, in the list's document or in page `of_page` of the call's answer.
+    `anchor`: the hash of an earlier link, renewed at powers of two of pages. `path`: the place of a cut list, in the
+    list's document or in page `of_page` of the call's answer.
     """
 
     url: str
@@ -59,7 +59,7 @@ class OpenCall(NamedTuple):
 
 
 class UnreadCall(NamedTuple):
-    """A call that Graph does not answer."""
+    """A call that was given up, because Graph does not answer it."""
 
     call: OpenCall
     failure: ReadFailure
@@ -72,12 +72,13 @@ class UnreadCall(NamedTuple):
 
     @property
     def http_status(self) -> int | None:
+        """The HTTP status of the last answer; None without one."""
         status = self.failure.context.get("http_status")
         return status if isinstance(status, int) else None
 
 
 class DetailReading:
-    """Read parts are canonical, with hidden secrets."""
+    """The state of reading one item's details. Read parts are canonical, with hidden secrets."""
 
     def __init__(
         self,
@@ -116,6 +117,7 @@ class DetailReading:
 
     @property
     def is_at_end(self) -> bool:
+        """Whether nothing is left to read except calls that were given up."""
         return not self.open and not self.gone
 
     @property
@@ -137,8 +139,9 @@ class DetailReading:
         return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
 
     def stale(self, lacking: Container[DetailPlace]) -> list[tuple[DetailPlace, UnreadCall]]:
-        """Given-up calls that make the document stale, without those of `lacking` for which the tenant never had a
-        licence.
+        """Given-up calls that make the document stale, with their places.
+
+        It omits calls at places in `lacking` for which the tenant never had a licence.
         """
         return [
             (place, unread)
@@ -147,7 +150,10 @@ class DetailReading:
         ]
 
     def is_answer(self, unread: UnreadCall) -> bool:
-        """Whether Graph says that there is no such detail, or none for this app: no error, unless of a later page."""
+        """Whether Graph says that there is no such detail, or none for this app.
+
+        That is no error, unless it is said of a later page.
+        """
         if unread.code is ErrorCode.GRAPH_NOT_FOUND:
             return unread.call.path is None and self._call(unread.call).optional
         return unread.code in OF_TENANT_CODES and unread.call.page == 1
@@ -178,6 +184,7 @@ class DetailReading:
 
     @property
     def unread_places(self) -> list[DetailPlace]:
+        """The document's places of calls that were given up."""
         return [self._place(given_up.call) for given_up in self.unread]
 
     def give_up(self, call: OpenCall, failure: ReadFailure) -> None:
@@ -193,7 +200,10 @@ class DetailReading:
         self.unread.append(UnreadCall(call, failure, self._member_name(place)))
 
     def progress(self) -> bytes:
-        """The state for another process. Given-up calls are the last open ones, for workers that do not know them."""
+        """The state for another process.
+
+        Given-up calls are stored as the last open ones, for workers that do not know them.
+        """
         parts = [
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
             for part in self._parts
@@ -206,8 +216,9 @@ class DetailReading:
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
-        """Returns the failure if the answer brought nothing. The caller checks the link of the call that replaces this
-        one.
+        """Takes in an open call's answer; returns the failure if the answer brought nothing.
+
+        The caller checks the link of the call that replaces this one.
         """
         if call.path is not None:
             return self._take_rest(call, call.path, answer)
@@ -312,7 +323,7 @@ class DetailReading:
             self._restart(call)
 
     def _is_miscounted(self, call: OpenCall) -> bool:
-        """Whether the list counts other members than the pages, which are no snapshot."""
+        """Whether the list's count differs from the members on the pages, which are no snapshot."""
         counted_by = None if call.child is not None else self._collection.details[call.call or 0].counted_by
         expected = None if counted_by is None else self._list_document.get(counted_by)
         if not isinstance(expected, int):
@@ -333,7 +344,7 @@ class DetailReading:
         return failure or ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
 
     def _next(self, call: OpenCall, link: str) -> OpenCall:
-        """Raises `MalformedPageError` for a circle."""
+        """The call for the next page. Raises `MalformedPageError` if the links form a circle."""
         fingerprint = hashlib.sha256(link.encode(errors="surrogatepass")).hexdigest()
         if fingerprint == call.anchor or call.page >= MAX_PAGES:
             raise _LoopError(call.page)

@@ -1,4 +1,5 @@
-"""Sign-in with Entra ID. MSAL leaves the check of the ID token to its caller:
+"""Sign-in with Entra ID. It checks the ID token, which MSAL leaves to its caller:
+
 https://learn.microsoft.com/entra/identity-platform/id-tokens#validate-tokens
 """
 
@@ -48,7 +49,7 @@ Flow = dict[str, Any]
 
 
 class SignInRefusedError(UserError):
-    """One line says why nobody is signed in, without a token."""
+    """Nobody is signed in. The message says why in one line, without a token."""
 
 
 class SignInUnavailableError(UnavailableError):
@@ -80,7 +81,7 @@ class EntraSignIn:
         authority_url: str | None = None,
         proxy: httpx.Proxy | None = None,
     ) -> None:
-        """`app` has the credential; its id is the tenant to sign in to, if one alone is allowed."""
+        """`app` has the credential. Its id is the tenant to sign in to, if only one is allowed."""
         endpoints = CLOUD_ENDPOINTS[app.cloud]
         self._app = app
         self._allowed = frozenset(allowed_tenants)
@@ -93,7 +94,7 @@ class EntraSignIn:
         self._keys: _Keys | None = None
 
     def begin(self, redirect_uri: str) -> Flow:
-        """Raises `SignInUnavailableError`."""
+        """Begins a sign-in at the flow's `auth_uri`. Raises `SignInUnavailableError`."""
         with self._http() as http, _understood(self._host):
             flow: Flow = self._application(http).initiate_auth_code_flow([], redirect_uri=redirect_uri)
         if "error" in flow or urlsplit(flow["auth_uri"])[:2] not in {urlsplit(url)[:2] for url in self._trusted}:
@@ -148,7 +149,7 @@ class EntraSignIn:
         return claims
 
     def _identity(self, claims: Mapping[str, Any], flow: Flow) -> SignedInIdentity:
-        """Raises `SignInRefusedError` if the person may not sign in here."""
+        """The person of the claims. Raises `SignInRefusedError` if the person may not sign in here."""
         if [claims["nonce"]] != parse_qs(urlsplit(flow["auth_uri"]).query).get("nonce"):
             raise SignInRefusedError("the ID token is of another sign-in")
         try:
@@ -199,7 +200,7 @@ class EntraSignIn:
 
 @contextmanager
 def _understood(host: str) -> Iterator[None]:
-    """Raises `SignInUnavailableError`, one line for each failure of an authority."""
+    """Turns each failure of an authority into `SignInUnavailableError`, with a message of one line."""
     try:
         yield
     except (UserError, UnavailableError):
@@ -214,6 +215,6 @@ def _understood(host: str) -> Iterator[None]:
 
 
 def _code(answer: Mapping[str, Any]) -> str:
-    """A description may repeat a stranger's words, so only its AADSTS code is told."""
+    """The AADSTS code of a refusal. The description is not repeated: it may hold a stranger's words."""
     found = _AADSTS.search(str(answer.get("error_description", "")))
     return found[0] if found else "it gave no reason"

@@ -43,10 +43,12 @@ _LICENCE_MESSAGES = re.compile(
 """
 
 _APP_REFUSED = ("app-only", "app only", "application context", "application permission", "delegated")
-"""Signs that a 400 is for signed-in people."""
+"""Words by which a 400 says that only signed-in people may ask."""
 
 
 class Answer(Protocol):
+    """The parts of an answer that decide its classification."""
+
     @property
     def status(self) -> int: ...
     @property
@@ -56,7 +58,7 @@ class Answer(Protocol):
 
 
 class ReadFailure(NamedTuple):
-    """Why a page was not read; `restart`: its token has expired."""
+    """The reason why a page was not read. `restart`: its token has expired, so the listing begins anew."""
 
     code: ErrorCode
     retryable: bool = False
@@ -66,9 +68,9 @@ class ReadFailure(NamedTuple):
 
 
 class GraphRequestError(Exception):
-    """A failed `$batch` or sign-in. The message holds no URL, token or answer.
+    """A `$batch` or a sign-in failed. The message holds no URL, token or answer.
 
-    Retries last `patience`, less `failing_for`: how long others have met it.
+    Retries last for `patience`, less `failing_for`, the time for which others have met the failure.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class GraphRequestError(Exception):
 
 
 class BatchRefusedError(GraphRequestError):
-    """Graph refused a whole `$batch`, so every request of it."""
+    """Graph refused a whole `$batch`, and so every request of it."""
 
     def __init__(self, failure: ReadFailure, message: str) -> None:
         super().__init__(
@@ -117,7 +119,10 @@ class AnswerTooLargeError(GraphRequestError):
 
 
 def classify(answer: Answer, *, permission: str | None = None, delegated_only: bool = False) -> ReadFailure | None:
-    """Returns None for a success. `permission` is named for a 403; none opens `delegated_only` to an app."""
+    """The failure that an answer's status and error body mean; None for a success.
+
+    `permission` is named for a 403. With `delegated_only`, no permission would admit an app.
+    """
     status = answer.status
     if 200 <= status < 300:
         return None
@@ -149,9 +154,9 @@ def classify(answer: Answer, *, permission: str | None = None, delegated_only: b
 
 
 def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """Reads seconds, also fractional, or a date (RFC 9110 §10.2.3), from the answer's own Date or else `now`.
+    """The wait of Retry-After: seconds, also fractional, or a date (RFC 9110 §10.2.3).
 
-    None if absent, unreadable or negative.
+    A date counts from the answer's own Date or else `now`. None if the header is absent, unreadable or negative.
     """
     value = headers.get("retry-after", "").strip()
     try:
@@ -180,14 +185,14 @@ def _http_date(value: str) -> datetime | None:
 
 
 def error_code_of(body: Any) -> str | None:
-    """None for a strange text: an answer may be hostile."""
+    """Graph's error code; None if it is missing or no plain code, since an answer may be hostile."""
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
 def _message(body: Any) -> str:
-    """Intune nests JSON in it as text."""
+    """The error's message in lower case, for recognition. Intune nests JSON in it as text."""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return message[:4000].lower() if isinstance(message, str) else ""

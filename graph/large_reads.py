@@ -1,4 +1,7 @@
-"""Reads of more than a TLS record: h11, httpcore and httpx take as long for its 16 KB as for a large part."""
+"""Reads connections in larger parts than a TLS record of 16 KB.
+
+h11, httpcore and httpx take as long for such a small part as for a large one.
+"""
 # ruff: noqa: ASYNC109 - the signatures are those of httpcore
 
 import ssl
@@ -10,7 +13,7 @@ import httpx
 
 
 def with_large_reads(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncHTTPTransport:
-    """Sets the backend of httpcore, for which httpx has no parameter."""
+    """The transport with larger reads. It sets httpcore's backend, for which httpx has no parameter."""
     transport._pool._network_backend = _Backend()  # noqa: SLF001
     return transport
 

@@ -18,9 +18,9 @@ class PermissionNeed(NamedTuple):
 
 
 def least_permissions(collections: Iterable[Collection]) -> dict[str, list[str]]:
-    """Maps each path's least permission to the type keys that need it, sorted.
+    """The permissions that suffice, sorted, each with the type keys that need it.
 
-    It leaves out a permission if others read its paths: `Directory.Read.All` makes `Group.ReadBasic.All` needless.
+    A permission is left out if others read its paths: `Directory.Read.All` makes `Group.ReadBasic.All` needless.
     """
     needs = [need for collection in collections for need in _needs(collection)]
     named = {need.named for need in needs}

@@ -1,4 +1,4 @@
-"""Graph's links, checked: a token goes to the Graph host only."""
+"""Checks Graph's links before they are followed: a token goes to the Graph host only."""
 
 from urllib.parse import urlsplit
 
@@ -15,8 +15,9 @@ class UntrustedLinkError(ValueError):
 
 
 def relative_link(link: str, base_url: str, api_version: str) -> str:
-    """Cuts `{base_url}/{api_version}` off a nextLink; encoding page tokens anew breaks them:
-    https://learn.microsoft.com/graph/paging
+    """The part of a nextLink behind `{base_url}/{api_version}`, unchanged.
+
+    Encoding page tokens anew breaks them: https://learn.microsoft.com/graph/paging
 
     Raises `UntrustedLinkError` if scheme, host, port or version differ, or the link is no plain URL.
     """

@@ -29,7 +29,10 @@ def read_page(
     left_out: Container[str] = (),
     left_out_where: Mapping[str, str | bool] | None = None,
 ) -> Page:
-    """Leaves out objects of the `@odata.type`s or values given. Raises `MalformedPageError`."""
+    """The page in a successful answer. Raises `MalformedPageError`.
+
+    `left_out` are `@odata.type`s, `left_out_where` property values, of objects to leave out.
+    """
     body: Any = answer.body
     if not isinstance(body, dict):
         raise MalformedPageError(answer)
@@ -54,7 +57,7 @@ def _type_of(item: Any) -> Any:
 
 
 def is_gone(answer: Answer) -> bool:
-    """Whether Graph, not a proxy, answered 404."""
+    """Whether a GET by id found no object: Graph, not a proxy, answered 404."""
     return answer.status == 404 and isinstance(answer.body, dict) and isinstance(answer.body.get("error"), dict)
 
 

@@ -18,7 +18,10 @@ def permission_ids() -> dict[str, UUID]:
 
 
 def required_resource_access(permissions: Iterable[str]) -> dict[str, Any]:
-    """See https://learn.microsoft.com/entra/identity-platform/reference-microsoft-graph-app-manifest"""
+    """The manifest's entry for the permissions:
+
+    https://learn.microsoft.com/entra/identity-platform/reference-microsoft-graph-app-manifest
+    """
     ids = permission_ids()
     access = [{"id": str(ids[name]), "type": "Role"} for name in sorted(permissions)]
     return {"requiredResourceAccess": [{"resourceAppId": str(GRAPH_APP_ID), "resourceAccess": access}]}

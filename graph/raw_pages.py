@@ -12,6 +12,8 @@ from inventory.canonical import TYPE
 
 
 class RawPage(msgspec.Struct, frozen=True):
+    """A page of a listing; `text` is all of it."""
+
     objects: list[msgspec.Raw]
     next_link: str | None
     text: msgspec.Raw
@@ -42,7 +44,10 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def split(body: bytes | bytearray) -> Any:
-    """Reads as `bodies.parse`, but successful listings become `RawPage`s. Raises `AnswerTooLargeError`."""
+    """A `$batch`'s answer as `bodies.parse` reads it, but with successful listings as `RawPage`s.
+
+    Raises `AnswerTooLargeError`.
+    """
     if len(body) > MOST_VALUES and body.count(b",") > MOST_VALUES:
         raise AnswerTooLargeError
     try:
@@ -69,13 +74,13 @@ def split(body: bytes | bytearray) -> Any:
 
 
 def parse_all(texts: Sequence[msgspec.Raw]) -> list[Any] | None:
-    """`bodies.parse` bounds them together; None if one is no JSON."""
+    """The values of JSON texts, bounded together by `bodies.parse`; None if one is no JSON."""
     values = parse(b"[" + b",".join(texts) + b"]")
     return values if isinstance(values, list) and len(values) == len(texts) else None
 
 
 def heads(page: RawPage, id_field: str) -> list[tuple[Any, Any]]:
-    """Ids and `@odata.type`s have any JSON type; None if missing."""
+    """Each object's id and `@odata.type`. They may have any JSON type; None if missing."""
     decode = _decoder(id_field)
     return [_head(decode, text) for text in page.objects]
 

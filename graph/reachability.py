@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 
 def why_unreached(error: BaseException, host: str) -> str:
+    """The obstacle to `host`: name, certificate, refusal or silence, without the error's text."""
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return f"the name {host} cannot be resolved; check DNS, the proxy and the tenant's cloud"

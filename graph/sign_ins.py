@@ -1,4 +1,7 @@
-"""A tenant's token. One sign-in at a time, in its own thread, so that a slow authority blocks nobody else."""
+"""A tenant's token, and the sign-in that gets it.
+
+A tenant has one sign-in at a time, in its own thread, so that a slow authority blocks nobody else.
+"""
 
 import asyncio
 import errno
@@ -14,7 +17,7 @@ from inventory.backoff import believable
 from inventory.error_codes import ErrorCode
 
 WAIT_SECONDS = 10
-"""A caller's wait for a sign-in, while it holds one of few slots."""
+"""How long a caller waits for a sign-in, while it holds one of few slots."""
 
 RENEWAL_SECONDS = 300
 """A token is renewed so long before its end."""
@@ -24,7 +27,7 @@ RECENT_SECONDS = 600
 
 
 class Grant(NamedTuple):
-    """`lifetime` counts from the request."""
+    """A token; its lifetime counts from the request."""
 
     token: str
     lifetime: timedelta
@@ -37,6 +40,7 @@ class _Held(NamedTuple):
     ends_at: float
 
     def answers(self, claims: str | None, refused: str | None) -> bool:
+        """Whether the token has the claims and is not the refused one."""
         return self.token != refused and claims in (None, self.claims) and time.monotonic() < self.ends_at
 
 
@@ -48,7 +52,7 @@ class _UnderWay:
 
 
 class TenantTokens:
-    """Times are monotonic: changes of the clock do not matter."""
+    """The token of a tenant's app. Times are monotonic: changes of the clock do not matter."""
 
     def __init__(self, sign_in: Callable[[str | None], Grant]) -> None:
         """`sign_in` blocks, returns a token with the claims, and raises `GraphRequestError`."""
@@ -61,8 +65,10 @@ class TenantTokens:
         self._failed_at = 0.0
 
     async def token(self, claims: str | None = None, refused: str | None = None) -> str:
-        """Raises `GraphRequestError`. Callers share one sign-in, and its failure, which lasts as long as the authority
-        asked for, or as it took.
+        """A token with these claims that is not the refused one. Raises `GraphRequestError`.
+
+        Callers share one sign-in and its failure. A failure lasts as long as the authority asked for, or as the sign-in
+        took.
         """
         while True:
             held = self._held if self._held is not None and self._held.answers(claims, refused) else None
@@ -79,7 +85,7 @@ class TenantTokens:
                 raise self._met(self._failure)
 
     async def _ending_of(self, sign_in: _UnderWay) -> None:
-        """Raises a retryable failure if the sign-in takes too long."""
+        """Waits for the sign-in. Raises its failure, or a retryable one if it takes too long."""
         rest = sign_in.began + WAIT_SECONDS - time.monotonic()
         await asyncio.wait([sign_in.ended], timeout=max(0.0, rest))
         if not sign_in.ended.done():

@@ -25,8 +25,9 @@ class Cloud(StrEnum):
 
 
 class Endpoints(NamedTuple):
-    """URLs have no final slash. `authority_aliases`: where else the authority's discovery document may send a
-    credential.
+    """A cloud's servers. URLs have no final slash.
+
+    `authority_aliases`: other names of the authority, to which its discovery document may send a credential.
     """
 
     authority_url: str
@@ -67,14 +68,16 @@ VaultName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 
 
 class TenantsFileError(UserError):
-    """Tells the fault of the tenants file or table in one line, without its values."""
+    """The tenants file or table has a fault. The message says it in one line, without values."""
 
 
 class UnknownTenantError(UserError):
-    """The message names the configured ones."""
+    """No such tenant is configured. The message names the configured ones."""
 
 
 class DisabledTenantError(UserError):
+    """The tenants file or table disables the tenant."""
+
     def __init__(self, name: str) -> None:
         super().__init__(f"tenant {name!r} is disabled; to read it again: python starter.py tenant enable {name}")
 
@@ -85,7 +88,7 @@ def refuse_disabled(tenant: "TenantConfig") -> None:
 
 
 class TenantConfig(BaseModel, frozen=True, extra="forbid"):
-    """Has exactly one credential field. A disabled tenant is not read; its inventory stays."""
+    """A tenant with exactly one credential field. A disabled tenant is not read; its inventory stays."""
 
     id: UUID
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
@@ -122,7 +125,10 @@ class TenantConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str | None:
-    """None for a managed identity. China's sign-in page has another host than its tokens."""
+    """The link by which a tenant's administrator grants the permissions; None for a managed identity.
+
+    China's sign-in page has another host than its tokens.
+    """
     if tenant.client_id is None or tenant.managed_identity:
         return None
     endpoints = CLOUD_ENDPOINTS[tenant.cloud]
@@ -131,7 +137,7 @@ def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str |
 
 
 class Tenants:
-    """Keeps the order of the file, or by name of the table; `place` names it for people."""
+    """The tenants of a file, in its order, or of the table, by name. `place` names the source for people."""
 
     def __init__(self, tenants: Sequence[TenantConfig], place: str = THE_FILE) -> None:
         self.place = place
@@ -161,7 +167,7 @@ class Tenants:
         return frozenset(tenant.id for tenant in self._tenants if tenant.disabled)
 
     def find(self, id_or_name: str) -> TenantConfig:
-        """Takes an id, a name in any case, or the beginning of an id. Raises `UnknownTenantError`."""
+        """The tenant with this id, name in any case, or beginning of an id. Raises `UnknownTenantError`."""
         try:
             tenant = self._by_id.get(UUID(id_or_name))
         except ValueError:
@@ -182,7 +188,7 @@ class Tenants:
 
 
 class TenantsSource(Protocol):
-    """Messages call it `named`."""
+    """A source of tenants. Messages call it `named`."""
 
     @property
     def named(self) -> str: ...

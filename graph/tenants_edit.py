@@ -1,6 +1,7 @@
-"""Commands' changes of the tenants file, by lines, since TOML libraries misplace comments.
+"""Commands' changes of the tenants file, which keep comments and format.
 
-A change is saved only if TOML reads in the text what was meant.
+The text is edited by lines, since TOML libraries misplace comments. A change is saved only if TOML reads in the text
+what was meant.
 """
 
 import json
@@ -32,8 +33,10 @@ class _Lines(NamedTuple):
 
 
 class TenantsFileEdit:
+    """The text and content of a tenants file, to edit. A missing file is empty."""
+
     def __init__(self, path: Path) -> None:
-        """Raises `TenantsFileError`."""
+        """Raises `TenantsFileError` if the file is invalid."""
         self._path = path.resolve()
         self.tenants = load_tenants(path) if path.exists() else Tenants([])
         self._read = path.read_bytes() if path.exists() else b""
@@ -43,14 +46,14 @@ class TenantsFileEdit:
         self._lines = text.removeprefix(BOM).replace("\r\n", "\n").splitlines()
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Raises `TenantsFileError` if the file would be invalid."""
+        """Appends an entry. Raises `TenantsFileError` if the file would be invalid."""
         wanted = self._data()
         wanted.setdefault("tenant", []).append(dict(entry))
         lines = [*self._lines, *([""] if self._lines else []), "[[tenant]]"]
         self._save([*lines, *(f"{key} = {_toml(value)}" for key, value in entry.items())], wanted)
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """Returns False if nothing changes. Raises `TenantsFileError`."""
+        """Disables or enables a tenant; False if nothing changes. Raises `TenantsFileError`."""
         tenant = self.tenants.get(tenant_id)
         if tenant is None or tenant.disabled == disabled:
             return False
@@ -66,7 +69,7 @@ class TenantsFileEdit:
         return True
 
     def remove(self, tenant_id: UUID) -> None:
-        """Removes the comment right above, too."""
+        """Removes the tenant's entry, and the comment right above it."""
         wanted = self._data()
         del wanted["tenant"][self._index(tenant_id)]
         if not wanted["tenant"]:
@@ -152,5 +155,5 @@ def _check(new: Path, path: Path) -> None:
 
 
 def _toml(value: object) -> str:
-    """Strings and lists of strings are JSON's."""
+    """A value in TOML, which writes strings and lists of strings as JSON does."""
     return json.dumps(value, ensure_ascii=False)

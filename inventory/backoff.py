@@ -25,7 +25,7 @@ REMEMBERED_CODES = frozenset(
         ErrorCode.AUTH_FAILED,
     }
 )
-"""Codes of pages that were retried to the limit; other codes end them at once."""
+"""Codes of failures that are retried to the limit. Other codes end a page at once."""
 
 BRIEF_AFTER_RUNS = 2
 """Runs in a row with a code after which a collection is tried briefly."""
@@ -35,7 +35,7 @@ MEMORY = timedelta(days=7)
 
 
 class RetryLimits(NamedTuple):
-    """The most requests for a page, and the time for retries after the first failure."""
+    """The most requests for a page, and the time for retries after its first failure."""
 
     attempts: int
     within: timedelta
@@ -49,7 +49,10 @@ BRIEF = RetryLimits(3, timedelta(minutes=1))
 
 
 class KnownFailure(BaseModel, frozen=True, extra="ignore"):
-    """A collection's failure in `runs` runs in a row, with full patience unless `attempts` and `within` are set."""
+    """A collection's failure in `runs` runs in a row.
+
+    `attempts` and `within` limit its retries; without them the run's own limits hold.
+    """
 
     code: ErrorCode
     runs: int
@@ -60,13 +63,14 @@ class KnownFailure(BaseModel, frozen=True, extra="ignore"):
 
     @property
     def patience(self) -> RetryLimits | None:
+        """The short retry limits; None if the run's own limits hold."""
         if self.attempts is None or self.within is None:
             return None
         return RetryLimits(self.attempts, self.within)
 
 
 def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimits) -> KnownFailure | None:
-    """None for a code that is not remembered.
+    """The failure to remember after `runs` runs in a row; None if the code is not remembered.
 
     A throttled collection has few attempts, too, but waits for Retry-After each time, as its throttle family does
     anyway.
@@ -81,13 +85,13 @@ def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimit
 
 
 def believable(retry_after: timedelta | None) -> timedelta | None:
-    """None if absent, negative or longer than `RETRY_AFTER_MAXIMUM`."""
+    """The Retry-After; None if it is absent, negative or longer than `RETRY_AFTER_MAXIMUM`."""
     if retry_after is None or not timedelta(0) <= retry_after <= RETRY_AFTER_MAXIMUM:
         return None
     return retry_after
 
 
 def backoff(attempts: int, random: Random) -> timedelta:
-    """A random wait up to a growing ceiling, if there is no Retry-After."""
+    """The wait after `attempts` attempts without a Retry-After: random, up to a growing ceiling."""
     ceiling = min(BACKOFF_MAXIMUM, BACKOFF_INITIAL * 2 ** min(attempts, 20))
     return timedelta(seconds=random.uniform(0, ceiling.total_seconds()))

@@ -27,7 +27,7 @@ from inventory.secret_patterns import (
 )
 
 MAX_DEPTH = 200
-"""Levels of nesting; the deepest of 953 real documents has 22."""
+"""The most levels of nesting. The deepest of 953 real documents has 22."""
 
 SENSITIVE_MARK = "sensitive"
 EDIT_STAMP = "edited"
@@ -57,17 +57,17 @@ _NO_NAMES: frozenset[str] = frozenset()
 _SETTING: Mapping[str, bool] = {"value": False}
 """Values of settings with a secret's definition are hidden."""
 _MASKED = re.compile(r"[*\u2022]{3,}")
-"""Graph's mask, as `****` of an encrypted OMA-URI setting."""
+"""Graph's mask of a value, such as `****` of an encrypted OMA-URI setting."""
 _MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)
 _MARK_IN_JSON = re.compile(rb'"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
 
 
 class TooDeepError(ValueError):
-    """Deeper than `MAX_DEPTH`."""
+    """A document is nested deeper than `MAX_DEPTH`."""
 
 
 class NotANumberError(ValueError):
-    """A number is infinite or none."""
+    """A document has a number that is infinite or not a number."""
 
 
 _Special: TypeAlias = Mapping[str, bool]
@@ -176,23 +176,28 @@ class Canonicalizer:
         self._data_key = data_key
 
     def under(self, data_key: DataKey | None) -> "Canonicalizer":
+        """The same rules under another data key."""
         other = copy(self)
         other._data_key = data_key  # noqa: SLF001 - its own class's
         return other
 
     def canonical(self, document: JsonObject) -> bytes:
-        """Raises `TooDeepError`, `NotANumberError`, and `UnicodeEncodeError` for a lone surrogate."""
+        """The document in canonical form, as UTF-8 JSON.
+
+        Raises `TooDeepError`, `NotANumberError`, and `UnicodeEncodeError` for a lone surrogate.
+        """
         return encode(self.canonical_value(document))
 
     def canonical_value(self, document: JsonObject) -> JsonObject:
-        """Leaves keys unsorted. Raises as `canonical`."""
+        """The value of `canonical`, but with unsorted keys. Raises as `canonical`."""
         return self._object(document, 1, self._within_document)
 
     def sorted_canonical(self, document: JsonObject) -> bytes:
-        """Sorts unordered arrays, too, so that it differs only if the list changed."""
+        """As `canonical`, but with unordered arrays sorted, so that it differs only if the list changed."""
         return self.written_sorted(self.canonical_value(document))
 
     def written_sorted(self, canonical: JsonObject) -> bytes:
+        """The JSON of a canonical value, with unordered arrays sorted."""
         return encode(self._sorted(canonical))
 
     def hidden_names(
@@ -200,8 +205,8 @@ class Canonicalizer:
     ) -> frozenset[str]:
         """Top-level properties with sensitive values.
 
-        With `among`, complete for these only: searching texts costs most, so texts of `canonical` are not searched
-        again.
+        With `among`, the answer is complete for these only: searching texts costs most. Texts in `canonical` are not
+        searched again.
         """
         kind = document.get(TYPE)
         of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None
@@ -292,7 +297,7 @@ class Canonicalizer:
         return _joined(within, special) if within else special
 
     def _text(self, text: str, depth: int, treatment: _Treatment, *, named: bool) -> JsonValue:
-        """Marks a text that is or holds a secret, but no variable's name."""
+        """The text, or a mark if it is or holds a secret. A variable's name is no secret."""
         if named:
             return text if is_placeholder(text) else self._hidden(text, depth, treatment)
         mark = self._hidden(text, depth, treatment)
@@ -353,9 +358,9 @@ def shows_no_change(mark: JsonValue) -> bool:
 
 
 def edit_of(document: JsonObject) -> str | None:
-    """The version, else the time of the last edit, which may move without one; None without either.
+    """The sign of an object's edits: its version, else the time of the last edit; None without either.
 
-    A version counts if numeric: a text is an author's or an entity tag.
+    The time may move without an edit. Only a numeric version counts: a text is an author's or an entity tag.
     """
     version = document.get("version")
     if isinstance(version, int) and not isinstance(version, bool):
@@ -365,12 +370,12 @@ def edit_of(document: JsonObject) -> str | None:
 
 
 def stamped(canonical: JsonObject, edit: str | None) -> JsonObject:
-    """Adds the edit to constant marks without one, so that an edit is no "unchanged"."""
+    """The document, with the edit in each constant mark that has none, so that an edit never looks unchanged."""
     return canonical if edit is None else stamped_and_written(canonical, edit)[0]
 
 
 def stamped_and_written(canonical: JsonObject, edit: str | None) -> tuple[JsonObject, bytes]:
-    """Returns the JSON, too. Raises as `encode`."""
+    """The document of `stamped`, and its JSON. Raises as `encode`."""
     written = encode(canonical)
     if edit is None or HIDDEN_WITHOUT_KEY not in written:
         return canonical, written
@@ -412,7 +417,7 @@ def mark_keys(canonical: bytes) -> frozenset[bytes]:
 
 
 def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
-    """The last of repeated names counts."""
+    """The special treatment at each qualified place. The last of repeated names counts."""
     places: dict[str, dict[str, bool]] = {}
     for qualified, dropped in names:
         place, slash, name = qualified.rpartition("/")
@@ -426,7 +431,7 @@ def _joined(one: _Special, other: _Special) -> _Special:
 
 
 def _is_annotation(name: str) -> bool:
-    """Whether it describes the answer: every OData annotation but the object's `@odata.type`."""
+    """Whether a property describes the answer: every OData annotation but the object's `@odata.type`."""
     return name.startswith("#") or ("@" in name and name != TYPE)
 
 

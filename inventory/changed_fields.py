@@ -13,7 +13,9 @@ from inventory.stale import StalePart, lacking
 
 
 class Comparability(NamedTuple):
-    """`completed_by`: properties that details add, None if they show the whole item. `asked_for`: those that each whole
+    """How two documents of a collection are compared.
+
+    `completed_by`: properties that details add; None if they show the whole item. `asked_for`: those that each whole
     document has, even empty. `expanded`: those that requests expand.
     """
 
@@ -25,7 +27,11 @@ class Comparability(NamedTuple):
 
 
 class VersionPair(Protocol):
-    """None is an unreadable document. `is_sorted`, `was_sorted`: of normal form 0. `lacked_before`: unread details."""
+    """A version and the one before. A document is None if it is unreadable.
+
+    `is_sorted` and `was_sorted`: the document is of normal form 0. `lacked_before`: details that the version before
+    lacks.
+    """
 
     @property
     def document(self) -> bytes | None: ...
@@ -44,7 +50,10 @@ class VersionPair(Protocol):
 
 
 def changed_by(pair: VersionPair, comparability: Comparability) -> list[Difference] | None:
-    """None if a document is deleted or damaged; empty if the version only adds details, or was read by other rules."""
+    """The fields that a version changes; None if a document is deleted or damaged.
+
+    The list is empty if the version only adds details or was read by other rules.
+    """
     if pair.document is None or pair.document_before is None:
         return None
     before, after = decode_object(pair.document_before), decode_object(pair.document)
@@ -61,7 +70,10 @@ def changed_by(pair: VersionPair, comparability: Comparability) -> list[Differen
 
 
 def not_compared(pair: VersionPair, comparability: Comparability, changed: Sequence[Difference]) -> list[str]:
-    """Paths that were not read alike, beside `changed`, so that a change is unknown."""
+    """Paths that were not read alike in both documents, so that a change is unknown.
+
+    `changed` are the known changes.
+    """
     if pair.document is None or pair.document_before is None:
         return []
     is_of_form_0 = pair.is_sorted or pair.was_sorted
@@ -81,7 +93,7 @@ def not_compared(pair: VersionPair, comparability: Comparability, changed: Seque
 
 
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """Compares by today's rules.
+    """The differences of two documents by today's rules.
 
     Not counted: properties left out today; values newly or no longer hidden; details that one document's release did
     not read; a setting's id, which is its number.
@@ -97,9 +109,9 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """Compares a list's document and a whole one in properties that a list shows rightly: not details and cut lists.
+    """The differences of a list's document and a whole one, in properties that a list shows rightly.
 
-    If details show the whole item, only plain values are compared.
+    Details and cut lists are not compared. If details show the whole item, only plain values are compared.
     """
     if comparability.completed_by is None:
         names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}

@@ -14,6 +14,8 @@ class Claims(NamedTuple):
 
 
 class Evidence(NamedTuple):
+    """The database's evidence, by type key."""
+
     listed: Set[str]
     """The collections that were listed to their end, and merged."""
     refused: Set[str]
@@ -23,7 +25,7 @@ class Evidence(NamedTuple):
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:
-    """A collection is complete or skipped only if the recorded pages show it.
+    """The claims that the recorded pages confirm: only these show that a collection is complete or skipped.
 
     A collection of `type_keys` without a claim counts as incomplete.
     """

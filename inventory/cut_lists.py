@@ -15,12 +15,14 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class CutList(NamedTuple):
+    """The place of a cut list, and the link to its next page."""
+
     path: Path
     link: str
 
 
 def expansion(text: str | None) -> Expansion:
-    """Reads a `$expand` such as `assignments,policy($expand=rules)`."""
+    """The names in a `$expand`, such as `assignments,policy($expand=rules)`."""
     named: dict[str, Expansion] = {}
     for part in _split(text or "", ","):
         name, _, rest = part.partition("(")
@@ -35,7 +37,7 @@ def expansion_by(url: str) -> Expansion:
 
 
 def names_of(expanded: Expansion) -> frozenset[str]:
-    """Names at any depth."""
+    """The names of all expanded properties, at any depth."""
     return frozenset(expanded).union(*map(names_of, expanded.values()))
 
 
@@ -48,7 +50,7 @@ def expanded_in(expanded: Expansion, path: Path) -> Expansion:
 
 
 def cut_lists(value: JsonValue, expanded: Expansion) -> list[CutList]:
-    """Only expanded lists can be cut."""
+    """The cut lists in an object. Only expanded lists can be cut."""
     return list(_cut(value, expanded, ())) if expanded else []
 
 
@@ -66,7 +68,7 @@ def _cut(value: JsonValue, expanded: Expansion, place: Path) -> Iterator[CutList
 
 
 def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
-    """Adds links of cut lists that the document shows, in place."""
+    """The canonical document, to which the links of the cut lists that it shows are added in place."""
     for path, link in cut:
         owner, name = owner_of(canonical, path)
         if owner is not None and isinstance(owner.get(name), list):
@@ -75,7 +77,7 @@ def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
 
 
 def without_links(document: JsonValue, cut: list[CutList]) -> None:
-    """Removes the links in place."""
+    """Removes the links of cut lists from the document, in place."""
     for path, _ in cut:
         owner, name = owner_of(document, path)
         if owner is not None:
@@ -83,7 +85,7 @@ def without_links(document: JsonValue, cut: list[CutList]) -> None:
 
 
 def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
-    """The object that holds a list, None if absent, and the list's name in it."""
+    """The object that holds the list at `path`, None if it is absent, and the list's name in it."""
     *way, name = path
     value: JsonValue = document
     for step in way:
@@ -97,7 +99,7 @@ def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
 
 
 def cut_properties(document: Mapping[str, JsonValue]) -> frozenset[str]:
-    """Properties of a stored document with a cut list at any depth."""
+    """Properties of a stored document that have a cut list at any depth."""
     return frozenset(
         name.removesuffix(NEXT_LINK)
         for name, value in document.items()

@@ -11,6 +11,8 @@ BEGINNING = UUID(int=0)
 
 
 class PageLinks(NamedTuple):
+    """The links in Graph's answers to one URL of a listing."""
+
     position: UUID
     opens: Sequence[UUID]
     """Positions of linked pages: the next one, and each parent's."""
@@ -19,7 +21,7 @@ class PageLinks(NamedTuple):
 
 
 def position_of(url: str) -> UUID:
-    """The beginning of the URL's SHA-256."""
+    """A page's key: the beginning of its URL's SHA-256."""
     return UUID(bytes=hashlib.sha256(url.encode()).digest()[:16])
 
 

@@ -1,4 +1,4 @@
-"""Log lines: nothing in a record begins another line or steers a terminal."""
+"""Log lines. Nothing in a record can begin another line or steer a terminal."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ class JsonLine(logging.Formatter):
     """Writes one ASCII JSON object for each record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Puts an error's traceback into the field `exception`."""
+        """Writes the record; the field `exception` has an error's traceback."""
         workflow = getattr(record, "temporal_workflow", None) or {}
         fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -85,7 +85,7 @@ def _indented(lines: str) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Names the innermost place first, and leaves out the message, which may quote a document."""
+    """The place where an exception was raised, innermost first, without its message, which may quote a document."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
 

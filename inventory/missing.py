@@ -50,8 +50,10 @@ class RunCoverage(NamedTuple):
 
 
 class ItemState(NamedTuple):
-    """Evidence: `listed` · `found_by_id` (a GET by id, not the listing) · `confirmed` (a GET answered 404) ·
-    `not_listed` (a complete listing omits it) · `collection_<outcome>`, with `:<error code>` if there is one.
+    """An item's state, with its confidence and evidence.
+
+    Evidence: `listed` · `found_by_id` (a GET by id, not the listing) · `confirmed` (a GET answered 404) · `not_listed`
+    (a complete listing omits it) · `collection_<outcome>`, with `:<error code>` if there is one.
     """
 
     state: State
@@ -68,9 +70,10 @@ def item_state(
     found_by_id: bool = False,
     unlisted_before: bool = False,
 ) -> ItemState:
-    """`collection`: its coverage in `run`, None if not recorded. `found_by_id`: a GET by id saw the item last.
+    """The state, relative to `run`, of an item last seen at `last_seen_at`.
 
-    Since then, a GET has answered 404 (`confirmed`), or a complete listing omitted it (`unlisted_before`).
+    `collection`: its coverage in `run`, None if not recorded. `found_by_id`: a GET by id saw the item last. Since then,
+    a GET has answered 404 (`confirmed`), or a complete listing omitted it (`unlisted_before`).
     """
     confidence = confidence_of(run, collection)
     if last_seen_at >= run.started_at:

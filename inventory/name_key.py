@@ -10,7 +10,7 @@ _LETTERS = [
 ]
 
 UNFOLDED = "".join(upper for upper, _ in _LETTERS)
-"""Upper-case letters beyond ASCII."""
+"""The upper-case letters beyond ASCII that are folded."""
 
 FOLDED = "".join(lower for _, lower in _LETTERS)
 """Their lower case, in the same order."""
@@ -23,10 +23,10 @@ NAMELESS = chr(0x10FFFF)
 
 
 def name_key(name: str) -> str:
-    """Folds as the database's `name_key`."""
+    """A name folded as the database's function `name_key` folds it."""
     return name.translate(_FOLDING)[:LONGEST_KEY]
 
 
 def list_place(type_key: str, name: str | None, external_id: str) -> tuple[str, str, str]:
-    """Sorts by collection, then name; items without one come last."""
+    """An item's place in lists: by collection, then by name. Items without a name come last."""
     return type_key, NAMELESS if name is None else name_key(name), external_id

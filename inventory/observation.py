@@ -45,7 +45,7 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     sensitive: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
     payloads: frozenset[str] = frozenset()
-    """Texts hidden in part, only if they hold a secret."""
+    """Properties whose texts are hidden only in part, and only if they hold a secret."""
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
@@ -56,9 +56,9 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     has_details: bool = False
     """Whether further calls complete the list's document."""
     change_signs: frozenset[str] = frozenset()
-    """The list's volatile properties that tell of changed details."""
+    """Volatile properties of the list whose change means that details may have changed."""
     cross_checked: dict[str, str] = {}
-    """Lists left out if this true or false property contradicts their emptiness."""
+    """A list is left out if this boolean property contradicts whether it is empty."""
     expand: str | None = None
     """Lists that the listing expands and may cut."""
 
@@ -119,7 +119,7 @@ class Observation(NamedTuple):
 
 
 class InvalidObject(NamedTuple):
-    """`position` counts from 0; `external_id` is None if unusable."""
+    """An object that cannot be stored. `position` counts from 0; `external_id` is None if unusable."""
 
     position: int
     external_id: str | None
@@ -150,6 +150,7 @@ class Observer:
         self._signs_within = sorted({sign.rpartition("/")[2] for sign in signs if not sign.startswith("/")})
 
     def under(self, data_key: DataKey | None) -> "Observer":
+        """The same rules under another data key."""
         other = copy(self)
         other.canonicalizer = self.canonicalizer.under(data_key)
         if self._list_canonicalizer is not None:
@@ -166,7 +167,7 @@ class Observer:
     ) -> tuple[list[Observation], list[InvalidObject]]:
         """A page's observations, in order, and its bad objects, among them repetitions of an id.
 
-        `edit` is for objects without one. Objects with their details have no `list_hash`.
+        `edit` is the latest edit of objects that show none. Objects that come with their details have no `list_hash`.
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []
@@ -193,7 +194,7 @@ class Observer:
         edit: str | None = None,
         has_details: bool = False,
     ) -> Observation:
-        """`edit` is for an object without one."""
+        """The observation of one object. `edit` is its latest edit, if the object shows none."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
         candidate = self._believed(candidate)
@@ -233,7 +234,7 @@ class Observer:
         )
 
     def _references(self, canonical: JsonObject) -> ReadReferences | None:
-        """Reads the stored document, so nothing of hidden and volatile values."""
+        """The references in the stored document, so none in hidden and volatile values."""
         if self._reading is None:
             return None
         settings = written(set_by(canonical, self._rules.type_key, self._reading))

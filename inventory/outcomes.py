@@ -46,10 +46,10 @@ class Outcome(StrEnum):
 
 
 class Counts(BaseModel, extra="forbid"):
-    """The numbers of a run, of which `missing`, `not_read` and `stale` are counted at its end.
+    """The numbers of a run; `missing`, `not_read` and `stale` are counted at its end.
 
     The run did not see `missing` items, which a complete listing omits or a GET by id did not find, and `not_read`
-    ones, whose collections were not read to their end. Some details of `stale` items could not be read.
+    items, whose collections were not read to their end. Some details of `stale` items could not be read.
     """
 
     pages: int = 0
@@ -73,7 +73,7 @@ ContextValue = str | int | list[dict[str, str | int]]
 
 
 class CollectionResult(BaseModel, extra="forbid"):
-    """Without an outcome it is still being read."""
+    """A collection in a run. Without an outcome it is still being read."""
 
     outcome: Outcome | None = None
     pages: int = 0
@@ -83,7 +83,9 @@ class CollectionResult(BaseModel, extra="forbid"):
 
 
 def run_status(results: Iterable[CollectionResult]) -> RunStatus:
-    """`success` if each collection was complete or skipped, without an error; `failed` if none was complete; else
+    """The status of a run that was not broken off.
+
+    It is `success` if each collection was complete or skipped, without an error; `failed` if none was complete; else
     `partial`.
     """
     settled = list(results)
@@ -99,7 +101,7 @@ def run_status(results: Iterable[CollectionResult]) -> RunStatus:
 
 
 def error_codes(results: Iterable[CollectionResult], run_error: ErrorCode | None = None) -> list[ErrorCode]:
-    """Sorted codes of the run and of its collections, except skipped ones."""
+    """The sorted error codes of the run and of its collections, except skipped ones."""
     codes = {
         result.error_code
         for result in results

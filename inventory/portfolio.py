@@ -21,6 +21,7 @@ MOST_TENANTS = 10_000
 
 
 MOST_TAGS = 1000
+"""The most tags of one choice of tenants."""
 
 
 def _sorted_unique(value: object) -> object:
@@ -44,7 +45,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def resolve(self, tags_of_tenants: Mapping[UUID, Collection[str]]) -> list[UUID]:
-        """Keeps the mapping's order; ids that it lacks follow."""
+        """The chosen tenants in the order of the mapping, then chosen ids that it lacks."""
         chosen = [
             tenant_id
             for tenant_id, tags in tags_of_tenants.items()
@@ -53,7 +54,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return chosen + [tenant_id for tenant_id in self.tenant_ids if tenant_id not in tags_of_tenants]
 
     def without(self, tenant_id: UUID) -> "TenantChoice | None":
-        """None if nothing is left."""
+        """The choice without this tenant; None if nothing is left."""
         rest = tuple(named for named in self.tenant_ids if named != tenant_id)
         if not (self.everyone or self.tags or rest):
             return None
@@ -78,7 +79,7 @@ RequestedTenants = Annotated[TenantChoice, AfterValidator(_bounded)]
 
 
 def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
-    """SHA-256 over the RFC 8785 form."""
+    """The SHA-256 over the RFC 8785 form of selection and tenants."""
     chosen = tenants.model_dump(mode="json")
     return hashlib.sha256(rfc8785.dumps({"selection": selection.hash(), "tenants": chosen})).hexdigest()
 
@@ -99,10 +100,11 @@ class PortfolioCounts(BaseModel, extra="forbid"):
 
     @property
     def ended(self) -> int:
+        """The number of tenants with an outcome."""
         return self.success + self.partial + self.failed + self.cancelled
 
     def in_words(self) -> str:
-        """`2 success, 1 failed`."""
+        """How many tenants ended in each way, such as `2 success, 1 failed`."""
         named = self.model_dump(exclude={"tenants"})
         return ", ".join(f"{number} {name}" for name, number in named.items() if number)
 
@@ -114,7 +116,10 @@ PORTFOLIO_COUNT_NAMES: tuple[str, ...] = tuple(PortfolioCounts.model_fields)
 
 
 def portfolio_status(counts: PortfolioCounts) -> RunStatus:
-    """`success` if every tenant is, `failed` if none has anything to show or there was none, else `partial`."""
+    """The status of a portfolio run that was not broken off.
+
+    It is `success` if every tenant is, `failed` if none has anything to show or there was none, else `partial`.
+    """
     if counts.tenants and counts.success == counts.tenants:
         return RunStatus.SUCCESS
     return RunStatus.PARTIAL if counts.success or counts.partial else RunStatus.FAILED
@@ -133,7 +138,7 @@ class TenantOutcomeRecord(BaseModel, frozen=True):
 
     @computed_field
     def duration_seconds(self) -> float | None:
-        """Counts from the run's slot to its end."""
+        """The time from the run's slot to its end; None unless it had both."""
         if self.started_at is None or self.finished_at is None:
             return None
         return round((self.finished_at - self.started_at).total_seconds(), 3)

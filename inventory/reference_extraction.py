@@ -38,8 +38,10 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 
 
 class ReadingRules(NamedTuple):
-    """`assignable`: documents list their assignments. `everyone`: an object is for everyone if a property matches its
-    pattern. `alternate_keys`: properties by which other documents may name it.
+    """How one collection's documents are read. `assignable`: documents list their assignments.
+
+    `everyone`: an object is for everyone if a property matches its pattern. `alternate_keys`: properties by which other
+    documents may name it.
     """
 
     references: ReferenceRules
@@ -53,7 +55,7 @@ class ReadingRules(NamedTuple):
         return not (self.references or self.assignable or self.alternate_keys or self.has_settings)
 
     def hash(self) -> bytes:
-        """Rules that find nothing have one hash."""
+        """A hash of the rules. All rules that find nothing have the same hash."""
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
@@ -66,13 +68,18 @@ class ReadingRules(NamedTuple):
 
 
 class ReadReferences(NamedTuple):
+    """A document's references and settings, and the hash of the rules that found them."""
+
     rules_hash: bytes
     references: list[Reference]
     settings: WrittenSettings = WrittenSettings()
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
-    """Includes alternate keys, which have no target collection, and the audience for nobody."""
+    """The references of a document, with its alternate keys, which have no target collection.
+
+    If the document is for nobody, that is one of the references.
+    """
     found = references(document, rules.references)
     for name in sorted(rules.alternate_keys):
         value = document.get(name)
@@ -88,6 +95,7 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
 
 
 def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[SearchedSetting]:
+    """The settings that a document sets; empty unless the collection's settings are searched."""
     return searched_settings(document, type_key) if rules.has_settings else []
 
 

@@ -25,7 +25,7 @@ NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
 """An id's name, of one of the target types; None if unknown."""
 
 NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants"})
-"""Ids that no catalog entry reads: people, unlisted templates, app registrations in other tenants."""
+"""Collections that no catalog entry reads: people, unlisted templates, app registrations in other tenants."""
 
 MAX_ID_LENGTH = 512
 """Characters of an id; PostgreSQL's index rows hold up to 2,704 bytes."""
@@ -81,7 +81,10 @@ class ReferenceRole(StrEnum):
 
 
 class Reference(NamedTuple):
-    """An audience (`ALL_DEVICES`, `ALL_USERS`) has no `target_types`. `target_id` is an `item_key`."""
+    """The id of another object in a document. `target_types` are its possible collections.
+
+    An audience (`ALL_DEVICES`, `ALL_USERS`) has no `target_types`. `target_id` is an `item_key`.
+    """
 
     path: str
     role: ReferenceRole
@@ -134,7 +137,7 @@ def _role_by(names: Sequence[str]) -> ReferenceRole:
 
 
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
-    """Unique by path (the rule's, without its condition), role and id."""
+    """All references of a document, each once by path (the rule's, without its condition), role and id."""
     found = set(_audiences(document))
     of_types: dict[str, list[tuple[_Place, tuple[str, ...]]]] = {}
     for rule, target_types in rules.items():
@@ -151,7 +154,7 @@ def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
 
 
 def id_in(value: JsonValue) -> str | None:
-    """Drops Graph's prefix; None if there is no id."""
+    """The id in a value, without Graph's prefix; None if there is no id."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or value in WORDS or not value.isprintable():
         return None
     if value.startswith(("/", "./")):
@@ -164,12 +167,12 @@ def id_in(value: JsonValue) -> str | None:
 
 
 def collection_of(target_type: str) -> str:
-    """Drops the alternate key."""
+    """The collection of a target type, without the alternate key."""
     return target_type.partition("(")[0]
 
 
 def is_by_alternate_key(target_type: str) -> bool:
-    """An alternate key is the same in every tenant."""
+    """Whether ids of the target type are alternate keys, which are the same in every tenant."""
     return "(" in target_type
 
 
@@ -178,6 +181,7 @@ def is_exclusion(target: JsonObject) -> bool:
 
 
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
+    """The document with names in place of the ids that `name_of` knows."""
     for rule, target_types in rules.items():
         place = _place(rule)
         document = cast(
@@ -187,7 +191,7 @@ def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> 
 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
-    """Translates a copy of the value at a document's path, or of list members there."""
+    """A copy of the value at a document's path, or of list members there, with names in place of known ids."""
     for rule, target_types in rules.items():
         place = _place(rule)
         renamed = partial(_renamed, name_of, target_types)
@@ -207,7 +211,7 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
 
 
 def path_of(rule: str) -> str:
-    """Drops the condition, as references do."""
+    """The path of a rule without its condition, as in the references that it finds."""
     return rule.partition("?")[0]
 
 
@@ -295,7 +299,7 @@ def _rewritten(
 
 
 def audience_words(target: JsonObject) -> str:
-    """`group`, `exclusion group`, `all licensed users`."""
+    """The kind of an assignment's target, such as `group`, `exclusion group`, `all licensed users`."""
     kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
 

@@ -31,15 +31,18 @@ LONGEST_VALUE = 100
 """Characters of a value that has a text."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""PostgreSQL's texts hold no NUL and no lone surrogates."""
+"""Characters that PostgreSQL's texts cannot hold: NUL and lone surrogates."""
 
 
 SearchedSetting: TypeAlias = tuple[str, str | None]
-"""A name and a value, None if hidden or too long."""
+"""A setting's name and value. The value is None if it is hidden or too long."""
 
 
 class WrittenSettings(NamedTuple):
-    """`text` is None if there are no settings, else `ENTRY name VALUE value ENTRY name VALUE value ENTRY`, in order."""
+    """An item's settings as they are stored. `text` is None if there are none.
+
+    Otherwise it is `ENTRY name VALUE value ENTRY name VALUE value ENTRY`, in order.
+    """
 
     text: str | None = None
     names: Sequence[str] = ()
@@ -58,7 +61,7 @@ _MOST_PROPERTIES = 300
 
 
 def searched_settings(document: JsonObject, type_key: str) -> list[SearchedSetting]:
-    """Each name and value once, by name."""
+    """A document's settings: each name and value once, sorted by name."""
     place = typed_place(document, type_key)
     found, are_sorted = ([], True) if place is None else _of_properties(document, place)
     others = list(_searched(listed_settings(document)))
@@ -78,7 +81,10 @@ def _searched(settings: Iterable[Setting]) -> Iterator[SearchedSetting]:
 
 
 def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetting], bool]:
-    """Policies of a kind have mostly the same properties: names are made and sorted once."""
+    """A typed policy's settings, and whether they are unique and sorted by name.
+
+    Policies of a kind have mostly the same properties, so names are made and sorted once.
+    """
     names = tuple(document)
     keys = (_keys if len(names) <= _MOST_PROPERTIES else _keys.__wrapped__)(place, names)
     found: list[SearchedSetting] = []
@@ -114,6 +120,7 @@ def _keys(place: str, names: tuple[str, ...]) -> _Keys:
 
 
 def without_definition(value: str, setting: str) -> str:
+    """The value of a choice without its definition's id, as it is stored."""
     begins = f"{setting}_".casefold()
     return value[len(begins) :].casefold() if value.casefold().startswith(begins) else value
 
@@ -134,7 +141,7 @@ def written(settings: Sequence[SearchedSetting]) -> WrittenSettings:
 
 
 def is_written(value: str) -> bool:
-    """Nobody types a value with a separator."""
+    """Whether a value can be stored: it must hold no separator, which nobody types."""
     return ENTRY not in value and VALUE not in value
 
 
@@ -145,7 +152,7 @@ def _names(setting: Setting) -> Sequence[str]:
 
 
 def _kept_values(setting: Setting) -> Iterable[str | None]:
-    """JSON in an intent's text may name a secret that nothing has hidden."""
+    """The values of a setting to store. JSON in an intent's text may name a secret that nothing has hidden."""
     names_secret = setting.kind is SettingKind.INTENT and any(map(is_secret_name, setting.key.split("/")[2:]))
     if setting.is_hidden or names_secret:
         return (None,)

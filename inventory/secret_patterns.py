@@ -135,11 +135,12 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @lru_cache(maxsize=20_000)
 def is_secret_name(name: str) -> bool:
+    """Whether a text in a property or key of this name is a secret."""
     return name.lower().translate(_JOINTS).endswith(NAME_ENDINGS) or _PIN.search(name) is not None
 
 
 def has_secret(text: str) -> bool:
-    """Looks into Base64, too."""
+    """Whether a text, or its Base64 content, holds a secret."""
     if len(text) < MIN_TEXT_LENGTH:
         return False
     if _IDENTIFIER.fullmatch(text) is not None:
@@ -158,7 +159,10 @@ def has_secret(text: str) -> bool:
 
 
 def readable(text: str) -> str | None:
-    """Drops lines with secrets, or parts of them, from a text or its Base64 content; None if no line is left."""
+    """The lines without secrets of a text or of its Base64 content; None if no line is left.
+
+    Lines with a part of a secret are left out, too.
+    """
     plain = text if _has_shape(text) else _decoded(text) or ""
     if "\n" not in plain:
         plain = plain.replace("><", ">\n<")
@@ -181,7 +185,7 @@ def readable(text: str) -> str | None:
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """Finds the end of a secret known by its beginning: a private key, a property list's value."""
+    """The bounds of a secret that is known by its beginning: a private key, a property list's value."""
     found = text[start:end].lower()
     for telling, closing in _CLOSINGS:
         if telling in found:
@@ -249,7 +253,7 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
 
 
 def is_placeholder(text: str) -> bool:
-    """A placeholder is a variable that the device fills in: `{{serialnumber}}`."""
+    """Whether a text is a variable that the device fills in, such as `{{serialnumber}}`."""
     return text.startswith("{{") and text.endswith("}}")
 
 

@@ -15,7 +15,7 @@ OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 OptionValue = bool | int | str
 
 MOST_TYPE_KEYS = 1000
-"""Type keys of one requested selection: five times the catalog, so that it may grow."""
+"""The most type keys of one requested selection: five times the catalog, so that it may grow."""
 
 MOST_BYTES = 128 * 1024
 """Bytes of canonical JSON: so many of the longest type keys."""
@@ -28,7 +28,7 @@ def _sorted_unique(value: object) -> object:
 
 
 class UnknownTypeKeysError(UserError):
-    """Names near matches of the catalog."""
+    """The catalog lacks some type keys. The message names near matches."""
 
 
 class Selection(BaseModel, frozen=True, extra="forbid"):
@@ -38,12 +38,12 @@ class Selection(BaseModel, frozen=True, extra="forbid"):
     options: dict[OptionName, OptionValue | Annotated[tuple[str, ...], BeforeValidator(_sorted_unique)]] = {}
 
     def canonical_json(self) -> bytes:
-        """RFC 8785."""
+        """The selection as RFC 8785 JSON, which is hashed."""
         options = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
         return rfc8785.dumps({"options": options, "type_keys": list(self.type_keys)})
 
     def hash(self) -> str:
-        """SHA-256 in 64 lower-case hexadecimal digits."""
+        """The SHA-256 in 64 lower-case hexadecimal digits."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
 
 
@@ -60,7 +60,10 @@ RequestedSelection = Annotated[Selection, AfterValidator(_bounded)]
 
 
 def select(type_keys: Collection[str], *, known: Collection[str]) -> Selection:
-    """Raises `UnknownTypeKeysError`, so that a misspelt key never silently covers less."""
+    """A selection of known type keys.
+
+    Raises `UnknownTypeKeysError`, so that a misspelt key never silently covers less.
+    """
     unknown = sorted(set(type_keys) - set(known))
     if unknown:
         hints = []

@@ -35,12 +35,13 @@ class StalePart(BaseModel, frozen=True):
         return self.detail, self.member_detail, self.member_id
 
     def is_about(self, path: str) -> bool:
+        """Whether a field's path lies within the part, in any member."""
         name = _PROPERTY.split(path, maxsplit=1)[0]
         return self.detail in (None, name) and (self.member_detail is None or f".{self.member_detail}" in path)
 
     @property
     def in_words(self) -> str:
-        """`settings could not be read (graph_unavailable, HTTP 500)`."""
+        """The part for people, such as `settings could not be read (graph_unavailable, HTTP 500)`."""
         what = self.detail or "details"
         if self.member_detail is not None:
             what = f'{self.member_detail} of "{self.member_name or self.member_id}"'

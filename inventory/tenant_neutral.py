@@ -51,6 +51,7 @@ class UnresolvedReason(StrEnum):
     NOT_READ = "not_read"
     """Its collection was never listed to its end, so another object may have its name."""
     UNNAMED = "unnamed"
+    """The object has no name."""
     DAMAGED = "damaged"
     """Its meaning is in a damaged document."""
 
@@ -79,7 +80,10 @@ class Uncertainty(StrEnum):
 
 
 class IdTranslation(NamedTuple):
-    """`text` is None without words; `is_shared`: Microsoft's id, the same in every tenant."""
+    """An id's words in every tenant; `text` is None if there are none.
+
+    `is_shared`: Microsoft makes the id, which is the same in every tenant.
+    """
 
     text: str | None
     reason: UnresolvedReason | None = None
@@ -99,9 +103,9 @@ class UnresolvedReference(NamedTuple):
 
 
 class TenantNeutralRules(NamedTuple):
-    """Properties that name an object in its tenant, `identity` and `masked` as for `Canonicalizer`.
+    """Properties that name an object in its tenant; `identity` and `masked` are as for `Canonicalizer`.
 
-    `details` give theirs to every whole document, even empty. `alternate_keys` name the object as its id does.
+    `details` add their properties to every whole document, even empty. `alternate_keys` name the object as its id does.
     """
 
     id_field: str
@@ -115,8 +119,9 @@ class TenantNeutralRules(NamedTuple):
 
 
 class NeutralDocument(NamedTuple):
-    """`canonical` is its normal form's JSON, which does not show empty `details`; `uncertain`: why an equal one may
-    differ.
+    """A document without its tenant. `canonical` is its normal form's JSON, which does not show empty `details`.
+
+    `uncertain`: the reasons why an equal document may differ.
     """
 
     document: JsonObject
@@ -149,7 +154,7 @@ class Neutralizer:
         details_complete: bool = True,
         stale: Staleness | None = None,
     ) -> NeutralDocument:
-        """Puts words of `own_ids` in place of the object's and its tenant's id."""
+        """A canonical document without its tenant, with words of `own_ids` in place of its own and its tenant's id."""
         found = [reference for reference in references(document, self.rules.references) if reference.target_types]
         ids = {(reference.target_types, reference.target_id) for reference in found}
         translations = {
@@ -197,9 +202,9 @@ class Neutralizer:
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)
 
     def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
-        """Texts repeat alternate keys: an app's addresses have its id.
+        """Words for the document's alternate keys, which its texts repeat: an app's addresses have its id.
 
-        The tenant's own key stands for itself; another means its translation, if any.
+        The tenant's own key stands for itself. Another tenant's key has its translation, if any.
         """
         words: dict[str, str] = {}
         for name in self.rules.alternate_keys:
@@ -210,20 +215,21 @@ class Neutralizer:
         return words
 
     def likeness(self, neutral: NeutralDocument) -> bytes | None:
-        """The same for documents that differ in names only; None if uncertain."""
+        """A digest that documents share if they differ in names only; None if uncertain."""
         if not neutral.is_certain:
             return None
         unnamed = {name: value for name, value in neutral.document.items() if name != self.rules.name_field}
         return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
+        """The document with masked values at these paths of references."""
         masked = set(paths)
         rules = {rule: keys for rule, keys in self.rules.references.items() if path_of(rule) in masked}
         return translated(document, rules, lambda _types, _id: MASKED)
 
 
 def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
-    """Prefers the properties that the collection names to name and kind."""
+    """What an object means in every tenant: the properties that its collection names, else its name and kind."""
     if says:
         said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
         return _readable(said if kind is None else f"{kind}: {said}")
@@ -241,7 +247,7 @@ def _words(value: JsonValue) -> list[str]:
 
 
 def _readable(text: str) -> str:
-    """Shortens a text, and quotes Graph's own words: a group may be called `All`."""
+    """A short text for an id. Graph's own words are quoted, since a group may be called `All`."""
     if len(text) > MAX_MEANING_LENGTH:
         text = f"{text[:MAX_MEANING_LENGTH]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
     return text if id_in(text) == text else json.dumps(text, ensure_ascii=False)
@@ -270,6 +276,7 @@ def _replaced(value: JsonValue, own_ids: Mapping[str, str]) -> JsonValue:
 
 
 def without_digits(document: JsonObject) -> JsonObject:
+    """The document with the same mark for every hidden value."""
     return {name: _without_digits(value) for name, value in document.items()}
 
 

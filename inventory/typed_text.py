@@ -1,4 +1,4 @@
-"""Text that people type."""
+"""Rules for text that people type: its length and characters."""
 
 import re
 from unicodedata import category
@@ -11,7 +11,7 @@ MOST_CHARACTERS = 2_000
 
 
 def problem_with(text: str) -> str | None:
-    """None if the text is fine."""
+    """Why a typed text is refused; None if it is fine."""
     if len(text) > MOST_CHARACTERS:
         return f"{len(text)} characters are too many; write {MOST_CHARACTERS} at most"
     if any(category(character) in ("Cc", "Cs") for character in text):

@@ -1,4 +1,7 @@
-"""Errors that a user can put right, in one line. Commands load them alone."""
+"""Errors that a user can put right, in one line.
+
+They stand apart, so that commands need not load the modules that raise them.
+"""
 
 
 class UserError(ValueError):

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made safe to show: it may steer a terminal."""
+"""Makes text from elsewhere safe to show: it may steer a terminal."""
 
 from unicodedata import category
 
@@ -27,17 +27,17 @@ _ESCAPES = _Escapes()
 
 
 def escaped_json(text: str) -> str:
-    """Leaves visible characters and line ends only, which are layout (RFC 8259 §7)."""
+    """An equal JSON text with visible characters only, and line ends, which are layout (RFC 8259 §7)."""
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 
 def with_spaces(line: str) -> str:
-    """Tabs are layout in scripts and profiles."""
+    """The line with spaces for tabs, which are layout in scripts and profiles."""
     return line.expandtabs(4)
 
 
 def visible(text: str, keep: str = "") -> str:
-    """Puts a mark for each invisible character, except those in `keep`."""
+    """The text with a mark for each invisible character, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(

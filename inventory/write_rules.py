@@ -1,4 +1,4 @@
-"""How an item would be written: requests, and parts that none may carry."""
+"""Rules of writing an item, for plans: its requests, and the parts that no request may carry."""
 
 from enum import StrEnum
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 
 class PartShape(StrEnum):
-    """How a request has a part's members."""
+    """The form of a part's members in a request."""
 
     MEMBERS = "members"
     """The document's members, without their identity in the tenant."""
@@ -34,12 +34,12 @@ class PartRequest(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def is_audience(self) -> bool:
-        """The audience says for whom the object is, and is written last."""
+        """Whether the part says for whom the object is; such a part is written last."""
         return self.name == "assignments"
 
 
 class WriteRules(BaseModel, frozen=True, extra="forbid"):
-    """Names are Graph property names; a path has dots."""
+    """How a collection's items are written. Names are Graph property names; a path has dots."""
 
     order: Annotated[int, Field(ge=1)]
     """Objects come before those that refer to them."""

@@ -1,4 +1,4 @@
-"""Types of catalog entries' values."""
+"""Types of the values in catalog entries."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -24,7 +24,7 @@ class ThrottleFamily(StrEnum):
 
     @property
     def wave_limit(self) -> int:
-        """One page where Graph counts single requests."""
+        """The most pages of the family in one wave: one if Graph counts single requests."""
         return 1 if self.interval is not None else 20
 
     @property
@@ -59,14 +59,14 @@ ReferencePath = Annotated[
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
 TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?(\([a-z][A-Za-z]*\))?$")]
-"""An id's collection, perhaps with an alternate key: `groups`, `servicePrincipals(appId)`."""
+"""The type key of an id's collection, perhaps with an alternate key: `groups`, `servicePrincipals(appId)`."""
 
 QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
-"""A property at any depth; `/name` of the object itself, `parent/name` in a property, `#type/name` in a type's objects.
-"""
+"""A property: `name` at any depth, `/name` of the object, `parent/name` in a property, `#type/name` in a type."""
 
 
 TypedName = Annotated[str, Field(pattern=r"^#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*$")]
+"""A property in objects of a type: `#type/name`."""
 
 
 Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]

@@ -27,6 +27,7 @@ NO_ENTRIES = frozenset({
 
 
 LOGS = frozenset({"audit"})
+"""Categories of logs."""
 
 MOST_NAMED = 3
 """Categories or collections in a selection's name."""
@@ -45,49 +46,51 @@ class Catalog:
             self.collections[collection.type_key] = collection
 
     def everything(self) -> set[str]:
+        """Type keys of a selection of everything: collections that are not opt-in."""
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
-        """A collection under parents begins with their ids' URL."""
+        """A collection's first URL. If it has parents, the URL lists the parents' ids."""
         collection = self.collections[type_key]
         if collection.parent is not None:
             return self.collections[collection.parent].ids_url(collection.parent_filter)
         return collection.first_url(tenant_id)
 
     def permission_of_listing(self, type_key: str, url: str) -> str:
-        """A collection under parents has two: its own and theirs."""
+        """The permission to read the page at `url`, which may list the collection or its parents."""
         collection = self.collections[type_key]
         if collection.parent is None or collection.is_own_listing(url):
             return collection.permission
         return self.collections[collection.parent].permission
 
     def comparability(self, type_key: str) -> Comparability:
-        """A collection that left the catalog is compared without rules."""
+        """How a collection's documents are compared. One that left the catalog has no rules."""
         entry = self.collections.get(type_key)
         return Comparability(Canonicalizer(), NormalForm(), None) if entry is None else entry.comparability
 
     def title_of(self, type_key: str) -> str:
-        """The type key, if the collection left the catalog."""
+        """A collection's title; its type key if the collection left the catalog."""
         return self.collections[type_key].title if type_key in self.collections else type_key
 
     def category_of(self, type_key: str) -> str | None:
-        """None if the collection left the catalog."""
+        """A collection's category; None if the collection left the catalog."""
         return self.collections[type_key].category if type_key in self.collections else None
 
     def references_of(self, type_key: str) -> ReferenceRules:
-        """Empty if the collection left the catalog."""
+        """The places of references in a collection's documents; empty if the collection left the catalog."""
         return self.collections[type_key].references if type_key in self.collections else {}
 
     def reading_rules(self) -> dict[str, ReadingRules]:
+        """How references are read from each collection, by type key, also if it has none."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
 
     def title_rules(self) -> dict[str, TitleRule]:
-        """Rules by type key, for collections with nameless items."""
+        """How nameless items are titled, by the type keys of their collections."""
         rules = {key: collection.title_rule for key, collection in self.collections.items()}
         return {key: rule for key, rule in rules.items() if rule != TitleRule()}
 
     def name_of(self, type_keys: CollectionOf[str]) -> str:
-        """`everything`, the categories, a few collections, or their number."""
+        """A selection's name: `everything`, its categories, a few collections, or their number."""
         wanted = set(type_keys)
         if wanted == self.everything():
             return "everything"
@@ -118,7 +121,7 @@ class Catalog:
 
 @cache
 def load_catalog() -> Catalog:
-    """A `ValueError` is a fault of the release."""
+    """The catalog. Raises `ValueError` if an entry is wrong, which is a fault of the release."""
     folder = Path(__file__).parent
     defaults = table_beside(__file__, "defaults.toml")
     return Catalog(
@@ -138,7 +141,7 @@ def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]
 
 
 def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
-    """Adds the file's shared values and the default lists, less properties in `kept`."""
+    """An entry with its file's shared values and the default lists, less the properties in `kept`."""
     merged = {**shared, **entry, "type_key": type_key}
     for name in ("volatile", "sensitive", "ordered", "unordered", "flags", "change_signs", "identity"):
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]

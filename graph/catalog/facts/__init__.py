@@ -1,4 +1,7 @@
-"""Microsoft's published paths, types, navigation and permissions, which no run reads."""
+"""Microsoft's published facts about Graph: paths, types, navigation and permissions. No run reads them.
+
+They check the catalog: `permissions`, tests and the simulated Graph use them.
+"""
 
 import gzip
 import json
@@ -20,7 +23,7 @@ class Source(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A path's target; a scalar's name is empty."""
+    """A path's target: a type, and whether it is a collection of it. A scalar has an empty name."""
 
     type_name: str
     is_collection: bool
@@ -58,11 +61,11 @@ class Metadata:
         return known
 
     def properties(self, type_name: str) -> dict[str, Place]:
-        """Includes the bases' properties."""
+        """The structural properties of a type and its bases."""
         return self._members(type_name, 1)
 
     def navigations(self, type_name: str) -> dict[str, Place]:
-        """Includes the bases' properties."""
+        """The navigation properties of a type and its bases."""
         return self._members(type_name, 2)
 
     @cached_property
@@ -78,12 +81,12 @@ class Metadata:
         return known
 
     def resolve(self, path: str) -> Place | None:
-        """A path's target (`/groups/{id}/owners`); None if unknown."""
+        """The target of a path such as `/groups/{id}/owners`; None if the metadata lacks it."""
         first, *rest = path.strip("/").split("/")
         return self.walk(_place(self.roots[first]), rest) if first in self.roots else None
 
     def walk(self, place: Place, segments: Iterable[str]) -> Place | None:
-        """Follows keys, casts and properties from a place."""
+        """The target of segments (a key, a cast, or a property) from a place; None if the metadata lacks it."""
         for segment in segments:
             if segment.startswith(_CAST):
                 name = segment.removeprefix(_CAST)
@@ -123,7 +126,7 @@ def sources() -> list[Source]:
 
 
 def permissions_of(path: str, *, delegated: bool = False) -> dict[str, bool]:
-    """Maps permissions to GET the path to whether they are the least; empty if unknown."""
+    """The permissions to GET the path, each with whether it is the least; empty if the path is unknown."""
     table = _data()["permissions"]
     segments = ["{}" if "{" in segment else segment.lower() for segment in path.strip("/").split("/")]
     for written in ("/" + "/".join(segments), "/" + "/".join([*segments[:-1], "{}"])):
