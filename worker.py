@@ -77,7 +77,7 @@ from workflows.sync import SyncWorkflow
 from workflows.watch import WatchWorkflow
 
 DETAIL_BATCHES = 8
-"""Spares Temporal activities; a killed worker loses two batches."""
+"""Spares Temporal activities; a killed worker loses four batches."""
 
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
 """As many as eight batches serve with two requests each, enough for most shares."""

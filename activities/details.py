@@ -38,8 +38,11 @@ from storage.details import LastVersion, PendingDetails, Share
 BATCHES_SECONDS = 15
 """After this, no further batch begins, so that the activity ends within its timeout."""
 
-MERGED_TOGETHER = 2
+MERGED_TOGETHER = 4
 """The number of batches whose answers are merged at once: a merge's transactions cost as much as a batch's requests."""
+
+TOGETHER_SECONDS = 5
+"""No further batch is asked for later, so that a slow Graph's answers are merged before the wave takes them to hang."""
 
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
@@ -134,10 +137,12 @@ class DetailActivities(GraphActivities):
             await self._complete_partial(request, items)
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
-        answered = 0
+        began, answered = time.monotonic(), 0
         failures: list[tuple[str, CursorFailure]] = []
         async with self._graph.admission() as admission:
             while answered < len(asked) and not failures and not admission.is_taken:
+                if answered and time.monotonic() - began > TOGETHER_SECONDS:
+                    break
                 batch = asked[answered : answered + request.limit]
                 async with self._pace.turn(request.tenant_id, family) as wait:
                     if wait:

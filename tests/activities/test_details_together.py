@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities import details
 from activities.details import MERGED_TOGETHER
 from activities.messages.details import FetchDetailsResult
 from graph import client as graph_client
@@ -30,7 +32,7 @@ def throttle(graph: SimulatedGraph, _worker: Older, _patch: pytest.MonkeyPatch) 
 
 
 def pause(_graph: SimulatedGraph, worker: Older, patch: pytest.MonkeyPatch) -> None:
-    turn, waits = worker.detailing._pace.turn, iter([timedelta(0), PAUSE])
+    turn, waits = worker.detailing._pace.turn, chain([timedelta(0)], repeat(PAUSE))
 
     @asynccontextmanager
     async def paused(*named: Any) -> Any:
@@ -54,6 +56,10 @@ def answer_at_large(_graph: SimulatedGraph, _worker: Older, patch: pytest.Monkey
     patch.setattr(graph_client, "LARGE_BYTES", 10)
 
 
+def answer_slowly(_graph: SimulatedGraph, _worker: Older, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(details, "TOGETHER_SECONDS", 0)
+
+
 async def fetch(worker: Older, wave_token: Any) -> FetchDetailsResult:
     request = details_of(worker.run).model_copy(
         update={"limit": LIMIT, "batches": MERGED_TOGETHER, "wave_token": wave_token}
@@ -75,7 +81,7 @@ async def test_the_answers_of_several_batches_are_merged_at_once(
     assert progress.read == list((await versions(database, worker.run.tenant_id)).values()).count(1)
 
 
-@pytest.mark.parametrize("interrupt", [throttle, pause, answer_too_much, answer_at_large])
+@pytest.mark.parametrize("interrupt", [throttle, pause, answer_too_much, answer_at_large, answer_slowly])
 async def test_what_the_first_batch_read_is_kept_if_the_second_is_not_answered(
     graph: SimulatedGraph,
     database: Database,
