@@ -11,7 +11,7 @@ _TEMPLATE_VALUES = "definitionValues"
 
 
 def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> Iterator[str]:
-    """Yields the document's lines, without empty values and type names."""
+    """Leaves out empty values and type names."""
     for name, value in named_document(document, rules, names).items():
         if is_empty(value) or is_annotation(name):
             continue

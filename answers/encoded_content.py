@@ -25,13 +25,13 @@ _LEAST_BYTES = 8
 """Shorter base64 looks like a word."""
 
 _LEAST_BYTES_ELSEWHERE = 18
-"""Decoded bytes that a property of another name needs: fewer may be a word by accident."""
+"""Fewer decoded bytes may be a word by accident, under another name."""
 
 _LEAST_BINARY_CHARACTERS = 64
-"""Characters of base64 that binary content needs: fewer may be a word."""
+"""Shorter base64 of binary content may be a word."""
 
 _LONGEST_LINE = 80
-"""Characters of XML that fit on one line."""
+"""Characters of XML on one line."""
 
 _DEEPEST = 20
 """Levels of XML that are indented."""
@@ -64,8 +64,8 @@ _TAG_END = re.compile(r">\s*<")
 
 
 class Content(NamedTuple):
-    """Content for people. `encoding` names its form in the document, empty for plain text. `text` is None for binary
-    content, which `encoding` describes.
+    """`encoding` names its form in the document, empty for plain text. `text` is None for binary content, which
+    `encoding` describes.
     """
 
     text: str | None
@@ -73,7 +73,7 @@ class Content(NamedTuple):
 
 
 def content_of(value: object, name: str) -> Content | None:
-    """Decodes a property's value; None if the value is plain."""
+    """None if the value is plain."""
     if not isinstance(value, str):
         return None
     is_named = _CONTENT_NAMES.search(name) is not None

@@ -51,7 +51,7 @@ class FieldChange(ShownField):
 
 
 def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNames) -> FieldChange:
-    """Puts names in a difference. `names` are those of its references, by type key and id."""
+    """`names` are those of its references, by type key and id."""
 
     def named(value: JsonValue) -> JsonValue:
         translated = translated_at(value, place, rules, name_of(names))
@@ -84,7 +84,7 @@ def _printable(value: JsonValue) -> JsonValue:
 
 
 def properties_of(path: str) -> str:
-    """Returns the path without members of lists."""
+    """Leaves out members of lists."""
     while (shorter := _MEMBER.sub("", path)) != path:
         path = shorter
     return path

@@ -86,7 +86,7 @@ FieldT = TypeVar("FieldT", bound=ShownField)
 
 
 class FieldText(NamedTuple):
-    """A differing field's text. `before` and `after` are values of one line, None if there is none or `lines` have it.
+    """`before` and `after` are values of one line, None if there is none or `lines` have it.
 
     A line begins with `-`, `+` or a space, as in a text diff. `note` belongs to both sides: encodings, or a setting's
     whole id.
@@ -100,8 +100,7 @@ class FieldText(NamedTuple):
     lines: tuple[str, ...] = ()
 
     def summary(self, between: str = _PEOPLE_SEPARATOR, *, is_signed: bool = True) -> str:
-        """Returns the text on one line, without its `lines`: `"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the
-        same`.
+        """The text on one line, without its `lines`: `"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the same`.
 
         If not `is_signed`, a lone value has no `+` or `-`.
         """
@@ -114,7 +113,7 @@ class FieldText(NamedTuple):
         return f"{said} ({self.note})" if said and self.note else said or self.note
 
     def of_two_sides(self) -> "FieldText":
-        """Returns the text for two tenants, in which an absent value is `nothing`."""
+        """An absent value is `nothing`."""
         if (self.before is None) == (self.after is None):
             return self
         return self._replace(before=self.before or NOTHING, after=self.after or NOTHING)
@@ -124,7 +123,7 @@ class FieldText(NamedTuple):
         return "\n".join(filter(None, (self.summary(), *self.lines)))
 
     def text_in_a_cell(self) -> str:
-        """Returns the text for a table's cell: of several lines, the first differing ones on one line."""
+        """On one line: of several lines, the first differing ones."""
         differing = [f"{line[0]} {line[1:].strip().expandtabs(1)}" for line in self.lines if line[:1] in ("-", "+")]
         shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
         left_out = len(differing) - LINES_IN_A_CELL
@@ -132,7 +131,7 @@ class FieldText(NamedTuple):
 
 
 def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
-    """Returns the fields that tell people something.
+    """The fields that tell people something.
 
     Left out are fields empty on one side and absent on the other, assignments' ids, and repetitions: a value's type,
     and the same value as JSON in a text.
@@ -260,7 +259,7 @@ def _changed_text(label: str, kind: str, before: Content, after: Content) -> Fie
 
 
 def text_diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
-    """Yields differing lines with their signs, and `CONTEXT` lines around; `@@` leads to a place further on."""
+    """Differing lines with their signs, and `CONTEXT` lines around; `@@` leads to a place further on."""
     start = 0
     most = min(len(before), len(after))
     while start < most and before[start] == after[start]:
@@ -328,7 +327,7 @@ def _label(field: ShownField) -> str:
 
 
 def path_beside(field: ShownField, label: str) -> str:
-    """Returns the field's path; empty if the label tells all of it."""
+    """Empty if the label tells the whole path."""
     return "" if label == field.path.removesuffix("[]") or f"[{label}]" in field.path else field.path
 
 

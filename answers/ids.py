@@ -33,7 +33,7 @@ class IdRange(NamedTuple):
 
 
 def id_range(value: str) -> IdRange | None:
-    """Returns the ids that begin with `value`, in any case; None if no id begins so, or `value` is too short."""
+    """None if no id begins so, in any case, or `value` is too short."""
     beginning = value.strip().lower()
     if len(beginning) < ID_BEGINNING:
         return None
@@ -46,9 +46,7 @@ def id_range(value: str) -> IdRange | None:
 
 
 def run_id_range(value: str, runs: str = "runs") -> IdRange:
-    """Returns the ids that begin with `value`. Raises `UnknownIdError`, which names `runs`, the command that lists
-    them.
-    """
+    """Raises `UnknownIdError`, which names `runs`, the command that lists them."""
     found = id_range(value)
     if found is None:
         raise UnknownIdError(
@@ -59,7 +57,7 @@ def run_id_range(value: str, runs: str = "runs") -> IdRange:
 
 
 def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
-    """Returns the only id in `found`, which is not empty. Raises `UnknownIdError` for several."""
+    """`found` is not empty. Raises `UnknownIdError` for several."""
     if len(found) > 1:
         raise UnknownIdError(
             f"several {what} begin with {value!r}; write more of the id: {named(list(map(str, found)))}"
@@ -68,5 +66,5 @@ def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
 
 
 def named(ids: Sequence[str]) -> str:
-    """Lists the first `NAMED` ids in one line."""
+    """At most `NAMED` ids are named."""
     return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")

@@ -29,7 +29,7 @@ _SIGNS = {
 
 
 class ItemFilter(NamedTuple):
-    """A filter of items; a field that is None filters nothing."""
+    """A field that is None filters nothing."""
 
     platform: Platform | None = None
     kind: str | None = None
@@ -54,7 +54,7 @@ class WantedSetting(NamedTuple):
         return cls(name.strip(), value.strip() if equals else None)
 
     def values(self, names: Sequence[str]) -> list[str] | None:
-        """Returns the stored values that fit; None if any does.
+        """The stored values that fit; None if any does.
 
         A choice may be given without its definition's id, and JSON's lower-case words in any case.
         """
@@ -65,7 +65,7 @@ class WantedSetting(NamedTuple):
 
 
 def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
-    """Returns the item's platforms, none if unknown."""
+    """The item's platforms, none if unknown."""
     told = meta.get("platforms")
     texts = [*(told if isinstance(told, list) else [told]), meta.get("odata_type"), kind_of(type_key, meta), type_key]
     said = " ".join(str(text).rpartition(".")[2] for text in texts if text)

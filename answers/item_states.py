@@ -34,12 +34,12 @@ def state_of(item: StatedItem) -> StateChoice | None:
 
 
 def told_confidence(item: StatedItem) -> Confidence | None:
-    """Returns the state's confidence; None for an unread item."""
+    """None for an unread item."""
     return None if state_of(item) is StateChoice.NOT_READ else item.confidence
 
 
 def reason(item: StatedItem) -> str | None:
-    """Says why an item is not present: `confirmed`, `failed:graph_throttled`; None if it is."""
+    """`confirmed`, `failed:graph_throttled`; None for a present item."""
     return None if item.state is State.PRESENT or item.evidence is None else item.evidence.removeprefix(_UNREAD)
 
 

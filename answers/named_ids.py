@@ -22,7 +22,7 @@ _DEFINITION = "settingDefinitionId"
 
 
 def name_of(names: ObjectNames) -> NameOf:
-    """Returns a function that names an object; of a person it says that people are not read."""
+    """Of a person, the function says that people are not read."""
 
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
         keys = [(collection_of(target_type), external_id) for target_type in target_types]
@@ -39,7 +39,7 @@ def named_document(document: JsonObject, rules: ReferenceRules, names: ObjectNam
 
 
 def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
-    """Returns the names of policies and presentations that an administrative template's values hold."""
+    """The names of policies and presentations that an administrative template's values hold."""
     names: dict[tuple[str, str], str] = {}
     rest = [values]
     while rest:
@@ -56,7 +56,7 @@ def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
 
 
 def definition_ids(value: JsonValue) -> Iterator[str]:
-    """Yields the ids of definitions at any depth of a value."""
+    """Ids at any depth of the value."""
     rest = [value]
     while rest:
         part = rest.pop()

@@ -42,7 +42,7 @@ class OldDetailsRecord(BaseModel, frozen=True):
 
 
 def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list[str]:
-    """Returns a line for each collection, or one line for many."""
+    """A line for each collection, or one line for many."""
     if len(old) <= NAMED_COLLECTIONS:
         return [record.in_words(now) for record in old]
     items = counted(sum(record.items for record in old), "item")
@@ -59,7 +59,7 @@ async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = N
 async def old_details_of_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID]
 ) -> dict[UUID, list[OldDetailsRecord]]:
-    """Returns each tenant's collections with old details, in a transaction that sees the tenants."""
+    """Each tenant's collections with old details, in a transaction that sees the tenants."""
     by_tenant: dict[UUID, list[OldDetailsRecord]] = {tenant_id: [] for tenant_id in tenant_ids}
     for found in await detail_ages.old_details(session, _silent(), tenant_ids):
         by_tenant[found.tenant_id].append(_record(found))
@@ -67,7 +67,7 @@ async def old_details_of_tenants(
 
 
 def _silent() -> set[str]:
-    """Returns the collections whose lists do not tell when their details change."""
+    """The collections whose lists do not tell when their details change."""
     return {key for key, collection in load_catalog().collections.items() if collection.refresh_hours is not None}
 
 
@@ -85,5 +85,5 @@ def may_be_old(type_key: str, path: str) -> bool:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """Says how long ago a moment was; a later moment, by another clock, counts as now."""
+    """A later moment, by another clock, counts as now."""
     return elapsed(min(moment, now), now) or f"on {moment:%Y-%m-%d}"

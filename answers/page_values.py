@@ -17,7 +17,7 @@ MAX_LINES = 200
 
 
 class FieldRow(NamedTuple):
-    """A differing field on a page. A side is None if absent, hidden, or told by `lines`.
+    """A side is None if absent, hidden, or told by `lines`.
 
     `path` is as in `--json`, empty if equal to the label; `left_out` counts further lines. `note` belongs to both
     sides.
@@ -47,7 +47,7 @@ def visible(text: str) -> str:
 
 
 def name(text: str | None) -> str:
-    """Returns a name, id or path on one line."""
+    """The text on one line."""
     if not text:
         return ""
     shown = visible(" ".join(text[: 2 * MAX_NAME].split()))

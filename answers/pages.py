@@ -24,7 +24,7 @@ Titles = Mapping[str, str]
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
-    """Groups records by key, in the order of first occurrence."""
+    """Groups are in the order of first occurrence."""
     groups: dict[Any, list[T]] = {}
     for record in records:
         groups.setdefault(key(record), []).append(record)
@@ -37,7 +37,7 @@ def page(template: str, **shown: Any) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates' environment, which escapes values and refuses unknown names."""
+    """Escapes values, and refuses unknown names."""
     environment = Environment(
         loader=PackageLoader("answers", ""),
         autoescape=True,

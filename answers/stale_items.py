@@ -33,7 +33,7 @@ class KnownItem(Protocol):
 async def stale_items(
     session: AsyncSession, type_keys: Sequence[str] | None = None, left_out: Sequence[str] = ()
 ) -> list[StaleItem]:
-    """Returns present items, by collection and name."""
+    """Present items, by collection and name."""
     return [stale_item(item, item.stale) for item in await stale.stale_items(session, type_keys, left_out)]
 
 

@@ -81,13 +81,13 @@ def value_lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def readable_lines(value: JsonValue) -> list[str] | None:
-    """Returns the lines of a partly hidden text, with a word for hidden ones; None for other values."""
+    """The lines of a partly hidden text, with a word for hidden ones; None for other values."""
     left = value.get(READABLE) if isinstance(value, dict) and is_mark(value) else None
     return left.splitlines() if isinstance(left, str) else None
 
 
 def short_id(definition_id: str) -> str:
-    """Returns the last parts of a definition's id, `system_allowtelemetry`; other texts stay."""
+    """The last parts of a definition's id, `system_allowtelemetry`; other texts stay."""
     if not _DEFINITION_ID.fullmatch(definition_id):
         return definition_id
     if definition_id.startswith("deviceConfiguration--"):
@@ -105,7 +105,7 @@ def is_definition_id(text: str) -> bool:
 
 
 def said_choice(value: JsonValue, definition_id: str) -> str:
-    """Returns a choice's name, or of an id the part after the definition's."""
+    """A choice's name, or of an id the part after the definition's."""
     if not isinstance(value, str):
         return encode(value).decode()
     if definition_id and value.lower().startswith(f"{definition_id.lower()}_"):
@@ -208,7 +208,7 @@ def _assignment(value: JsonObject) -> str:
 
 
 class _Setting(NamedTuple):
-    """A setting for people. `whole_id` is empty if all its parts have names."""
+    """`whole_id` is empty if all its parts have names."""
 
     names: tuple[str, ...]
     value: list[str]
@@ -230,7 +230,7 @@ def _setting_lines(instance: JsonObject, place: Place) -> list[str]:
 
 
 def _intent_setting(value: JsonObject, place: Place) -> list[str]:
-    """Returns an intent's setting, which holds its value twice, the second time as JSON."""
+    """An intent's setting, which holds its value twice, the second time as JSON."""
     definition = str(value["definitionId"])
     held = value["value"] if "value" in value else value["valueJson"]
     whole_id = "" if place.is_brief or not is_definition_id(definition) else definition
@@ -289,7 +289,7 @@ def _presentation_name(value: JsonObject) -> str:
 
 
 def presentation_lines(value: JsonObject) -> list[str]:
-    """Returns a presentation's value, list, or pairs."""
+    """A value, a list, or pairs."""
     if "values" in value:
         pairs = [
             f"{member.get('name')} = {member.get('value')}" if member.get("value") else str(member.get("name"))

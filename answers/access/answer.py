@@ -24,7 +24,7 @@ class AccessOverview(NamedTuple):
 
 
 class AccessRequest(NamedTuple):
-    """A person's request for a change. `once` is the form's id; None for a command."""
+    """`once` is the form's id; None for a command."""
 
     person: Person
     reason: str | None = None

@@ -58,7 +58,7 @@ async def set_rule(
     what: What,
     is_excluded: Annotated[bool, Form()] = False,
 ) -> RedirectResponse:
-    """Sets a rule, in place of an earlier one about the same people and tenants."""
+    """Replaces an earlier rule about the same people and tenants."""
     subject = await _subject(scope, who, what)
     await answer.set_rule(scope.session, subject, AccessRequest(admin, reason, once), is_excluded=is_excluded)
     return RedirectResponse("/access", 303)
@@ -83,7 +83,6 @@ async def end_sessions(scope: NoTenantToChange, admin: Admin, once: ConfirmedOnc
 
 
 async def _subject(scope: NoTenantToChange, who: str, what: str) -> Subject:
-    """Reads the form's fields. Raises `AccessError`."""
     role = Role(who) if who in set(Role) else None
     person_id = None if role else answer.find_person((await answer.access(scope.session)).people, who)
     kind, _, name = what.partition(":")

@@ -45,7 +45,7 @@ ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 
 
 class AssignmentPage(NamedTuple):
-    """One page of assignments. `goes_on` is its last item's type key and id, None on the last page."""
+    """`goes_on` is its last item's type key and id, None on the last page."""
 
     assignments: list[ItemAssignment]
     cannot_say: list[CannotSayRecord]
@@ -53,9 +53,7 @@ class AssignmentPage(NamedTuple):
 
 
 class FirstAssignments(NamedTuple):
-    """A tenant's first assignments. `is_cut`: there are more items. `unknown` counts items with unknown assignments,
-    `unread` collections.
-    """
+    """`is_cut`: there are more items. `unknown` counts items with unknown assignments, `unread` collections."""
 
     assignments: list[ItemAssignment]
     is_cut: bool
@@ -68,7 +66,7 @@ class NothingAssignableError(UserError):
 
 
 async def covered(session: AsyncSession) -> dict[str, Coverage]:
-    """Returns the coverage of the tenant's collections; it is empty before a completed run."""
+    """The coverage of the tenant's collections; it is empty before a completed run."""
     return await coverage(session)
 
 
@@ -78,7 +76,7 @@ async def assignments(
     sought: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """Yields assignments by collection and name, then the unknown ones.
+    """Assignments by collection and name, then the unknown ones.
 
     `sought` is an item's id, its beginning, or its name. Raises `NothingAssignableError` or `NeverReadError`.
     """
@@ -102,7 +100,7 @@ async def assignment_page(
     after: tuple[str, str] | None,
     most: int,
 ) -> AssignmentPage:
-    """Returns known and unknown assignments of up to `most` items that follow the type key and id `after`; raises as
+    """Known and unknown assignments of up to `most` items that follow the type key and id `after`; raises as
     `assignments`.
     """
     wanted = _assignable(type_keys)
@@ -128,7 +126,7 @@ async def assignment_page(
 async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
-    """Returns the assignments of the first `most` items. It is no error if there are none."""
+    """The assignments of the first `most` items. It is no error if there are none."""
     wanted = _assignable(type_keys)
     items = await queries.items(session, wanted, sought, most + 1)
     found, unknown = list[ItemAssignment](), 0
@@ -159,7 +157,7 @@ async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | 
 async def _of_all(
     session: AsyncSession, tenant_id: UUID, found: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """Yields the items' assignments, then the number of unknown ones of each collection."""
+    """The items' assignments, then the number of unknown ones of each collection."""
     unknown: Counter[str] = Counter()
     for type_key, members in groupby(found, key=lambda item: item.type_key):
         items = list(members)
@@ -185,7 +183,7 @@ async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[st
 
 
 async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[AssignableItem]) -> list[CannotSayRecord]:
-    """Returns collections whose assignments come from old details."""
+    """Collections whose assignments come from old details."""
     asked = [(item.type_key, item.external_id) for item in items if may_be_old(item.type_key, ASSIGNMENTS)]
     keys = {type_key for type_key, _ in await with_old_details(session, asked)}
     return [
@@ -199,7 +197,7 @@ async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[Assignabl
 async def _of_items(
     session: AsyncSession, tenant_id: UUID, type_key: str, items: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | None]:
-    """Yields the assignments of one collection's items, and None for each item whose assignments are unknown."""
+    """The assignments of one collection's items, and None for each item whose assignments are unknown."""
     rules = load_catalog().collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {row.external_id: decode_object(row.document) for row in found}

@@ -32,7 +32,6 @@ from web.twins import say_next, whole_csv_file
 router = APIRouter()
 
 PAGE = 50
-"""Items on a page."""
 
 OF_A_TENANT = 8
 """Items of each tenant on a page over tenants."""
@@ -199,7 +198,6 @@ async def assignments_csv(scope: OneTenant, type_key: TypeKey = "", item: Item =
 
 
 async def _assignments(scope: TenantScope, type_key: str, item: str, after: str, limit: int) -> AssignmentPage:
-    """Returns one page. Raises `NothingAssignableError` and `NoSuchPageError`."""
     place = None
     if after:
         key, slash, external_id = after.partition("/")

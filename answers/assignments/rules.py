@@ -46,7 +46,7 @@ class AssignmentParts(NamedTuple):
 
 
 def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
-    """Returns the document's assignments; None if it lacks their property."""
+    """The document's assignments; None if it lacks their property."""
     listed = document.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None

@@ -17,9 +17,7 @@ _AUDIT = table(AuditRecord)
 
 
 class WantedActs(NamedTuple):
-    """A filter of acts; a field that is None filters nothing. `until` is exclusive; `after` is the last act of the page
-    before.
-    """
+    """A field that is None filters nothing. `until` is exclusive; `after` is the last act of the page before."""
 
     person_id: str | None = None
     tenant_id: UUID | None = None

@@ -110,7 +110,7 @@ async def audit_records(
 
 @router.get("/audit.csv", include_in_schema=False)
 async def audit_csv(scope: NoTenant, person: SignedIn, wanted: Wanted) -> Response:
-    """Returns the newest acts as a file, as many as a file holds."""
+    """The newest acts, as many as a file holds."""
     return csv_file("audit", ActRecord, await answer.acts(scope.session, person, wanted, MOST_ROWS))
 
 

@@ -49,7 +49,7 @@ EVENTS_AT_A_TIME = 500
 EVENTS_LOOKED_AT = 200
 
 PAGES_LOOKED_AT = 5
-"""Pages of events that are searched to fill one page of changes."""
+"""Pages of events searched for one page of changes."""
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
@@ -68,8 +68,8 @@ async def window_of(
     since: datetime | None = None,
     run_id: UUID | None = None,
 ) -> Window:
-    """Returns a run's time, or the time from `since` (by default `DEFAULT_DAYS` ago) until now. Logs are covered only
-    if `type_keys` names them. Raises `UnknownRunError`.
+    """A run's time, or the time from `since` (by default `DEFAULT_DAYS` ago) until now. Logs are covered only if
+    `type_keys` names them. Raises `UnknownRunError`.
     """
     left_out = sorted(load_catalog().logs) if type_keys is None else []
     if run_id is not None:
@@ -96,7 +96,7 @@ def event_at(place: str) -> Place:
 
 
 class WantedChanges(NamedTuple):
-    """A filter of changes. Empty `kinds` mean all; `actor` is a part of the author's name or id."""
+    """Empty `kinds` mean all; `actor` is a part of the author's name or id."""
 
     kinds: frozenset[ChangeKind] = frozenset()
     actor: str = ""
@@ -123,7 +123,7 @@ _KINDS_OF = {
 
 
 class ChangePage(NamedTuple):
-    """One page of changes, which may end before it is full. `goes_on` is the next page's place, None at the end."""
+    """A page may end before it is full. `goes_on` is the next page's place, None at the end."""
 
     changes: list[ChangeRecord]
     goes_on: str | None
@@ -139,7 +139,7 @@ async def newest_changes(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> ChangePage:
-    """Returns the newest changes, from before the event `before`, where the last page ended.
+    """`before` is the event where the last page ended.
 
     `opened` gives the session that finds events: a portfolio session for several `tenant_ids`. One session is open at a
     time.
@@ -172,7 +172,6 @@ async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tup
 
 
 def place_among_tenants(event: Event) -> str:
-    """Returns the text that `event_among_tenants` reads."""
     return f"{event.tenant_id}/{event.place}"
 
 
@@ -267,7 +266,7 @@ def _listed_from(logs: Mapping[str, Coverage], key: str) -> datetime | None:
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
-    """Yields changes with their events, oldest first.
+    """Changes with their events, oldest first.
 
     It skips versions that only add details, or differ only because a new release reads them otherwise.
     """
@@ -283,7 +282,7 @@ async def changes(
 async def authors(
     session: AsyncSession, type_key: str, external_id: str, history: Sequence[VersionRecord]
 ) -> dict[int, Attribution]:
-    """Returns the author of each version that tells a change, by version number. `history` is newest first."""
+    """The author of each version that tells a change, by version number. `history` is newest first."""
     collection = load_catalog().collections.get(type_key)
     has_details = collection is not None and bool(collection.details)
     found: list[UnattributedChange] = []

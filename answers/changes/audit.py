@@ -66,7 +66,7 @@ class AuditStatus(StrEnum):
 
 
 class Attribution(BaseModel, frozen=True):
-    """The author of an observed change. `events` are newest first, and empty unless the status is `found`.
+    """`events` are newest first, and empty unless the status is `found`.
 
     `log` is the type key of the audit log that would name the author.
     """
@@ -81,7 +81,7 @@ class Attribution(BaseModel, frozen=True):
 
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
-    """Returns the period, by Graph's clock, of a change that was observed between `after` and `until`."""
+    """The period, by Graph's clock, of a change that was observed between `after` and `until`."""
     begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 
@@ -95,9 +95,7 @@ def attribution(
     *,
     log: str | None,
 ) -> Attribution:
-    """Finds the events that explain a change.
-
-    `after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
+    """`after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
     audit log of such objects, if any; `covered`: its coverage. Only a listing of the log that began after `until`
     proves that there is no event.
     """
@@ -113,9 +111,7 @@ def attribution(
 
 
 def _explains(event: AuditEvent, action: AuditAction) -> bool:
-    """Whether the event can cause this kind of change.
-
-    Graph's operations are an open set (Patch, Action, Assign, SetReference …): an operation that does not create,
+    """Graph's operations are an open set (Patch, Action, Assign, SetReference …): an operation that does not create,
     remove or only read an object counts as changing it.
     """
     operation = (event.operation or "").lower()

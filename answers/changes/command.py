@@ -116,7 +116,7 @@ class _Wanted(NamedTuple):
 async def _show_tenant(
     settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: AskedTenant
 ) -> None:
-    """Prints one tenant's changes. Raises `NeverReadError`; exits with 3 for a damaged version."""
+    """Raises `NeverReadError`; exits with 3 for a damaged version."""
     kept: list[ChangeRecord] = []
     table = Table(ChangeRecord, (), most=rows.most)
     async with database.tenant(about.tenant_id, read_only=True) as session:
@@ -194,7 +194,6 @@ def _show(change: ChangeRecord) -> None:
 
 
 def _by_whom(audit: Attribution) -> Iterator[str]:
-    """Yields a line for each event, latest first."""
     if audit.status is AuditStatus.NOT_FOUND:
         yield "not in the audit log"
     for event in audit.events:

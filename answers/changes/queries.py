@@ -27,7 +27,7 @@ class EventKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """One event. `version_number` is the new version, or the one current at the time."""
+    """`version_number` is the new version, or the one current at the time."""
 
     at: datetime
     type_key: str
@@ -39,7 +39,7 @@ class Event(NamedTuple):
 
     @property
     def place(self) -> str:
-        """The event's place among its tenant's events, as a text."""
+        """Its place among its tenant's events."""
         return f"{self.at.isoformat()}/{self.kind}/{self.type_key}/{self.external_id}"
 
 
@@ -77,13 +77,12 @@ class VersionFacts(NamedTuple):
     document_before: bytes | None
     damaged: Sequence[DamagedRecord]
     stale: Staleness | None
-    """The details that were unread when the version was first observed."""
+    """Details unread when the version was first observed."""
     lacked_before: list[StalePart] | None
-    """The details that were unread in the version before."""
+    """Details unread in the version before."""
     is_sorted: bool
     """Whether the document has normal form 0, in which only some orders can be compared."""
     was_sorted: bool
-    """Whether the version before has normal form 0."""
 
 
 class AbsenceFacts(NamedTuple):
@@ -173,7 +172,7 @@ CROSS JOIN LATERAL (
 
 
 async def events(session: AsyncSession, window: Window, limit: int, after: Event | None = None) -> list[Event]:
-    """Returns events of the session's tenant, oldest first, following `after`."""
+    """Events of the session's tenant, oldest first, following `after`."""
     first = Event(window.since, "", "", EventKind.ABSENT, UUID(int=0), 0)
     return await _page(session, _OLDEST_FIRST, window, limit, after or first)
 
@@ -185,7 +184,7 @@ async def newest_events(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> list[Event]:
-    """Returns events older than `before`, newest first; several `tenant_ids` need a portfolio session."""
+    """Events older than `before`, newest first; several `tenant_ids` need a portfolio session."""
     place = before or Event(window.until + EPSILON, "", "", EventKind.ABSENT, UUID(int=0), 0)
     if tenant_ids is None:
         return await _page(session, _NEWEST_FIRST, window, limit, place)
@@ -217,7 +216,7 @@ class NewestMoment(NamedTuple):
 async def _newest_moments(
     session: AsyncSession, window: Window, until: datetime, tenant_ids: Sequence[UUID]
 ) -> list[NewestMoment]:
-    """Returns tenants that may have events in the window, newest first, since few of many tenants fill a page."""
+    """Tenants that may have events, newest first: few of many tenants fill a page."""
     parameters = {"since": window.since, "until": min(window.until, until), "tenant_ids": list(tenant_ids)}
     return await fetch(session, _NEWEST_MOMENTS, NewestMoment, parameters)
 

@@ -38,7 +38,7 @@ ATTEMPTS = (
     {"most_fields": 2, "most_lines": 4},
     {"most_fields": 0, "most_lines": 0},
 )
-"""The parts of each change that a page shows; the next one is tried if the page gets too long."""
+"""The parts of each change that a page shows: fewer if it gets too long."""
 
 
 class ChangeQuestion(NamedTuple):
@@ -59,7 +59,7 @@ class ChangeQuestion(NamedTuple):
         return answer.event_among_tenants(self.after) if self.after else None
 
     def query(self, **others: object) -> str:
-        """Returns this question as a query string, with `others` changed."""
+        """The question's query string, with `others` changed."""
         asked = {
             "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **others
         }  # fmt: skip

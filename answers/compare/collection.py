@@ -222,7 +222,7 @@ class CollectionComparer:
         return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
     async def _whole(self, side: Side, entries: Iterable[Entry], damaged: set[str]) -> dict[str, _Found]:
-        """Returns readable documents by id; adds the ids of damaged ones to `damaged`."""
+        """Documents by id; adds the ids of damaged ones to `damaged`."""
         ids = [entry.external_id for entry in entries]
         if not ids:
             return {}

@@ -30,10 +30,8 @@ class Counterpart(NamedTuple):
 
 
 async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """Finds the other tenant's object for each id.
-
-    An id that every tenant shares stands for itself, if the other has it. Any other id stands for the one object of the
-    same meaning, or of several the one of its name, if the latest listing of the collection is complete.
+    """An id that every tenant shares stands for itself, if the other has it. Any other id stands for the one object of
+    the same meaning, or of several the one of its name, if the latest listing of the collection is complete.
     """
     wanted = list(dict.fromkeys(ids))
     await here.id_translations.learn(here.session, wanted)
@@ -74,8 +72,8 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
 
 
 async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """Returns each id as its own counterpart if the object exists. People are taken as existing: Graph refuses the id
-    of one who is gone.
+    """Each id as its own counterpart if the object exists. People are taken as existing: Graph refuses the id of one
+    who is gone.
     """
     wanted = list(dict.fromkeys(ids))
     await side.id_translations.learn(side.session, wanted)

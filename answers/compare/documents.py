@@ -34,8 +34,8 @@ async def compared_documents(
     same: Mapping[tuple[str, str], str],
     mapped: Mapping[tuple[str, str], str],
 ) -> list[DocumentVerdict]:
-    """Returns the verdict on each pair. `same`: ids in this tenant of the other's objects, by type key and id.
-    `mapped`: ids of the other tenant's objects that an operator chose, by this tenant's type key and id.
+    """`same`: ids in this tenant of the other's objects, by type key and id. `mapped`: ids of the other tenant's
+    objects that an operator chose, by this tenant's type key and id.
     """
     collections = load_catalog().collections
     neutralizers = {pair.type_key: Neutralizer(collections[pair.type_key].independence_rules()) for pair in pairs}

@@ -65,7 +65,7 @@ class IdTranslations:
         return told._replace(is_shared=any(translation.is_shared for translation in translations))
 
     def beside(self, other: "IdTranslations") -> Translate:
-        """Returns a translation that uses the other tenant's knowledge of shared ids.
+        """A translation that uses the other tenant's knowledge of shared ids.
 
         An alternate key that neither tenant knows stands for itself.
         """
@@ -124,6 +124,6 @@ def is_shared(target_type: str, target_id: str) -> bool:
 
 
 def _says(type_key: str) -> tuple[str, ...]:
-    """Returns the names of the properties that make up the collection's meaning."""
+    """The names of the properties that make up the collection's meaning."""
     collection = load_catalog().collections.get(type_key)
     return () if collection is None else collection.meaning

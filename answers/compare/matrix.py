@@ -39,7 +39,7 @@ class _OtherTenant:
 
 
 class Matrix:
-    """A golden tenant compared with others: read `rows`, then `record`.
+    """Read `rows`, then `record`.
 
     One collection of two tenants is compared at a time. The golden tenant is seen at one moment, each collection of
     another at its own.

@@ -21,12 +21,12 @@ _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, Cel
 
 
 def occurring(names: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
-    """Returns the names of numbers that are not zero everywhere, so need a column."""
+    """Numbers that are not zero everywhere, so need a column."""
     return [str(name) for name in names if any(getattr(count, str(name)) for count in counts)]
 
 
 def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -> str:
-    """Shows two tenants; equal items are only counted."""
+    """Equal items are only counted."""
     shown = [item for item in items if item.status is not Status.SAME]
     return page(
         "compare/comparison.html",

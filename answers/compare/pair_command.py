@@ -41,7 +41,7 @@ async def compare_pair(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the comparison; returns True if the whole request was compared."""
+    """Prints the comparison; True if the whole request was compared."""
     shown: list[ItemComparison] = []
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
@@ -130,7 +130,7 @@ def _uncertain(item: ItemComparison) -> str:
 
 
 def _kind(item: ItemComparison) -> str:
-    """Returns the item's kind, or an empty text if the heading says it."""
+    """The kind; empty if the heading says it."""
     return "" if collection_title(item.type_key).startswith(f"{item.kind} (") else item.kind
 
 

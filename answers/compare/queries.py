@@ -19,7 +19,7 @@ _ITEM = table(InventoryItem)
 
 
 class PresentItem(NamedTuple):
-    """A present item. `has_document`: a document of it was read."""
+    """`has_document`: a document of the item was read."""
 
     external_id: str
     display_name: str | None
@@ -29,7 +29,7 @@ class PresentItem(NamedTuple):
 
 
 class WholeItem(NamedTuple):
-    """An item with its `document` as canonical JSON, None if damaged."""
+    """`document` is canonical JSON, None if damaged."""
 
     type_key: str
     external_id: str
@@ -39,7 +39,7 @@ class WholeItem(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A referred object. Its `document` is None if it was not requested or is damaged."""
+    """`document` is None if it was not requested or is damaged."""
 
     type_key: str
     external_id: str
@@ -95,7 +95,7 @@ WHERE bearers > 1
 
 
 async def present_items(session: AsyncSession, type_key: str) -> list[PresentItem]:
-    """Returns the collection's present items, by name."""
+    """Present items by name."""
     present = select(
         *_ITEM.c["external_id", "display_name", "meta"],
         (_ITEM.c.version_number > 0).label("has_document"),
@@ -109,7 +109,7 @@ async def present_items(session: AsyncSession, type_key: str) -> list[PresentIte
 async def whole_items(
     session: AsyncSession, type_key: str, external_ids: Collection[str], read: Documents
 ) -> dict[str, WholeItem]:
-    """Returns items by id; an item without a document is left out."""
+    """Items by id; an item without a document is left out."""
     named = {"type_key": type_key, "external_ids": list(external_ids)}
     found = await fetch(session, _DOCUMENTS, WholeItem, named, shape=lambda row: _with_document(row, read))
     return {item.external_id: item for item in found}
@@ -118,7 +118,7 @@ async def whole_items(
 async def targets(
     session: AsyncSession, wanted: Iterable[tuple[str, str]], with_documents: Collection[str], read: Documents
 ) -> list[Target]:
-    """Returns the known ones of these objects; `with_documents` are type keys."""
+    """The known ones of these objects; `with_documents` are type keys."""
     pairs = sorted(set(wanted))
     parameters = {
         "type_keys": [key for key, _ in pairs],
@@ -141,7 +141,7 @@ def _with_document(row: Values, read: Documents) -> Values:
 async def named_items(
     session: AsyncSession, type_key: str, names: Collection[str] | None
 ) -> list[tuple[str, str | None]]:
-    """Returns ids and names of present items with one of `names`, or of all for None."""
+    """Ids and names of present items with one of `names`, or of all for None."""
     present = select(*_ITEM.c["external_id", "display_name"]).where(
         _ITEM.c.type_key == type_key, _ITEM.c.absent_from.is_(None)
     )
@@ -152,5 +152,5 @@ async def named_items(
 
 
 async def shared_names(session: AsyncSession, type_key: str) -> list[tuple[str, dict[str, Any]]]:
-    """Returns each name that several present items share, once for each item, with its meta."""
+    """Each name that several present items share, once for each item, with its meta."""
     return [(row.display_name, row.meta) for row in await session.execute(_SHARED_NAMES, {"type_key": type_key})]

@@ -64,8 +64,8 @@ class CoverageState(StrEnum):
 
 
 class SideCoverage(BaseModel, frozen=True):
-    """One side's coverage of a collection. `run_id`, `outcome` and `error_code` are of the latest completed run that
-    selected the collection, if any; `listed_at` and `listed_run_id` of the latest that listed it to its end.
+    """`run_id`, `outcome` and `error_code` are of the latest completed run that selected the collection, if any;
+    `listed_at` and `listed_run_id` of the latest that listed it to its end.
     """
 
     state: CoverageState
@@ -162,7 +162,7 @@ class ItemComparison(BaseModel, frozen=True):
 
 
 class ComparisonCounts(BaseModel, frozen=True):
-    """Numbers of results by status. A pair counts once, and so does a group of ambiguous items."""
+    """A pair counts once, and so does a group of ambiguous items."""
 
     same: int = 0
     different: int = 0

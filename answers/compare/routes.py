@@ -48,7 +48,7 @@ ATTEMPTS = tuple(
     {"most": most, "most_fields": fields, "most_lines": lines}
     for most, fields, lines in ((PAGE, 4, 6), (PAGE, 2, 3), (50, 1, 2), (25, 0, 0), (10, 0, 0))
 )
-"""The amounts that a page shows; the next one is tried if the page gets too long."""
+"""The amounts that a page shows: less if it gets too long."""
 
 Named = Annotated[str, Query(description="The id of a tenant, or its name.", max_length=200)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
@@ -87,7 +87,7 @@ GoldenSettings = ComparisonRows[SettingsMatrixRecord, SettingRow]
 
 
 class Slice(NamedTuple):
-    """A part of an answer's rows: `begin` is its first row's number, `total` the number of all rows."""
+    """Some rows: `begin` is the first one's number, `total` the number of all."""
 
     rows: Sequence[Any]
     begin: int
@@ -108,7 +108,7 @@ async def compare_page(
     after: After = "",
     tenants_after: Annotated[str, Query(alias="tenants", pattern=r"^\d{0,5}$", description="Leave out so many.")] = "",
 ) -> Response:
-    """Compares tenants; a request with names is redirected to the address with ids."""
+    """A request with names is redirected to the address with ids."""
     given = {"left": left.strip(), "right": right.strip(), "golden": golden.strip()}
     named = {field: _id_of(each, value) for field, value in given.items() if value and _as_id(value) is None}
     if named:
@@ -235,7 +235,7 @@ async def golden_csv(
     type_key: TypeKey = "",
     after: After = "",
 ) -> Response:
-    """Returns rows that differ in some tenant, as CSV."""
+    """Rows that differ in some tenant."""
     if by is ComparisonUnit.SETTING:
         settings = await _many_settings(each, golden, _others(each, golden, tag)[int(after or 0) :])
         return csv_file("golden-settings", SettingRow, [row for row in settings.rows if _differs(row)])
@@ -349,7 +349,7 @@ def _as_id(text: str) -> UUID | None:
 
 
 def _id_of(each: TenantSessions, name: str) -> str:
-    """Finds a tenant's id by its name. Raises `UncomparableError`."""
+    """Raises `UncomparableError`."""
     found = [str(tenant.id) for tenant in each.tenants if tenant.name.casefold() == name.strip().casefold()]
     if len(found) > 1:
         raise UncomparableError(f"several tenants are called {name!r}; write the id: {', '.join(found[:NAMED])}")
@@ -359,7 +359,7 @@ def _id_of(each: TenantSessions, name: str) -> str:
 
 
 def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
-    """Returns both tenants. Raises `NoSuchPageError`, and `UncomparableError` if they are one."""
+    """Raises `NoSuchPageError`, and `UncomparableError` if both are one tenant."""
     here, there = _named(each, left), _named(each, right)
     if left == right:
         raise UncomparableError("a tenant is the same as itself; choose two different ones")
@@ -367,7 +367,7 @@ def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, T
 
 
 def _named(each: TenantSessions, tenant_id: UUID) -> TenantRecord:
-    """Returns a tenant that the person sees. Raises `NoSuchPageError`."""
+    """Raises `NoSuchPageError`."""
     tenant = each.named(tenant_id)
     return TenantRecord(tenant_id=tenant.id, name=tenant.name)
 

@@ -16,8 +16,8 @@ from inventory.tenant_neutral import NeutralDocument, Neutralizer, Uncertainty, 
 
 
 class Entry(NamedTuple):
-    """An item to match. `is_only_one`: a tenant cannot have another of the kind. `likeness` is shared by items of equal
-    content; None if uncertain or not computed yet.
+    """`is_only_one`: a tenant cannot have another of the kind. `likeness` is shared by items of equal content; None if
+    uncertain or not computed yet.
     """
 
     external_id: str
@@ -50,9 +50,7 @@ class MatchResult(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The result of comparing two documents. `certain`: differences, by path and kind, that hold whatever the unknown
-    values are.
-    """
+    """`certain`: differences, by path and kind, that hold whatever the unknown values are."""
 
     status: Status
     differences: list[Difference]
@@ -89,8 +87,8 @@ def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_t
 
 
 def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -> Verdict:
-    """Compares two documents. A difference counts only if it holds whatever untranslated ids and incomparable hidden
-    values mean. If an item lacks details, only details of both are compared.
+    """A difference counts only if it holds whatever untranslated ids and incomparable hidden values mean. If an item
+    lacks details, only details of both are compared.
     """
     unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain
@@ -134,7 +132,7 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
 
 
 def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
-    """Returns the differences that hold whatever the unknown values are.
+    """The differences that hold whatever the unknown values are.
 
     Without ids, members of a list have other names: then as many members must differ.
     """
@@ -151,7 +149,7 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
 
 
 def _known_of(document: JsonObject, here: NeutralDocument, there: NeutralDocument) -> JsonObject:
-    """Returns the part that both sides have: a list omits details, or shows null."""
+    """The part that both sides have: a list omits details, or shows null."""
     for lacking in (here, there):
         if Uncertainty.DETAILS_INCOMPLETE in lacking.uncertain:
             document = {name: value for name, value in document.items() if lacking.document.get(name) is not None}

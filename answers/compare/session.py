@@ -43,7 +43,7 @@ class ComparisonOutput:
 
 @asynccontextmanager
 async def opened_sessions(settings: Settings) -> AsyncIterator[SessionOf]:
-    """Opens tenants' sessions, each of which reads the database as of one moment."""
+    """Tenants' sessions, each of one moment."""
     async with opened_database(settings, pool_size=2) as database:
         yield partial(database.tenant, read_only=True, snapshot=True)
 
@@ -70,7 +70,7 @@ def stale_items(of: ItemComparison | MatrixRow, items: Sequence[ItemName], stale
 
 
 def say_never_read(*sides: Side) -> bool:
-    """Names never read tenants on stderr; returns True if there is one."""
+    """Names never read tenants on stderr; True if there is one."""
     unread = [side.tenant.name for side in sides if not side.coverage]
     if unread:
         were = "was" if len(unread) == 1 else "were"

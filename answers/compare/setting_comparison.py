@@ -45,7 +45,7 @@ SETTING_COLLECTIONS = (
 
 
 class SettingsComparison:
-    """Two tenants compared by setting: read `settings`, then `record`."""
+    """Read `settings`, then `record`."""
 
     def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
         covered = here.coverage.keys() | there.coverage.keys()
@@ -158,7 +158,7 @@ class _SettingReader:
         self.policies: dict[str, int] = {}
 
     async def items(self, collection: CatalogEntry) -> list[PresentItem]:
-        """Returns a collection's policies, none unless it was listed to its end."""
+        """Empty unless the collection was listed to its end."""
         if self.side.covered(collection.type_key).state is not CoverageState.COMPLETE:
             return []
         found = await queries.present_items(self.side.session, collection.type_key)
@@ -166,7 +166,7 @@ class _SettingReader:
         return found
 
     async def documents(self, collection: CatalogEntry, items: Sequence[PresentItem]) -> list[_PolicyDocument]:
-        """Returns policies' documents, with group names in their audiences; learns translations of their ids."""
+        """Documents with group names in their audiences; learns translations of their ids."""
         key = collection.type_key
         ids = [item.external_id for item in items]
         found = await queries.whole_items(self.side.session, key, ids, self.side.read) if ids else {}
@@ -184,7 +184,7 @@ class _SettingReader:
         return documents
 
     def holdings(self, collection: CatalogEntry, documents: Sequence[_PolicyDocument]) -> Iterator[HeldSetting]:
-        """Yields the policies' settings with words in place of ids, and notes uncertain policies."""
+        """Settings with words in place of ids; notes uncertain policies."""
         rules = Neutralizer(collection.independence_rules())
         translate = self.side.id_translations.of
         for policy in documents:

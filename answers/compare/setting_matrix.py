@@ -23,7 +23,7 @@ _CELL_STATUS = {
 
 
 class SettingMatrix:
-    """A golden tenant compared with others by setting: read `rows`, then `record`.
+    """Read `rows`, then `record`.
 
     One tenant at a time is compared with the golden one, which is seen at one moment.
     """
@@ -43,7 +43,7 @@ class SettingMatrix:
         self._without_inventory: list[TenantRecord] = []
 
     async def rows(self) -> list[SettingRow]:
-        """Returns a row for each golden setting, those with most conflicts first."""
+        """A row for each golden setting, most conflicts first."""
         columns: dict[UUID, dict[str, SettingComparison]] = {}
         for other in self._others:
             async with self._sessions(other.tenant_id) as session:

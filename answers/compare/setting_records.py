@@ -96,7 +96,7 @@ class SettingCounts(BaseModel, frozen=True):
 
     @property
     def why_undecided(self) -> str | None:
-        """Returns in words how many settings are undecided because of hidden values; None if there are none."""
+        """In words, if hidden values are the reason; else None."""
         if not self.hidden:
             return None
         return (

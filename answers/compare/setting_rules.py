@@ -26,7 +26,7 @@ DefinitionNames = Mapping[str, str]
 
 
 class HeldSetting(NamedTuple):
-    """A policy's setting. `doubts`: why its value is uncertain."""
+    """`doubts`: why the policy's value is uncertain."""
 
     setting: Setting
     policy: SettingPolicy
@@ -38,7 +38,7 @@ class HeldSetting(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """One tenant's values of a setting: the `known` ones, and the number of `unknown` ones."""
+    """One tenant's `known` values of a setting, and the number of `unknown` ones."""
 
     holdings: Sequence[HeldSetting]
     known: frozenset[str]
@@ -75,9 +75,7 @@ def compared(
     gaps_here: Collection[SettingUncertainty] = (),
     gaps_there: Collection[SettingUncertainty] = (),
 ) -> list[SettingComparison]:
-    """Returns conflicts first, then by label, without settings unset on both sides. `gaps_…`: why a tenant may set
-    more.
-    """
+    """Conflicts first, then by label, without settings unset on both sides. `gaps_…`: why a tenant may set more."""
     of_here, of_there = _by_key(here), _by_key(there)
     found = []
     for key in of_here.keys() | of_there.keys():
@@ -175,7 +173,7 @@ def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
 
 
 def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
-    """Returns the name of the setting's definition, else the name that a policy gives it, else its key's last parts."""
+    """The name of the setting's definition, else the name that a policy gives it, else its key's last parts."""
     key = settings[0].key
     member, _, own_key = key.rpartition("]/")
     member = member.partition("[")[2]

@@ -33,6 +33,6 @@ class Side(NamedTuple):
 
 
 async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
-    """Reads a tenant's coverage. The session must see one moment (`Database.tenant` with `snapshot`)."""
+    """The session must see one moment (`Database.tenant` with `snapshot`)."""
     coverage, read = await coverage_of(session), Documents()
     return Side(tenant, session, await documents.database_time(session), coverage, IdTranslations(coverage, read), read)

@@ -25,7 +25,6 @@ router = APIRouter()
 PATH = "/configured-tenants"
 
 PAGE = 100
-"""Tenants on a page."""
 
 
 CREDENTIAL_LABELS = {
@@ -49,8 +48,6 @@ Table = Annotated[TableSource, Depends(_table)]
 
 
 class TenantForm:
-    """The fields of a tenant's form, as a dependency."""
-
     def __init__(
         self,
         name: Annotated[str, Form(max_length=200)] = "",
@@ -78,7 +75,7 @@ class TenantForm:
         }
 
     def entry(self, tenant_id: UUID) -> dict[str, Any]:
-        """Returns the tenant's entry without empty fields."""
+        """Leaves out empty fields."""
         return {"id": str(tenant_id), **{key: value for key, value in self._given.items() if value}}
 
 

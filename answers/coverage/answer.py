@@ -23,7 +23,7 @@ async def tenant_coverage(session: AsyncSession) -> CoverageRecord:
 
 
 async def coverage_with_failures(session: AsyncSession) -> CoverageRecord:
-    """Returns the coverage with `failing_since` of each collection that was not read."""
+    """Adds `failing_since` to collections that were not read."""
     found = await tenant_coverage(session)
     since = {failing.type_key: failing.since for failing in await failing_collections(session)}
     records = [record.model_copy(update={"failing_since": since.get(record.type_key)}) for record in found.collections]

@@ -11,7 +11,7 @@ from storage.rows import fetch
 
 
 class FailingCollection(NamedTuple):
-    """A failing collection. `since`: when the first run of its current failures began."""
+    """`since`: when the first run of its current failures began."""
 
     type_key: str
     since: datetime
@@ -28,5 +28,5 @@ GROUP BY c.type_key
 
 
 async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
-    """Returns collections that their latest run did not read to their end; `since` rests on kept runs."""
+    """Collections that their latest run did not read to their end; `since` rests on kept runs."""
     return await fetch(session, _FAILING, FailingCollection)

@@ -25,7 +25,7 @@ class Task(NamedTuple):
 
 
 def tasks(collections: Iterable[CollectionCoverageRecord]) -> list[Task]:
-    """Returns remedies for collections not read to their end, the most useful first."""
+    """Remedies for collections not read to their end, the most useful first."""
     found: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
     found = defaultdict(list)
     for record in collections:

@@ -45,7 +45,7 @@ MOST = 500
 GROUPS = "groups"
 
 READERS = references.READERS
-"""Database connections that `read_references` uses."""
+"""Connections of `read_references`."""
 
 Follow = Callable[[AsyncSession, Sequence[ItemKey], int], Awaitable[list[Edge]]]
 
@@ -70,12 +70,12 @@ def _rules_hashes() -> dict[str, bytes]:
 
 
 async def read_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> set[UUID]:
-    """Returns the tenants whose references are all read."""
+    """Tenants whose references are all read."""
     return await references.read_tenants(session, tenant_ids, _rules_hashes())
 
 
 async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
-    """Returns coverage that names unread references, for a session that may not read them."""
+    """Coverage that names unread references, for a session that may not read them."""
     unread = await unread_references(session, _rules_hashes())
     return await TenantCoverage.of(session, tenant_id, unread=unread)
 
@@ -90,7 +90,7 @@ async def read_references(database: Database, tenant_id: UUID, progress: Callabl
 async def neighbourhood(
     session: AsyncSession, tenant: TenantCoverage, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
-    """Returns an item's dependencies both ways, up to `depth` references away, and `most` references of each item."""
+    """Dependencies both ways, up to `depth` references away, `most` of each item."""
     found: list[DependencyRecord] = []
     is_cut = False
     for direction, follow in ((Direction.NEEDS, queries.of_items), (Direction.NEEDED_BY, queries.to_items)):
@@ -113,7 +113,7 @@ def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
 
 
 async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemKey) -> ObjectRecord:
-    """Returns an item's record, even of one that was never seen, since documents may refer to it."""
+    """The item may be one that was never seen."""
     type_key, external_id = item
     seen = await queries.seen(session, item)
     if seen is not None:
@@ -150,7 +150,7 @@ def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None]
 async def everything(
     session: AsyncSession, tenant: TenantCoverage
 ) -> AsyncIterator[DependencyRecord | CannotSayRecord]:
-    """Yields all references by type key and id, then collections that may hold more."""
+    """All references by type key and id, then collections that may hold more."""
     async for edge in queries.all_references(session):
         yield tenant.dependency(edge, Direction.NEEDS, 1)
     referring = {key for key, collection in load_catalog().collections.items() if collection.references}
@@ -169,8 +169,8 @@ def reason_in_words(record: CannotSayRecord) -> str:
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
-    """Yields references without a present target, by collection and name, then those that cannot be judged; `type_keys`
-    are the collections of the referring items.
+    """References without a present target, by collection and name, then those that cannot be judged; `type_keys` are of
+    the referring items.
     """
     open_ones: Counter[tuple[str, ...]] = Counter()
     async for edge in queries.not_there(session, [tenant.tenant_id], type_keys):
@@ -184,7 +184,7 @@ async def dangling(
 async def dangling_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[DanglingRecord | CannotSayRecord]]:
-    """Answers `dangling` for several tenants by one query, in a transaction that sees them."""
+    """As `dangling`, by one query; the transaction sees all the tenants."""
     found: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     open_ones: dict[UUID, Counter[tuple[str, ...]]] = {tenant_id: Counter() for tenant_id in tenants}
     async for edge in queries.not_there(session, list(tenants), type_keys):
@@ -222,7 +222,7 @@ def _open_after_dangling(
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
-    """Yields unassigned items by collection and name, then those that cannot be judged.
+    """Unassigned items by collection and name, then those that cannot be judged.
 
     Without `type_keys`, collections that nobody assigns are left out.
     """
@@ -237,7 +237,7 @@ async def unassigned(
 async def unassigned_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
-    """Answers `unassigned` for several tenants by one query, in a transaction that sees them."""
+    """As `unassigned`, by one query; the transaction sees all the tenants."""
     found: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     unknown: dict[UUID, list[UnknownAssignments]] = {tenant_id: [] for tenant_id in tenants}
     for counted in await queries.unknown_assignments(session, list(tenants), type_keys):
@@ -293,7 +293,7 @@ def _open_after_unassigned(
 async def reaching(
     session: AsyncSession, tenant: TenantCoverage, group_id: str, *, everyone: bool = False
 ) -> AsyncIterator[ReachRecord | CannotSayRecord]:
-    """Yields items that name a group in an assignment or condition, then unread collections.
+    """Items that name a group in an assignment or condition, then unread collections.
 
     `everyone` adds items for all users or devices. An exclusion wins in Conditional Access, and in Intune within an
     intent.
@@ -321,7 +321,7 @@ async def reaching(
 
 
 def referring_to(type_key: str) -> set[str]:
-    """Returns the collections whose items may refer to this one's."""
+    """The collections whose items may refer to this one's."""
     return {
         key
         for key, collection in load_catalog().collections.items()

@@ -29,7 +29,7 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A graph with nodes by key, in the answer's order. `left_out` says what is not drawn."""
+    """Nodes are by key, in the answer's order. `left_out` says what is not drawn."""
 
     nodes: dict[str, Node]
     links: list[Link]
@@ -39,7 +39,7 @@ class Graph(NamedTuple):
 def graph_of(
     dependencies: Iterable[DependencyRecord], start: ObjectRecord | None = None, left_out: Sequence[str] = ()
 ) -> Graph:
-    """Makes a graph. `start` is the requested item, which may have no reference."""
+    """`start`, the requested item, may have no reference."""
     nodes: dict[str, Node] = {}
     links: dict[Link, None] = {}
     if start is not None:

@@ -34,7 +34,7 @@ class GraphOutput(NamedTuple):
 
 
 def write_graph(graph: Graph, options: GraphOutput) -> None:
-    """Writes the graph to its file or stdout. Raises `UsageError` if the file cannot be written."""
+    """Raises `UsageError` if the file cannot be written."""
     with _opened(options.file) as out:
         for line in _WRITERS[options.written_as](graph):
             out.write(line + "\n")

@@ -21,7 +21,7 @@ UNREAD_SHOWN = 6
 
 
 def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
-    """Returns a line for each reason why the answer has gaps."""
+    """A line for each reason."""
     by_reason: dict[str, list[str]] = {}
     old = {
         record.type_key: (record.read_at, record.references or 0) for record in records if record.read_at is not None
@@ -46,7 +46,7 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
 
 
 def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
-    """Prints the answer's gaps on stderr."""
+    """Prints gaps on stderr."""
     output.warn(*open_lines(records, words))
 
 

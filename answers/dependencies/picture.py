@@ -20,7 +20,7 @@ End = tuple[tuple[str, ...], str]
 
 
 class Box(NamedTuple):
-    """An object's box; `x` and `y` are its upper left corner."""
+    """`x` and `y` are the upper left corner."""
 
     end: ObjectRecord
     name: str
@@ -37,7 +37,7 @@ class Line(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A drawing. `left_out` counts objects that it lacks, `undrawn` their references."""
+    """`left_out` counts objects that it lacks, `undrawn` their references."""
 
     width: int
     height: int

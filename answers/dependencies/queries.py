@@ -19,7 +19,7 @@ ItemKey = tuple[str, str]
 
 
 class Edge(NamedTuple):
-    """A reference; `target` is None if no run has seen the object."""
+    """`target` is None if no run has seen the object."""
 
     tenant_id: UUID
     external_id: str
@@ -43,7 +43,7 @@ class Edge(NamedTuple):
 
 
 class UnassignedItem(NamedTuple):
-    """An unassigned item. `lags`: the latest run saw it without its whole document, so the version may be old."""
+    """`lags`: the latest run saw it without its whole document, so the version may be old."""
 
     tenant_id: UUID
     external_id: str
@@ -288,23 +288,23 @@ _AUDIENCES = [ALL_DEVICES, ALL_USERS]
 
 
 async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
-    """Returns the item, or None if no run has seen it."""
+    """None if no run has seen the item."""
     return await fetch_one(session, _SEEN, KnownObject, {"type_key": item[0], "external_id": item[1]})
 
 
 async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
-    """Returns the items' references, up to `most` of each item, by type key, id and place."""
+    """References from each item, up to `most`, by type key, id and place."""
     parameters = {**key_columns(items), "most": most, "audiences": _AUDIENCES}
     return await fetch(session, _OF_ITEMS, Edge, parameters)
 
 
 async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
-    """Returns references to the items, up to `most` to each item, by type key, id and place."""
+    """References to each item, up to `most`, by type key, id and place."""
     return await fetch(session, _TO_ITEMS, Edge, {**key_columns(items), "most": most})
 
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
-    """Yields all references, by the referring item's collection, name and place."""
+    """All references, by the referring item's collection, name and place."""
     async for edge in fetch_stream(session, _ALL, Edge, {"audiences": _AUDIENCES}):
         yield edge
 
@@ -312,8 +312,8 @@ async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
 async def not_there(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> AsyncIterator[Edge]:
-    """Yields present items' references to absent or unknown objects, by tenant, collection, name and place; `type_keys`
-    are the collections of the referring items.
+    """Present items' references to absent or unknown objects, by tenant, collection, name and place; `type_keys` are of
+    the referring items.
     """
     async for edge in fetch_stream(session, _DANGLING, Edge, _of_tenants(tenant_ids, type_keys)):
         yield edge
@@ -322,7 +322,7 @@ async def not_there(
 async def unassigned(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> AsyncIterator[UnassignedItem]:
-    """Yields present unassigned items, by tenant, collection and name."""
+    """Present items, by tenant, collection and name."""
     parameters = {**_of_tenants(tenant_ids, type_keys), "said": NOBODY}
     async for item in fetch_stream(session, _UNASSIGNED, UnassignedItem, parameters):
         yield item
@@ -331,7 +331,7 @@ async def unassigned(
 async def unknown_assignments(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> list[UnknownAssignments]:
-    """Counts present items with unknown assignments, by tenant and collection."""
+    """Numbers of present items, by tenant and collection."""
     parameters = {**_of_tenants(tenant_ids, type_keys), "said": ASSIGNMENTS_UNKNOWN}
     return await fetch(session, _UNKNOWN_ASSIGNMENTS, UnknownAssignments, parameters)
 
@@ -341,7 +341,7 @@ def _of_tenants(tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> 
 
 
 async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[AssignedItem]:
-    """Yields present items that name the group, by type key and id; `everyone` adds items for all users or devices."""
+    """Present items, by type key and id; `everyone` adds items for all users or devices."""
     named = [group_id, *(_AUDIENCES if everyone else ())]
     parameters = {"group_id": group_id, "named": named, "audiences": _AUDIENCES}
     async for item in fetch_stream(session, _REACHING, AssignedItem, parameters):

@@ -15,7 +15,7 @@ from inventory.plurals import counted
 
 
 async def show_reach(tenant_id: UUID, sought: str, *, everyone: bool) -> None:
-    """Prints the items that reach or exclude a group. `sought` is its id or name."""
+    """`sought` is the group's id or name."""
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         group_id = await item_id(session, answer.GROUPS, sought)
         reaching = answer.reaching(session, coverage, group_id, everyone=everyone)

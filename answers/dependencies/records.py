@@ -31,7 +31,7 @@ class Presence(StrEnum):
 
 
 class ObjectState(NamedTuple):
-    """Whether an object is there; the confidence is None if nothing can be said.
+    """The confidence is None if nothing can be said.
 
     Evidence: `listed` · `found_by_id` · `not_listed` · `confirmed` (a GET by id answered 404) · `old_details` (its
     reference stands in details from before the latest listing) · `never_listed` · `listing_is_older` (no complete
@@ -45,7 +45,7 @@ class ObjectState(NamedTuple):
 
 
 class KnownObject(NamedTuple):
-    """An item that a run has seen; `absence_…` are None while it is listed.
+    """`absence_…` are None while it is listed.
 
     `found_by_id`: the run that last saw it found it by a GET, not in its listing.
     """

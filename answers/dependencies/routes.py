@@ -257,7 +257,7 @@ async def _of_all(each: TenantSessions, question: ReferenceQuestion, type_key: s
 async def _of_each(
     each: TenantSessions, tenants: Sequence[TenantConfig], question: ReferenceQuestion, type_key: str
 ) -> AsyncIterator[tuple[TenantConfig, Sequence[Record]]]:
-    """Yields each tenant's records. Many tenants share one query; those with unread references are queried alone."""
+    """Many tenants share one query; those with unread references are queried alone."""
     together = TenantsTogether([tenant.id for tenant in tenants], _asked_together(question, type_key))
     for tenant in tenants:
         yield tenant, await _of_one(each, together, tenant, question, type_key)
@@ -409,7 +409,7 @@ async def _reach(scope: TenantScope, group_id: str, after: str, limit: int, *, e
 
 
 async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Finds an item's id. `sought` is an id, perhaps never seen, or a name. Raises `UnknownItemError`."""
+    """`sought` is an id, perhaps never seen, or a name. Raises `UnknownItemError`."""
     return item_key(sought) if GUID.fullmatch(sought) else await find_item(session, type_key, sought)
 
 

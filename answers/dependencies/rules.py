@@ -23,9 +23,7 @@ https://learn.microsoft.com/mem/intune/protect/compliance-custom-script
 
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
-    """Says why the collection was not listed to its end; None if it was, or if the tenant cannot have it, so it holds
-    nothing.
-    """
+    """None if the collection was listed to its end, or the tenant cannot have it, so it holds nothing."""
     covered = coverage.get(type_key)
     if covered is None:
         return NEVER_READ if type_key in known else NOT_IN_THE_CATALOG
@@ -35,7 +33,7 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
 
 
 def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
-    """Returns a known item's presence; it is less sure if the latest run did not list the collection to its end.
+    """Presence is less sure if the latest run did not list the collection to its end.
 
     `rests_on_details`: these may have changed without a sign in the list.
     """
@@ -52,7 +50,7 @@ def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_deta
 
 
 def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool:
-    """Whether details were read before the collection's latest listing began."""
+    """Whether they were read before the collection's latest listing began."""
     listed_from = None if coverage is None else coverage.listed_from
     return details_read_at is not None and listed_from is not None and details_read_at < listed_from
 
@@ -60,9 +58,7 @@ def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool
 def unseen_presence(
     type_keys: Sequence[str], referred_at: datetime, coverage: Mapping[str, Coverage], known: frozenset[str]
 ) -> ObjectState:
-    """Returns the presence of an object that documents have referred to since `referred_at`, and no run has listed.
-    `known`: the catalog's collections.
-    """
+    """The object was referred to since `referred_at`, and no run has listed it. `known`: the catalog's collections."""
     reasons = {key: not_listed_reason(key, coverage, known) for key in type_keys}
     unread = [f"{key}:{reason}" for key, reason in reasons.items() if reason is not None]
     if unread:

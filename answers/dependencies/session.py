@@ -50,7 +50,7 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
 
 
 async def item_id(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Finds an item's id. `sought` is an id, perhaps never seen, or a name."""
+    """`sought` is an id, perhaps never seen, or a name."""
     try:
         UUID(sought)
     except ValueError:

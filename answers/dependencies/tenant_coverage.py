@@ -56,13 +56,13 @@ class TenantCoverage:
 
     @classmethod
     async def of_tenants(cls, session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, "TenantCoverage"]:
-        """Reads the coverage of tenants whose references are all read, in a transaction that sees them."""
+        """Their references must all be read; the transaction sees all the tenants."""
         collections = await coverage_of_tenants(session, tenant_ids)
         old = await old_details_of_tenants(session, tenant_ids)
         return {tenant_id: cls(tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}
 
     def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
-        """Returns the record of a seen item. `path`: the place in its document that the answer rests on."""
+        """`path`: the place in the item's document that the answer rests on."""
         rests_on_details = path is not None and may_be_old(seen.type_key, path)
         state = item_presence(seen, self.collections.get(seen.type_key), rests_on_details=rests_on_details)
         return _record([seen.type_key], external_id, seen, state)
@@ -96,14 +96,14 @@ class TenantCoverage:
         )
 
     def unread(self, type_keys: Iterable[str]) -> list[CannotSayRecord]:
-        """Returns gaps for collections whose items are not all known."""
+        """Gaps for collections whose items are not all known."""
         keys = sorted(set(type_keys))
         reasons = {key: self._why_unread(key) for key in keys}
         unread = [self.cannot_say(key, reason, None) for key, reason in reasons.items() if reason is not None]
         return [*unread, *self.old(keys)]
 
     def old(self, type_keys: Collection[str] | None = None) -> list[CannotSayRecord]:
-        """Returns gaps for collections with details older than their latest listing."""
+        """Gaps for collections with details older than their latest listing."""
         return [
             self.cannot_say(old.type_key, OLD_DETAILS, old.items).model_copy(update={"read_at": old.read_at})
             for old in self._old_details
@@ -114,7 +114,7 @@ class TenantCoverage:
         return not_listed_reason(type_key, self.collections, self._known)
 
     def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
-        """Returns gaps for collections that may hold targets. `edges` counts references by possible collections."""
+        """Gaps for collections that may hold targets. `edges` counts references by possible collections."""
         counted: Counter[tuple[str, str]] = Counter()
         for type_keys, times in edges.items():
             for key in type_keys:
@@ -124,7 +124,7 @@ class TenantCoverage:
         return [self.cannot_say(key, reason, times) for (key, reason), times in sorted(counted.items())]
 
     def unreadable(self) -> list[CannotSayRecord]:
-        """Returns gaps for items with unread references or damaged documents."""
+        """Gaps for items with unread references or damaged documents."""
         counted = Counter(version.type_key for version in self._damaged)
         damaged = [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
         unread = [self.cannot_say(of.type_key, REFERENCES_NOT_READ, of.items) for of in self._unread_references]

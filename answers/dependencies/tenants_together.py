@@ -16,7 +16,6 @@ TENANTS_AT_A_TIME = 50
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 Answers = Mapping[UUID, Sequence[RecordT]]
-"""Records by tenant."""
 
 Portfolio = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 """Opens a transaction over all tenants that the person sees."""
@@ -30,9 +29,7 @@ class TenantAnswer(NamedTuple, Generic[RecordT]):
 
 
 class TenantsTogether(Generic[RecordT]):
-    """Answers of several tenants, read in this order. A tenant with unread references is left out: its caller reads
-    these first.
-    """
+    """The order is that of reading. A tenant with unread references is left out: its caller reads these first."""
 
     def __init__(self, tenant_ids: Sequence[UUID], question: Question[RecordT]) -> None:
         self._waiting = list(tenant_ids) if len(tenant_ids) > 1 else []
@@ -40,7 +37,7 @@ class TenantsTogether(Generic[RecordT]):
         self._read: dict[UUID, TenantAnswer[RecordT]] = {}
 
     async def answer(self, portfolio: Portfolio, tenant_id: UUID) -> TenantAnswer[RecordT] | None:
-        """Returns a tenant's answer, once; None if the tenant must be queried alone."""
+        """A tenant's answer, once; None if the tenant must be queried alone."""
         if tenant_id in self._waiting:
             asked, self._waiting = self._waiting[:TENANTS_AT_A_TIME], self._waiting[TENANTS_AT_A_TIME:]
             self._read = await self._ask(portfolio, asked)

@@ -70,7 +70,7 @@ _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
 
 
 class Drift(NamedTuple):
-    """A report with its findings, one for each period, most severe first."""
+    """The findings are most severe first, each period once."""
 
     report: DriftReport
     findings: list[DriftFindingRecord]
@@ -83,7 +83,7 @@ async def evaluated_drift(
     name: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> list[Drift]:
-    """Compares the tenant with one baseline, or with each. Raises `UnknownBaselineError` or `NeverReadError`.
+    """Compares with one baseline, or with each. Raises `UnknownBaselineError` or `NeverReadError`.
 
     `session_of` opens a baseline tenant's session.
     """
@@ -125,7 +125,7 @@ async def _evaluated(
 
 
 async def baseline_drift(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """Returns tenants' drift from each baseline, most severe first, in a portfolio session."""
+    """Tenants' drift from each baseline, most severe first, in a portfolio session."""
     found = await queries.drift_in_numbers(session, tenant_ids)
     return sorted(found, key=_severest_first)
 
@@ -137,14 +137,14 @@ def _severest_first(drift: BaselineDrift) -> tuple[int, int, int, str, str]:
 async def drift_of_item(
     session: AsyncSession, tenant_id: UUID, type_key: str, external_id: str
 ) -> list[DriftFindingRecord]:
-    """Returns an item's open findings by the last evaluation, most urgent first."""
+    """An item's open findings by the last evaluation, most urgent first."""
     return await _in_order(session, tenant_id, await queries.findings_of_item(session, type_key, external_id))
 
 
 async def findings_called(
     session: AsyncSession, tenant_id: UUID, fingerprints: Sequence[str]
 ) -> list[DriftFindingRecord]:
-    """Returns the unresolved ones of these findings by the last evaluation, in a report's order."""
+    """The unresolved ones of these findings by the last evaluation, in a report's order."""
     return await _in_order(session, tenant_id, await queries.findings_named(session, fingerprints))
 
 
@@ -165,9 +165,7 @@ async def drift(
     type_keys: Sequence[str] | None = None,
     damaged: Sequence[DamagedRecord] = (),
 ) -> Drift:
-    """Returns a baseline's findings and decisions by its last evaluation, which returned `damaged`. Raises
-    `UnknownBaselineError`.
-    """
+    """The findings and decisions by the last evaluation, which returned `damaged`. Raises `UnknownBaselineError`."""
     baseline = await baseline_called(session, name)
     scope = await scope_of(session, baseline, type_keys)
     now = await database_time(session)
@@ -251,7 +249,7 @@ def _record(
 
 
 def decision_of(known: KnownFinding, scoped: Sequence[ScopeDecision], now: datetime) -> DecisionInForce:
-    """Returns the finding's own decision in force, or the most specific scope's."""
+    """The finding's own decision in force, or the most specific scope's."""
     finding, decided = known.finding, known.decided
     own = CurrentDecision(Decision.OPEN)
     if decided is not None:

@@ -152,7 +152,7 @@ async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[C
 
 
 async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
-    """Stores items (type key, id, reason) that cannot be compared, in place of earlier ones."""
+    """Stores items (type key, id, reason) in place of earlier ones."""
     await _forget_gaps(session, name)
     type_keys, external_ids, reasons = ([gap[place] for gap in gaps] for place in range(3))
     values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
@@ -160,7 +160,7 @@ async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, 
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> bool:
-    """Removes a baseline with its findings and pins, but not decisions; returns False if there is none."""
+    """Removes findings and pins, too, but not decisions; False if there is no baseline."""
     await _unpin(session, name)
     dropped = delete(_BASELINE).where(_BASELINE.c.name == name).returning(_BASELINE.c.name)
     return (await session.execute(dropped)).first() is not None
@@ -176,7 +176,7 @@ async def latest_ended_run(session: AsyncSession) -> UUID | None:
 
 
 async def claim_evaluation(session: AsyncSession, name: str, after: str) -> bool:
-    """Locks a baseline; returns False if it was evaluated after the runs `after`, or is locked elsewhere."""
+    """Locks a baseline; False if it was evaluated after the runs `after`, or is locked elsewhere."""
     behind = (_BASELINE.c.name == name, _BASELINE.c.evaluated_after.is_distinct_from(after))
     claimed = select(_BASELINE.c.name).where(*behind).with_for_update(skip_locked=True)
     return (await session.execute(claimed)).first() is not None
@@ -188,7 +188,7 @@ async def note_evaluation(session: AsyncSession, name: str, after: str) -> None:
 
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
-    """Returns the tenant's baselines by name, or the one with `name`."""
+    """Baselines by name, or the one."""
     collections = await _collections(session, name)
 
     def with_coverage(row: Values) -> Values:
@@ -203,7 +203,7 @@ async def baselines(session: AsyncSession, name: str | None = None) -> list[Base
 
 
 async def baseline_collections(session: AsyncSession, name: str) -> dict[str, BaselineCollectionRecord]:
-    """Returns collections' coverage at the baseline's moment, by type key."""
+    """Collections' coverage at the baseline's moment, by type key."""
     return {collection.type_key: collection for collection in (await _collections(session, name))[name]}
 
 
@@ -218,7 +218,7 @@ async def gaps(session: AsyncSession, name: str) -> list[Gap]:
 
 
 async def pinned_versions(session: AsyncSession, name: str) -> dict[str, dict[str, int]]:
-    """Returns a baseline's version numbers by collection and item; 0 for an item without a version."""
+    """Version numbers by collection and item; 0 for an item without a version."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for gap in await gaps(session, name):
         found[gap.type_key][gap.external_id] = 0

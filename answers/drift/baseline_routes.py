@@ -73,7 +73,7 @@ async def set_baseline(
     run: Annotated[UUID | None, Form()] = None,
     other: Annotated[UUID | None, Form()] = None,
 ) -> RedirectResponse:
-    """Sets a baseline, in place of one of the same name."""
+    """Replaces a baseline of the same name."""
     session, tenant_id = scope.session, scope.tenant.id
     if await recorded(scope, person, Action.BASELINE_SET, f"baseline {name} ({source})", once, reason):
         if source is BaselineSource.TENANT:
@@ -97,7 +97,7 @@ async def set_baseline(
 async def remove_baseline(
     scope: TenantToChange, person: Approver, once: ConfirmedOnce, name: Name, reason: Why
 ) -> RedirectResponse:
-    """Removes a baseline with its pins and findings."""
+    """Removes its pins and findings, too."""
     if await recorded(scope, person, Action.BASELINE_REMOVED, f"baseline {name}", once, reason):
         await baselines.drop_baseline(scope.session, name)
     return RedirectResponse(f"/tenants/{scope.tenant.id}/baselines", 303)
@@ -125,7 +125,7 @@ async def set_golden_baselines(
 async def _golden(
     scope: TenantSessions, tenant_id: UUID, golden: TenantConfig, person: Person, reason: str, once: UUID
 ) -> str:
-    """Sets the baseline in the tenant's own transaction. Returns why it cannot be set, or an empty text."""
+    """Uses the tenant's own transaction. Returns why the baseline cannot be set, or an empty text."""
     try:
         async with scope.writing_session_of(tenant_id) as session:
             of = TenantScope(scope.named(tenant_id), session)

@@ -19,7 +19,6 @@ from storage.coverage import is_read
 from storage.documents import database_time
 
 LONGEST_NAME = 100
-"""Characters of a baseline's name."""
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -75,9 +74,7 @@ async def set_tenant(
 async def golden_baseline(
     session: AsyncSession, tenant_id: UUID, other: UUID, other_name: str, set_by: str
 ) -> BaselineRecord:
-    """Returns the baseline of another tenant's inventory; if missing, sets it by that tenant's name. Raises
-    `NoBaselineError`.
-    """
+    """If missing, the baseline is set by the other tenant's name. Raises `NoBaselineError`."""
     known = await baseline_queries.baselines(session)
     for baseline in known:
         if baseline.other_tenant_id == other:
@@ -118,7 +115,7 @@ async def baseline_called(session: AsyncSession, name: str) -> BaselineRecord:
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> None:
-    """Removes a baseline with its pins and findings. Raises `UnknownBaselineError`."""
+    """Removes its pins and findings, too. Raises `UnknownBaselineError`."""
     if not await baseline_queries.drop_baseline(session, name):
         raise _unknown(name)
 

@@ -150,7 +150,7 @@ class _Sought(NamedTuple):
 
 
 async def _evaluated(database: Database, settings: Settings, sought: _Sought) -> list[Drift]:
-    """Evaluates a tenant's drift in one transaction. Raises `NeverReadError`."""
+    """Raises `NeverReadError`. One transaction evaluates and reads."""
     async with database.tenant(sought.tenant_id, read_only=False, snapshot=True) as session:
         if not await is_read(session):
             raise NeverReadError(TENANT_NEVER_READ)
@@ -231,7 +231,7 @@ def _say_basis(report: DriftReport) -> None:
 
 
 def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
-    """Yields a line for each stale item, and for each collection and other reason."""
+    """A line for each stale item, and for each collection and other reason."""
     for item in items:
         if item.stale is not None:
             yield f"cannot be compared: {visible(item.title)} ({item.type_key}): {stale_words(item.stale)}"

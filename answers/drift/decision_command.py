@@ -25,7 +25,7 @@ from inventory.plurals import counted
 from inventory.visible_text import visible
 
 ID_SHOWN = 12
-"""Digits that a command prints of a finding's or decision's id."""
+"""Digits of a finding's or decision's id."""
 
 
 @prints_times
@@ -181,7 +181,7 @@ def _check(
 
 
 def _until(value: str) -> datetime:
-    """Reads a decision's end; a day means its end. Raises `UsageError`."""
+    """A day means its end. Raises `UsageError`."""
     typed = typed_time(value, datetime.now(UTC), output.time_zone(), is_ahead=True)
     if typed is None:
         raise UsageError(f"--until: {value!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
@@ -189,7 +189,7 @@ def _until(value: str) -> datetime:
 
 
 def decision_words(finding: DriftFindingRecord) -> str:
-    """Words the decision in force, or why the latest lapsed."""
+    """The decision in force, or why the latest lapsed."""
     words = [f"resolved {output.when(finding.resolved_at)}"] if finding.resolved_at else []
     decided = finding.decided
     if decided is None or decided.decision is Decision.OPEN:

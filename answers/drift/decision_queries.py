@@ -111,24 +111,24 @@ async def decide(session: AsyncSession, fingerprints: Sequence[str], new: NewDec
 
 
 async def scope_decisions(session: AsyncSession) -> list[ScopeDecision]:
-    """Returns the latest decision about each scope."""
+    """The latest decision about each scope."""
     return await fetch(session, _OF_SCOPES, ScopeDecision)
 
 
 async def scopes_beginning(session: AsyncSession, prefix: str, most: int) -> list[ScopeDecision]:
-    """Returns the latest decision about each scope whose fingerprint begins with `prefix`, up to `most`."""
+    """The latest decisions about scopes whose fingerprints begin with `prefix`, up to `most`."""
     return await fetch(session, _SCOPES_BEGINNING, ScopeDecision, {"prefix": prefix, "most": most})
 
 
 async def all_decisions(session: AsyncSession) -> list[StoredDecision]:
-    """Returns all decisions, latest first."""
+    """All decisions, latest first."""
     return await fetch(session, _DECISIONS, StoredDecision)
 
 
 async def items_with_findings(
     session: AsyncSession, sought: str, type_key: str | None, most: int
 ) -> list[ItemWithFindings]:
-    """Returns items that ever had findings, with the name `sought` or an id that begins so."""
+    """Items that ever had findings, with the name `sought` or an id that begins so."""
     values = {"sought": sought, "type_key": type_key, "most": most}
     return await fetch(session, _ITEMS_WITH_FINDINGS, ItemWithFindings, values)
 

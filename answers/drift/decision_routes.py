@@ -160,7 +160,7 @@ async def decisions_csv(scope: OneTenant, everything: Everything = False) -> Res
 
 
 def _end(until: str) -> datetime | None:
-    """Reads a decision's end; a day means its end. Raises `UndecidedError`."""
+    """A day means its end. Raises `UndecidedError`."""
     if not until.strip():
         return None
     typed = typed_time(until, datetime.now(UTC), UTC, is_ahead=True)

@@ -18,7 +18,6 @@ from answers.drift.rules import CurrentDecision, Decision, DecisionLapse
 from inventory.canonical import JsonObject, encode
 
 LONGEST_FIELD = 1_000
-"""Characters of a field pattern."""
 
 _MEMBERS = r"(?:\[.*\])?"
 _WITHIN = r"[.\[].*"
@@ -63,13 +62,13 @@ class DecisionScope(BaseModel, frozen=True, extra="forbid"):
         )
 
     def fingerprint(self, tenant_id: UUID) -> str:
-        """Returns the scope's identity: SHA-256, hexadecimal."""
+        """SHA-256, hexadecimal."""
         named: JsonObject = {"tenant_id": str(tenant_id), "scope": self.model_dump()}
         return hashlib.sha256(encode(named)).hexdigest()
 
 
 class FindingPlace(NamedTuple):
-    """The place of a finding; the path is empty for the whole item."""
+    """The path is empty for the whole item."""
 
     baseline: str
     type_key: str
@@ -89,12 +88,12 @@ class ScopeDecision(NamedTuple):
     until: datetime | None
 
     def lapse(self, now: datetime) -> DecisionLapse | None:
-        """Returns why the decision no longer holds; None while it does."""
+        """None while the decision holds."""
         return DecisionLapse.EXPIRED if self.until is not None and now >= self.until else None
 
 
 class DecisionInForce(NamedTuple):
-    """A decision in force. `by` is its scope, None for the finding's own decision."""
+    """`by` is its scope, None for the finding's own decision."""
 
     current: CurrentDecision
     by: ScopeDecision | None = None
@@ -102,7 +101,7 @@ class DecisionInForce(NamedTuple):
 
 @cache
 def field_expression(pattern: str) -> str:
-    """Returns a pattern as a regular expression for whole paths, which means the same in Python and PostgreSQL."""
+    """The expression is for whole paths, and means the same in Python and PostgreSQL."""
     within = pattern.endswith(".*")
     names = pattern.removesuffix(".*").split(".")
     said = [".*".join(map(re.escape, re.split(r"\*+", name))) for name in names]

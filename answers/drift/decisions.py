@@ -74,7 +74,7 @@ async def decide_scope(
 
 
 async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope | None:
-    """Returns the scope of the one decision whose id begins so; None if only findings may be meant.
+    """The scope of the one decision whose id begins so; None if only findings may be meant.
 
     Raises `UnknownFindingError` if several decisions or also a finding begin so.
     """
@@ -102,7 +102,7 @@ async def item_with_findings(session: AsyncSession, sought: str, type_key: str |
 
 
 async def decisions(session: AsyncSession, tenant_id: UUID, *, with_earlier: bool = False) -> list[DriftDecisionRecord]:
-    """Returns decisions that were not taken back, one for each subject, latest first; `with_earlier`, all ever made."""
+    """Decisions that were not taken back, one for each subject, latest first; `with_earlier`, all ever made."""
     now = await database_time(session)
     scoped = await decision_queries.scope_decisions(session)
     covered = Counter[str]()

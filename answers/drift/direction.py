@@ -72,7 +72,7 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
         return None if way == 0 else self.raised if way > 0 else self.lowered
 
     def direction_of_list(self, gone: list[JsonValue], came: list[JsonValue]) -> ProtectionEffect | None:
-        """Returns the effect of list members that left and came: it weakens if either does."""
+        """Weakens if a member that left or came does."""
         if self.strongest.intersection(map(str, came)):
             return ProtectionEffect.STRENGTHENS
         if self.strongest.intersection(map(str, gone)):
@@ -88,14 +88,14 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
 
 
 def properties_of(path: str) -> str:
-    """Returns the path without members of lists."""
+    """Leaves out members of lists."""
     return MEMBER.sub("", path)
 
 
 def direction_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue, after: JsonValue
 ) -> ProtectionEffect | None:
-    """Returns a finding's effect by the first fitting row; None without one.
+    """The first fitting row decides; None without one.
 
     `before` of a missing item is the property by which it protected (`answers.drift.presence`).
     """
@@ -114,7 +114,7 @@ def direction_of(
 
 @cache
 def direction_rules() -> tuple[DirectionRule, ...]:
-    """Reads the table. Raises `ValueError` for a wrong row."""
+    """Raises `ValueError` for a wrong row."""
     table = table_beside(__file__, "direction.toml")
     return tuple(DirectionRule.model_validate(row) for row in table["row"])
 
@@ -128,7 +128,7 @@ def _is_absent(value: JsonValue) -> bool:
 
 
 def _order(before: JsonValue, after: JsonValue) -> int:
-    """Returns 1 if numbers or versions rise, -1 if they fall, else 0."""
+    """1 if numbers or versions rise, -1 if they fall, else 0."""
     old, new = _number(before), _number(after)
     if old is None or new is None:
         return 0

@@ -164,7 +164,7 @@ def _finding(candidate: Candidate, key: str, deviation: Deviation, since: dateti
 
 
 def finding_of(deviation: Deviation, **about: Any) -> Finding:
-    """Returns a deviation as a finding to store; `about` has its other fields."""
+    """`about` has the finding's other fields."""
     is_shown = not deviation.hidden and (deviation.path != "" or deviation.before is not None)
     is_there = (
         deviation.kind is not FindingKind.ADDED,
@@ -188,21 +188,21 @@ def finding_of(deviation: Deviation, **about: Any) -> Finding:
 
 
 def protection_of(type_key: str, document: DriftDocument | None) -> JsonObject | None:
-    """Returns the property by which the item protects; None if it does not, or this is unknown."""
+    """None if the item does not protect, or this is unknown."""
     if document is None or not protects(type_key):
         return None
     return protection(type_key, decode_object(document.document))
 
 
 async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:
-    """Stores a baseline's findings; returns their fingerprints."""
+    """Stores the findings; returns their fingerprints."""
     await queries.record_findings(session, name, findings)
     return [finding.fingerprint for finding in findings]
 
 
 @cache
 def drift_rules(type_key: str) -> DriftRules:
-    """Returns the parts of documents that count, by today's catalog; all parts, if the collection left the catalog."""
+    """By today's catalog; if the collection left it, all parts of documents count."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
         return DriftRules(Canonicalizer(), NormalForm())

@@ -81,7 +81,7 @@ async def hidden_parts(
 async def _documents(
     session: AsyncSession, items: Sequence[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], tuple[DriftDocument, DriftDocument]]:
-    """Returns items' documents in the baseline and now, if both are whole."""
+    """Documents in the baseline and now, if both are whole."""
     baselines, type_keys, external_ids = zip(*items, strict=True)
     named = {baseline: pinned_by(baseline) for baseline in baselines}
     of_pin = {pinned: baseline for baseline, pinned in named.items()}

@@ -12,7 +12,7 @@ from inventory.toml_file import table_beside
 
 
 class PresenceRule(BaseModel, frozen=True, extra="forbid"):
-    """One row of the table: collections, and the property by which an item protects.
+    """One row of the table.
 
     `path` has one of `values`; without values it is a list of assignments, one of which reaches somebody. Each property
     in `where` must match its regular expression. `source` is Microsoft's page.
@@ -36,9 +36,7 @@ class PresenceRule(BaseModel, frozen=True, extra="forbid"):
         return type_key in self.types or category in self.categories
 
     def protection(self, document: JsonObject) -> JsonObject | None:
-        """Returns the property by which the item protects, with its value or the number of assignments that reach
-        somebody.
-        """
+        """The property by which the item protects, with its value or the number of assignments that reach somebody."""
         for path, pattern in self.where.items():
             if re.search(pattern, str(_at(document, path))) is None:
                 return None
@@ -55,14 +53,14 @@ def protects(type_key: str) -> bool:
 
 
 def protection(type_key: str, document: JsonObject) -> JsonObject | None:
-    """Returns the property by which an item protects, by the first fitting row; None without one."""
+    """The first fitting row decides; None without one."""
     found = (rule.protection(document) for rule in _rules_of(type_key))
     return next((value for value in found if value is not None), None)
 
 
 @cache
 def presence_rules() -> tuple[PresenceRule, ...]:
-    """Reads the table. Raises `ValueError` for a wrong row."""
+    """Raises `ValueError` for a wrong row."""
     table = table_beside(__file__, "presence.toml")
     return tuple(PresenceRule.model_validate(row) for row in table["row"])
 

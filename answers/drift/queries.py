@@ -59,7 +59,7 @@ class EarlierVersion(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A finding to store; `before` and `after` are canonical JSON."""
+    """`before` and `after` are canonical JSON."""
 
     fingerprint: str
     type_key: str
@@ -79,7 +79,7 @@ class Finding(NamedTuple):
 
 
 class FoundValue(NamedTuple):
-    """A finding's stored value. `last_seen_at`: when the item was last seen to deviate before."""
+    """`last_seen_at`: when the item was last seen to deviate before."""
 
     value_hash: bytes
     last_seen_at: datetime
@@ -95,7 +95,7 @@ class LatestDecision(NamedTuple):
 
 
 class KnownFinding(NamedTuple):
-    """A stored finding with its latest decision. `is_readable`: its item's content is wholly known."""
+    """`is_readable`: its item's content is wholly known."""
 
     baseline: str
     finding: Finding
@@ -106,7 +106,7 @@ class KnownFinding(NamedTuple):
 
 
 class ItemWithoutDetails(NamedTuple):
-    """An item with unread details. `lags`: its list shows something new that no version has yet."""
+    """`lags`: its list shows something new that no version has yet."""
 
     type_key: str
     external_id: str
@@ -248,7 +248,7 @@ ORDER BY f.fingerprint LIMIT :most
 async def candidates(
     session: AsyncSession, baseline: str, type_keys: Sequence[str], read: Documents
 ) -> AsyncIterator[Candidate]:
-    """Yields items unlike the baseline, by type key and id."""
+    """Items unlike the baseline, by type key and id."""
     parameters = {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
     async for candidate in fetch_stream(
         session,
@@ -279,9 +279,7 @@ def _with_documents(row: Values, read: Documents) -> Values:
 
 
 async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[EarlierVersion]:
-    """Returns versions between the baseline's and the current one, newest first; a damaged one is left out, as if
-    forgotten.
-    """
+    """Versions between the baseline's and the current one, newest first; a damaged one is left out, as if forgotten."""
     named = {
         "type_key": candidate.type_key,
         "external_id": candidate.external_id,
@@ -304,7 +302,7 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
 
 
 async def versions_since(session: AsyncSession, candidate: Candidate, at: datetime) -> list[NewVersion]:
-    """Returns the item's kept versions first observed after `at`, each with the one before."""
+    """The item's kept versions first observed after `at`, each with the one before."""
     item = (_VERSION.c.type_key == candidate.type_key, _VERSION.c.external_id == candidate.external_id)
     later = select(_VERSION.c.version_number).where(*item, _VERSION.c.first_observed_at > at)
     numbers = (await session.execute(later)).scalars()
@@ -312,7 +310,7 @@ async def versions_since(session: AsyncSession, candidate: Candidate, at: dateti
 
 
 async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundValue]:
-    """Returns the values of a baseline's unresolved findings, by fingerprint."""
+    """The values of a baseline's unresolved findings, by fingerprint."""
     columns = _FINDING.c["fingerprint", "value_hash", "last_seen_at"]
     unresolved = (_FINDING.c.baseline == baseline, _FINDING.c.resolved_at.is_(None))
     return {
@@ -328,7 +326,7 @@ async def record_findings(session: AsyncSession, baseline: str, findings: Sequen
 
 
 async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequence[str], found: Sequence[str]) -> None:
-    """Resolves a baseline's findings that were not found again, if their items' content is known."""
+    """Resolves findings that were not found again, if their items' content is known."""
     await session.execute(_RESOLVE, {"baseline": baseline, "type_keys": list(type_keys), "found": list(found)})
 
 
@@ -356,33 +354,33 @@ async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequ
 async def findings_of(
     session: AsyncSession, baseline: str, type_keys: Sequence[str] | None = None
 ) -> list[KnownFinding]:
-    """Returns a baseline's findings, one for each period, most severe first."""
+    """One finding for each period, most severe first."""
     named = {"baseline": baseline, "type_keys": None if type_keys is None else list(type_keys)}
     return await fetch(session, _OF_BASELINE, KnownFinding, named)
 
 
 async def unresolved_findings(session: AsyncSession) -> list[KnownFinding]:
-    """Returns unresolved findings of all the tenant's baselines, unordered."""
+    """Findings of all baselines, unordered."""
     return await fetch(session, _UNRESOLVED, KnownFinding)
 
 
 async def findings_of_item(session: AsyncSession, type_key: str, external_id: str) -> list[KnownFinding]:
-    """Returns an item's unresolved findings of all baselines."""
+    """Unresolved findings of all baselines."""
     return await fetch(session, _OF_ITEM, KnownFinding, {"type_key": type_key, "external_id": external_id})
 
 
 async def findings_named(session: AsyncSession, fingerprints: Sequence[str]) -> list[KnownFinding]:
-    """Returns the unresolved ones of these findings, unordered."""
+    """Unresolved findings, unordered."""
     return await fetch(session, _NAMED, KnownFinding, {"fingerprints": list(fingerprints)})
 
 
 async def drift_in_numbers(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """Returns tenants' drift from each baseline in numbers, in a portfolio session."""
+    """The session is a portfolio session."""
     return await fetch(session, _IN_NUMBERS, BaselineDrift, {"tenant_ids": list(tenant_ids)})
 
 
 async def findings_beginning(session: AsyncSession, prefix: str, most: int) -> list[KnownFinding]:
-    """Returns up to `most` unresolved findings whose fingerprint begins with `prefix`."""
+    """Unresolved findings, up to `most`."""
     return await fetch(session, _BEGINNING, KnownFinding, {"prefix": prefix, "most": most})
 
 

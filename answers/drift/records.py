@@ -301,7 +301,7 @@ class DriftFindingRecord(ShownField, TitledRecord):
 
     @property
     def absence(self) -> str:
-        """Says in words why a missing item is known to be gone, and how it protected."""
+        """Why a missing item is known to be gone, and how it protected."""
         words = _ABSENCES.get(self.evidence, self.evidence.replace("_", " "))
         protected = (self.before or {}).items()
         return "; ".join([words, *(f"in the baseline {name}: {value}" for name, value in protected)])

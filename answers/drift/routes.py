@@ -31,7 +31,7 @@ router = APIRouter()
 PAGE = 100
 
 ATTEMPTS = tuple({"most_lines": lines, "most": most} for lines, most in ((8, PAGE), (3, PAGE // 2), (2, PAGE // 5)))
-"""The amounts that a page shows; the next one is tried if the page gets too long."""
+"""The amounts that a page shows: less if it gets too long."""
 
 BaselineName = Annotated[str, Query(alias="baseline", description="By default the first one.", max_length=100)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
@@ -166,8 +166,8 @@ async def findings_csv(
 async def _evaluated(
     scope: TenantSessions, tenant_id: UUID, name: str
 ) -> tuple[list[BaselineRecord], BaselineRecord | None, Drift | None]:
-    """Returns the baselines, the requested one, and its drift, evaluated if a run has ended since the last evaluation
-    and the person sees the golden tenant. Raises `UnknownBaselineError`.
+    """The baselines, the requested one, and its drift, evaluated if a run has ended since the last evaluation and the
+    person sees the golden tenant. Raises `UnknownBaselineError`.
     """
     async with scope.session_of(tenant_id) as session:
         known = await baselines(session)
@@ -204,7 +204,7 @@ def _page(findings: Sequence[DriftFindingRecord], after: str, most: int) -> Sort
 
 
 def by_item(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, str], list[DriftFindingRecord]]]:
-    """Groups findings by item, in their order."""
+    """Keeps the findings' order."""
     return grouped(findings, lambda finding: (finding.type_key, finding.external_id))
 
 

@@ -45,7 +45,7 @@ class Decision(StrEnum):
 
 
 class NewDecision(NamedTuple):
-    """A decision to store. It holds for good if `until` is None."""
+    """It holds for good if `until` is None."""
 
     decision: Decision
     decided_by: str
@@ -61,7 +61,7 @@ class DecisionLapse(StrEnum):
 
 
 class CurrentDecision(NamedTuple):
-    """The decision in force about a finding. `fallen`: why the latest one lapsed."""
+    """`fallen`: why the latest one lapsed."""
 
     decision: Decision
     fallen: DecisionLapse | None = None
@@ -79,7 +79,7 @@ class DriftRules(NamedTuple):
 
 
 class DriftDocument(NamedTuple):
-    """An item's document; it lacks details if it is not whole."""
+    """A document that is not whole lacks details."""
 
     document: bytes
     is_whole: bool = True
@@ -88,8 +88,7 @@ class DriftDocument(NamedTuple):
 
 
 class Deviation(NamedTuple):
-    """One deviation from the baseline. `before` and `after` may be shown; `value_hash` covers both and tells hidden
-    values apart.
+    """`before` and `after` may be shown; `value_hash` covers both and tells hidden values apart.
 
     A list of plain values has one deviation, which is `added` or `removed` if all its members are. `member` tells other
     set members of one path apart. The deviation is uncertain if a hidden value shows no change but its object was
@@ -113,7 +112,7 @@ class Deviation(NamedTuple):
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
-    """Returns deviations of `after` from `before`, in the order of paths.
+    """Deviations are in the order of paths.
 
     Not counted: values that only one side hides; hidden values with a constant mark, unless their object was edited; if
     a document lacks details, all that only the other has; properties that a baseline of normal form 0 lacks.
@@ -139,7 +138,7 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
 
 
 def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
-    """Makes deviations of differences; a list's plain members make one together."""
+    """A list's plain members make one deviation."""
     groups: dict[tuple[str, DifferenceKind | None, str], list[Difference]] = {}
     for difference in differences:
         is_of_list = _is_plain_member(difference)
@@ -152,7 +151,7 @@ def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
 
 
 def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Deviation:
-    """An item that the baseline lacks. If `document` is given, it is the value: a decision lapses when it changes."""
+    """If `document` is given, it is the value: a decision lapses when it changes."""
     value: JsonValue = None
     if document is not None and rules is not None:
         value = rules.form.of(rules.canonicalizer.canonical_value(decode_object(document.document)))
@@ -160,12 +159,12 @@ def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Devi
 
 
 def item_missing(protection: JsonObject | None = None) -> Deviation:
-    """An item of the baseline that is gone. `protection` is the property by which it protected."""
+    """`protection` is the property by which it protected."""
     return Deviation("", FindingKind.ITEM_MISSING, protection, None, False, "", _hash([None, None]))
 
 
 def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str, deviation: Deviation) -> str:
-    """Returns a finding's identity, the same in every run: SHA-256, hexadecimal."""
+    """The same in every run: SHA-256, hexadecimal."""
     named: JsonObject = {
         "tenant_id": str(tenant_id),
         "baseline": baseline,
@@ -181,7 +180,7 @@ def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str,
 def current_decision(
     decision: Decision | None, decided_on: bytes | None, until: datetime | None, value_hash: bytes, now: datetime
 ) -> CurrentDecision:
-    """Returns the decision in force about the value; the latest was about the value `decided_on`."""
+    """The decision in force about the value; the latest was about the value `decided_on`."""
     if decision is None or decision is Decision.OPEN:
         return CurrentDecision(Decision.OPEN)
     if decided_on != value_hash:
@@ -196,7 +195,7 @@ def first_seen(
     current: datetime,
     earlier: Iterable[tuple[datetime, Mapping[tuple[str, str, str], Deviation]]],
 ) -> datetime:
-    """Returns since when the field deviates. `earlier`: versions before the current one, newest first."""
+    """`earlier`: versions before the current one, newest first."""
     since = current
     for observed_at, found in earlier:
         if key_of(deviation) not in found:
@@ -219,12 +218,12 @@ def _is_untold(difference: Difference) -> bool:
 
 
 def _is_of_both(difference: Difference, before: DriftDocument, after: DriftDocument) -> bool:
-    """Whether an incomplete document has a value here. A list may show null for an omitted property."""
+    """A list may show null for an omitted property."""
     return (before.is_whole or difference.before is not None) and (after.is_whole or difference.after is not None)
 
 
 def _member(difference: Difference) -> str:
-    """Returns a set member's hash, since all members share one path; empty for others."""
+    """A set member's hash, since members share one path; empty for others."""
     if not difference.path.endswith("[]"):
         return ""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
@@ -247,7 +246,7 @@ def _deviation_of_list(members: list[Difference]) -> Deviation:
 
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:
-    """Makes one deviation; `same` has several differences if a list repeats a member."""
+    """`same` has several differences if a list repeats a member."""
     values: list[JsonValue] = sorted(([difference.before, difference.after] for difference in same), key=encode)
     shown = same[0].shown()
     value = values[0] if len(values) == 1 else values

@@ -55,7 +55,7 @@ def severity(
     path: str,
     direction: ProtectionEffect | None = None,
 ) -> Severity:
-    """Returns the severity of the first fitting rule; medium without one."""
+    """The first fitting rule's; medium without one."""
     fitting = (rule.severity for rule in rules if rule.fits(type_key, category, kind, path, direction))
     return next(fitting, Severity.MEDIUM)
 
@@ -68,7 +68,7 @@ def is_within(path: str, place: str) -> bool:
 def severity_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue = None, after: JsonValue = None
 ) -> Severity:
-    """Returns a finding's severity by the table. A hidden value has no direction."""
+    """The table decides. A hidden value has no direction."""
     category = load_catalog().category_of(type_key)
     direction = direction_of(type_key, kind, path, before, after)
     return severity(severity_rules(), type_key, category, kind, path, direction)
@@ -76,6 +76,6 @@ def severity_of(
 
 @cache
 def severity_rules() -> tuple[SeverityRule, ...]:
-    """Reads the table. Raises `ValueError` for a wrong rule."""
+    """Raises `ValueError` for a wrong rule."""
     table = table_beside(__file__, "severity.toml")
     return tuple(SeverityRule.model_validate(rule) for rule in table["rule"])

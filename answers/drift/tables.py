@@ -125,7 +125,7 @@ class DriftFinding(Base):
 
 
 class DriftDecision(Base):
-    """A decision about a finding or a scope; the latest counts. It outlives baselines."""
+    """The latest decision counts. It outlives baselines."""
 
     __tablename__ = "drift_decision"
     __table_args__ = (

@@ -35,14 +35,14 @@ def fails(finding: DriftFindingRecord, fail_on: FailOn) -> bool:
 
 
 def by_item(findings: Iterable[DriftFindingRecord]) -> list[list[DriftFindingRecord]]:
-    """Groups findings by item, most urgent first, closed ones last."""
+    """Most urgent items first, closed ones last."""
     ordered = sorted(findings, key=lambda finding: (*_item(finding), _rank(finding), finding.path, finding.period))
     items = [list(of_item) for _, of_item in groupby(ordered, key=_item)]
     return sorted(items, key=lambda of_item: (_rank(of_item[0]), _list_place(of_item[0])))
 
 
 def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...], DriftFindingRecord]]:
-    """Gives findings unique sort keys, in `by_item`'s order."""
+    """Adds unique sort keys, in `by_item`'s order."""
     found: list[tuple[tuple[str, ...], DriftFindingRecord]] = []
     for of_item in by_item(findings):
         first = of_item[0]
@@ -52,7 +52,7 @@ def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...]
 
 
 def items_of(findings: Iterable[DriftFindingRecord]) -> list[DriftItemRecord]:
-    """Returns the items with open findings, in `by_item`'s order."""
+    """Items with open findings, in `by_item`'s order."""
     return [_record(of_item) for of_item in by_item(finding for finding in findings if finding.is_open)]
 
 

@@ -24,7 +24,7 @@ Keep = Callable[[str, str, str | None, bytes], None]
 
 
 class ExportBasis(NamedTuple):
-    """An export's gaps, with fields as in `ExportRecord`; `at` is None for now."""
+    """Fields are as in `ExportRecord`; `at` is None for now."""
 
     at: datetime | None
     incomplete: int

@@ -58,7 +58,7 @@ async def export(
     at: Annotated[str, Form(max_length=100)] = "",
     decoded: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Returns the archive. If it cannot be written to the audit log, there is none."""
+    """The archive. If it cannot be written to the audit log, there is none."""
     tenant = each.named(tenant_id)
     chosen = frozenset(load_catalog().in_categories([category])) if category else None
     when = typed(at, "as of")

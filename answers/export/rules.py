@@ -47,7 +47,7 @@ class Manifest(NamedTuple):
 
 
 def file_path(category: str | None, type_key: str, display_name: str | None, external_id: str) -> str:
-    """Returns an item's path in the folder, with forward slashes."""
+    """The path has forward slashes."""
     digits = hashlib.sha256(external_id.encode()).hexdigest()[:_ID_DIGITS]
     return f"{category or NO_CATEGORY}/{type_key}/{safe_name(display_name)}.{digits}.json"
 
@@ -57,13 +57,13 @@ def companion_path(path: str) -> str:
 
 
 def companion_bytes(document: bytes) -> bytes:
-    """Returns a document's readable companion: values for people, with ids, so from the document alone."""
+    """Values for people, with ids, so from the document alone."""
     lines = document_lines(decode_object(document), {}, {})
     return "".join(f"{visible(with_spaces(line))}\n" for line in lines).encode()
 
 
 def file_bytes(document: bytes) -> bytes:
-    """Returns a document's file: canonical JSON, indented, with every digit."""
+    """Canonical JSON, indented, with every digit."""
     return encode(decode(document), indented=True) + b"\n"
 
 
@@ -80,7 +80,7 @@ def safe_name(name: str | None) -> str:
 
 
 def folded(path: str) -> str:
-    """Returns the same text for all paths of one file where case does not count."""
+    """Equal for all paths of one file where case does not count."""
     return unicodedata.normalize("NFC", path.casefold())
 
 
@@ -90,7 +90,7 @@ def manifest_bytes(tenant_id: UUID, files: Iterable[str]) -> bytes:
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """Reads a manifest. Raises `ManifestError`, also for an impossible path."""
+    """Raises `ManifestError`, also for an impossible path."""
     try:
         manifest = json.loads(text)
         if manifest["format"] != _FORMAT:

@@ -42,7 +42,7 @@ class ItemList(NamedTuple):
 
 
 class CategorySize(NamedTuple):
-    """A category's number of items. `is_cut`: more items exist than were counted."""
+    """`is_cut`: more items exist than were counted."""
 
     category: str
     items: int
@@ -66,7 +66,7 @@ async def items(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> ItemList:
-    """Returns items that fit a filter; `selection` is a hash or its beginning.
+    """Items that fit a filter; `selection` is a hash or its beginning.
 
     They continue after the type key and id `after`. Without a selection, each collection's latest completed run decides
     their states. Raises `UnknownSelectionError`, `UnlistedItemError`, and when items are read `UnknownSettingError`.
@@ -92,7 +92,7 @@ async def missing(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> MissingList | None:
-    """Returns missing items; None before any completed run. Arguments are as for `items`.
+    """Missing items; None before any completed run. Arguments are as for `items`.
 
     Log entries expire, so they are missing only if selection or type keys name their collection. `evidence` and
     `confidence` do not affect `not_read`.
@@ -121,7 +121,7 @@ async def missing(
 
 
 def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
-    """Adds collections up to categories, by name."""
+    """Categories by name."""
     collections = load_catalog().collections
     found: dict[str, CategorySize] = {}
     for size in sizes:

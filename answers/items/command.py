@@ -180,7 +180,7 @@ def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants)
 
 
 def _place(after: str | None) -> tuple[str, str] | None:
-    """Reads the type key and id of `--after`; only an id may hold slashes. Raises `UsageError`."""
+    """Only an id may hold slashes. Raises `UsageError`."""
     if after is None:
         return None
     type_key, slash, external_id = after.partition("/")
@@ -242,7 +242,7 @@ async def _print(
     title: str,
     stale: list[ItemRecord] | None = None,
 ) -> int:
-    """Prints items and returns their number; adds stale ones to `stale`."""
+    """Returns the number of items; adds stale ones to `stale`."""
     table, shown, last = Table(record, columns, most=limit.most), 0, None
     async for last in items:
         table.add(last)

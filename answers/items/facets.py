@@ -20,7 +20,7 @@ KINDS = 12
 
 
 class Facet(NamedTuple):
-    """A filter's values with the number of items of each, under the other filters. `left_out`: values not shown."""
+    """Numbers of items by value, under the other filters. `left_out`: values not shown."""
 
     parameter: str
     counts: Sequence[tuple[str, int]]
@@ -28,7 +28,7 @@ class Facet(NamedTuple):
 
 
 class Facets(NamedTuple):
-    """Counts for all filters. `is_cut`: more items exist than were counted."""
+    """`is_cut`: more items exist than were counted."""
 
     facets: Sequence[Facet]
     is_cut: bool
@@ -60,7 +60,7 @@ def _facet(
 
 
 def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
-    """Returns the most frequent kinds, each with the number of items that its filter finds."""
+    """Each kind has the number of items that its filter finds."""
     counts: Counter[str] = Counter()
     for group in groups:
         if others.wants(group.item):

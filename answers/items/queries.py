@@ -11,7 +11,7 @@ MOST_COUNTED = 1_000
 
 
 class CollectionSize(NamedTuple):
-    """A covered collection. `items` is at most `MOST_COUNTED + 1`, which stands for more."""
+    """`items` is at most `MOST_COUNTED + 1`, which stands for more."""
 
     type_key: str
     items: int
@@ -27,5 +27,5 @@ FROM collection_coverage AS c ORDER BY c.type_key
 
 
 async def collection_sizes(session: AsyncSession) -> list[CollectionSize]:
-    """Returns the tenant's covered collections, by type key."""
+    """Covered collections, by type key."""
     return await fetch(session, _SIZES, CollectionSize, {"most": MOST_COUNTED + 1})

@@ -37,7 +37,7 @@ Choice = Annotated[ItemChoice, Depends(item_choice)]
 
 
 class MissingChoice(NamedTuple):
-    """A filter of missing items; an empty parameter filters nothing."""
+    """An empty parameter filters nothing."""
 
     type_key: str | None
     evidence: EvidenceKind | Literal[""]
@@ -56,7 +56,7 @@ WantedMissing = Annotated[MissingChoice, Depends(_missing_choice)]
 
 
 class ListPage(NamedTuple):
-    """One page of items. `after`: the next page's place, None on the last one."""
+    """`after`: the next page's place, None on the last one."""
 
     collections: list[tuple[str, list[ItemRecord]]]
     after: str | None
@@ -165,7 +165,7 @@ async def missing_csv(scope: OneTenant, wanted: WantedMissing) -> Response:
 async def _missing(
     scope: TenantScope, wanted: MissingChoice, usual: tuple[EvidenceKind, ...], after: str, limit: int | None
 ) -> MissingList | None:
-    """Returns missing items, one more than the limit; `usual` is the evidence if none is chosen."""
+    """One item more than the limit; `usual` is the evidence if none is chosen."""
     return await answer.missing(
         scope.session,
         None,

@@ -47,7 +47,7 @@ class ReadingApp(NamedTuple):
 async def events_of_run(
     session: AsyncSession, tenant_id: UUID, run_id: UUID, rules: TenantRules
 ) -> list[NotificationEvent]:
-    """Returns an ended run's events that rules ask for.
+    """An ended run's events that rules ask for.
 
     They are changes and missing items, since these were last told, in collections that the run listed to their end;
     others wait for the next run that lists them.
@@ -128,8 +128,8 @@ async def events_of_drift(
 
 
 def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
-    """Returns events of a tenant without a clean run since `clean_at` if that is as long ago as a rule says, once for
-    each `clean_at`.
+    """Events of a tenant without a clean run since `clean_at` if that is as long ago as a rule says, once for each
+    `clean_at`.
     """
     return [
         not_read_event(clean_at, hours) for hours in rules.not_read_hours() if now - clean_at > timedelta(hours=hours)
@@ -183,7 +183,7 @@ def _events(
 
 
 async def plan_events(session: AsyncSession) -> list[NotificationEvent]:
-    """Returns events of plans that wait for a decision."""
+    """Events of plans that wait for a decision."""
     return [plan_event(plan.plan_id, plan.created_by) for plan in await queries.waiting_plans(session)]
 
 

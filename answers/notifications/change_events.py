@@ -34,7 +34,7 @@ _KINDS = {
 
 
 def change_event(change: ChangeRecord) -> NotificationEvent | None:
-    """Makes a change's event; None for an item not known to be gone."""
+    """None for an item not known to be gone."""
     collection = load_catalog().collections.get(change.type_key)
     is_missing = change.kind is ChangeKind.MISSING
     if is_missing and change.evidence != "confirmed" and collection is not None and collection.confirmable:

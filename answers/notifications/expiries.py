@@ -12,7 +12,7 @@ from inventory.canonical import JsonObject, JsonValue
 
 
 class ExpiryPlace(NamedTuple):
-    """A place in a collection's documents with a moment of expiry.
+    """Where a document has a moment of expiry.
 
     `members`: the list whose members expire; None if the item does. With `certificate`, the field is an X.509
     certificate.
@@ -26,7 +26,7 @@ class ExpiryPlace(NamedTuple):
 
 
 class Expiry(NamedTuple):
-    """A moment of expiry. `part` identifies the expiring part within the item, `name` is for people."""
+    """`part` identifies the expiring part within the item, `name` is for people."""
 
     what: str
     part: str

@@ -26,12 +26,12 @@ class UnknownSnoozeError(UserError):
 async def notifications(
     session: AsyncSession, limit: int, state: NotificationState | None = None, after: NotificationPlace | None = None
 ) -> Sequence[PlacedNotification]:
-    """Returns the newest notifications of the session's tenant or tenants."""
+    """The newest ones of the session's tenant or tenants."""
     return await queries.newest_notifications(session, limit, state, after)
 
 
 async def snoozes(session: AsyncSession) -> Sequence[SnoozeRecord]:
-    """Returns active snoozes, first to end first."""
+    """Active snoozes, first to end first."""
     return await queries.current_snoozes(session)
 
 
@@ -60,7 +60,7 @@ async def snooze(
 
 
 async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:
-    """Ends the snooze whose id begins so. Raises `UnknownSnoozeError`."""
+    """`beginning` is of the snooze's id. Raises `UnknownSnoozeError`."""
     found = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
     if len(found) != 1 or not beginning:
         what = "several snoozes begin" if found else "no snooze that holds begins"

@@ -46,7 +46,7 @@ ORDER BY p.created_at
 
 
 class DocumentedItem(NamedTuple):
-    """A present item; `document` is None if damaged."""
+    """`document` is None if damaged."""
 
     type_key: str
     external_id: str
@@ -62,7 +62,7 @@ class WaitingPlan(NamedTuple):
 
 
 async def run_before(session: AsyncSession, run_id: UUID) -> UUID | None:
-    """Returns the last completed run of the same selection before this one."""
+    """The last completed run of the same selection before this one."""
     found: UUID | None = (await session.execute(_RUN_BEFORE, {"run_id": run_id})).scalar_one_or_none()
     return found
 
@@ -72,7 +72,7 @@ async def open_runs(session: AsyncSession) -> frozenset[UUID]:
 
 
 def current_items(session: AsyncSession, type_keys: Collection[str]) -> AsyncGenerator[DocumentedItem, None]:
-    """Yields present items. Read them to their end, or close the generator."""
+    """Present items. Read them to their end, or close the generator."""
     parameters = {"type_keys": sorted(type_keys)}
     return fetch_stream(
         session, _DOCUMENTS, DocumentedItem, parameters, rows_at_a_time=DOCUMENTS_AT_A_TIME, shape=_with_document
@@ -86,7 +86,6 @@ def _with_document(row: Values) -> Values:
 
 
 async def waiting_plans(session: AsyncSession) -> Sequence[WaitingPlan]:
-    """Returns plans that wait for a decision."""
     return await fetch(session, _PLANS, WaitingPlan)
 
 

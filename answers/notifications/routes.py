@@ -184,7 +184,7 @@ async def begin_snooze(
 async def end_a_snooze(
     scope: TenantToChange, person: Operator, once: ConfirmedOnce, snooze_id: Annotated[UUID, Form()]
 ) -> RedirectResponse:
-    """Ends a snooze; it is no error if the snooze has ended already."""
+    """A snooze that has ended already is no error."""
     holds = snooze_id in {record.snooze_id for record in await snoozes(scope.session)}
     if holds and await recorded(scope, person, Action.SNOOZE_ENDED, str(snooze_id), once):
         await end_snooze(scope.session, str(snooze_id))

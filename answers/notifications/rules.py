@@ -29,7 +29,7 @@ _KINDS = {
 
 
 def run_events(run: RunRecord, before: RunRecord | None) -> list[NotificationEvent]:
-    """Returns the event of a failed or partial run; none if the run `before` ended alike."""
+    """None if the run succeeded, or the run `before` ended alike."""
     if run.status not in _KINDS or (before is not None and _gaps(before) == _gaps(run)):
         return []
     kind, severity = _KINDS[run.status]
@@ -70,7 +70,7 @@ def titled(title: str, kind: str) -> str:
 
 
 def drift_event(finding: DriftFindingRecord, category: str | None) -> NotificationEvent:
-    """Makes a finding's event, once for each period."""
+    """Each period of a finding is one event."""
     label = "a hidden value" if finding.hidden else finding.label
     what = titled(finding.title, finding.kind_of_one)
     return NotificationEvent(
@@ -96,9 +96,7 @@ def not_read_event(clean_at: datetime, hours: int) -> NotificationEvent:
 
 
 def expiry_event(title: str, expiry: Expiry, left: timedelta, days: int, about: Mapping[str, Any]) -> NotificationEvent:
-    """Makes the event of an expiry within `days`; another moment is another event. `about`: the item's type key, id and
-    category.
-    """
+    """Another moment is another event. `about`: the item's type key, id and category."""
     name = f" {expiry.name}" if expiry.name else ""
     word = "expired" if left <= timedelta(0) else "expires"
     severity = Severity.HIGH if left <= SOON else Severity.MEDIUM if left <= LATER else Severity.LOW

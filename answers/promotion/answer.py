@@ -63,7 +63,7 @@ class DecidedPlanError(UserError):
 
 
 async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person) -> tuple[PlanRecord, PlanContent]:
-    """Makes a plan and stores it in the target's session.
+    """Stores the plan in the target's session.
 
     Raises `NeverReadError` and `UnknownPlanItemError`.
     """
@@ -85,7 +85,7 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
 
 
 async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
-    """Returns a baseline's tenant and items; the items are None if it is another tenant's present inventory.
+    """A baseline's tenant and items; the items are None if it is another tenant's present inventory.
 
     Raises `UnknownBaselineError`.
     """
@@ -96,8 +96,8 @@ async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> 
 
 
 async def plan_called(session: AsyncSession, beginning: str) -> tuple[PlanRecord, PlanContent]:
-    """Returns the plan whose id begins so. Raises `UnknownPlanError`, and `DamagedPlanError` if its content does not
-    match its hash.
+    """The plan whose id begins so. Raises `UnknownPlanError`, and `DamagedPlanError` if its content does not match its
+    hash.
     """
     stored = await _stored(session, beginning)
     plan = _content(stored)
@@ -110,7 +110,7 @@ async def plans(
     name_of: Callable[[UUID], str],
     sources: Collection[UUID] | None = None,
 ) -> list[PlanRecord]:
-    """Returns the newest plans without items, from all sources or these; `name_of` names a tenant."""
+    """The newest plans without items, from all sources or these; `name_of` names a tenant."""
     return [
         _plan_record(
             stored,
@@ -147,7 +147,7 @@ async def reject(
 
 
 class _Act(NamedTuple):
-    """A person's act on a plan. `once` is the form's id, if any."""
+    """`once` is the form's id, if any."""
 
     person: Person
     action: Action

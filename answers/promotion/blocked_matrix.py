@@ -10,7 +10,7 @@ Target = tuple[TenantRecord, Sequence[PlannedItem]]
 
 
 def blocked_rows(targets: Sequence[Target]) -> list[BlockedRow]:
-    """Returns a row for each reason, the most blocking first. An item may have several reasons."""
+    """The most blocking reasons come first. An item may have several."""
     found: dict[tuple[BlockCode, str], dict[int, list[BlockedItem]]] = {}
     remedies: dict[tuple[BlockCode, str], str] = {}
     for number, (_, items) in enumerate(targets):

@@ -21,7 +21,7 @@ class SourceBaseline(NamedTuple):
 
 
 class PlanRequest(NamedTuple):
-    """A plan's subject. Without `type_keys`, it is all read collections with write rules.
+    """Without `type_keys`, it is all read collections with write rules.
 
     `version`: a restore of the one named item, in the target itself. `baseline`: the source's items as of then.
     """
@@ -40,7 +40,7 @@ ItemKey = tuple[str, str]
 
 
 class PromotedVersion(NamedTuple):
-    """One side's item in one version; `document` is None if unread or damaged."""
+    """`document` is None if unread or damaged."""
 
     external_id: str
     title: str
@@ -71,7 +71,7 @@ class PromotionItem(NamedTuple):
 
 
 class CollectionFacts(NamedTuple):
-    """The catalog's facts about a collection. `identity` names the tenant's own properties."""
+    """`identity` names the tenant's own properties."""
 
     title: str
     path: str
@@ -110,5 +110,5 @@ MappedTargets = Mapping[tuple[tuple[str, ...], str], MappedTarget]
 
 
 def created_id(key: ItemKey) -> str:
-    """Returns the placeholder in requests for a created object's id."""
+    """The placeholder in requests for a created object's id."""
     return f"{{created:{key[0]}/{key[1]}}}"

@@ -36,7 +36,7 @@ _ASSIGNMENTS = "assignments"
 
 
 class _Audience(NamedTuple):
-    """An audience that an item includes or excludes. `role` is the audience's, `intent` the assignment's."""
+    """`role` is the audience's, `intent` the assignment's."""
 
     role: ReferenceRole
     type_key: str
@@ -106,7 +106,7 @@ def effects(
     labels: Mapping[str, str],
     names: ObjectNames,
 ) -> list[PlanEffect]:
-    """Returns an item's effects for reviewers. `labels` name paths, `names` ids."""
+    """`labels` name paths, `names` ids."""
     told = [
         PlanEffect(
             kind=EffectKind.WEAKENS,
@@ -131,7 +131,7 @@ def worst_effects_first(told: Iterable[PlanEffect]) -> list[PlanEffect]:
 
 
 def severity(type_key: str, found: Iterable[Difference] | None) -> Severity:
-    """Returns the severity of the worst difference, or of a new item for None."""
+    """The worst difference's severity, or a new item's for None."""
     if found is None:
         return severity_of(type_key, FindingKind.ITEM_ADDED, "")
     told = [

@@ -60,7 +60,7 @@ class ItemRequests:
 
     @property
     def _differing(self) -> set[str]:
-        """Returns the differing properties that a request can carry."""
+        """The differing properties that a request can carry."""
         wanted, current = self._facts.form.of(self._wanted), self._facts.form.of(self._current)
         # A detail that was read and is empty is present in the normal form.
         names = {name for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)}
@@ -215,7 +215,7 @@ class ItemRequests:
 
 
 def _member(member: JsonValue, part: PartRequest) -> JsonValue:
-    """Returns the member without properties of its origin, or with only those that a request names."""
+    """The member without properties of its origin, or with only those that a request names."""
     if not isinstance(member, dict):
         return member
     if part.only:
@@ -265,7 +265,7 @@ def _at(value: JsonValue, names: Sequence[str], change: Callable[[JsonValue], Js
 
 
 def _inert(body: JsonObject, inert: Mapping[str, JsonValue]) -> JsonObject:
-    """Returns the body with values that take the object's effect away."""
+    """The body with values that take the object's effect away."""
     for path, value in inert.items():
         body = cast("JsonObject", _at(body, path.split("."), lambda _, value=value: value or None))  # type: ignore[misc]
     return body

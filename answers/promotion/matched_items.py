@@ -21,7 +21,7 @@ class UnknownPlanItemError(UserError):
 async def items_to_promote(
     here: Side, there: Side, type_keys: Sequence[str], wanted: PlanRequest
 ) -> list[PromotionItem]:
-    """Returns the requested items of the collections. Raises `UnknownPlanItemError`."""
+    """Raises `UnknownPlanItemError`."""
     candidates: list[PromotionItem] = []
     if wanted.version is not None:
         candidates = await _restored(there, type_keys, wanted)
@@ -38,7 +38,7 @@ async def items_to_promote(
 
 
 async def _of_collection(here: Side, there: Side, type_key: str) -> list[PromotionItem]:
-    """Returns a collection's items in the source, matched as in a comparison."""
+    """A collection's items, matched as in a comparison."""
     reasons = list(_coverage_reasons(here, there, type_key))
     if reasons:
         present = await queries.present_names(here.session, type_key)
@@ -61,7 +61,7 @@ async def _of_collection(here: Side, there: Side, type_key: str) -> list[Promoti
 
 
 async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceBaseline) -> list[PromotionItem]:
-    """Returns a collection's items as of the source's baseline.
+    """A collection's items as of the source's baseline.
 
     Their counterparts are those of the source's present items or, within one tenant, the items themselves. If the
     target has another item of the baseline's name, nothing is guessed.
@@ -98,7 +98,7 @@ async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceB
 
 
 def _name_of(type_key: str, source: PromotedVersion) -> str:
-    """Returns the version's name, which may differ from the item's present name."""
+    """The version's name, which the item may have lost."""
     name = (source.document or {}).get(load_catalog().collections[type_key].name_field)
     return name if isinstance(name, str) and name else source.title
 
@@ -113,7 +113,7 @@ def _taken(name: str, ids: Sequence[str]) -> BlockReason:
 
 
 async def _restored(there: Side, type_keys: Sequence[str], wanted: PlanRequest) -> list[PromotionItem]:
-    """Returns the named items in an earlier version, each with its current one."""
+    """The named items in an earlier version, each with its current one."""
     found = []
     for type_key in type_keys:
         present = {item.external_id for item in await queries.present_names(there.session, type_key)}
@@ -188,7 +188,7 @@ def _ambiguity(item: ItemComparison) -> BlockReason:
 async def versions_of(
     side: Side, type_key: str, external_ids: Sequence[str], numbers: Mapping[str, int] | None = None
 ) -> dict[str, PromotedVersion]:
-    """Returns items by id, in the numbered or the current version; the number 0 means none."""
+    """Numbered or current versions by id; the number 0 means none."""
     found: dict[str, PromotedVersion] = {}
     for start in range(0, len(external_ids), ITEMS_AT_A_TIME):
         some = external_ids[start : start + ITEMS_AT_A_TIME]

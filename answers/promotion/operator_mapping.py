@@ -40,7 +40,7 @@ async def target_object(session: AsyncSession, type_key: str, sought: str) -> st
 async def operator_targets(
     here: Side, there: Side, ids: Collection[TargetId], mapping: Mapping[tuple[str, str], str]
 ) -> dict[TargetId, MappedTarget]:
-    """Returns the targets of mapped references; a target has no id if the object is gone.
+    """The targets of mapped references; a target has no id if the object is gone.
 
     Documents that use an alternate key get the target's.
     """

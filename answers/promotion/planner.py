@@ -23,11 +23,11 @@ from answers.promotion.rules import planned, wanted_references
 from graph.catalog import load_catalog, write_rules
 
 VALID_FOR = timedelta(days=3)
-"""The time in which a plan can be approved."""
+"""A plan can be approved in this time."""
 
 
 async def plan_of(here: Side, there: Side, wanted: PlanRequest) -> PlanContent:
-    """Makes a plan of the requested items. Raises `UnknownPlanItemError`."""
+    """Raises `UnknownPlanItemError`."""
     rules = write_rules()
     known = [key for key in rules if key in here.coverage or key in there.coverage or _has(wanted.baseline, key)]
     type_keys = sorted(wanted.type_keys or known, key=lambda key: (rules[key].order if key in rules else 99, key))
@@ -60,7 +60,7 @@ def _has(baseline: SourceBaseline | None, type_key: str) -> bool:
 
 
 def _source_coverage(here: Side, type_key: str, wanted: PlanRequest) -> SideCoverage:
-    """Returns the source's coverage of a collection; `NOT_COVERED` if the baseline lacks it."""
+    """`NOT_COVERED` if the baseline lacks the collection."""
     covered = here.covered(type_key)
     if wanted.baseline is None or type_key in wanted.baseline.covered:
         return covered
@@ -91,7 +91,7 @@ async def _mapped(
     facts: Mapping[str, CollectionFacts],
     wanted: PlanRequest,
 ) -> dict[TargetId, MappedTarget]:
-    """Returns the targets of the candidates' references, by operators' mapping or by meaning."""
+    """Operators' mapping decides, or the meaning."""
     ids: set[TargetId] = {
         (reference.target_types, reference.target_id)
         for candidate in candidates
@@ -120,7 +120,7 @@ def _target(counterpart: Counterpart) -> MappedTarget:
 async def _names(
     here: Side, there: Side, candidates: Sequence[PromotionItem], mapped: Mapping[TargetId, MappedTarget]
 ) -> dict[tuple[str, str], str]:
-    """Returns names for the ids in both sides' documents, and for new objects."""
+    """Names of ids in both sides' documents, and of new objects."""
     changed = [candidate for candidate in candidates if candidate.target is not None and not candidate.is_same]
     sources = [(item.type_key, item.source.document) for item in changed if item.source.document is not None]
     targets = [

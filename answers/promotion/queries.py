@@ -19,7 +19,7 @@ from storage.stale import OF_ITEM
 
 
 class CurrentItem(NamedTuple):
-    """A present item in its current or requested version.
+    """The item's current or requested version.
 
     `document` is None if unread or damaged.
     """
@@ -72,7 +72,7 @@ async def items(
     versions: Mapping[str, int | None],
     read: Documents,
 ) -> dict[str, CurrentItem]:
-    """Returns a collection's items by id, in the numbered version, or the current one for None."""
+    """Numbered versions by id, current ones for None."""
 
     def shape(row: Values) -> Values:
         body, body_hash = row.pop("body"), row.pop("body_hash")
@@ -99,13 +99,13 @@ ORDER BY external_id
 
 
 async def named_ids(session: AsyncSession, type_key: str, names: Collection[str]) -> list[str]:
-    """Returns the ids of items with these names or ids, present or not."""
+    """The ids of items with these names or ids, present or not."""
     parameters = {"type_key": type_key, "names": list(names), "lower_names": [name.lower() for name in names]}
     return list((await session.execute(_NAMED, parameters)).scalars())
 
 
 class StoredPlan(NamedTuple):
-    """A stored plan with its decision; `content` is None in lists."""
+    """`content` is None in lists."""
 
     plan_id: UUID
     source_tenant_id: UUID
@@ -205,22 +205,22 @@ WHERE (source_tenant_id, type_key, source_id) = (:source_tenant_id, :type_key, :
 
 
 async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) -> list[MappingRecord]:
-    """Returns operators' mappings of one source's objects, or of all."""
+    """Operators' mappings of one source's objects, or of all."""
     return await fetch(session, _MAPPINGS, MappingRecord, {"source_tenant_id": source_tenant_id})
 
 
 async def add_mapping(session: AsyncSession, values: Mapping[str, object]) -> None:
-    """Stores a mapping, in place of an earlier one."""
+    """Replaces an earlier mapping."""
     await session.execute(_MAP, values)
 
 
 async def remove_mapping(session: AsyncSession, values: Mapping[str, object]) -> bool:
-    """Removes a mapping; returns False if there was none."""
+    """Returns False if there was none."""
     return bool((await session.execute(_UNMAP, values)).rowcount)  # type: ignore[attr-defined]
 
 
 async def add_plan(session: AsyncSession, plan_id: UUID, plan: PlanContent, content: bytes) -> None:
-    """Stores a plan; `content` is the plan as JSON."""
+    """`content` is the plan as JSON."""
     values = {
         "plan_id": plan_id,
         "source_tenant_id": plan.source.tenant_id,
@@ -235,25 +235,25 @@ async def add_plan(session: AsyncSession, plan_id: UUID, plan: PlanContent, cont
 
 
 async def plans(session: AsyncSession, most: int, sources: Collection[UUID] | None = None) -> list[StoredPlan]:
-    """Returns plans without content, newest first, from all sources or these."""
+    """Plans without content, newest first, from all sources or these."""
     named = None if sources is None else list(sources)
     return await fetch(session, _LIST, StoredPlan, {"most": most, "sources": named})
 
 
 async def plans_beginning(session: AsyncSession, beginning: str) -> list[StoredPlan]:
-    """Returns up to two plans whose ids begin so."""
+    """At most two plans."""
     return await fetch(session, _BEGINNING, StoredPlan, {"beginning": beginning})
 
 
 async def decide(session: AsyncSession, plan: StoredPlan, decision: PlanDecision, decided_by: str, reason: str) -> bool:
-    """Stores a decision; returns False if another one came first."""
+    """Returns False if another decision came first."""
     values = {"plan_id": plan.plan_id, "decision": decision, "content_hash": plan.content_hash}
     done = await session.execute(_DECIDE, {**values, "decided_by": decided_by, "reason": reason})
     return done.one_or_none() is not None
 
 
 async def content_hashes(session: AsyncSession, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Returns the content hashes of present items' current versions."""
+    """Hashes of present items' current versions."""
     rows = await session.execute(_HASHES, key_columns(sorted(keys)))
     return {(row.type_key, row.external_id): row.content_hash.hex() for row in rows}
 
@@ -270,7 +270,7 @@ async def items_by_alternate_key(session: AsyncSession, type_key: str, keys: Col
 
 
 async def alternate_keys(session: AsyncSession, type_key: str, ids: Collection[str]) -> dict[str, str]:
-    """Returns the items' alternate keys by id."""
+    """Alternate keys by id."""
     rows = await session.execute(_KEYS_OF, {"type_key": type_key, "names": list(ids)})
     return {row.external_id: row.alternate_key for row in rows}
 

@@ -31,7 +31,7 @@ ATTEMPTS = tuple(
     {"most": most, "most_fields": fields, "most_lines": lines}
     for most, fields, lines in ((PAGE, 12, 6), (PAGE, 4, 3), (50, 2, 2), (25, 1, 0), (10, 0, 0))
 )
-"""The amounts that a page shows; the next one is tried if the page gets too long."""
+"""The amounts that a page shows: less if it gets too long."""
 
 REFUSED = 409
 """The status of a page with the reasons of a refused approval."""
@@ -112,7 +112,7 @@ async def approve(
     plan_id: UUID,
     reason: Why,
 ) -> Response:
-    """Approves a plan. If there are reasons against it, the page shows them."""
+    """If there are reasons against it, the page shows them."""
     _, plan = await _plan(scope, tenants, plan_id)
     record, refusals = await answer.approve(scope.session, str(plan_id), person, reason, once)
     if not refusals:
@@ -137,7 +137,7 @@ async def reject(
 
 
 async def _plan(scope: TenantScope, tenants: Visible, plan_id: UUID) -> tuple[PlanRecord, PlanContent]:
-    """Returns a plan. Raises `UnknownPlanError`, also if the person does not see the plan's source."""
+    """Raises `UnknownPlanError`, also if the person does not see the plan's source."""
     record, plan = await answer.plan_called(scope.session, str(plan_id))
     if tenants.get(record.source.tenant_id) is None:
         raise answer.UnknownPlanError("there is no such plan, or you do not see the tenant that it is from")

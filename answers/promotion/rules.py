@@ -43,12 +43,12 @@ def planned(
     tenants: TenantIds,
     names: ObjectNames,
 ) -> list[PlannedItem]:
-    """Returns each candidate's planned item, in the order of requests. `names` are by type key and id."""
+    """Items are in the order of requests. `names` are by type key and id."""
     return _Plan(candidates, facts, mapped, tenants, names).items()
 
 
 def wanted_references(candidate: PromotionItem, facts: CollectionFacts) -> list[Reference]:
-    """Returns the candidate's references to objects, not to everyone."""
+    """The candidate's references to objects, not to everyone."""
     document = candidate.source.document
     found = [] if document is None else references(document, facts.references)
     return [reference for reference in found if reference.target_types]
@@ -131,7 +131,7 @@ class _Plan:
                 yield _unresolved_reason(reference, mapped)
 
     def _block_dependants(self) -> bool:
-        """Blocks candidates that refer to blocked items; returns False if there were none."""
+        """Blocks candidates that refer to blocked items; False if there were none."""
         any_blocked, again = False, True
         while again:
             again = False
@@ -158,7 +158,7 @@ class _Plan:
         return {other.key for other in others if other is not None and found[other.key].action is PlanAction.CREATE}
 
     def _block_circles(self, found: Mapping[ItemKey, PlannedItem]) -> bool:
-        """Blocks one circle of new items; returns False if there is none."""
+        """Blocks one circle of new items; False if there is none."""
         new = [key for key, item in found.items() if item.action is PlanAction.CREATE]
         try:
             TopologicalSorter({key: self._needs(key, found) for key in new}).prepare()
@@ -177,7 +177,7 @@ class _Plan:
         return False
 
     def _order(self, found: Mapping[ItemKey, PlannedItem]) -> Iterator[ItemKey]:
-        """Yields items by collection and title, each after the new items that it refers to."""
+        """Items by collection and title, each after the new items that it refers to."""
 
         def place(key: ItemKey) -> tuple[int, str, str, str]:
             rules = self._facts[key[0]].rules
@@ -275,7 +275,7 @@ def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[B
 def _content_reasons(
     document: JsonObject, facts: CollectionFacts, rules: WriteRules, *, is_new: bool
 ) -> Iterator[BlockReason]:
-    """Yields reasons for parts of the document that no request can write."""
+    """Parts of the document that no request can write."""
     if is_new and any(has_value(document, path, value) for path, value in rules.built_in.items()):
         yield BlockReason(
             code=BlockCode.BUILT_IN,

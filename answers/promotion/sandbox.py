@@ -67,11 +67,11 @@ class Sandbox:
         return None if found is None else self._shown(deepcopy(found))
 
     def objects(self, path: str) -> list[Document]:
-        """Returns a collection's objects as Graph shows them, with expansions."""
+        """Objects as Graph shows them, with expansions."""
         return [self._shown(deepcopy(found)) for found in self._objects.get(path, {}).values()]
 
     def write(self, method: str, path: str, body: Document, label: str | None = None) -> None:
-        """Applies one write; `label` names the created object. Raises `RefusedWriteError`."""
+        """`label` names the created object. Raises `RefusedWriteError`."""
         path, body = self._resolved(path), self._resolved(body)
         if _holds_mark(body):
             raise RefusedWriteError(f"{method} {path}: the body holds a hidden value")
@@ -187,7 +187,7 @@ def _merge(found: Document, body: Document) -> None:
 
 
 def _unbound(body: Document) -> Document:
-    """Returns the body with objects in place of URLs that bind them."""
+    """The body with objects in place of URLs that bind them."""
     unbound: Document = {}
     for name, value in body.items():
         if name.endswith("@odata.bind"):

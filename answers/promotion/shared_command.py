@@ -49,7 +49,7 @@ def check_reason(reason: str) -> None:
 
 
 def person() -> Person:
-    """Returns the person at the terminal, an approver, as is anyone who reaches the database."""
+    """Anyone who reaches the database is an approver."""
     login = getpass.getuser()
     return Person(person_id=f"{LOCAL}{login}", name=login, role=Role.APPROVER)
 
@@ -58,7 +58,7 @@ def person() -> Person:
 async def two_sides(
     settings: Settings, here: UUID, there: UUID, *, writes: bool = True
 ) -> AsyncIterator[tuple[Side, Side]]:
-    """Opens sessions of the source and of the target; only the target's may write."""
+    """Only the target's session may write."""
     names = TenantNames.load(settings)
     source, target = (TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id)) for tenant_id in (here, there))
     with printed_afterwards():

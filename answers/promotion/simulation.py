@@ -31,7 +31,7 @@ class Simulation(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """A written item of the source, and its object in the copy; `copy` is None if a request was refused."""
+    """`copy` is None if a request was refused."""
 
     item: PlannedItem
     source: PromotedVersion

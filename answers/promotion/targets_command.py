@@ -28,7 +28,7 @@ MOST_COLUMNS = 12
 
 
 async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest) -> bool:
-    """Makes, stores and prints a plan for each target; returns True if nothing is blocked."""
+    """Stores and prints plans; True if nothing is blocked."""
     names = TenantNames.load(settings)
     outcomes: list[PlannedTarget] = []
     planned: list[Target] = []

@@ -35,8 +35,8 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """Returns recorded runs, newest first, after the run `after`; a portfolio session has those of all tenants.
-    Raises `UnknownRunError`.
+    """Recorded runs, newest first, after the run `after`; a portfolio session has those of all tenants. Raises
+    `UnknownRunError`.
     """
     if after is None:
         return await queries.recent_runs(session, limit, None, status, kind)
@@ -47,14 +47,14 @@ async def recent_runs(
 
 
 def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
-    """Merges both lists, each run once: a queued one may have been recorded meanwhile."""
+    """Each run is there once: a queued one may have been recorded meanwhile."""
     known = {record.run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.run_id not in known)]
     return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
 
 
 async def run_record_in(session: AsyncSession, wanted: IdRange, value: str) -> RunRecord | None:
-    """Returns the record of the one run in the range; None without one. Raises `UnknownIdError` for several."""
+    """None without a run; raises `UnknownIdError` for several."""
     ids = await recorded_runs.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
     return await run_record(session, the_one(ids, value, "runs")) if ids else None
 
@@ -74,7 +74,7 @@ def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, Col
 
 
 async def find_run(session: AsyncSession, value: str) -> UUID:
-    """Returns the id of the one run that `value` means; a run with a whole id need not exist. Raises `UserError`."""
+    """The id of the one run that `value` means; a run with a whole id need not exist. Raises `UserError`."""
     wanted = run_id_range(value)
     if wanted.whole:
         return wanted.low
@@ -85,7 +85,7 @@ async def find_run(session: AsyncSession, value: str) -> UUID:
 
 
 async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, datetime]:
-    """Returns a run and its end. Raises `UnknownRunError`, also if it has not ended."""
+    """Raises `UnknownRunError`, also if the run has not ended."""
     run = await run_record(session, run_id)
     if run is None:
         raise UnknownRunError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
@@ -95,7 +95,7 @@ async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, dat
 
 
 async def moment_of(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime:
-    """Returns a past time, or a run's end. Raises `UserError`.
+    """A past time, or a run's end. Raises `UserError`.
 
     `zone` is the default of a time; None is local time.
     """

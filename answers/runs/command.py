@@ -73,7 +73,7 @@ def runs(
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
-    """Returns the newest runs, with those that only Temporal knows if it answers."""
+    """Runs that only Temporal knows are among them if it answers."""
     async with opened_database(settings, pool_size=2) as database:
         asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
@@ -195,14 +195,14 @@ async def _follow(settings: Settings, database: Database, record: RunRecord, ten
 
 
 async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
-    """Returns a run's record after its workflow's end; `latest` is an earlier one. Raises `UnavailableError`."""
+    """A run's record after its workflow's end; `latest` is an earlier one. Raises `UnavailableError`."""
     async with database.tenant(latest.tenant_id, read_only=True) as session:
         record = await answer.run_record(session, latest.run_id)
     return record or await refused(latest, f"run {latest.run_id}", handle)
 
 
 async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
-    """Returns a failed record, with its error code, for an ended workflow that has none.
+    """A failed record, with its error code, for an ended workflow that has none.
 
     Workers refuse a run of an unknown tenant, and a workflow under another id than its input's. Raises
     `UnavailableError` if there is no code.
@@ -215,7 +215,7 @@ async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
 
 
 async def _failed_with(handle: Handle) -> ErrorCode | None:
-    """Returns the workflow's error code; None if it ended otherwise or is gone."""
+    """None if the workflow ended otherwise or is gone."""
     try:
         await handle.result()
     except WorkflowFailureError as error:

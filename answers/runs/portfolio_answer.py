@@ -18,7 +18,7 @@ from storage.portfolio import PortfolioPlace
 async def recent_portfolio_runs(
     session: AsyncSession, limit: int, after: UUID | None = None, status: RunStatus | None = None
 ) -> list[PortfolioRecord]:
-    """Returns portfolio runs without their tenants, newest first, after the run `after`. Raises `UnknownRunError`."""
+    """Portfolio runs without their tenants, newest first, after the run `after`. Raises `UnknownRunError`."""
     place = None
     if after is not None:
         run = await portfolio_run(session, after)
@@ -29,14 +29,14 @@ async def recent_portfolio_runs(
 def newest_portfolio_runs(
     recorded: Sequence[PortfolioRecord], queued: Iterable[PortfolioRecord], limit: int
 ) -> list[PortfolioRecord]:
-    """Merges both lists, as `newest_runs` does."""
+    """As `newest_runs`."""
     known = {record.portfolio_run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.portfolio_run_id not in known)]
     return sorted(found, key=lambda record: record.started_at, reverse=True)[:limit]
 
 
 async def portfolio_run(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord:
-    """Returns a portfolio run with its tenants. Raises `UnknownRunError`."""
+    """Raises `UnknownRunError`."""
     found = await portfolio.portfolio_record(session, portfolio_run_id)
     if found is None:
         raise UnknownRunError("there is no such portfolio run, or it also reads tenants that you do not see")

@@ -79,7 +79,7 @@ class PortfolioRunList(NamedTuple):
     after: UUID | None
 
     async def part(self, limit: int) -> tuple[list[PortfolioRecord], str | None]:
-        """Returns up to `limit` recorded runs with the queued ones, and the next page's place."""
+        """As `RunList.part`."""
         found = await recent_portfolio_runs(self.scope.session, limit + 1, self.after, self.status)
         recorded, queued = found[:limit], self.unrecorded.runs
         goes_on = str(recorded[-1].portfolio_run_id) if found[limit:] else None
@@ -171,7 +171,7 @@ async def portfolio_run_page(
 async def _live_part(
     request: Request, tenants: Visible, site: TheSite, portfolio_run_id: UUID, part: ThePart
 ) -> LivePart:
-    """Returns the live part of the page, which people who see the same tenants share.
+    """People who see the same tenants share it.
 
     Raises `UnknownRunError`, `NoSuchPageError`.
     """
@@ -238,7 +238,7 @@ async def cancel(
     once: ConfirmedOnce,
     reason: Reason,
 ) -> Response:
-    """Cancels a portfolio run and the runs that it has started."""
+    """Also cancels the runs that it has started."""
     run = await _one(partial(site.database.portfolio, visible_ids(tenants, site)), tenants, site, portfolio_run_id)
 
     async def request(client: Client) -> None:

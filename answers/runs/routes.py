@@ -109,7 +109,7 @@ class RunList(NamedTuple):
     asked: AskedRuns
 
     async def part(self, limit: int) -> tuple[list[RunRecord], str | None]:
-        """Returns up to `limit` recorded runs with the queued ones, and the next page's place."""
+        """Up to `limit` recorded runs with the queued ones, and the next page's place."""
         status, kind, after = self.asked
         found = await recent_runs(self.session, limit + 1, after, status, kind)
         recorded, queued = found[:limit], self.unrecorded.runs
@@ -330,7 +330,7 @@ async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool
 async def cancel(
     tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: ConfirmedOnce, reason: Reason
 ) -> Response:
-    """Cancels a run. Items that it has merged are kept."""
+    """Items that the run has merged are kept."""
     run = (await site.live_runs.look(tenant.id, run_id)).record
 
     async def request(client: Client) -> None:

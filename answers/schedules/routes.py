@@ -79,7 +79,7 @@ class ScheduleView:
         return rights(chosen, covered, {tenant.id for tenant in self._visible}, sees_all=self.sees_all)
 
     def shown(self, stored: StoredSchedule) -> ShownSchedule | None:
-        """Returns the schedule as shown; None if the person does not see it."""
+        """None if the person does not see it."""
         allowed = self.rights(stored.input.chosen)
         return ShownSchedule(stored.record, allowed.may_change) if allowed.may_see else None
 
@@ -153,9 +153,7 @@ def _timing(stored: StoredSchedule) -> StartTimes:
 async def _stored(
     site: Site, view: ScheduleView, name: str, seconds: float = ANSWER_SECONDS, *, to_change: bool = False
 ) -> StoredSchedule:
-    """Returns the schedule of this name. Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change
-    it.
-    """
+    """Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change it."""
     async with site.temporal.answering(seconds) as client:
         try:
             stored = await view.schedules(client).one(valid_name(name))

@@ -14,7 +14,7 @@ class Rights(NamedTuple):
 
 
 def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[UUID], *, sees_all: bool) -> Rights:
-    """Returns a person's rights on a schedule that covers these tenants now.
+    """A person's rights on a schedule that covers these tenants now.
 
     All tenants and tags are resolved at each run, so only a person who sees all tenants may choose them.
     """
@@ -26,7 +26,7 @@ def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[
 
 
 class StartTimes(NamedTuple):
-    """A schedule's start times in the form. `how` names the field that is used."""
+    """`how` names the field that is used."""
 
     how: str = "calendar"
     every: str = ""

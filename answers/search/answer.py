@@ -41,7 +41,7 @@ class UnreadSettingError(UnknownSettingError, NeverReadError):
 
 
 class Sought(NamedTuple):
-    """A search for items. `words` are words of a name."""
+    """`words` are words of a name."""
 
     words: str | None = None
     setting: WantedSetting | None = None
@@ -66,7 +66,7 @@ async def find(
     limit: int | None = None,
     after: NamePlace | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Yields items by tenant, in the order of lists; those of all visible tenants unless `tenant_ids` are given.
+    """Items by tenant, in the order of lists; those of all visible tenants unless `tenant_ids` are given.
 
     States are relative to the question `asked`, else to each collection's latest run. `after` needs one tenant. Raises
     `UnknownSettingError`.
@@ -91,7 +91,7 @@ async def _query(
     tenant_ids: Collection[UUID] | None = None,
     after: NamePlace | None = None,
 ) -> queries.ItemQuery:
-    """Makes the database's query, without `sought.items`. Raises `UnknownSettingError`."""
+    """Leaves out `sought.items`. Raises `UnknownSettingError`."""
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
     return queries.ItemQuery(
         tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
@@ -105,7 +105,7 @@ async def _query(
 
 
 async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> list[ItemGroup]:
-    """Groups the first `most` items by likeness; it ignores `sought.items`.
+    """The first `most` items, whatever `sought.items`.
 
     Raises `UnknownSettingError`.
     """
@@ -119,7 +119,7 @@ def _titles() -> dict[str, str]:
 async def find_after(
     session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: ItemPlace | None, limit: int
 ) -> list[ItemRecord]:
-    """Returns the items of `find` that follow a place. Raises `UnlistedItemError`, `UnknownSettingError`."""
+    """As `find`, after a place. Raises `UnlistedItemError`, `UnknownSettingError`."""
     rest = sorted(tenant_ids)
     found: list[ItemRecord] = []
     if place is not None:
@@ -173,7 +173,7 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
 async def tenant_settings(
     session: AsyncSession, wanted: WantedSetting, tenant_ids: Collection[UUID]
 ) -> list[TenantSetting]:
-    """Returns each tenant's values, ordered by state. Raises `UnknownSettingError`.
+    """Each tenant's values, ordered by state. Raises `UnknownSettingError`.
 
     A collection can set the setting if any tenant's item does, or once did. Only settings catalog policies can set a
     setting that only that catalog defines.

@@ -206,7 +206,7 @@ def _values(tenant: TenantSetting) -> str:
 
 
 def _value(value: SettingValue) -> str:
-    """Returns a value as `settings NAME=VALUE` takes it, a choice also with its name."""
+    """A value as `settings NAME=VALUE` takes it, a choice also with its name."""
     told = "hidden" if value.value is None else value.value
     return told if value.name is None else f"{value.name} ({told})"
 

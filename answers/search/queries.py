@@ -21,7 +21,7 @@ from storage.settings import beginning, entries
 
 
 class ItemQuery(NamedTuple):
-    """A query of items; a field that is None filters nothing. All `patterns` must match a name.
+    """A field that is None filters nothing. All `patterns` must match a name.
 
     `titled`: collections whose titles match. `settings`: names, one of which is set, to one of `values` if any.
     `is_seen`: the latest run of its collection, or a later one, has seen the item. `after`: type key and id, in one
@@ -178,7 +178,7 @@ def _groups_statement(has: frozenset[str]) -> TextClause:
 
 
 async def item_groups(session: AsyncSession, wanted: ItemQuery, most: int) -> list[ItemGroup]:
-    """Groups the first `most` fitting items by likeness."""
+    """The first `most` fitting items, grouped by likeness."""
     parameters = wanted.parameters()
     statement = _groups_statement(frozenset(parameters))
     return await fetch(session, statement, ItemGroup, {**parameters, "most": most}, shape=_group)
@@ -192,7 +192,7 @@ def _group(row: Values) -> Values:
 async def found_items(
     session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Yields fitting items by tenant, in the order of lists.
+    """Fitting items by tenant, in the order of lists.
 
     States are relative to the question of one tenant, else to each collection's latest run.
     """
@@ -254,7 +254,7 @@ GROUP BY found.tenant_id, found.type_key, found.value
 
 
 async def set_items(session: AsyncSession, settings: Sequence[str]) -> list[SetItems]:
-    """Returns the number of items for each value, by tenant and collection, unordered."""
+    """Numbers of items for each value, unordered."""
     parameters = {"settings": list(settings), "beginnings": list(map(beginning, settings))}
     return await fetch(session, _SET_ITEMS, SetItems, parameters)
 
@@ -263,7 +263,7 @@ _COLLECTIONS = text(f"SELECT DISTINCT type_key FROM {_KNOWING}")
 
 
 async def knowing(session: AsyncSession, settings: Sequence[str]) -> set[str]:
-    """Returns collections whose items set one of these settings, or once did."""
+    """Collections whose items set one of these settings, or once did."""
     return set((await session.execute(_COLLECTIONS, {"settings": list(settings)})).scalars())
 
 
@@ -310,7 +310,7 @@ GROUP BY tenant_id
 async def readings(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]
 ) -> dict[UUID, SettingCoverage]:
-    """Returns the coverage of collections by tenant. `rules`: hashes of the rules in force."""
+    """`rules`: hashes of the rules in force."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": list(rules), "rules_hashes": list(rules.values())}
     return {tenant.tenant_id: tenant for tenant in await fetch(session, _READINGS, SettingCoverage, parameters)}
 
@@ -358,7 +358,7 @@ async def is_known(session: AsyncSession, setting: str) -> bool:
 
 
 async def known_settings(session: AsyncSession) -> list[str]:
-    """Returns sorted names of settings that items set, or once did."""
+    """Sorted names of settings that items set, or once did."""
     return list((await session.execute(_KNOWN)).scalars())
 
 
@@ -368,7 +368,7 @@ async def catalogues(session: AsyncSession) -> list[UUID]:
 
 
 async def definitions_called(session: AsyncSession, name: str) -> list[str]:
-    """Returns the ids of definitions with this display name."""
+    """The ids of definitions with this display name."""
     tenants = await catalogues(session)
     if not tenants:
         return []

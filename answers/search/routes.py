@@ -198,7 +198,7 @@ def _after_tenant(found: list[TenantSetting], after: UUID | str) -> list[TenantS
 
 
 def _sought(choice: ItemChoice) -> Sought | None:
-    """Reads the form's search; None without words or setting, which would find everything."""
+    """None without words or setting, which would find everything."""
     if not (choice.name.strip() or choice.setting.strip()) or choice.sought is None:
         return None
     return choice.sought._replace(type_keys=choice.type_keys)

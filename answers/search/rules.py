@@ -19,7 +19,7 @@ _ESCAPED = r"\\\g<0>"
 
 
 def patterns(text: str) -> list[str]:
-    """Returns a LIKE pattern for each word; a name's key must match all of them."""
+    """A LIKE pattern for each word; a name's key must match all of them."""
     return [f"%{_OF_LIKE.sub(_ESCAPED, word)}%" for word in name_key(text).split()]
 
 
@@ -30,7 +30,7 @@ def titled(text: str, titles: Mapping[str, str]) -> list[str]:
 
 
 def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
-    """Returns a setting's state in a tenant. `is_read`: nothing that could set it is unread."""
+    """`is_read`: nothing that could set it is unread."""
     found = {value.value for value in values}
     if found and (wanted is None or not found.isdisjoint(wanted)):
         return SettingState.SET

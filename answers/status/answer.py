@@ -18,7 +18,7 @@ found_by_runs = queries.recent_runs
 async def status(
     session: AsyncSession, tenant_ids: Collection[UUID], old_after: timedelta = OLD_AFTER
 ) -> list[TenantStatus]:
-    """Returns the tenants' states, most urgent first, in a portfolio session. A tenant without a run was never read.
+    """The tenants' states, most urgent first, in a portfolio session. A tenant without a run was never read.
 
     Equally urgent tenants keep the given order.
     """

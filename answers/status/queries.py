@@ -134,6 +134,6 @@ async def recent_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
 async def tenant_states(
     session: AsyncSession, tenant_ids: Collection[UUID], logs: Collection[str]
 ) -> list[TenantStatus]:
-    """Returns tenants' states without `attention`, in a portfolio session. `logs`: type keys to leave out."""
+    """Tenants' states without `attention`, in a portfolio session. `logs`: type keys to leave out."""
     parameters = {"tenant_ids": list(tenant_ids), "logs": list(logs)}
     return await fetch(session, _STATUS, TenantStatus, parameters, shape=lambda values: {**values, "attention": []})

@@ -43,7 +43,7 @@ class UnwatchedLog(BaseModel, frozen=True):
 
 
 class TenantStatus(BaseModel, frozen=True):
-    """One tenant's state. Each collection counts by the latest completed run that covers it, without logs.
+    """Each collection counts by the latest completed run that covers it, without logs.
 
     `collections` counts those that the tenant can have, `read` those read to their end; `oldest` is the beginning of
     the earliest of these readings (null without any). `missing` counts items, `stale` items with unreadable details,

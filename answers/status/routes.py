@@ -35,7 +35,7 @@ class TenantFilter(NamedTuple):
     why: Attention | None = None
 
     def query(self, **others: object) -> str:
-        """Returns these parameters as a query string, with `others` changed."""
+        """The query string, with `others` changed."""
         asked = {**self._asdict(), **others}
         return urlencode({name: str(value) for name, value in asked.items() if value})
 

@@ -12,7 +12,7 @@ OLD_AFTER = timedelta(hours=24)
 
 
 def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list[Attention]:
-    """Returns the reasons to look at the tenant, most urgent first."""
+    """The most urgent reason comes first."""
     if tenant.run_id is None:
         return [Attention.NEVER_READ]
     holds = {
@@ -41,7 +41,7 @@ def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
 
 
 def reasons(tenants: Iterable[TenantStatus]) -> dict[Attention, int]:
-    """Counts tenants by reason, most urgent first."""
+    """Numbers of tenants, most urgent reason first."""
     found = Counter(reason for tenant in tenants for reason in tenant.attention)
     return {reason: found[reason] for reason in Attention if found[reason]}
 

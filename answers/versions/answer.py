@@ -49,7 +49,7 @@ class DocumentPair(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """Returns kept versions, newest first. A version is a change if `changes` tells one."""
+    """Kept versions, newest first. A version is a change if `changes` tells one."""
     found = await versions.history(session, type_key, external_id)
     following = [version.version for version in found if version.version > 1]
     told: dict[int, bool] = {}
@@ -65,7 +65,7 @@ def _tells_change(pair: NewVersion) -> bool:
 
 
 def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
-    """Marks the version as a change or none. `tells_change` is None if the version before is forgotten or damaged."""
+    """`tells_change` is None if the version before is forgotten or damaged."""
     kind, renamed_from = version.change, version.renamed_from
     if tells_change is False and kind is not VersionChange.COMPLETED:
         kind = VersionChange.REREAD
@@ -79,7 +79,7 @@ def _judged(version: VersionRecord, tells_change: bool | None) -> VersionRecord:
 async def pin(
     session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str, reason: str | None
 ) -> None:
-    """Keeps a version until it is unpinned. Raises `UnknownVersionError`."""
+    """Raises `UnknownVersionError`."""
     try:
         pinned = await versions.pin(session, type_key, external_id, number, pinned_by, reason)
     except IntegrityError:
@@ -89,7 +89,7 @@ async def pin(
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str) -> None:
-    """Removes the person's pin of a version. Raises `UnknownVersionError`."""
+    """Raises `UnknownVersionError`."""
     if not await versions.unpin(session, type_key, external_id, number, pinned_by):
         raise UnknownVersionError(f"version {number} has no pin of {pinned_by}")
 
@@ -120,7 +120,7 @@ async def show(session: AsyncSession, type_key: str, external_id: str, number: i
 async def compare(
     session: AsyncSession, type_key: str, external_id: str, older: int | None, newer: int | None
 ) -> ComparedVersions | None:
-    """Compares two versions, by default the current one and its predecessor; None if version 1 has none.
+    """By default the current version and its predecessor; None if version 1 has none.
 
     Raises `UnknownVersionError`.
     """
@@ -159,7 +159,7 @@ async def compare(
 
 
 def with_all_digits(difference: DifferenceRecord) -> bytes:
-    """Returns the difference as JSON, with every digit of its values."""
+    """JSON with every digit of the values."""
     before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
     plain = {**dict(difference), "before": before, "after": after, "text": difference.text}
     return orjson.dumps(plain, default=str)
@@ -168,7 +168,7 @@ def with_all_digits(difference: DifferenceRecord) -> bytes:
 async def _kept(
     session: AsyncSession, kept: Sequence[VersionRecord], number: int | None
 ) -> tuple[VersionRecord, bytes]:
-    """Returns a kept version, by default the current one, with its document. Raises `UnknownVersionError`."""
+    """The current version by default. Raises `UnknownVersionError`."""
     for version in kept:
         if number == version.version or (number is None and version.is_current):
             document = await documents.document(session, version.type_key, version.external_id, version.version)

@@ -48,7 +48,7 @@ ATTEMPTS = tuple(
         (800, 3, 3, 5),
     )
 )
-"""The amounts that the page shows; the next one is tried if the page gets too long."""
+"""The amounts that the page shows: less if it gets too long."""
 
 LONGEST_LINE = 2_000
 """Characters of a document's line."""
@@ -60,7 +60,7 @@ ITEM = "{type_key}/{external_id:path}"
 
 
 class ItemNeighbours(NamedTuple):
-    """An item's dependencies and dependants. `unknown`: where more may be, in words."""
+    """`unknown`: where more may be, in words."""
 
     needs: list[DependencyRecord]
     needed_by: list[DependencyRecord]
@@ -101,7 +101,7 @@ async def item_page(
 
 @router.get("/tenants/{tenant_id}/documents/" + ITEM, include_in_schema=False)
 async def document_file(scope: OneTenant, type_key: str, external_id: str, version: Number = None) -> Response:
-    """Returns the document as it is stored, as a file."""
+    """The document as it is stored."""
     shown, document = await answer.show(scope.session, type_key, external_id, version)
     headers = as_download(f"{type_key}-{external_id}-{shown.version}.json")
     return Response(document, media_type="application/json", headers=headers)
@@ -182,14 +182,14 @@ async def _compared(
 
 
 def _first_lines(lines: Sequence[str], most_bytes: int) -> Iterator[str]:
-    """Yields the first lines up to this size, at least one line."""
+    """Lines up to this size, at least one."""
     sizes = accumulate(len(line.encode()) + 1 for line in lines)
     fitting = sum(1 for _ in takewhile(lambda size: size <= most_bytes, sizes))
     yield from lines[: max(1, fitting)]
 
 
 async def _assignments(scope: TenantScope, type_key: str, external_id: str) -> list[ItemAssignment] | None:
-    """Returns the item's assignments; None if it cannot be assigned or they are unknown."""
+    """None if the item cannot be assigned, or its assignments are unknown."""
     collection = load_catalog().collections.get(type_key)
     if collection is None or not collection.assignable:
         return None

@@ -10,7 +10,7 @@ from storage import watch
 
 
 async def watched_logs(session: AsyncSession, name_of: Callable[[UUID], str]) -> list[WatchedLogRecord]:
-    """Returns audit logs of the session's tenant, or of all tenants in a portfolio session."""
+    """Audit logs of the session's tenant, or of all tenants in a portfolio session."""
     return [
         WatchedLogRecord(
             tenant_id=log.tenant_id,

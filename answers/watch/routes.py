@@ -38,7 +38,7 @@ LATE_AFTER = timedelta(hours=1)
 
 
 class _State(NamedTuple):
-    """Whether watch is on. `record` is None, with a reason, if Temporal does not tell."""
+    """`record` is None, with a reason, if Temporal does not tell."""
 
     record: WatchRecord | None
     trouble: str = ""
