@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 BROKEN_PIPE = 120
-"""Python's own exit code for it."""
+"""Python's own exit code if its output cannot be delivered."""
 
 
 OTHERS = 0o077
-"""The permissions of group and others."""
+"""The mask of a file's permissions for group and others."""
 
 
 def run_to_exit(command: Callable[[], object]) -> NoReturn:

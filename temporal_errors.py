@@ -65,7 +65,7 @@ _TLS = re.compile(
 
 
 async def if_there(asked: Awaitable[AnswerT]) -> AnswerT | None:
-    """None if Temporal does not find it."""
+    """The answer of a call; None if Temporal does not find what the call names."""
     try:
         return await asked
     except RPCError as error:
@@ -75,11 +75,12 @@ async def if_there(asked: Awaitable[AnswerT]) -> AnswerT | None:
 
 
 def refusal(error: RPCError, address: str, namespace: str) -> str:
+    """The meaning of a failed call, and a remedy."""
     return _in_words(error.status, error.message, address, namespace)
 
 
 def connection_failure(error: Exception, address: str, namespace: str) -> str:
-    """The SDK's exception has its reason in its text only."""
+    """Why a connection failed. The SDK's exception has its reason in its text only."""
     text = str(error)
     if _TLS.search(text):
         return (
@@ -94,6 +95,7 @@ def connection_failure(error: Exception, address: str, namespace: str) -> str:
 
 
 def refusal_in(text: str, address: str, namespace: str) -> str | None:
+    """The meaning of a gRPC status in an error's text; None without a status."""
     found = _STATUS_IN_TEXT.search(text)
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
     if found is None or code not in RPCStatusCode.__members__:
@@ -102,7 +104,7 @@ def refusal_in(text: str, address: str, namespace: str) -> str | None:
 
 
 def no_answer(address: str, seconds: float) -> str:
-    """The server accepts connections or packets, and says nothing."""
+    """The message about a server that accepts connections or packets, and says nothing."""
     return (
         f"Temporal does not answer at {address} within {seconds:g} seconds; check that it is up, that TEMPORAL_ADDRESS"
         " is its frontend, and TEMPORAL_TLS"
@@ -110,6 +112,7 @@ def no_answer(address: str, seconds: float) -> str:
 
 
 def search_attributes_by_hand(namespace: str) -> str:
+    """How an administrator adds our search attributes to a server or Temporal Cloud."""
     ours = [(key.name, type_name(key)) for key in ALL]
     server = " ".join(f"--name {name} --type {kind}" for name, kind in ours)
     cloud = " ".join(f"--search-attribute {name}={kind}" for name, kind in ours)

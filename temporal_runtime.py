@@ -28,7 +28,10 @@ def quiet_runtime(metrics_address: str | None = None) -> Runtime:
 
 
 def logging_runtime(metrics_address: str | None = None) -> Runtime:
-    """For a worker: warnings and errors go to the logger `temporalio.core`. Raises `MetricsAddressError`."""
+    """The runtime of a worker: warnings and errors go to the logger `temporalio.core`.
+
+    Raises `MetricsAddressError`.
+    """
     return _runtime(metrics_address, is_logging=True)
 
 

@@ -15,10 +15,10 @@ LOOK_SECONDS = 3.0
 """The time between a process's checks for changes."""
 
 SECRET_VARIABLE = "TENANT_SECRET_"  # noqa: S105 (the beginning of names)
-"""The table may name no other variables: they could be sent to Entra."""
+"""The prefix of variables that the table may name: the value of any other variable could be sent to Entra."""
 
 VAULT_SECRET = "tenant-"  # noqa: S105 (the beginning of names)
-"""The vault may hold other secrets."""
+"""The prefix of secrets that the table may name in the vault, which may hold others."""
 
 FILES = ("client_secret_file", "certificate_file", "federated_token_file")
 VARIABLES = ("client_secret_env", "certificate_password_env")
@@ -26,7 +26,7 @@ VAULT_NAMES = ("client_secret_vault", "certificate_vault")
 
 
 class TableSource:
-    """Entries name files in one folder."""
+    """The table of tenants. Its entries name files in one folder."""
 
     named = THE_TABLE
 
@@ -55,7 +55,7 @@ class TableSource:
         return next((entry for entry in self.entries() if entry["id"] == str(tenant_id)), None)
 
     def change(self, wanted: TenantChange) -> bool:
-        """False if nothing changed. Raises `TenantsFileError` if the entry would be invalid."""
+        """Changes an entry; False if nothing changed. Raises `TenantsFileError` if the entry would be invalid."""
         if wanted.entry is not None:
             refuse_references(wanted.entry)
         changed = configured_tenants.change(self._url, wanted, self._valid)
@@ -87,11 +87,11 @@ class TableEdit:
         self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""), is_new=True)
 
     def replace(self, entry: Mapping[str, Any]) -> bool:
-        """False if nothing changed."""
+        """Replaces the tenant's entry; False if it is the same."""
         return self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""))
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """False if nothing changed."""
+        """Disables or enables the tenant; False if nothing changed."""
         entry = self._source.entry(tenant_id)
         if entry is None or bool(entry.get("disabled")) == disabled:
             return False

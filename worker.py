@@ -77,17 +77,22 @@ from workflows.sync import SyncWorkflow
 from workflows.watch import WatchWorkflow
 
 DETAIL_BATCHES = 8
-"""Spares Temporal activities; a killed worker loses four batches."""
+"""The number of `$batch` requests for details in one activity.
+
+It spares activities; a killed worker loses four batches.
+"""
 
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
 """As many as eight batches serve with two requests each, enough for most shares."""
 
 BATCHES_PER_ACTIVITY = 2
-"""Batches for each of `WORKER_ACTIVITIES`: while Graph answers, a batch holds no connection."""
+"""Batches read side by side for each of `WORKER_ACTIVITIES`: while Graph answers, a batch holds no connection."""
 
 TOLD_AFTER = timedelta(minutes=2)
-"""Longer than a network blip, at most a tenth of a page's retry time. Then other waves are merged, and a page that
-Graph hangs on is read apart.
+"""After this time an activity reports a failing wave.
+
+It is longer than a network blip, and at most a tenth of a page's retry time. Then other waves are merged, and a page
+that Graph hangs on is read apart.
 """
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
@@ -115,16 +120,16 @@ CONFIGURATION_ERRORS = (
     TenantsFileError,
     TrustError,
 )
-"""They end a worker with exit code 2: only an operator can help."""
+"""Errors that end a worker with exit code 2: only an operator can help."""
 
 WORKFLOW_SLOTS = (10, 100)
-"""Least and most. Workflow tasks are short: the least suffices on a full machine."""
+"""The least and the most workflow tasks at once. They are short: the least suffices on a full machine."""
 
 LEAST_ACTIVITY_SLOTS = 16
-"""Even on a full machine: two runs' default waves, which mostly wait for Graph."""
+"""The least activities at once, even on a full machine: two runs' default waves, which mostly wait for Graph."""
 
 RAMP_THROTTLE = timedelta(milliseconds=10)
-"""The gap between activities beyond the least; the SDK's 50 ms would allow 20 a second."""
+"""The gap between two starts of activities beyond the least. The SDK's 50 ms would allow 20 a second."""
 
 UNVERSIONED = WorkerDeploymentConfig(WorkerDeploymentVersion("tenant-inventory", VERSION), use_worker_versioning=False)
 """The release in histories. Otherwise the SDK hashes all modules at start, for 0.2 seconds of processor time."""
@@ -134,7 +139,7 @@ M_ARENA_MAX = -8
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Raises `UnreachableError` if Temporal or PostgreSQL do not answer at start."""
+    """Works until `stop`. Raises `UnreachableError` if Temporal or PostgreSQL do not answer at start."""
     with traced(settings) as interceptors:
         client = await connect_temporal(
             temporal_connect_config(),
@@ -161,7 +166,7 @@ def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
 
 
 async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
-    """Keeps schedules and search attributes, too. Raises as `run`."""
+    """Keeps schedules and search attributes up to date, and works until `stop`. Raises as `run`."""
     failure = Failure()
     async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
@@ -182,7 +187,7 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 
 
 async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
-    """Finishes its work at `stop`, if possible. Raises the worker's fatal error."""
+    """Runs the worker until `stop`, then finishes its work if possible. Raises the worker's fatal error."""
     async with worker:
         logging.getLogger(__name__).info(version_line(settings))
         logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
@@ -201,7 +206,7 @@ class Failure:
 
 
 async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedelta) -> None:
-    """After a fatal error waits for at most `farewell`, and raises it."""
+    """Waits for the end of the work, after a fatal error for at most `farewell`. Raises that error."""
     failed = asyncio.create_task(failure.happened.wait())
     try:
         await asyncio.wait({working, failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -224,7 +229,10 @@ async def check(settings: Settings) -> None:
 async def built(
     settings: Settings, client: Client, on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None
 ) -> AsyncIterator[Worker]:
-    """Nothing outside this process changes until the worker runs. Raises `UnreachableError`, `TrustError`."""
+    """The worker with its dependencies. Until it runs, nothing outside this process changes.
+
+    Raises `UnreachableError`, `TrustError`.
+    """
     async with Database(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_connections,
@@ -267,7 +275,7 @@ def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphCl
 
 
 def vault_of(settings: Settings) -> Vault | None:
-    """Raises `TrustError`."""
+    """The vault of credentials; None if none is configured. Raises `TrustError`."""
     if settings.tenant_vault_url is None:
         return None
     return Vault(settings.tenant_vault_url, ssl_context(settings.graph_ca_file), settings.graph_proxy)
@@ -278,6 +286,7 @@ def meter_of(client: Client) -> MetricMeter:
 
 
 def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -> AbstractAsyncContextManager[None]:
+    """Keeps the metrics of tenants' last readings while open, if this worker serves metrics."""
     if settings.worker_metrics_address is None:
         return nullcontext()
     tenants = TenantsFile(tenants_source(settings))
@@ -285,14 +294,14 @@ def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -
 
 
 def machine_clock() -> datetime:
-    """The clock that diagnoses check."""
+    """The time of this machine's clock, which diagnoses check."""
     return datetime.now(UTC)
 
 
 def slots(settings: Settings) -> WorkerTuner:
-    """Concurrent tasks, while memory and processors have room.
+    """Limits concurrent tasks to the memory and processors that are free.
 
-    At most `WORKER_ACTIVITIES` activities, one for each connection to PostgreSQL.
+    At most `WORKER_ACTIVITIES` activities run, one for each connection to PostgreSQL.
     """
     least_workflows, most_workflows = WORKFLOW_SLOTS
     return WorkerTuner.create_resource_based(
@@ -306,9 +315,9 @@ def slots(settings: Settings) -> WorkerTuner:
 
 
 def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
-    """The version, which the worker's runs keep; None is unversioned.
+    """The worker's deployment version, which its runs keep; None means unversioned.
 
-    Set on the worker: on workflow classes, an unversioned worker would never get a workflow task.
+    It is set on the worker: if it were set on workflow classes, an unversioned worker would never get a workflow task.
     """
     if settings.worker_deployment_name is None or settings.worker_build_id is None:
         return None
@@ -320,6 +329,7 @@ def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 def version_line(settings: Settings) -> str:
+    """The version for the log at start."""
     version = deployment(settings)
     if version is None:
         return "worker is unversioned"

@@ -49,7 +49,10 @@ async def schedule_retention(client: Client, task_queue: str, interval: timedelt
 
 
 async def schedule_notification_look(client: Client, task_queue: str, *, is_wanted: bool) -> None:
-    """Raises `UnreachableError` if Temporal refuses."""
+    """Schedules the look for untold events, or removes it unless `is_wanted`.
+
+    Raises `UnreachableError` if Temporal refuses.
+    """
     action = ScheduleActionStartWorkflow(
         NotificationLookWorkflow.run, id=f"{LOOK_ID}/{task_queue}", task_queue=task_queue
     )
@@ -59,7 +62,7 @@ async def schedule_notification_look(client: Client, task_queue: str, *, is_want
 async def _keep_schedule(
     client: Client, action: ScheduleActionStartWorkflow, interval: timedelta | None, otherwise: str
 ) -> None:
-    """Without an interval removes the schedule. `otherwise`: the remedy if Temporal refuses.
+    """Creates or changes the schedule; without an interval, removes it. `otherwise`: the remedy if Temporal refuses.
 
     Raises `UnreachableError` for a schedule of another kind, which stays.
     """

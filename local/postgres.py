@@ -21,7 +21,7 @@ SMALL: Mapping[str, str] = MappingProxyType({"shared_buffers": "128MB"})
 """For a machine that does other things, too."""
 
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
-"""For tests: a crash of the machine may lose everything, one of the server only unlogged tables."""
+"""Options for tests. A crash of the machine may lose everything; a crash of the server loses only unlogged tables."""
 
 QUICK_PASSWORDS = "scram_iterations=1"
 """For tests: one hash of a password in place of 4,096, which take most of connecting."""
@@ -63,7 +63,7 @@ class EmbeddedPostgres(Part):
         return f"postgresql://{SUPERUSER}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{name}"
 
     def start(self) -> None:
-        """Makes a missing cluster. Raises `PartError`."""
+        """Starts the server, with a new cluster if there is none. Raises `PartError`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         binaries = _binaries()
         if self._user is not None:
@@ -92,7 +92,7 @@ class EmbeddedPostgres(Part):
         self._child.wait_until(self._answers)
 
     def create_database(self, name: str) -> str:
-        """Returns the URL; makes the database if missing."""
+        """The URL of the database, which is made if missing."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if known is None:

@@ -26,7 +26,7 @@ class StackInfo(NamedTuple):
 
 
 class State:
-    """Only the folder's owner can read secrets."""
+    """The state folder. Only its owner can read the secrets in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -40,7 +40,7 @@ class State:
         self._parts_lock_file = self.folder / "parts.lock"
 
     def make(self) -> None:
-        """Makes a folder closed to others: logs and databases lie in it."""
+        """Makes the folder, closed to others: logs and databases lie in it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Root lets PostgreSQL pass, which runs as another user: pass, and not look in.
         self.folder.chmod(self.folder.stat().st_mode & (0o711 if os.geteuid() == 0 else 0o700))
@@ -77,6 +77,7 @@ class State:
             yield lock.fileno()
 
     def is_free(self) -> bool:
+        """Whether no supervisor or part uses the folder."""
         with self.held() as free:
             if not free:
                 return False
@@ -84,7 +85,7 @@ class State:
                 return lock is not None
 
     def running(self) -> StackInfo | None:
-        """The running stack. Removes a killed supervisor's leftovers."""
+        """The running stack, if any. Removes the leftovers of a killed supervisor."""
         if not self.stack_file.exists():
             return None
         with self.held() as free:
@@ -94,6 +95,7 @@ class State:
         return StackInfo(**json.loads(self.stack_file.read_text()))
 
     def publish(self, info: StackInfo) -> None:
+        """Makes the stack known to ordinary commands."""
         lines = [f"{name}={_quoted(value)}" for name, value in info.environment.items()]
         self.write_private(self.environment_file, "\n".join(lines) + "\n")
         self.write_private(self.stack_file, json.dumps(info._asdict()))
@@ -103,6 +105,7 @@ class State:
             path.unlink(missing_ok=True)
 
     def write_tenants(self, tenants: Sequence[Mapping[str, Any]]) -> None:
+        """Writes the simulated tenants' file, each secret in a file of its own."""
         secret_files = self.folder / "secrets"
         secret_files.mkdir(mode=0o700, exist_ok=True)
         lines = ["# The simulated tenants of the embedded stack, written anew at each start."]
@@ -122,12 +125,12 @@ class State:
         return self._key(self.folder / "sensitive-fields.key")
 
     def encrypt_payloads(self) -> None:
-        """Takes effect at the next start."""
+        """Makes this folder's stacks encrypt payloads to Temporal, from the next start on."""
         self.make()
         self._key(self._payload_key_file)
 
     def payload_key(self) -> str | None:
-        """None for clear payloads."""
+        """The key of payloads to Temporal; None if they go in clear."""
         return self._payload_key_file.read_text() if self._payload_key_file.exists() else None
 
     def _key(self, file: Path) -> str:
@@ -136,7 +139,7 @@ class State:
         return file.read_text()
 
     def generation(self) -> int:
-        """-1 before the first."""
+        """The number of steps that the sample tenants have taken; -1 before the first."""
         return int(self.generation_file.read_text()) if self.generation_file.exists() else -1
 
     def next_generation(self) -> int:
@@ -156,10 +159,10 @@ class State:
 
 
 def _quoted(value: str) -> str:
-    """Quotes for python-dotenv: a folder's name may hold an apostrophe."""
+    """The value in quotes for python-dotenv: a folder's name may hold an apostrophe."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _toml(value: object) -> str:
-    """A JSON string, except beyond U+FFFF, which TOML does not halve."""
+    """The value as a TOML string: as JSON's, except beyond U+FFFF, which TOML does not halve."""
     return json.dumps(str(value), ensure_ascii=False)

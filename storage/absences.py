@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.sql import BY_PLACE
 
 IS_CONFIRMED = "coalesce(missing_confirmed_at > last_seen_at, false)"
-"""Since the item was last seen, a GET by id has answered 404."""
+"""SQL of an item: since it was last seen, a GET by id has answered 404."""
 
 _MARK = text(f"""
 -- locked in key order, as merges lock rows; what was seen while the lock was waited for is left out
@@ -41,5 +41,5 @@ FROM unlisted
 
 
 async def mark_absent(session: AsyncSession, type_keys: Sequence[str]) -> None:
-    """Marks items that the latest complete listing omits and nothing has seen since."""
+    """Marks items of these collections that the latest complete listing omits and nothing has seen since."""
     await session.execute(_MARK, {"type_keys": list(type_keys)})

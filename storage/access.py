@@ -13,14 +13,16 @@ anew when that changes, so no plan outlives the switch.
 """
 
 VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
-"""An empty schema: with it, too, a transaction reads some tenants only. Everybody may use it, since it only takes away.
+"""An empty schema. A transaction with it in its search_path reads some tenants only.
+
+Everybody may use it, since it only takes away.
 """
 
 REVISION = "0051"
 """The newest migration, repeated so that commands need not load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
-"""The privilege to take a role on: PostgreSQL 15 knows no `SET`."""
+"""The privilege to take a role on, as `pg_has_role` names it: PostgreSQL 15 knows no `SET`."""
 
 PROBE_SQL = f"""
 -- who owns the tables, and whether the two roles were given anything of them
@@ -45,7 +47,7 @@ SELECT has_roles, quote_ident(session_user) AS login,
     (SELECT rolname FROM pg_roles WHERE oid = relowner) AS owner_name
 FROM tables
 """
-"""One row; none if there are no tables."""
+"""Gives one row; no row if there are no tables."""
 
 
 EXCESS_SQL = f"""
@@ -72,13 +74,16 @@ WHERE me.rolname = session_user AND EXISTS (
 
 
 class Access(NamedTuple):
+    """The roles that transactions take on, by name."""
+
     worker: str
     portfolio: str
 
 
 def access(found: Any) -> Access:
-    """Raises `StorageNotReadyError`, with the command to run, if the revision differs or the login may not take on
-    roles.
+    """The roles that a row of `PROBE_SQL`, or no row, stands for.
+
+    Raises `StorageNotReadyError`, with the command to run, if the revision differs or the login may not take on roles.
     """
     if found is None or found.revision is None:
         raise StorageNotReadyError(NO_TABLES)

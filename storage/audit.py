@@ -23,7 +23,7 @@ async def record(
     reason: str | None = None,
     request_id: UUID | None = None,
 ) -> bool:
-    """Returns False if the form with this request id was received before: do not repeat its act.
+    """Records an act; False if the form with this request id was received before: do not repeat its act.
 
     Of two simultaneous requests the second waits. The session is of this tenant or of none.
     """
@@ -40,7 +40,7 @@ def added_record(
     reason: str | None,
     request_id: UUID | None,
 ) -> ReturningInsert[tuple[UUID]]:
-    """Returns no row if the form was received before."""
+    """The statement that records an act. It returns no row if the form was received before."""
     added = (
         insert(_AUDIT)
         .values(

@@ -5,13 +5,13 @@ from threading import local
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError, frame_content_size
 
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
-"""Twice the largest readable answer. A frame of a few KB may claim thousands of times as much."""
+"""The largest document: twice the largest readable answer. A frame of a few KB may claim thousands of times as much."""
 
 _LEVEL = 1
 
 
 class _OfThread(local):
-    """They are not thread-safe, and making one takes ten times as long as a small document."""
+    """Each thread has its own: they are not thread-safe, and making one takes ten times as long as a small document."""
 
     def __init__(self) -> None:
         self.compressor = ZstdCompressor(level=_LEVEL)
@@ -22,14 +22,14 @@ _OF_THREAD = _OfThread()
 
 
 def compress(document: bytes) -> bytes:
-    """The frame tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
+    """The document's frame, which tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
     if len(document) > MAX_DOCUMENT_BYTES:
         raise ValueError(f"a document has at most {MAX_DOCUMENT_BYTES:,} bytes, not {len(document):,}")
     return _OF_THREAD.compressor.compress(document)
 
 
 def decompress(frame: bytes) -> bytes:
-    """Raises `ZstdError`, also if the size is not stated or over the limit."""
+    """The document in a frame. Raises `ZstdError`, also if the size is not stated or over the limit."""
     size = frame_content_size(frame)
     if not 0 <= size <= MAX_DOCUMENT_BYTES:
         raise ZstdError(f"a compressed document states {size} bytes, outside the limit of {MAX_DOCUMENT_BYTES}")

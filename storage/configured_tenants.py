@@ -1,4 +1,4 @@
-"""The table of configured tenants. Synchronous, for commands without an event loop."""
+"""The table of configured tenants. Its functions block, for commands without an event loop."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,14 +33,17 @@ _ONE_AT_A_TIME = text("LOCK TABLE configured_tenant IN SHARE ROW EXCLUSIVE MODE"
 
 
 class Stamp(NamedTuple):
-    """Differs after each change."""
+    """A state of the table, which differs after each change."""
 
     tenants: int
     changed_at: datetime | None
 
 
 class TenantChange(NamedTuple):
-    """`entry` is None to remove the tenant; one that `is_new` replaces none. `once` is the form's id."""
+    """A change of the table. `entry` is None to remove the tenant. `once` is the form's id.
+
+    An entry that `is_new` replaces none.
+    """
 
     person: Person
     tenant_id: UUID
@@ -52,7 +55,7 @@ class TenantChange(NamedTuple):
 
 
 def entries(url: str) -> list[Entry]:
-    """Sorts by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+    """All tenants' entries, by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
     with _transaction(url) as connection:
         return _entries(connection)
 
@@ -122,7 +125,7 @@ def _engine(url: str) -> Engine:
 
 @contextmanager
 def _transaction(url: str) -> Iterator[Connection]:
-    """Sees rows of no tenant."""
+    """A transaction that sees only rows of no tenant."""
     try:
         with _engine(url).begin() as connection:
             roles = access(connection.execute(PROBE).one_or_none())

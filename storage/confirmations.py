@@ -68,7 +68,7 @@ WHERE item.ctid = asked.place AND asked.{BY_PLACE}
 
 
 async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
-    """Counts by type key, without zeros."""
+    """The number of unlisted items by type key, without zeros."""
     counted = (
         select(_ITEM.c.type_key, func.count().label("items"))
         .where(*_unlisted(run_id, type_keys))
@@ -80,7 +80,7 @@ async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequenc
 async def some_unlisted(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], limit: int
 ) -> list[UnlistedItem]:
-    """Sorts by type key and id."""
+    """The first `limit` unlisted items, by type key and id."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     columns = (_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id)
     wanted = select(*columns).where(*_unlisted(run_id, type_keys))
@@ -89,7 +89,10 @@ async def some_unlisted(
 
 
 def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
-    """Leaves out items that a GET has not found since they were last seen: they were missing before the run."""
+    """The conditions of an unlisted item of these collections.
+
+    They leave out items that a GET has not found since they were last seen: these were missing before the run.
+    """
     started_at = select(_RUN.c.started_at).where(_RUN.c.run_id == run_id).scalar_subquery()
     confirmed_at = _ITEM.c.missing_confirmed_at
     return (

@@ -47,12 +47,12 @@ ON CONFLICT (tenant_id, type_key) DO UPDATE SET
 
 
 async def record_coverage(session: AsyncSession, run_id: UUID, *, cleanly: bool) -> None:
-    """`cleanly`: the completed run was a success without an error."""
+    """Records the coverage of a completed run. `cleanly`: it was a success without an error."""
     await session.execute(_RECORD, {"run_id": run_id, "cleanly": cleanly})
 
 
 async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None) -> dict[str, Coverage]:
-    """Leaves out collections that no completed run has selected."""
+    """The coverage by type key, without collections that no completed run has selected."""
     wanted = select(*(_COVERAGE.c[name] for name in Coverage.model_fields)).order_by(_COVERAGE.c.type_key)
     if type_keys is not None:
         wanted = wanted.where(among(_COVERAGE.c.type_key, sorted(type_keys)))
@@ -65,7 +65,10 @@ class _TenantCoverage(NamedTuple):
 
 
 async def coverage_of_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, dict[str, Coverage]]:
-    """Needs a transaction that sees the tenants; empty for one that was never read."""
+    """Each tenant's coverage by type key; empty for a tenant that was never read.
+
+    The transaction must see the tenants.
+    """
     fields = [_COVERAGE.c[name].label(f"collection.{name}") for name in Coverage.model_fields]
     wanted = select(_COVERAGE.c.tenant_id, *fields).where(among(_COVERAGE.c.tenant_id, tenant_ids))
     found: dict[UUID, dict[str, Coverage]] = {tenant_id: {} for tenant_id in tenant_ids}

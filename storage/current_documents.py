@@ -10,7 +10,7 @@ from storage.bodies import BODY, Documents
 
 
 class CurrentDocument(NamedTuple):
-    """`document` is canonical JSON."""
+    """An item's current document, as canonical JSON."""
 
     external_id: str
     display_name: str | None
@@ -34,7 +34,7 @@ CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = 
 
 
 async def current_documents(session: AsyncSession, type_key: str, ids: Iterable[str]) -> list[CurrentDocument]:
-    """Leaves out unknown ids and damaged documents."""
+    """The current documents of items with these ids, without unknown ids and damaged documents."""
     wanted = sorted(set(ids))
     if not wanted:
         return []

@@ -67,11 +67,11 @@ _BIND_TO_READ_SOME = text(_BIND + _READ_ONLY + _ACROSS_VISIBLE_TENANTS)
 
 
 class DatabaseUrlError(UserError):
-    """The message omits the URL, since it holds a password."""
+    """DATABASE_URL is no PostgreSQL URL. The message omits it, since it holds a password."""
 
 
 def database_url(value: str) -> URL:
-    """Selects psycopg 3. Raises `DatabaseUrlError`."""
+    """The URL for SQLAlchemy with psycopg 3. Raises `DatabaseUrlError`."""
     try:
         url = make_url(value)
     except (ArgumentError, ValueError):
@@ -120,7 +120,7 @@ class Database:
     async def tenant(
         self, tenant_id: UUID, *, read_only: bool = False, snapshot: bool = False
     ) -> AsyncIterator[AsyncSession]:
-        """Sees and writes only one tenant's rows; rolled back on an error.
+        """A transaction that sees and writes only one tenant's rows; rolled back on an error.
 
         With `read_only` or `snapshot`, all reads are of one moment. A `snapshot` that writes raises
         `StorageCollisionError` if another transaction has changed the same rows since.
@@ -131,7 +131,7 @@ class Database:
 
     @asynccontextmanager
     async def portfolio(self, visible: Collection[UUID] | None = None) -> AsyncIterator[AsyncSession]:
-        """Read-only: all tenants, or the `visible` ones, as of one moment."""
+        """A read-only transaction over all tenants, or over the `visible` ones, as of one moment."""
         if visible is None:
             bind, tenants = _BIND_TO_READ_ALL, {}
         else:
@@ -141,7 +141,7 @@ class Database:
 
     @asynccontextmanager
     async def no_tenant(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-        """Sees and writes only rows of no tenant."""
+        """A transaction that sees and writes only rows of no tenant."""
         async with self._bound(_BIND_TO_READ if read_only else _BIND_TO_WRITE, "") as session:
             yield session
 
@@ -178,12 +178,12 @@ class Database:
             raise known from None
 
     async def _roles(self, session: AsyncSession) -> Access:
-        """Asks once a process: workers go on while the schema is upgraded."""
+        """The roles that transactions take on. It asks once a process: workers go on while the schema is upgraded."""
         if self._access is None:
             self._access = access((await session.execute(PROBE)).one_or_none())
         return self._access
 
 
 def _is_our_write(error: Exception) -> bool:
-    """A write in our read-only transaction is no fault of the server."""
+    """Whether a statement wrote in our read-only transaction, which is no fault of the server."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "25006"

@@ -16,7 +16,10 @@ REFRESHED_ITEMS = 1000
 
 
 class OldDetails(NamedTuple):
-    """`items` counts items with details older than the latest listing; `read_at` is of the oldest."""
+    """A collection with old details. `items` counts items with details older than the latest listing.
+
+    `read_at` is when the oldest of them were read.
+    """
 
     tenant_id: UUID
     type_key: str
@@ -57,7 +60,7 @@ WHERE item.details_read_at < c.listed_from
 async def read_before(
     session: AsyncSession, type_keys: Collection[str], most: int = REFRESHED_ITEMS
 ) -> dict[str, datetime]:
-    """The moment before which the oldest `most` details were read, for collections with more items."""
+    """For collections with more than `most` items: the moment before which the oldest `most` details were read."""
     rows = await session.execute(_READ_BEFORE, {"type_keys": sorted(type_keys), "most": most})
     return {row.type_key: row.details_read_at for row in rows}
 
@@ -65,13 +68,13 @@ async def read_before(
 async def old_details(
     session: AsyncSession, type_keys: Collection[str], tenant_ids: Sequence[UUID] | None = None
 ) -> list[OldDetails]:
-    """Looks at these or all visible tenants."""
+    """Collections, of these or all visible tenants, with details older than the latest complete listing."""
     tenants = None if tenant_ids is None else list(tenant_ids)
     return await fetch(session, _OLD, OldDetails, {"type_keys": sorted(type_keys), "tenant_ids": tenants})
 
 
 async def with_old_details(session: AsyncSession, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Items with details older than the latest complete listing."""
+    """The items, by type key and id, with details older than the latest complete listing."""
     if not items:
         return set()
     return {(row.type_key, row.external_id) for row in await session.execute(_OLD_ITEMS, key_columns(items))}

@@ -34,8 +34,9 @@ class Share(NamedTuple):
 
 
 class PendingDetails(NamedTuple):
-    """`list_document` is canonical JSON; `progress` is the reader's note, None at first; `attempts` counts failed
-    reads.
+    """An item with details to read. `list_document` is canonical JSON; `attempts` counts failed reads.
+
+    `progress` is the reader's note, None at first.
     """
 
     type_key: str
@@ -49,7 +50,7 @@ class PendingDetails(NamedTuple):
 
 
 class RemainingDetails(NamedTuple):
-    """`failed` counts items whose details cannot be read."""
+    """The pending items of a share. `failed` counts items whose details cannot be read."""
 
     items: int
     failed: int
@@ -142,10 +143,10 @@ _SETTLE = statement("settle_details", by_place=BY_PLACE)
 
 
 class LastVersion(NamedTuple):
-    """`document` is canonical JSON, None if unreadable.
+    """An item's last version. `document` is canonical JSON, None if unreadable.
 
-    `as_of`: when it was last known to be current, but for its `stale` parts. `lacked`: parts that it never had, one for
-    all details if it is what a list showed.
+    `as_of`: when it was last known to be current, except for its `stale` parts. `lacked`: parts that it never had, one
+    for all details if it is a list's document.
     """
 
     version_number: int
@@ -166,6 +167,7 @@ class ItemKey(Protocol):
 
 
 async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict[tuple[str, str], LastVersion]:
+    """The last versions of items, by type key and id."""
     read = Documents()
     found = {}
     for row in await session.execute(_LAST_VERSIONS, _keys(items)):
@@ -183,7 +185,7 @@ async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict
 
 
 async def lock_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], int]:
-    """Locks the current versions until the transaction ends; returns their numbers."""
+    """The numbers of items' current versions, which stay locked until the transaction ends."""
     rows = await session.execute(_LOCK_VERSIONS, _keys(items))
     return {(row.type_key, row.external_id): row.version_number for row in rows}
 
@@ -197,7 +199,7 @@ def _keys(items: Sequence[ItemKey]) -> dict[str, list[str]]:
 
 
 async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
-    """Counts by type key, without zeros."""
+    """The number of pending items by type key, without zeros."""
     counted = (
         select(_PENDING.c.type_key, func.count().label("items"))
         .where(_PENDING.c.run_id == run_id, among(_PENDING.c.type_key, type_keys), _PENDING.c.failure.is_(None))
@@ -209,7 +211,7 @@ async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence
 async def some_pending(
     session: AsyncSession, run_id: UUID, shares: Sequence[Share], limit: int
 ) -> list[PendingDetails]:
-    """Sorts by failures, type key and id."""
+    """The first `limit` pending items of the shares, by failures, type key and id."""
     rows = await session.execute(_SOME, {**_named(run_id, shares), "limit": limit})
     return [
         PendingDetails(
@@ -250,6 +252,7 @@ async def note(
 
 
 async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails]) -> None:
+    """Deletes pending items that were read or are gone."""
     if items:
         await session.execute(_DROP, {"run_id": run_id, **_keys(items)})
 
@@ -261,7 +264,7 @@ async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> 
 
 
 async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:
-    """Returns the numbers of items without their details, by type key, without zeros.
+    """Settles the pending items of a run that ends. Returns the number without details by type key, without zeros.
 
     An item without a version gets its list document as an incomplete first one.
     """

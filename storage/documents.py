@@ -32,10 +32,10 @@ class NamedItem(NamedTuple):
 
 
 class ItemAtMoment(NamedTuple):
-    """`document` is None if its version is forgotten (`is_forgotten`) or `damaged`, or not read by then.
+    """An item as it was at a moment.
 
-    `is_presumed`: seen before and after, but not recorded as present then. `stale`: details that could not be read by
-    then.
+    `document` is None if its version is forgotten (`is_forgotten`) or `damaged`, or not read by then. `is_presumed`:
+    seen before and after, but not recorded as present then. `stale`: details that could not be read by then.
     """
 
     type_key: str
@@ -95,7 +95,7 @@ SELECT EXISTS (
 
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """Matches the id; else up to `most` names; else names in any case; else beginnings of ids."""
+    """The item with this id; else up to `most` with this name; else in any case; else whose id begins so."""
     of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     ways = [
         _ITEM.c.external_id == item_key(sought),
@@ -114,7 +114,7 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
 
 
 async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
-    """Up to `NAMED_ITEMS`, last seen first."""
+    """Up to `NAMED_ITEMS` items of the collection, last seen first."""
     of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     return await fetch(session, of_collection.order_by(_ITEM.c.last_seen_at.desc()).limit(NAMED_ITEMS), NamedItem)
 
@@ -137,7 +137,7 @@ async def sorted_versions(
 
 
 async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:
-    """Canonical JSON; None if the version does not exist or is forgotten. Raises `DamagedDocumentError`."""
+    """A version's canonical JSON; None if it does not exist or is forgotten. Raises `DamagedDocumentError`."""
     named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
     row = (await session.execute(_OF_VERSION, named)).one_or_none()
     return None if row is None else document_of(row.body, row.body_hash, type_key, external_id, version_number)
@@ -146,7 +146,10 @@ async def document(session: AsyncSession, type_key: str, external_id: str, versi
 async def items_at(
     session: AsyncSession, at: datetime, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[ItemAtMoment]:
-    """Sorts by type key and id. An item existed unless its collection's latest complete listing by then omits it."""
+    """Streams the items that existed at a moment, by type key and id.
+
+    An item existed unless its collection's latest complete listing by then omits it.
+    """
     parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
     async for item in fetch_stream(
         session, _AT, ItemAtMoment, parameters, rows_at_a_time=DOCUMENTS_AT_A_TIME, shape=_with_document
@@ -173,6 +176,6 @@ async def was_read(session: AsyncSession, at: datetime, type_keys: Sequence[str]
 
 
 async def database_time(session: AsyncSession) -> datetime:
-    """The only clock that is compared."""
+    """PostgreSQL's time. Times are compared by this clock only."""
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     return now

@@ -96,7 +96,7 @@ _NO_CONNECTION = ("connection failed", "connection is bad", "connection timeout"
 
 
 def classified(error: Exception) -> Exception | None:
-    """Returns the storage error for a driver's error; None if only this program can have caused it."""
+    """The storage error for a driver's error; None if only this program can have caused it."""
     # Nothing is of SQLAlchemy where nobody has loaded it.
     alchemy = sys.modules.get("sqlalchemy.exc")
     is_wrapped = alchemy is not None and isinstance(error, alchemy.DBAPIError)

@@ -36,7 +36,7 @@ class Freshness(NamedTuple):
 
 
 async def freshness(session: AsyncSession, tenant_ids: Collection[UUID]) -> Freshness:
-    """Needs a portfolio session."""
+    """The tenants' latest readings, and the numbers of queued and running runs. Needs a portfolio session."""
     read = await session.execute(_READ_AT, {"tenant_ids": list(tenant_ids)})
     read_at = {row.tenant_id: row.started_at for row in read}
     counted = (await session.execute(_OPEN)).one()

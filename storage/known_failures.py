@@ -12,7 +12,7 @@ from storage.completed_runs import completed
 
 
 class LatestFailure(NamedTuple):
-    """`runs` counts the runs in a row with the failure."""
+    """A collection's latest failure, and the number of runs in a row with it."""
 
     code: ErrorCode
     runs: int
@@ -46,7 +46,7 @@ WHERE coverage.type_key = ANY (CAST(:type_keys AS text[]))
 
 
 async def latest_failures(session: AsyncSession, type_keys: Collection[str]) -> dict[str, LatestFailure]:
-    """Failures in collections' latest run that counts.
+    """The failures of collections in their latest run that counts, by type key.
 
     Cancelled and abandoned runs, runs broken by another cause than Graph, and runs queued before `MEMORY` do not count.
     """

@@ -69,7 +69,7 @@ async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping
 
 
 async def record_pages(session: AsyncSession, run_id: UUID, fetch_token: UUID, pages: Sequence[ReadPage]) -> None:
-    """Pages without items count as merged at once."""
+    """Records the pages of one wave. Pages without items count as merged at once."""
     rows = [
         {
             "type_key": page.type_key,
@@ -96,6 +96,7 @@ def _array(urls: Sequence[str]) -> str:
 
 
 async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """The links, by type key and URL, that the run's pages contain."""
     by_position = {(type_key, position_of(url)): (type_key, url) for type_key, url in links}
     sought = {
         "run_id": run_id,
@@ -118,7 +119,7 @@ async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequenc
 
 
 async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
-    """None if release 0.3.0 began the run."""
+    """The evidence of the run's pages about its collections; None if release 0.3.0 began the run."""
     pages: dict[str, list[PageLinks]] = defaultdict(list)
     refusals: list[tuple[str, UUID]] = []
     of_tenant: set[str] = set()

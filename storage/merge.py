@@ -28,7 +28,7 @@ NAMED_DUPLICATES = 10
 
 
 class MergeResult(NamedTuple):
-    """Counts each staged row once, as `changed` if its version tells a change.
+    """The counts of a merge. Each staged row counts once, as `changed` if its version tells a change.
 
     `duplicates`, by type key: rows whose item this run already had, unchanged; `reread`: before the listing began anew.
     """
@@ -48,7 +48,7 @@ class DocumentComparison(Protocol):
     """Compares documents by the rules of their collections, which storage does not know."""
 
     async def says_the_same(self, items: Sequence[FirstFormItem]) -> Sequence[bool]:
-        """Whether stored documents have the hashes of Graph's documents now."""
+        """For each item, whether the stored document has the hash of Graph's document now."""
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> Sequence[bool]:
         """Whether each version tells a change of the tenant."""
@@ -246,13 +246,13 @@ async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[
 
 
 async def recorded(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """None if the wave is not merged."""
+    """The recorded result of a wave; None if the wave is not merged."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     result: dict[str, Any] | None = (await session.execute(_RECORDED, wave)).scalar_one_or_none()
     return result
 
 
 async def record(session: AsyncSession, run_id: UUID, fetch_token: UUID, result: Mapping[str, Any]) -> None:
-    """Needs a claimed wave."""
+    """Records the result of a wave, which must be claimed."""
     values = {"run_id": run_id, "fetch_token": fetch_token, "result": orjson.dumps(result).decode()}
     await session.execute(_RECORD, values)

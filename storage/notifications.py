@@ -26,7 +26,7 @@ _ROW, _RUN, _SNOOZE = table(NotificationRow), table(ToldRun), table(SnoozeRow)
 
 
 class Position(NamedTuple):
-    """Nothing from before `quiet_until` is told."""
+    """How far a subject's events have been told. Events from before `quiet_until` are not told."""
 
     quiet_until: datetime
     told_until: datetime
@@ -51,7 +51,7 @@ WHERE subject = ANY (:subjects)
 
 
 async def positions(session: AsyncSession, quiet: Mapping[str, datetime]) -> dict[str, Position]:
-    """Locks the positions. A new subject is quiet until the moment in `quiet`."""
+    """The positions of subjects, which stay locked. A new subject is quiet until the moment in `quiet`."""
     subjects = sorted(quiet)
     moments = [quiet[subject] for subject in subjects]
     await session.execute(_NEW_POSITIONS, {"subjects": subjects, "moments": moments})
@@ -60,11 +60,12 @@ async def positions(session: AsyncSession, quiet: Mapping[str, datetime]) -> dic
 
 
 async def advance(session: AsyncSession, subjects: Collection[str], until: datetime) -> None:
+    """Notes that the subjects' events have been told until a moment."""
     await session.execute(_ADVANCE, {"subjects": sorted(subjects), "until": until})
 
 
 async def begin_run(session: AsyncSession, run_id: UUID) -> bool:
-    """Returns True if this transaction is the first to note the run's events."""
+    """Marks the run's events as noted; True if no transaction did so before."""
     new = insert(_RUN).values(run_id=run_id).on_conflict_do_nothing().returning(_RUN.c.run_id)
     return (await session.execute(new)).first() is not None
 
@@ -80,7 +81,7 @@ ON CONFLICT DO NOTHING
 
 
 async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, events: Sequence[AddressedEvent]) -> None:
-    """Events of one `source_id` go to a target in one message.
+    """Notes events for their targets. Events of one `source_id` go to a target in one message.
 
     An event that was told or waits is not noted again. A snoozed event is noted as such, a lasting state when the
     snooze ends.
@@ -105,6 +106,7 @@ async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, even
 
 
 async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
+    """Snoozes of the session's tenant that have not ended."""
     now = func.clock_timestamp()
     wanted = select(*_SNOOZE.c["kind", "type_key", "external_id"]).where(
         _SNOOZE.c.until > now, _SNOOZE.c.ended_at.is_(None)
@@ -113,6 +115,7 @@ async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
 
 
 async def pending_targets(session: AsyncSession) -> list[str]:
+    """Targets for which events of the session's tenant wait."""
     found = select(_ROW.c.target).where(_ROW.c.state == NotificationState.PENDING).distinct()
     return sorted((await session.execute(found)).scalars())
 
@@ -191,7 +194,7 @@ ORDER BY not_before LIMIT 1
 
 
 async def next_attempt(session: AsyncSession, target: str) -> timedelta | None:
-    """None if no event waits."""
+    """The time until the target's next event is due; None if no event waits."""
     wait: timedelta | None = (await session.execute(_NEXT_ATTEMPT, {"target": target})).scalar_one_or_none()
     return wait
 
@@ -227,12 +230,14 @@ LEFT JOIN notification_position AS expiring ON (expiring.tenant_id, expiring.sub
 
 
 class UntoldRun(NamedTuple):
+    """An ended run whose events are not noted."""
+
     tenant_id: UUID
     run_id: UUID
 
 
 class KnownTenant(NamedTuple):
-    """The moments are the end of the latest clean run and of the last look for expiries."""
+    """A tenant, the end of its latest clean run, and the time of the last look for expiries."""
 
     tenant_id: UUID
     clean_at: datetime | None
@@ -241,20 +246,20 @@ class KnownTenant(NamedTuple):
 
 
 async def untold_runs(session: AsyncSession, after: timedelta, most: int) -> list[UntoldRun]:
-    """Runs of all tenants, also abandoned ones and those of watch, that ended so long ago without noted events.
+    """Up to `most` runs of all tenants that ended longer than `after` ago without noted events.
 
-    Needs a portfolio session.
+    Abandoned runs and those of the watch are among them. Needs a portfolio session.
     """
     return await fetch(session, _UNTOLD_RUNS, UntoldRun, {"after": after, "most": most})
 
 
 async def due_tenants(session: AsyncSession) -> list[UUID]:
-    """Needs a portfolio session."""
+    """Tenants with events that are due. Needs a portfolio session."""
     return list((await session.execute(_DUE_TENANTS)).scalars())
 
 
 async def known_tenants(session: AsyncSession, tenant_ids: Collection[UUID]) -> list[KnownTenant]:
-    """Leaves out tenants that no run has recorded. Needs a portfolio session."""
+    """The tenants among these that a run has recorded. Needs a portfolio session."""
     return await fetch(session, _KNOWN_TENANTS, KnownTenant, {"tenant_ids": list(tenant_ids)})
 
 

@@ -1,5 +1,7 @@
-"""Portfolio runs are recorded in a session of no tenant, tenants' outcomes in the tenant's; a portfolio session reads
-both.
+"""Records of portfolio runs and of their tenants' outcomes.
+
+Portfolio runs are written in a session of no tenant, tenants' outcomes in the tenant's session. A portfolio session
+reads both.
 """
 
 from collections.abc import Sequence
@@ -39,7 +41,7 @@ class PortfolioIdentity(NamedTuple):
 
 
 class TenantRunOutcome(NamedTuple):
-    """`error_codes` hold if the run has no closed record."""
+    """A tenant's outcome. Its `error_codes` count if the run has no closed record."""
 
     run_id: UUID | None
     status: RunStatus
@@ -87,7 +89,7 @@ _THESE_OPEN_RUNS = text(f"{_OPEN_RUNS} AND r.portfolio_run_id = ANY (:ids) GROUP
 
 
 async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
-    """Records the run as `running`, once."""
+    """Records the portfolio run as `running`, once."""
     await session.execute(
         insert(_PORTFOLIO)
         .values(
@@ -104,6 +106,7 @@ async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
 
 
 async def expect_tenants(session: AsyncSession, portfolio_run_id: UUID, tenants: int) -> None:
+    """Records the number of tenants of an open portfolio run."""
     await session.execute(update(_PORTFOLIO).where(*_is_open(portfolio_run_id)).values(tenants=tenants))
 
 
@@ -112,7 +115,10 @@ def _is_open(portfolio_run_id: UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
-    """Error codes come from the record of the tenant's run, if it is closed."""
+    """Records the outcome of the session's tenant; returns its error codes.
+
+    They come from the record of the tenant's run, if it is closed.
+    """
     recorded = await session.execute(
         _RECORD_TENANT,
         {
@@ -127,7 +133,7 @@ async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: 
 
 
 async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending: PortfolioEnd) -> None:
-    """Leaves a closed record as it is."""
+    """Closes the record, unless it is closed already."""
     await session.execute(
         update(_PORTFOLIO)
         .where(*_is_open(portfolio_run_id))
@@ -143,20 +149,22 @@ async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending:
 
 
 class OpenPortfolio(NamedTuple):
+    """A portfolio run with an open record, and the outcomes recorded so far."""
+
     portfolio_run_id: UUID
     workflow_id: str
     counts: PortfolioCounts
 
 
 async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfolio]:
-    """Chooses at random."""
+    """Up to `limit` open portfolio runs, chosen at random."""
     return await fetch(session, _SOME_OPEN_RUNS, OpenPortfolio, {"limit": limit})
 
 
 async def ended_runs(
     session: AsyncSession, run_ids: Sequence[UUID]
 ) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
-    """Results by tenant and run id, since two tenants' runs may have one id."""
+    """Status and error codes of the runs that have ended, by tenant and run id: two tenants' runs may have one id."""
     ended = select(*_RUN.c["tenant_id", "run_id", "status", "error_codes"])
     rows = await session.execute(ended.where(among(_RUN.c.run_id, run_ids), _RUN.c.finished_at.is_not(None)))
     return {
@@ -166,7 +174,7 @@ async def ended_runs(
 
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
-    """Has its tenants' outcomes; None if unknown."""
+    """A portfolio run with its tenants' outcomes; None if unknown."""
     of_tenants = (
         select(*_OF_TENANT.c["tenant_id", "run_id", "status", "joined", "error_codes", "started_at", "finished_at"])
         .where(_OF_TENANT.c.portfolio_run_id == portfolio_run_id)
@@ -178,18 +186,19 @@ async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> Por
 
 
 async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
-    """Latest first."""
+    """Up to `most` ids of portfolio runs from `low` to `high`, latest first."""
     ids = select(_PORTFOLIO.c.portfolio_run_id).where(_PORTFOLIO.c.portfolio_run_id.between(low, high))
     return list((await session.execute(ids.order_by(_PORTFOLIO.c.portfolio_run_id.desc()).limit(most))).scalars())
 
 
 async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
+    """The ids among these that have a record."""
     recorded = select(_PORTFOLIO.c.portfolio_run_id).where(among(_PORTFOLIO.c.portfolio_run_id, run_ids))
     return set((await session.execute(recorded)).scalars())
 
 
 class PortfolioPlace(NamedTuple):
-    """Newest first."""
+    """A portfolio run's place in a list with the newest first."""
 
     started_at: datetime
     portfolio_run_id: UUID
@@ -201,7 +210,7 @@ async def recent_portfolio_runs(
     after: PortfolioPlace | None = None,
     status: RunStatus | None = None,
 ) -> list[PortfolioRecord]:
-    """Leaves out their tenants. Newest first, from a place and of one status or all."""
+    """Portfolio runs without their tenants, newest first, behind a place and of one status or all."""
     newest = _RECORDS.order_by(_PORTFOLIO.c.started_at.desc(), _PORTFOLIO.c.portfolio_run_id).limit(limit)
     if after is not None:
         is_older = _PORTFOLIO.c.started_at < after.started_at
@@ -213,5 +222,6 @@ async def recent_portfolio_runs(
 
 
 async def counts_so_far(session: AsyncSession, portfolio_run_ids: Sequence[UUID]) -> dict[UUID, PortfolioCounts]:
+    """The counts of tenants that have ended in open portfolio runs."""
     found = await fetch(session, _THESE_OPEN_RUNS, OpenPortfolio, {"ids": list(portfolio_run_ids)})
     return {run.portfolio_run_id: run.counts for run in found}

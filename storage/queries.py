@@ -37,11 +37,12 @@ class CollectionBasis(NamedTuple):
 
     @property
     def is_listed(self) -> bool:
+        """Whether the run listed the collection to its end."""
         return self.collection is not None and self.collection.outcome is Outcome.COMPLETE
 
     @property
     def is_skipped(self) -> bool:
-        """The tenant cannot have the collection: an answer and no error."""
+        """Whether the tenant cannot have the collection, which is an answer and no error."""
         return self.collection is not None and self.collection.outcome is Outcome.SKIPPED
 
     @property
@@ -56,7 +57,7 @@ class CollectionBasis(NamedTuple):
 
 
 class Question(NamedTuple):
-    """The completed run that decides for each collection: the selection's latest one.
+    """The collections in question, and the completed run that decides for each: the selection's latest one.
 
     Without a selection, it is each collection's latest, so a small run never empties an answer.
     """
@@ -70,7 +71,10 @@ class Question(NamedTuple):
 
 
 class UnreadCollectionBasis(NamedTuple):
-    """`items` counts unread items; `listed_at` is the end of the last run that read the collection to its end."""
+    """A collection that was not read to its end, and the number of its unread items.
+
+    `listed_at` is the end of the last run that read the collection to its end.
+    """
 
     type_key: str
     basis: CollectionBasis
@@ -95,7 +99,7 @@ class SelectionRun(NamedTuple):
 
 
 class CoveredCollection(NamedTuple):
-    """The run is the latest completed one that covers the collection."""
+    """A collection, and the latest completed run that covers it."""
 
     type_key: str
     run_id: UUID
@@ -104,7 +108,7 @@ class CoveredCollection(NamedTuple):
 
 
 class Page(NamedTuple):
-    """At most `limit` items behind the place `after`."""
+    """A part of a list: at most `limit` items behind the place `after`."""
 
     limit: int | None = None
     after: NamePlace = NamePlace("", "", "")
@@ -187,7 +191,10 @@ _FOLLOWS = "(type_key, name_key, external_id) > (:after_type_key, :after_name_ke
 
 
 def _in_order(type_keys: str) -> str:
-    """Reads all collections between, since a list of keys has no order."""
+    """The condition that an item is of these collections.
+
+    It reads all collections between, since a list of keys has no order.
+    """
     keys = f"unnest(CAST({type_keys} AS text[])) AS key"
     return f"""item_name.type_key = ANY ({type_keys})
         AND item_name.type_key BETWEEN (SELECT min(key) FROM {keys}) AND (SELECT max(key) FROM {keys})"""
@@ -272,7 +279,10 @@ ORDER BY type_key, external_id
 
 
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
-    """An open run's counts are the sums of its merges. Raises `AmbiguousRunError` in a portfolio session."""
+    """A run's record; None if unknown. An open run's counts are the sums of its merges.
+
+    Raises `AmbiguousRunError` in a portfolio session if several tenants have the run.
+    """
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:
         tenants = ", ".join(str(run.tenant_id) for run in found)
@@ -283,7 +293,7 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
 
 
 class RunPlace(NamedTuple):
-    """Newest first."""
+    """A run's place in a list with the newest first."""
 
     queued_at: datetime
     run_id: UUID
@@ -296,14 +306,17 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """Newest first, from a place; a portfolio session shows all tenants' runs."""
+    """Runs of a kind, newest first, behind a place and of one status or all.
+
+    A portfolio session shows all tenants' runs.
+    """
     after_at, after_run_id = after or (None, None)
     parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status}
     return await fetch(session, _RECENT_RUNS[kind], RunRecord, parameters)
 
 
 async def question(session: AsyncSession, selection_hash: str | None = None) -> Question | None:
-    """Covers a selection, or all covered collections; None before any completed run."""
+    """The question about a selection, or about all covered collections; None before any completed run."""
     if selection_hash is None:
         return await _question_of_all(session)
     found = await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, SelectionRun, {"selection_hash": selection_hash})
@@ -329,7 +342,7 @@ async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | Non
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
-    """The state is by the latest completed run that covers the item's collection."""
+    """An item, with its state by the latest completed run that covers its collection; None if unknown."""
     asked = await _question_of_all(session, [type_key])
     named = {"type_key": type_key, "external_id": external_id}
     return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(asked))
@@ -355,7 +368,7 @@ async def missing_items(
     evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
     confidence: Confidence | None = None,
 ) -> AsyncGenerator[MissingRecord, None]:
-    """Streams missing items in the order of lists."""
+    """Streams missing items with this evidence and confidence, in the order of lists."""
     wanted = {
         key: basis
         for key, basis in asked.collections.items()
@@ -384,6 +397,7 @@ async def missing_items(
 async def collections_not_read(
     session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
 ) -> list[UnreadCollectionBasis]:
+    """The collections that the question's runs did not read to their end, with their unread items."""
     unread = {
         key: basis
         for key, basis in asked.collections.items()
@@ -401,13 +415,13 @@ async def collections_not_read(
 
 
 async def items_first_seen_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
-    """Sorts by type key and id."""
+    """Items that the question's latest run saw first, by type key and id."""
     parameters = {"type_keys": list(asked.collections), "run_id": asked.latest.run_id}
     return await fetch(session, _FIRST_SEEN_IN, ItemRecord, parameters, shape=_with_state(asked))
 
 
 async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
-    """Sorts by type key and id."""
+    """Items that the question's latest run found changed, by type key and id."""
     latest = asked.latest
     parameters = {
         "type_keys": list(asked.collections),

@@ -17,13 +17,14 @@ SETTLED = (
     " AND one.absent_from IS NULL"
     f" AND one.stale_since IS NULL AND one.content_observed_at IS NULL AND one.form = {FORM}"
 )
-"""Whether unchanged bytes change nothing of an item but when it was last seen. A merge of an earlier release leaves
-`raw_digest_at` behind the last observation, so that it no longer counts.
+"""SQL: unchanged bytes change nothing of the item except when it was last seen.
+
+A merge of an earlier release leaves `raw_digest_at` behind the last observation, so that the digest no longer counts.
 """
 
 
 class DetailAges(NamedTuple):
-    """See `storage.merge.merge`."""
+    """When details are due; the fields are parameters of `storage.merge.merge`."""
 
     detail_refresh: timedelta | None
     refreshes: Mapping[str, tuple[timedelta, datetime | None]]
@@ -64,7 +65,7 @@ WHERE staged.run_id = :run_id AND staged.fetch_token = ANY (:fetch_tokens)
 async def same_items(
     session: AsyncSession, pages: Sequence[SameItems], ages: DetailAges, *, deep: bool
 ) -> list[set[str]]:
-    """Each page's items that objects with these digests leave as they are, without those with due details."""
+    """For each page, the items that objects with these digests leave as they are, without those with due details."""
     named = {
         "type_keys": [page.type_key for page in pages],
         "ids": [page.joined_ids for page in pages],

@@ -15,11 +15,11 @@ from storage.sql import BY_PLACE, statement
 from storage.streams import opened_stream
 
 AT_ONCE = 100
-"""Documents held at a time."""
+"""The number of documents that are held at a time."""
 
 
 class StoredDocument(NamedTuple):
-    """`document` is canonical JSON."""
+    """An item's document, as canonical JSON."""
 
     type_key: str
     external_id: str
@@ -61,7 +61,7 @@ class _Gone(NamedTuple):
 
 
 class _Link(NamedTuple):
-    """`absent_from` is the old item's if an earlier run saw the new one."""
+    """A re-created item. `absent_from` is the old item's, if an earlier run saw the new one."""
 
     type_key: str
     new_id: str
@@ -72,11 +72,11 @@ class _Link(NamedTuple):
 async def link_recreated(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], likenesses: Likenesses
 ) -> list[DamagedRecord]:
-    """Links re-created items to the latest item that they may replace, unless a document is damaged; returns such
-    versions.
+    """Links re-created items to the latest item that they may replace. Returns versions with damaged documents.
 
     Candidates: items that this run saw first and, for absences that this run noticed, items that earlier runs saw
-    first. Several may have one predecessor. `type_keys`: the collections listed to their end.
+    first. Several may have one predecessor. `type_keys`: the collections listed to their end. Items with a damaged
+    document are not linked.
     """
     read = Documents()
     sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}

@@ -15,7 +15,7 @@ from storage.models.runs import RequestPace
 _PACE = table(RequestPace)
 
 HOLD = timedelta(seconds=30)
-"""A turn's length unless it is kept: a dead worker holds a family up no longer."""
+"""The length of a turn that is not kept. A dead worker holds a family up no longer."""
 
 
 class Turn(NamedTuple):
@@ -62,7 +62,7 @@ ON CONFLICT (tenant_id, throttle_family) DO UPDATE SET not_before = excluded.not
 
 
 async def take_turn(session: AsyncSession, family: str, interval: timedelta | None) -> Turn:
-    """An `interval` allows one request at a time, that long apart."""
+    """Takes the family's turn, or returns the wait. An `interval` allows one request at a time, that long apart."""
     if interval is not None:
         held = await session.execute(_TAKE, {"family": family, "hold": HOLD})
         held_until = held.scalar_one_or_none()
@@ -82,10 +82,10 @@ async def keep_turn(session: AsyncSession, family: str, held_until: datetime) ->
 
 
 async def release_turn(session: AsyncSession, family: str, interval: timedelta, held_until: datetime) -> None:
-    """Leaves an expired turn; the next one is free `interval` from now."""
+    """Ends a turn, unless it had expired. The next turn is free `interval` from now."""
     await session.execute(_RELEASE, {"family": family, "interval": interval, "turn": held_until})
 
 
 async def pause(session: AsyncSession, family: str, length: timedelta) -> None:
-    """Leaves a longer pause as it is."""
+    """Pauses the family for `length` from now, unless a longer pause is under way."""
     await session.execute(_PAUSE, {"family": family, "pause": length})

@@ -70,7 +70,7 @@ class SetUp(NamedTuple):
 
 
 def settle(connection: Connection) -> SetUp:
-    """In an empty database, makes the two roles if the login may.
+    """The roles of a database that is about to be migrated. In an empty one, it makes the two roles if the login may.
 
     The connection then works as the owner of the tables. Raises `StorageNotReadyError` with an administrator's
     statement.

@@ -23,7 +23,7 @@ Shape = Callable[[Values], Values]
 
 
 class RowError(RuntimeError):
-    """The message names columns, never a value."""
+    """A statement and its model do not fit. The message names columns, never a value."""
 
 
 async def fetch(
@@ -52,7 +52,10 @@ async def fetch_one(
     *,
     shape: Shape | None = None,
 ) -> ModelT | None:
-    """None without rows. Raises as `fetch`, and `RowError` for several rows."""
+    """The only row of a statement as a model; None without rows.
+
+    Raises as `fetch`, and `RowError` for several rows.
+    """
     found = await fetch(session, statement, model, parameters, shape=shape)
     if len(found) > 1:
         raise RowError(f"{_name(statement)}: {len(found)} rows, and not one")
@@ -68,7 +71,7 @@ async def fetch_stream(
     rows_at_a_time: int = ROWS_AT_A_TIME,
     shape: Shape | None = None,
 ) -> AsyncGenerator[ModelT, None]:
-    """Keeps `rows_at_a_time` in memory. Read it to the end, or close it."""
+    """Streams rows as `fetch` reads them, with `rows_at_a_time` in memory. Read it to the end, or close it."""
     async with opened_stream(session, statement, parameters, rows_at_a_time) as result:
         read = _reader(statement, model, tuple(result.keys()), shape)
         async for rows in result.partitions(rows_at_a_time):  # one by one, each would be a switch of tasks

@@ -26,8 +26,8 @@ async def forget_plans(session: AsyncSession, *, older_than: timedelta) -> int:
 async def forget_runs(session: AsyncSession, *, older_than: timedelta, most: int) -> int:
     """Deletes up to `most` runs that ended longer ago than `older_than`, oldest first; returns how many.
 
-    The latest runs stay, and each whose result differs from the run before, so answers stay, too, but that a presumed
-    presence may become certain.
+    The latest runs stay, and each whose result differs from the run before. So no answer changes, except that a
+    presumed presence may become certain.
     """
     count: int = (await session.execute(_FORGET_RUNS, {"older_than": older_than, "most": most})).scalar_one()
     return count

@@ -34,6 +34,8 @@ SLOTS_LOCK = 0x736C6F7473
 
 
 class RunIdentity(NamedTuple):
+    """The facts of a run at its beginning."""
+
     run_id: UUID
     workflow_id: str
     selection: Selection
@@ -44,7 +46,7 @@ class RunIdentity(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """Limits of concurrent runs; leases of a slot and of a place in the queue."""
+    """The limits of concurrent runs, and the leases of a slot and of a place in the queue."""
 
     per_tenant: int
     overall: int
@@ -53,6 +55,8 @@ class Slots(NamedTuple):
 
 
 class OpeningState(StrEnum):
+    """The result of an attempt to open a run."""
+
     RUNNING = "running"
     WAITING_FOR_SLOT = "waiting_for_slot"
     WAITING_FOR_PREDECESSOR = "waiting_for_predecessor"
@@ -60,13 +64,18 @@ class OpeningState(StrEnum):
 
 
 class RunStart(NamedTuple):
-    """`ahead` counts the runs of all tenants before one that waits for a slot."""
+    """The state of a run that was to be opened.
+
+    `ahead`: the number of runs of all tenants before it, if it waits for a slot.
+    """
 
     state: OpeningState
     ahead: int = 0
 
 
 class OpenRun(NamedTuple):
+    """The keys of a run with an open record."""
+
     tenant_id: UUID
     run_id: UUID
     workflow_id: str
@@ -149,6 +158,7 @@ _HOLD_RENEWED = (
 
 
 async def is_recorded(session: AsyncSession) -> bool:
+    """Whether the session's tenant has a record."""
     return (await session.execute(select(_TENANT.c.tenant_id).limit(1))).first() is not None
 
 
@@ -184,14 +194,14 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Run
 
 
 async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int | None:
-    """Counts all tenants' runs before a queued run; None if its turn has come or it is not queued."""
+    """The number of all tenants' runs before a queued run; None if its turn has come or it is not queued."""
     limits = {"run_id": run_id, "overall": slots.overall, "per_tenant": slots.per_tenant}
     turn = (await session.execute(_SLOT_TURN, limits)).one_or_none()
     return None if turn is None or turn.may_start else turn.ahead
 
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
-    """Chooses up to `limit` at random. Needs a portfolio session."""
+    """Up to `limit` open runs with an expired lease, chosen at random. Needs a portfolio session."""
     expired = (
         select(_RUN.c.tenant_id, _RUN.c.run_id, _RUN.c.workflow_id)
         .where(_RUN.c.finished_at.is_(None), _RUN.c.lease_expires_at <= func.clock_timestamp())
@@ -202,7 +212,7 @@ async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
 
 
 async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:
-    """Records `failed` with `run_abandoned`; returns False if the run has ended or renewed its lease."""
+    """Closes a run as `failed` with `run_abandoned`; False if it has ended or renewed its lease."""
     closed = (await session.execute(_CLOSE_ABANDONED_RUN, {"run_id": run_id})).first()
     if closed is not None:
         await _settle_abandoned(session, run_id)
@@ -216,7 +226,7 @@ async def _settle_abandoned(session: AsyncSession, run_id: UUID) -> None:
 
 
 async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta) -> RunStatus | None:
-    """None while another run of its selection is open."""
+    """The status of the run's row, which is made if missing; None while another run of its selection is open."""
     identity = _identity(run)
     await _ensure_tenant(session, run.tenant_name)
     predecessor = {"run_id": run.run_id, "selection_hash": identity["selection_hash"]}
@@ -255,7 +265,7 @@ async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> 
 
 
 class RunEnd(NamedTuple):
-    """Some numbers of `counts` are counted here."""
+    """The end of a run. Some numbers of `counts` are counted when the record is closed."""
 
     status: RunStatus
     counts: Counts
@@ -272,7 +282,7 @@ class ClosedRecord(NamedTuple):
     counts: Counts
     error_codes: Sequence[ErrorCode]
     collections: Mapping[str, CollectionResult] | None
-    """None if an earlier attempt closed the record."""
+    """The recorded results; None if an earlier attempt closed the record."""
 
     @property
     def listed(self) -> frozenset[str]:
@@ -389,7 +399,10 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
 async def _proven(
     session: AsyncSession, run_id: UUID, ending: RunEnd, selection: Selection, incomplete: Collection[str]
 ) -> Claims:
-    """Believes runs of earlier releases, which recorded no pages."""
+    """The end of the run without claims that its pages do not prove.
+
+    Runs of earlier releases, which recorded no pages, are believed.
+    """
     claims = Claims(ending.status, list(ending.error_codes), ending.collections)
     seen = await seen_pages(session, run_id)
     if seen is None:
@@ -398,7 +411,7 @@ async def _proven(
 
 
 async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:
-    """Deletes the records of the run's merges.
+    """The numbers of new, changed and unchanged items. It deletes the records of the run's merges.
 
     Items found by id were not merged; their number is believed.
     """
@@ -421,7 +434,7 @@ async def _take_in_coverage(
     listed: Collection[str],
     logs: Collection[str],
 ) -> dict[str, int]:
-    """A cancelled run covers nothing."""
+    """Records the run's coverage and counts the items that it did not see. A cancelled run covers nothing."""
     if claims.status not in COMPLETED_STATUSES:
         return {"missing": 0, "not_read": 0, "stale": 0}
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes

@@ -27,7 +27,7 @@ UPGRADE_LOCK = 0x74656E616E7469
 
 @dataclass(frozen=True)
 class LockRetries:
-    """A migration waits for a table's lock briefly, since workers queue behind it."""
+    """How long a migration waits for a table's lock, and how often. It waits briefly, since workers queue behind it."""
 
     timeout_ms: int = 2000
     attempts: int = 60
@@ -35,7 +35,7 @@ class LockRetries:
 
 
 class UpgradeResult(NamedTuple):
-    """Revisions `before` and `after`."""
+    """A migrated database: its roles, and its revisions `before` and `after`."""
 
     before: str | None
     after: str
@@ -53,7 +53,7 @@ def _config(connection: Connection | None = None, *, has_two_roles: bool = True)
 def upgrade(
     url: str, *, patience: LockRetries | None = None, tell: Callable[[str], None] = lambda _line: None
 ) -> UpgradeResult:
-    """`tell` gets a line for each lock waited for.
+    """Applies all missing migrations. `tell` gets a line for each lock waited for.
 
     Raises `DatabaseUrlError`, `StorageNotReadyError` if the login may not migrate, `StorageUnavailableError` if a lock
     is never free, and SQLAlchemy's errors if the database cannot be reached.

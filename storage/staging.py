@@ -49,7 +49,7 @@ ID_SEPARATOR = "\x1f"
 
 
 class SameItems(NamedTuple):
-    """A page's items with unchanged raw digests: only ids and digests are staged."""
+    """Items of a page with unchanged raw digests: only their ids and digests are staged."""
 
     type_key: str
     external_ids: Sequence[str]
@@ -75,7 +75,7 @@ async def stage(
     *,
     are_whole: bool = False,
 ) -> None:
-    """`are_whole`: documents hold any details, too."""
+    """Copies observations into the staging table. `are_whole`: their documents hold any details, too."""
     connection = await session.connection()
     driver_connection: Any = (await connection.get_raw_connection()).driver_connection
     found: list[tuple[str, Sequence[str]]] = []

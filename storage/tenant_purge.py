@@ -78,7 +78,7 @@ _SEARCH_PATH = text("SELECT set_config('search_path', :path, true)")
 
 
 class PurgedRows(NamedTuple):
-    """`portfolio_runs`: those in which the tenant was erased."""
+    """The numbers of deleted rows by table. `portfolio_runs`: those in which the tenant was erased."""
 
     tables: Mapping[str, int]
     portfolio_runs: int

@@ -1,4 +1,4 @@
-"""Timeouts, without which a frozen process keeps its locks and its view of old rows.
+"""Timeouts of connections, without which a frozen process keeps its locks and its view of old rows.
 
 https://www.postgresql.org/docs/current/runtime-config-client.html,
 https://www.postgresql.org/docs/current/libpq-connect.html
@@ -47,7 +47,7 @@ _SERVER_SIDE = {
 
 
 def connection_parameters(application_name: str, settings: Mapping[str, str]) -> dict[str, str | int]:
-    """Names are libpq's; `settings` are further ones of the server."""
+    """The parameters of every connection, by libpq's names. `settings` are further ones of the server."""
     options = {**_SERVER_SIDE, **settings}
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,

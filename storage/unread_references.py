@@ -1,4 +1,4 @@
-"""Collections with unread references, for answers that only name the gap."""
+"""Collections with items whose references are not read yet, for answers that only name the gap."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,7 +13,10 @@ MOST_COUNTED = 1_000
 
 
 class UnreadReferences(NamedTuple):
-    """`items` is at most `MOST_COUNTED + 1`; None if a release has changed the rules, so all are read again."""
+    """A collection with unread references. `items` is at most `MOST_COUNTED + 1`.
+
+    `items` is None if a release has changed the rules, so that all are read again.
+    """
 
     type_key: str
     items: int | None

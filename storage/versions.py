@@ -1,3 +1,5 @@
+"""An item's versions, with their pins and deletions."""
+
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -70,7 +72,7 @@ SELECT versions, documents, last_type_key, last_external_id FROM forget_versions
 
 
 class ForgottenCounts(NamedTuple):
-    """`documents` counts those that only forgotten versions used."""
+    """The number of forgotten versions. `documents` counts those that only forgotten versions used."""
 
     versions: int
     documents: int
@@ -79,7 +81,7 @@ class ForgottenCounts(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """Newest first."""
+    """An item's versions that are kept, newest first."""
     return await fetch(
         session, _HISTORY, VersionRecord, {"type_key": type_key, "external_id": external_id}, shape=_with_change
     )
@@ -94,7 +96,7 @@ async def pin(
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str) -> bool:
-    """Returns False if there is no pin by this name."""
+    """Removes the version's pin by this person; False if there is none."""
     taken = (
         delete(_PINNED)
         .where(

@@ -34,6 +34,8 @@ WATCH = "watch"
 
 
 class LogPosition(NamedTuple):
+    """How far an audit log has been followed."""
+
     type_key: str
     tried_at: datetime
     read_at: datetime | None
@@ -42,7 +44,10 @@ class LogPosition(NamedTuple):
 
 
 class LookStart(NamedTuple):
-    """`at` is by the database's clock; `listed` are collections that a run has listed to their end."""
+    """The start of a look.
+
+    `at` is by the database's clock; `listed`: collections that a run has listed to their end.
+    """
 
     at: datetime
     listed: frozenset[str]
@@ -50,7 +55,7 @@ class LookStart(NamedTuple):
 
 
 class LogLook(NamedTuple):
-    """`handled` events need nothing more, `unknown` new ones name no item.
+    """One look's reading of an audit log. `handled` events need nothing more; `unknown` new ones name no item.
 
     `error_code` says why the log could not be read.
     """
@@ -62,6 +67,8 @@ class LogLook(NamedTuple):
 
 
 class LookItems(NamedTuple):
+    """The items that a look has asked for: present ones, whole, and those that are gone."""
+
     found: Sequence[Observation]
     gone: Sequence[UnlistedItem]
     requests: int
@@ -69,7 +76,10 @@ class LookItems(NamedTuple):
 
 
 class LookResult(NamedTuple):
-    """`contested` items were seen by another run since the look began, so nothing is said of them."""
+    """The counts of a look.
+
+    Another run saw `contested` items since the look began, so nothing is recorded about them.
+    """
 
     created: int = 0
     changed: int = 0
@@ -78,6 +88,7 @@ class LookResult(NamedTuple):
 
 
 async def begin_look(session: AsyncSession) -> LookStart:
+    """The start of a look at the session's tenant, with the positions in its logs."""
     at = await database_time(session)
     wanted = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
     positions = {row.type_key: row for row in await fetch(session, wanted, LogPosition)}
@@ -87,7 +98,7 @@ async def begin_look(session: AsyncSession) -> LookStart:
 async def items_named(
     session: AsyncSession, type_keys: Collection[str], external_ids: Collection[str]
 ) -> list[UnlistedItem]:
-    """Finds ids in any spelling."""
+    """The items of these collections with one of these ids, in any spelling."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id).where(
         among(_ITEM.c.type_key, sorted(type_keys)),
@@ -191,6 +202,7 @@ async def _merged(
 
 
 async def keep_position(session: AsyncSession, look: LogLook, began_at: datetime) -> None:
+    """Records how far a log was followed, or its error."""
     is_read = look.error_code is None
     values: dict[str, object] = {"tried_at": began_at, "error_code": look.error_code}
     if is_read:
@@ -217,7 +229,7 @@ class WatchedLog(NamedTuple):
 
 
 async def watched_logs(session: AsyncSession) -> list[WatchedLog]:
-    """Needs a portfolio session."""
+    """The watched logs of all tenants. Needs a portfolio session."""
     columns = _POSITION.c["tenant_id", "type_key", "tried_at", "read_at", "unknown_events", "error_code"]
     return await fetch(session, select(*columns).order_by(_POSITION.c.tenant_id, _POSITION.c.type_key), WatchedLog)
 

@@ -63,14 +63,14 @@ INSERT INTO audit_record (person_id, person, role, action) SELECT person_id, per
 
 
 class BegunSignIn(NamedTuple):
-    """`flow` is MSAL's record; `goes_to` the page asked for."""
+    """A begun sign-in. `flow` is MSAL's record; `goes_to` is the page that the person asked for."""
 
     flow: dict[str, Any]
     goes_to: str
 
 
 async def add_link(session: AsyncSession, link_hash: bytes, person: Person, lifetime: timedelta) -> None:
-    """The link works once. Deletes expired links and sessions."""
+    """Stores a link that signs the person in once. Deletes expired links and sessions."""
     for expiring in (_LINK, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     await session.execute(
@@ -87,7 +87,7 @@ async def add_link(session: AsyncSession, link_hash: bytes, person: Person, life
 async def redeem_link(
     session: AsyncSession, link_hash: bytes, session_hash: bytes, lifetime: timedelta
 ) -> Person | None:
-    """Uses up a link; None if it is used, expired or unknown."""
+    """Uses up a link and signs its person in; None if the link is used, expired or unknown."""
     parameters = {"link_hash": link_hash, "session_hash": session_hash, "lifetime": lifetime}
     return await fetch_one(session, _REDEEM, Person, parameters)
 
@@ -95,7 +95,7 @@ async def redeem_link(
 async def begin_flow(
     session: AsyncSession, flow_hash: bytes, flow: Mapping[str, Any], goes_to: str, lifetime: timedelta
 ) -> None:
-    """Deletes expired sign-ins."""
+    """Stores a begun sign-in. Deletes expired ones."""
     for expiring in (_FLOW, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     expires_at = CLOCK + literal(lifetime, Interval)
@@ -113,13 +113,13 @@ async def take_flow(session: AsyncSession, flow_hash: bytes) -> BegunSignIn | No
 async def sign_in(
     session: AsyncSession, person: Person, session_hash: bytes, lifetime: timedelta, *, replaced_hash: bytes | None
 ) -> None:
-    """Ends the browser's earlier session."""
+    """Begins the person's session, and ends the browser's earlier one."""
     parameters = {"session_hash": session_hash, "lifetime": lifetime, "replaced_hash": replaced_hash}
     await session.execute(_SIGN_IN, {**person.model_dump(), **parameters})
 
 
 async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None:
-    """None if the session expired, ended or is unknown."""
+    """The person of a session; None if it expired, ended or is unknown."""
     found = select(_SESSION.c.person_id, _SESSION.c.person.label("name"), _SESSION.c.role)
     is_valid = (
         _SESSION.c.session_hash == session_hash,

@@ -19,7 +19,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Act(NamedTuple):
-    """`once`: the form's id. `tenant_id`: None for no single tenant."""
+    """A person's act. `once` is the form's id. `tenant_id` is None if the act is about no single tenant."""
 
     person: Person
     action: Action

@@ -18,7 +18,7 @@ Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; s
 
 
 Why = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
-"""A person's reason, where nobody may leave it out."""
+"""A person's reason for an act that must have one."""
 
 
 class NotConfirmedError(UserError):
@@ -37,11 +37,11 @@ ConfirmedOnce = Annotated[UUID, Depends(_confirmed)]
 
 
 class TypedTextError(UserError):
-    """The field's text cannot be kept."""
+    """A form's field holds text that cannot be kept."""
 
 
 def typed(text: str, label: str) -> str | None:
-    """None if empty. Raises `TypedTextError`."""
+    """The text of a form's field; None if it is empty. Raises `TypedTextError`."""
     wanted = text.strip()
     if (problem := problem_with(wanted)) is not None:
         raise TypedTextError(f"{label}: {problem}")
@@ -53,4 +53,4 @@ def _reason(reason: Annotated[str, Form(description="Why; kept in the records.")
 
 
 Reason = Annotated[str | None, Depends(_reason)]
-"""None if the field `reason` is empty."""
+"""A person's reason for an act; None if the field `reason` is empty."""

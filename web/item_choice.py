@@ -18,11 +18,11 @@ class SettingTextError(UserError):
 
 
 CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, NeverReadError)
-"""Shown beside the form, where the person can correct the words."""
+"""Errors that are shown beside the form, where the person can correct the words."""
 
 
 class ItemChoice(NamedTuple):
-    """Empty parameters count as absent."""
+    """The query's parameters that choose items. Empty ones count as absent."""
 
     name: str = ""
     type_key: str = ""
@@ -34,7 +34,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def type_keys(self) -> list[str] | None:
-        """None for all. Raises `UnknownCategoryError`."""
+        """The chosen collections; None for all. Raises `UnknownCategoryError`."""
         of_category = load_catalog().in_categories([self.category]) if self.category else None
         if self.type_key:
             return [self.type_key] if of_category is None or self.type_key in of_category else []
@@ -42,7 +42,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def sought(self) -> Sought | None:
-        """Filters beside the name. Raises `SettingTextError`."""
+        """The filters beside the name; None without any. Raises `SettingTextError`."""
         found = Sought(
             words=self.name.strip() or None,
             setting=wanted_setting(self.setting) if self.setting.strip() else None,

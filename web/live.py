@@ -11,14 +11,14 @@ from inventory.user_errors import UnavailableError, UserError
 from web.site import Site
 
 STREAM_SECONDS = 180.0
-"""Then the browser asks, and is authenticated, again."""
+"""The length of a stream. Then the browser asks, and is authenticated, again."""
 
 STOP_FOLLOWING = '<div id="live" hx-swap-oob="delete"></div>'
 """Removes the element that follows the page (macro `parts.follow`)."""
 
 
 class LivePart(NamedTuple):
-    """`is_over`: it changes no more."""
+    """A page's changing part as it is now. `is_over`: it changes no more."""
 
     html: str
     is_over: bool

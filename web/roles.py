@@ -1,4 +1,4 @@
-"""A route's argument that needs a role: `person: Operator`."""
+"""The person as an argument of a route that needs a role: `person: Operator`."""
 
 from typing import Annotated, NamedTuple
 
@@ -14,7 +14,7 @@ class RoleNeededError(UserError):
 
 
 class Needs(NamedTuple):
-    """Lets pass persons of a role or a higher one."""
+    """A dependency that admits persons of a role or a higher one."""
 
     role: Role
 

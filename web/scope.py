@@ -20,7 +20,7 @@ from web.sign_in import HasAccess
 from web.site import Site, site_of
 
 STATEMENT_SECONDS = 5
-"""Slower questions are for the command line."""
+"""The time limit of a page's statements. Slower questions are for the command line."""
 
 _LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
@@ -38,14 +38,14 @@ class TooSlowError(UnavailableError):
 
 
 class TenantScope(NamedTuple):
-    """The transaction sees the tenant's rows alone."""
+    """A tenant, and a transaction that sees its rows alone."""
 
     tenant: TenantConfig
     session: AsyncSession
 
 
 class PortfolioScope(NamedTuple):
-    """The person's tenants; the transaction reads across tenants."""
+    """The person's tenants, and a transaction that reads across tenants."""
 
     tenants: Tenants
     session: AsyncSession
@@ -55,7 +55,7 @@ SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 
 class WritingSessionOf(Protocol):
-    """The session may write one tenant's rows."""
+    """Opens a session that may write one tenant's rows."""
 
     def __call__(
         self, tenant_id: UUID, *, snapshot: bool = False, seconds: int = STATEMENT_SECONDS
@@ -97,7 +97,7 @@ async def without_nul(request: Request) -> None:
 
 
 def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
-    """FastAPI runs a plain function in a thread."""
+    """The person's configured tenants. FastAPI runs this plain function in a thread."""
     tenants = site.tenants_now()
     seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
     request.state.sees_no_tenant = not seen and len(tenants) > 0
@@ -108,7 +108,7 @@ Visible = Annotated[Tenants, Depends(_visible)]
 
 
 def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
-    """Raises `NoSuchPageError`, also for an invisible tenant."""
+    """The tenant of the address. Raises `NoSuchPageError`, also for an invisible tenant."""
     tenant = tenants.get(tenant_id)
     if tenant is None:
         raise NoSuchPageError("there is no such tenant, or you do not see it; ask an administrator for access")
@@ -125,12 +125,12 @@ async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantSco
 
 
 def visible_ids(tenants: Tenants, site: Site) -> list[UUID] | None:
-    """The ids for `Database.portfolio`: None for all."""
+    """The ids of the person's tenants for `Database.portfolio`; None for all tenants."""
     return None if tenants is site.tenants() else [tenant.id for tenant in tenants]
 
 
 def name_for(tenants: Tenants, site: Site) -> Callable[[UUID], str]:
-    """Names a tenant for a person with these tenants."""
+    """Gives a tenant's name for a person with these tenants."""
     sees_all = len(tenants) == len(site.tenants())
 
     def name_of(tenant_id: UUID) -> str:
@@ -172,11 +172,11 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope, scope="function")]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope, scope="function")]
 NoTenant = Annotated[PortfolioScope, Depends(_no_tenant, scope="function")]
-"""Reads without a tenant."""
+"""The person's tenants, and a transaction that reads rows of no tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
-"""Writes the tenant's rows, committed before the answer is sent, or undone."""
+"""A tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
-"""Writes without a tenant, as `TenantToChange`."""
+"""The person's tenants, and a transaction that writes rows of no tenant, as `TenantToChange`."""
 
 
 def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
@@ -200,7 +200,7 @@ def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
 
 
 EachTenant = Annotated[TenantSessions, Depends(_tenant_sessions)]
-"""For routes that ask tenants one after the other, or two in their turn."""
+"""Opens tenants' transactions, for routes that ask tenants one after the other, or two in their turn."""
 
 
 @asynccontextmanager

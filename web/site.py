@@ -37,13 +37,13 @@ class Site:
         entra: EntraSignIn | None = None,
         meter: MetricMeter = MetricMeter.noop,
     ) -> None:
-        """`url`: for people. Without `entra` a one-time link signs the owner in."""
+        """`url` is the page's address for people. Without `entra` a one-time link signs the owner in."""
         self.meter = meter
         self.settings = settings
         self.database = database
         self.temporal = temporal or TemporalAccess()
         self.closing = asyncio.Event()
-        """Set at the process's end, when streams end, too."""
+        """Set when the process ends, so that streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.queued_runs = QueuedRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.portfolio_looks = SharedLooks[PortfolioRecord]()
@@ -61,14 +61,14 @@ class Site:
         return self._known_tenants.last()
 
     def tenants_now(self) -> Tenants:
-        """Call it in a thread: it may ask the database. Raises as `tenants`."""
+        """The tenants as they are now. Call it in a thread: it may ask the database. Raises as `tenants`."""
         return self._known_tenants.now()
 
     def tenant(self, tenant_id: UUID) -> TenantConfig | None:
         return self.tenants().get(tenant_id)
 
     def workflow_url(self, workflow_id: str, run_id: UUID) -> str | None:
-        """The address in Temporal Web, if known."""
+        """The run's address in Temporal Web; None if Temporal Web's address is unknown."""
         base = self.settings.temporal_web_url
         if base is None:
             return None

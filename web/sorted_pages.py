@@ -13,17 +13,17 @@ from web.scope import NoSuchPageError
 RowT = TypeVar("RowT")
 
 Place = tuple[str, ...]
-"""A row's unique sort key."""
+"""A row's sort key, which is unique."""
 
 PLACE_CHARACTERS = 80
-"""Characters of each part of a place."""
+"""The most characters of each part of a place."""
 
 
 After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
 
 
 class SortedPage(NamedTuple, Generic[RowT]):
-    """`goes_on`: the place before the next page; None on the last one."""
+    """Some of `total` rows. `goes_on`: the place before the next page; None on the last page."""
 
     rows: list[RowT]
     total: int

@@ -22,7 +22,7 @@ ANSWER_SECONDS = 10
 """The longest wait for an act or a page."""
 
 RETRY_SECONDS = 5.0
-"""The time after a failure in which nobody waits for a new connection."""
+"""How long after a failure nobody waits for a new connection."""
 
 
 class TemporalAccess:
@@ -64,7 +64,7 @@ class TemporalAccess:
     async def answering(self, seconds: float = ANSWER_SECONDS, *, to_start: bool = False) -> AsyncIterator[Client]:
         """The client for one request. Raises `UnreachableError` if there is no answer in time.
 
-        `to_start`: the namespace then has our search attributes.
+        With `to_start`, the namespace has our search attributes.
         """
         address = self._config()["target_host"]
         try:

@@ -7,7 +7,7 @@ from graph.tenants import TenantConfig, Tenants
 from web.scope import NoSuchPageError
 
 TENANTS_AT_A_TIME = 5
-"""Tenants of one page or part, at some milliseconds each."""
+"""The number of tenants that are asked for one page or part, at some milliseconds each."""
 
 RecordT = TypeVar("RecordT")
 
@@ -31,7 +31,7 @@ def tenants_by_name(tenants: Tenants, tag: str, after: str, most: int) -> Tenant
 
 
 class TenantRecords(NamedTuple, Generic[RecordT]):
-    """`rows` count for the limit; the tenant's list goes on at `goes_on`."""
+    """One tenant's records, of which `rows` count for the limit. The tenant's list goes on at `goes_on`."""
 
     records: Sequence[RecordT]
     rows: int
@@ -39,12 +39,14 @@ class TenantRecords(NamedTuple, Generic[RecordT]):
 
 
 class RecordsInTurn(NamedTuple, Generic[RecordT]):
+    """Records by tenant, and the place where the list goes on."""
+
     records: list[RecordT]
     goes_on: str | None
 
 
 def asked_in_turn(tenants: Tenants, tag: str, after: str) -> list[TenantConfig]:
-    """Asked for one part of the records. Raises `NoSuchPageError`."""
+    """The tenants that are asked for one part of the records. Raises `NoSuchPageError`."""
     waiting, _ = _following(tenants, tag, after)
     return waiting[:TENANTS_AT_A_TIME]
 

@@ -13,7 +13,7 @@ from answers.csv_rows import csv_line, fields_of, flat
 from inventory.user_errors import UserError
 
 MOST_ROWS = 50_000
-"""More take longer than anybody waits."""
+"""The most rows of a file. More take longer than anybody waits."""
 
 IN_MEMORY_BYTES = 1024 * 1024
 """Shorter files never reach the disk."""
@@ -30,7 +30,7 @@ class TooManyRowsError(UserError):
 
 
 def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> Response:
-    """Records as commands print them with `--csv`."""
+    """A file of records, as commands print them with `--csv`."""
     fields = fields_of(record)
     lines = [csv_line(fields)]
     for row in rows:
@@ -40,9 +40,9 @@ def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> R
 
 
 async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable[BaseModel]) -> StreamingResponse:
-    """The rows of this type. Raises `TooManyRowsError`.
+    """A CSV file of the rows of type `record`. Raises `TooManyRowsError`.
 
-    Written before it is sent, so that a slow reader keeps no transaction open.
+    It is written before it is sent, so that a slow reader keeps no transaction open.
     """
     fields = fields_of(record)
     file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when it has been sent
@@ -66,7 +66,7 @@ async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """Closes the file at its end."""
+    """The file's content in blocks. Closes the file at its end."""
     with file:
         file.seek(0)
         while block := file.read(BLOCK_BYTES):

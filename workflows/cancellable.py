@@ -24,7 +24,7 @@ Activity = Callable[[MessageT], Awaitable[ResultT]]
 class CancellableWorkflow:
     """A run of one task, which a signal or Temporal's cancellation ends.
 
-    `tenant_id`: whose turn its activities take among the workers' tasks.
+    The workers' activities take turns by `tenant_id`; None for no tenant.
     """
 
     def __init__(self, tenant_id: UUID | None = None) -> None:
@@ -44,7 +44,7 @@ class CancellableWorkflow:
             self._work.cancel()
 
     async def _is_done(self, work: Coroutine[Any, Any, None]) -> bool:
-        """False if the work was cancelled. Raises `FailureError`."""
+        """Does the work; False if it was cancelled. Raises `FailureError`."""
         self._work = asyncio.create_task(work)
         try:
             await self._work

@@ -10,6 +10,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts
 
 FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission", "attempts")
+"""The keys in a context that are about one failure."""
 
 
 class CollectionResults(BaseModel):
@@ -20,10 +21,10 @@ class CollectionResults(BaseModel):
     results: dict[str, CollectionResult] = {}
     counts: Counts = Counts()
     incomplete: list[str] = []
-    """Their details cannot be read."""
+    """Collections with items whose details cannot be read."""
 
     def fold_invalid(self, type_key: str, invalid: int, named: Sequence[InvalidItem]) -> None:
-        """Names the collection's first few bad objects."""
+        """Counts a page's bad objects, and names the collection's first few."""
         self.counts.invalid += invalid
         for entry in named:
             self._name_invalid(type_key, entry)
@@ -41,7 +42,7 @@ class CollectionResults(BaseModel):
             names.append(named.model_dump(exclude_none=True))
 
     def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Names the first cause whose retry limit was used up, or else the first."""
+        """Notes why details cannot be read: the first cause whose retry limit was used up, or else the first."""
         told = self.results[type_key].context
         named = told.get("detail_error_code")
         if type_key not in self.incomplete:

@@ -12,12 +12,14 @@ from inventory.bounds import SHARDS
 from inventory.error_codes import ErrorCode
 
 ITEMS_OF_A_PART = 40
+"""The number of items that make a part of its own."""
 
 
 class Cursor(BaseModel):
-    """`confirming`: the listing is read, and unlisted items are asked for by id.
+    """The next read position of a collection, and its attempts so far.
 
-    `detailing`: items' details are read, of part `part` of `of`, at most `limit` requests at once.
+    `confirming`: the listing is read, and unlisted items are asked for by id. `detailing`: items' details are read, of
+    part `part` of `of`, at most `limit` requests at once.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -34,23 +36,25 @@ class Cursor(BaseModel):
     (Brent's algorithm).
     """
     size_bytes: int = 0
-    """Expected for the page's documents."""
+    """The expected size of the page's documents."""
     confirming: bool = False
     detailing: bool = False
     part: int = 0
     of: int = 1
     left: int = 0
-    """The part's remaining items, about."""
+    """About how many items of the part are left."""
     limit: int | None = None
     losses: int = 0
     """How often the page's staged rows were lost; the pages behind it have been read."""
     failures: dict[ErrorCode, int] = {}
+    """The number of failed attempts by code."""
     failed_with: ErrorCode | None = None
-    """The failure that the cursor waits after; None if it waits for its family's turn."""
+    """The code of the failure after which the cursor waits; None if it waits for its family's turn."""
     http_status: int | None = None
+    """The HTTP status of that failure; None if Graph did not answer."""
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The page waits; no request was sent."""
+        """The same page, to be read later. No request was sent, so no attempt counts."""
         first_failed_at = self.first_failed_at or now
         return self.model_copy(
             update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
@@ -69,6 +73,7 @@ class Cursor(BaseModel):
         )
 
     def retried(self, now: datetime, not_before: datetime) -> "Cursor":
+        """The same page, to be read again after a failure."""
         return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def moved(self) -> "Cursor":
@@ -78,12 +83,15 @@ class Cursor(BaseModel):
         )
 
     def delay(self, failure: CursorFailure, random: Random) -> timedelta:
-        """Retry-After, else exponential backoff with full jitter."""
+        """How long the page waits: Retry-After, else exponential backoff with full jitter."""
         asked = believable(failure.retry_after)
         return backoff(self.attempts, random) if asked is None else asked
 
     def may_retry(self, policy: RunPolicy, known: KnownFailure | None, waited: timedelta) -> bool:
-        """`waited`: since the first failure. `known`: the collection's known failure, if this is one."""
+        """Whether a page is requested again, `waited` after its first failure.
+
+        `known`: the collection's known failure, if this is one.
+        """
         full = RetryLimits(policy.cursor_attempts, policy.graph_patience)
         if not full.allows(self.attempts, waited) or self.failed_with is None:
             return False
@@ -96,7 +104,7 @@ class Cursor(BaseModel):
 
 
 def parts_of(pending: int, waves_in_flight: int) -> int:
-    """The number of parts: waves of a few items are not worth it."""
+    """The number of parts for so many pending items: waves of a few items are not worth it."""
     parts = 1
     while parts * 2 <= min(SHARDS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
         parts *= 2

@@ -26,23 +26,23 @@ from workflows.wave_queue import WaveQueue
 class Frontier(WaveQueue, CollectionResults):
     restarted: list[str] = []
     listed: list[str] = []
-    """Their unlisted items are to be confirmed."""
+    """Listed collections whose unlisted items are to be confirmed."""
     merging: dict[str, int] = {}
-    """Read but unmerged pages."""
+    """The number of read but unmerged pages by collection."""
     unlisted: dict[str, int] = {}
-    """Unlisted items."""
+    """The number of unlisted items by collection."""
     listings: dict[str, int] = {}
-    """Open listings, one for each parent."""
+    """The number of open listings by collection: one for each parent."""
     pending: dict[str, int] = {}
-    """Items with unread details."""
+    """The number of items with unread details by collection."""
     counted_early: list[str] = []
-    """Their pending items were counted during an earlier merge of theirs."""
+    """Collections whose pending items were counted while an earlier merge of theirs was under way."""
     parts: dict[str, int] = {}
-    """Unfinished parts of pending items."""
+    """The number of unfinished parts of pending items by collection."""
 
     @classmethod
     def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":
-        """`unknown` collections have failed already."""
+        """The frontier of a new run. The `unknown` collections have failed already."""
         frontier = cls(
             policy=policy,
             plan={planned.type_key: planned for planned in plan},
@@ -55,7 +55,7 @@ class Frontier(WaveQueue, CollectionResults):
         return frontier
 
     def fold_page(self, cursor: Cursor, page: PageResult, now: datetime, random: Random) -> None:
-        """Counts a page, and adds its next cursor, end or failure."""
+        """Takes in a page: its counts, and its next cursor, end or failure."""
         if page.failure is not None and not page.was_read:
             self.fold_failure(cursor, page.failure, now, random)
             return
@@ -96,7 +96,7 @@ class Frontier(WaveQueue, CollectionResults):
         )
 
     def fold_paced(self, cursor: Cursor, wait: timedelta, now: datetime) -> None:
-        """The family's turn is later: the cursor waits, or fails at the end of its retry time."""
+        """Takes in that the family's turn is later: the cursor waits, or fails at the end of its retry time."""
         waited = now + wait - (cursor.first_failed_at or now)
         if waited > self.policy.graph_patience:
             self._give_up(cursor, ErrorCode.GRAPH_THROTTLED, {"attempts": cursor.attempts})
@@ -104,7 +104,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors.append(cursor.delayed(now, now + wait))
 
     def fold_too_large(self, wave: Sequence[Cursor]) -> None:
-        """Halves pages that are too large to be read together."""
+        """Takes in that pages are too large to be read together: halves the number."""
         expected = 2 * WAVE_BYTES // len(wave)
         self.cursors += [
             cursor.model_copy(update={"limit": max(1, self.detail_limit(wave) // 4)})
@@ -114,7 +114,7 @@ class Frontier(WaveQueue, CollectionResults):
         ]
 
     def fold_failure(self, cursor: Cursor, failure: CursorFailure, now: datetime, random: Random) -> None:
-        """The unread page waits on the frontier, or ends the collection."""
+        """Takes in that a page was not read: it waits on the frontier, or ends the collection."""
         if failure.code is ErrorCode.GRAPH_THROTTLED:
             self.counts.throttled += 1
         if self._is_stale(cursor):
@@ -142,13 +142,13 @@ class Frontier(WaveQueue, CollectionResults):
         return known if known is not None and (known.code, known.in_details) == (code, in_details) else None
 
     def _forget_failure(self, cursor: Cursor) -> None:
-        """A page with the known failure was read: restores the collection's full retry limit."""
+        """Restores the collection's full retry limit, since a page with the known failure was read."""
         planned = self.plan[cursor.type_key]
         if planned.known_failure is not None and planned.known_failure.code in cursor.failures:
             self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
 
     def _count_failing_runs(self, type_key: str, code: ErrorCode, *, in_details: bool) -> None:
-        """Notes in how many runs in a row the collection failed so."""
+        """Notes in how many runs in a row, with this one, the collection failed with this code."""
         known = self._known(type_key, code, in_details=in_details)
         if known is not None:
             self.results[type_key].context["failing_runs"] = known.runs + 1
@@ -192,7 +192,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.results[type_key].outcome = Outcome.COMPLETE
 
     def fail(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """`skipped` if the tenant cannot have the collection."""
+        """Ends the collection with an error code. It is `skipped` if the tenant cannot have it."""
         self.cursors = [cursor for cursor in self.cursors if cursor.type_key != type_key]
         result = self.results[type_key]
         result.error_code = code
@@ -206,7 +206,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.counts.errors += 1
 
     def ended_with(self, wave: Sequence[Cursor]) -> list[str]:
-        """Collections that are listed to their end, and neither confirmed nor detailed."""
+        """The wave's collections that are listed to their end, and neither confirmed nor detailed."""
         type_keys = dict.fromkeys(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if type_key in self.listed and self._is_open(type_key)]
 
@@ -217,16 +217,18 @@ class Frontier(WaveQueue, CollectionResults):
         return [type_key for type_key in type_keys if self.plan[type_key].detailed]
 
     def refreshes(self, wave: Sequence[Cursor]) -> dict[str, DetailRefresh]:
+        """When details of the wave's collections are due, by type key."""
         planned = {cursor.type_key: self.plan[cursor.type_key].refresh for cursor in wave}
         return {key: refresh for key, refresh in planned.items() if refresh is not None}
 
     def begin_merging(self, wave: Sequence[Cursor]) -> None:
-        """Pages with lost rows count since their first read."""
+        """Counts the wave's read pages as under way. Pages with lost rows count since their first read."""
         for cursor in wave:
             if not cursor.losses:
                 self.merging[cursor.type_key] = self.merging.get(cursor.type_key, 0) + 1
 
     def end_merging(self, wave: Sequence[Cursor]) -> None:
+        """Counts the merged wave's pages as no longer under way."""
         for cursor in wave:
             left = self.merging.pop(cursor.type_key, 1) - 1
             if left > 0:
@@ -240,9 +242,9 @@ class Frontier(WaveQueue, CollectionResults):
         return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
 
     def fold_lost(self, wave: Sequence[Cursor], pages: Sequence[PageResult], limit: int) -> None:
-        """A crash of PostgreSQL emptied the staging: pages with items are read again.
+        """Takes in that a crash of PostgreSQL emptied the staging: pages with items are read again.
 
-        `pages`: each cursor's, all read.
+        `pages` holds the page of each cursor; all were read.
         """
         for cursor, page in zip(wave, pages, strict=True):
             if not page.items:
@@ -279,7 +281,7 @@ class Frontier(WaveQueue, CollectionResults):
         return cursor.restarts == 0 and cursor.type_key in self.restarted
 
     def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
-        """Takes in GETs by id: the rest, the collection's end, or its failure."""
+        """Takes in the results of GETs by id: the rest to ask for, the collection's end, or its failure."""
         result = self.results[cursor.type_key]
         if not self._is_open(cursor.type_key):
             return
@@ -299,7 +301,7 @@ class Frontier(WaveQueue, CollectionResults):
             self._settle(cursor.type_key)
 
     def fold_details(self, cursor: Cursor, fetched: FetchDetailsResult, now: datetime, random: Random) -> None:
-        """The rest of the part waits, or the part ends."""
+        """Takes in a wave of details: the rest of the part waits, or the part ends."""
         if not self._is_open(cursor.type_key):
             return
         progress = fetched.collections.get(cursor.type_key, DetailProgress())
@@ -329,7 +331,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.counts.errors += 1
 
     def fold_upsert(self, upserted: UpsertItemsResult) -> None:
-        """An item listed twice counts once."""
+        """Takes in a merge's result. An item that is listed twice counts once."""
         self.counts.created += upserted.created
         self.counts.changed += upserted.changed
         self.counts.unchanged += upserted.unchanged
@@ -346,12 +348,12 @@ class Frontier(WaveQueue, CollectionResults):
             self._name_invalid(type_key, InvalidItem(reason="duplicate_id", external_id=external_id))
 
     def fail_open(self, code: ErrorCode) -> None:
-        """Ends open collections when the run breaks."""
+        """Ends all open collections with this code, because the run breaks."""
         for type_key in self._open():
             self.fail(type_key, code, {})
 
     def cancel_open(self) -> None:
-        """Leaves open collections incomplete when the run is cancelled."""
+        """Leaves all open collections incomplete, because the run is cancelled."""
         for type_key in self._open():
             result = self.results[type_key]
             result.outcome = Outcome.INCOMPLETE
@@ -359,7 +361,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.cursors = []
 
     def _restart(self, cursor: Cursor) -> None:
-        """Begins the listing anew: the page token has expired."""
+        """Begins the listing anew, because its page token has expired."""
         dropped = [cursor, *(other for other in self.cursors if other.type_key == cursor.type_key)]
         self.cursors = [other for other in self.cursors if other.type_key != cursor.type_key]
         self.listed = [type_key for type_key in self.listed if type_key != cursor.type_key]

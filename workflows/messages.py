@@ -21,7 +21,7 @@ from workflows.queue_place import QueuePlace
 
 
 class StartInput(Message):
-    """An invalid input fails the workflow with a reason.
+    """The input of a workflow. An invalid one fails the workflow with a reason.
 
     Otherwise its workflow tasks would fail forever, and whoever joined it would wait as long.
     """
@@ -42,14 +42,14 @@ class StartInput(Message):
 
 
 def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
-    """Allows one run per tenant and selection at a time."""
+    """The workflow id of a run. It allows one run per tenant and selection at a time."""
     return f"sync/{tenant_id}/{selection.hash()}"
 
 
 class SyncInput(StartInput):
-    """`frontier` is the progress at continue-as-new, `place` that in the queue without a slot.
+    """A selection of one tenant to read. `deep` also reads details of items with an unchanged list document.
 
-    `deep` also reads details of items with an unchanged list document.
+    `frontier` is the progress at continue-as-new, `place` the place in the queue if it had no slot.
     """
 
     tenant_id: UUID
@@ -65,7 +65,7 @@ class SyncInput(StartInput):
 
 
 class CancelRequest(Message):
-    """Who claims to ask, and why: recorded unchecked.
+    """The `cancel` signal: who claims to ask, and why. Both are recorded unchecked.
 
     A later run may have the same workflow id. Runs other than `run_id` ignore the signal; None means any.
     """
@@ -79,6 +79,8 @@ class CancelRequest(Message):
 
 
 class SyncProgress(Message):
+    """The answer to the `progress` query of a run."""
+
     status: RunStatus
     waiting_for: str | None = None
     counts: Counts
@@ -86,6 +88,8 @@ class SyncProgress(Message):
 
 
 class SyncResult(Message):
+    """The end of a run."""
+
     run_id: UUID
     status: RunStatus
     counts: Counts
@@ -93,21 +97,21 @@ class SyncResult(Message):
 
 
 def portfolio_workflow_id(selection: Selection, chosen: TenantChoice) -> str:
-    """A portfolio never overlaps itself. A schedule appends its time."""
+    """The workflow id of a portfolio run, so that a portfolio never overlaps itself. A schedule appends its time."""
     return f"portfolio/{portfolio_hash(selection, chosen)}"
 
 
 class PortfolioState(BaseModel):
-    """All that continue-as-new carries over."""
+    """The progress of a portfolio run: all that continue-as-new carries over."""
 
     left: list[UUID] = []
     """Tenants without a started or joined run."""
     left_names: list[TenantName] = []
-    """In the order of `left`; empty if unknown."""
+    """The names of the tenants in `left`, in the same order; empty if unknown."""
     following: list[RunToFollow] = []
-    """No children of this execution: joined, or from before a continue-as-new."""
+    """Runs under way that are no children of this execution: joined, or from before a continue-as-new."""
     unrecorded: list[TenantOutcome] = []
-    """Counted, not yet in the record."""
+    """Outcomes that are counted, but not yet in the record."""
     counts: PortfolioCounts = PortfolioCounts()
     error_codes: list[ErrorCode] = []
     at_once: int = 1
@@ -115,9 +119,10 @@ class PortfolioState(BaseModel):
 
 
 class PortfolioInput(StartInput):
-    """`state` is the progress at continue-as-new.
+    """A selection over chosen tenants. `state` is the progress at continue-as-new.
 
-    `at_once` None follows the worker's configuration. `schedule` names the schedule that starts it.
+    `at_once`: how many tenants are synced at a time; None follows the worker's configuration. `schedule` names the
+    schedule that starts it.
     """
 
     selection: RequestedSelection
@@ -153,27 +158,27 @@ KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
 
 
 class RetentionInput(StartInput):
-    """Versions and runs to forget, of one tenant or all; None sets no limit.
+    """Limits of the versions and runs to keep, of one tenant or all; None sets no limit.
 
     `left`, `after`, `at_runs` and `forgotten` are the progress at continue-as-new.
     """
 
     tenant_id: UUID | None = None
     older_than: Age | None = None
-    """Since the following version."""
+    """The age of a version since another one followed."""
     kept: Annotated[int, Field(ge=1, le=RETENTION_VERSIONS)] | None = None
     """Kept versions of an item, with the current one."""
     runs_older_than: Age | None = None
-    """Since its end."""
+    """The age of a run since its end."""
     left: list[UUID] | None = None
     after: tuple[KeyPart, KeyPart] | None = None
     at_runs: bool = False
-    """Whether the first of `left` has no more versions to forget."""
+    """Whether the first tenant of `left` has no more versions to forget."""
     forgotten: list[ForgottenOfTenant] = Field(default_factory=list)
 
     @classmethod
     def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
-        """0 sets no limit."""
+        """The limits of settings and options, in which 0 sets no limit."""
         return cls(
             older_than=timedelta(days=days) if days else None,
             kept=count or None,
@@ -196,6 +201,8 @@ class RetentionResult(Message):
 
 
 class WatchInput(StartInput):
+    """The tenants whose audit logs are looked at."""
+
     chosen: RequestedTenants
 
 
@@ -215,7 +222,7 @@ class WatchResult(Message):
 
 
 class NotifyInput(StartInput):
-    """Events of some runs and, with `expiring`, expiries."""
+    """Notes and sends a tenant's events of some runs and, with `expiring`, expiries."""
 
     tenant_id: UUID
     run_ids: list[UUID] = []
@@ -223,6 +230,6 @@ class NotifyInput(StartInput):
 
 
 class NotificationLookResult(Message):
-    """Tenants with something to tell."""
+    """The number of tenants with something to tell."""
 
     tenants: int

@@ -7,7 +7,7 @@ from temporalio.common import RetryPolicy
 
 
 class ActivityLimits(TypedDict):
-    """A missing timeout is a type error."""
+    """The limits of an activity. All are required, so a missing timeout is a type error."""
 
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
@@ -85,14 +85,14 @@ DELIVERY: ActivityLimits = {
 }
 
 DELIVERY_TRIES = 4
-"""The next look has the rest."""
+"""The number of tries of one workflow. The next look sends the rest."""
 
 LONGEST_DELIVERY_WAIT = timedelta(minutes=2)
-"""The next look has longer ones."""
+"""The longest wait of one workflow. After a longer one, the next look sends the message."""
 
 
 def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
-    """`graph_patience`: how long to retry a wave while Graph cannot be reached.
+    """The limits of a fetch. `graph_patience`: how long to retry a wave while Graph cannot be reached.
 
     The activity gives up at its end; time lost to dead workers comes on top.
     """
@@ -110,7 +110,10 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
 
 
 def wave_limits(graph_patience: timedelta) -> ActivityLimits:
-    """A wave follows pages for 10 seconds and reads batches of details for 15; up to four of them queue."""
+    """The limits of a wave: it follows pages for 10 seconds and reads batches of details for 15.
+
+    Up to four waves queue.
+    """
     return {**fetch_limits(graph_patience), "start_to_close_timeout": timedelta(minutes=10)}
 
 
@@ -118,7 +121,7 @@ QUEUE_POLL = timedelta(seconds=10)
 """How often queued runs of 0.3.0 ask for a slot, with jitter; later ones keep their place."""
 
 LEASE_RENEWAL = timedelta(minutes=3)
-"""While waiting; well within `activities.run_records.LEASE`."""
+"""How often a waiting run renews its lease: well within `activities.run_records.LEASE`."""
 
 MERGE_ROWS = 1000
 """Staged rows that are worth a merge while more is fetched."""
@@ -130,19 +133,25 @@ PAGE_CAP = 20_000
 """More pages of one listing are a loop: twenty million items at a thousand a page."""
 
 WAVES_IN_FLIGHT = 2
-"""A run's waves: while one is read, the next waits for a worker. Families with turns have their own."""
+"""The number of a run's waves at once: while one is read, the next waits for a worker.
+
+Families with turns have their own.
+"""
 
 TURN_IN_WAVE = timedelta(seconds=2)
-"""A wave itself waits for turns up to this gap; longer ones have a timer."""
+"""The longest gap between turns for which a wave itself waits. Longer ones have a timer."""
 
 WAVE_PAGE_BATCHES = 50
-"""Some 200 collections are 30. The results are far below a Temporal message's limit."""
+"""The most batches of pages in a wave: some 200 collections are 30.
+
+The results are far below a Temporal message's limit.
+"""
 
 WAVE_BATCHES = 24
 """Batches of details or confirmations, each of several requests."""
 
 WAVE_BYTES = 32 * 1024 * 1024
-"""Expected bytes of a wave's documents: a worker holds them in memory."""
+"""The most expected bytes of a wave's documents, which a worker holds in memory."""
 
 LOST_WAVE_ATTEMPTS = 3
-"""Fetches of a wave whose staged rows were lost."""
+"""How many times a wave is fetched whose staged rows were lost."""

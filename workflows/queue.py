@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.queue_place import QueuePlace
 
 WAITING_FOR_SLOT = "waiting_for_slot"
-"""Another run of its selection may keep a run out."""
+"""The reason of a run that waits. Another run of its selection may keep it out, too."""
 
 
 class RunActivity(Protocol):
@@ -68,7 +68,7 @@ class Queue:
                 ahead = await self._keep_place() if keeps_place else None
 
     def _wait(self, begun: BeginRunResult, ahead: int) -> timedelta:
-        """Raises `ApplicationError` at the end of the queue time."""
+        """The wait with so many runs ahead. Raises `ApplicationError` at the end of the queue time."""
         now, random = workflow.now(), workflow.random()
         place = self.place or QueuePlace(since=now, ahead=ahead, unmoved_since=now)
         self.place = place = place.told(ahead, now)

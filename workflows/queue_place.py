@@ -12,19 +12,19 @@ LONGEST_GAP = timedelta(minutes=1)
 GAP_FOR_EACH_AHEAD = timedelta(seconds=0.5)
 
 JITTER = 0.2
-"""Runs that were queued together do not ask together."""
+"""The random share of a gap, so that runs that were queued together do not ask together."""
 
 
 class QueuePlace(BaseModel):
-    """Continue-as-new carries it over."""
+    """Since when a run waits for its slot, and how the queue moved. Continue-as-new carries it over."""
 
     model_config = ConfigDict(extra="ignore")
 
     since: datetime
     ahead: int
-    """Runs queued before this one."""
+    """The number of runs queued before this one, when it last asked."""
     unmoved_since: datetime
-    """Since when `ahead` is the same."""
+    """Since when `ahead` has been the same."""
 
     def told(self, ahead: int, now: datetime) -> "QueuePlace":
         return self if ahead == self.ahead else self.model_copy(update={"ahead": ahead, "unmoved_since": now})

@@ -8,12 +8,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
 
 SWEEP_ID = "sweep"
-"""A schedule appends its time."""
+"""The workflow id, to which a schedule appends its time."""
 
 
 @workflow.defn
 class SweepWorkflow:
-    """The next sweep takes the rest."""
+    """Sweeps once. The next sweep takes the rest."""
 
     @workflow.run
     async def run(self) -> SweepResult:

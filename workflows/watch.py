@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import WatchInput, WatchResult
 
 WATCH_ID = "watch"
-"""A schedule appends its time."""
+"""The workflow id, to which a schedule appends its time."""
 
 TENANTS_TOGETHER = 50
 """Tenants of one activity: a look at 50 costs 5 actions, with the start and the choice."""
@@ -55,7 +55,7 @@ class WatchWorkflow:
         )
 
     async def _look(self, tenant_ids: list[UUID], at_once: asyncio.Semaphore) -> WatchTenantsResult | None:
-        """None if the activity failed, which ends no other."""
+        """The look at some tenants; None if its activity failed, which ends no other look."""
         async with at_once:
             try:
                 return await workflow.execute_activity(

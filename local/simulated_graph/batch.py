@@ -75,7 +75,7 @@ def _body(answer: Answer) -> Any:
 
 
 def batch_answer(outer: GraphRequest, answers: list[tuple[GraphRequest, Answer]]) -> Answer:
-    """Shuffles answers alike for the same batch."""
+    """The answers in one body. The same batch always shuffles them alike."""
     responses = [
         {
             "id": request.inner_id,

@@ -11,7 +11,10 @@ KEY_HEADER = "x-simulator-key"
 
 
 def control_route(set_generation: Callable[[int], None], key: str) -> Route:
-    """PUT `{"generation"}` for who sends the control key as `X-Simulator-Key`. Wrong input is 400."""
+    """The route that sets the generation, by PUT of `{"generation"}` with the control key as `X-Simulator-Key`.
+
+    Wrong input gets 400.
+    """
 
     async def put(request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), key.encode()):

@@ -47,7 +47,7 @@ def instead(fault: Fault, request: GraphRequest, number: int, tokens: TokenServi
 
 
 def throttled(request: GraphRequest, retry_after: str | None, number: int = 0) -> Answer:
-    """Code and message vary by `number`, as in Graph's services."""
+    """A 429. Its code and message vary by `number`, as in Graph's services."""
     code, message = _THROTTLED[number % len(_THROTTLED)]
     body: dict[str, object] = {"code": code, "message": message, "innerError": inner_error(request)}
     if number % len(_THROTTLED) == 0:
@@ -56,7 +56,7 @@ def throttled(request: GraphRequest, retry_after: str | None, number: int = 0) -
 
 
 def delivery(fault: Fault) -> Delivery | None:
-    """None if the fault is not the connection's."""
+    """The delivery under a fault of the connection; None for other faults."""
     match fault.kind:
         case FaultKind.RESET_BEFORE_BODY:
             return Delivery(cut="before")

@@ -36,7 +36,7 @@ class Change:
     read: Read
 
     def apply(self, fault: Fault) -> Answer | None:
-        """None if the fault cannot happen here."""
+        """The answer with the fault; None if the fault cannot happen here."""
         change = _CHANGES.get(fault.kind)
         if change is None or self.answer.status != 200 or not self.answer.body:
             return None

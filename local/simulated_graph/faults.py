@@ -16,7 +16,7 @@ from local.simulated_graph.messages import GraphRequest, Kind
 
 
 class FaultKind(StrEnum):
-    """Faults of direct requests and those inside a `$batch` unless prefixed.
+    """Kinds of faults. Without a prefix, a fault is of direct requests and of those inside a `$batch`.
 
     A `batch_…` fault is of the POST, a `token_…` fault of the token endpoint; those of the connection (`reset_…`,
     `slow_…`) are of all but inner requests.
@@ -165,14 +165,14 @@ class Faults:
         self._injected: Counter[str] = Counter()
 
     def add(self, fault: Fault) -> int:
-        """Returns the rule's id."""
+        """Adds a rule; returns its id."""
         with self._lock:
             added = next(self._ids)
             self._rules[added] = _Rule(fault)
             return added
 
     def remove(self, fault_id: int) -> None:
-        """Raises `KeyError` for an unknown id."""
+        """Removes a rule. Raises `KeyError` for an unknown id."""
         with self._lock:
             del self._rules[fault_id]
 
@@ -195,12 +195,12 @@ class Faults:
             ]
 
     def injected(self) -> dict[str, int]:
-        """Numbers of faults that clients got, by kind, also of removed rules."""
+        """The number of faults that clients got, by kind, also of removed rules."""
         with self._lock:
             return dict(sorted(self._injected.items()))
 
     def covering(self, request: GraphRequest) -> list[ActiveFault]:
-        """Call `fires` of each once it can happen."""
+        """The rules about such a request. Call `fires` of each once its fault can happen."""
         return [fault for fault in self.active() if fault.fault.covers(request)]
 
     def fires(self, fault_id: int) -> bool:

@@ -18,7 +18,7 @@ _FIRST_ADDED = 1_000_000
 
 
 def advance(content: Content, tenant_id: str, generation: int) -> None:
-    """Takes the tenant one step; a step depends only on its number.
+    """Takes the tenant one step to `generation`. A step depends only on its number.
 
     It adds, changes and removes in three different collections; an empty collection passes its turn.
     """

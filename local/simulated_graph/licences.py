@@ -38,7 +38,10 @@ _NEEDED = {
     "/roleManagement/entitlementManagement": P2,
     "/servicePrincipals/{id}/synchronization": P1,
 }
-"""Licences by path with `{id}` for ids; the longest that fits (https://learn.microsoft.com/entra/fundamentals/licensing)."""
+"""The licence below each path, with `{id}` for ids.
+
+The longest path that fits decides (https://learn.microsoft.com/entra/fundamentals/licensing).
+"""
 
 _REFUSALS = {
     P1: (403, "AccessDenied", "Your tenant is not licensed for this feature."),
@@ -56,12 +59,12 @@ class Licences:
         self._lock = Lock()
 
     def set(self, licences: Iterable[str] | None) -> None:
-        """None ends the check."""
+        """Replaces the tenant's licences; None ends the check."""
         with self._lock:
             self._held = None if licences is None else frozenset(licences)
 
     def refusal(self, request: GraphRequest) -> Answer | None:
-        """None if the licence is there."""
+        """The refusal of a request for which the licence is missing; None if the licence is there."""
         with self._lock:
             held = self._held
         licence = licence_of(template(request.path))
@@ -71,6 +74,6 @@ class Licences:
 
 
 def licence_of(path: str) -> str | None:
-    """The licence of a path without version and with `{id}`."""
+    """The licence that a path needs, given without version and with `{id}`; None if it needs none."""
     start = max((start for start in _NEEDED if f"{path}/".startswith(f"{start}/")), key=len, default=None)
     return None if start is None else _NEEDED[start]

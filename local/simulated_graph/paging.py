@@ -11,14 +11,14 @@ from local.simulated_graph.query import Query, QueryError
 
 
 class Sizes(NamedTuple):
-    """Rows of a page."""
+    """The default and the largest number of rows of a page."""
 
     default: int
     largest: int
 
 
 class Page(NamedTuple):
-    """Rows `start` to `stop` (exclusive)."""
+    """The rows `start` to `stop` (exclusive), and the link to the next page, if any."""
 
     start: int
     stop: int
@@ -43,8 +43,9 @@ class Pager:
         self._empty_page_every = empty_page_every
 
     def page(self, address: str, tenant_id: str, query: Query, rows: int, sizes: Sizes, shift: int = 0) -> Page:
-        """The page at `address` (without query). With a `shift` it starts that many rows later (or earlier) than its
-        token says.
+        """The page at `address` (without query).
+
+        With a `shift` it starts so many rows after (or before) its token's place.
         """
         scope = f"{tenant_id} {urlsplit(address).path}?{unquote_plus(query.rest)}"
         position = _Position(0, 0) if query.skiptoken is None else self._read(query.skiptoken, scope)
@@ -67,7 +68,7 @@ class Pager:
         return quote(f'[cosmosdb][{{"compositeToken":"{composite}"}}]', safe="")
 
     def _read(self, token: str, scope: str) -> _Position:
-        """Decoded once from the query; unknown tokens are refused."""
+        """The position in a token, which was decoded once from the query. Unknown tokens are refused."""
         try:
             composite = json.loads(unquote(token).removeprefix("[cosmosdb][").removesuffix("]"))["compositeToken"]
             signed = base64.urlsafe_b64decode(composite)

@@ -41,7 +41,7 @@ class Grants:
         self._lock = Lock()
 
     def set(self, permissions: Iterable[str] | None) -> None:
-        """None ends the check."""
+        """Replaces the granted permissions; None ends the check."""
         with self._lock:
             self._granted = None if permissions is None else frozenset(permissions)
 
@@ -60,6 +60,7 @@ class Grants:
 
 
 def refusal(request: GraphRequest) -> Answer:
+    """Graph's refusal of the request, in the words of the service."""
     if request.path.split("/")[2] in {"deviceManagement", "deviceAppManagement"}:
         return not_authorized(request)
     return error(request, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")

@@ -8,11 +8,11 @@ _KNOWN = frozenset({"$select", "$expand", "$top", "$filter", "$count", "$skiptok
 
 
 class QueryError(ValueError):
-    """Graph refuses the option with 400; the text is its message."""
+    """Graph refuses an option with 400. The text is Graph's message."""
 
 
 def unknown_property(name: str, entity: str) -> QueryError:
-    """Graph's refusal for `$select` and `$expand`."""
+    """Graph's refusal of an unknown property in `$select` or `$expand`."""
     return QueryError(
         f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
         f"'microsoft.graph.{entity}'."
@@ -21,9 +21,9 @@ def unknown_property(name: str, entity: str) -> QueryError:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`expand` maps navigations to their options in parentheses; `skiptoken` is decoded once.
+    """A request's options. `expand` maps navigations to their options in parentheses; `skiptoken` is decoded once.
 
-    `rest` has other options unchanged, for the nextLink.
+    `rest` has the other options unchanged, for the nextLink.
     """
 
     select: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Query:
 
     @classmethod
     def parse(cls, raw: str) -> Self:
-        """As on beta, `$` may be omitted."""
+        """The options of the raw query. As on beta, `$` may be omitted."""
         options: dict[str, str] = {}
         rest = []
         for part in filter(None, raw.split("&")):
@@ -65,7 +65,7 @@ class Query:
 
     @classmethod
     def nested(cls, text: str) -> Self:
-        """Semicolon-separated, of an expanded navigation."""
+        """The options of an expanded navigation, which are separated by semicolons."""
         pairs = (part.partition("=") for part in _split(text, ";"))
         return cls._of({f"${name.strip().removeprefix('$')}": value for name, _, value in pairs})
 

@@ -52,7 +52,7 @@ class Reader:
     def answer(
         self, request: GraphRequest, tenant_id: str, content: Content, *, shift: int = 0, reading: int = 0
     ) -> Answer:
-        """`shift` moves a page's rows (`Pager`).
+        """The answer to a GET from this content. `shift` moves a page's rows (`Pager`).
 
         Reads with different numbers (`reading`) see other references to secrets; 0 sees the tenant's own.
         """
@@ -100,7 +100,7 @@ class _Reading:
     shift: int
 
     def body(self, rest: Sequence[str]) -> Any:
-        """The body for the endpoint or, with further segments, something below."""
+        """The body for the endpoint or, with further segments, for something below it."""
         if self.endpoint.singleton:
             rest = ("", *rest)
         if not rest:
@@ -219,7 +219,7 @@ class _Reading:
     def _cut(
         self, path: str, navigation: Navigation, nested: Query, related: list[Document]
     ) -> tuple[list[Document], str | None]:
-        """At most twenty directory objects are expanded, without a sign of more."""
+        """Cuts expanded objects. At most twenty directory objects are expanded, without a sign of more."""
         if self.endpoint.area is Area.DIRECTORY:
             return related[:DIRECTORY_EXPANDED], None
         size = self.content.expanded_size or navigation.expanded_size

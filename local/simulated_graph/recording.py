@@ -16,7 +16,7 @@ _KEPT_REQUESTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """`number` counts from 1 and never starts again. Status 0: the connection was cut before an answer.
+    """A request and its answer. `number` counts from 1 and never starts again. Status 0: cut before an answer.
 
     Of a credential only `token_fingerprint` is kept, equal for equal tokens. `at` is `time.monotonic()` of the answer,
     `fault` the last kind of fault in it.
@@ -50,7 +50,7 @@ class Recorder:
         self._paths: Counter[tuple[Kind, str | None, str]] = Counter()
 
     def record(self, request: GraphRequest, answer: Answer, fault: str | None = None) -> int:
-        """Returns the request's number."""
+        """Records an answered request; returns its number."""
         path = template(request.path)
         with self._lock:
             self._number += 1
@@ -78,6 +78,7 @@ class Recorder:
             return self._number
 
     def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
+        """Recorded requests, oldest first: of one kind, of one tenant, after a number."""
         with self._lock:
             return [
                 request
@@ -86,12 +87,12 @@ class Recorder:
             ]
 
     def counts(self) -> dict[str, int]:
-        """Numbers by kind (`inner`), and by kind and status (`inner 404`)."""
+        """The number of requests by kind (`inner`), and by kind and status (`inner 404`)."""
         with self._lock:
             return dict(sorted(self._counts.items()))
 
     def paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
-        """Numbers of requests to each path, with `{id}` for any object's id and without version.
+        """The number of requests to each path, with `{id}` for any object's id and without version.
 
         Lists, objects and details are distinguished: `/deviceManagement/configurationPolicies`, `…/{id}`,
         `…/{id}/settings`. Each page counts, also if it failed.

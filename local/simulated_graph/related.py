@@ -12,16 +12,16 @@ Edit = Callable[[Document, Navigation], None]
 
 
 class Edited(NamedTuple):
-    """`noted`: the object's modified time follows."""
+    """An object after an edit below it. `noted`: its modified time follows."""
 
     document: Document
     noted: bool
 
 
 def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit: Edit) -> Edited:
-    """Edits a copy at `segments`, from a navigation on.
+    """A copy of the document with an edit at `segments`, from a navigation on.
 
-    `KeyError` for an unknown navigation or object on the way.
+    Raises `KeyError` for an unknown navigation or object on the way.
     """
     copy: Document = deepcopy(document)
     place, navigations, noted = copy, endpoint.navigations, True

@@ -12,7 +12,7 @@ _MARKS = (b'"secretReferenceValueId":"', b'"encryptedValueToken"')
 
 
 def reissued(body: bytes, reading: int) -> bytes:
-    """`reading` 0 shows the tenant's own references."""
+    """The JSON body as read number `reading` shows it; 0 shows the tenant's own references."""
     # In bytes, as hostile content need not be JSON; and most bodies have no secret in them.
     if reading == 0 or not any(mark in body for mark in _MARKS):
         return body

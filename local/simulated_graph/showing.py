@@ -23,7 +23,7 @@ class Cut(Protocol):
 
 
 class Place(NamedTuple):
-    """An object's `$metadata` address and path."""
+    """Where an object is shown: its `$metadata` address, its path, and how lists are cut."""
 
     context: str
     path: str
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: bool) -> Any:
-    """The item in a list or by id; a raw one is unchanged."""
+    """The item as a list or a GET by id shows it. A raw item is unchanged."""
     if item.raw:
         raw = item.document
         return orjson.Fragment(raw if isinstance(raw, bytes) else json.dumps(raw, separators=(",", ":")))
@@ -56,6 +56,7 @@ def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: 
 
 
 def show_related(document: Document, navigations: Sequence[Navigation], query: Query, place: Place) -> Document:
+    """The document's selected properties and expanded navigations, with their options."""
     by_name = {navigation.name: navigation for navigation in navigations}
     shown = {
         key: value
@@ -81,6 +82,7 @@ def show_related(document: Document, navigations: Sequence[Navigation], query: Q
 
 
 def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str) -> None:
+    """Refuses unknown navigations, and those that cannot be expanded."""
     by_name = {navigation.name: navigation for navigation in navigations if navigation.expandable}
     for name, nested in query.expand.items():
         if name not in by_name:
@@ -89,6 +91,7 @@ def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str)
 
 
 def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> None:
+    """Refuses selected properties that the declared type lacks."""
     for name in query.select:
         if endpoint.base_properties is not None:
             known = name in endpoint.base_properties

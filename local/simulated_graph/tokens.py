@@ -42,7 +42,7 @@ class ClaimsChallengeError(TokenError):
 
 
 class TokenService:
-    """Entra at `base_url`."""
+    """The simulated Entra at `base_url`."""
 
     def __init__(
         self, base_url: str, tenants: Mapping[str, Credentials], secret: str, lifetime: timedelta = DEFAULT_LIFETIME
@@ -57,6 +57,7 @@ class TokenService:
         self._first_good: dict[str, int] = {}
 
     def discovery(self, request: GraphRequest, tenant_id: str) -> Answer:
+        """The OpenID configuration of a tenant, or of all organizations."""
         if tenant_id not in (*self._tenants, "organizations"):
             return _tenant_unknown(request, tenant_id, "invalid_tenant")
         authority = f"{self._base_url}/{tenant_id}"
@@ -77,6 +78,7 @@ class TokenService:
         )
 
     def token(self, request: GraphRequest, tenant_id: str) -> Answer:
+        """A token for the client credentials in the form, or the refusal."""
         form = dict(parse_qsl(request.body.decode(errors="replace")))
         if form.get("grant_type") == "authorization_code":
             return self._redeemed(request, tenant_id, form)
@@ -122,7 +124,7 @@ class TokenService:
         self._challenged.add(tenant_id)
 
     def issue(self, tenant_id: str, lifetime: timedelta | None = None, *, answers_challenge: bool = False) -> str:
-        """Expired if the lifetime is negative.
+        """An access token for Graph; it has expired if the lifetime is negative.
 
         A token that answers a challenge ends it: later ones are good, earlier ones stay refused.
         """
@@ -142,7 +144,7 @@ class TokenService:
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def tenant_of(self, authorization: str) -> str:
-        """Raises `TokenError`."""
+        """The tenant of an `Authorization` header. Raises `TokenError`."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise TokenError("Access token is empty.")

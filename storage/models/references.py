@@ -12,7 +12,7 @@ from storage.models.base import Base, TenantKey, TextKey, one_of
 
 
 class ItemReference(Base):
-    """It has no foreign key: see migration 0007."""
+    """A reference of an item's current version. It has no foreign key: see migration 0007."""
 
     __tablename__ = "item_reference"
     __table_args__ = (
@@ -39,6 +39,8 @@ class ItemReference(Base):
 
 
 class UnreadItem(Base):
+    """An item whose current version's references are not read yet."""
+
     __tablename__ = "unread_item"
     __table_args__ = {"comment": "items with a version whose references have not been read yet"}
 
@@ -48,6 +50,8 @@ class UnreadItem(Base):
 
 
 class ReferenceRulesOfType(Base):
+    """The rules by which a collection's references were last read."""
+
     __tablename__ = "reference_rules"
     __table_args__ = {"comment": "the rules of the catalog that references have last been read by"}
 

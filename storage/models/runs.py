@@ -24,7 +24,7 @@ from storage.models.base import Base, Count, RecordedTenantKey, TenantKey, TextK
 
 
 class Tenant(Base):
-    """It was synced at least once."""
+    """A tenant that was synced at least once."""
 
     __tablename__ = "tenant"
     __table_args__ = (CheckConstraint(one_of("data_key_kind", DataKeyKind), name="data_key_kind_known"),)
@@ -115,7 +115,7 @@ class SyncRun(Base):
 
 
 class SyncRunCollection(Base):
-    """The outcome is `incomplete` until the run ends."""
+    """A collection's outcome in a run, which is `incomplete` until the run ends."""
 
     __tablename__ = "sync_run_collection"
     __table_args__ = (
@@ -137,7 +137,7 @@ class SyncRunCollection(Base):
 
 
 class StagedItem(Base):
-    """Unlogged: a crash loses an observation, and its wave is read again.
+    """An observation that waits for its merge. Unlogged: if a crash loses it, its wave is read again.
 
     PostgreSQL refuses COPY into a table with row-level security, so the worker's role can only insert, without naming a
     tenant, and reads through the view `staged_observation`.
@@ -189,7 +189,10 @@ class StagedItem(Base):
 
 
 class PendingItem(Base):
-    """Gone when the run ends; `failure` keeps an item whose details cannot be read."""
+    """An item of a run that waits for its details. It is deleted when the run ends.
+
+    With `failure`, its details cannot be read.
+    """
 
     __tablename__ = "pending_item"
     __table_args__ = (
@@ -240,7 +243,7 @@ class CollectionCoverage(Base):
 
 
 class MergedWave(Base):
-    """The result answers a late attempt."""
+    """A merged wave. Its result answers a late attempt."""
 
     __tablename__ = "merged_wave"
     __table_args__ = (
@@ -254,7 +257,7 @@ class MergedWave(Base):
 
 
 class ListedPage(Base):
-    """Only pages that lead to an end prove a listing."""
+    """A page that a run has read. Only pages that lead to an end prove a listing."""
 
     __tablename__ = "listed_page"
     __table_args__ = (
@@ -277,7 +280,7 @@ class ListedPage(Base):
 
 
 class RequestPace(Base):
-    """Holds for all runs and workers."""
+    """When a throttle family of the tenant may be asked again, by any run or worker."""
 
     __tablename__ = "request_pace"
     __table_args__ = {
@@ -294,6 +297,8 @@ class RequestPace(Base):
 
 
 class AuditLogPosition(Base):
+    """How far the watch has followed an audit log."""
+
     __tablename__ = "audit_log_position"
     __table_args__ = {"comment": "how far watch has followed the audit logs of a tenant"}
 

@@ -1,7 +1,7 @@
 """Long statements, each in a `.sql` file with reasons beside its parts.
 
-psql runs it as it is: `psql -v run_id="'…'" -f storage/sql/merge.sql`. Its head names its variables, and its parts:
-texts that several statements share.
+psql runs such a file as it is: `psql -v run_id="'…'" -f storage/sql/merge.sql`. The head of the file names its
+variables and its parts, which are texts that several statements share.
 """
 
 import re
@@ -12,14 +12,15 @@ from sqlalchemy import TextClause, text
 FOLDER = Path(__file__).parent
 
 BY_PLACE = "place BETWEEN '(0,0)' AND '(4294967295,65535)'"
-"""True of each row's `place` (ctid). PostgreSQL expects one place in two hundred between two bounds, and so takes rows
-to write one by one. Else it compares each with all rows of a tenant or run that its statistics do not know: it expects
-one of these.
+"""A condition that each row's `place` (ctid) fulfils.
+
+PostgreSQL expects one place in two hundred between two bounds, and so takes rows to write one by one. Otherwise it
+would expect only one row of a tenant or run that its statistics do not know, and compare each with all of them.
 """
 
 
 def sql(name: str, folder: Path = FOLDER, **parts: str) -> str:
-    """Puts parts in, and leaves out comments: `merge` is `merge.sql`."""
+    """The statement of a file, with its parts and without comments. The name `merge` means `merge.sql`."""
     lines = (folder / f"{name}.sql").read_text(encoding="utf-8").splitlines()
     written = "\n".join(line for line in lines if not line.lstrip().startswith("--")).removesuffix(";")
     return re.sub(r"(?<!:):(\w+)", lambda found: parts.get(found[1], found[0]), written)

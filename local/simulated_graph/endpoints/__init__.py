@@ -1,6 +1,6 @@
 """The endpoints: one line of data each, by area.
 
-From Microsoft's documentation and observed answers: the mistakes of the product's catalog show.
+They come from Microsoft's documentation and observed answers, so that mistakes of the product's catalog show.
 """
 
 from functools import cache
@@ -46,18 +46,19 @@ ENDPOINTS: dict[str, Endpoint] = {endpoint.path: endpoint for endpoint in _ENDPO
 
 
 def endpoint_at(path: str) -> Endpoint:
-    """`path` may have outer slashes. `KeyError` if there is none."""
+    """The endpoint at `path`, which may have outer slashes. Raises `KeyError` if there is none."""
     return ENDPOINTS[path.strip("/")]
 
 
 @cache
 def casts_of(path: str) -> tuple[Endpoint, ...]:
+    """The typed views of the documents at `path`."""
     return tuple(endpoint for endpoint in _ENDPOINTS if endpoint.cast_of == path)
 
 
 @cache
 def relations_of(path: str) -> frozenset[str]:
-    """Navigations of the endpoint and of its typed views: never inline."""
+    """Navigations of the endpoint at `path` and of its typed views. Documents never show them inline."""
     return frozenset(
         navigation.name for endpoint in (ENDPOINTS[path], *casts_of(path)) for navigation in endpoint.navigations
     )

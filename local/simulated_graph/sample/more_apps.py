@@ -55,7 +55,7 @@ KINDS = len(_KINDS)
 
 
 def typed_app(kind_number: int) -> tuple[str, Document]:
-    """A type and its own properties; types take turns."""
+    """An app's type, which goes round by `kind_number`, and its own properties."""
     kind = list(_KINDS)[kind_number % KINDS]
     return kind, dict(_KINDS[kind])
 
