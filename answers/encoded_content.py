@@ -16,7 +16,6 @@ from typing import NamedTuple
 from xml.parsers.expat import ExpatError
 
 _CONTENT_NAMES = re.compile(r"(content|payload|json|script|xml|base64|layout|template)$", re.IGNORECASE)
-"""Names of properties whose values are content, however short."""
 
 _SCRIPT_NAMES = re.compile(r"scriptcontent$", re.IGNORECASE)
 """Names of properties that always hold base64 (Edm.Binary), even a script as short as `exit 0`."""
@@ -31,10 +30,8 @@ _LEAST_BINARY_CHARACTERS = 64
 """Shorter base64 of binary content may be a word."""
 
 _LONGEST_LINE = 80
-"""Characters of XML on one line."""
 
 _DEEPEST = 20
-"""Levels of XML that are indented."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -58,7 +55,6 @@ _FORMATS = (
 )
 
 _PROFILE = re.compile(rb"<\?xml.*</plist>", re.DOTALL)
-"""Matches the profile within a signed one."""
 
 _TAG_END = re.compile(r">\s*<")
 

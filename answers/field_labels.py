@@ -24,7 +24,6 @@ _SETTINGS = frozenset({
     "simpleSettingCollectionValue", "choiceSettingValue", "simpleSettingValue", "groupSettingValue", "value",
     "valueJson", "definitionValues", "presentationValues", "values",
 })  # fmt: skip
-"""Parts of a setting value's path beside definitions' ids."""
 
 _LISTS_OF_SETTINGS = ("settings[", "definitionValues[")
 

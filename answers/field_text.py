@@ -36,7 +36,6 @@ from inventory.plurals import counted
 from inventory.secret_patterns import LEFT_OUT
 
 _OMA_VALUE = re.compile(r"omaSettings\[(\./.+)\]\.value")
-"""Matches the label of an OMA-URI's value."""
 
 CONTEXT = 3
 """Lines around those that differ."""
@@ -45,10 +44,8 @@ LONGEST_VALUE = 400
 """Characters of a one-line value. Of two longer values, the part around their first difference is shown."""
 
 _LEAD = 80
-"""Characters shown before the first difference of two long values."""
 
 MEMBERS_SHOWN = 5
-"""Added or removed members of a list that are shown."""
 
 LINES_IN_A_CELL = 6
 
@@ -123,7 +120,7 @@ class FieldText(NamedTuple):
         return "\n".join(filter(None, (self.summary(), *self.lines)))
 
     def text_in_a_cell(self) -> str:
-        """On one line: of several lines, the first differing ones."""
+        """One line; of several lines, the first differing ones."""
         differing = [f"{line[0]} {line[1:].strip().expandtabs(1)}" for line in self.lines if line[:1] in ("-", "+")]
         shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
         left_out = len(differing) - LINES_IN_A_CELL

@@ -17,7 +17,7 @@ class UnknownIdError(UserError):
 
 
 class IdRange(NamedTuple):
-    """Ids that begin alike, from `low` to `high`, both included; one id if it is whole."""
+    """`low` and `high` are included."""
 
     low: UUID
     high: UUID
@@ -66,5 +66,4 @@ def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
 
 
 def named(ids: Sequence[str]) -> str:
-    """At most `NAMED` ids are named."""
     return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")

@@ -10,8 +10,6 @@ _UNREAD = "collection_"
 
 
 class StateChoice(StrEnum):
-    """An item's state; unread and missing are told apart."""
-
     PRESENT = "present"
     MISSING = "missing"
     NOT_READ = "not_read"

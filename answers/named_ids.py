@@ -22,7 +22,7 @@ _DEFINITION = "settingDefinitionId"
 
 
 def name_of(names: ObjectNames) -> NameOf:
-    """Of a person, the function says that people are not read."""
+    """The function says of a person that people are not read."""
 
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
         keys = [(collection_of(target_type), external_id) for target_type in target_types]

@@ -67,7 +67,6 @@ async def old_details_of_tenants(
 
 
 def _silent() -> set[str]:
-    """The collections whose lists do not tell when their details change."""
     return {key for key, collection in load_catalog().collections.items() if collection.refresh_hours is not None}
 
 

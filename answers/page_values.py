@@ -7,13 +7,10 @@ from answers.field_text import ShownField, field_text, path_beside, told
 from inventory import visible_text
 
 MAX_NAME = 200
-"""Characters of a name, an id or a path."""
 
 MAX_FIELDS = 200
-"""Fields of one item."""
 
 MAX_LINES = 200
-"""Lines of one field."""
 
 
 class FieldRow(NamedTuple):

@@ -24,7 +24,6 @@ Titles = Mapping[str, str]
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
-    """Groups are in the order of first occurrence."""
     groups: dict[Any, list[T]] = {}
     for record in records:
         groups.setdefault(key(record), []).append(record)

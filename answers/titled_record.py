@@ -21,7 +21,7 @@ class TitledRecord(BaseModel, frozen=True):
 
     @property
     def kind_of_one(self) -> str:
-        """The kind for one item, such as `Named location`."""
+        """For example `Named location`."""
         return kind_of_one(self.type_key, self._kind_in_words())
 
     def _kind_in_words(self) -> str:

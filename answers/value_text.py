@@ -17,7 +17,6 @@ from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
 HIDDEN = "hidden"
 
 HIDDEN_IN_PART = "hidden in part"
-"""Introduces a text's lines without secrets."""
 
 NOTHING = "nothing"
 """Stands for an absent value."""
@@ -100,7 +99,7 @@ def short_id(definition_id: str) -> str:
 
 
 def is_definition_id(text: str) -> bool:
-    """Whether the text is the id of a setting's definition or of a choice."""
+    """Whether it is a setting's definition or a choice."""
     return _DEFINITION_ID.fullmatch(text) is not None
 
 
@@ -220,7 +219,6 @@ class _Setting(NamedTuple):
 
 
 def labelled(label: str, lines: Sequence[str], whole_id: str = "") -> list[str]:
-    """Puts the label before a single line, or above several."""
     note = f" ({whole_id})" if whole_id else ""
     return [f"{label}: {lines[0]}{note}"] if len(lines) == 1 else [f"{label}:{note}", *(f"  {line}" for line in lines)]
 
@@ -230,7 +228,6 @@ def _setting_lines(instance: JsonObject, place: Place) -> list[str]:
 
 
 def _intent_setting(value: JsonObject, place: Place) -> list[str]:
-    """An intent's setting, which holds its value twice, the second time as JSON."""
     definition = str(value["definitionId"])
     held = value["value"] if "value" in value else value["valueJson"]
     whole_id = "" if place.is_brief or not is_definition_id(definition) else definition
@@ -289,7 +286,6 @@ def _presentation_name(value: JsonObject) -> str:
 
 
 def presentation_lines(value: JsonObject) -> list[str]:
-    """A value, a list, or pairs."""
     if "values" in value:
         pairs = [
             f"{member.get('name')} = {member.get('value')}" if member.get("value") else str(member.get("name"))

@@ -36,9 +36,7 @@ async def access(session: AsyncSession) -> AccessOverview:
 
 
 def find_person(people: Sequence[KnownPerson], sought: str) -> str:
-    """Finds a person's id by name or id. Before the first sign-in, only `<tenant id>/<object id>` of Entra ID finds it.
-    Raises `AccessError`.
-    """
+    """Before the first sign-in, only `<tenant id>/<object id>` of Entra ID finds a person. Raises `AccessError`."""
     wanted = sought.strip().casefold()
     found = {person.person_id for person in people if wanted in (person.person_id.casefold(), person.name.casefold())}
     if len(found) == 1:
@@ -69,7 +67,7 @@ async def set_rule(
 
 
 async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
-    """Removes a rule; returns None if the form was received before. Raises `AccessError` if there is no such rule."""
+    """None if the form was received before. Raises `AccessError` if there is no such rule."""
     if not await _record(session, asked, f"revoke: {in_words(subject)}", subject.tenant_id):
         return None
     rule = await access_rules.delete_rule(session, subject)
@@ -79,7 +77,7 @@ async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) 
 
 
 async def end_sessions(session: AsyncSession, person_id: str, asked: AccessRequest) -> int | None:
-    """Signs a person out everywhere. Returns the number of sessions; None if the form was received before."""
+    """Returns the number of sessions; None if the form was received before."""
     if not await _record(session, asked, f"end sessions: {person_id}", None):
         return None
     return await web_sessions.end_sessions(session, person_id)

@@ -66,7 +66,7 @@ class NothingAssignableError(UserError):
 
 
 async def covered(session: AsyncSession) -> dict[str, Coverage]:
-    """The coverage of the tenant's collections; it is empty before a completed run."""
+    """Empty before a completed run."""
     return await coverage(session)
 
 
@@ -157,7 +157,6 @@ async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | 
 async def _of_all(
     session: AsyncSession, tenant_id: UUID, found: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """The items' assignments, then the number of unknown ones of each collection."""
     unknown: Counter[str] = Counter()
     for type_key, members in groupby(found, key=lambda item: item.type_key):
         items = list(members)
@@ -197,7 +196,7 @@ async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[Assignabl
 async def _of_items(
     session: AsyncSession, tenant_id: UUID, type_key: str, items: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | None]:
-    """The assignments of one collection's items, and None for each item whose assignments are unknown."""
+    """None for an item whose assignments are unknown."""
     rules = load_catalog().collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {row.external_id: decode_object(row.document) for row in found}

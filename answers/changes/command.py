@@ -217,7 +217,6 @@ def _what(change: ChangeRecord) -> str:
 
 
 def _say(summary: ChangesSummary) -> None:
-    """Prints the summary on stderr, or on stdout if there are no changes."""
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"
     read = f"{counted(summary.listed, 'collection')} read to the end"

@@ -28,7 +28,7 @@ router = APIRouter()
 PAGE = 50
 
 PAGE_OF_MANY = 19
-"""Changes on a page over tenants, which are queried one by one. A batch of events has one more."""
+"""Tenants are queried one by one. A batch of events has one more."""
 
 MOST_AT_ONCE = 1000
 """Changes read at once for a file."""
@@ -59,7 +59,6 @@ class ChangeQuestion(NamedTuple):
         return answer.event_among_tenants(self.after) if self.after else None
 
     def query(self, **others: object) -> str:
-        """The question's query string, with `others` changed."""
         asked = {
             "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **others
         }  # fmt: skip

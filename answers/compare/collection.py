@@ -222,7 +222,7 @@ class CollectionComparer:
         return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
     async def _whole(self, side: Side, entries: Iterable[Entry], damaged: set[str]) -> dict[str, _Found]:
-        """Documents by id; adds the ids of damaged ones to `damaged`."""
+        """Adds the ids of damaged documents to `damaged`."""
         ids = [entry.external_id for entry in entries]
         if not ids:
             return {}

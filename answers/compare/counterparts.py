@@ -107,7 +107,7 @@ def _shared(there: Side, target_type: str, target_id: str, names: dict[tuple[str
 
 
 class _Candidates:
-    """The other tenant's objects by meaning. `ambiguous` has names that several objects share."""
+    """`ambiguous`: names that several objects share."""
 
     def __init__(self, there: Side, type_key: str, items: Iterable[tuple[str, str | None]]) -> None:
         self.by_text: dict[str, list[tuple[str, str | None]]] = {}
@@ -149,6 +149,5 @@ async def _names(side: Side, ids: Iterable[TargetId]) -> dict[tuple[str, str], s
 
 
 def _has_meaning(type_key: str) -> bool:
-    """Whether properties, not the name, identify the collection's objects in another tenant."""
     collection = load_catalog().collections.get(type_key)
     return collection is not None and bool(collection.meaning)

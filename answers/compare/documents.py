@@ -13,7 +13,7 @@ from inventory.tenant_neutral import OWN_ID, TENANT_ID, IdTranslation, Neutraliz
 
 
 class KnownPair(NamedTuple):
-    """One tenant's document and, `there`, its counterpart in the other tenant, if any."""
+    """`there`: the counterpart in the other tenant, if any."""
 
     type_key: str
     here_id: str
@@ -60,7 +60,6 @@ async def compared_documents(
 
 
 def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
-    """Translates mapped objects of the other tenant to their ids, if they have no other translation."""
     targets = {(type_key, other) for (type_key, _), other in mapped.items()}
 
     def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:

@@ -69,7 +69,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> "Matrix":
-        """Reads the tenants' coverage. Without `type_keys`, all collections that any tenant has read are compared."""
+        """Without `type_keys`, all collections that any tenant has read are compared."""
         coverage = {}
         for tenant in tenants:
             async with sessions(tenant.tenant_id) as session:

@@ -30,7 +30,6 @@ from cli.table import COLLECTION_COLUMN, Column, print_table
 from configuration import Settings
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
-"""A matrix's words for statuses that are named otherwise between two tenants."""
 
 
 async def compare_golden(

@@ -17,7 +17,6 @@ TENANTS_ACROSS = 6
 """Tenants that fit across a sheet of paper; more tenants make more tables."""
 
 _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, CellStatus.AMBIGUOUS)
-"""Statuses for which a matrix shows more than the status."""
 
 
 def occurring(names: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:

@@ -130,7 +130,6 @@ def _uncertain(item: ItemComparison) -> str:
 
 
 def _kind(item: ItemComparison) -> str:
-    """The kind; empty if the heading says it."""
     return "" if collection_title(item.type_key).startswith(f"{item.kind} (") else item.kind
 
 

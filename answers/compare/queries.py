@@ -95,7 +95,6 @@ WHERE bearers > 1
 
 
 async def present_items(session: AsyncSession, type_key: str) -> list[PresentItem]:
-    """Present items by name."""
     present = select(
         *_ITEM.c["external_id", "display_name", "meta"],
         (_ITEM.c.version_number > 0).label("has_document"),
@@ -109,7 +108,7 @@ async def present_items(session: AsyncSession, type_key: str) -> list[PresentIte
 async def whole_items(
     session: AsyncSession, type_key: str, external_ids: Collection[str], read: Documents
 ) -> dict[str, WholeItem]:
-    """Items by id; an item without a document is left out."""
+    """Leaves out items without a document."""
     named = {"type_key": type_key, "external_ids": list(external_ids)}
     found = await fetch(session, _DOCUMENTS, WholeItem, named, shape=lambda row: _with_document(row, read))
     return {item.external_id: item for item in found}

@@ -48,7 +48,7 @@ ATTEMPTS = tuple(
     {"most": most, "most_fields": fields, "most_lines": lines}
     for most, fields, lines in ((PAGE, 4, 6), (PAGE, 2, 3), (50, 1, 2), (25, 0, 0), (10, 0, 0))
 )
-"""The amounts that a page shows: less if it gets too long."""
+"""A page shows less if it gets too long."""
 
 Named = Annotated[str, Query(description="The id of a tenant, or its name.", max_length=200)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]

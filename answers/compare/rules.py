@@ -132,10 +132,7 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
 
 
 def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
-    """The differences that hold whatever the unknown values are.
-
-    Without ids, members of a list have other names: then as many members must differ.
-    """
+    """Without ids, members of a list have other names: then as many members must differ."""
     told = {(difference.path, difference.kind) for difference in certain}
     found_in, certain_in = (
         Counter((properties_of(difference.path), difference.kind) for difference in some) for some in (found, certain)

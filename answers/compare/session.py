@@ -84,7 +84,6 @@ def say_without_column(tenants: Iterable[TenantRecord]) -> None:
 
 
 def say_what_is_left_out(record: ComparisonRecord | SettingsComparisonRecord) -> None:
-    """Names collections that were not compared, on stderr."""
     for left_out in record.collections:
         if not left_out.is_compared:
             output.warn(

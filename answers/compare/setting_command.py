@@ -85,7 +85,6 @@ def _print_settings(record: SettingsComparisonRecord, settings: Sequence[Setting
 
 
 def print_gaps(record: SettingsComparisonRecord) -> None:
-    """Prints the collections and policies that are not wholly known."""
     say_what_is_left_out(record)
     output.warn(*map(_gap, record.uncertain_policies))
 

@@ -26,7 +26,6 @@ from cli.table import Column, Shape, print_table
 from configuration import Settings
 
 _OF_STATUS = {Status.ONLY_HERE: CellStatus.MISSING}
-"""A matrix's words for statuses that are named otherwise between two tenants."""
 
 
 async def compare_golden_settings(

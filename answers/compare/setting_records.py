@@ -96,7 +96,7 @@ class SettingCounts(BaseModel, frozen=True):
 
     @property
     def why_undecided(self) -> str | None:
-        """In words, if hidden values are the reason; else None."""
+        """Says in words if hidden values are the reason; else None."""
         if not self.hidden:
             return None
         return (

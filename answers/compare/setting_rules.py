@@ -38,8 +38,6 @@ class HeldSetting(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """One tenant's `known` values of a setting, and the number of `unknown` ones."""
-
     holdings: Sequence[HeldSetting]
     known: frozenset[str]
     unknown: int
@@ -187,7 +185,6 @@ def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
 
 
 def _short(key: str) -> str:
-    """Shortens a key: `system_allowtelemetry`, `bitLockerEnabled (windows10CompliancePolicy)`."""
     if key.startswith(("oma:", "admx:")):
         return key.partition(":")[2]
     kind, slash, path = key.partition("/")

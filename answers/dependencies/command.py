@@ -38,7 +38,6 @@ from inventory.plurals import counted
 MAX_DEPTH = 5
 
 CUT = "left out: an item with more than {} has the first ones only; --limit draws more"
-"""The note on a picture that does not show all."""
 
 
 @prints_tables

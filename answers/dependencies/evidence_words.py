@@ -12,7 +12,6 @@ def code_in_words(code: str) -> str:
 
 
 def evidence_in_words(evidence: str) -> str:
-    """Names collections by title."""
     parts = (part.partition(":") for part in evidence.split(", "))
     return ", ".join(
         f"{title_of(code)}: {code_in_words(reason)}" if reason else code_in_words(code) for code, _, reason in parts

@@ -8,10 +8,8 @@ from answers.dependencies.records import Presence
 from inventory.references import ReferenceRole
 
 MAX_LABEL = 80
-"""Characters of a name that a label shows."""
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.,:/")
-"""Characters that Mermaid never reads as syntax."""
 
 _ARROWS = {ReferenceRole.INCLUDE: "-->", ReferenceRole.EXCLUDE: "-.->", ReferenceRole.USE: "-->"}
 

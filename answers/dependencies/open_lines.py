@@ -46,7 +46,6 @@ def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
 
 
 def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
-    """Prints gaps on stderr."""
     output.warn(*open_lines(records, words))
 
 
@@ -56,7 +55,6 @@ def refuse_never_read(coverage: TenantCoverage) -> None:
 
 
 def say_basis(coverage: TenantCoverage) -> None:
-    """Prints on stderr what an empty answer rests on."""
     output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
 
 

@@ -8,13 +8,12 @@ from answers.dependencies.records import DependencyRecord, Direction, ObjectReco
 from inventory.references import ReferenceRole
 
 WIDTH, HEIGHT = 220, 42
-"""Of a box, in pixels."""
+"""Pixels of a box."""
 
 GAP_ACROSS, GAP_DOWN = 80, 12
 MARGIN = 8
 
 NAME_LENGTH = 28
-"""Characters of a name that fit into a box."""
 
 End = tuple[tuple[str, ...], str]
 
@@ -30,8 +29,6 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A reference drawn as a curve from source to target."""
-
     path: str
     role: ReferenceRole
 

@@ -101,8 +101,6 @@ Record = DanglingRecord | UnassignedRecord | CannotSayRecord
 
 
 class ReferenceQuestion(StrEnum):
-    """Questions that lists answer, for one tenant or each."""
-
     DANGLING = "dangling"
     UNASSIGNED = "unassigned"
 

@@ -114,7 +114,7 @@ class TenantCoverage:
         return not_listed_reason(type_key, self.collections, self._known)
 
     def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
-        """Gaps for collections that may hold targets. `edges` counts references by possible collections."""
+        """`edges` counts references by possible collections."""
         counted: Counter[tuple[str, str]] = Counter()
         for type_keys, times in edges.items():
             for key in type_keys:

@@ -66,7 +66,6 @@ from storage.documents import database_time
 from storage.object_names import display_names
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
-"""Matches the id of a setting's definition."""
 
 
 class Drift(NamedTuple):

@@ -33,7 +33,7 @@ Name = Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=L
 
 
 class BaselineSource(StrEnum):
-    """The source of a baseline: the inventory as it is or was, a run's coverage, or another tenant's inventory."""
+    """The inventory as it is or was, a run's coverage, or another tenant's inventory."""
 
     MOMENT = "moment"
     RUN = "run"

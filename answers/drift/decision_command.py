@@ -25,7 +25,6 @@ from inventory.plurals import counted
 from inventory.visible_text import visible
 
 ID_SHOWN = 12
-"""Digits of a finding's or decision's id."""
 
 
 @prints_times

@@ -13,16 +13,12 @@ from storage.rows import fetch
 
 
 class ItemWithFindings(NamedTuple):
-    """An item with open or resolved findings."""
-
     type_key: str
     external_id: str
     display_name: str | None
 
 
 class DecidedFinding(NamedTuple):
-    """A decision's finding, in its latest period."""
-
     baseline: str
     type_key: str
     external_id: str

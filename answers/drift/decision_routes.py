@@ -35,7 +35,6 @@ from web.twins import Limit, csv_file
 router = APIRouter()
 
 MOST_FINDINGS = 100
-"""Findings of one form, as many as a page shows."""
 
 PAGE = 100
 
@@ -45,7 +44,7 @@ Everything = Annotated[bool, Query(alias="all", description="Also what was taken
 
 
 class DecisionSubject(StrEnum):
-    """The subject of a form's decision: the ticked findings, their whole items, or a field wherever it is."""
+    """The ticked findings, their whole items, or a field wherever it is."""
 
     FINDINGS = "findings"
     ITEMS = "items"

@@ -202,7 +202,7 @@ async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]
 
 @cache
 def drift_rules(type_key: str) -> DriftRules:
-    """By today's catalog; if the collection left it, all parts of documents count."""
+    """Today's catalog decides; if the collection left it, all parts count."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
         return DriftRules(Canonicalizer(), NormalForm())

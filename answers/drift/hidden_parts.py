@@ -21,8 +21,6 @@ ITEMS_AT_A_TIME = DOCUMENTS_AT_A_TIME // 2
 
 
 class HiddenPart(NamedTuple):
-    """The readable lines of a partly hidden text, in the baseline and now."""
-
     before: JsonValue
     after: JsonValue
 
@@ -81,7 +79,6 @@ async def hidden_parts(
 async def _documents(
     session: AsyncSession, items: Sequence[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], tuple[DriftDocument, DriftDocument]]:
-    """Documents in the baseline and now, if both are whole."""
     baselines, type_keys, external_ids = zip(*items, strict=True)
     named = {baseline: pinned_by(baseline) for baseline in baselines}
     of_pin = {pinned: baseline for baseline, pinned in named.items()}

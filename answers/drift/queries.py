@@ -320,7 +320,6 @@ async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundVa
 
 
 async def record_findings(session: AsyncSession, baseline: str, findings: Sequence[Finding]) -> None:
-    """Stores new findings, and new observations of existing ones."""
     rows = [{**finding._asdict(), "value_hash": finding.value_hash.hex()} for finding in findings]
     await session.execute(_RECORD, {"baseline": baseline, "findings": orjson.dumps(rows).decode()})
 
@@ -360,12 +359,10 @@ async def findings_of(
 
 
 async def unresolved_findings(session: AsyncSession) -> list[KnownFinding]:
-    """Findings of all baselines, unordered."""
     return await fetch(session, _UNRESOLVED, KnownFinding)
 
 
 async def findings_of_item(session: AsyncSession, type_key: str, external_id: str) -> list[KnownFinding]:
-    """Unresolved findings of all baselines."""
     return await fetch(session, _OF_ITEM, KnownFinding, {"type_key": type_key, "external_id": external_id})
 
 

@@ -31,7 +31,7 @@ router = APIRouter()
 PAGE = 100
 
 ATTEMPTS = tuple({"most_lines": lines, "most": most} for lines, most in ((8, PAGE), (3, PAGE // 2), (2, PAGE // 5)))
-"""The amounts that a page shows: less if it gets too long."""
+"""A page shows less if it gets too long."""
 
 BaselineName = Annotated[str, Query(alias="baseline", description="By default the first one.", max_length=100)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]

@@ -26,7 +26,7 @@ class BaselineKind(StrEnum):
 
 
 class FindingKind(StrEnum):
-    """The part of an item that deviates: a field, a member of a list in it, or the whole item."""
+    """A field, a member of a list in it, or the whole item."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -246,7 +246,6 @@ def _deviation_of_list(members: list[Difference]) -> Deviation:
 
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:
-    """`same` has several differences if a list repeats a member."""
     values: list[JsonValue] = sorted(([difference.before, difference.after] for difference in same), key=encode)
     shown = same[0].shown()
     value = values[0] if len(values) == 1 else values

@@ -52,7 +52,6 @@ def placed(findings: Sequence[DriftFindingRecord]) -> list[tuple[tuple[str, ...]
 
 
 def items_of(findings: Iterable[DriftFindingRecord]) -> list[DriftItemRecord]:
-    """Items with open findings, in `by_item`'s order."""
     return [_record(of_item) for of_item in by_item(finding for finding in findings if finding.is_open)]
 
 

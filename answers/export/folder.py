@@ -28,7 +28,7 @@ class ExportFolder:
         self._tenant_id = tenant_id
         self._force = force
         self._there: dict[str, str] = {}
-        """By case-folded path."""
+        """Files by case-folded path."""
         self._put: set[str] = set()
         with _refusals():
             self._open()

@@ -50,8 +50,6 @@ class CategorySize(NamedTuple):
 
 
 class MissingList(NamedTuple):
-    """Missing items by type key and name, and collections not read to their end."""
-
     basis: ItemsBasis
     items: AsyncIterator[MissingRecord]
     not_read: list[UnreadCollection]

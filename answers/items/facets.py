@@ -60,7 +60,6 @@ def _facet(
 
 
 def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
-    """Each kind has the number of items that its filter finds."""
     counts: Counter[str] = Counter()
     for group in groups:
         if others.wants(group.item):

@@ -165,7 +165,6 @@ async def missing_csv(scope: OneTenant, wanted: WantedMissing) -> Response:
 async def _missing(
     scope: TenantScope, wanted: MissingChoice, usual: tuple[EvidenceKind, ...], after: str, limit: int | None
 ) -> MissingList | None:
-    """One item more than the limit; `usual` is the evidence if none is chosen."""
     return await answer.missing(
         scope.session,
         None,

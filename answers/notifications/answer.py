@@ -183,7 +183,6 @@ def _events(
 
 
 async def plan_events(session: AsyncSession) -> list[NotificationEvent]:
-    """Events of plans that wait for a decision."""
     return [plan_event(plan.plan_id, plan.created_by) for plan in await queries.waiting_plans(session)]
 
 

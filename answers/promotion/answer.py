@@ -206,7 +206,6 @@ async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Pe
 async def unmap_reference(
     session: AsyncSession, tenant_id: UUID, source_tenant_id: UUID, wanted: MappingWish, person: Person
 ) -> bool:
-    """Removes a mapping, whatever its `target_id`; returns False if there was none."""
     source_id = item_key(wanted.source_id)
     place = {"source_tenant_id": source_tenant_id, "type_key": wanted.type_key, "source_id": source_id}
     if not await queries.remove_mapping(session, place):
@@ -219,7 +218,7 @@ async def unmap_reference(
 
 
 def is_creator(person: Person, plan: PlanContent) -> bool:
-    """Whether the person made the plan, by the person's id or name."""
+    """Whether id or name is the creator's."""
     return person.person_id == plan.created_by_id or person.name.casefold() == plan.created_by.casefold()
 
 

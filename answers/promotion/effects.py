@@ -160,7 +160,7 @@ def concerns_of(items: Iterable[PlannedItem]) -> list[tuple[EffectKind, int]]:
 
 
 def worst_first(items: Iterable[PlannedItem]) -> list[PlannedItem]:
-    """Orders items for reviewers: written items, then blocked ones, the worst first in each."""
+    """Written items come first, then blocked ones."""
     return sorted(items, key=_place)
 
 

@@ -25,7 +25,7 @@ from inventory.write_rules import PartRequest, PartShape, WriteRules
 
 
 class ItemRequests:
-    """The requests for one item, whose references must be known."""
+    """The item's references must be known."""
 
     def __init__(
         self,
@@ -60,7 +60,6 @@ class ItemRequests:
 
     @property
     def _differing(self) -> set[str]:
-        """The differing properties that a request can carry."""
         wanted, current = self._facts.form.of(self._wanted), self._facts.form.of(self._current)
         # A detail that was read and is empty is present in the normal form.
         names = {name for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)}
@@ -215,7 +214,6 @@ class ItemRequests:
 
 
 def _member(member: JsonValue, part: PartRequest) -> JsonValue:
-    """The member without properties of its origin, or with only those that a request names."""
     if not isinstance(member, dict):
         return member
     if part.only:
@@ -265,7 +263,6 @@ def _at(value: JsonValue, names: Sequence[str], change: Callable[[JsonValue], Js
 
 
 def _inert(body: JsonObject, inert: Mapping[str, JsonValue]) -> JsonObject:
-    """The body with values that take the object's effect away."""
     for path, value in inert.items():
         body = cast("JsonObject", _at(body, path.split("."), lambda _, value=value: value or None))  # type: ignore[misc]
     return body

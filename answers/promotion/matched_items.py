@@ -38,7 +38,6 @@ async def items_to_promote(
 
 
 async def _of_collection(here: Side, there: Side, type_key: str) -> list[PromotionItem]:
-    """A collection's items, matched as in a comparison."""
     reasons = list(_coverage_reasons(here, there, type_key))
     if reasons:
         present = await queries.present_names(here.session, type_key)
@@ -98,7 +97,6 @@ async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceB
 
 
 def _name_of(type_key: str, source: PromotedVersion) -> str:
-    """The version's name, which the item may have lost."""
     name = (source.document or {}).get(load_catalog().collections[type_key].name_field)
     return name if isinstance(name, str) and name else source.title
 
@@ -113,7 +111,6 @@ def _taken(name: str, ids: Sequence[str]) -> BlockReason:
 
 
 async def _restored(there: Side, type_keys: Sequence[str], wanted: PlanRequest) -> list[PromotionItem]:
-    """The named items in an earlier version, each with its current one."""
     found = []
     for type_key in type_keys:
         present = {item.external_id for item in await queries.present_names(there.session, type_key)}

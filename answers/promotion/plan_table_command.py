@@ -104,7 +104,6 @@ def _print_reasons(items: Sequence[PlannedItem]) -> None:
 
 
 def _audience(item: PlannedItem) -> str:
-    """The item's audiences; signs mark changes."""
     signs = {AudienceChange.ADDED: "+", AudienceChange.REMOVED: "-", AudienceChange.FILTERED_OTHERWISE: "~"}
     return ", ".join(
         f"{signs.get(member.change, '')}{'not ' if member.role == 'exclude' else ''}{member.name}"

@@ -91,7 +91,6 @@ async def _mapped(
     facts: Mapping[str, CollectionFacts],
     wanted: PlanRequest,
 ) -> dict[TargetId, MappedTarget]:
-    """Operators' mapping decides, or the meaning."""
     ids: set[TargetId] = {
         (reference.target_types, reference.target_id)
         for candidate in candidates
@@ -120,7 +119,6 @@ def _target(counterpart: Counterpart) -> MappedTarget:
 async def _names(
     here: Side, there: Side, candidates: Sequence[PromotionItem], mapped: Mapping[TargetId, MappedTarget]
 ) -> dict[tuple[str, str], str]:
-    """Names of ids in both sides' documents, and of new objects."""
     changed = [candidate for candidate in candidates if candidate.target is not None and not candidate.is_same]
     sources = [(item.type_key, item.source.document) for item in changed if item.source.document is not None]
     targets = [

@@ -270,7 +270,6 @@ async def items_by_alternate_key(session: AsyncSession, type_key: str, keys: Col
 
 
 async def alternate_keys(session: AsyncSession, type_key: str, ids: Collection[str]) -> dict[str, str]:
-    """Alternate keys by id."""
     rows = await session.execute(_KEYS_OF, {"type_key": type_key, "names": list(ids)})
     return {row.external_id: row.alternate_key for row in rows}
 

@@ -31,7 +31,7 @@ ATTEMPTS = tuple(
     {"most": most, "most_fields": fields, "most_lines": lines}
     for most, fields, lines in ((PAGE, 12, 6), (PAGE, 4, 3), (50, 2, 2), (25, 1, 0), (10, 0, 0))
 )
-"""The amounts that a page shows: less if it gets too long."""
+"""A page shows less if it gets too long."""
 
 REFUSED = 409
 """The status of a page with the reasons of a refused approval."""

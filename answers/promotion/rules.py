@@ -275,7 +275,6 @@ def _own_reasons(candidate: PromotionItem, facts: CollectionFacts) -> Iterator[B
 def _content_reasons(
     document: JsonObject, facts: CollectionFacts, rules: WriteRules, *, is_new: bool
 ) -> Iterator[BlockReason]:
-    """Parts of the document that no request can write."""
     if is_new and any(has_value(document, path, value) for path, value in rules.built_in.items()):
         yield BlockReason(
             code=BlockCode.BUILT_IN,

@@ -18,7 +18,7 @@ _TEMPLATE_URL = re.compile(r"/groupPolicyDefinitions\('([^']+)'\)(?:/presentatio
 _NOW = "2026-11-29T09:00:00Z"
 
 _STATES = frozenset({"enabled", "disabled", "enabledForReportingButNotEnforced"})
-"""Of a Conditional Access policy."""
+"""States of a Conditional Access policy."""
 
 _OF_THE_SERVICE = frozenset({"id", "createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "isAssigned"})
 """Properties that the service sets, so a creating body may not hold them."""
@@ -27,7 +27,6 @@ _WITH_SOURCE = re.compile(
     r"^/(deviceManagement/(deviceConfigurations|deviceCompliancePolicies|configurationPolicies|compliancePolicies)"
     r"|deviceAppManagement/\w*(Protections|targetedManagedAppConfigurations))$"
 )
-"""Matches collections whose assignments tell where they came from."""
 
 
 class RefusedWriteError(Exception):
@@ -187,7 +186,6 @@ def _merge(found: Document, body: Document) -> None:
 
 
 def _unbound(body: Document) -> Document:
-    """The body with objects in place of URLs that bind them."""
     unbound: Document = {}
     for name, value in body.items():
         if name.endswith("@odata.bind"):

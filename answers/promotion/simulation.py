@@ -40,7 +40,7 @@ class _Written(NamedTuple):
 
 
 async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanContent) -> Simulation:
-    """Applies a plan to a copy of the target as it is now, with the plan's versions of the source."""
+    """The target is copied as it is now; the source's versions are the plan's."""
     wanted = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
     sources = await _sources(here, wanted)
     sandbox = Sandbox(await _objects(there, plan), _catalogue(sources.values()))

@@ -195,7 +195,7 @@ async def _follow(settings: Settings, database: Database, record: RunRecord, ten
 
 
 async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
-    """A run's record after its workflow's end; `latest` is an earlier one. Raises `UnavailableError`."""
+    """`latest` is an earlier record. Raises `UnavailableError`."""
     async with database.tenant(latest.tenant_id, read_only=True) as session:
         record = await answer.run_record(session, latest.run_id)
     return record or await refused(latest, f"run {latest.run_id}", handle)

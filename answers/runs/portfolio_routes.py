@@ -41,7 +41,6 @@ router = APIRouter()
 PAGE = 50
 
 OUTCOMES = 200
-"""Tenants on the page of one portfolio run."""
 
 LOOK_SECONDS = 2.0
 """Seconds between a live page's looks, for all followers together."""

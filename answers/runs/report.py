@@ -119,7 +119,6 @@ def _context(context: Mapping[str, Any]) -> str:
 
 
 def _say(words: str, *, indent: str = "", style: str = "") -> None:
-    """Prints prose, wrapped for the terminal, or for mails and logs."""
     lines = textwrap.fill(
         words,
         width=min(output.stdout.width, WIDEST),

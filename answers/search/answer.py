@@ -119,7 +119,7 @@ def _titles() -> dict[str, str]:
 async def find_after(
     session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: ItemPlace | None, limit: int
 ) -> list[ItemRecord]:
-    """As `find`, after a place. Raises `UnlistedItemError`, `UnknownSettingError`."""
+    """The items of `find` after a place. Raises `UnlistedItemError`, `UnknownSettingError`."""
     rest = sorted(tenant_ids)
     found: list[ItemRecord] = []
     if place is not None:
@@ -134,7 +134,7 @@ async def find_after(
 
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
-    """Splits the query into queries for some tenants each, so that a full page ends the search."""
+    """Each query has some of the tenants, since a full page ends the search."""
     if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
         yield wanted
         return

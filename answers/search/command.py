@@ -141,7 +141,6 @@ def settings(
 
 
 def _end(never_read: int) -> None:
-    """Raises `typer.Exit` if a tenant was never read."""
     if never_read:
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -206,7 +205,6 @@ def _values(tenant: TenantSetting) -> str:
 
 
 def _value(value: SettingValue) -> str:
-    """A value as `settings NAME=VALUE` takes it, a choice also with its name."""
     told = "hidden" if value.value is None else value.value
     return told if value.name is None else f"{value.name} ({told})"
 

@@ -81,7 +81,6 @@ def _unseen(has: frozenset[str]) -> str:
 _KNOWING = """(
     SELECT DISTINCT tenant_id, type_key FROM collection_setting WHERE setting = ANY (CAST(:settings AS text[]))
 ) AS knowing"""
-"""Selects collections whose items may set one of the settings."""
 
 
 # One name is looked up for each, where a join may have the planner hash them all.
@@ -368,7 +367,6 @@ async def catalogues(session: AsyncSession) -> list[UUID]:
 
 
 async def definitions_called(session: AsyncSession, name: str) -> list[str]:
-    """The ids of definitions with this display name."""
     tenants = await catalogues(session)
     if not tenants:
         return []

@@ -1,1 +1,1 @@
-"""The versions of an item, one of them whole, and two of them compared."""
+"""An item's versions: one whole, two compared."""

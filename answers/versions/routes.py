@@ -48,7 +48,7 @@ ATTEMPTS = tuple(
         (800, 3, 3, 5),
     )
 )
-"""The amounts that the page shows: less if it gets too long."""
+"""The page shows less if it gets too long."""
 
 LONGEST_LINE = 2_000
 """Characters of a document's line."""
@@ -182,7 +182,6 @@ async def _compared(
 
 
 def _first_lines(lines: Sequence[str], most_bytes: int) -> Iterator[str]:
-    """Lines up to this size, at least one."""
     sizes = accumulate(len(line.encode()) + 1 for line in lines)
     fitting = sum(1 for _ in takewhile(lambda size: size <= most_bytes, sizes))
     yield from lines[: max(1, fitting)]
