@@ -56,7 +56,7 @@ class TenantCoverage:
 
     @classmethod
     async def of_tenants(cls, session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, "TenantCoverage"]:
-        """Their references must all be read; the transaction sees all the tenants."""
+        """The tenants' references must be read; the transaction sees all tenants."""
         collections = await coverage_of_tenants(session, tenant_ids)
         old = await old_details_of_tenants(session, tenant_ids)
         return {tenant_id: cls(tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}

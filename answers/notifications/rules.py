@@ -29,7 +29,7 @@ _KINDS = {
 
 
 def run_events(run: RunRecord, before: RunRecord | None) -> list[NotificationEvent]:
-    """None if the run succeeded, or the run `before` ended alike."""
+    """Empty if the run succeeded, or the run `before` ended alike."""
     if run.status not in _KINDS or (before is not None and _gaps(before) == _gaps(run)):
         return []
     kind, severity = _KINDS[run.status]

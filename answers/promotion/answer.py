@@ -179,7 +179,7 @@ async def _decided(
 
 
 async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
-    """Maps references to the source's object to the target's; `source_object` and `target_object` find the two.
+    """Puts the target's object in place of the source's; `source_object` and `target_object` find them.
 
     Raises `UnknownItemError`.
     """
