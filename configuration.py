@@ -34,7 +34,7 @@ TEMPORAL_NAMES = (
 """Read by `temporalio.envconfig`, as is all that begins with `TEMPORAL_TLS` or `TEMPORAL_GRPC_META`."""
 
 NO_KEY = "none"
-"""The value of SENSITIVE_FIELDS_KEY that hides sensitive values without a key, so that their changes do not show."""
+"""A SENSITIVE_FIELDS_KEY that hides sensitive values, and their changes."""
 
 NO_KEY_WARNING = (
     "SENSITIVE_FIELDS_KEY is none, so changes of hidden values are not seen; of edited objects it is only said that"
@@ -50,7 +50,7 @@ class TenantsFrom(StrEnum):
 
 
 class ConfigurationError(UserError):
-    """The configuration has a fault. The message names it and its remedy in one line, without secrets."""
+    """A fault and its remedy in one line, without secrets."""
 
 
 def _https(value: str | None) -> str | None:
@@ -99,7 +99,7 @@ def _payload_keys(value: object) -> object:
 
 
 def payload_key_ring(text: str) -> tuple[SecretBytes, ...]:
-    """The keys of PAYLOAD_KEYS, the encrypting one first. Raises `ValueError`."""
+    """The encrypting key first. Raises `ValueError`."""
     keys = [key_bytes(part.strip()) for part in text.split(",")]
     if None in keys:
         raise ValueError(
@@ -134,7 +134,7 @@ ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | 
 
 
 class Settings(BaseSettings):
-    """A process's settings. A field is the environment variable's name in lower case."""
+    """Settings by environment name in lower case."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -207,7 +207,7 @@ class Settings(BaseSettings):
 
     @property
     def graph_proxy(self) -> str | None:
-        """The proxy's URL with its password; None without a proxy."""
+        """The URL with its password."""
         return None if self.graph_proxy_url is None else self.graph_proxy_url.get_secret_value()
 
     @property
@@ -311,7 +311,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Variables of the environment and of files, for libraries with names of their own. Raises `ConfigurationError`."""
+    """Values of environment and files, for libraries with names of their own. Raises `ConfigurationError`."""
     found: dict[str, str] = {}
     for path in env_files():
         found.update(_read_env_file(path))
@@ -319,7 +319,7 @@ def environment() -> dict[str, str]:
 
 
 def payload_keys() -> list[bytes]:
-    """The keys of PAYLOAD_KEYS, for clients without other settings. Raises `ConfigurationError`."""
+    """The keys for clients without other settings. Raises `ConfigurationError`."""
     text = environment().get("PAYLOAD_KEYS")
     try:
         return [key.get_secret_value() for key in payload_key_ring(text)] if text else []

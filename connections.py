@@ -1,4 +1,4 @@
-"""Connections of every process to its servers, with errors for people."""
+"""The servers of every process, with errors for people."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 ANSWER_SECONDS = 15
-"""The time within which Temporal must answer a new client: a hundred times the usual."""
+"""Temporal's limit for a new client, a hundred times the usual."""
 
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 """The limit of one call; the SDK's own is 30 seconds."""
@@ -36,7 +36,7 @@ CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 _ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 
 NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
-"""Temporal Cloud and locked-down servers refuse administrators' calls with these statuses."""
+"""Temporal Cloud and locked-down servers so refuse calls for administrators."""
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
     SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -45,7 +45,7 @@ _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.
 
 
 class UnreachableError(UnavailableError):
-    """A server does not answer as it should. The message names server, address and remedy in one line."""
+    """Server, address and remedy, in one line."""
 
 
 def temporal_connect_config() -> dict[str, Any]:
@@ -71,7 +71,7 @@ def temporal_connect_config() -> dict[str, Any]:
 async def connect_temporal(
     config: Mapping[str, Any], *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
 ) -> Client:
-    """A connected client, which logs only if its `runtime` does. Raises `UnreachableError`."""
+    """Logs only if its `runtime` does. Raises `UnreachableError`."""
     address, namespace = config["target_host"], config.get("namespace", "default")
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -91,14 +91,13 @@ async def connect_temporal(
 
 
 async def connect_to_start(config: Mapping[str, Any]) -> Client:
-    """A client whose namespace has our workflows' search attributes. Raises `UnreachableError`."""
+    """The namespace has our search attributes. Raises `UnreachableError`."""
     client = await connect_temporal(config)
     await register_search_attributes(client)
     return client
 
 
 def refused(client: Client, error: RPCError) -> UnreachableError:
-    """The error for a call that Temporal refused or did not answer."""
     return UnreachableError(refusal(error, client.service_client.config.target_host, client.namespace))
 
 
@@ -124,9 +123,9 @@ def polling(client: Client) -> Iterator[None]:
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Adds missing search attributes to the namespace. Raises `UnreachableError` if that is impossible.
+    """Adds missing search attributes. Raises `UnreachableError` if impossible.
 
-    If a client may not list them, nothing is added; Temporal then refuses workflows if attributes are missing.
+    If a client may not list them, Temporal refuses workflows without them.
     """
     missing = await missing_search_attributes(client)
     if not missing:
@@ -147,9 +146,9 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def missing_search_attributes(client: Client) -> dict[str, IndexedValueType.ValueType] | None:
-    """Missing search attributes with their types; None if the client may not list them.
+    """Missing names with types; None if the client may not list them.
 
-    Raises `UnreachableError`, also if an attribute has another type.
+    Raises `UnreachableError`, also for one of another type.
     """
     try:
         listed = await client.operator_service.list_search_attributes(

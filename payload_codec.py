@@ -18,7 +18,7 @@ from temporalio.converter import DataConverter, DefaultFailureConverterWithEncod
 from inventory.user_errors import UserError
 
 ENCODING = b"binary/encrypted"
-"""The name that Temporal's own samples use. Temporal Web shows such a payload as encrypted."""
+"""The name in Temporal's own samples; Temporal Web shows such a payload as encrypted."""
 
 KEY_ID = "encryption-key-id"
 
@@ -26,14 +26,14 @@ _NONCE_BYTES = 12
 
 
 class PayloadKeyError(UserError):
-    """A payload's key is missing in this process, or the payload is damaged."""
+    """The key is missing in this process, or the payload is damaged."""
 
 
 class EncryptionCodec(PayloadCodec):
     """AES-256-GCM of whole payloads."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        """Each key has 32 bytes; the encrypting one is first. Without keys nothing is encrypted."""
+        """32 bytes each, the encrypting one first; none encrypts nothing."""
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._newest = key_id(keys[0]) if keys else None
 
@@ -41,7 +41,7 @@ class EncryptionCodec(PayloadCodec):
         return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The original payloads; clear ones stay as they are. Raises `PayloadKeyError`."""
+        """Clear payloads stay. Raises `PayloadKeyError`."""
         return [self._decrypted(payload) for payload in payloads]
 
     def _encrypted(self, payload: Payload) -> Payload:
@@ -79,7 +79,7 @@ def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
 
 
 def key_id(key: bytes) -> bytes:
-    """The name of a key in payloads, which reveals nothing of the key."""
+    """Reveals nothing of the key."""
     return hashlib.sha256(b"tenant-inventory payload key" + key).hexdigest()[:16].encode()
 
 

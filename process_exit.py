@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 BROKEN_PIPE = 120
-"""Python's own exit code if its output cannot be delivered."""
+"""Python's own exit code for it."""
 
 
 OTHERS = 0o077
-"""The mask of a file's permissions for group and others."""
+"""The permissions of group and others."""
 
 
 def run_to_exit(command: Callable[[], object]) -> NoReturn:

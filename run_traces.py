@@ -35,7 +35,7 @@ class _RunTrace(TracingWorkflowInboundInterceptor):
 
 @contextmanager
 def tracing(endpoint: str) -> Iterator[RunTracing]:
-    """Sends traces by OTLP over HTTP to `endpoint` while open, and the rest at the end."""
+    """Sends traces by OTLP over HTTP, the rest at the end."""
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "tenant-inventory-worker"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     try:

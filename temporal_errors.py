@@ -75,12 +75,11 @@ async def if_there(asked: Awaitable[AnswerT]) -> AnswerT | None:
 
 
 def refusal(error: RPCError, address: str, namespace: str) -> str:
-    """The meaning of a failed call, and a remedy."""
     return _in_words(error.status, error.message, address, namespace)
 
 
 def connection_failure(error: Exception, address: str, namespace: str) -> str:
-    """Why a connection failed. The SDK's exception has its reason in its text only."""
+    """The SDK's exception has its reason in its text only."""
     text = str(error)
     if _TLS.search(text):
         return (
@@ -95,7 +94,6 @@ def connection_failure(error: Exception, address: str, namespace: str) -> str:
 
 
 def refusal_in(text: str, address: str, namespace: str) -> str | None:
-    """The meaning of a gRPC status in an error's text; None without a status."""
     found = _STATUS_IN_TEXT.search(text)
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
     if found is None or code not in RPCStatusCode.__members__:
@@ -104,7 +102,7 @@ def refusal_in(text: str, address: str, namespace: str) -> str | None:
 
 
 def no_answer(address: str, seconds: float) -> str:
-    """The message about a server that accepts connections or packets, and says nothing."""
+    """The server accepts connections or packets, and says nothing."""
     return (
         f"Temporal does not answer at {address} within {seconds:g} seconds; check that it is up, that TEMPORAL_ADDRESS"
         " is its frontend, and TEMPORAL_TLS"
@@ -112,7 +110,6 @@ def no_answer(address: str, seconds: float) -> str:
 
 
 def search_attributes_by_hand(namespace: str) -> str:
-    """How an administrator adds our search attributes to a server or Temporal Cloud."""
     ours = [(key.name, type_name(key)) for key in ALL]
     server = " ".join(f"--name {name} --type {kind}" for name, kind in ours)
     cloud = " ".join(f"--search-attribute {name}={kind}" for name, kind in ours)

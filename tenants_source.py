@@ -29,7 +29,6 @@ class TenantEntry(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, tenant: TenantConfig) -> "TenantEntry":
-        """The part of a tenant's entry that people see."""
         (credential,) = (name for name in CREDENTIALS if getattr(tenant, name))
         return cls(
             tenant_id=tenant.id,

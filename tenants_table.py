@@ -15,10 +15,10 @@ LOOK_SECONDS = 3.0
 """The time between a process's checks for changes."""
 
 SECRET_VARIABLE = "TENANT_SECRET_"  # noqa: S105 (the beginning of names)
-"""The prefix of variables that the table may name: the value of any other variable could be sent to Entra."""
+"""The table may name no other variables: they could be sent to Entra."""
 
 VAULT_SECRET = "tenant-"  # noqa: S105 (the beginning of names)
-"""The prefix of secrets that the table may name in the vault, which may hold others."""
+"""The vault may hold other secrets."""
 
 FILES = ("client_secret_file", "certificate_file", "federated_token_file")
 VARIABLES = ("client_secret_env", "certificate_password_env")
@@ -26,7 +26,7 @@ VAULT_NAMES = ("client_secret_vault", "certificate_vault")
 
 
 class TableSource:
-    """The table of tenants. Its entries name files in one folder."""
+    """Entries name files in one folder."""
 
     named = THE_TABLE
 

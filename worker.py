@@ -86,7 +86,7 @@ DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
 """As many as eight batches serve with two requests each, enough for most shares."""
 
 BATCHES_PER_ACTIVITY = 2
-"""Batches read side by side for each of `WORKER_ACTIVITIES`: while Graph answers, a batch holds no connection."""
+"""Batches for each of `WORKER_ACTIVITIES`: while Graph answers, a batch holds no connection."""
 
 TOLD_AFTER = timedelta(minutes=2)
 """After this time an activity reports a failing wave.
@@ -123,13 +123,13 @@ CONFIGURATION_ERRORS = (
 """Errors that end a worker with exit code 2: only an operator can help."""
 
 WORKFLOW_SLOTS = (10, 100)
-"""The least and the most workflow tasks at once. They are short: the least suffices on a full machine."""
+"""Least and most. Workflow tasks are short: the least suffices on a full machine."""
 
 LEAST_ACTIVITY_SLOTS = 16
-"""The least activities at once, even on a full machine: two runs' default waves, which mostly wait for Graph."""
+"""Even on a full machine: two runs' default waves, which mostly wait for Graph."""
 
 RAMP_THROTTLE = timedelta(milliseconds=10)
-"""The gap between two starts of activities beyond the least. The SDK's 50 ms would allow 20 a second."""
+"""The gap between activities beyond the least; the SDK's 50 ms would allow 20 a second."""
 
 UNVERSIONED = WorkerDeploymentConfig(WorkerDeploymentVersion("tenant-inventory", VERSION), use_worker_versioning=False)
 """The release in histories. Otherwise the SDK hashes all modules at start, for 0.2 seconds of processor time."""
@@ -166,7 +166,7 @@ def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
 
 
 async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
-    """Keeps schedules and search attributes up to date, and works until `stop`. Raises as `run`."""
+    """Keeps schedules and search attributes, too. Raises as `run`."""
     failure = Failure()
     async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
@@ -187,7 +187,7 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 
 
 async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
-    """Runs the worker until `stop`, then finishes its work if possible. Raises the worker's fatal error."""
+    """Finishes its work at `stop`, if possible. Raises the worker's fatal error."""
     async with worker:
         logging.getLogger(__name__).info(version_line(settings))
         logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
@@ -286,7 +286,6 @@ def meter_of(client: Client) -> MetricMeter:
 
 
 def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -> AbstractAsyncContextManager[None]:
-    """Keeps the metrics of tenants' last readings while open, if this worker serves metrics."""
     if settings.worker_metrics_address is None:
         return nullcontext()
     tenants = TenantsFile(tenants_source(settings))
@@ -294,14 +293,14 @@ def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -
 
 
 def machine_clock() -> datetime:
-    """The time of this machine's clock, which diagnoses check."""
+    """The clock that diagnoses check."""
     return datetime.now(UTC)
 
 
 def slots(settings: Settings) -> WorkerTuner:
-    """Limits concurrent tasks to the memory and processors that are free.
+    """Concurrent tasks, while memory and processors have room.
 
-    At most `WORKER_ACTIVITIES` activities run, one for each connection to PostgreSQL.
+    At most `WORKER_ACTIVITIES` activities, one for each connection to PostgreSQL.
     """
     least_workflows, most_workflows = WORKFLOW_SLOTS
     return WorkerTuner.create_resource_based(
@@ -315,9 +314,9 @@ def slots(settings: Settings) -> WorkerTuner:
 
 
 def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
-    """The worker's deployment version, which its runs keep; None means unversioned.
+    """The version, which the worker's runs keep; None is unversioned.
 
-    It is set on the worker: if it were set on workflow classes, an unversioned worker would never get a workflow task.
+    Set on the worker: on workflow classes, an unversioned worker would never get a workflow task.
     """
     if settings.worker_deployment_name is None or settings.worker_build_id is None:
         return None
@@ -329,7 +328,6 @@ def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 def version_line(settings: Settings) -> str:
-    """The version for the log at start."""
     version = deployment(settings)
     if version is None:
         return "worker is unversioned"

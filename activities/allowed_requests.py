@@ -22,7 +22,7 @@ class AllowedRequests:
         self._catalog = catalog
 
     def unknown(self, type_keys: Iterable[str], api_version: str) -> dict[str, CursorFailure]:
-        """Failures, by type key, of collections that this release does not read from that version of Graph."""
+        """Failures of collections that this release does not read from that version of Graph."""
         # A worker of another release, which knew the collection, planned the run: the next attempt may go to one.
         failure = CursorFailure(code=ErrorCode.UNKNOWN_COLLECTION, retryable=True)
         return {type_key: failure for type_key in type_keys if not self._is_read_from(type_key, api_version)}
@@ -30,7 +30,6 @@ class AllowedRequests:
     async def refused(
         self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
     ) -> dict[Link, CursorFailure]:
-        """Failures of the URLs that the run may not request."""
         asked = list(cursors)
         unknown = self.unknown([cursor.type_key for cursor in asked], api_version)
         links = {
@@ -54,7 +53,7 @@ class AllowedRequests:
         return collection is not None and collection.api_version == api_version
 
     def _is_own(self, cursor: CursorRequest, tenant_id: UUID) -> bool:
-        """Whether the URL is the first one of a listing, or of a listing under a parent."""
+        """Whether it is the first URL of a listing, also under a parent."""
         if cursor.url == self._catalog.first_url(cursor.type_key, tenant_id):
             return True
         collection = self._catalog.collections[cursor.type_key]

@@ -36,10 +36,10 @@ from storage import merge as merging
 from storage.details import LastVersion, PendingDetails, Share
 
 BATCHES_SECONDS = 15
-"""After this, no further batch begins, so that the activity ends within its timeout."""
+"""No batch begins later, to stay within the activity's timeout."""
 
 MERGED_TOGETHER = 4
-"""The number of batches whose answers are merged at once: a merge's transactions cost as much as a batch's requests."""
+"""Batches whose answers are merged at once: the transactions of a merge cost as much as a batch's requests."""
 
 TOGETHER_SECONDS = 5
 """No further batch is asked for later, so that a slow Graph's answers are merged before the wave takes them to hang."""
@@ -47,7 +47,7 @@ TOGETHER_SECONDS = 5
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
 )
-"""If all requests of a share fail with one of these, the share ends: further requests would fail alike."""
+"""Every other request of the share would fail alike, so one ends it."""
 
 
 class _Item:
@@ -57,12 +57,12 @@ class _Item:
         self.observer = observer
         self.moved = False
         self.failed = False
-        """Whether a request has failed for now, for another reason than throttling."""
+        """Whether a request failed for now, not by throttling."""
         self.given_up: CursorFailure | None = None
         self.observation: Observation | None = None
         self.stale: Sequence[StalePart] = ()
         self.last: LastVersion | None = None
-        """The item's last version, if some of its calls were given up."""
+        """Its last version, if some calls were given up."""
 
     @property
     def is_partial(self) -> bool:
@@ -88,8 +88,7 @@ class DetailActivities(GraphActivities):
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         """Makes calls in one `$batch` after another, and merges items that become whole.
 
-        Ends early if a further batch would not help now. PostgreSQL keeps the open calls, so no attempt repeats
-        another's work.
+        Ends early if no further batch helps now. PostgreSQL keeps what is left, so no attempt repeats another's work.
         """
         refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
         known = [share for share in request.shares if share.type_key not in refused]
@@ -118,7 +117,7 @@ class DetailActivities(GraphActivities):
         return done
 
     async def _fetch_together(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
-        """Reads the first batches and merges their items at once."""
+        """The first batches, merged at once."""
         shares = [Share(share.type_key, share.part, share.of) for share in request.shares]
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
             earlier = await merging.recorded(session, request.run_id, request.wave_token)
@@ -170,7 +169,7 @@ class DetailActivities(GraphActivities):
         pending: Sequence[PendingDetails],
         observers: TenantObservers,
     ) -> tuple[list[_Item], list[_Asked]]:
-        """The first items with their next calls, up to the number of requests whose answers are merged together."""
+        """The first items with their next calls, as many as are merged together."""
         limit = request.limit * min(MERGED_TOGETHER, request.batches)
         items: list[_Item] = []
         asked: list[_Asked] = []
@@ -188,7 +187,7 @@ class DetailActivities(GraphActivities):
         return items, asked
 
     def _item(self, pending: PendingDetails, observers: TenantObservers) -> _Item:
-        """The item as far as it is read. An item with a damaged row is given up: the next run lists it again."""
+        """The item as far as it is read; given up if its row is damaged: the next run lists it again."""
         collection = self._catalog.collections[pending.type_key]
         canonicalizer, observer = observers.canonicalizer(pending.type_key), observers.observer(pending.type_key)
         try:
@@ -258,7 +257,7 @@ class DetailActivities(GraphActivities):
         return None
 
     async def _complete_partial(self, request: FetchDetails, items: Sequence[_Item]) -> None:
-        """Completes items with failed calls: their last versions fill the gaps."""
+        """Last versions fill the gaps of items with failed calls."""
         stale = [item for item in items if item.is_partial and item.observation is None]
         if not stale:
             return
@@ -300,9 +299,9 @@ class DetailActivities(GraphActivities):
         failures: Mapping[str, CursorFailure],
         requests: int = 0,
     ) -> FetchDetailsResult:
-        """Merges finished items, keeps the other items' progress and records the wave, in one transaction.
+        """Merges finished items, keeps others' progress and records the wave, in one transaction.
 
-        An item with stale parts stays pending as failed. An item whose tenant cannot have the details counts as read.
+        An item with stale parts stays pending as failed. An item whose tenant cannot have the details is read.
         """
         whole = [item for item in items if item.observation is not None and not item.stale]
         stale = [item for item in items if item.observation is not None and item.stale]
@@ -408,7 +407,7 @@ def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchD
 
 
 def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
-    """The failure that decides when each share goes on: one that all its requests share, else the most patient."""
+    """The failure by which each share goes on: one that all requests share, else the most patient."""
     asked_of = Counter(sent.item.pending.type_key for sent in asked)
     of: dict[str, list[CursorFailure]] = {}
     for type_key, failure in failures:

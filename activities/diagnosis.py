@@ -23,13 +23,12 @@ PLACE = "worker"
 TENANTS_AT_ONCE = 16
 
 ANSWER_SECONDS = 14.0
-"""The limit of a tenant's sign-in, and of its one request."""
 
 NOTICEABLE_SKEW = timedelta(seconds=30)
 """Times in records and logs begin to mislead."""
 
 REFUSED_SKEW = timedelta(minutes=5)
-"""From this difference on, Entra refuses a certificate's signature (AADSTS700024)."""
+"""Entra begins to refuse a certificate's signature (AADSTS700024)."""
 
 PROBED_COLLECTION = "organization"
 """A single object that every tenant has, of no serial throttle family."""
@@ -155,7 +154,6 @@ class DiagnosisActivities:
 
 
 def skew_check(clock: str, ahead: timedelta) -> CheckResult:
-    """Judges by how much `clock` is ahead of the worker's clock."""
     seconds = round(ahead.total_seconds())
     if abs(ahead) < NOTICEABLE_SKEW:
         return _check(clock, CheckVerdict.OK, "agrees with the worker's")

@@ -50,7 +50,7 @@ class DigestedPage(NamedTuple):
         return cls(page, digests, SameItems(collection.type_key, ids, of_items), places, positions, left_out)
 
     def without(self, same: AnyCollection[str]) -> "ChangedObjects | None":
-        """The page without the unchanged items `same`; None if it must be read whole. Raises `AnswerTooLargeError`."""
+        """The page without unchanged items; None if it must be read whole. Raises `AnswerTooLargeError`."""
         objects = self.page.objects
         numbers = [number for number, external_id in enumerate(self.items.external_ids) if external_id in same]
         if not numbers and not self.left_out:
@@ -86,7 +86,7 @@ class ChangedObjects(NamedTuple):
     def digested(
         self, observations: Sequence[Observation], invalid: Sequence[InvalidObject]
     ) -> tuple[list[Observation], list[InvalidObject], SameItems]:
-        """Adds digests, and the places on the whole page, to observations and bad objects."""
+        """Observations and bad objects, with digests and their places on the whole page."""
         return (
             [
                 Observation(*observation[:-1], self.digests.get(item_key(observation.external_id)))

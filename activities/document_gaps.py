@@ -21,9 +21,10 @@ class DetailedDocument(NamedTuple):
 
 
 def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocument | None:
-    """An item's document at the end of its reading; None if a failure leaves a gap and the last version is damaged.
+    """An item's document at the end of its reading.
 
-    If Graph denies a detail that the last version has, the detail is removed when a second run gets the same answer.
+    A detail that Graph now denies is gone when a second run is told the same. None if a failure leaves a gap and the
+    last version is damaged.
     """
     said: Any = {} if last is None or last.document is None else decode(last.document)
     denied = [part.place for part in (() if last is None else last.stale) if part.error_code is NOT_THERE]

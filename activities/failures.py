@@ -22,10 +22,10 @@ from inventory.log_lines import place_of
 from storage.database import StorageNotReadyError, StorageUnavailableError
 
 UNEXPECTED_ATTEMPTS = 3
-"""Attempts after an unexpected error: another worker, or a later moment, may be without the defect."""
+"""The defect may be this worker's or the moment's."""
 
 _PASSING_STATES = (OSError, MemoryError)
-"""Errors of a machine without room, memory or file handles. They are retried as after an outage."""
+"""A machine without room, memory or file handles: retried as after an outage."""
 
 _LASTING_STATUSES = frozenset(
     {
@@ -37,7 +37,7 @@ _LASTING_STATUSES = frozenset(
         RPCStatusCode.UNIMPLEMENTED,
     }
 )
-"""Temporal refuses a wrong request with these. Other statuses mean a busy, absent or locked server."""
+"""Refusals of a wrong request. Others mean a busy, absent or locked server."""
 
 _began: ContextVar[float] = ContextVar("_began")
 """The attempt's start, by the monotonic clock."""
@@ -49,7 +49,7 @@ async def classified(
 ) -> AsyncIterator[None]:
     """Turns an exception into an `ApplicationError` whose type is an `ErrorCode`.
 
-    Temporary failures of Graph are retried until `graph_patience` after the activity was scheduled. With
+    Graph's curable failures are retried for `graph_patience` after the activity was scheduled. With
     `retries_everything` only the activity's limits end its retries.
     """
     _began.set(time.monotonic())
@@ -94,9 +94,9 @@ def application_error(
 
 
 def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
-    """The failure of a whole `$batch` as the failure of each request.
+    """The failure of a whole `$batch` as that of each request.
 
-    Raises `error` again if Temporal should retry the activity, or if no request could succeed.
+    Raises it if Temporal should retry the activity, or no request could succeed.
     """
     if isinstance(error, BatchRefusedError):
         return error.failure
@@ -108,12 +108,12 @@ def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
 
 
 def log_unexpected(error: Exception) -> None:
-    """Logs the error's type and place only, since a message may hold secrets."""
+    """Logs type and place only."""
     activity.logger.error("unexpected_error: %s at %s", type(error).__name__, place_of(error))
 
 
 def _waited() -> timedelta:
-    """The time since the activity was scheduled, by the clock of Temporal's server: this machine's may be wrong."""
+    """The time since scheduling, by the clock of Temporal's server: this machine's may be wrong."""
     info = activity.info()
     now = time.monotonic()
     return info.started_time - info.scheduled_time + timedelta(seconds=now - _began.get(now))

@@ -29,12 +29,12 @@ class Kind(NamedTuple):
         return cls(str(action.workflow), action.task_queue)
 
     def in_words(self) -> str:
-        """The type and task queue, shortened and without control characters."""
+        """Shortened, without control characters."""
         return f"{self.workflow_type[:SHOWN_CHARACTERS]!r} on task queue {self.task_queue[:SHOWN_CHARACTERS]!r}"
 
 
 def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
-    """A message that tells who holds `what`, and how to go on."""
+    """Who holds `what`, and a remedy."""
     said = f"{what} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
     if holder is not None and holder.workflow_type == wanted.workflow_type:
         return (

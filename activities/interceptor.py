@@ -14,13 +14,13 @@ from activities.failures import classified
 from inventory.log_lines import log_context
 
 BEATS_A_TIMEOUT = 5
-"""Several beats fit in a heartbeat timeout, so that one late or lost beat does not end the attempt."""
+"""A late or lost beat does not end the attempt."""
 
 MESSAGE_FIELDS = ("tenant_id", "run_id")
-"""Fields that log records take from an activity's message, or from the run in it."""
+"""Fields of an activity's message, or of its run, for log records."""
 
 RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
-"""Activities that retry every failure until their own limits: the record of a run must be closed."""
+"""The record of a run must be closed."""
 
 
 class ActivityInterceptor(Interceptor):

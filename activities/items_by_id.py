@@ -33,14 +33,14 @@ SHORT_WAIT = timedelta(seconds=10)
 """The longest wait for a throttle family. After a longer pause, the next look reads the items."""
 
 ROUNDS = 50
-"""The most rounds of requests for details. Items that need more are left to full runs."""
+"""Items that need more are left to full runs."""
 
 
 class ShownById(NamedTuple):
     """Properties that a GET by id shows otherwise than the last version.
 
-    `more`: the version lacks them. `filled`: Intune's lists show them as null. `emptied`: expanded lists that are
-    empty, perhaps wrongly: https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
+    `more`: the version lacks them. `filled`: null in lists of Intune. `emptied`: expanded lists, perhaps wrongly empty:
+    https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
     """
 
     more: frozenset[str] = frozenset()
@@ -217,7 +217,7 @@ class ItemReader:
         answers: Mapping[UnlistedItem, GraphAnswer],
         last: Mapping[tuple[str, str], LastVersion],
     ) -> dict[UnlistedItem, Observation]:
-        """Observations of the items, as if they had been listed.
+        """Items as if they had been listed.
 
         A property that the last version lacks is left out, since Graph shows more by id. If a difference cannot be
         judged, the item is left to full runs.

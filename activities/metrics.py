@@ -21,13 +21,13 @@ from storage.database import Database, StorageNotReadyError, StorageUnavailableE
 from storage.freshness import freshness
 
 REFRESH_SECONDS = 60
-"""The time between two readings of the database. Prometheus commonly scrapes every 15 to 60 seconds."""
+"""Prometheus commonly scrapes every 15 to 60 seconds."""
 
 COUNTED_ITEMS = ("created", "changed", "unchanged", "invalid")
 """Counts that add up over runs."""
 
 STATUSES = range(100, 600)
-"""HTTP statuses with a label of their own. Others share one: a hostile server could add a label for each number."""
+"""Other statuses share a label: a hostile server could add one for each number."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class RunMetrics:
             self._errors.add(0, {"error_code": code})
 
     def ended(self, status: RunStatus, counts: Counts, collections: Mapping[str, CollectionResult]) -> None:
-        """Counts a run; call it once, when the run's record is closed."""
+        """Call once, when the record is closed."""
         self._runs.add(1, {"status": status})
         self._throttled.add(counts.throttled)
         for result in COUNTED_ITEMS:
@@ -78,7 +78,6 @@ class RunMetrics:
                 self._errors.add(1, {"error_code": collection.error_code})
 
     def abandoned(self, runs: int) -> None:
-        """Counts runs that the sweep closed."""
         self._abandoned.add(runs)
         self._runs.add(runs, {"status": RunStatus.FAILED})
 
@@ -111,7 +110,7 @@ def _label(status: int) -> str:
 
 
 class FreshnessMetrics:
-    """The age of tenants' readings. Every worker reports the same, so dashboards take the maximum."""
+    """The age of tenants' readings. Every worker tells the same: dashboards take the maximum."""
 
     def __init__(self, meter: MetricMeter, database: Database, tenants: TenantsFile, *, with_tenants: bool) -> None:
         self._database = database

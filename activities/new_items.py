@@ -21,10 +21,10 @@ from storage.confirmations import UnlistedItem
 from storage.database import Database
 
 MOST_NEW = 5
-"""The most ids that one look searches for, perhaps in every collection. The next look goes on."""
+"""Ids that one look searches for, perhaps in every collection; the next look goes on."""
 
 MOST_PAGES = 10
-"""The most pages of one list that one look reads."""
+"""The pages of one list in one look."""
 
 
 class MadeItem(NamedTuple):
@@ -54,7 +54,7 @@ class ListPages(NamedTuple):
 
 
 class NewItemReader:
-    """Searches lists for new items: a GET by id may show more than a list, and there is no version to compare with.
+    """Takes new items from lists: a GET by id may show more, and no version tells what.
 
     An item that the first pages lack is left to the next full run.
     """

@@ -53,7 +53,7 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=30)
 """Waits between attempts, doubled each time."""
 
 DELIVERIES_AT_ONCE = 4
-"""The most deliveries of one worker at once, so that silent targets leave activity slots to runs."""
+"""The limit of one worker, so that silent targets leave slots to runs."""
 
 BUSY = timedelta(seconds=5)
 """The wait if a worker already has `DELIVERIES_AT_ONCE`."""
@@ -65,10 +65,10 @@ KEPT = timedelta(days=90)
 """How long the outbox keeps events."""
 
 EXPIRING_EVERY = timedelta(hours=20)
-"""The time between two checks of a tenant for expiries: about once a day, at any hour."""
+"""About once a day, at any hour."""
 
 UNTOLD_FOR = timedelta(minutes=2)
-"""A look leaves alone a run that ended more recently, since the run starts its own notification workflow."""
+"""A look leaves a just ended run alone, since it starts its own workflow."""
 
 MOST_TENANTS, MOST_RUNS = 500, 50
 """Tenants of one look, and runs of one tenant; the next look takes the rest."""
@@ -87,7 +87,7 @@ class NotificationsFile:
         self._valid = Notifications()
 
     async def current(self) -> Notifications:
-        """The targets and rules; there are none without a file."""
+        """Targets and rules; none without a file."""
         if self.path is not None:
             await asyncio.to_thread(self._look, self.path)
         return self._valid
@@ -162,7 +162,7 @@ class NotificationActivities:
         return ReadingApp(tenant.client_id, ends_at)
 
     async def _note_drift(self, tenant_id: UUID, run_id: UUID, rules: TenantRules) -> None:
-        """Notes drift, for one tenant at a time in a worker: a baseline in another tenant needs a second connection."""
+        """One at a time in a worker: against another tenant's inventory it holds two connections."""
         async with self._drift, self._database.tenant(tenant_id) as session:
             session_of = partial(self._database.tenant, read_only=True)
             events = await events_of_drift(session, session_of, tenant_id, await database_time(session))

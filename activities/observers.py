@@ -27,14 +27,14 @@ from storage.recreated_items import StoredDocument
 _MARK = f'"{SENSITIVE_MARK}":'.encode()
 
 KNOWN_FOR_SECONDS = 300.0
-"""How long a worker uses a tenant's key before it reads it again: a purged tenant may return with another key."""
+"""A purged tenant may return with another key."""
 
 
 class SensitivityRules(NamedTuple):
-    """The operator's choices about sensitive values.
+    """The operator's choices.
 
-    Without `keys` every sensitive value becomes one constant. With `is_comparable`, new data keys are shared by all
-    tenants, so that equal values look alike.
+    Without `keys` every sensitive value becomes one constant. `is_comparable` gives tenants without a data key a shared
+    one, so that equal values look alike.
     """
 
     keys: WrappingKeys | None = None
@@ -60,7 +60,7 @@ class TenantObservers(NamedTuple):
 
 
 class Observers:
-    """Observers and canonicalizers of collections, each made at its first use."""
+    """Made at first use, for each collection."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Observers:
         self._known: dict[UUID, tuple[float, DataKey | None]] = {}
 
     async def of_tenant(self, tenant_id: UUID) -> TenantObservers:
-        """A tenant's observers, under its data key. A missing key is made. Raises `DataKeyError`."""
+        """Makes a missing data key. Raises `DataKeyError`."""
         read_at, data_key = self._known.get(tenant_id, (0.0, None))
         if tenant_id not in self._known or self._now() - read_at > KNOWN_FOR_SECONDS:
             data_key = await self._data_key(tenant_id)
@@ -129,9 +129,9 @@ class Observers:
         return self._observers[type_key]
 
     def raw_rules(self, type_key: str) -> tuple[bytes, frozenset[bytes]] | None:
-        """The hash of a collection's rules of reading, and the names of secrets that its documents lack.
+        """The hash of a collection's rules, and the names of secrets that its documents lack.
 
-        None for singletons, and if an item needs more than its own object.
+        None if an item is not all in its object, and for singletons.
         """
         if type_key not in self._raw_rules:
             collection, rules = self._catalog.collections[type_key], self._rules(type_key)
@@ -188,7 +188,7 @@ class TenantComparison:
         return not is_hidden_anew and form.hash(by_todays_rules) == item.content_hash
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> list[bool]:
-        """For each version, whether the command `changes` shows it as a change."""
+        """Whether `changes` shows a change in each version."""
         return await crunch(self._tenant_id, lambda: [self._is_change(version) for version in versions])
 
     def _is_change(self, version: NewVersion) -> bool:

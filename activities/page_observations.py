@@ -33,7 +33,7 @@ class PageObservations(NamedTuple):
 
 
 class PageObserver:
-    """Parses the objects with unknown digests. It hashes megabytes, so it never runs on the event loop."""
+    """Parses objects with unknown digests. Hashes megabytes: never on the event loop."""
 
     def __init__(self, graph: GraphClient, catalog: Catalog) -> None:
         self._graph = graph
@@ -66,10 +66,7 @@ class PageObserver:
         digested: Sequence[DigestedPage | None],
         same: Sequence[AnyCollection[str]],
     ) -> list[PageObservations]:
-        """The pages, in the order of the request. Raises `AnswerTooLargeError`.
-
-        `same`: for each page, the ids of items that need no reading.
-        """
+        """Pages in the request's order. `same`: ids that need no reading, by page. Raises `AnswerTooLargeError`."""
         return [
             self._read_answer(
                 tenant,

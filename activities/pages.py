@@ -74,7 +74,7 @@ class FetchActivities(GraphActivities):
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
     ) -> list[GraphAnswer | ReadFailure]:
-        """Graph's answer to each page. A lasting error of the batch is the error of every page."""
+        """A lasting error of the batch is that of every page."""
         gets = [GraphGet(key=str(number), url=cursor.url) for number, cursor in enumerate(request.cursors)]
         try:
             answers = await self._graph.read_batch(
@@ -106,7 +106,7 @@ class FetchActivities(GraphActivities):
         return same
 
     async def _staged(self, request: FetchPages, reads: list[PageObservations]) -> FetchPagesResult:
-        """Stages the pages: at most one page of a collection under a fetch token."""
+        """One page of each collection under a fetch token."""
         by_rank: dict[int, list[PageObservations]] = {}
         for rank, read in zip(ranks(cursor.type_key for cursor in request.cursors), reads, strict=True):
             by_rank.setdefault(rank, []).append(read)

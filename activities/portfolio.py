@@ -68,7 +68,7 @@ class PortfolioActivities:
 
     @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
-        """Outcomes of ended runs by their records, and of open runs by Temporal.
+        """Outcomes by records, and by Temporal for open runs.
 
         A run whose workflow ended with an open record is abandoned; the sweep closes the record. A foreign holder of
         the workflow id is no run: its end says nothing about the tenant.
@@ -140,9 +140,9 @@ class PortfolioActivities:
             return await portfolio.ended_runs(session, run_ids)
 
     async def _described(self, run: RunToFollow) -> tuple[UUID | None, bool]:
-        """The run's id, and whether it is under way. Raises `_HeldError`.
+        """The run's id, and whether it is under way: a later run may have its workflow id.
 
-        A later run may have the same workflow id.
+        Raises `_HeldError`.
         """
         try:
             description = await self._client.get_workflow_handle(run.workflow_id).describe()

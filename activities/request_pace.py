@@ -15,11 +15,11 @@ from storage import request_pace as pacing
 from storage.database import Database, StorageUnavailableError
 
 KEEP_EVERY = pacing.HOLD / 3
-"""The time between two renewals of a turn, so that it survives two failed statements."""
+"""A turn survives two failed statements."""
 
 
 class Pace:
-    """Turns, kept in PostgreSQL. A turn under way is renewed every `keep_every`."""
+    """Turns, kept in PostgreSQL; one under way is renewed every `keep_every`."""
 
     def __init__(self, database: Database, keep_every: timedelta = KEEP_EVERY) -> None:
         self._database = database
@@ -27,10 +27,7 @@ class Pace:
 
     @asynccontextmanager
     async def turn(self, tenant_id: UUID, family: ThrottleFamily) -> AsyncIterator[timedelta]:
-        """Gives the time to wait for the family.
-
-        If it is zero, the body may ask Graph now, alone if the family has turns.
-        """
+        """The family's wait; if zero, the body may ask Graph now, alone in a family with turns."""
         async with self._database.tenant(tenant_id) as session:
             turn = await pacing.take_turn(session, family, family.interval)
         if turn.held_until is None or family.interval is None:
@@ -75,7 +72,7 @@ class Pace:
             await pacing.release_turn(session, family, interval, held_until)
 
     async def heed(self, tenant_id: UUID, family: str, failures: list[CursorFailure]) -> None:
-        """Pauses the family for the longest Retry-After of the failures."""
+        """Pauses the family for the longest Retry-After."""
         asked = [believable(failure.retry_after) for failure in failures if failure.code is ErrorCode.GRAPH_THROTTLED]
         longest = max((wait for wait in asked if wait is not None), default=timedelta(0))
         if longest > timedelta(0):

@@ -17,8 +17,7 @@ from storage import versions
 from storage.database import Database
 
 BATCH = 5000
-"""The most versions, and items, of one call, for which the tenant's merges wait: under a second for a million versions.
-"""
+"""Versions, and items, of one call, while the tenant's merges wait: under a second for a million versions."""
 
 
 RUNS = 2000
@@ -31,15 +30,15 @@ class RetentionLimits(NamedTuple):
     older_than: timedelta | None = None
     """Versions that another version followed longer ago are deleted."""
     kept: int | None = None
-    """The number of an item's newest versions that are kept."""
+    """An item's newest versions."""
     runs_older_than: timedelta | None = None
     """Runs that ended longer ago are deleted."""
 
 
 class RetentionActivities:
-    """Deletes runs and versions; the database keeps current and pinned versions.
+    """The database spares current and pinned versions.
 
-    Anybody in the Temporal namespace can send messages, so a message can only keep more than `limits`.
+    Anybody in the Temporal namespace can ask, so a message can only keep more than `limits`.
     """
 
     def __init__(self, database: Database, limits: RetentionLimits) -> None:
@@ -48,13 +47,12 @@ class RetentionActivities:
 
     @activity.defn
     async def inventoried_tenants(self) -> InventoriedTenants:
-        """Tenants with an inventory, configured or not."""
         async with self._database.portfolio() as session:
             return InventoriedTenants(tenant_ids=await versions.tenants(session))
 
     @activity.defn
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
-        """Deletes one batch; a second attempt continues behind the deleted rows."""
+        """One batch; a second attempt continues behind deleted rows."""
         older_than = _narrower(self._limits.older_than, request.older_than)
         kept = _narrower(self._limits.kept, request.kept)
         if older_than is None and kept is None:
@@ -67,10 +65,7 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
-        """Deletes one batch, and all expired plans without a decision.
-
-        A second attempt continues behind the deleted rows.
-        """
+        """One batch, and all undecided expired plans; a second attempt continues behind deleted rows."""
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)

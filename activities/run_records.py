@@ -39,11 +39,11 @@ from storage.recreated_items import StoredDocument, link_recreated
 from storage.titles import give_titles
 
 LEASE = timedelta(minutes=10)
-"""Fetches, merges and every three minutes of waiting renew it. A run whose lease expires counts as abandoned."""
+"""Renewed by fetches, merges and every three minutes of waiting; then a run counts as abandoned."""
 
 
 READING = timedelta(seconds=40)
-"""The time for references within the two minutes of `policies.DATABASE`. The next run, or a command, reads the rest."""
+"""References' share of the two minutes of `policies.DATABASE`; the next run, or a command, reads the rest."""
 
 
 class RunLimits(NamedTuple):
@@ -80,7 +80,7 @@ class RunRecordActivities:
 
     @activity.defn
     async def begin_run(self, run: Run) -> BeginRunResult:
-        """Records the run and, once it has a slot, plans its collections in the selection's order.
+        """Plans the collections, in the selection's order, once the run has a slot.
 
         A tenant unknown to tenants file and database is refused before anything is written.
         """
@@ -132,7 +132,7 @@ class RunRecordActivities:
 
     @activity.defn
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
-        """Keeps a run's slot or its place in the queue, and tells whether a queued run's turn has come."""
+        """Keeps a slot or a place, and tells whether a queued run's turn has come."""
         lease = self._slots.queue_lease if request.queued else LEASE
         async with self._database.tenant(request.tenant_id) as session:
             is_open = await runs.renew_lease(session, request.run_id, lease)
@@ -175,7 +175,7 @@ class RunRecordActivities:
         )
 
     async def _link_recreated(self, session: AsyncSession, run: Run, listed: Sequence[str]) -> None:
-        """Links re-created items. It only logs a lasting failure, since the record must be closed."""
+        """Logs a lasting failure and goes on: the record must be closed."""
         try:
             async with session.begin_nested():
                 likenesses = partial(self._likenesses, run.tenant_id)

@@ -18,13 +18,10 @@ from storage import portfolio, runs
 from storage.database import Database
 
 RUNS_AT_ONCE = 5000
-"""The most runs of one sweep.
-
-If there are more, each sweep draws others by lot: runs that wait for workers never hide a dead one.
-"""
+"""If there are more, each sweep draws others by lot: runs that wait for workers never hide a dead one."""
 
 SECONDS = 90
-"""After this, a sweep looks at no further run, or portfolio run, so that both ends are within the timeout."""
+"""The limit for runs, and again for portfolio runs: both end within the timeout."""
 
 RunT = TypeVar("RunT")
 
@@ -64,10 +61,7 @@ class SweepActivities:
                     await portfolio.close_portfolio(session, run.portfolio_run_id, ending)
 
     async def _is_under_way(self, workflow_type: str, workflow_id: str, run_id: UUID) -> bool:
-        """Whether the run's workflow is under way, on any task queue: an operator who renames it loses no run.
-
-        A later run may have the workflow id.
-        """
+        """Looks on any task queue, so renaming it loses no run; a later run may have the id."""
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:

@@ -18,7 +18,7 @@ from inventory.portfolio import TenantChoice
 from inventory.user_errors import UnavailableError
 
 UNNAMED_PATIENCE = timedelta(minutes=2)
-"""How long a tenant that the file lacks is tried again: a file being saved may lack it for a moment."""
+"""A file being saved may lack a tenant for a moment."""
 
 SETTLING_SECONDS = 2
 """Until a changed file has this age, a tenant's absence means nothing."""
@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class UnnamedTenantError(GraphRequestError):
-    """The tenants file has no tenant with this id. The file changed `since_change` ago."""
+    """No tenant has this id; the file changed `since_change` ago."""
 
     def __init__(self, since_change: timedelta) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class UnnamedTenantError(GraphRequestError):
 
 
 class ReadingDisabledError(GraphRequestError):
-    """The tenants file disables the tenant, so no request is made."""
+    """No request is made."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.TENANT_DISABLED, "the tenants file disables this tenant", retryable=False)
@@ -84,7 +84,7 @@ class TenantsFile:
         return tenant
 
     async def known(self, tenant_id: UUID) -> TenantConfig | None:
-        """A tenant's entry; None if the file lacks it or cannot be read."""
+        """A tenant's entry; None also if the file does not tell."""
         try:
             return await self.get(tenant_id)
         except TenantsFileError:
@@ -113,10 +113,7 @@ class TenantsFile:
         return self._tenants
 
     def _look(self) -> None:
-        """Reads a changed file or table. Raises `UnavailableError` if no table was read yet.
-
-        It takes the stamp first, so that no change is missed.
-        """
+        """Takes the stamp first, so that no change is missed. Raises `UnavailableError` if no table was read yet."""
         try:
             stamp = self._source.stamp()
             if self._tenants is not None and stamp == self._seen:

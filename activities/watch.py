@@ -42,13 +42,13 @@ LONGEST = timedelta(days=1)
 """How far a look reaches back after a pause; full runs cover older changes."""
 
 MOST_ITEMS = 200
-"""The most items that one look at a tenant reads. The next look reads the others."""
+"""Items of one look at a tenant; the next look reads the others."""
 
 TENANT_SECONDS = 100
-"""The limit of a look at one tenant. An activity looks at its tenants side by side."""
+"""The tenants of an activity are looked at side by side."""
 
 UNAVAILABLE_FOR = timedelta(hours=1)
-"""How long a missing or refused log is left alone before it is read again."""
+"""The time until a missing or refused log is read again."""
 
 REFERENCES_WITHIN = timedelta(seconds=20)
 
@@ -104,7 +104,7 @@ class _Look(NamedTuple):
 
 
 class WatchActivities:
-    """Looks at tenants, each in one transaction: a repeated look finds the events handled."""
+    """A tenant's look is one transaction: repeated, it finds the events handled."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -133,10 +133,7 @@ class WatchActivities:
 
     @activity.defn
     async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
-        """Looks at tenants side by side.
-
-        If a look fails, the tenant's next look goes on where the last good one ended.
-        """
+        """A tenant's failure is left to its next look."""
         looks = await asyncio.gather(*(self._look(request, tenant_id) for tenant_id in request.tenant_ids))
         failed = {
             tenant_id: look
@@ -223,7 +220,7 @@ class WatchActivities:
     async def _record(
         self, request: WatchTenants, tenant_id: UUID, at: datetime, look: _Look
     ) -> tuple[watch.LookResult, int]:
-        """Writes items and log positions in one transaction, and counts events that name no known item."""
+        """Writes items and positions in one transaction; counts events that name no known item."""
         read = look.read
         events = look.events_by_item()
         waiting = {(item.type_key, item.external_id) for item in read.again}
@@ -259,10 +256,7 @@ class WatchActivities:
     async def _named(
         self, tenant_id: UUID, readable: dict[str, set[str]], new: dict[str, list[Observation]]
     ) -> dict[str, list[UnlistedItem]]:
-        """The items that events name, by event id.
-
-        An id alone finds its item: Microsoft publishes no list of its names for types.
-        """
+        """Items by event id. An id alone tells its item: Microsoft does not list its names for types."""
         named: dict[str, list[UnlistedItem]] = {}
         for log, events in new.items():
             ids = {name for event in events for name in _ids(event)}
@@ -306,7 +300,7 @@ class WatchActivities:
         return _MadeItems(items, listed, left, requests)
 
     async def _read_log(self, tenant: TenantConfig, type_key: str, position: LogPosition | None, now: datetime) -> _Log:
-        """A log's events since a time before the last look, because events may arrive late."""
+        """Reaches back behind the last look, for late events."""
         collection = self._catalog.collections[type_key]
         after = now - OVERLAP
         if position is not None and position.read_at is not None:
@@ -326,7 +320,7 @@ class WatchActivities:
 
 
 def _is_due(position: LogPosition | None, now: datetime) -> bool:
-    """Whether to read a log. A log that the tenant lacks is left alone for a while."""
+    """A log that the tenant lacks is left alone for a while."""
     if position is None or position.error_code not in _NOT_AVAILABLE:
         return True
     return position.tried_at <= now - UNAVAILABLE_FOR
@@ -337,7 +331,7 @@ def _handled(position: LogPosition | None) -> frozenset[str]:
 
 
 def _is_change(event: Observation) -> bool:
-    """Whether an event tells of a change: it neither failed nor only read."""
+    """No failure, no reader."""
     result, operation = event.meta.get("result"), event.meta.get("operation")
     return str(result).lower() == "success" and str(operation).lower() != "get"
 

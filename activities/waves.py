@@ -82,7 +82,7 @@ class WaveActivities:
 
     @activity.defn
     async def read_wave(self, wave: ReadWave) -> ReadWaveResult:
-        """Reads a wave's batches and hands back those that fail or hang. Raises a batch's error if none has a result.
+        """Hands back batches that fail or hang. Raises a batch's error if none has a result.
 
         Each batch is idempotent; a repeated wave reads its pages under other fetch tokens.
         """
@@ -133,14 +133,14 @@ class WaveActivities:
 
 
 class _Chain:
-    """A requested batch and the batches that follow it, each after the one that showed its links."""
+    """A batch and those that follow, each after the one that showed its links."""
 
     def __init__(self, read: list[PageBatch], met: set[tuple[str, str]]) -> None:
         self.read = read
         self._met = met
 
     def unmet(self, cursors: Sequence[CursorRequest]) -> list[CursorRequest]:
-        """Returns the cursors that are new to the chain, and marks them as known."""
+        """Cursors that are new to the chain; marks them as met."""
         unmet = []
         for cursor in cursors:
             page = (cursor.type_key, cursor.url)
@@ -218,7 +218,7 @@ class _WaveReading:
         return bool(self._tasks)
 
     async def wait_for_turn(self, fetched: FetchPagesResult) -> bool:
-        """Waits for the family's turn, if time is left; returns whether the turn has come."""
+        """Whether the turn has come."""
         if fetched.paced is None or not self._wave.in_turn or not self.budget.has_time(fetched.paced):
             return False
         await asyncio.sleep(fetched.paced.total_seconds())

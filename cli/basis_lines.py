@@ -34,7 +34,6 @@ def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[st
 
 
 def rests_on_coverage(collections: Iterable[Coverage]) -> str:
-    """The number of listings that an answer rests on, and since when."""
     began = [
         collection.listed_from
         for collection in collections

@@ -85,8 +85,6 @@ _STYLES = {
 
 
 class Probe(NamedTuple):
-    """A request that tells whether a collection or detail is readable."""
-
     collection: Collection
     url: str
     permission: str
@@ -94,7 +92,7 @@ class Probe(NamedTuple):
 
     @property
     def key(self) -> str:
-        """A unique key: two collections may have the same URL."""
+        """Unique, though two collections may have one URL."""
         return f"{self.collection.type_key} {self.url}"
 
 
@@ -195,7 +193,7 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
 
 @asynccontextmanager
 async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
-    """The turns that the tenant's runs share; None if the database does not answer or has no run of the tenant."""
+    """Turns shared with the tenant's runs; None if the database does not answer or has no run of the tenant."""
     async with opened_database(settings) as database:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
@@ -250,7 +248,7 @@ class _Asking:
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
-        """The results of one wave. Temporary failures of Graph are retried."""
+        """Retries Graph's temporary failures."""
         answered: dict[str, Checked] = {}
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):
@@ -264,7 +262,7 @@ class _Asking:
         return list(answered.values())
 
     async def _in_turn(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
-        """Asks in the throttle family's turn; Graph's Retry-After then holds for the tenant's runs, too."""
+        """Asks in the family's turn; Graph's Retry-After holds for runs, too."""
         family = wave[0].collection.throttle_family
         if self._pace is None:
             failures = await self._ask(wave)
@@ -334,7 +332,7 @@ def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
 
 
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:
-    """The request for a collection's listing. For a collection within other items, it lists those items."""
+    """The listing; for a collection within other items, theirs."""
     listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
     return Probe(collection, listed.probe_url(tenant_id), listed.permission, collection.singleton)
 

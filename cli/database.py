@@ -125,7 +125,7 @@ def rotate_key() -> None:
 
 
 async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, dict[str, str]]:
-    """The number of keys wrapped now, the number wrapped before, and by tenant why others could not be."""
+    """The numbers of keys wrapped now and before, and the other tenants' errors."""
     wrapped, kept, failed = 0, 0, {}
     async with opened_database(settings) as opened:
         await check_database(opened)

@@ -160,7 +160,7 @@ async def _sign_in_url(settings: Settings, web_url: str) -> str:
 
 
 async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
-    """Does the work while the stack lives. Raises `PartError` once the stack is gone."""
+    """Does the work while the stack lives, else raises `PartError`."""
     working, watching = asyncio.create_task(_tried(work)), asyncio.create_task(_until_gone(state))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)

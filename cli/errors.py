@@ -35,7 +35,7 @@ EXIT_CODE_OF_STATUS = {
 
 
 class UsageError(UserError):
-    """A command cannot be carried out as given. The message says how it can."""
+    """The message says how the command can be carried out."""
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def errors_for_people() -> Iterator[None]:
 
 
 def words_of(error: Exception) -> str:
-    """The message for people. With TENANT_INVENTORY_DEBUG, it raises an unexpected error again."""
+    """The message for people. With TENANT_INVENTORY_DEBUG, raises an unexpected error."""
     if isinstance(error, UserError | UnavailableError):
         return str(error)
     if (refused := _refused_by_temporal(error)) is not None:

@@ -43,7 +43,6 @@ class Pace(NamedTuple):
     most: float
 
     def gap(self, unchanged: float) -> float:
-        """The seconds until the next query, after `unchanged` seconds without a change."""
         return min(self.most, max(self.least, self.share * unchanged))
 
 
@@ -54,7 +53,7 @@ LOGGED = Pace(least=2, share=0.25, most=300)
 """The pace for a log or a pipe: some 35 queries an hour, none of a run of under two seconds."""
 
 CHECKED = Pace(least=2, share=0.1, most=5)
-"""The pace of looks for obstacles, which Temporal Cloud does not bill."""
+"""Looks for obstacles, which are not billed."""
 
 TEMPORAL_GAP_SECONDS = 5.0
 """The time between tries while Temporal does not answer."""
@@ -111,7 +110,7 @@ class Follower(Generic[ProgressT]):
             await asyncio.gather(*watching, return_exceptions=True)
 
     async def _wait_for_end(self, handle: Handle) -> None:
-        """Waits for the workflow's result, also while Temporal is absent."""
+        """Waits for an absent Temporal, too."""
         while True:
             try:
                 await handle.result()
@@ -224,7 +223,6 @@ def _waits_for_worker(activity: Any) -> bool:
 
 
 def goes_on(run_id: UUID, tenant_name: str) -> str:
-    """Tells a person who stops following a run how to return to it, and how to end it."""
     return (
         f"run {run_id} goes on\n"
         f"  follow it: python starter.py run {run_id} --follow\n"
@@ -234,7 +232,7 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
 
 @contextmanager
 def leaving(words: str) -> Iterator[None]:
-    """Prints `words`, which say how to come back, if Ctrl-C or Temporal's refusal ends the body.
+    """Prints `words`, how to come back, if Ctrl-C or Temporal's refusal ends the body.
 
     Raises `typer.Exit` with code 1 after Ctrl-C, and a refusal again. A second Ctrl-C ends the process at once.
     """

@@ -44,7 +44,7 @@ def collection_titles() -> dict[str, str]:
 
 
 def write_html(path: Path, page: str) -> None:
-    """Replaces the file and prints its path. Raises `UsageError` if the file cannot be written.
+    """Replaces the file and says where. Raises `UsageError` if it cannot.
 
     Only its owner can read a new page. A replaced file keeps its mode, and a link is followed.
     """

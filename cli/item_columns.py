@@ -1,5 +1,3 @@
-"""Columns of tables of items."""
-
 from answers.item_states import reason, state_of, told_confidence
 from cli import output
 from cli.table import COLLECTION_COLUMN, Column, Shape

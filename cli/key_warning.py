@@ -5,11 +5,10 @@ from configuration import NO_KEY_WARNING, Settings
 
 
 def compares_hidden_values(settings: Settings) -> bool | None:
-    """Whether workers hide values under a key, so that changes show; None if only workers know."""
+    """Whether changes of hidden values show; None if only workers know."""
     return None if settings.sensitive_fields_key is None else settings.wrapping_keys is not None
 
 
 def warn_without_key(settings: Settings) -> None:
-    """Warns on stderr if the configuration hides sensitive values without a key."""
     if compares_hidden_values(settings) is False:
         output.stderr.print(f"warning: {NO_KEY_WARNING}", style="yellow")

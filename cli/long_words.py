@@ -11,7 +11,7 @@ _PART = re.compile(r"[/_~.:?&]")
 
 
 def fitting(text: str, room: int) -> str:
-    """The text, with `…` for the first parts of each word that has no room; unchanged with `--ids`.
+    """Replaces the first parts of each word without room by `…`, unless `--ids` is given.
 
     A word without parts, such as a name, stays whole.
     """

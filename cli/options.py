@@ -115,7 +115,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """The selection that the options name; without options, all collections."""
+    """All collections without options."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 
@@ -127,7 +127,6 @@ def valid_selection_name(name: str | None) -> str | None:
 
 
 def selection_name_of(selection: Selection, name: str | None = None) -> str:
-    """The name for people: `name`, or one made of the selection's collections."""
     return name or load_catalog().name_of(selection.type_keys)
 
 
@@ -179,7 +178,6 @@ def chosen_to_read(
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The first few names, and the number of the others."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -192,14 +190,14 @@ def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> Non
 
 
 class AskedTenant(NamedTuple):
-    """A tenant to ask about, with the name that the person typed if it is the only one."""
+    """A single tenant is named as it was typed."""
 
     tenant_id: UUID
     name: str
 
 
 class AskedTenants(NamedTuple):
-    """The tenants to ask about, sorted by name. `are_many`: each needs a heading, even a single one."""
+    """Sorted by name. `are_many`: each needs a heading, even a single one."""
 
     tenants: tuple[AskedTenant, ...]
     are_many: bool
@@ -227,7 +225,7 @@ def asked_tenants(
 
 
 class TenantNames:
-    """Tenants' names. A tenant that the tenants file lacks is named by its id."""
+    """A tenant that the tenants file lacks is named by its id."""
 
     def __init__(self, tenants: Tenants | None) -> None:
         self._tenants = tenants
@@ -243,7 +241,7 @@ class TenantNames:
 
 
 def tenant_id_of(settings: Settings, tenant: str) -> UUID:
-    """The id of the tenant with this id or name. An id need not be configured any more."""
+    """Accepts an id or a name; an id need not be configured any more."""
     try:
         return UUID(tenant)
     except ValueError:

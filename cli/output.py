@@ -31,7 +31,7 @@ class SafeConsole(Console):
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Prints a text as one line, even if names hold line ends. A line wider than the terminal goes on indented.
+        """Prints a text as one line, whatever line ends are in names; a too wide line goes on indented.
 
         With `--csv`, all but CSV goes to stderr. Notes on a terminal go to the pager with the answer.
         """
@@ -78,7 +78,7 @@ class SafeConsole(Console):
             super().print(line, soft_wrap=True)
 
     def print_lines(self, text: str, **options: Any) -> None:
-        """Prints lines as they are: the caller has made names safe to show."""
+        """Prints lines; the caller has cleaned names."""
         for line in text.split("\n"):
             self.print(line, **options)
 
@@ -144,7 +144,6 @@ def print_json(*values: BaseModel | dict[str, Any] | bytes) -> None:
 
 
 def print_result(result: BaseModel | dict[str, Any], words: str) -> None:
-    """Prints an act's result: as JSON, or `words` for people."""
     if output_options().as_json:
         print_json(result)
     else:
@@ -158,7 +157,7 @@ def styled(word: object) -> Text:
 def print_field(
     field: "FieldText", *, indent: str, between: str = " → ", sign: tuple[str, str] = ("", ""), most: int = MAX_LINES
 ) -> None:
-    """Prints a differing field: label and values on one line, then the differing lines of a text."""
+    """Label and values on one line, then a text's differing lines."""
     mark, style = sign
     said = field.summary(between, is_signed=not mark)
     room = table_width() - cell_len(indent + mark + ": ") - 2
@@ -173,7 +172,7 @@ def print_field(
 
 
 def known_width(console: Console) -> int | None:
-    """The reader's columns: COLUMNS, else the terminal's; None in a pipe or file."""
+    """COLUMNS, else the terminal's width; None in a pipe or file."""
     if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns):
         return int(columns)
     return console.width if console.is_terminal else None
@@ -197,12 +196,12 @@ def when(moment: datetime | None) -> str:
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago the moment was; beyond a month, its day."""
+    """The elapsed time; beyond a month the day."""
     if moment is None:
         return ""
     return elapsed(moment, now or datetime.now(UTC)) or when(moment)[:10]
 
 
 def took(started_at: datetime | None, finished_at: datetime | None) -> str:
-    """How long something lasted; an empty text without an end."""
+    """The duration; empty without an end."""
     return lasting(finished_at - started_at if finished_at and started_at else None)

@@ -18,10 +18,7 @@ from cli.pager import paged
 
 @dataclass
 class SortedTogether:
-    """Tables of several tenants, kept until all have answered, to sort their rows together.
-
-    `names` holds the tenants' names by id.
-    """
+    """Kept until all tenants have answered. `names`: by tenant id."""
 
     names: Mapping[UUID, str]
     tables: list[Any] = field(default_factory=list)

@@ -13,7 +13,7 @@ from typing import TextIO
 from cli.spool import StandIn
 
 LESS = "FRX"
-"""Options of `less`, if LESS is not set: quit if the text fits, show colours, keep the text."""
+"""If LESS is not set: quit if it fits, show colours, keep the text."""
 
 
 @contextmanager
@@ -49,7 +49,7 @@ class _PagedStream(StandIn):
         return len(text)
 
     def end(self) -> None:
-        """Shows the kept text, and waits until the person leaves the pager."""
+        """Waits until the person leaves the pager."""
         if not self._is_open:
             self._shown.write(self._kept)
         self._shown.flush()

@@ -184,7 +184,7 @@ def _selection(record: PortfolioRecord) -> str:
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
-    """The newest portfolio runs, with those that only Temporal knows, if it answers."""
+    """Includes those that only Temporal knows, if it answers."""
     async with opened_database(settings) as database:
         async with database.portfolio() as session:
             recorded = await records.recent_portfolio_runs(session, limit)
@@ -217,9 +217,9 @@ def portfolio_run(
 
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
-    """The one portfolio run whose id begins with `run_id`. Raises `UsageError` unless exactly one is meant.
+    """The record from the database or, before a worker takes the run, Temporal.
 
-    Its record comes from the database or, before a worker takes the run, from Temporal.
+    Raises `UsageError` unless exactly one is meant.
     """
     wanted = run_id_range(run_id, "portfolio runs")
     async with opened_database(settings) as database:

@@ -188,7 +188,6 @@ def _with_schedules(
 
 
 def option(name: str) -> str:
-    """The command line option for a part of a schedule."""
     return f"--{name}"
 
 

@@ -35,7 +35,7 @@ ResultT = TypeVar("ResultT")
 
 
 async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """The answer of `ask`, which is repeated after collisions. Raises `StorageCollisionError` after too many."""
+    """Retries after collisions. Raises `StorageCollisionError` after too many."""
     for _ in range(COLLISIONS - 1):
         with suppress(StorageCollisionError):
             return await ask()
@@ -44,7 +44,7 @@ async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
 
 @asynccontextmanager
 async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
-    """One transaction, which reads the data of one moment. It may collide if it writes. Print output after it."""
+    """One transaction that reads of one moment; one that writes may collide. Output is printed after it."""
     with printed_afterwards():
         async with (
             opened_database(settings) as database,
@@ -56,7 +56,7 @@ async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool
 def asked_of_tenant(
     settings: Settings, tenant_id: UUID, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True
 ) -> ResultT:
-    """The answer of `ask` in one transaction. If the transaction writes, it begins again after a collision."""
+    """Asks in one transaction; one that writes begins again after a collision."""
 
     async def once() -> ResultT:
         async with tenant_session(settings, tenant_id, read_only=read_only) as session:
@@ -66,10 +66,7 @@ def asked_of_tenant(
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of the one item with this id or name.
-
-    Prints an id that was found by name on stderr. Raises `UserError`.
-    """
+    """Prints an id that was found by name on stderr. Raises `UserError`."""
     external_id = await items.find_item(session, type_key, sought)
     if external_id != sought:
         output.stderr.print(f"{sought!r} is {external_id}", style="dim")

@@ -68,8 +68,6 @@ class _Kept(StandIn):
 
 
 class KeptDocument(NamedTuple):
-    """An item's kept document, and its place."""
-
     type_key: str
     external_id: str
     display_name: str | None

@@ -18,7 +18,7 @@ def stale_words(stale: Staleness) -> str:
 
 
 def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
-    """Prints stale items to stderr, since when and why, with the tenant if there are several."""
+    """Prints to stderr, with the tenant if there are several."""
     where = "" if tenant is None else f" of {visible(tenant)}"
     for item in items[:NAMED]:
         output.stderr.print(

@@ -28,7 +28,7 @@ async def followed(
     wait: bool,
     quiet: bool,
 ) -> RunRecord:
-    """The run's record: as it is now, or with `wait` as it is at the run's end."""
+    """The record now, or with `wait` at the run's end."""
     task_queue = settings.temporal_task_queue
     async with opened_database(settings, pool_size=2) as database:
         with nullcontext() if quiet else leaving(goes_on(run.run_id, tenant_name)):

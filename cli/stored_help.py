@@ -21,7 +21,7 @@ PROGRAM = "starter.py"
 
 
 class StoredHelp(NamedTuple):
-    """A help text. `is_usage_error`: it answers a command line without a command."""
+    """A command line without a command is a usage error."""
 
     text: str
     is_usage_error: bool

@@ -79,7 +79,7 @@ def sync(
 async def sync_tenant(
     settings: Settings, sync_input: SyncInput, tenant_name: str, *, wait: bool, quiet: bool
 ) -> RunRecord:
-    """Starts or joins the run, follows it with `wait`, and returns its record."""
+    """Starts or joins the run and, with `wait`, follows it."""
     client = await connect_to_start(temporal_connect_config())
     await _check_database(settings.database_url.get_secret_value())
     run = await runs.start_sync(client, settings.temporal_task_queue, sync_input, tenant_name)
@@ -135,7 +135,7 @@ def cancel(
 async def _cancel(
     settings: Settings, tenant_id: UUID, run: str | None, selection: Selection | None, reason: str | None
 ) -> tuple[str, UUID | None]:
-    """Requests the cancellation. Returns the workflow id, and the run id if a run was named."""
+    """The workflow id, and the run id if a run was named."""
     run_id: UUID | None = None
     if selection is not None:
         workflow_id = sync_workflow_id(tenant_id, selection)

@@ -34,13 +34,12 @@ from inventory.visible_text import visible
 GAP = 2
 
 SHORTEST_ID = 8
-"""The least characters that are shown of an id."""
 
 LONGEST_WHOLE_ID = 20
 """The most characters of an id that is not shortened."""
 
 SHORTEST_RUN_ID = 13
-"""The least characters that are shown of a run's id: those of its time in milliseconds."""
+"""Its time in milliseconds."""
 
 _BY_TIME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -59,7 +58,7 @@ LONGEST_CONSTANT = 40
 """Characters of a value shown once for all rows."""
 
 ROWS_AT_A_TIME = 1000
-"""Rows that are added before those beyond the limit are dropped."""
+"""Added before those beyond the limit are dropped."""
 
 Record = BaseModel | Mapping[str, Any]
 
@@ -100,7 +99,7 @@ def _title_of(record: Any) -> str:
 
 
 COLLECTION_COLUMN = Column("collection", "type_key", _title_of, Shape.HEADING, yields=True)
-"""The column of the collection, which is the heading of its rows."""
+"""The heading of rows by collection."""
 
 
 def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True) -> Column:
@@ -116,8 +115,8 @@ def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True
 class Table:
     """Collects records, and prints them as a table, or as CSV with `--csv`.
 
-    `record` is the records' type, or the field names of mappings; without it, the columns name the fields. A summary is
-    never printed as CSV, and ignores `--columns` and `--sort`. `most` limits only the rows of `--sort`.
+    `record` is their type, or the field names of mappings; else the columns name them. A summary above the requested
+    table is no CSV, and ignores `--columns` and `--sort`. `most` limits the rows of `--sort` alone.
     """
 
     def __init__(
@@ -145,7 +144,7 @@ class Table:
         self.beyond = 0
 
     def add(self, record: Record) -> None:
-        """Adds a row. CSV without `--sort` is printed at once."""
+        """Prints CSV in its own order at once."""
         if self._options.as_csv and not (self._order or self._is_summary):
             self._print_csv([record])
             return
@@ -154,9 +153,9 @@ class Table:
             self._sort()
 
     def print(self, title: str | None = None, *, is_ordered: bool = False) -> None:
-        """Prints rows by heading, in the order of the heading's field; with `is_ordered`, in their own order.
+        """Groups rows by heading in the order of its field; with `is_ordered` as they are.
 
-        If several tenants' tables are sorted together, the table is kept for `print_together`.
+        Keeps the table for `print_together` if several tenants' tables are sorted together.
         """
         if title is not None and not self._options.as_csv:
             output.stdout.print(title, style="table.title")
@@ -186,7 +185,6 @@ class Table:
             del self.records[self._most :]
 
     def print_together(self, others: Iterable["Table"]) -> None:
-        """Prints the rows of this and the other tenants' tables as one table, sorted by `--sort`."""
         for other in others:
             self.records += other.records
             self.beyond += other.beyond
@@ -241,15 +239,12 @@ def print_table(
 
 
 def _stands_last(column: Column) -> bool:
-    """Whether a column is last in a table without headings, where the name is first."""
+    """A table without headings has the name first."""
     return column.shape is Shape.HEADING and column.yields
 
 
 def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
-    """Orders a column's values: absent values, numbers, then texts.
-
-    Enumerations have their own order: high, medium, low.
-    """
+    """Absent values, numbers, then texts; enumerations in their own order: high, medium, low."""
     values = flat(record, "python")
     value = values.get(column.field)
     if column.field not in values and column.text is not None:
@@ -280,7 +275,6 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
 
 
 def shown_id(external_id: str) -> str:
-    """An id for prose: short unless `--ids` is given."""
     return external_id if output_options().ids else short_ids([external_id])[external_id]
 
 
@@ -416,7 +410,7 @@ class _Layout:
         return 2 * sum(is_too_wide(cell, width) for cell in cells) > len(cells)
 
     def _shared(self, beside: Sequence[int], natural: Mapping[int, int], least: Mapping[int, int]) -> dict[int, int]:
-        """The widths of columns side by side: the widest yield, down to their least width."""
+        """The widest columns yield, down to their least width."""
         widths = {number: max(least[number], min(natural[number], self._width)) for number in beside}
         while (excess := self._needed(widths.values()) - self._width) > 0:
             wide = sorted((width, number) for number, width in widths.items() if width > least[number])

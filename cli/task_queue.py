@@ -22,7 +22,7 @@ TOLD_WITHIN_SECONDS = 10
 
 
 class Rate(NamedTuple):
-    """A rate limit: activities a second (None: no limit), and who set it, when and why."""
+    """Activities a second (None: no limit); and who set it, when and why."""
 
     per_second: float | None
     set_by: str | None

@@ -45,7 +45,7 @@ tenant.command("import")(import_tenants)
 
 FIRST_GAP = timedelta(seconds=5)
 LONGEST_GAP = timedelta(seconds=40)
-"""The longest gap between sign-ins: Entra often takes minutes to know a new consent or secret."""
+"""Gaps between sign-ins: Entra often takes minutes to know a new consent or secret."""
 
 EVERYWHERE = {
     TenantsFrom.FILE: "on other machines, change the tenants file in the same way",
@@ -186,7 +186,7 @@ def _await_first_token(settings: Settings, added: TenantConfig, patience: timede
 
 
 async def _first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> CheckResult:
-    """A worker's successful check, or the last failed one. Prints the reason whenever it changes."""
+    """A worker's successful check, or the last failed one. Tells each new reason."""
     clock = asyncio.get_running_loop().time
     ends_at, gap, said = clock() + patience.total_seconds(), FIRST_GAP, ""
     output.stderr.print(

@@ -11,11 +11,9 @@ class TenantOrCommand(TyperGroup):
     """`drift decide …` is a command, and `drift contoso …` is `drift show contoso …`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts the main command before arguments that do not begin with a command."""
         is_main = bool(args) and args[0] not in self.commands and args[0] not in ctx.help_option_names
         return super().parse_args(ctx, [MAIN, *args] if is_main else args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Completes to the commands, and to the main command's first arguments."""
         tenant = next(parameter for parameter in self.commands[MAIN].params if parameter.param_type_name == "argument")
         return [*super().shell_complete(ctx, incomplete), *tenant.shell_complete(ctx, incomplete)]

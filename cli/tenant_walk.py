@@ -36,8 +36,8 @@ Ask = Callable[[Database, AskedTenant], Awaitable[None]]
 class RowLimit:
     """The most rows of an answer over all tenants.
 
-    With `--sort` all rows are read, and the first ones printed. With `asks_all`, tenants beyond the limit are asked,
-    too, for the exit code.
+    With `--sort` all rows are read, and the first ones printed. With `asks_all`, tenants beyond the limit are asked for
+    the exit code.
     """
 
     def __init__(self, most: int | None, *, asks_all: bool = False) -> None:
@@ -62,7 +62,6 @@ class RowLimit:
             self._left = max(0, self._left - rows)
 
     def first(self, rows: Sequence[RowT]) -> Sequence[RowT]:
-        """The tenant's rows that are still within the limit."""
         shown = rows if self._left is None else rows[: self._left]
         self.left_out += len(rows) - len(shown)
         self.count(len(shown))
@@ -154,7 +153,7 @@ async def _ask_one(
 
 
 async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
-    """How the question ended, and the exit code of its answer."""
+    """The ending, and the answer's exit code."""
     try:
         await ask(database, tenant)
     except NeverReadError as never:

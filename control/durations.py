@@ -21,7 +21,7 @@ def duration_of(value: str, option: str, *, least: timedelta = timedelta(0), mos
 
 
 def in_short(duration: timedelta) -> str:
-    """The shortest text for this duration that `duration_of` reads."""
+    """The shortest text that `duration_of` reads as this."""
     rest = int(duration.total_seconds())
     parts = []
     for unit, seconds in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):

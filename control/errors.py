@@ -2,4 +2,4 @@ from inventory.user_errors import UserError
 
 
 class RequestError(UserError):
-    """A request cannot be carried out. The message says how it can."""
+    """The message says how the request can be carried out."""

@@ -21,7 +21,7 @@ LOOK_SECONDS = 2.0
 """The time between a live page's questions to PostgreSQL and the workflow."""
 
 PAGE_WAITS_SECONDS = 1.0
-"""How long a page waits for Temporal and a worker. The database's data is there at once."""
+"""A page's wait for Temporal and a worker; the database's data is there at once."""
 
 SILENCE_SECONDS = 5.0
 """How long nobody asks again after a missing answer."""
@@ -29,7 +29,7 @@ SILENCE_SECONDS = 5.0
 TEMPORAL = "Temporal"
 
 NEW_SECONDS = 30.0
-"""A run that is not found is looked for again until it has this age."""
+"""A run that is younger and not found is looked for again."""
 
 
 _NO_ANSWER = f"Temporal does not answer within {PAGE_WAITS_SECONDS:g} s; check that it is up, and TEMPORAL_ADDRESS"
@@ -56,7 +56,7 @@ class LiveRuns:
         self._silent: dict[str, tuple[float, str]] = {}
 
     async def look(self, tenant_id: UUID, run_id: UUID, *, within: float = 0.0) -> LiveRun:
-        """The run as it was at most `within` seconds ago. Raises `UnavailableError`, `UnknownRunError`."""
+        """The run, at most `within` seconds old. Raises `UnavailableError`, `UnknownRunError`."""
         return await self._looks.look((tenant_id, run_id), lambda: self._look(tenant_id, run_id), within=within)
 
     async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun:

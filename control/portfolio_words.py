@@ -1,4 +1,4 @@
-"""A portfolio run's tenants and selection in words."""
+"""A portfolio in words."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -9,7 +9,6 @@ from inventory.visible_text import visible
 from workflows.messages import PortfolioInput
 
 MOST_NAMED = 3
-"""The most tenants that are named."""
 
 NameOf = Callable[[UUID], str]
 """Gives the name of a tenant for people."""
@@ -25,7 +24,7 @@ def selection_name(portfolio_input: PortfolioInput) -> str:
 
 
 def tenants_in_words(chosen: TenantChoice, name_of: NameOf) -> str:
-    """The chosen tenants, of which a few are named."""
+    """A few by name."""
     if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
         return chosen.in_words()
     return ", ".join([*map(name_of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])

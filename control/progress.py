@@ -17,7 +17,7 @@ from inventory.records import RunRecord
 from workflows.messages import SyncProgress
 
 ANSWER_SECONDS = 4.0
-"""The time within which a worker must answer a query or take a task: a frozen one is reported within ten seconds."""
+"""The time for a worker to answer a query or take a task: a frozen one is reported within ten seconds."""
 
 
 async def run_progress(client: Client, task_queue: str, record: RunRecord, until: float) -> SyncProgress | str:
@@ -59,7 +59,6 @@ async def no_worker(client: Client, task_queue: str) -> str | None:
 
 
 async def workflow_task_queue(client: Client, task_queue: str) -> DescribeTaskQueueResponse:
-    """Pollers and versions of the workflows' task queue."""
     return await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,

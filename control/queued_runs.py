@@ -27,10 +27,10 @@ from storage.database import Database
 from workflows.messages import PortfolioInput, SyncInput
 
 PATIENCE_SECONDS = 3.0
-"""How long to wait for Temporal: the answer is useful without it."""
+"""The wait for Temporal: the answer is useful without it."""
 
 LOOKS = 3
-"""How many times Temporal's list is read for a queued run: Temporal lists it a moment after its start."""
+"""Temporal lists a run a moment after its start."""
 
 LOOK_GAP_SECONDS = 1.0
 
@@ -38,10 +38,9 @@ FRESH_SECONDS = 2.0
 """The time between pages' questions to Temporal."""
 
 PAGE_WAITS_SECONDS = 0.3
-"""How long a page waits for Temporal. A reload shows a later answer."""
+"""A reload shows a later answer."""
 
 Connect = Callable[[], Awaitable[Client]]
-"""Gives a client of Temporal."""
 
 InputT = TypeVar("InputT", bound=BaseModel)
 RecordT = TypeVar("RecordT")
@@ -144,7 +143,7 @@ async def unrecorded_portfolio_runs(
 
 
 def _query(workflow: str, task_queue: str, ids: IdRange | None) -> str:
-    """The filter of Temporal's list. Installations with their own task queues may share a namespace."""
+    """Installations with their own task queues may share a namespace."""
     query = (
         f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running' AND RunStatus = 'queued'"
         f" AND TaskQueue = '{task_queue}'"
@@ -181,7 +180,7 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
 
 
 def queued_record(run_id: UUID, workflow_id: str, sync_input: SyncInput, queued_at: datetime) -> RunRecord:
-    """The record of a run that no worker has taken yet."""
+    """No worker has taken it yet."""
     return RunRecord(
         run_id=run_id,
         tenant_id=sync_input.tenant_id,

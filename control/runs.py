@@ -21,12 +21,10 @@ from workflows.sync import SyncWorkflow
 
 
 class NotUnderWayError(RequestError):
-    """The run to cancel has ended, or never was."""
+    """The run has ended, or never was."""
 
 
 class StartedRun(NamedTuple):
-    """A run that was started or joined."""
-
     run_id: UUID
     workflow_id: str
     joined: bool
@@ -77,7 +75,7 @@ async def start_or_join(
 
 
 def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
-    """A handle whose result is this run's, never that of a later run with the same workflow id."""
+    """Its result is this run's, never a later one's."""
     return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
 
 

@@ -149,7 +149,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             return await self._stored(await self._of_name(name))
 
     async def leave_out(self, tenant_id: UUID) -> list[str]:
-        """Removes a tenant from schedules, and deletes those that name no other; returns the names of all of them."""
+        """Deletes schedules that name no other tenant; returns the changed names."""
         stored, _ = await self.all()
         naming = [schedule for schedule in stored if tenant_id in schedule.input.chosen.tenant_ids]
         for record, portfolio_input, spec in naming:
@@ -169,7 +169,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")
 
     async def pause(self, name: str, note: str | None = None) -> None:
-        """Pauses the schedule. Starts that are due meanwhile are dropped."""
+        """Drops starts that are due meanwhile."""
         async with self._ours(name) as handle:
             await handle.pause(note=note)
 
@@ -178,12 +178,12 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             await handle.unpause(note=note)
 
     async def trigger(self, name: str) -> None:
-        """Starts the portfolio run now, unless the last one is still under way."""
+        """Does nothing if the last portfolio run is under way."""
         async with self._ours(name) as handle:
             await handle.trigger(overlap=ScheduleOverlapPolicy.SKIP)
 
     async def delete(self, name: str) -> None:
-        """Deletes the schedule. A portfolio run that it started goes on."""
+        """A started portfolio run goes on."""
         async with self._ours(name) as handle:
             await handle.delete()
 
@@ -323,7 +323,7 @@ def _calendar(value: str, label: str) -> ScheduleCalendarSpec:
 
 
 def in_words(spec: ScheduleSpec) -> str:
-    """The start times as a person set them. Temporal keeps a cron expression as a calendar."""
+    """The times as they were set: Temporal keeps a cron expression as a calendar."""
     words = [f"every {in_short(interval.every)}" for interval in spec.intervals]
     words += [calendar_spec.comment or "calendar" for calendar_spec in spec.calendars]
     words += list(spec.cron_expressions)

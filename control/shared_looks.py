@@ -13,8 +13,6 @@ FoundT = TypeVar("FoundT")
 
 
 class SharedLooks(Generic[FoundT]):
-    """The latest answer about each key, shared by everybody who asks."""
-
     def __init__(self) -> None:
         self._looks: dict[Hashable, _Look[FoundT]] = {}
 

@@ -21,11 +21,10 @@ from control.watch import WatchSchedule
 from temporal_errors import if_there
 
 ENDING_SECONDS = 60
-"""How long to wait for cancelled runs. Then Temporal ends them with their histories."""
+"""The wait for cancelled runs; then Temporal ends them with their histories."""
 
 LISTED_SECONDS = 180
-"""How long to wait until a history is gone: Temporal deletes it and its list entry after the request, a busy one later.
-"""
+"""Temporal deletes a history and its list entry a moment after the request, a busy one later."""
 
 GAP_SECONDS = 1.0
 
@@ -40,10 +39,7 @@ class ErasedHistories(NamedTuple):
 
 
 async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUID, name_of: NameOf) -> list[str]:
-    """Removes the tenant from schedules, and deletes those that name no other; returns the names of all of them.
-
-    Raises `RequestError`.
-    """
+    """Deletes schedules that name no other tenant; returns the changed names. Raises `RequestError`."""
     changed = await Schedules(client, task_queue, name_of).leave_out(tenant_id)
     if await WatchSchedule(client, task_queue).leave_out(tenant_id):
         changed.append("watch")
@@ -51,7 +47,7 @@ async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUI
 
 
 async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requested_by: str) -> int:
-    """Cancels the tenant's runs, and waits for their ends if a worker is there; returns their number."""
+    """If a worker is there, waits for the runs' ends; returns their number."""
     query = f"{_query(task_queue, tenant_id)} AND ExecutionStatus = 'Running'"
     running = [(found.id, found.run_id) async for found in client.list_workflows(query)]
     wanted = Kind(SYNC_WORKFLOW, task_queue)
@@ -67,7 +63,7 @@ async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requeste
 
 
 async def erase_histories(client: Client, task_queue: str, tenant_id: UUID, known: Iterable[str]) -> ErasedHistories:
-    """Deletes the histories of the tenant's runs: those that Temporal lists, and those of the `known` workflow ids."""
+    """Deletes histories of listed runs and of the `known` workflow ids."""
     erased: set[tuple[str, str]] = set()
     clock = asyncio.get_running_loop().time
     ends_at = clock() + LISTED_SECONDS

@@ -84,7 +84,7 @@ class WatchSchedule(WorkflowSchedules[WatchInput]):
         return True
 
     async def leave_out(self, tenant_id: UUID) -> bool:
-        """Removes the tenant, and ends the watch if it names no other; True if the watch named this tenant."""
+        """Ends the watch if it names no other tenant; True if it named this one."""
         stored = await self.stored()
         if stored is None or tenant_id not in stored.chosen.tenant_ids:
             return False

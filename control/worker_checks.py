@@ -14,7 +14,7 @@ from control.progress import no_worker
 from workflows.diagnosis import DIAGNOSIS_ID, DiagnosisWorkflow
 
 WORKER_SECONDS = 60
-"""The time within which a worker must take the diagnosis and check its database."""
+"""The time for a worker to take the diagnosis and check its database."""
 
 
 async def worker_checks(
@@ -46,7 +46,6 @@ async def worker_checks(
 
 
 def command_check(check: str, verdict: CheckVerdict, message: str) -> CheckResult:
-    """A check that the command itself made."""
     return CheckResult(check=check, place="command", verdict=verdict, message=message)
 
 

@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 GONE = timedelta(minutes=2)
 """A worker whose last poll is so long before the newest one is gone: a poll takes a minute at most.
 
-Polls are compared among themselves, since this machine's clock may be wrong.
+Compared among themselves, since this machine's clock may be wrong.
 """
 
 

@@ -1,4 +1,1 @@
-"""Sends notifications: targets, rules, the message, and a module for each kind of target.
-
-Nothing here uses the database or Graph.
-"""
+"""Targets, rules, the message, and a module for each kind of target, without database and Graph."""

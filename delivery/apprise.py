@@ -1,7 +1,7 @@
-"""Sends a message by Apprise: one short process for each attempt, ended at the time limit.
+"""A message by Apprise: one short process for each attempt, ended at the time limit.
 
-The library blocks, gives reasons only in its log, and obeys environment variables. So the process gets none of the
-worker's variables and secrets but the URL, by a pipe.
+The library blocks, says why only in its log, and follows the environment: the process gets none of the worker's
+variables and secrets but the URL, by a pipe.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ async def send(target: AppriseTarget, message: Message) -> DeliveryAnswer:
 
 
 async def _run(request: bytes, bundle: Path) -> bytes:
-    """The output of the process, which has ended when this returns."""
+    """The process has ended at return."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -67,7 +67,7 @@ async def _run(request: bytes, bundle: Path) -> bytes:
 
 
 def _bundle(folder: Path, ca_file: Path | None) -> Path:
-    """A file with the CAs of the system, of certifi and of `ca_file`. Raises `OSError`."""
+    """One file of the system's CAs, certifi's, and those of `ca_file`. Raises `OSError`."""
     bundle = folder / "ca.pem"
     paths = ssl.get_default_verify_paths()
     sources = [Path(certifi.where())]

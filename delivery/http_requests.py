@@ -16,13 +16,13 @@ TIMEOUT = timedelta(seconds=20)
 """The limit of an attempt, well within its claim."""
 
 ANSWER_BYTES = 2000
-"""The most bytes that are read of an answer, for `notify test`."""
+"""Read of an answer, for `notify test`."""
 
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
 async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path | None) -> DeliveryAnswer:
-    """Sends a request. The returned words never hold the URL or a header."""
+    """Answers in words, without the URL or a header."""
     try:
         context = await asyncio.to_thread(trusted, ca_file)
         async with (

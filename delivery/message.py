@@ -46,7 +46,7 @@ def message_of(
     run_id: UUID | None,
     events: Sequence[NotificationEvent],
 ) -> Message:
-    """A message about the events, the most severe first."""
+    """Most severe events first."""
     order = list(Severity)
     ranked = sorted(events, key=lambda event: order.index(event.severity))
     name = one_line(tenant_name)

@@ -15,7 +15,7 @@ from inventory.user_errors import UserError
 
 
 class NotificationsFileError(UserError):
-    """The notifications file has a fault. The message names it and its remedy in one line, without values."""
+    """A fault and its remedy in one line, without values."""
 
 
 class TargetKind(StrEnum):
@@ -26,8 +26,6 @@ class TargetKind(StrEnum):
 
 
 class MailSecurity(StrEnum):
-    """How the connection to a mail server is secured."""
-
     STARTTLS = "starttls"
     TLS = "tls"
     NONE = "none"
@@ -39,7 +37,7 @@ class Target(BaseModel, frozen=True, extra="forbid"):
 
 
 class UrlTarget(Target):
-    """A target with a URL, which is a secret if the target asks for nothing else."""
+    """The URL is a secret if the target asks for nothing else."""
 
     url: str | None = None
     url_env: str | None = None
@@ -71,8 +69,6 @@ class WebhookTarget(UrlTarget):
 
 
 class SecretUrlTarget(UrlTarget):
-    """A target whose URL is its secret."""
-
     @model_validator(mode="after")
     def _secret_url(self) -> "SecretUrlTarget":
         if self.url is not None:
@@ -96,8 +92,6 @@ Address = Annotated[str, Field(pattern=r"^[^\s@<>,;:\x00-\x1f]{1,64}@[A-Za-z0-9.
 
 
 class EmailTarget(Target):
-    """People who are reached by a mail server."""
-
     kind: Literal[TargetKind.EMAIL]
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,255}$")]
     port: Annotated[int, Field(ge=1, le=65_535)] = 587

@@ -25,7 +25,7 @@ async def send(target: TeamsTarget, message: Message) -> DeliveryAnswer:
 
 
 def card(message: Message) -> dict[str, Any]:
-    """The message as an adaptive card. Text runs have no markup, so a name stays a name."""
+    """Text runs have no markup, so a name stays a name."""
     return {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

@@ -32,7 +32,7 @@ async def send(target: WebhookTarget, message: Message) -> DeliveryAnswer:
 
 
 def body_of(message: Message) -> bytes:
-    """The message as JSON: the same bytes in every attempt."""
+    """The same bytes in every attempt."""
     return orjson.dumps(
         {
             "delivery_id": str(message.delivery_id),

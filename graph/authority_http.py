@@ -25,11 +25,10 @@ DEADLINE_SECONDS = 60
 """The limit of a sign-in of two requests, for the last byte, too."""
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
-"""The largest answer that is read: discovery documents and tokens have some thousand bytes."""
 
 
 class RefusedExchangeError(Exception):
-    """A request or answer was refused. The message names hosts and repeats no answer."""
+    """The message names hosts and repeats no answer."""
 
 
 class AuthorityAnswer(NamedTuple):

@@ -12,7 +12,7 @@ PIECE_BYTES = 1024 * 1024
 """As much is unpacked at a time."""
 
 MOST_CONTAINERS = 500_000
-"""The most objects and arrays of one answer: three bytes of text may take 64 of memory and a microsecond."""
+"""Objects and arrays of one answer: three bytes of text may take 64 of memory and a microsecond."""
 
 MOST_VALUES = 4_000_000
 """Values of one answer; 128 MiB of real ones have some 3 million."""
@@ -21,10 +21,10 @@ MOST_NUMBERS = 200_000
 """Numbers parsed digit by digit, for two microseconds each."""
 
 CUT_DEPTH = 400
-"""Values deeper than this become null. Stored documents are shallower, and parsers' limits are deeper."""
+"""Deeper than stored documents, shallower than parsers' limits."""
 
 _TOKEN = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^"\[\]{}]*+)++|[\[{]++|[\]}]++', re.DOTALL)
-"""Matches strings with the text between them, or brackets. It reads no byte twice, even of an unfinished string."""
+"""Strings with the text between them, or brackets. No byte is read twice, even of an unfinished string."""
 
 
 class UnreadableBodyError(Exception):
@@ -32,7 +32,7 @@ class UnreadableBodyError(Exception):
 
 
 class Unpacking:
-    """Unpacks one body piece by piece, so that the caller can stop after any piece."""
+    """The caller can stop after any piece of the body."""
 
     def __init__(self, codings: Sequence[str]) -> None:
         """`codings` are those of Content-Encoding. Raises `UnreadableBodyError` unless they are gzip once, or none."""
@@ -42,7 +42,7 @@ class Unpacking:
         self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if named == ["gzip"] else None
 
     def pieces(self, packed: bytes) -> Iterator[bytes]:
-        """Yields unpacked bytes, at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
+        """Yields at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
         if self._gzip is None:
             yield packed
             return
@@ -67,7 +67,7 @@ class Unpacking:
 
 
 def parse(body: bytes | bytearray) -> Any:
-    """A body's JSON value; None if the body is no JSON. Raises `AnswerTooLargeError`.
+    """Returns None for no JSON. Raises `AnswerTooLargeError`.
 
     Values deeper than `CUT_DEPTH` become null, so that one bad object spoils no page.
     """
@@ -84,7 +84,7 @@ def parse(body: bytes | bytearray) -> Any:
 
 
 def has_too_many_values(body: bytes | bytearray) -> bool:
-    """Whether a body may have too many objects, arrays or values. Brackets and commas in strings count, too."""
+    """Counts brackets and commas, also those in strings."""
     if len(body) <= MOST_CONTAINERS:
         return False
     containers = body.count(b"[") + body.count(b"{")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class ClockReading(NamedTuple):
-    """A server's time in an answer, and this process's monotonic seconds when the answer arrived."""
+    """A server's time, and this process's monotonic seconds when it arrived."""
 
     at: datetime
     read_at: float
@@ -17,10 +17,7 @@ class ClockReading(NamedTuple):
 
 
 def clock_reading(date: str | None, read_at: float) -> ClockReading | None:
-    """The reading of a `Date` header (RFC 9110, section 5.6.7); None without a valid date.
-
-    The time is early by up to a second and the answer's way.
-    """
+    """RFC 9110, section 5.6.7: early by up to a second and the answer's way."""
     try:
         at = parsedate_to_datetime(date or "")
     except ValueError:

@@ -11,7 +11,7 @@ Arguments = ParamSpec("Arguments")
 ResultT = TypeVar("ResultT")
 
 THREADS = 4
-"""The number of threads. They take turns, so that long work holds up no other."""
+"""Threads take turns, so that long work holds up no other."""
 
 _POOL = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="crunch")
 

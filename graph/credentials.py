@@ -24,11 +24,11 @@ from graph.vault import PFX, Vault, VaultError, VaultSecret
 from inventory.error_codes import ErrorCode
 
 CONFIGURATION_PATIENCE = timedelta(minutes=10)
-"""How long a broken file is read again: it is mended within minutes, and a longer wait holds a slot in vain."""
+"""A broken file is mended within minutes; a longer wait holds a slot in vain."""
 
 
 class CredentialError(GraphRequestError):
-    """A credential cannot be read. The message names the variable or file, never the content."""
+    """The message names the variable or file, never the content."""
 
     def __init__(self, message: str) -> None:
         super().__init__(
@@ -83,7 +83,7 @@ def _from_environment(name: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """A file's content without the byte-order mark that editors on Windows write."""
+    """Drops a byte-order mark, which editors on Windows write."""
     try:
         content = path.read_bytes()
     except OSError as error:

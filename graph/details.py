@@ -37,10 +37,10 @@ MAX_PAGES = 1000
 
 
 class OpenCall(NamedTuple):
-    """A request to make. `call` and `child` number the entry's calls; without `call` it asks whether the item exists.
+    """A request; without a `call` it asks whether the item exists.
 
-    `anchor`: the hash of an earlier link, renewed at powers of two of pages. `path`: the place of a cut list, in the
-    list's document or in page `of_page` of the call's answer.
+    `call` and `child` number the entry's calls. `anchor`: hash of an earlier link, renewed at powers of two of pages.
+    `path`: the place of a cut list, in the list's document or in page `of_page` of the call's answer.
     """
 
     url: str
@@ -59,7 +59,7 @@ class OpenCall(NamedTuple):
 
 
 class UnreadCall(NamedTuple):
-    """A call that was given up, because Graph does not answer it."""
+    """A call that Graph does not answer."""
 
     call: OpenCall
     failure: ReadFailure
@@ -72,13 +72,12 @@ class UnreadCall(NamedTuple):
 
     @property
     def http_status(self) -> int | None:
-        """The HTTP status of the last answer; None without one."""
         status = self.failure.context.get("http_status")
         return status if isinstance(status, int) else None
 
 
 class DetailReading:
-    """The state of reading one item's details. Read parts are canonical, with hidden secrets."""
+    """Read parts are canonical, with hidden secrets."""
 
     def __init__(
         self,
@@ -117,7 +116,6 @@ class DetailReading:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether nothing is left to read except calls that were given up."""
         return not self.open and not self.gone
 
     @property
@@ -150,10 +148,7 @@ class DetailReading:
         ]
 
     def is_answer(self, unread: UnreadCall) -> bool:
-        """Whether Graph says that there is no such detail, or none for this app.
-
-        That is no error, unless it is said of a later page.
-        """
+        """Whether Graph says that there is no such detail, or none for this app: no error, unless of a later page."""
         if unread.code is ErrorCode.GRAPH_NOT_FOUND:
             return unread.call.path is None and self._call(unread.call).optional
         return unread.code in OF_TENANT_CODES and unread.call.page == 1
@@ -184,7 +179,6 @@ class DetailReading:
 
     @property
     def unread_places(self) -> list[DetailPlace]:
-        """The document's places of calls that were given up."""
         return [self._place(given_up.call) for given_up in self.unread]
 
     def give_up(self, call: OpenCall, failure: ReadFailure) -> None:
@@ -200,10 +194,7 @@ class DetailReading:
         self.unread.append(UnreadCall(call, failure, self._member_name(place)))
 
     def progress(self) -> bytes:
-        """The state for another process.
-
-        Given-up calls are stored as the last open ones, for workers that do not know them.
-        """
+        """The state for another process. Given-up calls are the last open ones, for workers that do not know them."""
         parts = [
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
             for part in self._parts
@@ -216,7 +207,7 @@ class DetailReading:
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
-        """Takes in an open call's answer; returns the failure if the answer brought nothing.
+        """Returns the failure if the answer brought nothing.
 
         The caller checks the link of the call that replaces this one.
         """
@@ -323,7 +314,7 @@ class DetailReading:
             self._restart(call)
 
     def _is_miscounted(self, call: OpenCall) -> bool:
-        """Whether the list's count differs from the members on the pages, which are no snapshot."""
+        """Whether the list counts other members than the pages, which are no snapshot."""
         counted_by = None if call.child is not None else self._collection.details[call.call or 0].counted_by
         expected = None if counted_by is None else self._list_document.get(counted_by)
         if not isinstance(expected, int):

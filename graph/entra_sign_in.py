@@ -49,7 +49,7 @@ Flow = dict[str, Any]
 
 
 class SignInRefusedError(UserError):
-    """Nobody is signed in. The message says why in one line, without a token."""
+    """One line says why nobody is signed in, without a token."""
 
 
 class SignInUnavailableError(UnavailableError):
@@ -215,6 +215,6 @@ def _understood(host: str) -> Iterator[None]:
 
 
 def _code(answer: Mapping[str, Any]) -> str:
-    """The AADSTS code of a refusal. The description is not repeated: it may hold a stranger's words."""
+    """A description may repeat a stranger's words, so only its AADSTS code is told."""
     found = _AADSTS.search(str(answer.get("error_description", "")))
     return found[0] if found else "it gave no reason"

@@ -43,12 +43,10 @@ _LICENCE_MESSAGES = re.compile(
 """
 
 _APP_REFUSED = ("app-only", "app only", "application context", "application permission", "delegated")
-"""Words by which a 400 says that only signed-in people may ask."""
+"""Signs that a 400 is for signed-in people."""
 
 
 class Answer(Protocol):
-    """The parts of an answer that decide its classification."""
-
     @property
     def status(self) -> int: ...
     @property
@@ -58,7 +56,7 @@ class Answer(Protocol):
 
 
 class ReadFailure(NamedTuple):
-    """The reason why a page was not read. `restart`: its token has expired, so the listing begins anew."""
+    """Why a page was not read; `restart`: its token has expired."""
 
     code: ErrorCode
     retryable: bool = False
@@ -68,9 +66,9 @@ class ReadFailure(NamedTuple):
 
 
 class GraphRequestError(Exception):
-    """A `$batch` or a sign-in failed. The message holds no URL, token or answer.
+    """A failed `$batch` or sign-in. The message holds no URL, token or answer.
 
-    Retries last for `patience`, less `failing_for`, the time for which others have met the failure.
+    Retries last `patience`, less `failing_for`: how long others have met it.
     """
 
     def __init__(
@@ -93,7 +91,7 @@ class GraphRequestError(Exception):
 
 
 class BatchRefusedError(GraphRequestError):
-    """Graph refused a whole `$batch`, and so every request of it."""
+    """Graph refused a whole `$batch`, so every request of it."""
 
     def __init__(self, failure: ReadFailure, message: str) -> None:
         super().__init__(
@@ -119,10 +117,7 @@ class AnswerTooLargeError(GraphRequestError):
 
 
 def classify(answer: Answer, *, permission: str | None = None, delegated_only: bool = False) -> ReadFailure | None:
-    """The failure that an answer's status and error body mean; None for a success.
-
-    `permission` is named for a 403. With `delegated_only`, no permission would admit an app.
-    """
+    """Returns None for a success. `permission` is named for a 403; none opens `delegated_only` to an app."""
     status = answer.status
     if 200 <= status < 300:
         return None
@@ -154,9 +149,9 @@ def classify(answer: Answer, *, permission: str | None = None, delegated_only: b
 
 
 def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """The wait of Retry-After: seconds, also fractional, or a date (RFC 9110 §10.2.3).
+    """Reads seconds, also fractional, or a date (RFC 9110 §10.2.3), from the answer's own Date or else `now`.
 
-    A date counts from the answer's own Date or else `now`. None if the header is absent, unreadable or negative.
+    None if absent, unreadable or negative.
     """
     value = headers.get("retry-after", "").strip()
     try:
@@ -192,7 +187,7 @@ def error_code_of(body: Any) -> str | None:
 
 
 def _message(body: Any) -> str:
-    """The error's message in lower case, for recognition. Intune nests JSON in it as text."""
+    """Intune nests JSON in it as text."""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return message[:4000].lower() if isinstance(message, str) else ""

@@ -1,7 +1,4 @@
-"""Reads connections in larger parts than a TLS record of 16 KB.
-
-h11, httpcore and httpx take as long for such a small part as for a large one.
-"""
+"""Reads of more than a TLS record: h11, httpcore and httpx take as long for its 16 KB as for a large part."""
 # ruff: noqa: ASYNC109 - the signatures are those of httpcore
 
 import ssl
@@ -13,7 +10,7 @@ import httpx
 
 
 def with_large_reads(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncHTTPTransport:
-    """The transport with larger reads. It sets httpcore's backend, for which httpx has no parameter."""
+    """Sets the backend of httpcore, for which httpx has no parameter."""
     transport._pool._network_backend = _Backend()  # noqa: SLF001
     return transport
 

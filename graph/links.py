@@ -1,4 +1,4 @@
-"""Checks Graph's links before they are followed: a token goes to the Graph host only."""
+"""Graph's links, checked: a token goes to the Graph host only."""
 
 from urllib.parse import urlsplit
 

@@ -8,4 +8,4 @@ class GraphMeter:
     """Counts nothing; the worker's counts for Prometheus."""
 
     def batch_answered(self, status: int | None, duration: timedelta, answers: Sequence[int]) -> None:
-        """Called after each `$batch`: its status, None without an answer, and its requests' statuses."""
+        """Follows each `$batch`: its status, None without an answer, and its requests' statuses."""

@@ -57,7 +57,7 @@ def _type_of(item: Any) -> Any:
 
 
 def is_gone(answer: Answer) -> bool:
-    """Whether a GET by id found no object: Graph, not a proxy, answered 404."""
+    """Whether Graph, not a proxy, answered 404."""
     return answer.status == 404 and isinstance(answer.body, dict) and isinstance(answer.body.get("error"), dict)
 
 

@@ -1,4 +1,4 @@
-"""The proxy to Graph and the authority. Only GRAPH_PROXY_URL sets it, no variable of the system."""
+"""The proxy to Graph and the authority: GRAPH_PROXY_URL, no variable of the system."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ SYSTEM_NAMES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def proxy_of(url: str | None, context: ssl.SSLContext) -> httpx.Proxy | None:
-    """The proxy at `url`, if any. TLS goes on to Graph within the tunnel, so the proxy sees no secret."""
+    """TLS goes on to Graph within the tunnel, so the proxy sees no secret."""
     if url is None:
         return None
     return httpx.Proxy(url, ssl_context=context if url.lower().startswith("https:") else None)
 
 
 def overlooked(environment: Mapping[str, str]) -> str | None:
-    """A warning about a system proxy that Graph's client ignores; None without one."""
+    """Warns of a system proxy that Graph's client ignores."""
     name = next((name for name in SYSTEM_NAMES if environment.get(name)), None)
     return None if name is None else f"{name} is not used for Graph and tokens; set GRAPH_PROXY_URL to use a proxy"

@@ -12,8 +12,6 @@ from inventory.canonical import TYPE
 
 
 class RawPage(msgspec.Struct, frozen=True):
-    """A page of a listing; `text` is all of it."""
-
     objects: list[msgspec.Raw]
     next_link: str | None
     text: msgspec.Raw
@@ -44,10 +42,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def split(body: bytes | bytearray) -> Any:
-    """A `$batch`'s answer as `bodies.parse` reads it, but with successful listings as `RawPage`s.
-
-    Raises `AnswerTooLargeError`.
-    """
+    """Reads as `bodies.parse`, but successful listings become `RawPage`s. Raises `AnswerTooLargeError`."""
     if len(body) > MOST_VALUES and body.count(b",") > MOST_VALUES:
         raise AnswerTooLargeError
     try:
@@ -80,7 +75,7 @@ def parse_all(texts: Sequence[msgspec.Raw]) -> list[Any] | None:
 
 
 def heads(page: RawPage, id_field: str) -> list[tuple[Any, Any]]:
-    """Each object's id and `@odata.type`. They may have any JSON type; None if missing."""
+    """Ids and `@odata.type`s have any JSON type; None if missing."""
     decode = _decoder(id_field)
     return [_head(decode, text) for text in page.objects]
 

@@ -1,7 +1,4 @@
-"""A tenant's token, and the sign-in that gets it.
-
-A tenant has one sign-in at a time, in its own thread, so that a slow authority blocks nobody else.
-"""
+"""A tenant's token. One sign-in at a time, in its own thread, so that a slow authority blocks nobody else."""
 
 import asyncio
 import errno
@@ -17,7 +14,7 @@ from inventory.backoff import believable
 from inventory.error_codes import ErrorCode
 
 WAIT_SECONDS = 10
-"""How long a caller waits for a sign-in, while it holds one of few slots."""
+"""A caller's wait for a sign-in, while it holds one of few slots."""
 
 RENEWAL_SECONDS = 300
 """A token is renewed so long before its end."""
@@ -40,7 +37,6 @@ class _Held(NamedTuple):
     ends_at: float
 
     def answers(self, claims: str | None, refused: str | None) -> bool:
-        """Whether the token has the claims and is not the refused one."""
         return self.token != refused and claims in (None, self.claims) and time.monotonic() < self.ends_at
 
 
@@ -52,7 +48,7 @@ class _UnderWay:
 
 
 class TenantTokens:
-    """The token of a tenant's app. Times are monotonic: changes of the clock do not matter."""
+    """Times are monotonic: changes of the clock do not matter."""
 
     def __init__(self, sign_in: Callable[[str | None], Grant]) -> None:
         """`sign_in` blocks, returns a token with the claims, and raises `GraphRequestError`."""

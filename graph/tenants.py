@@ -25,9 +25,9 @@ class Cloud(StrEnum):
 
 
 class Endpoints(NamedTuple):
-    """A cloud's servers. URLs have no final slash.
+    """URLs have no final slash.
 
-    `authority_aliases`: other names of the authority, to which its discovery document may send a credential.
+    `authority_aliases`: where else the authority's discovery document may send a credential.
     """
 
     authority_url: str
@@ -72,12 +72,10 @@ class TenantsFileError(UserError):
 
 
 class UnknownTenantError(UserError):
-    """No such tenant is configured. The message names the configured ones."""
+    """The message names the configured ones."""
 
 
 class DisabledTenantError(UserError):
-    """The tenants file or table disables the tenant."""
-
     def __init__(self, name: str) -> None:
         super().__init__(f"tenant {name!r} is disabled; to read it again: python starter.py tenant enable {name}")
 
@@ -88,7 +86,7 @@ def refuse_disabled(tenant: "TenantConfig") -> None:
 
 
 class TenantConfig(BaseModel, frozen=True, extra="forbid"):
-    """A tenant with exactly one credential field. A disabled tenant is not read; its inventory stays."""
+    """Has exactly one credential field. A disabled tenant is not read; its inventory stays."""
 
     id: UUID
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
@@ -137,7 +135,7 @@ def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str |
 
 
 class Tenants:
-    """The tenants of a file, in its order, or of the table, by name. `place` names the source for people."""
+    """Keeps the order of the file, or by name of the table; `place` names it for people."""
 
     def __init__(self, tenants: Sequence[TenantConfig], place: str = THE_FILE) -> None:
         self.place = place
@@ -188,7 +186,7 @@ class Tenants:
 
 
 class TenantsSource(Protocol):
-    """A source of tenants. Messages call it `named`."""
+    """Messages call it `named`."""
 
     @property
     def named(self) -> str: ...

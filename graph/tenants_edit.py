@@ -1,7 +1,6 @@
-"""Commands' changes of the tenants file, which keep comments and format.
+"""Commands' changes of the tenants file, by lines, since TOML libraries misplace comments.
 
-The text is edited by lines, since TOML libraries misplace comments. A change is saved only if TOML reads in the text
-what was meant.
+A change is saved only if TOML reads in the text what was meant.
 """
 
 import json
@@ -33,7 +32,7 @@ class _Lines(NamedTuple):
 
 
 class TenantsFileEdit:
-    """The text and content of a tenants file, to edit. A missing file is empty."""
+    """A missing file is empty."""
 
     def __init__(self, path: Path) -> None:
         """Raises `TenantsFileError` if the file is invalid."""
@@ -53,7 +52,7 @@ class TenantsFileEdit:
         self._save([*lines, *(f"{key} = {_toml(value)}" for key, value in entry.items())], wanted)
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """Disables or enables a tenant; False if nothing changes. Raises `TenantsFileError`."""
+        """Returns False if nothing changes. Raises `TenantsFileError`."""
         tenant = self.tenants.get(tenant_id)
         if tenant is None or tenant.disabled == disabled:
             return False
@@ -69,7 +68,7 @@ class TenantsFileEdit:
         return True
 
     def remove(self, tenant_id: UUID) -> None:
-        """Removes the tenant's entry, and the comment right above it."""
+        """Removes the comment right above, too."""
         wanted = self._data()
         del wanted["tenant"][self._index(tenant_id)]
         if not wanted["tenant"]:
@@ -155,5 +154,5 @@ def _check(new: Path, path: Path) -> None:
 
 
 def _toml(value: object) -> str:
-    """A value in TOML, which writes strings and lists of strings as JSON does."""
+    """Strings and lists of strings are JSON's."""
     return json.dumps(value, ensure_ascii=False)

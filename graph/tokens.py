@@ -55,7 +55,7 @@ _EXPLAINED = {
 
 
 class AuthFailedError(GraphRequestError):
-    """There is no token. The message names the AADSTS code only."""
+    """The message names the AADSTS code only."""
 
     def __init__(
         self, message: str, *, retryable: bool, aadsts: int | None = None, retry_after: timedelta | None = None
@@ -97,7 +97,7 @@ class TokenSource:
         return await tokens.token(claims, refused)
 
     def _sign_in(self, tenant: TenantConfig, claims: str | None) -> Grant:
-        """Signs in by a new MSAL application: a kept one would answer from its caches, also with a refusal."""
+        """Makes an application each time: MSAL would answer from its caches, also with a refusal."""
         with self._http(tenant) as http:
             try:
                 answer = (
@@ -126,7 +126,7 @@ class TokenSource:
         return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc
 
     def _http(self, tenant: TenantConfig) -> AuthorityHttp:
-        """The HTTP client of one sign-in. A managed identity's endpoint is on this machine, so it has no proxy."""
+        """A managed identity's endpoint is on this machine, so it has no proxy."""
         if tenant.managed_identity:
             return AuthorityHttp(self._context, None)
         cloud = CLOUD_ENDPOINTS[tenant.cloud]
@@ -190,7 +190,7 @@ def _lifetime(answer: Mapping[str, Any]) -> timedelta:
 
 
 def _discovery_error(error: ValueError) -> AuthFailedError:
-    """Why there is no discovery document. MSAL keeps the authority's answer as the error's context."""
+    """MSAL keeps the authority's answer as context."""
     said = f"{error} {error.__context__}"
     match = _AADSTS.search(said)
     if match:

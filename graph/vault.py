@@ -45,7 +45,7 @@ class VaultSecret(NamedTuple):
 
 
 class Vault:
-    """One vault. Azure's libraries find the worker's identity in the environment."""
+    """Azure's libraries find the worker's identity in the environment."""
 
     def __init__(self, url: str, context: ssl.SSLContext, proxy_url: str | None = None) -> None:
         self._url = url
@@ -139,7 +139,7 @@ class _Trusting(HTTPAdapter):
 
 
 def _identity(limits: dict[str, Any]) -> Any:
-    """The one credential that the environment gives. A chain of credentials would hide why one failed."""
+    """One credential of the environment: a chain would hide why it failed."""
     from azure.identity import EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 
     # The authority is the environment's own, or Azure's: nobody is asked whether it is one.

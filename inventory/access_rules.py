@@ -1,4 +1,4 @@
-"""Rules about the tenants that a person sees on the web page."""
+"""Which tenants a person sees on the web page."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime

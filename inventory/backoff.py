@@ -25,7 +25,7 @@ REMEMBERED_CODES = frozenset(
         ErrorCode.AUTH_FAILED,
     }
 )
-"""Codes of failures that are retried to the limit. Other codes end a page at once."""
+"""Codes of pages that were retried to the limit; other codes end them at once."""
 
 BRIEF_AFTER_RUNS = 2
 """Runs in a row with a code after which a collection is tried briefly."""
@@ -49,10 +49,7 @@ BRIEF = RetryLimits(3, timedelta(minutes=1))
 
 
 class KnownFailure(BaseModel, frozen=True, extra="ignore"):
-    """A collection's failure in `runs` runs in a row.
-
-    `attempts` and `within` limit its retries; without them the run's own limits hold.
-    """
+    """A collection's failure in `runs` runs in a row, with full patience unless `attempts` and `within` are set."""
 
     code: ErrorCode
     runs: int
@@ -63,7 +60,6 @@ class KnownFailure(BaseModel, frozen=True, extra="ignore"):
 
     @property
     def patience(self) -> RetryLimits | None:
-        """The short retry limits; None if the run's own limits hold."""
         if self.attempts is None or self.within is None:
             return None
         return RetryLimits(self.attempts, self.within)
@@ -92,6 +88,6 @@ def believable(retry_after: timedelta | None) -> timedelta | None:
 
 
 def backoff(attempts: int, random: Random) -> timedelta:
-    """The wait after `attempts` attempts without a Retry-After: random, up to a growing ceiling."""
+    """A random wait up to a growing ceiling, if there is no Retry-After."""
     ceiling = min(BACKOFF_MAXIMUM, BACKOFF_INITIAL * 2 ** min(attempts, 20))
     return timedelta(seconds=random.uniform(0, ceiling.total_seconds()))

@@ -27,7 +27,7 @@ from inventory.secret_patterns import (
 )
 
 MAX_DEPTH = 200
-"""The most levels of nesting. The deepest of 953 real documents has 22."""
+"""Levels of nesting; the deepest of 953 real documents has 22."""
 
 SENSITIVE_MARK = "sensitive"
 EDIT_STAMP = "edited"
@@ -57,7 +57,7 @@ _NO_NAMES: frozenset[str] = frozenset()
 _SETTING: Mapping[str, bool] = {"value": False}
 """Values of settings with a secret's definition are hidden."""
 _MASKED = re.compile(r"[*\u2022]{3,}")
-"""Graph's mask of a value, such as `****` of an encrypted OMA-URI setting."""
+"""Graph's mask, as `****` of an encrypted OMA-URI setting."""
 _MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)
 _MARK_IN_JSON = re.compile(rb'"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
 
@@ -67,7 +67,7 @@ class TooDeepError(ValueError):
 
 
 class NotANumberError(ValueError):
-    """A document has a number that is infinite or not a number."""
+    """A number is infinite or none."""
 
 
 _Special: TypeAlias = Mapping[str, bool]
@@ -176,7 +176,6 @@ class Canonicalizer:
         self._data_key = data_key
 
     def under(self, data_key: DataKey | None) -> "Canonicalizer":
-        """The same rules under another data key."""
         other = copy(self)
         other._data_key = data_key  # noqa: SLF001 - its own class's
         return other
@@ -197,7 +196,6 @@ class Canonicalizer:
         return self.written_sorted(self.canonical_value(document))
 
     def written_sorted(self, canonical: JsonObject) -> bytes:
-        """The JSON of a canonical value, with unordered arrays sorted."""
         return encode(self._sorted(canonical))
 
     def hidden_names(
@@ -205,8 +203,8 @@ class Canonicalizer:
     ) -> frozenset[str]:
         """Top-level properties with sensitive values.
 
-        With `among`, the answer is complete for these only: searching texts costs most. Texts in `canonical` are not
-        searched again.
+        With `among`, complete for these only: searching texts costs most, so texts of `canonical` are not searched
+        again.
         """
         kind = document.get(TYPE)
         of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None
@@ -297,7 +295,7 @@ class Canonicalizer:
         return _joined(within, special) if within else special
 
     def _text(self, text: str, depth: int, treatment: _Treatment, *, named: bool) -> JsonValue:
-        """The text, or a mark if it is or holds a secret. A variable's name is no secret."""
+        """Marks a text that is or holds a secret, but no variable's name."""
         if named:
             return text if is_placeholder(text) else self._hidden(text, depth, treatment)
         mark = self._hidden(text, depth, treatment)
@@ -358,9 +356,9 @@ def shows_no_change(mark: JsonValue) -> bool:
 
 
 def edit_of(document: JsonObject) -> str | None:
-    """The sign of an object's edits: its version, else the time of the last edit; None without either.
+    """The version, else the time of the last edit, which may move without one; None without either.
 
-    The time may move without an edit. Only a numeric version counts: a text is an author's or an entity tag.
+    A version counts if numeric: a text is an author's or an entity tag.
     """
     version = document.get("version")
     if isinstance(version, int) and not isinstance(version, bool):
@@ -370,12 +368,12 @@ def edit_of(document: JsonObject) -> str | None:
 
 
 def stamped(canonical: JsonObject, edit: str | None) -> JsonObject:
-    """The document, with the edit in each constant mark that has none, so that an edit never looks unchanged."""
+    """Adds the edit to constant marks without one, so that an edit is no "unchanged"."""
     return canonical if edit is None else stamped_and_written(canonical, edit)[0]
 
 
 def stamped_and_written(canonical: JsonObject, edit: str | None) -> tuple[JsonObject, bytes]:
-    """The document of `stamped`, and its JSON. Raises as `encode`."""
+    """Returns the JSON, too. Raises as `encode`."""
     written = encode(canonical)
     if edit is None or HIDDEN_WITHOUT_KEY not in written:
         return canonical, written
@@ -417,7 +415,7 @@ def mark_keys(canonical: bytes) -> frozenset[bytes]:
 
 
 def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
-    """The special treatment at each qualified place. The last of repeated names counts."""
+    """The last of repeated names counts."""
     places: dict[str, dict[str, bool]] = {}
     for qualified, dropped in names:
         place, slash, name = qualified.rpartition("/")
@@ -431,7 +429,7 @@ def _joined(one: _Special, other: _Special) -> _Special:
 
 
 def _is_annotation(name: str) -> bool:
-    """Whether a property describes the answer: every OData annotation but the object's `@odata.type`."""
+    """Whether it describes the answer: every OData annotation but the object's `@odata.type`."""
     return name.startswith("#") or ("@" in name and name != TYPE)
 
 

@@ -70,10 +70,7 @@ def changed_by(pair: VersionPair, comparability: Comparability) -> list[Differen
 
 
 def not_compared(pair: VersionPair, comparability: Comparability, changed: Sequence[Difference]) -> list[str]:
-    """Paths that were not read alike in both documents, so that a change is unknown.
-
-    `changed` are the known changes.
-    """
+    """Paths that were not read alike, beside `changed`, so that a change is unknown."""
     if pair.document is None or pair.document_before is None:
         return []
     is_of_form_0 = pair.is_sorted or pair.was_sorted
@@ -93,7 +90,7 @@ def not_compared(pair: VersionPair, comparability: Comparability, changed: Seque
 
 
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """The differences of two documents by today's rules.
+    """Compares by today's rules.
 
     Not counted: properties left out today; values newly or no longer hidden; details that one document's release did
     not read; a setting's id, which is its number.
@@ -109,9 +106,9 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """The differences of a list's document and a whole one, in properties that a list shows rightly.
+    """Compares a list's document and a whole one in properties that a list shows rightly: not details and cut lists.
 
-    Details and cut lists are not compared. If details show the whole item, only plain values are compared.
+    If details show the whole item, only plain values are compared.
     """
     if comparability.completed_by is None:
         names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}

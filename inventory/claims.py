@@ -14,8 +14,6 @@ class Claims(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """The database's evidence, by type key."""
-
     listed: Set[str]
     """The collections that were listed to their end, and merged."""
     refused: Set[str]
@@ -25,7 +23,7 @@ class Evidence(NamedTuple):
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:
-    """The claims that the recorded pages confirm: only these show that a collection is complete or skipped.
+    """A collection is complete or skipped only if the recorded pages show it.
 
     A collection of `type_keys` without a claim counts as incomplete.
     """

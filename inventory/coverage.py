@@ -15,7 +15,7 @@ TENANT_NEVER_READ = "this tenant was never read: no run has completed"
 
 
 class Coverage(BaseModel, frozen=True):
-    """A collection in the latest completed run that selected it, and its latest complete listing.
+    """The latest completed run that selected a collection, and the latest complete listing.
 
     The `listed_` fields are of the latest run that listed it to its end, from `listed_from` to `listed_at`; null if
     none has. `listed_cleanly`: that run was a success without an error.
@@ -44,5 +44,5 @@ class Coverage(BaseModel, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Why the collection's items are not current, such as `incomplete:graph_throttled`."""
+        """Why it is not current, such as `incomplete:graph_throttled`."""
         return f"{self.outcome}:{self.error_code}" if self.error_code else str(self.outcome)

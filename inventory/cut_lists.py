@@ -15,8 +15,6 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class CutList(NamedTuple):
-    """The place of a cut list, and the link to its next page."""
-
     path: Path
     link: str
 
@@ -68,7 +66,7 @@ def _cut(value: JsonValue, expanded: Expansion, place: Path) -> Iterator[CutList
 
 
 def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
-    """The canonical document, to which the links of the cut lists that it shows are added in place."""
+    """Adds links of cut lists that the document shows, in place."""
     for path, link in cut:
         owner, name = owner_of(canonical, path)
         if owner is not None and isinstance(owner.get(name), list):
@@ -77,7 +75,7 @@ def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
 
 
 def without_links(document: JsonValue, cut: list[CutList]) -> None:
-    """Removes the links of cut lists from the document, in place."""
+    """Removes the links in place."""
     for path, _ in cut:
         owner, name = owner_of(document, path)
         if owner is not None:
@@ -85,7 +83,7 @@ def without_links(document: JsonValue, cut: list[CutList]) -> None:
 
 
 def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
-    """The object that holds the list at `path`, None if it is absent, and the list's name in it."""
+    """The object that holds a list, None if absent, and the list's name in it."""
     *way, name = path
     value: JsonValue = document
     for step in way:
@@ -99,7 +97,7 @@ def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
 
 
 def cut_properties(document: Mapping[str, JsonValue]) -> frozenset[str]:
-    """Properties of a stored document that have a cut list at any depth."""
+    """Properties of a stored document with a cut list at any depth."""
     return frozenset(
         name.removesuffix(NEXT_LINK)
         for name, value in document.items()

@@ -35,7 +35,6 @@ class DataKeyError(UserError):
 
 class DataKeyKind(StrEnum):
     TENANT = "tenant"
-    """The key marks one tenant's values alone."""
     SHARED = "shared"
     """The common key of tenants first read while they were to be comparable."""
     LEGACY = "legacy"
@@ -43,21 +42,21 @@ class DataKeyKind(StrEnum):
 
 
 class DataKey(NamedTuple):
-    """The key of a tenant's marks. Marks of one `key_id` can be compared. A legacy key has no id."""
+    """Marks of one `key_id` can be compared. A legacy key has no id."""
 
     secret: bytes
     key_id: str = ""
 
     @classmethod
     def of(cls, secret: bytes, kind: DataKeyKind) -> "DataKey":
-        """The data key of a secret of 32 bytes. Its id begins a hash of the secret."""
+        """The secret has 32 bytes; the id begins a hash of it."""
         if kind is DataKeyKind.LEGACY:
             return cls(secret)
         return cls(secret, hashlib.sha256(b"tenant-inventory data key" + secret).hexdigest()[:8])
 
 
 def key_bytes(text: str) -> bytes | None:
-    """The 32 bytes that a text spells in hexadecimal or Base64; None for another text."""
+    """Reads 32 random bytes in hexadecimal or Base64; None for another text."""
     try:
         key = bytes.fromhex(text) if _HEX.fullmatch(text) else base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -83,10 +82,7 @@ class WrappingKeys:
             self._keys.setdefault(_fingerprint(earlier), earlier)
 
     def new_secret(self, kind: DataKeyKind) -> bytes:
-        """The secret of a new data key.
-
-        A shared one follows from the operator's key, so that two workers make the same.
-        """
+        """A shared secret follows from the operator's key, so that two workers make the same."""
         if kind is DataKeyKind.LEGACY:
             return self._legacy_secret
         if kind is DataKeyKind.SHARED:
@@ -94,7 +90,7 @@ class WrappingKeys:
         return os.urandom(KEY_BYTES)
 
     def wrap(self, secret: bytes, tenant_id: UUID) -> bytes:
-        """The wrapped secret: the wrapping key's fingerprint, the nonce, the ciphertext."""
+        """The wrapping key's fingerprint, the nonce, the ciphertext."""
         nonce = os.urandom(_NONCE_BYTES)
         return _fingerprint(self._current) + nonce + AESGCM(self._current).encrypt(nonce, secret, tenant_id.bytes)
 

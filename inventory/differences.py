@@ -47,7 +47,7 @@ IDENTITIES = (
     ("presentation", "id"),
     ("definitionId",),
 )
-"""Paths that identify a member. The first that it has is its only identity: its id may be its number."""
+"""Paths of a member's identity, of which its first is the only one: its id may be its number."""
 
 NAMES = ("id", "omaUri", "appConfigKey", "name", "key", "ruleName", "bundleId", "appId", "cidrAddress", "displayName",
          "SettingName", "Language")  # fmt: skip
@@ -77,7 +77,7 @@ _BACKWARDS = {
 
 
 class Difference(NamedTuple):
-    """A differing field or member: `before` is None if it was added, `after` if it was removed.
+    """One field or member: `before` is None if added, `after` if removed.
 
     A `hidden` value is None, or a mark with a text's lines beside the secret. `untold`: a rule has begun or ceased to
     hide it, so a change is unknown.
@@ -102,21 +102,18 @@ class Difference(NamedTuple):
 
 
 def differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
-    """The differences of two canonical documents, sorted by path. Values are as stored.
-
-    There are none if both have the same normal form, by the collection's `form`.
-    """
+    """Sorted by path; none if the collection's `form` of both is equal. Values are as stored."""
     return [difference.shown() for difference in exact_differences(before, after, form)]
 
 
 def exact_differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
-    """As `differences`, but with all digits of marks, which distinguish hidden values."""
+    """Keeps all digits of marks, which distinguish hidden values."""
     found = _Comparison(form).objects("", before, after)
     return sorted(found, key=lambda difference: (difference.path, difference.kind))
 
 
 def is_number_of_a_setting(path: str) -> bool:
-    """Whether the path leads to a setting's id: its number, which moves if another setting goes."""
+    """A setting's id is its number, which moves if another setting goes."""
     return _NUMBER_OF_A_SETTING.fullmatch(path) is not None
 
 
@@ -307,7 +304,7 @@ def _addressed(target: JsonObject) -> str:
 
 
 def _intent(assignment: JsonObject, target: JsonObject) -> str:
-    """The intent of an exclusion, such as `, available`: an app may exclude a group from several intents."""
+    """An app may exclude a group from several intents: `, available`."""
     intent = assignment.get("intent")
     return f", {intent.lower()}" if isinstance(intent, str) and is_exclusion(target) else ""
 

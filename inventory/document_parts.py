@@ -16,17 +16,16 @@ class Part(NamedTuple):
     body: JsonValue
     """One object, None, or a page's members."""
     single: bool = False
-    """Whether the part is one object, not a page."""
     page: int = 0
     child_property: str | None = None
-    """The part's place in the member of `property`."""
+    """Its place in the member of `property`."""
     child_id: str | None = None
     believe_list: frozenset[str] = frozenset()
     """The item's properties that only the list shows right."""
 
 
 class DetailPlace(NamedTuple):
-    """An answer's place: a property of the document, or of a member of it. All fields are None for the item itself."""
+    """A property of the document, or of a member of it; all None for the item."""
 
     property: str | None
     child_property: str | None = None
@@ -34,11 +33,11 @@ class DetailPlace(NamedTuple):
 
 
 class SensitiveParentError(ValueError):
-    """The part's member is unknown, because its parent property is sensitive as a whole."""
+    """The parent property is sensitive as a whole, so its member is unknown."""
 
 
 def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
-    """The whole document. Of parts with the same property, the later one holds. A missing single answer is null.
+    """The later part of the same property holds. A missing single answer is null.
 
     An answer that is the item replaces the list's properties, except `believe_list` and the type.
     """
@@ -59,10 +58,9 @@ def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
 
 
 def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: JsonObject) -> Part:
-    """The part in canonical form, with secrets hidden as in the whole document.
+    """Hides secrets as in the whole document, so rules must not name ids of members with answers of their own.
 
-    So rules must not name ids of members with answers of their own. Raises as `Canonicalizer.canonical`, and
-    `SensitiveParentError`.
+    Raises as `Canonicalizer.canonical`, and `SensitiveParentError`.
     """
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     if part.property is None:
@@ -83,7 +81,7 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
 def canonical_members(
     canonicalizer: Canonicalizer, names: Sequence[str], members: Sequence[JsonValue], list_document: JsonObject
 ) -> list[JsonValue]:
-    """Further members, in canonical form, of the list at the nested properties `names`."""
+    """Makes further members of the list in these nested properties canonical."""
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     return [_canonical_at(canonicalizer, known, names, member) for member in members]
 
@@ -98,8 +96,7 @@ def with_last_read(
 ) -> tuple[JsonObject, list[DetailPlace]]:
     """A document with an earlier one's content in unread places, and the places that both lack.
 
-    `lacked`: places that the earlier document lacks. If the item itself was not read, its plain values and the
-    properties `shown` stay.
+    `lacked`: places that the earlier one lacks. Of an unread item, plain values and the properties `shown` stay.
     """
     lacking = [place for place in unread if place in lacked]
     carried = [place for place in unread if place not in lacked]
@@ -128,7 +125,6 @@ def with_last_read(
 
 
 def value_at(document: JsonObject, place: DetailPlace) -> JsonValue:
-    """The value at a place of the document; null if it has none."""
     if place.property is None or place.child_property is None:
         return document if place.property is None else document.get(place.property)
     return _member(document, place).get(place.child_property)
@@ -170,7 +166,7 @@ def _answers(parts: Sequence[Part]) -> dict[DetailPlace, JsonValue]:
 
 
 def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
-    """The members of all pages, each once: a member may repeat as others come and go."""
+    """A member may repeat as others come and go."""
     members: list[JsonValue] = []
     seen: set[str] = set()
     for page in pages:
@@ -205,7 +201,7 @@ def _with_child(member: JsonValue, place: DetailPlace, value: JsonValue) -> Json
 
 
 def _canonical_at(canonicalizer: Canonicalizer, root: JsonObject, path: Sequence[str], value: JsonValue) -> JsonValue:
-    """A value in canonical form at its place: the names above it decide about secrets."""
+    """The names above a value decide about secrets."""
     for name in reversed(path[1:]):
         value = {name: value}
     found: JsonValue = canonicalizer.canonical_value({**root, path[0]: value})

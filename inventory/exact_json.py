@@ -22,7 +22,7 @@ _INTEGER_DIGITS = 18
 """So many digits always fit into 64 bits."""
 
 _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
-"""Translates a text so that only the places and lengths of its numbers are left."""
+"""Keeps the places and lengths of a text's numbers."""
 
 _DIGITS = b"0" * 16
 _LONG = (b"," + _DIGITS, b",-" + _DIGITS)
@@ -33,17 +33,17 @@ _OVERLAP = 64
 """Of two parts. Longer numbers are assumed to be rounded."""
 
 _TINY = re.compile(rb"0e-0{3,}(?:,|\Z)")
-"""Matches a number below 1e-99, perhaps too small for a double."""
+"""Below 1e-99: perhaps too small for a double."""
 
 
 class TooManyNumbersError(Exception):
-    """A text has too many numbers to read digit by digit."""
+    """Too many to read digit by digit."""
 
 
 def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValue:
-    """The exact value of a JSON text. It may hold a lone surrogate, which `encode` refuses.
+    """Takes a lone surrogate, which `encode` refuses.
 
-    Raises `ValueError`, `RecursionError` for deep nesting, and `TooManyNumbersError` for over `most_numbers` to read
+    Raises `ValueError`, `RecursionError` for deep nesting, `TooManyNumbersError` for over `most_numbers` to read
     slowly.
     """
     if not _may_be_rounded(text):
@@ -66,15 +66,11 @@ def decode_object(text: bytes) -> JsonObject:
 
 
 def objects_in(value: JsonValue) -> list[JsonObject]:
-    """The objects among a list's members; none in another value."""
     return [member for member in value if isinstance(member, dict)] if isinstance(value, list) else []
 
 
 def encode(value: JsonValue, *, indented: bool = False) -> bytes:
-    """UTF-8 JSON with keys by code point, compact or indented by two spaces.
-
-    Raises `UnicodeEncodeError` for a lone surrogate.
-    """
+    """UTF-8, keys by code point; compact or indented by two. Raises `UnicodeEncodeError` for a lone surrogate."""
     option = orjson.OPT_SORT_KEYS | (orjson.OPT_INDENT_2 if indented else 0)
     try:
         return orjson.dumps(value, default=_written, option=option)
@@ -115,7 +111,7 @@ def _may_be_rounded(text: bytes | bytearray) -> bool:
 
 
 def _has_tiny(shapes: bytes | bytearray) -> bool:
-    """Whether a number may be too small for a double. Most matches are the middle of a GUID."""
+    """A match is mostly a GUID's middle."""
     at = shapes.find(b"0e-000")
     while 0 <= at < _PART:
         if _TINY.match(shapes, at):

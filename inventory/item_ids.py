@@ -11,7 +11,7 @@ _LETTER = 2
 
 
 def item_key(external_id: str) -> str:
-    """One spelling for all in which Graph may serve an id. The database's `item_key` (migration 0021) does the same."""
+    """One spelling for all in which Graph may serve an id, as the database's `item_key` (migration 0021)."""
     if external_id == (lower := external_id.lower()) or _OF_GUIDS.fullmatch(external_id) is None:
         return external_id
     return external_id[:_LETTER] + lower[_LETTER:] if external_id[1] == "_" else lower

@@ -11,7 +11,7 @@ BEGINNING = UUID(int=0)
 
 
 class PageLinks(NamedTuple):
-    """The links in Graph's answers to one URL of a listing."""
+    """Graph's answer to one URL of a listing."""
 
     position: UUID
     opens: Sequence[UUID]
@@ -21,7 +21,7 @@ class PageLinks(NamedTuple):
 
 
 def position_of(url: str) -> UUID:
-    """A page's key: the beginning of its URL's SHA-256."""
+    """The beginning of the URL's SHA-256."""
     return UUID(bytes=hashlib.sha256(url.encode()).digest()[:16])
 
 

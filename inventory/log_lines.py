@@ -1,4 +1,4 @@
-"""Log lines. Nothing in a record can begin another line or steer a terminal."""
+"""Log lines: nothing in a record begins another line or steers a terminal."""
 
 import json
 import logging

@@ -63,7 +63,6 @@ def _scalar_or_set(value: JsonValue) -> JsonValue:
 
 
 def edit_in(meta: Mapping[str, JsonValue]) -> str | None:
-    """The sign of an object's edits, as `edit_of` takes it from a document."""
     return edit_of({"version": meta.get("version"), "lastModifiedDateTime": meta.get("last_modified_at")})
 
 
@@ -78,10 +77,7 @@ COMMON_KEYS: dict[str, Callable[[JsonValue], JsonValue]] = {
     "last_modified_at": _text,
     "version": _text_or_number,
 }
-"""Keys of every collection, with the check of each value.
-
-Times stay texts: Graph's seven digits exceed a datetime's.
-"""
+"""Keys of every collection, with checks. Times stay texts: Graph's seven fractional digits exceed a datetime's."""
 
 PARENT_ID = "parent_id"
 """The meta key of an item under another collection's item."""
@@ -105,7 +101,7 @@ MetaPaths: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue]:
-    """A document's meta: common keys and `extra`, without nulls."""
+    """Common keys and `extra`, without nulls."""
     proposed: dict[str, JsonValue] = {}
     for key, properties in _COMMON_PROPERTIES.items():
         for name in properties:
@@ -123,13 +119,13 @@ def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue
 
 
 def meta_properties(extra: MetaPaths) -> frozenset[str]:
-    """The top-level properties from which meta is made."""
+    """Top-level properties that make meta."""
     common = frozenset(name for names in _COMMON_PROPERTIES.values() for name in names)
     return common.union({"assignments"}, (path.partition(".")[0] for paths in extra.values() for path in paths))
 
 
 def _at(value: JsonValue, path: list[str]) -> JsonValue:
-    """The value at a path; of a list, the values of its members. None if anything on the way is absent or no object."""
+    """List members give theirs; None if anything on the way is absent or no object."""
     if not path:
         return value
     if isinstance(value, list):
@@ -138,7 +134,7 @@ def _at(value: JsonValue, path: list[str]) -> JsonValue:
 
 
 def whitelisted_meta(proposed: Mapping[str, JsonValue], extra_keys: frozenset[str] = frozenset()) -> Meta:
-    """The proposed values of common keys and of the catalog's `extra_keys`. `warnings` names values of a wrong type."""
+    """Keeps common keys and the catalog's `extra_keys`; names values of a wrong type in `warnings`."""
     values: dict[str, JsonValue] = {}
     warnings: list[JsonValue] = []
     dropped = 0

@@ -10,7 +10,7 @@ _LETTERS = [
 ]
 
 UNFOLDED = "".join(upper for upper, _ in _LETTERS)
-"""The upper-case letters beyond ASCII that are folded."""
+"""Upper-case letters beyond ASCII."""
 
 FOLDED = "".join(lower for _, lower in _LETTERS)
 """Their lower case, in the same order."""
@@ -23,7 +23,7 @@ NAMELESS = chr(0x10FFFF)
 
 
 def name_key(name: str) -> str:
-    """A name folded as the database's function `name_key` folds it."""
+    """Folds as the database's `name_key`."""
     return name.translate(_FOLDING)[:LONGEST_KEY]
 
 

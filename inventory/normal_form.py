@@ -62,10 +62,10 @@ _WHOLE_FLOATS = 2.0**53
 
 
 class ArrayRules(NamedTuple):
-    """The catalog's rules for values, by property name at any depth.
+    """The catalog's rules for arrays, by property name at any depth.
 
     `null_not_shown`: null means that Graph did not show the value. Members of `enumerations` have no case; a value may
-    name several, in any order. `details`: an empty value differs from one that was not asked for.
+    name several, in any order. `details`: none differs from not asked for.
     """
 
     ordered: frozenset[str] = frozenset()
@@ -88,11 +88,11 @@ class NormalForm:
         self._counts = counts
 
     def of_sorted(self) -> "NormalForm":
-        """The form that compares documents of form 0, in which only `ordered` arrays kept their order."""
+        """Compares documents of form 0: there only `ordered` arrays kept their order."""
         return NormalForm(self._rules, of_sorted=True, counts=self._counts)
 
     def counting(self) -> "NormalForm":
-        """The form in which each of equal members of a set counts: masked, they may differ."""
+        """Counts equal members of a set: masked, they may differ."""
         return NormalForm(self._rules, of_sorted=self._of_sorted, counts=True)
 
     def hash(self, document: JsonObject) -> bytes:
@@ -103,7 +103,7 @@ class NormalForm:
         return self._object(document)
 
     def value(self, name: str, value: JsonValue) -> JsonValue:
-        """A property's value in normal form; None if it means the same as no value."""
+        """Returns None if the value is the same as none."""
         if isinstance(value, str):
             return _members(value) if name in self._rules.enumerations else _text(value)
         if isinstance(value, dict):
@@ -183,9 +183,9 @@ def _without_names(value: JsonObject, names: frozenset[str]) -> JsonObject:
 
 
 def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_field: str = "id") -> bytes:
-    """The SHA-256 (32 bytes) of a document without id and creation time, which alone differ in a re-created item.
+    """SHA-256 (32 bytes) without id and creation time, which alone a re-created item changes.
 
-    The id is removed from all strings: an assignment's id is `{policy id}_{group id}`.
+    The id goes from all strings: an assignment's id is `{policy id}_{group id}`.
     """
     document = decode_object(canonical)
     # As the document spells it.
@@ -232,7 +232,7 @@ def _mark(value: JsonObject) -> JsonObject:
 
 
 def _may_be_spelt_otherwise(value: str) -> bool:
-    """Whether a text of `_TIME_LENGTH` may be a moment, a time of day or an id. It is cheap, since most are not."""
+    """A cheap look at texts of `_TIME_LENGTH`: most are no moment, time of day or id."""
     return value[8] in "-." or value[4] == "-" or value[0] == "{" or value[1] == "_"
 
 

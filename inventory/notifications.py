@@ -34,7 +34,7 @@ class NotificationKind(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Whether the kind is a state, which is sent after a snooze if it still holds."""
+        """A state is sent after a snooze if it still holds."""
         return self in (NotificationKind.NOT_READ, NotificationKind.EXPIRING, NotificationKind.PLAN_WAITING)
 
 
@@ -49,7 +49,7 @@ class NotificationState(StrEnum):
 
 
 class NotificationEvent(BaseModel, frozen=True):
-    """An event to notify about. `key` is the same in every attempt and run.
+    """One thing to tell, with the same `key` in every attempt and run.
 
     `text` names no value. `threshold`: a rule's hours or days, for kinds that have one.
     """
@@ -66,7 +66,7 @@ class NotificationEvent(BaseModel, frozen=True):
 
 
 class NotificationRule(BaseModel, frozen=True, extra="forbid"):
-    """The events, tenants and targets of a rule. An empty list narrows nothing."""
+    """An empty list narrows nothing."""
 
     targets: Annotated[tuple[TargetName, ...], Field(min_length=1)]
     tags: frozenset[Tag] = frozenset()
@@ -87,7 +87,7 @@ class NotificationRule(BaseModel, frozen=True, extra="forbid"):
         return not self.kinds or kind in self.kinds
 
     def fits(self, event: NotificationEvent) -> bool:
-        """Whether the rule holds for the event. A property that the event lacks fits only an empty list."""
+        """A property that the event lacks fits only an empty list."""
         return (
             self.wants(event.kind)
             and event.severity.is_at_least(self.severity)
@@ -115,20 +115,15 @@ class NotificationSnooze(BaseModel, frozen=True):
 
 
 class AddressedEvent(NamedTuple):
-    """An event, and the name of its target."""
-
     target: str
     event: NotificationEvent
 
 
 class TenantRules:
-    """The rules about a tenant with tags."""
-
     def __init__(self, rules: Iterable[NotificationRule], tags: Collection[str]) -> None:
         self._rules = [rule for rule in rules if rule.is_about(tags)]
 
     def wants(self, *kinds: NotificationKind) -> bool:
-        """Whether a rule may want any of these kinds of events."""
         return any(rule.wants(kind) for rule in self._rules for kind in kinds)
 
     def fits(self, event: NotificationEvent) -> bool:
@@ -170,7 +165,7 @@ def one_line(text: str) -> str:
 
 
 class NotificationGroup(NamedTuple):
-    """The events of one message. `delivery_id` is the same in every attempt."""
+    """A message's events. `delivery_id` is the same in every attempt."""
 
     delivery_id: UUID
     target: str

@@ -45,7 +45,7 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     sensitive: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
     payloads: frozenset[str] = frozenset()
-    """Properties whose texts are hidden only in part, and only if they hold a secret."""
+    """Texts hidden in part, only if they hold a secret."""
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
@@ -56,9 +56,9 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     has_details: bool = False
     """Whether further calls complete the list's document."""
     change_signs: frozenset[str] = frozenset()
-    """Volatile properties of the list whose change means that details may have changed."""
+    """The list's volatile properties that tell of changed details."""
     cross_checked: dict[str, str] = {}
-    """A list is left out if this boolean property contradicts whether it is empty."""
+    """Lists left out if this true or false property contradicts their emptiness."""
     expand: str | None = None
     """Lists that the listing expands and may cut."""
 
@@ -150,7 +150,6 @@ class Observer:
         self._signs_within = sorted({sign.rpartition("/")[2] for sign in signs if not sign.startswith("/")})
 
     def under(self, data_key: DataKey | None) -> "Observer":
-        """The same rules under another data key."""
         other = copy(self)
         other.canonicalizer = self.canonicalizer.under(data_key)
         if self._list_canonicalizer is not None:
@@ -167,7 +166,7 @@ class Observer:
     ) -> tuple[list[Observation], list[InvalidObject]]:
         """A page's observations, in order, and its bad objects, among them repetitions of an id.
 
-        `edit` is the latest edit of objects that show none. Objects that come with their details have no `list_hash`.
+        `edit` is for objects without one. Objects with their details have no `list_hash`.
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []

@@ -21,7 +21,6 @@ MOST_TENANTS = 10_000
 
 
 MOST_TAGS = 1000
-"""The most tags of one choice of tenants."""
 
 
 def _sorted_unique(value: object) -> object:
@@ -45,7 +44,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def resolve(self, tags_of_tenants: Mapping[UUID, Collection[str]]) -> list[UUID]:
-        """The chosen tenants in the order of the mapping, then chosen ids that it lacks."""
+        """Keeps the mapping's order; ids that it lacks follow."""
         chosen = [
             tenant_id
             for tenant_id, tags in tags_of_tenants.items()
@@ -79,7 +78,7 @@ RequestedTenants = Annotated[TenantChoice, AfterValidator(_bounded)]
 
 
 def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
-    """The SHA-256 over the RFC 8785 form of selection and tenants."""
+    """SHA-256 over the RFC 8785 form."""
     chosen = tenants.model_dump(mode="json")
     return hashlib.sha256(rfc8785.dumps({"selection": selection.hash(), "tenants": chosen})).hexdigest()
 
@@ -100,7 +99,6 @@ class PortfolioCounts(BaseModel, extra="forbid"):
 
     @property
     def ended(self) -> int:
-        """The number of tenants with an outcome."""
         return self.success + self.partial + self.failed + self.cancelled
 
     def in_words(self) -> str:
@@ -138,7 +136,7 @@ class TenantOutcomeRecord(BaseModel, frozen=True):
 
     @computed_field
     def duration_seconds(self) -> float | None:
-        """The time from the run's slot to its end; None unless it had both."""
+        """Counts from the run's slot to its end."""
         if self.started_at is None or self.finished_at is None:
             return None
         return round((self.finished_at - self.started_at).total_seconds(), 3)

@@ -1,7 +1,6 @@
-"""An object's raw digest: a keyed hash of its bytes and of the rules of reading.
+"""An object's raw digest: a keyed hash of its bytes and of the rules of reading. Equal digests, same observation.
 
-Equal digests mean the same observation. The key is the tenant's data key; the salt, the tenant's id, keeps tenants
-apart.
+The key is the tenant's data key; the salt, the tenant's id, keeps tenants apart.
 """
 
 from collections.abc import Sequence
@@ -31,10 +30,7 @@ class RawDigests:
         self._rules = rules
 
     def of(self, objects: Sequence[Any], parent_id: str | None = None) -> list[bytes | None]:
-        """The digests of objects, given as JSON texts. The same object has another digest under another parent.
-
-        None for an object with a secret, if there is no data key.
-        """
+        """Digests of JSON texts, which differ by parent; None for an object with a secret without a data key."""
         rules = sha256(self._rules + (parent_id or "").encode()).digest()[:16]
         begun = blake2b(key=self._key, salt=self._tenant, person=rules, digest_size=DIGEST_BYTES)
         digests: list[bytes | None] = []
@@ -48,7 +44,6 @@ class RawDigests:
         return digests
 
     def may_keep(self, document: bytes) -> bool:
-        """Whether the digest of an object with this canonical document may be stored."""
         return self._is_keyed or HIDDEN_WITHOUT_KEY not in document
 
 
@@ -60,7 +55,7 @@ def left_out_secrets(rules: ObservationRules) -> frozenset[bytes]:
 
 
 def rules_hash(*rules: object) -> bytes:
-    """A hash of the rules for reading an object, and of this package's code: no release believes another's digests."""
+    """Hashes the rules for reading an object, and this package's code: no release believes another's digests."""
     return sha256(_code_hash() + orjson.dumps(_plain(rules), option=orjson.OPT_SORT_KEYS)).digest()
 
 

@@ -55,7 +55,7 @@ class ReadingRules(NamedTuple):
         return not (self.references or self.assignable or self.alternate_keys or self.has_settings)
 
     def hash(self) -> bytes:
-        """A hash of the rules. All rules that find nothing have the same hash."""
+        """Rules that find nothing have one hash."""
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
@@ -68,18 +68,13 @@ class ReadingRules(NamedTuple):
 
 
 class ReadReferences(NamedTuple):
-    """A document's references and settings, and the hash of the rules that found them."""
-
     rules_hash: bytes
     references: list[Reference]
     settings: WrittenSettings = WrittenSettings()
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
-    """The references of a document, with its alternate keys, which have no target collection.
-
-    If the document is for nobody, that is one of the references.
-    """
+    """Includes alternate keys, which have no target collection, and the audience for nobody."""
     found = references(document, rules.references)
     for name in sorted(rules.alternate_keys):
         value = document.get(name)
@@ -95,7 +90,6 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
 
 
 def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[SearchedSetting]:
-    """The settings that a document sets; empty unless the collection's settings are searched."""
     return searched_settings(document, type_key) if rules.has_settings else []
 
 

@@ -81,10 +81,7 @@ class ReferenceRole(StrEnum):
 
 
 class Reference(NamedTuple):
-    """The id of another object in a document. `target_types` are its possible collections.
-
-    An audience (`ALL_DEVICES`, `ALL_USERS`) has no `target_types`. `target_id` is an `item_key`.
-    """
+    """An audience (`ALL_DEVICES`, `ALL_USERS`) has no `target_types`. `target_id` is an `item_key`."""
 
     path: str
     role: ReferenceRole
@@ -137,7 +134,7 @@ def _role_by(names: Sequence[str]) -> ReferenceRole:
 
 
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
-    """All references of a document, each once by path (the rule's, without its condition), role and id."""
+    """Unique by path (the rule's, without its condition), role and id."""
     found = set(_audiences(document))
     of_types: dict[str, list[tuple[_Place, tuple[str, ...]]]] = {}
     for rule, target_types in rules.items():
@@ -154,7 +151,7 @@ def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
 
 
 def id_in(value: JsonValue) -> str | None:
-    """The id in a value, without Graph's prefix; None if there is no id."""
+    """Drops Graph's prefix; None if there is no id."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or value in WORDS or not value.isprintable():
         return None
     if value.startswith(("/", "./")):
@@ -167,12 +164,12 @@ def id_in(value: JsonValue) -> str | None:
 
 
 def collection_of(target_type: str) -> str:
-    """The collection of a target type, without the alternate key."""
+    """Drops the alternate key."""
     return target_type.partition("(")[0]
 
 
 def is_by_alternate_key(target_type: str) -> bool:
-    """Whether ids of the target type are alternate keys, which are the same in every tenant."""
+    """An alternate key is the same in every tenant."""
     return "(" in target_type
 
 
@@ -181,7 +178,7 @@ def is_exclusion(target: JsonObject) -> bool:
 
 
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
-    """The document with names in place of the ids that `name_of` knows."""
+    """Puts names in place of known ids."""
     for rule, target_types in rules.items():
         place = _place(rule)
         document = cast(
@@ -191,7 +188,7 @@ def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> 
 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
-    """A copy of the value at a document's path, or of list members there, with names in place of known ids."""
+    """Translates a copy of the value at a document's path, or of list members there."""
     for rule, target_types in rules.items():
         place = _place(rule)
         renamed = partial(_renamed, name_of, target_types)
@@ -211,7 +208,7 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
 
 
 def path_of(rule: str) -> str:
-    """The path of a rule without its condition, as in the references that it finds."""
+    """Drops the condition, as references do."""
     return rule.partition("?")[0]
 
 

@@ -31,11 +31,11 @@ LONGEST_VALUE = 100
 """Characters of a value that has a text."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""Characters that PostgreSQL's texts cannot hold: NUL and lone surrogates."""
+"""PostgreSQL's texts hold no NUL and no lone surrogates."""
 
 
 SearchedSetting: TypeAlias = tuple[str, str | None]
-"""A setting's name and value. The value is None if it is hidden or too long."""
+"""A name and a value, None if hidden or too long."""
 
 
 class WrittenSettings(NamedTuple):
@@ -81,10 +81,7 @@ def _searched(settings: Iterable[Setting]) -> Iterator[SearchedSetting]:
 
 
 def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetting], bool]:
-    """A typed policy's settings, and whether they are unique and sorted by name.
-
-    Policies of a kind have mostly the same properties, so names are made and sorted once.
-    """
+    """Policies of a kind have mostly the same properties: names are made and sorted once."""
     names = tuple(document)
     keys = (_keys if len(names) <= _MOST_PROPERTIES else _keys.__wrapped__)(place, names)
     found: list[SearchedSetting] = []
@@ -120,7 +117,6 @@ def _keys(place: str, names: tuple[str, ...]) -> _Keys:
 
 
 def without_definition(value: str, setting: str) -> str:
-    """The value of a choice without its definition's id, as it is stored."""
     begins = f"{setting}_".casefold()
     return value[len(begins) :].casefold() if value.casefold().startswith(begins) else value
 
@@ -141,7 +137,7 @@ def written(settings: Sequence[SearchedSetting]) -> WrittenSettings:
 
 
 def is_written(value: str) -> bool:
-    """Whether a value can be stored: it must hold no separator, which nobody types."""
+    """Nobody types a value with a separator."""
     return ENTRY not in value and VALUE not in value
 
 
@@ -152,7 +148,7 @@ def _names(setting: Setting) -> Sequence[str]:
 
 
 def _kept_values(setting: Setting) -> Iterable[str | None]:
-    """The values of a setting to store. JSON in an intent's text may name a secret that nothing has hidden."""
+    """JSON in an intent's text may name a secret that nothing has hidden."""
     names_secret = setting.kind is SettingKind.INTENT and any(map(is_secret_name, setting.key.split("/")[2:]))
     if setting.is_hidden or names_secret:
         return (None,)

@@ -135,12 +135,12 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @lru_cache(maxsize=20_000)
 def is_secret_name(name: str) -> bool:
-    """Whether a text in a property or key of this name is a secret."""
+    """Whether texts of this name are secrets."""
     return name.lower().translate(_JOINTS).endswith(NAME_ENDINGS) or _PIN.search(name) is not None
 
 
 def has_secret(text: str) -> bool:
-    """Whether a text, or its Base64 content, holds a secret."""
+    """Looks into Base64, too."""
     if len(text) < MIN_TEXT_LENGTH:
         return False
     if _IDENTIFIER.fullmatch(text) is not None:
@@ -159,10 +159,7 @@ def has_secret(text: str) -> bool:
 
 
 def readable(text: str) -> str | None:
-    """The lines without secrets of a text or of its Base64 content; None if no line is left.
-
-    Lines with a part of a secret are left out, too.
-    """
+    """Drops lines with secrets, or parts of them, from a text or its Base64 content; None if no line is left."""
     plain = text if _has_shape(text) else _decoded(text) or ""
     if "\n" not in plain:
         plain = plain.replace("><", ">\n<")
@@ -253,7 +250,7 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is a variable that the device fills in, such as `{{serialnumber}}`."""
+    """A placeholder is a variable that the device fills in: `{{serialnumber}}`."""
     return text.startswith("{{") and text.endswith("}}")
 
 

@@ -15,7 +15,7 @@ OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 OptionValue = bool | int | str
 
 MOST_TYPE_KEYS = 1000
-"""The most type keys of one requested selection: five times the catalog, so that it may grow."""
+"""Type keys of one requested selection: five times the catalog, so that it may grow."""
 
 MOST_BYTES = 128 * 1024
 """Bytes of canonical JSON: so many of the longest type keys."""

@@ -48,10 +48,10 @@ class SettingKind(StrEnum):
 
 
 class Setting(NamedTuple):
-    """A setting and its value: a text, number, truth value or sorted list; None if hidden.
+    """A value is a text, number, truth value or sorted list; None if hidden. A choice lacks its definition's id.
 
-    A choice lacks its definition's id. An `is_unset` one leaves the device as it is: typed policies name all
-    properties. `definition`: its id in the settings catalog or template, as the document spells it.
+    An `is_unset` one leaves the device as it is: typed policies name all properties. `definition`: as the document
+    spells its id in the settings catalog or template.
     """
 
     key: str
@@ -65,7 +65,7 @@ class Setting(NamedTuple):
 
     @property
     def text(self) -> str | None:
-        """The value as a text to compare; None if it is hidden."""
+        """The value to compare; None if hidden."""
         if self.is_hidden:
             return None
         if _USER_RIGHTS in self.key and isinstance(self.value, list):
@@ -109,7 +109,7 @@ def settings_as_they_stand(document: JsonObject, type_key: str) -> Iterator[Sett
 
 
 def listed_settings(document: JsonObject) -> Iterator[Setting]:
-    """The settings that a document lists, as settings catalogs, administrative templates and OMA-URIs do."""
+    """Reads settings catalogs, administrative templates and OMA-URIs."""
     yield from _catalog_settings(document)
     yield from _template_settings(document)
     yield from _oma_settings(document)
@@ -120,12 +120,11 @@ def _order(setting: Setting) -> tuple[str, bytes, str]:
 
 
 def setting_key(name: str) -> str:
-    """The key of a setting, made from its definition's id or its OMA-URI."""
+    """Takes a definition's id or an OMA-URI."""
     return oma_key(name) if name.startswith("./") else _definition_key(name)
 
 
 def oma_key(path: str, *, is_windows: bool = True) -> str:
-    """The key of the setting at an OMA-URI."""
     parts = [part for part in path.strip().casefold().split("/") if part not in ("", ".")]
     if is_windows and ("vendor" in parts[:2] and "msft" in parts[:3]):
         return _definition_key("_".join(_with_placeholders(parts)))
@@ -133,7 +132,7 @@ def oma_key(path: str, *, is_windows: bool = True) -> str:
 
 
 def value_text(value: JsonValue) -> str:
-    """A value as a text, the same for an OMA-URI's number and the settings catalog's choice."""
+    """Writes an OMA-URI's number and the settings catalog's choice alike."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -146,7 +145,7 @@ _TENANT_WORDS = ("(tenant id)", "{tenantid}")
 
 
 def _with_placeholders(parts: list[str]) -> list[str]:
-    """A path's parts, with the settings catalog's placeholder for the tenant's id."""
+    """Puts the settings catalog's placeholder for the tenant's id."""
     return [
         "{tenantid}"
         if number and parts[number - 1] == "passportforwork" and (_GUID.fullmatch(part) or part in _TENANT_WORDS)
@@ -222,9 +221,9 @@ def _without_definition(value: JsonValue, definition: str) -> JsonValue:
 
 
 def _group(key: str, definition: str, members: list[JsonObject], place: str) -> Iterator[Setting]:
-    """The settings of a group's members, by member name. A lone member needs no name.
+    """A lone member needs no name.
 
-    Members that names do not tell apart are one setting, with the values of all.
+    Members that names do not tell apart are one setting: all that they say.
     """
     names = [_member_name(member, definition) for member in members]
     if len(members) == 1 and names == [None]:
@@ -255,7 +254,7 @@ def _member_name(member: JsonObject, definition: str) -> str | None:
 
 
 def _intent_setting(member: JsonObject) -> Iterator[Setting]:
-    """The setting of an intent, whose definition names a typed policy's property."""
+    """The definition names a typed policy's property."""
     definition = str(member["definitionId"])
     key = definition.removeprefix("deviceConfiguration--").replace("_", "/", 1)
     held = member.get("valueJson", member.get("value"))
@@ -335,7 +334,7 @@ def _oma_settings(document: JsonObject) -> Iterator[Setting]:
 
 
 def _oma_values(key: str, setting: JsonObject) -> Iterator[Setting]:
-    """The settings of an OMA-URI. An ADMX-backed policy's value is that of several settings in the settings catalog."""
+    """An ADMX-backed policy's value is that of several settings in the settings catalog."""
     value, label = setting.get("value"), _text_of(setting.get("displayName"))
     if _holds_mark(value) or setting.get("isEncrypted"):
         yield Setting(key, None, SettingKind.OMA_URI, is_hidden=True, label=label)
@@ -393,7 +392,7 @@ def is_setting(name: str) -> bool:
 
 
 def property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterable[Setting]:
-    """A property's setting. An object has a setting for each of its names."""
+    """An object has a setting for each of its names."""
     if isinstance(value, dict):
         return (Setting(key, None, kind, is_hidden=True),) if is_mark(value) else _member_settings(key, value, kind)
     if value is None or value == "" or value == []:

@@ -35,7 +35,6 @@ class StalePart(BaseModel, frozen=True):
         return self.detail, self.member_detail, self.member_id
 
     def is_about(self, path: str) -> bool:
-        """Whether a field's path lies within the part, in any member."""
         name = _PROPERTY.split(path, maxsplit=1)[0]
         return self.detail in (None, name) and (self.member_detail is None or f".{self.member_detail}" in path)
 

@@ -51,7 +51,6 @@ class UnresolvedReason(StrEnum):
     NOT_READ = "not_read"
     """Its collection was never listed to its end, so another object may have its name."""
     UNNAMED = "unnamed"
-    """The object has no name."""
     DAMAGED = "damaged"
     """Its meaning is in a damaged document."""
 
@@ -103,9 +102,9 @@ class UnresolvedReference(NamedTuple):
 
 
 class TenantNeutralRules(NamedTuple):
-    """Properties that name an object in its tenant; `identity` and `masked` are as for `Canonicalizer`.
+    """Properties that name an object in its tenant, `identity` and `masked` as for `Canonicalizer`.
 
-    `details` add their properties to every whole document, even empty. `alternate_keys` name the object as its id does.
+    `details` give theirs to every whole document, even empty. `alternate_keys` name the object as its id does.
     """
 
     id_field: str
@@ -154,7 +153,7 @@ class Neutralizer:
         details_complete: bool = True,
         stale: Staleness | None = None,
     ) -> NeutralDocument:
-        """A canonical document without its tenant, with words of `own_ids` in place of its own and its tenant's id."""
+        """Puts words of `own_ids` in place of the object's and its tenant's id."""
         found = [reference for reference in references(document, self.rules.references) if reference.target_types]
         ids = {(reference.target_types, reference.target_id) for reference in found}
         translations = {
@@ -202,9 +201,9 @@ class Neutralizer:
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)
 
     def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
-        """Words for the document's alternate keys, which its texts repeat: an app's addresses have its id.
+        """Texts repeat alternate keys: an app's addresses have its id.
 
-        The tenant's own key stands for itself. Another tenant's key has its translation, if any.
+        The tenant's own key stands for itself; another means its translation, if any.
         """
         words: dict[str, str] = {}
         for name in self.rules.alternate_keys:
@@ -215,21 +214,21 @@ class Neutralizer:
         return words
 
     def likeness(self, neutral: NeutralDocument) -> bytes | None:
-        """A digest that documents share if they differ in names only; None if uncertain."""
+        """The same for documents that differ in names only; None if uncertain."""
         if not neutral.is_certain:
             return None
         unnamed = {name: value for name, value in neutral.document.items() if name != self.rules.name_field}
         return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
-        """The document with masked values at these paths of references."""
+        """Masks values at paths of references."""
         masked = set(paths)
         rules = {rule: keys for rule, keys in self.rules.references.items() if path_of(rule) in masked}
         return translated(document, rules, lambda _types, _id: MASKED)
 
 
 def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
-    """What an object means in every tenant: the properties that its collection names, else its name and kind."""
+    """Prefers the properties that the collection names to name and kind."""
     if says:
         said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
         return _readable(said if kind is None else f"{kind}: {said}")
@@ -247,7 +246,7 @@ def _words(value: JsonValue) -> list[str]:
 
 
 def _readable(text: str) -> str:
-    """A short text for an id. Graph's own words are quoted, since a group may be called `All`."""
+    """Shortens a text, and quotes Graph's own words: a group may be called `All`."""
     if len(text) > MAX_MEANING_LENGTH:
         text = f"{text[:MAX_MEANING_LENGTH]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
     return text if id_in(text) == text else json.dumps(text, ensure_ascii=False)
@@ -276,7 +275,7 @@ def _replaced(value: JsonValue, own_ids: Mapping[str, str]) -> JsonValue:
 
 
 def without_digits(document: JsonObject) -> JsonObject:
-    """The document with the same mark for every hidden value."""
+    """Puts one mark for every hidden value."""
     return {name: _without_digits(value) for name, value in document.items()}
 
 

@@ -16,7 +16,7 @@ class TitleSource(NamedTuple):
 
 
 class TitleRule(NamedTuple):
-    """How a collection's items are titled: by `parts` in order, or from another item."""
+    """A title is made of `parts` in order, or from another item."""
 
     parts: tuple[TitlePart, ...] = ()
     source: TitleSource | None = None

@@ -23,5 +23,4 @@ def read_toml(path: Path, error: type[UserError], *, if_missing: str) -> dict[st
 
 
 def table_beside(module_file: str, name: str) -> dict[str, Any]:
-    """The content of a TOML file beside a module of this release."""
     return tomllib.loads(Path(module_file).with_name(name).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Rules for text that people type: its length and characters."""
+"""Text that people type."""
 
 import re
 from unicodedata import category

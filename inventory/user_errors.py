@@ -1,7 +1,4 @@
-"""Errors that a user can put right, in one line.
-
-They stand apart, so that commands need not load the modules that raise them.
-"""
+"""Errors that a user can put right, in one line. Commands load them alone."""
 
 
 class UserError(ValueError):

@@ -32,7 +32,7 @@ def escaped_json(text: str) -> str:
 
 
 def with_spaces(line: str) -> str:
-    """The line with spaces for tabs, which are layout in scripts and profiles."""
+    """Tabs are layout in scripts and profiles."""
     return line.expandtabs(4)
 
 

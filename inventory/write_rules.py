@@ -34,7 +34,7 @@ class PartRequest(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def is_audience(self) -> bool:
-        """Whether the part says for whom the object is; such a part is written last."""
+        """The audience says for whom the object is, and is written last."""
         return self.name == "assignments"
 
 

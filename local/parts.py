@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 class GraphPart(Part):
-    """The simulated Graph. Its certificate authority and control key are in `folder`."""
+    """Its certificate authority and control key are in `folder`."""
 
     name = "the simulated Graph"
 
@@ -54,8 +54,6 @@ class GraphPart(Part):
 
 
 class WorkerPart(Part):
-    """A worker, which logs to `log`."""
-
     name = "the worker"
 
     def __init__(self, log: Path, environment: Mapping[str, str], inherited: Sequence[int]) -> None:
@@ -78,8 +76,6 @@ class WorkerPart(Part):
 
 
 class WebPart(Part):
-    """The web page, which logs to `log`."""
-
     name = "the web page"
 
     def __init__(self, log: Path, environment: Mapping[str, str], port: int, inherited: Sequence[int]) -> None:

@@ -63,7 +63,7 @@ class EmbeddedPostgres(Part):
         return f"postgresql://{SUPERUSER}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{name}"
 
     def start(self) -> None:
-        """Starts the server, with a new cluster if there is none. Raises `PartError`."""
+        """Makes a missing cluster. Raises `PartError`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         binaries = _binaries()
         if self._user is not None:

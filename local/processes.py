@@ -14,10 +14,10 @@ from random import Random
 from typing import ClassVar, Self
 
 GRACE_SECONDS = 60.0
-"""The time that a program has to stop: on slow machines PostgreSQL writes its buffers for many seconds."""
+"""The time to stop: on slow machines PostgreSQL writes its buffers for many seconds."""
 
 READY_SECONDS = 600.0
-"""The time that a program has to get ready. Only a program that hangs uses it up."""
+"""The time to get ready: only a program that hangs uses it up."""
 
 POLL_SECONDS = 0.05
 SERVER_PORTS = range(20_000, 32_000)
@@ -28,10 +28,7 @@ _GUARD = Path(__file__).with_name("guarded.py")
 
 
 class PartError(RuntimeError):
-    """A part did not start, or died.
-
-    The message has the last lines of its log; `outcome` is the message without them.
-    """
+    """A part did not start, or died; the message has the last lines of its log, `outcome` has not."""
 
     def __init__(self, outcome: str, log: str = "") -> None:
         super().__init__(outcome + log)
@@ -52,7 +49,7 @@ class Child:
         capture_stdout: bool = False,
         inherited: Sequence[int] = (),
     ) -> None:
-        """Starts the program in a process group of its own, so that Ctrl-C reaches only its parent.
+        """Starts it in a process group of its own, so that Ctrl-C reaches only its parent.
 
         `death_signal`: sent when its parent dies, by default `stop_signal`. `inherited`: file descriptors, such as a
         lock's, that stay open in it and its children.
@@ -85,7 +82,7 @@ class Child:
         return time.monotonic() - self._started
 
     def first_line(self) -> bytes:
-        """The first line of captured stdout. Raises `PartError` if the program ends without one."""
+        """The first line of captured stdout. Raises `PartError` if it ends without one."""
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
             self._process.wait()
@@ -93,7 +90,7 @@ class Child:
         return line
 
     def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = READY_SECONDS) -> None:
-        """Waits until `ready`. If the program ends first or the time runs out, stops it and raises `PartError`."""
+        """Stops the program and raises `PartError` if it ends first or the time runs out."""
         deadline = time.monotonic() + timeout_seconds
         try:
             while not ready():
@@ -105,7 +102,7 @@ class Child:
             raise
 
     def failure(self) -> PartError:
-        """The error for a program that has ended or does not get ready."""
+        """The program has ended, or does not get ready."""
         code = self._process.poll()
         if code is None:
             how = "does not get ready"
@@ -115,7 +112,7 @@ class Child:
         return PartError(f"{self.name} {how}", f"; {self._log} says: {' / '.join(lines) or 'nothing'}")
 
     def stop(self) -> None:
-        """Asks the program to stop, and kills it after its grace."""
+        """Kills it after its grace."""
         if self.running():
             self._process.send_signal(self._stop_signal)
             try:
@@ -128,7 +125,7 @@ class Child:
 
 
 class Part(ABC):
-    """A program that the supervisor starts, stops, and restarts at the same place. A context manager."""
+    """A program that the supervisor restarts at the same place. A context manager."""
 
     name: ClassVar[str]
     _child: Child | None = None
@@ -142,10 +139,9 @@ class Part(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Starts the program, and waits until it is ready. Raises `PartError`."""
+        """Waits until it is ready. Raises `PartError`."""
 
     def stop(self) -> None:
-        """Stops the program in order, if it runs."""
         if self._child is not None:
             self._child.stop()
             self._child = None
@@ -166,9 +162,9 @@ def _signal_name(number: int) -> str:
 
 
 def free_port(wanted: int = 0) -> int:
-    """A free TCP port of 127.0.0.1: the wanted one, or any. Raises `PartError` if the wanted one is taken.
+    """A free TCP port of 127.0.0.1: the wanted one, or any. Raises `PartError` if that is taken.
 
-    Otherwise another server would answer in its place. Any other port is one that systems give to no connection.
+    Otherwise another server would answer in its place. Systems give any other port to no connection.
     """
     if wanted:
         return _probed(wanted)

@@ -1,7 +1,7 @@
 """When a part that dies is restarted."""
 
 QUICK_SECONDS = 30.0
-"""A part that dies earlier after its start has died quickly."""
+"""An earlier death is quick."""
 
 QUICK_DEATHS = 5
 """Quick deaths in a row after which the part is given up."""
@@ -10,8 +10,6 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 8.0
 
 
 class Restarts:
-    """Counts a part's deaths, by a clock in seconds."""
-
     def __init__(self) -> None:
         self._quick = 0
 

@@ -40,7 +40,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ports(NamedTuple):
-    """The servers' ports on 127.0.0.1: 0 for any free one, None for the usual one if free."""
+    """Ports on 127.0.0.1: 0 for any free one, None for the usual one if free."""
 
     postgres: int | None = None
     temporal: int | None = None
@@ -62,7 +62,7 @@ class StackProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, tell: Callable[[str], None]) -> StackInfo:
-        """Starts the stack, and tells each part in a line; a thread tells later events. Raises `PartError`."""
+        """Tells each part in a line; a thread tells later events. Raises `PartError`."""
         self._state.make()
         # Not the starter's own stderr: its reader would wait for the end of a stack that is kept.
         with self._state.supervisor_log.open("w") as log:
@@ -147,7 +147,6 @@ def stop_running(state: State) -> bool:
 
 
 def last_words(state: State) -> str:
-    """Why the supervisor ended, in one line of its log."""
     lines = state.supervisor_log.read_text(errors="replace").splitlines() if state.supervisor_log.exists() else []
     return lines[-1] if lines else f"the supervisor is gone; the logs of its parts are in {state.folder}"
 

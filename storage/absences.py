@@ -41,5 +41,5 @@ FROM unlisted
 
 
 async def mark_absent(session: AsyncSession, type_keys: Sequence[str]) -> None:
-    """Marks items of these collections that the latest complete listing omits and nothing has seen since."""
+    """Marks items that the latest complete listing omits and nothing has seen since."""
     await session.execute(_MARK, {"type_keys": list(type_keys)})

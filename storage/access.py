@@ -22,7 +22,7 @@ REVISION = "0051"
 """The newest migration, repeated so that commands need not load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
-"""The privilege to take a role on, as `pg_has_role` names it: PostgreSQL 15 knows no `SET`."""
+"""The privilege to take a role on: PostgreSQL 15 knows no `SET`."""
 
 PROBE_SQL = f"""
 -- who owns the tables, and whether the two roles were given anything of them
@@ -47,7 +47,7 @@ SELECT has_roles, quote_ident(session_user) AS login,
     (SELECT rolname FROM pg_roles WHERE oid = relowner) AS owner_name
 FROM tables
 """
-"""Gives one row; no row if there are no tables."""
+"""One row; none if there are no tables."""
 
 
 EXCESS_SQL = f"""
@@ -74,8 +74,6 @@ WHERE me.rolname = session_user AND EXISTS (
 
 
 class Access(NamedTuple):
-    """The roles that transactions take on, by name."""
-
     worker: str
     portfolio: str
 

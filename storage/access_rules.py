@@ -1,4 +1,4 @@
-"""Rules about the tenants that people see, and the people who have signed in; in sessions of no tenant."""
+"""Which tenants people see, and people who have signed in; in sessions of no tenant."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ _RULE, _PERSON = table(AccessRuleRow), table(WebPerson)
 
 
 class Subject(NamedTuple):
-    """The people and the tenants of a rule. The tenants are one, those of a tag, or all."""
+    """The tenants are one, those of a tag, or all."""
 
     person_id: str | None
     role: Role | None
@@ -31,7 +31,7 @@ async def rules_about(session: AsyncSession, person: Person) -> list[AccessRule]
 
 
 async def rules(session: AsyncSession) -> list[AccessRule]:
-    """All rules: those of roles, then those of persons."""
+    """Rules of roles come before those of persons."""
     ordered = select(_RULE).order_by(_RULE.c.person_id.nulls_first(), _RULE.c.role, _RULE.c.is_excluded, _RULE.c.set_at)
     return await fetch(session, ordered, AccessRule)
 
@@ -39,7 +39,7 @@ async def rules(session: AsyncSession) -> list[AccessRule]:
 async def set_rule(
     session: AsyncSession, subject: Subject, *, is_excluded: bool, set_by: str, reason: str | None
 ) -> AccessRule:
-    """Sets a rule, which replaces one about the same people and tenants."""
+    """Replaces a rule about the same people and tenants."""
     new = insert(_RULE).values(**subject._asdict(), is_excluded=is_excluded, set_by=set_by, reason=reason)
     replaced = {name: new.excluded[name] for name in ("is_excluded", "set_by", "reason")}
     statement = new.on_conflict_do_update(
@@ -51,7 +51,7 @@ async def set_rule(
 
 
 async def delete_rule(session: AsyncSession, subject: Subject) -> AccessRule | None:
-    """Deletes the rule about these people and tenants, and returns it; None if there is none."""
+    """Returns the deleted rule; None if there is none."""
     same: list[ColumnElement[bool]] = [
         _RULE.c[name].is_not_distinct_from(value) for name, value in subject._asdict().items()
     ]

@@ -40,7 +40,7 @@ def added_record(
     reason: str | None,
     request_id: UUID | None,
 ) -> ReturningInsert[tuple[UUID]]:
-    """The statement that records an act. It returns no row if the form was received before."""
+    """Returns no row if the form was received before."""
     added = (
         insert(_AUDIT)
         .values(

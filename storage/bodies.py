@@ -16,15 +16,13 @@ DOCUMENTS_AT_A_TIME = 20
 
 
 class DamagedDocumentError(UnavailableError):
-    """A stored document does not match its hash. `record` names the version."""
-
     def __init__(self, record: DamagedRecord) -> None:
         super().__init__(f"{record.in_words}; restore the database's table `document` from a backup")
         self.record = record
 
 
 def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, version: int) -> bytes:
-    """The canonical JSON of a stored body. Raises `DamagedDocumentError`."""
+    """Returns canonical JSON. Raises `DamagedDocumentError`."""
     try:
         document = decompress(body)
     except ZstdError:

@@ -4,9 +4,9 @@ from inventory.outcomes import RunKind
 
 
 def completed(alias: str = "sync_run") -> str:
-    """The SQL condition that a run is completed: it began, and was not cancelled.
+    """The SQL condition that a run began, and was not cancelled.
 
-    Runs of `watch` read single objects, so they do not count.
+    Runs of `watch` read single objects: they do not count.
     """
     return (
         f"{alias}.status IN ('success', 'partial', 'failed') AND {alias}.started_at IS NOT NULL"

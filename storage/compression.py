@@ -5,7 +5,7 @@ from threading import local
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError, frame_content_size
 
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
-"""The largest document: twice the largest readable answer. A frame of a few KB may claim thousands of times as much."""
+"""Twice the largest readable answer. A frame of a few KB may claim thousands of times as much."""
 
 _LEVEL = 1
 
@@ -22,7 +22,7 @@ _OF_THREAD = _OfThread()
 
 
 def compress(document: bytes) -> bytes:
-    """The document's frame, which tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
+    """The frame tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
     if len(document) > MAX_DOCUMENT_BYTES:
         raise ValueError(f"a document has at most {MAX_DOCUMENT_BYTES:,} bytes, not {len(document):,}")
     return _OF_THREAD.compressor.compress(document)

@@ -1,4 +1,4 @@
-"""The table of configured tenants. Its functions block, for commands without an event loop."""
+"""The table of configured tenants. Synchronous, for commands without an event loop."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ _ONE_AT_A_TIME = text("LOCK TABLE configured_tenant IN SHARE ROW EXCLUSIVE MODE"
 
 
 class Stamp(NamedTuple):
-    """A state of the table, which differs after each change."""
+    """Differs after each change."""
 
     tenants: int
     changed_at: datetime | None

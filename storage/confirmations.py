@@ -68,7 +68,7 @@ WHERE item.ctid = asked.place AND asked.{BY_PLACE}
 
 
 async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
-    """The number of unlisted items by type key, without zeros."""
+    """Counts by type key, without zeros."""
     counted = (
         select(_ITEM.c.type_key, func.count().label("items"))
         .where(*_unlisted(run_id, type_keys))

@@ -47,7 +47,7 @@ async def a_shared_data_key(session: AsyncSession) -> StoredDataKey | None:
 async def keep_data_key(
     session: AsyncSession, wrapped: bytes, kind: DataKeyKind, *, instead_of: bytes | None = None
 ) -> bool:
-    """Stores the tenant's wrapped data key; False if the stored one is no longer `instead_of`."""
+    """Returns False if the stored key is no longer `instead_of`."""
     kept = (
         update(_TENANT)
         .where(_TENANT.c.data_key.is_not_distinct_from(instead_of))

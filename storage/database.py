@@ -67,11 +67,11 @@ _BIND_TO_READ_SOME = text(_BIND + _READ_ONLY + _ACROSS_VISIBLE_TENANTS)
 
 
 class DatabaseUrlError(UserError):
-    """DATABASE_URL is no PostgreSQL URL. The message omits it, since it holds a password."""
+    """The message omits the URL, since it holds a password."""
 
 
 def database_url(value: str) -> URL:
-    """The URL for SQLAlchemy with psycopg 3. Raises `DatabaseUrlError`."""
+    """Selects psycopg 3. Raises `DatabaseUrlError`."""
     try:
         url = make_url(value)
     except (ArgumentError, ValueError):
@@ -131,7 +131,7 @@ class Database:
 
     @asynccontextmanager
     async def portfolio(self, visible: Collection[UUID] | None = None) -> AsyncIterator[AsyncSession]:
-        """A read-only transaction over all tenants, or over the `visible` ones, as of one moment."""
+        """Read-only: all tenants, or the `visible` ones, as of one moment."""
         if visible is None:
             bind, tenants = _BIND_TO_READ_ALL, {}
         else:
@@ -178,12 +178,12 @@ class Database:
             raise known from None
 
     async def _roles(self, session: AsyncSession) -> Access:
-        """The roles that transactions take on. It asks once a process: workers go on while the schema is upgraded."""
+        """Asks once a process: workers go on while the schema is upgraded."""
         if self._access is None:
             self._access = access((await session.execute(PROBE)).one_or_none())
         return self._access
 
 
 def _is_our_write(error: Exception) -> bool:
-    """Whether a statement wrote in our read-only transaction, which is no fault of the server."""
+    """A write in our read-only transaction is no fault of the server."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "25006"

@@ -60,7 +60,7 @@ WHERE item.details_read_at < c.listed_from
 async def read_before(
     session: AsyncSession, type_keys: Collection[str], most: int = REFRESHED_ITEMS
 ) -> dict[str, datetime]:
-    """For collections with more than `most` items: the moment before which the oldest `most` details were read."""
+    """The moment before which the oldest `most` details were read, for collections with more items."""
     rows = await session.execute(_READ_BEFORE, {"type_keys": sorted(type_keys), "most": most})
     return {row.type_key: row.details_read_at for row in rows}
 
@@ -68,13 +68,13 @@ async def read_before(
 async def old_details(
     session: AsyncSession, type_keys: Collection[str], tenant_ids: Sequence[UUID] | None = None
 ) -> list[OldDetails]:
-    """Collections, of these or all visible tenants, with details older than the latest complete listing."""
+    """Looks at these or all visible tenants."""
     tenants = None if tenant_ids is None else list(tenant_ids)
     return await fetch(session, _OLD, OldDetails, {"type_keys": sorted(type_keys), "tenant_ids": tenants})
 
 
 async def with_old_details(session: AsyncSession, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The items, by type key and id, with details older than the latest complete listing."""
+    """Items with details older than the latest complete listing."""
     if not items:
         return set()
     return {(row.type_key, row.external_id) for row in await session.execute(_OLD_ITEMS, key_columns(items))}

@@ -167,7 +167,6 @@ class ItemKey(Protocol):
 
 
 async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict[tuple[str, str], LastVersion]:
-    """The last versions of items, by type key and id."""
     read = Documents()
     found = {}
     for row in await session.execute(_LAST_VERSIONS, _keys(items)):
@@ -185,7 +184,7 @@ async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict
 
 
 async def lock_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], int]:
-    """The numbers of items' current versions, which stay locked until the transaction ends."""
+    """Locks the current versions until the transaction ends; returns their numbers."""
     rows = await session.execute(_LOCK_VERSIONS, _keys(items))
     return {(row.type_key, row.external_id): row.version_number for row in rows}
 
@@ -199,7 +198,7 @@ def _keys(items: Sequence[ItemKey]) -> dict[str, list[str]]:
 
 
 async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
-    """The number of pending items by type key, without zeros."""
+    """Counts by type key, without zeros."""
     counted = (
         select(_PENDING.c.type_key, func.count().label("items"))
         .where(_PENDING.c.run_id == run_id, among(_PENDING.c.type_key, type_keys), _PENDING.c.failure.is_(None))
@@ -264,7 +263,7 @@ async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> 
 
 
 async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:
-    """Settles the pending items of a run that ends. Returns the number without details by type key, without zeros.
+    """Returns the numbers of items without their details, by type key, without zeros.
 
     An item without a version gets its list document as an incomplete first one.
     """

@@ -95,7 +95,7 @@ SELECT EXISTS (
 
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """The item with this id; else up to `most` with this name; else in any case; else whose id begins so."""
+    """Matches the id; else up to `most` names; else names in any case; else beginnings of ids."""
     of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     ways = [
         _ITEM.c.external_id == item_key(sought),
@@ -137,7 +137,7 @@ async def sorted_versions(
 
 
 async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:
-    """A version's canonical JSON; None if it does not exist or is forgotten. Raises `DamagedDocumentError`."""
+    """Canonical JSON; None if the version does not exist or is forgotten. Raises `DamagedDocumentError`."""
     named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
     row = (await session.execute(_OF_VERSION, named)).one_or_none()
     return None if row is None else document_of(row.body, row.body_hash, type_key, external_id, version_number)
@@ -176,6 +176,6 @@ async def was_read(session: AsyncSession, at: datetime, type_keys: Sequence[str]
 
 
 async def database_time(session: AsyncSession) -> datetime:
-    """PostgreSQL's time. Times are compared by this clock only."""
+    """The only clock that is compared."""
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     return now

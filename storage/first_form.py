@@ -1,7 +1,7 @@
-"""Items whose current version is of normal form 0. The next run that reads such an item compares it anew.
+"""Items whose current version is of normal form 0, compared anew by the next run that reads them.
 
-If the stored document has, by today's rules, the hash of Graph's document, the item keeps its version. Otherwise it
-gets a new one, which tells no change if form 0 had only lost an order or a property.
+If the stored document has the hash of Graph's by today's rules, the item keeps its version. Otherwise it gets one,
+which tells no change if form 0 had only lost an order or a property.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -67,9 +67,9 @@ WHERE item.ctid = known.place AND known.{BY_PLACE}
 
 
 async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], same: SameItems) -> None:
-    """Gives items whose staged document equals their version the new hash; the merge decides about others.
+    """Gives items whose staged document equals their version the new hash.
 
-    If several waves hold an item, an equal document decides.
+    If several waves hold an item, an equal one decides.
     """
     wave = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     if not (await session.execute(_ARE_THERE, wave)).scalar_one():

@@ -36,6 +36,6 @@ def own_names(type_key: str, external_id: str) -> str:
 
 
 def key_columns(keys: Iterable[tuple[str, str]]) -> dict[str, object]:
-    """The parameters `type_keys` and `external_ids` of a statement about these items."""
+    """The parameters `type_keys` and `external_ids` of a statement about items."""
     pairs = list(keys)
     return {"type_keys": [key for key, _ in pairs], "external_ids": [external_id for _, external_id in pairs]}

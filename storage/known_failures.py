@@ -46,7 +46,7 @@ WHERE coverage.type_key = ANY (CAST(:type_keys AS text[]))
 
 
 async def latest_failures(session: AsyncSession, type_keys: Collection[str]) -> dict[str, LatestFailure]:
-    """The failures of collections in their latest run that counts, by type key.
+    """Failures in collections' latest run that counts.
 
     Cancelled and abandoned runs, runs broken by another cause than Graph, and runs queued before `MEMORY` do not count.
     """

@@ -69,7 +69,7 @@ async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping
 
 
 async def record_pages(session: AsyncSession, run_id: UUID, fetch_token: UUID, pages: Sequence[ReadPage]) -> None:
-    """Records the pages of one wave. Pages without items count as merged at once."""
+    """Pages without items count as merged at once."""
     rows = [
         {
             "type_key": page.type_key,
@@ -96,7 +96,7 @@ def _array(urls: Sequence[str]) -> str:
 
 
 async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """The links, by type key and URL, that the run's pages contain."""
+    """The links that the run's pages contain."""
     by_position = {(type_key, position_of(url)): (type_key, url) for type_key, url in links}
     sought = {
         "run_id": run_id,

@@ -28,7 +28,7 @@ NAMED_DUPLICATES = 10
 
 
 class MergeResult(NamedTuple):
-    """The counts of a merge. Each staged row counts once, as `changed` if its version tells a change.
+    """Counts each staged row once, as `changed` if its version tells a change.
 
     `duplicates`, by type key: rows whose item this run already had, unchanged; `reread`: before the listing began anew.
     """
@@ -48,7 +48,7 @@ class DocumentComparison(Protocol):
     """Compares documents by the rules of their collections, which storage does not know."""
 
     async def says_the_same(self, items: Sequence[FirstFormItem]) -> Sequence[bool]:
-        """For each item, whether the stored document has the hash of Graph's document now."""
+        """Whether stored documents have the hashes of Graph's documents now."""
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> Sequence[bool]:
         """Whether each version tells a change of the tenant."""

@@ -1,7 +1,4 @@
-"""The order of lists: by collection, then by folded name, items without a name last.
-
-The index `item_name_by_name` has this order.
-"""
+"""The order of lists: by collection, then by folded name; items without a name last (`item_name_by_name`)."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -27,8 +24,6 @@ ITEM_OF_KEY = """
 
 
 class NamePlace(NamedTuple):
-    """An item's place in the lists of its tenant."""
-
     type_key: str
     name_key: str
     external_id: str
@@ -45,7 +40,7 @@ WHERE (tenant_id, type_key, external_id) = (coalesce(:tenant_id, current_tenant(
 
 
 async def place_of(session: AsyncSession, type_key: str, external_id: str, tenant_id: UUID | None = None) -> NamePlace:
-    """An item's place in the lists of this, or the session's, tenant. Raises `UnlistedItemError`."""
+    """The tenant is this or the session's. Raises `UnlistedItemError`."""
     named = {"tenant_id": tenant_id, "type_key": type_key, "external_id": external_id}
     name_key = (await session.execute(_NAME, named)).scalar_one_or_none()
     if name_key is None:

@@ -14,7 +14,7 @@ VERSIONS_AT_A_TIME = 100
 
 
 class NewVersion(NamedTuple):
-    """A version and the one before. A document is None if it is damaged or forgotten."""
+    """A version and the one before. A damaged or forgotten document is None."""
 
     type_key: str
     external_id: str
@@ -46,10 +46,7 @@ LEFT JOIN LATERAL (
     SELECT {BODY} FROM document AS stored WHERE stored.content_hash = before.content_hash LIMIT 1
 ) AS before_document ON true
 """
-"""Joins versions `v` by number with their documents `d`, and with `before`, the version before, and `before_document`.
-
-`LIMIT 1` makes PostgreSQL look each up by key.
-"""
+"""Versions `v` by number, their documents `d`, and `before` with `before_document`, looked up by key (`LIMIT 1`)."""
 
 _VERSIONS = text(f"""
 SELECT v.type_key, v.external_id, v.version_number, v.details_complete, before.details_complete AS before_complete,

@@ -51,7 +51,7 @@ WHERE subject = ANY (:subjects)
 
 
 async def positions(session: AsyncSession, quiet: Mapping[str, datetime]) -> dict[str, Position]:
-    """The positions of subjects, which stay locked. A new subject is quiet until the moment in `quiet`."""
+    """Locks the positions. A new subject is quiet until the moment in `quiet`."""
     subjects = sorted(quiet)
     moments = [quiet[subject] for subject in subjects]
     await session.execute(_NEW_POSITIONS, {"subjects": subjects, "moments": moments})
@@ -60,7 +60,6 @@ async def positions(session: AsyncSession, quiet: Mapping[str, datetime]) -> dic
 
 
 async def advance(session: AsyncSession, subjects: Collection[str], until: datetime) -> None:
-    """Notes that the subjects' events have been told until a moment."""
     await session.execute(_ADVANCE, {"subjects": sorted(subjects), "until": until})
 
 
@@ -81,7 +80,7 @@ ON CONFLICT DO NOTHING
 
 
 async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, events: Sequence[AddressedEvent]) -> None:
-    """Notes events for their targets. Events of one `source_id` go to a target in one message.
+    """Events of one `source_id` go to a target in one message.
 
     An event that was told or waits is not noted again. A snoozed event is noted as such, a lasting state when the
     snooze ends.
@@ -106,7 +105,6 @@ async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, even
 
 
 async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
-    """Snoozes of the session's tenant that have not ended."""
     now = func.clock_timestamp()
     wanted = select(*_SNOOZE.c["kind", "type_key", "external_id"]).where(
         _SNOOZE.c.until > now, _SNOOZE.c.ended_at.is_(None)
@@ -115,7 +113,6 @@ async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
 
 
 async def pending_targets(session: AsyncSession) -> list[str]:
-    """Targets for which events of the session's tenant wait."""
     found = select(_ROW.c.target).where(_ROW.c.state == NotificationState.PENDING).distinct()
     return sorted((await session.execute(found)).scalars())
 
@@ -230,14 +227,12 @@ LEFT JOIN notification_position AS expiring ON (expiring.tenant_id, expiring.sub
 
 
 class UntoldRun(NamedTuple):
-    """An ended run whose events are not noted."""
-
     tenant_id: UUID
     run_id: UUID
 
 
 class KnownTenant(NamedTuple):
-    """A tenant, the end of its latest clean run, and the time of the last look for expiries."""
+    """The moments are the end of the latest clean run and of the last look for expiries."""
 
     tenant_id: UUID
     clean_at: datetime | None
@@ -246,9 +241,9 @@ class KnownTenant(NamedTuple):
 
 
 async def untold_runs(session: AsyncSession, after: timedelta, most: int) -> list[UntoldRun]:
-    """Up to `most` runs of all tenants that ended longer than `after` ago without noted events.
+    """Runs of all tenants, also abandoned ones and those of watch, that ended so long ago without noted events.
 
-    Abandoned runs and those of the watch are among them. Needs a portfolio session.
+    Needs a portfolio session.
     """
     return await fetch(session, _UNTOLD_RUNS, UntoldRun, {"after": after, "most": most})
 

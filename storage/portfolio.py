@@ -106,7 +106,6 @@ async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
 
 
 async def expect_tenants(session: AsyncSession, portfolio_run_id: UUID, tenants: int) -> None:
-    """Records the number of tenants of an open portfolio run."""
     await session.execute(update(_PORTFOLIO).where(*_is_open(portfolio_run_id)).values(tenants=tenants))
 
 
@@ -115,10 +114,7 @@ def _is_open(portfolio_run_id: UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
-    """Records the outcome of the session's tenant; returns its error codes.
-
-    They come from the record of the tenant's run, if it is closed.
-    """
+    """Error codes come from the record of the tenant's run, if it is closed."""
     recorded = await session.execute(
         _RECORD_TENANT,
         {
@@ -149,8 +145,6 @@ async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending:
 
 
 class OpenPortfolio(NamedTuple):
-    """A portfolio run with an open record, and the outcomes recorded so far."""
-
     portfolio_run_id: UUID
     workflow_id: str
     counts: PortfolioCounts
@@ -164,7 +158,7 @@ async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfol
 async def ended_runs(
     session: AsyncSession, run_ids: Sequence[UUID]
 ) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
-    """Status and error codes of the runs that have ended, by tenant and run id: two tenants' runs may have one id."""
+    """Results by tenant and run id, since two tenants' runs may have one id."""
     ended = select(*_RUN.c["tenant_id", "run_id", "status", "error_codes"])
     rows = await session.execute(ended.where(among(_RUN.c.run_id, run_ids), _RUN.c.finished_at.is_not(None)))
     return {
@@ -174,7 +168,7 @@ async def ended_runs(
 
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
-    """A portfolio run with its tenants' outcomes; None if unknown."""
+    """Has its tenants' outcomes; None if unknown."""
     of_tenants = (
         select(*_OF_TENANT.c["tenant_id", "run_id", "status", "joined", "error_codes", "started_at", "finished_at"])
         .where(_OF_TENANT.c.portfolio_run_id == portfolio_run_id)
@@ -192,7 +186,6 @@ async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -
 
 
 async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
-    """The ids among these that have a record."""
     recorded = select(_PORTFOLIO.c.portfolio_run_id).where(among(_PORTFOLIO.c.portfolio_run_id, run_ids))
     return set((await session.execute(recorded)).scalars())
 
@@ -222,6 +215,6 @@ async def recent_portfolio_runs(
 
 
 async def counts_so_far(session: AsyncSession, portfolio_run_ids: Sequence[UUID]) -> dict[UUID, PortfolioCounts]:
-    """The counts of tenants that have ended in open portfolio runs."""
+    """Counts ended tenants of open portfolio runs."""
     found = await fetch(session, _THESE_OPEN_RUNS, OpenPortfolio, {"ids": list(portfolio_run_ids)})
     return {run.portfolio_run_id: run.counts for run in found}

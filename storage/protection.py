@@ -39,7 +39,7 @@ async def open_tables(session: AsyncSession) -> list[str]:
 
 
 async def sees_a_tenant(session: AsyncSession) -> bool:
-    """Whether the session, which must be bound to no tenant, sees one."""
+    """The session must be bound to no tenant."""
     return bool((await session.execute(_SEES_A_TENANT)).scalar_one())
 
 

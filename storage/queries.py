@@ -37,12 +37,11 @@ class CollectionBasis(NamedTuple):
 
     @property
     def is_listed(self) -> bool:
-        """Whether the run listed the collection to its end."""
         return self.collection is not None and self.collection.outcome is Outcome.COMPLETE
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the tenant cannot have the collection, which is an answer and no error."""
+        """The tenant cannot have the collection: an answer and no error."""
         return self.collection is not None and self.collection.outcome is Outcome.SKIPPED
 
     @property
@@ -57,7 +56,7 @@ class CollectionBasis(NamedTuple):
 
 
 class Question(NamedTuple):
-    """The collections in question, and the completed run that decides for each: the selection's latest one.
+    """The completed run that decides for each collection: the selection's latest one.
 
     Without a selection, it is each collection's latest, so a small run never empties an answer.
     """
@@ -191,10 +190,7 @@ _FOLLOWS = "(type_key, name_key, external_id) > (:after_type_key, :after_name_ke
 
 
 def _in_order(type_keys: str) -> str:
-    """The condition that an item is of these collections.
-
-    It reads all collections between, since a list of keys has no order.
-    """
+    """Reads all collections between, since a list of keys has no order."""
     keys = f"unnest(CAST({type_keys} AS text[])) AS key"
     return f"""item_name.type_key = ANY ({type_keys})
         AND item_name.type_key BETWEEN (SELECT min(key) FROM {keys}) AND (SELECT max(key) FROM {keys})"""
@@ -279,10 +275,7 @@ ORDER BY type_key, external_id
 
 
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
-    """A run's record; None if unknown. An open run's counts are the sums of its merges.
-
-    Raises `AmbiguousRunError` in a portfolio session if several tenants have the run.
-    """
+    """An open run's counts are the sums of its merges. Raises `AmbiguousRunError` in a portfolio session."""
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:
         tenants = ", ".join(str(run.tenant_id) for run in found)
@@ -316,7 +309,7 @@ async def recent_runs(
 
 
 async def question(session: AsyncSession, selection_hash: str | None = None) -> Question | None:
-    """The question about a selection, or about all covered collections; None before any completed run."""
+    """Covers a selection, or all covered collections; None before any completed run."""
     if selection_hash is None:
         return await _question_of_all(session)
     found = await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, SelectionRun, {"selection_hash": selection_hash})
@@ -342,7 +335,7 @@ async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | Non
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
-    """An item, with its state by the latest completed run that covers its collection; None if unknown."""
+    """The state is by the latest completed run that covers the item's collection."""
     asked = await _question_of_all(session, [type_key])
     named = {"type_key": type_key, "external_id": external_id}
     return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(asked))
@@ -368,7 +361,7 @@ async def missing_items(
     evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
     confidence: Confidence | None = None,
 ) -> AsyncGenerator[MissingRecord, None]:
-    """Streams missing items with this evidence and confidence, in the order of lists."""
+    """Streams missing items in the order of lists."""
     wanted = {
         key: basis
         for key, basis in asked.collections.items()
@@ -397,7 +390,6 @@ async def missing_items(
 async def collections_not_read(
     session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
 ) -> list[UnreadCollectionBasis]:
-    """The collections that the question's runs did not read to their end, with their unread items."""
     unread = {
         key: basis
         for key, basis in asked.collections.items()

@@ -17,9 +17,9 @@ SETTLED = (
     " AND one.absent_from IS NULL"
     f" AND one.stale_since IS NULL AND one.content_observed_at IS NULL AND one.form = {FORM}"
 )
-"""SQL: unchanged bytes change nothing of the item except when it was last seen.
+"""Whether unchanged bytes change nothing of an item but when it was last seen.
 
-A merge of an earlier release leaves `raw_digest_at` behind the last observation, so that the digest no longer counts.
+A merge of an earlier release leaves `raw_digest_at` behind the last observation, so that it no longer counts.
 """
 
 

@@ -12,10 +12,7 @@ _READ = "SELECT run_id FROM sync_run LIMIT 1"
 
 
 async def check_readiness(url: str) -> bool:
-    """Whether the database is ready; False if libpq cannot read the URL, so that nothing was asked.
-
-    Raises `StorageUnavailableError`, or `StorageNotReadyError` if the schema or the login's roles do not fit.
-    """
+    """Returns False if libpq cannot read the URL. Raises `StorageUnavailableError`, `StorageNotReadyError`."""
     scheme, _, rest = url.partition("://")
     ours = connection_parameters("tenant-inventory", TRANSACTION_TIMEOUTS)
     try:

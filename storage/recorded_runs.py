@@ -1,5 +1,3 @@
-"""Ids, selections and times of recorded runs."""
-
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -25,7 +23,7 @@ async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: in
 
 
 async def with_record(session: AsyncSession, run_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
-    """The runs that have a record, by tenant and run id. A portfolio session shows all tenants' runs."""
+    """Tenants and run ids; a portfolio session shows all tenants' runs."""
     recorded = select(_RUN.c.tenant_id, _RUN.c.run_id).where(among(_RUN.c.run_id, run_ids))
     return {(row.tenant_id, row.run_id) for row in await session.execute(recorded)}
 

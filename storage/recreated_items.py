@@ -15,7 +15,7 @@ from storage.sql import BY_PLACE, statement
 from storage.streams import opened_stream
 
 AT_ONCE = 100
-"""The number of documents that are held at a time."""
+"""Documents held at a time."""
 
 
 class StoredDocument(NamedTuple):

@@ -174,7 +174,7 @@ async def _leave_all(session: AsyncSession, keys: Select[Any]) -> None:
 async def read_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules_hashes: Mapping[str, bytes]
 ) -> set[UUID]:
-    """The tenants whose references have all been read by the rules with these hashes."""
+    """Tenants whose references have all been read by these rules."""
     rules = {type_key: rules_hash.hex() for type_key, rules_hash in rules_hashes.items()}
     parameters = {"tenant_ids": list(tenant_ids), "rules": orjson.dumps(rules).decode()}
     return set((await session.execute(_READ_TENANTS, parameters)).scalars())
@@ -183,7 +183,6 @@ async def read_tenants(
 async def count_unread(
     session: AsyncSession, rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord] = ()
 ) -> int:
-    """The number of items to read by these rules, beside the `damaged` ones."""
     count: int = (await session.execute(_COUNT, _readable(rules, damaged))).scalar_one()
     return count
 

@@ -15,7 +15,7 @@ from storage.models.runs import RequestPace
 _PACE = table(RequestPace)
 
 HOLD = timedelta(seconds=30)
-"""The length of a turn that is not kept. A dead worker holds a family up no longer."""
+"""A turn's length unless it is kept: a dead worker holds a family up no longer."""
 
 
 class Turn(NamedTuple):
@@ -62,7 +62,7 @@ ON CONFLICT (tenant_id, throttle_family) DO UPDATE SET not_before = excluded.not
 
 
 async def take_turn(session: AsyncSession, family: str, interval: timedelta | None) -> Turn:
-    """Takes the family's turn, or returns the wait. An `interval` allows one request at a time, that long apart."""
+    """An `interval` allows one request at a time, that long apart."""
     if interval is not None:
         held = await session.execute(_TAKE, {"family": family, "hold": HOLD})
         held_until = held.scalar_one_or_none()

@@ -23,7 +23,7 @@ Shape = Callable[[Values], Values]
 
 
 class RowError(RuntimeError):
-    """A statement and its model do not fit. The message names columns, never a value."""
+    """The message names columns, never a value."""
 
 
 async def fetch(
@@ -71,7 +71,7 @@ async def fetch_stream(
     rows_at_a_time: int = ROWS_AT_A_TIME,
     shape: Shape | None = None,
 ) -> AsyncGenerator[ModelT, None]:
-    """Streams rows as `fetch` reads them, with `rows_at_a_time` in memory. Read it to the end, or close it."""
+    """Keeps `rows_at_a_time` in memory. Read it to the end, or close it."""
     async with opened_stream(session, statement, parameters, rows_at_a_time) as result:
         read = _reader(statement, model, tuple(result.keys()), shape)
         async for rows in result.partitions(rows_at_a_time):  # one by one, each would be a switch of tasks

@@ -34,8 +34,6 @@ SLOTS_LOCK = 0x736C6F7473
 
 
 class RunIdentity(NamedTuple):
-    """The facts of a run at its beginning."""
-
     run_id: UUID
     workflow_id: str
     selection: Selection
@@ -46,7 +44,7 @@ class RunIdentity(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """The limits of concurrent runs, and the leases of a slot and of a place in the queue."""
+    """Limits of concurrent runs; leases of a slot and of a place in the queue."""
 
     per_tenant: int
     overall: int
@@ -55,8 +53,6 @@ class Slots(NamedTuple):
 
 
 class OpeningState(StrEnum):
-    """The result of an attempt to open a run."""
-
     RUNNING = "running"
     WAITING_FOR_SLOT = "waiting_for_slot"
     WAITING_FOR_PREDECESSOR = "waiting_for_predecessor"
@@ -74,8 +70,6 @@ class RunStart(NamedTuple):
 
 
 class OpenRun(NamedTuple):
-    """The keys of a run with an open record."""
-
     tenant_id: UUID
     run_id: UUID
     workflow_id: str
@@ -158,7 +152,6 @@ _HOLD_RENEWED = (
 
 
 async def is_recorded(session: AsyncSession) -> bool:
-    """Whether the session's tenant has a record."""
     return (await session.execute(select(_TENANT.c.tenant_id).limit(1))).first() is not None
 
 
@@ -212,7 +205,7 @@ async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
 
 
 async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:
-    """Closes a run as `failed` with `run_abandoned`; False if it has ended or renewed its lease."""
+    """Records `failed` with `run_abandoned`; returns False if the run has ended or renewed its lease."""
     closed = (await session.execute(_CLOSE_ABANDONED_RUN, {"run_id": run_id})).first()
     if closed is not None:
         await _settle_abandoned(session, run_id)
@@ -265,7 +258,7 @@ async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> 
 
 
 class RunEnd(NamedTuple):
-    """The end of a run. Some numbers of `counts` are counted when the record is closed."""
+    """Some numbers of `counts` are counted here."""
 
     status: RunStatus
     counts: Counts
@@ -399,10 +392,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
 async def _proven(
     session: AsyncSession, run_id: UUID, ending: RunEnd, selection: Selection, incomplete: Collection[str]
 ) -> Claims:
-    """The end of the run without claims that its pages do not prove.
-
-    Runs of earlier releases, which recorded no pages, are believed.
-    """
+    """Believes runs of earlier releases, which recorded no pages."""
     claims = Claims(ending.status, list(ending.error_codes), ending.collections)
     seen = await seen_pages(session, run_id)
     if seen is None:
@@ -411,7 +401,7 @@ async def _proven(
 
 
 async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:
-    """The numbers of new, changed and unchanged items. It deletes the records of the run's merges.
+    """Deletes the records of the run's merges.
 
     Items found by id were not merged; their number is believed.
     """
@@ -434,7 +424,7 @@ async def _take_in_coverage(
     listed: Collection[str],
     logs: Collection[str],
 ) -> dict[str, int]:
-    """Records the run's coverage and counts the items that it did not see. A cancelled run covers nothing."""
+    """A cancelled run covers nothing."""
     if claims.status not in COMPLETED_STATUSES:
         return {"missing": 0, "not_read": 0, "stale": 0}
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes

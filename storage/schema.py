@@ -27,7 +27,7 @@ UPGRADE_LOCK = 0x74656E616E7469
 
 @dataclass(frozen=True)
 class LockRetries:
-    """How long a migration waits for a table's lock, and how often. It waits briefly, since workers queue behind it."""
+    """A migration waits for a table's lock briefly, since workers queue behind it."""
 
     timeout_ms: int = 2000
     attempts: int = 60
@@ -35,7 +35,7 @@ class LockRetries:
 
 
 class UpgradeResult(NamedTuple):
-    """A migrated database: its roles, and its revisions `before` and `after`."""
+    """Revisions `before` and `after`."""
 
     before: str | None
     after: str

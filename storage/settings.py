@@ -41,19 +41,18 @@ WHERE (
 
 
 def beginning(name: str) -> str:
-    """The beginning that all stored entries of a setting have."""
     return f"{ENTRY}{name}{VALUE}"
 
 
 def entries(names: Iterable[str], values: Sequence[str] | None) -> list[str]:
-    """The stored entries of these settings with one of the values; without `values`, the beginnings of all."""
+    """Entries with one of these values, or the beginnings of all."""
     if values is None:
         return list(map(beginning, names))
     return [f"{beginning(name)}{value}{ENTRY}" for name in names for value in values if is_written(value)]
 
 
 async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Iterable[str]]]) -> None:
-    """Notes the settings that collections know, by type key. Settings that no item sets any more stay."""
+    """Settings that no item sets any more stay."""
     names: dict[str, set[str]] = {}
     for type_key, of_item in found:
         names.setdefault(type_key, set()).update(of_item)

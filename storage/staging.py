@@ -49,7 +49,7 @@ ID_SEPARATOR = "\x1f"
 
 
 class SameItems(NamedTuple):
-    """Items of a page with unchanged raw digests: only their ids and digests are staged."""
+    """A page's items with unchanged raw digests: only ids and digests are staged."""
 
     type_key: str
     external_ids: Sequence[str]

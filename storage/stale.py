@@ -42,6 +42,6 @@ ORDER BY type_key, name_key, external_id
 async def stale_items(
     session: AsyncSession, type_keys: Sequence[str] | None = None, left_out: Sequence[str] = ()
 ) -> list[StoredStaleItem]:
-    """Present items with a stale current version, by collection and name."""
+    """Present items, by collection and name."""
     wanted = {"type_keys": None if type_keys is None else list(type_keys), "left_out": list(left_out)}
     return await fetch(session, _STALE, StoredStaleItem, wanted)

@@ -1,5 +1,3 @@
-"""Streams the rows of large answers."""
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -26,7 +24,7 @@ logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(LostCu
 async def opened_stream(
     session: AsyncSession, statement: Executable, parameters: Mapping[str, object], rows_at_a_time: int
 ) -> AsyncIterator[AsyncResult[Any]]:
-    """Streams a statement's rows within the session's transaction, with `rows_at_a_time` in memory.
+    """Keeps `rows_at_a_time` in memory, within the session's transaction.
 
     Closes the cursor if the connection is lost, the wait is cancelled or the reader stops.
     """

@@ -1,4 +1,4 @@
-"""Timeouts of connections, without which a frozen process keeps its locks and its view of old rows.
+"""Timeouts, without which a frozen process keeps its locks and its view of old rows.
 
 https://www.postgresql.org/docs/current/runtime-config-client.html,
 https://www.postgresql.org/docs/current/libpq-connect.html

@@ -78,7 +78,7 @@ WITH titled AS MATERIALIZED (
 
 
 async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> None:
-    """Gives items their titles, by the rules of their type keys. Idempotent: a title that is right is not written."""
+    """Idempotent: a title that is right is not written."""
     parts = [(key, part, place) for key, rule in rules.items() for place, part in enumerate(rule.parts)]
     if parts:
         references = [(key, part.path, place) for key, part, place in parts if not part.is_meta]

@@ -1,4 +1,4 @@
-"""Collections with items whose references are not read yet, for answers that only name the gap."""
+"""Collections with unread references, for answers that only name the gap."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

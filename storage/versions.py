@@ -1,5 +1,3 @@
-"""An item's versions, with their pins and deletions."""
-
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID

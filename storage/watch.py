@@ -34,8 +34,6 @@ WATCH = "watch"
 
 
 class LogPosition(NamedTuple):
-    """How far an audit log has been followed."""
-
     type_key: str
     tried_at: datetime
     read_at: datetime | None
@@ -67,7 +65,7 @@ class LogLook(NamedTuple):
 
 
 class LookItems(NamedTuple):
-    """The items that a look has asked for: present ones, whole, and those that are gone."""
+    """Present items, whole, and those that are gone."""
 
     found: Sequence[Observation]
     gone: Sequence[UnlistedItem]
@@ -88,7 +86,6 @@ class LookResult(NamedTuple):
 
 
 async def begin_look(session: AsyncSession) -> LookStart:
-    """The start of a look at the session's tenant, with the positions in its logs."""
     at = await database_time(session)
     wanted = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
     positions = {row.type_key: row for row in await fetch(session, wanted, LogPosition)}
@@ -98,7 +95,7 @@ async def begin_look(session: AsyncSession) -> LookStart:
 async def items_named(
     session: AsyncSession, type_keys: Collection[str], external_ids: Collection[str]
 ) -> list[UnlistedItem]:
-    """The items of these collections with one of these ids, in any spelling."""
+    """Finds ids in any spelling."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id).where(
         among(_ITEM.c.type_key, sorted(type_keys)),
@@ -202,7 +199,6 @@ async def _merged(
 
 
 async def keep_position(session: AsyncSession, look: LogLook, began_at: datetime) -> None:
-    """Records how far a log was followed, or its error."""
     is_read = look.error_code is None
     values: dict[str, object] = {"tried_at": began_at, "error_code": look.error_code}
     if is_read:

@@ -70,7 +70,7 @@ class BegunSignIn(NamedTuple):
 
 
 async def add_link(session: AsyncSession, link_hash: bytes, person: Person, lifetime: timedelta) -> None:
-    """Stores a link that signs the person in once. Deletes expired links and sessions."""
+    """The link works once. Deletes expired links and sessions."""
     for expiring in (_LINK, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     await session.execute(
@@ -87,7 +87,7 @@ async def add_link(session: AsyncSession, link_hash: bytes, person: Person, life
 async def redeem_link(
     session: AsyncSession, link_hash: bytes, session_hash: bytes, lifetime: timedelta
 ) -> Person | None:
-    """Uses up a link and signs its person in; None if the link is used, expired or unknown."""
+    """Uses up a link; None if it is used, expired or unknown."""
     parameters = {"link_hash": link_hash, "session_hash": session_hash, "lifetime": lifetime}
     return await fetch_one(session, _REDEEM, Person, parameters)
 
@@ -113,7 +113,7 @@ async def take_flow(session: AsyncSession, flow_hash: bytes) -> BegunSignIn | No
 async def sign_in(
     session: AsyncSession, person: Person, session_hash: bytes, lifetime: timedelta, *, replaced_hash: bytes | None
 ) -> None:
-    """Begins the person's session, and ends the browser's earlier one."""
+    """Ends the browser's earlier session."""
     parameters = {"session_hash": session_hash, "lifetime": lifetime, "replaced_hash": replaced_hash}
     await session.execute(_SIGN_IN, {**person.model_dump(), **parameters})
 

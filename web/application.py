@@ -72,7 +72,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
-    """The web page with Temporal Web's codec server, or with `only_codec` that server alone."""
     app = FastAPI(
         title="Tenant Inventory",
         version=VERSION,
@@ -93,7 +92,7 @@ def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
 
 @cache
 def _routes() -> Sequence[BaseRoute]:
-    """All routes. They are made once a process: FastAPI takes a third of a second of processor time."""
+    """Made once a process: FastAPI takes a third of a second of processor time."""
     everybody = _sign_in_routes()
     everybody.include_router(codec.router)
     signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)], responses=PROBLEMS)

@@ -23,7 +23,7 @@ from web.sign_in import signed_in
 from web.site import Site, site_of
 
 PREFIX = "/api/codec"
-"""The path of the codec server, for Temporal Web's settings."""
+"""The path in Temporal Web's settings."""
 
 LONGEST_REQUEST = 32 * 2**20
 """The most bytes of a request: more than Temporal Web sends for a page of a history."""
@@ -37,7 +37,7 @@ home = APIRouter(include_in_schema=False)
 
 
 class CodecRequestError(UserError):
-    """A request to the codec server is no list of payloads."""
+    """The request is no list of payloads."""
 
 
 async def _payloads(request: Request) -> Payloads:
@@ -70,19 +70,19 @@ Codec = Annotated[EncryptionCodec, Depends(_codec)]
 
 @router.post("/decode")
 async def decode(request: Request, _reader: ReaderOfAll, codec: Codec) -> Response:
-    """The payloads in clear. A payload that no key opens stays, and shows the id of its key."""
+    """A payload that no key opens stays, and shows the id of its key."""
     return _answer([await _in_clear(codec, payload) for payload in (await _payloads(request)).payloads])
 
 
 @router.post("/encode")
 async def encode(request: Request, _reader: ReaderOfAll, codec: Codec) -> Response:
-    """Encodes payloads for workers, for signals that a person sends in Temporal Web."""
+    """Encodes payloads for workers: signals that a person sends in Temporal Web."""
     return _answer(await codec.encode((await _payloads(request)).payloads))
 
 
 @home.get("/")
 async def signed_in_page(_person: Annotated[Person, Depends(signed_in)]) -> Response:
-    """The page after a sign-in that Temporal Web asked for."""
+    """Temporal Web's sign-in ends here."""
     return PlainTextResponse("You are signed in. Temporal Web can now show payloads in clear.\n")
 
 
@@ -98,7 +98,6 @@ def _answer(payloads: list[Payload]) -> Response:
 
 
 def origin_of(address: str | None) -> str | None:
-    """The origin that browsers send with requests from a page at this address."""
     if address is None:
         return None
     parts = urlsplit(address.lower())

@@ -9,11 +9,11 @@ from fastapi.responses import HTMLResponse
 from web.layout import page
 
 MOST_BYTES = 100_000
-"""The size of a page that loads and shows at once on a slow line."""
+"""Loads and shows at once on a slow line."""
 
 
 def fitting_page(request: Request, template: str, attempts: Iterable[Mapping[str, Any]], **shown: Any) -> HTMLResponse:
-    """The first attempt at the page that is small enough, or the last. An attempt's values add to `shown`."""
+    """The first small enough attempt, or the last. Attempts add to `shown`."""
     answer = HTMLResponse()
     for attempt in attempts:
         answer = page(request, template, **shown, **attempt)

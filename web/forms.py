@@ -18,7 +18,7 @@ Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; s
 
 
 Why = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
-"""A person's reason for an act that must have one."""
+"""A person's reason, where nobody may leave it out."""
 
 
 class NotConfirmedError(UserError):
@@ -37,7 +37,7 @@ ConfirmedOnce = Annotated[UUID, Depends(_confirmed)]
 
 
 class TypedTextError(UserError):
-    """A form's field holds text that cannot be kept."""
+    """The field's text cannot be kept."""
 
 
 def typed(text: str, label: str) -> str | None:

@@ -18,7 +18,7 @@ class SettingTextError(UserError):
 
 
 CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, NeverReadError)
-"""Errors that are shown beside the form, where the person can correct the words."""
+"""Shown beside the form, where the person can correct the words."""
 
 
 class ItemChoice(NamedTuple):
@@ -42,7 +42,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def sought(self) -> Sought | None:
-        """The filters beside the name; None without any. Raises `SettingTextError`."""
+        """Filters beside the name. Raises `SettingTextError`."""
         found = Sought(
             words=self.name.strip() or None,
             setting=wanted_setting(self.setting) if self.setting.strip() else None,

@@ -19,8 +19,6 @@ from web.site import item_path, site_of
 
 
 class Entry(NamedTuple):
-    """A navigation entry, for persons of its role."""
-
     name: str
     path: str
     role: Role = Role.READER
@@ -61,21 +59,19 @@ TENANT_NAVIGATION = (
     Entry("Runs", "/runs"),
     Entry("Notifications", "/notifications"),
 )
-"""The pages about a tenant. Their paths follow that of the tenant's own page."""
+"""Pages behind the tenant's own."""
 
 
 def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
-    """A question's template in the common layout, for the signed-in person."""
     return HTMLResponse(_render(request, template, shown))
 
 
 def fragment(request: Request, template: str, **shown: Any) -> str:
-    """A part of a page, which a live page replaces."""
     return _render(request, template, shown)
 
 
 def error_page(request: Request, title: str, remedy: str, *, may_sign_in: bool = False) -> str:
-    """A page with a fault and its remedy. If `may_sign_in`, it shows the way to Entra ID."""
+    """Shows the way to Entra ID if `may_sign_in`."""
     shown = {"title": title, "remedy": remedy, "sign_in": _sign_in_path(request) if may_sign_in else None}
     return _render(request, "layout/error.html", shown)
 

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.common import MetricMeter
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-"""Methods with a label of their own. Otherwise anybody could add labels."""
+"""Any other method would be a label, too."""
 
 
 class Metrics:

@@ -13,9 +13,7 @@ from typing import NamedTuple
 from inventory.user_errors import UserError
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""This machine's names for itself.
-
-Another site may have pointed any other name at it: https://owasp.org/www-community/attacks/DNS_Rebinding
+"""Another site may have pointed any other name at this machine: https://owasp.org/www-community/attacks/DNS_Rebinding
 """
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -24,7 +22,7 @@ SIGN_IN_NEEDED = "set WEB_SIGN_IN_CLIENT_ID and the other WEB_SIGN_IN_ settings,
 
 
 class PlaceError(UserError):
-    """The page is not served at such an address. The message names missing options."""
+    """The message names missing options."""
 
 
 class Tls(NamedTuple):
@@ -33,7 +31,7 @@ class Tls(NamedTuple):
 
 
 class WebPlace(NamedTuple):
-    """The page's own address, at which it listens. With `proxies`, only they are answered."""
+    """Listens at `address`; with `proxies`, only they are answered."""
 
     address: str = "127.0.0.1"
     name: str | None = None
@@ -47,11 +45,10 @@ class WebPlace(NamedTuple):
 
     @property
     def hosts(self) -> list[str]:
-        """The host names that requests may have."""
         return [self.name] if self.name else [*LOOPBACK_NAMES]
 
     def url(self, port: int) -> str:
-        """The page's address for people, if it listens on `port`."""
+        """The address for people; the page listens on `port`."""
         scheme = "https" if self.is_https else "http"
         name = self.name or LOOPBACK_NAMES[0]
         has_usual_port = self.is_proxied or port == (443 if self.is_https else 80)

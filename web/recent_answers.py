@@ -11,7 +11,7 @@ KEPT_SECONDS = 60
 """An answer says when it was found."""
 
 KEPT_ANSWERS = 4
-"""The number of kept answers. One may have tens of megabytes."""
+"""An answer may have tens of megabytes."""
 
 
 class RecentAnswers:

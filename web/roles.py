@@ -1,4 +1,4 @@
-"""The person as an argument of a route that needs a role: `person: Operator`."""
+"""A route's argument that needs a role: `person: Operator`."""
 
 from typing import Annotated, NamedTuple
 
@@ -14,7 +14,7 @@ class RoleNeededError(UserError):
 
 
 class Needs(NamedTuple):
-    """A dependency that admits persons of a role or a higher one."""
+    """Lets pass persons of a role or a higher one."""
 
     role: Role
 

@@ -20,7 +20,7 @@ from web.sign_in import HasAccess
 from web.site import Site, site_of
 
 STATEMENT_SECONDS = 5
-"""The time limit of a page's statements. Slower questions are for the command line."""
+"""Slower questions are for the command line."""
 
 _LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
@@ -38,14 +38,14 @@ class TooSlowError(UnavailableError):
 
 
 class TenantScope(NamedTuple):
-    """A tenant, and a transaction that sees its rows alone."""
+    """The transaction sees the tenant's rows alone."""
 
     tenant: TenantConfig
     session: AsyncSession
 
 
 class PortfolioScope(NamedTuple):
-    """The person's tenants, and a transaction that reads across tenants."""
+    """The person's tenants; the transaction reads across tenants."""
 
     tenants: Tenants
     session: AsyncSession
@@ -55,7 +55,7 @@ SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 
 class WritingSessionOf(Protocol):
-    """Opens a session that may write one tenant's rows."""
+    """The session may write one tenant's rows."""
 
     def __call__(
         self, tenant_id: UUID, *, snapshot: bool = False, seconds: int = STATEMENT_SECONDS
@@ -97,7 +97,7 @@ async def without_nul(request: Request) -> None:
 
 
 def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
-    """The person's configured tenants. FastAPI runs this plain function in a thread."""
+    """FastAPI runs a plain function in a thread."""
     tenants = site.tenants_now()
     seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
     request.state.sees_no_tenant = not seen and len(tenants) > 0
@@ -125,7 +125,7 @@ async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantSco
 
 
 def visible_ids(tenants: Tenants, site: Site) -> list[UUID] | None:
-    """The ids of the person's tenants for `Database.portfolio`; None for all tenants."""
+    """The ids for `Database.portfolio`: None for all."""
     return None if tenants is site.tenants() else [tenant.id for tenant in tenants]
 
 
@@ -172,11 +172,11 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope, scope="function")]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope, scope="function")]
 NoTenant = Annotated[PortfolioScope, Depends(_no_tenant, scope="function")]
-"""The person's tenants, and a transaction that reads rows of no tenant."""
+"""Reads without a tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
-"""A tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
+"""Writes the tenant's rows, committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
-"""The person's tenants, and a transaction that writes rows of no tenant, as `TenantToChange`."""
+"""Writes without a tenant, as `TenantToChange`."""
 
 
 def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:

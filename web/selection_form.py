@@ -14,22 +14,18 @@ class NoSelectionError(UserError):
 
 
 class CollectionChoice(NamedTuple):
-    """A collection in a form. `is_chosen`: it is marked at first."""
-
     type_key: str
     title: str
     is_chosen: bool
 
 
 class SelectionChoices(NamedTuple):
-    """The collections in a form: everything, or some by category."""
-
     is_everything: bool
     categories: list[tuple[str, list[CollectionChoice]]]
 
 
 def selection_choices(chosen: Selection | None = None) -> SelectionChoices:
-    """A form's choices. The collections of `chosen` are marked; without a selection, everything."""
+    """Marks the chosen collections; everything without a selection."""
     catalog = load_catalog()
     marked = frozenset() if chosen is None else frozenset(chosen.type_keys)
     is_everything = chosen is None or marked == catalog.everything()

@@ -18,7 +18,7 @@ from web.layout import error_page
 from web.site import Site, site_of
 
 LINK_LIFETIME = timedelta(hours=1)
-"""How long a link can be used. A restart of the command makes a new one."""
+"""Restarting the command makes a new link."""
 
 SESSION_LIFETIME = timedelta(hours=12)
 """A working day."""
@@ -37,7 +37,7 @@ class NotSignedInError(UserError):
 
 
 async def new_link(database: Database, base_url: str, person: str) -> str:
-    """An address that signs a person in once, with every role: whoever runs the command owns the database."""
+    """Signs a person in once with every role: whoever runs the command owns the database."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         owner = Person(person_id=f"local/{person}", name=person, role=Role.ADMIN)
@@ -79,7 +79,6 @@ SignedIn = Annotated[Person, Depends(signed_in)]
 
 @router.get("/sign-in/{token}")
 async def redeem(request: Request, token: str, site: Annotated[Site, Depends(site_of)]) -> Response:
-    """Uses up a one-time link and signs its person in."""
     cookie = secrets.token_urlsafe(32)
     async with site.database.no_tenant() as session:
         person = await web_sessions.redeem_link(session, digest(token), digest(cookie), SESSION_LIFETIME)

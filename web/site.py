@@ -61,14 +61,14 @@ class Site:
         return self._known_tenants.last()
 
     def tenants_now(self) -> Tenants:
-        """The tenants as they are now. Call it in a thread: it may ask the database. Raises as `tenants`."""
+        """Call it in a thread: it may ask the database. Raises as `tenants`."""
         return self._known_tenants.now()
 
     def tenant(self, tenant_id: UUID) -> TenantConfig | None:
         return self.tenants().get(tenant_id)
 
     def workflow_url(self, workflow_id: str, run_id: UUID) -> str | None:
-        """The run's address in Temporal Web; None if Temporal Web's address is unknown."""
+        """The address in Temporal Web, if known."""
         base = self.settings.temporal_web_url
         if base is None:
             return None

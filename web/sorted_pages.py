@@ -16,7 +16,7 @@ Place = tuple[str, ...]
 """A row's sort key, which is unique."""
 
 PLACE_CHARACTERS = 80
-"""The most characters of each part of a place."""
+"""Characters of each part of a place."""
 
 
 After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]

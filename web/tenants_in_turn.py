@@ -7,7 +7,7 @@ from graph.tenants import TenantConfig, Tenants
 from web.scope import NoSuchPageError
 
 TENANTS_AT_A_TIME = 5
-"""The number of tenants that are asked for one page or part, at some milliseconds each."""
+"""Tenants of one page or part, at some milliseconds each."""
 
 RecordT = TypeVar("RecordT")
 
@@ -39,14 +39,12 @@ class TenantRecords(NamedTuple, Generic[RecordT]):
 
 
 class RecordsInTurn(NamedTuple, Generic[RecordT]):
-    """Records by tenant, and the place where the list goes on."""
-
     records: list[RecordT]
     goes_on: str | None
 
 
 def asked_in_turn(tenants: Tenants, tag: str, after: str) -> list[TenantConfig]:
-    """The tenants that are asked for one part of the records. Raises `NoSuchPageError`."""
+    """Asked for one part of the records. Raises `NoSuchPageError`."""
     waiting, _ = _following(tenants, tag, after)
     return waiting[:TENANTS_AT_A_TIME]
 

@@ -30,7 +30,7 @@ class TooManyRowsError(UserError):
 
 
 def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> Response:
-    """A file of records, as commands print them with `--csv`."""
+    """Records as commands print them with `--csv`."""
     fields = fields_of(record)
     lines = [csv_line(fields)]
     for row in rows:
@@ -40,9 +40,9 @@ def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> R
 
 
 async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable[BaseModel]) -> StreamingResponse:
-    """A CSV file of the rows of type `record`. Raises `TooManyRowsError`.
+    """The rows of this type. Raises `TooManyRowsError`.
 
-    It is written before it is sent, so that a slow reader keeps no transaction open.
+    Written before it is sent, so that a slow reader keeps no transaction open.
     """
     fields = fields_of(record)
     file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when it has been sent
@@ -66,7 +66,7 @@ async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """The file's content in blocks. Closes the file at its end."""
+    """Closes the file at its end."""
     with file:
         file.seek(0)
         while block := file.read(BLOCK_BYTES):

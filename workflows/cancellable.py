@@ -24,7 +24,7 @@ Activity = Callable[[MessageT], Awaitable[ResultT]]
 class CancellableWorkflow:
     """A run of one task, which a signal or Temporal's cancellation ends.
 
-    The workers' activities take turns by `tenant_id`; None for no tenant.
+    `tenant_id`: whose turn its activities take among the workers' tasks.
     """
 
     def __init__(self, tenant_id: UUID | None = None) -> None:

@@ -10,7 +10,6 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts
 
 FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission", "attempts")
-"""The keys in a context that are about one failure."""
 
 
 class CollectionResults(BaseModel):

@@ -12,7 +12,6 @@ from inventory.bounds import SHARDS
 from inventory.error_codes import ErrorCode
 
 ITEMS_OF_A_PART = 40
-"""The number of items that make a part of its own."""
 
 
 class Cursor(BaseModel):
@@ -42,19 +41,17 @@ class Cursor(BaseModel):
     part: int = 0
     of: int = 1
     left: int = 0
-    """About how many items of the part are left."""
+    """The part's remaining items, about."""
     limit: int | None = None
     losses: int = 0
     """How often the page's staged rows were lost; the pages behind it have been read."""
     failures: dict[ErrorCode, int] = {}
-    """The number of failed attempts by code."""
     failed_with: ErrorCode | None = None
-    """The code of the failure after which the cursor waits; None if it waits for its family's turn."""
+    """The failure that the cursor waits after; None if it waits for its family's turn."""
     http_status: int | None = None
-    """The HTTP status of that failure; None if Graph did not answer."""
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, to be read later. No request was sent, so no attempt counts."""
+        """The page waits; no request was sent."""
         first_failed_at = self.first_failed_at or now
         return self.model_copy(
             update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
@@ -73,7 +70,6 @@ class Cursor(BaseModel):
         )
 
     def retried(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, to be read again after a failure."""
         return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def moved(self) -> "Cursor":
@@ -83,7 +79,7 @@ class Cursor(BaseModel):
         )
 
     def delay(self, failure: CursorFailure, random: Random) -> timedelta:
-        """How long the page waits: Retry-After, else exponential backoff with full jitter."""
+        """Retry-After, else exponential backoff with full jitter."""
         asked = believable(failure.retry_after)
         return backoff(self.attempts, random) if asked is None else asked
 
@@ -104,7 +100,7 @@ class Cursor(BaseModel):
 
 
 def parts_of(pending: int, waves_in_flight: int) -> int:
-    """The number of parts for so many pending items: waves of a few items are not worth it."""
+    """The number of parts: waves of a few items are not worth it."""
     parts = 1
     while parts * 2 <= min(SHARDS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
         parts *= 2

@@ -8,11 +8,11 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
 _UNANSWERED = {definitions.fetch_pages.__name__: ErrorCode.GRAPH_UNAVAILABLE}
-"""The error codes of activities that timed out. Other activities have PostgreSQL's code."""
+"""The codes of timed-out activities; PostgreSQL's for others."""
 
 
 def error_code_of(error: BaseException) -> ErrorCode:
-    """A failed activity's error code: the type of its `ApplicationError`, or the code of its timeout."""
+    """The type of the activity's `ApplicationError`, or the code of its timeout."""
     cause = error.cause if isinstance(error, ActivityError) and error.cause is not None else error
     if isinstance(cause, TemporalTimeoutError) and isinstance(error, ActivityError):
         inner = cause.cause
@@ -23,7 +23,7 @@ def error_code_of(error: BaseException) -> ErrorCode:
 
 
 def context_of(error: BaseException) -> dict[str, ContextValue]:
-    """The context of a failure: statuses and codes, never a message of Graph's."""
+    """Statuses and codes, never a message of Graph's."""
     cause = error.cause if isinstance(error, ActivityError) else error
     details = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else {}
     if not isinstance(details, dict):

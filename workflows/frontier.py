@@ -28,17 +28,17 @@ class Frontier(WaveQueue, CollectionResults):
     listed: list[str] = []
     """Listed collections whose unlisted items are to be confirmed."""
     merging: dict[str, int] = {}
-    """The number of read but unmerged pages by collection."""
+    """Read but unmerged pages."""
     unlisted: dict[str, int] = {}
     """The number of unlisted items by collection."""
     listings: dict[str, int] = {}
-    """The number of open listings by collection: one for each parent."""
+    """Open listings, one for each parent."""
     pending: dict[str, int] = {}
-    """The number of items with unread details by collection."""
+    """Items with unread details."""
     counted_early: list[str] = []
     """Collections whose pending items were counted while an earlier merge of theirs was under way."""
     parts: dict[str, int] = {}
-    """The number of unfinished parts of pending items by collection."""
+    """Unfinished parts of pending items."""
 
     @classmethod
     def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":
@@ -96,7 +96,7 @@ class Frontier(WaveQueue, CollectionResults):
         )
 
     def fold_paced(self, cursor: Cursor, wait: timedelta, now: datetime) -> None:
-        """Takes in that the family's turn is later: the cursor waits, or fails at the end of its retry time."""
+        """The family's turn is later: the cursor waits, or fails at the end of its retry time."""
         waited = now + wait - (cursor.first_failed_at or now)
         if waited > self.policy.graph_patience:
             self._give_up(cursor, ErrorCode.GRAPH_THROTTLED, {"attempts": cursor.attempts})
@@ -104,7 +104,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors.append(cursor.delayed(now, now + wait))
 
     def fold_too_large(self, wave: Sequence[Cursor]) -> None:
-        """Takes in that pages are too large to be read together: halves the number."""
+        """Halves pages that are too large to be read together."""
         expected = 2 * WAVE_BYTES // len(wave)
         self.cursors += [
             cursor.model_copy(update={"limit": max(1, self.detail_limit(wave) // 4)})
@@ -114,7 +114,7 @@ class Frontier(WaveQueue, CollectionResults):
         ]
 
     def fold_failure(self, cursor: Cursor, failure: CursorFailure, now: datetime, random: Random) -> None:
-        """Takes in that a page was not read: it waits on the frontier, or ends the collection."""
+        """The unread page waits on the frontier, or ends the collection."""
         if failure.code is ErrorCode.GRAPH_THROTTLED:
             self.counts.throttled += 1
         if self._is_stale(cursor):
@@ -142,7 +142,7 @@ class Frontier(WaveQueue, CollectionResults):
         return known if known is not None and (known.code, known.in_details) == (code, in_details) else None
 
     def _forget_failure(self, cursor: Cursor) -> None:
-        """Restores the collection's full retry limit, since a page with the known failure was read."""
+        """A page with the known failure was read: restores the collection's full retry limit."""
         planned = self.plan[cursor.type_key]
         if planned.known_failure is not None and planned.known_failure.code in cursor.failures:
             self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
@@ -206,7 +206,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.counts.errors += 1
 
     def ended_with(self, wave: Sequence[Cursor]) -> list[str]:
-        """The wave's collections that are listed to their end, and neither confirmed nor detailed."""
+        """Collections that are listed to their end, and neither confirmed nor detailed."""
         type_keys = dict.fromkeys(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if type_key in self.listed and self._is_open(type_key)]
 
@@ -217,18 +217,16 @@ class Frontier(WaveQueue, CollectionResults):
         return [type_key for type_key in type_keys if self.plan[type_key].detailed]
 
     def refreshes(self, wave: Sequence[Cursor]) -> dict[str, DetailRefresh]:
-        """When details of the wave's collections are due, by type key."""
         planned = {cursor.type_key: self.plan[cursor.type_key].refresh for cursor in wave}
         return {key: refresh for key, refresh in planned.items() if refresh is not None}
 
     def begin_merging(self, wave: Sequence[Cursor]) -> None:
-        """Counts the wave's read pages as under way. Pages with lost rows count since their first read."""
+        """Pages with lost rows count since their first read."""
         for cursor in wave:
             if not cursor.losses:
                 self.merging[cursor.type_key] = self.merging.get(cursor.type_key, 0) + 1
 
     def end_merging(self, wave: Sequence[Cursor]) -> None:
-        """Counts the merged wave's pages as no longer under way."""
         for cursor in wave:
             left = self.merging.pop(cursor.type_key, 1) - 1
             if left > 0:
@@ -242,9 +240,9 @@ class Frontier(WaveQueue, CollectionResults):
         return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
 
     def fold_lost(self, wave: Sequence[Cursor], pages: Sequence[PageResult], limit: int) -> None:
-        """Takes in that a crash of PostgreSQL emptied the staging: pages with items are read again.
+        """A crash of PostgreSQL emptied the staging: pages with items are read again.
 
-        `pages` holds the page of each cursor; all were read.
+        `pages`: each cursor's, all read.
         """
         for cursor, page in zip(wave, pages, strict=True):
             if not page.items:
@@ -281,7 +279,7 @@ class Frontier(WaveQueue, CollectionResults):
         return cursor.restarts == 0 and cursor.type_key in self.restarted
 
     def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
-        """Takes in the results of GETs by id: the rest to ask for, the collection's end, or its failure."""
+        """Takes in GETs by id: the rest, the collection's end, or its failure."""
         result = self.results[cursor.type_key]
         if not self._is_open(cursor.type_key):
             return
@@ -301,7 +299,7 @@ class Frontier(WaveQueue, CollectionResults):
             self._settle(cursor.type_key)
 
     def fold_details(self, cursor: Cursor, fetched: FetchDetailsResult, now: datetime, random: Random) -> None:
-        """Takes in a wave of details: the rest of the part waits, or the part ends."""
+        """The rest of the part waits, or the part ends."""
         if not self._is_open(cursor.type_key):
             return
         progress = fetched.collections.get(cursor.type_key, DetailProgress())
@@ -331,7 +329,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.counts.errors += 1
 
     def fold_upsert(self, upserted: UpsertItemsResult) -> None:
-        """Takes in a merge's result. An item that is listed twice counts once."""
+        """An item listed twice counts once."""
         self.counts.created += upserted.created
         self.counts.changed += upserted.changed
         self.counts.unchanged += upserted.unchanged
@@ -348,7 +346,7 @@ class Frontier(WaveQueue, CollectionResults):
             self._name_invalid(type_key, InvalidItem(reason="duplicate_id", external_id=external_id))
 
     def fail_open(self, code: ErrorCode) -> None:
-        """Ends all open collections with this code, because the run breaks."""
+        """Ends open collections when the run breaks."""
         for type_key in self._open():
             self.fail(type_key, code, {})
 

@@ -1,4 +1,4 @@
-"""A workflow's id names its work. Callers that join a workflow rely on that."""
+"""A workflow's id names its work: callers that join it rely on that."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError

@@ -21,7 +21,7 @@ from workflows.queue_place import QueuePlace
 
 
 class StartInput(Message):
-    """The input of a workflow. An invalid one fails the workflow with a reason.
+    """An invalid input fails the workflow with a reason.
 
     Otherwise its workflow tasks would fail forever, and whoever joined it would wait as long.
     """
@@ -42,7 +42,7 @@ class StartInput(Message):
 
 
 def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
-    """The workflow id of a run. It allows one run per tenant and selection at a time."""
+    """Allows one run per tenant and selection at a time."""
     return f"sync/{tenant_id}/{selection.hash()}"
 
 
@@ -65,7 +65,7 @@ class SyncInput(StartInput):
 
 
 class CancelRequest(Message):
-    """The `cancel` signal: who claims to ask, and why. Both are recorded unchecked.
+    """Who claims to ask, and why: recorded unchecked.
 
     A later run may have the same workflow id. Runs other than `run_id` ignore the signal; None means any.
     """
@@ -79,8 +79,6 @@ class CancelRequest(Message):
 
 
 class SyncProgress(Message):
-    """The answer to the `progress` query of a run."""
-
     status: RunStatus
     waiting_for: str | None = None
     counts: Counts
@@ -88,8 +86,6 @@ class SyncProgress(Message):
 
 
 class SyncResult(Message):
-    """The end of a run."""
-
     run_id: UUID
     status: RunStatus
     counts: Counts
@@ -97,21 +93,21 @@ class SyncResult(Message):
 
 
 def portfolio_workflow_id(selection: Selection, chosen: TenantChoice) -> str:
-    """The workflow id of a portfolio run, so that a portfolio never overlaps itself. A schedule appends its time."""
+    """A portfolio never overlaps itself. A schedule appends its time."""
     return f"portfolio/{portfolio_hash(selection, chosen)}"
 
 
 class PortfolioState(BaseModel):
-    """The progress of a portfolio run: all that continue-as-new carries over."""
+    """All that continue-as-new carries over."""
 
     left: list[UUID] = []
     """Tenants without a started or joined run."""
     left_names: list[TenantName] = []
     """The names of the tenants in `left`, in the same order; empty if unknown."""
     following: list[RunToFollow] = []
-    """Runs under way that are no children of this execution: joined, or from before a continue-as-new."""
+    """No children of this execution: joined, or from before a continue-as-new."""
     unrecorded: list[TenantOutcome] = []
-    """Outcomes that are counted, but not yet in the record."""
+    """Counted, not yet in the record."""
     counts: PortfolioCounts = PortfolioCounts()
     error_codes: list[ErrorCode] = []
     at_once: int = 1
@@ -158,7 +154,7 @@ KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
 
 
 class RetentionInput(StartInput):
-    """Limits of the versions and runs to keep, of one tenant or all; None sets no limit.
+    """Versions and runs to forget, of one tenant or all; None sets no limit.
 
     `left`, `after`, `at_runs` and `forgotten` are the progress at continue-as-new.
     """
@@ -173,12 +169,12 @@ class RetentionInput(StartInput):
     left: list[UUID] | None = None
     after: tuple[KeyPart, KeyPart] | None = None
     at_runs: bool = False
-    """Whether the first tenant of `left` has no more versions to forget."""
+    """Whether the first of `left` has no more versions to forget."""
     forgotten: list[ForgottenOfTenant] = Field(default_factory=list)
 
     @classmethod
     def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
-        """The limits of settings and options, in which 0 sets no limit."""
+        """0 sets no limit."""
         return cls(
             older_than=timedelta(days=days) if days else None,
             kept=count or None,
@@ -201,8 +197,6 @@ class RetentionResult(Message):
 
 
 class WatchInput(StartInput):
-    """The tenants whose audit logs are looked at."""
-
     chosen: RequestedTenants
 
 
@@ -222,7 +216,7 @@ class WatchResult(Message):
 
 
 class NotifyInput(StartInput):
-    """Notes and sends a tenant's events of some runs and, with `expiring`, expiries."""
+    """Events of some runs and, with `expiring`, expiries."""
 
     tenant_id: UUID
     run_ids: list[UUID] = []
@@ -230,6 +224,6 @@ class NotifyInput(StartInput):
 
 
 class NotificationLookResult(Message):
-    """The number of tenants with something to tell."""
+    """Tenants with something to tell."""
 
     tenants: int

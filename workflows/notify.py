@@ -18,7 +18,7 @@ NOTIFY_ID = "notify"
 """The beginning of the workflow ids."""
 
 LOOK_ID = "notification-look"
-"""The workflow id, to which a schedule appends its time."""
+"""A schedule appends its time."""
 
 
 @workflow.defn
@@ -35,7 +35,6 @@ class NotifyWorkflow:
 
     @workflow.run
     async def run(self, given: NotifyInput) -> None:
-        """Ends when everything is sent, or after a few tries."""
         waiting = NoteEvents(tenant_id=given.tenant_id, look_id=UUID(workflow.info().run_id))
         try:
             noted = await self._note(
@@ -93,7 +92,7 @@ class NotificationLookWorkflow:
 
 
 async def start_notify(given: NotifyInput, source: str) -> None:
-    """Starts the workflow that tells events, as an abandoned child, unless it runs already."""
+    """Starts an abandoned child, unless it runs already."""
     try:
         await workflow.start_child_workflow(
             NotifyWorkflow.run,

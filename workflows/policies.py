@@ -7,7 +7,7 @@ from temporalio.common import RetryPolicy
 
 
 class ActivityLimits(TypedDict):
-    """The limits of an activity. All are required, so a missing timeout is a type error."""
+    """A missing timeout is a type error."""
 
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
@@ -110,10 +110,7 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
 
 
 def wave_limits(graph_patience: timedelta) -> ActivityLimits:
-    """The limits of a wave: it follows pages for 10 seconds and reads batches of details for 15.
-
-    Up to four waves queue.
-    """
+    """A wave follows pages for 10 seconds and reads batches of details for 15; up to four of them queue."""
     return {**fetch_limits(graph_patience), "start_to_close_timeout": timedelta(minutes=10)}
 
 
@@ -133,25 +130,19 @@ PAGE_CAP = 20_000
 """More pages of one listing are a loop: twenty million items at a thousand a page."""
 
 WAVES_IN_FLIGHT = 2
-"""The number of a run's waves at once: while one is read, the next waits for a worker.
-
-Families with turns have their own.
-"""
+"""A run's waves: while one is read, the next waits for a worker. Families with turns have their own."""
 
 TURN_IN_WAVE = timedelta(seconds=2)
-"""The longest gap between turns for which a wave itself waits. Longer ones have a timer."""
+"""A wave itself waits for turns up to this gap; longer ones have a timer."""
 
 WAVE_PAGE_BATCHES = 50
-"""The most batches of pages in a wave: some 200 collections are 30.
-
-The results are far below a Temporal message's limit.
-"""
+"""Some 200 collections are 30. The results are far below a Temporal message's limit."""
 
 WAVE_BATCHES = 24
 """Batches of details or confirmations, each of several requests."""
 
 WAVE_BYTES = 32 * 1024 * 1024
-"""The most expected bytes of a wave's documents, which a worker holds in memory."""
+"""Expected bytes of a wave's documents: a worker holds them in memory."""
 
 LOST_WAVE_ATTEMPTS = 3
-"""How many times a wave is fetched whose staged rows were lost."""
+"""Fetches of a wave whose staged rows were lost."""

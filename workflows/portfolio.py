@@ -52,11 +52,11 @@ with workflow.unsafe.imports_passed_through():
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
 
 RECORD_BATCH = 25
-"""The number of outcomes that are recorded together, by one action."""
+"""Recorded together, by one action."""
 
 FIRST_LOOK = timedelta(seconds=2)
 LONGEST_LOOK = timedelta(minutes=1)
-"""The longest gap between looks at runs that are no children of this execution: a look costs two actions."""
+"""Gaps between looks at runs that are no children of this execution: a look costs two actions."""
 
 
 @workflow.defn
@@ -179,7 +179,7 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._waits.append(asyncio.create_task(self._wait_for(tenant_id, child)))
 
     async def _wait_for(self, tenant_id: UUID, child: Child) -> None:
-        """Waits for the run's end. Its failure is ignored, since the run's record says more."""
+        """The run's record says more than its failure."""
         codes: list[ErrorCode] = []
         try:
             status = (await child).status
@@ -300,7 +300,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             await settled([self._look])
 
     async def _close_broken(self, code: ErrorCode) -> PortfolioResult:
-        """Closes the record of a portfolio run that breaks. The runs that it started go on."""
+        """Closes the record; started runs go on."""
         return await self._close(RunStatus.FAILED, code)
 
     async def _close(

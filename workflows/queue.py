@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.queue_place import QueuePlace
 
 WAITING_FOR_SLOT = "waiting_for_slot"
-"""The reason of a run that waits. Another run of its selection may keep it out, too."""
+"""Another run of its selection may keep a run out."""
 
 
 class RunActivity(Protocol):

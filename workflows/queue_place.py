@@ -12,17 +12,17 @@ LONGEST_GAP = timedelta(minutes=1)
 GAP_FOR_EACH_AHEAD = timedelta(seconds=0.5)
 
 JITTER = 0.2
-"""The random share of a gap, so that runs that were queued together do not ask together."""
+"""Runs that were queued together do not ask together."""
 
 
 class QueuePlace(BaseModel):
-    """Since when a run waits for its slot, and how the queue moved. Continue-as-new carries it over."""
+    """Continue-as-new carries it over."""
 
     model_config = ConfigDict(extra="ignore")
 
     since: datetime
     ahead: int
-    """The number of runs queued before this one, when it last asked."""
+    """Runs queued before this one."""
     unmoved_since: datetime
     """Since when `ahead` has been the same."""
 

@@ -13,7 +13,7 @@ _NOT_READ = (Outcome.FAILED, Outcome.INCOMPLETE)
 
 
 def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> str:
-    """A run's details: incomplete collections, missing items, counts, then all collections, worst first."""
+    """Incomplete collections, missing items, counts; then all collections, worst first."""
     counts = frontier.counts
     lines = [
         f"**{status}**" + (f" ({waiting_for.replace('_', ' ')})" if waiting_for else ""),
@@ -34,7 +34,7 @@ def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> s
 
 
 def portfolio_details(status: RunStatus, counts: PortfolioCounts, codes: Sequence[ErrorCode]) -> str:
-    """A portfolio run's details: the number of ended tenants, incomplete ones with reasons, and counts."""
+    """Ended tenants, incomplete ones with reasons, and counts."""
     not_complete = counts.ended - counts.success
     named = f" ({', '.join(codes)})" if codes else ""
     lines = [

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import RetentionInput, RetentionResult
 
 RETENTION_ID = "retention"
-"""The workflow id, to which a schedule appends its time."""
+"""A schedule appends its time."""
 
 
 @workflow.defn

@@ -18,14 +18,14 @@ ALL: tuple[SearchAttributeKey[Any], ...] = (TENANT_ID, TENANT_NAME, SELECTION, S
 
 
 def type_name(key: SearchAttributeKey[Any]) -> str:
-    """The type's name in Temporal's command line, such as `Keyword` or `KeywordList`."""
+    """The name in Temporal's command line: `Keyword`, `KeywordList`."""
     return key.indexed_value_type.name.title().replace("_", "")
 
 
 def queued(
     tenant_id: UUID, selection: Selection, *, tenant_name: str | None = None, selection_name: str | None = None
 ) -> TypedSearchAttributes:
-    """The attributes of a new run. The run adds names that its starter does not know."""
+    """The run adds names that its starter does not know."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(TENANT_ID, str(tenant_id)),
@@ -38,7 +38,7 @@ def queued(
 
 
 def names(tenant_name: str | None, selection_name: str | None) -> list[SearchAttributeUpdate[str]]:
-    """The names that a run sets when it begins. Workers before 0.4 do not know them."""
+    """A run sets them when it begins. Workers before 0.4 do not know them."""
     pairs = ((TENANT_NAME, tenant_name), (SELECTION, selection_name))
     return [key.value_set(name) for key, name in pairs if name is not None]
 

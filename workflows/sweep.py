@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
 
 SWEEP_ID = "sweep"
-"""The workflow id, to which a schedule appends its time."""
+"""A schedule appends its time."""
 
 
 @workflow.defn

@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class StagedWave(NamedTuple):
-    """The cursors that were read under a fetch token, with the page of each."""
+    """The read cursors of a fetch token, with their pages."""
 
     cursors: list[Cursor]
     pages: list[PageResult]
@@ -230,7 +230,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._take_in_failed(cursors, pages.failure)
 
     def _take_in_failed(self, batch: Sequence[Cursor], failure: CursorFailure | None) -> None:
-        """Takes in a batch that failed as a whole. Without a failure it was not read, and waits for another wave."""
+        """A batch without a failure was not read, and waits for another wave."""
         if failure is None:
             self._frontier.cursors += batch
             return
@@ -259,7 +259,7 @@ class SyncWorkflow(CancellableWorkflow):
         await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def _timer_until(self, due: datetime, summary: str) -> asyncio.Task[None]:
-        """A timer until then: the one under way if it ends in time, or a new one."""
+        """The timer under way, if it ends in time, or a new one."""
         if self._timer is not None and not self._timer.done():
             if self._timer_ends <= due:
                 return self._timer
@@ -269,7 +269,7 @@ class SyncWorkflow(CancellableWorkflow):
         return self._timer
 
     async def _wait_for_cursor(self) -> None:
-        """Waits until a cursor is due, with nothing in flight, in steps that keep the lease."""
+        """Waits with nothing in flight, in steps that keep the lease."""
         first = self._frontier.next_wait(workflow.now())
         if first is None:
             return
@@ -333,7 +333,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._upserts.append(asyncio.create_task(self._upsert(waves)))
 
     def _put_back(self, wave: Sequence[Cursor], fetched: FetchPagesResult | FetchDetailsResult) -> bool:
-        """Puts cursors back if Graph was not asked, or answered too much at once; returns whether it did."""
+        """Whether Graph was not asked, or answered too much at once: then the wave's cursors wait again."""
         if fetched.too_large:
             self._frontier.fold_too_large(wave)
         elif fetched.paced is not None:
@@ -380,7 +380,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
 
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
-        """Merges the waves. If a crash of PostgreSQL emptied the staging, the pages are read again."""
+        """If a crash of PostgreSQL emptied the staging, the pages are read again."""
         cursors = [cursor for wave in waves for cursor in wave.cursors]
         first, *more = [wave.promised for wave in waves]
         rows = sum(wave.promised.rows for wave in waves)
@@ -410,7 +410,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._frontier.end_merging(wave.cursors)
 
     async def _close_cancelled(self) -> SyncResult:
-        """Closes the record as `cancelled`, then raises Temporal's own cancellation again."""
+        """Temporal's own cancellation is re-raised."""
         self._frontier.cancel_open()
         result = await self._close(RunStatus.CANCELLED, ErrorCode.CANCELLED, self._requested_cancellation())
         if self._cancel_request is None:

@@ -13,7 +13,7 @@ class Wait(NamedTuple):
 
 
 def wait_summary(cursor: Cursor, due: datetime, *, is_paused: bool, has_turns: bool) -> str:
-    """The collection that waits, the reason, and the end of the wait in UTC.
+    """The collection, the reason, and the end of the wait in UTC.
 
     `is_paused`: its throttle family waits. `has_turns`: the family allows one request at a time.
     """

@@ -13,20 +13,18 @@ from workflows.wait_summaries import Wait, wait_summary
 
 
 class WaveQueue(BaseModel):
-    """Pages, confirmations and details to read."""
-
     model_config = ConfigDict(extra="ignore")
 
     policy: RunPolicy = RunPolicy()
     plan: dict[str, PlannedCollection] = {}
     cursors: list[Cursor] = []
     paused: dict[str, datetime] = {}
-    """Throttle families that Graph has paused, and the end of each pause."""
+    """Throttle families, and the ends of Graph's pauses."""
     taken: list[str] = []
     """Throttle families with turns that are being asked."""
 
     def take_batches(self, now: datetime) -> list[list[Cursor]]:
-        """Takes the batches of the next wave: due cursors, all listing, confirming or detailing; empty if none is due.
+        """Takes the batches of the next wave: due cursors, all listing, confirming or detailing.
 
         The longest-waiting cursor decides which. A family that allows one request at a time has waves of its own.
         """
@@ -55,9 +53,9 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].interval
 
     def take_wave(self, now: datetime, *, one_of_each: bool = True) -> list[Cursor]:
-        """Takes the next batch: due cursors of one API version and throttle family; empty if none is due.
+        """Takes the next batch: due cursors of one API version and throttle family.
 
-        The longest-waiting cursor decides which. `one_of_each`: one page of each collection, for release 0.3.0.
+        The longest-waiting cursor decides which. `one_of_each`: also of pages, for release 0.3.0.
         """
         wave = self._take(now, lambda cursor: not self._is_taken(cursor), one_of_each=one_of_each)
         if wave and self.plan[wave[0].type_key].interval is not None:
@@ -102,7 +100,7 @@ class WaveQueue(BaseModel):
             )
 
     def next_wait(self, now: datetime) -> Wait | None:
-        """When the first waiting cursor is due, and why it waits; None if none waits.
+        """When the first waiting cursor is due, and why it waits.
 
         A cursor that is due and still here waits for a wave in flight, not for the clock.
         """
@@ -127,7 +125,7 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].throttle_family in self.taken
 
     def _fits(self, wave: Sequence[Cursor], cursor: Cursor, *, one_of_each: bool) -> bool:
-        """Whether a batch has room for the cursor. Any cursor fits an empty batch."""
+        """Any cursor fits an empty batch."""
         together = [*wave, cursor]
         # Confirmations and details are told by their collection.
         one_of_each = one_of_each or cursor.confirming or cursor.detailing

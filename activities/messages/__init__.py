@@ -1,5 +1,5 @@
 """The messages between workflows and activities: one model in, one model out.
 
-They hold counts, cursors and codes only: no document, name or token. Only add fields, with a default: a running
-workflow may still send yesterday's.
+Counts, cursors and codes only: no document, name or token. Only add fields, with a default: a running workflow may
+still send yesterday's.
 """

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_CHARACTERS = 500
-"""The longest text that a person may give: Temporal refuses messages over two megabytes."""
+"""The limit of a person's text: Temporal refuses messages over two megabytes."""
 
 
 def _cut(value: object) -> object:
@@ -22,10 +22,10 @@ TenantName = Annotated[str, BeforeValidator(lambda name: name[:60] if isinstance
 """A tenant's name. A longer one is cut, since one message holds 10,000 names."""
 
 WorkflowId = Annotated[str, Field(max_length=1000)]
-"""A workflow id, at most as long as Temporal's servers allow."""
+"""The limit of Temporal's servers."""
 
 
 class Message(BaseModel):
-    """A frozen message. It ignores fields of a newer sender."""
+    """Ignores fields of a newer sender."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -8,7 +8,7 @@ from activities.messages.pages import CursorFailure
 
 
 class ConfirmMissing(Message):
-    """Asks by id for unlisted items of one API version and throttle family."""
+    """Unlisted items of one API version and throttle family."""
 
     tenant_id: UUID
     run_id: UUID
@@ -26,13 +26,13 @@ class ConfirmedShare(Message):
     gone: int = 0
     left: int = 0
     pending: int = 0
-    """The number of items with details to read, including found ones."""
+    """Items with details to read, including found ones."""
     failure: CursorFailure | None = None
-    """The failure with the longest wait; None if no request failed."""
+    """The one with the longest wait."""
 
 
 class ConfirmMissingResult(Message):
     requests: int = 0
     collections: dict[str, ConfirmedShare] = {}
     paced: timedelta | None = None
-    """The wait for the throttle family's turn; then no request was sent."""
+    """The wait for the family's turn; nothing was sent."""

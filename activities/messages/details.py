@@ -15,14 +15,14 @@ class DetailShare(Message):
     part: int = 0
     of: int = 1
     known_failure: KnownFailure | None = None
-    """The failure of the collection's details in the latest runs."""
+    """The failure of its details in the latest runs."""
 
 
 class FetchDetails(Message):
-    """Reads shares of one API version and throttle family, by `batches` of at most `limit` requests.
+    """Shares of one API version and throttle family, read by `batches` of at most `limit` requests.
 
-    `wave_token` is the idempotency key. An item is given up after `attempts` failures, after `malformed_attempts`
-    answers that are no page, or after the number that its share's known failure has.
+    `wave_token` is the idempotency key. An item is given up after `attempts` failures, `malformed_attempts` answers
+    that are no page, or its share's known failure's attempts.
     """
 
     tenant_id: UUID
@@ -39,16 +39,15 @@ class FetchDetails(Message):
 
 
 class DetailProgress(Message):
-    """One share's progress: items that this wave completed or found gone, items left, and items that cannot be read."""
+    """Items that this wave completed or found gone, items left, and items that cannot be read."""
 
     read: int = 0
     gone: int = 0
     left: int = 0
     failed: int = 0
     moved: bool = False
-    """Whether any request brought an item further."""
     failure: CursorFailure | None = None
-    """The failure that ends the share, or else the one with the longest wait; None if no request failed."""
+    """The one with the longest wait, or that ends the share."""
     cause: CursorFailure | None = None
     """Why an item was given up."""
 
@@ -60,6 +59,6 @@ class FetchDetailsResult(Message):
     changed: int = 0
     collections: dict[str, DetailProgress] = {}
     paced: timedelta | None = None
-    """The wait for the throttle family's turn; then no request was sent."""
+    """The wait for the family's turn; nothing was sent."""
     too_large: bool = False
-    """Whether the answer to several requests was too large, so that the next batch must be smaller."""
+    """Ask for less at once."""

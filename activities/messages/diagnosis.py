@@ -32,6 +32,6 @@ class DiagnoseWorker(Message):
 
 
 class DiagnosisResult(Message):
-    """A worker's checks, in the order in which they are printed."""
+    """The checks are in the order to print."""
 
     checks: tuple[CheckResult, ...]

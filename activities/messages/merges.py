@@ -7,16 +7,14 @@ from activities.messages.base import Message
 
 
 class PromisedWave(Message):
-    """The number of rows staged under a fetch token."""
-
     fetch_token: UUID
     rows: int
 
 
 class DetailRefresh(Message):
-    """Details are read again at an age between half of `period` and the whole, even if the list shows nothing new.
+    """Details are due at an age between half of `period` and the whole, though their list shows nothing new.
 
-    With `read_before`, only details read before that time are due, so that runs share the work.
+    With `read_before`, only details read before it are due, so that runs share the work.
     """
 
     period: timedelta
@@ -24,10 +22,10 @@ class DetailRefresh(Message):
 
 
 class UpsertItems(Message):
-    """Merges the rows of a fetch token, and of further waves with it.
+    """Merge the rows of a fetch token, and of further waves with it.
 
     `restarted`: collections whose listing began anew. `ended`: collections whose unlisted items to count. `detailed`:
-    collections whose pending items to count. `refreshes`, by type key, take precedence over `detail_refresh`.
+    collections whose pending items to count. `refreshes`, by type key, go before `detail_refresh`.
     """
 
     tenant_id: UUID
@@ -60,4 +58,4 @@ class UpsertItemsResult(Message):
     """The number of items, by type key, with details to read."""
     lost: bool = False
     lost_tokens: list[UUID] = []
-    """Fetch tokens whose staged rows are gone. The other waves are merged."""
+    """The other waves are merged."""

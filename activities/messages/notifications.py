@@ -20,8 +20,6 @@ class NoteEvents(Message):
 
 
 class NoteResult(Message):
-    """Targets for which the tenant has waiting events."""
-
     targets: list[TargetName] = []
 
 
@@ -31,7 +29,7 @@ class DeliverEvents(Message):
 
 
 class DeliveryResult(Message):
-    """The numbers of messages sent and given up. `wait`: the time until the next one is due; None if none waits."""
+    """Messages sent and given up. `wait`: until the next is due; None if none waits."""
 
     sent: int = 0
     failed: int = 0
@@ -39,14 +37,10 @@ class DeliveryResult(Message):
 
 
 class LookForEvents(Message):
-    """Looks for events of all tenants. `look_id` is the source of events without a run."""
-
     look_id: UUID
 
 
 class TenantToTell(Message):
-    """A tenant with runs to note, possible expiries, or waiting events."""
-
     tenant_id: UUID
     run_ids: list[UUID] = []
     expiring: bool = False

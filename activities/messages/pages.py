@@ -38,11 +38,11 @@ class FetchPages(Message):
     api_version: str
     cursors: list[CursorRequest]
     graph_patience: timedelta = timedelta(hours=1)
-    """How long an activity retries while Graph cannot be reached."""
+    """The time to retry an unreachable Graph."""
     told_after: timedelta | None = None
     """See `RunPolicy.told_after`."""
     limit: int = 1
-    """The most pages of the throttle family in one `$batch`."""
+    """The family's limit of a `$batch`."""
     due: DetailsDue | None = None
     """Set if unchanged objects need not be read. If the merge does not know the page, the workflow requests it anew."""
 
@@ -68,7 +68,7 @@ class CursorFailure(Message):
 
 
 NAMED_INVALID = 10
-"""The most bad objects that a page or a collection names; all are counted."""
+"""Bad objects named by a page or a collection; all are counted."""
 
 
 class InvalidItem(Message):
@@ -91,7 +91,7 @@ class PageResult(Message):
     named_invalid: list[InvalidItem] = []
     meta_dropped: int = 0
     more_urls: list[str] = []
-    """Further listings of the collection: one for each parent on the page."""
+    """One listing for each parent on the page."""
     size_bytes: int = 0
     """The size of its documents, which predicts the next page's."""
     failure: CursorFailure | None = None
@@ -110,6 +110,6 @@ class FetchPagesResult(Message):
     requests: int
     pages: list[PageResult]
     paced: timedelta | None = None
-    """The wait for the throttle family's turn; then no request was sent."""
+    """The wait for the family's turn; nothing was sent."""
     too_large: bool = False
-    """Whether the answer to several pages was too large, so that the next request must have fewer."""
+    """Ask for fewer pages at once."""

@@ -57,11 +57,11 @@ class TenantOutcome(Message):
     status: RunStatus
     joined: bool = False
     error_codes: list[ErrorCode] = []
-    """Codes that are known without the run's record. The record has all codes."""
+    """Codes known without the run's record, which has all."""
 
 
 class FollowRunsResult(Message):
-    """The outcomes of the requested runs, in the order of the request."""
+    """The runs of the request, in its order."""
 
     outcomes: list[TenantOutcome]
 
@@ -83,6 +83,4 @@ class RecordPortfolio(Message):
 
 
 class RecordPortfolioResult(Message):
-    """The distinct error codes of the tenants' runs."""
-
     error_codes: list[ErrorCode] = []

@@ -27,7 +27,7 @@ class InventoriedTenants(Message):
 
 
 class ForgetVersions(Message):
-    """Deletes one batch of a tenant's versions, from the first item behind `after` (type key and id)."""
+    """One batch, from the first item behind `after` (type key and id)."""
 
     tenant_id: UUID
     older_than: timedelta | None = None

@@ -22,7 +22,7 @@ class Run(Message):
 
 
 class RunPolicy(Message):
-    """A run's limits. They come from the worker's configuration and stay in the workflow's history."""
+    """The limits come from the worker's configuration, and stay in the history."""
 
     queue_patience: timedelta = timedelta(hours=1)
     """The longest wait for a slot."""
@@ -38,7 +38,7 @@ class RunPolicy(Message):
     detail_items: int | None = None
     """The most items whose details one wave reads; None for all, as in runs of 0.3.0."""
     malformed_attempts: int | None = None
-    """How many times a page is requested whose answer is no page; None for `cursor_attempts`, as in runs of 0.3.0."""
+    """Requests of a page whose answer is no page; None for `cursor_attempts`, as in runs of 0.3.0."""
     told_after: timedelta | None = None
     """After this time an activity reports a failing wave as each page's failure; None for `graph_patience`, as in runs
     of 0.3.0."""
@@ -54,15 +54,14 @@ class PlannedCollection(Message):
     wave_limit: int
     confirmable: bool = False
     detailed: bool = False
-    """Whether its items have details beyond the list."""
     is_first_listing: bool = False
-    """Whether no run has listed the collection to its end, so that most items are new."""
+    """Whether no run has listed it to its end: most items are new."""
     interval: timedelta | None = None
     """The time from an answer to the next turn, in a family with turns. None in runs of 0.3.0."""
     refresh: DetailRefresh | None = None
     """When details are read again without a sign in the list. None in runs of 0.3.0."""
     known_failure: KnownFailure | None = None
-    """The collection's failure in the latest runs; None without one, and in runs of 0.3.0."""
+    """Its failure in the latest runs. None in runs of 0.3.0."""
 
 
 class BeginRunResult(Message):

@@ -4,7 +4,7 @@ from activities.messages.base import Message
 
 
 class SweepResult(Message):
-    """The numbers of open runs with an expired lease, and of runs closed as abandoned."""
+    """Open runs with an expired lease, and those closed as abandoned."""
 
     expired: int
     closed: int

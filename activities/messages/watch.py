@@ -16,7 +16,7 @@ class WatchedTenants(Message):
 
 
 class WatchTenants(Message):
-    """Looks at audit logs and reads the items that they name. `look_id` identifies the look."""
+    """Look at audit logs and read changed items. `look_id` names the look."""
 
     look_id: UUID
     workflow_id: WorkflowId
@@ -24,7 +24,7 @@ class WatchTenants(Message):
 
 
 class WatchTenantsResult(Message):
-    """Sums over the tenants, and the `failed` tenants with their error codes."""
+    """Sums over tenants; `failed` ones with their codes."""
 
     looked: int = 0
     requests: int = 0

@@ -10,9 +10,9 @@ from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, 
 
 
 class ReadWave(Message):
-    """Batches of one kind, of any API versions and throttle families; `at_once` of them are read side by side.
+    """Batches of one kind, of any API versions and families, `at_once` side by side.
 
-    `in_turn`: their family allows one request at a time, so the wave waits for its turn.
+    `in_turn`: their family allows one request at a time; the wave waits for its turn.
     """
 
     tenant_id: UUID
@@ -47,10 +47,9 @@ class DetailBatch(Message):
 
 
 class ReadWaveResult(Message):
-    """The requested batches, in the order of the request.
+    """The batches of the request, in its order.
 
-    An entry of `pages` holds the requested pages, then the pages that follow them; it is empty if the batch was not
-    read.
+    An entry of `pages` holds the requested pages, then those that follow; empty if not read.
     """
 
     pages: list[list[PageBatch]] = []

@@ -9,33 +9,27 @@ from graph.catalog.fields import Permission, PropertyName
 
 
 class ChildCall(BaseModel, frozen=True, extra="forbid"):
-    """A call for each member of a detail's answer.
-
-    Its path has the item's `{id}`, the member's `{child_id}`, and perhaps the item's `{type}`.
-    """
+    """A call for each member of a detail's answer. Its path has `{id}`, `{child_id}`, perhaps the item's `{type}`."""
 
     property: PropertyName
     """The member's property that holds the answer."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}.*\{child_id\}")]
     single: bool = False
-    """Whether the answer is one object, not a paged collection."""
+    """Whether it answers one object."""
     optional: bool = False
-    """Whether 404 means that there is none."""
+    """Whether 404 means none."""
 
 
 class DetailCall(BaseModel, frozen=True, extra="forbid"):
-    """A further call that completes an item.
-
-    Its path has `{id}`, and perhaps `{type}` before the properties of a derived type.
-    """
+    """A further call for an item; the path has `{id}`, and perhaps `{type}` before a derived type's properties."""
 
     property: PropertyName | None = None
-    """The document's property that holds the answer; None if the answer is the item itself, in full."""
+    """The answer's place in the document; None if it is the item itself, in full."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}")]
     single: bool = False
-    """Whether the answer is one object, not a paged collection."""
+    """Whether it answers one object."""
     optional: bool = False
-    """Whether 404 means that there is none. If there was one, a second run must confirm the loss."""
+    """Whether 404 means none; a second run must confirm the loss of one."""
     types: frozenset[str] = frozenset()
     """`@odata.type`s of the items that have it; empty for all."""
     only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
@@ -53,11 +47,10 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
     permission: Permission | None = None
     """The least application permission of the call and its children; None for the list's."""
     licence_hint: str | None = None
-    """The further licence that the call needs. Without it, a tenant's documents lack the property."""
+    """The further licence, without which documents lack the property."""
     children: tuple[ChildCall, ...] = ()
 
     def is_of(self, item: Mapping[str, object]) -> bool:
-        """Whether a listed item has the detail."""
         if self.types and item.get("@odata.type") not in self.types:
             return False
         name, _, value = (self.only_where or "").partition("=")
@@ -65,7 +58,6 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
         return not name or (isinstance(members, list) and (value in members if value else bool(members)))
 
     def is_needed(self, item: Mapping[str, object]) -> bool:
-        """Whether the item's list document shows that the detail must be read."""
         return self.doubted_by is None or self.property not in item
 
     @model_validator(mode="after")

@@ -12,8 +12,6 @@ _URL = Annotated[str, Field(pattern=r"^https://\S+$")]
 
 
 class Deviation(BaseModel, frozen=True, extra="forbid"):
-    """Facts of the catalog that the published data lacks, and the reason to keep them."""
-
     type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1)]
     what: Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
     """`path`, `permission of detail policies`, `sensitive password` …, as in the catalog's test."""
@@ -30,7 +28,7 @@ class ShownUnasked(BaseModel, frozen=True, extra="forbid"):
 
 @cache
 def deviations() -> tuple[Deviation, ...]:
-    """The known deviations. Raises `ValueError` if one is wrong, which is a fault of the release."""
+    """A `ValueError` is a fault of the release."""
     return tuple(Deviation.model_validate(table) for table in _table()["deviation"])
 
 

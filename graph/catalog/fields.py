@@ -24,7 +24,7 @@ class ThrottleFamily(StrEnum):
 
     @property
     def wave_limit(self) -> int:
-        """The most pages of the family in one wave: one if Graph counts single requests."""
+        """One page where Graph counts single requests."""
         return 1 if self.interval is not None else 20
 
     @property
@@ -59,14 +59,13 @@ ReferencePath = Annotated[
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
 TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?(\([a-z][A-Za-z]*\))?$")]
-"""The type key of an id's collection, perhaps with an alternate key: `groups`, `servicePrincipals(appId)`."""
+"""An id's collection, perhaps with an alternate key: `groups`, `servicePrincipals(appId)`."""
 
 QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
 """A property: `name` at any depth, `/name` of the object, `parent/name` in a property, `#type/name` in a type."""
 
 
 TypedName = Annotated[str, Field(pattern=r"^#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*$")]
-"""A property in objects of a type: `#type/name`."""
 
 
 Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]

@@ -13,16 +13,16 @@ _AS_THEY_ARE = ("Terms", "conditions", "details")
 """Last words that have no singular."""
 
 SHORT_ID = 8
-"""The number of a GUID's characters that a title shows."""
+"""Characters shown of a GUID."""
 
 MOST_OF_AN_ID = 32
-"""The most characters of another id that a title shows."""
+"""Characters shown of another id."""
 
 
 def item_title(type_key: str, external_id: str, name: str | None, kind: str) -> str:
-    """An item's title, never empty: its name, else its kind (`kind_of`) or collection with a short id.
+    """The name, else the kind (`kind_of`) or collection with a short id.
 
-    A legible id, such as a domain, counts as a name. A singleton has its collection's title.
+    A legible id, such as a domain, counts as a name.
     """
     entry = load_catalog().collections.get(type_key)
     given = None if name is None or not name.strip() else name
@@ -45,19 +45,19 @@ def has_names(type_key: str) -> bool:
 
 
 def is_opaque(external_id: str) -> bool:
-    """Whether an id tells people nothing: it holds a GUID, or is a number or a long token with digits."""
+    """Whether an id holds a GUID, or is a number or a long token with digits."""
     return _GUID.search(external_id) is not None or _OPAQUE_TOKEN.fullmatch(external_id) is not None
 
 
 def kind_of_one(type_key: str, kind: str) -> str:
-    """The kind in the singular, even if it is the collection's title, such as `Named location`."""
+    """The kind in the singular, even if it is the collection's title: `Named location`."""
     entry = load_catalog().collections.get(type_key)
     return singular(kind) if entry is not None and kind == entry.title else kind
 
 
 @cache
 def singular(title: str) -> str:
-    """The title of one item, such as `User flow for guests` for `User flows for guests`."""
+    """Makes `User flow for guests` of `User flows for guests`."""
     found = _HEAD.match(title)
     head = title if found is None else found[0]
     last = head.split(" ")[-1]

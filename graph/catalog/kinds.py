@@ -1,4 +1,4 @@
-"""Kinds of items in words, such as "Windows update ring" and "macOS PKCS certificate"."""
+"""Kinds of items: "Windows update ring", "macOS PKCS certificate"."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _TEMPLATE_VERSION = re.compile(r"_\d+$")
 
 
 def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
-    """An item's kind by its meta; its collection's title if the kind is unknown."""
+    """The collection's title stands for an unknown kind."""
     for name, kinds in _kinds().get(type_key, {}).items():
         kind = kinds.get(_key(name, meta.get(name)))
         if kind is not None:
@@ -22,7 +22,7 @@ def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
 
 
 def kinds_in(type_key: str) -> list[str]:
-    """The known kinds of a collection's items, sorted; none if all items are alike."""
+    """Known kinds, sorted; none if all items are alike."""
     return sorted({kind for kinds in _kinds().get(type_key, {}).values() for kind in kinds.values()})
 
 

@@ -27,7 +27,6 @@ NO_ENTRIES = frozenset({
 
 
 LOGS = frozenset({"audit"})
-"""Categories of logs."""
 
 MOST_NAMED = 3
 """Categories or collections in a selection's name."""
@@ -46,30 +45,30 @@ class Catalog:
             self.collections[collection.type_key] = collection
 
     def everything(self) -> set[str]:
-        """Type keys of a selection of everything: collections that are not opt-in."""
+        """Type keys that are not opt-in."""
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
-        """A collection's first URL. If it has parents, the URL lists the parents' ids."""
+        """A collection under parents begins with their ids' URL."""
         collection = self.collections[type_key]
         if collection.parent is not None:
             return self.collections[collection.parent].ids_url(collection.parent_filter)
         return collection.first_url(tenant_id)
 
     def permission_of_listing(self, type_key: str, url: str) -> str:
-        """The permission to read the page at `url`, which may list the collection or its parents."""
+        """A collection under parents has two: its own and theirs."""
         collection = self.collections[type_key]
         if collection.parent is None or collection.is_own_listing(url):
             return collection.permission
         return self.collections[collection.parent].permission
 
     def comparability(self, type_key: str) -> Comparability:
-        """How a collection's documents are compared. One that left the catalog has no rules."""
+        """A collection that left the catalog is compared without rules."""
         entry = self.collections.get(type_key)
         return Comparability(Canonicalizer(), NormalForm(), None) if entry is None else entry.comparability
 
     def title_of(self, type_key: str) -> str:
-        """A collection's title; its type key if the collection left the catalog."""
+        """The type key, if the collection left the catalog."""
         return self.collections[type_key].title if type_key in self.collections else type_key
 
     def category_of(self, type_key: str) -> str | None:
@@ -81,11 +80,10 @@ class Catalog:
         return self.collections[type_key].references if type_key in self.collections else {}
 
     def reading_rules(self) -> dict[str, ReadingRules]:
-        """How references are read from each collection, by type key, also if it has none."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
 
     def title_rules(self) -> dict[str, TitleRule]:
-        """How nameless items are titled, by the type keys of their collections."""
+        """Rules by type key, for collections with nameless items."""
         rules = {key: collection.title_rule for key, collection in self.collections.items()}
         return {key: rule for key, rule in rules.items() if rule != TitleRule()}
 
@@ -121,7 +119,7 @@ class Catalog:
 
 @cache
 def load_catalog() -> Catalog:
-    """The catalog. Raises `ValueError` if an entry is wrong, which is a fault of the release."""
+    """A `ValueError` is a fault of the release."""
     folder = Path(__file__).parent
     defaults = table_beside(__file__, "defaults.toml")
     return Catalog(
@@ -141,7 +139,7 @@ def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]
 
 
 def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
-    """An entry with its file's shared values and the default lists, less the properties in `kept`."""
+    """Adds the file's shared values and the default lists, less properties in `kept`."""
     merged = {**shared, **entry, "type_key": type_key}
     for name in ("volatile", "sensitive", "ordered", "unordered", "flags", "change_signs", "identity"):
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]

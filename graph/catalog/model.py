@@ -44,25 +44,20 @@ class TitleGiver(BaseModel, frozen=True, extra="forbid"):
 
 
 class Collection(BaseModel, frozen=True, extra="forbid"):
-    """One Graph collection or singleton, named by its type key."""
-
     type_key: TypeKey
     title: str
     category: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)*$")]
     path: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9]+|\{tenant_id\}|\{parent_id\}))+$")]
-    """The path may hold `{tenant_id}`, also the organization's id.
-
-    With a `parent`, path or filter holds `{parent_id}`.
-    """
+    """May hold `{tenant_id}`, also the organization's id. With a `parent`, it or the filter holds `{parent_id}`."""
     api_version: ApiVersion
     throttle_family: ThrottleFamily
     permission: Permission
-    """The least application permission to read the list. `permissions` adds those of the details."""
+    """The list's least application permission; `permissions` has the details', too."""
     delegated_only: bool = False
     """For signed-in people only: refusals of apps, in some tenants or all, are no error."""
     singleton: bool = False
     parent: TypeKey | None = None
-    """The parents' collection: a listing under each of its items shows some of these items."""
+    """The collection whose items each have some of these."""
     parent_filter: str | None = None
     """The parent's items that have one; empty for all."""
     opt_in: bool = False
@@ -83,7 +78,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     volatile: frozenset[QualifiedName] = frozenset()
     """Properties that differ without a change of configuration; versions omit them."""
     change_signs: frozenset[QualifiedName] = frozenset()
-    """Volatile properties of the list whose change means that details may have changed."""
+    """The list's volatile properties that tell of changed details."""
     sensitive: frozenset[QualifiedName] = frozenset()
     masked: frozenset[TypedName] = frozenset()
     """Secrets that Graph shows as another text at each read."""
@@ -110,13 +105,13 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
     """The time within which silently changing details are read again; None if the list always tells."""
     alternate_keys: frozenset[PropertyName] = frozenset()
-    """Properties beside the id, such as `appId`, by which documents name an object in every tenant."""
+    """Properties such as `appId`, by which documents name an object in every tenant."""
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], OneOrMore]] = {}
-    """Places of other objects' ids, with their collections (`inventory.references`)."""
+    """Places of ids, with their collections (`inventory.references`)."""
     titled_by: tuple[ReferencePath, ...] = ()
-    """References and `meta` keys whose values title nameless items, in order."""
+    """References and `meta` keys that title nameless items, in order."""
     titled_from: TitleGiver | None = None
-    """The other collection whose items refer to nameless items, and title them."""
+    """The collection whose items title nameless ones that they refer to."""
     one_of_a_kind: bool = False
     """A tenant has at most one item of each kind, so the kind titles nameless ones."""
     everyone: dict[PropertyName, str] = {}
@@ -128,13 +123,13 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     shared_ids: str | None = None
     """A pattern of Microsoft's ids, the same in every tenant."""
     in_directory_audits: bool = False
-    """Whether Entra's audit log reports changes of the items under their ids."""
+    """Whether Entra's audit log has changes under the items' ids."""
     licence_hint: str | None = None
     note: str | None = None
     """Why the entry differs from an expectation."""
 
     def first_url(self, tenant_id: UUID | None = None) -> str:
-        """The first page's URL, relative to the version root. Without a tenant, `{tenant_id}` stays in it."""
+        """Relative to the version root; `{tenant_id}` stays if there is no tenant."""
         return self._url(tenant_id, self._list_options(self.filter))
 
     def _list_options(self, only: str | None) -> tuple[tuple[str, str | int | None], ...]:
@@ -151,11 +146,9 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return "?" + "&".join(query) if query else ""
 
     def is_own_listing(self, url: str) -> bool:
-        """Whether a URL lists the collection itself, not its parents."""
         return self.parent is None or urlsplit(url).path.endswith(self.path.rpartition("/")[2])
 
     def child_url(self, parent_id: str) -> str:
-        """The URL of the first page under a parent."""
         of_parent = None if self.filter is None else self.filter.replace("{parent_id}", parent_id)
         return self._url(None, self._list_options(of_parent)).replace("{parent_id}", quote(parent_id, safe=""))
 
@@ -169,20 +162,20 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return None if found is None else unquote(found[1])
 
     def ids_url(self, only: str | None = None) -> str:
-        """The URL of the first page with ids alone: all, or those of the filter `only`."""
+        """The first page of ids alone."""
         return self._url(None, (("$filter", only), ("$select", self.id_field), ("$top", self.page_size)))
 
     def probe_url(self, tenant_id: UUID) -> str:
         """The cheapest request that tells whether the collection is readable.
 
-        `$top` is sent only if the listing sends it: elsewhere Graph may refuse it.
+        It has `$top` only if the listing has: elsewhere Graph may refuse it.
         """
         reduced = (("$top", 1),) if self.page_size is not None else (("$select", self.id_field),)
         options = (("$filter", self.filter), *(() if self.singleton else reduced))
         return self._url(tenant_id, options)
 
     def expansion_url(self, external_id: str) -> str:
-        """A request for one object that shows whether the app may read the listing's expansions."""
+        """Shows for one object whether the app may read the listing's expansions."""
         return f"{self.path}/{quote(external_id, safe='')}" + self._options((("$expand", self.expand),))
 
     @property
@@ -194,7 +187,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def expanded(self) -> frozenset[str]:
-        """Properties that the listing or a detail expands, or that are read for each of their members."""
+        """Includes expansions of details, and properties read for their members."""
         children = [child for call in self.details for child in call.children]
         paths = [call.path for call in self.details] + [child.path for child in children]
         return names_of(expansion(self.expand)).union(
@@ -215,7 +208,6 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def permissions(self) -> frozenset[str]:
-        """The permissions that read the list and every detail."""
         return frozenset({self.permission, *(call.permission for call in self.details if call.permission is not None)})
 
     @property
@@ -225,7 +217,6 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def assignable(self) -> bool:
-        """Whether an item's whole document lists its assignments."""
         expanded = (self.expand or "", *(call.path.partition("$expand=")[2] for call in self.details))
         return any("assignments" in clause.split(",") for clause in expanded) or any(
             call.property == "assignments" for call in self.details
@@ -238,7 +229,6 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def title_rule(self) -> TitleRule:
-        """How nameless items are titled; an empty rule if Graph names them."""
         given = self.titled_from
         return TitleRule(
             tuple(TitlePart(part, part in self.meta) for part in self.titled_by),
@@ -253,14 +243,13 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def has_settings(self) -> bool:
-        """Whether the items have settings to search for: it is configuration, no log, directory or catalogue."""
         return self.category not in WITHOUT_SETTINGS
 
     @property
     def audit_log(self) -> TypeKey | None:
-        """The type key of the log that reports changes under the items' ids; None if none does.
+        """The log with changes under the items' ids; None if none has.
 
-        Windows 365 has a log of its own. Entra's log names some objects by other ids; `in_directory_audits` marks the
+        Windows 365 has a log of its own; Entra's names some objects by other ids, so `in_directory_audits` marks the
         rest.
         """
         if self.in_directory_audits:
@@ -270,12 +259,12 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return AUDIT_EVENTS if of_intune and not has_another and not self.singleton else None
 
     def item_url(self, external_id: str, parent_id: str = "") -> str:
-        """The URL of an object reduced to its id, relative to the version root."""
+        """Asks for the id alone."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
     def whole_item_url(self, external_id: str, parent_id: str = "") -> str:
-        """The URL of an object with the properties that the listing shows, relative to the version root."""
+        """Asks for the properties that the listing has."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
         return f"{path}/{quote(external_id, safe='')}{shown}"
@@ -324,7 +313,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def no_content(self) -> frozenset[str]:
-        """Properties without configuration: volatile ones, and counts of a detail's members."""
+        """Volatile properties, and counts of a detail's members."""
         return self.volatile | {f"/{detail.counted_by}" for detail in self.details if detail.counted_by is not None}
 
     def _is_identity(self, path: str) -> bool:
@@ -332,7 +321,6 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return {name, f"/{name}" if not above else f"{above[-1]}/{name}"} & self.identity != frozenset()
 
     def independence_rules(self) -> TenantNeutralRules:
-        """The parts of an object that belong to its tenant alone."""
         return TenantNeutralRules(
             id_field=self.id_field,
             name_field=self.name_field,

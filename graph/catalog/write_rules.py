@@ -20,7 +20,7 @@ def write_rules() -> dict[str, WriteRules]:
 
 @cache
 def unpublished_requests() -> dict[str, str]:
-    """Requests that Microsoft's published paths lack, such as `PUT /path/{id}`, with the reason for each."""
+    """Maps requests that Microsoft's published paths lack, such as `PUT /path/{id}`, to reasons."""
     return dict(_content()["deviations"])
 
 

@@ -30,7 +30,7 @@ def group_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[
 
 
 def with_assignments(endpoint: Endpoint, document: Document, assigned: list[Document]) -> Document:
-    """A copy of the document with these assignments, and with the properties that depend on them."""
+    """A copy with these assignments and the properties that depend on them."""
     followed: Document = {"isAssigned": bool(assigned)} if "isAssigned" in document else {}
     if endpoint.navigation("groupAssignments"):
         targets = [assignment["target"] for assignment in assigned if "groupId" in assignment["target"]]

@@ -26,10 +26,7 @@ def audit_delay(log: str, chance: Random) -> timedelta:
 
 
 def audit_event(log: str, object_id: str, operation: str, happened_at: datetime) -> dict[str, Any]:
-    """An event about an object, by Ada or Grace.
-
-    `operation` is `Create`, `Patch` or `Delete` for Intune, `Add` or `Update` for Entra.
-    """
+    """An event by Ada or Grace (`Create`, `Patch`, `Delete`; `Add`, `Update`)."""
     at = happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if log == INTUNE_LOG:
         return {

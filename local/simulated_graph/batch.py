@@ -75,7 +75,7 @@ def _body(answer: Answer) -> Any:
 
 
 def batch_answer(outer: GraphRequest, answers: list[tuple[GraphRequest, Answer]]) -> Answer:
-    """The answers in one body. The same batch always shuffles them alike."""
+    """Shuffles answers alike for the same batch."""
     responses = [
         {
             "id": request.inner_id,

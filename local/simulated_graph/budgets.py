@@ -42,21 +42,21 @@ _FAMILIES = (
 
 
 def family_of(path: str) -> str:
-    """The throttle family of a path, which includes the version."""
+    """The throttle family of a path with its version."""
     below = f"{path.lstrip('/').partition('/')[2]}/"
     return next((family for start, family in _FAMILIES if below.startswith(f"{start}/")), "directory")
 
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """The throttle family whose window is full, and the seconds until there is room; None if clients are not told."""
+    """The full window's family, and the seconds until there is room, if told."""
 
     family: str
     retry_after_seconds: float | None
 
 
 class Budgets:
-    """The request budgets of throttle families, and each tenant's windows. Thread-safe."""
+    """Budgets by family, windows by tenant. Thread-safe."""
 
     def __init__(self, budgets: Mapping[str, Budget] | None = None) -> None:
         self._lock = Lock()
@@ -77,7 +77,7 @@ class Budgets:
         self.set({})
 
     def spend(self, tenant_id: str, path: str, now: float) -> Exceeded | None:
-        """Counts a request at `now`, a monotonic time, refused or not; returns None unless the window was full."""
+        """Counts a request at `now`, a monotonic time, refused or not."""
         family = family_of(path)
         with self._lock:
             budget = self._budgets.get(family)

@@ -9,7 +9,7 @@ _NAMES = ("127.0.0.1", "localhost")
 
 
 class Authority:
-    """The certificate authority in `folder`, which is made if missing."""
+    """The CA in `folder`, made if missing."""
 
     def __init__(self, folder: Path) -> None:
         self.ca_file = folder / "ca.pem"
@@ -23,7 +23,6 @@ class Authority:
         self.ca_file.write_bytes(self._ca.cert_pem.bytes())
 
     def server_context(self) -> ssl.SSLContext:
-        """The TLS context for a server on this machine, also under `more_names`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ca.issue_cert(*_NAMES).configure_cert(context)
         return context

@@ -51,7 +51,7 @@ class Content:
         self._scale = items_per_collection
         self._collections: dict[str, list[Item]] = {}
         self._listed_from: dict[tuple[str, str], float] = {}
-        """When each unlisted object is listed again, by `time.monotonic()`."""
+        """When an unlisted object is listed, by `time.monotonic()`."""
         self._expanded_size: int | None = None
         self._edits = 0
         self._state = 0
@@ -96,7 +96,7 @@ class Content:
             return [item for item in items if self._listed_from.get((endpoint.source, item.key), now) <= now]
 
     def unlist(self, path: str, key: str, seconds: float) -> None:
-        """Leaves an object out of listings for some seconds. A GET by id still finds it."""
+        """A GET by id still finds the object."""
         endpoint = endpoint_at(path)
         with self._lock:
             self._located(endpoint, key)
@@ -104,16 +104,16 @@ class Content:
             self._state += 1
 
     def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
-        """The object with this id in its address, the first if there are several; None if there is none."""
+        """The first of several."""
         for item in self.items(endpoint):
             if isinstance(item.document, dict) and item.document.get(endpoint.key) == object_id:
                 return item
         return None
 
     def add(self, path: str, document: Any, *, raw: bool = False) -> str:
-        """Appends an object; returns its key for edits. The server adds a missing id, times and version.
+        """Returns the key for edits. The server adds a missing id, times, version.
 
-        A `raw` document is served as it is, also with another object's id or as no JSON.
+        `raw` is served as it is, also with another's id or as no JSON.
         """
         endpoint, below = _addressed(path)
         if below:
@@ -144,7 +144,7 @@ class Content:
             return item.key
 
     def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
-        """Changes properties of an object. Its modified time and version follow unless `silently`.
+        """Modified time and version follow unless `silently`.
 
         Below an object, its time follows where Graph's does: for a policy's setting, not for an assignment or an
         enrollment profile of a token. A single relation's key is its id, if any.
@@ -162,11 +162,11 @@ class Content:
             self._state += 1
 
     def rename(self, path: str, key: str, name: str) -> None:
-        """Changes the property that holds the object's name (`displayName`, `name`, `tokenName` …)."""
+        """Changes the property with the name (`displayName`, `name`, `tokenName` …)."""
         self.change(path, key, {endpoint_at(path).name: name})
 
     def remove(self, path: str, key: str) -> None:
-        """Removes an object: lists omit it, and a GET answers 404."""
+        """Lists omit the object, a GET answers 404."""
         endpoint, below = _addressed(path)
         with self._lock:
             if below:
@@ -177,7 +177,7 @@ class Content:
             self._state += 1
 
     def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
-        """Assigns the object to just these groups. Its modified time stays, as in Intune."""
+        """Assigns just these groups. The modified time stays, as in Intune."""
         endpoint = endpoint_at(path)
         if endpoint.navigation("assignments") is None:
             raise ValueError(f"{endpoint.path} has no assignments")
@@ -206,7 +206,7 @@ class Content:
             self._state += 1
 
     def _edit_below(self, endpoint: Endpoint, below: Sequence[str], edit: Edit, *, silently: bool = False) -> None:
-        """Edits what a path below an object shows. The object's modified time follows if it is a part of the object."""
+        """The object's time follows if a part of it is edited."""
         items = self._collection(endpoint)
         if endpoint.singleton:
             below = (items[0].key, *below)
@@ -255,7 +255,6 @@ class Content:
         return [self._assigned(source, document, number, group_ids) for number, document in enumerate(documents)]
 
     def sample(self, endpoint: Endpoint, number: int) -> Document:
-        """Document `number` of the endpoint's sample, whether it is served or not."""
         return sample_document(endpoint, self._tenant_id, number, self._model)
 
     def _assigned(self, endpoint: Endpoint, document: Document, number: int, group_ids: Sequence[str]) -> Document:
@@ -278,7 +277,7 @@ class Content:
 
 
 def _addressed(path: str) -> tuple[Endpoint, list[str]]:
-    """The endpoint of a path, and the segments below one of its objects."""
+    """The endpoint, and the segments below one of its objects."""
     found = located(path)
     if found is None or (found[1] and not found[0].singleton and len(found[1]) == 1):
         raise KeyError(path.strip("/"))

@@ -11,10 +11,7 @@ KEY_HEADER = "x-simulator-key"
 
 
 def control_route(set_generation: Callable[[int], None], key: str) -> Route:
-    """The route that sets the generation, by PUT of `{"generation"}` with the control key as `X-Simulator-Key`.
-
-    Wrong input gets 400.
-    """
+    """PUT `{"generation"}` for who sends the control key as `X-Simulator-Key`. Wrong input is 400."""
 
     async def put(request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), key.encode()):

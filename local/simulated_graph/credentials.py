@@ -15,7 +15,7 @@ class AssertionExpiredError(ValueError):
 
 
 class Credentials:
-    """The client secrets, certificates and federated tokens that are registered. Thread-safe."""
+    """Client secrets, certificates and federated tokens. Thread-safe."""
 
     def __init__(self, client_id: str, client_secret: str) -> None:
         self.client_id = client_id
@@ -37,7 +37,6 @@ class Credentials:
                 self._certificates[thumbprint] = public_key
 
     def register_federated_token(self, token: str) -> None:
-        """Accepts this token of another issuer as a client assertion."""
         with self._lock:
             self._federated_tokens.add(token)
 

@@ -16,7 +16,7 @@ _DROPS = 10
 
 
 class OpenProtocol(H11Protocol):
-    """uvicorn's protocol, which gives the application its connection, so that it can cut it."""
+    """Gives the application its connection, to cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -1,4 +1,4 @@
-"""Initial differences of alike sample tenants from the first one, for comparing tenants and for golden tenants."""
+"""Initial differences of alike sample tenants from the first, for comparing and golden tenants."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

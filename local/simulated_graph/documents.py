@@ -16,7 +16,7 @@ from local.simulated_graph.moments import moment
 Document = dict[str, Any]
 
 NAMESPACE = UUID("5f0c2a3e-7a51-4b0e-9d59-0b6f2f6a7c11")
-"""The root of every made-up id, so that the same tenant has the same ids in every process."""
+"""Root of every made-up id: the same tenant has the same ids in every process."""
 
 # Complex and entity types that are what their property declares: minimal metadata doesn't name those.
 _DECLARED_TYPES = frozenset(
@@ -94,12 +94,12 @@ def _read_file(file: Path, endpoint: Endpoint) -> list[Document]:
 
 
 def made_id(name: str) -> str:
-    """An id for `name`, the same in every process."""
+    """The same for `name` in every process."""
     return str(uuid5(NAMESPACE, name))
 
 
 def without_full_metadata(value: Any) -> Any:
-    """The value in minimal metadata: without links, actions and declared types, but with bound properties."""
+    """Minimal metadata: no links, actions or declared types, but bound properties."""
     if isinstance(value, list):
         return [without_full_metadata(member) for member in value]
     if not isinstance(value, dict):

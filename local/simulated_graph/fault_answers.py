@@ -47,7 +47,7 @@ def instead(fault: Fault, request: GraphRequest, number: int, tokens: TokenServi
 
 
 def throttled(request: GraphRequest, retry_after: str | None, number: int = 0) -> Answer:
-    """A 429. Its code and message vary by `number`, as in Graph's services."""
+    """Code and message vary by `number`, as in Graph's services."""
     code, message = _THROTTLED[number % len(_THROTTLED)]
     body: dict[str, object] = {"code": code, "message": message, "innerError": inner_error(request)}
     if number % len(_THROTTLED) == 0:

@@ -16,7 +16,7 @@ from local.simulated_graph.messages import GraphRequest, Kind
 
 
 class FaultKind(StrEnum):
-    """Kinds of faults. Without a prefix, a fault is of direct requests and of those inside a `$batch`.
+    """Faults of direct requests and those inside a `$batch` unless prefixed.
 
     A `batch_…` fault is of the POST, a `token_…` fault of the token endpoint; those of the connection (`reset_…`,
     `slow_…`) are of all but inner requests.
@@ -195,12 +195,12 @@ class Faults:
             ]
 
     def injected(self) -> dict[str, int]:
-        """The number of faults that clients got, by kind, also of removed rules."""
+        """Numbers of faults that clients got, by kind, also of removed rules."""
         with self._lock:
             return dict(sorted(self._injected.items()))
 
     def covering(self, request: GraphRequest) -> list[ActiveFault]:
-        """The rules about such a request. Call `fires` of each once its fault can happen."""
+        """Call `fires` of each once it can happen."""
         return [fault for fault in self.active() if fault.fault.covers(request)]
 
     def fires(self, fault_id: int) -> bool:

@@ -19,11 +19,11 @@ _FUNCTIONS = ("isof", "startswith", "contains", "endswith")
 
 
 class FilterError(ValueError):
-    """The filter is malformed, or this Graph does not support it."""
+    """The filter is malformed, or not supported here."""
 
 
 def parse(text: str, declared_type: str) -> Predicate:
-    """The predicate of a `$filter`. Documents are of `declared_type` unless `@odata.type` says otherwise."""
+    """Documents are of `declared_type` unless `@odata.type` says otherwise."""
     tokens: list[str] = []
     at = 0
     stripped = text.rstrip()

@@ -38,9 +38,7 @@ _NEEDED = {
     "/roleManagement/entitlementManagement": P2,
     "/servicePrincipals/{id}/synchronization": P1,
 }
-"""The licence below each path, with `{id}` for ids.
-
-The longest path that fits decides (https://learn.microsoft.com/entra/fundamentals/licensing).
+"""Licences by path with `{id}` for ids; the longest that fits (https://learn.microsoft.com/entra/fundamentals/licensing).
 """
 
 _REFUSALS = {
@@ -74,6 +72,6 @@ class Licences:
 
 
 def licence_of(path: str) -> str | None:
-    """The licence that a path needs, given without version and with `{id}`; None if it needs none."""
+    """The licence of a path without version and with `{id}`."""
     start = max((start for start in _NEEDED if f"{path}/".startswith(f"{start}/")), key=len, default=None)
     return None if start is None else _NEEDED[start]

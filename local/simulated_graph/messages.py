@@ -51,7 +51,6 @@ class GraphRequest:
 
     @property
     def client_request_id(self) -> str:
-        """The client's id of the request, else Graph's."""
         return self.headers.get("client-request-id", self.request_id)
 
     def standard_headers(self) -> dict[str, str]:
@@ -79,7 +78,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer in bytes, so that a hostile one stays as it is. Status 0 means a cut connection.
+    """An answer in bytes: a hostile one stays as it is. Status 0: a cut connection.
 
     Inside a `$batch` it has no `delivery`.
     """
@@ -95,9 +94,9 @@ class Answer:
 
 
 BeforeAnswer = Callable[[GraphRequest], Answer | None]
-"""Gives another answer to any request, also inner and to the token endpoint; None for the usual one.
+"""Another answer to any request, also inner and to the token endpoint; None for the usual one.
 
-It runs in the server's loop, so it must not block.
+Runs in the server's loop, so it must not block.
 """
 
 
@@ -117,12 +116,11 @@ def inner_error(request: GraphRequest) -> dict[str, str]:
 
 
 def segment_unknown(request: GraphRequest, segment: str) -> Answer:
-    """The error for a path that this version of Graph lacks."""
     return error(request, 400, "BadRequest", f"Resource not found for the segment '{segment}'.")
 
 
 def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
-    """The error for an unknown object, in the words of the area's service."""
+    """The error in the service's words."""
     if area is Area.DIRECTORY:
         message = f"Resource '{what}' does not exist or one of its queried reference-property objects are not present."
         return error(request, 404, "Request_ResourceNotFound", message)
@@ -137,7 +135,7 @@ def not_authorized(request: GraphRequest) -> Answer:
 
 
 def nested_message(request: GraphRequest, text: str) -> str:
-    """An error message of Intune: JSON inside the JSON string."""
+    """JSON inside the JSON string."""
     nested = {
         "_version": 3,
         "Message": f"{text} - Operation ID (for customer support): "

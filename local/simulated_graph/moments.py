@@ -15,7 +15,7 @@ def moment(random: Random) -> str:
 
 
 def edit_moment(number: int) -> str:
-    """The time of edit `number`: a minute after the edit before, and later than all else."""
+    """A minute after the edit before, later than all else."""
     return _written(_EDITED + timedelta(minutes=number), (number * 7_654_321) % _TICKS_PER_SECOND)
 
 

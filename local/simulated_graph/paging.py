@@ -11,14 +11,14 @@ from local.simulated_graph.query import Query, QueryError
 
 
 class Sizes(NamedTuple):
-    """The default and the largest number of rows of a page."""
+    """Rows of a page."""
 
     default: int
     largest: int
 
 
 class Page(NamedTuple):
-    """The rows `start` to `stop` (exclusive), and the link to the next page, if any."""
+    """Rows `start` to `stop` (exclusive)."""
 
     start: int
     stop: int
@@ -68,7 +68,7 @@ class Pager:
         return quote(f'[cosmosdb][{{"compositeToken":"{composite}"}}]', safe="")
 
     def _read(self, token: str, scope: str) -> _Position:
-        """The position in a token, which was decoded once from the query. Unknown tokens are refused."""
+        """Decoded once from the query; unknown tokens are refused."""
         try:
             composite = json.loads(unquote(token).removeprefix("[cosmosdb][").removesuffix("]"))["compositeToken"]
             signed = base64.urlsafe_b64decode(composite)

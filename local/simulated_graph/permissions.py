@@ -60,7 +60,6 @@ class Grants:
 
 
 def refusal(request: GraphRequest) -> Answer:
-    """Graph's refusal of the request, in the words of the service."""
     if request.path.split("/")[2] in {"deviceManagement", "deviceAppManagement"}:
         return not_authorized(request)
     return error(request, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")

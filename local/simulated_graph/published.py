@@ -7,7 +7,7 @@ from local.simulated_graph.query import Query, unknown_property
 
 
 class UnknownSegmentError(LookupError):
-    """A path is unknown. The text is its wrong segment."""
+    """The text is the wrong segment."""
 
 
 def check_published(version: str, path: str, query: Query) -> None:
@@ -21,7 +21,6 @@ def check_published(version: str, path: str, query: Query) -> None:
 
 
 def is_of(version: str, type_name: str, kind: str) -> bool:
-    """Whether a type is `kind` or derives from it."""
     return type_name in metadata(version).family(kind)
 
 

@@ -12,7 +12,7 @@ class QueryError(ValueError):
 
 
 def unknown_property(name: str, entity: str) -> QueryError:
-    """Graph's refusal of an unknown property in `$select` or `$expand`."""
+    """Graph's refusal for `$select` and `$expand`."""
     return QueryError(
         f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
         f"'microsoft.graph.{entity}'."
@@ -65,7 +65,7 @@ class Query:
 
     @classmethod
     def nested(cls, text: str) -> Self:
-        """The options of an expanded navigation, which are separated by semicolons."""
+        """Semicolon-separated, of an expanded navigation."""
         pairs = (part.partition("=") for part in _split(text, ";"))
         return cls._of({f"${name.strip().removeprefix('$')}": value for name, _, value in pairs})
 

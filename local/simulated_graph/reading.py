@@ -100,7 +100,7 @@ class _Reading:
     shift: int
 
     def body(self, rest: Sequence[str]) -> Any:
-        """The body for the endpoint or, with further segments, for something below it."""
+        """The body for the endpoint or, with further segments, something below."""
         if self.endpoint.singleton:
             rest = ("", *rest)
         if not rest:

@@ -50,7 +50,7 @@ class Recorder:
         self._paths: Counter[tuple[Kind, str | None, str]] = Counter()
 
     def record(self, request: GraphRequest, answer: Answer, fault: str | None = None) -> int:
-        """Records an answered request; returns its number."""
+        """Returns the request's number."""
         path = template(request.path)
         with self._lock:
             self._number += 1
@@ -78,7 +78,6 @@ class Recorder:
             return self._number
 
     def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
-        """Recorded requests, oldest first: of one kind, of one tenant, after a number."""
         with self._lock:
             return [
                 request
@@ -87,12 +86,12 @@ class Recorder:
             ]
 
     def counts(self) -> dict[str, int]:
-        """The number of requests by kind (`inner`), and by kind and status (`inner 404`)."""
+        """Numbers by kind (`inner`), and by kind and status (`inner 404`)."""
         with self._lock:
             return dict(sorted(self._counts.items()))
 
     def paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
-        """The number of requests to each path, with `{id}` for any object's id and without version.
+        """Numbers of requests to each path, with `{id}` for any object's id and without version.
 
         Lists, objects and details are distinguished: `/deviceManagement/configurationPolicies`, `…/{id}`,
         `…/{id}/settings`. Each page counts, also if it failed.

@@ -19,9 +19,9 @@ class Edited(NamedTuple):
 
 
 def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit: Edit) -> Edited:
-    """A copy of the document with an edit at `segments`, from a navigation on.
+    """Edits a copy at `segments`, from a navigation on.
 
-    Raises `KeyError` for an unknown navigation or object on the way.
+    `KeyError` for an unknown navigation or object on the way.
     """
     copy: Document = deepcopy(document)
     place, navigations, noted = copy, endpoint.navigations, True

@@ -23,7 +23,7 @@ class Cut(Protocol):
 
 
 class Place(NamedTuple):
-    """Where an object is shown: its `$metadata` address, its path, and how lists are cut."""
+    """An object's `$metadata` address and path."""
 
     context: str
     path: str
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: bool) -> Any:
-    """The item as a list or a GET by id shows it. A raw item is unchanged."""
+    """The item in a list or by id; a raw one is unchanged."""
     if item.raw:
         raw = item.document
         return orjson.Fragment(raw if isinstance(raw, bytes) else json.dumps(raw, separators=(",", ":")))
@@ -56,7 +56,6 @@ def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: 
 
 
 def show_related(document: Document, navigations: Sequence[Navigation], query: Query, place: Place) -> Document:
-    """The document's selected properties and expanded navigations, with their options."""
     by_name = {navigation.name: navigation for navigation in navigations}
     shown = {
         key: value
@@ -82,7 +81,6 @@ def show_related(document: Document, navigations: Sequence[Navigation], query: Q
 
 
 def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str) -> None:
-    """Refuses unknown navigations, and those that cannot be expanded."""
     by_name = {navigation.name: navigation for navigation in navigations if navigation.expandable}
     for name, nested in query.expand.items():
         if name not in by_name:
@@ -91,7 +89,6 @@ def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str)
 
 
 def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> None:
-    """Refuses selected properties that the declared type lacks."""
     for name in query.select:
         if endpoint.base_properties is not None:
             known = name in endpoint.base_properties

@@ -77,13 +77,12 @@ class SignIns:
     _keys: dict[str, RSAPrivateKey] = field(default_factory=dict)
 
     def register(self, tenant_id: str, redirect_uri: str, *people: SimulatedPerson) -> None:
-        """Registers an app's redirect address and a tenant's people."""
         with self._lock:
             self.redirect_uris.setdefault(tenant_id, set()).add(redirect_uri)
             self.people.setdefault(tenant_id, []).extend(people)
 
     def rotate_key(self) -> None:
-        """Signs with a new key from now on, the only one in the key set."""
+        """The new key is the only one in the key set."""
         with self._lock:
             self._keys.clear()
 
@@ -123,7 +122,7 @@ class SignIns:
         return self._sent_back(asked, {**back, "code": code, "session_state": token_urlsafe(8)})
 
     def redeem(self, form: Mapping[str, str]) -> tuple[int, str] | dict[str, Any]:
-        """The token answer for a proven client, or an AADSTS code and its text."""
+        """The token answer for a proven client; or an AADSTS code and text."""
         code = form.get("code", "")
         with self._lock:
             if code in self._used:

@@ -21,7 +21,7 @@ from local.simulated_graph.tokens import TokenService
 
 
 class SimulatedTenant:
-    """One of the simulated Graph's tenants. Thread-safe. Its edits are those of `Content`.
+    """Thread-safe. The edits are those of `Content`.
 
     Paths are those of collections, without version and query: `deviceManagement/deviceConfigurations`; parts of an
     object have their own: `deviceManagement/configurationPolicies/{id}/settings`.
@@ -65,17 +65,16 @@ class SimulatedTenant:
         self._begin()
 
     def entry(self) -> dict[str, str]:
-        """The tenant's entry in a client's tenants file."""
         return {"id": self.id, "name": self.name, "client_id": self.client_id, "client_secret": self.client_secret}
 
     def token(self, lifetime: timedelta | None = None) -> str:
-        """A token made without the token endpoint; it has expired if the lifetime is negative."""
+        """A token without the token endpoint; expired if the lifetime is negative."""
         return self._tokens.issue(self.id, lifetime)
 
     def get(self, address: str, version: str | None = None) -> Any:
-        """The body of a GET of `address` (path with query) now. Raises `LookupError` for an error.
+        """The body of a GET of `address` (path with query) now; `LookupError` for an error. Not recorded.
 
-        The request is not recorded. Without a `version` it is beta, or v1.0 if beta lacks the path.
+        Without a `version` it is beta, or v1.0 if beta lacks the path.
         """
         version = version or _newest(address)
         path, _, query = address.partition("?")
@@ -86,7 +85,7 @@ class SimulatedTenant:
         return orjson.loads(answer.body)
 
     def documents(self, address: str, version: str | None = None) -> list[dict[str, Any]]:
-        """The objects on all pages at `address` (path with query) now."""
+        """All pages' objects at `address` (path with query) now."""
         version = version or _newest(address)
         documents: list[dict[str, Any]] = []
         following: str | None = address
@@ -98,7 +97,7 @@ class SimulatedTenant:
         return documents
 
     def unlist(self, path: str, key: str, *, is_listed: bool = False) -> None:
-        """Leaves an object out of listings, though a GET by id finds it; `is_listed` undoes that."""
+        """A GET by id still finds the object; `is_listed` undoes that."""
         self._content.unlist(path, key, 0.0 if is_listed else math.inf)
 
     def log_event(
@@ -110,7 +109,7 @@ class SimulatedTenant:
         ago: timedelta = timedelta(0),
         listed_after: timedelta = timedelta(0),
     ) -> None:
-        """Logs an act on an object in `INTUNE_LOG` or `ENTRA_LOG`. No list shows the event before `listed_after`."""
+        """An act on an object, in `INTUNE_LOG` or `ENTRA_LOG`. No list shows it before `listed_after`."""
         with self._content.lock:
             key = self.add(log, audit_event(log, object_id, operation, datetime.now(UTC) - ago))
             if listed_after:
@@ -118,11 +117,10 @@ class SimulatedTenant:
 
     @property
     def generation(self) -> int:
-        """The number of steps that the tenant has taken."""
         return self._generation
 
     def set_generation(self, generation: int) -> None:
-        """Takes the tenant to `generation`. Going back starts over, without edits."""
+        """Going back starts over, without edits."""
         if generation < 0:
             raise ValueError("a generation is 0 or above")
         with self._content.lock:

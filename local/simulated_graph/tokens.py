@@ -57,7 +57,6 @@ class TokenService:
         self._first_good: dict[str, int] = {}
 
     def discovery(self, request: GraphRequest, tenant_id: str) -> Answer:
-        """The OpenID configuration of a tenant, or of all organizations."""
         if tenant_id not in (*self._tenants, "organizations"):
             return _tenant_unknown(request, tenant_id, "invalid_tenant")
         authority = f"{self._base_url}/{tenant_id}"
@@ -78,7 +77,6 @@ class TokenService:
         )
 
     def token(self, request: GraphRequest, tenant_id: str) -> Answer:
-        """A token for the client credentials in the form, or the refusal."""
         form = dict(parse_qsl(request.body.decode(errors="replace")))
         if form.get("grant_type") == "authorization_code":
             return self._redeemed(request, tenant_id, form)
@@ -124,7 +122,7 @@ class TokenService:
         self._challenged.add(tenant_id)
 
     def issue(self, tenant_id: str, lifetime: timedelta | None = None, *, answers_challenge: bool = False) -> str:
-        """An access token for Graph; it has expired if the lifetime is negative.
+        """Expired if the lifetime is negative.
 
         A token that answers a challenge ends it: later ones are good, earlier ones stay refused.
         """

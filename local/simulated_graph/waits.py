@@ -30,7 +30,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """The scope that an early request should have waited for, and its `Retry-After`."""
+    """The waiting scope, and its `Retry-After`."""
 
     scope: str
     retry_after: str
@@ -59,7 +59,7 @@ class Waits:
         self._violations: list[Violation] = []
 
     def set(self, tenant_id: str, scope: str, retry_after: str, now: float, *, whole_batch: bool = False) -> None:
-        """Makes the scope, or its whole batch, wait. An impossible `Retry-After` sets no wait."""
+        """Makes the scope, or its whole batch, wait; an impossible `Retry-After` is none."""
         seconds = usable_seconds(retry_after)
         if seconds is not None:
             with self._lock:
@@ -73,7 +73,7 @@ class Waits:
             self.set(tenant_id, family, retry_after, now)
 
     def early(self, tenant_id: str, address: str, family: str | None, arrived: float) -> Early | None:
-        """The wait that a request does not respect, which then starts anew; None if the request is not early."""
+        """Starts an early request's wait anew."""
         with self._lock:
             return self._early(tenant_id, address, arrived) or (
                 self._early(tenant_id, family, arrived, _IN_FLIGHT_SECONDS) if family else None
@@ -95,7 +95,6 @@ class Waits:
                 self._waits.pop((tenant_id, scope), None)
 
     def violated(self, number: int, tenant_id: str, address: str, early: Early) -> None:
-        """Records an early request."""
         violation = Violation(number, tenant_id, early.scope, address, early.early_by_seconds, early.told_seconds_ago)
         with self._lock:
             self._violations.append(violation)
@@ -121,7 +120,7 @@ class Waits:
 
 
 def usable_seconds(retry_after: str) -> float | None:
-    """The seconds of a `Retry-After`, a number or date; None if no sane client would follow it."""
+    """Reads a number or date; None if no sane client would follow it."""
     try:
         seconds = float(retry_after)
     except ValueError:

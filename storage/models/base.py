@@ -63,19 +63,15 @@ class Base(DeclarativeBase):
 
 
 def table(model: type[Base]) -> Table:
-    """The table of a model, for Core statements: the ORM is not used."""
+    """Core statements need the table; the ORM is not used."""
     return cast("Table", model.__table__)
 
 
 def among(column: ColumnElement[Any], values: Iterable[object] | str) -> ColumnElement[bool]:
-    """The condition that a column has one of the values, or of the values of the parameter with this name.
-
-    The statement, and so its plan, is the same for any number of values.
-    """
+    """The condition that a column has one of the values, or of the named parameter's: one plan for any number."""
     array = ARRAY(column.type)
     return column == any_(bindparam(values, type_=array) if isinstance(values, str) else literal(list(values), array))
 
 
 def using(left: Table, right: Table, *names: str) -> ColumnElement[bool]:
-    """The join condition that SQL's USING makes of the names."""
     return and_(*(left.c[name] == right.c[name] for name in names))

@@ -18,7 +18,7 @@ from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, Wri
 
 
 class Document(Base):
-    """An immutable document, which a tenant's versions of the same content share."""
+    """Immutable; shared by a tenant's versions of the same content."""
 
     __tablename__ = "document"
     __table_args__ = (CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),)
@@ -173,7 +173,7 @@ class ItemAbsence(Base):
 
 
 class AuditedObject(Base):
-    """The object of an audit event. A trigger notes it when the event is merged."""
+    """A trigger notes it when the event is merged."""
 
     __tablename__ = "audited_object"
     __table_args__ = {"comment": "which objects an audit event is about, kept by a trigger on the events"}
@@ -185,7 +185,7 @@ class AuditedObject(Base):
 
 
 class ItemVersion(Base):
-    """An immutable version of an item. A document that returns makes a new version.
+    """Immutable. A document that returns makes a new version.
 
     No foreign key to the item: one statement writes both, and only a purge deletes them.
     """
@@ -219,8 +219,6 @@ class ItemVersion(Base):
 
 
 class ItemVersionPin(Base):
-    """A version that retention must keep."""
-
     __tablename__ = "item_version_pin"
     __table_args__ = (
         ForeignKeyConstraint(

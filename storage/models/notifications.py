@@ -12,8 +12,6 @@ from storage.models.base import Base, Count, RecordedTenantKey, TenantKey, TextK
 
 
 class NotificationRow(Base):
-    """An event for a target."""
-
     __tablename__ = "notification"
     __table_args__ = (
         CheckConstraint("octet_length(event_hash) = 32", name="event_hash_is_sha256"),
@@ -50,8 +48,6 @@ class NotificationRow(Base):
 
 
 class NotificationPosition(Base):
-    """How far a subject's events have been told."""
-
     __tablename__ = "notification_position"
     __table_args__ = {"comment": "how far the events of a collection, a baseline, or the runs have been told"}
 
@@ -62,8 +58,6 @@ class NotificationPosition(Base):
 
 
 class ToldRun(Base):
-    """A run whose events are noted."""
-
     __tablename__ = "told_run"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "run_id"], ["sync_run.tenant_id", "sync_run.run_id"], ondelete="CASCADE"),
@@ -76,8 +70,6 @@ class ToldRun(Base):
 
 
 class SnoozeRow(Base):
-    """Events of a tenant that are not told for a time."""
-
     __tablename__ = "notification_snooze"
     __table_args__ = {"comment": "events of a tenant that nobody is told until a moment; null fits all"}
 

@@ -18,7 +18,7 @@ from storage.models.base import Base, Count, TenantKey, UuidKey, WrittenAt, one_
 
 
 class PortfolioRunRow(Base):
-    """A portfolio run. Tenants' sessions do not see it."""
+    """Tenants' sessions do not see it."""
 
     __tablename__ = "portfolio_run"
     __table_args__ = (
@@ -55,7 +55,7 @@ class PortfolioRunRow(Base):
 
 
 class PortfolioRunTenant(Base):
-    """A tenant's outcome in a portfolio run, copied from the tenant's run when that ended."""
+    """Copied from the tenant's run when that ended."""
 
     __tablename__ = "portfolio_run_tenant"
     __table_args__ = (

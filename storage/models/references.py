@@ -39,8 +39,6 @@ class ItemReference(Base):
 
 
 class UnreadItem(Base):
-    """An item whose current version's references are not read yet."""
-
     __tablename__ = "unread_item"
     __table_args__ = {"comment": "items with a version whose references have not been read yet"}
 
@@ -50,8 +48,6 @@ class UnreadItem(Base):
 
 
 class ReferenceRulesOfType(Base):
-    """The rules by which a collection's references were last read."""
-
     __tablename__ = "reference_rules"
     __table_args__ = {"comment": "the rules of the catalog that references have last been read by"}
 

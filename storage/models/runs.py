@@ -115,7 +115,7 @@ class SyncRun(Base):
 
 
 class SyncRunCollection(Base):
-    """A collection's outcome in a run, which is `incomplete` until the run ends."""
+    """The outcome is `incomplete` until the run ends."""
 
     __tablename__ = "sync_run_collection"
     __table_args__ = (
@@ -137,7 +137,7 @@ class SyncRunCollection(Base):
 
 
 class StagedItem(Base):
-    """An observation that waits for its merge. Unlogged: if a crash loses it, its wave is read again.
+    """Unlogged: a crash loses an observation, and its wave is read again.
 
     PostgreSQL refuses COPY into a table with row-level security, so the worker's role can only insert, without naming a
     tenant, and reads through the view `staged_observation`.
@@ -189,10 +189,7 @@ class StagedItem(Base):
 
 
 class PendingItem(Base):
-    """An item of a run that waits for its details. It is deleted when the run ends.
-
-    With `failure`, its details cannot be read.
-    """
+    """Gone when the run ends; `failure` keeps an item whose details cannot be read."""
 
     __tablename__ = "pending_item"
     __table_args__ = (
@@ -243,7 +240,7 @@ class CollectionCoverage(Base):
 
 
 class MergedWave(Base):
-    """A merged wave. Its result answers a late attempt."""
+    """The result answers a late attempt."""
 
     __tablename__ = "merged_wave"
     __table_args__ = (
@@ -280,7 +277,7 @@ class ListedPage(Base):
 
 
 class RequestPace(Base):
-    """When a throttle family of the tenant may be asked again, by any run or worker."""
+    """Holds for all runs and workers."""
 
     __tablename__ = "request_pace"
     __table_args__ = {
@@ -297,8 +294,6 @@ class RequestPace(Base):
 
 
 class AuditLogPosition(Base):
-    """How far the watch has followed an audit log."""
-
     __tablename__ = "audit_log_position"
     __table_args__ = {"comment": "how far watch has followed the audit logs of a tenant"}
 

@@ -9,7 +9,7 @@ from storage.models.base import CURRENT_TENANT, Base, TenantKey, TextKey
 
 
 class SearchedName(Base):
-    """An item's folded name, which a trigger keeps. Each item has a row, since lists are ordered by it."""
+    """A trigger keeps it. Each item has a row, since lists are ordered by it."""
 
     __tablename__ = "item_name"
     __table_args__ = (
@@ -43,7 +43,7 @@ class ItemSettings(Base):
 
 
 class CollectionSetting(Base):
-    """A setting that an item of a collection sets or once set. Two transactions may both note a new one."""
+    """A setting that an item sets or once set. Two transactions may both note a new one."""
 
     __tablename__ = "collection_setting"
     __mapper_args__ = {"primary_key": ["tenant_id", "type_key", "setting"]}

@@ -12,8 +12,6 @@ from storage.models.base import Base, TextKey, UuidKey, WrittenAt, one_of
 
 
 class SignInLink(Base):
-    """A one-time sign-in link. It is deleted when it is used."""
-
     __tablename__ = "sign_in_link"
     __table_args__ = (
         CheckConstraint("octet_length(link_hash) = 32", name="link_hash_is_sha256"),
@@ -29,8 +27,6 @@ class SignInLink(Base):
 
 
 class SignInFlow(Base):
-    """A begun sign-in with Entra ID."""
-
     __tablename__ = "sign_in_flow"
     __table_args__ = (
         CheckConstraint("octet_length(flow_hash) = 32", name="flow_hash_is_sha256"),
@@ -62,7 +58,7 @@ class WebSession(Base):
 
 
 class AuditRecord(Base):
-    """A person's act. The database refuses to change or delete the record."""
+    """The database refuses to change or delete it."""
 
     __tablename__ = "audit_record"
     __table_args__ = (
@@ -97,8 +93,6 @@ class AuditRecord(Base):
 
 
 class WebPerson(Base):
-    """A person who has signed in."""
-
     __tablename__ = "web_person"
     __table_args__ = (
         CheckConstraint(one_of("role", Role), name="role_known"),
@@ -112,8 +106,6 @@ class WebPerson(Base):
 
 
 class ConfiguredTenant(Base):
-    """A tenant to read, if `TENANTS_FROM=table`."""
-
     __tablename__ = "configured_tenant"
     __table_args__ = (
         CheckConstraint("entry ->> 'id' = tenant_id::text", name="entry_is_of_the_tenant"),
@@ -127,8 +119,6 @@ class ConfiguredTenant(Base):
 
 
 class AccessRuleRow(Base):
-    """A rule: the tenants that a person, or a role, sees or does not see."""
-
     __tablename__ = "access_rule"
     __table_args__ = (
         CheckConstraint("(person_id IS NULL) <> (role IS NULL)", name="person_or_role"),

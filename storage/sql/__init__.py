@@ -1,7 +1,7 @@
 """Long statements, each in a `.sql` file with reasons beside its parts.
 
-psql runs such a file as it is: `psql -v run_id="'…'" -f storage/sql/merge.sql`. The head of the file names its
-variables and its parts, which are texts that several statements share.
+psql runs it as it is: `psql -v run_id="'…'" -f storage/sql/merge.sql`. Its head names its variables, and its parts:
+texts that several statements share.
 """
 
 import re
@@ -20,7 +20,7 @@ would expect only one row of a tenant or run that its statistics do not know, an
 
 
 def sql(name: str, folder: Path = FOLDER, **parts: str) -> str:
-    """The statement of a file, with its parts and without comments. The name `merge` means `merge.sql`."""
+    """Puts parts in, and leaves out comments: `merge` is `merge.sql`."""
     lines = (folder / f"{name}.sql").read_text(encoding="utf-8").splitlines()
     written = "\n".join(line for line in lines if not line.lstrip().startswith("--")).removesuffix(";")
     return re.sub(r"(?<!:):(\w+)", lambda found: parts.get(found[1], found[0]), written)

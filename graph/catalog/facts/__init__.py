@@ -1,7 +1,4 @@
-"""Microsoft's published facts about Graph: paths, types, navigation and permissions. No run reads them.
-
-They check the catalog: `permissions`, tests and the simulated Graph use them.
-"""
+"""Microsoft's published paths, types, navigation and permissions, which no run reads."""
 
 import gzip
 import json
@@ -23,7 +20,7 @@ class Source(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A path's target: a type, and whether it is a collection of it. A scalar has an empty name."""
+    """A path's target; a scalar's name is empty."""
 
     type_name: str
     is_collection: bool
@@ -61,11 +58,11 @@ class Metadata:
         return known
 
     def properties(self, type_name: str) -> dict[str, Place]:
-        """The structural properties of a type and its bases."""
+        """Includes the bases' properties."""
         return self._members(type_name, 1)
 
     def navigations(self, type_name: str) -> dict[str, Place]:
-        """The navigation properties of a type and its bases."""
+        """Includes the bases' properties."""
         return self._members(type_name, 2)
 
     @cached_property
@@ -81,12 +78,12 @@ class Metadata:
         return known
 
     def resolve(self, path: str) -> Place | None:
-        """The target of a path such as `/groups/{id}/owners`; None if the metadata lacks it."""
+        """A path's target (`/groups/{id}/owners`); None if unknown."""
         first, *rest = path.strip("/").split("/")
         return self.walk(_place(self.roots[first]), rest) if first in self.roots else None
 
     def walk(self, place: Place, segments: Iterable[str]) -> Place | None:
-        """The target of segments (a key, a cast, or a property) from a place; None if the metadata lacks it."""
+        """Follows keys, casts and properties from a place."""
         for segment in segments:
             if segment.startswith(_CAST):
                 name = segment.removeprefix(_CAST)
@@ -126,7 +123,7 @@ def sources() -> list[Source]:
 
 
 def permissions_of(path: str, *, delegated: bool = False) -> dict[str, bool]:
-    """The permissions to GET the path, each with whether it is the least; empty if the path is unknown."""
+    """Maps permissions to GET the path to whether they are the least; empty if unknown."""
     table = _data()["permissions"]
     segments = ["{}" if "{" in segment else segment.lower() for segment in path.strip("/").split("/")]
     for written in ("/" + "/".join(segments), "/" + "/".join([*segments[:-1], "{}"])):

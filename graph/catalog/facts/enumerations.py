@@ -31,11 +31,10 @@ def always_enumerations(files: Iterable[Path]) -> set[str]:
 
 
 def published() -> set[str]:
-    """Names of properties that the facts' types have."""
     return {name for version in ("v1.0", "beta") for _, names, _ in metadata(version).types.values() for name in names}
 
 
 def write(files: Iterable[Path]) -> None:
-    """Writes the names. The facts must already have both versions' types."""
+    """The facts must already have both versions' types."""
     found = always_enumerations(files) & published()
     FILE.write_text("".join(f"{name}\n" for name in sorted(found)), encoding="utf-8")

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from graph.catalog.facts import enumerations
 
 Types = dict[str, list[Any]]
-"""Maps a type's name to [base or null, property to type, navigation to type]. `*` before a type marks a collection."""
+"""Type name to [base or null, property to type, navigation to type]; `*` marks a collection."""
 
 _DATA = Path(__file__).with_name("facts.json.gz")
 
@@ -31,7 +31,7 @@ _ROOTS = frozenset({
     "servicePrincipals", "settings", "solutions", "subscribedSkus", "subscriptions", "teamwork",
     "tenantRelationships", "trustFramework",
 })  # fmt: skip
-"""Roots with configuration: those of the catalog, and neighbours that a wrong path might name."""
+"""Roots with configuration: the catalog's, and neighbours that a wrong path might name."""
 
 _ENDS = frozenset({
     "approvalSolution", "bookingBusiness", "bookingCurrency", "businessScenario", "calendar", "channel", "chat",
@@ -46,7 +46,7 @@ _DATA_OF_GROUPS = re.compile(
 
 
 def main() -> None:
-    """Writes the data from the files that the arguments name. Data without an argument stays."""
+    """Keeps the parts for which it gets no argument."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--v1", type=Path, help="v1.0-Prod.csdl")
     beta = parser.add_mutually_exclusive_group()
@@ -90,7 +90,7 @@ def main() -> None:
 def sources(
     before: list[dict[str, str]], given: list[dict[str, str]], *, new_beta: bool = False
 ) -> list[dict[str, str]]:
-    """The sources, with the given ones. New beta types replace all earlier beta sources."""
+    """New beta types replace all earlier beta sources."""
     named = {source["what"]: source for source in given}
     kept = [source for source in before if not (new_beta and source["what"].startswith("beta"))]
     return [named.pop(source["what"], source) for source in kept] + list(named.values())
@@ -121,7 +121,6 @@ def subset(roots: dict[str, str], types: Types) -> dict[str, Any]:
 
 
 def csdl(file: Path) -> tuple[dict[str, str], Types]:
-    """A metadata document's roots and types."""
     edm = "{http://docs.oasis-open.org/odata/ns/edm}"
     roots: dict[str, str] = {}
     types: Types = {}
@@ -210,7 +209,7 @@ def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[
 
 
 def permissions(published: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
-    """Maps a path (lower case, keys as `{}`) to `a`pplication or `d`elegated, to a permission, to 1 for the least."""
+    """Maps path (lower case, keys as `{}`) to `a`pplication or `d`elegated to permission to 1 for the least."""
     schemes = {"Application": "a", "DelegatedWork": "d"}
     found: dict[str, dict[str, dict[str, int]]] = {}
     for permission, described in published["permissions"].items():

@@ -1,6 +1,6 @@
 """The endpoints: one line of data each, by area.
 
-They come from Microsoft's documentation and observed answers, so that mistakes of the product's catalog show.
+From Microsoft's documentation and observed answers: the mistakes of the product's catalog show.
 """
 
 from functools import cache
@@ -52,13 +52,12 @@ def endpoint_at(path: str) -> Endpoint:
 
 @cache
 def casts_of(path: str) -> tuple[Endpoint, ...]:
-    """The typed views of the documents at `path`."""
     return tuple(endpoint for endpoint in _ENDPOINTS if endpoint.cast_of == path)
 
 
 @cache
 def relations_of(path: str) -> frozenset[str]:
-    """Navigations of the endpoint at `path` and of its typed views. Documents never show them inline."""
+    """Navigations of the endpoint and of its typed views: never inline."""
     return frozenset(
         navigation.name for endpoint in (ENDPOINTS[path], *casts_of(path)) for navigation in endpoint.navigations
     )

@@ -43,7 +43,7 @@ _BOUND = (
           "rootCertificatesForServerValidation",
       )),
 )  # fmt: skip
-"""Objects that profiles of some types bind to themselves, behind a cast."""
+"""Profiles of some types bind these to themselves, behind a cast."""
 
 _script = partial(Endpoint, navigations=(ASSIGNMENTS, Navigation("groupAssignments", expandable=False)), versions=BETA)
 _package = partial(Endpoint, navigations=(ASSIGNMENTS,), versions=BETA)

@@ -15,7 +15,7 @@ V1 = frozenset({"v1.0"})
 
 
 class Area(Enum):
-    """The service that answers. It decides error bodies and the meaning of `$count`."""
+    """The service that answers: decides error bodies and the meaning of `$count`."""
 
     INTUNE = auto()
     DIRECTORY = auto()
@@ -105,7 +105,7 @@ ACTIONS = Navigation(
 )
 
 COMMON = frozenset({"id", "displayName", "description", "createdDateTime", "lastModifiedDateTime", "roleScopeTagIds"})
-"""Properties that nearly every Intune type with derived types declares."""
+"""Nearly every Intune type with derived types declares these."""
 
 on_beta = partial(Endpoint, versions=BETA)
 singleton = partial(Endpoint, singleton=True, created="", modified="")

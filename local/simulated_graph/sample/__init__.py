@@ -39,7 +39,7 @@ def sample_of(endpoint: Endpoint) -> Sample:
 
 
 def sample_document(endpoint: Endpoint, tenant_id: str, index: int, model: str | None = None) -> Document:
-    """Document `index` of the endpoint in the tenant. Tenants of a `model` share it."""
+    """Tenants of a `model` share the document."""
     draw = Draw(tenant_id, endpoint.path, index, model)
     made = made_id(f"{tenant_id}/{endpoint.path}/{index}")
     seed = made if model is None else f"{model}/{endpoint.path}/{index}"
@@ -49,7 +49,7 @@ def sample_document(endpoint: Endpoint, tenant_id: str, index: int, model: str |
 def sample_documents(
     endpoint: Endpoint, tenant_id: str, count: int | None = None, model: str | None = None
 ) -> list[Document]:
-    """The endpoint's documents: as many as a sample tenant has, or `count` if scaled."""
+    """A sample tenant's number, or `count` if scaled."""
     sample = sample_of(endpoint)
     wanted = sample.size if count is None or sample.fixed else count
     return [sample_document(endpoint, tenant_id, index, model) for index in range(wanted)]

@@ -314,7 +314,7 @@ def _synchronization(draw: Draw) -> Document:
 
 
 def organization_details(draw: Draw) -> dict[str, Any]:
-    """An organization's branding, and its certificate authorities for sign-in."""
+    """Branding, and certificate authorities for sign-in."""
     localization = {
         "id": "fr-FR",
         "backgroundColor": " ",

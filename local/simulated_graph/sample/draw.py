@@ -15,7 +15,7 @@ _PLACES = ("Berlin", "Leeds", "Oslo", "Turin", "Austin", "Osaka", "Lyon", "Perth
 
 
 class Draw:
-    """Seeded choices for document `index` at `path`. Tenants of one `model` choose alike, under their own ids."""
+    """Choices for document `index` at `path`; tenants of one `model` choose alike, under their own ids."""
 
     def __init__(self, tenant_id: str, path: str, index: int, model: str | None = None) -> None:
         self.tenant_id = tenant_id
@@ -25,7 +25,6 @@ class Draw:
         self._random = Random(self._choices)  # noqa: S311 (repeatable, not secret)
 
     def id(self, what: str = "") -> str:
-        """The id of the document, or of its part `what`."""
         return made_id(f"{self._choices}/{what}" if what else self._seed)
 
     def id_of(self, path: str, index: int) -> str:
@@ -39,7 +38,7 @@ class Draw:
         return self._random.choice(choices)
 
     def cycle(self, choices: Sequence[T]) -> T:
-        """Takes the choices in turn, so that a sample has every kind."""
+        """Takes turns, so that a sample has every kind."""
         return choices[self.index % len(choices)]
 
     def number(self, low: int, high: int) -> int:
@@ -47,7 +46,7 @@ class Draw:
         return self._random.randint(low, high)
 
     def secret(self, what: str) -> str:
-        """A made-up secret that is easy to find where it must not be."""
+        """Easy to find where it must not be."""
         return f"sample-secret-{self.id(what)}"
 
     def flag(self) -> bool:
@@ -61,7 +60,7 @@ class Draw:
         return f"{subject} - {self.pick(_RINGS)} {self.pick(_PLACES)} {self.index + 1:03d}"
 
     def scope_tags(self) -> list[str]:
-        """The `roleScopeTagIds`, which are nearly always the default."""
+        """Nearly always the default."""
         return self.pick((["0"], ["0"], ["0"], ["0", "1"]))
 
 
@@ -82,17 +81,15 @@ def single(make: Callable[[Draw], Document]) -> Sample:
 
 
 def constant(**properties: Any) -> Sample:
-    """A sample of one document, which is the same in all tenants."""
+    """The same in all tenants."""
     return single(lambda _: dict(properties))
 
 
 def encoded(text: str) -> str:
-    """The text in Base64, as in scripts, pictures and certificates."""
     return base64.b64encode(text.encode()).decode()
 
 
 def choice_setting(number: int, definition: str, value: str) -> Document:
-    """A setting of the settings catalog with a chosen option."""
     return {
         "id": str(number),
         "settingInstance": {
@@ -105,7 +102,6 @@ def choice_setting(number: int, definition: str, value: str) -> Document:
 
 
 def titled(draw: Draw, subject: str, *, kind: str | None = None, **properties: Any) -> Document:
-    """A document with common Intune properties and `properties`. `kind` is its derived type."""
     return {
         **({"@odata.type": f"#microsoft.graph.{kind}"} if kind else {}),
         "displayName": draw.name(subject),

@@ -5,7 +5,7 @@ from local.simulated_graph.sample.directory import organization_details
 from local.simulated_graph.sample.draw import Draw, Sample, constant, single
 
 ROLE_ASSIGNABLE_GROUP = 2
-"""The number of the group to which directory roles can be assigned."""
+"""Directory roles can be assigned to this group."""
 
 
 def conditional_access_policy(draw: Draw) -> Document:

@@ -55,7 +55,7 @@ KINDS = len(_KINDS)
 
 
 def typed_app(kind_number: int) -> tuple[str, Document]:
-    """An app's type, which goes round by `kind_number`, and its own properties."""
+    """A type and its own properties; types take turns."""
     kind = list(_KINDS)[kind_number % KINDS]
     return kind, dict(_KINDS[kind])
 
