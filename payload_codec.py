@@ -79,7 +79,7 @@ def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
 
 
 def key_id(key: bytes) -> bytes:
-    """Reveals nothing of the key."""
+    """The key's public name, which reveals nothing of it."""
     return hashlib.sha256(b"tenant-inventory payload key" + key).hexdigest()[:16].encode()
 
 

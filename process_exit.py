@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 BROKEN_PIPE = 120
-"""Python's own exit code for it."""
+"""Python's own exit code for undeliverable output."""
 
 
 OTHERS = 0o077

@@ -18,7 +18,7 @@ SECRET_VARIABLE = "TENANT_SECRET_"  # noqa: S105 (the beginning of names)
 """The table may name no other variables: they could be sent to Entra."""
 
 VAULT_SECRET = "tenant-"  # noqa: S105 (the beginning of names)
-"""The vault may hold other secrets."""
+"""The prefix of usable secrets: the vault may hold others."""
 
 FILES = ("client_secret_file", "certificate_file", "federated_token_file")
 VARIABLES = ("client_secret_env", "certificate_password_env")

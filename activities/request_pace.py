@@ -15,7 +15,7 @@ from storage import request_pace as pacing
 from storage.database import Database, StorageUnavailableError
 
 KEEP_EVERY = pacing.HOLD / 3
-"""A turn survives two failed statements."""
+"""The renewal interval: a turn survives two failed statements."""
 
 
 class Pace:

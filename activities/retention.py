@@ -30,7 +30,7 @@ class RetentionLimits(NamedTuple):
     older_than: timedelta | None = None
     """Versions that another version followed longer ago are deleted."""
     kept: int | None = None
-    """An item's newest versions."""
+    """How many newest versions of an item stay."""
     runs_older_than: timedelta | None = None
     """Runs that ended longer ago are deleted."""
 

@@ -40,7 +40,7 @@ class UnnamedTenantError(GraphRequestError):
 
 
 class ReadingDisabledError(GraphRequestError):
-    """No request is made."""
+    """The tenant is disabled: no request is made."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.TENANT_DISABLED, "the tenants file disables this tenant", retryable=False)

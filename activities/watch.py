@@ -331,7 +331,7 @@ def _handled(position: LogPosition | None) -> frozenset[str]:
 
 
 def _is_change(event: Observation) -> bool:
-    """No failure, no reader."""
+    """Whether the event succeeded and changed something."""
     result, operation = event.meta.get("result"), event.meta.get("operation")
     return str(result).lower() == "success" and str(operation).lower() != "get"
 

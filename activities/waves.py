@@ -218,7 +218,7 @@ class _WaveReading:
         return bool(self._tasks)
 
     async def wait_for_turn(self, fetched: FetchPagesResult) -> bool:
-        """Whether the turn has come."""
+        """Waits; returns whether the turn has come."""
         if fetched.paced is None or not self._wave.in_turn or not self.budget.has_time(fetched.paced):
             return False
         await asyncio.sleep(fetched.paced.total_seconds())

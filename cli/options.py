@@ -115,7 +115,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """All collections without options."""
+    """The options' selection, by default all collections."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 

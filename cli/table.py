@@ -39,7 +39,7 @@ LONGEST_WHOLE_ID = 20
 """The most characters of an id that is not shortened."""
 
 SHORTEST_RUN_ID = 13
-"""Its time in milliseconds."""
+"""The least shown characters of a run's id: its time."""
 
 _BY_TIME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 

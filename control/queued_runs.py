@@ -38,7 +38,7 @@ FRESH_SECONDS = 2.0
 """The time between pages' questions to Temporal."""
 
 PAGE_WAITS_SECONDS = 0.3
-"""A reload shows a later answer."""
+"""A page's wait; a reload shows a later answer."""
 
 Connect = Callable[[], Awaitable[Client]]
 

@@ -169,7 +169,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")
 
     async def pause(self, name: str, note: str | None = None) -> None:
-        """Drops starts that are due meanwhile."""
+        """Pauses it; starts due meanwhile are dropped."""
         async with self._ours(name) as handle:
             await handle.pause(note=note)
 
@@ -183,7 +183,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             await handle.trigger(overlap=ScheduleOverlapPolicy.SKIP)
 
     async def delete(self, name: str) -> None:
-        """A started portfolio run goes on."""
+        """Deletes it; a started portfolio run goes on."""
         async with self._ours(name) as handle:
             await handle.delete()
 

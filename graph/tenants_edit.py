@@ -32,7 +32,7 @@ class _Lines(NamedTuple):
 
 
 class TenantsFileEdit:
-    """A missing file is empty."""
+    """A tenants file to edit; a missing one is empty."""
 
     def __init__(self, path: Path) -> None:
         """Raises `TenantsFileError` if the file is invalid."""

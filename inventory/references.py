@@ -164,7 +164,7 @@ def id_in(value: JsonValue) -> str | None:
 
 
 def collection_of(target_type: str) -> str:
-    """Drops the alternate key."""
+    """The collection without the alternate key."""
     return target_type.partition("(")[0]
 
 
@@ -208,7 +208,7 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
 
 
 def path_of(rule: str) -> str:
-    """Drops the condition, as references do."""
+    """A rule's path without its condition."""
     return rule.partition("?")[0]
 
 

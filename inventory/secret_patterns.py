@@ -140,7 +140,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def has_secret(text: str) -> bool:
-    """Looks into Base64, too."""
+    """Whether the text or its Base64 content holds a secret."""
     if len(text) < MIN_TEXT_LENGTH:
         return False
     if _IDENTIFIER.fullmatch(text) is not None:

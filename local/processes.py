@@ -112,7 +112,7 @@ class Child:
         return PartError(f"{self.name} {how}", f"; {self._log} says: {' / '.join(lines) or 'nothing'}")
 
     def stop(self) -> None:
-        """Kills it after its grace."""
+        """Asks it to stop; kills it after its grace."""
         if self.running():
             self._process.send_signal(self._stop_signal)
             try:

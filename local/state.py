@@ -122,7 +122,7 @@ class State:
         return self._key(self.folder / "sensitive-fields.key")
 
     def encrypt_payloads(self) -> None:
-        """Takes effect at the next start."""
+        """Encrypts payloads from the next start on."""
         self.make()
         self._key(self._payload_key_file)
 
@@ -136,7 +136,7 @@ class State:
         return file.read_text()
 
     def generation(self) -> int:
-        """-1 before the first."""
+        """The sample tenants' steps; -1 before the first."""
         return int(self.generation_file.read_text()) if self.generation_file.exists() else -1
 
     def next_generation(self) -> int:

@@ -33,7 +33,7 @@ _ONE_AT_A_TIME = text("LOCK TABLE configured_tenant IN SHARE ROW EXCLUSIVE MODE"
 
 
 class Stamp(NamedTuple):
-    """Differs after each change."""
+    """The table's state, different after each change."""
 
     tenants: int
     changed_at: datetime | None

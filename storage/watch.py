@@ -95,7 +95,7 @@ async def begin_look(session: AsyncSession) -> LookStart:
 async def items_named(
     session: AsyncSession, type_keys: Collection[str], external_ids: Collection[str]
 ) -> list[UnlistedItem]:
-    """Finds ids in any spelling."""
+    """Items with these ids, in any spelling."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id).where(
         among(_ITEM.c.type_key, sorted(type_keys)),

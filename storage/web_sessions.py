@@ -113,7 +113,7 @@ async def take_flow(session: AsyncSession, flow_hash: bytes) -> BegunSignIn | No
 async def sign_in(
     session: AsyncSession, person: Person, session_hash: bytes, lifetime: timedelta, *, replaced_hash: bytes | None
 ) -> None:
-    """Ends the browser's earlier session."""
+    """Begins a session, and ends the browser's earlier one."""
     parameters = {"session_hash": session_hash, "lifetime": lifetime, "replaced_hash": replaced_hash}
     await session.execute(_SIGN_IN, {**person.model_dump(), **parameters})
 

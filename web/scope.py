@@ -172,11 +172,11 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope, scope="function")]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope, scope="function")]
 NoTenant = Annotated[PortfolioScope, Depends(_no_tenant, scope="function")]
-"""Reads without a tenant."""
+"""A transaction that reads rows of no tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
 """Writes the tenant's rows, committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
-"""Writes without a tenant, as `TenantToChange`."""
+"""A transaction that writes rows of no tenant, as `TenantToChange`."""
 
 
 def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:

@@ -66,7 +66,7 @@ async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """Closes the file at its end."""
+    """The content in blocks; the file is closed afterwards."""
     with file:
         file.seek(0)
         while block := file.read(BLOCK_BYTES):

@@ -174,7 +174,7 @@ class RetentionInput(StartInput):
 
     @classmethod
     def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
-        """0 sets no limit."""
+        """The limits of settings; 0 sets none."""
         return cls(
             older_than=timedelta(days=days) if days else None,
             kept=count or None,

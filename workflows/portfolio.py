@@ -52,7 +52,7 @@ with workflow.unsafe.imports_passed_through():
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
 
 RECORD_BATCH = 25
-"""Recorded together, by one action."""
+"""Outcomes recorded together, by one action."""
 
 FIRST_LOOK = timedelta(seconds=2)
 LONGEST_LOOK = timedelta(minutes=1)

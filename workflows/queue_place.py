@@ -16,7 +16,7 @@ JITTER = 0.2
 
 
 class QueuePlace(BaseModel):
-    """Continue-as-new carries it over."""
+    """How long a run waits; continue-as-new carries it over."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import WatchInput, WatchResult
 
 WATCH_ID = "watch"
-"""A schedule appends its time."""
+"""The workflow id; a schedule appends its time."""
 
 TENANTS_TOGETHER = 50
 """Tenants of one activity: a look at 50 costs 5 actions, with the start and the choice."""

@@ -125,7 +125,7 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].throttle_family in self.taken
 
     def _fits(self, wave: Sequence[Cursor], cursor: Cursor, *, one_of_each: bool) -> bool:
-        """Any cursor fits an empty batch."""
+        """Whether there is room; an empty batch takes any cursor."""
         together = [*wave, cursor]
         # Confirmations and details are told by their collection.
         one_of_each = one_of_each or cursor.confirming or cursor.detailing

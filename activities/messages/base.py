@@ -22,7 +22,7 @@ TenantName = Annotated[str, BeforeValidator(lambda name: name[:60] if isinstance
 """A tenant's name. A longer one is cut, since one message holds 10,000 names."""
 
 WorkflowId = Annotated[str, Field(max_length=1000)]
-"""The limit of Temporal's servers."""
+"""As long as Temporal's servers allow."""
 
 
 class Message(BaseModel):

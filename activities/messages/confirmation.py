@@ -28,7 +28,7 @@ class ConfirmedShare(Message):
     pending: int = 0
     """Items with details to read, including found ones."""
     failure: CursorFailure | None = None
-    """The one with the longest wait."""
+    """The failure with the longest wait."""
 
 
 class ConfirmMissingResult(Message):

@@ -61,4 +61,4 @@ class FetchDetailsResult(Message):
     paced: timedelta | None = None
     """The wait for the family's turn; nothing was sent."""
     too_large: bool = False
-    """Ask for less at once."""
+    """Whether the next batch must be smaller."""

@@ -58,4 +58,4 @@ class UpsertItemsResult(Message):
     """The number of items, by type key, with details to read."""
     lost: bool = False
     lost_tokens: list[UUID] = []
-    """The other waves are merged."""
+    """Tokens without their staged rows; other waves are merged."""

@@ -112,4 +112,4 @@ class FetchPagesResult(Message):
     paced: timedelta | None = None
     """The wait for the family's turn; nothing was sent."""
     too_large: bool = False
-    """Ask for fewer pages at once."""
+    """Whether the next request must have fewer pages."""

@@ -162,7 +162,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return None if found is None else unquote(found[1])
 
     def ids_url(self, only: str | None = None) -> str:
-        """The first page of ids alone."""
+        """The first URL for ids alone, filtered by `only`."""
         return self._url(None, (("$filter", only), ("$select", self.id_field), ("$top", self.page_size)))
 
     def probe_url(self, tenant_id: UUID) -> str:
@@ -259,7 +259,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return AUDIT_EVENTS if of_intune and not has_another and not self.singleton else None
 
     def item_url(self, external_id: str, parent_id: str = "") -> str:
-        """Asks for the id alone."""
+        """The URL of an object's id alone."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 

@@ -104,7 +104,7 @@ class Content:
             self._state += 1
 
     def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
-        """The first of several."""
+        """The first object with this id; None without one."""
         for item in self.items(endpoint):
             if isinstance(item.document, dict) and item.document.get(endpoint.key) == object_id:
                 return item

@@ -11,7 +11,7 @@ from local.simulated_graph.query import Query, QueryError
 
 
 class Sizes(NamedTuple):
-    """Rows of a page."""
+    """A page's default and largest number of rows."""
 
     default: int
     largest: int

@@ -65,7 +65,7 @@ class Query:
 
     @classmethod
     def nested(cls, text: str) -> Self:
-        """Semicolon-separated, of an expanded navigation."""
+        """An expanded navigation's options, separated by semicolons."""
         pairs = (part.partition("=") for part in _split(text, ";"))
         return cls._of({f"${name.strip().removeprefix('$')}": value for name, _, value in pairs})
 

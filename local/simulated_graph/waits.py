@@ -73,7 +73,7 @@ class Waits:
             self.set(tenant_id, family, retry_after, now)
 
     def early(self, tenant_id: str, address: str, family: str | None, arrived: float) -> Early | None:
-        """Starts an early request's wait anew."""
+        """The disrespected wait, which starts anew; None without one."""
         with self._lock:
             return self._early(tenant_id, address, arrived) or (
                 self._early(tenant_id, family, arrived, _IN_FLIGHT_SECONDS) if family else None

@@ -277,7 +277,7 @@ class ListedPage(Base):
 
 
 class RequestPace(Base):
-    """Holds for all runs and workers."""
+    """A family's next request time, for all runs and workers."""
 
     __tablename__ = "request_pace"
     __table_args__ = {

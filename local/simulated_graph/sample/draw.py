@@ -81,7 +81,7 @@ def single(make: Callable[[Draw], Document]) -> Sample:
 
 
 def constant(**properties: Any) -> Sample:
-    """The same in all tenants."""
+    """One document, the same in all tenants."""
     return single(lambda _: dict(properties))
 
 
