@@ -47,7 +47,7 @@ TOGETHER_SECONDS = 5
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
 )
-"""Every other request of the share would fail alike, so one ends it."""
+"""If all requests of a share end so, the share is over: the others would fail alike."""
 
 
 class _Item:
