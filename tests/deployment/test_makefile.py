@@ -1,5 +1,6 @@
 """What `make` says while it installs, with a pip in the place of the real one."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -13,9 +14,12 @@ def install(folder: Path, pip: str) -> "subprocess.CompletedProcess[str]":
     python.parent.mkdir(parents=True)
     python.write_text(f"#!/bin/sh\n{pip}\n")
     python.chmod(0o755)
+    # Not those of the `make` that plays the tests: it would tell its folder.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", "UV=", f"VENV={folder / 'venv'}", str(folder / "venv" / ".installed")],
         cwd=CHECKOUT,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,

@@ -59,6 +59,7 @@ async def pages(told: list[dict[str, str]]) -> AsyncIterator[list[httpx.AsyncCli
         yield clients
 
 
+@pytest.mark.slow
 async def test_what_a_person_does_at_one_process_holds_at_the_other(
     pages: list[httpx.AsyncClient], database: Database, temporal: EmbeddedTemporal
 ) -> None:

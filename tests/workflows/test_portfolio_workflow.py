@@ -212,6 +212,7 @@ async def test_no_more_than_so_many_at_once(client: Client) -> None:
         assert started_children - ended <= 3
 
 
+@pytest.mark.slow
 async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = tenants[0]
