@@ -8,21 +8,19 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.sql import BY_PLACE
-
 IS_CONFIRMED = "coalesce(missing_confirmed_at > last_seen_at, false)"
 """SQL of an item: since it was last seen, a GET by id has answered 404."""
 
-_MARK = text(f"""
+_MARK = text("""
 -- locked in key order, as merges lock rows; what was seen while the lock was waited for is left out
 WITH unlisted AS MATERIALIZED (
-    SELECT item.place, item.type_key, item.external_id, item.last_seen_at,
+    SELECT item.tenant_id, item.type_key, item.external_id, item.last_seen_at,
         coverage.listed_from, coverage.listed_run_id, coverage.listed_cleanly,
         item.missing_confirmed_at > item.last_seen_at AS is_confirmed
     FROM (
         SELECT * FROM collection_coverage WHERE type_key = ANY (:type_keys) ORDER BY type_key
     ) AS coverage CROSS JOIN LATERAL (
-        SELECT *, one.ctid AS place FROM inventory_item AS one
+        SELECT * FROM inventory_item AS one
         WHERE one.type_key = coverage.type_key AND one.last_seen_at < coverage.listed_from AND one.absent_from IS NULL
         ORDER BY one.type_key, one.external_id FOR UPDATE
     ) AS item
@@ -30,7 +28,8 @@ WITH unlisted AS MATERIALIZED (
 -- the mark on the item, in the statement that records the absence: one is never there without the other
 marked AS (
     UPDATE inventory_item AS item SET absent_from = unlisted.listed_from FROM unlisted
-    WHERE item.ctid = unlisted.place AND unlisted.{BY_PLACE}
+    WHERE (item.tenant_id, item.type_key, item.external_id)
+        = (unlisted.tenant_id, unlisted.type_key, unlisted.external_id)
 )
 INSERT INTO item_absence (type_key, external_id, absent_from, run_id, last_seen_at, evidence, confidence)
 SELECT type_key, external_id, listed_from, listed_run_id, last_seen_at,

@@ -12,7 +12,6 @@ from storage.models.base import among, table
 from storage.models.items import InventoryItem
 from storage.models.runs import SyncRun
 from storage.rows import fetch
-from storage.sql import BY_PLACE
 
 _ITEM, _RUN = table(InventoryItem), table(SyncRun)
 
@@ -31,11 +30,11 @@ class UnlistedItem(NamedTuple):
 _LOCKED = """
 -- locked in key order, as merges lock rows
 WITH asked AS MATERIALIZED (
-    SELECT item.place FROM (
+    SELECT item.* FROM (
         SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
             AS one (type_key, external_id) ORDER BY type_key, external_id
     ) AS named CROSS JOIN LATERAL (
-        SELECT one.ctid AS place FROM inventory_item AS one
+        SELECT tenant_id, type_key, external_id FROM inventory_item AS one
         WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1 FOR UPDATE
     ) AS item
 )
@@ -47,14 +46,14 @@ SET last_seen_at = clock_timestamp(), last_seen_run_id = :run_id, absent_from = 
     content_observed_at = coalesce(item.content_observed_at, item.last_seen_at),
     content_observed_run_id = coalesce(item.content_observed_run_id, item.last_seen_run_id)
 FROM asked
-WHERE item.ctid = asked.place AND asked.{BY_PLACE}
+WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
     AND item.last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 """)
 
 _GONE = text(f"""{_LOCKED}
 UPDATE inventory_item AS item SET missing_confirmed_at = clock_timestamp(), missing_confirmed_run_id = :run_id
 FROM asked
-WHERE item.ctid = asked.place AND asked.{BY_PLACE}
+WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
     AND item.last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 """)
 
@@ -62,7 +61,7 @@ WHERE item.ctid = asked.place AND asked.{BY_PLACE}
 _MARK = text(f"""{_LOCKED}
 UPDATE inventory_item AS item SET found_by_id_run_id = :run_id
 FROM asked
-WHERE item.ctid = asked.place AND asked.{BY_PLACE}
+WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
     AND item.last_seen_run_id = :run_id
 """)
 

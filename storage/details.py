@@ -139,7 +139,7 @@ SELECT item.* FROM (
 ) AS item
 """)
 
-_SETTLE = statement("settle_details", by_place=BY_PLACE)
+_SETTLE = statement("settle_details")
 
 
 class LastVersion(NamedTuple):

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.normal_form import FORM
 from storage.bodies import BODY, Documents
 from storage.rows import Values, fetch
-from storage.sql import BY_PLACE
 
 ITEMS_AT_A_TIME = 200
 
@@ -54,15 +53,11 @@ ORDER BY item.type_key, item.external_id LIMIT :most
 FOR UPDATE OF item
 """)
 
-_TAKE_OVER = text(f"""
+_TAKE_OVER = text("""
 UPDATE inventory_item AS item SET content_hash = same.content_hash, form = :form
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:content_hashes AS bytea[]))
     AS same (type_key, external_id, content_hash)
-CROSS JOIN LATERAL (
-    SELECT one.ctid AS place FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (same.type_key, same.external_id) LIMIT 1
-) AS known
-WHERE item.ctid = known.place AND known.{BY_PLACE}
+WHERE (item.type_key, item.external_id) = (same.type_key, same.external_id)
 """)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.canonical import MIN_TELLING_ID_LENGTH
 from inventory.records import DamagedRecord
 from storage.bodies import BODY, Documents
-from storage.sql import BY_PLACE, statement
+from storage.sql import statement
 from storage.streams import opened_stream
 
 AT_ONCE = 100
@@ -33,15 +33,11 @@ _CANDIDATES = statement("recreation_candidates")
 
 _DOCUMENTS = text(f"SELECT content_hash, {BODY} FROM document WHERE content_hash = ANY (:content_hashes)")
 
-_LINK = text(f"""
+_LINK = text("""
 UPDATE inventory_item AS item SET recreates_external_id = link.old_id
 FROM unnest(CAST(:type_keys AS text[]), CAST(:new_ids AS text[]), CAST(:old_ids AS text[]))
     AS link (type_key, new_id, old_id)
-CROSS JOIN LATERAL (
-    SELECT one.ctid AS place FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (link.type_key, link.new_id) LIMIT 1
-) AS known
-WHERE item.ctid = known.place AND known.{BY_PLACE}
+WHERE (item.type_key, item.external_id) = (link.type_key, link.new_id)
 """)
 
 _NOTE_LATE = text("""

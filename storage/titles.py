@@ -10,15 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.titles import TitleRule
 from storage.item_lookup import named_item
-from storage.sql import BY_PLACE
 
-_WRITE = f"""
-UPDATE inventory_item AS item SET display_name = titled.title
-FROM titled CROSS JOIN LATERAL (
-    SELECT one.ctid AS place FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (titled.type_key, titled.external_id) LIMIT 1
-) AS known
-WHERE item.ctid = known.place AND known.{BY_PLACE} AND item.display_name IS DISTINCT FROM titled.title
+_WRITE = """
+UPDATE inventory_item AS item SET display_name = titled.title FROM titled
+WHERE (item.type_key, item.external_id) = (titled.type_key, titled.external_id)
+    AND item.display_name IS DISTINCT FROM titled.title
 """
 
 # Of a person, whom no collection reads, the beginning of the id has to do. An item with references of which none has

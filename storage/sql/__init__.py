@@ -12,10 +12,12 @@ from sqlalchemy import TextClause, text
 FOLDER = Path(__file__).parent
 
 BY_PLACE = "place BETWEEN '(0,0)' AND '(4294967295,65535)'"
-"""A condition that each row's `place` (ctid) fulfils.
+"""True of each row's `place` (ctid). PostgreSQL expects one place in two hundred between two bounds, and so takes rows
+to write one by one. Else it compares each with all rows of a tenant or run that its statistics do not know: it expects
+one of these.
 
-PostgreSQL expects one place in two hundred between two bounds, and so takes rows to write one by one. Otherwise it
-would expect only one row of a tenant or run that its statistics do not know, and compare each with all of them.
+A row that the statement waited for has another place, which its snapshot does not see: it is not written. So rows that
+other transactions change are written by key, unless the statement counts what it wrote.
 """
 
 

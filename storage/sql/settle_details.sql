@@ -1,9 +1,7 @@
 -- Settles the items of a run whose details were not read by its end, and counts them by collection.
 -- Variables: run_id uuid, damaged text
--- Parts: by_place
 --
 -- `damaged`: the error code of an item whose stored row cannot be read.
--- `by_place`: holds always, and makes the planner take rows by their place.
 
 WITH
 -- The run ends, so nothing is pending any more.
@@ -13,10 +11,10 @@ pending AS (
 ),
 -- The items that are left, locked in key order, as merges do. An item with a damaged row waits for the next run.
 seen AS MATERIALIZED (
-    SELECT item.place, item.type_key, item.external_id, item.version_number, item.content_hash, item.display_name,
+    SELECT item.type_key, item.external_id, item.version_number, item.content_hash, item.display_name,
         item.last_seen_at, list_document, list_document_size, list_body_hash, failure
     FROM (SELECT * FROM pending ORDER BY type_key, external_id) AS pending CROSS JOIN LATERAL (
-        SELECT *, one.ctid AS place FROM inventory_item AS one
+        SELECT * FROM inventory_item AS one
         WHERE (one.type_key, one.external_id) = (pending.type_key, pending.external_id)
             AND (one.version_number > 0 OR failure ->> 'code' IS DISTINCT FROM CAST(:damaged AS text))
         LIMIT 1 FOR UPDATE
@@ -59,7 +57,7 @@ stale AS (
                 'read_at', coalesce(item.content_observed_at, item.details_read_at))
         )))
     FROM seen
-    WHERE item.ctid = seen.place AND seen.:by_place
+    WHERE (item.type_key, item.external_id) = (seen.type_key, seen.external_id)
         AND (seen.failure IS NOT NULL OR item.content_observed_at IS NOT NULL OR NOT item.details_complete)
 )
 SELECT type_key, count(*) AS items FROM pending GROUP BY type_key;
