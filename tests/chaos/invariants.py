@@ -65,11 +65,13 @@ async def inventory_equals_tenant(
 ) -> list[str]:
     """After a clean run: item by item, hash by hash, and everything else missing for sure."""
     expected = await served(tenant, selection)
-    wrong = []
+    wrong: list[str] = []
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         record = await queries.run_record(session, run_id)
         asked = await queries.question(session, selection.hash())
         items = [item async for item in queries.items(session, asked)]
+        marks = {"type_keys": list(selection.type_keys), "run_id": run_id}
+        wrong += [f"the absence of {tuple(row)} is wrong" for row in await session.execute(_BAD_ABSENCES, marks)]
     if record is None or record.status is not RunStatus.SUCCESS or record.error_codes:
         return [f"the clean run did not succeed: {_in_short(record)}"]
     if asked is None or asked.latest.run_id != run_id:
@@ -84,7 +86,8 @@ async def inventory_equals_tenant(
         elif (item.state, item.confidence) != (State.PRESENT, Confidence.HIGH):
             wrong.append(f"{key} exists and is {item.state} ({item.confidence}, {item.evidence})")
     for key, item in stored.items():
-        if (item.state, item.confidence) != (State.MISSING, Confidence.HIGH):
+        known = "confirmed" if load_catalog().collections[key[0]].confirmable else item.evidence
+        if (item.state, item.confidence, item.evidence) != (State.MISSING, Confidence.HIGH, known):
             wrong.append(f"{key} does not exist and is {item.state} ({item.confidence}, {item.evidence})")
     counts = record.counts
     if counts.observed != len(expected) or counts.observed != counts.created + counts.changed + counts.unchanged:
@@ -132,6 +135,17 @@ WHERE NOT EXISTS (
     SELECT FROM item_version AS version
     WHERE (version.type_key, version.external_id, version.version_number, version.content_hash)
         = (item.type_key, item.external_id, item.version_number, item.content_hash)
+)
+""")
+
+_BAD_ABSENCES = text("""
+SELECT type_key, external_id FROM inventory_item AS item
+WHERE absent_from IS DISTINCT FROM (
+    SELECT max(absent_from) FROM item_absence AS absence
+    WHERE (absence.type_key, absence.external_id) = (item.type_key, item.external_id) AND came_back_at IS NULL
+) OR absent_from < last_seen_at
+OR type_key = ANY (:type_keys) AND absent_from IS NULL AND last_seen_at < (
+    SELECT started_at FROM sync_run WHERE run_id = :run_id
 )
 """)
 

@@ -3,12 +3,16 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import Random
 from uuid import UUID
 
+from sqlalchemy import text
+
+from graph.catalog import load_catalog
 from inventory.selection import Selection
 from local.simulated_graph import FaultKind, SimulatedTenant
 from storage.database import StorageUnavailableError
@@ -27,6 +31,11 @@ CLEAN_RUN_SECONDS = 5.0
 """A quiet machine needs less for the first run of a seed. Where it takes longer, requests are longer on their way."""
 
 TOKEN_START = "eyJhbGciOi"
+
+_MOVE = text("""
+WITH pending AS (UPDATE pending_item SET type_key = type_key)
+UPDATE inventory_item SET graph_id = graph_id
+""")
 
 
 class Play:
@@ -49,8 +58,15 @@ class Play:
             await self._rig.sync(self._tenant, self._selection)
             slowness = max(1.0, (time.monotonic() - began) / CLEAN_RUN_SECONDS)
             self._under_way_seconds = UNDER_WAY_SECONDS * slowness
-            await self._bad_time()
-            clean = await self._rig.sync(self._tenant, self._selection, deep=self._shows_what_is_not_there())
+            held_seconds = self.schedule.rows_held_seconds
+            moving = None if held_seconds is None else asyncio.create_task(self._move_rows(held_seconds))
+            try:
+                await self._bad_time()
+                clean = await self._rig.sync(self._tenant, self._selection, deep=self._shows_what_is_not_there())
+            finally:
+                if moving is not None:
+                    moving.cancel()
+                    await asyncio.gather(moving, return_exceptions=True)
             await self._check_the_end(clean)
         except* TimeoutError:
             self.violations.append("a run did not end in time")
@@ -68,6 +84,8 @@ class Play:
                     tasks.create_task(self._edit(edit))
                 for at, event in self.schedule.events:
                     tasks.create_task(self._happen(at, event))
+                for at in self.schedule.looks:
+                    tasks.create_task(self._look_at_logs(at))
         finally:
             self._rig.graph.faults.clear(self._tenant.id)
             watching.cancel()
@@ -97,6 +115,20 @@ class Play:
         await asyncio.sleep(edit.at)
         await asyncio.to_thread(self._edit_now, edit)
 
+    async def _look_at_logs(self, at: float) -> None:
+        await asyncio.sleep(at)
+        await self._rig.look(self._tenant)
+
+    async def _move_rows(self, held_seconds: float) -> None:
+        """A write to a row puts it to another place: who waits for it finds it there, or loses what it writes."""
+        while True:
+            with suppress(StorageUnavailableError):
+                async with self._rig.database.tenant(UUID(self._tenant.id)) as session:
+                    await session.execute(_MOVE)
+                    await asyncio.sleep(held_seconds)
+                self._rig.events["rows_moved"] += 1
+            await asyncio.sleep(held_seconds / 10)
+
     def _edit_now(self, edit: Edit) -> None:
         path = COLLECTIONS[edit.type_key]
         version = "beta"
@@ -105,7 +137,8 @@ class Play:
         if edit.action == "add" or not documents:
             original = documents[0] if documents else {}
             added = {key: value for key, value in original.items() if key != "id"}
-            self._tenant.add(path, added | hostile(Random(edit.pick), name) if edit.pick % 2 else added)
+            new = self._tenant.add(path, added | hostile(Random(edit.pick), name) if edit.pick % 2 else added)
+            self._log(edit, new)
             return
         key = documents[edit.pick % len(documents)]["id"]
         match edit.action:
@@ -117,6 +150,14 @@ class Play:
                 self._tenant.rename(path, key, name)
             case "remove":
                 self._tenant.remove(path, key)
+        self._log(edit, key)
+
+    def _log(self, edit: Edit, key: str) -> None:
+        log = load_catalog().collections[edit.type_key].audit_log
+        if edit.logged_after is not None and log is not None:
+            path = load_catalog().collections[log].path.strip("/")
+            operation = {"add": "Create", "remove": "Delete"}.get(edit.action, "Patch")
+            self._tenant.log_event(path, key, operation, listed_after=timedelta(seconds=edit.logged_after))
 
     def _edit_detail(self, edit: Edit, path: str, key: str, name: str) -> None:
         """Changes what no list shows: something below the object, or its body."""

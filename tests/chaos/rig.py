@@ -4,20 +4,24 @@ import asyncio
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import NamedTuple, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from connections import UnreachableError, connect_temporal
 from control.runs import StartedRun, start_sync
+from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
@@ -28,8 +32,9 @@ from tests.chaos.schedule import Event
 from tests.end_to_end.system import System
 from tests.forking import Fork
 from tests.patience import PATIENCE_SECONDS
-from workflows.messages import CancelRequest, SyncInput
+from workflows.messages import CancelRequest, SyncInput, WatchInput
 from workflows.sync import SyncWorkflow
+from workflows.watch import WatchWorkflow
 
 AnswerT = TypeVar("AnswerT")
 
@@ -90,7 +95,7 @@ class Rig:
         self._page_size = page_size
         self._beside = beside
         self._fate = asyncio.Lock()
-        self.events: dict[str, int] = {}
+        self.events = Counter[str]()
         self.trap = Trap()
 
     def __enter__(self) -> "Rig":
@@ -161,6 +166,28 @@ class Rig:
         await self.wait_for(run)
         return run.run_id
 
+    async def look(self, tenant: SimulatedTenant) -> None:
+        """One look at the tenant's audit logs, however it ends. Raises `TimeoutError` for one that does not."""
+        started = await self.patiently(
+            partial(
+                self.client.start_workflow,
+                WatchWorkflow.run,
+                WatchInput(chosen=TenantChoice(tenant_ids=(UUID(tenant.id),))),
+                id=f"watch-{uuid4()}",
+                task_queue=self.system.environment["TEMPORAL_TASK_QUEUE"],
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+        )
+
+        async def result() -> None:
+            with suppress(WorkflowFailureError):
+                looked = await started.result(rpc_timeout=timedelta(minutes=1))
+                self.events["looks"] += looked.looked
+                self.events["items_read_by_a_look"] += looked.read + looked.gone
+
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.patiently(result)
+
     async def cancel(self, run: StartedRun, requested_by: str) -> None:
         """Signals a run to cancel, if it is still under way."""
         request = CancelRequest(reason="chaos", requested_by=requested_by)
@@ -182,7 +209,7 @@ class Rig:
     async def happen(self, event: Event) -> None:
         """One thing at a time happens to the servers; returns when all of them are there again."""
         async with self._fate:
-            self.events[event] = self.events.get(event, 0) + 1
+            self.events[event] += 1
             await asyncio.to_thread(self._happen, event)
 
     def _happen(self, event: Event) -> None:
@@ -207,9 +234,7 @@ class Rig:
     def survive(self) -> None:
         """Starts ended workers again, as a service manager does. They end with the calling thread."""
         alive: list[Fork] = [worker for worker in self.workers if worker.running()]
-        self.events["worker_ended_by_itself"] = (
-            self.events.get("worker_ended_by_itself", 0) + len(self.workers) - len(alive)
-        )
+        self.events["worker_ended_by_itself"] += len(self.workers) - len(alive)
         self.workers = alive
         while len(self.workers) < self._worker_count:
             self.workers.append(self.system.start_worker())

@@ -1,4 +1,4 @@
-"""What one seed makes go wrong: faults of Graph, edits, starts, cancellations, and the servers' own fate."""
+"""What one seed does: faults of Graph, edits, runs, looks, cancellations, held rows, and the servers' own fate."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -51,12 +51,13 @@ class Event(StrEnum):
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of the tenant; `pick` chooses the object."""
+    """One change of the tenant; `pick` chooses the object. An audit log lists it after so many seconds, if at all."""
 
     at: float
     action: str
     type_key: str
     pick: int
+    logged_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Everything that one seed does. Times are seconds from the first start."""
+    """Everything that one seed does. Times are seconds from the first start.
+
+    At `looks` audit logs are looked at. Transactions that move rows of items follow one another, each of
+    `rows_held_seconds`, if that is not None.
+    """
 
     seed: int
     type_keys: tuple[str, ...]
@@ -78,6 +83,8 @@ class Schedule:
     edits: tuple[Edit, ...]
     starts: tuple[Start, ...]
     events: tuple[tuple[float, Event], ...]
+    looks: tuple[float, ...]
+    rows_held_seconds: float | None
 
     @classmethod
     def of(cls, seed: int, *, events: float = 0.04) -> "Schedule":
@@ -88,9 +95,10 @@ class Schedule:
         edits = tuple(
             Edit(
                 random.uniform(0, FAULT_WINDOW_SECONDS),
-                random.choice(("add", "change", "detail", "rename", "remove")),
+                random.choice(("add", "change", "detail", "rename", "remove", "remove")),
                 random.choice(type_keys),
                 random.randrange(1000),
+                random.uniform(0, FAULT_WINDOW_SECONDS / 2) if random.random() < 0.8 else None,
             )
             for _ in range(random.randint(0, 5))
         )
@@ -102,7 +110,9 @@ class Schedule:
                 starts.append(Start(random.uniform(0, FAULT_WINDOW_SECONDS), wanted, cancel_after))
         happens = random.random() < events
         event = (random.uniform(0, FAULT_WINDOW_SECONDS), random.choice(list(Event)))
-        return cls(seed, type_keys, faults, edits, tuple(starts), (event,) if happens else ())
+        looks = tuple(random.uniform(0, FAULT_WINDOW_SECONDS) for _ in range(random.randint(0, 3)))
+        held = random.uniform(0.01, 0.1) if random.random() < 0.5 else None
+        return cls(seed, type_keys, faults, edits, tuple(starts), (event,) if happens else (), looks, held)
 
     def with_event(self, at: float, event: Event) -> "Schedule":
         """The same, with something that happens to a server."""
@@ -113,7 +123,9 @@ class Schedule:
         lines = [f"seed {self.seed}: {', '.join(self.type_keys)}"]
         lines += [f"  fault {fault}" for fault in self.faults]
         lines += [f"  {edit}" for edit in (*self.edits, *self.starts)]
+        lines += [f"  look at {at:.2f} s" for at in self.looks]
         lines += [f"  at {at:.2f} s {event}" for at, event in self.events]
+        lines += [f"  rows held for {self.rows_held_seconds:.2f} s"] if self.rows_held_seconds else []
         return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ def test_the_same_seed_makes_the_same_schedule_but_for_the_dates_in_it() -> None
         again.starts,
         again.events,
     )
+    assert (first.looks, first.rows_held_seconds) == (again.looks, again.rows_held_seconds)
     assert [fault.kind for fault in first.faults] == [fault.kind for fault in again.faults]
 
 
@@ -34,4 +35,4 @@ def test_nothing_is_lost_doubled_or_falsely_missing(tmp_path: Path, seeds: int, 
     told = [f"{play.schedule.describe()}\n{violation}" for play in report.failed for violation in play.violations]
     assert not [*told, *report.of_all], "\n".join([*told, *report.of_all])
     assert sum(report.faults.values()) >= faults
-    assert {Event.KILL_WORKER, Event.CRASH_POSTGRES} <= set(report.events)
+    assert {Event.KILL_WORKER, Event.CRASH_POSTGRES, "rows_moved"} <= set(report.events)
