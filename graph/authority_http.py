@@ -16,23 +16,23 @@ from graph.errors import retry_after_of
 from inventory.backoff import believable
 
 CONNECT_SECONDS = 6
-"""The time for one connection, which is tried twice."""
+"""The limit of one attempt to connect; there are two."""
 
 ANSWER_SECONDS = 20
-"""For each wait for bytes of an answer."""
+"""The limit of each wait for bytes of an answer."""
 
 DEADLINE_SECONDS = 60
-"""The limit of a sign-in of two requests, for the last byte, too."""
+"""The limit of a whole sign-in."""
 
 ANSWER_LIMIT_BYTES = 1024 * 1024
 
 
 class RefusedExchangeError(Exception):
-    """The message names hosts and repeats no answer."""
+    """The message names hosts and quotes no answer."""
 
 
 class AuthorityAnswer(NamedTuple):
-    """The attributes that MSAL reads; header names in lower case."""
+    """Has the attributes that MSAL reads. Header names are in lower case."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -40,7 +40,7 @@ class AuthorityAnswer(NamedTuple):
 
 
 class AuthorityHttp:
-    """One sign-in's HTTP client; MSAL calls `get`, `post` and `close`."""
+    """One sign-in's HTTP client for MSAL."""
 
     def __init__(
         self, context: ssl.SSLContext, authority_urls: Collection[str] | None, *, proxy: httpx.Proxy | None = None
@@ -72,7 +72,7 @@ class AuthorityHttp:
         self, url: str, params: Any = None, data: Any = None, headers: Mapping[str, str | None] | None = None
     ) -> AuthorityAnswer:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
-        # MSAL's assertions are bytes, which httpx would write as Python does.
+        # MSAL passes assertions as bytes, of which httpx would send Python's `repr`.
         return self._exchange("POST", url, params, {**form, **(headers or {})}, urlencode(data or {}).encode())
 
     def _exchange(
@@ -81,7 +81,7 @@ class AuthorityHttp:
         url = self._allowed(address)
         timeout = httpx.Timeout(min(ANSWER_SECONDS, self._left()), connect=min(CONNECT_SECONDS, self._left()))
         sent = {name: value for name, value in headers.items() if value is not None}
-        # An answer that is not compressed cannot grow.
+        # An uncompressed answer cannot grow.
         sent["Accept-Encoding"] = "identity"
         with self._http.stream(
             method, url, params=params or None, headers=sent, content=content, timeout=timeout
@@ -102,7 +102,7 @@ class AuthorityHttp:
         return AuthorityAnswer(response.status_code, answer_headers, body.decode(errors="replace"))
 
     def _left(self) -> float:
-        """Seconds until the deadline. Raises `httpx.TimeoutException` after it."""
+        """Raises `httpx.TimeoutException` after the deadline."""
         left = self._ends - time.monotonic()
         if left <= 0:
             raise httpx.TimeoutException(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")

@@ -9,16 +9,15 @@ from graph.errors import AnswerTooLargeError
 from inventory.exact_json import TooManyNumbersError, decode
 
 PIECE_BYTES = 1024 * 1024
-"""As much is unpacked at a time."""
 
 MOST_CONTAINERS = 500_000
-"""Objects and arrays of one answer: three bytes of text may take 64 of memory and a microsecond."""
+"""Objects and arrays in one answer: three bytes of text may take 64 of memory and a microsecond."""
 
 MOST_VALUES = 4_000_000
-"""Values of one answer; 128 MiB of real ones have some 3 million."""
+"""Values in one answer; real answers have some 3 million in 128 MiB."""
 
 MOST_NUMBERS = 200_000
-"""Numbers parsed digit by digit, for two microseconds each."""
+"""Numbers parsed digit by digit, which takes two microseconds each."""
 
 CUT_DEPTH = 400
 """Deeper than stored documents, shallower than parsers' limits."""
@@ -28,14 +27,14 @@ _TOKEN = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^"\[\]{}]*+)++|[\[{]++|
 
 
 class UnreadableBodyError(Exception):
-    """A body of unrequested coding, or incomplete."""
+    """A body that is incomplete, broken, or in a coding that was not requested."""
 
 
 class Unpacking:
-    """The caller can stop after any piece of the body."""
+    """Unpacks a body in pieces, after any of which the caller can stop."""
 
     def __init__(self, codings: Sequence[str]) -> None:
-        """`codings` are those of Content-Encoding. Raises `UnreadableBodyError` unless they are gzip once, or none."""
+        """`codings` are Content-Encoding's. Raises `UnreadableBodyError` unless they are gzip once, or none."""
         named = [coding.strip().lower() for coding in codings]
         if named not in ([], ["identity"], ["gzip"]):
             raise UnreadableBodyError("the answer is in a coding that was not asked for")
@@ -47,7 +46,7 @@ class Unpacking:
             yield packed
             return
         piece = b""
-        # A piece that is full may leave more to come of what has been read.
+        # After a full piece, zlib may hold more output of the input that it has taken.
         while packed or len(piece) == PIECE_BYTES:
             if self._gzip.eof:
                 if packed:
@@ -67,9 +66,9 @@ class Unpacking:
 
 
 def parse(body: bytes | bytearray) -> Any:
-    """Returns None for no JSON. Raises `AnswerTooLargeError`.
+    """The JSON value; None if the body is not JSON. Raises `AnswerTooLargeError`.
 
-    Values deeper than `CUT_DEPTH` become null, so that one bad object spoils no page.
+    If JSON is too deep for the parser, values deeper than `CUT_DEPTH` become null, so that one object spoils no page.
     """
     if has_too_many_values(body):
         raise AnswerTooLargeError
@@ -84,7 +83,7 @@ def parse(body: bytes | bytearray) -> Any:
 
 
 def has_too_many_values(body: bytes | bytearray) -> bool:
-    """Counts brackets and commas, also those in strings."""
+    """Estimates by brackets and commas, also those in strings."""
     if len(body) <= MOST_CONTAINERS:
         return False
     containers = body.count(b"[") + body.count(b"{")

@@ -1,4 +1,4 @@
-"""Checks certificate files before MSAL, which has one error for a wrong password and a broken file."""
+"""Checks of certificate files, since MSAL has one error for a wrong password and a broken file."""
 
 import re
 

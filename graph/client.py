@@ -45,22 +45,22 @@ BATCH_LIMIT = 20
 """Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
 
 REFUSED_TOKENS = 3
-"""Tokens refused in turn for one `$batch`: challenges of other batches revoke new ones, too."""
+"""A `$batch` fails after so many refused tokens: challenges to other batches may revoke a new token, too."""
 
 DEADLINE_SECONDS = 100
 """The limit of a `$batch`, from connection to last byte."""
 
 CONNECT_SECONDS = 10
-"""The limit of TCP's, and of TLS's, part of a connection."""
+"""The limit for a TCP connection, and again for TLS."""
 
 RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024
-"""Larger answers are dropped: the caller requests less."""
+"""Larger answers are dropped; the caller then requests less."""
 
 LARGE_BYTES = 8 * 1024 * 1024
-"""Larger answers are read one at a time in a worker."""
+"""A worker reads larger answers one at a time."""
 
 PARSE_IN_THREAD_BYTES = 64 * 1024
-"""Larger answers might hold up the event loop."""
+"""Larger answers might block the event loop."""
 
 _CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]{1,8192})"')
 
@@ -73,7 +73,7 @@ class GraphGet(NamedTuple):
 
 
 class GraphAnswer(NamedTuple):
-    """Header names are in lower case; the body is parsed, or a `RawPage`."""
+    """Header names are in lower case; the body is parsed JSON or a `RawPage`."""
 
     status: int
     headers: Mapping[str, str]
@@ -105,7 +105,7 @@ class Admission:
 
 
 class GraphClient:
-    """A process has one; an async context manager."""
+    """An async context manager; a process has one."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class GraphClient:
 
     @asynccontextmanager
     async def admission(self) -> AsyncIterator[Admission]:
-        """Lasts until everything made of the answer is gone."""
+        """Keep it open until all that was made from the answer is freed."""
         admission = Admission(self._large_answer)
         try:
             yield admission
@@ -192,7 +192,7 @@ class GraphClient:
         A 401 inside the batch is repeated once, with a fresh token and the challenge's claims.
 
         Raises `UntrustedLinkError` before sending; `GraphRequestError` if the whole batch failed: `BatchRefusedError`
-        if Graph refused it, `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`.
+        if Graph refused it, `AnswerTooLargeError` if it should be split.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")
@@ -302,11 +302,11 @@ class GraphClient:
                         if len(body) > RESPONSE_LIMIT_BYTES:
                             raise AnswerTooLargeError
                         if admission.needed(len(body)):
-                            # Waiting for a place is no fault of Graph's.
+                            # The deadline does not count the wait for a place in memory.
                             deadline.reschedule(None)
                             await admission.acquire()
                             deadline.reschedule(asyncio.get_running_loop().time() + DEADLINE_SECONDS)
-                        # What is unpacked may be a thousand times what is received, and others wait for the loop.
+                        # A received part may unpack to a thousandfold, and other tasks wait for the loop.
                         await asyncio.sleep(0)
                 unpacking.end()
         except UnreadableBodyError as error:
@@ -323,7 +323,7 @@ class GraphClient:
 
 
 def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAnswer]:
-    """Raises `GraphRequestError` if an answer is missing, doubled or unreadable."""
+    """Raises `GraphRequestError` if an answer is missing, repeated or unreadable."""
     responses = outer.body.get("responses") if isinstance(outer.body, dict) else None
     if not isinstance(responses, list):
         raise _malformed("the batch's answer has no responses")
@@ -347,7 +347,7 @@ def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAn
 
 
 def _claims(answer: GraphAnswer) -> str | None:
-    """See https://learn.microsoft.com/entra/identity-platform/claims-challenge"""
+    """https://learn.microsoft.com/entra/identity-platform/claims-challenge"""
     challenge = answer.headers.get("www-authenticate", "")
     match = _CLAIMS.search(challenge) if "insufficient_claims" in challenge else None
     if match is None:

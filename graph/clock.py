@@ -17,7 +17,7 @@ class ClockReading(NamedTuple):
 
 
 def clock_reading(date: str | None, read_at: float) -> ClockReading | None:
-    """RFC 9110, section 5.6.7: early by up to a second and the answer's way."""
+    """Reads a date (RFC 9110 §5.6.7), early by up to a second and the answer's way; None if unreadable."""
     try:
         at = parsedate_to_datetime(date or "")
     except ValueError:

@@ -28,7 +28,7 @@ CONFIGURATION_PATIENCE = timedelta(minutes=10)
 
 
 class CredentialError(GraphRequestError):
-    """The message names the variable or file, never the content."""
+    """The message names the variable, file or secret, never the content."""
 
     def __init__(self, message: str) -> None:
         super().__init__(

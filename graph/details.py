@@ -37,10 +37,10 @@ MAX_PAGES = 1000
 
 
 class OpenCall(NamedTuple):
-    """A request; without a `call` it asks whether the item exists.
+    """A request for a detail or the rest of a cut list; without `call` and `path` it asks whether the item exists.
 
     `call` and `child` number the entry's calls. `anchor`: hash of an earlier link, renewed at powers of two of pages.
-    `path`: the place of a cut list, in the list's document or in page `of_page` of the call's answer.
+    `path`: the place of the cut list, in the list's document or in page `of_page` of the call's answer.
     """
 
     url: str
@@ -64,7 +64,7 @@ class UnreadCall(NamedTuple):
     call: OpenCall
     failure: ReadFailure
     member_name: str | None = None
-    """The name of the answer's member."""
+    """The name of the member that the answer is about."""
 
     @property
     def code(self) -> ErrorCode:
@@ -77,7 +77,7 @@ class UnreadCall(NamedTuple):
 
 
 class DetailReading:
-    """Read parts are canonical, with hidden secrets."""
+    """Collects answers in canonical form, with hidden secrets."""
 
     def __init__(
         self,
@@ -94,11 +94,10 @@ class DetailReading:
         self._parts: list[Part] = []
         self._is_there = False
         self.unread: list[UnreadCall] = []
-        """The calls that were given up."""
+        """Calls that were given up."""
         self._is_extended = False
-        """Whether the list's document has got cut members."""
+        """Whether members of cut lists were added to the list's document."""
         self.gone = False
-        """Whether Graph says that the item is gone."""
         cut = cut_lists(list_document, expansion(collection.expand))
         without_links(list_document, cut)
         if progress is None:
@@ -108,7 +107,7 @@ class DetailReading:
                 if detail.is_of(list_document) and detail.is_needed(list_document)
             }
             self.open = [OpenCall(self._url(detail.path), call=number) for number, detail in calls.items()]
-            # What a call answers as a whole need not be read twice.
+            # A cut list that a call reads as a whole is not read twice.
             answered = {name for detail in calls.values() for name in (detail.property, *expansion_by(detail.path))}
             self.open += [OpenCall(link, page=2, path=path) for path, link in cut if path[0] not in answered]
         else:
@@ -126,7 +125,7 @@ class DetailReading:
         return assemble(self._list_document, self._parts)
 
     def partial(self, last: JsonObject, lacked: Container[DetailPlace]) -> tuple[JsonObject, list[DetailPlace]]:
-        """The document with the last version's content where calls were given up, and places without any.
+        """The document, with the last version's content for given-up calls, and the places that have none.
 
         `lacked`: places that the last version lacks.
         """
@@ -139,7 +138,7 @@ class DetailReading:
     def stale(self, lacking: Container[DetailPlace]) -> list[tuple[DetailPlace, UnreadCall]]:
         """Given-up calls that make the document stale, with their places.
 
-        It omits calls at places in `lacking` for which the tenant never had a licence.
+        A place in `lacking` is left out if Graph may refuse it to the tenant or the app.
         """
         return [
             (place, unread)
@@ -148,7 +147,7 @@ class DetailReading:
         ]
 
     def is_answer(self, unread: UnreadCall) -> bool:
-        """Whether Graph says that there is no such detail, or none for this app: no error, unless of a later page."""
+        """Whether Graph says, without an error, that there is no such detail, or none for this tenant or app."""
         if unread.code is ErrorCode.GRAPH_NOT_FOUND:
             return unread.call.path is None and self._call(unread.call).optional
         return unread.code in OF_TENANT_CODES and unread.call.page == 1
@@ -183,7 +182,7 @@ class DetailReading:
 
     def give_up(self, call: OpenCall, failure: ReadFailure) -> None:
         if call.asks_whether_there:
-            # Its list has shown the item, and nothing says that it is gone.
+            # The list has shown the item, and nothing says that it is gone.
             self._replace(call)
             return
         place = self._place(call)
@@ -194,7 +193,7 @@ class DetailReading:
         self.unread.append(UnreadCall(call, failure, self._member_name(place)))
 
     def progress(self) -> bytes:
-        """The state for another process. Given-up calls are the last open ones, for workers that do not know them."""
+        """The state for another process. Given-up calls end the list of open ones, for older workers."""
         parts = [
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
             for part in self._parts
@@ -207,9 +206,9 @@ class DetailReading:
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
-        """Returns the failure if the answer brought nothing.
+        """Takes an answer in; returns its failure if it was of no use.
 
-        The caller checks the link of the call that replaces this one.
+        The caller checks the links of new open calls.
         """
         if call.path is not None:
             return self._take_rest(call, call.path, answer)
@@ -257,7 +256,7 @@ class DetailReading:
             self._restart(call)
             return None
         if failure is not None:
-            # The next run lists the item anew, and asks by a link that has not expired.
+            # The next run lists the item anew, with a link that has not expired.
             return failure._replace(retryable=failure.retryable and not failure.restart)
         try:
             page = read_page(answer)
@@ -304,7 +303,7 @@ class DetailReading:
         body: Any = page.items[0] if single else page.items
         part = canonical_part(self._canonicalizer, self._part(call, body), self._list_document)
         cut = cut_lists(body, self._expansion(call))
-        # It is written down later, when it is too late to say that it cannot be.
+        # Raises here if the body cannot be encoded: later is too late.
         encode(part.body)
         following = [self._next(call, page.next_link)] if page.next_link is not None else []
         self._parts.append(part)
@@ -314,7 +313,7 @@ class DetailReading:
             self._restart(call)
 
     def _is_miscounted(self, call: OpenCall) -> bool:
-        """Whether the list counts other members than the pages, which are no snapshot."""
+        """Whether the pages, which are no snapshot, have fewer or more members than the list counts."""
         counted_by = None if call.child is not None else self._collection.details[call.call or 0].counted_by
         expected = None if counted_by is None else self._list_document.get(counted_by)
         if not isinstance(expected, int):
@@ -335,7 +334,7 @@ class DetailReading:
         return failure or ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
 
     def _next(self, call: OpenCall, link: str) -> OpenCall:
-        """The call for the next page. Raises `MalformedPageError` if the links form a circle."""
+        """Raises `MalformedPageError` if the links form a loop."""
         fingerprint = hashlib.sha256(link.encode(errors="surrogatepass")).hexdigest()
         if fingerprint == call.anchor or call.page >= MAX_PAGES:
             raise _LoopError(call.page)

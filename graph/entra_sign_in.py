@@ -1,4 +1,4 @@
-"""Sign-in with Entra ID. It checks the ID token, which MSAL leaves to its caller:
+"""Sign-in with Entra ID. It validates the ID token, since MSAL does not:
 
 https://learn.microsoft.com/entra/identity-platform/id-tokens#validate-tokens
 """
@@ -26,30 +26,30 @@ from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from inventory.user_errors import UnavailableError, UserError
 
 warnings.filterwarnings("ignore", message="response_mode='form_post'")
-# A form that Entra's page posts comes from another site, without the cookie of the browser that began. The code in the
-# address works once, for whoever has the cookie and PKCE's verifier: https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1
+# Entra's page would post the form from another site, so the browser would not send the sign-in's cookie. The code in
+# the URL works once, with the cookie and PKCE's verifier: https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1
 
 CLOCK_SKEW_SECONDS = 120
-"""The largest difference of Entra's and this machine's clock."""
+"""The largest difference between Entra's and this machine's clock."""
 
 KEYS_SECONDS = 24 * 3600
-"""Signing keys are read again after a day, and for a token of another key:
+"""Signing keys are read again after a day, and for a token with an unknown key:
 https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
 """
 
 KEYS_PAUSE_SECONDS = 60
-"""Between reads for tokens of unknown keys."""
+"""The least time between reads for unknown keys."""
 
 REQUIRED_CLAIMS = ["aud", "exp", "iat", "iss", "nonce", "oid", "tid"]
 
 _AADSTS = re.compile(r"AADSTS\d{4,8}")
 
 Flow = dict[str, Any]
-"""MSAL's record of a begun sign-in; JSON."""
+"""MSAL's record of a begun sign-in, as JSON values."""
 
 
 class SignInRefusedError(UserError):
-    """One line says why nobody is signed in, without a token."""
+    """The message says in one line why nobody is signed in, without a token."""
 
 
 class SignInUnavailableError(UnavailableError):
@@ -94,7 +94,7 @@ class EntraSignIn:
         self._keys: _Keys | None = None
 
     def begin(self, redirect_uri: str) -> Flow:
-        """Begins a sign-in at the flow's `auth_uri`. Raises `SignInUnavailableError`."""
+        """Begins a sign-in; the browser goes to the flow's `auth_uri`. Raises `SignInUnavailableError`."""
         with self._http() as http, _understood(self._host):
             flow: Flow = self._application(http).initiate_auth_code_flow([], redirect_uri=redirect_uri)
         if "error" in flow or urlsplit(flow["auth_uri"])[:2] not in {urlsplit(url)[:2] for url in self._trusted}:
@@ -149,7 +149,6 @@ class EntraSignIn:
         return claims
 
     def _identity(self, claims: Mapping[str, Any], flow: Flow) -> SignedInIdentity:
-        """The person of the claims. Raises `SignInRefusedError` if the person may not sign in here."""
         if [claims["nonce"]] != parse_qs(urlsplit(flow["auth_uri"]).query).get("nonce"):
             raise SignInRefusedError("the ID token is of another sign-in")
         try:
@@ -188,7 +187,7 @@ class EntraSignIn:
             self._app.client_id,
             client_credential=read_credential(self._app),
             authority=self._authority,
-            # The authority is the cloud's or the configuration's own: nobody is asked whether it is one.
+            # The authority is the cloud's or the configuration's, so it needs no check.
             instance_discovery=False,
             azure_region=msal.ConfidentialClientApplication.DISABLE_MSAL_FORCE_REGION,
             http_client=http,
@@ -200,7 +199,7 @@ class EntraSignIn:
 
 @contextmanager
 def _understood(host: str) -> Iterator[None]:
-    """Turns each failure of an authority into `SignInUnavailableError`, with a message of one line."""
+    """Raises each failure of an authority as `SignInUnavailableError`, with a message of one line."""
     try:
         yield
     except (UserError, UnavailableError):
@@ -210,11 +209,11 @@ def _understood(host: str) -> Iterator[None]:
     except httpx.HTTPError as error:
         raise SignInUnavailableError(f"the sign-in cannot be made: {why_unreached(error, host)}") from None
     except (msal.exceptions.MsalError, jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError):
-        # MSAL and the key set are taken at their word; neither checks that an answer has the fields it reads.
+        # Neither MSAL nor `_read_keys` checks that an answer has the fields that it reads.
         raise SignInUnavailableError("the sign-in cannot be made: Entra ID's answer was not understood") from None
 
 
 def _code(answer: Mapping[str, Any]) -> str:
-    """A description may repeat a stranger's words, so only its AADSTS code is told."""
+    """Shows only the AADSTS code: a description may repeat a stranger's words."""
     found = _AADSTS.search(str(answer.get("error_description", "")))
     return found[0] if found else "it gave no reason"

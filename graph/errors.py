@@ -24,7 +24,7 @@ _LICENCE_CODES = re.compile(
 """
 
 _LICENCE = r"\b(licen[cs]e[sd]?|licensing|service plans?)\b"
-# Within one clause, and about no property, permission or scope that happens to be named so.
+# Within one clause, and not about a property, permission or scope with such a name.
 _BETWEEN = r"((?!authori|permission|privilege|scope|access|propert|\bcheck\b)[^.!?;'\"]){0,80}"
 _SERVED = r"(set( up)?|onboarded|provisioned|enabled|registered|activated|licen[cs]ed)"
 _LICENCE_MESSAGES = re.compile(
@@ -43,7 +43,7 @@ _LICENCE_MESSAGES = re.compile(
 """
 
 _APP_REFUSED = ("app-only", "app only", "application context", "application permission", "delegated")
-"""Signs that a 400 is for signed-in people."""
+"""Phrases of refusals that are open to signed-in people only."""
 
 
 class Answer(Protocol):
@@ -56,7 +56,7 @@ class Answer(Protocol):
 
 
 class ReadFailure(NamedTuple):
-    """Why a page was not read; `restart`: its token has expired."""
+    """Why a page was not read; `restart`: its page token has expired."""
 
     code: ErrorCode
     retryable: bool = False
@@ -68,7 +68,7 @@ class ReadFailure(NamedTuple):
 class GraphRequestError(Exception):
     """A failed `$batch` or sign-in. The message holds no URL, token or answer.
 
-    Retries last `patience`, less `failing_for`: how long others have met it.
+    Retries end after `patience` less `failing_for`, the time for which other callers have met the failure.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class GraphRequestError(Exception):
 
 
 class BatchRefusedError(GraphRequestError):
-    """Graph refused a whole `$batch`, so every request of it."""
+    """Graph refused a whole `$batch`."""
 
     def __init__(self, failure: ReadFailure, message: str) -> None:
         super().__init__(
@@ -110,14 +110,17 @@ class GraphUnreachedError(GraphRequestError):
 
 
 class AnswerTooLargeError(GraphRequestError):
-    """A `$batch`'s answer is larger than a worker takes in at once."""
+    """A `$batch`'s answer has more bytes or values than a worker reads at once."""
 
     def __init__(self) -> None:
         super().__init__(ErrorCode.GRAPH_MALFORMED_RESPONSE, "the answer is too large", retryable=False)
 
 
 def classify(answer: Answer, *, permission: str | None = None, delegated_only: bool = False) -> ReadFailure | None:
-    """Returns None for a success. `permission` is named for a 403; none opens `delegated_only` to an app."""
+    """The answer's failure; None for a success.
+
+    `permission` goes into a 403's context. No permission lets an app read `delegated_only` collections.
+    """
     status = answer.status
     if 200 <= status < 300:
         return None
@@ -149,7 +152,7 @@ def classify(answer: Answer, *, permission: str | None = None, delegated_only: b
 
 
 def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """Reads seconds, also fractional, or a date (RFC 9110 §10.2.3), from the answer's own Date or else `now`.
+    """Reads seconds, also fractional, or a date (RFC 9110 §10.2.3), counted from the answer's Date or else `now`.
 
     None if absent, unreadable or negative.
     """
@@ -187,7 +190,7 @@ def error_code_of(body: Any) -> str | None:
 
 
 def _message(body: Any) -> str:
-    """Intune nests JSON in it as text."""
+    """In lower case. Intune nests JSON as text in it."""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return message[:4000].lower() if isinstance(message, str) else ""

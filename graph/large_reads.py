@@ -1,4 +1,4 @@
-"""Reads of more than a TLS record: h11, httpcore and httpx take as long for its 16 KB as for a large part."""
+"""Reads of more than a TLS record (16 KB), since h11, httpcore and httpx take as long for it as for a large part."""
 # ruff: noqa: ASYNC109 - the signatures are those of httpcore
 
 import ssl
@@ -33,7 +33,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._tls: ssl.SSLObject | None = stream.get_extra_info("ssl_object")
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Returns all that has been received, as soon as there is something."""
+        """Waits for the first bytes, and returns with them all others that have arrived."""
         first = await self._stream.read(max_bytes, timeout)
         if not first or self._tls is None:
             return first
@@ -43,7 +43,7 @@ class _Stream(httpcore.AsyncNetworkStream):
                 parts.append(part)
                 left -= len(part)
         except ssl.SSLError:
-            # Nothing more has come, or it is broken: the next read waits for it or says so.
+            # Nothing more has arrived, or the stream is broken: the next read waits or raises.
             pass
         return b"".join(parts)
 

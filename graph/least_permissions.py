@@ -1,4 +1,4 @@
-"""The fewest permissions that read collections, by Microsoft's map of permissions and paths."""
+"""The fewest permissions that read collections, by Microsoft's published permissions of paths."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from graph.catalog.facts import permissions_of
 
 
 class PermissionNeed(NamedTuple):
-    """A path that a collection reads, and permissions, any of which suffices."""
+    """The permissions for a path that a collection reads; any of `readers` suffices."""
 
     type_key: str
     named: str
@@ -18,7 +18,7 @@ class PermissionNeed(NamedTuple):
 
 
 def least_permissions(collections: Iterable[Collection]) -> dict[str, list[str]]:
-    """The permissions that suffice, sorted, each with the type keys that need it.
+    """Permissions that suffice, sorted, each with the type keys that need it.
 
     A permission is left out if others read its paths: `Directory.Read.All` makes `Group.ReadBasic.All` needless.
     """

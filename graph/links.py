@@ -1,21 +1,21 @@
-"""Graph's links, checked: a token goes to the Graph host only."""
+"""Checks of Graph's links: a token goes to the Graph host only."""
 
 from urllib.parse import urlsplit
 
 from inventory.error_codes import ErrorCode
 
 MAX_LINK_LENGTH = 16_384
-"""Characters; the settings catalog's tokens have a few hundred, and longer ones would bloat histories."""
+"""In characters; real ones have a few hundred, and longer ones would bloat histories."""
 
 
 class UntrustedLinkError(ValueError):
-    """A link leads elsewhere than to the Graph version that gave it."""
+    """A link leads away from the Graph host or API version."""
 
     code = ErrorCode.GRAPH_UNTRUSTED_LINK
 
 
 def relative_link(link: str, base_url: str, api_version: str) -> str:
-    """The part of a nextLink behind `{base_url}/{api_version}`, unchanged.
+    """The part of a nextLink after `{base_url}/{api_version}`, unchanged.
 
     Encoding page tokens anew breaks them: https://learn.microsoft.com/graph/paging
 

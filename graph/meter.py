@@ -5,7 +5,7 @@ from datetime import timedelta
 
 
 class GraphMeter:
-    """Counts nothing; the worker's counts for Prometheus."""
+    """Counts nothing; the worker's subclass counts for Prometheus."""
 
     def batch_answered(self, status: int | None, duration: timedelta, answers: Sequence[int]) -> None:
-        """Follows each `$batch`: its status, None without an answer, and its requests' statuses."""
+        """Called after each `$batch`, with its status (None without an answer) and its requests' statuses."""

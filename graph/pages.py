@@ -14,7 +14,7 @@ class Page(NamedTuple):
 
 
 class MalformedPageError(ValueError):
-    """A success that is no page, perhaps a proxy's for a moment: retried briefly."""
+    """A success that is no page, perhaps a proxy's; retried briefly."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("the answer is not a page of a listing")
@@ -31,7 +31,7 @@ def read_page(
 ) -> Page:
     """The page in a successful answer. Raises `MalformedPageError`.
 
-    `left_out` are `@odata.type`s, `left_out_where` property values, of objects to leave out.
+    Objects with an `@odata.type` of `left_out`, or a property value of `left_out_where`, are left out.
     """
     body: Any = answer.body
     if not isinstance(body, dict):
@@ -62,6 +62,6 @@ def is_gone(answer: Answer) -> bool:
 
 
 def is_found(answer: Answer, id_field: str, external_id: str) -> bool:
-    """Whether a GET by id shows that object. Graph's ids have no case."""
+    """Whether a GET by id shows that object. Graph's ids ignore case."""
     found = answer.body.get(id_field) if isinstance(answer.body, dict) else None
     return 200 <= answer.status < 300 and isinstance(found, str) and found.lower() == external_id.lower()

@@ -1,4 +1,4 @@
-"""Ids of Graph's application permissions, and an app manifest that asks for them."""
+"""Ids of Graph's application permissions."""
 
 import tomllib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The proxy to Graph and the authority: GRAPH_PROXY_URL, no variable of the system."""
+"""The proxy to Graph and the authority: GRAPH_PROXY_URL, not the system's variables."""
 
 import ssl
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 import httpx
 
 SYSTEM_NAMES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-"""Where other programs look for a proxy."""
+"""Variables in which other programs look for a proxy."""
 
 
 def proxy_of(url: str | None, context: ssl.SSLContext) -> httpx.Proxy | None:
-    """TLS goes on to Graph within the tunnel, so the proxy sees no secret."""
+    """TLS goes through the proxy to Graph, so the proxy sees no secret."""
     if url is None:
         return None
     return httpx.Proxy(url, ssl_context=context if url.lower().startswith("https:") else None)

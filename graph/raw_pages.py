@@ -1,4 +1,4 @@
-"""Pages with objects as JSON text: unchanged ones are not parsed."""
+"""Pages with objects as JSON text, so that unchanged ones need not be parsed."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -75,7 +75,7 @@ def parse_all(texts: Sequence[msgspec.Raw]) -> list[Any] | None:
 
 
 def heads(page: RawPage, id_field: str) -> list[tuple[Any, Any]]:
-    """Ids and `@odata.type`s have any JSON type; None if missing."""
+    """Each object's id and `@odata.type`: any JSON values, None if missing."""
     decode = _decoder(id_field)
     return [_head(decode, text) for text in page.objects]
 

@@ -1,4 +1,4 @@
-"""Why a server was not reached, with a remedy."""
+"""Messages about unreached servers."""
 
 import socket
 import ssl
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def why_unreached(error: BaseException, host: str) -> str:
-    """The obstacle to `host`: name, certificate, refusal or silence, without the error's text."""
+    """Why `host` was not reached, with a remedy and without the error's text."""
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return f"the name {host} cannot be resolved; check DNS, the proxy and the tenant's cloud"

@@ -1,4 +1,4 @@
-"""A tenant's token. One sign-in at a time, in its own thread, so that a slow authority blocks nobody else."""
+"""A tenant's token. Each sign-in has its own thread, so that a slow authority blocks no other tenant."""
 
 import asyncio
 import errno
@@ -14,10 +14,10 @@ from inventory.backoff import believable
 from inventory.error_codes import ErrorCode
 
 WAIT_SECONDS = 10
-"""A caller's wait for a sign-in, while it holds one of few slots."""
+"""A caller holds one of few slots while it waits for a sign-in."""
 
 RENEWAL_SECONDS = 300
-"""A token is renewed so long before its end."""
+"""The time before a token's end at which it is renewed."""
 
 RECENT_SECONDS = 600
 """Older failures say nothing about present sign-ins."""
@@ -48,8 +48,6 @@ class _UnderWay:
 
 
 class TenantTokens:
-    """Times are monotonic: changes of the clock do not matter."""
-
     def __init__(self, sign_in: Callable[[str | None], Grant]) -> None:
         """`sign_in` blocks, returns a token with the claims, and raises `GraphRequestError`."""
         self._sign_in = sign_in
@@ -63,8 +61,8 @@ class TenantTokens:
     async def token(self, claims: str | None = None, refused: str | None = None) -> str:
         """A token with these claims that is not the refused one. Raises `GraphRequestError`.
 
-        Callers share one sign-in and its failure. A failure lasts as long as the authority asked for, or as the sign-in
-        took.
+        Callers share one sign-in and its failure. After a retryable failure, the next sign-in waits as long as the
+        authority asked for, and at least as long as the failed one took.
         """
         while True:
             held = self._held if self._held is not None and self._held.answers(claims, refused) else None
@@ -81,7 +79,7 @@ class TenantTokens:
                 raise self._met(self._failure)
 
     async def _ending_of(self, sign_in: _UnderWay) -> None:
-        """Waits for the sign-in. Raises its failure, or a retryable one if it takes too long."""
+        """Raises the sign-in's failure, or a retryable one if it takes too long."""
         rest = sign_in.began + WAIT_SECONDS - time.monotonic()
         await asyncio.wait([sign_in.ended], timeout=max(0.0, rest))
         if not sign_in.ended.done():
@@ -108,7 +106,7 @@ class TenantTokens:
             outcome: Grant | BaseException
             try:
                 outcome = self._sign_in(claims)
-            except BaseException as error:  # noqa: BLE001 - the callers meet it, and not the thread
+            except BaseException as error:  # noqa: BLE001 - raised to the callers, not in the thread
                 outcome = error
             with suppress(RuntimeError):  # The loop is closed: the process ends.
                 loop.call_soon_threadsafe(self._end, sign_in, claims, outcome)

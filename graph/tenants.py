@@ -1,4 +1,4 @@
-"""The configured tenants, their clouds, and where their credentials are; no secret."""
+"""The configured tenants, their clouds, and the places of their credentials."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -27,7 +27,7 @@ class Cloud(StrEnum):
 class Endpoints(NamedTuple):
     """URLs have no final slash.
 
-    `authority_aliases`: where else the authority's discovery document may send a credential.
+    The authority's discovery document may send a credential to `authority_aliases`, too.
     """
 
     authority_url: str
@@ -46,7 +46,7 @@ CLOUD_ENDPOINTS = {
     ),
 }
 """https://learn.microsoft.com/graph/deployments and
-https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud: the latter names China's alias."""
+https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud (China's alias)."""
 
 CREDENTIALS = (
     "client_secret_env",
@@ -68,11 +68,11 @@ VaultName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 
 
 class TenantsFileError(UserError):
-    """The tenants file or table has a fault. The message says it in one line, without values."""
+    """The tenants file or table is faulty. The message says how in one line, without values."""
 
 
 class UnknownTenantError(UserError):
-    """The message names the configured ones."""
+    """The message names configured tenants."""
 
 
 class DisabledTenantError(UserError):
@@ -135,7 +135,7 @@ def consent_url(tenant: TenantConfig, authority_url: str | None = None) -> str |
 
 
 class Tenants:
-    """Keeps the order of the file, or by name of the table; `place` names it for people."""
+    """In the order of the file, or by name from the table; `place` says to people which of these."""
 
     def __init__(self, tenants: Sequence[TenantConfig], place: str = THE_FILE) -> None:
         self.place = place
@@ -165,7 +165,7 @@ class Tenants:
         return frozenset(tenant.id for tenant in self._tenants if tenant.disabled)
 
     def find(self, id_or_name: str) -> TenantConfig:
-        """The tenant with this id, name in any case, or beginning of an id. Raises `UnknownTenantError`."""
+        """Finds a tenant by id, its beginning, or name in any case. Raises `UnknownTenantError`."""
         try:
             tenant = self._by_id.get(UUID(id_or_name))
         except ValueError:
@@ -186,16 +186,16 @@ class Tenants:
 
 
 class TenantsSource(Protocol):
-    """Messages call it `named`."""
+    """Messages name the source by `named`."""
 
     @property
     def named(self) -> str: ...
 
     def stamp(self) -> Hashable:
-        """Differs after each change; None if unknown."""
+        """A value that differs after each change; None if unknown."""
 
     def load(self) -> Tenants:
-        """Raises `UserError`, such as `TenantsFileError`."""
+        """Raises `UserError`."""
 
 
 class FileSource(NamedTuple):

@@ -1,6 +1,6 @@
 """Commands' changes of the tenants file, by lines, since TOML libraries misplace comments.
 
-A change is saved only if TOML reads in the text what was meant.
+A change is saved only if the new text parses to the wanted content.
 """
 
 import json
@@ -32,10 +32,9 @@ class _Lines(NamedTuple):
 
 
 class TenantsFileEdit:
-    """A tenants file to edit; a missing one is empty."""
+    """A tenants file, empty if missing. Its methods raise `TenantsFileError`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `TenantsFileError` if the file is invalid."""
         self._path = path.resolve()
         self.tenants = load_tenants(path) if path.exists() else Tenants([])
         self._read = path.read_bytes() if path.exists() else b""
@@ -45,14 +44,13 @@ class TenantsFileEdit:
         self._lines = text.removeprefix(BOM).replace("\r\n", "\n").splitlines()
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        """Appends an entry. Raises `TenantsFileError` if the file would be invalid."""
         wanted = self._data()
         wanted.setdefault("tenant", []).append(dict(entry))
         lines = [*self._lines, *([""] if self._lines else []), "[[tenant]]"]
         self._save([*lines, *(f"{key} = {_toml(value)}" for key, value in entry.items())], wanted)
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """Returns False if nothing changes. Raises `TenantsFileError`."""
+        """Returns whether anything changed."""
         tenant = self.tenants.get(tenant_id)
         if tenant is None or tenant.disabled == disabled:
             return False
@@ -68,7 +66,7 @@ class TenantsFileEdit:
         return True
 
     def remove(self, tenant_id: UUID) -> None:
-        """Removes the comment right above, too."""
+        """Also removes the comment right above."""
         wanted = self._data()
         del wanted["tenant"][self._index(tenant_id)]
         if not wanted["tenant"]:
@@ -99,7 +97,7 @@ class TenantsFileEdit:
             start, end = header, following
             while start and self._lines[start - 1].lstrip().startswith("#"):
                 start -= 1
-            # A comment above everything is about the file.
+            # A comment at the top is about the file.
             start = header if start == 0 else start
             while end > header + 1 and not _SAYS_SOMETHING.match(self._lines[end - 1]):
                 end -= 1
@@ -154,5 +152,5 @@ def _check(new: Path, path: Path) -> None:
 
 
 def _toml(value: object) -> str:
-    """Strings and lists of strings are JSON's."""
+    """TOML writes booleans, strings and lists of strings as JSON does."""
     return json.dumps(value, ensure_ascii=False)

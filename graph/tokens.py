@@ -1,4 +1,4 @@
-"""Tokens by MSAL, never on the event loop's thread."""
+"""Tokens by MSAL, off the event loop."""
 
 import logging
 import re
@@ -55,7 +55,7 @@ _EXPLAINED = {
 
 
 class AuthFailedError(GraphRequestError):
-    """The message names the AADSTS code only."""
+    """The message repeats only the AADSTS code of the authority's answer."""
 
     def __init__(
         self, message: str, *, retryable: bool, aadsts: int | None = None, retry_after: timedelta | None = None
@@ -85,9 +85,9 @@ class TokenSource:
         self._credentials: dict[UUID, tuple[TenantConfig, Any]] = {}
 
     async def token(self, tenant: TenantConfig, claims: str | None = None, *, refused: str | None = None) -> str:
-        """`claims` answers a challenge; `refused` is a token that Graph did not take.
+        """`claims` answers a challenge; `refused` is a token that Graph refused. Raises `GraphRequestError`.
 
-        Raises `AuthFailedError` or `CredentialError`. A tenant's callers share one request.
+        A tenant's callers share one request.
         """
         config, tokens = self._tenants.get(tenant.id, (None, None))
         if tokens is None or config != tenant:
@@ -97,7 +97,7 @@ class TokenSource:
         return await tokens.token(claims, refused)
 
     def _sign_in(self, tenant: TenantConfig, claims: str | None) -> Grant:
-        """Makes an application each time: MSAL would answer from its caches, also with a refusal."""
+        """Makes a new application: an earlier one would answer from MSAL's caches, also with a refusal."""
         with self._http(tenant) as http:
             try:
                 answer = (
@@ -110,7 +110,7 @@ class TokenSource:
             except msal.exceptions.MsalError:
                 raise AuthFailedError("the authority failed", retryable=True, retry_after=http.retry_after) from None
             except ValueError as error:
-                # MSAL says so where the discovery document is not had or not understood.
+                # MSAL raises this if it cannot get or understand the discovery document.
                 raise _discovery_error(error) from None
             except (AttributeError, KeyError, TypeError):
                 # MSAL does not check that an answer has the fields that it reads.
@@ -126,7 +126,7 @@ class TokenSource:
         return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc
 
     def _http(self, tenant: TenantConfig) -> AuthorityHttp:
-        """A managed identity's endpoint is on this machine, so it has no proxy."""
+        """A managed identity's endpoint is on this machine, so it needs no proxy."""
         if tenant.managed_identity:
             return AuthorityHttp(self._context, None)
         cloud = CLOUD_ENDPOINTS[tenant.cloud]
@@ -140,7 +140,7 @@ class TokenSource:
             else msal.SystemAssignedManagedIdentity()
         )
         with requests.Session() as session:
-            # On Service Fabric MSAL pins the server's certificate, and takes a session of requests alone for it.
+            # On Service Fabric MSAL pins the server's certificate, which only a session of requests supports.
             session.trust_env, session.max_redirects = False, 0
             on_service_fabric = (
                 msal.managed_identity.get_managed_identity_source() is msal.managed_identity.SERVICE_FABRIC
@@ -157,7 +157,7 @@ class TokenSource:
             tenant.client_id,
             client_credential=credential,
             authority=f"{authority}/{tenant.id}",
-            # The authorities are this module's or the configuration's own: nobody is asked whether they are ones.
+            # The authority is the cloud's or the configuration's, so it needs no check.
             instance_discovery=False,
             client_capabilities=["CP1"],
             # Otherwise MSAL_FORCE_REGION in the environment would choose another host.
@@ -190,7 +190,7 @@ def _lifetime(answer: Mapping[str, Any]) -> timedelta:
 
 
 def _discovery_error(error: ValueError) -> AuthFailedError:
-    """MSAL keeps the authority's answer as context."""
+    """MSAL keeps the authority's answer as the exception's context."""
     said = f"{error} {error.__context__}"
     match = _AADSTS.search(said)
     if match:

@@ -1,4 +1,4 @@
-"""CAs for Graph and for tokens: the system's, and GRAPH_CA_FILE."""
+"""CAs for Graph and for tokens."""
 
 import ssl
 from pathlib import Path

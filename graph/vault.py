@@ -1,6 +1,6 @@
 """Secrets of tenants in an Azure Key Vault: https://learn.microsoft.com/azure/key-vault/secrets/
 
-Each sign-in, about one an hour and tenant, reads its secret, so a rotation needs no restart. All of it blocks.
+Each sign-in (about one an hour and tenant) reads its secret, so a rotation needs no restart. Calls block.
 """
 
 import logging
@@ -24,15 +24,15 @@ _NO_IDENTITY = (
 )
 
 PFX = "application/x-pkcs12"
-"""The content type of a Base64 PKCS #12 certificate; the other one is PEM."""
+"""The content type of a Base64 PKCS #12 certificate; others are PEM."""
 
 
 class VaultError(Exception):
-    """The vault refuses a secret until somebody mends that."""
+    """The vault gives no secret until somebody mends the cause."""
 
 
 class VaultUnavailableError(GraphRequestError):
-    """The vault, or the identity for it, does not answer for now."""
+    """The vault, or the authority of its tokens, does not answer for now."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.AUTH_FAILED, message, retryable=True, context={"reason": message})
@@ -67,14 +67,14 @@ class Vault:
         try:
             client = self._secrets()
         except ValueError:
-            # What the environment has of an identity is not whole.
+            # The environment describes an identity incompletely.
             raise VaultError(_NO_IDENTITY) from None
         try:
             found = client.get_secret(name)
         except exceptions.ResourceNotFoundError:
             raise VaultError(f"the vault has no secret {name}") from None
         except exceptions.ClientAuthenticationError:
-            # It does not say whether the authority refused or was busy.
+            # The error does not say whether the authority refused or was busy.
             if _is_passing(self._answered.status):
                 raise _unavailable("the authority of the vault's tokens", self._answered.status) from None
             raise VaultError(_NO_IDENTITY) from None
@@ -87,7 +87,7 @@ class Vault:
         except exceptions.AzureError:
             raise VaultUnavailableError("the vault, or the authority of its tokens, cannot be reached") from None
         except (ValueError, requests.RequestException):
-            # Azure's client says so where a vault asks for a token that is another resource's.
+            # Azure's client raises this if a vault asks for another resource's token.
             raise VaultError("the vault's answer was not understood; check TENANT_VAULT_URL") from None
         value = (found.value or "").strip()
         if not value:
@@ -107,14 +107,14 @@ class Vault:
         from azure.core.pipeline.transport import RequestsTransport
         from azure.keyvault.secrets import SecretClient
 
-        # They log each request, and each failure in many lines; what failed is said by this module.
+        # Azure's libraries log each request, and each failure in many lines; this module's errors suffice.
         logging.getLogger("azure").setLevel(logging.ERROR)
         session = requests.Session()
         session.trust_env = False
         session.mount("https://", _Trusting(self._context))
         session.hooks["response"].append(self._note_status)
         if self._proxy_url is not None:
-            # The addresses of managed identities are http, and the machine's own.
+            # Managed identities have http addresses on this machine, so no proxy.
             session.proxies = {"https": self._proxy_url}
         limits: dict[str, Any] = {
             "transport": RequestsTransport(session=session, session_owner=False, use_env_settings=False),
@@ -139,10 +139,10 @@ class _Trusting(HTTPAdapter):
 
 
 def _identity(limits: dict[str, Any]) -> Any:
-    """One credential of the environment: a chain would hide why it failed."""
+    """Uses one credential of the environment: a chain would hide why it failed."""
     from azure.identity import EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 
-    # The authority is the environment's own, or Azure's: nobody is asked whether it is one.
+    # The authority is the environment's or Azure's, so it needs no check.
     known = {**limits, "disable_instance_discovery": True}
     if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
         return WorkloadIdentityCredential(**known)

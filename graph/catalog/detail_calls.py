@@ -15,9 +15,9 @@ class ChildCall(BaseModel, frozen=True, extra="forbid"):
     """The member's property that holds the answer."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}.*\{child_id\}")]
     single: bool = False
-    """Whether it answers one object."""
+    """Whether the answer is one object."""
     optional: bool = False
-    """Whether 404 means none."""
+    """Whether 404 means that there is none."""
 
 
 class DetailCall(BaseModel, frozen=True, extra="forbid"):
@@ -27,27 +27,27 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
     """The answer's place in the document; None if it is the item itself, in full."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}")]
     single: bool = False
-    """Whether it answers one object."""
+    """Whether the answer is one object."""
     optional: bool = False
-    """Whether 404 means none; a second run must confirm the loss of one."""
+    """Whether 404 means that there is none; a second run must confirm that an earlier one is gone."""
     types: frozenset[str] = frozenset()
-    """`@odata.type`s of the items that have it; empty for all."""
+    """`@odata.type`s of items with the detail; empty for all."""
     only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
-    """Only for items whose list has something in this property, or this value (`tags=Value`)."""
+    """The list property that is not empty, or contains this value (`tags=Value`), in items with the detail."""
     believe_list: frozenset[PropertyName] = frozenset()
-    """The item's properties that only the list shows right."""
+    """Properties that only the list shows correctly."""
     doubted_by: PropertyName | None = None
-    """The list's property that says whether there are members. The call is made only if it contradicts the expanded
-    members, which are then not believed.
+    """The list property that says whether there are members. If it contradicts the expanded members, the call reads
+    them; else no call is made.
     """
     counted_by: PropertyName | None = None
-    """The list's property with the number of members. If it differs, some may have slipped between pages, and the
-    collection is read once more.
+    """The list property with the number of members. If fewer or more are read, they are read once more, since some may
+    have slipped between pages.
     """
     permission: Permission | None = None
     """The least application permission of the call and its children; None for the list's."""
     licence_hint: str | None = None
-    """The further licence, without which documents lack the property."""
+    """A further licence, without which documents lack the property."""
     children: tuple[ChildCall, ...] = ()
 
     def is_of(self, item: Mapping[str, object]) -> bool:

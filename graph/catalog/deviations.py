@@ -1,4 +1,4 @@
-"""Entries' deviations from Microsoft's publications."""
+"""Deviations of catalog entries from Microsoft's publications."""
 
 from functools import cache
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ class ShownUnasked(BaseModel, frozen=True, extra="forbid"):
 
 @cache
 def deviations() -> tuple[Deviation, ...]:
-    """A `ValueError` is a fault of the release."""
+    """Raises `ValueError` only if the release is faulty."""
     return tuple(Deviation.model_validate(table) for table in _table()["deviation"])
 
 

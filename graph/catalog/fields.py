@@ -24,12 +24,12 @@ class ThrottleFamily(StrEnum):
 
     @property
     def wave_limit(self) -> int:
-        """One page where Graph counts single requests."""
+        """The most requests at once: one where Graph counts single requests."""
         return 1 if self.interval is not None else 20
 
     @property
     def interval(self) -> timedelta | None:
-        """The least time between a tenant's requests; None if Graph counts in large windows."""
+        """The least time between a tenant's requests; None if Graph counts over long windows."""
         return _INTERVALS.get(self)
 
 
@@ -54,7 +54,7 @@ ReferencePath = Annotated[
         r"|[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*(\?[@A-Za-z][A-Za-z0-9.]*=[A-Za-z0-9#.]+)?)$"
     ),
 ]
-"""Where ids stand: see `inventory.references`."""
+"""The place of ids: see `inventory.references`."""
 
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
@@ -76,7 +76,7 @@ def _one_or_more(value: object) -> object:
 
 
 OneOrMore = BeforeValidator(_one_or_more)
-"""A tuple; a lone text is its one member."""
+"""Makes a lone text a tuple."""
 
 
 AUDIT_EVENTS: TypeKey = "auditEvents"

@@ -1,4 +1,4 @@
-"""Titles of items: their name, else their kind."""
+"""Titles of items."""
 
 import re
 from functools import cache
@@ -20,10 +20,7 @@ MOST_OF_AN_ID = 32
 
 
 def item_title(type_key: str, external_id: str, name: str | None, kind: str) -> str:
-    """The name, else the kind (`kind_of`) or collection with a short id.
-
-    A legible id, such as a domain, counts as a name.
-    """
+    """The name or a legible id (such as a domain), else the kind (`kind_of`) or collection, with a short id."""
     entry = load_catalog().collections.get(type_key)
     given = None if name is None or not name.strip() else name
     if entry is None:
@@ -45,7 +42,7 @@ def has_names(type_key: str) -> bool:
 
 
 def is_opaque(external_id: str) -> bool:
-    """Whether an id holds a GUID, or is a number or a long token with digits."""
+    """Whether an id holds a GUID, is a number, or is a long token with digits."""
     return _GUID.search(external_id) is not None or _OPAQUE_TOKEN.fullmatch(external_id) is not None
 
 

@@ -13,7 +13,7 @@ _TEMPLATE_VERSION = re.compile(r"_\d+$")
 
 
 def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
-    """The collection's title stands for an unknown kind."""
+    """An item's kind; the collection's title if unknown."""
     for name, kinds in _kinds().get(type_key, {}).items():
         kind = kinds.get(_key(name, meta.get(name)))
         if kind is not None:
@@ -22,7 +22,7 @@ def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
 
 
 def kinds_in(type_key: str) -> list[str]:
-    """Known kinds, sorted; none if all items are alike."""
+    """Known kinds, sorted; empty if all items are alike."""
     return sorted({kind for kinds in _kinds().get(type_key, {}).values() for kind in kinds.values()})
 
 
@@ -38,7 +38,7 @@ def named_types(type_key: str) -> list[str]:
 
 @cache
 def _kinds() -> dict[str, dict[str, dict[str, str]]]:
-    """Maps type key to meta key to value to kind; preferred meta keys come first."""
+    """Type key to meta key to value to kind; preferred meta keys come first."""
     return table_beside(__file__, "kinds.toml")
 
 

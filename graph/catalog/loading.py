@@ -18,12 +18,12 @@ from inventory.toml_file import table_beside
 from inventory.user_errors import UserError
 
 _SHARED_TABLES = frozenset({"references"})
-"""Tables at a file's top that all its entries share."""
+"""Top tables of a file that its entries share."""
 
 NO_ENTRIES = frozenset({
     "defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml", "write_rules.toml",
 })  # fmt: skip
-"""Files beside the entries."""
+"""Files without entries."""
 
 
 LOGS = frozenset({"audit"})
@@ -33,7 +33,7 @@ MOST_NAMED = 3
 
 
 class UnknownCategoryError(UserError):
-    """Names unknown categories, and the known ones."""
+    """The message names the unknown categories and the known ones."""
 
 
 class Catalog:
@@ -49,14 +49,14 @@ class Catalog:
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
-        """A collection under parents begins with their ids' URL."""
+        """The listing's first URL; for a collection under parents, the URL of their ids."""
         collection = self.collections[type_key]
         if collection.parent is not None:
             return self.collections[collection.parent].ids_url(collection.parent_filter)
         return collection.first_url(tenant_id)
 
     def permission_of_listing(self, type_key: str, url: str) -> str:
-        """A collection under parents has two: its own and theirs."""
+        """The permission for a URL of the listing, which may be of the parents' ids."""
         collection = self.collections[type_key]
         if collection.parent is None or collection.is_own_listing(url):
             return collection.permission
@@ -68,15 +68,15 @@ class Catalog:
         return Comparability(Canonicalizer(), NormalForm(), None) if entry is None else entry.comparability
 
     def title_of(self, type_key: str) -> str:
-        """The type key, if the collection left the catalog."""
+        """The type key if the collection left the catalog."""
         return self.collections[type_key].title if type_key in self.collections else type_key
 
     def category_of(self, type_key: str) -> str | None:
-        """A collection's category; None if the collection left the catalog."""
+        """None if the collection left the catalog."""
         return self.collections[type_key].category if type_key in self.collections else None
 
     def references_of(self, type_key: str) -> ReferenceRules:
-        """The places of references in a collection's documents; empty if the collection left the catalog."""
+        """Empty if the collection left the catalog."""
         return self.collections[type_key].references if type_key in self.collections else {}
 
     def reading_rules(self) -> dict[str, ReadingRules]:
@@ -119,7 +119,7 @@ class Catalog:
 
 @cache
 def load_catalog() -> Catalog:
-    """A `ValueError` is a fault of the release."""
+    """Raises `ValueError` only if the release is faulty."""
     folder = Path(__file__).parent
     defaults = table_beside(__file__, "defaults.toml")
     return Catalog(
@@ -139,7 +139,7 @@ def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]
 
 
 def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
-    """Adds the file's shared values and the default lists, less properties in `kept`."""
+    """An entry with its file's shared values and the default lists, without properties in `kept`."""
     merged = {**shared, **entry, "type_key": type_key}
     for name in ("volatile", "sensitive", "ordered", "unordered", "flags", "change_signs", "identity"):
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]

@@ -54,22 +54,22 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     permission: Permission
     """The list's least application permission; `permissions` has the details', too."""
     delegated_only: bool = False
-    """For signed-in people only: refusals of apps, in some tenants or all, are no error."""
+    """For signed-in people only: if Graph refuses an app, that is no error."""
     singleton: bool = False
     parent: TypeKey | None = None
-    """The collection whose items each have some of these."""
+    """The collection of these items' parents."""
     parent_filter: str | None = None
-    """The parent's items that have one; empty for all."""
+    """`$filter` for the parents to list; None for all."""
     opt_in: bool = False
-    """Left out of a selection of all: data or Microsoft's catalogues, large and no configuration."""
+    """Left out of `--all`: data and Microsoft's catalogues, which are large and no configuration."""
     expand: str | None = None
     select: tuple[PropertyName, ...] = ()
-    """All wanted properties for `$select`, if a default list omits some."""
+    """`$select`: all wanted properties, if Graph's default list omits some."""
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """`$top`; None if Graph pages by itself or `$top` would cut the list."""
     filter: str | None = None
     left_out_types: frozenset[str] = frozenset()
-    """Listed `@odata.type`s of another entry."""
+    """`@odata.type`s in the list that belong to another entry."""
     left_out_where: dict[PropertyName, str | bool] = {}
     """Objects with these values are left out, since Graph cannot filter by them."""
     platform: str | None = None
@@ -85,20 +85,20 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     script_bodies: frozenset[QualifiedName] = frozenset()
     """Sensitive where the configuration says so."""
     payloads: frozenset[QualifiedName] = frozenset()
-    """Configuration of other makers among `sensitive`, stored if the settings say so."""
+    """Sensitive properties with other makers' configuration, stored in clear where the configuration says so."""
     ordered: frozenset[PropertyName] = frozenset()
     """Arrays of scalars, or objects with an identity, whose order is content."""
     unordered: frozenset[PropertyName] = frozenset()
     """Arrays of objects without identity or meaningful order."""
     null_not_shown: frozenset[PropertyName] = frozenset()
-    """Properties in which null means not shown, and an empty list none."""
+    """Properties in which null means not shown, so that an empty list is a value."""
     flags: frozenset[PropertyName] = frozenset()
     """Enumerations beyond `graph.catalog.facts.enumerations`."""
     meta: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
         Annotated[tuple[PropertyPath, ...], OneOrMore],
     ] = {}
-    """Further meta keys, each with a path of properties, or several of which the first counts."""
+    """Further meta keys, each with property paths, of which the first present counts."""
     readable_by_id: bool = True
     """Whether GET `{path}/{id}` answers 404 for a missing object and 200 for a present one."""
     details: tuple[DetailCall, ...] = ()
@@ -111,13 +111,12 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     titled_by: tuple[ReferencePath, ...] = ()
     """References and `meta` keys that title nameless items, in order."""
     titled_from: TitleGiver | None = None
-    """The collection whose items title nameless ones that they refer to."""
     one_of_a_kind: bool = False
     """A tenant has at most one item of each kind, so the kind titles nameless ones."""
     everyone: dict[PropertyName, str] = {}
-    """An object is for everyone if a property matches its pattern."""
+    """An object is for everyone if one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
-    """Properties of an object's identity or origin in its tenant, which tenants do not share."""
+    """Properties of an object's identity or origin in its tenant."""
     meaning: tuple[PropertyName, ...] = ()
     """Properties that identify an object in any tenant; empty for name and kind."""
     shared_ids: str | None = None
@@ -126,10 +125,10 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     """Whether Entra's audit log has changes under the items' ids."""
     licence_hint: str | None = None
     note: str | None = None
-    """Why the entry differs from an expectation."""
+    """Why the entry is unexpected."""
 
     def first_url(self, tenant_id: UUID | None = None) -> str:
-        """Relative to the version root; `{tenant_id}` stays if there is no tenant."""
+        """Relative to the version root; without a tenant, `{tenant_id}` stays."""
         return self._url(tenant_id, self._list_options(self.filter))
 
     def _list_options(self, only: str | None) -> tuple[tuple[str, str | int | None], ...]:
@@ -162,32 +161,32 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return None if found is None else unquote(found[1])
 
     def ids_url(self, only: str | None = None) -> str:
-        """The first URL for ids alone, filtered by `only`."""
+        """The first URL for ids alone, with the `$filter` `only`."""
         return self._url(None, (("$filter", only), ("$select", self.id_field), ("$top", self.page_size)))
 
     def probe_url(self, tenant_id: UUID) -> str:
         """The cheapest request that tells whether the collection is readable.
 
-        It has `$top` only if the listing has: elsewhere Graph may refuse it.
+        `$top` is used only as in the listing: elsewhere Graph may refuse it.
         """
         reduced = (("$top", 1),) if self.page_size is not None else (("$select", self.id_field),)
         options = (("$filter", self.filter), *(() if self.singleton else reduced))
         return self._url(tenant_id, options)
 
     def expansion_url(self, external_id: str) -> str:
-        """Shows for one object whether the app may read the listing's expansions."""
+        """A request for one object that tells whether the app may read the listing's expansions."""
         return f"{self.path}/{quote(external_id, safe='')}" + self._options((("$expand", self.expand),))
 
     @property
     def detail_properties(self) -> frozenset[str]:
-        """Properties that a whole document always has, even empty; not those of `doubted_by`."""
+        """Details that a whole document always has, even if empty; not those with `doubted_by`."""
         return frozenset(
             call.property for call in self.details if call.property is not None and call.doubted_by is None
         )
 
     @property
     def expanded(self) -> frozenset[str]:
-        """Includes expansions of details, and properties read for their members."""
+        """Expanded properties, also of details, and properties read for details' members."""
         children = [child for call in self.details for child in call.children]
         paths = [call.path for call in self.details] + [child.path for child in children]
         return names_of(expansion(self.expand)).union(
@@ -195,7 +194,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         )
 
     def may_be_old(self, path: str) -> bool:
-        """Whether values at a path may change without a sign in the list."""
+        """Whether values at the path may change without a sign in the list."""
         if self.refresh_hours is None:
             return False
         name = path.partition(".")[0].partition("[")[0]
@@ -264,7 +263,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
     def whole_item_url(self, external_id: str, parent_id: str = "") -> str:
-        """Asks for the properties that the listing has."""
+        """Requests an object with the listing's properties."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
         return f"{path}/{quote(external_id, safe='')}{shown}"
@@ -325,7 +324,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
             id_field=self.id_field,
             name_field=self.name_field,
             identity=self.identity | self.no_content,
-            # Documents of normal form 0 have lost the other orders, and a tenant has such for as long as they last.
+            # Documents of normal form 0, which may still be stored, kept the order of `ordered` arrays only.
             form=self.form.of_sorted(),
             references={rule: types for rule, types in self.references.items() if not self._is_identity(path_of(rule))},
             details=self.detail_properties,

@@ -1,4 +1,4 @@
-"""Microsoft's published paths, types, navigation and permissions, which no run reads."""
+"""Microsoft's published paths, types, navigation and permissions."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ class Source(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A path's target; a scalar's name is empty."""
+    """A path's target; the name of a scalar type is empty."""
 
     type_name: str
     is_collection: bool
@@ -58,11 +58,11 @@ class Metadata:
         return known
 
     def properties(self, type_name: str) -> dict[str, Place]:
-        """Includes the bases' properties."""
+        """Includes base types' properties."""
         return self._members(type_name, 1)
 
     def navigations(self, type_name: str) -> dict[str, Place]:
-        """Includes the bases' properties."""
+        """Includes base types' navigation properties."""
         return self._members(type_name, 2)
 
     @cached_property
@@ -83,7 +83,7 @@ class Metadata:
         return self.walk(_place(self.roots[first]), rest) if first in self.roots else None
 
     def walk(self, place: Place, segments: Iterable[str]) -> Place | None:
-        """Follows keys, casts and properties from a place."""
+        """Follows keys, casts and properties from a place; None if one is unknown."""
         for segment in segments:
             if segment.startswith(_CAST):
                 name = segment.removeprefix(_CAST)
@@ -123,7 +123,7 @@ def sources() -> list[Source]:
 
 
 def permissions_of(path: str, *, delegated: bool = False) -> dict[str, bool]:
-    """Maps permissions to GET the path to whether they are the least; empty if unknown."""
+    """The permissions that allow GET of a path, and whether each is the least; empty if unknown."""
     table = _data()["permissions"]
     segments = ["{}" if "{" in segment else segment.lower() for segment in path.strip("/").split("/")]
     for written in ("/" + "/".join(segments), "/" + "/".join([*segments[:-1], "{}"])):

@@ -1,4 +1,4 @@
-"""Properties that are enumerations in every published type with them (docs/facts.md)."""
+"""Names of properties that are enumerations in every published type (docs/facts.md)."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -21,7 +21,7 @@ def always_enumerations(files: Iterable[Path]) -> set[str]:
     kinds: dict[str, set[bool]] = {}
     for file in files:
         root = ElementTree.parse(file).getroot()  # noqa: S314 (a file that its reader chose)
-        # Enumerations are told by their last names, since schemas have aliases.
+        # Enumerations are compared by their last names, since schemas have aliases.
         enums = {str(enum.get("Name")) for enum in root.iter(f"{_EDM}EnumType")}
         for element in root.iter(f"{_EDM}Property"):
             kind = str(element.get("Type")).removeprefix("Collection(").removesuffix(")")
@@ -35,6 +35,6 @@ def published() -> set[str]:
 
 
 def write(files: Iterable[Path]) -> None:
-    """The facts must already have both versions' types."""
+    """`facts.json.gz` must already have both versions' types."""
     found = always_enumerations(files) & published()
     FILE.write_text("".join(f"{name}\n" for name in sorted(found)), encoding="utf-8")

@@ -38,7 +38,7 @@ _ENDS = frozenset({
     "drive", "driveItem", "event", "list", "mailFolder", "message", "migrationsRoot", "onenote", "planner",
     "sharePointRoot", "site", "team", "user", "userSettings", "virtualEventsRoot", "workbook",
 })  # fmt: skip
-"""Types of people's data: kept, but not followed."""
+"""Types of people's data: kept without navigation."""
 
 _DATA_OF_GROUPS = re.compile(
     r"^/groups/\{\}/(?:calendar|conversations|drive|events|onenote|photo|planner|sites|team|threads)"
@@ -46,7 +46,7 @@ _DATA_OF_GROUPS = re.compile(
 
 
 def main() -> None:
-    """Keeps the parts for which it gets no argument."""
+    """Keeps the data's parts for which no argument is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--v1", type=Path, help="v1.0-Prod.csdl")
     beta = parser.add_mutually_exclusive_group()
@@ -165,8 +165,8 @@ def csdl(file: Path) -> tuple[dict[str, str], Types]:
 def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[dict[str, str], Types]:
     """The roots and types of the beta SDK's classes.
 
-    In a type that Microsoft's list of entity types lacks, navigation properties are entities and properties with paths
-    of their own.
+    If Microsoft's list of entity types lacks a type, its properties that are entities or have own paths count as
+    navigation.
     """
     models = _read(models_file)
     listed = {
