@@ -1,1 +1,1 @@
-"""Targets, rules, the message, and a module for each kind of target, without database and Graph."""
+"""The delivery of notifications, with a module for each kind of target."""

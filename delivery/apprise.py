@@ -1,8 +1,4 @@
-"""A message by Apprise: one short process for each attempt, ended at the time limit.
-
-The library blocks, says why only in its log, and follows the environment: the process gets none of the worker's
-variables and secrets but the URL, by a pipe.
-"""
+"""Sends a message by Apprise in a process of its own, since Apprise blocks and obeys environment variables (decision 61)."""
 
 import asyncio
 import ssl
@@ -29,7 +25,7 @@ async def send(target: AppriseTarget, message: Message) -> DeliveryAnswer:
     request = {
         "url": read_secret(target.url_env, target.url_file),
         "title": message.subject,
-        # No service of Apprise has a place for an idempotency key, so that people see it.
+        # Apprise has no field for an idempotency key. People recognise a repeated message by its id.
         "body": "\n".join([*message.lines, "", f"message {message.delivery_id}"]),
     }
     with TemporaryDirectory(prefix="tenant-inventory-") as folder:
@@ -46,7 +42,7 @@ async def send(target: AppriseTarget, message: Message) -> DeliveryAnswer:
 
 
 async def _run(request: bytes, bundle: Path) -> bytes:
-    """The process has ended at return."""
+    """Leaves no process behind, even after an error."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -67,12 +63,12 @@ async def _run(request: bytes, bundle: Path) -> bytes:
 
 
 def _bundle(folder: Path, ca_file: Path | None) -> Path:
-    """One file of the system's CAs, certifi's, and those of `ca_file`. Raises `OSError`."""
+    """Writes all trusted CAs into one file. Raises `OSError`."""
     bundle = folder / "ca.pem"
     paths = ssl.get_default_verify_paths()
     sources = [Path(certifi.where())]
     sources += [Path(paths.cafile)] if paths.cafile else []
-    # So are the certificates of a folder named that OpenSSL finds in it.
+    # OpenSSL finds certificates in a folder by such names.
     sources += sorted(Path(paths.capath).glob("*.[0-9]")) if paths.capath else []
     sources += [ca_file] if ca_file else []
     bundle.write_bytes(b"\n".join(source.read_bytes() for source in sources))
@@ -80,7 +76,7 @@ def _bundle(folder: Path, ca_file: Path | None) -> Path:
 
 
 def _answer(said: bytes) -> DeliveryAnswer:
-    """The result in words of this module, never of a service or the library."""
+    """Never quotes a service or the library."""
     try:
         found = orjson.loads(said)
         outcome, status = str(found["outcome"]), int(found["status"])

@@ -1,7 +1,4 @@
-"""Sends one message by Apprise: JSON from standard input, the result on standard output.
-
-Imports no other module of the product.
-"""
+"""A program that sends one message by Apprise. It runs isolated (`python -I`), so it cannot import the product."""
 
 import json
 import logging
@@ -11,13 +8,13 @@ from ipaddress import ip_address
 from typing import Any
 
 _STATUS = re.compile(r"error=(\d{3})\b")
-"""Apprise's log message of a server's refusal."""
+"""The HTTP status in Apprise's log message about a refusal."""
 
 _UNREACHED = re.compile(r"connection error", re.IGNORECASE)
 
 
 def main() -> None:
-    """Prints `outcome` and the HTTP status of a refusal, 0 for none."""
+    """Reads the message from stdin. Prints `outcome` and `status`, the HTTP status of a refusal or 0."""
     request = json.load(sys.stdin)
     outcome, status = _sent(request["url"], request["title"], request["body"])
     print(json.dumps({"outcome": outcome, "status": status}))
@@ -31,7 +28,7 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
     seen = _Seen()
     apprise.logger.addHandler(seen)
     apprise.logger.propagate = False
-    # Nothing is kept on disk, and no key is made.
+    # Apprise must write nothing to disk and generate no key.
     asset = apprise.AppriseAsset(
         http_redirects=False, pgp_autogen=False, pem_autogen=False, storage_mode=apprise.PersistentStoreMode.MEMORY
     )
@@ -42,7 +39,7 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
         return "unverified", 0
     if service.protocol and not service.secure and not _is_loopback(service.host):
         return "insecure", 0
-    # Also where the URL asks for it.
+    # The URL itself may switch redirects on.
     service.redirects = False
     if service.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
         return "sent", 0
@@ -52,7 +49,7 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
 
 
 class _Seen(logging.Handler):
-    """Keeps the connection's state by the library's log, but not the log's text."""
+    """Learns the cause of a failure from the library's log, and keeps no text of the log."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

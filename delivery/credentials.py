@@ -1,4 +1,4 @@
-"""Secrets of targets, read for each message: a rotated one needs no restart."""
+"""Secrets of targets, read anew for each message, so that a rotation needs no restart."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ from inventory.user_errors import UserError
 
 
 class TargetSecretError(UserError):
-    """A target's secret cannot be read. The message names the variable or file, never the content."""
+    """The message names the variable or file, never the secret."""
 
 
 def read_secret(environment_name: str | None, path: Path | None) -> str:
-    """Raises `TargetSecretError`."""
+    """Reads the variable, else the file. Raises `TargetSecretError`."""
     if environment_name is not None:
         value = os.environ.get(environment_name, "").strip()
         if not value:
@@ -31,7 +31,7 @@ def read_secret(environment_name: str | None, path: Path | None) -> str:
 
 
 def read_url(target: UrlTarget) -> str:
-    """The target's URL. Raises `TargetSecretError` if it cannot be read."""
+    """Raises `TargetSecretError` if the URL cannot be read or is not allowed."""
     if target.url is not None:
         return target.url
     url = read_secret(target.url_env, target.url_file)

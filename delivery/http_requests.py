@@ -1,4 +1,4 @@
-"""One POST to a target: bounded in time, without redirects."""
+"""One POST to a target, with a time limit and without redirects."""
 
 import asyncio
 import ssl
@@ -13,21 +13,21 @@ from delivery.message import DeliveryAnswer
 from inventory.notifications import one_line
 
 TIMEOUT = timedelta(seconds=20)
-"""The limit of an attempt, well within its claim."""
+"""The limit of one attempt. Its claim lasts longer."""
 
 ANSWER_BYTES = 2000
-"""Read of an answer, for `notify test`."""
+"""The most bytes to read of an answer, for `notify test`."""
 
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
 async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path | None) -> DeliveryAnswer:
-    """Answers in words, without the URL or a header."""
+    """The answer's text holds neither the URL nor a header, which may be secret."""
     try:
         context = await asyncio.to_thread(trusted, ca_file)
         async with (
             asyncio.timeout(TIMEOUT.total_seconds()),
-            # `trust_env`: no variable of the system leads a message elsewhere.
+            # `trust_env=False`: no environment variable sends a message through a proxy.
             httpx.AsyncClient(verify=context, trust_env=False, timeout=TIMEOUT.total_seconds()) as client,
             client.stream("POST", url, content=body, headers={"user-agent": "tenant-inventory", **headers}) as response,
         ):
@@ -63,7 +63,7 @@ def _answer(response: httpx.Response, text: str) -> DeliveryAnswer:
     said = f"answered {response.status_code}"
     if response.is_success:
         return DeliveryAnswer(True, said, body=text)
-    # A target that is gone, or refuses what it is sent, refuses it the next time, too.
+    # With any other status the target would refuse the next attempt, too.
     retryable = response.status_code in (408, 425, 429) or response.status_code >= 500
     return DeliveryAnswer(False, said, retryable, _retry_after(response), text)
 

@@ -1,4 +1,4 @@
-"""An e-mail by SMTP: plain text, whose Message-ID is the idempotency key."""
+"""Plain-text mail by SMTP. Its Message-ID is the idempotency key."""
 
 import asyncio
 import smtplib
@@ -15,7 +15,7 @@ from inventory.notifications import one_line
 
 
 async def send(target: EmailTarget, message: Message) -> DeliveryAnswer:
-    """Sends a mail, in a thread, since the library blocks. Raises `TargetSecretError`."""
+    """Raises `TargetSecretError`."""
     password = None if target.username is None else read_secret(target.password_env, target.password_file)
     try:
         async with asyncio.timeout(TIMEOUT.total_seconds()):
@@ -26,7 +26,7 @@ async def send(target: EmailTarget, message: Message) -> DeliveryAnswer:
         code = min(code for code, _ in error.recipients.values())
         return DeliveryAnswer(False, f"answered {code}: no recipient is accepted", retryable=code < 500)
     except smtplib.SMTPAuthenticationError as error:
-        # Whoever changed the password changes it here, too.
+        # After a password rotation the new password may come here later.
         return DeliveryAnswer(False, f"answered {error.smtp_code}: the sign-in is refused", retryable=True)
     except smtplib.SMTPResponseException as error:
         body = one_line(error.smtp_error.decode("utf-8", "replace")) if isinstance(error.smtp_error, bytes) else ""
@@ -53,7 +53,7 @@ def _send(target: EmailTarget, mail: EmailMessage, password: str | None) -> Deli
             server.login(target.username, password)
         refused = server.send_message(mail, target.sender, list(target.recipients))
     if refused:
-        # The others have it: another attempt would send it to them again.
+        # Another attempt would send the mail again to the recipients who have it.
         return DeliveryAnswer(True, f"accepted, but not for {len(refused)} of {len(target.recipients)} recipients")
     return DeliveryAnswer(True, "accepted")
 

@@ -1,4 +1,4 @@
-"""A message about events of a tenant. Its first line, which a phone shows, names both."""
+"""Messages about a tenant's events. Phones show the subject, so it names the tenant and the severest event."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,11 +10,11 @@ from inventory.plurals import counted
 from inventory.severity import Severity
 
 MOST_LINES = 20
-"""The most lines of a message; further events are counted. A Teams workflow refuses more than 28 KB."""
+"""The most events that a message lists; it counts the rest. A Teams workflow refuses more than 28 KB."""
 
 
 class Message(NamedTuple):
-    """A message to a target. `delivery_id` is the idempotency key of all attempts."""
+    """`delivery_id` is the idempotency key of all attempts."""
 
     delivery_id: UUID
     tenant_id: UUID | None
@@ -27,9 +27,9 @@ class Message(NamedTuple):
 
 
 class DeliveryAnswer(NamedTuple):
-    """A target's answer in words. `retryable`: a later attempt, after `retry_after`, may succeed.
+    """The result of one attempt. `retryable`: a later attempt, after `retry_after`, may succeed.
 
-    `body`: the beginning of the answer, shown to a person who tests the target and never kept.
+    `body`: the beginning of the target's answer, shown by `notify test` and never stored.
     """
 
     is_delivered: bool
@@ -46,7 +46,7 @@ def message_of(
     run_id: UUID | None,
     events: Sequence[NotificationEvent],
 ) -> Message:
-    """Most severe events first."""
+    """Lists the severest events first; at least one event is needed."""
     order = list(Severity)
     ranked = sorted(events, key=lambda event: order.index(event.severity))
     name = one_line(tenant_name)

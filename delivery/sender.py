@@ -5,7 +5,7 @@ from delivery.targets import AnyTarget, AppriseTarget, EmailTarget, TeamsTarget
 
 
 async def send(target: AnyTarget, message: Message) -> DeliveryAnswer:
-    """Sends the message once. Raises nothing that a target can cause."""
+    """Makes one attempt. Raises nothing that a target can cause."""
     try:
         if isinstance(target, TeamsTarget):
             return await teams.send(target, message)
@@ -15,5 +15,5 @@ async def send(target: AnyTarget, message: Message) -> DeliveryAnswer:
             return await apprise.send(target, message)
         return await webhook.send(target, message)
     except TargetSecretError as error:
-        # Whoever forgot a secret adds it within the day.
+        # Somebody may add a forgotten secret while attempts go on.
         return DeliveryAnswer(False, str(error), retryable=True)

@@ -1,4 +1,4 @@
-"""The notifications file: targets, with references to their secrets, and rules."""
+"""The notifications file: rules, and targets with references to their secrets."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -15,7 +15,7 @@ from inventory.user_errors import UserError
 
 
 class NotificationsFileError(UserError):
-    """A fault and its remedy in one line, without values."""
+    """The message names fault and remedy in one line, without secrets."""
 
 
 class TargetKind(StrEnum):
@@ -29,7 +29,7 @@ class MailSecurity(StrEnum):
     STARTTLS = "starttls"
     TLS = "tls"
     NONE = "none"
-    """For a mail server on this machine."""
+    """Only for a mail server on this machine."""
 
 
 class Target(BaseModel, frozen=True, extra="forbid"):
@@ -37,7 +37,7 @@ class Target(BaseModel, frozen=True, extra="forbid"):
 
 
 class UrlTarget(Target):
-    """The URL is a secret if the target asks for nothing else."""
+    """The URL is a secret if it is the target's only credential."""
 
     url: str | None = None
     url_env: str | None = None
@@ -53,7 +53,7 @@ class UrlTarget(Target):
 
 
 class WebhookTarget(UrlTarget):
-    """A server that takes signed JSON."""
+    """A server that accepts signed JSON."""
 
     kind: Literal[TargetKind.WEBHOOK]
     secret_env: str | None = None
@@ -83,7 +83,7 @@ class TeamsTarget(SecretUrlTarget):
 
 
 class AppriseTarget(SecretUrlTarget):
-    """A service that Apprise knows, by URL: https://github.com/caronc/apprise/wiki"""
+    """A service of https://github.com/caronc/apprise/wiki"""
 
     kind: Literal[TargetKind.APPRISE]
 
@@ -122,7 +122,7 @@ class Notifications(BaseModel, frozen=True):
 
 
 def check_url(url: str) -> None:
-    """Raises `ValueError`, without the URL, if it has no TLS and leads beyond this machine."""
+    """Raises `ValueError` unless the URL is HTTPS, or HTTP to this machine. The message lacks the URL."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

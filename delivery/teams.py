@@ -1,4 +1,4 @@
-"""A card in Microsoft Teams, by a workflow that waits for HTTP requests
+"""A card in Microsoft Teams, posted by a workflow with an HTTP trigger
 (https://learn.microsoft.com/connectors/teams#microsoft-teams-webhook).
 """
 
@@ -25,7 +25,7 @@ async def send(target: TeamsTarget, message: Message) -> DeliveryAnswer:
 
 
 def card(message: Message) -> dict[str, Any]:
-    """Text runs have no markup, so a name stays a name."""
+    """Text runs have no markup, so names are shown literally."""
     return {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

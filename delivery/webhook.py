@@ -1,4 +1,4 @@
-"""Signed JSON to a URL (https://www.standardwebhooks.com); receivers have libraries to verify it."""
+"""Webhooks with signed JSON, as https://www.standardwebhooks.com defines them."""
 
 import base64
 import binascii
@@ -48,7 +48,7 @@ def body_of(message: Message) -> bytes:
 
 
 def signature(secret: str, delivery_id: str, sent_at: int, body: bytes) -> str:
-    """HMAC-SHA-256 over id, time and body; a receiver can refuse a replay by the time."""
+    """HMAC-SHA-256 over id, time and body, in Base64. The time lets a receiver refuse a replay."""
     signed = f"{delivery_id}.{sent_at}.".encode() + body
     return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
 
