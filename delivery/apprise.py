@@ -1,4 +1,4 @@
-"""Sends a message by Apprise in a process of its own, since Apprise blocks and obeys environment variables (decision 61)."""
+"""Sends a message by Apprise in a process of its own: Apprise blocks and obeys environment variables (decision 61)."""
 
 import asyncio
 import ssl
