@@ -1,4 +1,4 @@
-"""Drift from another tenant's current inventory: a comparison's results as findings."""
+"""Drift from another tenant's current inventory."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -47,9 +47,9 @@ async def evaluate_against_tenant(
     session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
 ) -> list[DamagedRecord]:
     """Records new and resolved deviations from the tenant whose session is `golden`; returns both tenants' damaged
-    versions.
+    versions. Raises `ValueError` if the baseline is no tenant's inventory.
 
-    If items cannot be told apart, or a field may be equal, no finding is opened or closed for it.
+    No finding is opened or closed for items that cannot be told apart, or for fields that may be equal.
     """
     name, other = baseline.name, baseline.other_tenant_id
     if other is None:
@@ -136,7 +136,7 @@ def _findings(
 def _deviations(
     item: ItemComparison, protection: JsonObject | None
 ) -> Iterator[tuple[str, str | None, str, Deviation]]:
-    """The item's id and name, the evidence, and the deviation."""
+    """Yields item id, item name, evidence and deviation."""
     if item.status is Status.ONLY_HERE:
         for item_name in item.here:
             yield item_name.external_id, item_name.display_name, "not_listed", item_missing(protection)

@@ -69,7 +69,7 @@ _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
 
 
 class Drift(NamedTuple):
-    """The findings are most severe first, each period once."""
+    """`findings` has one record for each period, in the order of `by_item`."""
 
     report: DriftReport
     findings: list[DriftFindingRecord]
@@ -82,7 +82,7 @@ async def evaluated_drift(
     name: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> list[Drift]:
-    """Compares with one baseline, or with each. Raises `UnknownBaselineError` or `NeverReadError`.
+    """Evaluates the baseline `name`, or all. Raises `UnknownBaselineError` or `NeverReadError`.
 
     `session_of` opens a baseline tenant's session.
     """
@@ -101,7 +101,9 @@ async def evaluated_drift(
 async def bring_up_to_date(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord
 ) -> None:
-    """Evaluates the baseline if a run has ended since the last evaluation, unless another session is evaluating it."""
+    """Evaluates the baseline if a run has ended, or the release has changed, since the last evaluation; not while
+    another session evaluates it.
+    """
     await _evaluated(session, session_of, tenant_id, baseline, only_if_behind=True)
 
 
@@ -124,7 +126,7 @@ async def _evaluated(
 
 
 async def baseline_drift(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """Tenants' drift from each baseline, most severe first, in a portfolio session."""
+    """Each baseline's drift in numbers, most severe first. Needs a portfolio session."""
     found = await queries.drift_in_numbers(session, tenant_ids)
     return sorted(found, key=_severest_first)
 
@@ -136,14 +138,14 @@ def _severest_first(drift: BaselineDrift) -> tuple[int, int, int, str, str]:
 async def drift_of_item(
     session: AsyncSession, tenant_id: UUID, type_key: str, external_id: str
 ) -> list[DriftFindingRecord]:
-    """An item's open findings by the last evaluation, most urgent first."""
+    """An item's unresolved findings, most urgent first."""
     return await _in_order(session, tenant_id, await queries.findings_of_item(session, type_key, external_id))
 
 
 async def findings_called(
     session: AsyncSession, tenant_id: UUID, fingerprints: Sequence[str]
 ) -> list[DriftFindingRecord]:
-    """The unresolved ones of these findings by the last evaluation, in a report's order."""
+    """The unresolved findings among these, in the order of `by_item`."""
     return await _in_order(session, tenant_id, await queries.findings_named(session, fingerprints))
 
 
@@ -164,7 +166,7 @@ async def drift(
     type_keys: Sequence[str] | None = None,
     damaged: Sequence[DamagedRecord] = (),
 ) -> Drift:
-    """The findings and decisions by the last evaluation, which returned `damaged`. Raises `UnknownBaselineError`."""
+    """Drift by the last evaluation, which returned `damaged`. Raises `UnknownBaselineError`."""
     baseline = await baseline_called(session, name)
     scope = await scope_of(session, baseline, type_keys)
     now = await database_time(session)
@@ -248,7 +250,7 @@ def _record(
 
 
 def decision_of(known: KnownFinding, scoped: Sequence[ScopeDecision], now: datetime) -> DecisionInForce:
-    """The finding's own decision in force, or the most specific scope's."""
+    """The finding's own decision if in force, else the most specific scope's."""
     finding, decided = known.finding, known.decided
     own = CurrentDecision(Decision.OPEN)
     if decided is not None:

@@ -1,4 +1,4 @@
-"""`baseline`: what a tenant's drift is measured against."""
+"""`baseline`."""
 
 import getpass
 from typing import Annotated

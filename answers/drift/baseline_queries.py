@@ -1,4 +1,4 @@
-"""Baselines, with pinned versions."""
+"""Queries of baselines, their gaps and pins."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,9 +38,7 @@ class NewBaseline(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """An item that a baseline does not wholly know. `why` is `forgotten`, `unread` or `presumed`, or if the baseline is
-    another tenant, `ambiguous` or `undecided`.
-    """
+    """An item that a baseline does not wholly know. `LeftOutItem` explains the values of `why`."""
 
     type_key: str
     external_id: str
@@ -49,7 +47,7 @@ class Gap(NamedTuple):
     why: str
 
 
-# Of a run what it selected itself; of a moment the latest run by then that selected each collection.
+# For a run: the collections that it selected. For a moment: each collection in the latest run by then.
 _COVER = text(f"""
 INSERT INTO baseline_collection (baseline, type_key, outcome, error_code, run_id, read_at)
 SELECT DISTINCT ON (c.type_key) :name, c.type_key, c.outcome, c.error_code, r.run_id, r.finished_at
@@ -152,7 +150,7 @@ async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[C
 
 
 async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
-    """Stores items (type key, id, reason) in place of earlier ones."""
+    """Replaces the baseline's gaps by these (type key, id, reason)."""
     await _forget_gaps(session, name)
     type_keys, external_ids, reasons = ([gap[place] for gap in gaps] for place in range(3))
     values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
@@ -160,14 +158,14 @@ async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, 
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> bool:
-    """Removes findings and pins, too, but not decisions; False if there is no baseline."""
+    """Also removes findings and pins, but keeps decisions; False if there is no baseline."""
     await _unpin(session, name)
     dropped = delete(_BASELINE).where(_BASELINE.c.name == name).returning(_BASELINE.c.name)
     return (await session.execute(dropped)).first() is not None
 
 
 async def lock_baseline(session: AsyncSession, name: str) -> None:
-    """Locks a baseline, so that its evaluations run one by one."""
+    """Makes evaluations of the baseline run one by one."""
     await session.execute(select(_BASELINE.c.name).where(_BASELINE.c.name == name).with_for_update())
 
 
@@ -176,7 +174,7 @@ async def latest_ended_run(session: AsyncSession) -> UUID | None:
 
 
 async def claim_evaluation(session: AsyncSession, name: str, after: str) -> bool:
-    """Locks a baseline; False if it was evaluated after the runs `after`, or is locked elsewhere."""
+    """Locks a baseline; False if its last evaluation noted the same `after`, or another session has the lock."""
     behind = (_BASELINE.c.name == name, _BASELINE.c.evaluated_after.is_distinct_from(after))
     claimed = select(_BASELINE.c.name).where(*behind).with_for_update(skip_locked=True)
     return (await session.execute(claimed)).first() is not None
@@ -188,7 +186,7 @@ async def note_evaluation(session: AsyncSession, name: str, after: str) -> None:
 
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
-    """Baselines by name, or the one."""
+    """All baselines, or the one called `name`; sorted."""
     collections = await _collections(session, name)
 
     def with_coverage(row: Values) -> Values:

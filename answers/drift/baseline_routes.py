@@ -27,13 +27,13 @@ from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions, Tenant
 router = APIRouter()
 
 RUNS = 30
-"""Recent runs that a form offers."""
+"""Recent runs, of which a form offers the completed."""
 
 Name = Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
 
 
 class BaselineSource(StrEnum):
-    """The inventory as it is or was, a run's coverage, or another tenant's inventory."""
+    """`MOMENT` without a time means now."""
 
     MOMENT = "moment"
     RUN = "run"
@@ -97,7 +97,7 @@ async def set_baseline(
 async def remove_baseline(
     scope: TenantToChange, person: Approver, once: ConfirmedOnce, name: Name, reason: Why
 ) -> RedirectResponse:
-    """Removes its pins and findings, too."""
+    """Also removes the baseline's pins and findings."""
     if await recorded(scope, person, Action.BASELINE_REMOVED, f"baseline {name}", once, reason):
         await baselines.drop_baseline(scope.session, name)
     return RedirectResponse(f"/tenants/{scope.tenant.id}/baselines", 303)
@@ -113,7 +113,7 @@ async def set_golden_baselines(
     tag: Annotated[str, Form(min_length=1, max_length=64)],
     reason: Why,
 ) -> HTMLResponse:
-    """Makes one tenant a baseline of all with a tag; shows each result."""
+    """Makes one tenant the baseline of all tenants with a tag, and shows each result."""
     model = scope.named(golden)
     chosen = [tenant for tenant in scope.tenants if tag in tenant.tags and tenant.id != golden]
     outcomes = [
@@ -125,7 +125,7 @@ async def set_golden_baselines(
 async def _golden(
     scope: TenantSessions, tenant_id: UUID, golden: TenantConfig, person: Person, reason: str, once: UUID
 ) -> str:
-    """Uses the tenant's own transaction. Returns why the baseline cannot be set, or an empty text."""
+    """Returns why the baseline cannot be set; empty if it was set."""
     try:
         async with scope.writing_session_of(tenant_id) as session:
             of = TenantScope(scope.named(tenant_id), session)

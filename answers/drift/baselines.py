@@ -1,4 +1,4 @@
-"""Baselines, from which drift is measured."""
+"""Makes, finds and drops baselines."""
 
 import re
 from datetime import datetime
@@ -24,7 +24,7 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class UnknownBaselineError(NotHereError):
-    """The tenant has no baseline of this name."""
+    """The tenant has no baseline, or none of this name."""
 
 
 class NoBaselineError(UserError):
@@ -32,10 +32,7 @@ class NoBaselineError(UserError):
 
 
 async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, reason: str | None) -> BaselineRecord:
-    """Makes a run's coverage a baseline, as of the run's end.
-
-    Raises `NoBaselineError` or `NeverReadError`.
-    """
+    """Makes a run's coverage at its end a baseline. Raises `NoBaselineError` or `NeverReadError`."""
     run = await queries.run_record(session, run_id)
     if run is None:
         raise NoBaselineError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
@@ -59,7 +56,7 @@ async def set_moment(
 async def set_tenant(
     session: AsyncSession, name: str, tenant_id: UUID, other: UUID, set_by: str, reason: str | None
 ) -> BaselineRecord:
-    """Makes another tenant's inventory a baseline, which is current at each evaluation. Raises `NoBaselineError` or
+    """Makes another tenant's inventory, as it is at each evaluation, a baseline. Raises `NoBaselineError` or
     `NeverReadError`.
     """
     if other == tenant_id:
@@ -74,7 +71,9 @@ async def set_tenant(
 async def golden_baseline(
     session: AsyncSession, tenant_id: UUID, other: UUID, other_name: str, set_by: str
 ) -> BaselineRecord:
-    """If missing, the baseline is set by the other tenant's name. Raises `NoBaselineError`."""
+    """The baseline that is the other tenant's inventory; set under that tenant's name if missing. Raises
+    `NoBaselineError` or `NeverReadError`.
+    """
     known = await baseline_queries.baselines(session)
     for baseline in known:
         if baseline.other_tenant_id == other:
@@ -115,7 +114,7 @@ async def baseline_called(session: AsyncSession, name: str) -> BaselineRecord:
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> None:
-    """Removes its pins and findings, too. Raises `UnknownBaselineError`."""
+    """Also removes the baseline's pins and findings. Raises `UnknownBaselineError`."""
     if not await baseline_queries.drop_baseline(session, name):
         raise _unknown(name)
 

@@ -131,7 +131,7 @@ def show_drift(
             _print_each(found, rows, is_line=is_line)
         _end(evaluated, fail_on)
 
-    # A golden tenant is read beside the one that is held against it.
+    # The tenant and the golden tenant have a session each.
     ask_each(settings, asked, ask, pool_size=2, limit=rows)
 
 
@@ -150,7 +150,7 @@ class _Sought(NamedTuple):
 
 
 async def _evaluated(database: Database, settings: Settings, sought: _Sought) -> list[Drift]:
-    """Raises `NeverReadError`. One transaction evaluates and reads."""
+    """One transaction evaluates and reads. Raises `NeverReadError`."""
     async with database.tenant(sought.tenant_id, read_only=False, snapshot=True) as session:
         if not await is_read(session):
             raise NeverReadError(TENANT_NEVER_READ)
@@ -231,7 +231,7 @@ def _say_basis(report: DriftReport) -> None:
 
 
 def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
-    """A line for each stale item, and for each collection and other reason."""
+    """A line for each stale item, and for each other reason of a collection."""
     for item in items:
         if item.stale is not None:
             yield f"cannot be compared: {visible(item.title)} ({item.type_key}): {stale_words(item.stale)}"
@@ -245,7 +245,7 @@ def left_out_lines(items: Sequence[LeftOutItem]) -> Iterator[str]:
 
 
 LEFT_OUT_NAMED = 3
-"""Items that a line names; JSON and the page name more."""
+"""Items that a line names; JSON names all."""
 
 
 def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:

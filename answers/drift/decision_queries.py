@@ -29,8 +29,8 @@ class DecidedFinding(NamedTuple):
 
 
 class StoredDecision(NamedTuple):
-    """A decision about a scope or a finding; neither is known if the finding's baseline was dropped. `meta` is that of
-    the scope's item, if this tenant has it.
+    """A decision about a scope or a finding; both are None if the finding's baseline was dropped. `meta` is that of the
+    scope's item, None without one.
     """
 
     fingerprint: str
@@ -55,7 +55,7 @@ FROM drift_decision WHERE value_hash IS NULL
 ORDER BY fingerprint, number DESC
 """)
 
-# A decision about a finding is told with the latest period of it, which a dropped baseline takes away.
+# A finding's decision comes with the finding's latest period, which goes when its baseline is dropped.
 _DECISIONS = text(f"""
 SELECT d.fingerprint, d.number = max(d.number) OVER (PARTITION BY d.fingerprint) AS is_latest,
     {", ".join(f'd.scope_{name} AS "scope.{name}"' for name in DecisionScope.model_fields)},
@@ -101,7 +101,7 @@ RETURNING fingerprint
 
 
 async def decide(session: AsyncSession, fingerprints: Sequence[str], new: NewDecision) -> list[str]:
-    """Stores the decision about each finding and its present value; returns the fingerprints that are unresolved."""
+    """Stores the decision about each unresolved finding and its present value; returns their fingerprints."""
     values = {"fingerprints": list(fingerprints), **new._asdict()}
     return list((await session.execute(_DECIDE, values)).scalars())
 
@@ -112,19 +112,19 @@ async def scope_decisions(session: AsyncSession) -> list[ScopeDecision]:
 
 
 async def scopes_beginning(session: AsyncSession, prefix: str, most: int) -> list[ScopeDecision]:
-    """The latest decisions about scopes whose fingerprints begin with `prefix`, up to `most`."""
+    """The latest decisions about up to `most` scopes whose fingerprints begin with `prefix`."""
     return await fetch(session, _SCOPES_BEGINNING, ScopeDecision, {"prefix": prefix, "most": most})
 
 
 async def all_decisions(session: AsyncSession) -> list[StoredDecision]:
-    """All decisions, latest first."""
+    """Latest first."""
     return await fetch(session, _DECISIONS, StoredDecision)
 
 
 async def items_with_findings(
     session: AsyncSession, sought: str, type_key: str | None, most: int
 ) -> list[ItemWithFindings]:
-    """Items that ever had findings, with the name `sought` or an id that begins so."""
+    """Items that ever had findings, whose name is `sought` or whose id begins with it."""
     values = {"sought": sought, "type_key": type_key, "most": most}
     return await fetch(session, _ITEMS_WITH_FINDINGS, ItemWithFindings, values)
 

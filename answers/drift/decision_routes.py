@@ -44,7 +44,7 @@ Everything = Annotated[bool, Query(alias="all", description="Also what was taken
 
 
 class DecisionSubject(StrEnum):
-    """The ticked findings, their whole items, or a field wherever it is."""
+    """The ticked findings, their items, or a field in their collections."""
 
     FINDINGS = "findings"
     ITEMS = "items"
@@ -52,7 +52,7 @@ class DecisionSubject(StrEnum):
 
 
 class UndecidedError(UserError):
-    """The form lacks the decision or its end."""
+    """The form is incomplete or has an unreadable time."""
 
 
 @router.get("/tenants/{tenant_id}/drift/decide", response_class=HTMLResponse, include_in_schema=False)

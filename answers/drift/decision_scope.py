@@ -1,7 +1,7 @@
-"""Decisions about an item, a field of it, or a field anywhere; the most specific counts.
+"""Decisions about items and fields; the most specific counts.
 
-In a field's path `*` stands for any text. A path fits with or without members of lists:
-`conditions.users.excludeGroups` is about each group in it, `settings.*` about all within `settings`.
+In a field's pattern, `*` is any text, and list members may be left out: `conditions.users.excludeGroups` covers each
+group in it, `settings.*` all within `settings`.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class DecisionScope(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def specificity(self) -> tuple[bool, bool, bool, bool, int, bool]:
-        """Orders scopes: an item's field, an item, a field, a pattern."""
+        """Rises from a pattern over a field and an item to an item's field."""
         return (
             self.external_id is not None,
             self.field is not None,
@@ -68,7 +68,7 @@ class DecisionScope(BaseModel, frozen=True, extra="forbid"):
 
 
 class FindingPlace(NamedTuple):
-    """The path is empty for the whole item."""
+    """`path` is empty for the whole item."""
 
     baseline: str
     type_key: str
@@ -77,7 +77,7 @@ class FindingPlace(NamedTuple):
 
 
 class ScopeDecision(NamedTuple):
-    """The latest decision about a scope, stored under the scope's fingerprint."""
+    """The latest decision about a scope; `fingerprint` is the scope's."""
 
     fingerprint: str
     scope: DecisionScope
@@ -93,7 +93,7 @@ class ScopeDecision(NamedTuple):
 
 
 class DecisionInForce(NamedTuple):
-    """`by` is its scope, None for the finding's own decision."""
+    """`by` is the scope's decision, None if the finding's own counts."""
 
     current: CurrentDecision
     by: ScopeDecision | None = None
@@ -101,7 +101,7 @@ class DecisionInForce(NamedTuple):
 
 @cache
 def field_expression(pattern: str) -> str:
-    """The expression is for whole paths, and means the same in Python and PostgreSQL."""
+    """For whole paths; means the same in Python and PostgreSQL."""
     within = pattern.endswith(".*")
     names = pattern.removesuffix(".*").split(".")
     said = [".*".join(map(re.escape, re.split(r"\*+", name))) for name in names]
@@ -111,10 +111,10 @@ def field_expression(pattern: str) -> str:
 def decision_in_force(
     own: CurrentDecision, scoped: Iterable[ScopeDecision], place: FindingPlace, now: datetime
 ) -> DecisionInForce:
-    """The most specific decision in force about a finding, its own first.
+    """The finding's own decision if in force, else the most specific scope's.
 
-    If none is, the finding is open, with the most specific lapsed one. `open` takes back only the earlier decision
-    about the same scope.
+    If none is in force, the finding is open, with the lapse of its own or else the most specific decision. `open` takes
+    back only the earlier decision about the same subject.
     """
     if own.decision is not Decision.OPEN:
         return DecisionInForce(own)

@@ -1,4 +1,4 @@
-"""Decisions about a finding's value, or about items and fields whatever their value."""
+"""Makes and lists decisions about findings' values, and about items and fields whatever their values."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ from storage.documents import database_time
 
 
 class UnknownFindingError(UserError):
-    """No, or more than one, open finding's fingerprint begins so."""
+    """The text names no finding or item, or several."""
 
 
 class DecisionOverError(UserError):
-    """A decision would end before it begins."""
+    """The decision's end is past."""
 
 
 async def decide(session: AsyncSession, tenant_id: UUID, beginning: str, new: NewDecision) -> DriftFindingRecord:
-    """Decides about the one open finding whose fingerprint begins with `beginning`.
+    """Decides about the one unresolved finding whose fingerprint begins with `beginning`.
 
     Raises `UnknownFindingError`, and `DecisionOverError` unless `until` is in the future.
     """
@@ -46,9 +46,9 @@ async def decide(session: AsyncSession, tenant_id: UUID, beginning: str, new: Ne
 
 
 async def decide_findings(session: AsyncSession, fingerprints: Sequence[str], new: NewDecision) -> None:
-    """Decides about open findings; each decision is about the finding's present value.
+    """Decides about the present values of unresolved findings.
 
-    Raises `UnknownFindingError` if none deviates any more, and `DecisionOverError` unless `until` is in the future.
+    Raises `UnknownFindingError` if all are resolved, and `DecisionOverError` unless `until` is in the future.
     """
     await _refuse_over(session, new.until)
     if not await decision_queries.decide(session, fingerprints, new):
@@ -74,9 +74,9 @@ async def decide_scope(
 
 
 async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope | None:
-    """The scope of the one decision whose id begins so; None if only findings may be meant.
+    """The scope whose decision has an id that begins with `beginning`, or None.
 
-    Raises `UnknownFindingError` if several decisions or also a finding begin so.
+    Raises `UnknownFindingError` if several ids, or also a finding's fingerprint, begin so.
     """
     found = await decision_queries.scopes_beginning(session, beginning.lower(), 2)
     if not found:
@@ -87,7 +87,7 @@ async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope 
 
 
 async def item_with_findings(session: AsyncSession, sought: str, type_key: str | None) -> ItemWithFindings:
-    """Finds the one item with findings by its name or its id's beginning. Raises `UnknownFindingError`."""
+    """The one item with findings that has this name or id's beginning. Raises `UnknownFindingError`."""
     found = await decision_queries.items_with_findings(session, sought, type_key, NAMED)
     exact = [item for item in found if sought in (item.external_id, item.display_name)] or found
     if len(exact) == 1:
@@ -102,7 +102,7 @@ async def item_with_findings(session: AsyncSession, sought: str, type_key: str |
 
 
 async def decisions(session: AsyncSession, tenant_id: UUID, *, with_earlier: bool = False) -> list[DriftDecisionRecord]:
-    """Decisions that were not taken back, one for each subject, latest first; `with_earlier`, all ever made."""
+    """The latest decision about each subject unless it was taken back, or `with_earlier` all; latest first."""
     now = await database_time(session)
     scoped = await decision_queries.scope_decisions(session)
     covered = Counter[str]()

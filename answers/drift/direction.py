@@ -1,4 +1,4 @@
-"""Whether a finding weakens or strengthens protection, by the first fitting rule of a table."""
+"""Whether a finding weakens or strengthens protection."""
 
 import re
 from functools import cache
@@ -17,13 +17,13 @@ _VERSION = re.compile(r"\d+(\.\d+)+")
 
 
 class DirectionRule(BaseModel, frozen=True, extra="forbid"):
-    """One row of the table: fields, and the effect of each change of their values.
+    """A row of `direction.toml`: the fields that it fits, and the effect of each change of their values.
 
-    `types`, `categories`, `paths` (whole, without members of lists), `name` (a regular expression for the last
-    property) and `members` (beginnings of a member on the path) narrow the fields. `scale` lists values, weakest first.
-    A value or member is `added` or `removed`; a number, version or truth value is `raised` or `lowered`; other changes
-    have no direction. A `strongest` list member strengthens when it comes and weakens when it goes, whatever becomes of
-    others; `void` members mean nothing. `source` is Microsoft's page.
+    `paths` are whole, without list members; `name` is a regular expression for the last property; `members` are
+    beginnings of a list member on the path. `scale` lists values, weakest first. `added` and `removed` are about values
+    and list members, `raised` and `lowered` about numbers, versions and truth values. Adding a `strongest` member
+    strengthens and removing it weakens, whatever else changes; `void` members have no effect. `source` is Microsoft's
+    page.
     """
 
     why: str
@@ -61,7 +61,7 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
                 else ProtectionEffect.WEAKENS
             )
         if isinstance(before, bool | None) and isinstance(after, bool | None):
-            # A yes-or-no that is not there says no.
+            # An absent truth value means false.
             way = bool(after) - bool(before)
         elif kind is FindingKind.ADDED or _is_absent(before):
             return self.added
@@ -72,7 +72,7 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
         return None if way == 0 else self.raised if way > 0 else self.lowered
 
     def direction_of_list(self, gone: list[JsonValue], came: list[JsonValue]) -> ProtectionEffect | None:
-        """Weakens if a member that left or came does."""
+        """Weakens if one member's change does, strengthens if all do."""
         if self.strongest.intersection(map(str, came)):
             return ProtectionEffect.STRENGTHENS
         if self.strongest.intersection(map(str, gone)):
@@ -88,7 +88,7 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
 
 
 def properties_of(path: str) -> str:
-    """Leaves out members of lists."""
+    """The path without list members."""
     return MEMBER.sub("", path)
 
 
@@ -97,7 +97,7 @@ def direction_of(
 ) -> ProtectionEffect | None:
     """The first fitting row decides; None without one.
 
-    `before` of a missing item is the property by which it protected (`answers.drift.presence`).
+    A missing item's `before` is the property by which the item protected (`answers.drift.presence`).
     """
     if kind is FindingKind.ITEM_MISSING:
         return None if before is None else ProtectionEffect.WEAKENS

@@ -1,4 +1,4 @@
-"""Evaluates drift from a tenant's own baseline."""
+"""Drift from a tenant's own past."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -42,8 +42,8 @@ FINDINGS_AT_A_TIME = 500
 async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[DamagedRecord]:
     """Records new and resolved deviations; returns damaged versions. Idempotent.
 
-    Leaves out collections that the baseline does not cover or the latest run did not list to their end, and items with
-    damaged documents. Raises `UnknownBaselineError`, and `ValueError` if the baseline is another tenant.
+    Leaves out collections outside `scope_of`, and items with damaged documents. Raises `UnknownBaselineError`, and
+    `ValueError` if the baseline is another tenant.
     """
     await lock_baseline(session, name)
     baseline = await baseline_called(session, name)
@@ -110,9 +110,9 @@ async def _kept_values(
     found: Mapping[str, Deviation],
     known: Mapping[str, FoundValue],
 ) -> dict[str, bytes]:
-    """Returns, by the rules of `changes`, value hashes of open findings whose items and baseline have not changed.
+    """Stored value hashes, by fingerprint, of findings whose hash differs although neither item nor baseline changed.
 
-    These items were read by other rules, such as a later release's, so decisions about the old values still hold.
+    Other rules, such as a new release's, read these items. Findings keep their hashes, so that decisions hold.
     """
     moved = {
         key: known[key]
@@ -130,7 +130,7 @@ async def _kept_values(
 async def _since(
     session: AsyncSession, candidate: Candidate, new: Sequence[Deviation], rules: DriftRules, read: Documents
 ) -> dict[tuple[str, str, str], datetime]:
-    """Returns when each deviation began, by versions since the baseline; it begins anew when the item comes back."""
+    """When each new deviation began, by `key_of`; a deviation begins anew when its item comes back."""
     before = candidate.before
     if not new or candidate.is_absent:
         return {}

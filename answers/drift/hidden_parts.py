@@ -1,6 +1,4 @@
-"""The readable lines of partly hidden texts, such as a profile with a password. A finding keeps no lines: they are read
-when it is shown.
-"""
+"""Readable lines of partly hidden texts, such as a profile with a password, which findings do not store."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -52,9 +50,7 @@ CROSS JOIN LATERAL ({_VERSION}) AS found
 async def hidden_parts(
     session: AsyncSession, tenant_id: UUID, known: Iterable[KnownFinding]
 ) -> Mapping[tuple[str, str], HiddenPart]:
-    """Reads partly hidden texts of findings, by baseline and fingerprint; findings are left out if their documents have
-    changed or are another tenant's.
-    """
+    """By baseline and fingerprint; without findings whose documents have changed or are another tenant's."""
     wanted: dict[tuple[str, str, str], dict[str, Finding]] = {}
     for found in known:
         finding = found.finding

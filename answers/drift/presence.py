@@ -12,10 +12,10 @@ from inventory.toml_file import table_beside
 
 
 class PresenceRule(BaseModel, frozen=True, extra="forbid"):
-    """One row of the table.
+    """A row of `presence.toml`: the items that protect.
 
-    `path` has one of `values`; without values it is a list of assignments, one of which reaches somebody. Each property
-    in `where` must match its regular expression. `source` is Microsoft's page.
+    `path` has one of `values`, or without `values` an assignment that reaches somebody. Each property in `where`
+    matches its regular expression. `source` is Microsoft's page.
     """
 
     why: str
@@ -36,7 +36,9 @@ class PresenceRule(BaseModel, frozen=True, extra="forbid"):
         return type_key in self.types or category in self.categories
 
     def protection(self, document: JsonObject) -> JsonObject | None:
-        """The property by which the item protects, with its value or the number of assignments that reach somebody."""
+        """The property by which the item protects, with its value or the number of assignments that reach somebody;
+        None if the item does not protect.
+        """
         for path, pattern in self.where.items():
             if re.search(pattern, str(_at(document, path))) is None:
                 return None

@@ -1,4 +1,4 @@
-"""Queries of drift: candidates, findings and decisions."""
+"""Queries of candidates and findings."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -28,10 +28,10 @@ _VERSION = table(ItemVersion)
 
 
 class Candidate(NamedTuple):
-    """An item unlike the baseline: missing, added, or with another document.
+    """An item that is missing, added, or has another document than in the baseline.
 
-    `pinned_version` is 0 if the baseline lacks it; `since`: when it became so; `last_seen_at`: when last seen so.
-    `is_damaged`: how it deviates is unknown.
+    `pinned_version` is 0 if the baseline lacks the item. `since` is the time of that change, `last_seen_at` of its last
+    observation. `is_damaged`: a damaged document hides the deviations.
     """
 
     type_key: str
@@ -59,7 +59,7 @@ class EarlierVersion(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """`before` and `after` are canonical JSON."""
+    """`before` and `after` are canonical JSON, None if hidden or absent."""
 
     fingerprint: str
     type_key: str
@@ -79,7 +79,7 @@ class Finding(NamedTuple):
 
 
 class FoundValue(NamedTuple):
-    """`last_seen_at`: when the item was last seen to deviate before."""
+    """`last_seen_at`: when the item was last seen to deviate."""
 
     value_hash: bytes
     last_seen_at: datetime
@@ -95,7 +95,7 @@ class LatestDecision(NamedTuple):
 
 
 class KnownFinding(NamedTuple):
-    """`is_readable`: its item's content is wholly known."""
+    """`is_readable`: the item's present content at the finding's path is known."""
 
     baseline: str
     finding: Finding
@@ -106,7 +106,7 @@ class KnownFinding(NamedTuple):
 
 
 class ItemWithoutDetails(NamedTuple):
-    """`lags`: its list shows something new that no version has yet."""
+    """`lags`: the listing shows a change that no version has yet."""
 
     type_key: str
     external_id: str
@@ -193,9 +193,8 @@ ORDER BY f.baseline, f.fingerprint
 
 _NAMED = text(f"{_FINDINGS} WHERE f.fingerprint = ANY (:fingerprints) AND resolved_at IS NULL")
 
-# `scoped`: the decisions about items and fields that hold.
-# `counted`: findings that are not resolved, by whether a decision that holds is about each.
-# The end of a tenant's latest run is looked up off the index of its runs.
+# `scoped`: decisions in force about items and fields.
+# `counted`: unresolved findings, with or without a decision in force.
 _IN_NUMBERS = text("""
 WITH scoped AS MATERIALIZED (
     SELECT * FROM (
@@ -248,7 +247,7 @@ ORDER BY f.fingerprint LIMIT :most
 async def candidates(
     session: AsyncSession, baseline: str, type_keys: Sequence[str], read: Documents
 ) -> AsyncIterator[Candidate]:
-    """Items unlike the baseline, by type key and id."""
+    """Sorted by type key and id."""
     parameters = {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
     async for candidate in fetch_stream(
         session,
@@ -262,7 +261,7 @@ async def candidates(
 
 
 def _with_documents(row: Values, read: Documents) -> Values:
-    """Reads a row's documents; an absent item has only the baseline's, which may be damaged."""
+    """Reads a row's documents. An absent item deviates even if the baseline's document is damaged."""
     item = row["type_key"], row["external_id"]
     body_before, body_now = row.pop("body_before"), row.pop("body_now")
     before = read.of(body_before, row.pop("hash_before"), *item, row["pinned_version"])
@@ -279,7 +278,7 @@ def _with_documents(row: Values, read: Documents) -> Values:
 
 
 async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[EarlierVersion]:
-    """Versions between the baseline's and the current one, newest first; a damaged one is left out, as if forgotten."""
+    """Versions between the baseline's and the current one, newest first, without damaged ones."""
     named = {
         "type_key": candidate.type_key,
         "external_id": candidate.external_id,
@@ -302,7 +301,7 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
 
 
 async def versions_since(session: AsyncSession, candidate: Candidate, at: datetime) -> list[NewVersion]:
-    """The item's kept versions first observed after `at`, each with the one before."""
+    """The item's stored versions first observed after `at`, each with its predecessor."""
     item = (_VERSION.c.type_key == candidate.type_key, _VERSION.c.external_id == candidate.external_id)
     later = select(_VERSION.c.version_number).where(*item, _VERSION.c.first_observed_at > at)
     numbers = (await session.execute(later)).scalars()
@@ -310,7 +309,7 @@ async def versions_since(session: AsyncSession, candidate: Candidate, at: dateti
 
 
 async def open_values(session: AsyncSession, baseline: str) -> dict[str, FoundValue]:
-    """The values of a baseline's unresolved findings, by fingerprint."""
+    """Values of unresolved findings, by fingerprint."""
     columns = _FINDING.c["fingerprint", "value_hash", "last_seen_at"]
     unresolved = (_FINDING.c.baseline == baseline, _FINDING.c.resolved_at.is_(None))
     return {
@@ -372,7 +371,7 @@ async def findings_named(session: AsyncSession, fingerprints: Sequence[str]) -> 
 
 
 async def drift_in_numbers(session: AsyncSession, tenant_ids: Sequence[UUID]) -> list[BaselineDrift]:
-    """The session is a portfolio session."""
+    """Needs a portfolio session."""
     return await fetch(session, _IN_NUMBERS, BaselineDrift, {"tenant_ids": list(tenant_ids)})
 
 

@@ -1,4 +1,4 @@
-"""Baselines and drift as JSON. Fixed contracts; field names never change."""
+"""Baselines and drift as JSON; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -34,10 +34,10 @@ class BaselineCollectionRecord(BaseModel, frozen=True):
 class BaselineRecord(BaseModel, frozen=True):
     """A baseline of a tenant: its own inventory at a moment, or another tenant's.
 
-    `at` is the moment: a run's end, or when a baseline of another tenant, which is compared as it is, was set.
-    `covered` collections had been listed to their end, `not_covered` ones not. `pinned` counts versions kept for it. Of
-    items in covered collections, `forgotten` ones lack their version of then, `unread` ones a document, `presumed` ones
-    a record of their presence. `evaluated_at`: the last comparison.
+    `at` is the moment: a run's end, or when another tenant, which is compared as it is, became the baseline. `covered`
+    collections had been listed to their end, `not_covered` ones not. `pinned` counts versions kept for the baseline.
+    `forgotten`, `unread` and `presumed` count items of covered collections without their version of then, a document,
+    or a record of their presence. `evaluated_at`: the last comparison.
     """
 
     tenant_id: UUID
@@ -59,7 +59,7 @@ class BaselineRecord(BaseModel, frozen=True):
 
 
 class ComparedCollection(BaseModel, frozen=True):
-    """A collection that was held against the baseline: when it was read for that, and when the last time."""
+    """A collection that was compared with the baseline: when it was read for the baseline, and last."""
 
     type_key: str
     title: str
@@ -69,7 +69,7 @@ class ComparedCollection(BaseModel, frozen=True):
 
 
 class LeftOutCollection(BaseModel, frozen=True):
-    """A collection that was not held against the baseline: its findings stay as they were.
+    """A collection that was not compared with the baseline, so its findings stay as they were.
 
     `in_baseline` and `now` say why: `complete`, `failed:graph_throttled`, `never_read`.
     """
@@ -191,9 +191,9 @@ class DecisionState(StrEnum):
     VALUE_CHANGED = "value_changed"
     REVOKED = "revoked"
     REPLACED = "replaced"
-    """A later one about the same subject counts."""
+    """A later decision about the same subject counts."""
     NO_FINDING = "no_finding"
-    """Its finding is resolved, or its baseline dropped; it holds again if the same value deviates."""
+    """The finding is resolved, or its baseline dropped; the decision holds again if the same value deviates."""
 
 
 class DriftDecisionRecord(BaseModel, frozen=True):
@@ -220,7 +220,7 @@ class DriftDecisionRecord(BaseModel, frozen=True):
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def title(self) -> str | None:
-        """The name, for people, of the item that it is about, if any."""
+        """The item's name for people; null if the decision is about no known item."""
         scope = self.scope
         if scope is None or scope.type_key is None or scope.external_id is None or self.item_kind is None:
             return None
@@ -230,7 +230,7 @@ class DriftDecisionRecord(BaseModel, frozen=True):
 class DecisionRecord(BaseModel, frozen=True):
     """Somebody's decision about a finding; `fallen` says why it no longer holds.
 
-    `scope` is null if it is about the finding alone.
+    `scope` is null if the decision is about the finding alone.
     """
 
     decision: Decision
@@ -256,21 +256,21 @@ _ABSENCES = {
 }
 
 EDITED = "edited"
-"""The evidence of a finding without a visible change of value: its object was edited."""
+"""The evidence of a finding whose object was edited without a visible change."""
 
 
 class DriftFindingRecord(ShownField, TitledRecord):
     """One deviation from the baseline.
 
     `path` is as `diff` prints it, empty for the whole item; `label` has names. `before` is the value in the baseline,
-    `after` the value now; of a list of plain values (`path` ends in `[]`) the removed and the added members. Of a
-    missing item that protected, `before` is the property by which it did: its state, or the number of assignments that
+    `after` the value now; for a list of plain values (`path` ends in `[]`), the removed and the added members. If a
+    missing item protected, `before` is the property by which it did: its state, or the number of assignments that
     reached somebody. `before_named` and `after_named` have names in place of ids, null if nothing changes. A `hidden`
-    value is null, a partly hidden text its marks and other lines. `direction`: whether it weakens or strengthens
-    protection, null if unknown. `evidence` is `observed`, `confirmed` or `not_listed` for a missing item, or `edited`
-    if a hidden value may have changed with its object. `first_seen_at`: first observation of the first deviating
-    version; `last_seen_at`: when the item was last seen to deviate. `is_checked` is false if the latest runs cannot say
-    whether it still does. `decision` is in force, `decided` the latest.
+    value is null, a partly hidden text its marks and other lines. `direction`: whether the deviation weakens or
+    strengthens protection, null if unknown. `evidence` is `observed`, `confirmed` or `not_listed` for a missing item,
+    or `edited` if a hidden value may have changed with its object. `first_seen_at`: first observation of the first
+    deviating version; `last_seen_at`: when the item was last seen to deviate. `is_checked` is false if the latest runs
+    cannot say whether the item still deviates. `decision` is in force, `decided` the latest.
     """
 
     tenant_id: UUID
@@ -312,5 +312,5 @@ class DriftFindingRecord(ShownField, TitledRecord):
 
     @property
     def is_open(self) -> bool:
-        """Whether it deviates without a decision in force."""
+        """Deviates without a decision in force."""
         return self.resolved_at is None and self.decision is Decision.OPEN

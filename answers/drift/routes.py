@@ -166,8 +166,8 @@ async def findings_csv(
 async def _evaluated(
     scope: TenantSessions, tenant_id: UUID, name: str
 ) -> tuple[list[BaselineRecord], BaselineRecord | None, Drift | None]:
-    """The baselines, the requested one, and its drift, evaluated if a run has ended since the last evaluation and the
-    person sees the golden tenant. Raises `UnknownBaselineError`.
+    """All baselines, the requested one, and its drift, brought up to date if the person may see the golden tenant.
+    Raises `UnknownBaselineError`.
     """
     async with scope.session_of(tenant_id) as session:
         known = await baselines(session)
@@ -177,7 +177,7 @@ async def _evaluated(
     if chosen is None:
         return known, None, None
     if chosen.other_tenant_id is None or scope.tenants.get(chosen.other_tenant_id) is not None:
-        # Where another request is evaluating it at this moment, the last evaluation stands.
+        # While another request evaluates the baseline, the last evaluation stands.
         turn = nullcontext() if chosen.other_tenant_id is None else scope.turn()
         with suppress(StorageCollisionError):
             async with turn, scope.writing_session_of(tenant_id, snapshot=True) as session:

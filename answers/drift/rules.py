@@ -1,7 +1,7 @@
 """Deviations from a baseline, and decisions about them.
 
-A fingerprint identifies a finding: tenant, baseline, item, field and kind. A decision is about its value: the field's
-content in the baseline and now.
+A fingerprint identifies a finding: tenant, baseline, item, field and kind. A decision is about the finding's value: the
+field's content in the baseline and now.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class Decision(StrEnum):
 
 
 class NewDecision(NamedTuple):
-    """It holds for good if `until` is None."""
+    """Holds for good if `until` is None."""
 
     decision: Decision
     decided_by: str
@@ -61,7 +61,7 @@ class DecisionLapse(StrEnum):
 
 
 class CurrentDecision(NamedTuple):
-    """`fallen`: why the latest one lapsed."""
+    """`fallen`: why the latest decision lapsed."""
 
     decision: Decision
     fallen: DecisionLapse | None = None
@@ -73,7 +73,7 @@ class DriftRules(NamedTuple):
     canonicalizer: Canonicalizer
     form: NormalForm
     asked_for: frozenset[str] = frozenset()
-    """Properties that a whole document always has, even empty, since a detail requests each of them."""
+    """Properties that every whole document has, even if empty, since a detail requests them."""
     expanded: frozenset[str] = frozenset()
     """Properties that requests expand."""
 
@@ -90,8 +90,8 @@ class DriftDocument(NamedTuple):
 class Deviation(NamedTuple):
     """`before` and `after` may be shown; `value_hash` covers both and tells hidden values apart.
 
-    A list of plain values has one deviation, which is `added` or `removed` if all its members are. `member` tells other
-    set members of one path apart. The deviation is uncertain if a hidden value shows no change but its object was
+    A list of plain values has one deviation, which is `added` or `removed` if all its changes are. `member` tells other
+    set members of one path apart. A deviation is uncertain if its hidden value shows no change but its object was
     edited.
     """
 
@@ -112,10 +112,10 @@ class Deviation(NamedTuple):
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
-    """Deviations are in the order of paths.
+    """Sorted by path.
 
-    Not counted: values that only one side hides; hidden values with a constant mark, unless their object was edited; if
-    a document lacks details, all that only the other has; properties that a baseline of normal form 0 lacks.
+    Leaves out values that only one side hides; hidden values with a constant mark, unless their object was edited; if
+    a document lacks details, values that only the other has; properties that a baseline of normal form 0 lacks.
     """
     old, new = decode_object(before.document), decode_object(after.document)
     for name in rules.asked_for:
@@ -138,7 +138,6 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
 
 
 def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
-    """A list's plain members make one deviation."""
     groups: dict[tuple[str, DifferenceKind | None, str], list[Difference]] = {}
     for difference in differences:
         is_of_list = _is_plain_member(difference)
@@ -151,7 +150,7 @@ def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
 
 
 def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Deviation:
-    """If `document` is given, it is the value: a decision lapses when it changes."""
+    """A given `document` is the value, so a decision lapses when the document changes."""
     value: JsonValue = None
     if document is not None and rules is not None:
         value = rules.form.of(rules.canonicalizer.canonical_value(decode_object(document.document)))
@@ -159,12 +158,12 @@ def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Devi
 
 
 def item_missing(protection: JsonObject | None = None) -> Deviation:
-    """`protection` is the property by which it protected."""
+    """`protection` is the property by which the item protected."""
     return Deviation("", FindingKind.ITEM_MISSING, protection, None, False, "", _hash([None, None]))
 
 
 def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str, deviation: Deviation) -> str:
-    """The same in every run: SHA-256, hexadecimal."""
+    """SHA-256, hexadecimal."""
     named: JsonObject = {
         "tenant_id": str(tenant_id),
         "baseline": baseline,
@@ -180,7 +179,7 @@ def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str,
 def current_decision(
     decision: Decision | None, decided_on: bytes | None, until: datetime | None, value_hash: bytes, now: datetime
 ) -> CurrentDecision:
-    """The decision in force about the value; the latest was about the value `decided_on`."""
+    """The decision in force about the value; the latest `decision` was about the value `decided_on`."""
     if decision is None or decision is Decision.OPEN:
         return CurrentDecision(Decision.OPEN)
     if decided_on != value_hash:
@@ -195,7 +194,7 @@ def first_seen(
     current: datetime,
     earlier: Iterable[tuple[datetime, Mapping[tuple[str, str, str], Deviation]]],
 ) -> datetime:
-    """`earlier`: versions before the current one, newest first."""
+    """`earlier`: observation times and deviations of versions before the current one, newest first."""
     since = current
     for observed_at, found in earlier:
         if key_of(deviation) not in found:
@@ -218,7 +217,7 @@ def _is_untold(difference: Difference) -> bool:
 
 
 def _is_of_both(difference: Difference, before: DriftDocument, after: DriftDocument) -> bool:
-    """A list may show null for an omitted property."""
+    """False if a document without details lacks the value; listings show some details as null."""
     return (before.is_whole or difference.before is not None) and (after.is_whole or difference.after is not None)
 
 

@@ -24,10 +24,12 @@ class Scope(NamedTuple):
 
 
 async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: Sequence[str] | None = None) -> Scope:
-    """Comparable are collections that the baseline and the latest run listed to their end. No licence is no gap."""
+    """Compares collections that the baseline and the latest run listed to their end. Collections skipped in both are
+    not left out, since the tenant cannot have them.
+    """
     then = await baseline_collections(session, baseline.name)
     now = await coverage(session)
-    # A run answers for what it selected, a moment for all that has been read.
+    # A run's baseline is about the collections that the run selected, any other about all.
     keys = set(then) if baseline.run_id is not None else {*then, *now}
     compared: list[ComparedCollection] = []
     left_out: list[LeftOutCollection] = []

@@ -1,4 +1,4 @@
-"""The severity of findings, by the first fitting rule of a table."""
+"""The severity of findings."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -14,10 +14,10 @@ from inventory.toml_file import table_beside
 
 
 class SeverityRule(BaseModel, frozen=True, extra="forbid"):
-    """A row of the table. Each list that is not empty must have a fitting entry.
+    """A row of `severity.toml`. Each field that is not empty must fit.
 
-    `paths` are without members of lists: `conditions` fits it and all in it. `members`: beginnings of a member on the
-    way, such as `exclusion group`.
+    `paths` are without list members: `conditions` fits all within it, too. `members` are beginnings of a list member on
+    the path, such as `exclusion group`.
     """
 
     severity: Severity
@@ -55,7 +55,7 @@ def severity(
     path: str,
     direction: ProtectionEffect | None = None,
 ) -> Severity:
-    """The first fitting rule's; medium without one."""
+    """The first fitting rule's severity; medium without one."""
     fitting = (rule.severity for rule in rules if rule.fits(type_key, category, kind, path, direction))
     return next(fitting, Severity.MEDIUM)
 
@@ -68,7 +68,7 @@ def is_within(path: str, place: str) -> bool:
 def severity_of(
     type_key: str, kind: FindingKind, path: str, before: JsonValue = None, after: JsonValue = None
 ) -> Severity:
-    """The table decides. A hidden value has no direction."""
+    """By the rules of `severity.toml`."""
     category = load_catalog().category_of(type_key)
     direction = direction_of(type_key, kind, path, before, after)
     return severity(severity_rules(), type_key, category, kind, path, direction)

@@ -125,7 +125,7 @@ class DriftFinding(Base):
 
 
 class DriftDecision(Base):
-    """The latest decision counts. It outlives baselines."""
+    """A fingerprint's latest decision counts. Decisions outlive baselines."""
 
     __tablename__ = "drift_decision"
     __table_args__ = (

@@ -12,7 +12,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
 
 
 class FailOn(StrEnum):
-    """The open findings that fail a pipeline: those of this severity or a higher one, or weakening ones."""
+    """The open findings that fail a pipeline: of this severity or higher, or weakening."""
 
     WEAKENED = "weakened"
     HIGH = "high"
