@@ -1,4 +1,4 @@
-"""The embedded stack for one machine: PostgreSQL, Temporal and a simulated Graph, one supervisor, no Docker."""
+"""The embedded stack: all servers on one machine without Docker, with a simulated Graph."""
 
 import sys
 

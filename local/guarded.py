@@ -1,7 +1,7 @@
 """Becomes another program that dies with its parent: `python guarded.py PARENT_PID DEATH_SIGNAL USER PROGRAM …`.
 
-On Linux the kernel sends DEATH_SIGNAL when the parent dies; elsewhere the supervisor ends its children. USER, a number
-or - for the same, is changed first, since that forgets the death signal (prctl(2), PR_SET_PDEATHSIG).
+On Linux the kernel then sends DEATH_SIGNAL; elsewhere only the supervisor ends its children. USER, a user id or -, is
+set first, since that clears the death signal (prctl(2), PR_SET_PDEATHSIG).
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""The stack's own programs as parts."""
+"""The product's own programs as parts of the stack."""
 
 import json
 import signal
@@ -14,21 +14,20 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 class GraphPart(Part):
-    """Its certificate authority and control key are in `folder`."""
+    """Keeps its certificate authority and control key in `folder`."""
 
     name = "the simulated Graph"
 
     def __init__(
         self, folder: Path, *, port: int, tenants: int, generation_file: Path, inherited: Sequence[int]
     ) -> None:
-        """`generation_file` has the tenants' age at each start; `inherited` as in `Child`."""
         self._folder = folder
         self._port = port
         self._tenants = tenants
         self._generation_file = generation_file
         self._inherited = inherited
         self.ready: Mapping[str, Any] = {}
-        """Its answer when ready: addresses, and tenants with credentials."""
+        """The program's first line: addresses, and tenants with credentials."""
 
     def start(self) -> None:
         generation = self._generation_file.read_text() if self._generation_file.exists() else "0"
@@ -68,7 +67,7 @@ class WorkerPart(Part):
             [sys.executable, str(CHECKOUT / "worker.py")],
             log=self._log,
             environment=self._environment,
-            # It waits half a minute for work under way, whose results nobody takes: the work is repeated anyway.
+            # A graceful stop would wait half a minute for activities whose results Temporal can no longer receive.
             death_signal=signal.SIGKILL,
             inherited=self._inherited,
         )

@@ -18,19 +18,19 @@ from local.processes import Child, Part, PartError, free_port
 SUPERUSER = "postgres"
 
 SMALL: Mapping[str, str] = MappingProxyType({"shared_buffers": "128MB"})
-"""For a machine that does other things, too."""
+"""Settings for a machine that does other work, too."""
 
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
-"""Options for tests. A crash of the machine may lose everything; a crash of the server loses only unlogged tables."""
+"""For tests. A crash of the machine may lose everything, a crash of the server only unlogged tables."""
 
 QUICK_PASSWORDS = "scram_iterations=1"
-"""For tests: one hash of a password in place of 4,096, which take most of connecting."""
+"""For tests: one password hash instead of 4,096, which take most of the time to connect."""
 
 
 class EmbeddedPostgres(Part):
-    """One server on 127.0.0.1, its data in `folder`. It stops fast: open transactions are rolled back.
+    """One server on 127.0.0.1, its data in `folder`. A stop rolls back open transactions.
 
-    PostgreSQL refuses to run as root; then it runs as `nobody`, who may pass to its data and binaries.
+    Root starts it as `nobody`, since PostgreSQL refuses to run as root.
     """
 
     name = "PostgreSQL"
@@ -44,7 +44,7 @@ class EmbeddedPostgres(Part):
         settings: Mapping[str, str] = SMALL,
         inherited: Sequence[int] = (),
     ) -> None:
-        """`settings` of `postgresql.conf`, beside the stack's own; `inherited` as in `Child`."""
+        """`settings`: of `postgresql.conf`, besides the stack's own."""
         self._folder = folder.absolute()
         self._data = self._folder / "data"
         self._password_file = self._folder / "password"
@@ -63,7 +63,7 @@ class EmbeddedPostgres(Part):
         return f"postgresql://{SUPERUSER}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{name}"
 
     def start(self) -> None:
-        """Makes a missing cluster. Raises `PartError`."""
+        """Creates a missing cluster. Raises `PartError`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         binaries = _binaries()
         if self._user is not None:
@@ -92,7 +92,7 @@ class EmbeddedPostgres(Part):
         self._child.wait_until(self._answers)
 
     def create_database(self, name: str) -> str:
-        """The URL of the database, which is made if missing."""
+        """Creates a missing database. Returns its URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if known is None:
@@ -145,7 +145,7 @@ def _binaries() -> Path:
 
 
 def _let_through(path: Path) -> None:
-    """Lets other users pass (not list) the folders above `path`; only root gets here."""
+    """Lets other users traverse, not list, `path` and the folders above it."""
     for folder in (path, *path.parents):
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:

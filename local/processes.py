@@ -1,4 +1,4 @@
-"""Child processes that log to a file, stop in order, and never outlive their parent."""
+"""Child processes that log to a file and do not outlive their parent (`guarded.py`)."""
 
 import os
 import signal
@@ -14,21 +14,21 @@ from random import Random
 from typing import ClassVar, Self
 
 GRACE_SECONDS = 60.0
-"""The time to stop: on slow machines PostgreSQL writes its buffers for many seconds."""
+"""The time to stop. On slow machines PostgreSQL needs many seconds to write its buffers."""
 
 READY_SECONDS = 600.0
-"""The time to get ready: only a program that hangs uses it up."""
+"""The time to get ready. Only a program that hangs uses it up."""
 
 POLL_SECONDS = 0.05
 SERVER_PORTS = range(20_000, 32_000)
-"""Below those that Linux and the IANA give to connections."""
+"""Below the ephemeral ports of Linux and the IANA."""
 
 PORTS_TRIED = 100
 _GUARD = Path(__file__).with_name("guarded.py")
 
 
 class PartError(RuntimeError):
-    """A part did not start, or died; the message has the last lines of its log, `outcome` has not."""
+    """A part did not start, or died. The message adds the log's last lines to `outcome`."""
 
     def __init__(self, outcome: str, log: str = "") -> None:
         super().__init__(outcome + log)
@@ -49,10 +49,10 @@ class Child:
         capture_stdout: bool = False,
         inherited: Sequence[int] = (),
     ) -> None:
-        """Starts it in a process group of its own, so that Ctrl-C reaches only its parent.
+        """Starts the program in a process group of its own, so that Ctrl-C reaches only its parent.
 
-        `death_signal`: sent when its parent dies, by default `stop_signal`. `inherited`: file descriptors, such as a
-        lock's, that stay open in it and its children.
+        `death_signal`: sent when the parent dies, by default `stop_signal`. `inherited`: file descriptors, such as a
+        lock's, that stay open in the program and its children.
         """
         self.name = name
         self._started = time.monotonic()
@@ -82,7 +82,7 @@ class Child:
         return time.monotonic() - self._started
 
     def first_line(self) -> bytes:
-        """The first line of captured stdout. Raises `PartError` if it ends without one."""
+        """The first line of captured stdout. Raises `PartError` if the program ends without it."""
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
             self._process.wait()
@@ -90,7 +90,7 @@ class Child:
         return line
 
     def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = READY_SECONDS) -> None:
-        """Stops the program and raises `PartError` if it ends first or the time runs out."""
+        """Raises `PartError`, and stops the program, if it ends first or the time runs out."""
         deadline = time.monotonic() + timeout_seconds
         try:
             while not ready():
@@ -102,7 +102,6 @@ class Child:
             raise
 
     def failure(self) -> PartError:
-        """The program has ended, or does not get ready."""
         code = self._process.poll()
         if code is None:
             how = "does not get ready"
@@ -112,7 +111,7 @@ class Child:
         return PartError(f"{self.name} {how}", f"; {self._log} says: {' / '.join(lines) or 'nothing'}")
 
     def stop(self) -> None:
-        """Asks it to stop; kills it after its grace."""
+        """Kills the program if it does not stop within `GRACE_SECONDS`."""
         if self.running():
             self._process.send_signal(self._stop_signal)
             try:
@@ -125,21 +124,21 @@ class Child:
 
 
 class Part(ABC):
-    """A program that the supervisor restarts at the same place. A context manager."""
+    """A program that can be restarted at the same address. A context manager."""
 
     name: ClassVar[str]
     _child: Child | None = None
 
     @property
     def child(self) -> Child:
-        """Raises `PartError` if it was not started."""
+        """Raises `PartError` if the part was not started."""
         if self._child is None:
             raise PartError(f"{self.name} was not started")
         return self._child
 
     @abstractmethod
     def start(self) -> None:
-        """Waits until it is ready. Raises `PartError`."""
+        """Returns when the program is ready. Raises `PartError`."""
 
     def stop(self) -> None:
         if self._child is not None:
@@ -162,9 +161,9 @@ def _signal_name(number: int) -> str:
 
 
 def free_port(wanted: int = 0) -> int:
-    """A free TCP port of 127.0.0.1: the wanted one, or any. Raises `PartError` if that is taken.
+    """A free TCP port of 127.0.0.1: the wanted one, or any.
 
-    Otherwise another server would answer in its place. Systems give any other port to no connection.
+    Raises `PartError` if it is taken, since another program's server would answer there.
     """
     if wanted:
         return _probed(wanted)
@@ -176,7 +175,7 @@ def free_port(wanted: int = 0) -> int:
 
 def _probed(wanted: int) -> int:
     with socket.socket() as probe:
-        # As servers do, so that connections that have just ended do not count.
+        # As servers do, to ignore connections that have just ended.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", wanted))

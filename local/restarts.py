@@ -1,7 +1,7 @@
-"""When a part that dies is restarted."""
+"""The waits before restarts of a part."""
 
 QUICK_SECONDS = 30.0
-"""An earlier death is quick."""
+"""A part that lives for less dies a quick death."""
 
 QUICK_DEATHS = 5
 """Quick deaths in a row after which the part is given up."""
@@ -14,10 +14,7 @@ class Restarts:
         self._quick = 0
 
     def wait_after(self, lived_seconds: float) -> float | None:
-        """The wait before restarting a part that lived so long; None to give up.
-
-        The first start comes at once; each quick death doubles the next wait.
-        """
+        """Seconds to wait before the restart; None to give up."""
         self._quick = self._quick + 1 if lived_seconds < QUICK_SECONDS else 0
         if self._quick >= QUICK_DEATHS:
             return None

@@ -1,7 +1,7 @@
-"""The embedded stack under one supervisor, a process that the starter holds by a pipe.
+"""The embedded stack's supervisor (`python -m local.stack`) and its client.
 
-The supervisor (`python -m local.stack`) reports on stdout, a JSON object a line; when stdin closes without the line
-`keep`, its starter is gone, and everything stops.
+The supervisor reports on stdout, one JSON object a line. If its stdin closes without the line `keep`, it stops the
+stack, since its starter is gone.
 """
 
 import argparse
@@ -30,17 +30,17 @@ from process_exit import run_to_exit
 DATABASE = "tenant_inventory"
 TENANTS = 3
 STOP_SECONDS = 300.0
-"""For all parts in turn; each has its own grace (`local.processes`)."""
+"""The time for all parts to stop, one after the other."""
 
 WATCH_SECONDS = 0.5
 CODEC_PATH = "/api/codec"
-"""Of the web page, for Temporal Web."""
+"""Where the web page decodes payloads for Temporal Web."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ports(NamedTuple):
-    """Ports on 127.0.0.1: 0 for any free one, None for the usual one if free."""
+    """Ports of 127.0.0.1. 0: any free one. None: the usual one, or any if it is taken."""
 
     postgres: int | None = None
     temporal: int | None = None
@@ -50,11 +50,11 @@ class Ports(NamedTuple):
 
 
 USUAL_PORTS = Ports(postgres=25_432, temporal=27_233, temporal_ui=28_233, graph=28_443, web=28_080)
-"""The same at each start, so that bookmarks and an open `psql` still fit."""
+"""The same at each start, so that bookmarks still work."""
 
 
 class StackProcess:
-    """The supervisor for its starter. A context manager that stops the stack unless it is kept."""
+    """The supervisor's process. A context manager that stops the stack unless `keep` was called."""
 
     def __init__(self, state: State, ports: Ports) -> None:
         self._state = state
@@ -62,9 +62,9 @@ class StackProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, tell: Callable[[str], None]) -> StackInfo:
-        """Tells each part in a line; a thread tells later events. Raises `PartError`."""
+        """`tell` gets a line for each part and, from a thread, for later events. Raises `PartError`."""
         self._state.make()
-        # Not the starter's own stderr: its reader would wait for the end of a stack that is kept.
+        # Not the starter's own stderr: its reader would wait for the end of a kept stack.
         with self._state.supervisor_log.open("w") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", "local.stack", "--state", self._state.folder, *self._port_options()],
@@ -96,7 +96,7 @@ class StackProcess:
             with suppress(BrokenPipeError):
                 self._process.stdin.write("keep\n")
                 self._process.stdin.close()
-            # It goes on by itself: nobody is left to wait for it.
+            # Without a return code `Popen` would warn that the process still runs.
             self._process.returncode = 0
             self._process = None
 
@@ -106,7 +106,7 @@ class StackProcess:
     def __exit__(self, *raised: object) -> None:
         if self._process is None:
             return
-        # Beside the closed pipe, which a supervisor that is starting a part does not see.
+        # A supervisor that is starting a part does not see the closed pipe.
         self._process.terminate()
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -128,7 +128,7 @@ def _tell_on(events: Iterable[str], tell: Callable[[str], None]) -> None:
 
 
 def stop_running(state: State) -> bool:
-    """Stops a kept stack and waits for its parts; False if none is left. Raises `PartError` if parts do not end."""
+    """Stops a kept stack and waits for its parts; False if there is none. Raises `PartError` if parts do not end."""
     if not state.folder.exists():
         return False
     info = state.running()
@@ -138,7 +138,7 @@ def stop_running(state: State) -> bool:
     elif state.is_free():
         return False
     deadline = time.monotonic() + STOP_SECONDS
-    # It is withdrawn first of all: whether its parts have ended shows by the folder, which they hold to their end.
+    # The supervisor withdraws its file first, so wait for the locks, which last until all parts have ended.
     while not state.is_free():
         if time.monotonic() > deadline:
             raise PartError(f"the stack in {state.folder} does not stop; its logs are there")
@@ -152,7 +152,7 @@ def last_words(state: State) -> str:
 
 
 class Supervisor:
-    """Runs the parts in order, restarts dead ones, stops them in reverse."""
+    """Starts the parts in order, restarts dead ones, and stops all in reverse order."""
 
     def __init__(self, state: State, ports: Ports, parts_lock: int) -> None:
         """`parts_lock`: a file descriptor that every part inherits."""
@@ -162,7 +162,7 @@ class Supervisor:
         self._parts: list[tuple[Part, Restarts]] = []
 
     def run(self) -> None:
-        """Until stdin closes without `keep`, a signal comes, or a part stays dead."""
+        """Returns when stdin closes without `keep`. Raises `PartError` if a part does not start or is given up."""
         with ExitStack() as parts:
             try:
                 info = self._start(parts)
@@ -233,7 +233,6 @@ class Supervisor:
         )
 
     def _port(self, name: str) -> int:
-        """The requested port, else the usual one, else a free one, which it tells."""
         asked: int | None = getattr(self._ports, name)
         if asked is not None:
             return asked
@@ -267,7 +266,6 @@ class Supervisor:
 
 
 def _start_again(part: Part, restarts: Restarts) -> None:
-    """Restarts a part at the same address with its data. Raises `PartError` to give up."""
     name, failure, lived = part.child.name, part.child.failure(), part.child.lived_seconds()
     while True:
         wait = restarts.wait_after(lived)
@@ -305,13 +303,13 @@ def _tell_and_log(line: str) -> None:
 
 
 def _tell(event: dict[str, Any]) -> None:
-    # Nobody listens any more to a stack that was kept.
+    # Nobody reads the events of a kept stack.
     with suppress(BrokenPipeError):
         print(json.dumps(event), flush=True)
 
 
 def _ignore_stop_signals() -> None:
-    """Further signals do not hurry the parts' graceful stop."""
+    """Lets the parts stop gracefully."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -322,7 +320,6 @@ def _unwind(*_: object) -> NoReturn:
 
 
 def _fail(words: str) -> NoReturn:
-    """Also logs why the supervisor ends."""
     print(words, file=sys.stderr, flush=True)
     _tell({"failed": words})
     sys.exit(1)

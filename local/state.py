@@ -1,4 +1,4 @@
-"""The embedded stack's folder, and whether a stack runs there."""
+"""The embedded stack's folder and its locks."""
 
 import fcntl
 import json
@@ -26,7 +26,7 @@ class StackInfo(NamedTuple):
 
 
 class State:
-    """The state folder. Only its owner can read the secrets in it."""
+    """Only the folder's owner can read the secrets in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -40,14 +40,14 @@ class State:
         self._parts_lock_file = self.folder / "parts.lock"
 
     def make(self) -> None:
-        """Makes the folder, closed to others: logs and databases lie in it."""
+        """Makes the folder, which others cannot list: it holds logs and databases."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Root lets PostgreSQL pass, which runs as another user: pass, and not look in.
+        # Root's PostgreSQL runs as another user, who may traverse the folder, not list it.
         self.folder.chmod(self.folder.stat().st_mode & (0o711 if os.geteuid() == 0 else 0o700))
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Holds the folder for a supervisor; False if another one does."""
+        """Locks the folder for a supervisor; False if another one holds it."""
         self.make()
         with self._lock_file.open("w") as lock:
             try:
@@ -59,10 +59,7 @@ class State:
 
     @contextmanager
     def parts_held(self, patience_seconds: float | None = None) -> Iterator[int | None]:
-        """The file descriptor of the parts' lock; None if older parts hold it too long.
-
-        It stays locked until the last part has ended.
-        """
+        """The file descriptor of a lock that parts inherit and so hold to their end; None if older parts hold it."""
         deadline = time.monotonic() + (patience_seconds or 0)
         with self._parts_lock_file.open("w") as lock:
             while True:
@@ -84,7 +81,7 @@ class State:
                 return lock is not None
 
     def running(self) -> StackInfo | None:
-        """The running stack. Removes a killed supervisor's leftovers."""
+        """The running stack, if any. Removes the files of a killed supervisor."""
         if not self.stack_file.exists():
             return None
         with self.held() as free:
@@ -127,7 +124,7 @@ class State:
         self._key(self._payload_key_file)
 
     def payload_key(self) -> str | None:
-        """The key of payloads to Temporal; None if they go in clear."""
+        """The key that encrypts payloads; None if they go in clear."""
         return self._payload_key_file.read_text() if self._payload_key_file.exists() else None
 
     def _key(self, file: Path) -> str:
@@ -136,7 +133,7 @@ class State:
         return file.read_text()
 
     def generation(self) -> int:
-        """The sample tenants' steps; -1 before the first."""
+        """How often the sample tenants have changed; -1 before the first start."""
         return int(self.generation_file.read_text()) if self.generation_file.exists() else -1
 
     def next_generation(self) -> int:
@@ -161,5 +158,5 @@ def _quoted(value: str) -> str:
 
 
 def _toml(value: object) -> str:
-    """A JSON string, except beyond U+FFFF, which TOML does not halve."""
+    """A JSON string without surrogate pairs, which TOML lacks."""
     return json.dumps(str(value), ensure_ascii=False)

