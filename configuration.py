@@ -1,7 +1,4 @@
-"""Configuration from the environment, then `.env`, then this machine's embedded stack.
-
-A process checks every value at start, and reports a wrong one in one line.
-"""
+"""Configuration from the environment, else `.env`, else this machine's embedded stack."""
 
 import os
 import re
@@ -31,10 +28,10 @@ TEMPORAL_NAMES = (
     "TEMPORAL_PROFILE",
     "TEMPORAL_CONFIG_FILE",
 )
-"""Read by `temporalio.envconfig`, as is all that begins with `TEMPORAL_TLS` or `TEMPORAL_GRPC_META`."""
+"""`temporalio.envconfig` reads these and all names that begin with `TEMPORAL_TLS` or `TEMPORAL_GRPC_META`."""
 
 NO_KEY = "none"
-"""A SENSITIVE_FIELDS_KEY that hides sensitive values, and their changes."""
+"""The SENSITIVE_FIELDS_KEY that hides sensitive values and their changes."""
 
 NO_KEY_WARNING = (
     "SENSITIVE_FIELDS_KEY is none, so changes of hidden values are not seen; of edited objects it is only said that"
@@ -50,7 +47,7 @@ class TenantsFrom(StrEnum):
 
 
 class ConfigurationError(UserError):
-    """A fault and its remedy in one line, without secrets."""
+    """The message names a fault and its remedy, without secrets."""
 
 
 def _https(value: str | None) -> str | None:
@@ -73,10 +70,10 @@ def _ids(value: object) -> object:
 
 
 def _proxy(value: SecretStr | None) -> SecretStr | None:
-    """The message omits the URL, which may hold a password."""
+    """Errors omit the URL, which may hold a password."""
     url = "" if value is None else value.get_secret_value()
     try:
-        # `urlsplit` refuses a port that is none, and what is in brackets and no address.
+        # `urlsplit` refuses a port over 65535, and a bracketed host that is no IP address.
         is_one = value is None or bool(_PROXY.fullmatch(url) and urlsplit(url).port != 0)
     except ValueError:
         is_one = False
@@ -99,7 +96,7 @@ def _payload_keys(value: object) -> object:
 
 
 def payload_key_ring(text: str) -> tuple[SecretBytes, ...]:
-    """The encrypting key first. Raises `ValueError`."""
+    """Reads keys separated by commas; the first encrypts. Raises `ValueError`."""
     keys = [key_bytes(part.strip()) for part in text.split(",")]
     if None in keys:
         raise ValueError(
@@ -134,7 +131,7 @@ ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | 
 
 
 class Settings(BaseSettings):
-    """Settings by environment name in lower case."""
+    """Each field's name is its environment variable's, in lower case."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -207,12 +204,12 @@ class Settings(BaseSettings):
 
     @property
     def graph_proxy(self) -> str | None:
-        """The URL with its password."""
+        """The proxy's URL with its password."""
         return None if self.graph_proxy_url is None else self.graph_proxy_url.get_secret_value()
 
     @property
     def wrapping_keys(self) -> WrappingKeys | None:
-        """The keys that wrap data keys; None if sensitive values are only hidden."""
+        """None if sensitive values are only hidden."""
         if self.sensitive_fields_key is None or self.sensitive_fields_key.get_secret_value() == NO_KEY:
             return None
         previous = self.sensitive_fields_key_previous
@@ -222,7 +219,7 @@ class Settings(BaseSettings):
 
     @property
     def database_connections(self) -> int:
-        """A worker's most connections: one for each activity, unless set."""
+        """The most connections of a worker: by default one for each activity."""
         return self.worker_database_connections or self.worker_activities
 
 
@@ -231,7 +228,7 @@ def known_names() -> frozenset[str]:
 
 
 def state_folder() -> Path:
-    """The folder of the embedded stack's state: TENANT_INVENTORY_STATE, or else `.local` beside this file."""
+    """The folder of the embedded stack's state."""
     return Path(os.environ.get("TENANT_INVENTORY_STATE") or CHECKOUT / ".local").absolute()
 
 
@@ -259,7 +256,7 @@ def _read_env_file(path: Path) -> dict[str, str]:
 
 
 def load_settings() -> Settings:
-    """Raises `ConfigurationError` with one line for the first fault."""
+    """Raises `ConfigurationError` for the first fault."""
     for path in env_files():
         _read_env_file(path)
     try:
@@ -311,7 +308,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Values of environment and files, for libraries with names of their own. Raises `ConfigurationError`."""
+    """The environment's values, then those of `env_files`. Raises `ConfigurationError`."""
     found: dict[str, str] = {}
     for path in env_files():
         found.update(_read_env_file(path))
@@ -319,7 +316,7 @@ def environment() -> dict[str, str]:
 
 
 def payload_keys() -> list[bytes]:
-    """The keys for clients without other settings. Raises `ConfigurationError`."""
+    """PAYLOAD_KEYS, for processes that load no `Settings`. Raises `ConfigurationError`."""
     text = environment().get("PAYLOAD_KEYS")
     try:
         return [key.get_secret_value() for key in payload_key_ring(text)] if text else []

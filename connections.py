@@ -1,4 +1,4 @@
-"""The servers of every process, with errors for people."""
+"""Connections to Temporal and PostgreSQL, with errors for people."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 ANSWER_SECONDS = 15
-"""Temporal's limit for a new client, a hundred times the usual."""
+"""The time limit for connecting to Temporal, a hundred times the usual time."""
 
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 """The limit of one call; the SDK's own is 30 seconds."""
@@ -36,7 +36,7 @@ CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 _ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 
 NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
-"""Temporal Cloud and locked-down servers so refuse calls for administrators."""
+"""Temporal Cloud and locked-down servers refuse administrators' calls with these."""
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
     SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -45,7 +45,7 @@ _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.
 
 
 class UnreachableError(UnavailableError):
-    """Server, address and remedy, in one line."""
+    """The message names server, address and remedy."""
 
 
 def temporal_connect_config() -> dict[str, Any]:
@@ -71,7 +71,7 @@ def temporal_connect_config() -> dict[str, Any]:
 async def connect_temporal(
     config: Mapping[str, Any], *, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
 ) -> Client:
-    """Logs only if its `runtime` does. Raises `UnreachableError`."""
+    """Without `runtime`, the SDK logs nothing. Raises `UnreachableError`."""
     address, namespace = config["target_host"], config.get("namespace", "default")
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -91,7 +91,7 @@ async def connect_temporal(
 
 
 async def connect_to_start(config: Mapping[str, Any]) -> Client:
-    """The namespace has our search attributes. Raises `UnreachableError`."""
+    """Connects, and adds missing search attributes to the namespace. Raises `UnreachableError`."""
     client = await connect_temporal(config)
     await register_search_attributes(client)
     return client
@@ -102,16 +102,16 @@ def refused(client: Client, error: RPCError) -> UnreachableError:
 
 
 def refused_call(error: RPCError) -> UnreachableError:
-    """As `refused`, but with the configured address instead of a client's."""
+    """As `refused`, with the configured address instead of a client's."""
     config = temporal_connect_config()
     return UnreachableError(refusal(error, config["target_host"], config.get("namespace", "default")))
 
 
 @contextmanager
 def polling(client: Client) -> Iterator[None]:
-    """Raises `UnreachableError` if Temporal refuses the body's worker for good, after a minute.
+    """Raises `UnreachableError` if Temporal has refused the body's worker for a minute.
 
-    The SDK waits for what may pass, such as an absent server.
+    The SDK keeps retrying transient failures, such as an absent server.
     """
     try:
         yield
@@ -123,10 +123,7 @@ def polling(client: Client) -> Iterator[None]:
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Adds missing search attributes. Raises `UnreachableError` if impossible.
-
-    If a client may not list them, Temporal refuses workflows without them.
-    """
+    """Adds missing search attributes, unless the client may not list them. Raises `UnreachableError`."""
     missing = await missing_search_attributes(client)
     if not missing:
         return
@@ -146,9 +143,9 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def missing_search_attributes(client: Client) -> dict[str, IndexedValueType.ValueType] | None:
-    """Missing names with types; None if the client may not list them.
+    """The types of missing search attributes by name; None if the client may not list them.
 
-    Raises `UnreachableError`, also for one of another type.
+    Raises `UnreachableError`, also if an attribute has another type.
     """
     try:
         listed = await client.operator_service.list_search_attributes(
@@ -169,7 +166,7 @@ async def missing_search_attributes(client: Client) -> dict[str, IndexedValueTyp
 
 
 async def check_database(database: "Database") -> None:
-    """Raises `UnreachableError` unless PostgreSQL answers, with our revision and the needed privileges."""
+    """Raises `UnreachableError` unless PostgreSQL answers and has our revision and privileges."""
     try:
         await database.check()
     except (StorageUnavailableError, StorageNotReadyError) as error:

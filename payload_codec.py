@@ -1,7 +1,4 @@
-"""The codec of all payloads to Temporal: encrypts under the first key, reads under any.
-
-A payload names its key. Without keys it goes in clear; clear ones stay readable.
-"""
+"""Encryption of payloads in Temporal: the first key encrypts, any key decrypts. A payload names its key."""
 
 import hashlib
 import os
@@ -18,7 +15,7 @@ from temporalio.converter import DataConverter, DefaultFailureConverterWithEncod
 from inventory.user_errors import UserError
 
 ENCODING = b"binary/encrypted"
-"""The name in Temporal's own samples; Temporal Web shows such a payload as encrypted."""
+"""The name in Temporal's samples; Temporal Web shows such payloads as encrypted."""
 
 KEY_ID = "encryption-key-id"
 
@@ -26,14 +23,14 @@ _NONCE_BYTES = 12
 
 
 class PayloadKeyError(UserError):
-    """The key is missing in this process, or the payload is damaged."""
+    """The process lacks the payload's key, or the payload is damaged."""
 
 
 class EncryptionCodec(PayloadCodec):
     """AES-256-GCM of whole payloads."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        """32 bytes each, the encrypting one first; none encrypts nothing."""
+        """Keys have 32 bytes; without any, payloads go in clear."""
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._newest = key_id(keys[0]) if keys else None
 
@@ -41,7 +38,7 @@ class EncryptionCodec(PayloadCodec):
         return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Clear payloads stay. Raises `PayloadKeyError`."""
+        """Clear payloads pass unchanged. Raises `PayloadKeyError`."""
         return [self._decrypted(payload) for payload in payloads]
 
     def _encrypted(self, payload: Payload) -> Payload:
@@ -71,7 +68,7 @@ class EncryptionCodec(PayloadCodec):
 
 
 def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
-    """The converter of all clients and workers. With keys, failures' messages and stack traces are encrypted, too."""
+    """Keys also encrypt the messages and stack traces of failures."""
     converter = replace(pydantic_data_converter, payload_codec=EncryptionCodec(keys))
     if not keys:
         return converter
@@ -79,7 +76,7 @@ def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
 
 
 def key_id(key: bytes) -> bytes:
-    """The key's public name, which reveals nothing of it."""
+    """The key's public name, which does not reveal the key."""
     return hashlib.sha256(b"tenant-inventory payload key" + key).hexdigest()[:16].encode()
 
 

@@ -7,21 +7,20 @@ from collections.abc import Callable
 from typing import NoReturn
 
 BROKEN_PIPE = 120
-"""Python's own exit code for undeliverable output."""
+"""Python's exit code if output cannot be flushed."""
 
 
 OTHERS = 0o077
-"""The permissions of group and others."""
+"""The permission bits of group and others."""
 
 
 def run_to_exit(command: Callable[[], object]) -> NoReturn:
-    """Runs `command` and ends the process with its exit code, without taking the interpreter apart.
+    """Runs `command` and ends the process with its exit code, without finalizing the interpreter.
 
-    Threads of Temporal's SDK outlive its clients, and one that then needs Python crashes the process: 53 of 720 short
-    commands, none with this (temporalio/sdk-python#300). So `command` cleans up itself; `atexit` functions are not
-    called.
+    Threads of Temporal's SDK outlive its clients, and crash a process that is finalizing: 53 of 720 short commands
+    (temporalio/sdk-python#300). So `command` cleans up itself; no `atexit` function is called.
 
-    New files are for their owner alone: they tell a tenant's configuration.
+    New files, which may hold a tenant's configuration, get permissions for their owner only.
     """
     os.umask(os.umask(OTHERS) | OTHERS)
     try:
@@ -29,7 +28,7 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
         code = 0
     except SystemExit as error:
         code = _exit_code(error)
-    except BaseException:  # noqa: BLE001 - whatever it is, it is shown as Python would
+    except BaseException:  # noqa: BLE001 - shows any exception, as Python does
         sys.excepthook(*sys.exc_info())
         code = 1
     logging.shutdown()

@@ -1,4 +1,4 @@
-"""Traces of runs by the SDK's OpenTelemetry interceptor, one for each run however started."""
+"""OpenTelemetry traces, one for each run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ class RunTracing(TracingInterceptor):
 
 
 class _RunTrace(TracingWorkflowInboundInterceptor):
-    """Gives a workflow without a traced client its own trace, by its first run.
+    """Gives a workflow whose client was not traced a trace of its own.
 
-    The id survives replays and continue-as-new.
+    The trace id, from the first execution's run id, survives replays and continue-as-new.
     """
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
@@ -35,7 +35,7 @@ class _RunTrace(TracingWorkflowInboundInterceptor):
 
 @contextmanager
 def tracing(endpoint: str) -> Iterator[RunTracing]:
-    """Sends traces by OTLP over HTTP, the rest at the end."""
+    """Sends traces by OTLP over HTTP, and flushes them on exit."""
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "tenant-inventory-worker"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     try:

@@ -1,4 +1,4 @@
-"""The operator's command line: start, follow, cancel and look. `python starter.py --help` lists the commands."""
+"""The command line; `python starter.py --help` lists the commands."""
 
 import gc
 
@@ -13,8 +13,8 @@ def main() -> None:
 
 def _run() -> None:
     if not show_stored_help():
-        gc.disable()  # What modules make stays: garbage is looked for once the command is loaded (cli.app).
-        from cli.app import app  # loads what help does not need
+        gc.disable()  # Objects that imports make stay: collection starts once the command is loaded (cli.app).
+        from cli.app import app  # imports more than help needs
 
         app()
 

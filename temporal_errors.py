@@ -1,6 +1,6 @@
-"""Failed calls to Temporal in one line for people.
+"""Explains failed calls to Temporal in one line for people.
 
-Statuses: https://grpc.io/docs/guides/status-codes/. Texts of temporalio 1.35 and Temporal server 1.32.
+Statuses: https://grpc.io/docs/guides/status-codes/. Matches texts of temporalio 1.35 and Temporal server 1.32.
 """
 
 import logging
@@ -58,14 +58,14 @@ _MEANINGS: Mapping[RPCStatusCode, str] = MappingProxyType(
 
 _STATUS_IN_TEXT = re.compile(r'Status \{ code: (?P<code>\w+), message: "(?P<message>(?:[^"\\]|\\.)*)"')
 _TLS = re.compile(
-    # A server that is not asked for TLS as it expects closes the connection: "transport error", and no more.
+    # A server that expects TLS closes a connection without it: "transport error", and no more.
     r'InvalidMessage|InvalidContentType|InvalidCertificate|AlertReceived|HandshakeFailure|message: "transport error"'
     r"|PrivateKeyParseError|CertificateParseError|both client cert and private key"
 )
 
 
 async def if_there(asked: Awaitable[AnswerT]) -> AnswerT | None:
-    """The answer of a call; None if Temporal does not find what the call names."""
+    """The answer of a call; None if Temporal finds no such workflow or schedule."""
     try:
         return await asked
     except RPCError as error:
@@ -79,7 +79,7 @@ def refusal(error: RPCError, address: str, namespace: str) -> str:
 
 
 def connection_failure(error: Exception, address: str, namespace: str) -> str:
-    """The SDK's exception has its reason in its text only."""
+    """The SDK's exception has its reason only in its text."""
     text = str(error)
     if _TLS.search(text):
         return (
@@ -102,7 +102,6 @@ def refusal_in(text: str, address: str, namespace: str) -> str | None:
 
 
 def no_answer(address: str, seconds: float) -> str:
-    """The server accepts connections or packets, and says nothing."""
     return (
         f"Temporal does not answer at {address} within {seconds:g} seconds; check that it is up, that TEMPORAL_ADDRESS"
         " is its frontend, and TEMPORAL_TLS"
@@ -142,7 +141,7 @@ def _one_line(message: str) -> str:
 
 
 class KnownFailures(logging.Filter):
-    """Shortens failures with a stable code, and refused polls, to one line."""
+    """Logs failures with a stable code, and refused polls, without a stack trace."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

@@ -1,4 +1,4 @@
-"""The SDK's runtime. With an address it serves Prometheus: the SDK's metrics, and ours through its `metric_meter`."""
+"""The SDK's runtime. At a metrics address, it serves the SDK's metrics and ours (`metric_meter`) to Prometheus."""
 
 import logging
 from datetime import timedelta
@@ -19,19 +19,16 @@ LOGGER = "temporalio.core"
 
 
 class MetricsAddressError(UserError):
-    """Nothing can be served at the configured address."""
+    """Metrics cannot be served at the configured address."""
 
 
 def quiet_runtime(metrics_address: str | None = None) -> Runtime:
-    """For commands, which print only their own lines. Raises `MetricsAddressError`."""
+    """A runtime that logs nothing, for commands. Raises `MetricsAddressError`."""
     return _runtime(metrics_address, is_logging=False)
 
 
 def logging_runtime(metrics_address: str | None = None) -> Runtime:
-    """The runtime of a worker: warnings and errors go to the logger `temporalio.core`.
-
-    Raises `MetricsAddressError`.
-    """
+    """A worker's runtime, which logs warnings and errors to `temporalio.core`. Raises `MetricsAddressError`."""
     return _runtime(metrics_address, is_logging=True)
 
 

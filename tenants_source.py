@@ -1,4 +1,4 @@
-"""Where the tenants are: a file, or a table that administrators edit on the web page."""
+"""The source of tenants: a file, or a table that administrators edit on the web page."""
 
 from typing import TYPE_CHECKING, Union
 from uuid import UUID
@@ -46,7 +46,7 @@ def tenants_edit(settings: Settings, person: Person) -> TenantsEdit:
     source = tenants_source(settings)
     if isinstance(source, FileSource):
         return TenantsFileEdit(source.path)
-    from tenants_table import TableEdit  # commands of a tenants file do without SQLAlchemy
+    from tenants_table import TableEdit  # loads SQLAlchemy, which a tenants file does not need
 
     return TableEdit(source, person)
 
@@ -54,7 +54,7 @@ def tenants_edit(settings: Settings, person: Person) -> TenantsEdit:
 def tenants_source(settings: Settings) -> "FileSource | TableSource":
     if settings.tenants_from is TenantsFrom.FILE:
         return FileSource(settings.tenants_file)
-    from tenants_table import TableSource  # commands of a tenants file do without SQLAlchemy
+    from tenants_table import TableSource  # loads SQLAlchemy, which a tenants file does not need
 
     return TableSource(settings.database_url.get_secret_value(), settings.tenant_secrets_folder)
 

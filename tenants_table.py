@@ -1,4 +1,4 @@
-"""The table of tenants as a source, and people's changes of it."""
+"""The table of tenants: its entries, and people's changes."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ LOOK_SECONDS = 3.0
 """The time between a process's checks for changes."""
 
 SECRET_VARIABLE = "TENANT_SECRET_"  # noqa: S105 (the beginning of names)
-"""The table may name no other variables: they could be sent to Entra."""
+"""The prefix of variables that the table may name; others could be sent to Entra."""
 
 VAULT_SECRET = "tenant-"  # noqa: S105 (the beginning of names)
-"""The prefix of usable secrets: the vault may hold others."""
+"""The prefix of vault secrets that the table may name; the vault may hold others."""
 
 FILES = ("client_secret_file", "certificate_file", "federated_token_file")
 VARIABLES = ("client_secret_env", "certificate_password_env")
@@ -26,7 +26,7 @@ VAULT_NAMES = ("client_secret_vault", "certificate_vault")
 
 
 class TableSource:
-    """Entries name files in one folder."""
+    """The table as a source of tenants. Its entries name files below `folder`."""
 
     named = THE_TABLE
 
@@ -47,7 +47,7 @@ class TableSource:
         return self._valid(self.entries())
 
     def entries(self) -> list[Entry]:
-        """Entries by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+        """All entries, in order of name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
         return configured_tenants.entries(self._url)
 
     def entry(self, tenant_id: UUID) -> Entry | None:
@@ -55,7 +55,7 @@ class TableSource:
         return next((entry for entry in self.entries() if entry["id"] == str(tenant_id)), None)
 
     def change(self, wanted: TenantChange) -> bool:
-        """Changes an entry; False if nothing changed. Raises `TenantsFileError` if the entry would be invalid."""
+        """Changes an entry; False if nothing changed. Raises `TenantsFileError` if the table would be invalid."""
         if wanted.entry is not None:
             refuse_references(wanted.entry)
         changed = configured_tenants.change(self._url, wanted, self._valid)
@@ -72,7 +72,7 @@ class TableSource:
 class TableEdit:
     """One person's changes. Each raises `TenantsFileError` if the table would be invalid.
 
-    `once` is a form's id: sent again, it changes nothing.
+    `once` is a form's id: a form sent again changes nothing.
     """
 
     def __init__(
@@ -110,14 +110,14 @@ class TableEdit:
 
 
 def refuse_references(entry: Mapping[str, Any]) -> None:
-    """Raises `TenantsFileError`: editors choose only among secrets that were put there for tenants."""
+    """Raises `TenantsFileError` unless the entry refers only to secrets meant for tenants."""
     for key in VARIABLES:
         name = entry.get(key)
         if name is not None and not str(name).startswith(SECRET_VARIABLE):
             raise TenantsFileError(f"{THE_TABLE}: {key} names a variable that begins with {SECRET_VARIABLE}")
     for key in VAULT_NAMES:
         name = entry.get(key)
-        # Key Vault's names know no case.
+        # Key Vault ignores the case of names.
         if name is not None and not str(name).lower().startswith(VAULT_SECRET):
             raise TenantsFileError(f"{THE_TABLE}: {key} names a secret of the vault that begins with {VAULT_SECRET}")
     for key in FILES:

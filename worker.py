@@ -1,8 +1,4 @@
-"""Runs one worker: the workflows and activities of one task queue, until it is told to stop.
-
-python worker.py            reads its configuration as `.env.example` describes
-python worker.py --check    builds all of it, connects to Temporal and PostgreSQL, and exits 0 if it could start
-"""
+"""Runs a worker of one task queue until it is told to stop. `.env.example` describes its configuration."""
 
 import argparse
 import asyncio
@@ -77,29 +73,25 @@ from workflows.sync import SyncWorkflow
 from workflows.watch import WatchWorkflow
 
 DETAIL_BATCHES = 8
-"""The number of `$batch` requests for details in one activity.
-
-It spares activities; a killed worker loses four batches.
-"""
+"""`$batch` requests of one `FetchDetails`. More need fewer activities; a killed worker loses four, merged together."""
 
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
-"""As many as eight batches serve with two requests each, enough for most shares."""
+"""Items of one `FetchDetails`: so many are read with two requests each."""
 
 BATCHES_PER_ACTIVITY = 2
-"""Batches for each of `WORKER_ACTIVITIES`: while Graph answers, a batch holds no connection."""
+"""Batches for each of `WORKER_ACTIVITIES`: a batch that waits for Graph holds no connection to PostgreSQL."""
 
 TOLD_AFTER = timedelta(minutes=2)
-"""After this time an activity reports a failing wave.
+"""After this time, longer than a network blip, an activity reports a failing batch as each page's failure.
 
-It is longer than a network blip, and at most a tenth of a page's retry time. Then other waves are merged, and a page
-that Graph hangs on is read apart.
+Then the run merges other waves, and reads a page on which Graph hangs apart from others.
 """
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
-"""Longer than a merge and most fetches; the rest is retried elsewhere."""
+"""Longer than a merge and most fetches; other workers retry the rest."""
 
 FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
-"""The limit from a fatal error to the end: the SDK's shutdown may never end (seen with temporalio 1.35)."""
+"""The limit of the shutdown after a fatal error: the SDK's may never end (seen with temporalio 1.35)."""
 
 WORKFLOWS = (
     SyncWorkflow,
@@ -123,19 +115,19 @@ CONFIGURATION_ERRORS = (
 """Errors that end a worker with exit code 2: only an operator can help."""
 
 WORKFLOW_SLOTS = (10, 100)
-"""Least and most. Workflow tasks are short: the least suffices on a full machine."""
+"""The least and the most. Workflow tasks are short, so the least suffices on a busy machine."""
 
 LEAST_ACTIVITY_SLOTS = 16
-"""Even on a full machine: two runs' default waves, which mostly wait for Graph."""
+"""Given even on a busy machine, since activities mostly wait for Graph."""
 
 RAMP_THROTTLE = timedelta(milliseconds=10)
-"""The gap between activities beyond the least; the SDK's 50 ms would allow 20 a second."""
+"""The gap between activities beyond the least; the SDK's 50 ms allow only 20 a second."""
 
 UNVERSIONED = WorkerDeploymentConfig(WorkerDeploymentVersion("tenant-inventory", VERSION), use_worker_versioning=False)
-"""The release in histories. Otherwise the SDK hashes all modules at start, for 0.2 seconds of processor time."""
+"""Names the release in histories; without it, the SDK spends 0.2 processor seconds on hashing all modules."""
 
 M_ARENA_MAX = -8
-"""Of mallopt(3)."""
+"""See mallopt(3)."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -151,12 +143,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 @contextmanager
 def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
-    """Interceptors that send traces while open, if configured. Raises `ConfigurationError`."""
+    """The interceptor that sends traces, if configured. Raises `ConfigurationError`."""
     if settings.traces_endpoint is None:
         yield []
         return
     try:
-        from run_traces import tracing  # needs an extra
+        from run_traces import tracing  # needs optional libraries
     except ImportError:
         raise ConfigurationError(
             "TRACES_ENDPOINT needs libraries that are not installed: requirements/traces.txt (docs/operating.md)"
@@ -166,7 +158,7 @@ def traced(settings: Settings) -> Iterator[Sequence[Interceptor]]:
 
 
 async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
-    """Keeps schedules and search attributes, too. Raises as `run`."""
+    """Registers search attributes and schedules, then works until `stop`. Raises as `run`."""
     failure = Failure()
     async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
@@ -187,7 +179,7 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 
 
 async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
-    """Finishes its work at `stop`, if possible. Raises the worker's fatal error."""
+    """Works until `stop`, then lets activities end in time. Raises the worker's fatal error."""
     async with worker:
         logging.getLogger(__name__).info(version_line(settings))
         logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
@@ -206,7 +198,7 @@ class Failure:
 
 
 async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedelta) -> None:
-    """Waits for the end of the work, after a fatal error for at most `farewell`. Raises that error."""
+    """Waits for the end of `working`, after a fatal error for at most `farewell`. Raises that error."""
     failed = asyncio.create_task(failure.happened.wait())
     try:
         await asyncio.wait({working, failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -219,7 +211,7 @@ async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedel
 
 
 async def check(settings: Settings) -> None:
-    """Builds and closes all that `run` needs. Raises as `run`."""
+    """Builds and closes the worker without running it. Raises as `run`."""
     client = await connect_temporal(temporal_connect_config())
     async with built(settings, client):
         pass
@@ -229,10 +221,7 @@ async def check(settings: Settings) -> None:
 async def built(
     settings: Settings, client: Client, on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None
 ) -> AsyncIterator[Worker]:
-    """The worker with its dependencies. Until it runs, nothing outside this process changes.
-
-    Raises `UnreachableError`, `TrustError`.
-    """
+    """Builds the worker, which changes nothing outside this process. Raises `UnreachableError`, `TrustError`."""
     async with Database(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_connections,
@@ -254,7 +243,7 @@ async def built(
                 activities=activities(settings, database, graph, client),
                 tuner=slots(settings),
                 deployment_config=deployment(settings) or UNVERSIONED,
-                # Eager activities go past Temporal's fairness and rate limits: the worker takes its own runs' first.
+                # Eager activities bypass Temporal's fairness and rate limits: a worker prefers its own runs.
                 disable_eager_activity_execution=True,
                 interceptors=[ActivityInterceptor()],
                 graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
@@ -275,7 +264,7 @@ def graph_client(settings: Settings, meter: GraphMeter | None = None) -> GraphCl
 
 
 def vault_of(settings: Settings) -> Vault | None:
-    """The vault of credentials; None if none is configured. Raises `TrustError`."""
+    """The vault of credentials, if configured. Raises `TrustError`."""
     if settings.tenant_vault_url is None:
         return None
     return Vault(settings.tenant_vault_url, ssl_context(settings.graph_ca_file), settings.graph_proxy)
@@ -293,15 +282,12 @@ def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -
 
 
 def machine_clock() -> datetime:
-    """The clock that diagnoses check."""
+    """The clock that the diagnosis checks."""
     return datetime.now(UTC)
 
 
 def slots(settings: Settings) -> WorkerTuner:
-    """Concurrent tasks, while memory and processors have room.
-
-    At most `WORKER_ACTIVITIES` activities, one for each connection to PostgreSQL.
-    """
+    """Limits concurrent tasks by free memory and processor time, and activities by `WORKER_ACTIVITIES`."""
     least_workflows, most_workflows = WORKFLOW_SLOTS
     return WorkerTuner.create_resource_based(
         target_memory_usage=settings.worker_target_memory_usage,
@@ -314,9 +300,9 @@ def slots(settings: Settings) -> WorkerTuner:
 
 
 def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
-    """The version, which the worker's runs keep; None is unversioned.
+    """The version to which runs are pinned; None if the worker is unversioned.
 
-    Set on the worker: on workflow classes, an unversioned worker would never get a workflow task.
+    The worker sets the behavior: set on workflow classes, an unversioned worker would never get a workflow task.
     """
     if settings.worker_deployment_name is None or settings.worker_build_id is None:
         return None
@@ -421,7 +407,7 @@ def _run_policy(settings: Settings) -> RunPolicy:
 
 
 def spare_the_collector() -> None:
-    """Makes garbage collection rarer, and exempts the objects of the start: documents are trees and need none."""
+    """Makes garbage collection rarer, and exempts objects made so far: documents are trees and need none."""
     gc.freeze()
     gc.set_threshold(10_000, 20, 10)
 
@@ -431,9 +417,9 @@ async def _main(*, check_only: bool) -> int:
         settings = load_settings()
         handler = log_handler(settings.log_format)
         if settings.log_format is LogFormat.JSON:
-            # Fields say the same.
+            # JSON fields say the same.
             activity.logger.activity_info_on_message = workflow.logger.workflow_info_on_message = False
-        # A check runs every minute, and says what is broken and nothing else.
+        # A check runs every minute, so it logs only errors.
         logging.basicConfig(level=logging.ERROR if check_only else settings.log_level, handlers=[handler])
         logging.getLogger("httpx").setLevel(logging.WARNING)
         for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
@@ -467,7 +453,7 @@ async def _main(*, check_only: bool) -> int:
 
 
 def share_memory_between_threads() -> None:
-    """Makes the GNU C library keep one memory pool for all threads, so that one uses what another has freed."""
+    """Makes the GNU C library use one arena for all threads, so that a thread reuses memory that another freed."""
     libc = ctypes.CDLL(None)
     if sys.platform == "linux" and hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(M_ARENA_MAX, 1)

@@ -1,4 +1,4 @@
-"""Schedules that a worker keeps in Temporal."""
+"""Schedules that a worker keeps in Temporal. Functions raise `UnreachableError` if Temporal refuses."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -26,18 +26,18 @@ from workflows.retention import RETENTION_ID, RetentionWorkflow
 from workflows.sweep import SWEEP_ID, SweepWorkflow
 
 NOTIFICATION_LOOK = timedelta(minutes=5)
-"""The time between looks for events that no run has told."""
+"""The time between looks for unreported events."""
 
 
 async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -> None:
-    """Schedules the sweep unless `interval` is zero. Raises `UnreachableError` if Temporal refuses."""
+    """Removes the schedule if `interval` is zero."""
     action = ScheduleActionStartWorkflow(SweepWorkflow.run, id=f"{SWEEP_ID}/{task_queue}", task_queue=task_queue)
     otherwise = "set SWEEP_INTERVAL_SECONDS=0 and start SweepWorkflow by other means"
     await _keep_schedule(client, action, interval or None, otherwise)
 
 
 async def schedule_retention(client: Client, task_queue: str, interval: timedelta, limits: RetentionInput) -> None:
-    """Schedules retention unless `limits` sets none. Raises `UnreachableError` if Temporal refuses."""
+    """Removes the schedule if `limits` sets none."""
     action = ScheduleActionStartWorkflow(
         RetentionWorkflow.run, limits, id=f"{RETENTION_ID}/{task_queue}", task_queue=task_queue
     )
@@ -49,10 +49,7 @@ async def schedule_retention(client: Client, task_queue: str, interval: timedelt
 
 
 async def schedule_notification_look(client: Client, task_queue: str, *, is_wanted: bool) -> None:
-    """Schedules the look for untold events, or removes it unless `is_wanted`.
-
-    Raises `UnreachableError` if Temporal refuses.
-    """
+    """Removes the schedule unless `is_wanted`."""
     action = ScheduleActionStartWorkflow(
         NotificationLookWorkflow.run, id=f"{LOOK_ID}/{task_queue}", task_queue=task_queue
     )
@@ -62,9 +59,9 @@ async def schedule_notification_look(client: Client, task_queue: str, *, is_want
 async def _keep_schedule(
     client: Client, action: ScheduleActionStartWorkflow, interval: timedelta | None, otherwise: str
 ) -> None:
-    """Creates or changes the schedule; without an interval, removes it. `otherwise`: the remedy if Temporal refuses.
+    """Creates or changes the schedule; without `interval`, removes it. `otherwise` is the remedy if Temporal refuses.
 
-    Raises `UnreachableError` for a schedule of another kind, which stays.
+    A schedule of another kind stays; to change it raises `UnreachableError`.
     """
     schedule_id, wanted = f"tenant-inventory-{action.id}", Kind(str(action.workflow), action.task_queue)
     handle = client.get_schedule_handle(schedule_id)
